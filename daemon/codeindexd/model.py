@@ -1,0 +1,244 @@
+"""The values every floor speaks in: frozen, without behaviour that needs I/O.
+
+Paths are ``bytes`` relative to their root, separated by ``/``, without a leading slash; the root itself is ``b""``.
+Hashes are 16-byte xxh3_128 digests. Times are nanoseconds since the epoch unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class NodeKind(enum.IntEnum):
+    """What a tree node is; the number is stored and hashed, so it never changes meaning."""
+
+    DIRECTORY = 1
+    FILE = 2
+    SYMLINK = 3
+    SKIPPED = 4
+
+
+class RootState(enum.StrEnum):
+    """Health of a root, from best to worst; only ``FRESH`` means equal to the disk as far as is known."""
+
+    FRESH = "fresh"
+    RECONCILING = "reconciling"
+    INDEXING = "indexing"
+    PAUSED = "paused"
+    DEGRADED = "degraded"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What the stat gate compares: equal stats of a file that is not racily clean mean equal bytes."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One node of a tree.
+
+    ``hash`` is xxh3_128 of a file's bytes, of a symlink's target text, of a directory's sorted
+    (name, kind, child hash) list, or of a skipped leaf's reason. ``stat`` is None for directories and for
+    leaves that must be looked at again (racily clean). ``reason`` and ``rule`` are set on skipped leaves only.
+    """
+
+    path: bytes
+    kind: NodeKind
+    hash: bytes
+    stat: FileStat | None = None
+    reason: str = ""
+    rule: str = ""
+
+
+class TreeSource(Protocol):
+    """A Merkle tree that can be read top-down; the scanned tree and the catalogued one both are."""
+
+    def node(self, path: bytes) -> Entry | None:
+        """The entry at ``path`` (``b""`` is the root), or None."""
+
+    def children(self, directory: bytes) -> Mapping[bytes, Entry]:
+        """Entries directly inside ``directory`` by name; empty when it is no directory of this tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A file whose content is unchanged and whose path is not: ``entry`` is its new place."""
+
+    source: bytes
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What turns one tree into another. Directories are listed only so that empty ones are not lost."""
+
+    added: tuple[Entry, ...] = ()
+    modified: tuple[Entry, ...] = ()
+    removed: tuple[Entry, ...] = ()
+    moved: tuple[Move, ...] = ()
+    touched: tuple[Entry, ...] = ()  # equal content under a new stat: only the catalogued stat changes
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.modified or self.removed or self.moved or self.touched)
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A definition inside a chunk; ``line_offset`` counts from the chunk's first line, so moving it is free."""
+
+    name: str
+    qualified: str
+    kind: str
+    line_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A contiguous byte range of one file as the chunker cuts it. Lines count from 1, both ends included."""
+
+    start_byte: int
+    end_byte: int
+    start_line: int
+    end_line: int
+    kind: str
+    symbol: str = ""
+    symbols: tuple[Symbol, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDraft:
+    """A chunk as a worker returns it: place, identity and index terms, never its text.
+
+    ``words`` and ``identifiers`` are space-separated terms for the lexical index. ``vector`` holds
+    ``dimensions`` little-endian float16 values of unit length, or None when the embedder runs elsewhere.
+    """
+
+    span: Span
+    span_hash: bytes
+    embed_hash: bytes
+    words: str
+    identifiers: str
+    vector: bytes | None = None
+    embedded: bool = False  # True when the vector was computed for this draft, not looked up
+
+    @property
+    def key(self) -> tuple[bytes, bytes, str, str]:
+        """What makes two chunks the same chunk, wherever their lines are."""
+        return (self.span_hash, self.embed_hash, self.span.kind, self.span.symbol)
+
+
+class Outcome(enum.IntEnum):
+    """What became of a leaf's bytes; stored, so the numbers never change meaning."""
+
+    INDEXED = 1
+    SKIPPED = 2  # by rule: ignored, binary, oversized, sensitive, a symlink, ...
+    FAILED = 3
+    UNPROCESSED = 4  # in the tree, not chunked yet
+
+
+@dataclass(frozen=True, slots=True)
+class FileUpdate:
+    """The new state of one leaf, committed whole or not at all.
+
+    ``entry.hash`` is the hash of the bytes that were chunked. ``reason`` says why a file is skipped.
+    """
+
+    entry: Entry
+    outcome: Outcome
+    language: str = ""
+    encoding: str = ""
+    fingerprint: bytes = b""
+    reason: str = ""
+    chunks: tuple[ChunkDraft, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a file is not indexed and when it is tried again (``next_retry_ns`` 0 = when it changes)."""
+
+    path: bytes
+    stage: str
+    error: str
+    attempts: int
+    next_retry_ns: int
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One catalog transaction: a set of files that switch together."""
+
+    updates: Sequence[FileUpdate] = ()
+    removals: Sequence[bytes] = ()  # leaves and directories; a directory takes what is below it along
+    moves: Sequence[Move] = ()
+    directories: Sequence[Entry] = ()  # added directories, so that empty ones are part of the tree
+    touched: Sequence[Entry] = ()
+    failures: Sequence[Failure] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedChunk:
+    """A chunk that a commit gave an id: what the projections have to add."""
+
+    chunk_id: int
+    file_id: int
+    language: str
+    draft: ChunkDraft
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a catalog commit changed, in the terms of the projections."""
+
+    generation: int
+    added: Sequence[IndexedChunk] = ()
+    removed: Sequence[int] = ()  # chunk ids
+    paths_added: Sequence[tuple[int, bytes]] = ()  # (file id, path): new or moved files
+    paths_removed: Sequence[int] = ()  # file ids that are gone or moved
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as the catalog has it, joined with its file."""
+
+    chunk_id: int
+    file_id: int
+    path: bytes
+    language: str
+    span: Span
+    span_hash: bytes
+    embed_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file as the catalog has it."""
+
+    file_id: int
+    entry: Entry
+    outcome: Outcome
+    language: str
+    encoding: str
+    fingerprint: bytes
+    reason: str
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a root's catalog holds."""
+
+    files: int = 0  # indexed files
+    chunks: int = 0
+    failed: int = 0
+    pending: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
