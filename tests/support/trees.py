@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ def tree(base: Path, nodes: Mapping[str, Node]) -> Path:
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, Link):
-            os.symlink(content.target, place)
+            place.symlink_to(content.target)
         elif isinstance(content, bytes):
             place.write_bytes(content)
         else:
