@@ -1,0 +1,98 @@
+"""Turns hints into batches: quiet for the debounce time, or old enough that the deadline passed.
+
+Pure and driven by the clock it is given: every method takes ``now`` in seconds of one monotonic clock. After
+syncthing's watch aggregator: what cannot be held any more collapses to its parent, at last to the root, so that too
+many hints cost more looking and never a missed change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+Batch = frozenset[bytes]
+"""Paths to look under; none lies below another, and ``b""`` (the root) stands alone."""
+
+ROOT = b""
+
+
+class Settler:
+    """Collects hints until they settle.
+
+    A batch is due ``debounce_s`` after its newest hint and at the latest ``deadline_s`` after its oldest one, so a
+    file that is written without pause is still looked at. It never holds more than ``max_hints`` paths.
+    """
+
+    def __init__(self, debounce_s: float, deadline_s: float, max_hints: int) -> None:
+        if debounce_s < 0 or deadline_s < debounce_s:
+            raise ValueError("the deadline must not be shorter than the debounce time")
+        if max_hints < 1:
+            raise ValueError("at least one hint must fit")
+        self._debounce_s = debounce_s
+        self._deadline_s = deadline_s
+        self._max_hints = max_hints
+        self._paths: set[bytes] = set()
+        self._oldest = 0.0
+        self._newest = 0.0
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def add(self, paths: Iterable[bytes], now: float) -> None:
+        """Take hints (paths relative to the root, ``b""`` = the root). Adding none changes no deadline."""
+        new = set(paths)
+        if not new:
+            return
+        if not self._paths:
+            self._oldest = self._newest = now
+        self._newest = max(now, self._newest)
+        if ROOT in self._paths:
+            return
+        self._paths |= new
+        if ROOT in new or len(self._paths) > self._max_hints:
+            self._paths = _narrow(self._paths, self._max_hints)
+
+    def next_due(self) -> float | None:
+        """When the batch being collected is due; None when nothing is."""
+        if not self._paths:
+            return None
+        return min(self._newest + self._debounce_s, self._oldest + self._deadline_s)
+
+    def due(self, now: float) -> Batch | None:
+        """The settled batch, or None while there is none. A batch is handed out once."""
+        when = self.next_due()
+        return self.flush() if when is not None and now >= when else None
+
+    def flush(self) -> Batch | None:
+        """Whatever has been collected, settled or not; None when that is nothing."""
+        if not self._paths:
+            return None
+        batch = collapse(self._paths)
+        self._paths = set()
+        return batch
+
+
+def collapse(paths: Iterable[bytes]) -> Batch:
+    """The same places to look at with no path below another."""
+    every = set(paths)
+    if ROOT in every:
+        return frozenset((ROOT,))
+    return frozenset(path for path in every if every.isdisjoint(_ancestors(path)))
+
+
+def _narrow(paths: set[bytes], limit: int) -> set[bytes]:
+    """At most ``limit`` paths that cover all of ``paths``: the deepest level goes to its parents until it fits."""
+    narrowed = set(collapse(paths))
+    while len(narrowed) > limit:
+        depth = max(path.count(b"/") for path in narrowed)
+        narrowed = set(collapse(_parent(path) if path.count(b"/") == depth else path for path in narrowed))
+    return narrowed
+
+
+def _parent(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0]
+
+
+def _ancestors(path: bytes) -> Iterator[bytes]:
+    """Every directory above ``path`` except the root."""
+    while path := _parent(path):
+        yield path
