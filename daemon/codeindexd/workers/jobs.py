@@ -1,0 +1,126 @@
+"""What the daemon asks of a worker and what it gets back: frozen values that msgspec encodes natively.
+
+Paths are bytes, a job's ``path`` relative to its ``root``. ``job_id`` is the caller's and comes back unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from codeindexd.model import ChunkDraft, FileStat
+
+FileStatus = Literal["indexed", "skipped", "failed", "vanished"]
+TextsStatus = Literal["ok", "changed", "failed", "vanished"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What every worker of a pool is told once, at its start.
+
+    ``vectors_db`` and ``identity`` name the vector store and the model to look embeddings up in; ``embed`` says
+    whether the worker computes the missing ones itself. ``nice`` is the priority of bulk workers (the warm one
+    always runs at normal priority). ``memory_limit_bytes`` bounds private memory, 0 = no limit.
+    ``file_budget_s`` is the wall-clock time one file may take.
+    """
+
+    vectors_db: str | None = None
+    identity: str = ""
+    embed: bool = False
+    max_chunk_bytes: int = 4096
+    max_file_bytes: int = 2 * 1024 * 1024
+    mask_secrets: bool = True
+    nice: int = 19
+    memory_limit_bytes: int = 2 * 1024 * 1024 * 1024
+    file_budget_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """Read, chunk and hash one file. ``size`` is the expected number of bytes, for fairness and bounds only."""
+
+    job_id: int
+    root: bytes
+    path: bytes
+    size: int = 0
+    language_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What became of a `FileJob`.
+
+    ``leaf`` is the hash of the bytes that were chunked, ``stat`` the stat around that read, ``settled`` whether
+    the file held still meanwhile and is not racily clean. ``reason`` belongs to "skipped", ``stage`` and
+    ``error`` to "failed". ``quarantined``: the file ended or stalled its worker twice. ``seconds`` are per stage.
+    """
+
+    job_id: int
+    path: bytes
+    status: FileStatus
+    reason: str = ""
+    stage: str = ""
+    error: str = ""
+    stat: FileStat | None = None
+    leaf: bytes = b""
+    settled: bool = True
+    language: str = ""
+    encoding: str = ""
+    fingerprint: bytes = b""
+    chunks: tuple[ChunkDraft, ...] = ()
+    bytes_read: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextRange:
+    """A chunk whose text is wanted: source bytes ``start_byte`` to ``end_byte`` (exclusive)."""
+
+    start_byte: int
+    end_byte: int
+    embed_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TextsJob:
+    """Re-read the text to embed of catalogued chunks, provided the file still hashes to ``leaf``."""
+
+    job_id: int
+    root: bytes
+    path: bytes
+    leaf: bytes
+    ranges: tuple[TextRange, ...]
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextsResult:
+    """The texts of a `TextsJob` in its order (empty unless ``status`` is "ok")."""
+
+    job_id: int
+    path: bytes
+    status: TextsStatus
+    texts: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+Job = FileJob | TextsJob
+Result = FileResult | TextsResult
+
+_UNKNOWN_COST = 16 * 1024
+_JOB_COST = 2 * 1024  # a guess at what a job costs beside its bytes
+
+
+def cost(job: Job) -> int:
+    """Bytes a job is accounted with while it is under way."""
+    if isinstance(job, FileJob):
+        return _JOB_COST + (job.size or _UNKNOWN_COST)
+    return _JOB_COST + sum(wanted.end_byte - wanted.start_byte for wanted in job.ranges)
+
+
+def failed(job: Job, error: str, *, quarantined: bool = False) -> Result:
+    """The result of a job that its worker could not answer."""
+    if isinstance(job, FileJob):
+        return FileResult(job.job_id, job.path, "failed", stage="worker", error=error, quarantined=quarantined)
+    return TextsResult(job.job_id, job.path, "failed", error=error)

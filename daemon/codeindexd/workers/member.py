@@ -1,0 +1,224 @@
+"""One worker process as the daemon keeps it: started, fed, read, watched and ended by one task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+import msgspec
+
+from codeindexd.workers import guard, wire
+from codeindexd.workers.child import Child, describe_exit
+from codeindexd.workers.jobs import FileJob, WorkerSettings
+from codeindexd.workers.pressure import cpu_time
+from codeindexd.workers.schedule import Call, Schedule, Ticket, Worker
+from codeindexd.workers.sizing import overdue
+
+MODULE = "codeindexd.workers"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, and what goes with them. The idle times trade memory against 0.2 s of start; the rest are guesses."""
+
+    bulk_idle_s: float = 20.0
+    warm_idle_s: float = 600.0
+    start_s: float = 60.0  # at idle priority on a busy machine a start may take long
+    end_s: float = 2.0  # from "nothing more will come" to the kill
+    grace_s: float = 0.4  # from SIGTERM to SIGKILL
+    pressure_s: float = 5.0
+    backoff_s: float = 0.25
+    backoff_max_s: float = 30.0
+    tries: int = 4
+
+
+class Signal:
+    """Wakes one waiter; set before anybody waits, it is not lost."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+        self._event = anyio.Event()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a worker ended. ``started``: it had been ready for jobs. ``words``: the end of what it wrote to stderr."""
+
+    started: bool
+    cause: str
+    words: str = ""
+
+
+class Owner(Protocol):
+    """What a member needs from its pool."""
+
+    settings: WorkerSettings
+    schedule: Schedule
+    timing: Timing
+    recycle_bytes: int
+
+    def may_work(self, member: Member) -> bool: ...
+
+    def delivered(self, call: Call) -> None: ...
+
+    def recycled(self) -> None: ...
+
+
+class Member:
+    """A worker process and the task that owns it."""
+
+    def __init__(
+        self, owner: Owner, worker: Worker, *, bulk: bool, pipeline: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.worker = worker
+        self.ready = False
+        self.pid: int | None = None
+        self._owner = owner
+        self._bulk = bulk
+        self._pipeline = pipeline
+        self._clock = clock
+        self._idle_s = owner.timing.bulk_idle_s if bulk else owner.timing.warm_idle_s
+        self._cause = ""
+        self._base_memory = 0
+        self._wake = Signal()
+        self._busy = Signal()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def retire(self) -> None:
+        """Takes no more jobs and ends when those it has are answered."""
+        self.worker.retiring = True
+        self._wake.set()
+
+    async def run(self) -> Ending:
+        """Runs the process from start to end. Cancelling it ends the process at once."""
+        try:
+            child = await Child.spawn(MODULE, self._pipeline)
+        except OSError as error:
+            return Ending(started=False, cause=str(error))
+        self.pid = child.pid
+        status = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(child.listen)
+                if await self._start(child):
+                    self.ready = True
+                    tasks.start_soon(self._feed, child)
+                    tasks.start_soon(self._watch, child)
+                    await self._read(child)
+                tasks.cancel_scope.cancel()
+        finally:
+            self.worker.retiring = True
+            status = await child.stop(self._owner.timing.grace_s)
+        return Ending(started=self.ready, cause=self._cause or self._describe(status), words=child.last_words)
+
+    async def _start(self, child: Child) -> bool:
+        with anyio.move_on_after(self._owner.timing.start_s):
+            await child.send([wire.Start(self._owner.settings, self._bulk)])
+            message = await self._receive(child)
+            if isinstance(message, wire.Ready):
+                self._base_memory = message.memory
+                self.worker.since = self._clock()
+                return True
+            return False
+        self._cause = f"it was not ready within {self._owner.timing.start_s:g} s"
+        return False
+
+    async def _read(self, child: Child) -> None:
+        while (message := await self._receive(child)) is not None:
+            try:
+                assert not isinstance(message, wire.Ready)
+                call = self._owner.schedule.answered(self.worker, message.result, self._clock())
+            except (AssertionError, ValueError) as error:
+                self._end(child, f"it broke the protocol: {error}")
+                return
+            if message.memory > self._base_memory + self._owner.recycle_bytes and not self.worker.retiring:
+                self._owner.recycled()
+                self.retire()
+            self._wake.set()
+            self._owner.delivered(call)
+
+    async def _receive(self, child: Child) -> wire.ToDaemon | None:
+        try:
+            body = await child.receive()
+            return None if body is None else wire.to_daemon.decode(body)
+        except (wire.BrokenStreamError, msgspec.MsgspecError) as error:
+            self._end(child, f"it broke the protocol: {error}")
+            return None
+
+    async def _feed(self, child: Child) -> None:
+        while True:
+            given = self._owner.schedule.assign(self.worker, self._clock()) if self._owner.may_work(self) else []
+            if given:
+                self._busy.set()
+                await child.send([_message(ticket) for ticket in given])
+            elif self.worker.retiring and not self.worker.running:
+                await child.close_input()
+                await anyio.sleep(self._owner.timing.end_s)
+                self._end(child, "it did not end when it was told to")
+                return
+            else:
+                await self._wake.wait()
+
+    async def _watch(self, child: Child) -> None:
+        """Ends the process when the file it works on has had its time or its memory, or when it has been idle."""
+        running = self.worker.running
+        while True:
+            while running:
+                await self._watch_file(child, running[0])
+            if self.worker.retiring:
+                return
+            left = self.worker.since + self._idle_s - self._clock()
+            if left <= 0:
+                self.retire()
+                return
+            with anyio.move_on_after(left):
+                await self._busy.wait()
+
+    async def _watch_file(self, child: Child, ticket: Ticket) -> None:
+        budget_s = self._owner.settings.file_budget_s
+        limit = self._owner.settings.memory_limit_bytes
+        pause = min(1.0, max(0.02, budget_s / 10))
+        at_start = cpu_time(child.pid)
+        late = 0
+        while self.worker.running and self.worker.running[0] is ticket:
+            await anyio.sleep(pause)
+            if not self.worker.running or self.worker.running[0] is not ticket:
+                return
+            now = cpu_time(child.pid)
+            used = now[0] - at_start[0] if now and at_start else None
+            wall_s = self._clock() - self.worker.since
+            gone = overdue(wall_s=wall_s, cpu_s=used, starved=bool(now and now[1]), budget_s=budget_s)
+            late = late + 1 if gone else 0
+            if late == 2:  # not on the first look: the answer may be lying in the pipe of a daemon that was suspended
+                self._end(child, f"it took longer than {budget_s:g} s")
+            elif limit and guard.private_memory(child.pid) > limit:
+                self._end(child, _out_of_memory(limit))
+
+    def _end(self, child: Child, cause: str) -> None:
+        self._cause = self._cause or cause
+        child.kill()
+
+    def _describe(self, status: int | None) -> str:
+        if status == guard.EXIT_OUT_OF_MEMORY:
+            return _out_of_memory(self._owner.settings.memory_limit_bytes)
+        return describe_exit(status)
+
+
+def _out_of_memory(limit: int) -> str:
+    return f"it needed more than {limit // (1024 * 1024)} MB of memory"
+
+
+def _message(ticket: Ticket) -> wire.RunFile | wire.RunTexts:
+    return wire.RunFile(ticket.job) if isinstance(ticket.job, FileJob) else wire.RunTexts(ticket.job)
