@@ -1,0 +1,8 @@
+"""Which paths are left out of the index: git's rules exactly, our own on top. Pure: reads no file."""
+
+from __future__ import annotations
+
+from codeindexd.ignore.builtin import Verdict, is_sensitive_name
+from codeindexd.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, IgnoreRules
+
+__all__ = ["GITIGNORE", "IGNORE_FILES", "OWN_IGNORE", "IgnoreRules", "Verdict", "is_sensitive_name"]

@@ -1,0 +1,175 @@
+"""What is left out by default, judged by name alone: the tables, and how they are asked.
+
+Sensitive names and version control stores are left out always. The other defaults say "not worth an index", and a
+negation in ``.codeindexignore`` (``!vendor/``) takes any of them back. They look at names below the root only: a
+``site-packages`` directory that is itself the root is indexed.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a path is left out. ``reason`` is a word to count by, ``rule`` names the pattern that decided."""
+
+    ignored: bool
+    reason: str
+    rule: str
+
+
+_STORES = {b".git", b".hg", b".svn", b".bzr", b".jj", b".pijul", b"_darcs", b"CVS"}
+
+_SENSITIVE_DIRS = {b".ssh", b".gnupg", b".aws", b".kube", b".password-store"}
+_SENSITIVE_NAMES = {
+    *(b"id_rsa", b"id_dsa", b"id_ecdsa", b"id_ecdsa_sk", b"id_ed25519", b"id_ed25519_sk", b"id_xmss"),
+    *(b".env", b".envrc", b".netrc", b"_netrc", b".pgpass", b"pgpass.conf", b".npmrc", b".pypirc", b".my.cnf"),
+    *(b".git-credentials", b".htpasswd", b".htdigest", b".dockercfg", b".s3cfg", b".boto", b".vault-token"),
+    *(b".vault_pass", b".vault-pass", b".vault_password", b"kubeconfig", b"master.key", b"credentials"),
+    *(b"credentials.json", b"credentials.toml", b"credentials.yml", b"credentials.yaml", b"credentials.ini"),
+    *(b"credentials.csv", b"credentials.xml", b"credentials.db", b"application_default_credentials.json"),
+    *(b"secrets.json", b"secrets.toml", b"secrets.yml", b"secrets.yaml", b"secrets.ini", b".secrets"),
+    *(b".bash_history", b".zsh_history", b".sh_history", b".python_history", b".node_repl_history"),
+    *(b".psql_history", b".mysql_history", b".sqlite_history", b".rediscli_history", b".irb_history"),
+    *(b"terraform.tfstate", b"terraform.tfstate.backup", b"serviceaccountkey.json", b"accesstokens.json"),
+}
+_SENSITIVE_EXTENSIONS = (
+    *(b"env pem key p8 p12 pkcs12 pfx ppk jks bks keystore kdb kdbx ovpn gpg age".split()),
+    *(b"kubeconfig tfstate tfvars keychain agilekeychain netrc".split()),
+)
+_SENSITIVE_NAME = re.compile(
+    rb"\.env[.\-_].*|.*\.env\..*|.*\.tfstate\.[^.]+\.?backup|.*\.tfvars\.json"
+    rb"|(?:.*[\-_.])?(?:service[\-_]?account(?:s|[\-_]?key)?|client[\-_]?secrets?|gcp[\-_]?key)(?:[\-_.].*)?\.json"
+    rb"|.*[\-_.]credentials?\.json",
+    re.DOTALL,
+)
+_TEMPLATE = re.compile(rb"(?:.*[.\-_])?(?:example|sample|template|tmpl|dist|schema)(?:[.\-_].*)?", re.DOTALL)
+
+_TEMPLATED = {b"env", b"tfvars"}
+
+_SOURCE_DOT_DIRS = {
+    *(b".github", b".gitlab", b".gitea", b".forgejo", b".circleci", b".buildkite", b".woodpecker", b".ci"),
+    *(b".azuredevops", b".devcontainer", b".husky", b".storybook", b".vscode", b".cursor", b".well-known"),
+}
+
+_VENDORED_DIRS = {
+    *(b"node_modules", b"bower_components", b"jspm_packages", b"web_modules", b"site-packages", b"dist-packages"),
+    *(b"__pypackages__", b"vendor", b"Pods", b"Carthage", b"elm-stuff", b".venv"),
+}
+_GENERATED_DIRS = {b"__pycache__", b"htmlcov", b"DerivedData", b"__generated__"}
+_GENERATED_DIR_TAILS = (b".egg-info", b".dist-info")
+
+_LOCK_FILES = {
+    *(b"package-lock.json", b"npm-shrinkwrap.json", b"yarn.lock", b"pnpm-lock.yaml", b"bun.lock", b"deno.lock"),
+    *(b"cargo.lock", b"gemfile.lock", b"composer.lock", b"poetry.lock", b"uv.lock", b"pdm.lock", b"pipfile.lock"),
+    *(b"pixi.lock", b"conda-lock.yml", b"go.sum", b"go.work.sum", b"mix.lock", b"pubspec.lock", b"podfile.lock"),
+    *(b"flake.lock", b"packages.lock.json", b"project.assets.json", b"gradle.lockfile", b"package.resolved"),
+    *(b"cartfile.resolved", b"conan.lock", b"chart.lock", b"buf.lock", b".terraform.lock.hcl", b"pylock.toml"),
+    *(b"module.bazel.lock", b"cargo-bazel-lock.json", b"rebar.lock", b"stack.yaml.lock", b"symfony.lock"),
+}
+_GENERATED_TAILS = (
+    *(b"_pb2.py", b"_pb2.pyi", b"_pb2_grpc.py", b"_pb2_grpc.pyi", b".pb.go", b".pb.gw.go", b".pb.cc", b".pb.h"),
+    *(b".pb.swift", b".pbobjc.h", b".pbobjc.m", b"_pb.js", b"_pb.d.ts", b"_grpc_pb.js", b"_grpc_pb.d.ts"),
+    *(b".g.dart", b".freezed.dart", b".g.cs", b".g.i.cs", b".designer.cs", b".generated.cs", b".gen.go"),
+    *(b"_generated.go", b".generated.ts", b".generated.js", b".generated.swift"),
+    *(b".map", b".snap", b".tsbuildinfo", b".pyc", b".pyo"),
+)
+_MINIFIED_TAILS = tuple(
+    b"%s.%s" % (mark, extension)
+    for mark in (b".min", b"-min", b".packed", b".bundle")
+    for extension in (b"js", b"mjs", b"cjs", b"css", b"html")
+)
+_BINARY_EXTENSIONS = frozenset(
+    b"""
+    png jpg jpeg jpe gif bmp ico icns webp tif tiff psd xcf heic heif avif jxl raw cr2 nef dds tga exr hdr mp3 mp4
+    m4a m4v wav flac ogg oga ogv opus aac wma wmv avi mov mkv webm flv mpg mpeg 3gp mid aiff ttf otf woff woff2
+    eot pfb pdf djvu epub mobi doc docx xls xlsx ppt pptx odt ods odp odg pages zip tar gz tgz bz2 tbz tbz2 xz txz
+    zst tzst lz lz4 lzma lzo br 7z rar cab ar cpio rpm deb apk ipa jar war ear aar whl egg gem nupkg snupkg crate
+    vsix xpi crx dmg iso img vhd vhdx vmdk qcow2 msi o obj a lib so dll dylib exe elf ko bin pdb ilk exp idb la lo
+    class dex pyd wasm bc hi rlib rmeta beam elc fasl nib car gmo qm pch gch pcm gcda gcno profraw profdata nbi
+    nbc rdb db sqlite sqlite3 db3 mdb accdb myd myi ibd ldb sst dbf parquet orc avro arrow feather h5 hdf5 npy npz
+    mat pkl pickle joblib pth ckpt safetensors onnx tflite pb gguf ggml mlmodel keras rds rda rdata dta sav
+    sas7bdat fits grib shp shx sbn gpkg mbtiles laz glb fbx blend 3ds stl ply usdz dwg swf fla swc unity3d
+    assetbundle uasset umap pak wad bsp nes rom gba cer crt der p7b p7s p7c crl jceks sqlite-wal sqlite-shm db-wal
+    db-shm lockb swp swo ds_store pack idx
+    """.split()
+)
+_BINARY_NAMES = {b".ds_store", b"thumbs.db", b"desktop.ini", b"bun.lockb"}
+
+_MARKERS = {b"pyvenv.cfg": "vendored", b"CACHEDIR.TAG": "generated"}
+
+
+def _default(reason: str, rule: str) -> Verdict:
+    return Verdict(True, reason, f"default: {rule}")
+
+
+def _table() -> dict[bytes, Verdict]:
+    table = {name: _default("generated", name.decode()) for name in _LOCK_FILES}
+    table |= {name: _default("binary", name.decode()) for name in _BINARY_NAMES}
+    return table | {name: _default("sensitive", name.decode()) for name in _SENSITIVE_NAMES}
+
+
+_FILES = _table()
+_EXTENSIONS = {extension: _default("binary", f"*.{extension.decode()}") for extension in _BINARY_EXTENSIONS} | {
+    extension: _default("sensitive", f"*.{extension.decode()}") for extension in _SENSITIVE_EXTENSIONS
+}
+_DIRECTORIES = (
+    {name: _default("vcs", f"{name.decode()}/") for name in _STORES}
+    | {name: _default("sensitive", f"{name.decode()}/") for name in _SENSITIVE_DIRS}
+    | {name: _default("vendored", f"{name.decode()}/") for name in _VENDORED_DIRS}
+    | {name: _default("generated", f"{name.decode()}/") for name in _GENERATED_DIRS}
+)
+_HIDDEN = _default("hidden", "hidden directory")
+_GIT_FILE = _default("vcs", ".git")
+_TAILS = _GENERATED_TAILS + _MINIFIED_TAILS
+_MAY_BE_SENSITIVE = re.compile(rb"\.env|tfstate|tfvars|\.json", re.DOTALL)
+FINAL = frozenset({"vcs", "sensitive"})
+"""Reasons that no ignore file takes back."""
+
+
+def is_sensitive_name(name: bytes) -> bool:
+    """Whether a file of this name is never read, whatever the configuration says."""
+    verdict = file_verdict(name)
+    return verdict is not None and verdict.reason == "sensitive"
+
+
+def directory_verdict(name: bytes) -> Verdict | None:
+    """The default for a directory of this name, hidden ones included."""
+    verdict = _DIRECTORIES.get(name)
+    if verdict is None:
+        if name.startswith(b".") and name not in _SOURCE_DOT_DIRS:
+            return _HIDDEN
+        if name.endswith(_GENERATED_DIR_TAILS):
+            return _default("generated", f"*{name[name.rfind(b'.') :].decode()}/")
+    return verdict
+
+
+@functools.lru_cache(maxsize=16384)
+def file_verdict(name: bytes) -> Verdict | None:
+    """The default for a file (or anything else that is no directory) of this name."""
+    if name == b".git":
+        return _GIT_FILE
+    lower = name.lower()
+    if (verdict := _FILES.get(lower)) is not None:
+        return verdict
+    if _MAY_BE_SENSITIVE.search(lower) and _SENSITIVE_NAME.fullmatch(lower):
+        return None if _TEMPLATE.fullmatch(lower) else _default("sensitive", "name of a secrets file")
+    extension = lower[lower.rfind(b".") + 1 :] if b"." in lower else b""
+    if (verdict := _EXTENSIONS.get(extension)) is not None:
+        return None if extension in _TEMPLATED and _TEMPLATE.fullmatch(lower) else verdict
+    if lower.endswith(_TAILS):
+        tail = max((tail for tail in _TAILS if lower.endswith(tail)), key=len)
+        return _default("minified" if tail in _MINIFIED_TAILS else "generated", f"*{tail.decode()}")
+    return None
+
+
+def marker_verdict(names: Collection[bytes]) -> Verdict | None:
+    """The default for a directory that holds these names: a virtual environment or a tagged cache."""
+    for marker, reason in _MARKERS.items():
+        if marker in names:
+            return _default(reason, f"holds {marker.decode()}")
+    return None

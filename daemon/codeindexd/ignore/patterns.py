@@ -1,0 +1,134 @@
+"""One ignore file, compiled: which of its patterns decides about a path."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+
+from codeindexd.ignore.glob import Pattern, parse
+
+_BUCKET_FROM = 48
+_SHOWN = 160
+
+
+class PatternSet:
+    """The patterns of one file, ready to be asked. Immutable, and shared by all files of equal content."""
+
+    __slots__ = ("_directories", "_files", "patterns")
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self.patterns = tuple(patterns)
+        self._directories = _Matcher(self.patterns)
+        self._files = _Matcher([pattern for pattern in self.patterns if not pattern.dir_only])
+
+    def __bool__(self) -> bool:
+        return bool(self.patterns)
+
+    def last_match(self, name: bytes, path: bytes, is_dir: bool) -> Pattern | None:
+        """The last pattern that matches, negative or not. ``path`` is relative to the patterns' directory."""
+        return self._directories.last_match(name, path) if is_dir else self._files.last_match(name, path)
+
+
+@functools.lru_cache(maxsize=1024)
+def compiled(content: bytes) -> PatternSet:
+    """The patterns of an ignore file with this content (gitignore syntax, whatever the bytes)."""
+    return PatternSet(parse(content))
+
+
+def rule_text(source: str, pattern: Pattern) -> str:
+    """How a rule is shown: ``.gitignore:3: *.pyc``; printable and encodable whatever the file held."""
+    text = pattern.text.decode("utf-8", "backslashreplace")
+    if len(text) > _SHOWN:
+        text = text[:_SHOWN] + "..."
+    return f"{source}:{pattern.line}: {text}"
+
+
+class _Matcher:
+    """Finds the last matching pattern with a few dictionary look-ups and at most a few expressions.
+
+    Real ignore files are mostly literal names and ``*.ext``; both are single look-ups here.
+    """
+
+    __slots__ = ("_extensions", "_name_globs", "_names", "_path_globs", "_paths", "_patterns", "_tails", "_with_tail")
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = patterns
+        self._names: dict[bytes, int] = {}
+        self._paths: dict[bytes, int] = {}
+        self._extensions: dict[bytes, int] = {}
+        self._with_tail: dict[bytes, int] = {}
+        name_globs: list[tuple[int, bytes]] = []
+        path_globs: list[tuple[int, bytes]] = []
+        for index, pattern in enumerate(patterns):
+            for literal in pattern.literals:
+                (self._paths if pattern.by_path else self._names)[literal] = index
+            for suffix in pattern.suffixes:
+                (self._extensions if suffix.rfind(b".") == 0 else self._with_tail)[suffix] = index
+            if pattern.regex:
+                (path_globs if pattern.by_path else name_globs).append((index, pattern.regex))
+        self._tails = tuple(self._with_tail)
+        self._name_globs = _Globs(name_globs) if name_globs else None
+        self._path_globs = _Globs(path_globs) if path_globs else None
+
+    def last_match(self, name: bytes, path: bytes) -> Pattern | None:
+        best = self._names.get(name, -1)
+        if self._extensions and (dot := name.rfind(b".")) >= 0:
+            best = max(best, self._extensions.get(name[dot:], -1))
+        if self._tails and name.endswith(self._tails):
+            best = max(best, max(index for tail, index in self._with_tail.items() if name.endswith(tail)))
+        if self._name_globs is not None:
+            best = max(best, self._name_globs.last(name))
+        if self._paths:
+            best = max(best, self._paths.get(path, -1))
+        if self._path_globs is not None:
+            best = max(best, self._path_globs.last(path))
+        return self._patterns[best] if best >= 0 else None
+
+
+class _Globs:
+    """Many expressions in one: alternatives in falling order, so the first that matches is the last pattern.
+
+    A long list is split by the first byte a text must have and compiled when first needed, so that a huge ignore
+    file costs what is asked of it and not what it could be asked.
+    """
+
+    __slots__ = ("_any", "_bucketed", "_by_byte", "_compiled")
+
+    def __init__(self, globs: Sequence[tuple[int, bytes]]) -> None:
+        self._any: list[tuple[int, bytes]] = []
+        self._by_byte: dict[int, list[tuple[int, bytes]]] = {}
+        self._bucketed = len(globs) >= _BUCKET_FROM
+        for index, regex in globs:
+            code = _first_byte(regex) if self._bucketed else None
+            (self._any if code is None else self._by_byte.setdefault(code, [])).append((index, regex))
+        self._compiled: dict[int, tuple[re.Pattern[bytes], list[int]] | None] = {}
+
+    def last(self, text: bytes) -> int:
+        """The highest index whose expression matches all of ``text``, or -1."""
+        best = self._in(-1, text)
+        return max(best, self._in(text[0], text)) if self._bucketed and text else best
+
+    def _in(self, bucket: int, text: bytes) -> int:
+        try:
+            alternatives = self._compiled[bucket]
+        except KeyError:
+            alternatives = self._compiled[bucket] = self._compile(bucket)
+        if alternatives is None:
+            return -1
+        match = alternatives[0].fullmatch(text)
+        return alternatives[1][match.lastindex - 1] if match and match.lastindex else -1
+
+    def _compile(self, bucket: int) -> tuple[re.Pattern[bytes], list[int]] | None:
+        globs = self._any if bucket < 0 else self._by_byte.get(bucket, [])
+        if not globs:
+            return None
+        falling = globs[::-1]
+        return re.compile(b"|".join(b"(%s)" % regex for _, regex in falling), re.DOTALL), [i for i, _ in falling]
+
+
+def _first_byte(regex: bytes) -> int | None:
+    """The byte every match begins with, when the expression begins with a literal one."""
+    if regex[0] == 0x5C:  # an escaped literal; every multi-byte escape of ours is inside brackets
+        return regex[1]
+    return None if regex[0] in b"[(." else regex[0]

@@ -1,0 +1,173 @@
+"""Which paths below a root are left out, and which rule says so.
+
+Asked in this order; the first that has an opinion decides:
+
+1. version control stores and sensitive names: left out, and nothing takes them back;
+2. ``exclude`` and ``include`` of the configuration;
+3. ``.codeindexignore``, the deepest file first: a negation here also takes back every default below;
+4. git's own rules, exactly as git applies them to untracked files: ``.gitignore``, the deepest first, then the
+   repository's ``info/exclude``, then the user's global excludes. A negation here only takes back git's rules:
+   that git should track a file does not make a lock file worth searching;
+5. the defaults: hidden directories, vendored, generated, minified and binary files.
+
+What git tracks in spite of its rules is left out all the same: the rules are about names, the index is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from codeindexd.ignore.builtin import FINAL, Verdict, directory_verdict, file_verdict, marker_verdict
+from codeindexd.ignore.patterns import PatternSet, compiled, rule_text
+
+GITIGNORE = b".gitignore"
+OWN_IGNORE = b".codeindexignore"
+IGNORE_FILES = frozenset({GITIGNORE, OWN_IGNORE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A pattern file and where it counts from: ``skip`` leading bytes of a path are its directory, or, for a file
+    above the root, ``above`` is what has to be put in front."""
+
+    source: str
+    patterns: PatternSet
+    skip: int = 0
+    above: bytes = b""
+
+    def verdict(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
+        path = self.above + path if self.above else path[self.skip :]
+        pattern = self.patterns.last_match(name, path, is_dir)
+        return None if pattern is None else Verdict(not pattern.negative, "ignored", rule_text(self.source, pattern))
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreRules:
+    """The rules that hold for the children of one directory. Immutable; a directory without ignore files shares its
+    parent's object."""
+
+    _git: tuple[_Level, ...]
+    _own: tuple[_Level, ...]
+    _exclude: _Level | None
+    _include: _Level | None
+    _hidden: bool
+    _gitignore: bool
+    _defaults: bool
+
+    @classmethod
+    def for_root(
+        cls,
+        *,
+        exclude_sources: Sequence[tuple[str, bytes]] = (),
+        above: Sequence[tuple[str, bytes, bytes]] = (),
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+        gitignore: bool = True,
+        defaults: bool = True,
+    ) -> IgnoreRules:
+        """The rules before any file of the root was read; ``enter(b"", ...)`` adds those of the root itself.
+
+        ``exclude_sources`` are (name shown in rules, content) of info/exclude and the global excludes, in this order:
+        the first wins. ``above`` are (name, content, path of the root below that file's directory, ending in ``/``)
+        of ignore files above a root that lies inside a repository, the nearest first. ``include`` and ``exclude``
+        are in gitignore syntax; where ``include`` is not empty, files that match none of it are left out.
+        """
+        top = above[-1][2] if above else b""
+        levels = [_Level(name, compiled(content), above=prefix) for name, content, prefix in above]
+        levels += [_Level(name, compiled(content), above=top) for name, content in exclude_sources]
+        return cls(
+            tuple(level for level in levels if level.patterns) if gitignore else (),
+            (),
+            _configured("exclude", exclude),
+            _configured("include", include),
+            hidden,
+            gitignore,
+            defaults,
+        )
+
+    def enter(
+        self,
+        directory: bytes,
+        files: Mapping[bytes, bytes],
+        repository: Sequence[tuple[str, bytes]] | None = None,
+    ) -> IgnoreRules:
+        """The rules for the children of ``directory``, which is relative to the root.
+
+        ``files`` holds the content of the ignore files found in it by name. ``repository`` is given when another
+        repository begins there: its exclude sources, as in ``for_root``; the git rules gathered so far end there.
+        """
+        git, own = self._git, self._own
+        skip = len(directory) + 1 if directory else 0
+        prefix = directory.decode("utf-8", "backslashreplace") + "/" if directory else ""
+        if repository is not None and self._gitignore:
+            fresh = [_Level(name, compiled(content), skip) for name, content in repository]
+            git = tuple(level for level in fresh if level.patterns)
+        if self._gitignore and (patterns := compiled(files.get(GITIGNORE, b""))):
+            git = (_Level(f"{prefix}.gitignore", patterns, skip), *git)
+        if patterns := compiled(files.get(OWN_IGNORE, b"")):
+            own = (_Level(f"{prefix}.codeindexignore", patterns, skip), *own)
+        include = self._include
+        if include is not None and directory and self._included(directory, is_dir=True):
+            include = None
+        if git is self._git and own is self._own and include is self._include:
+            return self
+        return replace(self, _git=git, _own=own, _include=include)
+
+    def verdict(self, path: bytes, *, is_dir: bool) -> Verdict | None:
+        """Why ``path``, a child of the entered directory, is left out; None when it is kept.
+
+        A symbolic link is no directory here, whatever it points to.
+        """
+        return self.judge(path[path.rfind(b"/") + 1 :], path, is_dir)
+
+    def judge(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
+        """``verdict`` for callers that have the last component at hand."""
+        default = directory_verdict(name) if is_dir else file_verdict(name)
+        if default is not None and default.reason in FINAL:
+            return default
+        if (self._exclude or self._include) and (configured := self._configured_verdict(name, path, is_dir)):
+            return configured
+        for level in self._own:
+            if (own := level.verdict(name, path, is_dir)) is not None:
+                return own if own.ignored else None
+        for level in self._git:
+            if (git := level.verdict(name, path, is_dir)) is not None:
+                if git.ignored:
+                    return git
+                break
+        return default if default is not None and self._applies(default) else None
+
+    def marked(self, directory: bytes, names: Collection[bytes]) -> Verdict | None:
+        """Why a directory is left out for what it holds (a virtual environment, a tagged cache); never the root.
+
+        Asked on the rules of the parent.
+        """
+        if not directory or not self._defaults or (verdict := marker_verdict(names)) is None:
+            return None
+        name = directory[directory.rfind(b"/") + 1 :]
+        taken_back = next((own for level in self._own if (own := level.verdict(name, directory, True))), None)
+        return verdict if taken_back is None else None
+
+    def _applies(self, default: Verdict) -> bool:
+        return not self._hidden if default.reason == "hidden" else self._defaults
+
+    def _configured_verdict(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
+        if self._exclude is not None:
+            excluded = self._exclude.verdict(name, path, is_dir)
+            if excluded is not None and excluded.ignored:
+                return Verdict(True, "excluded", excluded.rule)
+        if self._include is None or is_dir or self._included(path, is_dir=False):
+            return None
+        return Verdict(True, "excluded", "include: no pattern matches")
+
+    def _included(self, path: bytes, *, is_dir: bool) -> bool:
+        assert self._include is not None
+        matched = self._include.verdict(path[path.rfind(b"/") + 1 :], path, is_dir)
+        return matched is not None and matched.ignored
+
+
+def _configured(source: str, patterns: Sequence[str]) -> _Level | None:
+    content = "\n".join(patterns).encode("utf-8", "surrogateescape")
+    return _Level(source, compiled(content)) if patterns else None

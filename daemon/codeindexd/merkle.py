@@ -1,0 +1,266 @@
+"""The Merkle tree of a root, and what turns one tree into another.
+
+A leaf's hash is xxh3_128 of its bytes, a directory's is xxh3_128 over its children's (name, kind, hash) sorted by
+name. So the root hash is a function of names, kinds and contents alone, and equal hashes mean equal subtrees.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+
+from xxhash import xxh3_128_digest
+
+from codeindexd.model import Diff, Entry, Move, NodeKind, TreeSource
+
+Buffer = bytes | bytearray | memoryview
+SameTreatment = Callable[[bytes, bytes], bool]
+"""Whether a file moved from the first to the second path is indexed just as before."""
+
+_NO_CHILDREN: Mapping[bytes, Entry] = {}
+_EMPTY_FILE = xxh3_128_digest(b"")
+_MOST_CANDIDATES = 64
+_path = attrgetter("path")
+
+
+def leaf_hash(data: Buffer) -> bytes:
+    """16 bytes: the hash of a file's bytes, or of a symbolic link's target."""
+    return xxh3_128_digest(data)
+
+
+def skipped_hash(reason: str) -> bytes:
+    """16 bytes: the hash of a leaf whose content does not count, only why it is left out."""
+    return xxh3_128_digest(b"skipped\0" + reason.encode())
+
+
+def node_hash(children: Iterable[Entry]) -> bytes:
+    """16 bytes: the hash of a directory with these children, whatever their order."""
+    # Siblings share their directory, so the order of their paths is that of their names. A name holds no NUL and a
+    # hash is of fixed length: the text can be read in one way only.
+    return xxh3_128_digest(
+        b"".join(
+            [
+                b"%b\0%c%b" % (child.path[child.path.rfind(b"/") + 1 :], child.kind, child.hash)
+                for child in sorted(children, key=_path)
+            ]
+        )
+    )
+
+
+def parent_of(path: bytes) -> bytes:
+    """The directory of a path; of a top-level name and of the root that is ``b""``."""
+    return path[: max(path.rfind(b"/"), 0)]
+
+
+def same_suffix(source: bytes, target: bytes) -> bool:
+    """The default for moves: equal extension, or equal name where there is none."""
+    old, new = source[source.rfind(b"/") + 1 :], target[target.rfind(b"/") + 1 :]
+    if b"." in old[1:] and b"." in new[1:]:
+        return old[old.rfind(b".") :] == new[new.rfind(b".") :]
+    return old == new
+
+
+def collapse(paths: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The paths, sorted, without those that lie below another of them."""
+    kept: list[bytes] = []
+    known: set[bytes] = set()
+    for path in sorted(set(paths), key=lambda path: (path.count(b"/") + bool(path), path)):
+        if known.isdisjoint(_ancestors(path)):
+            kept.append(path)
+            known.add(path)
+    return tuple(sorted(kept))
+
+
+def _ancestors(path: bytes) -> Iterator[bytes]:
+    while path:
+        path = parent_of(path)
+        yield path
+
+
+class Tree(TreeSource):
+    """A tree in memory.
+
+    ``restatted`` names directories below which a leaf has another stat than in the tree it was made from: ``diff``
+    looks into them even where the hashes agree. A tree may cover only some paths of a root; then directories above
+    them are not part of it.
+    """
+
+    def __init__(
+        self,
+        nodes: Mapping[bytes, Entry],
+        children: Mapping[bytes, Mapping[bytes, Entry]],
+        *,
+        restatted: Collection[bytes] = (),
+    ) -> None:
+        """``nodes`` are the entries that nothing in ``children`` leads to; all hashes are trusted."""
+        self._tops = nodes
+        self._children = children
+        self.restatted = frozenset(restatted)
+
+    @classmethod
+    def build(cls, entries: Iterable[Entry]) -> Tree:
+        """The tree of these leaves and directories. Missing parents are added, directory hashes are computed.
+
+        Later entries win over earlier ones of the same path. An entry whose hash is right is kept as the same object.
+        """
+        given = {entry.path: entry for entry in entries}
+        children: dict[bytes, dict[bytes, Entry]] = defaultdict(dict)
+        directories = {path for path, entry in given.items() if entry.kind is NodeKind.DIRECTORY} | {b""}
+        for path in given:
+            directories.update(_ancestors(path))
+        for path, entry in given.items():
+            if path not in directories:
+                children[parent_of(path)][path[path.rfind(b"/") + 1 :]] = entry
+        root: Entry | None = None
+        for path in sorted(directories, key=lambda path: path.count(b"/") + bool(path), reverse=True):
+            digest = node_hash(children[path].values())
+            root = given.get(path)
+            if root is None or root.hash != digest or root.kind is not NodeKind.DIRECTORY:
+                root = Entry(path, NodeKind.DIRECTORY, digest)
+            if path:
+                children[parent_of(path)][path[path.rfind(b"/") + 1 :]] = root
+        assert root is not None
+        return cls({b"": root}, dict(children))
+
+    @property
+    def root_hash(self) -> bytes:
+        """The hash of the whole root; empty when this tree does not cover it."""
+        root = self._tops.get(b"")
+        return root.hash if root else b""
+
+    def node(self, path: bytes) -> Entry | None:
+        """The entry at ``path``, or None when nothing is there or the tree does not cover it."""
+        entry = self._tops.get(path)
+        if entry is None and path:
+            entry = self._children.get(parent_of(path), _NO_CHILDREN).get(path[path.rfind(b"/") + 1 :])
+        return entry
+
+    def children(self, directory: bytes) -> Mapping[bytes, Entry]:
+        """Entries directly inside ``directory`` by name."""
+        return self._children.get(directory, _NO_CHILDREN)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, directories before what they hold."""
+        for path in sorted(self._tops):
+            yield from subtree(self, self._tops[path])
+
+    def leaves(self) -> Iterator[Entry]:
+        """Every entry that is no directory."""
+        return (entry for entry in self.entries() if entry.kind is not NodeKind.DIRECTORY)
+
+
+def subtree(tree: TreeSource, top: Entry) -> Iterator[Entry]:
+    """``top`` and everything below it, directories before what they hold, names in order."""
+    waiting = [top]
+    while waiting:
+        entry = waiting.pop()
+        yield entry
+        if entry.kind is NodeKind.DIRECTORY:
+            inside = tree.children(entry.path)
+            waiting.extend(inside[name] for name in sorted(inside, reverse=True))
+
+
+def diff(
+    old: TreeSource,
+    new: TreeSource,
+    *,
+    below: Sequence[bytes] = (b"",),
+    same_treatment: SameTreatment = same_suffix,
+) -> Diff:
+    """What turns ``old`` into ``new`` at and below the paths ``below``. Every part is sorted by path.
+
+    Equal subtrees are pruned. ``added`` and ``removed`` list directories too, each before what it holds. A file whose
+    content disappeared in one place and appeared in another is ``moved`` when ``same_treatment(source, target)``
+    says that nothing but its path changes; empty files are never moves. ``touched`` are leaves of equal content
+    whose stat (or, on skipped leaves, rule) differs.
+    """
+    found = _Comparison(old, new)
+    for path in collapse(below):
+        found.compare(old.node(path), new.node(path))
+    moved = _moves(found.removed, found.added, same_treatment)
+    gone, arrived = {move.source for move in moved}, {move.entry.path for move in moved}
+    return Diff(
+        added=_by_path(entry for entry in found.added if entry.path not in arrived),
+        modified=_by_path(found.modified),
+        removed=_by_path(entry for entry in found.removed if entry.path not in gone),
+        moved=tuple(moved),
+        touched=_by_path(found.touched),
+    )
+
+
+def _by_path(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted(entries, key=_path))
+
+
+class _Comparison:
+    def __init__(self, old: TreeSource, new: TreeSource) -> None:
+        self._old = old
+        self._new = new
+        self._restatted = new.restatted if isinstance(new, Tree) else frozenset()
+        self.added: list[Entry] = []
+        self.modified: list[Entry] = []
+        self.removed: list[Entry] = []
+        self.touched: list[Entry] = []
+
+    def compare(self, before: Entry | None, after: Entry | None) -> None:
+        waiting = [(before, after)]
+        while waiting:
+            before, after = waiting.pop()
+            if before is None or after is None or _is_directory(before) != _is_directory(after):
+                self.removed.extend(subtree(self._old, before) if before else ())
+                self.added.extend(subtree(self._new, after) if after else ())
+            elif not _is_directory(before):
+                self._compare_leaves(before, after)
+            elif before.hash != after.hash or after.path in self._restatted:
+                olds, news = self._old.children(before.path), self._new.children(after.path)
+                waiting.extend((olds.get(name), news.get(name)) for name in olds.keys() | news.keys())
+
+    def _compare_leaves(self, before: Entry, after: Entry) -> None:
+        if before is after:
+            return
+        if before.hash != after.hash or before.kind is not after.kind:
+            self.modified.append(after)
+        elif before.stat != after.stat or before.rule != after.rule:
+            self.touched.append(after)
+
+
+def _is_directory(entry: Entry) -> bool:
+    return entry.kind is NodeKind.DIRECTORY
+
+
+def _moves(removed: Sequence[Entry], added: Sequence[Entry], same_treatment: SameTreatment) -> list[Move]:
+    """Pairs of equal content, those that kept their name first, then in the order of their paths."""
+    sources: dict[bytes, list[bytes]] = defaultdict(list)
+    for entry in _by_path(removed):
+        if entry.kind is NodeKind.FILE and entry.hash != _EMPTY_FILE:
+            sources[entry.hash].append(entry.path)
+    targets: dict[bytes, list[Entry]] = defaultdict(list)
+    for entry in _by_path(added):
+        if entry.kind is NodeKind.FILE and entry.hash in sources:
+            targets[entry.hash].append(entry)
+    moved: list[Move] = []
+    for digest, entries in targets.items():
+        moved += _pair(sources[digest], entries, same_treatment)
+    return sorted(moved, key=lambda move: move.entry.path)
+
+
+def _pair(sources: Sequence[bytes], targets: Sequence[Entry], same_treatment: SameTreatment) -> Iterator[Move]:
+    by_name: dict[bytes, deque[bytes]] = defaultdict(deque)
+    for path in sources:
+        by_name[path[path.rfind(b"/") + 1 :]].append(path)
+    rest: list[Entry] = []
+    taken: set[bytes] = set()
+    for entry in targets:
+        namesakes = by_name[entry.path[entry.path.rfind(b"/") + 1 :]]
+        if namesakes and same_treatment(namesakes[0], entry.path):
+            taken.add(namesakes[0])
+            yield Move(namesakes.popleft(), entry)
+        else:
+            rest.append(entry)
+    free = [path for path in sources if path not in taken]
+    for entry in rest:  # a pairing saves work, it is no duty: a bounded look is enough
+        source = next((path for path in free[:_MOST_CANDIDATES] if same_treatment(path, entry.path)), None)
+        if source is not None:
+            free.remove(source)
+            yield Move(source, entry)
