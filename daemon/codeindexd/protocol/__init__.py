@@ -1,0 +1,75 @@
+"""The socket protocol: where the socket is, requests, replies, errors and framing. Standard library only.
+
+JSON-RPC 2.0, one JSON object a line, UTF-8, at most ``MAX_REQUEST_BYTES`` a request. Both ends use this module, so
+it stays cheap to import. Text leaves as ASCII (``\\uXXXX`` escapes), which keeps paths that are not UTF-8 intact:
+their surrogate escapes survive the way, and ``path_b64`` carries the exact bytes for readers that refuse those.
+"""
+
+from __future__ import annotations
+
+from codeindexd.protocol.faults import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    UNKNOWN_METHOD,
+    ProtocolError,
+    RequestId,
+    error_from_json,
+    error_to_json,
+)
+from codeindexd.protocol.framing import (
+    MAX_REQUEST_BYTES,
+    PROTOCOL_VERSION,
+    LineBuffer,
+    Request,
+    decode,
+    encode,
+    failure,
+    notification,
+    parse_request,
+    request,
+    result,
+)
+from codeindexd.protocol.methods import MAX_LIMIT, METHODS, Param, validate
+from codeindexd.protocol.places import (
+    MAX_SOCKET_PATH,
+    bytes_of_path,
+    check_socket_path,
+    path_to_json,
+    runtime_directory,
+    socket_path,
+    text_of_path,
+)
+
+__all__ = [
+    "INVALID_PARAMS",
+    "INVALID_REQUEST",
+    "MAX_LIMIT",
+    "MAX_REQUEST_BYTES",
+    "MAX_SOCKET_PATH",
+    "METHODS",
+    "PARSE_ERROR",
+    "PROTOCOL_VERSION",
+    "UNKNOWN_METHOD",
+    "LineBuffer",
+    "Param",
+    "ProtocolError",
+    "Request",
+    "RequestId",
+    "bytes_of_path",
+    "check_socket_path",
+    "decode",
+    "encode",
+    "error_from_json",
+    "error_to_json",
+    "failure",
+    "notification",
+    "parse_request",
+    "path_to_json",
+    "request",
+    "result",
+    "runtime_directory",
+    "socket_path",
+    "text_of_path",
+    "validate",
+]

@@ -1,0 +1,144 @@
+"""Lines, requests and answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from codeindexd.errors import CodeindexError
+from codeindexd.protocol.faults import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    UNKNOWN_METHOD,
+    ProtocolError,
+    RequestId,
+    error_to_json,
+)
+from codeindexd.protocol.methods import METHODS, validate
+
+PROTOCOL_VERSION: Final = 1
+MAX_REQUEST_BYTES: Final = 1 << 20
+
+
+class Request(NamedTuple):
+    """A well-formed request. ``notification`` means that nobody waits for an answer."""
+
+    id: RequestId
+    method: str
+    params: Mapping[str, Any]
+    notification: bool = False
+
+
+class LineBuffer:
+    """Cuts a stream of bytes into lines. After a line longer than ``limit``, ``oversized`` is set and nothing more
+    is returned; with ``limit`` None lines may have any length."""
+
+    def __init__(self, limit: int | None = MAX_REQUEST_BYTES) -> None:
+        self._buffer = bytearray()
+        self._limit = limit
+        self.oversized = False
+
+    def __len__(self) -> int:
+        """Bytes of the unfinished line."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that ``data`` completes, without their newlines, blank ones left out."""
+        if self.oversized:
+            return []
+        searched = len(self._buffer)
+        self._buffer += data
+        lines: list[bytes] = []
+        start = 0
+        while (end := self._buffer.find(b"\n", max(start, searched))) >= 0:
+            if self._limit is not None and end - start > self._limit:
+                break
+            if line := bytes(self._buffer[start:end]).strip():
+                lines.append(line)
+            start = end + 1
+        del self._buffer[:start]
+        if self._limit is not None and len(self._buffer) > self._limit:
+            self.oversized = True
+            self._buffer.clear()
+        return lines
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One line, newline included. Raises ValueError for what JSON cannot say (NaN, infinity), TypeError for objects."""
+    return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """The JSON value of one line. Raises ProtocolError (-32700) for anything else, however deep or odd."""
+    try:
+        return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except ValueError as error:  # broken UTF-8, broken JSON, numbers of thousands of digits
+        reason = str(error)
+    raise ProtocolError(PARSE_ERROR, f"the line is not JSON: {reason}", hint="Send one JSON object on each line.")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def request(request_id: RequestId, method: str, params: Mapping[str, Any]) -> bytes:
+    """The line of a request, for clients. Parameters that are None are left out: absent means default."""
+    kept = {name: value for name, value in params.items() if value is not None}
+    return encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": kept})
+
+
+def notification(method: str, params: Mapping[str, Any]) -> bytes:
+    """The line of a message that expects no answer."""
+    return encode({"jsonrpc": "2.0", "method": method, "params": params})
+
+
+def result(request_id: RequestId, value: Any) -> bytes:
+    """The line of an answer."""
+    return encode({"jsonrpc": "2.0", "id": request_id, "result": value})
+
+
+def failure(request_id: RequestId, error: CodeindexError) -> bytes:
+    """The line of an answer that says what went wrong."""
+    return encode({"jsonrpc": "2.0", "id": request_id, "error": error_to_json(error)})
+
+
+def parse_request(line: bytes) -> Request:
+    """A request with its parameters validated and defaults filled in.
+
+    Raises ProtocolError (-32700 no JSON, -32600 no request, -32601 unknown method, -32602 wrong parameters; the
+    message names the field) carrying the id to answer with.
+    """
+    value = decode(line)
+    if isinstance(value, list):
+        raise ProtocolError(INVALID_REQUEST, "batches are not supported", hint="Send one request object on each line.")
+    if not isinstance(value, dict):
+        raise ProtocolError(INVALID_REQUEST, "a request is a JSON object", hint="See the protocol's documentation.")
+    request_id = value.get("id")
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
+        raise ProtocolError(INVALID_REQUEST, "id must be a string, a number or null")
+    try:
+        return Request(request_id, *_method_and_params(value), notification="id" not in value)
+    except ProtocolError as error:
+        error.request_id = request_id
+        raise
+    except CodeindexError as error:
+        raise ProtocolError(error.code, error.message, hint=error.hint, request_id=request_id) from error
+
+
+def _method_and_params(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    if value.get("jsonrpc") != "2.0":
+        raise ProtocolError(INVALID_REQUEST, 'jsonrpc must be "2.0"')
+    method = value.get("method")
+    if not isinstance(method, str):
+        raise ProtocolError(INVALID_REQUEST, "method must be a string")
+    if method not in METHODS:
+        shown = method if len(method) <= 80 else method[:80] + "..."
+        raise ProtocolError(UNKNOWN_METHOD, f"unknown method: {shown}", hint="Known are: " + ", ".join(METHODS))
+    params = value.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise ProtocolError(INVALID_PARAMS, "params must be an object", hint="Parameters are given by name.")
+    return method, validate(method, params or {})
