@@ -1,0 +1,8 @@
+"""What is on the disk: walks below hints, applies the ignore rules, hashes what may have changed."""
+
+from __future__ import annotations
+
+from codeindexd.scan.gitconfig import GitHome
+from codeindexd.scan.scanner import Scan, Scanner, ScanStats
+
+__all__ = ["GitHome", "Scan", "ScanStats", "Scanner"]

@@ -1,0 +1,220 @@
+"""Where git keeps ignore rules outside the work tree: info/exclude and the excludes file of its configuration.
+
+Reads git's files directly, so that a scan needs neither git nor a process. Whatever cannot be read counts as empty:
+an odd configuration must never cost more than its own rules.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_SYSTEM = Path("/etc/gitconfig")
+_MOST_BYTES = 8 << 20
+_DEEPEST_INCLUDE = 10
+_SECTION = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
+_KEY = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*(=?)")
+_ESCAPES = {"n": "\n", "t": "\t", "b": "\b"}
+
+
+@dataclass(frozen=True, slots=True)
+class GitHome:
+    """Where the user's and the system's git configuration is looked for; None = nowhere."""
+
+    home: Path | None
+    config_home: Path | None
+    system: Path | None = _SYSTEM
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> GitHome:
+        """As git finds them: ``HOME``, ``XDG_CONFIG_HOME`` (default ``$HOME/.config``), ``GIT_CONFIG_NOSYSTEM``."""
+        home = Path(environment["HOME"]) if environment.get("HOME") else None
+        config = environment.get("XDG_CONFIG_HOME")
+        config_home = Path(config) if config else home / ".config" if home else None
+        system = None if environment.get("GIT_CONFIG_NOSYSTEM", "") not in ("", "0", "false") else _SYSTEM
+        return cls(home, config_home, system)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A work tree and where its administrative files are; ``common`` differs from ``git_dir`` in linked worktrees."""
+
+    top: Path
+    git_dir: Path
+    common: Path
+
+    @classmethod
+    def at(cls, directory: Path) -> Repository | None:
+        """The repository whose work tree begins at ``directory``, or None. Understands ``.git`` files."""
+        git_dir = directory / ".git"
+        pointer = read_bounded(git_dir, 4096)
+        if pointer is not None:
+            if not pointer.startswith(b"gitdir:"):
+                return None
+            git_dir = directory / os.fsdecode(pointer[7:].split(b"\n", 1)[0].strip())
+        if read_bounded(git_dir / "HEAD", 4096) is None:
+            return None
+        shared = read_bounded(git_dir / "commondir", 4096)
+        return cls(directory, git_dir, git_dir / os.fsdecode(shared.strip()) if shared else git_dir)
+
+    @classmethod
+    def around(cls, directory: Path) -> Repository | None:
+        """The repository that ``directory`` lies in, strictly below its top."""
+        return next((found for parent in directory.parents if (found := cls.at(parent))), None)
+
+
+def read_bounded(path: Path, limit: int = _MOST_BYTES) -> bytes | None:
+    """The content of a regular file, at most ``limit`` bytes; None when it cannot be had."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    try:
+        return os.read(descriptor, limit)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def exclude_sources(repository: Repository | None, git_home: GitHome) -> list[tuple[str, bytes]]:
+    """(name shown in rules, content) of info/exclude and of the excludes file; the first has the last word."""
+    sources: list[tuple[str, bytes]] = []
+    if repository is not None:
+        sources.append((".git/info/exclude", read_bounded(repository.common / "info" / "exclude") or b""))
+    place = _excludes_file(repository, git_home)
+    if place is not None and (content := read_bounded(place)):
+        sources.append((_shown(place, git_home), content))
+    return [(name, content) for name, content in sources if content]
+
+
+def ignores_case(repository: Repository | None) -> bool:
+    """``core.ignoreCase``, which git sets where the file system folds case."""
+    value = None
+    if repository is not None:
+        for key, found in _entries(repository.common / "config", repository, None, 0):
+            value = found if key == "core.ignorecase" else value
+    return value is not None and value.lower() in ("true", "yes", "on", "1", "")
+
+
+def _shown(place: Path, git_home: GitHome) -> str:
+    if git_home.home is not None and place.is_relative_to(git_home.home):
+        place = "~" / place.relative_to(git_home.home)
+    return os.fsencode(place).decode("utf-8", "backslashreplace")
+
+
+def _excludes_file(repository: Repository | None, git_home: GitHome) -> Path | None:
+    files = [git_home.system]
+    files.append(git_home.config_home / "git" / "config" if git_home.config_home else None)
+    files.append(git_home.home / ".gitconfig" if git_home.home else None)
+    if repository is not None:
+        files += [repository.common / "config", repository.git_dir / "config.worktree"]
+    value: str | None = None
+    for file in files:
+        if file is not None:
+            for key, found in _entries(file, repository, git_home.home, 0):
+                value = found if key == "core.excludesfile" else value
+    if value is not None:
+        if not value:
+            return None
+        base = repository.top if repository else Path("/")
+        return base / _expanded(value, git_home.home)
+    return git_home.config_home / "git" / "ignore" if git_home.config_home else None
+
+
+def _expanded(value: str, home: Path | None) -> Path:
+    if value.startswith("~/") and home is not None:
+        return home / value[2:]
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # ~nobody/...: no such user
+        return Path(value)
+
+
+def _entries(file: Path, repository: Repository | None, home: Path | None, depth: int) -> Iterator[tuple[str, str]]:
+    """(``section.key`` in lower case, value) in order, with what ``include.path`` brings in its place."""
+    content = read_bounded(file)
+    if content is None or depth > _DEEPEST_INCLUDE:
+        return
+    for section, subsection, key, value in _parse(os.fsdecode(content)):
+        if key == "path" and value and _included(section, subsection, file, repository, home):
+            yield from _entries(file.parent / _expanded(value, home), repository, home, depth + 1)
+        elif not subsection:
+            yield f"{section}.{key}", value
+
+
+def _included(section: str, subsection: str, file: Path, repository: Repository | None, home: Path | None) -> bool:
+    """Whether an include counts: unconditional ones and ``gitdir:`` conditions are understood."""
+    if section == "include":
+        return not subsection
+    condition, _, pattern = subsection.partition(":")
+    if section != "includeif" or condition not in ("gitdir", "gitdir/i") or not pattern or repository is None:
+        return False
+    if pattern.startswith("./"):
+        pattern = str(file.parent / pattern[2:]) + ("/" if pattern.endswith("/") else "")
+    elif pattern.startswith("~/") and home is not None:
+        pattern = str(home / pattern[2:]) + ("/" if pattern.endswith("/") else "")
+    elif not pattern.startswith("/"):
+        pattern = "**/" + pattern
+    if pattern.endswith("/"):
+        pattern += "**"
+    return _matches_path(pattern, repository.git_dir, fold=condition.endswith("/i"))
+
+
+def _matches_path(pattern: str, place: Path, *, fold: bool) -> bool:
+    from codeindexd.ignore.patterns import compiled  # the same wildcards, anchored at the file system's root
+
+    rules = compiled(os.fsencode("/" + pattern.lstrip("/") if not pattern.startswith("**/") else pattern))
+    for candidate in {place.absolute(), place.resolve()}:
+        text = os.fsencode(candidate)[1:]
+        if fold:
+            rules, text = compiled(os.fsencode(pattern).lower()), text.lower()
+        if rules.last_match(text[text.rfind(b"/") + 1 :], text, True) is not None:
+            return True
+    return False
+
+
+def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
+    """(section, subsection, key, value); a line that is no configuration is skipped."""
+    section, subsection = "", ""
+    lines = iter(text.removeprefix("\ufeff").splitlines())
+    for raw in lines:
+        line = raw.strip()
+        if match := _SECTION.match(line):
+            name, quoted = match.group(1).lower(), match.group(2)
+            section, subsection = (name, re.sub(r"\\(.)", r"\1", quoted)) if quoted is not None else (name, "")
+            line = line[match.end() :].strip()
+        if match := _KEY.match(line):
+            value, more = _value(line[match.end() :], "") if match.group(2) else ("", False)
+            while more:
+                rest, more = _value(next(lines, ""), value)
+                value = rest
+            yield section, subsection, match.group(1).lower(), value
+
+
+def _value(text: str, before: str) -> tuple[str, bool]:
+    """The value so far with ``text`` added, and whether it goes on in the next line."""
+    out, quoted, at = list(before), False, 0
+    kept = len(out)  # what follows this and is blank is not part of the value
+    text = text if before else text.lstrip()
+    while at < len(text):
+        char = text[at]
+        at += 1
+        if char == "\\":
+            if at == len(text):
+                return "".join(out), True
+            out.append(_ESCAPES.get(text[at], text[at]))
+            at, kept = at + 1, len(out)
+        elif char == '"':
+            quoted = not quoted
+            kept = len(out)
+        elif char in "#;" and not quoted:
+            break
+        else:
+            out.append(char)
+            if quoted or not char.isspace():
+                kept = len(out)
+    return "".join(out[:kept]), False

@@ -1,0 +1,339 @@
+"""The scanner of one root: hints in, a tree of what is on the disk out."""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codeindexd.errors import PathRefusedError
+from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
+from codeindexd.merkle import Tree, collapse, node_hash, parent_of
+from codeindexd.model import Entry, NodeKind, TreeSource
+from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, read_bounded
+from codeindexd.scan.hashing import OPEN_DIRECTORY, Group, Hasher, open_beneath, opened
+from codeindexd.scan.walk import OVERSIZED, SPECIAL, UNREADABLE, Walk, read_ignore_file, skipped
+
+_MARKER_FILES = frozenset({b"pyvenv.cfg", b"CACHEDIR.TAG"})
+_LINK = Verdict(True, "symlink", "symbolic links are not followed")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStats:
+    """How much a scan looked at: leaves met, files hashed, bytes read, seconds taken."""
+
+    files: int = 0
+    hashed: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What is on the disk at and below the paths ``below``.
+
+    ``below`` are the hints as they were followed: widened to the directory whose rules changed, to the topmost new
+    or vanished directory, to an ignored one. Give them to ``diff``. ``tree`` covers exactly these paths.
+    ``directories`` are those that were walked (not ignored), for the watcher. ``errors`` are (path, message); what
+    could not be read is in the tree as it was known. ``unsettled`` has to be looked at again in a moment.
+    """
+
+    tree: Tree
+    below: tuple[bytes, ...]
+    directories: list[bytes] = field(default_factory=list)
+    errors: list[tuple[bytes, str]] = field(default_factory=list)
+    unsettled: list[bytes] = field(default_factory=list)
+    stats: ScanStats = field(default_factory=ScanStats)
+
+
+def _never() -> bool:
+    return False
+
+
+class Scanner:
+    """Scans one root. Holds no state between scans, so one object may be used from several threads.
+
+    ``include``, ``exclude``, ``hidden``, ``gitignore`` and ``defaults`` are as in ``IgnoreRules.for_root``. Files
+    over ``max_file_bytes`` are left out. Mounted file systems inside the root are part of it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+        gitignore: bool = True,
+        defaults: bool = True,
+        max_file_bytes: int = 2 << 20,
+        threads: int = 8,
+        git_home: GitHome | None = None,
+    ) -> None:
+        self._root = root
+        self._rules_before_git = functools.partial(
+            IgnoreRules.for_root,
+            include=tuple(include),
+            exclude=tuple(exclude),
+            hidden=hidden,
+            gitignore=gitignore,
+            defaults=defaults,
+        )
+        self._max_file_bytes = max_file_bytes
+        self._threads = threads
+        self._git_home = git_home or GitHome.from_environment(os.environ)
+
+    def scan(
+        self,
+        below: Sequence[bytes],
+        known: TreeSource,
+        *,
+        now_ns: int,
+        should_stop: Callable[[], bool] = _never,
+    ) -> Scan:
+        """Look at the disk at and below ``below`` (``b""`` is everything); blocking.
+
+        ``known`` is the tree of last time: files with an unchanged stat are not read and keep their entry, the very
+        same object. ``now_ns`` is a time not after the start of this call. Raises PathRefusedError when the root is
+        no directory (any more), ShuttingDownError when ``should_stop`` says so.
+        """
+        started = time.perf_counter()
+        with opened(self._open_root()) as root:
+            walk = Walk(self._root, root, known, self._max_file_bytes, self._git_home, should_stop)
+            rules = _RulesByDirectory(walk, self._root_rules(root))
+            found = (_target(hint, walk, rules) for hint in collapse(below))
+            targets = collapse(target for target in found if target is not None)
+            tops = {target: entry for target in targets if (entry := self._look(target, walk, rules)) is not None}
+            hasher = Hasher(
+                root,
+                max_file_bytes=self._max_file_bytes,
+                threads=self._threads,
+                now_ns=now_ns,
+                oversized=lambda path: skipped(path, OVERSIZED, None),
+            )
+            hashed = read_bytes = 0
+            for result in hasher.run(walk.pending, should_stop):
+                hashed += 1
+                read_bytes += result.read_bytes
+                entry = result.entry
+                if result.error:
+                    walk.errors.append((result.path, result.error))
+                    entry = entry or skipped(result.path, UNREADABLE, None)
+                if result.restatted:
+                    walk.restatted.add(parent_of(result.path))
+                if entry is not None:
+                    _settle(entry, walk, tops)
+                if result.unsettled:
+                    walk.unsettled.append(result.path)
+        tree = _finished(walk, tops, targets)
+        stats = ScanStats(walk.files, hashed, read_bytes, time.perf_counter() - started)
+        directories = [path for path, _ in walk.directories]
+        return Scan(tree, targets, directories, sorted(walk.errors), sorted(set(walk.unsettled)), stats)
+
+    def explain(self, path: bytes) -> Verdict | None:
+        """Why ``path`` is not indexed, found by walking down from the root; None when no rule stands against it.
+
+        A path that does not exist is judged as a file of that name. Raises PathRefusedError as ``scan`` does.
+        """
+        with opened(self._open_root()) as root:
+            walk = Walk(self._root, root, Tree({}, {}), self._max_file_bytes, self._git_home, _never)
+            rules = _RulesByDirectory(walk, self._root_rules(root))
+            current = b""
+            for name in path.split(b"/") if path else ():
+                current = current + b"/" + name if current else name
+                parent = rules.of(parent_of(current))
+                form = _form(root, current)
+                verdict = parent.judge(name, current, form is not None and stat.S_ISDIR(form.st_mode))
+                if verdict is None and form is not None:
+                    verdict = self._explained_by_form(root, current, form, parent)
+                if verdict is not None or form is None or not stat.S_ISDIR(form.st_mode):
+                    return verdict
+        return None
+
+    def _explained_by_form(self, root: int, path: bytes, form: os.stat_result, rules: IgnoreRules) -> Verdict | None:
+        if stat.S_ISLNK(form.st_mode):
+            return _LINK
+        try:
+            if stat.S_ISDIR(form.st_mode):
+                with opened(open_beneath(root, path)) as descriptor, os.scandir(descriptor) as listing:
+                    return rules.marked(path, {os.fsencode(item.name) for item in listing})
+        except OSError:
+            return UNREADABLE
+        if not stat.S_ISREG(form.st_mode):
+            return SPECIAL
+        return OVERSIZED if form.st_size > self._max_file_bytes else None
+
+    def _open_root(self) -> int:
+        try:
+            return os.open(self._root, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
+        except OSError as error:
+            raise PathRefusedError(
+                f"{self._root} cannot be scanned: {error.strerror}", hint="Is the directory there and readable?"
+            ) from error
+
+    def _root_rules(self, root: int) -> IgnoreRules:
+        repository = Repository.at(self._root)
+        above: list[tuple[str, bytes, bytes]] = []
+        if repository is None and (repository := Repository.around(self._root)) is not None:
+            above = _files_above(self._root, repository.top)
+        sources = exclude_sources(repository, self._git_home)
+        if repository is not None and repository.top != self._root and _is_ignored(self._root, repository.top, sources):
+            above, sources = [], []  # asked for in spite of git's rules: they count for nothing inside
+        rules = self._rules_before_git(exclude_sources=sources, above=above)
+        return rules.enter(b"", {name: read_ignore_file(root, name) for name in IGNORE_FILES})
+
+    def _look(self, target: bytes, walk: Walk, rules: _RulesByDirectory) -> Entry | None:
+        """The entry at ``target``; None when it is gone, was walked, or is waiting to be hashed."""
+        known = walk.known.node(target)
+        if not target:
+            return walk.directory(target, rules.root, known)
+        parent, name = rules.of(parent_of(target)), target[target.rfind(b"/") + 1 :]
+        try:
+            with opened(open_beneath(walk.root, parent_of(target))) as descriptor:
+                stat_of = functools.partial(os.stat, name, dir_fd=descriptor)
+                form = stat_of(follow_symlinks=False)
+                is_dir = stat.S_ISDIR(form.st_mode)
+                if (verdict := parent.judge(name, target, is_dir)) is not None:
+                    return skipped(target, verdict, known)
+                walk.files += not is_dir
+                if stat.S_ISREG(form.st_mode):
+                    if (entry := walk.file(target, stat_of, known)) is None:
+                        walk.pending.append(Group(parent_of(target), [(target, known)]))
+                    return entry
+                if not is_dir:
+                    return walk.other(descriptor, name, target, known, is_link=stat.S_ISLNK(form.st_mode))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            walk.errors.append((target, error.strerror or str(error)))
+            return walk.keep(target, known)
+        return walk.directory(target, parent, known)
+
+
+class _RulesByDirectory:
+    """The rules for the children of any directory below the root, read once a scan."""
+
+    def __init__(self, walk: Walk, root_rules: IgnoreRules) -> None:
+        self._walk = walk
+        self.root = root_rules
+        self._known: dict[bytes, IgnoreRules] = {b"": root_rules}
+
+    def of(self, directory: bytes) -> IgnoreRules:
+        found = self._known.get(directory)
+        if found is None:
+            found = self.of(parent_of(directory))
+            try:
+                with opened(open_beneath(self._walk.root, directory)) as descriptor:
+                    names = {name for name in (*IGNORE_FILES, b".git") if _exists(descriptor, name)}
+                    found = self._walk.entered(found, directory, descriptor, names)
+            except OSError:
+                pass  # nothing to be asked about in there
+            self._known[directory] = found
+        return found
+
+
+def _target(hint: bytes, walk: Walk, rules: _RulesByDirectory) -> bytes | None:
+    """The path to look at for a hint, or None when it cannot matter."""
+    hint_or_none = _without_administration(hint, walk)
+    if not hint_or_none:
+        return hint_or_none
+    parts = hint_or_none.split(b"/")
+    current = b""
+    for number, name in enumerate(parts, 1):
+        parent, current = current, current + b"/" + name if current else name
+        form = _form(walk.root, current)
+        if form is None or number == len(parts) or not stat.S_ISDIR(form.st_mode):
+            return current
+        known = walk.known.node(current)
+        if known is None or known.kind is not NodeKind.DIRECTORY or rules.of(parent).judge(name, current, True):
+            return current
+    return current
+
+
+def _without_administration(hint: bytes, walk: Walk) -> bytes | None:
+    """A file that holds rules stands for its directory; git's own files for nothing else."""
+    parts = hint.split(b"/")
+    if b".git" in parts:
+        at = parts.index(b".git")
+        inside = parts[at + 1 :]
+        return b"/".join(parts[:at]) if inside in ([], [b"info"], [b"info", b"exclude"]) else None
+    if parts[-1] in _MARKER_FILES:
+        return parent_of(hint)
+    if parts[-1] in IGNORE_FILES:
+        known, form = walk.known.node(hint), _form(walk.root, hint)
+        if known is None or form is None or walk.file(hint, lambda **_: form, known) is not known:
+            return parent_of(hint)
+    return hint
+
+
+def _form(root: int, path: bytes) -> os.stat_result | None:
+    """The lstat of a path below the root, no link on the way followed; None when it cannot be had."""
+    try:
+        with opened(open_beneath(root, parent_of(path))) as descriptor:
+            return os.stat(path[path.rfind(b"/") + 1 :], dir_fd=descriptor, follow_symlinks=False)
+    except OSError:
+        return None
+
+
+def _exists(directory: int, name: bytes) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _files_above(root: Path, top: Path) -> list[tuple[str, bytes, bytes]]:
+    """git's ignore files above a root inside a repository, the nearest first."""
+    found: list[tuple[str, bytes, bytes]] = []
+    for parent in root.parents:
+        content = None if (parent / ".gitignore").is_symlink() else read_bounded(parent / ".gitignore")
+        shown = "../" * len(root.relative_to(parent).parts) + ".gitignore"
+        found.append((shown, content or b"", os.fsencode(root.relative_to(parent)) + b"/"))
+        if parent == top:
+            break
+    return found
+
+
+def _is_ignored(root: Path, top: Path, sources: Sequence[tuple[str, bytes]]) -> bool:
+    """Whether git leaves out the whole root: then the user asked for it in spite of that."""
+    rules = IgnoreRules.for_root(exclude_sources=sources, hidden=True, defaults=False)
+    path, place = b"", top
+    for part in root.relative_to(top).parts:
+        content = None if (place / ".gitignore").is_symlink() else read_bounded(place / ".gitignore")
+        rules = rules.enter(path, {b".gitignore": content} if content else {})
+        path, place = (path + b"/" if path else b"") + os.fsencode(part), place / part
+        verdict = rules.verdict(path, is_dir=True)
+        if verdict is not None and verdict.reason == "ignored":
+            return True
+    return False
+
+
+def _settle(entry: Entry, walk: Walk, tops: dict[bytes, Entry]) -> None:
+    """Put a hashed file in its place."""
+    siblings = walk.children.get(parent_of(entry.path))
+    if siblings is None:
+        tops[entry.path] = entry
+    else:
+        siblings[entry.path[entry.path.rfind(b"/") + 1 :]] = entry
+
+
+def _finished(walk: Walk, tops: dict[bytes, Entry], targets: Iterable[bytes]) -> Tree:
+    """The tree with the hashes of the walked directories, computed bottom-up."""
+    top_paths = frozenset(targets)
+    for path, known in reversed(walk.directories):
+        inside = walk.children[path]
+        digest = node_hash(inside.values())
+        same = known is not None and known.hash == digest and known.kind is NodeKind.DIRECTORY
+        entry = known if same and known is not None else Entry(path, NodeKind.DIRECTORY, digest)
+        if path in walk.restatted:
+            walk.restatted.add(parent_of(path))
+        if path in top_paths:
+            tops[path] = entry
+        else:
+            walk.children[parent_of(path)][path[path.rfind(b"/") + 1 :]] = entry
+    return Tree(tops, walk.children, restatted=walk.restatted)

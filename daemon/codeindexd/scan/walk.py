@@ -1,0 +1,246 @@
+"""Walking directories below a root: what is there, what the rules leave out, what has to be hashed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codeindexd.errors import ShuttingDownError
+from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
+from codeindexd.merkle import leaf_hash, skipped_hash, subtree
+from codeindexd.model import Entry, NodeKind, TreeSource
+from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
+from codeindexd.scan.hashing import OPEN_DIRECTORY, OPEN_FILE, Group, open_beneath, opened
+
+_DEEPEST_OPEN = 64  # directories further down are opened anew for each child instead of held open
+_MOST_IGNORE_BYTES = 8 << 20
+
+Stat = Callable[..., os.stat_result]
+
+SPECIAL = Verdict(True, "special", "no regular file, directory or symbolic link")
+OVERSIZED = Verdict(True, "oversized", "index.max_file_bytes")
+UNREADABLE = Verdict(True, "unreadable", "cannot be read")
+
+
+@dataclass(slots=True)
+class _Frame:
+    path: bytes
+    descriptor: int | None
+    rules: IgnoreRules
+    waiting: list[tuple[bytes, Entry | None]]
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk and what it found; ``children`` lacks the files of ``pending`` and the directories themselves.
+
+    ``directories`` lists what was walked, parents first, with the entry known so far. ``restatted`` are directories
+    with a leaf of equal content under another stat or rule.
+    """
+
+    root_path: Path
+    root: int
+    known: TreeSource
+    max_file_bytes: int
+    git_home: GitHome
+    should_stop: Callable[[], bool]
+    children: dict[bytes, dict[bytes, Entry]] = field(default_factory=dict)
+    directories: list[tuple[bytes, Entry | None]] = field(default_factory=list)
+    pending: list[Group] = field(default_factory=list)
+    errors: list[tuple[bytes, str]] = field(default_factory=list)
+    unsettled: list[bytes] = field(default_factory=list)
+    restatted: set[bytes] = field(default_factory=set)
+    files: int = 0
+
+    def directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
+        """Walk ``path``; ``rules`` are those of its parent (of the root: before its own files).
+
+        Returns an entry when the directory is a leaf or kept as it was, None when it was walked or is gone.
+        """
+        try:
+            descriptor = open_beneath(self.root, path)
+        except OSError as error:
+            return self._not_opened(path, known, error)
+        stack: list[_Frame] = []
+        try:
+            top, entry = self._list(path, descriptor, rules, known, depth=0)
+            stack += [top] if top else []
+            while stack:
+                frame = stack[-1]
+                if frame.waiting:
+                    self._descend(frame, stack)
+                else:
+                    stack.pop()
+                    if frame.descriptor is not None:
+                        os.close(frame.descriptor)
+        finally:
+            for frame in stack:
+                if frame.descriptor is not None:
+                    os.close(frame.descriptor)
+        return entry
+
+    def _descend(self, frame: _Frame, stack: list[_Frame]) -> None:
+        path, known = frame.waiting.pop()
+        name = path[path.rfind(b"/") + 1 :]
+        entry: Entry | None
+        try:
+            if frame.descriptor is None:
+                descriptor = open_beneath(self.root, path)
+            else:
+                descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=frame.descriptor)
+        except OSError as error:
+            entry = self._not_opened(path, known, error)
+        else:
+            below, entry = self._list(path, descriptor, frame.rules, known, depth=len(stack))
+            stack += [below] if below else []
+        if entry is not None:
+            self.children[frame.path][name] = entry
+
+    def _list(
+        self, path: bytes, descriptor: int, rules: IgnoreRules, known: Entry | None, *, depth: int
+    ) -> tuple[_Frame | None, Entry | None]:
+        """List one directory. Takes over the descriptor; gives a frame when its subdirectories are to be walked."""
+        if self.should_stop():
+            os.close(descriptor)
+            raise ShuttingDownError("the scan was stopped")
+        keep = False
+        try:
+            with os.scandir(descriptor) as listing:
+                found = [(os.fsencode(item.name), item) for item in listing]
+            names = {name for name, _ in found}
+            if (marked := rules.marked(path, names)) is not None:
+                return None, skipped(path, marked, known)
+            rules = self.entered(rules, path, descriptor, names)
+            waiting = self._place(path, descriptor, rules, found)
+            self.directories.append((path, known))
+            keep = bool(waiting) and depth < _DEEPEST_OPEN
+            return _Frame(path, descriptor if keep else None, rules, waiting), None
+        except OSError as error:
+            return None, self._not_opened(path, known, error)
+        finally:
+            if not keep:
+                os.close(descriptor)
+
+    def _place(
+        self, path: bytes, descriptor: int, rules: IgnoreRules, found: list[tuple[bytes, os.DirEntry[str]]]
+    ) -> list[tuple[bytes, Entry | None]]:
+        """Put the leaves of one directory in their place and return its directories that are to be walked."""
+        prefix = path + b"/" if path else b""
+        old = self.known.children(path)
+        entry: Entry | None
+        kept: dict[bytes, Entry] = {}
+        waiting: list[tuple[bytes, Entry | None]] = []
+        group = Group(path)
+        for name, item in found:
+            known = old.get(name)
+            place = known.path if known is not None else prefix + name
+            is_link = item.is_symlink()
+            is_dir = not is_link and item.is_dir(follow_symlinks=False)
+            if (verdict := rules.judge(name, place, is_dir)) is not None:
+                kept[name] = leaf = skipped(place, verdict, known)
+                if known is not None and leaf is not known and leaf.hash == known.hash:
+                    self.restatted.add(path)
+            elif is_dir:
+                waiting.append((place, known))
+            elif not is_link and item.is_file(follow_symlinks=False):
+                if (entry := self.file(place, item.stat, known)) is not None:
+                    kept[name] = entry
+                else:
+                    group.files.append((place, known))
+            elif (entry := self.other(descriptor, name, place, known, is_link=is_link)) is not None:
+                kept[name] = entry
+        self.files += len(found) - len(waiting)
+        self.children[path] = kept
+        if group.files:
+            self.pending.append(group)
+        return waiting
+
+    def file(self, path: bytes, stat_of: Stat, known: Entry | None) -> Entry | None:
+        """The entry of a regular file when that needs no look at its content, else None."""
+        try:
+            found = stat_of(follow_symlinks=False)
+        except OSError:
+            return None  # the attempt to read it will say what is wrong
+        if found.st_size > self.max_file_bytes:
+            return skipped(path, OVERSIZED, known)
+        if known is None or (gate := known.stat) is None or known.kind is not NodeKind.FILE:
+            return None
+        same = (
+            gate.size == found.st_size
+            and gate.mtime_ns == found.st_mtime_ns
+            and gate.ctime_ns == found.st_ctime_ns
+            and gate.inode == found.st_ino
+        )
+        return known if same else None
+
+    def other(self, directory: int, name: bytes, path: bytes, known: Entry | None, *, is_link: bool) -> Entry | None:
+        """The entry of a symbolic link or of something that has no content; None when it is gone."""
+        if not is_link:
+            return skipped(path, SPECIAL, known)
+        try:
+            digest = leaf_hash(os.readlink(name, dir_fd=directory))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # no link any more
+                self.unsettled.append(path)
+                return known
+            self.errors.append((path, error.strerror or str(error)))
+            return known or skipped(path, UNREADABLE, None)
+        if known is not None and known.kind is NodeKind.SYMLINK and known.hash == digest:
+            return known
+        return Entry(path, NodeKind.SYMLINK, digest)
+
+    def entered(self, rules: IgnoreRules, path: bytes, descriptor: int, names: set[bytes]) -> IgnoreRules:
+        """The rules for the children of a directory that holds ``names``."""
+        files = {name: read_ignore_file(descriptor, name) for name in IGNORE_FILES & names}
+        repository = None
+        if path and b".git" in names and (nested := Repository.at(self.root_path / os.fsdecode(path))):
+            repository = exclude_sources(nested, self.git_home)
+        return rules.enter(path, files, repository) if files or repository is not None or path else rules
+
+    def _not_opened(self, path: bytes, known: Entry | None, error: OSError) -> Entry | None:
+        if error.errno == errno.ENOENT and path:
+            return None
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and path:  # replaced by something else a moment ago
+            self.unsettled.append(path)
+            if known is None:
+                return None
+        else:
+            self.errors.append((path, error.strerror or str(error)))
+        return self.keep(path, known)
+
+    def keep(self, path: bytes, known: Entry | None) -> Entry:
+        """What was known about ``path`` stays: with all that is below it when it was a directory."""
+        if known is None:
+            return skipped(path, UNREADABLE, None)
+        for entry in subtree(self.known, known):
+            if entry.kind is NodeKind.DIRECTORY:
+                self.children[entry.path] = dict(self.known.children(entry.path))
+        return known
+
+
+def skipped(path: bytes, verdict: Verdict, known: Entry | None) -> Entry:
+    """The leaf of something that is left out; the known one where nothing changed."""
+    reason, rule = verdict.reason, verdict.rule
+    if known is not None and known.kind is NodeKind.SKIPPED and known.reason == reason and known.rule == rule:
+        return known
+    return Entry(path, NodeKind.SKIPPED, skipped_hash(reason), None, reason, rule)
+
+
+def read_ignore_file(directory: int, name: bytes) -> bytes:
+    """The content of an ignore file; empty when it is no regular file or cannot be read.
+
+    Like git, a symbolic link in its place is not followed.
+    """
+    try:
+        with opened(os.open(name, OPEN_FILE, dir_fd=directory)) as descriptor:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return b""
+            return os.read(descriptor, _MOST_IGNORE_BYTES)
+    except OSError:
+        return b""
