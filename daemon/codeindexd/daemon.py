@@ -1,0 +1,209 @@
+"""The daemon, composed: config, lock, stores, roots, socket; then it says READY and catches up."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+import structlog
+
+from codeindexd import __version__, notify
+from codeindexd.config import Config
+from codeindexd.embed import create
+from codeindexd.embed.base import Embedder
+from codeindexd.errors import StoreDamagedError
+from codeindexd.events import Events
+from codeindexd.fingerprint import fingerprints
+from codeindexd.handlers import Handlers
+from codeindexd.lock import Lock
+from codeindexd.model import RootState
+from codeindexd.paths import Paths
+from codeindexd.registry import Registry, RootSpec
+from codeindexd.root import Root, RootSettings, Services
+from codeindexd.roots import Roots
+from codeindexd.searcher import Searcher
+from codeindexd.server import Server
+from codeindexd.vectors import VectorStore
+from codeindexd.workers.jobs import WorkerSettings
+from codeindexd.workers.pool import WorkerPool
+
+log = structlog.get_logger(__name__)
+_SWITCH_INTERVAL_S = 0.0005  # pure-Python threads otherwise hold a query up for tens of milliseconds
+_QUERY_THREADS = 40
+_STATUS_EVERY_S = 2.0
+_UPKEEP_EVERY_S = 3600.0
+
+
+async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None = None) -> None:
+    """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request. Raises AlreadyRunningError, ConfigError."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _QUERY_THREADS
+    paths.create()
+    with Lock(paths.lock):
+        async with Daemon(config, paths).running() as daemon:
+            if ready:
+                ready()
+            await daemon.stopping.wait()
+            notify.stopping()
+            log.info("stopping")
+
+
+class Daemon:
+    """The parts of one daemon and the order in which they start and stop."""
+
+    def __init__(self, config: Config, paths: Paths) -> None:
+        self.config = config
+        self.paths = paths
+        self.stopping = anyio.Event()
+        self.events = Events()
+        self.roots: Roots
+        self._soon: anyio.abc.TaskGroup
+        self._embedder: Embedder
+        self._pool: WorkerPool
+        self._vectors: VectorStore
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Daemon]:
+        """Everything is up and answers on entry; on exit all of it is down and every store closed."""
+        config, paths = self.config, self.paths
+        self._embedder = await anyio.to_thread.run_sync(create, config.embedding)
+        self._vectors = await anyio.to_thread.run_sync(open_vectors, paths.vectors)
+        self._pool = WorkerPool(self._worker_settings(), count=config.workers.count)
+        self.roots = Roots(Registry(paths.roots_file), paths.roots, self._make_root)
+        searcher = Searcher(self._embedder, mask_secrets=config.privacy.mask_secrets)
+        handlers = Handlers(
+            self.roots,
+            searcher,
+            self.events,
+            default_limit=config.search.default_limit,
+            embedder=self._describe_embedder,
+            resize=self._pool.resize,
+            stop=self.stopping.set,
+        )
+        server = Server(
+            handlers.table(),
+            socket_path=paths.socket,
+            inherited=notify.inherited_socket(),
+            on_close=self.events.unsubscribe,
+        )
+        try:
+            async with anyio.create_task_group() as services:
+                self._soon = services
+                services.start_soon(self._stop_on_signals)
+                await services.start(self._pool.serve)
+                await services.start(self.roots.serve)
+                async with anyio.create_task_group() as edge:
+                    await edge.start(server.serve)
+                    log.info("ready", version=__version__, socket=str(paths.socket), roots=len(self.roots.all()))
+                    notify.ready(self._headline())
+                    services.start_soon(self._report_to_manager)
+                    services.start_soon(self._upkeep)
+                    yield self
+                    edge.cancel_scope.cancel()
+                services.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._embedder.aclose()
+                await anyio.to_thread.run_sync(self._vectors.close)
+
+    # parts
+
+    def _worker_settings(self) -> WorkerSettings:
+        config = self.config
+        return WorkerSettings(
+            vectors_db=str(self.paths.vectors),
+            identity=self._embedder.identity,
+            embed=config.embedding.model == "bundled",
+            max_chunk_bytes=config.index.max_chunk_bytes,
+            max_file_bytes=config.index.max_file_bytes,
+            mask_secrets=config.privacy.mask_secrets,
+            nice=config.workers.nice,
+        )
+
+    def _make_root(self, spec: RootSpec, directory: Path) -> Root:
+        config = self.config
+        settings = RootSettings(
+            rules=config.index.scan_rules(),
+            max_file_bytes=config.index.max_file_bytes,
+            debounce_s=config.watch.debounce_ms / 1000,
+            deadline_s=config.watch.deadline_ms / 1000,
+            max_hints=config.watch.max_hints,
+            reconcile_s=config.watch.reconcile_minutes * 60,
+            poll=config.watch.poll,
+        )
+        services = Services(
+            pool=self._pool,
+            vectors=self._vectors,
+            embedder=self._embedder,
+            fingerprints=fingerprints(self._worker_settings()),
+            cookies=self.paths.cookies,
+            on_event=self._on_event,
+        )
+        return Root(spec, directory, settings, services)
+
+    def _on_event(self, what: str, root: Root) -> None:
+        if what == "identity":
+            self._soon.start_soon(self.roots.remember)
+            return
+        if root.state is RootState.FRESH:
+            self._soon.start_soon(self.roots.absorb, root)
+        self.events.report(what, root)
+
+    def _describe_embedder(self) -> dict[str, Any]:
+        embedder = self._embedder
+        return {
+            "model": embedder.model,
+            "identity": embedder.identity,
+            "dimensions": embedder.dimensions,
+            "device": embedder.device,
+        }
+
+    # housekeeping
+
+    async def _stop_on_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for received in signals:
+                log.info("asked to stop", signal=received.name)
+                self.stopping.set()
+
+    def _headline(self) -> str:
+        roots = self.roots.all()
+        busy = [root for root in roots if root.state is not RootState.FRESH]
+        if not busy:
+            return f"{len(roots)} roots, all fresh"
+        left = sum(len(root.work.pending) for root in busy)
+        return f"{len(roots)} roots, {len(busy)} {busy[0].state.value}, {left} files to go"
+
+    async def _report_to_manager(self) -> None:
+        """Feed the watchdog and the status line; only ever from this loop, so a hung loop is noticed."""
+        interval = notify.watchdog_interval_s() or _STATUS_EVERY_S
+        said = ""
+        while True:
+            notify.watchdog()
+            if (headline := self._headline()) != said:
+                notify.status(headline)
+                said = headline
+            await anyio.sleep(min(interval, _STATUS_EVERY_S) if notify.enabled() else _UPKEEP_EVERY_S)
+
+    async def _upkeep(self) -> None:
+        while True:
+            await anyio.sleep(_UPKEEP_EVERY_S)
+            await self.roots.forget_missing()
+            budget = int(self.config.disk.budget_gb * (1 << 30))
+            await anyio.to_thread.run_sync(self._vectors.prune, budget)
+
+
+def open_vectors(path: Path) -> VectorStore:
+    """The shared vector store; one that is damaged is begun anew, at the price of embedding again."""
+    try:
+        return VectorStore.open(path)
+    except StoreDamagedError as error:
+        log.warning("vector store rebuilt", error=error.message)
+        return VectorStore.recreate(path)

@@ -1,0 +1,81 @@
+"""Reading files of a root without ever leaving it: no component of the path may be a symlink."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+
+from codeindexd.model import FileStat
+
+_READ_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A file's bytes and its stat after reading; ``steady`` is False when it changed while being read."""
+
+    data: bytes
+    stat: FileStat
+    steady: bool
+
+
+def file_stat(status: os.stat_result) -> FileStat:
+    """The part of a stat that the stat gate compares."""
+    return FileStat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def open_beneath(root: bytes, path: bytes) -> int:
+    """Open the regular file ``path`` below ``root`` for reading and return its descriptor.
+
+    Walks the components with ``O_NOFOLLOW``, so a symlink that took the place of a directory or of the file is an
+    OSError (ELOOP or ENOTDIR), as is anything that is no regular file (EINVAL). ``O_NONBLOCK`` keeps a FIFO from
+    blocking.
+    """
+    *directories, name = path.split(b"/")
+    if not name or b".." in directories or name == b"..":
+        raise OSError(errno.EINVAL, "not a path below the root", path)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    at = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        for directory in directories:
+            below = os.open(directory, flags | os.O_DIRECTORY, dir_fd=at)
+            os.close(at)
+            at = below
+        descriptor = os.open(name, flags | os.O_NONBLOCK, dir_fd=at)
+    finally:
+        os.close(at)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
+
+
+def read_beneath(root: bytes, path: bytes, *, max_bytes: int) -> Contents:
+    """Read the whole file ``path`` below ``root``; at most ``max_bytes + 1`` bytes, so a caller sees that it grew.
+
+    Raises OSError as :func:`open_beneath` does.
+    """
+    descriptor = open_beneath(root, path)
+    try:
+        before = file_stat(os.fstat(descriptor))
+        pieces = []
+        left = max_bytes + 1
+        while left > 0 and (piece := os.read(descriptor, min(left, _READ_ONCE))):
+            pieces.append(piece)
+            left -= len(piece)
+        after = file_stat(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+    data = b"".join(pieces)
+    return Contents(data, after, before == after and (len(data) == after.size or left <= 0))
+
+
+def read_ranges(root: bytes, path: bytes, ranges: list[tuple[int, int]]) -> list[bytes]:
+    """The bytes of each (start, end) of ``path`` below ``root``; short where the file is shorter. Raises OSError."""
+    descriptor = open_beneath(root, path)
+    try:
+        return [os.pread(descriptor, end - start, start) for start, end in ranges]
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,280 @@
+"""What each method of the protocol does: an explicit table from verb to handler."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from codeindexd import __version__, auditor, metrics, status
+from codeindexd.errors import FailedError, TimedOutError, UsageError
+from codeindexd.events import Events
+from codeindexd.model import RootState
+from codeindexd.query import parse
+from codeindexd.root import Root
+from codeindexd.roots import Roots
+from codeindexd.searcher import Searcher, narrowed
+from codeindexd.server import Connection, Handler
+
+Params = Mapping[str, Any]
+Result = dict[str, Any]
+_SYNC_TIMEOUT_S = 60.0
+_SEARCH_SYNC_TIMEOUT_S = 30.0
+
+
+class Handlers:
+    """The methods of the socket, over the services. Parameters arrive validated by the protocol's table."""
+
+    def __init__(
+        self,
+        roots: Roots,
+        searcher: Searcher,
+        events: Events,
+        *,
+        default_limit: int,
+        embedder: Callable[[], Result],
+        resize: Callable[[int], Any],
+        stop: Callable[[], None],
+    ) -> None:
+        self._roots = roots
+        self._searcher = searcher
+        self._events = events
+        self._default_limit = default_limit
+        self._embedder = embedder
+        self._resize = resize
+        self._stop = stop
+        self._started = time.monotonic()
+
+    def table(self) -> dict[str, Handler]:
+        """Verb to handler."""
+        return {
+            "server.info": self.info,
+            "shutdown": self.shutdown,
+            "metrics": self.metrics,
+            "roots.add": self.add,
+            "roots.remove": self.remove,
+            "roots.list": self.list,
+            "search": self.search,
+            "related": self.related,
+            "symbol": self.symbol,
+            "sync": self.sync,
+            "status": self.status,
+            "verify": self.verify,
+            "explain": self.explain,
+            "reindex": self.reindex,
+            "pause": self.pause,
+            "resume": self.resume,
+            "subscribe": self.subscribe,
+            "unsubscribe": self.unsubscribe,
+        }
+
+    # the daemon
+
+    async def info(self, params: Params, connection: Connection) -> Result:
+        """Version and process of the daemon."""
+        return {"version": __version__, "pid": os.getpid(), "uptime_s": round(time.monotonic() - self._started, 3)}
+
+    async def shutdown(self, params: Params, connection: Connection) -> Result:
+        """Stop the daemon in good order."""
+        self._stop()
+        return {"stopping": True}
+
+    async def metrics(self, params: Params, connection: Connection) -> Result:
+        """OpenMetrics text."""
+        text = await anyio.to_thread.run_sync(metrics.render, self._roots.all(), time.monotonic() - self._started)
+        return {"content_type": metrics.CONTENT_TYPE, "text": text}
+
+    # roots
+
+    async def add(self, params: Params, connection: Connection) -> Result:
+        """Index a directory; with ``wait`` the answer comes when it is fresh, or cannot become so."""
+        if params["workers"] is not None:
+            await self._resize(params["workers"])
+        root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
+        if params["wait"]:
+            await self._until_fresh(root)
+        entry = await anyio.to_thread.run_sync(status.roots_entry, root)
+        return {"roots": [entry], "already_covered": admission.covered}
+
+    async def _until_fresh(self, root: Root) -> None:
+        while root.state not in (RootState.FRESH, RootState.MISSING, RootState.PAUSED):
+            if root.state is RootState.DEGRADED and root.caught_up:
+                return
+            await self._events.changed(root)
+
+    async def remove(self, params: Params, connection: Connection) -> Result:
+        """Forget a root and delete its index."""
+        path = _path(params["path"])
+        root = self._roots.covering(path)
+        if root.spec.path not in (path, path.resolve()):
+            raise UsageError(f"{path} is inside the root {root.spec.path}", hint=f"codeindex remove {root.spec.path}")
+        await self._roots.remove(root)
+        return {"removed": [{"path": str(root.spec.path), "id": root.spec.id}]}
+
+    async def list(self, params: Params, connection: Connection) -> Result:
+        """All roots."""
+        return {"roots": [status.roots_entry(root) for root in self._roots.all()]}
+
+    async def reindex(self, params: Params, connection: Connection) -> Result:
+        """Process every file again."""
+        root = self._roots.covering(_path(params["path"]))
+        await root.reindex()
+        return {"roots": [status.roots_entry(root)]}
+
+    async def pause(self, params: Params, connection: Connection) -> Result:
+        """Stop indexing a root."""
+        root = self._roots.covering(_path(params["path"]))
+        root.pause()
+        return {"roots": [status.roots_entry(root)]}
+
+    async def resume(self, params: Params, connection: Connection) -> Result:
+        """Go on indexing a root."""
+        root = self._roots.covering(_path(params["path"]))
+        root.resume()
+        return {"roots": [status.roots_entry(root)]}
+
+    # questions
+
+    async def search(self, params: Params, connection: Connection) -> Result:
+        """Ranked, verified chunks."""
+        parsed = narrowed(
+            parse(params["query"]),
+            language=params["language"] or "",
+            path=params["path"] or "",
+            kind=params["kind"] or "",
+        )
+        roots = self._roots.chosen(_paths(params["roots"]))
+        if params["sync"]:
+            await _together([lambda root=root: root.sync(_SEARCH_SYNC_TIMEOUT_S) for root in roots])
+        found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
+        return status.answer(params["query"], found, explain=params["explain"])
+
+    async def related(self, params: Params, connection: Connection) -> Result:
+        """Chunks like the one at a place."""
+        root = self._roots.covering(_path(params["root"]))
+        path = os.fsencode(params["path"])
+        found = await self._searcher.related(root, path, params["line"], params["limit"] or self._default_limit)
+        return status.answer(f"{os.fsdecode(path)}:{params['line']}", found)
+
+    async def symbol(self, params: Params, connection: Connection) -> Result:
+        """Definitions of a name, and its uses when asked for."""
+        roots = self._roots.chosen(_paths(params["roots"]))
+        definitions, references = await self._searcher.symbol(roots, params["name"], references=params["references"])
+        return {
+            "symbol": params["name"],
+            "definitions": [status.hit_entry(hit, score=False) for hit in definitions],
+            "references": [status.hit_entry(hit, score=False) for hit in references],
+        }
+
+    # freshness
+
+    async def sync(self, params: Params, connection: Connection) -> Result:
+        """Wait until every change made before the call, or the generation of ``clock``, can be searched."""
+        timeout_s = _SYNC_TIMEOUT_S if params["timeout_s"] is None else params["timeout_s"]
+        if params["clock"]:
+            return await self._sync_to(params["clock"], timeout_s)
+        roots = [self._roots.covering(_path(params["path"]))] if params["path"] else self._roots.all()
+        began = time.monotonic()
+        synced = await _together([lambda root=root: root.sync(timeout_s) for root in roots])
+        return {
+            "clock": ",".join(root.clock for root in roots),
+            "took_ms": round((time.monotonic() - began) * 1000, 2),
+            "how": "walk" if any(one.how == "walk" for one in synced) else "cookie",
+        }
+
+    async def _sync_to(self, clock: str, timeout_s: float) -> Result:
+        began = time.monotonic()
+        wanted = _parse_clock(clock)
+        roots = {root.spec.id: root for root in self._roots.all()}
+        if missing := wanted.keys() - roots.keys():
+            raise FailedError(f"the clock names a root that is gone: {min(missing)}", hint="ask for a new clock")
+        with anyio.move_on_after(timeout_s) as scope:
+            for identity, generation in wanted.items():
+                while roots[identity].indexer.current.generation < generation:
+                    await self._events.changed(roots[identity])
+        if scope.cancelled_caught:
+            raise TimedOutError(f"generation {clock} was not reached in {timeout_s:g} s", hint="give more time")
+        reached = ",".join(roots[identity].clock for identity in wanted)
+        return {"clock": reached, "took_ms": round((time.monotonic() - began) * 1000, 2), "how": "cookie"}
+
+    async def status(self, params: Params, connection: Connection) -> Result:
+        """Health of the daemon and of one or all roots."""
+        roots = [self._roots.covering(_path(params["path"]))] if params["path"] else self._roots.all()
+        return {
+            **await self.info(params, connection),
+            "rss_bytes": metrics.resident_bytes(),
+            "roots": await anyio.to_thread.run_sync(lambda: [status.root_status(root) for root in roots]),
+            "embedder": {
+                **self._embedder(),
+                "pending": sum(len(root.indexer.pending_vectors) for root in roots),
+            },
+        }
+
+    async def verify(self, params: Params, connection: Connection) -> Result:
+        """Compare the index with the disk, chunk by chunk."""
+        roots = [self._roots.covering(_path(params["path"]))] if params["path"] else self._roots.all()
+        found = [await auditor.verify(root, repair=params["repair"], rebuild=self._roots.rebuild) for root in roots]
+        return {
+            "ok": all(not one["differences"] or one.get("repaired", False) for one in found),
+            "roots": found,
+        }
+
+    async def explain(self, params: Params, connection: Connection) -> Result:
+        """Why a path is or is not indexed."""
+        path = _path(params["path"])
+        root = self._roots.covering(path)
+        return await anyio.to_thread.run_sync(status.explain, root, path)
+
+    # notifications
+
+    async def subscribe(self, params: Params, connection: Connection) -> Result:
+        """Send ``progress``, ``generation`` and ``state`` of roots on this connection."""
+        roots = self._roots.chosen(_paths(params["roots"])) if params["roots"] else None
+        self._events.subscribe(connection, [root.spec.id for root in roots] if roots else None)
+        return {"clock": ",".join(root.clock for root in roots or self._roots.all())}
+
+    async def unsubscribe(self, params: Params, connection: Connection) -> Result:
+        """Send no more notifications on this connection."""
+        self._events.unsubscribe(connection)
+        return {}
+
+
+def _path(raw: Any) -> Path:
+    return Path(os.path.normpath(os.fsdecode(raw)))
+
+
+def _paths(raw: Any) -> list[Path] | None:
+    return [_path(one) for one in raw] if raw else None
+
+
+def _parse_clock(clock: str) -> dict[str, int]:
+    try:
+        return {identity: int(number) for identity, _, number in (part.partition(":") for part in clock.split(","))}
+    except ValueError:
+        raise UsageError(
+            f"not a clock: {clock!r}", hint="pass a clock as an answer or `codeindex sync` gave it"
+        ) from None
+
+
+async def _together(calls: list[Callable[[], Any]]) -> list[Any]:
+    """Run all calls at once; the first error is raised as it is."""
+    results: list[Any] = [None] * len(calls)
+    errors: list[Exception] = []
+
+    async def run(number: int) -> None:
+        try:
+            results[number] = await calls[number]()
+        except Exception as error:  # noqa: BLE001 - raised below, without the task group's wrapping
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(calls)):
+            tasks.start_soon(run, number)
+    if errors:
+        raise errors[0]
+    return results

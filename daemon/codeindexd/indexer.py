@@ -1,0 +1,350 @@
+"""The sole writer of one root's stores: catalog first, then the projections, then the switch of the readers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import numpy as np
+import structlog
+
+from codeindexd.catalog import Catalog
+from codeindexd.dense import Dense
+from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError
+from codeindexd.lexical import Lexical, LexicalChunk
+from codeindexd.model import Committed, IndexedChunk, Slice, StoredChunk
+from codeindexd.snapshot import Current, Snapshot
+from codeindexd.tokens import path_words, split_identifier
+from codeindexd.vectors import VectorStore
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+_REPLAY_FILES = 200
+_GATHER = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """The model whose vectors a dense index holds: its identity (hash) and how many dimensions they have."""
+
+    identity: str
+    dimensions: int
+
+
+@dataclass
+class Behind:
+    """Which projections lack committed chunks: set by a failed write or found at open, cleared by the replay."""
+
+    lexical: bool = False
+    dense: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+class Indexer:
+    """Owns the catalog, the lexical and the dense index of one root.
+
+    The methods named ``async`` may be called from anywhere in the event loop; they queue for the one writing thread.
+    A projection that misses a commit (disk full, kill between two commits) keeps its old stamp and is brought up by
+    :meth:`missing_lexical` / :meth:`add_lexical` and their dense twins; queries go on meanwhile.
+    """
+
+    def __init__(self, directory: Path, *, root_id: str, vectors: VectorStore, space: VectorSpace) -> None:
+        self.directory = directory
+        self.vectors = vectors
+        self.space = space
+        self.current = Current()
+        self.behind = Behind()
+        self.pending_vectors: dict[int, bytes] = {}  # chunk id -> embed hash
+        self._writing = anyio.Lock()
+        self._root_id = root_id
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.catalog = self._open_catalog()
+        self.lexical = self._open_lexical()
+        self.dense = self._open_dense()
+        self._find_pending_vectors()
+        self._publish()
+
+    # opening
+
+    def _open_catalog(self) -> Catalog:
+        path = self.directory / "catalog.db"
+        try:
+            return Catalog.open(path, root_id=self._root_id)
+        except StoreDamagedError as error:
+            log.warning("catalog rebuilt", directory=str(self.directory), error=error.message)
+            self.behind.notes.append(f"the catalog was damaged ({error.message}) and is rebuilt from the disk")
+            shutil.rmtree(self.directory)
+            self.directory.mkdir(parents=True, mode=0o700)
+            return Catalog.open(path, root_id=self._root_id)
+
+    def _open_lexical(self) -> Lexical:
+        place = self.directory / "lexical"
+        try:
+            lexical = Lexical.open(place, self.catalog.store_uuid)
+        except StoreDamagedError as error:
+            lexical = self._recreate("lexical", error, lambda: Lexical.create(place, self.catalog.store_uuid))
+        if lexical.generation > self.catalog.generation:
+            lexical.close()
+            ahead = StoreDamagedError(f"ahead of the catalog by {lexical.generation - self.catalog.generation}")
+            lexical = self._recreate("lexical", ahead, lambda: Lexical.create(place, self.catalog.store_uuid))
+        self.behind.lexical = lexical.generation < self.catalog.generation
+        return lexical
+
+    def _open_dense(self) -> Dense:
+        place = self.directory / "dense" / self.space.identity
+
+        def fresh() -> Dense:
+            shutil.rmtree(place, ignore_errors=True)
+            return self._dense_at(place)
+
+        try:
+            dense = self._dense_at(place)
+        except StoreDamagedError as error:
+            dense = self._recreate("dense", error, fresh)
+        if dense.generation > self.catalog.generation:
+            dense.close()
+            ahead = StoreDamagedError(f"ahead of the catalog by {dense.generation - self.catalog.generation}")
+            dense = self._recreate("dense", ahead, fresh)
+        self.behind.dense = dense.generation < self.catalog.generation
+        return dense
+
+    def _dense_at(self, place: Path) -> Dense:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Dense.open(
+            place,
+            store_uuid=self.catalog.store_uuid,
+            identity=self.space.identity,
+            dimensions=self.space.dimensions,
+        )
+
+    def _recreate(self, what: str, error: CodeindexError, create: Callable[[], T]) -> T:
+        log.warning("projection rebuilt", store=what, directory=str(self.directory), error=error.message)
+        self.behind.notes.append(f"the {what} index is rebuilt: {error.message}")
+        return create()
+
+    def _find_pending_vectors(self) -> None:
+        """Chunks of the catalog that the dense index does not hold (vectors to come, or lost with a dense index)."""
+        with self.catalog.snapshot() as snapshot:
+            lacking = np.setdiff1d(snapshot.all_chunk_ids(), self.dense.snapshot().ids(), assume_unique=True)
+            self.pending_vectors = _embed_hashes(snapshot.chunks, lacking)
+
+    # writing
+
+    async def apply(self, changes: Slice) -> Committed:
+        """Commit one slice and switch the readers to it.
+
+        Raises StoreFullError when nothing was committed; a projection that cannot follow is noted in ``behind``.
+        """
+        return await self.write(self._apply, changes)
+
+    async def write(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run ``function`` on the writing thread, one at a time."""
+        async with self._writing:
+            return await anyio.to_thread.run_sync(function, *arguments)
+
+    def _apply(self, changes: Slice) -> Committed:
+        fresh = [
+            (draft.embed_hash, draft.vector)
+            for update in changes.updates
+            for draft in update.chunks
+            if draft.vector is not None and draft.embedded
+        ]
+        if fresh:
+            self.vectors.put_many(self.space.identity, fresh)
+        before = self.catalog.generation
+        committed = self.catalog.commit(changes)
+        if committed.generation != before:
+            self._project(committed)
+            self._publish()
+        return committed
+
+    def _project(self, committed: Committed) -> None:
+        try:
+            self.lexical.apply(
+                self.lexical.generation if self.behind.lexical else committed.generation,
+                delete_chunks=committed.removed,
+                add_chunks=[_lexical_chunk(chunk) for chunk in committed.added],
+                delete_paths=committed.paths_removed,
+                add_paths=[(file_id, path_words(path)) for file_id, path in committed.paths_added],
+            )
+        except StoreFullError as error:
+            self._fell_behind("lexical", error)
+        known, unknown = self._split_by_vector(committed.added)
+        for chunk_id in committed.removed:
+            self.pending_vectors.pop(chunk_id, None)
+        self.pending_vectors.update(unknown)
+        try:
+            stamp = self.dense.generation if self.behind.dense else committed.generation
+            self.dense.apply(stamp, add=known, remove=committed.removed)
+        except StoreFullError as error:
+            self._fell_behind("dense", error)
+
+    def _fell_behind(self, what: str, error: CodeindexError) -> None:
+        log.warning("projection fell behind", store=what, directory=str(self.directory), error=error.message)
+        setattr(self.behind, what, True)
+
+    def _split_by_vector(
+        self, added: Sequence[IndexedChunk]
+    ) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
+        """(chunk id, vector) where it came along or is in the store, and (chunk id, embed hash) where it is not."""
+        lacking = [chunk.draft.embed_hash for chunk in added if chunk.draft.vector is None]
+        stored = self.vectors.get_many(self.space.identity, lacking) if lacking else {}
+        known: list[tuple[int, bytes]] = []
+        unknown: list[tuple[int, bytes]] = []
+        for chunk in added:
+            vector = chunk.draft.vector or stored.get(chunk.draft.embed_hash)
+            if vector is None:
+                unknown.append((chunk.chunk_id, chunk.draft.embed_hash))
+            else:
+                known.append((chunk.chunk_id, vector))
+        return known, unknown
+
+    def _publish(self) -> None:
+        self.current.publish(
+            Snapshot(
+                self.catalog.snapshot(),
+                self.lexical.snapshot(),
+                self.dense.snapshot(),
+                identity=self.space.identity,
+            )
+        )
+
+    # vectors that come later
+
+    async def add_vectors(self, found: Mapping[int, bytes]) -> None:
+        """Put vectors (by chunk id) into the store and the dense index, for chunks that still wait for one."""
+        await self.write(self._add_vectors, found)
+
+    def _add_vectors(self, found: Mapping[int, bytes]) -> None:
+        waiting = {chunk_id: vector for chunk_id, vector in found.items() if chunk_id in self.pending_vectors}
+        self.vectors.put_many(
+            self.space.identity, [(self.pending_vectors[chunk_id], vector) for chunk_id, vector in waiting.items()]
+        )
+        self.dense.apply(self.dense.generation, add=list(waiting.items()), remove=[])
+        for chunk_id in waiting:
+            del self.pending_vectors[chunk_id]
+        self._publish()
+
+    # replay
+
+    async def replay_dense(self) -> None:
+        """Bring the dense index up to the catalog from the vector store; what the store lacks stays pending."""
+        await self.write(self._replay_dense)
+
+    def _replay_dense(self) -> None:
+        with self.catalog.snapshot() as snapshot:
+            wanted = snapshot.all_chunk_ids()
+            held = self.dense.snapshot().ids()
+            superfluous = np.setdiff1d(held, wanted, assume_unique=True).tolist()
+            lacking = np.setdiff1d(wanted, held, assume_unique=True)
+            self.pending_vectors = _embed_hashes(snapshot.chunks, lacking)
+        ids = list(self.pending_vectors)
+        for start in range(0, max(len(ids), 1), _GATHER):
+            part = ids[start : start + _GATHER]
+            stored = self.vectors.get_many(self.space.identity, [self.pending_vectors[chunk_id] for chunk_id in part])
+            known = [(chunk_id, stored[h]) for chunk_id in part if (h := self.pending_vectors[chunk_id]) in stored]
+            self.dense.apply(self.dense.generation, add=known, remove=superfluous)
+            superfluous = []
+            for chunk_id, _ in known:
+                del self.pending_vectors[chunk_id]
+        self.dense.apply(self.catalog.generation, add=[], remove=[])
+        self.behind.dense = False
+        self._publish()
+
+    async def missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
+        """Chunks by file that the lexical index lacks; superfluous ones and stale path documents are mended here."""
+        return await self.write(self._missing_lexical)
+
+    def _missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
+        missing: dict[bytes, list[StoredChunk]] = {}
+        with self.catalog.snapshot() as snapshot:
+            wanted, held = snapshot.all_chunk_ids(), self.lexical.snapshot().chunk_ids()
+            superfluous = np.setdiff1d(held, wanted, assume_unique=True).tolist()
+            lacking = np.setdiff1d(wanted, held, assume_unique=True)
+            for start in range(0, len(lacking), _GATHER):
+                for chunk in snapshot.chunks(lacking[start : start + _GATHER].tolist()).values():
+                    missing.setdefault(chunk.path, []).append(chunk)
+            paths = [(file.file_id, path_words(file.entry.path)) for file in snapshot.indexed_files()]
+        stale_paths = self.lexical.snapshot().file_ids().tolist()
+        self.lexical.apply(
+            self.lexical.generation,
+            delete_chunks=superfluous,
+            add_chunks=[],
+            delete_paths=stale_paths,
+            add_paths=paths,
+        )
+        return missing
+
+    async def add_lexical(self, chunks: Sequence[IndexedChunk]) -> None:
+        """Put back chunks that the lexical index lacked; harmless for those that left the catalog meanwhile."""
+        await self.write(self._add_lexical, chunks)
+
+    def _add_lexical(self, chunks: Sequence[IndexedChunk]) -> None:
+        with self.catalog.snapshot() as snapshot:
+            alive = snapshot.chunks([chunk.chunk_id for chunk in chunks])
+        ids = [chunk.chunk_id for chunk in chunks]
+        self.lexical.apply(
+            self.lexical.generation,
+            delete_chunks=ids,
+            add_chunks=[_lexical_chunk(chunk) for chunk in chunks if chunk.chunk_id in alive],
+            delete_paths=[],
+            add_paths=[],
+        )
+        self._publish()
+
+    async def lexical_is_up(self) -> None:
+        """Stamp the lexical index with the catalog's generation: every committed chunk is in it."""
+        await self.write(self._stamp_lexical)
+
+    def _stamp_lexical(self) -> None:
+        self.lexical.apply(self.catalog.generation, delete_chunks=[], add_chunks=[], delete_paths=[], add_paths=[])
+        self.behind.lexical = False
+        self._publish()
+
+    # upkeep
+
+    async def maintain(self, should_stop: Callable[[], bool]) -> None:
+        """Quiet-time upkeep: fold the write-ahead log, build and merge dense segments, trim the journal."""
+        await self.write(self._maintain, should_stop)
+
+    def _maintain(self, should_stop: Callable[[], bool]) -> None:
+        self.catalog.checkpoint()
+        self.catalog.trim_journal(min(self.lexical.generation, self.dense.generation))
+        if self.dense.maintain(should_stop):
+            self._publish()
+
+    def close(self) -> None:
+        """Let go of all files; safe at any committed point."""
+        self.current.publish(None)
+        self.dense.close()
+        self.lexical.close()
+        self.catalog.close()
+
+
+def _embed_hashes(
+    chunks: Callable[[Sequence[int]], Mapping[int, StoredChunk]], ids: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    for start in range(0, len(ids), _GATHER):
+        part = chunks(ids[start : start + _GATHER].tolist())
+        found.update((chunk_id, chunk.embed_hash) for chunk_id, chunk in part.items())
+    return found
+
+
+def _lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
+    span = chunk.draft.span
+    return LexicalChunk(
+        chunk_id=chunk.chunk_id,
+        file_id=chunk.file_id,
+        words=chunk.draft.words,
+        identifiers=chunk.draft.identifiers,
+        symbol=" ".join(split_identifier(span.symbol)),
+        names=tuple(symbol.name for symbol in span.symbols),
+        language=chunk.language,
+        kind=span.kind,
+    )

@@ -1,0 +1,68 @@
+"""The daemon's figures as OpenMetrics text, and its own memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from codeindexd.root import Root
+
+CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process; where the system does not tell the present, the most there was."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+class _Page:
+    """Collects families in the order in which they are first named."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, list[str]] = {}
+
+    def add(self, name: str, kind: str, description: str, value: float, labels: Iterable[tuple[str, str]] = ()) -> None:
+        lines = self._families.setdefault(
+            name, [f"# TYPE codeindexd_{name} {kind}", f"# HELP codeindexd_{name} {description}"]
+        )
+        inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
+        suffix = "_total" if kind == "counter" else ""
+        lines.append(f"codeindexd_{name}{suffix}{'{' + inner + '}' if inner else ''} {value:g}")
+
+    def text(self) -> str:
+        return "\n".join(line for lines in self._families.values() for line in lines) + "\n# EOF\n"
+
+
+def render(roots: Iterable[Root], uptime_s: float) -> str:
+    """All figures of now."""
+    page = _Page()
+    page.add("uptime_seconds", "gauge", "Time since the daemon started.", uptime_s)
+    page.add("resident_bytes", "gauge", "Resident memory of the daemon process.", resident_bytes())
+    for root in roots:
+        counts = root.indexer.catalog.counts()
+        labels = [("root", os.fsdecode(root.spec.raw).encode("utf-8", "replace").decode())]
+        page.add("files", "gauge", "Indexed files.", counts.files, labels)
+        page.add("chunks", "gauge", "Indexed chunks.", counts.chunks, labels)
+        page.add("failed_files", "gauge", "Files that could not be processed.", counts.failed, labels)
+        page.add("pending_files", "gauge", "Files waiting for processing.", len(root.work.pending), labels)
+        page.add("pending_vectors", "gauge", "Chunks without a vector.", len(root.indexer.pending_vectors), labels)
+        page.add("generation", "gauge", "Generation that queries run on.", root.indexer.current.generation, labels)
+        page.add("fresh", "gauge", "1 when equal to the disk as far as is known.", root.state == "fresh", labels)
+        for name, stage in root.work.stages.items():
+            staged = [*labels, ("stage", name)]
+            page.add("stage_items", "counter", "Items processed.", stage.items, staged)
+            page.add("stage_seconds", "counter", "Time spent.", stage.seconds, staged)
+            page.add("stage_errors", "counter", "Items failed.", stage.errors, staged)
+    return page.text()

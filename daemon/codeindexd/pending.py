@@ -1,0 +1,102 @@
+"""What is still to be done, path by path: the newest wish for a path wins, whatever is in flight for it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from codeindexd.model import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One file to process. ``number`` grows with every wish; a result counts only while its ticket is current."""
+
+    number: int
+    entry: Entry
+    urgent: bool
+
+    @property
+    def path(self) -> bytes:
+        """The file's path below its root."""
+        return self.entry.path
+
+
+class Pending:
+    """Wishes by path with two queues in front of the workers; not thread-safe, one owner.
+
+    A path is pending from :meth:`want` until :meth:`done` or :meth:`forget`, also while a worker has it. Wishing
+    again for content that is already wished for changes nothing, so a walk in the middle of a cold start costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = 0
+        self._current: dict[bytes, Ticket] = {}
+        self._queues: tuple[deque[Ticket], deque[Ticket]] = (deque(), deque())  # bulk, urgent
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._current
+
+    def __iter__(self) -> Iterator[Ticket]:
+        return iter(list(self._current.values()))
+
+    def want(self, entry: Entry, *, urgent: bool, again: bool = False) -> Ticket | None:
+        """Ask for ``entry`` to be processed; None when exactly that is pending already and not ``again``."""
+        before = self._current.get(entry.path)
+        if before and before.entry.hash == entry.hash and not again and (before.urgent or not urgent):
+            return None
+        self._numbers += 1
+        ticket = Ticket(self._numbers, entry, urgent)
+        self._current[entry.path] = ticket
+        self._queues[urgent].append(ticket)
+        return ticket
+
+    def forget(self, paths: Collection[bytes]) -> None:
+        """Drop the wishes for ``paths`` and for everything below them."""
+        gone = [known for known in self._current if any(place in paths for place in _lineage(known))]
+        for path in gone:
+            del self._current[path]
+
+    def is_current(self, ticket: Ticket) -> bool:
+        """Whether nothing newer is known about the ticket's path."""
+        return self._current.get(ticket.path) is ticket
+
+    def done(self, ticket: Ticket) -> None:
+        """The ticket's result is committed (or recorded as failed)."""
+        if self.is_current(ticket):
+            del self._current[ticket.path]
+
+    def next(self, *, urgent: bool) -> Ticket | None:
+        """The next ticket of a queue that still counts, or None."""
+        queue = self._queues[urgent]
+        while queue:
+            ticket = queue.popleft()
+            if self.is_current(ticket):
+                return ticket
+        return None
+
+    def put_back(self, ticket: Ticket) -> None:
+        """Queue a ticket again whose work was abandoned."""
+        if self.is_current(ticket):
+            self._queues[ticket.urgent].appendleft(ticket)
+
+    @property
+    def latest(self) -> int:
+        """The number of the newest wish; all that is pending now has at most this number."""
+        return self._numbers
+
+    def settled(self, number: int) -> bool:
+        """Whether everything wished for up to ``number`` is done."""
+        return all(ticket.number > number for ticket in self._current.values())
+
+
+def _lineage(path: bytes) -> Iterator[bytes]:
+    """``path`` and each directory above it, the root included."""
+    yield path
+    while path:
+        path = path.rpartition(b"/")[0]
+        yield path

@@ -1,0 +1,58 @@
+"""Brings projections that missed commits up to the catalog, while queries and new commits go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from codeindexd.indexer import Indexer
+from codeindexd.model import ChunkDraft, IndexedChunk, StoredChunk
+from codeindexd.workers.jobs import FileJob
+from codeindexd.workers.pool import WorkerPool
+
+log = structlog.get_logger(__name__)
+_BATCH_CHUNKS = 2_000
+
+
+async def replay(root: bytes, indexer: Indexer, pool: WorkerPool, *, on_hint: Callable[[list[bytes]], None]) -> int:
+    """Bring both projections of a root up to its catalog; returns how many chunks were put back into the lexical one.
+
+    Lexical terms are not stored anywhere else, so the files are read again; one whose bytes are no longer those that
+    were catalogued becomes a hint, and the change that follows brings its chunks. Raises StoreFullError, WorkerError.
+    """
+    if indexer.behind.dense:
+        await indexer.replay_dense()
+    if not indexer.behind.lexical:
+        return 0
+    missing = await indexer.missing_lexical()
+    log.info("replaying", root=root, files=len(missing), chunks=sum(map(len, missing.values())))
+    jobs = [FileJob(job_id=number, root=root, path=path) for number, path in enumerate(missing)]
+    put_back = 0
+    batch: list[IndexedChunk] = []
+    changed: list[bytes] = []
+    async for result in pool.process(jobs):
+        found = _match(missing[result.path], result.language, {c.key: c for c in result.chunks})
+        if len(found) < len(missing[result.path]):
+            changed.append(result.path)
+        batch.extend(found)
+        if len(batch) >= _BATCH_CHUNKS:
+            await indexer.add_lexical(batch)
+            put_back += len(batch)
+            batch = []
+    await indexer.add_lexical(batch)
+    await indexer.lexical_is_up()
+    if changed:
+        on_hint(changed)
+    return put_back + len(batch)
+
+
+def _match(
+    chunks: list[StoredChunk], language: str, drafts: Mapping[tuple[bytes, bytes, str, str], ChunkDraft]
+) -> list[IndexedChunk]:
+    found = []
+    for chunk in chunks:
+        draft = drafts.get((chunk.span_hash, chunk.embed_hash, chunk.span.kind, chunk.span.symbol))
+        if draft is not None:
+            found.append(IndexedChunk(chunk.chunk_id, chunk.file_id, language, draft))
+    return found

@@ -1,0 +1,315 @@
+"""Answers questions: two retrievers side by side on one snapshot, one order, every hit held against the disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from codeindexd import secrets
+from codeindexd.chunking.encoding import source_text
+from codeindexd.embed.base import Embedder
+from codeindexd.errors import EmbedderError, NotIndexedError
+from codeindexd.lexical import LexicalQuery
+from codeindexd.model import RootState, StoredChunk, StoredFile
+from codeindexd.query import ParsedQuery
+from codeindexd.ranking import Candidate, Ranked, rank
+from codeindexd.root import Root
+from codeindexd.snapshot import Snapshot
+from codeindexd.tokens import Terms, Tokenizer, split_identifier
+from codeindexd.verifier import Confirmed, confirm
+
+log = structlog.get_logger(__name__)
+_DEPTH = 100
+_PATHS = 50
+_EMBED_PATIENCE_S = 5.0
+_WORST = [RootState.FRESH, RootState.RECONCILING, RootState.INDEXING, RootState.PAUSED, RootState.DEGRADED]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A verified chunk of an answer."""
+
+    root: Root
+    chunk: StoredChunk
+    place: Confirmed
+    snippet: str
+    score: float
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hits, best first, and on what they rest."""
+
+    hits: list[Hit]
+    state: RootState
+    clock: str
+    dense_coverage: float
+    took_ms: float
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A parsed query with what the retrievers need: its terms and its vector."""
+
+    parsed: ParsedQuery
+    terms: Terms
+    phrases: list[list[str]]
+    vector: NDArray[np.float32] | None
+
+
+class Searcher:
+    """Read-only; any number of questions at a time, each on a snapshot of its own."""
+
+    def __init__(self, embedder: Embedder, *, mask_secrets: bool) -> None:
+        self._embedder = embedder
+        self._mask_secrets = mask_secrets
+        self._tokenizer = Tokenizer()
+
+    # questions
+
+    async def search(self, roots: Sequence[Root], parsed: ParsedQuery, limit: int) -> Answer:
+        """The best ``limit`` chunks of ``roots``. Never waits for indexing, nor long for a slow embedder."""
+        notes: list[str] = []
+        question = await self._question(parsed, notes)
+        return await self._answer(
+            roots, lambda root, snapshot: self._ranked(root, snapshot, question, limit), limit, notes, parsed.regexes
+        )
+
+    async def related(self, root: Root, path: bytes, line: int, limit: int) -> Answer:
+        """Chunks like the one at ``path``:``line``. Raises NotIndexedError when there is none."""
+        with root.indexer.current.pin() as snapshot:
+            chunks = snapshot.catalog.chunks_of_file(path) if snapshot else []
+        here = next((c for c in chunks if c.span.start_line <= line <= c.span.end_line), None)
+        if here is None:
+            raise NotIndexedError(
+                f"no indexed code at {path.decode(errors='replace')}:{line}",
+                hint="`codeindex explain PATH` says why a file is not indexed",
+            )
+        return await self._answer([root], lambda _, snapshot: self._similar(snapshot, here, limit), limit, [], ())
+
+    async def symbol(self, roots: Sequence[Root], name: str, *, references: bool) -> tuple[list[Hit], list[Hit]]:
+        """Definitions of ``name``, and with ``references`` the chunks that use it."""
+        wanted = 1000
+
+        def defined(root: Root, snapshot: Snapshot) -> list[Ranked]:
+            found = snapshot.catalog.symbols(name)
+            return [Ranked(Candidate(chunk.chunk_id, chunk.file_id, chunk.path), 0.0) for chunk, _ in found]
+
+        definitions = (await self._answer(roots, defined, wanted, [], ())).hits
+        if not references:
+            return definitions, []
+        places = {(id(hit.root), hit.chunk.chunk_id) for hit in definitions}
+        last = name.rpartition(".")[2]
+
+        def used(root: Root, snapshot: Snapshot) -> list[Ranked]:
+            words = split_identifier(last)
+            query = LexicalQuery(
+                identifiers=[last.lower()] if len(words) > 1 else [],
+                phrases=[] if len(words) > 1 else [list(words)],
+                words=[],
+                required=True,
+            )
+            found = snapshot.lexical.search(query, wanted)
+            return [
+                Ranked(Candidate(chunk_id, file_id, b""), 0.0)
+                for chunk_id, file_id, _ in found
+                if (id(root), chunk_id) not in places
+            ]
+
+        uses = (await self._answer(roots, used, wanted, [], ())).hits
+        return definitions, [hit for hit in uses if last in hit.snippet]
+
+    # retrieval
+
+    async def _question(self, parsed: ParsedQuery, notes: list[str]) -> _Question:
+        text = " ".join([parsed.text, *parsed.phrases]).strip()
+        terms = self._tokenizer.tokenize(text)
+        vector = None
+        if text:
+            try:
+                with anyio.fail_after(_EMBED_PATIENCE_S):
+                    vector = await self._embedder.embed_query(text)
+            except (EmbedderError, TimeoutError) as error:
+                notes.append(f"answered from text alone: {error or 'the embedding model did not answer in time'}")
+        phrases = [self._tokenizer.tokenize(phrase).words for phrase in parsed.phrases]
+        return _Question(parsed, terms, [phrase for phrase in phrases if phrase], vector)
+
+    def _ranked(self, root: Root, snapshot: Snapshot, question: _Question, limit: int) -> list[Ranked]:
+        parsed = question.parsed
+        depth = max(_DEPTH, 3 * limit) * (5 if parsed.regexes else 1)
+        allowed = self._allowed(snapshot, parsed)
+        if allowed is not None and not len(allowed):
+            return []
+        lexical = snapshot.lexical.search(
+            LexicalQuery(
+                words=question.terms.words,
+                identifiers=question.terms.identifiers,
+                phrases=question.phrases,
+                chunk_ids=allowed,
+            ),
+            depth,
+        )
+        lexical_ranks = {chunk_id: place for place, (chunk_id, _, _) in enumerate(lexical, 1)}
+        dense_ranks: dict[int, int] = {}
+        if question.vector is not None and len(snapshot.dense):
+            subset = np.fromiter(sorted(lexical_ranks), np.int64) if question.phrases else allowed
+            ids, _ = snapshot.dense.search(question.vector, depth, subset)
+            dense_ranks = {chunk_id: place for place, chunk_id in enumerate(ids.tolist(), 1)}
+        if not (lexical_ranks or dense_ranks) and allowed is not None and not question.terms.words:
+            lexical_ranks = dict.fromkeys(allowed[:depth].tolist(), 1)
+        paths = snapshot.lexical.search_paths(question.terms.words, _PATHS) if question.terms.words else []
+        path_ranks = {file_id: place for place, (file_id, _) in enumerate(paths, 1)}
+        chunks = snapshot.catalog.chunks(list(lexical_ranks.keys() | dense_ranks.keys()))
+        return rank(
+            (
+                Candidate(
+                    chunk.chunk_id,
+                    chunk.file_id,
+                    chunk.path,
+                    frozenset(split_identifier(chunk.span.symbol.rpartition(".")[2])),
+                    lexical_ranks.get(chunk.chunk_id, 0),
+                    dense_ranks.get(chunk.chunk_id, 0),
+                    path_ranks.get(chunk.file_id, 0),
+                )
+                for chunk in chunks.values()
+            ),
+            question.terms.words,
+        )
+
+    def _allowed(self, snapshot: Snapshot, parsed: ParsedQuery) -> NDArray[np.int64] | None:
+        """Ids of the chunks that the filters leave, sorted; None when there is no filter."""
+        if not (parsed.language or parsed.kinds or parsed.symbol or parsed.include or parsed.exclude):
+            return None
+        return snapshot.catalog.chunk_ids(
+            language=parsed.language or None,
+            include=parsed.include,
+            exclude=parsed.exclude,
+            kinds=parsed.kinds,
+            symbol=parsed.symbol or None,
+        )
+
+    def _similar(self, snapshot: Snapshot, here: StoredChunk, limit: int) -> list[Ranked]:
+        vector = snapshot.dense.vector(here.chunk_id)
+        if vector is None:
+            return []
+        ids, scores = snapshot.dense.search(vector, limit + 1 + _DEPTH, None)
+        found = zip(ids.tolist(), scores.tolist(), strict=True)
+        return [
+            Ranked(Candidate(chunk_id, 0, b""), float(similarity), {"dense": float(similarity)})
+            for chunk_id, similarity in found
+            if chunk_id != here.chunk_id
+        ]
+
+    # answers
+
+    async def _answer(
+        self,
+        roots: Sequence[Root],
+        retrieve: Callable[[Root, Snapshot], list[Ranked]],
+        limit: int,
+        notes: list[str],
+        regexes: Iterable[Any],
+    ) -> Answer:
+        began = time.perf_counter()
+        parts: dict[int, tuple[list[Hit], int, int]] = {}
+
+        def one(root: Root) -> tuple[list[Hit], int, int]:
+            with root.indexer.current.pin() as snapshot:
+                if snapshot is None:
+                    return [], 0, 0
+                hits = self._verified(root, snapshot, retrieve(root, snapshot), limit, tuple(regexes))
+                return hits, snapshot.vectors, snapshot.chunks
+
+        async def run(number: int, root: Root) -> None:
+            parts[number] = await anyio.to_thread.run_sync(one, root)
+
+        if len(roots) == 1:
+            await run(0, roots[0])
+        else:
+            async with anyio.create_task_group() as tasks:
+                for number, root in enumerate(roots):
+                    tasks.start_soon(run, number, root)
+        hits = sorted((hit for number in sorted(parts) for hit in parts[number][0]), key=lambda hit: -hit.score)
+        chunks = sum(part[2] for part in parts.values())
+        return Answer(
+            hits[:limit],
+            worst_state(roots),
+            ",".join(root.clock for root in roots),
+            round(sum(part[1] for part in parts.values()) / chunks, 4) if chunks else 1.0,
+            (time.perf_counter() - began) * 1000,
+            notes,
+        )
+
+    def _verified(
+        self, root: Root, snapshot: Snapshot, ranked: list[Ranked], limit: int, regexes: tuple[Any, ...]
+    ) -> list[Hit]:
+        """The first ``limit`` of ``ranked`` whose text is still on the disk; files that changed become hints."""
+        hits: list[Hit] = []
+        stale: set[bytes] = set()
+        for start in range(0, len(ranked), limit):
+            part = ranked[start : start + limit]
+            hits.extend(self._confirmed(root, snapshot, part, stale, regexes))
+            if len(hits) >= limit:
+                break
+        if stale:
+            root.hint_from_thread(stale)
+        return hits[:limit]
+
+    def _confirmed(
+        self, root: Root, snapshot: Snapshot, part: list[Ranked], stale: set[bytes], regexes: tuple[Any, ...]
+    ) -> list[Hit]:
+        chunks = snapshot.catalog.chunks([ranked.candidate.chunk_id for ranked in part])
+        files = snapshot.catalog.files_by_id({chunk.file_id for chunk in chunks.values()})
+        by_file: dict[bytes, list[StoredChunk]] = {}
+        for chunk in chunks.values():
+            by_file.setdefault(chunk.path, []).append(chunk)
+        places: dict[int, Confirmed | None] = {}
+        for path, of_file in by_file.items():
+            found = confirm(root.spec.raw, of_file)
+            places.update((chunk.chunk_id, place) for chunk, place in zip(of_file, found, strict=True))
+            if any(place is None or place.moved for place in found):
+                stale.add(path)
+        hits = []
+        for ranked in part:
+            chunk = chunks.get(ranked.candidate.chunk_id)
+            place = places.get(ranked.candidate.chunk_id)
+            if chunk is None or place is None:
+                continue
+            snippet = self._snippet(place, files[chunk.file_id])
+            if all(regex.search(snippet) for regex in regexes):
+                hits.append(Hit(root, chunk, place, snippet, ranked.score, ranked.parts))
+        return hits
+
+    def _snippet(self, place: Confirmed, file: StoredFile) -> str:
+        text = source_text(place.data, file.encoding)
+        if not self._mask_secrets:
+            return text
+        return secrets.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+
+def worst_state(roots: Sequence[Root]) -> RootState:
+    """The state that an answer from all of ``roots`` deserves."""
+    states = {root.state for root in roots}
+    if RootState.MISSING in states:
+        return RootState.MISSING
+    return max(states, key=_WORST.index, default=RootState.FRESH)
+
+
+def narrowed(parsed: ParsedQuery, *, language: str, path: str, kind: str) -> ParsedQuery:
+    """``parsed`` with the filters that came beside the query's text."""
+    return replace(
+        parsed,
+        language=language or parsed.language,
+        include=(*parsed.include, path) if path else parsed.include,
+        kinds=(*parsed.kinds, kind) if kind else parsed.kinds,
+    )

@@ -1,0 +1,189 @@
+"""What the outside sees of a root: the documents of the protocol, built from the state of the services."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from codeindexd.model import Failure, Outcome, StoredChunk
+from codeindexd.protocol.places import path_to_json
+from codeindexd.root import Root
+from codeindexd.searcher import Answer, Hit
+
+_FAILURES_SHOWN = 20
+
+
+def roots_entry(root: Root) -> dict[str, Any]:
+    """A root in the answer of ``roots.list`` and ``roots.add``."""
+    counts = root.indexer.catalog.counts()
+    return {
+        **path_to_json(root.spec.raw),
+        "id": root.spec.id,
+        "state": root.state.value,
+        "files": counts.files,
+        "chunks": counts.chunks,
+        "generation": root.indexer.current.generation,
+        "root_hash": root.indexer.catalog.root_hash.hex(),
+    }
+
+
+def root_status(root: Root) -> dict[str, Any]:
+    """A root in the answer of ``status``."""
+    counts = root.indexer.catalog.counts()
+    return {
+        **path_to_json(root.spec.raw),
+        "state": root.state.value,
+        "clock": root.clock,
+        "root_hash": root.indexer.catalog.root_hash.hex(),
+        "files": counts.files,
+        "chunks": counts.chunks,
+        "pending_files": len(root.work.pending),
+        "pending_vectors": len(root.indexer.pending_vectors),
+        "failed_files": counts.failed,
+        "skipped": dict(sorted(counts.skipped.items())),
+        "failures": [failure_entry(failure) for failure in root.indexer.catalog.failures(limit=_FAILURES_SHOWN)],
+        "problems": [{"message": problem.message, "hint": problem.hint} for problem in root.problems.values()],
+        "progress": progress(root),
+        "stages": stages(root),
+    }
+
+
+def failure_entry(failure: Failure) -> dict[str, Any]:
+    """A failed file; ``next_retry`` is seconds since the epoch, null when only a change of the file helps."""
+    return {
+        **path_to_json(failure.path),
+        "stage": failure.stage,
+        "error": failure.error,
+        "attempts": failure.attempts,
+        "next_retry": failure.next_retry_ns / 1e9 if failure.next_retry_ns else None,
+    }
+
+
+def progress(root: Root) -> dict[str, Any]:
+    """How far the work at hand is; a rate and an ETA only while there is some."""
+    run, left = root.work.run, len(root.work.pending)
+    seconds = time.monotonic() - run.started
+    rate = run.files_done / seconds if left and seconds > 0 else 0.0
+    return {
+        "files_done": run.files_done,
+        "files_total": run.files_done + left,
+        "chunks_done": run.chunks_done,
+        "files_per_s": round(rate, 1),
+        "chunks_per_s": round(run.chunks_done / seconds, 1) if left and seconds > 0 else 0.0,
+        "eta_s": round(left / rate, 1) if rate else None,
+    }
+
+
+def stages(root: Root) -> dict[str, Mapping[str, Any]]:
+    """Throughput by stage since the start of the daemon."""
+    queue = root.work.queue_lengths()
+    return {
+        name: {
+            "items": stage.items,
+            "bytes": stage.bytes,
+            "seconds": round(stage.seconds, 3),
+            "per_s": round(stage.items / stage.seconds, 1) if stage.seconds else 0.0,
+            "p50_ms": round(statistics.median(stage.recent) * 1000, 3) if stage.recent else 0.0,
+            "errors": stage.errors,
+            "queue": queue.get(name, 0),
+        }
+        for name, stage in root.work.stages.items()
+    }
+
+
+def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[str, Any]:
+    """A hit as answers carry it; lines and bytes are those on the disk now."""
+    entry: dict[str, Any] = {
+        **path_to_json(hit.root.spec.raw, key="root"),
+        **path_to_json(hit.chunk.path),
+        "start_line": hit.place.start_line,
+        "end_line": hit.place.end_line,
+        "start_byte": hit.place.start_byte,
+        "end_byte": hit.place.end_byte,
+        "language": hit.chunk.language,
+        "kind": hit.chunk.span.kind,
+        "symbol": hit.chunk.span.symbol,
+    }
+    if score:
+        entry["score"] = round(hit.score, 4)
+    entry |= {"verified": True, "snippet": hit.snippet}
+    if explain:
+        entry["explain"] = {name: round(part, 4) for name, part in hit.parts.items()}
+    return entry
+
+
+def answer(query: str, found: Answer, *, explain: bool = False) -> dict[str, Any]:
+    """The result of ``search`` and ``related``."""
+    return {
+        "query": query,
+        "took_ms": round(found.took_ms, 2),
+        "clock": found.clock,
+        "state": found.state.value,
+        "dense_coverage": found.dense_coverage,
+        "hits": [hit_entry(hit, explain=explain) for hit in found.hits],
+        **({"notes": found.notes} if found.notes else {}),
+    }
+
+
+def chunk_entry(chunk: StoredChunk) -> dict[str, Any]:
+    """A chunk as ``explain`` lists it."""
+    span = chunk.span
+    return {
+        "id": chunk.chunk_id,
+        "start_line": span.start_line,
+        "end_line": span.end_line,
+        "start_byte": span.start_byte,
+        "end_byte": span.end_byte,
+        "kind": span.kind,
+        "symbol": span.symbol,
+    }
+
+
+def explain(root: Root, path: Path) -> dict[str, Any]:
+    """Why ``path`` (absolute, in ``root``) is or is not indexed. Blocking: asks the catalog and the disk."""
+    relative = _below(root, path)
+    failures = {failure.path: failure for failure in root.indexer.catalog.failures()}
+    with root.indexer.catalog.snapshot() as snapshot:
+        file = snapshot.file(relative)
+        chunks = snapshot.chunks_of_file(relative)
+    entry: dict[str, Any] = {
+        **path_to_json(os.fsencode(path)),
+        "root": str(root.spec.path),
+        "indexed": False,
+        "reason": "",
+        "rule": "",
+        "language": "",
+        "chunks": [chunk_entry(chunk) for chunk in chunks],
+        "failure": failure_entry(failures[relative]) if relative in failures else None,
+    }
+    if file is not None and file.outcome is Outcome.INDEXED:
+        return entry | {"indexed": True, "reason": "indexed", "language": file.language}
+    if file is not None and file.outcome is Outcome.FAILED:
+        return entry | {"reason": f"failed: {file.reason}"}
+    if file is not None:
+        return entry | {"reason": file.reason or file.entry.reason, "rule": file.entry.rule}
+    if path.is_dir() and relative not in failures:
+        verdict = root.scanner.explain(relative) if relative else None
+        if verdict is None:
+            return entry | {"indexed": True, "reason": "a directory that is indexed"}
+        return entry | {"reason": verdict.reason, "rule": verdict.rule}
+    verdict = root.scanner.explain(relative)
+    if verdict is not None:
+        return entry | {"reason": verdict.reason, "rule": verdict.rule}
+    if not os.path.lexists(path):
+        return entry | {"reason": "does not exist"}
+    return entry | {"reason": "not looked at yet"}
+
+
+def _below(root: Root, path: Path) -> bytes:
+    """``path`` relative to the root as bytes; symlinks above the root are resolved, inside it they are not."""
+    for candidate in (path, path.parent.resolve() / path.name, path.resolve()):
+        if candidate == root.spec.path:
+            return b""
+        if root.spec.path in candidate.parents:
+            return os.fsencode(candidate.relative_to(root.spec.path))
+    return os.fsencode(path)

@@ -1,0 +1,122 @@
+"""Brings in the vectors that did not come with their chunks: a slow model, an endpoint, a model that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import anyio
+import anyio.to_thread
+import numpy as np
+import structlog
+
+from codeindexd.embed.base import Embedder
+from codeindexd.errors import EmbedderError, StoreFullError, WorkerError
+from codeindexd.indexer import Indexer
+from codeindexd.model import StoredChunk
+from codeindexd.workers.jobs import TextRange, TextsJob
+from codeindexd.workers.pool import WorkerPool
+
+log = structlog.get_logger(__name__)
+_BATCH_CHUNKS = 512
+_FIRST_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 300.0
+
+
+class Vectorizer:
+    """Embeds the pending chunks of one root, newest first, without ever holding up text search.
+
+    Texts are read again from the disk by the workers, guarded by the file's leaf hash; a file that changed meanwhile
+    is left to the change that is on its way.
+    """
+
+    def __init__(
+        self,
+        root: bytes,
+        indexer: Indexer,
+        pool: WorkerPool,
+        embedder: Embedder,
+        *,
+        on_hint: Callable[[list[bytes]], None],
+        on_problem: Callable[[str, str, str], None],
+    ) -> None:
+        self._root = root
+        self._indexer = indexer
+        self._pool = pool
+        self._embedder = embedder
+        self._on_hint = on_hint
+        self._on_problem = on_problem
+        self._wake = anyio.Event()
+        self._passed_over: set[int] = set()
+
+    def wake(self) -> None:
+        """Chunks without vectors may have been committed."""
+        self._wake.set()
+
+    async def serve(self) -> None:
+        """Run until cancelled."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            self._wake = anyio.Event()
+            self._passed_over.intersection_update(self._indexer.pending_vectors)
+            batch = [i for i in reversed(self._indexer.pending_vectors) if i not in self._passed_over][:_BATCH_CHUNKS]
+            if not batch:
+                await self._wake.wait()
+                continue
+            try:
+                await self._embed(batch)
+            except (EmbedderError, StoreFullError, WorkerError) as error:
+                self._on_problem("embedder", error.message, error.hint)
+                await anyio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+            else:
+                self._on_problem("embedder", "", "")
+                pause = _FIRST_PAUSE_S
+
+    async def _embed(self, batch: list[int]) -> None:
+        found, files = await anyio.to_thread.run_sync(self._look_up, batch)
+        texts: dict[bytes, str] = {}
+        changed: list[bytes] = []
+        jobs = [
+            TextsJob(
+                job_id=number,
+                root=self._root,
+                path=path,
+                leaf=leaf,
+                ranges=tuple(TextRange(c.span.start_byte, c.span.end_byte, c.embed_hash) for c in chunks),
+            )
+            for number, (path, (leaf, chunks)) in enumerate(files.items())
+        ]
+        async for result in self._pool.texts(jobs):
+            if result.status != "ok":
+                changed.append(result.path)
+                continue
+            for wanted, text in zip(jobs[result.job_id].ranges, result.texts, strict=True):
+                texts[wanted.embed_hash] = text
+        if texts:
+            vectors = await self._embedder.embed_documents(list(texts.values()))
+            halves = np.ascontiguousarray(vectors, dtype="<f2")
+            by_hash = {embed_hash: halves[row].tobytes() for row, embed_hash in enumerate(texts)}
+            for _, chunks in files.values():
+                found.update((c.chunk_id, by_hash[c.embed_hash]) for c in chunks if c.embed_hash in by_hash)
+        if found:
+            await self._indexer.add_vectors(found)
+        self._passed_over.update(set(batch) - set(found))
+        if changed:
+            self._on_hint(changed)
+
+    def _look_up(self, batch: list[int]) -> tuple[dict[int, bytes], dict[bytes, tuple[bytes, list[StoredChunk]]]]:
+        """What the vector store has for these chunks by now, and the rest by file with the file's leaf hash."""
+        found: dict[int, bytes] = {}
+        files: dict[bytes, tuple[bytes, list[StoredChunk]]] = {}
+        with self._indexer.catalog.snapshot() as snapshot:
+            chunks: Mapping[int, StoredChunk] = snapshot.chunks(batch)
+            hashes = [chunk.embed_hash for chunk in chunks.values()]
+            stored = self._indexer.vectors.get_many(self._indexer.space.identity, hashes)
+            for chunk_id, chunk in chunks.items():
+                if chunk.embed_hash in stored:
+                    found[chunk_id] = stored[chunk.embed_hash]
+                elif chunk.path in files:
+                    files[chunk.path][1].append(chunk)
+                elif file := snapshot.file(chunk.path):
+                    files[chunk.path] = (file.entry.hash, [chunk])
+        return found, files

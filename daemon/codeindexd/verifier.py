@@ -1,0 +1,75 @@
+"""Holds a chunk against the disk: what is shown is what is there now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xxhash
+
+from codeindexd.files import read_beneath, read_ranges
+from codeindexd.model import StoredChunk
+
+_RELOCATE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A chunk's bytes as they are on the disk, and where; ``moved`` when that is not where the catalog has them."""
+
+    data: bytes
+    start_byte: int
+    end_byte: int
+    start_line: int
+    end_line: int
+    moved: bool = False
+
+
+def confirm(root: bytes, chunks: list[StoredChunk]) -> list[Confirmed | None]:
+    """Re-read and re-hash chunks of *one* file; None for those whose text is nowhere in the file any more."""
+    if not chunks:
+        return []
+    path = chunks[0].path
+    try:
+        texts = read_ranges(root, path, [(chunk.span.start_byte, chunk.span.end_byte) for chunk in chunks])
+    except OSError:
+        return [None] * len(chunks)
+    confirmed: list[Confirmed | None] = []
+    whole: bytes | None = None
+    for chunk, text in zip(chunks, texts, strict=True):
+        span = chunk.span
+        if xxhash.xxh3_128_digest(text) == chunk.span_hash:
+            confirmed.append(Confirmed(text, span.start_byte, span.end_byte, span.start_line, span.end_line))
+            continue
+        if whole is None:
+            whole = _read_whole(root, path)
+        confirmed.append(_relocate(whole, chunk))
+    return confirmed
+
+
+def _read_whole(root: bytes, path: bytes) -> bytes:
+    try:
+        data = read_beneath(root, path, max_bytes=_RELOCATE_BYTES).data
+    except OSError:
+        return b""
+    return data if len(data) <= _RELOCATE_BYTES else b""
+
+
+def _relocate(data: bytes, chunk: StoredChunk) -> Confirmed | None:
+    """Find the chunk's bytes at another line of the file; the line nearest to the old one wins."""
+    length = chunk.span.end_byte - chunk.span.start_byte
+    lines = chunk.span.end_line - chunk.span.start_line
+    view = memoryview(data)
+    best: Confirmed | None = None
+    offset, number = 0, 1
+    while 0 <= offset <= len(data) - length:
+        if xxhash.xxh3_128_digest(view[offset : offset + length]) == chunk.span_hash:
+            here = Confirmed(
+                data[offset : offset + length], offset, offset + length, number, number + lines, moved=True
+            )
+            if best is None or abs(number - chunk.span.start_line) < abs(best.start_line - chunk.span.start_line):
+                best = here
+        newline = data.find(b"\n", offset)
+        if newline < 0:
+            break
+        offset, number = newline + 1, number + 1
+    return best

@@ -1,0 +1,305 @@
+"""Drives the files of one root from "wanted" to "committed": two lanes of workers, one committer, no wish lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from codeindexd.errors import StoreFullError, WorkerError
+from codeindexd.indexer import Indexer
+from codeindexd.model import Entry, Failure, FileUpdate, NodeKind, Outcome, Slice
+from codeindexd.pending import Pending, Ticket
+from codeindexd.plan import in_order, retry_delay_ns, slice_limit
+from codeindexd.workers.jobs import FileJob, FileResult
+from codeindexd.workers.pool import WorkerPool
+
+log = structlog.get_logger(__name__)
+_URGENT_FILES = 32
+_RESULTS_AHEAD = 16
+_FIRST_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 60.0
+
+
+@dataclass
+class StageStats:
+    """How much one stage did since the daemon started; ``recent`` keeps the last durations for the median."""
+
+    items: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    errors: int = 0
+    recent: list[float] = field(default_factory=list)
+
+    def add(self, seconds: float, *, bytes_: int = 0, error: bool = False) -> None:
+        """Count one item."""
+        self.items += 1
+        self.bytes += bytes_
+        self.seconds += seconds
+        self.errors += error
+        self.recent.append(seconds)
+        if len(self.recent) > 256:
+            del self.recent[:128]
+
+
+@dataclass
+class Run:
+    """Progress of the work since it was last finished: what a progress bar shows."""
+
+    files_done: int = 0
+    chunks_done: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Processed:
+    ticket: Ticket
+    result: FileResult
+
+
+class Work:
+    """The files of one root on their way through the workers into the catalog.
+
+    ``on_hint`` is called with paths that have to be looked at again (they changed under the worker's hands or
+    vanished), ``on_commit`` after every commit, ``on_problem`` with (key, message, hint), message "" when it is over.
+    """
+
+    def __init__(
+        self,
+        root: bytes,
+        indexer: Indexer,
+        pool: WorkerPool,
+        *,
+        on_hint: Callable[[Iterable[bytes]], None],
+        on_commit: Callable[[], None],
+        on_problem: Callable[[str, str, str], None],
+    ) -> None:
+        self._root = root
+        self._indexer = indexer
+        self._pool = pool
+        self._on_hint = on_hint
+        self._on_commit = on_commit
+        self._on_problem = on_problem
+        self.pending = Pending()
+        self.run = Run()
+        self.stages: dict[str, StageStats] = {}
+        self._attempts = {failure.path: failure.attempts for failure in indexer.catalog.failures()}
+        self._ready: list[Slice] = []
+        self._bulk: list[_Processed] = []
+        self._urgent: list[_Processed] = []
+        self._slices_of_run = 0
+        self._wake = {True: anyio.Event(), False: anyio.Event()}
+        self._commit_wake = anyio.Event()
+        self._advanced = anyio.Event()
+        self._running = anyio.Event()
+        self._running.set()
+        self._results_in: MemoryObjectSendStream[_Processed]
+        self._results_out: MemoryObjectReceiveStream[_Processed]
+        self._results_in, self._results_out = anyio.create_memory_object_stream(_RESULTS_AHEAD)
+
+    # wishes
+
+    def submit(
+        self, slices: Sequence[Slice], files: Sequence[Entry], gone: Iterable[bytes] = (), *, again: bool = False
+    ) -> None:
+        """Take over what a reconciliation found; returns at once. ``again`` re-does files that are pending already."""
+        self._ready.extend(slices)
+        self.pending.forget(frozenset(gone))
+        urgent = len(files) <= _URGENT_FILES
+        wanted = False
+        for entry in in_order(files):
+            wanted |= self.pending.want(entry, urgent=urgent, again=again) is not None
+        if wanted:
+            self._signal(urgent)
+        if slices:
+            self._commit_wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is wanted, in flight or waiting to be committed."""
+        return not (self._ready or self.pending)
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Files waiting by stage: for a worker, and for a commit."""
+        waiting = len(self._bulk) + len(self._urgent)
+        return {"read": max(0, len(self.pending) - waiting), "apply": waiting + len(self._ready)}
+
+    async def drained(self) -> None:
+        """Wait until all that is wanted now is committed or recorded as failed."""
+        number = self.pending.latest
+        while self._ready or not self.pending.settled(number):
+            await self._advanced.wait()
+
+    def pause(self) -> None:
+        """Stop giving files to workers and committing; what is in flight comes back and waits."""
+        self._running = anyio.Event()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._running.set()
+        self._signal(True)
+        self._signal(False)
+
+    # the service
+
+    async def serve(self) -> None:
+        """Run until cancelled. Abandoning a slice before its commit loses nothing: the next walk finds it again."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._lane, True)
+            tasks.start_soon(self._lane, False)
+            tasks.start_soon(self._gather)
+            tasks.start_soon(self._commit)
+
+    def _signal(self, urgent: bool) -> None:
+        self._wake[urgent].set()
+
+    async def _lane(self, urgent: bool) -> None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            await self._wake[urgent].wait()
+            self._wake[urgent] = anyio.Event()
+            await self._running.wait()
+            taken: dict[int, Ticket] = {}
+            try:
+                async for result in self._pool.process(self._jobs(urgent, taken), urgent=urgent):
+                    await self._results_in.send(_Processed(taken.pop(result.job_id), result))
+                pause = _FIRST_PAUSE_S
+                self._on_problem("workers", "", "")
+            except WorkerError as error:
+                self._on_problem("workers", error.message, error.hint)
+                for ticket in taken.values():
+                    self.pending.put_back(ticket)
+                await anyio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                self._signal(urgent)
+
+    async def _jobs(self, urgent: bool, taken: dict[int, Ticket]) -> AsyncIterator[FileJob]:
+        while self._running.is_set() and (ticket := self.pending.next(urgent=urgent)):
+            taken[ticket.number] = ticket
+            yield FileJob(job_id=ticket.number, root=self._root, path=ticket.path)
+
+    async def _gather(self) -> None:
+        async for processed in self._results_out:
+            if not self.pending.is_current(processed.ticket):
+                continue
+            self._count(processed.result)
+            (self._urgent if processed.ticket.urgent else self._bulk).append(processed)
+            self._commit_wake.set()
+            while len(self._bulk) > 4 * slice_limit(99).files:
+                await self._advanced.wait()
+
+    def _count(self, result: FileResult) -> None:
+        failed = result.status == "failed"
+        for stage, seconds in result.seconds.items():
+            self.stages.setdefault(stage, StageStats()).add(
+                seconds, bytes_=result.bytes_read, error=failed and stage == result.stage
+            )
+        if failed and result.stage not in result.seconds:
+            self.stages.setdefault(result.stage or "worker", StageStats()).add(0.0, error=True)
+
+    async def _commit(self) -> None:
+        opened = time.monotonic()
+        while True:
+            limit = slice_limit(self._slices_of_run)
+            if not self._commit_wake.is_set():
+                patience = max(0.0, limit.seconds - (time.monotonic() - opened)) if self._bulk else None
+                with anyio.move_on_after(patience):
+                    await self._commit_wake.wait()
+            self._commit_wake = anyio.Event()
+            await self._running.wait()
+            while self._ready:
+                await self._persist(self._ready[0])
+                del self._ready[0]
+                self._advance()
+            if self._urgent:
+                batch, self._urgent = self._urgent, []
+                await self._commit_files(batch)
+            if not self._bulk:
+                opened = time.monotonic()
+                continue
+            chunks = sum(len(processed.result.chunks) for processed in self._bulk)
+            complete = len(self.pending) <= len(self._bulk)
+            if complete or limit.reached(chunks, len(self._bulk), time.monotonic() - opened):
+                batch, self._bulk = self._bulk, []
+                self._slices_of_run += 1
+                opened = time.monotonic()
+                await self._commit_files(batch)
+
+    async def _commit_files(self, batch: list[_Processed]) -> None:
+        batch = [processed for processed in batch if self.pending.is_current(processed.ticket)]
+        updates: list[FileUpdate] = []
+        failures: list[Failure] = []
+        look_again: list[bytes] = []
+        for processed in batch:
+            result = processed.result
+            if result.status == "vanished":
+                look_again.append(result.path)
+                continue
+            updates.append(_update(processed))
+            if result.status == "failed":
+                failures.append(self._failure(result))
+            else:
+                self._attempts.pop(result.path, None)
+                if not result.settled:
+                    look_again.append(result.path)
+        if updates:
+            await self._persist(Slice(updates=updates, failures=failures))
+        for processed in batch:
+            self.pending.done(processed.ticket)
+        self.run.files_done += len(batch)
+        self.run.chunks_done += sum(len(update.chunks) for update in updates)
+        if look_again:
+            self._on_hint(look_again)
+        self._advance()
+
+    def _failure(self, result: FileResult) -> Failure:
+        attempts = self._attempts.get(result.path, 0) + 1
+        self._attempts[result.path] = attempts
+        retry = 0 if result.quarantined else time.time_ns() + retry_delay_ns(attempts)
+        return Failure(result.path, result.stage, result.error, attempts, retry, result.quarantined)
+
+    async def _persist(self, changes: Slice) -> None:
+        """Commit ``changes``; while the store has no room nothing is lost, it is tried again until it fits."""
+        pause = _FIRST_PAUSE_S
+        began = time.perf_counter()
+        while True:
+            try:
+                await self._indexer.apply(changes)
+            except StoreFullError as error:
+                log.error("cannot commit", error=error.message)  # noqa: TRY400 - the trace would say nothing more
+                self._on_problem("store", error.message, error.hint)
+                await anyio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                continue
+            self._on_problem("store", "", "")
+            self.stages.setdefault("apply", StageStats()).add(time.perf_counter() - began)
+            return
+
+    def _advance(self) -> None:
+        if self.idle:
+            self.run = Run()
+            self._slices_of_run = 0
+        self._advanced.set()
+        self._advanced = anyio.Event()
+        self._on_commit()
+
+
+def _update(processed: _Processed) -> FileUpdate:
+    result, entry = processed.result, processed.ticket.entry
+    if result.status == "failed":
+        return FileUpdate(entry, Outcome.FAILED, reason=result.error)
+    leaf = Entry(entry.path, NodeKind.FILE, result.leaf, result.stat if result.settled else None)
+    if result.status == "skipped":
+        return FileUpdate(leaf, Outcome.SKIPPED, fingerprint=result.fingerprint, reason=result.reason)
+    return FileUpdate(
+        leaf,
+        Outcome.INDEXED,
+        language=result.language,
+        encoding=result.encoding,
+        fingerprint=result.fingerprint,
+        chunks=result.chunks,
+    )

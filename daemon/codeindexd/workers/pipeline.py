@@ -1,0 +1,217 @@
+"""What a worker does with one file: read, decode, mask, chunk, tokenise, hash, and embed what no store knows.
+
+Nothing here keeps state between files but caches; whatever goes wrong with a file is that file's result.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import structlog
+import xxhash
+
+from codeindexd import chunking, secrets
+from codeindexd.chunking.encoding import Decoded, decode
+from codeindexd.embed.static import StaticModel
+from codeindexd.errors import StoreDamagedError
+from codeindexd.files import Contents, read_beneath
+from codeindexd.fingerprint import fingerprints
+from codeindexd.model import ChunkDraft, Span
+from codeindexd.tokens import Terms, Tokenizer
+from codeindexd.vectors import VectorStore
+from codeindexd.workers.jobs import FileJob, FileResult, TextsJob, TextsResult, WorkerSettings
+
+log = structlog.get_logger(__name__)
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
+_TOO_YOUNG_NS = 50_000_000
+
+
+def embed_text(symbol: str, text: str) -> str:
+    """Exactly what the model is given for a chunk: a nested definition carries its full name, never its path."""
+    return f"{symbol}\n{text}" if "." in symbol else text
+
+
+class _Watch:
+    """Seconds by stage; ``stage`` is the one under way, for the report of a failure."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.stage = "read"
+        self._since = time.perf_counter()
+
+    def enter(self, stage: str) -> None:
+        self.stop()
+        self.stage = stage
+
+    def stop(self) -> None:
+        now = time.perf_counter()
+        self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self._since
+        self._since = now
+
+
+class Pipeline:
+    """Processes files of any root with one set of settings."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._fingerprint = fingerprints(settings)
+        self._tokenizer = Tokenizer()
+        self._model: StaticModel | None = None
+        self._vectors: VectorStore | None = None
+
+    # jobs
+
+    def process(self, job: FileJob) -> FileResult:
+        """One file's chunks. Never raises for anything a file can do, but for running out of memory."""
+        watch = _Watch()
+        try:
+            return self._process(job, watch)
+        except MemoryError:
+            raise
+        except OSError as error:
+            if error.errno in _GONE:
+                return FileResult(job.job_id, job.path, "vanished")
+            return self._failed(job, watch, error.strerror or str(error))
+        except Exception as error:  # noqa: BLE001 - one bad file never costs another
+            return self._failed(job, watch, f"{type(error).__name__}: {error}")
+
+    def texts(self, job: TextsJob) -> TextsResult:
+        """The texts of catalogued chunks, if the file still is what was catalogued."""
+        try:
+            contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
+        except OSError as error:
+            status = "vanished" if error.errno in _GONE else "failed"
+            return TextsResult(job.job_id, job.path, status, error=error.strerror or "")
+        if xxhash.xxh3_128_digest(contents.data) != job.leaf:
+            return TextsResult(job.job_id, job.path, "changed")
+        decoded = decode(contents.data)
+        if decoded is None:
+            return TextsResult(job.job_id, job.path, "changed")
+        masked = self._masked(decoded)
+        texts = {}
+        for span in self._spans(job.path, masked):
+            text = embed_text(span.symbol, masked[span.start_byte : span.end_byte].decode("utf-8"))
+            texts[xxhash.xxh3_128_digest(text.encode())] = text
+        wanted = [texts.get(part.embed_hash) for part in job.ranges]
+        if None in wanted:
+            return TextsResult(job.job_id, job.path, "changed")
+        return TextsResult(job.job_id, job.path, "ok", [text for text in wanted if text is not None])
+
+    # steps
+
+    def _process(self, job: FileJob, watch: _Watch) -> FileResult:
+        contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
+        leaf = xxhash.xxh3_128_digest(contents.data)
+        if len(contents.data) > self._settings.max_file_bytes:
+            return FileResult(job.job_id, job.path, "vanished")  # it outgrew its bound: the scan has to see it
+        watch.enter("decode")
+        decoded = decode(contents.data)
+        if decoded is None:
+            watch.stop()
+            return self._result(job, contents, leaf, watch, "skipped", reason="binary")
+        masked = self._masked(decoded)
+        watch.enter("chunk")
+        language = self._language(job.path, masked)
+        spans = chunking.chunk(masked, language, max_bytes=self._settings.max_chunk_bytes)
+        watch.enter("tokenise")
+        texts = [embed_text(s.symbol, masked[s.start_byte : s.end_byte].decode("utf-8")) for s in spans]
+        terms = [self._tokenizer.tokenize(text) for text in texts]
+        hashes = [xxhash.xxh3_128_digest(text.encode()) for text in texts]
+        watch.enter("embed")
+        known, fresh = self._embeddings(hashes, terms)
+        watch.enter("hash")
+        chunks = tuple(
+            self._draft(contents.data, decoded, span, terms[n], hashes[n], known.get(hashes[n]), hashes[n] in fresh)
+            for n, span in enumerate(spans)
+        )
+        watch.stop()
+        return self._result(
+            job, contents, leaf, watch, "indexed", language=language, encoding=decoded.encoding, chunks=chunks
+        )
+
+    def _masked(self, decoded: Decoded) -> bytes:
+        return secrets.mask(decoded.utf8) if self._settings.mask_secrets else decoded.utf8
+
+    def _language(self, path: bytes, text: bytes) -> str:
+        return chunking.detect(path, text[: text.find(b"\n")][:200])
+
+    def _spans(self, path: bytes, text: bytes) -> list[Span]:
+        return chunking.chunk(text, self._language(path, text), max_bytes=self._settings.max_chunk_bytes)
+
+    def _draft(
+        self, data: bytes, decoded: Decoded, span: Span, terms: Terms, hash_: bytes, vector: bytes | None, fresh: bool
+    ) -> ChunkDraft:
+        placed = decoded.to_source_span(span)
+        return ChunkDraft(
+            span=placed,
+            span_hash=xxhash.xxh3_128_digest(data[placed.start_byte : placed.end_byte]),
+            embed_hash=hash_,
+            words=" ".join(terms.words),
+            identifiers=" ".join(terms.identifiers),
+            vector=vector,
+            embedded=fresh,
+        )
+
+    def _embeddings(self, hashes: Sequence[bytes], terms: Sequence[Terms]) -> tuple[dict[bytes, bytes], set[bytes]]:
+        """Vectors by embed hash, and which of them were computed now."""
+        known = self._stored(hashes)
+        if not self._settings.embed:
+            return known, set()
+        lacking = {h: n for n, h in enumerate(hashes) if h not in known}
+        if lacking:
+            if self._model is None:
+                self._model = StaticModel.load()
+            vectors = self._model.embed_words([terms[n].words for n in lacking.values()])
+            halves = np.ascontiguousarray(vectors, dtype="<f2")
+            known.update((h, halves[row].tobytes()) for row, h in enumerate(lacking))
+        return known, set(lacking)
+
+    def _stored(self, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
+        path = self._settings.vectors_db
+        if path is None or not hashes:
+            return {}
+        try:
+            if self._vectors is None:
+                self._vectors = VectorStore.open(Path(path), read_only=True)
+            return dict(self._vectors.get_many(self._settings.identity, hashes))
+        except StoreDamagedError:
+            self._vectors = None  # the daemon replaces it; until then vectors are computed
+            return {}
+
+    def _failed(self, job: FileJob, watch: _Watch, error: str) -> FileResult:
+        watch.stop()
+        return FileResult(job.job_id, job.path, "failed", stage=watch.stage, error=error, seconds=watch.seconds)
+
+    def _result(
+        self,
+        job: FileJob,
+        contents: Contents,
+        leaf: bytes,
+        watch: _Watch,
+        status: str,
+        *,
+        reason: str = "",
+        language: str = "",
+        encoding: str = "",
+        chunks: tuple[ChunkDraft, ...] = (),
+    ) -> FileResult:
+        young = time.time_ns() - contents.stat.mtime_ns < _TOO_YOUNG_NS
+        return FileResult(
+            job.job_id,
+            job.path,
+            status,  # type: ignore[arg-type]
+            reason=reason,
+            stat=contents.stat,
+            leaf=leaf,
+            settled=contents.steady and not young,
+            language=language,
+            encoding=encoding,
+            fingerprint=self._fingerprint(language),
+            chunks=chunks,
+            bytes_read=len(contents.data),
+            seconds=watch.seconds,
+        )

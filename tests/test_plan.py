@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from codeindexd.model import Entry, FileStat, NodeKind
+from codeindexd.plan import in_order, language_rule_changed, retry_delay_ns, slice_limit
+
+
+def entry(path: str, size: int = 1000) -> Entry:
+    return Entry(path.encode(), NodeKind.FILE, b"0" * 16, FileStat(size, 1, 1, 1))
+
+
+def test_what_the_user_is_at_comes_first_and_huge_files_last() -> None:
+    entries = [
+        entry("src/huge.c", 1_000_000),
+        entry("tests/test_a.py"),
+        entry("src/z.py"),
+        entry("deep/er/main.py"),
+        entry("README.md"),
+        entry("src/edited.py"),
+    ]
+    order = [e.path.decode() for e in in_order(entries, hot={b"src/edited.py"})]
+    assert order == ["src/edited.py", "README.md", "deep/er/main.py", "src/z.py", "tests/test_a.py", "src/huge.c"]
+
+
+def test_the_first_slices_are_small_and_later_ones_grow_to_a_bound() -> None:
+    limits = [slice_limit(number) for number in range(8)]
+    assert [limit.chunks for limit in limits] == [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000]
+    assert all(a.seconds <= b.seconds for a, b in itertools.pairwise(limits))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "files", "age", "reached"),
+    [(499, 249, 0.4, False), (500, 0, 0.0, True), (0, 250, 0.0, True), (1, 1, 0.5, True)],
+)
+def test_any_of_the_bounds_closes_a_slice(chunks: int, files: int, age: float, reached: bool) -> None:
+    assert slice_limit(0).reached(chunks, files, age) is reached
+
+
+def test_retries_back_off_to_a_day() -> None:
+    delays = [retry_delay_ns(attempt) / 1e9 for attempt in range(1, 40)]
+    assert delays[:4] == [30, 60, 120, 240]
+    assert delays[-1] == 86_400
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "changed"),
+    [
+        (b"a/x.py", b"b/y.py", False),
+        (b"x.py", b"x.pyi", True),
+        (b"x.PY", b"x.py", False),
+        (b"Makefile", b"sub/Makefile", False),
+        (b"Makefile", b"Dockerfile", True),
+        (b"notes", b"notes.md", True),
+    ],
+)
+def test_a_move_rereads_when_the_name_may_change_the_language(source: bytes, target: bytes, changed: bool) -> None:
+    assert language_rule_changed(source, target) is changed

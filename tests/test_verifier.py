@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import xxhash
+
+from codeindexd.model import Span, StoredChunk
+from codeindexd.verifier import confirm
+from support.trees import tree
+
+TEXT = "import os\n\n\ndef a():\n    return 1\n\n\ndef b():\n    return 2\n"
+B = b"def b():\n    return 2\n"
+
+
+def chunk_b(path: bytes = b"m.py") -> StoredChunk:
+    start = TEXT.encode().index(B)
+    span = Span(start, start + len(B), 8, 9, "function", "b")
+    return StoredChunk(1, 1, path, "python", span, xxhash.xxh3_128_digest(B), b"e" * 16)
+
+
+def test_an_unchanged_chunk_is_confirmed_in_place(tmp_path: Path) -> None:
+    tree(tmp_path, {"m.py": TEXT})
+    (place,) = confirm(os.fsencode(tmp_path), [chunk_b()])
+    assert place is not None
+    assert (place.data, place.start_line, place.end_line, place.moved) == (B, 8, 9, False)
+
+
+def test_a_chunk_that_only_moved_is_found_at_its_new_lines(tmp_path: Path) -> None:
+    tree(tmp_path, {"m.py": "# one\n# two\n" + TEXT})
+    (place,) = confirm(os.fsencode(tmp_path), [chunk_b()])
+    assert place is not None
+    assert (place.start_line, place.end_line, place.moved) == (10, 11, True)
+    assert (tmp_path / "m.py").read_bytes()[place.start_byte : place.end_byte] == B
+
+
+def test_the_copy_nearest_to_the_old_place_wins(tmp_path: Path) -> None:
+    tree(tmp_path, {"m.py": B.decode() + "#\n" * 20 + B.decode()})
+    (place,) = confirm(os.fsencode(tmp_path), [chunk_b()])
+    assert place is not None
+    assert place.start_line == 1
+
+
+def test_a_changed_or_missing_chunk_is_never_shown(tmp_path: Path) -> None:
+    tree(tmp_path, {"m.py": TEXT.replace("return 2", "return 3"), "empty.py": ""})
+    assert confirm(os.fsencode(tmp_path), [chunk_b()]) == [None]
+    assert confirm(os.fsencode(tmp_path), [chunk_b(b"empty.py")]) == [None]
+    assert confirm(os.fsencode(tmp_path), [chunk_b(b"gone.py")]) == [None]
