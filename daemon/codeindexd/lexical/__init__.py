@@ -1,0 +1,12 @@
+"""The lexical index: BM25 over the words, identifiers and symbols of chunks, and over paths (tantivy).
+
+Text is not stored, only terms and ids. Every commit replaces a sentinel document that carries the generation, so the
+contents and the generation of a snapshot always belong together, whenever the process is killed.
+"""
+
+from codeindexd.lexical.index import Lexical
+from codeindexd.lexical.query import LexicalQuery
+from codeindexd.lexical.schema import LexicalChunk
+from codeindexd.lexical.snapshot import LexicalSnapshot
+
+__all__ = ["Lexical", "LexicalChunk", "LexicalQuery", "LexicalSnapshot"]

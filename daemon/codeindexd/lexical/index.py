@@ -1,0 +1,210 @@
+"""The writing side of the lexical index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import tantivy
+
+from codeindexd.durable import LOCK, break_seal, own, seal, storing
+from codeindexd.errors import StoreDamagedError
+from codeindexd.lexical.integrity import META, check_files, committed_files
+from codeindexd.lexical.schema import (
+    SENTINEL,
+    WHAT,
+    LexicalChunk,
+    build_schema,
+    chunk_document,
+    path_document,
+    sentinel_document,
+    translated,
+)
+from codeindexd.lexical.snapshot import LexicalSnapshot
+
+_HEAP_BYTES = 15_000_000  # tantivy's minimum: slices are small, so more only costs memory
+
+
+class Lexical:
+    """One root's lexical index; a single thread writes, snapshots may be taken and searched from any thread.
+
+    Guarantees: :meth:`apply` is atomic, also against ``kill -9`` and power loss; after an error the index stands at
+    its last commit and can be written again; one process at a time has it open.
+    """
+
+    def __init__(self, directory: Path, store_uuid: str, lock: int) -> None:
+        """Takes over ``lock``, the descriptor that owns ``directory``. Use :meth:`open` or :meth:`create`."""
+        self._directory = directory
+        self._store_uuid = store_uuid
+        self._lock = lock
+        self._schema = build_schema()
+        self._index: tantivy.Index
+        self._writer: tantivy.IndexWriter | None = None
+        self._current: LexicalSnapshot
+
+    @classmethod
+    def open(cls, directory: Path, store_uuid: str) -> Lexical:
+        """Open the index in ``directory``, or make an empty one of generation 0 where there is none at all.
+
+        After an unclean end all files are compared with their checksums. Raises StoreDamagedError when the index is
+        damaged, half made or belongs to another store (then :meth:`create` anew), StoreFullError when it cannot be
+        written, AlreadyRunningError when another process has it open.
+        """
+        lock = own(directory, WHAT)
+        lexical = cls(directory, store_uuid, lock)
+        try:
+            if all(path.name == LOCK for path in directory.iterdir()):
+                lexical._make()
+            else:
+                check_files(directory, trusted=break_seal(directory))
+                lexical._connect()
+        except BaseException:
+            lexical._let_go()
+            raise
+        return lexical
+
+    @classmethod
+    def create(cls, directory: Path, store_uuid: str) -> Lexical:
+        """Make an empty index of generation 0, replacing whatever is in ``directory``.
+
+        Raises StoreFullError, AlreadyRunningError.
+        """
+        lock = own(directory, WHAT)
+        lexical = cls(directory, store_uuid, lock)
+        try:
+            with storing(WHAT):
+                # meta.json goes first: what is left after a kill in between reads as damaged, never as an index
+                (directory / META).unlink(missing_ok=True)
+                for path in directory.iterdir():
+                    if path.name != LOCK:
+                        path.unlink()
+            lexical._make()
+        except BaseException:
+            lexical._let_go()
+            raise
+        return lexical
+
+    def _make(self) -> None:
+        with translated():
+            self._start()
+        self._commit(0, (), (), (), ())
+
+    def _connect(self) -> None:
+        with translated():
+            self._start()
+            assert self._writer is not None
+            self._writer.garbage_collect_files()  # orphans of a killed writer
+        self._refresh()
+
+    def _start(self) -> None:
+        self._index = tantivy.Index(self._schema, path=str(self._directory))
+        self._index.config_reader("manual")
+        self._writer = self._index.writer(_HEAP_BYTES, 1)
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation of the last :meth:`apply`."""
+        return self._current.generation
+
+    @property
+    def store_uuid(self) -> str:
+        """The catalog that this index was made for."""
+        return self._store_uuid
+
+    def apply(
+        self,
+        generation: int,
+        delete_chunks: Sequence[int] = (),
+        add_chunks: Sequence[LexicalChunk] = (),
+        delete_paths: Sequence[int] = (),
+        add_paths: Sequence[tuple[int, str]] = (),
+    ) -> None:
+        """Commit one generation; the next :meth:`snapshot` has it.
+
+        ``delete_chunks`` are chunk ids, ``delete_paths`` file ids, ``add_paths`` (file id, path terms). Adding what is
+        there replaces it, so applying the same change twice is harmless. Raises StoreFullError when the disk is full:
+        nothing of it is visible then, and the same call works again once there is space; ValueError when
+        ``generation`` is older than the index.
+        """
+        if generation < self.generation:
+            raise ValueError(f"generation {generation} is older than the lexical index ({self.generation})")
+        self._commit(generation, delete_chunks, add_chunks, delete_paths, add_paths)
+
+    def _commit(
+        self,
+        generation: int,
+        delete_chunks: Sequence[int],
+        add_chunks: Sequence[LexicalChunk],
+        delete_paths: Sequence[int],
+        add_paths: Sequence[tuple[int, str]],
+    ) -> None:
+        chunks = {chunk.chunk_id: chunk for chunk in add_chunks}
+        paths = dict(add_paths)
+        try:
+            with translated():
+                if self._writer is None:
+                    self._start()
+                    assert self._writer is not None
+                writer, schema = self._writer, self._schema
+                for chunk_id in {*delete_chunks, *chunks}:
+                    writer.delete_documents_by_term("chunk_id", int(chunk_id))
+                for file_id in {*delete_paths, *paths}:
+                    writer.delete_documents_by_term("path_id", int(file_id))
+                for chunk in chunks.values():
+                    writer.add_document(chunk_document(chunk, schema))
+                for file_id, words in paths.items():
+                    writer.add_document(path_document(file_id, words, schema))
+                writer.delete_documents_by_term("meta", SENTINEL)
+                writer.add_document(sentinel_document(self._store_uuid, generation, schema))
+                writer.commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        self._refresh()
+
+    def _roll_back(self) -> None:
+        """Back to the last commit. A writer that cannot do even that is dropped; the next apply makes another."""
+        try:
+            with translated():
+                if self._writer is not None:
+                    self._writer.rollback()
+        except Exception:  # noqa: BLE001 - the first error is the one to report
+            self._writer = None
+
+    def _refresh(self) -> None:
+        with translated():
+            self._index.reload()
+            self._current = LexicalSnapshot(self._index.searcher(), self._schema, self._store_uuid)
+
+    def snapshot(self) -> LexicalSnapshot:
+        """The state of the last commit, pinned: later commits and merges do not change what it finds."""
+        return self._current
+
+    def check(self) -> None:
+        """Compare every file of the last commit with its checksum. Raises StoreDamagedError.
+
+        To be called by the writing thread: a merge that ends meanwhile may remove files, so a missing one counts
+        only when a second look at the commit still names it.
+        """
+        try:
+            check_files(self._directory)
+        except StoreDamagedError:
+            check_files(self._directory)
+
+    def close(self) -> None:
+        """Let go of the index. Nothing is pending between two calls of :meth:`apply`, so nothing is lost."""
+        if self._lock < 0:
+            return
+        self._writer = None
+        try:
+            seal(self._directory, committed_files(self._directory))
+        except StoreDamagedError:
+            pass  # no seal: the next open looks closely and says so
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._writer = None
+        os.close(self._lock)
+        self._lock = -1

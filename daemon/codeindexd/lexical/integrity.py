@@ -1,0 +1,74 @@
+"""Reading a closed tantivy directory: which files a commit needs, and whether each still has its checksum.
+
+tantivy ends every file with a footer (JSON with the CRC-32 of what precedes it, its length, a magic number) and never
+looks at the checksum again, so a flipped bit would otherwise surface as a panic or as a wrong answer.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+from codeindexd.durable import storing
+from codeindexd.errors import StoreDamagedError
+from codeindexd.lexical.schema import WHAT
+
+META = "meta.json"
+_COMPONENTS = ("term", "idx", "pos", "fast", "fieldnorm", "store")
+_TAIL = struct.Struct("<II")
+_MAGIC = 1337
+_READ_ONCE = 1 << 20
+
+
+def committed_files(directory: Path) -> list[str]:
+    """Names of the files that the last commit in ``directory`` consists of. Raises StoreDamagedError."""
+    try:
+        meta = json.loads((directory / META).read_bytes())
+        return [META, *(name for segment in meta["segments"] for name in _segment_files(segment))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreDamagedError(f"the {WHAT} has no readable {META}: {error}") from error
+
+
+def _segment_files(segment: dict[str, Any]) -> list[str]:
+    stem = segment["segment_id"].replace("-", "")
+    names = [f"{stem}.{component}" for component in _COMPONENTS]
+    if segment["deletes"]:
+        names.append(f"{stem}.{segment['deletes']['opstamp']}.del")
+    return names
+
+
+def check_files(directory: Path, *, trusted: Container[str] = ()) -> None:
+    """Compare each committed file that is not ``trusted`` with its checksum. Raises StoreDamagedError."""
+    for name in committed_files(directory):
+        if name != META and name not in trusted:
+            _check_file(directory / name)
+
+
+def _check_file(path: Path) -> None:
+    with storing(WHAT), path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL.size))
+        tail = file.read()
+        if len(tail) != _TAIL.size:
+            raise StoreDamagedError(f"{path.name} of the {WHAT} is cut off")
+        length, magic = _TAIL.unpack(tail)
+        body = size - _TAIL.size - length
+        if magic != _MAGIC or body < 0:
+            raise StoreDamagedError(f"{path.name} of the {WHAT} has no footer")
+        file.seek(body)
+        footer = file.read(length)
+        file.seek(0)
+        found = 0
+        while body > 0 and (piece := file.read(min(body, _READ_ONCE))):
+            found = zlib.crc32(piece, found)
+            body -= len(piece)
+    try:
+        expected = json.loads(footer)["crc"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreDamagedError(f"{path.name} of the {WHAT} has an unreadable footer") from error
+    if found != expected:
+        raise StoreDamagedError(f"{path.name} of the {WHAT} does not match its checksum")

@@ -1,0 +1,99 @@
+"""What can be asked of the lexical index, and how it becomes a tantivy query: built, never parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tantivy import Occur, Query, Schema
+
+from codeindexd.lexical.schema import encodable
+
+MAX_TERMS = 64  # of words, and again of identifiers: a pasted file must not become a query of ten thousand terms
+_CONSIDERED = 1024  # distinct terms that are looked at to find the rarest
+
+# Field weights: guesses from reading, ordered by how much a match says about a chunk.
+_WORD_FIELDS = (("words", 1.0), ("symbol", 1.5), ("name", 2.0))
+_IDENTIFIER_FIELDS = (("identifiers", 2.0), ("name", 3.0))
+
+Clause = tuple[Occur, Query]
+DocumentFrequency = Callable[[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalQuery:
+    """A question to the lexical index; all terms are lowercased as the tokeniser makes them.
+
+    ``words`` and ``identifiers`` score a chunk, any of them suffices (with ``required`` every identifier must be
+    there). Each of ``phrases`` must be there, its words side by side. ``language``, ``kind``, ``file_ids`` and
+    ``chunk_ids`` restrict without scoring; an empty id list leaves nothing.
+    """
+
+    words: Sequence[str] = ()
+    identifiers: Sequence[str] = ()
+    phrases: Sequence[Sequence[str]] = ()
+    language: str | None = None
+    kind: str | None = None
+    file_ids: Sequence[int] | NDArray[np.int64] | None = None
+    chunk_ids: Sequence[int] | NDArray[np.int64] | None = None
+    required: bool = False
+
+
+def term(schema: Schema, field: str, value: str | int, boost: float = 1.0) -> Query:
+    """Documents whose ``field`` holds ``value``, with BM25 times ``boost``."""
+    query = Query.term_query(schema, field, encodable(value) if isinstance(value, str) else value)
+    return query if boost == 1.0 else Query.boost_query(query, boost)
+
+
+def any_of(queries: Sequence[Query]) -> Query:
+    """Documents that match at least one; scores add up."""
+    return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Should, query) for query in queries])
+
+
+def filtering(query: Query) -> Clause:
+    """A clause that must match and scores nothing."""
+    return (Occur.Must, Query.const_score_query(query, 0.0))
+
+
+def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFrequency) -> Query | None:
+    """The scoring part of ``query``; None when it has no terms at all."""
+    words = distinct_terms(query.words, lambda word: frequency("words", word))
+    identifiers = distinct_terms(query.identifiers, lambda name: frequency("identifiers", name))
+    scoring = [_anywhere(schema, _WORD_FIELDS, word) for word in words]
+    musts = [_phrase(schema, [word for word in phrase if word]) for phrase in query.phrases if any(phrase)]
+    if query.required:
+        musts += [any_of(_anywhere(schema, _IDENTIFIER_FIELDS, name)) for name in identifiers]
+    else:
+        scoring += [_anywhere(schema, _IDENTIFIER_FIELDS, name) for name in identifiers]
+    terms = [query for queries in scoring for query in queries]
+    if not musts:
+        return any_of(terms) if terms else None
+    clauses = [(Occur.Must, must) for must in musts] + [(Occur.Should, one) for one in terms]
+    return Query.boolean_query(clauses)
+
+
+def restricted(query: Query, filters: Sequence[Clause]) -> Query:
+    """``query`` under ``filters``. Nested, for beside a must clause no should clause has to match."""
+    return Query.boolean_query([(Occur.Must, query), *filters]) if filters else query
+
+
+def _anywhere(schema: Schema, fields: Sequence[tuple[str, float]], value: str) -> list[Query]:
+    return [term(schema, field, value, boost) for field, boost in fields]
+
+
+def _phrase(schema: Schema, words: Sequence[str]) -> Query:
+    if len(words) == 1:  # tantivy panics on a phrase of one
+        return term(schema, "words", words[0])
+    bounded = [encodable(word) for word in words[:MAX_TERMS]]
+    return Query.phrase_query(schema, "words", [(place, word) for place, word in enumerate(bounded)])
+
+
+def distinct_terms(terms: Sequence[str], frequency: Callable[[str], int]) -> list[str]:
+    """Each term once; of more than ``MAX_TERMS`` the rarest that occur at all, which is where BM25 gets its score."""
+    distinct = list(dict.fromkeys(one for one in terms if one))
+    if len(distinct) <= MAX_TERMS:
+        return distinct
+    counted = [(frequency(one), place, one) for place, one in enumerate(distinct[:_CONSIDERED])]
+    return [one for count, _, one in sorted(counted) if count][:MAX_TERMS]

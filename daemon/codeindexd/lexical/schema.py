@@ -1,0 +1,123 @@
+"""The fields of the lexical index, its three kinds of documents, and the translation of tantivy's errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tantivy import Document, Schema, SchemaBuilder
+
+from codeindexd.durable import store_error
+from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError
+
+WHAT = "lexical index"
+SENTINEL = "sentinel"
+_OS_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
+_DAMAGE = re.compile(
+    r"corrupt|does ?not ?exist|failed to open|incompatible|schema|deserializ|footer|eof", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalChunk:
+    """One chunk to index. All texts are space-separated lowercased terms, except where noted.
+
+    ``symbol`` holds the split words of the chunk's symbol ("client get user"), ``names`` the whole names that it
+    defines, in any case ("Client.get_user" counts as the name "get_user" too).
+    """
+
+    chunk_id: int
+    file_id: int
+    words: str
+    identifiers: str = ""
+    symbol: str = ""
+    language: str = ""
+    kind: str = ""
+    names: Sequence[str] = ()
+
+
+def build_schema() -> Schema:
+    """Ids are i64, because a delete by term on an unsigned field deletes nothing. Only ``words`` keeps positions."""
+    builder = SchemaBuilder()
+    builder.add_integer_field("chunk_id", indexed=True, fast=True)
+    builder.add_integer_field("file_id", indexed=True, fast=True)
+    builder.add_text_field("words", tokenizer_name="whitespace", index_option="position")
+    for name in ("identifiers", "symbol", "name", "path"):
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
+    for name in ("language", "kind", "meta"):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    builder.add_integer_field("path_id", indexed=True, fast=True)
+    builder.add_text_field("store", stored=True, tokenizer_name="raw", index_option="basic")
+    builder.add_integer_field("generation", stored=True)
+    return builder.build()
+
+
+def chunk_document(chunk: LexicalChunk, schema: Schema) -> Document:
+    """The document of a chunk; always built against the schema, or ints would take a type of their own."""
+    fields = {
+        "chunk_id": chunk.chunk_id,
+        "file_id": chunk.file_id,
+        "words": encodable(chunk.words),
+        "identifiers": encodable(chunk.identifiers),
+        "language": encodable(chunk.language),
+        "kind": encodable(chunk.kind),
+    }
+    if chunk.symbol:
+        fields["symbol"] = encodable(chunk.symbol)
+    if chunk.names:
+        fields["name"] = encodable(" ".join(_name_terms(chunk.names)))
+    return Document.from_dict(fields, schema)
+
+
+def path_document(file_id: int, words: str, schema: Schema) -> Document:
+    """The document of a file's path: apart from its chunks, so that a move touches nothing else."""
+    return Document.from_dict({"path_id": file_id, "path": encodable(words)}, schema)
+
+
+def sentinel_document(store_uuid: str, generation: int, schema: Schema) -> Document:
+    """The document that says which store and generation a commit belongs to."""
+    return Document.from_dict({"meta": SENTINEL, "store": store_uuid, "generation": generation}, schema)
+
+
+def _name_terms(names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        whole = name.lower()
+        yield whole
+        last = whole.rpartition(".")[2]
+        if last != whole:
+            yield last
+
+
+def encodable(text: str) -> str:
+    """``text`` with what UTF-8 cannot carry (lone surrogates of odd file names) replaced."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what tantivy raises, Rust panics included, into errors of ours.
+
+    Raises StoreFullError, StoreDamagedError, or FailedError for what is the caller's mistake.
+    """
+    try:
+        yield
+    except CodeindexError:
+        raise
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        raise _ours(error) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise StoreDamagedError(f"the {WHAT} panicked: {error}") from error
+
+
+def _ours(error: Exception) -> CodeindexError:
+    message = str(error)
+    number = _OS_ERROR.search(message)
+    if number is not None:
+        return store_error(int(number[1] or number[2]), message, WHAT)
+    if _DAMAGE.search(message):
+        return StoreDamagedError(f"the {WHAT} cannot be read: {message}")
+    return FailedError(f"the {WHAT} failed: {message}")

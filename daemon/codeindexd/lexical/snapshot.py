@@ -1,0 +1,144 @@
+"""The reading side of the lexical index: one pinned tantivy searcher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+from tantivy import Query, Schema
+
+from codeindexd.errors import StoreDamagedError
+from codeindexd.lexical.query import (
+    Clause,
+    LexicalQuery,
+    any_of,
+    distinct_terms,
+    filtering,
+    restricted,
+    scoring_query,
+    term,
+)
+from codeindexd.lexical.schema import SENTINEL, WHAT, encodable, translated
+
+_IDS_IN_QUERY = 4096  # longer id lists are cheaper to apply to the hits than to look up term by term
+
+Ids = NDArray[np.int64]
+
+
+class LexicalSnapshot:
+    """One commit of the lexical index. Thread-safe; stays valid while its owner commits, merges or closes."""
+
+    def __init__(self, searcher: tantivy.Searcher, schema: Schema, store_uuid: str) -> None:
+        """Pins ``searcher``. Raises StoreDamagedError when it is of another store or carries no generation."""
+        self._searcher = searcher
+        self._schema = schema
+        with translated():
+            found = searcher.search(term(schema, "meta", SENTINEL), 2, count=False).hits
+            if len(found) != 1:
+                raise StoreDamagedError(f"the {WHAT} has {len(found)} generations instead of one")
+            sentinel = searcher.doc(found[0][1])
+        store, generation = sentinel.get_first("store"), sentinel.get_first("generation")
+        if store != store_uuid or not isinstance(generation, int):
+            raise StoreDamagedError(f"the {WHAT} belongs to another catalog")
+        self._generation = generation
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation whose chunks these are."""
+        return self._generation
+
+    def search(self, query: LexicalQuery, limit: int) -> list[tuple[int, int, float]]:
+        """The best ``limit`` chunks as (chunk id, file id, score), best first, equal scores by chunk id.
+
+        Scores are BM25 over words, identifiers and symbols, all positive. A query without any term finds nothing.
+        """
+        filters = [filtering(term(self._schema, "language", query.language))] if query.language is not None else []
+        if query.kind is not None:
+            filters.append(filtering(term(self._schema, "kind", query.kind)))
+        later: list[tuple[int, Ids]] = []  # (0 chunk id or 1 file id, sorted ids): filters on the hits
+        for column, field, ids in ((0, "chunk_id", query.chunk_ids), (1, "file_id", query.file_ids)):
+            if ids is None:
+                continue
+            allowed = np.unique(np.asarray(ids, dtype=np.int64))
+            if not len(allowed):
+                return []
+            if len(allowed) > _IDS_IN_QUERY:
+                later.append((column, allowed))
+            else:
+                filters.append(self._one_of(field, allowed))
+        with translated():
+            scoring = scoring_query(query, self._schema, self._searcher.doc_freq)
+            if scoring is None or limit <= 0:
+                return []
+            return self._best(restricted(scoring, filters), limit, later)
+
+    def _one_of(self, field: str, ids: Ids) -> Clause:
+        return filtering(Query.term_set_query(self._schema, field, ids.tolist()))
+
+    def _best(self, query: Query, limit: int, later: Sequence[tuple[int, Ids]]) -> list[tuple[int, int, float]]:
+        if not later:
+            return self._hits(query, limit)
+        wanted = 4 * limit
+        while True:
+            found = self._hits(query, wanted)
+            kept = np.ones(len(found), dtype=bool)
+            for column, allowed in later:
+                kept &= _contained(np.fromiter((hit[column] for hit in found), np.int64, len(found)), allowed)
+            if len(found) < wanted or np.count_nonzero(kept) >= limit:
+                return [found[place] for place in np.flatnonzero(kept)[:limit].tolist()]
+            wanted *= 4
+
+    def _hits(self, query: Query, limit: int) -> list[tuple[int, int, float]]:
+        found = self._searcher.search(query, min(limit, max(1, self._searcher.num_docs)), count=False).hits
+        places = [address for _, address in found]
+        chunk_ids = self._searcher.fast_field_values("chunk_id", places)
+        file_ids = self._searcher.fast_field_values("file_id", places)
+        hits = [
+            (int(chunk_id), int(file_id), float(score))
+            for (score, _), chunk_id, file_id in zip(found, chunk_ids, file_ids, strict=True)
+            if chunk_id is not None and file_id is not None
+        ]
+        hits.sort(key=lambda hit: (-hit[2], hit[0]))
+        return hits
+
+    def search_paths(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
+        """The best ``limit`` files by the terms of their paths as (file id, score), best first, equal ones by id."""
+        with translated():
+            terms = distinct_terms(words, lambda word: self._searcher.doc_freq("path", encodable(word)))
+            if not terms or limit <= 0:
+                return []
+            query = any_of([term(self._schema, "path", word) for word in terms])
+            found = self._searcher.search(query, min(limit, max(1, self._searcher.num_docs)), count=False).hits
+            ids = self._searcher.fast_field_values("path_id", [address for _, address in found])
+        pairs = zip(found, ids, strict=True)
+        files = [(int(file_id), float(score)) for (score, _), file_id in pairs if file_id is not None]
+        files.sort(key=lambda file: (-file[1], file[0]))
+        return files
+
+    def document_frequency(self, word: str, field: str = "words") -> int:
+        """How many chunks hold ``word`` in ``field`` (words, identifiers, symbol, name); deleted ones may count."""
+        with translated():
+            return self._searcher.doc_freq(field, encodable(word))
+
+    def chunk_ids(self) -> Ids:
+        """Ids of all chunks indexed, sorted."""
+        return self._all("chunk_id")
+
+    def file_ids(self) -> Ids:
+        """Ids of all files whose path is indexed, sorted."""
+        return self._all("path_id")
+
+    def _all(self, field: str) -> Ids:
+        with translated():
+            query, most = Query.exists_query(field), max(1, self._searcher.num_docs)
+            found = self._searcher.search(query, most, count=False).hits
+            values = self._searcher.fast_field_values(field, [address for _, address in found])
+        return np.sort(np.array(values, dtype=np.int64))
+
+
+def _contained(values: Ids, allowed: Ids) -> NDArray[np.bool_]:
+    places = np.searchsorted(allowed, values)
+    places[places == len(allowed)] = 0
+    return np.equal(allowed[places], values)
