@@ -29,6 +29,7 @@ class Child:
 
     def __init__(self, process: anyio.abc.Process) -> None:
         self._process = process
+        self._pidfd = _open_pidfd(process.pid)
         self._buffer = FrameBuffer()
         self._frames: deque[bytes] = deque()
         self._words = bytearray()
@@ -89,8 +90,7 @@ class Child:
 
     def kill(self) -> None:
         """Ends the child now."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._signal(signal.SIGKILL)
 
     async def close_input(self) -> None:
         """Tells the child that nothing more will come; it then ends by itself."""
@@ -104,16 +104,30 @@ class Child:
         None when it cannot even be killed, as in an uninterruptible read of a dead network disk.
         """
         with anyio.CancelScope(shield=True):
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+            self._signal(signal.SIGTERM)
             with anyio.move_on_after(grace_s):
                 await self._process.wait()
-            self.kill()
+            self._signal(signal.SIGKILL)
             with anyio.move_on_after(grace_s):
                 await self._drain()
                 await self._process.wait()
                 await self._process.aclose()
+            if self._pidfd is not None:
+                os.close(self._pidfd)
+                self._pidfd = None
         return self._process.returncode
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Not through the process object, which reaps a child that is gone and so takes its exit status from the
+        event loop's watcher; and by pidfd where there is one, so that a reused pid is never hit.
+        """
+        if self._process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if self._pidfd is not None and sys.platform == "linux":
+                signal.pidfd_send_signal(self._pidfd, number)
+            else:
+                os.kill(self._process.pid, number)
 
     async def _drain(self) -> None:
         """Reads both pipes to their ends, without which the event loop would not let go of them."""
@@ -125,11 +139,21 @@ class Child:
                     await self._process.stdout.receive(_PIECE)
 
 
+def _open_pidfd(pid: int) -> int | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # gone already, or a kernel before 5.3
+        return None
+
+
 def environment(*, one_thread: bool) -> dict[str, str]:
     """The environment of a child: ours without secrets, importing the same package, one arena, one thread each."""
     env = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     home = str(Path(codeindexd.__file__).resolve().parent.parent)
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, (home, env.get("PYTHONPATH", ""))))
+    given = [str(Path(entry).absolute()) for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    env["PYTHONPATH"] = os.pathsep.join((home, *given))
     env.setdefault("MALLOC_ARENA_MAX", "2")
     if one_thread:
         env.update(dict.fromkeys(_ONE_THREAD, "1"))

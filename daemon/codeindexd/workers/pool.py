@@ -70,6 +70,7 @@ class _Group:
     failures: int = 0  # starts that failed since the last that did not
     retry_at: float = 0.0
     lost_to: set[bytes] = field(default_factory=set)
+    broken: bool = False  # workers start and then fail at everything
     error: str = ""
 
     @property
@@ -323,8 +324,10 @@ class WorkerPool:
         self.delivered(culprit.call)
         group.lost_to.add(culprit.job.path)
         if self.schedule.answers:
+            group.broken = False
             group.lost_to.clear()
-        elif len(group.lost_to) >= _BROKEN_AFTER:
+        elif group.broken or len(group.lost_to) >= _BROKEN_AFTER:
+            group.broken = True
             group.lost_to.clear()
             group.error = ending.cause
             group.failures, group.retry_at = self.timing.tries, self._clock() + self.timing.backoff_max_s
