@@ -1,0 +1,20 @@
+"""Pure decisions about a file's content: its language, its text, its chunks."""
+
+from codeindexd.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk
+from codeindexd.chunking.encoding import Decoded, decode, source_text
+from codeindexd.chunking.grammars import CHUNKER_VERSION, LANGUAGES, fingerprint, grammar_versions
+from codeindexd.chunking.languages import detect
+
+__all__ = [
+    "CHUNKER_VERSION",
+    "DEFAULT_MAX_BYTES",
+    "LANGUAGES",
+    "TARGET",
+    "Decoded",
+    "chunk",
+    "decode",
+    "detect",
+    "fingerprint",
+    "grammar_versions",
+    "source_text",
+]

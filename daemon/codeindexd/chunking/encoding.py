@@ -1,0 +1,151 @@
+"""Bytes of a file to text, and offsets in the text back to offsets in the file.
+
+Everything downstream works on UTF-8 bytes. For a plain UTF-8 file those are the file's own bytes and nothing is
+copied or mapped; for the rest, :class:`Decoded` keeps enough to find the source bytes of every line again.
+"""
+
+from __future__ import annotations
+
+import codecs
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from codeindexd.model import Span
+
+_PROBE = 64 * 1024
+_UTF16_SHARE = 0.4  # of the probe's every other byte that must be NUL to call it UTF-16 without a mark
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A file as UTF-8. ``encoding`` is ``utf-8``, ``utf-8-sig``, ``utf-16-le``, ``utf-16-be`` or ``latin-1``.
+
+    ``utf8`` never starts with a byte order mark. ``bom`` is the number of mark bytes in the source.
+    """
+
+    utf8: bytes
+    encoding: str
+    bom: int
+    source_size: int
+    _lines: tuple[np.ndarray, np.ndarray] | None = None  # (UTF-8, source) offset of every row's start
+
+    @property
+    def text(self) -> str:
+        """The whole text, decoded anew on every use."""
+        return self.utf8.decode("utf-8")
+
+    def to_source(self, offset: int) -> int:
+        """The source byte offset of a UTF-8 offset that is 0, the end, or follows a ``\\n`` (as chunks' ends do).
+
+        Offset 0 maps to 0, so a byte order mark belongs to the first chunk. Raises ValueError elsewhere in a line
+        of a file that is not UTF-8.
+        """
+        if offset <= 0:
+            return 0
+        if self._lines is None:
+            return offset + self.bom
+        rows, sources = self._lines
+        index = int(np.searchsorted(rows, offset))
+        if index == len(rows) or rows[index] != offset:
+            raise ValueError(f"offset {offset} is not at the start of a line")
+        return int(sources[index])
+
+    def to_source_span(self, span: Span) -> Span:
+        """``span`` (of :attr:`utf8`) with its byte range in the source; lines stay as they are."""
+        if self._lines is None and not self.bom:
+            return span
+        return dataclasses.replace(
+            span, start_byte=self.to_source(span.start_byte), end_byte=self.to_source(span.end_byte)
+        )
+
+
+def decode(data: bytes) -> Decoded | None:
+    """``data`` as text, or None when it is binary.
+
+    A byte order mark decides; then NUL bytes mean UTF-16 if they sit in every other place as in Western text, and
+    binary otherwise; then UTF-8 if it is well-formed; then latin-1, unless it is full of control characters.
+    Never raises.
+    """
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            if data.startswith(codecs.BOM_UTF32_LE):
+                return None
+            return _utf8(data, len(mark)) if encoding == "utf-8-sig" else _utf16(data, encoding, len(mark))
+    if b"\0" in data:
+        guess = _utf16_guess(data[:_PROBE])
+        return _utf16(data, guess, 0) if guess else None
+    return _utf8(data, 0)
+
+
+def _utf8(data: bytes, bom: int) -> Decoded | None:
+    body = data[bom:] if bom else data
+    if b"\0" in body:
+        return None
+    if body.isascii() or _is_utf8(body):
+        return Decoded(body, "utf-8-sig" if bom else "utf-8", bom, len(data))
+    probe = data[:_PROBE]
+    if len(probe) - len(probe.translate(None, _CONTROLS)) > len(probe) // 50:
+        return None
+    return _recoded(data, data.decode("latin-1"), "latin-1", 0)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _utf16_guess(probe: bytes) -> str:
+    """Which UTF-16 it must be without a mark, ``""`` when it is none."""
+    pairs = len(probe) // 2
+    if pairs < 2 or (len(probe) % 2 and len(probe) < _PROBE):
+        return ""
+    even, odd = probe[: 2 * pairs : 2].count(0), probe[1 : 2 * pairs : 2].count(0)
+    if odd >= _UTF16_SHARE * pairs and even * 20 <= odd:
+        return "utf-16-le"
+    if even >= _UTF16_SHARE * pairs and odd * 20 <= even:
+        return "utf-16-be"
+    return ""
+
+
+def _utf16(data: bytes, encoding: str, bom: int) -> Decoded | None:
+    if (len(data) - bom) % 2:
+        return None
+    try:
+        text = data[bom:].decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    if "\0" in text or sum(text[:4096].count(chr(code)) for code in _CONTROLS) * 50 > len(text[:4096]):
+        return None
+    return _recoded(data, text, encoding, bom)
+
+
+def _recoded(data: bytes, text: str, encoding: str, bom: int) -> Decoded:
+    utf8 = text.encode("utf-8")
+    rows = _after_newlines(np.frombuffer(utf8, np.uint8) == 10)
+    if encoding == "latin-1":
+        sources = _after_newlines(np.frombuffer(data, np.uint8) == 10)
+    else:
+        units = np.frombuffer(data, "<u2" if encoding == "utf-16-le" else ">u2", offset=bom)
+        sources = _after_newlines(units == 10) * 2 + bom
+    return Decoded(utf8, encoding, bom, len(data), (np.append(rows, len(utf8)), np.append(sources, len(data))))
+
+
+def _after_newlines(is_newline: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(is_newline) + 1
+
+
+def source_text(data: bytes, encoding: str) -> str:
+    """A byte range of a file (a chunk's source bytes) as text, ``encoding`` as :func:`decode` named it.
+
+    A byte order mark at its start is dropped. Bytes that no longer fit the encoding (the file changed) become U+FFFD.
+    """
+    if encoding in ("utf-8", "utf-8-sig"):
+        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    return data.decode(encoding, "replace").removeprefix("\ufeff")

@@ -1,0 +1,142 @@
+"""Which grammar parses which language, loaded one by one when first needed.
+
+A grammar that is not installed or cannot be loaded is no error: its language is cut into line windows.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tree_sitter import Language
+
+from codeindexd.chunking import rules_compiled, rules_other, rules_scripting
+from codeindexd.chunking.rules import Namer, Rules
+
+CHUNKER_VERSION = "1"
+"""Part of every fingerprint: raise it whenever the same bytes would be cut differently than before."""
+
+ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a grammar comes from: a distribution, its module and the function that returns the grammar."""
+
+    distribution: str
+    rules: Rules
+    entry: str = "language"
+
+    @property
+    def module(self) -> str:
+        return self.distribution.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A loaded grammar with its rules, node types replaced by numbers."""
+
+    language: Language
+    rules: Rules
+    namers: Mapping[int, Namer]
+    descend: frozenset[int]
+    attach: frozenset[int]
+    transparent: frozenset[int]
+
+
+_SOURCES: Mapping[str, _Source] = {
+    "bash": _Source("tree-sitter-bash", rules_scripting.BASH),
+    "c": _Source("tree-sitter-c", rules_compiled.C),
+    "cpp": _Source("tree-sitter-cpp", rules_compiled.CPP),
+    "csharp": _Source("tree-sitter-c-sharp", rules_compiled.CSHARP),
+    "css": _Source("tree-sitter-css", rules_other.CSS),
+    "elixir": _Source("tree-sitter-elixir", rules_scripting.ELIXIR),
+    "go": _Source("tree-sitter-go", rules_compiled.GO),
+    "haskell": _Source("tree-sitter-haskell", rules_other.HASKELL),
+    "hcl": _Source("tree-sitter-hcl", rules_other.HCL),
+    "html": _Source("tree-sitter-html", rules_other.HTML),
+    "java": _Source("tree-sitter-java", rules_compiled.JAVA),
+    "javascript": _Source("tree-sitter-javascript", rules_scripting.JAVASCRIPT),
+    "json": _Source("tree-sitter-json", rules_other.JSON),
+    "julia": _Source("tree-sitter-julia", rules_scripting.JULIA),
+    "kotlin": _Source("tree-sitter-kotlin", rules_compiled.KOTLIN),
+    "lua": _Source("tree-sitter-lua", rules_scripting.LUA),
+    "markdown": _Source("tree-sitter-markdown", rules_other.MARKDOWN),
+    "ocaml": _Source("tree-sitter-ocaml", rules_other.OCAML, "language_ocaml"),
+    "ocaml_interface": _Source("tree-sitter-ocaml", rules_other.OCAML, "language_ocaml_interface"),
+    "php": _Source("tree-sitter-php", rules_scripting.PHP, "language_php"),
+    "python": _Source("tree-sitter-python", rules_scripting.PYTHON),
+    "ruby": _Source("tree-sitter-ruby", rules_scripting.RUBY),
+    "rust": _Source("tree-sitter-rust", rules_compiled.RUST),
+    "scala": _Source("tree-sitter-scala", rules_compiled.SCALA),
+    "sql": _Source("tree-sitter-sql", rules_other.SQL),
+    "swift": _Source("tree-sitter-swift", rules_compiled.SWIFT),
+    "toml": _Source("tree-sitter-toml", rules_other.TOML),
+    "tsx": _Source("tree-sitter-typescript", rules_scripting.TYPESCRIPT, "language_tsx"),
+    "typescript": _Source("tree-sitter-typescript", rules_scripting.TYPESCRIPT, "language_typescript"),
+    "yaml": _Source("tree-sitter-yaml", rules_other.YAML),
+    "zig": _Source("tree-sitter-zig", rules_compiled.ZIG),
+}
+
+LANGUAGES = frozenset(_SOURCES)
+"""The languages that are cut along their syntax when their grammar is installed."""
+
+
+@functools.cache
+def load(language: str) -> Grammar | None:
+    """The grammar of ``language``, or None when there is none or it cannot be loaded."""
+    source = _SOURCES.get(language)
+    if source is None:
+        return None
+    try:
+        module = importlib.import_module(source.module)
+        loaded = Language(getattr(module, source.entry)())
+    except (ImportError, AttributeError, ValueError, TypeError, OSError):
+        return None
+    return _number(loaded, source.rules)
+
+
+def _number(language: Language, rules: Rules) -> Grammar:
+    """Node types as numbers; one type can have several, which differ only in where it may stand."""
+    namers: dict[int, Namer] = {}
+    sets: dict[str, set[int]] = {"descend": {ERROR_KIND}, "attach": set(), "transparent": set()}
+    for number in range(language.node_kind_count):
+        name = language.node_kind_for_id(number)
+        if name is None or not language.node_kind_is_named(number):
+            continue
+        if name in rules.definitions:
+            namers[number] = rules.definitions[name]
+        for role, members in sets.items():
+            if name in getattr(rules, role):
+                members.add(number)
+    return Grammar(language, rules, namers, *(frozenset(members) for members in sets.values()))
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+@functools.cache
+def fingerprint(language: str) -> str:
+    """Names everything here that decides how a file of ``language`` is cut; imports no grammar.
+
+    A missing grammar has a fingerprint of its own, so installing it later re-does exactly the files it concerns.
+    """
+    source = _SOURCES.get(language)
+    parts = [CHUNKER_VERSION, language]
+    if source is not None:
+        parts += [_version("tree-sitter"), source.distribution, _version(source.distribution)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def grammar_versions() -> dict[str, str]:
+    """Installed version of every grammar by language, ``"absent"`` where it is not installed; for diagnosis."""
+    return {language: _version(source.distribution) for language, source in sorted(_SOURCES.items())}

@@ -1,0 +1,77 @@
+"""Which language a file is in, by its name and its first line."""
+
+from __future__ import annotations
+
+import re
+
+from codeindexd.chunking.language_names import BY_EXTENSION, BY_INTERPRETER, BY_NAME, BY_PREFIX
+
+_SHEBANG = re.compile(rb"^#!\s*(?:\S*/)?([A-Za-z0-9_.+-]+)((?:\s+\S+)*)")
+_VERSION = re.compile(r"[\d.]+$")
+_MODELINE = re.compile(rb"-\*-\s*(?:.*?\bmode:\s*)?([A-Za-z+#-]+)\s*(?:;.*)?-\*-")
+_MODES = {
+    "c++": "cpp",
+    "sh": "bash",
+    "shell-script": "bash",
+    "emacs-lisp": "elisp",
+    "lisp": "commonlisp",
+    "js": "javascript",
+    "cperl": "perl",
+    "tcl": "tcl",
+}
+
+
+def detect(path: bytes, first_line: bytes = b"") -> str:
+    """The language's name (``python``, ``csharp``, ...), ``""`` for plain text or when nothing tells.
+
+    The whole file name decides first (``Makefile``), then its longest known extension (``.d.ts`` before ``.ts``),
+    then a ``#!`` line, then an editor's ``-*- mode -*-``. ``.h`` is C: whether it is C++ shows only in its content,
+    which the chunker looks at.
+    """
+    name = path.rpartition(b"/")[2].decode("utf-8", "replace")
+    language = BY_NAME.get(name) or BY_NAME.get(name.lower())
+    if language is not None:
+        return language
+    lowered = name.lower()
+    at = lowered.find(".", 1)
+    while at >= 0:
+        language = BY_EXTENSION.get(name[at + 1 :]) or BY_EXTENSION.get(lowered[at + 1 :])
+        if language is not None:
+            return language
+        at = lowered.find(".", at + 1)
+    return _by_prefix(lowered) or _by_first_line(first_line[:300])
+
+
+def _by_prefix(name: str) -> str:
+    stem = name.partition(".")[0]
+    return BY_PREFIX.get(stem, "") if stem != name else ""
+
+
+def _by_first_line(line: bytes) -> str:
+    match = _SHEBANG.match(line)
+    if match:
+        program = match[1].decode()
+        if program == "env":
+            words = [word for word in match[2].decode("utf-8", "replace").split() if "=" not in word]
+            program = next((word for word in words if not word.startswith("-")), "").rpartition("/")[2]
+        return BY_INTERPRETER.get(program) or BY_INTERPRETER.get(_VERSION.sub("", program), "")
+    if line.startswith(b"<?php"):
+        return "php"
+    if line.startswith(b"<?xml"):
+        return "xml"
+    if line[:14].lower() == b"<!doctype html":
+        return "html"
+    mode = _MODELINE.search(line)
+    if mode:
+        word = mode[1].decode().lower()
+        word = _MODES.get(word, word)
+        return word if word in _KNOWN else ""
+    return ""
+
+
+_KNOWN = frozenset(BY_EXTENSION.values()) | frozenset(BY_NAME.values())
+
+
+def known() -> frozenset[str]:
+    """Every language name that :func:`detect` can give, ``""`` aside."""
+    return _KNOWN | frozenset(BY_INTERPRETER.values())

@@ -1,0 +1,79 @@
+"""Rows of a text: where they start, which are blank, and windows over them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+NEWLINE = 10
+
+
+class Lines:
+    """The rows of ``text``, split at ``\\n`` only. Rows count from 0; ``starts`` has one entry more than rows."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == NEWLINE) + 1
+        self.starts: list[int] = [0, *ends.tolist()]
+        if self.starts[-1] != len(text):
+            self.starts.append(len(text))
+
+    @property
+    def count(self) -> int:
+        return len(self.starts) - 1
+
+    def size(self, start: int, end: int) -> int:
+        """Bytes of the rows from ``start`` up to ``end``."""
+        return self.starts[end] - self.starts[start]
+
+    def is_blank(self, row: int) -> bool:
+        starts = self.starts
+        return starts[row + 1] - starts[row] < 200 and not self.text[starts[row] : starts[row + 1]].strip()
+
+    def indent(self, row: int) -> int:
+        """Leading blanks of a row; a tab counts as one, which is enough to compare neighbours."""
+        raw = self.text[self.starts[row] : min(self.starts[row + 1], self.starts[row] + 200)]
+        return len(raw) - len(raw.lstrip())
+
+
+def windows(lines: Lines, start: int, end: int, *, target: int, limit: int) -> list[tuple[int, int]]:
+    """Rows ``start`` to ``end`` cut into runs of about ``target`` bytes and at most ``limit``.
+
+    A cut is made in the last third of a window: best before an unindented row after a blank one, else after a
+    blank row, else before the least indented one. A row longer than ``limit`` stands alone.
+    """
+    out: list[tuple[int, int]] = []
+    first = start
+    row = start
+    starts = lines.starts
+    while row < end:
+        size = starts[row + 1] - starts[first]
+        if starts[row + 1] - starts[row] > limit:
+            if row > first:
+                out.append((first, row))
+            out.append((row, row + 1))
+            first = row + 1
+        elif size > target and row > first and starts[end] - starts[first] > max(target * 5 // 4, 1):
+            cut = _best_cut(lines, first, row, target)
+            out.append((first, cut))
+            first = cut
+            row = max(row, cut) - 1 if cut > row else row - 1
+        row += 1
+    if first < end:
+        out.append((first, end))
+    return out
+
+
+def _best_cut(lines: Lines, first: int, row: int, target: int) -> int:
+    """The row to cut before, in ``first < cut <= row``."""
+    best, best_score = row, -1.0
+    earliest = lines.starts[first] + target * 2 // 3
+    for cut in range(row, max(first, row - 60), -1):
+        if lines.starts[cut] < earliest and cut != row:
+            break
+        after_blank = lines.is_blank(cut - 1)
+        if lines.is_blank(cut):
+            continue
+        score = (2.0 if after_blank else 0.0) + 1.0 / (1 + lines.indent(cut))
+        if score > best_score:
+            best, best_score = cut, score
+    return best

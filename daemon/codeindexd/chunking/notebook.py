@@ -1,0 +1,34 @@
+"""Jupyter notebooks: JSON whose cells are lists of strings, one line of code to a row."""
+
+from __future__ import annotations
+
+import re
+
+from codeindexd.chunking.lines import Lines, windows
+from codeindexd.chunking.split import Limits
+from codeindexd.model import Span
+
+_CELL = re.compile(rb'^\s*"cell_type":\s*"(\w+)"')
+_OPEN = re.compile(rb"^\s*\{\s*$")
+
+
+def cells(lines: Lines, limits: Limits) -> list[Span]:
+    """One chunk a cell (kind ``cell``), large ones cut into windows; what is before the first cell is a ``block``."""
+    starts: list[int] = []
+    for row in range(lines.count):
+        if _CELL.match(lines.text, lines.starts[row], min(lines.starts[row + 1], lines.starts[row] + 200)):
+            opened = row
+            while opened > 0 and opened > row - 3 and not _is_open(lines, opened):
+                opened -= 1
+            starts.append(opened if _is_open(lines, opened) else row)
+    bounds = sorted({0, *starts, lines.count})
+    out: list[Span] = []
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        kind = "cell" if start in starts else "block"
+        for first, last in windows(lines, start, end, target=limits.target, limit=limits.limit):
+            out.append(Span(lines.starts[first], lines.starts[last], first + 1, last, kind))
+    return out
+
+
+def _is_open(lines: Lines, row: int) -> bool:
+    return bool(_OPEN.match(lines.text, lines.starts[row], min(lines.starts[row + 1], lines.starts[row] + 200)))

@@ -1,0 +1,194 @@
+"""Rules for Haskell and OCaml, and for what is data or prose: SQL, HCL, JSON, YAML, TOML, Markdown, HTML, CSS."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from codeindexd.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
+
+
+def _haskell_instance(node: Node, text: bytes) -> Definition | None:
+    name = node.child_by_field_name("name")
+    if name is None:
+        return None
+    patterns = node.child_by_field_name("patterns")
+    target = f" {source(patterns, text)}" if patterns is not None else ""
+    return Definition("impl", f"{source(name, text)}{target}", listed=False)
+
+
+def _haskell_signature(node: Node, text: bytes) -> Definition | None:
+    """A signature is the definition only of a class's method; elsewhere the equations are."""
+    parent = node.parent
+    name = node.child_by_field_name("name")
+    if parent is None or parent.type != "class_declarations" or name is None:
+        return None
+    return Definition("method", source(name, text).strip("()"))
+
+
+def _haskell_function(node: Node, text: bytes) -> Definition | None:
+    name = node.child_by_field_name("name")
+    return Definition("function", source(name, text).strip("()")) if name is not None else None
+
+
+HASKELL = Rules(
+    definitions={
+        "function": _haskell_function,
+        "bind": _haskell_function,
+        "signature": _haskell_signature,
+        "data_type": named("type"),
+        "newtype": named("type"),
+        "type_synomym": named("type"),
+        "type_synonym": named("type"),
+        "class": named("class"),
+        "instance": _haskell_instance,
+    },
+    descend=types("declarations class instance class_declarations instance_declarations"),
+    attach=types("comment haddock pragma signature"),
+    transparent=types("imports declarations"),
+    clauses=True,
+)
+
+
+def _ocaml_let(node: Node, text: bytes) -> Definition | None:
+    """A ``let`` with parameters or a ``fun`` is a function; other values are constants of the module."""
+    pattern = node.child_by_field_name("pattern")
+    if pattern is None or pattern.type not in ("value_name", "parenthesized_operator"):
+        return None
+    body = node.child_by_field_name("body")
+    takes = child_of_type(node, "parameter") is not None
+    takes = takes or (body is not None and body.type in ("fun_expression", "function_expression"))
+    return Definition("function" if takes else "constant", source(pattern, text))
+
+
+def _ocaml_child(kind: str, child_type: str) -> Namer:
+    def namer(node: Node, text: bytes) -> Definition | None:
+        child = child_of_type(node, child_type)
+        return Definition(kind, source(child, text)) if child is not None else None
+
+    return namer
+
+
+OCAML = Rules(
+    definitions={
+        "let_binding": _ocaml_let,
+        "module_binding": _ocaml_child("module", "module_name"),
+        "module_type_definition": _ocaml_child("interface", "module_type_name"),
+        "class_binding": _ocaml_child("class", "class_name"),
+        "class_type_binding": _ocaml_child("class", "class_type_name"),
+        "method_definition": _ocaml_child("method", "method_name"),
+        "type_binding": named("type"),
+        "exception_definition": _ocaml_child("type", "constructor_name"),
+        "value_specification": _ocaml_child("function", "value_name"),
+        "external": _ocaml_child("function", "value_name"),
+    },
+    descend=types(
+        "value_definition module_definition module_binding structure signature functor module_type_definition"
+        " class_definition class_binding object_expression type_definition class_type_definition"
+    ),
+)
+
+_SQL_KINDS = {
+    "create_table": "table",
+    "create_view": "view",
+    "create_materialized_view": "view",
+    "create_function": "function",
+    "create_procedure": "function",
+    "create_trigger": "trigger",
+    "create_type": "type",
+    "create_schema": "schema",
+    "create_sequence": "sequence",
+    "create_database": "schema",
+    "create_index": "index",
+}
+
+
+def _sql(kind: str) -> Namer:
+    def namer(node: Node, text: bytes) -> Definition | None:
+        name = node.child_by_field_name("column") if kind == "index" else None
+        name = name or child_of_type(node, "object_reference", "identifier")
+        if name is None:
+            return None
+        return dotted(kind, source(name, text).translate({ord(quote): None for quote in '"`[]'}))
+
+    return namer
+
+
+SQL = Rules(
+    definitions={kind: _sql(value) for kind, value in _SQL_KINDS.items()},
+    descend=types("statement transaction block"),
+    attach=types("comment marginalia"),
+    max_parse_bytes=400_000,
+)
+
+
+def _hcl_block(node: Node, text: bytes) -> Definition | None:
+    parts = []
+    for child in node.named_children:
+        if child.type not in ("identifier", "string_lit"):
+            break
+        parts.append(source(child, text).strip('"'))
+    kinds = {"resource": "resource", "data": "data", "module": "module", "variable": "variable", "output": "output"}
+    return Definition(kinds.get(parts[0], "block"), parts[-1], ".".join(parts[:-1])) if parts else None
+
+
+HCL = Rules(definitions={"block": _hcl_block}, descend=types("body"), transparent=types("body"))
+
+
+def _json_key(node: Node, text: bytes) -> Definition | None:
+    key = node.child_by_field_name("key")
+    return Definition("key", source(key, text).strip("\"'")) if key is not None else None
+
+
+JSON = Rules(
+    definitions={"pair": _json_key}, descend=types("object document"), transparent=types(""), max_parse_bytes=400_000
+)
+YAML = Rules(
+    definitions={"block_mapping_pair": _json_key},
+    descend=types("document block_node block_mapping"),
+    transparent=types("document"),
+    max_parse_bytes=400_000,
+)
+
+
+def _toml_table(node: Node, text: bytes) -> Definition | None:
+    key = child_of_type(node, "bare_key", "dotted_key", "quoted_key")
+    return dotted("table", source(key, text).replace('"', "")) if key is not None else None
+
+
+def _toml_pair(node: Node, text: bytes) -> Definition | None:
+    parent = node.parent
+    if parent is None or parent.type != "document":
+        return None
+    key = child_of_type(node, "bare_key", "dotted_key", "quoted_key")
+    return dotted("key", source(key, text).replace('"', "")) if key is not None else None
+
+
+TOML = Rules(definitions={"table": _toml_table, "table_array_element": _toml_table, "pair": _toml_pair})
+
+
+def _section(node: Node, text: bytes) -> Definition | None:
+    heading = child_of_type(node, "atx_heading", "setext_heading")
+    content = heading.child_by_field_name("heading_content") if heading is not None else None
+    return Definition("section", source(content, text).strip("# ")) if content is not None else None
+
+
+MARKDOWN = Rules(
+    definitions={"section": _section},
+    descend=types("section"),
+    attach=types("html_block"),
+    separator=" > ",
+    max_parse_bytes=400_000,
+)
+HTML = Rules(max_parse_bytes=400_000)
+
+
+def _css_rule(node: Node, text: bytes) -> Definition | None:
+    selectors = child_of_type(node, "selectors", "keyframes_name")
+    return Definition("rule", source(selectors, text), listed=False) if selectors is not None else None
+
+
+CSS = Rules(
+    definitions={"rule_set": _css_rule, "keyframes_statement": _css_rule},
+    descend=types("media_statement supports_statement block at_rule"),
+    max_parse_bytes=400_000,
+)

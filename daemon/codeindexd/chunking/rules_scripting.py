@@ -1,0 +1,246 @@
+"""Rules for Python, JavaScript, TypeScript, Ruby, Lua, Bash, PHP, Elixir and Julia."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from codeindexd.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
+
+_FUNCTION_VALUES = types("arrow_function function_expression function generator_function class")
+_ELIXIR_KINDS = {
+    "def": "function",
+    "defp": "function",
+    "defdelegate": "function",
+    "defguard": "function",
+    "defguardp": "function",
+    "defmacro": "macro",
+    "defmacrop": "macro",
+    "defmodule": "module",
+    "defprotocol": "interface",
+    "defimpl": "impl",
+    "test": "test",
+    "describe": "section",
+}
+
+
+def _js_member(node: Node, text: bytes) -> str:
+    """The dotted path of an assignment's left side, without the ``exports`` that says nothing."""
+    path = source(node, text)
+    if any(mark in path for mark in "[]() \"'`?"):
+        return ""
+    for prefix in ("module.exports.", "exports.", "this.", "window.", "self.", "globalThis."):
+        path = path.removeprefix(prefix)
+    if path == "module.exports":
+        return ""
+    return path.replace(".prototype.", ".")
+
+
+def _js_value_kind(value: Node | None) -> str:
+    if value is None or value.type not in _FUNCTION_VALUES:
+        return ""
+    return "class" if value.type == "class" else "function"
+
+
+def _js_assigned(left: str, right: str) -> Namer:
+    def namer(node: Node, text: bytes) -> Definition | None:
+        kind = _js_value_kind(node.child_by_field_name(right))
+        target = node.child_by_field_name(left) if kind else None
+        path = _js_member(target, text).strip("#") if target is not None else ""
+        return dotted(kind, path) if path else None
+
+    return namer
+
+
+def _js_pair(node: Node, text: bytes) -> Definition | None:
+    kind = _js_value_kind(node.child_by_field_name("value"))
+    key = node.child_by_field_name("key") if kind else None
+    if key is None or key.type not in ("property_identifier", "string"):
+        return None
+    return Definition(kind, source(key, text).strip("\"'"))
+
+
+def _js_method(node: Node, text: bytes) -> Definition | None:
+    name = node.child_by_field_name("name")
+    if name is None or name.type == "computed_property_name":
+        return None
+    return Definition("method", source(name, text).strip("#\"'"))
+
+
+_JS_DEFINITIONS = {
+    "function_declaration": named("function"),
+    "generator_function_declaration": named("function"),
+    "function_expression": named("function"),
+    "class_declaration": named("class"),
+    "class": named("class"),
+    "method_definition": _js_method,
+    "variable_declarator": _js_assigned("name", "value"),
+    "assignment_expression": _js_assigned("left", "right"),
+    "pair": _js_pair,
+    "field_definition": _js_assigned("property", "value"),
+}
+_TS_DEFINITIONS = _JS_DEFINITIONS | {
+    "abstract_class_declaration": named("class"),
+    "interface_declaration": named("interface"),
+    "type_alias_declaration": named("type"),
+    "enum_declaration": named("enum"),
+    "internal_module": named("module"),
+    "module": named("module"),
+    "function_signature": named("function"),
+    "method_signature": _js_method,
+    "abstract_method_signature": _js_method,
+    "public_field_definition": _js_assigned("name", "value"),
+}
+
+PYTHON = Rules(
+    definitions={"function_definition": named("function"), "class_definition": named("class")},
+    keywords=(b"def ", b"class ", b"def\\", b"def\t", b"class\t"),
+)
+JAVASCRIPT = Rules(
+    definitions=_JS_DEFINITIONS,
+    keywords=(b"function", b"=>", b"class"),
+    descend=types("class_body"),
+    attach=types("comment decorator"),
+)
+TYPESCRIPT = Rules(
+    definitions=_TS_DEFINITIONS,
+    keywords=(b"function", b"=>", b"class", b"interface", b"namespace", b"module", b"enum", b"type"),
+    descend=types("class_body interface_body"),
+    attach=types("comment decorator"),
+)
+
+
+def _ruby_name(kind: str) -> Namer:
+    def namer(node: Node, text: bytes) -> Definition | None:
+        name = node.child_by_field_name("name")
+        return dotted(kind, source(name, text).replace("::", ".")) if name is not None else None
+
+    return namer
+
+
+RUBY = Rules(
+    definitions={
+        "class": _ruby_name("class"),
+        "module": _ruby_name("module"),
+        "method": named("method"),
+        "singleton_method": named("method"),
+    },
+    keywords=(b"def ", b"class ", b"module "),
+)
+
+
+def _lua_function(node: Node, text: bytes) -> Definition | None:
+    name = node.child_by_field_name("name")
+    if name is None:
+        return None
+    path = source(name, text).replace(":", ".")
+    return dotted("method" if name.type == "method_index_expression" else "function", path)
+
+
+def _lua_assignment(node: Node, text: bytes) -> Definition | None:
+    names, values = child_of_type(node, "variable_list"), child_of_type(node, "expression_list")
+    if names is None or values is None or not names.named_children or not values.named_children:
+        return None
+    target, value = names.named_children[0], values.named_children[0]
+    if value.type != "function_definition" or target.type == "bracket_index_expression":
+        return None
+    return dotted("function", source(target, text).replace(":", "."))
+
+
+def _lua_field(node: Node, text: bytes) -> Definition | None:
+    name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+    if name is None or value is None or value.type != "function_definition" or name.type != "identifier":
+        return None
+    return Definition("function", source(name, text))
+
+
+LUA = Rules(
+    definitions={
+        "function_declaration": _lua_function,
+        "assignment_statement": _lua_assignment,
+        "field": _lua_field,
+    },
+    keywords=(b"function",),
+)
+BASH = Rules(definitions={"function_definition": named("function")}, keywords=(b"()", b"function ", b"( )"))
+PHP = Rules(
+    definitions={
+        "class_declaration": named("class"),
+        "interface_declaration": named("interface"),
+        "trait_declaration": named("trait"),
+        "enum_declaration": named("enum"),
+        "function_definition": named("function"),
+        "method_declaration": named("method"),
+    },
+    keywords=(b"function ", b"class ", b"interface ", b"trait ", b"enum ", b"FUNCTION ", b"function\t"),
+    attach=types("comment attribute_list"),
+)
+
+
+def _elixir_call(node: Node, text: bytes) -> Definition | None:
+    target = node.child_by_field_name("target")
+    kind = _ELIXIR_KINDS.get(source(target, text)) if target is not None and target.type == "identifier" else None
+    arguments = child_of_type(node, "arguments") if kind else None
+    if kind is None or arguments is None or not arguments.named_children:
+        return None
+    head = arguments.named_children[0]
+    if kind in ("test", "section"):
+        return Definition(kind, source(head, text).strip('"'), listed=False) if head.type == "string" else None
+    for _ in range(4):  # ``def f(x) when g(x)``: the name is left of the guard, then the call's target
+        inner = head.child_by_field_name("left" if head.type == "binary_operator" else "target")
+        if inner is None or head.type not in ("binary_operator", "call"):
+            break
+        head = inner
+    name = source(head, text)
+    if kind in ("module", "interface", "impl"):
+        return dotted(kind, name)._replace(listed=kind != "impl")
+    return Definition(kind, name)
+
+
+ELIXIR = Rules(
+    definitions={"call": _elixir_call},
+    keywords=(b"def", b"test ", b"describe "),
+    attach=types("comment"),
+    attach_prefix=b"@",
+    clauses=True,
+)
+
+
+def _julia_head(node: Node | None) -> Node | None:
+    """The name under a signature: through ``where``, a return type, a call, type parameters and ``<:``."""
+    for _ in range(8):
+        if node is None or node.type in ("identifier", "operator", "field_expression", "scoped_identifier"):
+            return node
+        node = node.named_children[0] if node.named_children else None
+    return None
+
+
+def _julia(kind: str) -> Namer:
+    def namer(node: Node, text: bytes) -> Definition | None:
+        name = _julia_head(child_of_type(node, "signature", "type_head"))
+        return dotted(kind, source(name, text)) if name is not None else None
+
+    return namer
+
+
+def _julia_short(node: Node, text: bytes) -> Definition | None:
+    left = node.named_children[0] if node.named_children else None
+    if left is None or left.type not in ("call_expression", "where_expression", "typed_expression"):
+        return None
+    name = _julia_head(left)
+    return dotted("function", source(name, text)) if name is not None else None
+
+
+JULIA = Rules(
+    definitions={
+        "module_definition": named("module"),
+        "function_definition": _julia("function"),
+        "macro_definition": _julia("macro"),
+        "struct_definition": _julia("struct"),
+        "abstract_definition": _julia("type"),
+        "primitive_definition": _julia("type"),
+        "assignment": _julia_short,
+    },
+    keywords=(b"function", b"macro", b"struct", b"module", b"abstract type", b"primitive type"),
+    descend=types("module_definition"),
+    attach=types("line_comment block_comment string_literal"),
+)

@@ -1,0 +1,205 @@
+"""From a syntax tree to pieces that are small enough, and from pieces to chunks that are big enough."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tree_sitter import Node
+
+from codeindexd.chunking.grammars import Grammar
+from codeindexd.chunking.lines import Lines, windows
+from codeindexd.chunking.outline import Found, rows
+from codeindexd.chunking.rules import CONTAINERS
+
+TINY = 120  # bytes: less than this (a class line, a closing brace) never stands alone
+
+
+@dataclass(slots=True)
+class Limits:
+    """Bytes a chunk aims at, and bytes up to which a definition stays whole."""
+
+    target: int
+    limit: int
+
+
+@dataclass(slots=True)
+class Unit:
+    """Neighbouring nodes that share rows, with the comments before them. ``last`` is the row after their last."""
+
+    start: int
+    last: int
+    end: int
+    nodes: list[Node]
+
+
+@dataclass(slots=True)
+class Atom:
+    """Rows that are not cut further. ``whole`` are the outermost definitions complete in it; ``owner`` is the one it
+    is a part of."""
+
+    start: int
+    last: int
+    end: int
+    owner: Found | None = None
+    whole: tuple[Found, ...] = ()
+
+
+def atoms(root: Node, text: bytes, lines: Lines, grammar: Grammar, limits: Limits) -> list[Atom]:
+    """The rows of the file as pieces of at most ``limits.limit`` bytes, cut along the tree where it can be."""
+    out: list[Atom] = []
+    stack: list[Iterator[Unit]] = [iter(_units([root], 0, lines.count, text, grammar))]
+    while stack:
+        unit = next(stack[-1], None)
+        if unit is None:
+            stack.pop()
+        elif lines.size(unit.start, unit.end) <= limits.limit:
+            out.append(Atom(unit.start, unit.last, unit.end))
+        else:
+            inner = _units(unit.nodes, unit.start, unit.end, text, grammar)
+            if inner:
+                stack.append(iter(inner))
+            else:
+                pieces = windows(lines, unit.start, unit.end, target=limits.target, limit=limits.limit)
+                out += [Atom(start, end, end) for start, end in pieces]
+    return out
+
+
+def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
+    """The children of all nodes, with transparent ones replaced by theirs."""
+    out: list[Node] = []
+    stack = [child for node in reversed(nodes) for child in reversed(node.children)]
+    while stack:
+        node = stack.pop()
+        if node.kind_id in grammar.transparent and node.child_count:
+            stack.extend(reversed(node.children))
+        else:
+            out.append(node)
+    return out
+
+
+def _units(nodes: Sequence[Node], start: int, end: int, text: bytes, grammar: Grammar) -> list[Unit]:
+    """The children of ``nodes`` as units that tile the rows from ``start`` to ``end``; empty when there are none."""
+    out: list[Unit] = []
+    pending: Unit | None = None
+    for child in _children(nodes, grammar):
+        if child.start_byte == child.end_byte:
+            continue
+        first, last = rows(child)
+        first, last = max(first, start), min(last, end)
+        if first >= last:
+            continue
+        if pending is not None and first < pending.last and not _attaches(child, text, grammar):
+            first = pending.start  # a comment on the definition's own first row
+        if out and pending is None and first < out[-1].last:
+            out[-1].last = max(out[-1].last, last)
+            out[-1].nodes.append(child)
+        elif _attaches(child, text, grammar):
+            if pending is None:
+                pending = Unit(first, last, last, [child])
+            else:
+                pending.last = max(pending.last, last)
+                pending.nodes.append(child)
+        elif not child.is_named and out and pending is None and last - first == 1:
+            out[-1].last = last  # a closing bracket stays with what it closes
+        elif pending is not None:
+            out.append(Unit(pending.start, max(pending.last, last), last, [*pending.nodes, child]))
+            pending = None
+        else:
+            out.append(Unit(first, last, last, [child]))
+    if pending is not None:
+        out.append(pending)
+    return _tiled(out, start, end)
+
+
+def _attaches(node: Node, text: bytes, grammar: Grammar) -> bool:
+    if node.kind_id in grammar.attach:
+        return True
+    prefix = grammar.rules.attach_prefix
+    return bool(prefix) and text.startswith(prefix, node.start_byte) and node.is_named
+
+
+def _tiled(units: list[Unit], start: int, end: int) -> list[Unit]:
+    """Rows between units (blank ones, mostly) go to the unit before them."""
+    if not units:
+        return units
+    units[0].start = start
+    for before, after in itertools.pairwise(units):
+        before.end = after.start
+        before.last = min(before.last, before.end)
+    units[-1].end = end
+    return units
+
+
+def assign(pieces: list[Atom], found: Sequence[Found]) -> None:
+    """Tell every atom which definitions are complete in it and which one it is part of."""
+    index = 0
+    open_: list[Found] = []
+    for atom in pieces:
+        whole: list[Found] = []
+        while index < len(found) and found[index].start < atom.end:
+            item = found[index]
+            index += 1
+            if item.start >= atom.start and item.end <= atom.last:
+                if not whole or item.start >= whole[-1].end or item.end > whole[-1].end:
+                    whole.append(item)
+            else:
+                open_.append(item)
+        open_ = [item for item in open_ if item.end >= atom.last]
+        atom.owner = open_[-1] if open_ else None
+        atom.whole = tuple(whole)
+
+
+def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom]]:
+    """Neighbouring atoms put together while they belong together and stay under the target."""
+    groups: list[list[Atom]] = []
+    size = 0
+    for atom in pieces:
+        own = lines.size(atom.start, atom.end)
+        if groups and size + own <= limits.limit and _joins(groups[-1], size, atom, own, limits):
+            groups[-1].append(atom)
+            size += own
+        else:
+            groups.append([atom])
+            size = own
+    return _settled(groups, lines, limits)
+
+
+def _joins(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: Limits) -> bool:
+    last = group[-1]
+    if size < TINY:
+        return True
+    if own < TINY and not atom.whole:
+        return last.owner is atom.owner or bool(last.whole) or _inside(last.owner, atom.owner)
+    if size + own > limits.target or last.owner is not atom.owner:
+        return False
+    if bool(last.whole) != bool(atom.whole):
+        return _is_code(atom.owner)
+    return not atom.whole or max(size, own) < limits.target // 2 or _is_code(atom.owner)
+
+
+def _inside(inner: Found | None, outer: Found | None) -> bool:
+    while inner is not None and inner is not outer:
+        inner = inner.parent
+    return inner is outer
+
+
+def _is_code(owner: Found | None) -> bool:
+    """Inside a function, nested definitions are just statements."""
+    return owner is not None and owner.kind not in CONTAINERS and owner.kind != "section"
+
+
+def _settled(groups: list[list[Atom]], lines: Lines, limits: Limits) -> list[list[Atom]]:
+    """A tiny last piece of a definition joins the piece before it; blank groups join a neighbour."""
+    out: list[list[Atom]] = []
+    for group in groups:
+        size = lines.size(group[0].start, group[-1].end)
+        if out and size < limits.target // 4 and not group[-1].whole:
+            before = out[-1]
+            total = size + lines.size(before[0].start, before[-1].end)
+            if total <= limits.limit and before[-1].owner is group[0].owner and not before[-1].whole:
+                before.extend(group)
+                continue
+        out.append(group)
+    return out
