@@ -46,15 +46,15 @@ def test_no_hints_change_nothing() -> None:
     settler.add([b"a"], 0.0)
     settler.add(iter(()), 0.09)
     assert settler.due(0.1) == {b"a"}
-    assert settler.flush() is None
+    assert settler.flush(99.0) is None
 
 
 def test_too_many_hints_become_their_directories_and_at_last_the_root() -> None:
     settler = Settler(0.1, 1.0, 3)
     settler.add([b"src/x/1", b"src/x/2", b"src/x/3", b"top"], 0.0)
-    assert settler.flush() == {b"src/x", b"top"}
+    assert settler.flush(99.0) == {b"src/x", b"top"}
     settler.add([b"a", b"b", b"c", b"d"], 0.0)
-    assert settler.flush() == {b""}
+    assert settler.flush(99.0) == {b""}
 
 
 def test_names_that_only_share_a_prefix_are_not_below_each_other() -> None:
@@ -87,7 +87,7 @@ def test_no_hint_is_lost_and_none_is_late(timeline: list[tuple[float, list[bytes
             waiting.setdefault(path, now)
         assert (settler.next_due() is not None) == bool(waiting)
         assert len(settler) <= limit
-    last = settler.flush() or frozenset()
+    last = settler.flush(99.0) or frozenset()
     assert all(covers(last, path) for path in waiting)
 
 

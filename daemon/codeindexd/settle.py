@@ -60,9 +60,9 @@ class Settler:
     def due(self, now: float) -> Batch | None:
         """The settled batch, or None while there is none. A batch is handed out once."""
         when = self.next_due()
-        return self.flush() if when is not None and now >= when else None
+        return self.flush(now) if when is not None and now >= when else None
 
-    def flush(self) -> Batch | None:
+    def flush(self, now: float) -> Batch | None:
         """Whatever has been collected, settled or not; None when that is nothing."""
         if not self._paths:
             return None

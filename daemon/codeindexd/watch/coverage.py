@@ -1,0 +1,94 @@
+"""Which directories should be watched, which are, and which cannot be."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codeindexd.settle import ROOT
+from codeindexd.watch.events import GIT_DIRECTORIES
+
+
+@dataclass(frozen=True)
+class Usable:
+    """What a look at the disk says about directories before they are watched."""
+
+    paths: dict[bytes, str] = field(default_factory=dict)  # absolute, as watchfiles takes them
+    refused: set[bytes] = field(default_factory=set)  # vanished, unreadable, or no directory
+    polled: set[bytes] = field(default_factory=set)  # watchfiles takes only names that are UTF-8
+
+
+class Coverage:
+    """The directories of one root, each wanted one being missing, covered, refused or polled."""
+
+    def __init__(self) -> None:
+        self.wanted: set[bytes] = {ROOT, *GIT_DIRECTORIES}
+        self.covered: set[bytes] = set()
+        self.refused: set[bytes] = set()
+        self.polled: set[bytes] = set()
+
+    def want(self, directories: Collection[bytes]) -> None:
+        """Replace what is wanted."""
+        self.wanted = {ROOT, *GIT_DIRECTORIES, *directories}
+
+    def missing(self) -> set[bytes]:
+        """Wanted directories that nothing is known about yet, or no longer."""
+        return self.wanted - self.covered - self.refused - self.polled
+
+    def take(self, found: Usable, *, afresh: bool) -> None:
+        """``found.paths`` are watched from now on; ``afresh``: what was refused before was tried again."""
+        if afresh:
+            self.refused.clear()
+            self.polled.clear()
+        self.covered |= found.paths.keys()
+        self.refused |= found.refused
+        self.polled |= found.polled
+
+    def forget(self, moved: Set[bytes]) -> bool:
+        """``moved`` directories and what is below them have to be tried (again); whether that is any."""
+        if not moved:
+            return False
+        lost = {path for path in self.covered if _is_below(path, moved)}
+        self.covered -= lost
+        self.refused = {path for path in self.refused if not _is_below(path, moved)}
+        self.polled = {path for path in self.polled if not _is_below(path, moved)}
+        return True
+
+    def clear(self) -> None:
+        """Nothing is watched any more."""
+        self.covered.clear()
+        self.refused.clear()
+        self.polled.clear()
+
+
+def usable(root: Path, directories: Collection[bytes]) -> Usable:
+    """Look which of ``directories`` (below ``root``) can be watched now. Never raises."""
+    found = Usable()
+    base = os.fsencode(root)
+    for directory in directories:
+        path = base + b"/" + directory if directory else base
+        if not _is_readable_directory(path, follow=not directory):
+            found.refused.add(directory)
+            continue
+        try:
+            found.paths[directory] = path.decode("utf-8")
+        except UnicodeDecodeError:
+            found.polled.add(directory)
+    return found
+
+
+def _is_readable_directory(path: bytes, *, follow: bool) -> bool:
+    try:
+        status = os.stat(path) if follow else os.lstat(path)  # noqa: PTH116 - bytes paths
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and os.access(path, os.R_OK)
+
+
+def _is_below(path: bytes, tops: Set[bytes]) -> bool:
+    while path and path not in tops:
+        path = path.rpartition(b"/")[0]
+    return path in tops

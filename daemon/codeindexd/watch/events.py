@@ -1,0 +1,74 @@
+"""From watchfiles' changes to hints: what is below the root, what is ours, what no longer holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from watchfiles import Change
+
+from codeindexd.settle import ROOT
+from codeindexd.watch.stream import Changes
+
+GIT_DIRECTORIES = (b".git", b".git/info")
+_GIT_RULES = (b".git/info/exclude", b".git/config", b".git/info", b".git")
+_GIT = b".git/"
+
+
+@dataclass
+class News:
+    """What a set of changes means."""
+
+    hints: set[bytes] = field(default_factory=set)
+    moved: set[bytes] = field(default_factory=set)  # directories whose watch, and those below, may be dead or possible
+    cookies: set[str] = field(default_factory=set)  # names in the cookie directory
+    root_gone: bool = False
+
+
+class Reader:
+    """Reads changes for one root; ``rule_files`` outside of it hint the whole root."""
+
+    def __init__(self, root: Path, cookie_dir: Path, rule_files: Collection[Path]) -> None:
+        self._root = os.fspath(root)
+        self._prefix = self._root.rstrip("/") + "/"
+        self._cookies = os.fspath(cookie_dir) + "/"
+        self._rule_files = frozenset(map(os.fspath, rule_files))
+
+    def read(self, changes: Changes, covered: Set[bytes], refused: Set[bytes]) -> News:
+        """``covered`` directories are watched, ``refused`` ones could not be.
+
+        An event deeper down (macOS) becomes a hint on the highest directory that is not covered.
+        """
+        news = News()
+        for change, path in changes:
+            if path in self._rule_files:
+                news.hints.add(ROOT)
+            if path.startswith(self._prefix):
+                below = os.fsencode(path[len(self._prefix) :])
+                if below in refused or (change != Change.modified and below in covered):
+                    news.moved.add(below)
+                self._below(below, change, covered, news)
+            elif path.startswith(self._cookies):
+                news.cookies.add(path[len(self._cookies) :])
+            elif path == self._root:
+                news.hints.add(ROOT)
+                news.root_gone |= change == Change.deleted
+        return news
+
+    def _below(self, path: bytes, change: Change, covered: Set[bytes], news: News) -> None:
+        if path.startswith(_GIT) or path == b".git":
+            if path in _GIT_RULES and (change != Change.modified or not path.endswith((b".git", b"info"))):
+                news.hints.add(ROOT)
+            return
+        if b"/.git/" not in path:
+            news.hints.add(_first_uncovered(path, covered))
+
+
+def _first_uncovered(path: bytes, covered: Set[bytes]) -> bytes:
+    """``path`` when its directory is watched, else the highest directory above it that is not."""
+    parent = path.rpartition(b"/")[0]
+    while parent and parent not in covered:
+        path, parent = parent, parent.rpartition(b"/")[0]
+    return path

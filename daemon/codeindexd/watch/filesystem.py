@@ -1,0 +1,115 @@
+"""What the operating system says about watching a root: its file system, its identity, its limits, its clocks."""
+
+from __future__ import annotations
+
+import re
+import stat
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_SILENT = re.compile(
+    r"9p|afpfs|afs|beegfs|ceph|cifs|coda|davfs|fuse(\..*)?|gfs2?|glusterfs|gpfs|lustre|ncpfs|nfs4?|ocfs2|orangefs|"
+    r"prl_fs|smb3|smbfs|vboxsf|virtiofs|vmhgfs|webdav"
+)  # not fuseblk: a local disk (NTFS, exFAT), whose changes pass this kernel, which sees them
+_INOTIFY = Path("/proc/sys/fs/inotify")
+_CLOCK_JUMP_S = 5.0
+
+
+def silent_file_system(root: Path, mounts: str | None = None) -> str:
+    """The type of the network or FUSE file system ``root`` is on; "" where changes can be watched.
+
+    ``mounts`` is the text of /proc/self/mountinfo, read when not given; without one (macOS) events are trusted.
+    """
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+        except OSError:
+            return ""
+    kind = _type_of_mount(root, mounts.splitlines())
+    return kind if _SILENT.fullmatch(kind) else ""
+
+
+def _type_of_mount(root: Path, lines: Iterable[str]) -> str:
+    """The type of the last mount over the longest prefix of ``root``."""
+    best, found = -1, ""
+    for line in lines:
+        before, separator, after = line.partition(" - ")
+        fields = before.split(" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4]))
+        if len(point.parts) >= best and root.is_relative_to(point):
+            best, found = len(point.parts), after.split(" ")[0]
+    return found
+
+
+def reason_to_poll(root: Path) -> str:
+    """Why ``root`` cannot be watched at all; "" when it can."""
+    if kind := silent_file_system(root):
+        return f"{root} is on a file system without change events ({kind})"
+    try:
+        str(root).encode("utf-8")
+    except UnicodeEncodeError:
+        return f"the path {str(root)!a} is not UTF-8 and cannot be watched"
+    return ""
+
+
+def identity(root: Path) -> tuple[int, int] | None:
+    """(device, inode) of the directory at ``root``; None when there is none."""
+    try:
+        status = root.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+def limit(name: str, otherwise: int) -> int:
+    """The kernel's inotify limit ``name``, e.g. ``max_user_watches``."""
+    try:
+        return int((_INOTIFY / name).read_text())
+    except (OSError, ValueError):
+        return otherwise
+
+
+def out_of_watches(message: str) -> tuple[str, str]:
+    """What to tell the user, and how to raise the limit that ``message`` (of watchfiles) speaks of."""
+    if "os error 24" in message or "Too many open files" in message:
+        now = limit("max_user_instances", 128)
+        return (
+            f"all {now} inotify instances of this user are taken",
+            f"raise the limit: sudo sysctl fs.inotify.max_user_instances={max(512, now * 2)}",
+        )
+    now = limit("max_user_watches", 8192)
+    return (
+        f"all {now} file watches of this user are taken",
+        f"raise the limit: sudo sysctl fs.inotify.max_user_watches={max(524_288, now * 2)}",
+    )
+
+
+@dataclass
+class Clocks:
+    """Notices that the machine slept or its clock was set."""
+
+    asleep_s: float = 0.0
+    offset_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.asleep_s, self.offset_s = self._read()
+
+    @staticmethod
+    def _read() -> tuple[float, float]:
+        steady = time.monotonic()
+        boot = time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else steady
+        return boot - steady, time.time() - steady
+
+    def jump(self) -> str:
+        """Why nothing seen since the last call should be trusted; "" when all is well."""
+        asleep_s, offset_s = self._read()
+        slept, moved = asleep_s - self.asleep_s, offset_s - self.offset_s
+        self.asleep_s, self.offset_s = asleep_s, offset_s
+        if slept > 1.0:
+            return f"the machine slept for {slept:.0f} s"
+        return f"the clock was moved by {moved:+.0f} s" if abs(moved) > _CLOCK_JUMP_S else ""

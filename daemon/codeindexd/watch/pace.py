@@ -1,0 +1,68 @@
+"""How often a watching thread looks for events, and whether it was kept from looking.
+
+watchfiles asks its stop event after every step, so that event can also set the pace: the longer nothing happened, the
+longer it waits before it lets the next step begin. Changing watchfiles' own step instead would mean returning from
+its wait by a timeout, and a timeout clears events that arrive in the same moment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+_RELAX_S_PER_S = 0.0003  # a guess: after a minute of silence events wait 18 ms longer, ...
+_LONGEST_REST_S = 0.2  # ... after eleven minutes this long, which nobody notices on the first save of a session
+_SHORTEST_REST_S = 0.003
+_STALL_S = 2.0  # without a look for this long the kernel's queue may have overflown
+
+
+class Pace:
+    """A stop event for watchfiles that rests between looks; ``on_stall(seconds)`` is called from its thread."""
+
+    def __init__(self, *, on_live: Callable[[], object], on_stall: Callable[[float], object]) -> None:
+        self._on_live = on_live
+        self._on_stall = on_stall
+        self._alarm = threading.Event()
+        self._stopped = False
+        self._live = False
+        self._rested = False
+        self._active = self._looked = time.monotonic()
+
+    def stop(self) -> None:
+        """End the watch within a step."""
+        self._stopped = True
+        self._alarm.set()
+
+    def wake(self) -> None:
+        """Look at full pace again: something happened or is waited for."""
+        self._active = time.monotonic()
+        self._alarm.set()
+
+    def resume(self) -> None:
+        """The watching thread handed events over, and looks again: that was no stall."""
+        self._active = self._looked = time.monotonic()
+
+    def is_set(self) -> bool:
+        """What watchfiles asks after each step; the first question means that every path is watched."""
+        if not self._live:
+            self._live = True
+            self._looked = time.monotonic()
+            self._on_live()
+        now = time.monotonic()
+        if now - self._looked > _STALL_S:
+            self._on_stall(now - self._looked)
+        rest = 0.0 if self._rested else resting_time(now - self._active)
+        self._rested = rest > 0  # every other time only: a first sign of events is followed by a full-pace step
+        if rest and not self._stopped:
+            self._alarm.clear()
+            if not self._stopped:
+                self._alarm.wait(rest)
+        self._looked = time.monotonic()
+        return self._stopped
+
+
+def resting_time(idle_s: float) -> float:
+    """Seconds to rest after ``idle_s`` seconds without events; 0 while active."""
+    rest = min(_LONGEST_REST_S, idle_s * _RELAX_S_PER_S)
+    return rest if rest >= _SHORTEST_REST_S else 0.0

@@ -1,0 +1,155 @@
+"""One watchfiles watcher over a fixed list of directories, run in a thread of its own."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection, Iterator
+from typing import Protocol
+
+import anyio
+import anyio.abc
+import watchfiles
+
+from codeindexd.watch.pace import Pace
+
+_GROUP_MS = 100  # events that do not stop are handed on this often
+
+Changes = Collection[tuple[watchfiles.Change, str]]
+
+
+class Source(Protocol):
+    """The part of :func:`watchfiles.watch` that is used; tests put failures in its place."""
+
+    def __call__(
+        self,
+        *paths: str,
+        watch_filter: None,
+        debounce: int,
+        step: int,
+        stop_event: Pace,
+        rust_timeout: int,
+        raise_interrupt: bool,
+        force_polling: bool,
+        recursive: bool,
+        ignore_permission_denied: bool,
+    ) -> Iterator[Changes]:
+        """Yield sets of (change, path) until the stop event is set."""
+
+
+class Trouble(enum.Enum):
+    """Why a stream ended."""
+
+    VANISHED = "a directory vanished"
+    FORBIDDEN = "a directory may not be read"
+    EXHAUSTED = "the kernel's limit of watches is reached"
+    BROKEN = "the event stream broke"
+
+
+class StreamError(Exception):
+    """A stream could not start, or broke; what it had not delivered is lost."""
+
+    def __init__(self, trouble: Trouble, message: str) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+
+class Stream:
+    """Watches ``paths`` (absolute) from ``await ready()`` until ``stop()`` or an error.
+
+    All callbacks run in the event loop: ``on_live`` before the first event, then ``deliver`` in the order of the
+    events, the next of which wait until it has returned.
+    """
+
+    def __init__(
+        self,
+        directories: Collection[bytes],
+        *,
+        on_live: Callable[[], None],
+        deliver: Callable[[Stream, Changes], None],
+        on_stall: Callable[[float], None],
+        on_broken: Callable[[Stream, StreamError], None],
+    ) -> None:
+        self.directories = frozenset(directories)
+        self.error: StreamError | None = None
+        self._on_live = on_live
+        self._deliver = deliver
+        self._on_stall = on_stall
+        self._on_broken = on_broken
+        self._ready = anyio.Event()
+        self._ended = anyio.Event()
+        self._live = False
+        self.pace = Pace(
+            on_live=lambda: anyio.from_thread.run_sync(self._now_live),
+            on_stall=lambda seconds: anyio.from_thread.run_sync(self._on_stall, seconds),
+        )
+
+    async def serve(self, paths: Collection[str], source: Source, *, step_ms: int, recursive: bool) -> None:
+        """Run until stopped or broken; never raises for trouble, which ``ready`` or ``on_broken`` report."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_when_cancelled)
+                await anyio.to_thread.run_sync(
+                    self._run, paths, source, step_ms, recursive, limiter=anyio.CapacityLimiter(1)
+                )
+                tasks.cancel_scope.cancel()
+        finally:
+            self._ready.set()
+            self._ended.set()
+        if self.error is not None and self._live:
+            self._on_broken(self, self.error)
+
+    async def ready(self) -> None:
+        """Wait until everything is watched. Raises StreamError when it cannot be."""
+        await self._ready.wait()
+        if not self._live:
+            raise self.error or StreamError(Trouble.BROKEN, "the stream was stopped before it began")
+
+    async def stop(self) -> None:
+        """End the stream, and wait until it has."""
+        self.pace.stop()
+        await self._ended.wait()
+
+    async def _stop_when_cancelled(self) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.pace.stop()  # cancelling around the thread itself would wait for its next event
+
+    def _now_live(self) -> None:
+        self._live = True
+        self._on_live()
+        self._ready.set()
+
+    def _run(self, paths: Collection[str], source: Source, step_ms: int, recursive: bool) -> None:
+        for batch in self._batches(paths, source, step_ms, recursive):
+            anyio.from_thread.run_sync(self._deliver, self, batch)
+            self.pace.resume()
+
+    def _batches(self, paths: Collection[str], source: Source, step_ms: int, recursive: bool) -> Iterator[Changes]:
+        try:
+            yield from source(
+                *paths,
+                watch_filter=None,
+                debounce=_GROUP_MS,
+                step=step_ms,
+                stop_event=self.pace,
+                rust_timeout=0,
+                raise_interrupt=False,
+                force_polling=False,
+                recursive=recursive,
+                ignore_permission_denied=False,
+            )
+        except (OSError, RuntimeError, UnicodeError) as error:
+            self.error = _translated(error)
+
+
+def _translated(error: Exception) -> StreamError:
+    text = str(error)
+    if isinstance(error, FileNotFoundError):
+        return StreamError(Trouble.VANISHED, text)
+    if isinstance(error, PermissionError):
+        return StreamError(Trouble.FORBIDDEN, text)
+    limits = ("watch limit", "MaxFilesWatch", "os error 28", "os error 24", "No space left", "Too many open files")
+    if any(limit in text for limit in limits):
+        return StreamError(Trouble.EXHAUSTED, text)
+    return StreamError(Trouble.BROKEN, text)

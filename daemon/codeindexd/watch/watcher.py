@@ -1,0 +1,390 @@
+"""Keeps a root's directories watched, whatever happens to them, and says when it cannot.
+
+What is promised: a change below the root is covered by a hint delivered after it was made, except where events are
+lost in silence (an overflown kernel queue, writes through mmap). Every sign of such a loss makes the watcher
+``suspicious`` and hints the whole root. A watchfiles watcher cannot be extended, so directories that appear go to a
+second, "recent" one; when it has grown, or in quiet times, both are folded into one.
+
+Two rules make swaps safe. A stream is stopped only after the event of a cookie that was written while its successor
+was already live, so that nothing falls between them. And whatever becomes watched is hinted afterwards, so that a walk
+finds what happened to it before.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Set
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import structlog
+import watchfiles
+
+from codeindexd.settle import ROOT, collapse
+from codeindexd.watch import filesystem
+from codeindexd.watch.cookies import Cookies
+from codeindexd.watch.coverage import Coverage, Usable, usable
+from codeindexd.watch.events import Reader
+from codeindexd.watch.stream import Changes, Source, Stream, StreamError, Trouble
+
+log = structlog.get_logger(__name__)
+
+_GUARD_S = 2.0
+_QUIET_S = 60.0
+_FOLD_MIN = 64  # recent directories worth a fold in quiet times
+_FOLD_NOW = 512  # more than these, and than the main stream has, are folded at once
+_DRAIN_S = 2.0
+_REST_S_PER_DIRECTORY = 0.0006  # starting a stream holds the GIL, 60 us a directory: a tenth of the time at most
+_BREAKS_TOLERATED = 3
+_BREAKS_WINDOW_S = 60.0
+_MOST_DOUBLINGS = 6
+_FIRST_RETRY_S = 0.05
+_RETRY_POLLS = 4  # a try that fails costs as much as one that does not
+_LONG_S = 3600.0
+
+
+class Watcher:
+    """Watches one root; see the module for its promise. All methods belong to the event loop that serves it.
+
+    ``on_hints`` gets paths relative to ``root`` (``b""`` is the root itself). ``on_degraded(message, hint)`` is called
+    when (part of) the root is looked at every ``poll_interval_s`` seconds instead, ``on_recovered`` when that ends,
+    ``on_root_changed`` when the root vanished, came back or became another directory. ``cookie_dir`` must lie outside
+    of every root. ``rule_files`` (absolute) hint the whole root when they change.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        cookie_dir: Path,
+        poll_interval_s: float,
+        on_hints: Callable[[Collection[bytes]], None],
+        on_degraded: Callable[[str, str], None],
+        on_recovered: Callable[[], None],
+        on_root_changed: Callable[[], None],
+        step_ms: int = 10,
+        poll: bool = False,
+        rule_files: Collection[Path] = (),
+        recursive: bool = sys.platform == "darwin",
+        source: Source = watchfiles.watch,
+    ) -> None:
+        self._root = root
+        self._poll_interval_s = poll_interval_s
+        self._on_hints = on_hints
+        self._on_degraded = on_degraded
+        self._on_recovered = on_recovered
+        self._on_root_changed = on_root_changed
+        self._step_ms = step_ms
+        self._poll = poll
+        self._rule_directories = sorted({str(file.parent) for file in rule_files if file.parent.is_dir()})
+        self._recursive = recursive
+        self._source = source
+        self._reader = Reader(root, cookie_dir, rule_files)
+        self._cookies = Cookies(cookie_dir)
+        self._burst = filesystem.limit("max_queued_events", 16_384) // 4  # a written file takes up to four events
+        self._suspicion = "not walked yet"
+        self._coverage = Coverage()
+        self._streams: list[Stream] = []  # the main one first, then the recent one
+        self._broken: tuple[Stream | None, str] | None = None
+        self._breaks: deque[float] = deque(maxlen=_BREAKS_TOLERATED + _MOST_DOUBLINGS)
+        self._identity: tuple[int, int] | None = None
+        self._root_gone = False
+        self._degraded = False
+        self._retry_at = self._poll_at = 0.0
+        self._last_event = time.monotonic()
+        self._last_count = 0
+        self._wake = anyio.Event()
+        self._look = anyio.Event()
+        self._adjusted = anyio.Event()
+
+    # what the owner asks and tells
+
+    @property
+    def suspicion(self) -> str:
+        """Why events may have been lost since the last full walk; "" when there was no sign of it."""
+        if self._suspicion:
+            return self._suspicion
+        if self._degraded or self._poll:
+            return "the root is polled"
+        return "some directories are polled" if self._coverage.polled else ""
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether only a walk can tell that nothing was missed."""
+        return bool(self.suspicion)
+
+    def mark_walked(self) -> None:
+        """The whole root was walked; what happened meanwhile has been hinted and is walked again."""
+        self._suspicion = ""
+
+    def set_directories(self, directories: Collection[bytes]) -> None:
+        """The directories to watch, after every walk; cheap when they are the ones that are watched already."""
+        self._coverage.want(directories)
+        if self._recursive:
+            self._coverage.covered = set(self._coverage.wanted)
+        elif self._coverage.missing():
+            self._wake.set()
+
+    async def cookie(self, timeout: float) -> bool:  # noqa: ASYNC109 - it answers False, it does not raise
+        """Whether every event of a change made before this call has been delivered within ``timeout`` seconds."""
+        with anyio.move_on_after(timeout):
+            while self._coverage.missing() and self._can_pass():
+                await self._adjusted.wait()
+            return self._can_pass() and await self._cookies.pass_through(self._streams)
+        return False
+
+    def _can_pass(self) -> bool:
+        return bool(self._streams) and self._broken is None and not self._degraded
+
+    # life
+
+    async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Watch until cancelled; started when changes from now on will be hinted, by events or by polling."""
+        self._identity = await anyio.to_thread.run_sync(filesystem.identity, self._root)
+        reason = "" if self._poll else await anyio.to_thread.run_sync(filesystem.reason_to_poll, self._root)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._guard)
+            if reason:
+                self._poll = True
+                self._on_degraded(
+                    f"{reason}, so it is looked at every {self._poll_interval_s:g} s",
+                    "`codeindex sync` finds changes at once",
+                )
+            if self._poll:
+                log.info("polling", root=str(self._root), interval_s=self._poll_interval_s)
+                task_status.started()
+                await self._poll_forever()
+            await self._keep_watching(tasks, task_status)
+
+    async def _poll_forever(self) -> None:
+        while True:
+            await anyio.sleep(self._poll_interval_s)
+            self._on_hints([ROOT])
+
+    async def _keep_watching(self, tasks: anyio.abc.TaskGroup, task_status: anyio.abc.TaskStatus[None]) -> None:
+        started = False
+        while True:
+            self._wake = anyio.Event()
+            await self._adjust(tasks)
+            self._adjusted.set()
+            self._adjusted = anyio.Event()
+            if not started:
+                started = True
+                task_status.started()
+            with anyio.move_on_after(self._patience()):
+                await self._wake.wait()
+            polled = [ROOT] if self._degraded else collapse(self._coverage.polled)
+            if polled and time.monotonic() >= self._poll_at:
+                self._poll_at = time.monotonic() + self._poll_interval_s
+                self._on_hints(polled)
+
+    def _patience(self) -> float:
+        """Seconds until something has to be done unasked."""
+        now = time.monotonic()
+        times = [_LONG_S]
+        if self._identity is not None and (self._coverage.missing() or not self._streams):
+            times.append(self._retry_at - now)
+        if self._degraded or self._coverage.polled:
+            times.append(self._poll_at - now)
+        if len(self._recent()) >= _FOLD_MIN:
+            times.append(self._last_event + _QUIET_S - now)
+        return max(0.0, min(times))
+
+    # streams
+
+    def _recent(self) -> frozenset[bytes]:
+        return self._streams[1].directories if len(self._streams) > 1 else frozenset()
+
+    async def _adjust(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Make the streams watch what is wanted, as far as that is possible now."""
+        if self._broken is not None:
+            await self._drop(*self._broken)
+        missing = self._coverage.missing()
+        fold = self._must_fold(len(missing))
+        if time.monotonic() < self._retry_at or self._identity is None or not (missing or fold):
+            return
+        began = time.monotonic()
+        try:
+            covered = await (self._watch_all(tasks) if fold else self._watch_recent(tasks, missing))
+        except StreamError as error:
+            self._postpone(error)
+            return
+        if self._degraded:
+            self._degraded = False
+            self._on_recovered()
+        cost = time.monotonic() - began
+        log.debug("watching", root=str(self._root), fold=fold, directories=len(covered), seconds=round(cost, 3))
+        if covered:
+            self._on_hints(collapse(covered))
+        if not fold:
+            self._retry_at = time.monotonic() + len(self._recent()) * _REST_S_PER_DIRECTORY
+
+    def _must_fold(self, missing: int) -> bool:
+        if not self._streams:
+            return True
+        recent = len(self._recent())
+        if recent + missing > max(_FOLD_NOW, len(self._streams[0].directories)):
+            return True
+        return recent >= _FOLD_MIN and time.monotonic() >= self._last_event + _QUIET_S
+
+    async def _watch_all(self, tasks: anyio.abc.TaskGroup) -> Collection[bytes]:
+        """One stream over everything wanted; returns the root, to be hinted. Raises StreamError."""
+        found = await anyio.to_thread.run_sync(usable, self._root, self._coverage.wanted)
+        if ROOT in found.refused:
+            self._look_at_root()
+            raise StreamError(Trouble.VANISHED, "the root vanished")
+        stream = await self._start(tasks, found, afresh=True)
+        former, self._streams = self._streams, [stream]
+        for old in former:
+            await self._retire(old)
+        self._coverage.covered &= self._coverage.wanted if self._recursive else stream.directories
+        return [ROOT]
+
+    async def _watch_recent(self, tasks: anyio.abc.TaskGroup, missing: Set[bytes]) -> Collection[bytes]:
+        """A recent stream over ``missing`` too; returns what is watched now and was not. Raises StreamError."""
+        keep = self._recent() & self._coverage.covered & self._coverage.wanted
+        found = await anyio.to_thread.run_sync(usable, self._root, keep | missing)
+        new = found.paths.keys() & missing
+        if not new:
+            self._coverage.take(Usable(refused=found.refused & missing, polled=found.polled), afresh=False)
+            return ()
+        stream = await self._start(tasks, found, afresh=False)
+        former, self._streams[1:] = self._streams[1:], [stream]
+        for old in former:
+            await self._retire(old)
+        return new
+
+    async def _start(self, tasks: anyio.abc.TaskGroup, found: Usable, *, afresh: bool) -> Stream:
+        try:
+            self._cookies.prepare()
+        except OSError as error:
+            raise StreamError(Trouble.BROKEN, f"no cookie directory: {error}") from error
+        stream = Stream(
+            found.paths,
+            on_live=lambda: self._coverage.take(found, afresh=afresh),
+            deliver=self._take,
+            on_stall=self._take_stall,
+            on_broken=self._take_break,
+        )
+        paths = [str(self._root)] if self._recursive else list(found.paths.values())
+        paths += [str(self._cookies.directory), *self._rule_directories]
+        tasks.start_soon(partial(stream.serve, paths, self._source, step_ms=self._step_ms, recursive=self._recursive))
+        await stream.ready()
+        return stream
+
+    async def _retire(self, stream: Stream) -> None:
+        """Stop a stream whose successor is live, once it has delivered everything older than that."""
+        drained = False
+        with anyio.move_on_after(_DRAIN_S):
+            drained = await self._cookies.pass_through([stream])
+        self._cookies.forget(stream, delivered=drained)
+        await stream.stop()
+        if not drained:
+            self._suspect("a watcher was replaced before it had delivered everything")
+
+    async def _drop(self, broken: Stream | None, reason: str) -> None:
+        """Give up a broken stream (None: all of them); what it had not delivered is lost."""
+        self._broken = None
+        if broken is not None and broken in self._streams[1:]:
+            dropped = [broken]
+            self._coverage.covered -= broken.directories
+        else:
+            dropped = self._streams
+            self._coverage.clear()
+        self._streams = [stream for stream in self._streams if stream not in dropped]
+        for stream in dropped:
+            self._cookies.forget(stream, delivered=False)
+            await stream.stop()
+        self._suspect(reason)
+
+    # trouble
+
+    def _suspect(self, reason: str) -> None:
+        log.info("events may be lost", root=str(self._root), reason=reason)
+        self._suspicion = reason
+        self._on_hints([ROOT])
+
+    def _postpone(self, error: StreamError) -> None:
+        """A stream could not be started: decide when to try again, and what to say."""
+        if error.trouble is Trouble.EXHAUSTED:
+            message, hint = filesystem.out_of_watches(str(error))
+            self._degrade(message, hint)
+            self._retry_at = time.monotonic() + self._poll_interval_s * _RETRY_POLLS
+        else:
+            self._back_off(str(error))
+
+    def _back_off(self, reason: str) -> None:
+        """Try again at once, unless it broke often lately: each rebuild costs, and events are lost each time."""
+        now = time.monotonic()
+        self._breaks.append(now)
+        often = sum(now - when < _BREAKS_WINDOW_S for when in self._breaks) - _BREAKS_TOLERATED
+        self._retry_at = now + _FIRST_RETRY_S
+        if often > 0:
+            self._retry_at = now + max(self._poll_interval_s, _FIRST_RETRY_S * 2**often)
+            self._degrade(
+                f"watching breaks again and again ({reason})",
+                "file names that are not UTF-8 cause this: rename or ignore them",
+            )
+
+    def _degrade(self, message: str, hint: str) -> None:
+        message = f"{message}; {self._root} is looked at every {self._poll_interval_s:g} s until that ends"
+        log.warning("watching is degraded", root=str(self._root), message=message)
+        self._degraded = True
+        self._poll_at = 0.0
+        self._on_degraded(message, hint)
+
+    # what the streams and the guard tell
+
+    def _take(self, stream: Stream, changes: Changes) -> None:
+        news = self._reader.read(changes, self._coverage.covered, self._coverage.refused)
+        now = time.monotonic()
+        count = len(changes) + (self._last_count if now - self._last_event < 1.0 else 0)
+        if count >= self._burst:
+            self._suspect(f"{count} events at once")
+        elif news.hints:
+            self._on_hints(news.hints)
+        if news.hints:
+            self._last_event, self._last_count = now, len(changes)
+        if not self._recursive and self._coverage.forget(news.moved):
+            self._wake.set()
+        self._cookies.seen(stream, news.cookies)
+        if news.root_gone:
+            self._root_gone = True
+            self._look_at_root()
+
+    def _take_stall(self, seconds: float) -> None:
+        self._suspect(f"no look at events for {seconds:.1f} s")
+
+    def _take_break(self, stream: Stream, error: StreamError) -> None:
+        self._cookies.forget(stream, delivered=False)
+        if stream in self._streams:
+            self._back_off(str(error))
+            self._broken = (stream, str(error))
+            self._wake.set()
+
+    def _look_at_root(self) -> None:
+        self._look.set()
+
+    async def _guard(self) -> None:
+        """Look every few seconds at what sends no events: the root's identity, the clocks, the cookie directory."""
+        clocks = filesystem.Clocks()
+        while True:
+            with anyio.move_on_after(_GUARD_S):
+                await self._look.wait()
+            self._look = anyio.Event()
+            found = await anyio.to_thread.run_sync(filesystem.identity, self._root, abandon_on_cancel=True)
+            if found != self._identity or self._root_gone:
+                self._root_gone = False
+                self._identity = found
+                self._broken = (None, "the root is another directory" if found else "the root vanished")
+                self._on_root_changed()
+                self._wake.set()
+            elif self._streams and filesystem.identity(self._cookies.directory) != self._cookies.identity:
+                self._broken = (None, "the cookie directory vanished")
+                self._wake.set()
+            if jump := clocks.jump():
+                self._suspect(jump)
