@@ -1,0 +1,264 @@
+"""One client's connection: requests in, answers out in any order, notifications in between."""
+
+from __future__ import annotations
+
+import itertools
+import select
+import socket
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import structlog
+
+from codeindexd import protocol
+from codeindexd.errors import CodeindexError, FailedError, ShuttingDownError
+
+log = structlog.get_logger(__name__)
+
+Handler: TypeAlias = "Callable[[Mapping[str, Any], Connection], Awaitable[Mapping[str, Any]]]"
+
+_PIECE = 1 << 16
+_LINGER_S = 1.0
+_LINGER_BYTES = 64 << 20
+_HANGUP_POLL_S = 0.25
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may use. Times in seconds.
+
+    ``in_flight`` requests are worked on at a time, then reading pauses. ``stall_s``: how long a client may take no
+    byte of an answer, or leave a request unfinished, before it is dropped. ``backlog_bytes`` of notifications wait
+    for a client; beyond that it is dropped, since leaving some out would tell it less than the truth.
+    """
+
+    connections: int = 1024
+    in_flight: int = 32
+    stall_s: float = 30.0
+    backlog_bytes: int = 1 << 20
+
+
+class Connection:
+    """What a handler sees of its client: ``notify`` and ``on_close``. Everything else is the server's."""
+
+    def __init__(self, raw: socket.socket, handlers: Mapping[str, Handler], limits: Limits, *, pid: int = 0) -> None:
+        raw.setblocking(False)
+        self.number = next(_numbers)
+        self.pid = pid
+        self.last_used = anyio.current_time()
+        self._socket = raw
+        self._handlers = handlers
+        self._limits = limits
+        self._in_flight = 0
+        self._slot_free = anyio.Event()
+        self._writing = anyio.Lock(fast_acquire=True)  # no checkpoint: the answer to "shutdown" must still get out
+        self._notifications: deque[bytes] = deque()
+        self._notification_bytes = 0
+        self._pumping = False
+        self._subscribed = False
+        self._gone = False
+        self._close_hooks: list[Callable[[], None]] = []
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    # for handlers
+
+    def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        """Queue a notification; never blocks and never raises. A client that does not read is dropped."""
+        if self._gone or self._tasks is None:
+            return
+        self._subscribed = True
+        line = protocol.notification(method, params)
+        self._notifications.append(line)
+        self._notification_bytes += len(line)
+        if self._notification_bytes > self._limits.backlog_bytes:
+            self.drop("it does not read its notifications")
+        elif not self._pumping:
+            self._pumping = True
+            self._tasks.start_soon(self._pump)
+
+    def on_close(self, hook: Callable[[], None]) -> None:
+        """Have ``hook`` called once when the connection ends, however it ends."""
+        self._close_hooks.append(hook)
+
+    # for the server
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits at the other end: for an answer, or for notifications."""
+        return self._in_flight > 0 or self._subscribed
+
+    def drop(self, reason: str) -> None:
+        """End the connection now; what its client waits for is cancelled."""
+        if not self._gone:
+            self._gone = True
+            log.info("client dropped", client=self.number, pid=self.pid, reason=reason)
+            if self._tasks is not None:
+                self._tasks.cancel_scope.cancel()
+
+    async def serve(self) -> None:
+        """Answer requests until the client is gone. Errors of the connection end it, nothing else."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                await self._read()
+                await self._until_in_flight(0)
+                self._tasks.cancel_scope.cancel()
+        finally:
+            self._gone = True
+            for hook in self._close_hooks:
+                try:
+                    hook()
+                except Exception:
+                    log.exception("close hook failed", client=self.number)
+            self._socket.close()
+
+    # reading
+
+    async def _read(self) -> None:
+        """Start a task per request until the client has sent its last."""
+        buffer = protocol.LineBuffer()
+        while not self._gone:
+            with anyio.move_on_after(self._limits.stall_s if len(buffer) else None) as waiting:
+                data = await self._receive()
+            if waiting.cancelled_caught:
+                return self.drop("it left a request unfinished")
+            if not data:
+                return None
+            self.last_used = anyio.current_time()
+            for line in buffer.feed(data):
+                await self._start(line)
+            if buffer.oversized:
+                return await self._refuse_oversized()
+        return None
+
+    async def _receive(self) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        while True:
+            try:
+                return self._socket.recv(_PIECE)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+            except OSError:
+                self._gone = True
+                return b""
+
+    async def _start(self, line: bytes) -> None:
+        await self._until_in_flight(self._limits.in_flight - 1)
+        try:
+            request = protocol.parse_request(line)
+        except protocol.ProtocolError as error:
+            await self._send(protocol.failure(error.request_id, error))
+            return
+        self._in_flight += 1
+        assert self._tasks is not None
+        self._tasks.start_soon(self._answer, request)
+
+    async def _refuse_oversized(self) -> None:
+        error = protocol.ProtocolError(
+            protocol.INVALID_REQUEST,
+            f"the request is longer than {protocol.MAX_REQUEST_BYTES} bytes",
+            hint="The connection is closed; send less at a time.",
+        )
+        await self._send(protocol.failure(None, error))
+        await self._until_in_flight(0)
+        # Closing with unread bytes resets the connection and would take our answer along: read on for a moment.
+        with anyio.move_on_after(_LINGER_S):
+            self._socket.shutdown(socket.SHUT_WR)
+            drained = 0
+            while drained < _LINGER_BYTES and (data := await self._receive()):
+                drained += len(data)
+        self._gone = True
+
+    # answering
+
+    async def _answer(self, request: protocol.Request) -> None:
+        try:
+            line = await self._result(request)
+            if not request.notification:
+                await self._send(line)
+        except anyio.get_cancelled_exc_class():
+            if not self._gone and not request.notification:
+                stopping = ShuttingDownError("the daemon is stopping", hint="Try again; it is started when needed.")
+                self._send_what_fits(protocol.failure(request.id, stopping))
+            raise
+        finally:
+            self._in_flight -= 1
+            self._slot_free.set()
+            self._slot_free = anyio.Event()
+
+    async def _result(self, request: protocol.Request) -> bytes:
+        handler = self._handlers.get(request.method)
+        try:
+            if handler is None:
+                raise protocol.ProtocolError(protocol.UNKNOWN_METHOD, f"{request.method} is not served here")
+            return protocol.result(request.id, await handler(request.params, self))
+        except CodeindexError as error:
+            log.debug("request refused", method=request.method, error=error.message)
+            return protocol.failure(request.id, error)
+        except Exception as error:
+            log.exception("request failed", method=request.method)
+            reason = f"internal error: {type(error).__name__}: {error}"
+            return protocol.failure(request.id, FailedError(reason, hint="The daemon's log has the details."))
+
+    async def _pump(self) -> None:
+        try:
+            while self._notifications:
+                line = self._notifications.popleft()
+                await self._send(line)
+                self._notification_bytes -= len(line)
+        finally:
+            self._pumping = False
+
+    async def _send(self, data: bytes) -> None:
+        """Write all of ``data``, or drop the client when it takes nothing for ``stall_s``."""
+        async with self._writing:
+            view = memoryview(data)
+            while view and not self._gone:
+                try:
+                    view = view[self._socket.send(view[:_PIECE]) :]
+                except BlockingIOError:
+                    with anyio.move_on_after(self._limits.stall_s) as waiting:
+                        await anyio.wait_writable(self._socket)
+                    if waiting.cancelled_caught:
+                        self.drop("it does not read its answers")
+                except OSError:
+                    self.drop("it closed the connection")
+
+    def _send_what_fits(self, data: bytes) -> None:
+        """A last line at the end of the daemon, where nobody may wait for a slow client."""
+        if not self._writing.locked():
+            try:
+                self._socket.send(data)
+            except OSError:
+                self._gone = True
+
+    # leaving
+
+    async def _until_in_flight(self, most: int) -> None:
+        """Wait until at most ``most`` requests are under way.
+
+        Nothing is read meanwhile, and that a client which sends no more is gone, not just listening
+        (``printf ... | nc -U``), is no event: it has to be asked for now and then.
+        """
+        while self._in_flight > most and not self._gone:
+            with anyio.move_on_after(_HANGUP_POLL_S):
+                await self._slot_free.wait()
+            if self._hung_up():
+                self.drop("it went away")
+
+    def _hung_up(self) -> bool:
+        if sys.platform == "darwin":  # its poll() reports a hang-up for a half-closed socket too
+            try:
+                self._socket.getpeername()
+            except OSError:
+                return True
+            return False
+        poller = select.poll()
+        poller.register(self._socket, 0)
+        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poller.poll(0))

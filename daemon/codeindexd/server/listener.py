@@ -1,0 +1,95 @@
+"""The listening socket: made so that nobody else gets in, taken away at the end, and who is at the other end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import struct
+import sys
+from pathlib import Path
+
+from codeindexd import protocol
+from codeindexd.errors import AlreadyRunningError, FailedError
+
+_BACKLOG = 1024
+_LOCAL_PEERCRED = 1  # macOS, level SOL_LOCAL (0)
+_PROBE_S = 1.0
+
+
+class Listener:
+    """A bound, listening, non-blocking unix socket.
+
+    ``close`` unlinks the path, unless the socket was inherited or the path is another socket's by now.
+    """
+
+    def __init__(self, raw: socket.socket, path: Path | None) -> None:
+        self.socket = raw
+        raw.setblocking(False)
+        self._path = path
+        self._inode = path.stat().st_ino if path else 0
+
+    @classmethod
+    def open(cls, path: Path) -> Listener:
+        """Listen at ``path``, mode 0600. The caller holds the daemon's lock, so a dead socket there is removed.
+
+        Raises ConfigError for a path that is too long, AlreadyRunningError when somebody answers there, FailedError
+        when the place cannot be used.
+        """
+        protocol.check_socket_path(str(path))
+        raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _remove_stale(path)
+            os.fchmod(raw.fileno(), 0o600)  # on Linux the file is born with the mode of its socket: no open moment
+            raw.bind(str(path))
+            path.chmod(0o600)
+            raw.listen(_BACKLOG)
+            return cls(raw, path)
+        except OSError as error:
+            raw.close()
+            hint = "Check the directory, or set CODEINDEXD_SOCKET to another place."
+            raise FailedError(f"cannot listen at {path}: {error.strerror or error}", hint=hint) from error
+        except BaseException:
+            raw.close()
+            raise
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._path is not None:
+            try:
+                if self._path.lstat().st_ino == self._inode:
+                    self._path.unlink()
+            except OSError:
+                pass  # somebody cleaned up before us
+        self.socket.close()
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        hint = "Move it away, or set CODEINDEXD_SOCKET to another place."
+        raise FailedError(f"{path} is in the way: it is not a socket", hint=hint)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_S)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except TimeoutError:
+            pass  # alive, with a full backlog
+    raise AlreadyRunningError(f"a daemon answers at {path} already", hint="Stop it first: codeindexd runs once a user.")
+
+
+def peer(raw: socket.socket) -> tuple[int, int]:
+    """(uid, pid) of the process that connected; pid 0 where the system does not tell."""
+    if sys.platform == "darwin":
+        data = raw.getsockopt(0, _LOCAL_PEERCRED, 76)
+        return struct.unpack_from("=II", data)[1], 0
+    data = raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+    pid, uid, _ = struct.unpack("iII", data)
+    return uid, pid
