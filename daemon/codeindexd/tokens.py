@@ -1,0 +1,161 @@
+"""One tokenisation for both indexes: text becomes lowercased words, compound identifiers are split and also kept whole.
+
+``parse_HTTPHeaders2`` gives the words ``parse``, ``http``, ``headers2`` and the identifier ``parse_httpheaders2``. The
+lexical index and the embedding model read the same words, so a chunk is tokenised once. Source code repeats its
+identifiers, so the split is memoised and nearly all the time is spent in C (regex, dict, chain).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import NamedTuple, TypeVar
+
+TOKENIZER_VERSION = 1
+"""Raised whenever the same text gives other terms; part of every fingerprint."""
+
+MAX_WORD = 48
+"""Longest word in characters; longer ones are cut on both sides of the index, so they still find themselves."""
+
+_MAX_TOKEN = 256  # an identifier beyond this is data (a blob, a minified line): only its head is looked at
+_MEMO_TOKEN = 64  # longer tokens hardly repeat; keeping them out bounds the memo in bytes, not only in entries
+_MEMO_ENTRIES = 40_000
+
+_Value = TypeVar("_Value")
+
+_TOKEN = re.compile(r"\w+")
+_PARTS = re.compile(
+    r"0[xX][0-9a-fA-F]+"  # a hexadecimal literal is one word
+    r"|(?:IPv[46]|OAuth|GraphQL|MySQL|SQLite|PostgreSQL|LaTeX|iOS|macOS)\d*(?![a-z])"  # names that camel case breaks
+    r"|[A-Z]{2,}s(?![a-z])"  # plural acronyms: URLs
+    r"|[A-Z]+(?![a-z])\d*"  # HTTP in HTTPServer, SHA256
+    r"|[A-Z]?[a-z]+\d*"  # Server, utf8
+    r"|\d+(?:[a-z]+|[A-Z](?![a-z]))?"  # 404, 2fa, 3D
+)
+_CJK = re.compile(  # scripts written without spaces; Hangul syllables too, since particles are glued to the noun
+    "[\u2e80-\u2fff\u3005-\u3007\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\U00020000-\U0003ffff]+"
+)
+
+
+class Terms(NamedTuple):
+    """What a text is found by. ``words`` in order of appearance, ``identifiers`` whole; both lowercased."""
+
+    words: list[str]
+    identifiers: list[str]
+
+
+def split_identifier(name: str) -> tuple[str, ...]:
+    """The lowercased words of one identifier, in order; empty when it has no letter or digit.
+
+    Splits at underscores, hyphens, dots and any other non-word character, and at changes of case; digits stay with
+    the letters before them (``utf8``, ``base64``, ``getUserById2`` -> ``get user by id2``). Runs of CJK characters
+    become overlapping pairs. No word is longer than ``MAX_WORD``.
+    """
+    if name.isascii():
+        return tuple([part[:MAX_WORD].lower() for part in _PARTS.findall(name[:_MAX_TOKEN])])
+    return tuple(word for token in _TOKEN.findall(_normal(name)) for word in _split_unicode(token[:_MAX_TOKEN]))
+
+
+def path_words(path: bytes) -> str:
+    """Space-separated terms of a path: the words of every part, the file's stem whole where it is compound.
+
+    The words of the extension come last: ``src/http/ClientPool.py`` -> ``src http client pool clientpool py``.
+    """
+    *directories, name = path.decode("utf-8", "replace").split("/")
+    stem, dot, extension = name.rpartition(".")
+    if not stem:  # no extension, or a dot file: the whole name is the stem
+        stem, extension = dot + extension, ""
+    terms = list(chain.from_iterable(map(split_identifier, [*directories, stem])))
+    words = split_identifier(stem)
+    if len(words) > 1:
+        terms.append("".join(words)[:MAX_WORD])
+    terms.extend(split_identifier(extension))
+    return " ".join(terms)
+
+
+class Tokenizer:
+    """Splits texts into terms, remembering how it split each identifier. One per thread; memory is bounded (~10 MB)."""
+
+    def __init__(self, *, memo_entries: int = _MEMO_ENTRIES) -> None:
+        self._words = _Memo(split_identifier, memo_entries)
+        self._compounds = _Memo(_compound, memo_entries)
+
+    def tokenize(self, text: str) -> Terms:
+        """The terms of ``text``; never raises. Equal texts give equal terms, whatever was tokenised before."""
+        tokens = _tokens(text)
+        words = list(chain.from_iterable(map(self._words.__getitem__, tokens)))
+        return Terms(words, list(filter(None, map(self._compounds.__getitem__, tokens))))
+
+    def words(self, text: str) -> list[str]:
+        """Only the words of ``text``: what an embedding needs."""
+        return list(chain.from_iterable(map(self._words.__getitem__, _tokens(text))))
+
+
+class _Memo(dict[str, _Value]):
+    """A function of one token that remembers up to ``limit`` answers, then drops the older half."""
+
+    def __init__(self, function: Callable[[str], _Value], limit: int) -> None:
+        super().__init__()
+        self._function = function
+        self._limit = limit
+
+    def __missing__(self, token: str) -> _Value:
+        value = self._function(token)
+        if len(token) <= _MEMO_TOKEN:
+            if len(self) >= self._limit:
+                for old in list(self)[: self._limit // 2 + 1]:
+                    del self[old]
+            self[token] = value
+        return value
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text if text.isascii() else _normal(text))
+
+
+def _compound(token: str) -> str:
+    """The whole identifier, lowercased, where it has several words; else nothing."""
+    if len(split_identifier(token)) < 2 or _CJK.search(token):
+        return ""
+    return token.strip("_")[:_MAX_TOKEN].lower()
+
+
+def _normal(text: str) -> str:
+    """Compatibility-composed, so that a decomposed accent or a full-width letter is found by its usual form."""
+    return unicodedata.normalize("NFKC", text)
+
+
+def _split_unicode(token: str) -> Iterator[str]:
+    """Words of one run of word characters that may hold any script."""
+    at = 0
+    for match in _CJK.finditer(token):
+        yield from _split_cased(token[at : match.start()])
+        run = match.group()
+        yield from (run[i : i + 2] for i in range(max(1, len(run) - 1)))
+        at = match.end()
+    yield from _split_cased(token[at:])
+
+
+def _split_cased(token: str) -> Iterator[str]:
+    """As ``_PARTS`` does it for ASCII, for letters of any script that knows case."""
+    if token.isascii():
+        yield from (part[:MAX_WORD].lower() for part in _PARTS.findall(token))
+        return
+    start = 0
+    for i in range(1, len(token) + 1):
+        if i == len(token) or token[i] == "_" or token[i - 1] == "_" or _boundary(token, i):
+            word = token[start:i].strip("_").lower()[:MAX_WORD]
+            if word:
+                yield word
+            start = i
+
+
+def _boundary(token: str, i: int) -> bool:
+    """Whether a word starts at ``i``: lower to upper, or the last capital of an acronym before a lower letter."""
+    before, here = token[i - 1], token[i]
+    if not here.isupper():
+        return False
+    return not before.isupper() or (i + 1 < len(token) and token[i + 1].islower())

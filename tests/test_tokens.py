@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeindexd.tokens import MAX_WORD, Terms, Tokenizer, path_words, split_identifier
+
+_NAMES = st.text(
+    alphabet=st.sampled_from("abzABZ019_-.$ äÖßЖжΩωİ日本語テ한국\u0301\ufb01\uff21"), max_size=40
+) | st.text(max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("getUserById2", "get user by id2"),
+        ("HTTPServer", "http server"),
+        ("XMLHttpRequest", "xml http request"),
+        ("parseJSONToURLs", "parse json to urls"),
+        ("snake_case_name", "snake case name"),
+        ("SCREAMING_CASE", "screaming case"),
+        ("kebab-case-name", "kebab case name"),
+        ("dotted.path.Name", "dotted path name"),
+        ("__init__", "init"),
+        ("utf8", "utf8"),
+        ("encodeBase64", "encode base64"),
+        ("SHA256Digest", "sha256 digest"),
+        ("x86_64", "x86 64"),
+        ("IPv4Address", "ipv4 address"),
+        ("OAuth2Token", "oauth2 token"),
+        ("3DModel", "3d model"),
+        ("2fa", "2fa"),
+        ("0xDEADbeef", "0xdeadbeef"),
+        ("größeÄndern", "größe ändern"),
+        ("ДлинаСтроки", "длина строки"),
+        ("日本語", "日本 本語"),
+        ("語", "語"),
+        ("parse日本語Text", "parse 日本 本語 text"),
+        ("", ""),
+        ("_-$", ""),
+    ],
+)
+def test_splitting_of_identifiers(name: str, words: str) -> None:
+    assert " ".join(split_identifier(name)) == words
+
+
+def test_terms_keep_order_and_whole_compounds() -> None:
+    terms = Tokenizer().tokenize("def parse_HTTPHeaders(rawText): return rawText")
+    assert terms == Terms(
+        ["def", "parse", "http", "headers", "raw", "text", "return", "raw", "text"],
+        ["parse_httpheaders", "rawtext", "rawtext"],
+    )
+
+
+def test_decomposed_and_full_width_text_is_found_by_its_usual_form() -> None:
+    words = Tokenizer().words
+    assert words("cafe\u0301") == words("café") == ["café"]
+    assert words("\uff28ello") == ["hello"]
+
+
+def test_what_was_tokenised_before_does_not_matter() -> None:
+    text = " ".join(f"someName{n} other_{n}" for n in range(50)) + " " + "veryLong" * 20
+    small = Tokenizer(memo_entries=8)
+    assert small.tokenize(text) == Tokenizer().tokenize(text) == small.tokenize(text)
+
+
+def test_memory_is_bounded() -> None:
+    tokenizer = Tokenizer(memo_entries=100)
+    for n in range(1000):
+        tokenizer.tokenize(f"name_{n} {'x' * 500}{n}")
+    assert all(len(memo) <= 100 for memo in (tokenizer._words, tokenizer._compounds))
+
+
+@given(_NAMES)
+def test_words_are_short_lowercase_and_not_empty(name: str) -> None:
+    for word in split_identifier(name):
+        assert 0 < len(word) <= MAX_WORD
+        assert word == word.lower()
+        assert not any(c.isspace() or c == "_" for c in word)
+
+
+@given(_NAMES)
+def test_both_ways_of_splitting_agree(text: str) -> None:
+    tokenizer = Tokenizer()
+    words, identifiers = tokenizer.tokenize(text)
+    assert words == tokenizer.words(text)
+    assert words == [word for part in text.split(" ") for word in split_identifier(part)] or not text.isascii()
+    assert all(identifier == identifier.lower() for identifier in identifiers)
+
+
+@given(_NAMES)
+def test_words_of_words_are_themselves(name: str) -> None:
+    """A word that was read off an answer finds the same chunk when it is asked for."""
+    for word in split_identifier(name):
+        if word.isascii():
+            assert split_identifier(word) == (word,)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (b"src/http/ClientPool.py", "src http client pool clientpool py"),
+        (b".github/workflows/ci.yml", "github workflows ci yml"),
+        (b"Makefile", "makefile"),
+        (b".gitignore", "gitignore"),
+        (b"docs/user_guide.de.md", "docs user guide de userguidede md"),
+        (b"a\xff/b.c", "a b c"),
+        (b"", ""),
+    ],
+)
+def test_words_of_paths(path: bytes, words: str) -> None:
+    assert path_words(path) == words
+
+
+@given(st.binary(max_size=60))
+def test_any_path_has_words(path: bytes) -> None:
+    assert path_words(path) == " ".join(path_words(path).split())
