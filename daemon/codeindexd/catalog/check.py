@@ -1,0 +1,123 @@
+"""Whether a catalog agrees with itself: structure, counters, directory hashes, orphans."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from codeindexd.catalog.rows import (
+    OUTCOMES,
+    entry_from,
+    get_ids,
+    get_symbols,
+    get_text,
+    join,
+    symbol_keys,
+)
+from codeindexd.catalog.state import SELECT_STATE, State
+from codeindexd.merkle import node_hash
+from codeindexd.model import Counts, Entry, NodeKind, Outcome
+from codeindexd.sqlite_files import Reader
+
+
+def check_catalog(reader: Reader) -> list[str]:
+    """Every inconsistency found, in words; empty when there is none. Reads everything in one transaction's view.
+
+    Raises StoreDamagedError when the file cannot be read at all.
+    """
+    found = [str(row[0]) for row in reader.rows("PRAGMA quick_check(20)")]
+    problems = [] if found == ["ok"] else found
+    row = reader.row(SELECT_STATE)
+    if row is None:
+        return [*problems, "the state row is missing"]
+    state = State.of(row)
+    leaf_ids = _check_tree(reader, problems)
+    _check_files(reader, state, leaf_ids, problems)
+    _check_symbols(reader, problems)
+    _check_journal(reader, state, problems)
+    return problems
+
+
+def _check_tree(reader: Reader, problems: list[str]) -> dict[int, bytes]:
+    """Directory hashes and parents; returns the path by file id of every leaf."""
+    children: dict[bytes, list[Entry]] = defaultdict(list)
+    directories: dict[bytes, bytes] = {}
+    leaf_ids: dict[int, bytes] = {}
+    columns = "parent, name, file_id, kind, hash, size, mtime_ns, ctime_ns, inode, reason, rule"
+    for row in reader.rows(
+        f"SELECT {columns} FROM entry"  # noqa: S608
+    ):
+        path = join(row[0], row[1])
+        entry = entry_from(path, row[3:])
+        if path:
+            children[row[0]].append(entry)
+        if entry.kind is NodeKind.DIRECTORY:
+            directories[path] = entry.hash
+        elif row[2] is None or row[2] in leaf_ids:
+            problems.append(f"{path!r} has no file id of its own")
+        else:
+            leaf_ids[row[2]] = path
+    problems += [f"{parent!r} holds entries and is no directory" for parent in children if parent not in directories]
+    problems += [
+        f"the hash of directory {path!r} is not that of its entries"
+        for path, digest in directories.items()
+        if node_hash(children[path]) != digest
+    ]
+    return leaf_ids
+
+
+def _check_files(reader: Reader, state: State, leaf_ids: dict[int, bytes], problems: list[str]) -> None:
+    kinds: dict[int, str] = dict(reader.rows("SELECT code, name FROM kind"))
+    expected: dict[int, tuple[int, str]] = {}
+    outcomes: Counter[Outcome] = Counter()
+    skipped: Counter[str] = Counter()
+    failed: set[bytes] = {join(*row) for row in reader.rows("SELECT parent, name FROM failure")}
+    seen: set[int] = set()
+    for row in reader.rows("SELECT file_id, parent, name, outcome, reason, chunk_ids, chunk_kinds FROM file"):
+        file_id, path, outcome = row[0], join(row[1], row[2]), OUTCOMES[row[3]]
+        seen.add(file_id)
+        if leaf_ids.get(file_id) != path:
+            problems.append(f"file {file_id} at {path!r} is not in the tree")
+        outcomes[outcome] += 1
+        if outcome is Outcome.SKIPPED:
+            skipped[get_text(row[4])] += 1
+        if outcome is Outcome.FAILED:
+            failed.add(path)
+        ids, codes = get_ids(row[5]).tolist(), np.frombuffer(row[6], dtype="<u2").tolist()
+        if len(ids) != len(codes) or (ids and outcome is not Outcome.INDEXED):
+            problems.append(f"the chunk list of {path!r} does not fit")
+        expected.update((i, (file_id, kinds.get(code, ""))) for i, code in zip(ids, codes, strict=False))
+    problems += [f"{path!r} lacks its file row" for file_id, path in leaf_ids.items() if file_id not in seen]
+    actual = {row[0]: (row[1], row[2]) for row in reader.rows("SELECT chunk_id, file_id, kind FROM chunk")}
+    if actual != expected:
+        odd = sorted(i for i in actual.keys() | expected.keys() if actual.get(i) != expected.get(i))
+        problems.append(f"{len(odd)} chunks are not as their files list them, the first is {odd[0]}")
+    counted = Counts(
+        outcomes[Outcome.INDEXED],
+        len(actual),
+        len(failed),
+        outcomes[Outcome.UNPROCESSED],
+        dict(sorted(skipped.items())),
+    )
+    if counted != state.counts:
+        problems.append(f"the counters say {state.counts}, counted are {counted}")
+    if max(actual, default=0) >= state.next_chunk or max(seen, default=0) >= state.next_file:
+        problems.append("an id is in use that was not given out")
+
+
+def _check_symbols(reader: Reader, problems: list[str]) -> None:
+    expected = {
+        (key, row[0])
+        for row in reader.rows("SELECT chunk_id, symbol, symbols FROM chunk WHERE symbol <> '' OR symbols IS NOT NULL")
+        for key in symbol_keys(get_text(row[1]), get_symbols(row[2]))
+    }
+    actual = set(reader.rows("SELECT name, chunk_id FROM symbol"))
+    if actual != expected:
+        problems.append(f"{len(actual ^ expected)} symbol entries do not fit their chunks")
+
+
+def _check_journal(reader: Reader, state: State, problems: list[str]) -> None:
+    generations = [row[0] for row in reader.rows("SELECT generation FROM journal ORDER BY generation")]
+    if generations and generations != list(range(generations[0], state.generation + 1)):
+        problems.append("the journal has gaps")

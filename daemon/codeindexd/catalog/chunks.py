@@ -1,0 +1,160 @@
+"""Chunks of a slice: which stay, which go, which are new, and the rows that make it so."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xxhash
+
+from codeindexd.catalog.rows import (
+    FileRecord,
+    get_ids,
+    get_symbols,
+    get_text,
+    put_ids,
+    put_symbols,
+    put_text,
+    symbol_keys,
+)
+from codeindexd.model import ChunkDraft, IndexedChunk
+from codeindexd.sqlite_files import MAX_PARAMETERS, Row, marks
+
+_OLD = """
+SELECT chunk_id, start_byte, end_byte, start_line, end_line, kind, symbol, symbols, span_hash, embed_hash, terms
+FROM chunk WHERE chunk_id IN ({})
+"""
+_MOVE = """
+UPDATE chunk SET start_byte = ?, end_byte = ?, start_line = ?, end_line = ?, symbols = ? WHERE chunk_id = ?
+"""
+_Key = tuple[bytes, bytes, str, str, int]
+
+
+def terms_of(draft: ChunkDraft) -> int:
+    """A number that changes with the draft's index terms (64 bits, signed)."""
+    state = xxhash.xxh3_64(draft.words.encode("utf-8", "surrogatepass"))
+    state.update(b"\0" + draft.identifiers.encode("utf-8", "surrogatepass"))
+    number: int = state.intdigest()
+    return number - (1 << 63)
+
+
+@dataclass(slots=True)
+class ChunkChanges:
+    """What a slice does to the chunk tables; ``added`` and ``removed`` are what the projections have to follow."""
+
+    next_chunk: int
+    added: list[IndexedChunk] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    moved: list[Row] = field(default_factory=list)  # kept chunks: new place and definitions
+    keys_added: list[tuple[bytes, int]] = field(default_factory=list)
+    keys_removed: list[tuple[bytes, int]] = field(default_factory=list)
+
+
+class ChunkDiffer:
+    """Diffs the chunks of the files of one slice.
+
+    A chunk stays the same chunk when its :attr:`ChunkDraft.key` and its index terms are the same and its file's
+    language is: then nothing in the projections has to change. Equal chunks of a file are matched in their order.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, next_chunk: int, kinds: dict[str, int]) -> None:
+        """``kinds`` maps chunk kinds to the codes of table `kind`; unknown ones are added to both."""
+        self._connection = connection
+        self._kinds = kinds
+        self.changes = ChunkChanges(next_chunk)
+
+    def drop(self, record: FileRecord) -> None:
+        """The file is gone: so are its chunks."""
+        if record.chunk_ids:
+            self._drop_rows(self._old_rows(get_ids(record.chunk_ids).tolist()).values())
+
+    def diff(self, old: FileRecord | None, new: FileRecord, drafts: Sequence[ChunkDraft]) -> tuple[bytes, bytes]:
+        """Chunk ids and kinds of the file with these drafts, as its row holds them."""
+        before = self._old_rows(get_ids(old.chunk_ids).tolist()) if old is not None and old.chunk_ids else {}
+        waiting: dict[_Key, deque[Row]] = defaultdict(deque)
+        if old is not None and old.language == new.language:
+            for row in before.values():
+                waiting[row[8], row[9], row[5], get_text(row[6]), row[10]].append(row)
+        ids: list[int] = []
+        for draft in drafts:
+            terms = terms_of(draft)
+            matches = waiting.get((*draft.key, terms)) if waiting else None
+            if matches:
+                row = matches.popleft()
+                del before[row[0]]
+                ids.append(self._keep(row, draft))
+            else:
+                ids.append(self._add(draft, new, terms))
+        self._drop_rows(before.values())
+        return put_ids(ids), np.fromiter((self._kind(d.span.kind) for d in drafts), dtype="<u2").tobytes()
+
+    def _old_rows(self, ids: Sequence[int]) -> dict[int, Row]:
+        rows: dict[int, Row] = dict.fromkeys(ids, ())  # in the order of the file
+        for start in range(0, len(ids), MAX_PARAMETERS):
+            part = ids[start : start + MAX_PARAMETERS]
+            rows.update((row[0], row) for row in self._connection.execute(_OLD.format(marks(len(part))), part))
+        return {chunk_id: row for chunk_id, row in rows.items() if row}
+
+    def _keep(self, row: Row, draft: ChunkDraft) -> int:
+        chunk_id: int = row[0]
+        span = draft.span
+        place = (span.start_byte, span.end_byte, span.start_line, span.end_line)
+        symbols = put_symbols(span.symbols)
+        if row[1:5] != place or row[7] != symbols:
+            self.changes.moved.append((*place, symbols, chunk_id))
+        if row[7] != symbols:
+            old, new = symbol_keys(span.symbol, get_symbols(row[7])), symbol_keys(span.symbol, span.symbols)
+            self.changes.keys_removed += [(key, chunk_id) for key in old - new]
+            self.changes.keys_added += [(key, chunk_id) for key in new - old]
+        return chunk_id
+
+    def _add(self, draft: ChunkDraft, record: FileRecord, terms: int) -> int:
+        changes, span = self.changes, draft.span
+        chunk_id = changes.next_chunk
+        changes.next_chunk += 1
+        changes.added.append(IndexedChunk(chunk_id, record.file_id, record.language, draft))
+        changes.rows.append(
+            (
+                chunk_id,
+                record.file_id,
+                span.start_byte,
+                span.end_byte,
+                span.start_line,
+                span.end_line,
+                span.kind,
+                put_text(span.symbol),
+                draft.span_hash,
+                draft.embed_hash,
+                terms,
+                put_symbols(span.symbols),
+            )
+        )
+        changes.keys_added += [(key, chunk_id) for key in symbol_keys(span.symbol, span.symbols)]
+        return chunk_id
+
+    def _drop_rows(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self.changes.removed.append(row[0])
+            if row[6] or row[7]:
+                keys = symbol_keys(get_text(row[6]), get_symbols(row[7]))
+                self.changes.keys_removed += [(key, row[0]) for key in keys]
+
+    def _kind(self, name: str) -> int:
+        code = self._kinds.get(name)
+        if code is None:
+            code = self._kinds[name] = len(self._kinds) + 1
+            self._connection.execute("INSERT INTO kind VALUES (?, ?)", (code, name))
+        return code
+
+    def write(self) -> None:
+        """Bring the chunk tables up to the changes."""
+        changes, run = self.changes, self._connection.executemany
+        run("DELETE FROM symbol WHERE name = ? AND chunk_id = ?", changes.keys_removed)
+        run("DELETE FROM chunk WHERE chunk_id = ?", [(chunk_id,) for chunk_id in changes.removed])
+        run(_MOVE, changes.moved)
+        run("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes.rows)
+        run("INSERT INTO symbol VALUES (?, ?)", sorted(changes.keys_added))

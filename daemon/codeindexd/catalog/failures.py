@@ -1,0 +1,82 @@
+"""Failures of a slice: cleared with the files they were about, moved along with them, or brought anew."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from codeindexd.catalog.rows import Node, failure_from, failure_row, split
+from codeindexd.catalog.stage import Stage
+from codeindexd.model import Failure, Outcome, Slice
+
+_ALL = "SELECT parent, name, stage, error, attempts, next_retry_ns, quarantined FROM failure"
+
+
+def write_failures(
+    connection: sqlite3.Connection, changes: Slice, stage: Stage, changed: Iterable[bytes]
+) -> tuple[int, bool]:
+    """Bring the failure table up to a staged slice. A failure may be about a path that the tree does not have.
+
+    Returns by how much the number of failed paths changes, and whether any failure did.
+    """
+    brought = {failure.path: failure for failure in changes.failures}
+    paths = {*changed, *brought, *stage.dropped, *(update.entry.path for update in changes.updates)}
+    before = _stored(connection, paths, stage.dropped)
+    after = _outcome(before, brought, changes, stage) if before or brought else {}
+    connection.executemany(
+        "DELETE FROM failure WHERE parent = ? AND name = ?", [split(path) for path in before.keys() - after.keys()]
+    )
+    rows = [failure_row(failure) for path, failure in after.items() if before.get(path) != failure]
+    connection.executemany("INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    grown = 0
+    for path in paths | before.keys() | after.keys():
+        node = stage.node(path)
+        grown += path in after or _failed(node)
+        grown -= path in before or _failed(stage.before[path])
+    return grown, bool(rows) or before.keys() != after.keys()
+
+
+def _failed(node: Node | None) -> bool:
+    return node is not None and node.file is not None and node.file.outcome is Outcome.FAILED
+
+
+def _stored(connection: sqlite3.Connection, paths: Iterable[bytes], dropped: Iterable[bytes]) -> dict[bytes, Failure]:
+    """Stored failures of these paths, and of everything below the dropped ones."""
+    if connection.execute("SELECT 1 FROM failure LIMIT 1").fetchone() is None:
+        return {}
+    rows = []
+    for path in paths:
+        rows += connection.execute(f"{_ALL} WHERE parent = ? AND name = ?", split(path)).fetchall()
+    for path in dropped:
+        if not path:
+            rows += connection.execute(_ALL).fetchall()
+            continue
+        inside = connection.execute(
+            f"{_ALL} WHERE parent = ? OR (parent > ? AND parent < ?)", (path, path + b"/", path + b"0")
+        )
+        rows += inside.fetchall()
+    failures = map(failure_from, rows)
+    return {failure.path: failure for failure in failures}
+
+
+def _outcome(
+    before: Mapping[bytes, Failure], brought: Mapping[bytes, Failure], changes: Slice, stage: Stage
+) -> dict[bytes, Failure]:
+    after = dict(before)
+    sources = {move.source for move in changes.moves}
+    targets = [(move, before[move.source]) for move in changes.moves if move.source in before]
+    updated = {update.entry.path for update in changes.updates}
+    for path in before:
+        if path in updated or path in sources or _below(path, stage.dropped):
+            del after[path]
+    for move, failure in targets:
+        node = stage.after.get(move.entry.path)
+        if node is not None and move.entry.path not in updated:
+            after[move.entry.path] = replace(failure, path=move.entry.path)
+    after.update(brought)
+    return after
+
+
+def _below(path: bytes, tops: Sequence[bytes]) -> bool:
+    return any(not top or path == top or path.startswith(top + b"/") for top in tops)

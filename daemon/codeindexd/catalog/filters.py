@@ -1,0 +1,55 @@
+"""Filters over files and chunks, answered from the file table alone: each row carries its chunks' ids and kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.catalog.globs import common_directory, path_filter
+from codeindexd.catalog.rows import join
+from codeindexd.model import Outcome
+from codeindexd.sqlite_files import Reader, Row, marks
+
+
+def file_ids(reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str]) -> NDArray[np.int64]:
+    """(n,) sorted ids of indexed files."""
+    rows = _files(reader, "file_id", language, include, exclude)
+    return np.fromiter((row[2] for row in rows), dtype=np.int64, count=len(rows))
+
+
+def chunk_ids(
+    reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str], kinds: Sequence[str]
+) -> NDArray[np.int64]:
+    """(n,) sorted ids of chunks."""
+    rows = _files(reader, "chunk_ids, chunk_kinds" if kinds else "chunk_ids", language, include, exclude)
+    ids = np.frombuffer(b"".join([row[2] for row in rows]), dtype="<i8")
+    if kinds:
+        codes = reader.rows(f"SELECT code FROM kind WHERE name IN ({marks(len(kinds))})", kinds)  # noqa: S608
+        have = np.frombuffer(b"".join([row[3] for row in rows]), dtype="<u2")
+        ids = ids[np.isin(have, np.array([row[0] for row in codes], dtype="<u2"))]
+    return np.sort(ids).astype(np.int64, copy=False)
+
+
+def _files(
+    reader: Reader, columns: str, language: str | None, include: Sequence[str], exclude: Sequence[str]
+) -> list[Row]:
+    """(parent, name, *columns) of the indexed files that pass, by file id; the path is empty when no glob needs it."""
+    by_path = bool(include or exclude)
+    where, values = ["outcome = ?"], [int(Outcome.INDEXED)]
+    parameters: list[object] = list(values)
+    if language is not None:
+        where.append("language = ?")
+        parameters.append(language)
+    directory = common_directory(include)
+    if directory:
+        where.append("(parent = ? OR (parent > ? AND parent < ?))")
+        parameters += [directory, directory + b"/", directory + b"0"]
+    place = "parent, name" if by_path else "NULL, NULL"
+    sql = f"SELECT {place}, {columns} FROM file WHERE {' AND '.join(where)} ORDER BY file_id"  # noqa: S608
+    rows = reader.rows(sql, parameters)
+    if not by_path:
+        return rows
+    passes = path_filter(include, exclude)
+    return [row for row in rows if passes(join(row[0], row[1]))]

@@ -1,0 +1,201 @@
+"""Between rows and values: what a column holds and how it is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.errors import StoreDamagedError
+from codeindexd.model import Entry, Failure, FileStat, NodeKind, Outcome, Span, StoredChunk, StoredFile, Symbol
+from codeindexd.sqlite_files import Row
+
+T = TypeVar("T")
+
+
+class _Known(dict[int, T]):
+    """Members of an enumeration by stored code; five times as fast as calling the enumeration."""
+
+    def __missing__(self, code: object) -> T:
+        raise StoreDamagedError(f"the catalog holds the unknown code {code!r}", hint="it is rebuilt from the disk")
+
+
+KINDS = _Known[NodeKind]({int(kind): kind for kind in NodeKind})
+OUTCOMES = _Known[Outcome]({int(outcome): outcome for outcome in Outcome})
+_INT64 = range(-(1 << 63), 1 << 63)
+
+NODE_COLUMNS = "kind, hash, size, mtime_ns, ctime_ns, inode, reason, rule"
+_N = ", ".join(f"e.{column}" for column in NODE_COLUMNS.split(", "))
+STORED_FILE = f"""
+SELECT f.file_id, f.parent, f.name, {_N},
+       f.outcome, f.language, f.encoding, f.fingerprint, f.reason, length(f.chunk_ids) / 8
+FROM file f JOIN entry e ON e.parent = f.parent AND e.name = f.name
+"""  # noqa: S608
+STORED_CHUNK = """
+SELECT c.chunk_id, c.file_id, f.parent, f.name, f.language, c.start_byte, c.end_byte, c.start_line, c.end_line, c.kind,
+       c.symbol, c.symbols, c.span_hash, c.embed_hash
+FROM chunk c JOIN file f ON f.file_id = c.file_id
+"""
+
+
+def split(path: bytes) -> tuple[bytes, bytes]:
+    """(directory, name) of a path; the root is (b"", b"")."""
+    parent, _, name = path.rpartition(b"/")
+    return parent, name
+
+
+def join(parent: bytes, name: bytes) -> bytes:
+    """The path of ``name`` in ``parent``."""
+    return parent + b"/" + name if parent else name
+
+
+def put_int(value: int) -> int | str:
+    """An integer of any size as SQLite takes it (64 bits signed, else text)."""
+    return value if value in _INT64 else str(value)
+
+
+def put_text(text: str) -> str | bytes:
+    """Text as SQLite takes it; what is not Unicode (surrogates from odd file names) becomes a blob."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def get_text(stored: str | bytes) -> str:
+    """What :func:`put_text` was given."""
+    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
+
+
+def put_ids(ids: Iterable[int]) -> bytes:
+    """Ids as little-endian int64."""
+    return np.fromiter(ids, dtype="<i8").tobytes()
+
+
+def get_ids(blob: bytes) -> NDArray[np.int64]:
+    """(n,) int64, read-only."""
+    return np.frombuffer(blob, dtype="<i8")
+
+
+def entry_from(path: bytes, row: Row) -> Entry:
+    """An entry from its NODE_COLUMNS."""
+    kind, digest, size, mtime_ns, ctime_ns, inode, reason, rule = row
+    stat = None if size is None else FileStat(int(size), int(mtime_ns), int(ctime_ns), int(inode))
+    if reason or rule:
+        return Entry(path, KINDS[kind], digest, stat, get_text(reason), get_text(rule))
+    return Entry(path, KINDS[kind], digest, stat)
+
+
+def entry_row(entry: Entry, file_id: int | None) -> Row:
+    """All columns of `entry`, in their order."""
+    parent, name = split(entry.path)
+    stat: tuple[Any, ...] = (None, None, None, None)
+    if entry.stat is not None:
+        s = entry.stat
+        stat = (put_int(s.size), put_int(s.mtime_ns), put_int(s.ctime_ns), put_int(s.inode))
+    return (parent, name, int(entry.kind), entry.hash, *stat, put_text(entry.reason), put_text(entry.rule), file_id)
+
+
+def stored_file(row: Row) -> StoredFile:
+    """A file from the columns of STORED_FILE."""
+    file_id, parent, name = row[:3]
+    outcome, language, encoding, fingerprint, reason, chunks = row[11:]
+    entry = entry_from(join(parent, name), row[3:11])
+    return StoredFile(file_id, entry, OUTCOMES[outcome], language, encoding, fingerprint, get_text(reason), chunks)
+
+
+def stored_chunk(row: Row) -> StoredChunk:
+    """A chunk from the columns of STORED_CHUNK."""
+    chunk_id, file_id, parent, name, language, start, end, first, last, kind, symbol, symbols, span_hash, embed_hash = (
+        row
+    )
+    path = join(parent, name)
+    span = Span(start, end, first, last, kind, get_text(symbol), get_symbols(symbols))
+    return StoredChunk(chunk_id, file_id, path, language, span, span_hash, embed_hash)
+
+
+_SymbolRow = tuple[Any, Any, str, int]  # text as put_text makes it
+_decode_symbols = msgspec.msgpack.Decoder(list[_SymbolRow])
+_encode = msgspec.msgpack.Encoder()
+
+
+def put_symbols(symbols: tuple[Symbol, ...]) -> bytes | None:
+    """Definitions as a blob, None for none."""
+    if not symbols:
+        return None
+    return _encode.encode([(put_text(s.name), put_text(s.qualified), s.kind, s.line_offset) for s in symbols])
+
+
+def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
+    """What :func:`put_symbols` was given."""
+    if blob is None:
+        return ()
+    try:
+        rows = _decode_symbols.decode(blob)
+    except msgspec.MsgspecError as error:
+        raise StoreDamagedError(f"the catalog holds broken symbols: {error}", hint="rebuild it") from error
+    return tuple(Symbol(get_text(name), get_text(qualified), kind, offset) for name, qualified, kind, offset in rows)
+
+
+def symbol_key(name: str) -> bytes:
+    """What a symbol is looked up by: its case folded."""
+    return name.casefold().encode("utf-8", "surrogatepass")
+
+
+def last_part(name: str) -> str:
+    """``get`` of ``Client.get``."""
+    return name.rpartition(".")[2] or name
+
+
+def symbol_keys(symbol: str, symbols: tuple[Symbol, ...]) -> set[bytes]:
+    """Every key that leads to a chunk with this symbol path and these definitions."""
+    keys = {symbol_key(s.name) for s in symbols}
+    if symbol:
+        keys.add(symbol_key(last_part(symbol)))
+    return keys
+
+
+def failure_from(row: Row) -> Failure:
+    """A failure from (parent, name, stage, error, attempts, next_retry_ns, quarantined)."""
+    parent, name, stage, error, attempts, next_retry_ns, quarantined = row
+    return Failure(join(parent, name), get_text(stage), get_text(error), attempts, next_retry_ns, bool(quarantined))
+
+
+def failure_row(failure: Failure) -> Row:
+    """All columns of `failure`, in their order."""
+    retry = min(failure.next_retry_ns, _INT64[-1])
+    return (
+        *split(failure.path),
+        put_text(failure.stage),
+        put_text(failure.error),
+        failure.attempts,
+        retry,
+        int(failure.quarantined),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What `file` holds of a leaf besides its path; ``reason`` is that of a skipped leaf."""
+
+    file_id: int
+    outcome: Outcome
+    language: str = ""
+    encoding: str = ""
+    fingerprint: bytes = b""
+    reason: str = ""
+    chunk_ids: bytes = b""
+    chunk_kinds: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A tree node with what the catalog keeps of it; ``file`` is None for directories."""
+
+    entry: Entry
+    file: FileRecord | None = None

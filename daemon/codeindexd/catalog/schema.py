@@ -1,0 +1,151 @@
+"""The catalog's tables, and how a catalog file is created, recognised and refused."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import uuid
+from pathlib import Path
+
+from codeindexd.errors import StoreDamagedError, StoreFullError
+from codeindexd.merkle import node_hash
+from codeindexd.model import NodeKind
+from codeindexd.sqlite_files import Translated, connect, create_private
+
+APPLICATION_ID = 0x43444978  # "CDIx"
+SCHEMA_VERSION = 1
+REBUILD = "it is rebuilt from the disk; vectors are reused"
+
+# `entry` is the tree, clustered so that a directory's children lie together; `file` is what became of each leaf's
+# bytes. A file's chunk ids stand in its row (little-endian int64, kinds beside them as uint16), which makes filters and
+# removals a scan of files instead of chunks, and an index on chunk.file_id superfluous.
+# Ids come from counters in `state`, inside the transaction that uses them: never reused, and known before the insert.
+# Integers beyond 64 bits (inodes, times of some file systems) are stored as text, text with lone surrogates as blobs:
+# see rows.py. Columns are left without a type where that must survive.
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  generation INTEGER NOT NULL, next_file INTEGER NOT NULL, next_chunk INTEGER NOT NULL,
+  files INTEGER NOT NULL, chunks INTEGER NOT NULL, failed INTEGER NOT NULL, pending INTEGER NOT NULL,
+  skipped TEXT NOT NULL
+);
+CREATE TABLE entry (
+  parent BLOB NOT NULL, name BLOB NOT NULL, kind INTEGER NOT NULL, hash BLOB NOT NULL,
+  size, mtime_ns, ctime_ns, inode, reason, rule, file_id INTEGER,
+  PRIMARY KEY (parent, name)
+) WITHOUT ROWID;
+CREATE TABLE file (
+  file_id INTEGER PRIMARY KEY, parent BLOB NOT NULL, name BLOB NOT NULL, outcome INTEGER NOT NULL,
+  language TEXT NOT NULL, encoding TEXT NOT NULL, fingerprint BLOB NOT NULL, reason,
+  chunk_ids BLOB NOT NULL, chunk_kinds BLOB NOT NULL
+);
+CREATE TABLE chunk (
+  chunk_id INTEGER PRIMARY KEY, file_id INTEGER NOT NULL, start_byte INTEGER NOT NULL, end_byte INTEGER NOT NULL,
+  start_line INTEGER NOT NULL, end_line INTEGER NOT NULL, kind TEXT NOT NULL, symbol,
+  span_hash BLOB NOT NULL, embed_hash BLOB NOT NULL, terms INTEGER NOT NULL, symbols BLOB
+);
+CREATE TABLE kind (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE symbol (name BLOB NOT NULL, chunk_id INTEGER NOT NULL, PRIMARY KEY (name, chunk_id)) WITHOUT ROWID;
+CREATE TABLE journal (
+  generation INTEGER PRIMARY KEY, added BLOB NOT NULL, removed BLOB NOT NULL,
+  paths_added BLOB NOT NULL, paths_removed BLOB NOT NULL
+);
+CREATE TABLE failure (
+  parent BLOB NOT NULL, name BLOB NOT NULL, stage, error, attempts INTEGER NOT NULL,
+  next_retry_ns INTEGER NOT NULL, quarantined INTEGER NOT NULL,
+  PRIMARY KEY (parent, name)
+) WITHOUT ROWID;
+CREATE INDEX failure_due ON failure (next_retry_ns) WHERE next_retry_ns > 0;
+"""
+
+
+def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
+    """The writing connection of a catalog, created when there is none.
+
+    Raises StoreDamagedError for a file that is no catalog of this root and version, StoreFullError when it cannot be
+    written.
+    """
+    create_private(path)
+    with Translated(path):
+        connection = connect(path, read_only=False)
+        try:
+            _configure(connection, path)
+            _look_at_size(connection, path)
+            if _is_empty(connection):
+                _create(connection, root_id)
+            _recognise(connection, path, root_id)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _look_at_size(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that was cut short; SQLite would notice only when it reads a missing page."""
+    with contextlib.suppress(sqlite3.OperationalError):  # a full disk, say: the size proves nothing then
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        expected = _pragma(connection, "page_count") * _pragma(connection, "page_size")
+        size = path.stat().st_size
+        if not busy and size < expected:
+            raise StoreDamagedError(f"{path} was cut short: {size} of {expected} bytes", hint=REBUILD)
+
+
+def _configure(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded only before the first page is written
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreFullError(
+            f"the file system of {path} cannot hold a write-ahead log", hint="move the cache to a local file system"
+        )
+    connection.execute("PRAGMA journal_size_limit = 0")  # so the log's size on disk is what is in use
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # Catalog.checkpoint() does it, and moves the pins along
+    connection.execute("PRAGMA cache_size = -8192")
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return things == 0 and _pragma(connection, "application_id") == 0 and _pragma(connection, "user_version") == 0
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _create(connection: sqlite3.Connection, root_id: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _TABLES.split(";\n"):
+            connection.execute(statement)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)", [("store_uuid", str(uuid.uuid4())), ("root_id", root_id)]
+        )
+        connection.execute("INSERT INTO state VALUES (1, 0, 1, 1, 0, 0, 0, 0, '{}')")
+        connection.execute(
+            "INSERT INTO entry VALUES (x'', x'', ?, ?, NULL, NULL, NULL, NULL, '', '', NULL)",
+            (NodeKind.DIRECTORY, node_hash(())),
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _recognise(connection: sqlite3.Connection, path: Path, root_id: str) -> None:
+    if _pragma(connection, "application_id") != APPLICATION_ID:
+        raise StoreDamagedError(f"{path} is not a catalog", hint=REBUILD)
+    version = _pragma(connection, "user_version")
+    if version != SCHEMA_VERSION:
+        raise StoreDamagedError(
+            f"{path} has schema version {version}, this program knows {SCHEMA_VERSION}", hint=REBUILD
+        )
+    meta = dict(connection.execute("SELECT key, value FROM meta"))
+    if meta.get("root_id") != root_id:
+        raise StoreDamagedError(f"{path} belongs to another root ({meta.get('root_id')})", hint=REBUILD)
+    root = connection.execute("SELECT 1 FROM entry WHERE parent = x'' AND name = x''").fetchone()
+    state = connection.execute("SELECT 1 FROM state WHERE one = 1").fetchone()
+    if root is None or state is None or not meta.get("store_uuid"):
+        raise StoreDamagedError(f"{path} lacks its root, state or identity", hint=REBUILD)

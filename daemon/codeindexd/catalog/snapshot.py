@@ -1,0 +1,225 @@
+"""One generation of a catalog, held still for queries."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.catalog import filters
+from codeindexd.catalog.rows import (
+    STORED_CHUNK,
+    STORED_FILE,
+    get_ids,
+    last_part,
+    split,
+    stored_chunk,
+    stored_file,
+    symbol_key,
+)
+from codeindexd.catalog.state import SELECT_STATE, State
+from codeindexd.model import Counts, Outcome, StoredChunk, StoredFile, Symbol
+from codeindexd.sqlite_files import Reader
+
+_PAGE = 2_000
+_FILTERS_KEPT = 16
+_MOST_CANDIDATES = 10_000
+
+
+class CatalogSnapshot:
+    """A pinned read transaction on a connection of its own. Any thread may call; calls take turns.
+
+    Everything comes from one generation, except that the stats of files may be newer: commits that change nothing else
+    do not count as a generation, and :meth:`repin` moves a snapshot past them. An open snapshot keeps the write-ahead
+    log from being folded past it, so close it when it is replaced. Every method raises StoreDamagedError when the file
+    proves broken, StoreFullError when it cannot be read now, FailedError once the snapshot is closed.
+    """
+
+    def __init__(self, reader: Reader, release: Callable[[CatalogSnapshot, sqlite3.Connection | None], None]) -> None:
+        """``release`` takes the connection back, its transaction ended."""
+        self._reader = reader
+        self._release = release
+        self._filtered: dict[tuple[object, ...], NDArray[np.int64]] = {}
+        self._state = State.of(reader.pin(SELECT_STATE))
+
+    @property
+    def generation(self) -> int:
+        """The generation that is pinned."""
+        return self._state.generation
+
+    def counts(self) -> Counts:
+        """How much the catalog held."""
+        return self._state.counts
+
+    def repin(self) -> None:
+        """Pin what is committed now. Only for the catalog, and only while the generation is still the same."""
+        state = State.of(self._reader.pin(SELECT_STATE))
+        assert state.generation == self._state.generation, (state.generation, self._state.generation)
+        self._state = state
+
+    # files
+
+    def file(self, path: bytes) -> StoredFile | None:
+        """The leaf at a path, of any kind and outcome; None for directories and for nothing."""
+        rows = self._reader.rows(f"{STORED_FILE} WHERE e.parent = ? AND e.name = ?", split(path))
+        return stored_file(rows[0]) if rows else None
+
+    def files_by_id(self, ids: Iterable[int]) -> dict[int, StoredFile]:
+        """The leaves that still exist, by file id."""
+        rows = self._reader.rows_in(lambda marks: f"{STORED_FILE} WHERE f.file_id IN ({marks})", [int(i) for i in ids])
+        return {row[0]: stored_file(row) for row in rows}
+
+    def files(self) -> Iterator[StoredFile]:
+        """All leaves in the order of their ids, read in pages."""
+        last = 0
+        while True:
+            sql = f"{STORED_FILE} WHERE f.file_id > ? ORDER BY f.file_id LIMIT {_PAGE}"
+            rows = self._reader.rows(sql, (last,))
+            yield from map(stored_file, rows)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1][0]
+
+    def indexed_files(self) -> Iterator[StoredFile]:
+        """The leaves with outcome INDEXED: those that path search knows."""
+        return (file for file in self.files() if file.outcome is Outcome.INDEXED)
+
+    def file_ids(
+        self, *, language: str | None = None, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> NDArray[np.int64]:
+        """(n,) sorted ids of the indexed files that pass the filters; see :meth:`chunk_ids`."""
+        return filters.file_ids(self._reader, language, include, exclude)
+
+    # chunks
+
+    def chunks(self, ids: Iterable[int]) -> dict[int, StoredChunk]:
+        """The chunks that exist, by id."""
+        wanted = [int(i) for i in ids]
+        rows = self._reader.rows_in(lambda marks: f"{STORED_CHUNK} WHERE c.chunk_id IN ({marks})", wanted)
+        return {row[0]: stored_chunk(row) for row in rows}
+
+    def chunks_of_file(self, file: bytes | int) -> list[StoredChunk]:
+        """The chunks of a file (path or file id) in the order of its lines; empty when it has none."""
+        if isinstance(file, bytes):
+            sql = (
+                "SELECT f.chunk_ids FROM entry e JOIN file f ON f.file_id = e.file_id WHERE e.parent = ? AND e.name = ?"
+            )
+            row = self._reader.row(sql, split(file))
+        else:
+            row = self._reader.row("SELECT chunk_ids FROM file WHERE file_id = ?", (file,))
+        if row is None:
+            return []
+        ids = get_ids(row[0]).tolist()
+        found = self.chunks(ids)
+        return [found[chunk_id] for chunk_id in ids if chunk_id in found]
+
+    def all_chunks(self) -> Iterator[StoredChunk]:
+        """All chunks in the order of their ids, read in pages."""
+        last = 0
+        while True:
+            sql = f"{STORED_CHUNK} WHERE c.chunk_id > ? ORDER BY c.chunk_id LIMIT {_PAGE}"
+            rows = self._reader.rows(sql, (last,))
+            yield from map(stored_chunk, rows)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1][0]
+
+    def all_chunk_ids(self) -> NDArray[np.int64]:
+        """(n,) sorted ids of all chunks."""
+        return self.chunk_ids()
+
+    def chunk_ids(
+        self,
+        *,
+        language: str | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        kinds: Sequence[str] = (),
+        symbol: str | None = None,
+    ) -> NDArray[np.int64]:
+        """(n,) sorted ids of the chunks that pass every filter given. The array is shared: do not write to it.
+
+        ``include`` and ``exclude`` are path globs (one of the first, none of the second; see globs.py), ``kinds`` are
+        alternatives, ``symbol`` is a name as for :meth:`symbols`, looked for in definitions and in the chunk's own
+        symbol path. The last few answers are kept.
+        """
+        key = (language, tuple(include), tuple(exclude), tuple(kinds), symbol)
+        found = self._filtered.get(key)
+        if found is None:
+            found = filters.chunk_ids(self._reader, language, include, exclude, kinds)
+            if symbol is not None:
+                named = np.fromiter(sorted(self._chunks_named(symbol)), dtype=np.int64)
+                found = np.intersect1d(found, named, assume_unique=True)
+            found.flags.writeable = False
+            if len(self._filtered) >= _FILTERS_KEPT:
+                self._filtered.pop(next(iter(self._filtered)), None)
+            self._filtered[key] = found
+        return found
+
+    # symbols
+
+    def symbols(self, name: str, *, limit: int = 1_000) -> list[tuple[StoredChunk, Symbol]]:
+        """Definitions of ``name``, those of exactly this name first, then those that differ in case.
+
+        ``Class.method`` (also ``Class::method``) finds qualified names that end so. Within a rank the order is that of
+        paths and lines.
+        """
+        wanted = _dotted(name)
+        ranked = [
+            (rank, chunk.path, chunk.span.start_line + symbol.line_offset, chunk, symbol)
+            for chunk in self._candidates(wanted)
+            for symbol in chunk.span.symbols
+            if (rank := _rank(wanted, symbol.name, symbol.qualified)) is not None
+        ]
+        ranked.sort(key=lambda found: found[:3])
+        return [(chunk, symbol) for _, _, _, chunk, symbol in ranked[:limit]]
+
+    def _chunks_named(self, name: str) -> set[int]:
+        wanted = _dotted(name)
+        return {
+            chunk.chunk_id
+            for chunk in self._candidates(wanted)
+            if _rank(wanted, last_part(chunk.span.symbol), chunk.span.symbol) is not None
+            or any(_rank(wanted, symbol.name, symbol.qualified) is not None for symbol in chunk.span.symbols)
+        }
+
+    def _candidates(self, wanted: str) -> Iterable[StoredChunk]:
+        keys = list({symbol_key(wanted), symbol_key(last_part(wanted))})
+        sql = f"SELECT chunk_id FROM symbol WHERE name IN (?, ?) LIMIT {_MOST_CANDIDATES}"  # noqa: S608
+        ids = {row[0] for row in self._reader.rows(sql, (keys[0], keys[-1]))}
+        return self.chunks(ids).values()
+
+    # life
+
+    def close(self) -> None:
+        """End the read transaction; harmless when repeated. Generators in use end with FailedError."""
+        self._release(self, self._reader.detach())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _dotted(name: str) -> str:
+    return name.strip().replace("::", ".").replace("#", ".").strip(".") or name
+
+
+def _rank(wanted: str, name: str, qualified: str) -> int | None:
+    """0 for exactly this name, 1 for one that differs in case, None for another."""
+    if _names(wanted, name, qualified):
+        return 0
+    if _names(wanted.casefold(), name.casefold(), qualified.casefold()):
+        return 1
+    return None
+
+
+def _names(wanted: str, name: str, qualified: str) -> bool:
+    return wanted in (name, qualified) or qualified.endswith("." + wanted)

@@ -1,0 +1,209 @@
+"""A slice's effect on the tree, worked out beside the tables: what every path it touches held before and holds after.
+
+Everything later (rows to write, chunks to diff, counters, journal) follows from comparing the two.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from codeindexd.catalog.rows import NODE_COLUMNS, OUTCOMES, FileRecord, Node, entry_from, get_text, join, split
+from codeindexd.model import ChunkDraft, Entry, FileUpdate, Move, NodeKind, Outcome, Slice
+from codeindexd.sqlite_files import Row
+
+_E = ", ".join(f"e.{column}" for column in NODE_COLUMNS.split(", "))
+_NODE = f"""
+SELECT e.parent, e.name, {_E}, f.file_id, f.outcome, f.language, f.encoding, f.fingerprint, f.reason,
+       f.chunk_ids, f.chunk_kinds
+FROM entry e LEFT JOIN file f ON f.file_id = e.file_id
+"""  # noqa: S608
+_ONE = f"{_NODE} WHERE e.parent = ? AND e.name = ?"
+_INSIDE = f"{_NODE} WHERE e.parent = ? AND e.name > x''"
+_DEEPER = f"{_NODE} WHERE e.parent > ? AND e.parent < ?"
+_DEEPER_THAN_ROOT = f"{_NODE} WHERE e.parent > x''"
+_UNKNOWN_HASH = bytes(16)
+
+
+def _node(row: Row) -> tuple[bytes, Node]:
+    path = join(row[0], row[1])
+    entry = entry_from(path, row[2:10])
+    file_id, outcome, language, encoding, fingerprint, reason, chunk_ids, chunk_kinds = row[10:]
+    if file_id is None:
+        return path, Node(entry)
+    outcome = OUTCOMES[outcome]
+    return path, Node(
+        entry,
+        FileRecord(file_id, outcome, language, encoding, fingerprint, get_text(reason), chunk_ids, chunk_kinds),
+    )
+
+
+def nodes_below(connection: sqlite3.Connection, directory: bytes) -> Iterator[tuple[bytes, Node]]:
+    """Everything under a directory, by path."""
+    for row in connection.execute(_INSIDE, (directory,)):
+        yield _node(row)
+    if directory:
+        deeper = connection.execute(_DEEPER, (directory + b"/", directory + b"0"))  # "0" follows "/"
+    else:
+        deeper = connection.execute(_DEEPER_THAN_ROOT)
+    for row in deeper:
+        yield _node(row)
+
+
+class Stage:
+    """Applies a slice in the order removals, moves, directories, updates, touched.
+
+    The sources of moves are lifted out first, so a directory that is removed does not take them along.
+    ``before`` and ``after`` hold every path that was looked at, ``drafts`` the chunks of updated files by file id,
+    ``dropped`` the paths that were removed with everything below.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, next_file: int) -> None:
+        self._connection = connection
+        self.next_file = next_file
+        self.before: dict[bytes, Node | None] = {}
+        self.after: dict[bytes, Node | None] = {}
+        self.drafts: dict[int, Sequence[ChunkDraft]] = {}
+        self.dropped: list[bytes] = []
+        self._fresh: set[bytes] = set()
+
+    def apply(self, changes: Slice) -> None:
+        """Work out the whole slice."""
+        lifted = self._lift(changes.moves)
+        for path in changes.removals:
+            self._drop(path)
+        for move in changes.moves:
+            self._place(move, lifted.pop(move.source, None))
+        for entry in changes.directories:
+            self._make_directory(entry.path)
+        for update in changes.updates:
+            self._update(update)
+        for entry in changes.touched:
+            self._touch(entry)
+
+    def changed(self) -> Iterator[tuple[bytes, Node | None, Node | None]]:
+        """(path, before, after) wherever the two differ."""
+        for path, after in self.after.items():
+            before = self.before[path]
+            if before != after:
+                yield path, before, after
+
+    def node(self, path: bytes) -> Node | None:
+        """What the path holds by now."""
+        if path not in self.after:
+            row = self._connection.execute(_ONE, split(path)).fetchone()
+            self.before[path] = self.after[path] = None if row is None else _node(row)[1]
+        return self.after[path]
+
+    def _put(self, path: bytes, node: Node | None) -> None:
+        self.after[path] = node
+        if self.before[path] is None:  # the table does not know it: remember it for _drop_below
+            if node is None:
+                self._fresh.discard(path)
+            else:
+                self._fresh.add(path)
+
+    def _lift(self, moves: Sequence[Move]) -> dict[bytes, FileRecord]:
+        lifted: dict[bytes, FileRecord] = {}
+        for move in moves:
+            node = self.node(move.source)
+            if node is not None and node.file is not None and node.entry.hash == move.entry.hash:
+                lifted[move.source] = node.file
+                self._put(move.source, None)
+        return lifted
+
+    def _drop(self, path: bytes) -> None:
+        self.dropped.append(path)
+        node = self.node(path)
+        if node is None:
+            return
+        if node.entry.kind is NodeKind.DIRECTORY:
+            self._drop_below(path)
+        if path:
+            self._put(path, None)
+
+    def _drop_below(self, directory: bytes) -> None:
+        for path, node in nodes_below(self._connection, directory):
+            self.before.setdefault(path, node)
+            self.after[path] = None
+        prefix = directory + b"/" if directory else b""
+        for path in [path for path in self._fresh if path.startswith(prefix)]:
+            self._put(path, None)
+
+    def _make_directory(self, path: bytes) -> None:
+        """Make the path a directory, and everything above it."""
+        while True:
+            node = self.node(path)
+            if node is not None and node.entry.kind is NodeKind.DIRECTORY:
+                return
+            self._put(path, Node(Entry(path, NodeKind.DIRECTORY, _UNKNOWN_HASH)))
+            path = split(path)[0]
+
+    def _clear_for_leaf(self, path: bytes) -> Node | None:
+        """Make room for a leaf and return the one that is there."""
+        if not path:
+            raise ValueError("the root of a tree is a directory")
+        node = self.node(path)
+        if node is not None and node.entry.kind is NodeKind.DIRECTORY:
+            self._drop(path)
+            node = None
+        self._make_directory(split(path)[0])
+        return node
+
+    def _place(self, move: Move, record: FileRecord | None) -> None:
+        """Put a lifted file at its new path.
+
+        A source that is gone, or holds other content than the move says, leaves its target without chunks: it is
+        kept as not processed, which is seen and mended, instead of being missing or wrong.
+        """
+        if record is None:
+            self._update(FileUpdate(move.entry, Outcome.UNPROCESSED))
+            return
+        self._clear_for_leaf(move.entry.path)
+        self._put(move.entry.path, Node(move.entry, record))
+
+    def _update(self, update: FileUpdate) -> None:
+        entry = update.entry
+        if entry.kind is NodeKind.DIRECTORY:
+            raise ValueError("directories are not updated, they are added")
+        old = self._clear_for_leaf(entry.path)
+        if old is not None and old.file is not None:
+            record = old.file
+        else:
+            record = FileRecord(self.next_file, update.outcome)
+            self.next_file += 1
+        indexed = update.outcome is Outcome.INDEXED
+        reason = update.reason or entry.reason
+        if not reason and update.outcome is Outcome.SKIPPED:
+            reason = "symlink" if entry.kind is NodeKind.SYMLINK else "other"
+        record = replace(
+            record,
+            outcome=update.outcome,
+            language=update.language,
+            encoding=update.encoding,
+            fingerprint=update.fingerprint,
+            reason=reason,
+        )
+        self.drafts[record.file_id] = update.chunks if indexed else ()
+        self._put(entry.path, Node(entry, record))
+
+    def _touch(self, entry: Entry) -> None:
+        """Take over the stat (and rule) of a leaf whose content is what the catalog has; anything else is ignored."""
+        node = self.node(entry.path)
+        if node is None or node.file is None or node.entry.hash != entry.hash or node.entry.kind is not entry.kind:
+            return
+        self._put(entry.path, Node(entry, node.file))
+
+
+def leaves(nodes: Iterable[tuple[bytes, Node | None]]) -> dict[int, tuple[bytes, FileRecord]]:
+    """(path, record) by file id."""
+    return {node.file.file_id: (path, node.file) for path, node in nodes if node is not None and node.file is not None}
+
+
+def only_stat_differs(before: Node | None, after: Node | None) -> bool:
+    """Whether a change is worth no generation: nothing that a query or a tree hash shows."""
+    if before is None or after is None or before.file != after.file:
+        return False
+    old, new = before.entry, after.entry
+    return (old.kind, old.hash, old.reason, old.rule) == (new.kind, new.hash, new.reason, new.rule)

@@ -1,0 +1,81 @@
+"""The catalog's one state row: generation, id counters and the counts that status shows, kept up inside each commit."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from codeindexd.catalog.rows import Node
+from codeindexd.model import Counts, Outcome
+from codeindexd.sqlite_files import Row
+
+SELECT_STATE = (
+    "SELECT generation, next_file, next_chunk, files, chunks, failed, pending, skipped FROM state WHERE one = 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state row. ``failed`` counts leaves that failed and paths with a failure, each path once."""
+
+    generation: int
+    next_file: int
+    next_chunk: int
+    counts: Counts
+
+    @classmethod
+    def of(cls, row: Row) -> State:
+        """From the columns of SELECT_STATE."""
+        generation, next_file, next_chunk, files, chunks, failed, pending, skipped = row
+        return cls(generation, next_file, next_chunk, Counts(files, chunks, failed, pending, json.loads(skipped)))
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Store it."""
+        counts = self.counts
+        connection.execute(
+            "UPDATE state SET generation = ?, next_file = ?, next_chunk = ?, files = ?, chunks = ?, failed = ?,"
+            " pending = ?, skipped = ? WHERE one = 1",
+            (
+                self.generation,
+                self.next_file,
+                self.next_chunk,
+                counts.files,
+                counts.chunks,
+                counts.failed,
+                counts.pending,
+                json.dumps(counts.skipped, sort_keys=True),
+            ),
+        )
+
+
+class Tally:
+    """Counts on the move: start from the stored ones, take nodes out and put nodes in."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._outcomes: Counter[Outcome] = Counter()
+        self._skipped = Counter(counts.skipped)
+        self.chunks = counts.chunks
+        self.failed = counts.failed
+
+    def add(self, node: Node | None, sign: int) -> None:
+        """Count a node in (1) or out (-1)."""
+        if node is None or node.file is None:
+            return
+        self._outcomes[node.file.outcome] += sign
+        self.chunks += sign * (len(node.file.chunk_ids) // 8)
+        if node.file.outcome is Outcome.SKIPPED:
+            self._skipped[node.file.reason] += sign
+
+    def counts(self) -> Counts:
+        """The new counts."""
+        return replace(
+            self._counts,
+            files=self._counts.files + self._outcomes[Outcome.INDEXED],
+            chunks=self.chunks,
+            failed=self.failed,
+            pending=self._counts.pending + self._outcomes[Outcome.UNPROCESSED],
+            skipped={reason: number for reason, number in sorted(self._skipped.items()) if number},
+        )

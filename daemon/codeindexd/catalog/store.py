@@ -1,0 +1,300 @@
+"""The catalog of one root: the commit point of everything indexed."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from codeindexd.catalog.check import check_catalog
+from codeindexd.catalog.journal import JournalEntry, has_journal_since, journal_after
+from codeindexd.catalog.rows import NODE_COLUMNS, entry_from, failure_from, join
+from codeindexd.catalog.schema import REBUILD, open_writer
+from codeindexd.catalog.snapshot import CatalogSnapshot
+from codeindexd.catalog.state import SELECT_STATE, State
+from codeindexd.catalog.tree import CatalogTree
+from codeindexd.catalog.writer import write_slice
+from codeindexd.errors import FailedError, StoreDamagedError
+from codeindexd.model import Committed, Counts, Entry, Failure, Outcome, Slice
+from codeindexd.sqlite_files import Reader, Translated, file_identity, remove_database, rollback
+
+_LOG_LIMIT = 16 << 20  # bytes; a commit that finds the write-ahead log above this folds it first
+_IDLE_READERS = 4
+_FAILURE = "SELECT parent, name, stage, error, attempts, next_retry_ns, quarantined FROM failure"
+_MADE = "(f.outcome = 1 OR (f.outcome <> 4 AND f.fingerprint <> x''))"  # by something with a fingerprint
+_E = ", ".join(f"e.{column}" for column in NODE_COLUMNS.split(", "))
+
+
+class Catalog:
+    """One SQLite file. Methods are synchronous; any thread may call, writers take turns.
+
+    Every method raises StoreDamagedError when the file proves broken or was deleted (rebuild it), and StoreFullError
+    when it cannot be written or read now; then nothing was committed and the object goes on.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        """Use :meth:`open`."""
+        self.path = path
+        self._connection = connection
+        self._writing = threading.RLock()
+        self._guard = threading.Lock()  # for the two collections of snapshots
+        self._open_snapshots: set[CatalogSnapshot] = set()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        self._identity = file_identity(path)
+        self._wal = path.with_name(path.name + "-wal")
+        self._state = State.of(connection.execute(SELECT_STATE).fetchone())
+        self._kinds = self._stored_kinds()
+        self.store_uuid: str = connection.execute("SELECT value FROM meta WHERE key = 'store_uuid'").fetchone()[0]
+        self._reader = Reader(path)
+        self._tree = CatalogTree(Reader(path))
+
+    @classmethod
+    def open(cls, path: Path, *, root_id: str, verify: bool = False) -> Catalog:
+        """Open the catalog of the root, or create it (file 0600 in a directory 0700).
+
+        ``verify`` has SQLite look through the whole file first, for when there is reason to doubt it.
+        Raises StoreDamagedError (broken, another root's, another schema), StoreFullError.
+        """
+        connection = open_writer(path, root_id)
+        try:
+            with Translated(path):
+                if verify and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                    raise StoreDamagedError(f"{path} is damaged", hint=REBUILD)
+                return cls(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    @staticmethod
+    def remove(path: Path) -> None:
+        """Delete a catalog that nobody has open. Raises StoreFullError."""
+        remove_database(path)
+
+    @property
+    def generation(self) -> int:
+        """The generation committed last, 0 for none."""
+        return self._state.generation
+
+    @property
+    def root_hash(self) -> bytes:
+        """16 bytes: the hash over all committed leaves."""
+        root = self._tree.node(b"")
+        if root is None:
+            raise StoreDamagedError(f"{self.path} lacks its root", hint=REBUILD)
+        return root.hash
+
+    def counts(self) -> Counts:
+        """How much is committed; costs nothing."""
+        return self._state.counts
+
+    # writing
+
+    def commit(self, changes: Slice) -> Committed:
+        """Commit a slice in one transaction and say what the projections have to follow.
+
+        Inside a slice removals come first, then moves, directories, updates, touched. The generation rises by one,
+        unless nothing changed that a query or a tree hash shows (no change at all, stats, failures). A move whose
+        source is gone or holds other content leaves its target UNPROCESSED; touched leaves of other content are left
+        alone. Raises ValueError for a slice that makes the root a file.
+        """
+        with self._writing:
+            with self._transaction() as connection:
+                written = write_slice(connection, self._state, self._kinds, changes)
+                if not written.changed:
+                    rollback(connection)
+            self._state = written.state
+            return written.committed
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._writing, Translated(self.path):
+            self._refuse_when_closed()
+            if self._identity != file_identity(self.path):
+                raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=REBUILD)
+            self._fold_large_log()
+            connection = self._connection
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+            except BaseException:
+                rollback(connection)
+                self._kinds = self._stored_kinds()
+                raise
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise FailedError(f"{self.path} is closed here", hint="the daemon is stopping")
+
+    def _stored_kinds(self) -> dict[str, int]:
+        return dict(self._connection.execute("SELECT name, code FROM kind").fetchall())
+
+    def meta_get(self, key: str) -> str | None:
+        """A value kept by :meth:`meta_set`, None when there is none."""
+        row = self._reader.row("SELECT value FROM meta WHERE key = ?", (f"user.{key}",))
+        return None if row is None else row[0]
+
+    def meta_set(self, key: str, value: str) -> None:
+        """Keep a value under a key, outside of generations."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"user.{key}", value))
+
+    def trim_journal(self, upto: int) -> None:
+        """Forget what generations up to ``upto`` changed: every projection has them."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM journal WHERE generation <= ?", (upto,))
+
+    # reading
+
+    def tree(self) -> CatalogTree:
+        """The committed tree; it follows the commits and needs no closing."""
+        return self._tree
+
+    def snapshot(self) -> CatalogSnapshot:
+        """Pin what is committed now. Close it when it is replaced."""
+        with self._guard:
+            self._refuse_when_closed()
+            reader = Reader(self.path, self._idle.pop() if self._idle else None)
+        try:
+            snapshot = CatalogSnapshot(reader, self._take_back)
+        except BaseException:
+            reader.close()
+            raise
+        with self._guard:
+            self._open_snapshots.add(snapshot)
+        return snapshot
+
+    def _take_back(self, snapshot: CatalogSnapshot, connection: sqlite3.Connection | None) -> None:
+        with self._guard:
+            self._open_snapshots.discard(snapshot)
+            if connection is not None and not self._closed and len(self._idle) < _IDLE_READERS:
+                self._idle.append(connection)
+                connection = None
+        if connection is not None:
+            connection.close()
+
+    def journal_after(self, generation: int) -> Iterator[JournalEntry]:
+        """What each later generation changed, in order; see :meth:`has_journal_since`."""
+        return journal_after(self._reader, generation)
+
+    def has_journal_since(self, generation: int) -> bool:
+        """Whether a projection at ``generation`` can be brought up by :meth:`journal_after`."""
+        return has_journal_since(self._reader, generation, self.generation)
+
+    def unprocessed(self) -> Iterator[Entry]:
+        """Leaves that are in the tree and were not chunked yet."""
+        return self._entries("f.outcome = ?", (int(Outcome.UNPROCESSED),))
+
+    def files_with_other_fingerprint(self, fingerprint_of: Callable[[str], bytes]) -> Iterator[Entry]:
+        """Leaves whose chunks were made by something else than what ``fingerprint_of(language)`` now names.
+
+        Skipped and failed leaves count when they have a fingerprint: what decided over them may decide otherwise now.
+        """
+        made = self._reader.rows(
+            f"SELECT DISTINCT language, fingerprint FROM file f WHERE {_MADE}"  # noqa: S608
+        )
+        for language, fingerprint in made:
+            if fingerprint_of(language) != fingerprint:
+                where = f"f.language = ? AND f.fingerprint = ? AND {_MADE}"
+                yield from self._entries(where, (language, fingerprint))
+
+    def _entries(self, where: str, parameters: tuple[object, ...]) -> Iterator[Entry]:
+        rows = self._reader.rows(
+            f"SELECT f.parent, f.name, {_E} FROM file f JOIN entry e ON e.parent = f.parent AND e.name = f.name"  # noqa: S608
+            f" WHERE {where} ORDER BY f.file_id",
+            parameters,
+        )
+        for row in rows:
+            yield entry_from(join(row[0], row[1]), row[2:])
+
+    def failures(self, limit: int = -1) -> list[Failure]:
+        """Failures by path, all of them unless limited."""
+        rows = self._reader.rows(f"{_FAILURE} ORDER BY parent, name LIMIT ?", (limit,))
+        return [failure_from(row) for row in rows]
+
+    def failures_due(self, now_ns: int) -> list[Failure]:
+        """Failures whose time to be tried again has come, the longest due first."""
+        rows = self._reader.rows(
+            f"{_FAILURE} WHERE next_retry_ns > 0 AND next_retry_ns <= ? AND NOT quarantined ORDER BY next_retry_ns",
+            (now_ns,),
+        )
+        return [failure_from(row) for row in rows]
+
+    # upkeep
+
+    def checkpoint(self) -> bool:
+        """Fold the write-ahead log into the file; True when all of it is in, so that the log starts over.
+
+        Open snapshots of the current generation are moved along, so they are no obstacle; one of an older generation
+        is, until it is closed. Commits call this by themselves when the log has grown large.
+        """
+        with self._writing, Translated(self.path):
+            self._refuse_when_closed()
+            return self._fold()
+
+    def _fold_large_log(self) -> None:
+        try:
+            size = self._wal.stat().st_size
+        except OSError:
+            return
+        if size > _LOG_LIMIT:
+            with contextlib.suppress(sqlite3.OperationalError):  # the commit that follows says what is wrong
+                self._fold()
+
+    def _fold(self) -> bool:
+        """A pinned reader holds back the fold beyond its pin, and the log's restart while it reads from the log.
+
+        So pins move to the newest frame first (same generation, so the same content), and after a full fold once more:
+        then they read from the file itself and the next commit begins the log anew.
+        """
+        self._repin()
+        busy, pages, folded = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if busy or pages != folded:
+            return False
+        self._repin()
+        return True
+
+    def _repin(self) -> None:
+        with self._guard:
+            current = [s for s in self._open_snapshots if s.generation == self.generation]
+        for snapshot in current:
+            with contextlib.suppress(FailedError):  # closed meanwhile
+                snapshot.repin()
+
+    def vacuum(self, max_pages: int = 1_000) -> None:
+        """Give up to ``max_pages`` free pages back to the file system."""
+        with self._writing, Translated(self.path):
+            self._refuse_when_closed()
+            self._connection.execute(f"PRAGMA incremental_vacuum({int(max_pages)})").fetchall()
+
+    def check(self) -> list[str]:
+        """Whether the catalog agrees with itself: what is wrong, in words; empty when all is well.
+
+        Reads the whole file (about a second for 100k chunks) in one read transaction; commits go on meanwhile.
+        """
+        reader = Reader(self.path)
+        try:
+            reader.pin(SELECT_STATE)
+            return check_catalog(reader)
+        finally:
+            reader.close()
+
+    def close(self) -> None:
+        """Fold the log and let go of the file; harmless when repeated. Open snapshots stay usable until closed."""
+        with self._writing:
+            if self._closed:
+                return
+            with self._guard:
+                self._closed = True
+                idle, self._idle = self._idle, []
+            for connection in idle:
+                connection.close()
+            self._reader.close()
+            self._tree.reader.close()
+            with contextlib.suppress(sqlite3.Error):  # then the log stays and is read at the next open
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._connection.close()

@@ -1,0 +1,32 @@
+"""The committed tree of a root, read from the catalog top-down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from codeindexd.catalog.rows import NODE_COLUMNS, entry_from, split
+from codeindexd.model import Entry, TreeSource
+from codeindexd.sqlite_files import Reader
+
+_NODE = f"SELECT {NODE_COLUMNS} FROM entry WHERE parent = ? AND name = ?"  # noqa: S608
+_CHILDREN = f"SELECT name, {NODE_COLUMNS} FROM entry WHERE parent = ? AND name > x''"  # noqa: S608
+
+
+class CatalogTree(TreeSource):
+    """Every call reads what is committed at that moment, on a connection of its own; any thread may call.
+
+    Raises StoreDamagedError, StoreFullError.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def node(self, path: bytes) -> Entry | None:
+        """The entry at ``path`` (``b""`` is the root), or None."""
+        row = self.reader.row(_NODE, split(path))
+        return None if row is None else entry_from(path, row)
+
+    def children(self, directory: bytes) -> Mapping[bytes, Entry]:
+        """Entries directly inside ``directory`` by name."""
+        above = directory + b"/" if directory else b""
+        return {row[0]: entry_from(above + row[0], row[1:]) for row in self.reader.rows(_CHILDREN, (directory,))}

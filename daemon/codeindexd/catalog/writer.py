@@ -1,0 +1,177 @@
+"""One catalog transaction: stage a slice, diff its chunks, write the rows, re-hash the directories, journal."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from codeindexd.catalog.chunks import ChunkDiffer
+from codeindexd.catalog.failures import write_failures
+from codeindexd.catalog.rows import FileRecord, Node, entry_row, put_ids, put_text, split
+from codeindexd.catalog.stage import Stage, leaves, only_stat_differs
+from codeindexd.catalog.state import State, Tally
+from codeindexd.merkle import node_hash
+from codeindexd.model import Committed, Entry, NodeKind, Outcome, Slice
+
+_Change = tuple[bytes, Node | None, Node | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transaction did: ``changed`` False means that there is nothing to commit."""
+
+    committed: Committed
+    state: State
+    changed: bool
+
+
+def write_slice(connection: sqlite3.Connection, state: State, kinds: dict[str, int], changes: Slice) -> Written:
+    """Write a slice inside the transaction that is open on ``connection``. Raises sqlite3.Error.
+
+    The generation rises by one when anything changed that a query or a tree hash shows; new stats and failures alone
+    are written under the generation that is.
+    """
+    stage = Stage(connection, state.next_file)
+    stage.apply(changes)
+    differ = ChunkDiffer(connection, state.next_chunk, kinds)
+    _settle_chunks(stage, differ)
+    changed = list(stage.changed())
+    failed, failures_changed = write_failures(connection, changes, stage, [path for path, _, _ in changed])
+    effective = bool(differ.changes.moved) or not all(only_stat_differs(old, new) for _, old, new in changed)
+    if not effective and not changed and not failures_changed:
+        return Written(Committed(state.generation), state, False)
+    _write_nodes(connection, changed)
+    differ.write()
+    _rehash(connection, changed)
+    tally = Tally(state.counts)
+    for _, old, new in changed:
+        tally.add(old, -1)
+        tally.add(new, 1)
+    tally.failed += failed
+    committed = Committed(state.generation)
+    if effective:
+        committed = _committed(state.generation + 1, differ, stage)
+        _write_journal(connection, committed)
+    state = State(committed.generation, stage.next_file, differ.changes.next_chunk, tally.counts())
+    state.write(connection)
+    return Written(committed, state, True)
+
+
+def _settle_chunks(stage: Stage, differ: ChunkDiffer) -> None:
+    """Diff the chunks of updated files and drop those of files that are gone."""
+    before, after = leaves(stage.before.items()), leaves(stage.after.items())
+    for file_id, (_, record) in before.items():
+        if file_id not in after:
+            differ.drop(record)
+    for file_id, drafts in stage.drafts.items():
+        if file_id in after:
+            path, record = after[file_id]
+            old = before[file_id][1] if file_id in before else None
+            chunk_ids, chunk_kinds = differ.diff(old, record, drafts)
+            node = stage.after[path]
+            assert node is not None
+            stage.after[path] = Node(node.entry, replace(record, chunk_ids=chunk_ids, chunk_kinds=chunk_kinds))
+
+
+def _write_nodes(connection: sqlite3.Connection, changed: Sequence[_Change]) -> None:
+    gone = [split(path) for path, _, new in changed if new is None]
+    connection.executemany("DELETE FROM entry WHERE parent = ? AND name = ?", gone)
+    nodes = [new for _, _, new in changed if new is not None]
+    connection.executemany(
+        "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [entry_row(node.entry, node.file.file_id if node.file else None) for node in nodes],
+    )
+    before = leaves((path, old) for path, old, _ in changed)
+    after = leaves((path, new) for path, _, new in changed)
+    connection.executemany("DELETE FROM file WHERE file_id = ?", [(i,) for i in before.keys() - after.keys()])
+    connection.executemany(
+        "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [_file_row(path, record) for i, (path, record) in after.items() if before.get(i) != (path, record)],
+    )
+
+
+def _file_row(path: bytes, record: FileRecord) -> tuple[object, ...]:
+    return (
+        record.file_id,
+        *split(path),
+        int(record.outcome),
+        record.language,
+        record.encoding,
+        record.fingerprint,
+        put_text(record.reason),
+        record.chunk_ids,
+        record.chunk_kinds,
+    )
+
+
+def _rehash(connection: sqlite3.Connection, changed: Iterable[_Change]) -> None:
+    """Recompute the directories above what changed, the deepest first, as far up as hashes differ."""
+    by_depth: dict[int, set[bytes]] = {}
+    for path, old, new in changed:
+        if _seen_in_hash(old) != _seen_in_hash(new):
+            if path:
+                _enqueue(by_depth, split(path)[0])
+            if new is not None and new.entry.kind is NodeKind.DIRECTORY:
+                _enqueue(by_depth, path)
+    for depth in range(max(by_depth, default=-1), -1, -1):
+        for directory in by_depth.get(depth, ()):
+            if _rehash_one(connection, directory) and directory:
+                _enqueue(by_depth, split(directory)[0])
+
+
+def _seen_in_hash(node: Node | None) -> tuple[NodeKind, bytes] | None:
+    return None if node is None else (node.entry.kind, node.entry.hash)
+
+
+def _enqueue(by_depth: dict[int, set[bytes]], directory: bytes) -> None:
+    depth = directory.count(b"/") + 1 if directory else 0
+    by_depth.setdefault(depth, set()).add(directory)
+
+
+def _rehash_one(connection: sqlite3.Connection, directory: bytes) -> bool:
+    """Whether the directory is there and has another hash than before."""
+    place = split(directory)
+    row = connection.execute("SELECT hash FROM entry WHERE parent = ? AND name = ? AND kind = 1", place).fetchone()
+    if row is None:
+        return False
+    digest = node_hash(children_of(connection, directory))
+    if digest == row[0]:
+        return False
+    connection.execute("UPDATE entry SET hash = ? WHERE parent = ? AND name = ?", (digest, *place))
+    return True
+
+
+def children_of(connection: sqlite3.Connection, directory: bytes) -> list[Entry]:
+    """What a directory holds, without stats: enough for its hash."""
+    rows = connection.execute("SELECT name, kind, hash FROM entry WHERE parent = ? AND name > x''", (directory,))
+    return [Entry(name, NodeKind(kind), digest) for name, kind, digest in rows]
+
+
+def _committed(generation: int, differ: ChunkDiffer, stage: Stage) -> Committed:
+    before, after = _searchable(stage.before), _searchable(stage.after)
+    return Committed(
+        generation,
+        added=differ.changes.added,
+        removed=differ.changes.removed,
+        paths_added=[(i, path) for i, path in after.items() if before.get(i) != path],
+        paths_removed=[i for i, path in before.items() if after.get(i) != path],
+    )
+
+
+def _searchable(nodes: Mapping[bytes, Node | None]) -> dict[int, bytes]:
+    """Path by file id of the files that path search knows: the indexed ones."""
+    return {i: path for i, (path, record) in leaves(nodes.items()).items() if record.outcome is Outcome.INDEXED}
+
+
+def _write_journal(connection: sqlite3.Connection, committed: Committed) -> None:
+    connection.execute(
+        "INSERT INTO journal VALUES (?, ?, ?, ?, ?)",
+        (
+            committed.generation,
+            put_ids(chunk.chunk_id for chunk in committed.added),
+            put_ids(committed.removed),
+            put_ids(file_id for file_id, _ in committed.paths_added),
+            put_ids(committed.paths_removed),
+        ),
+    )

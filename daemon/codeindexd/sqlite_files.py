@@ -1,0 +1,217 @@
+"""What every SQLite file of ours has in common: private from birth, write-ahead logged, errors told apart by fate."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
+
+Row = tuple[Any, ...]
+
+BUSY_TIMEOUT_S = 5.0
+MAX_PARAMETERS = 500  # per statement; SQLite's own limit was 999 for long
+_WAITING_RIGHT = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_INTERRUPT,
+    }
+)
+_IOERR_SHORT_READ = sqlite3.SQLITE_IOERR | (2 << 8)  # the file ends where a page should be
+_IOERR_DATA = sqlite3.SQLITE_IOERR | (32 << 8)
+_IOERR_CORRUPTFS = sqlite3.SQLITE_IOERR | (33 << 8)
+
+
+def translate(error: sqlite3.Error, path: Path) -> CodeindexError | None:
+    """Our error for one of SQLite's; None for a misuse of the module, which is a fault of ours and stays what it is."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return None
+    name = getattr(error, "sqlite_errorname", str(code))
+    broken = code in (_IOERR_SHORT_READ, _IOERR_DATA, _IOERR_CORRUPTFS)
+    if code & 0xFF in _WAITING_RIGHT and not broken:
+        return StoreFullError(
+            f"cannot use {path}: {error} ({name})",
+            hint="free disk space or make the directory writable; the work is tried again",
+        )
+    return StoreDamagedError(f"{path} is damaged: {error} ({name})", hint="it is rebuilt from the disk")
+
+
+class Translated:
+    """``with Translated(path):`` turns SQLite's errors inside the block into ours."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
+            ours = translate(error, self._path)
+            if ours is not None:
+                raise ours from error
+
+
+def create_private(path: Path) -> None:
+    """Make the file (mode 0600) and its directory (0700) unless they exist; SQLite's side files take the mode over.
+
+    An existing file is only narrowed: opening and closing it here would drop this process's SQLite locks on it.
+    Raises StoreFullError.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        except FileExistsError:
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+    except OSError as error:
+        raise StoreFullError(
+            f"cannot create {path}: {error.strerror}", hint="check the space and the permissions of its directory"
+        ) from error
+
+
+def remove_database(path: Path) -> None:
+    """Delete a database with its side files. Nothing may have it open for writing. Raises StoreFullError."""
+    for suffix in ("-wal", "-shm", "-journal", ""):
+        try:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreFullError(f"cannot delete {path}: {error.strerror}", hint="check the permissions") from error
+
+
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """A connection in autocommit mode that any thread may use, one at a time. Raises sqlite3.Error.
+
+    Never memory-mapped: a file cut short under a mapping would kill the process instead of raising.
+    """
+    mode = "ro" if read_only else "rw"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if not read_only:
+        connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """(device, inode) of a file, None when there is none: tells a deleted or replaced database from the open one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def rollback(connection: sqlite3.Connection) -> None:
+    """End a transaction that failed; SQLite may have ended it already."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def marks(count: int) -> str:
+    """``?,?,?`` for ``count`` parameters."""
+    return ",".join("?" * count)
+
+
+class Reader:
+    """A read-only connection shared by threads, one statement at a time; every error is translated.
+
+    Methods raise StoreDamagedError, StoreFullError, and FailedError once it is closed.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection | None = None) -> None:
+        """Take over ``connection``, or open one.
+
+        Raises StoreDamagedError when the file is gone, StoreFullError when it cannot be opened now.
+        """
+        self.path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = connection or open_read_only(path)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows of one statement."""
+        with Translated(self.path), self._lock:
+            return self._open().execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        """The first row of one statement."""
+        with Translated(self.path), self._lock:
+            found: Row | None = self._open().execute(sql, parameters).fetchone()
+            return found
+
+    def rows_in(self, sql: Callable[[str], str], values: Sequence[Any], before: Sequence[Any] = ()) -> list[Row]:
+        """The rows for many values, asked for in parts: ``sql`` gets the marks that stand for a part's values."""
+        found: list[Row] = []
+        for start in range(0, len(values), MAX_PARAMETERS):
+            part = values[start : start + MAX_PARAMETERS]
+            found += self.rows(sql(marks(len(part))), (*before, *part))
+        return found
+
+    def pin(self, sql: str) -> Row:
+        """Begin a read transaction (after ending the one before) and fix what it sees by reading a row."""
+        with Translated(self.path), self._lock:
+            connection = self._open()
+            rollback(connection)
+            connection.execute("BEGIN")
+            found: Row = connection.execute(sql).fetchone()
+            return found
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise FailedError(f"{self.path} is closed here", hint="ask again")
+        return self._connection
+
+    def detach(self) -> sqlite3.Connection | None:
+        """Give the connection up, outside of any transaction; None when it was given up before or is of no use."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is None:
+                return None
+            try:
+                rollback(connection)
+            except sqlite3.Error:
+                connection.close()
+                return None
+            return connection
+
+    def close(self) -> None:
+        """Close the connection; harmless when repeated."""
+        connection = self.detach()
+        if connection is not None:
+            connection.close()
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """A read-only connection. Raises StoreDamagedError when the file is gone, StoreFullError when it cannot be read."""
+    try:
+        return connect(path, read_only=True)
+    except sqlite3.Error as error:
+        if not path.exists():
+            raise StoreDamagedError(f"{path} was deleted", hint="it is rebuilt from the disk") from error
+        raise translate(error, path) or error from error

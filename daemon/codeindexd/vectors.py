@@ -1,0 +1,355 @@
+"""The vectors of all roots, by what was embedded: nothing is embedded twice.
+
+One SQLite file, written by the daemon alone and read by its worker processes while it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from codeindexd.errors import StoreDamagedError, StoreFullError
+from codeindexd.sqlite_files import (
+    MAX_PARAMETERS,
+    Row,
+    Translated,
+    connect,
+    create_private,
+    file_identity,
+    marks,
+    remove_database,
+    rollback,
+)
+
+_APPLICATION_ID = 0x43445678  # "CDVx"
+_SCHEMA_VERSION = 1
+_REBUILD = "it is made anew; what it held is embedded again when it is needed"
+_COARSE_DAYS = 7  # a guess: a vector's last use is written at most this often, so that reading hardly ever writes
+_PRUNE_BATCH = 20_000
+
+# The key table is small and holds what changes (`used`); vectors lie in the order they came, so that inserts append.
+_TABLES = """
+CREATE TABLE identity (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimensions INTEGER NOT NULL);
+CREATE TABLE key (
+  identity INTEGER NOT NULL, hash BLOB NOT NULL, vector_id INTEGER NOT NULL, used INTEGER NOT NULL,
+  PRIMARY KEY (identity, hash)
+) WITHOUT ROWID;
+CREATE TABLE vector (id INTEGER PRIMARY KEY, data BLOB NOT NULL)
+"""
+
+
+def today() -> int:
+    """Days since the epoch."""
+    return int(time.time() // 86_400)
+
+
+class VectorStore:
+    """Vectors as little-endian float16 by (model identity, embed hash). Any thread may call; calls take turns.
+
+    Methods raise StoreDamagedError when the file proves broken or was deleted (:meth:`recreate` it), StoreFullError
+    when it cannot be written or read now.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        """Use :meth:`open`."""
+        self.path = path
+        self._read_only = read_only
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._identities: dict[str, tuple[int, int]] = {}  # name -> (id, dimensions)
+        self._next_vector = 1
+
+    @classmethod
+    def open(cls, path: Path, read_only: bool = False) -> VectorStore:
+        """Open the store, or create it (file 0600 in a directory 0700).
+
+        With ``read_only`` the file may be missing or just being made: then there simply are no vectors yet, and later
+        calls look again; a store that was deleted and made anew is followed.
+        """
+        store = cls(path, read_only=read_only)
+        if not read_only:
+            store._connect_writer()
+        return store
+
+    @classmethod
+    def recreate(cls, path: Path) -> VectorStore:
+        """Delete what is there and begin with an empty store; no other writer may have it open."""
+        remove_database(path)
+        return cls.open(path)
+
+    # connections
+
+    def _connect_writer(self) -> None:
+        create_private(self.path)
+        with Translated(self.path):
+            connection = connect(self.path, read_only=False)
+            try:
+                _configure(connection, self.path)
+                row = connection.execute("SELECT max(id) FROM vector").fetchone()
+            except BaseException:
+                connection.close()
+                raise
+            self._next_vector = (row[0] or 0) + 1
+            self._connection = connection
+            self._file = file_identity(self.path)
+
+    def _reader(self) -> sqlite3.Connection | None:
+        """The connection to read from; None while a read-only store has no file with tables in it."""
+        if not self._read_only:
+            return self._writer()
+        there = file_identity(self.path)
+        if self._connection is not None and there == self._file:
+            return self._connection
+        self.close()
+        if there is None:
+            return None
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = connect(self.path, read_only=True)
+            whole = connection.execute("PRAGMA user_version").fetchone()[0] == _SCHEMA_VERSION
+        except sqlite3.OperationalError:  # being created or deleted at this moment
+            whole = False
+        except sqlite3.Error:
+            if connection is not None:
+                connection.close()
+            raise
+        if not whole:
+            if connection is not None:
+                connection.close()
+            return None
+        self._connection, self._file = connection, there
+        return connection
+
+    def _writer(self) -> sqlite3.Connection:
+        if self._connection is None or self._read_only:
+            raise StoreFullError(f"{self.path} is not open for writing", hint="")
+        if file_identity(self.path) != self._file:
+            raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=_REBUILD)
+        return self._connection
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, Translated(self.path):
+            connection = self._writer()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                rollback(connection)
+                self._identities.clear()
+                raise
+
+    def _identity(self, connection: sqlite3.Connection, name: str) -> tuple[int, int] | None:
+        known = self._identities.get(name)
+        if known is None:
+            row = connection.execute("SELECT id, dimensions FROM identity WHERE name = ?", (name,)).fetchone()
+            if row is not None:
+                known = self._identities[name] = (row[0], row[1])
+        return known
+
+    # reading
+
+    def get_many(self, identity: str, hashes: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The vectors that are known, by embed hash; ``2 * dimensions`` bytes each."""
+        rows = self._look_up(
+            identity, hashes, "k.hash, v.data FROM key k JOIN vector v ON v.id = k.vector_id WHERE k.identity = ?"
+        )
+        return dict(rows)
+
+    def known(self, identity: str, hashes: Iterable[bytes]) -> set[bytes]:
+        """Which embed hashes have a vector, without reading it."""
+        return {row[0] for row in self._look_up(identity, hashes, "k.hash FROM key k WHERE k.identity = ?")}
+
+    def _look_up(self, identity: str, hashes: Iterable[bytes], select: str) -> list[Row]:
+        wanted = list(dict.fromkeys(hashes))
+        found: list[Row] = []
+        with self._lock, Translated(self.path):
+            connection = self._reader() if wanted else None
+            known = self._identity(connection, identity) if connection is not None else None
+            if connection is None or known is None:
+                return found
+            for start in range(0, len(wanted), MAX_PARAMETERS):
+                part = wanted[start : start + MAX_PARAMETERS]
+                sql = f"SELECT {select} AND k.hash IN ({marks(len(part))})"
+                found += connection.execute(sql, (known[0], *part)).fetchall()
+        return found
+
+    def size_bytes(self) -> int:
+        """Bytes in use in the file, without what pruning freed; 0 when there is no file."""
+        with self._lock, Translated(self.path):
+            connection = self._reader()
+            return 0 if connection is None else _bytes_in_use(connection)
+
+    def count(self, identity: str) -> int:
+        """How many vectors an identity has."""
+        with self._lock, Translated(self.path):
+            connection = self._reader()
+            known = self._identity(connection, identity) if connection is not None else None
+            if connection is None or known is None:
+                return 0
+            found: int = connection.execute("SELECT count(*) FROM key WHERE identity = ?", known[:1]).fetchone()[0]
+            return found
+
+    # writing
+
+    def put_many(self, identity: str, vectors: Iterable[tuple[bytes, bytes]], *, day: int | None = None) -> None:
+        """Keep vectors (embed hash, little-endian float16) in one transaction; known hashes keep what they have.
+
+        The first vector of an identity settles its dimensions; raises ValueError, keeping nothing, for other lengths.
+        """
+        items = dict(vectors)
+        if not items:
+            return
+        used = today() if day is None else day
+        with self._lock, self._transaction() as connection:
+            number, dimensions = self._identity_for(connection, identity, len(next(iter(items.values()))))
+            for data in items.values():
+                if len(data) != 2 * dimensions:
+                    raise ValueError(f"a vector of {identity} has {2 * dimensions} bytes, not {len(data)}")
+            self._mark(connection, number, list(items), used)
+            for digest in self._present(connection, number, list(items)):
+                del items[digest]
+            first = self._next_vector
+            ids = range(first, first + len(items))
+            connection.executemany("INSERT INTO vector VALUES (?, ?)", zip(ids, items.values(), strict=True))
+            keys = sorted((digest, vector_id) for digest, vector_id in zip(items, ids, strict=True))
+            connection.executemany(
+                "INSERT INTO key VALUES (?, ?, ?, ?)", [(number, digest, vector_id, used) for digest, vector_id in keys]
+            )
+            self._next_vector = first + len(items)
+
+    def _identity_for(self, connection: sqlite3.Connection, name: str, length: int) -> tuple[int, int]:
+        known = self._identity(connection, name)
+        if known is None:
+            if length == 0 or length % 2:
+                raise ValueError(f"{length} bytes are no float16 vector")
+            connection.execute("INSERT INTO identity (name, dimensions) VALUES (?, ?)", (name, length // 2))
+            known = self._identity(connection, name)
+            assert known is not None
+        return known
+
+    @staticmethod
+    def _present(connection: sqlite3.Connection, number: int, hashes: Sequence[bytes]) -> Iterator[bytes]:
+        for start in range(0, len(hashes), MAX_PARAMETERS):
+            part = hashes[start : start + MAX_PARAMETERS]
+            sql = f"SELECT hash FROM key WHERE identity = ? AND hash IN ({marks(len(part))})"  # noqa: S608
+            for (digest,) in connection.execute(sql, (number, *part)).fetchall():
+                yield digest
+
+    def mark_used(self, identity: str, hashes: Iterable[bytes], *, day: int | None = None) -> None:
+        """Note that vectors are in use, so that :meth:`prune` spares them; written once a week at most."""
+        wanted = list(dict.fromkeys(hashes))
+        with self._lock, self._transaction() as connection:
+            known = self._identity(connection, identity)
+            if known is not None:
+                self._mark(connection, known[0], wanted, today() if day is None else day)
+
+    @staticmethod
+    def _mark(connection: sqlite3.Connection, number: int, hashes: Sequence[bytes], day: int) -> None:
+        for start in range(0, len(hashes), MAX_PARAMETERS):
+            part = hashes[start : start + MAX_PARAMETERS]
+            sql = f"UPDATE key SET used = ? WHERE identity = ? AND used <= ? AND hash IN ({marks(len(part))})"  # noqa: S608
+            connection.execute(sql, (day, number, day - _COARSE_DAYS, *part))
+
+    def prune(self, max_bytes: int, keep: Collection[str] = ()) -> int:
+        """Shrink the store to ``max_bytes``; returns how many vectors went.
+
+        Vectors of identities not in ``keep`` go first, then those of the others, the least recently used before the
+        rest. Works in short transactions, so readers and the next write hardly wait.
+        """
+        dropped = 0
+        with self._lock, Translated(self.path):
+            connection = self._writer()
+            groups = connection.execute(
+                "SELECT i.name, k.identity, k.used, count(*), 2 * i.dimensions FROM key k"
+                " JOIN identity i ON i.id = k.identity GROUP BY k.identity, k.used"
+            ).fetchall()
+            groups.sort(key=lambda group: (group[0] in keep, group[2]))
+            total = sum(group[3] for group in groups)
+            excess = _bytes_in_use(connection) - max_bytes
+            each = max(1, (excess + max_bytes) // max(total, 1))  # what one vector takes, keys and pages included
+            wanted = min(total, -(-excess // each)) if excess > 0 else 0
+            for _, number, used, count, _ in groups:
+                dropped += self._drop(number, used, min(count, wanted - dropped))
+            if dropped:
+                connection.execute("PRAGMA incremental_vacuum").fetchall()
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return dropped
+
+    def _drop(self, number: int, used: int, count: int) -> int:
+        dropped = 0
+        while dropped < count:
+            with self._transaction() as connection:
+                rows = connection.execute(
+                    "SELECT hash, vector_id FROM key WHERE identity = ? AND used = ? LIMIT ?",
+                    (number, used, min(_PRUNE_BATCH, count - dropped)),
+                ).fetchall()
+                connection.executemany(
+                    "DELETE FROM key WHERE identity = ? AND hash = ?", [(number, digest) for digest, _ in rows]
+                )
+                connection.executemany("DELETE FROM vector WHERE id = ?", [(vector_id,) for _, vector_id in rows])
+            if not rows:
+                break
+            dropped += len(rows)
+        return dropped
+
+    # life
+
+    def check(self) -> list[str]:
+        """What is wrong with the store, in words; empty when all is well. Reads the whole file."""
+        with self._lock, Translated(self.path):
+            connection = self._reader()
+            if connection is None:
+                return []
+            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
+            lost = connection.execute(
+                "SELECT count(*) FROM key k LEFT JOIN vector v ON v.id = k.vector_id WHERE v.id IS NULL"
+            ).fetchone()[0]
+            return ([] if found == ["ok"] else found) + ([f"{lost} keys have no vector"] if lost else [])
+
+    def close(self) -> None:
+        """Let go of the file; harmless when repeated."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            self._identities.clear()
+            if connection is not None:
+                connection.close()
+
+
+def _configure(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded only before the first page is written
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreFullError(
+            f"the file system of {path} cannot hold a write-ahead log", hint="move the cache to a local file system"
+        )
+    connection.execute("PRAGMA journal_size_limit = 16777216")
+    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if things == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in _TABLES.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+        except BaseException:
+            rollback(connection)
+            raise
+    identity = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if (identity, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
+        raise StoreDamagedError(f"{path} is no vector store of this version", hint=_REBUILD)
+
+
+def _bytes_in_use(connection: sqlite3.Connection) -> int:
+    def pragma(name: str) -> int:
+        return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
