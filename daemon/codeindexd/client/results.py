@@ -1,0 +1,241 @@
+"""The shapes of answers, as the protocol documents them. Fields that may be missing are marked."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class Place(TypedDict):
+    """A chunk on the disk. ``root`` is absolute, ``path`` relative to it; lines count from 1, both ends included."""
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    start_line: int
+    end_line: int
+    start_byte: int
+    end_byte: int
+    language: str
+    kind: str
+    symbol: str
+    verified: bool
+    snippet: str
+
+
+class Hit(Place):
+    """A chunk in an answer, best first. ``explain``: parts of the score, when asked for."""
+
+    score: float
+    explain: NotRequired[dict[str, float]]
+
+
+class SearchResult(TypedDict):
+    """The answer of ``search`` and ``related``; ``state`` is the worst of the roots searched."""
+
+    query: str
+    took_ms: float
+    clock: str
+    state: str
+    dense_coverage: float
+    hits: list[Hit]
+    notes: NotRequired[list[str]]
+
+
+class SymbolResult(TypedDict):
+    """Where a name is defined, and where it is used when that was asked for."""
+
+    symbol: str
+    definitions: list[Place]
+    references: list[Place]
+
+
+class RootEntry(TypedDict):
+    """A root in lists."""
+
+    path: str
+    path_b64: NotRequired[str]
+    id: str
+    state: str
+    files: int
+    chunks: int
+    generation: int
+    root_hash: str
+
+
+class RootsResult(TypedDict):
+    """Roots: all, or those a call was about."""
+
+    roots: list[RootEntry]
+    already_covered: NotRequired[bool]
+
+
+class RemovedRoot(TypedDict):
+    """A root that is forgotten."""
+
+    path: str
+    id: str
+
+
+class RemoveResult(TypedDict):
+    """What ``remove`` removed."""
+
+    removed: list[RemovedRoot]
+
+
+class Progress(TypedDict):
+    """How far the work at hand is; ``eta_s`` None while it cannot be told."""
+
+    files_done: int
+    files_total: int
+    chunks_done: int
+    files_per_s: float
+    eta_s: float | None
+    state: NotRequired[str]
+
+
+class Failure(TypedDict):
+    """A file that is not indexed; ``next_retry`` in seconds since the epoch, None = when it changes."""
+
+    path: str
+    stage: str
+    error: str
+    attempts: int
+    next_retry: float | None
+
+
+class Problem(TypedDict):
+    """Why a root is degraded, and what to do about it."""
+
+    message: str
+    hint: str
+
+
+class Stage(TypedDict):
+    """Throughput of a stage since the start of the daemon."""
+
+    items: int
+    bytes: int
+    seconds: float
+    per_s: float
+    p50_ms: float
+    errors: int
+    queue: int
+
+
+class RootStatus(TypedDict):
+    """Health of one root."""
+
+    path: str
+    state: str
+    clock: str
+    root_hash: str
+    files: int
+    chunks: int
+    pending_files: int
+    pending_vectors: NotRequired[int]
+    failed_files: int
+    skipped: dict[str, int]
+    failures: list[Failure]
+    problems: NotRequired[list[Problem]]
+    progress: Progress
+    stages: dict[str, Stage]
+
+
+class EmbedderStatus(TypedDict):
+    """The embedding model in use; ``pending`` chunks wait for their vectors."""
+
+    model: str
+    identity: str
+    dimensions: int
+    device: str
+    pending: int
+
+
+class StatusResult(TypedDict):
+    """Health of the daemon and of its roots."""
+
+    version: str
+    pid: int
+    uptime_s: float
+    rss_bytes: int
+    roots: list[RootStatus]
+    embedder: EmbedderStatus
+
+
+class SyncResult(TypedDict):
+    """``how`` is "cookie" or "walk"."""
+
+    clock: str
+    took_ms: float
+    how: str
+
+
+class Difference(TypedDict):
+    """Something that is not as it should be."""
+
+    path: str
+    what: str
+    detail: str
+
+
+class VerifiedRoot(TypedDict):
+    """What ``verify`` found in one root."""
+
+    path: str
+    files_checked: int
+    chunks_checked: int
+    differences: list[Difference]
+    repaired: NotRequired[bool]
+
+
+class VerifyResult(TypedDict):
+    """``ok``: there is no difference, or it has been repaired."""
+
+    ok: bool
+    roots: list[VerifiedRoot]
+
+
+class ChunkEntry(TypedDict):
+    """A chunk as ``explain`` lists it."""
+
+    id: int
+    start_line: int
+    end_line: int
+    start_byte: int
+    end_byte: int
+    kind: str
+    symbol: str
+
+
+class ExplainResult(TypedDict):
+    """Why a path is or is not indexed."""
+
+    path: str
+    indexed: bool
+    reason: str
+    rule: str
+    language: str
+    chunks: list[ChunkEntry]
+    failure: Failure | None
+
+
+class MetricsResult(TypedDict):
+    """OpenMetrics text."""
+
+    content_type: NotRequired[str]
+    text: str
+
+
+class ServerInfo(TypedDict):
+    """Which daemon answers."""
+
+    version: str
+    pid: int
+    uptime_s: float
+
+
+class Notification(TypedDict):
+    """What a subscription brings: ``method`` is "progress", "generation" or "state", ``params["root"]`` the root."""
+
+    method: str
+    params: dict[str, object]

@@ -1,0 +1,172 @@
+"""Starting a daemon where none answers: through the user's service when it is installed, else detached."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from codeindexd.errors import NoDaemonError
+
+SYSTEMD_UNIT = "codeindexd.service"
+_PATIENCE_S = 20.0
+_AFTER_DEATH_S = 2.0
+_STEP_S = 0.02
+_TAIL_LINES = 12
+_SERVICE_S = 30.0
+_END_S = 10.0
+
+
+def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Sequence[str] | None = None) -> None:
+    """Start a daemon and return when it answers at ``socket_path``.
+
+    Of many clients that find no daemon one starts it, the others wait. ``command`` replaces the detached daemon's.
+    Raises NoDaemonError with the last lines of its log when it dies or does not answer within 20 seconds.
+    """
+    place = Path(socket_path)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (place.parent / "start.lock").open("a") as turn:
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _wait(socket_path, None):
+                return
+            raise NoDaemonError(
+                f"another client starts the daemon, and it does not answer at {socket_path}",
+                hint="Run `codeindexd` in a terminal to see what stops it.",
+            ) from None
+        if answers(socket_path):
+            return
+        if command is None and "CODEINDEXD_SOCKET" not in environ and _start_service(environ):
+            if _wait(socket_path, None):
+                return
+            hint = f"See `systemctl --user status {SYSTEMD_UNIT}` and `journalctl --user -u {SYSTEMD_UNIT}`."
+            raise NoDaemonError(f"the service was started and does not answer at {socket_path}", hint=hint)
+        _start_detached(socket_path, environ, command or [sys.executable, "-P", "-m", "codeindexd"])
+
+
+def answers(socket_path: str) -> bool:
+    """Whether somebody listens at ``socket_path``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(socket_path)
+        except TimeoutError:
+            return True  # alive, with a full backlog
+        except OSError:
+            return False
+        return True
+
+
+def wait_for_end(pid: int) -> None:
+    """Return when the process is gone, or after ten seconds: a stopping daemon still holds its lock for a moment."""
+    until = time.monotonic() + _END_S
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return
+        time.sleep(_STEP_S)
+
+
+def _start_detached(socket_path: str, environ: Mapping[str, str], command: Sequence[str]) -> None:
+    log = log_file(environ)
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        begin = output.tell()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",  # it must not keep a directory busy, nor import from one
+            env=dict(environ),
+            start_new_session=True,
+        )
+    if _wait(socket_path, process):
+        process.returncode = process.returncode or 0  # it outlives us: no warning about an unfinished child
+        return
+    died = process.poll()
+    what = f"ended at once (exit code {died})" if died is not None else f"does not answer after {_PATIENCE_S:g} s"
+    if died is None:
+        process.terminate()
+        process.wait()
+    tail = _tail(log, begin)
+    raise NoDaemonError(
+        f"the daemon was started and {what}" + (f"; it said:\n{tail}" if tail else ""),
+        hint=f"Its log is {log}; `codeindex doctor` looks for the cause.",
+    )
+
+
+def _wait(socket_path: str, process: subprocess.Popen[bytes] | None) -> bool:
+    """Whether somebody answers in time. A process that dies may have lost a race, so the winner gets its chance."""
+    until = time.monotonic() + _PATIENCE_S
+    died = False
+    while time.monotonic() < until:
+        if answers(socket_path):
+            return True
+        if process is not None and not died and process.poll() is not None:
+            died = True
+            until = min(until, time.monotonic() + _AFTER_DEATH_S)
+        time.sleep(_STEP_S)
+    return False
+
+
+def log_file(environ: Mapping[str, str]) -> Path:
+    """Where a detached daemon's output goes: the state directory."""
+    if state := environ.get("XDG_STATE_HOME", ""):
+        return Path(state) / "codeindexd" / "codeindexd.log"
+    import platformdirs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return platformdirs.user_state_path("codeindexd", appauthor=False) / "codeindexd.log"
+
+
+def _tail(log: Path, begin: int) -> str:
+    with log.open("rb") as lines:
+        lines.seek(max(begin, log.stat().st_size - (64 << 10)))
+        text = lines.read().decode("utf-8", "replace")
+    return "\n".join(f"  {line}" for line in text.splitlines()[-_TAIL_LINES:])
+
+
+# -- services --------------------------------------------------------------------------------------------------------
+
+
+def _start_service(environ: Mapping[str, str]) -> bool:
+    """Whether the user's service manager took the job."""
+    if sys.platform == "darwin":
+        return _start_agent()
+    if not any((directory / SYSTEMD_UNIT).exists() for directory in _unit_directories(environ)):
+        return False
+    return _runs(["systemctl", "--user", "start", SYSTEMD_UNIT], environ)
+
+
+def _unit_directories(environ: Mapping[str, str]) -> list[Path]:
+    home = Path(environ.get("HOME") or Path.home())
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
+    system = [Path("/etc/systemd/user"), Path("/usr/local/lib/systemd/user"), Path("/usr/lib/systemd/user")]
+    return [config / "systemd/user", data / "systemd/user", *system]
+
+
+def _start_agent() -> bool:
+    agents = Path.home() / "Library" / "LaunchAgents"
+    return any(
+        _runs(["launchctl", "kickstart", f"gui/{os.getuid()}/{agent.stem}"], os.environ)
+        for agent in agents.glob("*codeindexd*.plist")
+    )
+
+
+def _runs(command: Sequence[str], environ: Mapping[str, str]) -> bool:
+    try:
+        done = subprocess.run(command, env=dict(environ), capture_output=True, timeout=_SERVICE_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
