@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError, StoreFullError
@@ -79,7 +79,10 @@ def sync_directory(directory: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Make ``data`` the content of ``path`` in one step that survives a power loss. Raises OSError."""
+    """Make ``data`` the content of ``path`` in one step. Raises OSError; then the old content stands.
+
+    It survives a power loss where the file system can sync directories; elsewhere the old content may come back.
+    """
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -88,7 +91,8 @@ def replace_file(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     temporary.rename(path)
-    sync_directory(path.parent)
+    with suppress(OSError):  # the switch has happened: an error now would say the opposite
+        sync_directory(path.parent)
 
 
 def seal(directory: Path, names: Iterable[str]) -> None:

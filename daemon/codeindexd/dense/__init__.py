@@ -1,0 +1,11 @@
+"""The dense index of one root under one model: every vector findable at once, and never a rebuild on a save.
+
+A **tail** takes fresh vectors by appending and is scanned exactly; **segments** (HNSW graphs of about 100,000 vectors,
+immutable, memory-mapped) are built from it in quiet times. A removed vector is only marked dead until maintenance
+leaves it out. A manifest, replaced in one step, says which tail and segments belong together.
+"""
+
+from codeindexd.dense.index import Dense
+from codeindexd.dense.snapshot import DenseSnapshot
+
+__all__ = ["Dense", "DenseSnapshot"]

@@ -1,0 +1,250 @@
+"""The writing side of the dense index."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from codeindexd.dense.arithmetic import Half, Ids, first_non_finite
+from codeindexd.dense.log import WHAT, Binding, Group, TailLog
+from codeindexd.dense.maintenance import Plan, Source, Thresholds, build_segment, next_step, remove_files
+from codeindexd.dense.manifest import NAME, Manifest
+from codeindexd.dense.segment import Segment, SegmentFiles, verify_files
+from codeindexd.dense.snapshot import DenseSnapshot
+from codeindexd.dense.state import State, rows_marked_dead
+from codeindexd.durable import LOCK, break_seal, own, seal, storing
+
+_NO_PAIRS = np.empty((0, 2), dtype=np.int64)
+_NO_IDS = np.empty(0, dtype=np.int64)
+
+
+class Dense:
+    """The vectors of one root under one model. One thread applies, another may maintain; any may search snapshots.
+
+    Guarantees: :meth:`apply` costs time by what changes, not by what is there, and is atomic against ``kill -9``;
+    after a power loss the index opens at an earlier whole commit and says so by its generation (the catalog's journal
+    brings back the rest, so an apply need not wait for the disk; :meth:`flush` does); maintenance that is stopped or
+    killed at any step leaves the old parts or the new ones.
+    """
+
+    def __init__(self, directory: Path, lock: int, state: State, manifest: Manifest) -> None:
+        """Use :meth:`open` or :meth:`create`."""
+        self._directory = directory
+        self._lock = lock
+        self._state = state
+        self._manifest = manifest
+        self._changing = threading.Lock()  # held for an apply, and for the moment in which maintenance switches
+        self._maintaining = threading.Lock()
+        self._current = DenseSnapshot(state, state.log.generation)
+
+    @classmethod
+    def open(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
+        """Open the index in ``directory`` (its own, one per model), or make an empty one where there is none.
+
+        The tail is read whole and cut after its last whole commit; segments are compared with their checksums unless
+        the last end was clean. Raises StoreDamagedError when that leaves nothing to build on or it belongs to another
+        catalog or model (then :meth:`create` anew and add everything), StoreFullError, AlreadyRunningError when
+        another process has it open.
+        """
+        binding = Binding(store_uuid, identity, dimensions)
+        lock = own(directory, WHAT)
+        try:
+            trusted = break_seal(directory)
+            manifest = Manifest.load(directory, binding)
+            if manifest is None:
+                return cls._make(directory, lock, binding)
+            _remove_orphans(directory, manifest)
+            for files in manifest.segments:
+                if not trusted.issuperset(path.name for path in files.paths(directory)):
+                    verify_files(directory, files)
+            segments = tuple(Segment(directory, files, dimensions) for files in manifest.segments)
+            log, groups = TailLog.open(directory, manifest.tail, binding)
+        except BaseException:
+            os.close(lock)
+            raise
+        state = State(log, segments)
+        for group in groups:
+            state.absorb(group, 0)
+        return cls(directory, lock, state, manifest)
+
+    @classmethod
+    def create(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
+        """Make an empty index of generation 0, replacing what is there. Raises StoreFullError, AlreadyRunningError."""
+        lock = own(directory, WHAT)
+        try:
+            with storing(WHAT):
+                (directory / NAME).unlink(missing_ok=True)
+            return cls._make(directory, lock, Binding(store_uuid, identity, dimensions))
+        except BaseException:
+            os.close(lock)
+            raise
+
+    @classmethod
+    def _make(cls, directory: Path, lock: int, binding: Binding) -> Dense:
+        manifest = Manifest(binding, tail=1)
+        _remove_orphans(directory, None)
+        log = TailLog.create(directory, manifest.tail, binding)
+        log.append(Group(0, _NO_PAIRS, _NO_IDS, _NO_IDS), np.empty((0, binding.dimensions), dtype=np.float16))
+        log.sync()
+        manifest.save(directory)
+        return cls(directory, lock, State(log), manifest)
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation of the last :meth:`apply`."""
+        return self._state.log.generation
+
+    @property
+    def dimensions(self) -> int:
+        """Values of a vector."""
+        return self._manifest.binding.dimensions
+
+    def snapshot(self) -> DenseSnapshot:
+        """The state of the last :meth:`apply`; taking it costs nothing."""
+        return self._current
+
+    def apply(self, generation: int, add: Sequence[tuple[int, bytes]], remove: Sequence[int]) -> None:
+        """Remove the ids ``remove``, then add ``add``: pairs of id and d little-endian f16 values of unit length.
+
+        Adding a present id replaces its vector, the last of several wins; removing an absent one does nothing.
+        Raises ValueError naming the id of a vector of a wrong length or with values that are not finite, and when
+        ``generation`` is older than the index; StoreFullError when it cannot be written. Then nothing has changed.
+        """
+        vectors = dict(add)
+        added = np.fromiter(vectors, np.int64, len(vectors))
+        rows = self._rows(added, list(vectors.values()))
+        removed = np.array(sorted(set(remove) - vectors.keys()), dtype=np.int64)
+        with self._changing:
+            state = self._state
+            if generation < state.log.generation:
+                raise ValueError(f"generation {generation} is older than the {WHAT} ({state.log.generation})")
+            group = Group(generation, _NO_PAIRS, removed[state.knows(removed)], added)
+            state.log.append(group, rows)
+            state.absorb(group, state.epoch + 1)
+            self._current = DenseSnapshot(state, generation)
+
+    def _rows(self, ids: Ids, vectors: Sequence[bytes]) -> Half:
+        for chunk_id, vector in zip(ids.tolist(), vectors, strict=True):
+            if len(vector) != 2 * self.dimensions:
+                raise ValueError(f"the vector of {chunk_id} has {len(vector)} bytes, not {2 * self.dimensions}")
+        rows = np.frombuffer(b"".join(vectors), dtype=np.float16).reshape(len(ids), self.dimensions)
+        bad = first_non_finite(rows)
+        if bad >= 0:
+            raise ValueError(f"the vector of {ids[bad]} has values that are not finite")
+        return rows
+
+    def maintain(self, should_stop: Callable[[], bool], thresholds: Thresholds | None = None) -> bool:
+        """Build segments from a large tail, merge and compact; True when something changed.
+
+        Meant for quiet times, at idle priority, beside a thread that applies: that one waits only for the moment of a
+        switch. Stops soon after ``should_stop()`` says so, keeping what is done. Raises StoreFullError, FailedError.
+        """
+        limits, changed = thresholds or Thresholds(), False
+        with self._maintaining:
+            while not should_stop():
+                with self._changing:
+                    step = next_step(self._state, limits) if self._lock >= 0 else None
+                if step is None or not self._carry_out(step, should_stop):
+                    break
+                changed = True
+        return changed
+
+    def _carry_out(self, step: Plan, should_stop: Callable[[], bool]) -> bool:
+        """Write the new parts beside the old ones, then switch; False when asked to stop before that."""
+        with self._changing:
+            state, tail, epoch = self._state, self._state.tail(), self._state.epoch
+            generation, records = state.log.generation, state.log.records
+        rows = np.flatnonzero(tail.alive(epoch))
+        rows = rows[np.argsort(tail.ids[rows])]
+        moving, staying = rows[: step.tail_rows], np.sort(rows[step.tail_rows :])
+        sources = [Source(tail.ids[moving], tail.matrix, moving)]
+        for segment in step.segments:
+            alive = np.flatnonzero(segment.alive(epoch))
+            sources.append(Source(segment.ids[alive], segment.matrix, alive))
+        serial = self._manifest.next_serial()
+        kept = tuple(segment for segment in state.segments if segment not in step.segments)
+        files: SegmentFiles | None = None
+        if any(len(source.ids) for source in sources):
+            files = build_segment(self._directory, serial, sources, should_stop)
+            if files is None:
+                return False
+        try:
+            segments = kept if files is None else (*kept, Segment(self._directory, files, self.dimensions))
+            log = TailLog.create(self._directory, serial + 1, self._manifest.binding)
+        except BaseException:
+            remove_files(self._directory, SegmentFiles(serial, 0, {}))
+            raise
+        try:
+            base = Group(generation, rows_marked_dead(kept, epoch), _NO_IDS, tail.ids[staying])
+            log.append(base, tail.matrix[staying])
+            log.sync()
+            successor = State(log, segments)
+            successor.absorb(base, 0)
+            self._switch(successor, records)
+        except BaseException:
+            log.remove()
+            remove_files(self._directory, SegmentFiles(serial, 0, {}))
+            raise
+        for segment in step.segments:
+            remove_files(self._directory, segment.files)
+        state.log.remove()
+        return True
+
+    def _switch(self, successor: State, records: int) -> None:
+        """Let ``successor`` follow what was applied since the log had ``records``, and make it the index."""
+        with self._changing:
+            state = self._state
+            missed = state.log.groups_after(records)
+            at = state.log.rows - sum(len(group.added) for group in missed)
+            for group in missed:
+                successor.log.append(group, state.log.matrix[at : at + len(group.added)])
+                successor.absorb(group, state.epoch)
+                at += len(group.added)
+            successor.epoch = state.epoch
+            segments = tuple(segment.files for segment in successor.segments)
+            manifest = Manifest(self._manifest.binding, successor.log.serial, segments)
+            manifest.save(self._directory)
+            self._manifest, self._state = manifest, successor
+            self._current = DenseSnapshot(successor, successor.log.generation)
+
+    def check(self) -> None:
+        """Compare all segments with their checksums. Raises StoreDamagedError. (The tail is checked at open.)"""
+        with self._maintaining:
+            for files in self._manifest.segments:
+                verify_files(self._directory, files)
+
+    def flush(self) -> None:
+        """Make everything applied survive a power loss. Raises StoreFullError."""
+        with self._changing:
+            self._state.log.sync()
+
+    def close(self) -> None:
+        """Flush and let go of the files; snapshots stay valid. Waits for maintenance, so stop that first."""
+        with self._maintaining, self._changing:
+            if self._lock < 0:
+                return
+            try:
+                self._state.log.sync()
+                seal(
+                    self._directory, [p.name for files in self._manifest.segments for p in files.paths(self._directory)]
+                )
+            finally:
+                self._state.log.close()
+                os.close(self._lock)
+                self._lock = -1
+
+
+def _remove_orphans(directory: Path, manifest: Manifest | None) -> None:
+    """Delete what a killed maintenance left: every file that the manifest does not name."""
+    keep = {LOCK}
+    if manifest is not None:
+        keep |= {NAME, f"tail-{manifest.tail}.log", f"tail-{manifest.tail}.f16"}
+        keep |= {path.name for files in manifest.segments for path in files.paths(directory)}
+    with storing(WHAT):
+        for path in directory.iterdir():
+            if path.name not in keep:
+                path.unlink()

@@ -1,0 +1,235 @@
+"""The tail on disk: a log of 32-byte records beside a file of f16 rows.
+
+The n-th ADD record of the log names the chunk of the n-th row. A COMMIT record closes a group: it carries the
+generation, the number of rows and an XXH3 checksum over the group's records and rows, seeded with the checksum before
+it, so a valid prefix is exactly a sequence of whole commits. Vectors are written before the records that name them.
+Nothing is synced on append: after a power loss the catalog's journal brings back what the file system lost.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from codeindexd.dense.arithmetic import Half, Ids
+from codeindexd.durable import storing, write_fully
+from codeindexd.errors import StoreDamagedError
+
+WHAT = "dense index"
+RECORD = np.dtype([("kind", "<u4"), ("count", "<u4"), ("value", "<i8"), ("generation", "<i8"), ("checksum", "<u8")])
+Records = NDArray[np.void]
+_MAGIC = 0x45444943  # "CIDE"
+_FORMAT = 1
+_ADD, _REMOVE, _DEAD, _COMMIT = 1, 2, 3, 4
+_FIRST_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a dense index belongs to: a catalog and a model. Files of another binding are never mixed in."""
+
+    store_uuid: str
+    identity: str
+    dimensions: int
+
+    def checksum(self, serial: int) -> int:
+        """A number that only this binding and ``serial`` have."""
+        text = "\0".join([self.store_uuid, self.identity, str(self.dimensions), str(serial)])
+        return xxhash.xxh3_64_intdigest(text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What one commit changed, in this order: rows of segments marked dead, ids removed, ids added."""
+
+    generation: int
+    dead: NDArray[np.int64]  # (n, 2): segment serial, row
+    removed: Ids
+    added: Ids
+
+
+class TailLog:
+    """The two files of a tail and how far they are valid. One thread at a time appends."""
+
+    def __init__(self, directory: Path, serial: int, binding: Binding) -> None:
+        """Use :meth:`create` or :meth:`open`."""
+        self.serial = serial
+        self.rows = 0
+        self.generation = 0
+        self.log_path = directory / f"tail-{serial}.log"
+        self.rows_path = directory / f"tail-{serial}.f16"
+        self._binding = binding
+        self._row_bytes = 2 * binding.dimensions
+        self._log = self._file = -1
+        self._size = 0
+        self._seed = binding.checksum(serial)
+        self._capacity = 0
+        self.matrix: Half = np.empty((0, binding.dimensions), dtype=np.float16)
+
+    @classmethod
+    def create(cls, directory: Path, serial: int, binding: Binding) -> TailLog:
+        """New, empty files; the first :meth:`append` makes them valid. Raises StoreFullError."""
+        tail = cls(directory, serial, binding)
+        header = np.array([(_MAGIC, _FORMAT, serial, binding.dimensions, tail._seed)], dtype=RECORD)
+        with storing(WHAT):
+            tail._open_files(os.O_CREAT | os.O_TRUNC)
+            write_fully(tail._log, header.tobytes(), 0)
+            tail._reserve(_FIRST_ROWS)
+        tail._size = RECORD.itemsize
+        return tail
+
+    @classmethod
+    def open(cls, directory: Path, serial: int, binding: Binding) -> tuple[TailLog, list[Group]]:
+        """The valid prefix of existing files, as an appendable tail and its groups; a torn end is cut off.
+
+        Raises StoreDamagedError when the header is not ours or not even the first commit is whole.
+        """
+        tail = cls(directory, serial, binding)
+        with storing(WHAT):
+            tail._open_files(0)
+            stored = os.fstat(tail._file).st_size // tail._row_bytes
+            tail._reserve(stored)
+            content = tail.log_path.read_bytes()
+        records = np.frombuffer(content, dtype=RECORD, count=len(content) // RECORD.itemsize)
+        tail._check_header(records)
+        groups = list(tail._replay(records, stored))
+        if not groups:
+            raise StoreDamagedError(f"{tail.log_path.name} of the {WHAT} has no whole commit")
+        with storing(WHAT):
+            os.ftruncate(tail._log, tail._size)
+        return tail, groups
+
+    def _open_files(self, extra: int) -> None:
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | extra
+        self._log = os.open(self.log_path, flags, 0o600)
+        self._file = os.open(self.rows_path, flags, 0o600)
+
+    def _check_header(self, records: Records) -> None:
+        expected = (_MAGIC, _FORMAT, self.serial, self._binding.dimensions, self._seed)
+        if not len(records) or records[0].item() != expected:
+            raise StoreDamagedError(f"{self.log_path.name} of the {WHAT} has a foreign or damaged header")
+        self._size = RECORD.itemsize
+
+    def _replay(self, records: Records, stored: int) -> Iterator[Group]:
+        """Groups up to the first that is not whole, moving the valid end along."""
+        start = 1
+        for end in np.flatnonzero(records["kind"] == _COMMIT).tolist():
+            if end < start:
+                continue
+            commit, body = records[end : end + 1], records[start:end]
+            rows = int(commit["value"][0])
+            if not self.rows <= rows <= stored or np.count_nonzero(body["kind"] == _ADD) != rows - self.rows:
+                return
+            checksum = self._checksum(body, self.matrix[self.rows : rows], commit)
+            if checksum != int(commit["checksum"][0]):
+                return
+            self._seed, self.rows, self.generation = checksum, rows, int(commit["generation"][0])
+            self._size = (end + 1) * RECORD.itemsize
+            start = end + 1
+            yield _group(body, self.generation)
+
+    def _checksum(self, body: Records, rows: Half, commit: Records) -> int:
+        bare = commit.copy()
+        bare["checksum"] = 0
+        digest = xxhash.xxh3_64(seed=self._seed)
+        for part in (body, rows, bare):
+            digest.update(_bytes(part))
+        return digest.intdigest()
+
+    def _reserve(self, rows: int) -> None:
+        """Have room for ``rows`` rows: a longer (sparse) file under a new mapping; older mappings stay valid."""
+        if rows <= self._capacity:
+            return
+        capacity = max(rows, _FIRST_ROWS, self._capacity + self._capacity // 2)
+        if os.fstat(self._file).st_size < capacity * self._row_bytes:
+            os.ftruncate(self._file, capacity * self._row_bytes)
+        mapping = mmap.mmap(self._file, capacity * self._row_bytes, access=mmap.ACCESS_READ)
+        self.matrix = np.frombuffer(mapping, dtype=np.float16).reshape(capacity, self._binding.dimensions)
+        self._capacity = capacity
+
+    def append(self, group: Group, rows: Half) -> None:
+        """Write one group with the rows of its added ids. Raises StoreFullError; then nothing has changed."""
+        body = _records(group)
+        count = self.rows + len(rows)
+        commit = np.array([(_COMMIT, len(body), count, group.generation, 0)], dtype=RECORD)
+        checksum = self._checksum(body, rows, commit)
+        commit["checksum"] = checksum
+        try:
+            with storing(WHAT):
+                self._reserve(count)
+                write_fully(self._file, _bytes(rows), self.rows * self._row_bytes)
+                write_fully(self._log, body.tobytes() + commit.tobytes(), self._size)
+        except BaseException:
+            with suppress(OSError):
+                os.ftruncate(self._log, self._size)
+            raise
+        self._seed, self.rows, self.generation = checksum, count, group.generation
+        self._size += (len(body) + 1) * RECORD.itemsize
+
+    @property
+    def records(self) -> int:
+        """How many records the log has, the header included."""
+        return self._size // RECORD.itemsize
+
+    def groups_after(self, records: int) -> list[Group]:
+        """The groups appended since :attr:`records` had this value. Raises StoreDamagedError when unreadable."""
+        with storing(WHAT):
+            content = os.pread(self._log, self._size - records * RECORD.itemsize, records * RECORD.itemsize)
+        found = np.frombuffer(content, dtype=RECORD)
+        ends = np.flatnonzero(found["kind"] == _COMMIT).tolist()
+        starts = [0, *(end + 1 for end in ends)]
+        return [
+            _group(found[start:end], int(found["generation"][end])) for start, end in zip(starts, ends, strict=False)
+        ]
+
+    def sync(self) -> None:
+        """Make all appended groups survive a power loss. Raises StoreFullError."""
+        with storing(WHAT):
+            os.fsync(self._file)
+            os.fsync(self._log)
+
+    def close(self) -> None:
+        """Close the files; mappings in use stay valid."""
+        for descriptor in (self._log, self._file):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._log = self._file = -1
+
+    def remove(self) -> None:
+        """Close and delete the files."""
+        self.close()
+        self.log_path.unlink(missing_ok=True)
+        self.rows_path.unlink(missing_ok=True)
+
+
+def _bytes(array: NDArray[Any]) -> memoryview | bytes:
+    return np.ascontiguousarray(array).view(np.uint8).data if array.size else b""
+
+
+def _records(group: Group) -> Records:
+    dead, removed, added = len(group.dead), len(group.removed), len(group.added)
+    body = np.zeros(dead + removed + added, dtype=RECORD)
+    body["kind"] = np.repeat(np.array([_DEAD, _REMOVE, _ADD], dtype=np.uint32), (dead, removed, added))
+    if dead:
+        body["count"][:dead] = group.dead[:, 0]
+        body["value"][:dead] = group.dead[:, 1]
+    body["value"][dead : dead + removed] = group.removed
+    body["value"][dead + removed :] = group.added
+    return body
+
+
+def _group(body: Records, generation: int) -> Group:
+    dead = body[body["kind"] == _DEAD]
+    pairs = np.stack([dead["count"].astype(np.int64), dead["value"].astype(np.int64)], axis=1)
+    removed = body["value"][body["kind"] == _REMOVE].astype(np.int64)
+    added = body["value"][body["kind"] == _ADD].astype(np.int64)
+    return Group(generation, pairs, removed, added)

@@ -1,0 +1,77 @@
+"""The manifest: which tail and which segments make up a dense index. Replaced in one step, checksummed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from codeindexd.dense.log import WHAT, Binding
+from codeindexd.dense.segment import SegmentFiles
+from codeindexd.durable import replace_file, storing
+from codeindexd.errors import StoreDamagedError
+
+NAME = "manifest.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The parts of a dense index by their serial numbers, which are never reused."""
+
+    binding: Binding
+    tail: int
+    segments: tuple[SegmentFiles, ...] = ()
+
+    def next_serial(self) -> int:
+        """A number that no file of this index has had."""
+        return 1 + max([self.tail, *(segment.serial for segment in self.segments)])
+
+    def save(self, directory: Path) -> None:
+        """Make this the manifest of ``directory``, surviving a power loss. Raises StoreFullError."""
+        body = {
+            "format": _FORMAT,
+            "store_uuid": self.binding.store_uuid,
+            "identity": self.binding.identity,
+            "dimensions": self.binding.dimensions,
+            "tail": self.tail,
+            "segments": [{"serial": s.serial, "rows": s.rows, "files": s.files} for s in self.segments],
+        }
+        with storing(WHAT):
+            replace_file(directory / NAME, json.dumps({**body, "checksum": _checksum(body)}).encode())
+
+    @classmethod
+    def load(cls, directory: Path, binding: Binding) -> Manifest | None:
+        """The manifest of ``directory``; None when there is none.
+
+        Raises StoreDamagedError when it is damaged, of another format, or of another binding.
+        """
+        try:
+            content = (directory / NAME).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreDamagedError(f"the manifest of the {WHAT} cannot be read: {error}") from error
+        try:
+            body = json.loads(content)
+            whole = body.pop("checksum") == _checksum(body) and body["format"] == _FORMAT
+            found = Binding(body["store_uuid"], body["identity"], body["dimensions"])
+            segments = tuple(
+                SegmentFiles(s["serial"], s["rows"], {k: (size, xxh3) for k, (size, xxh3) in s["files"].items()})
+                for s in body["segments"]
+            )
+            manifest = cls(found, body["tail"], segments)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreDamagedError(f"the manifest of the {WHAT} is damaged: {error}") from error
+        if not whole:
+            raise StoreDamagedError(f"the manifest of the {WHAT} does not match its checksum or is of another format")
+        if found != binding:
+            raise StoreDamagedError(f"the {WHAT} belongs to another catalog or model")
+        return manifest
+
+
+def _checksum(body: dict[str, Any]) -> int:
+    return xxhash.xxh3_64_intdigest(json.dumps(body, sort_keys=True).encode())

@@ -1,0 +1,107 @@
+"""The reading side of the dense index: one moment of it, searchable from any thread."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.dense.arithmetic import Half, Ids, Mask, Rows, Single, best, dot, unit
+from codeindexd.dense.segment import Segment
+from codeindexd.dense.state import State
+
+_EXACT_ROWS = 8192  # so many rows are scored one by one (about 1 ms) rather than searched for in a graph
+_SPARE = 16
+
+
+class DenseSnapshot:
+    """The vectors of one moment. It copies nothing, and stays valid while its owner writes, maintains or closes.
+
+    Guarantees: it finds exactly the ids that were alive when it was taken; scores are cosine similarities of the f16
+    vectors, higher is better; the tail is searched exactly, segments as exactly as their graphs are.
+    """
+
+    def __init__(self, state: State, generation: int) -> None:
+        """A snapshot of ``state`` as it is now."""
+        self._tail = state.tail()
+        self._segments = state.segments
+        self._epoch = state.epoch
+        self._dimensions = state.log.matrix.shape[1]
+        self._live = state.live
+        self._generation = generation
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation that the snapshot belongs to."""
+        return self._generation
+
+    def __len__(self) -> int:
+        """How many vectors can be found."""
+        return self._live
+
+    def search(
+        self, vector: NDArray[np.float32], limit: int, allowed: Ids | None = None
+    ) -> tuple[Ids, NDArray[np.float32]]:
+        """The ``limit`` nearest of ``vector`` (d,) as (ids (n,), scores (n,)), best first, equal scores by id.
+
+        ``allowed``, sorted and without duplicates, restricts the answer to these ids. A small restriction is searched
+        exactly. Raises ValueError on a vector of another shape or with values that are not finite.
+        """
+        query = unit(vector, self._dimensions)
+        if limit <= 0 or (allowed is not None and not len(allowed)):
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        parts = [self._tail_part(query, limit, allowed)]
+        parts += [self._segment_part(segment, query, limit, allowed) for segment in self._segments]
+        ids, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return best(ids, scores, limit)
+
+    def _tail_part(self, query: Single, limit: int, allowed: Ids | None) -> tuple[Ids, Single]:
+        tail = self._tail
+        wanted = tail.alive(self._epoch)
+        if allowed is not None:
+            wanted &= np.isin(tail.ids, allowed)
+        rows = np.flatnonzero(wanted)
+        if len(rows) * 2 < len(wanted):
+            return _exactly(tail.ids, tail.matrix, rows, query, limit)
+        return best(tail.ids[rows], dot(tail.matrix, query)[rows], limit)
+
+    def _segment_part(self, segment: Segment, query: Single, limit: int, allowed: Ids | None) -> tuple[Ids, Single]:
+        wanted = segment.alive(self._epoch)
+        if allowed is not None:
+            wanted = _only(segment, allowed) & wanted
+        count = int(np.count_nonzero(wanted))
+        share = count / len(wanted)
+        wide = int(limit / share) + _SPARE if count else 0
+        while count > _EXACT_ROWS and wide * 4 < len(wanted):
+            rows = segment.near(query, wide)
+            rows = rows[wanted[rows]]
+            if len(rows) >= limit:
+                return _exactly(segment.ids, segment.matrix, np.sort(rows), query, limit)
+            wide *= 4
+        return _exactly(segment.ids, segment.matrix, np.flatnonzero(wanted), query, limit)
+
+    def ids(self) -> Ids:
+        """Ids of all vectors that can be found, sorted."""
+        alive = [self._tail.ids[self._tail.alive(self._epoch)]]
+        alive += [segment.ids[segment.alive(self._epoch)] for segment in self._segments]
+        return np.sort(np.concatenate(alive))
+
+    def vector(self, chunk_id: int) -> NDArray[np.float32] | None:
+        """The vector (d,) of ``chunk_id``, or None when it has none here."""
+        for row in np.flatnonzero(self._tail.ids == chunk_id).tolist():
+            if self._tail.died[row] > self._epoch:
+                return np.asarray(self._tail.matrix[row], dtype=np.float32)
+        for segment in self._segments:
+            for row in segment.rows_of(np.array([chunk_id], dtype=np.int64)).tolist():
+                if segment.died[row] > self._epoch:
+                    return np.asarray(segment.matrix[row], dtype=np.float32)
+        return None
+
+
+def _only(segment: Segment, allowed: Ids) -> Mask:
+    mask = np.zeros(len(segment.ids), dtype=bool)
+    mask[segment.rows_of(allowed)] = True
+    return mask
+
+
+def _exactly(ids: Ids, matrix: Half, rows: Rows, query: Single, limit: int) -> tuple[Ids, Single]:
+    return best(ids[rows], dot(matrix[rows], query), limit)

@@ -1,0 +1,94 @@
+"""The dense index in memory: the rows of the tail, the segments, and who is alive since when.
+
+Nothing a snapshot reads is ever changed under it: rows are only appended, arrays grow by replacement, and a death is
+noted with its epoch, so a snapshot of an earlier epoch still counts the row as alive. Taking one copies nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows
+from codeindexd.dense.log import Group, TailLog
+from codeindexd.dense.segment import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class TailRows:
+    """The rows of a tail at one moment: ids (n,), epochs of death (n,), vectors (n, d)."""
+
+    ids: Ids
+    died: NDArray[np.int32]
+    matrix: Half
+
+    def alive(self, epoch: int) -> Mask:
+        """Which rows are alive in ``epoch``."""
+        return self.died > epoch
+
+
+@dataclass
+class State:
+    """A tail and its segments. One thread at a time changes it; ``epoch`` counts the changes of this process."""
+
+    log: TailLog
+    segments: tuple[Segment, ...] = ()
+    epoch: int = 0
+    row_of: dict[int, int] = field(default_factory=dict)  # id -> row of the tail, alive ones only
+    _ids: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    _died: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    _count: int = 0
+
+    @property
+    def live(self) -> int:
+        """How many vectors are alive."""
+        return len(self.row_of) + sum(segment.live for segment in self.segments)
+
+    def tail(self) -> TailRows:
+        """The rows that the tail has now."""
+        return TailRows(self._ids[: self._count], self._died[: self._count], self.log.matrix[: self._count])
+
+    def knows(self, ids: Ids) -> Mask:
+        """Which of ``ids`` are alive, now."""
+        known = np.fromiter((one in self.row_of for one in ids.tolist()), bool, len(ids))
+        for segment in self.segments:
+            rows = segment.rows_of(ids)
+            known |= np.isin(ids, segment.ids[rows[segment.died[rows] == ALIVE]])
+        return known
+
+    def absorb(self, group: Group, epoch: int) -> None:
+        """Follow a group that the log holds already: deaths first, then the new rows."""
+        for segment in self.segments:
+            marked = group.dead[group.dead[:, 0] == segment.serial, 1]
+            segment.kill(marked.astype(np.intp), epoch)
+            segment.kill(segment.rows_of(group.removed), epoch)
+            segment.kill(segment.rows_of(group.added), epoch)
+        for one in [*group.removed.tolist(), *group.added.tolist()]:
+            row = self.row_of.pop(one, None)
+            if row is not None:
+                self._died[row] = epoch
+        count = self._count + len(group.added)
+        self._reserve(count)
+        self._ids[self._count : count] = group.added
+        self._died[self._count : count] = ALIVE
+        self.row_of.update(zip(group.added.tolist(), range(self._count, count), strict=True))
+        self._count = count
+        self.epoch = max(self.epoch, epoch)
+
+    def _reserve(self, count: int) -> None:
+        if count > len(self._ids):
+            capacity = max(count, 1024, len(self._ids) * 3 // 2)
+            ids, died = np.zeros(capacity, dtype=np.int64), np.zeros(capacity, dtype=np.int32)
+            ids[: self._count], died[: self._count] = self._ids[: self._count], self._died[: self._count]
+            self._ids, self._died = ids, died
+
+
+def rows_marked_dead(segments: tuple[Segment, ...], epoch: int) -> NDArray[np.int64]:
+    """The (segment serial, row) pairs (n, 2) that are dead in ``epoch``."""
+    pairs = []
+    for segment in segments:
+        rows: Rows = np.flatnonzero(~segment.alive(epoch))
+        pairs.append(np.stack([np.full(len(rows), segment.serial, dtype=np.int64), rows.astype(np.int64)], axis=1))
+    return np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
