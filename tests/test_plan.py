@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from codeindexd.model import Entry, FileStat, NodeKind
-from codeindexd.plan import in_order, language_rule_changed, retry_delay_ns, slice_limit
+from codeindexd.plan import in_order, retry_delay_ns, slice_limit
 
 
 def entry(path: str, size: int = 1000) -> Entry:
@@ -43,18 +43,3 @@ def test_retries_back_off_to_a_day() -> None:
     delays = [retry_delay_ns(attempt) / 1e9 for attempt in range(1, 40)]
     assert delays[:4] == [30, 60, 120, 240]
     assert delays[-1] == 86_400
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "changed"),
-    [
-        (b"a/x.py", b"b/y.py", False),
-        (b"x.py", b"x.pyi", True),
-        (b"x.PY", b"x.py", False),
-        (b"Makefile", b"sub/Makefile", False),
-        (b"Makefile", b"Dockerfile", True),
-        (b"notes", b"notes.md", True),
-    ],
-)
-def test_a_move_rereads_when_the_name_may_change_the_language(source: bytes, target: bytes, changed: bool) -> None:
-    assert language_rule_changed(source, target) is changed

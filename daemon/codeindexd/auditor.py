@@ -16,7 +16,6 @@ from codeindexd.merkle import diff
 from codeindexd.model import Entry, NodeKind, Outcome
 from codeindexd.protocol.places import path_to_json, text_of_path
 from codeindexd.root import Root
-from codeindexd.scan import Scanner
 
 _ROUNDS = 3
 _SYNC_TIMEOUT_S = 600.0
@@ -88,8 +87,7 @@ async def _settled_audit(root: Root) -> Audit:
 
 def _audit(root: Root) -> Audit:
     differences: list[Difference] = []
-    scanner = Scanner(root.spec.path, rules=root.settings.rules, max_file_bytes=root.settings.max_file_bytes)
-    scan = scanner.scan([b""], _Nothing(), now_ns=time.time_ns())
+    scan = root.scanner.scan([b""], _Nothing(), now_ns=time.time_ns())
     with root.indexer.current.pin() as snapshot:
         if snapshot is None:
             return Audit(0, 0, ())

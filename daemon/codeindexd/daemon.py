@@ -33,6 +33,8 @@ from codeindexd.server import Server
 from codeindexd.vectors import VectorStore
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
+from codeindexd.workers.pressure import available_cpus
+from codeindexd.workers.sizing import worker_count
 
 log = structlog.get_logger(__name__)
 _SWITCH_INTERVAL_S = 0.0005  # pure-Python threads otherwise hold a query up for tens of milliseconds
@@ -75,7 +77,8 @@ class Daemon:
         config, paths = self.config, self.paths
         self._embedder = await anyio.to_thread.run_sync(create, config.embedding)
         self._vectors = await anyio.to_thread.run_sync(open_vectors, paths.vectors)
-        self._pool = WorkerPool(self._worker_settings(), count=config.workers.count)
+        count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
+        self._pool = WorkerPool(self._worker_settings(), count=count)
         self.roots = Roots(Registry(paths.roots_file), paths.roots, self._make_root)
         searcher = Searcher(self._embedder, mask_secrets=config.privacy.mask_secrets)
         handlers = Handlers(
@@ -130,8 +133,7 @@ class Daemon:
     def _make_root(self, spec: RootSpec, directory: Path) -> Root:
         config = self.config
         settings = RootSettings(
-            rules=config.index.scan_rules(),
-            max_file_bytes=config.index.max_file_bytes,
+            index=config.index,
             debounce_s=config.watch.debounce_ms / 1000,
             deadline_s=config.watch.deadline_ms / 1000,
             max_hints=config.watch.max_hints,

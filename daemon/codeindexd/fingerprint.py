@@ -18,10 +18,10 @@ def fingerprints(settings: WorkerSettings) -> Callable[[str], bytes]:
     def of(language: str) -> bytes:
         parts = (
             chunking.fingerprint(language),
-            f"tokens={tokens.TOKENS_VERSION}",
+            f"tokens={tokens.TOKENIZER_VERSION}",
             f"secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}",
             f"chunk={settings.max_chunk_bytes}",
         )
-        return xxhash.xxh3_128_digest("|".join(parts))
+        return xxhash.xxh3_128_digest("|".join(parts).encode())
 
     return of

@@ -12,11 +12,11 @@ import anyio
 import anyio.to_thread
 
 from codeindexd import __version__, auditor, metrics, status
-from codeindexd.errors import FailedError, TimedOutError, UsageError
+from codeindexd.errors import CodeindexError, FailedError, TimedOutError, UsageError
 from codeindexd.events import Events
 from codeindexd.model import RootState
 from codeindexd.query import parse
-from codeindexd.root import Root
+from codeindexd.root import Root, Synced
 from codeindexd.roots import Roots
 from codeindexd.searcher import Searcher, narrowed
 from codeindexd.server import Connection, Handler
@@ -150,7 +150,7 @@ class Handlers:
         )
         roots = self._roots.chosen(_paths(params["roots"]))
         if params["sync"]:
-            await _together([lambda root=root: root.sync(_SEARCH_SYNC_TIMEOUT_S) for root in roots])
+            await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
         return status.answer(params["query"], found, explain=params["explain"])
 
@@ -180,7 +180,7 @@ class Handlers:
             return await self._sync_to(params["clock"], timeout_s)
         roots = [self._roots.covering(_path(params["path"]))] if params["path"] else self._roots.all()
         began = time.monotonic()
-        synced = await _together([lambda root=root: root.sync(timeout_s) for root in roots])
+        synced = await _sync_all(roots, timeout_s)
         return {
             "clock": ",".join(root.clock for root in roots),
             "took_ms": round((time.monotonic() - began) * 1000, 2),
@@ -261,20 +261,20 @@ def _parse_clock(clock: str) -> dict[str, int]:
         ) from None
 
 
-async def _together(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Run all calls at once; the first error is raised as it is."""
-    results: list[Any] = [None] * len(calls)
-    errors: list[Exception] = []
+async def _sync_all(roots: list[Root], timeout_s: float) -> list[Synced]:
+    """Sync all roots at once; the first error is raised as it is, not in a group."""
+    results: list[Synced] = []
+    errors: list[CodeindexError] = []
 
-    async def run(number: int) -> None:
+    async def one(root: Root) -> None:
         try:
-            results[number] = await calls[number]()
-        except Exception as error:  # noqa: BLE001 - raised below, without the task group's wrapping
+            results.append(await root.sync(timeout_s))
+        except CodeindexError as error:
             errors.append(error)
 
     async with anyio.create_task_group() as tasks:
-        for number in range(len(calls)):
-            tasks.start_soon(run, number)
+        for root in roots:
+            tasks.start_soon(one, root)
     if errors:
         raise errors[0]
     return results

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from codeindexd.model import Entry
 
@@ -68,11 +66,3 @@ def slice_limit(committed: int) -> SliceLimit:
 def retry_delay_ns(attempts: int) -> int:
     """How long a failed file rests after its ``attempts``-th failure: 30 s, doubled each time, a day at most."""
     return int(min(30 * 2 ** min(attempts - 1, 20), 86_400) * 1e9)
-
-
-def language_rule_changed(source: bytes, target: bytes) -> bool:
-    """Whether a move changes what is made of the bytes: another extension or file name pattern means re-reading."""
-    before, after = PurePosixPath(os.fsdecode(source)), PurePosixPath(os.fsdecode(target))
-    if before.suffix or after.suffix:
-        return before.suffix.lower() != after.suffix.lower()
-    return before.name != after.name

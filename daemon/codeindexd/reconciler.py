@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from codeindexd.catalog import Catalog
 from codeindexd.merkle import diff
 from codeindexd.model import Diff, Entry, FileUpdate, NodeKind, Outcome, Slice
-from codeindexd.plan import language_rule_changed
 from codeindexd.scan import Scan, Scanner
 
 _SLICE_LEAVES = 2_000
@@ -22,6 +21,7 @@ class Found:
     slices: tuple[Slice, ...]
     files: tuple[Entry, ...]
     gone: frozenset[bytes]
+    changed: frozenset[bytes]
     scan: Scan
 
 
@@ -29,11 +29,12 @@ def reconcile(scanner: Scanner, catalog: Catalog, below: Sequence[bytes]) -> Fou
     """Scan ``below`` (paths under the root) and return what differs from the catalog. Blocking: run it in a thread."""
     known = catalog.tree()
     scan = scanner.scan(below, known, now_ns=time.time_ns())
-    difference = diff(known, scan.tree, below=scan.below, reread=language_rule_changed)
+    difference = diff(known, scan.tree, below=scan.below)
     return Found(
         tuple(_ready_slices(difference)),
         tuple(entry for entry in (*difference.added, *difference.modified) if entry.kind is NodeKind.FILE),
         frozenset(entry.path for entry in difference.removed) | {move.source for move in difference.moved},
+        frozenset(entry.path for entry in (*difference.added, *difference.modified, *difference.removed)),
         scan,
     )
 

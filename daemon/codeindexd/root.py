@@ -16,13 +16,14 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import replay
+from codeindexd.config import Index, load_root_config
 from codeindexd.embed.base import Embedder
-from codeindexd.errors import FailedError, StoreFullError, TimedOutError, WorkerError
+from codeindexd.errors import ConfigError, FailedError, StoreFullError, TimedOutError, WorkerError
 from codeindexd.indexer import Indexer, VectorSpace
 from codeindexd.model import Entry, NodeKind, RootState
 from codeindexd.reconciler import Found, reconcile
 from codeindexd.registry import RootSpec
-from codeindexd.scan import Scanner, ScanRules
+from codeindexd.scan import Scanner
 from codeindexd.settle import Settler
 from codeindexd.vectorizer import Vectorizer
 from codeindexd.vectors import VectorStore
@@ -35,14 +36,14 @@ _COOKIE_TIMEOUT_S = 2.0
 _LOOK_AGAIN_S = 0.1
 _MISSING_POLL_S = 3.0
 _UPKEEP_QUIET_S = 10.0
+_ROOT_CONFIG = b".codeindex.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class RootSettings:
     """What a root needs of the configuration. Times in seconds."""
 
-    rules: ScanRules
-    max_file_bytes: int
+    index: Index
     debounce_s: float
     deadline_s: float
     max_hints: int
@@ -104,7 +105,7 @@ class Root:
         self.problems: dict[str, Problem] = {}
         self.indexer: Indexer
         self.work: Work
-        self.scanner = Scanner(spec.path, rules=settings.rules, max_file_bytes=settings.max_file_bytes)
+        self.scanner = self._make_scanner()
         self._services = services
         self._settler = Settler(settings.debounce_s, settings.deadline_s, settings.max_hints)
         self._progress = _Progress()
@@ -118,6 +119,23 @@ class Root:
         self._last_walk = 0.0
         self._later: deque[tuple[float, tuple[bytes, ...]]] = deque()
         self._stopping = False
+
+    def _make_scanner(self) -> Scanner:
+        """A scanner by the configuration, narrowed by the root's own file; that one may be broken and is then ignored."""
+        index = self.settings.index
+        try:
+            index = index.narrowed(load_root_config(self.spec.path))
+            self.problems.pop("config", None)
+        except ConfigError as error:
+            self.problems["config"] = Problem(error.message, error.hint)
+        return Scanner(
+            self.spec.path,
+            include=index.include,
+            exclude=index.exclude,
+            hidden=index.hidden,
+            gitignore=index.gitignore,
+            max_file_bytes=index.max_file_bytes,
+        )
 
     # what others ask
 
@@ -344,7 +362,8 @@ class Root:
 
     def _stale_files(self) -> list[Entry]:
         """Files whose bytes are the same and whose chunks would now be cut, masked or tokenised differently."""
-        return list(self.indexer.catalog.files_with_other_fingerprint(self._services.fingerprints))
+        catalog = self.indexer.catalog
+        return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(self._services.fingerprints)]
 
     async def _reconcile(self, below: list[bytes]) -> None:
         whole = below == [b""]
@@ -360,6 +379,9 @@ class Root:
         finally:
             self._walking = False
         self.set_problem("scan", "", "")
+        if any(path == _ROOT_CONFIG for path in found.changed):
+            self.scanner = await anyio.to_thread.run_sync(self._make_scanner)
+            self.hint([b""])
         self._take_over(found, whole)
         log.debug(
             "reconciled",

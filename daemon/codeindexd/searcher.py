@@ -281,13 +281,12 @@ class Searcher:
                 stale.add(path)
         hits = []
         for ranked in part:
-            chunk = chunks.get(ranked.candidate.chunk_id)
-            place = places.get(ranked.candidate.chunk_id)
-            if chunk is None or place is None:
+            shown, place = chunks.get(ranked.candidate.chunk_id), places.get(ranked.candidate.chunk_id)
+            if shown is None or place is None:
                 continue
-            snippet = self._snippet(place, files[chunk.file_id])
+            snippet = self._snippet(place, files[shown.file_id])
             if all(regex.search(snippet) for regex in regexes):
-                hits.append(Hit(root, chunk, place, snippet, ranked.score, ranked.parts))
+                hits.append(Hit(root, shown, place, snippet, ranked.score, ranked.parts))
         return hits
 
     def _snippet(self, place: Confirmed, file: StoredFile) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import anyio
+import anyio.to_thread
 import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -108,7 +110,9 @@ class Work:
     ) -> None:
         """Take over what a reconciliation found; returns at once. ``again`` re-does files that are pending already."""
         self._ready.extend(slices)
+        redo = [move.entry for part in slices for move in part.moves if move.source in self.pending]
         self.pending.forget(frozenset(gone))
+        files = [*files, *redo]
         urgent = len(files) <= _URGENT_FILES
         wanted = False
         for entry in in_order(files):
@@ -165,8 +169,9 @@ class Work:
             await self._running.wait()
             taken: dict[int, Ticket] = {}
             try:
-                async for result in self._pool.process(self._jobs(urgent, taken), urgent=urgent):
-                    await self._results_in.send(_Processed(taken.pop(result.job_id), result))
+                async with aclosing(self._pool.process(self._jobs(urgent, taken), urgent=urgent)) as results:
+                    async for result in results:
+                        await self._results_in.send(_Processed(taken.pop(result.job_id), result))
                 pause = _FIRST_PAUSE_S
                 self._on_problem("workers", "", "")
             except WorkerError as error:
@@ -180,7 +185,9 @@ class Work:
     async def _jobs(self, urgent: bool, taken: dict[int, Ticket]) -> AsyncIterator[FileJob]:
         while self._running.is_set() and (ticket := self.pending.next(urgent=urgent)):
             taken[ticket.number] = ticket
-            yield FileJob(job_id=ticket.number, root=self._root, path=ticket.path)
+            yield FileJob(
+                ticket.number, self._root, ticket.path, size=ticket.entry.stat.size if ticket.entry.stat else 0
+            )
 
     async def _gather(self) -> None:
         async for processed in self._results_out:
@@ -213,7 +220,9 @@ class Work:
             await self._running.wait()
             while self._ready:
                 await self._persist(self._ready[0])
-                del self._ready[0]
+                ready = self._ready.pop(0)
+                if ready.moves:  # one whose source was gone by then has to be read
+                    await self._want_unprocessed()
                 self._advance()
             if self._urgent:
                 batch, self._urgent = self._urgent, []
@@ -228,6 +237,9 @@ class Work:
                 self._slices_of_run += 1
                 opened = time.monotonic()
                 await self._commit_files(batch)
+
+    async def _want_unprocessed(self) -> None:
+        self.submit([], await anyio.to_thread.run_sync(lambda: list(self._indexer.catalog.unprocessed())))
 
     async def _commit_files(self, batch: list[_Processed]) -> None:
         batch = [processed for processed in batch if self.pending.is_current(processed.ticket)]

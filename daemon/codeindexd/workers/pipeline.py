@@ -23,7 +23,7 @@ from codeindexd.fingerprint import fingerprints
 from codeindexd.model import ChunkDraft, Span
 from codeindexd.tokens import Terms, Tokenizer
 from codeindexd.vectors import VectorStore
-from codeindexd.workers.jobs import FileJob, FileResult, TextsJob, TextsResult, WorkerSettings
+from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, WorkerSettings
 
 log = structlog.get_logger(__name__)
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
@@ -84,8 +84,8 @@ class Pipeline:
         try:
             contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
         except OSError as error:
-            status = "vanished" if error.errno in _GONE else "failed"
-            return TextsResult(job.job_id, job.path, status, error=error.strerror or "")
+            gone = error.errno in _GONE
+            return TextsResult(job.job_id, job.path, "vanished" if gone else "failed", error=error.strerror or "")
         if xxhash.xxh3_128_digest(contents.data) != job.leaf:
             return TextsResult(job.job_id, job.path, "changed")
         decoded = decode(contents.data)
@@ -192,7 +192,7 @@ class Pipeline:
         contents: Contents,
         leaf: bytes,
         watch: _Watch,
-        status: str,
+        status: FileStatus,
         *,
         reason: str = "",
         language: str = "",
@@ -203,7 +203,7 @@ class Pipeline:
         return FileResult(
             job.job_id,
             job.path,
-            status,  # type: ignore[arg-type]
+            status,
             reason=reason,
             stat=contents.stat,
             leaf=leaf,
