@@ -18,7 +18,7 @@ class Usable:
 
     paths: dict[bytes, str] = field(default_factory=dict)  # absolute, as watchfiles takes them
     refused: set[bytes] = field(default_factory=set)  # vanished, unreadable, or no directory
-    polled: set[bytes] = field(default_factory=set)  # watchfiles takes only names that are UTF-8
+    polled: set[bytes] = field(default_factory=set)  # with names that are not UTF-8, which watchfiles cannot take
 
 
 class Coverage:
@@ -33,6 +33,7 @@ class Coverage:
     def want(self, directories: Collection[bytes]) -> None:
         """Replace what is wanted."""
         self.wanted = {ROOT, *GIT_DIRECTORIES, *directories}
+        self.polled &= self.wanted
 
     def missing(self) -> set[bytes]:
         """Wanted directories that nothing is known about yet, or no longer."""
@@ -44,6 +45,7 @@ class Coverage:
             self.refused.clear()
             self.polled.clear()
         self.covered |= found.paths.keys()
+        self.polled -= found.paths.keys()
         self.refused |= found.refused
         self.polled |= found.polled
 
@@ -64,20 +66,38 @@ class Coverage:
         self.polled.clear()
 
 
-def usable(root: Path, directories: Collection[bytes]) -> Usable:
-    """Look which of ``directories`` (below ``root``) can be watched now. Never raises."""
+def usable(root: Path, directories: Collection[bytes], *, look_inside: bool = False) -> Usable:
+    """Look which of ``directories`` (below ``root``) can be watched now. Never raises.
+
+    ``look_inside`` finds those that hold names which are not UTF-8: even opening such a file for reading breaks the
+    stream that watches its directory.
+    """
     found = Usable()
     base = os.fsencode(root)
     for directory in directories:
         path = base + b"/" + directory if directory else base
         if not _is_readable_directory(path, follow=not directory):
             found.refused.add(directory)
-            continue
-        try:
-            found.paths[directory] = path.decode("utf-8")
-        except UnicodeDecodeError:
+        elif not _is_utf8(directory) or (look_inside and not _holds_only_utf8(path)):
             found.polled.add(directory)
+        else:
+            found.paths[directory] = os.fsdecode(path)
     return found
+
+
+def _holds_only_utf8(directory: bytes) -> bool:
+    try:
+        return all(map(_is_utf8, os.listdir(directory)))  # noqa: PTH208 - bytes paths
+    except OSError:
+        return True
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_readable_directory(path: bytes, *, follow: bool) -> bool:

@@ -29,11 +29,11 @@ from codeindexd.watch import filesystem
 from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.events import Reader
+from codeindexd.watch.guard import Guard
 from codeindexd.watch.stream import Changes, Source, Stream, StreamError, Trouble
 
 log = structlog.get_logger(__name__)
 
-_GUARD_S = 2.0
 _QUIET_S = 60.0
 _FOLD_MIN = 64  # recent directories worth a fold in quiet times
 _FOLD_NOW = 512  # more than these, and than the main stream has, are folded at once
@@ -85,20 +85,21 @@ class Watcher:
         self._source = source
         self._reader = Reader(root, cookie_dir, rule_files)
         self._cookies = Cookies(cookie_dir)
+        self._guard = Guard(
+            root, self._cookies, on_root=self._take_root, on_cookies=self._lose_all, on_jump=self._suspect
+        )
         self._burst = filesystem.limit("max_queued_events", 16_384) // 4  # a written file takes up to four events
         self._suspicion = "not walked yet"
         self._coverage = Coverage()
         self._streams: list[Stream] = []  # the main one first, then the recent one
         self._broken: tuple[Stream | None, str] | None = None
+        self._look_inside = False
         self._breaks: deque[float] = deque(maxlen=_BREAKS_TOLERATED + _MOST_DOUBLINGS)
-        self._identity: tuple[int, int] | None = None
-        self._root_gone = False
         self._degraded = False
         self._retry_at = self._poll_at = 0.0
         self._last_event = time.monotonic()
         self._last_count = 0
         self._wake = anyio.Event()
-        self._look = anyio.Event()
         self._adjusted = anyio.Event()
 
     # what the owner asks and tells
@@ -110,6 +111,8 @@ class Watcher:
             return self._suspicion
         if self._degraded or self._poll:
             return "the root is polled"
+        if not self._streams or self._broken is not None:
+            return "the root is not watched at the moment"
         return "some directories are polled" if self._coverage.polled else ""
 
     @property
@@ -144,10 +147,9 @@ class Watcher:
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Watch until cancelled; started when changes from now on will be hinted, by events or by polling."""
-        self._identity = await anyio.to_thread.run_sync(filesystem.identity, self._root)
         reason = "" if self._poll else await anyio.to_thread.run_sync(filesystem.reason_to_poll, self._root)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._guard)
+            tasks.start_soon(self._guard.serve)
             if reason:
                 self._poll = True
                 self._on_degraded(
@@ -177,16 +179,18 @@ class Watcher:
                 task_status.started()
             with anyio.move_on_after(self._patience()):
                 await self._wake.wait()
-            polled = [ROOT] if self._degraded else collapse(self._coverage.polled)
+            polled = {ROOT} if self._degraded else set(self._coverage.polled)
             if polled and time.monotonic() >= self._poll_at:
                 self._poll_at = time.monotonic() + self._poll_interval_s
-                self._on_hints(polled)
+                found = await anyio.to_thread.run_sync(partial(usable, self._root, polled, look_inside=True))
+                self._coverage.polled -= found.paths.keys()  # they can be watched now
+                self._on_hints(collapse(polled))
 
     def _patience(self) -> float:
         """Seconds until something has to be done unasked."""
         now = time.monotonic()
         times = [_LONG_S]
-        if self._identity is not None and (self._coverage.missing() or not self._streams):
+        if self._guard.root_exists and (self._coverage.missing() or not self._streams):
             times.append(self._retry_at - now)
         if self._degraded or self._coverage.polled:
             times.append(self._poll_at - now)
@@ -205,7 +209,7 @@ class Watcher:
             await self._drop(*self._broken)
         missing = self._coverage.missing()
         fold = self._must_fold(len(missing))
-        if time.monotonic() < self._retry_at or self._identity is None or not (missing or fold):
+        if time.monotonic() < self._retry_at or not self._guard.root_exists or not (missing or fold):
             return
         began = time.monotonic()
         try:
@@ -233,11 +237,14 @@ class Watcher:
 
     async def _watch_all(self, tasks: anyio.abc.TaskGroup) -> Collection[bytes]:
         """One stream over everything wanted; returns the root, to be hinted. Raises StreamError."""
-        found = await anyio.to_thread.run_sync(usable, self._root, self._coverage.wanted)
+        found = await anyio.to_thread.run_sync(
+            partial(usable, self._root, self._coverage.wanted, look_inside=self._look_inside)
+        )
         if ROOT in found.refused:
-            self._look_at_root()
+            self._guard.look()
             raise StreamError(Trouble.VANISHED, "the root vanished")
         stream = await self._start(tasks, found, afresh=True)
+        self._look_inside = False
         former, self._streams = self._streams, [stream]
         for old in former:
             await self._retire(old)
@@ -247,7 +254,10 @@ class Watcher:
     async def _watch_recent(self, tasks: anyio.abc.TaskGroup, missing: Set[bytes]) -> Collection[bytes]:
         """A recent stream over ``missing`` too; returns what is watched now and was not. Raises StreamError."""
         keep = self._recent() & self._coverage.covered & self._coverage.wanted
-        found = await anyio.to_thread.run_sync(usable, self._root, keep | missing)
+        found = await anyio.to_thread.run_sync(
+            partial(usable, self._root, keep | missing, look_inside=self._look_inside)
+        )
+        self._look_inside = False
         new = found.paths.keys() & missing
         if not new:
             self._coverage.take(Usable(refused=found.refused & missing, polled=found.polled), afresh=False)
@@ -289,6 +299,7 @@ class Watcher:
     async def _drop(self, broken: Stream | None, reason: str) -> None:
         """Give up a broken stream (None: all of them); what it had not delivered is lost."""
         self._broken = None
+        self._look_inside = broken is not None
         if broken is not None and broken in self._streams[1:]:
             dropped = [broken]
             self._coverage.covered -= broken.directories
@@ -353,8 +364,7 @@ class Watcher:
             self._wake.set()
         self._cookies.seen(stream, news.cookies)
         if news.root_gone:
-            self._root_gone = True
-            self._look_at_root()
+            self._guard.look(gone=True)
 
     def _take_stall(self, seconds: float) -> None:
         self._suspect(f"no look at events for {seconds:.1f} s")
@@ -366,25 +376,10 @@ class Watcher:
             self._broken = (stream, str(error))
             self._wake.set()
 
-    def _look_at_root(self) -> None:
-        self._look.set()
+    def _take_root(self, message: str) -> None:
+        self._lose_all(message)
+        self._on_root_changed()
 
-    async def _guard(self) -> None:
-        """Look every few seconds at what sends no events: the root's identity, the clocks, the cookie directory."""
-        clocks = filesystem.Clocks()
-        while True:
-            with anyio.move_on_after(_GUARD_S):
-                await self._look.wait()
-            self._look = anyio.Event()
-            found = await anyio.to_thread.run_sync(filesystem.identity, self._root, abandon_on_cancel=True)
-            if found != self._identity or self._root_gone:
-                self._root_gone = False
-                self._identity = found
-                self._broken = (None, "the root is another directory" if found else "the root vanished")
-                self._on_root_changed()
-                self._wake.set()
-            elif self._streams and filesystem.identity(self._cookies.directory) != self._cookies.identity:
-                self._broken = (None, "the cookie directory vanished")
-                self._wake.set()
-            if jump := clocks.jump():
-                self._suspect(jump)
+    def _lose_all(self, reason: str) -> None:
+        self._broken = (None, reason)
+        self._wake.set()

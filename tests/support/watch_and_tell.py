@@ -1,0 +1,40 @@
+"""A process that watches: ``watch_and_tell.py ROOT COOKIES`` prints "watching", then what it grows suspicious of."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+import anyio
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
+
+from codeindexd.watch import Watcher
+
+
+async def main(root: Path, cookies: Path) -> None:
+    def tell(_paths: Collection[bytes]) -> None:
+        if watcher.suspicion:
+            print(watcher.suspicion, flush=True)
+        watcher.mark_walked()
+
+    watcher = Watcher(
+        root,
+        cookie_dir=cookies,
+        poll_interval_s=60,
+        on_hints=tell,
+        on_degraded=lambda message, hint: print(message, hint),
+        on_recovered=lambda: None,
+        on_root_changed=lambda: None,
+    )
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(watcher.serve)
+        watcher.mark_walked()
+        watcher.set_directories([b"src", b"docs"])
+        while not await watcher.cookie(5.0):
+            pass
+        print("watching", flush=True)
+
+
+anyio.run(main, Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,96 @@
+"""The parts that decide without events: file systems, clocks, pace, coverage."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from codeindexd.watch import filesystem, pace
+from codeindexd.watch.coverage import Coverage, usable
+from support.trees import Link, tree
+
+MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 22 0:40 / /home/me/my\040share rw - nfs4 server:/x rw
+31 22 0:41 / /mnt/ssh rw - fuse.sshfs me@host: rw
+32 22 0:42 / /mnt/usb rw - fuseblk /dev/sdb1 rw
+33 31 0:43 / /mnt/ssh/local rw - tmpfs tmpfs rw
+34 22 0:44 / /mnt/twice rw - nfs server:/y rw
+35 34 8:2 / /mnt/twice rw - ext4 /dev/sdc1 rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/me/code", ""),
+        ("/home/me/my share/code", "nfs4"),
+        ("/home/me/my shared", ""),
+        ("/mnt/ssh/code", "fuse.sshfs"),
+        ("/mnt/ssh/local/code", ""),
+        ("/mnt/usb/code", ""),
+        ("/mnt/twice", ""),
+    ],
+)
+def test_file_systems_without_events_are_told_by_their_mount(path: str, kind: str) -> None:
+    assert filesystem.silent_file_system(Path(path), MOUNTS) == kind
+
+
+def test_this_file_system_can_be_watched(tmp_path: Path) -> None:
+    assert filesystem.reason_to_poll(tmp_path) == ""
+    assert "not UTF-8" in filesystem.reason_to_poll(Path(os.fsdecode(b"/tmp/\xff")))
+
+
+def test_each_limit_has_its_remedy() -> None:
+    assert "max_user_watches" in filesystem.out_of_watches("OS file watch limit reached.")[1]
+    assert "max_user_instances" in filesystem.out_of_watches("Too many open files (os error 24)")[1]
+
+
+def test_sleep_and_set_clocks_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = filesystem.Clocks()
+    assert clocks.jump() == ""
+    clocks.asleep_s -= 300
+    assert "slept for 300 s" in clocks.jump()
+    clocks.offset_s += 3600
+    assert "moved by -3600 s" in clocks.jump()
+    assert clocks.jump() == ""
+
+
+def test_the_pace_relaxes_with_silence() -> None:
+    assert pace.resting_time(1) == 0
+    assert 0 < pace.resting_time(60) < 0.03
+    assert pace.resting_time(100_000) == 0.2
+
+
+def test_a_pace_speaks_once_when_live_and_stops_at_once() -> None:
+    live: list[int] = []
+    stop = pace.Pace(on_live=lambda: live.append(1), on_stall=lambda seconds: None)
+    assert not stop.is_set()
+    assert not stop.is_set()
+    assert live == [1]
+    stop.stop()
+    assert stop.is_set()
+
+
+def test_directories_are_looked_at_before_they_are_watched(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"d/f": "x", "link": Link("d")})
+    odd = b"d/\xff"
+    Path(os.fsdecode(os.fsencode(root) + b"/" + odd)).mkdir()
+    found = usable(root, [b"", b"d", b"d/f", b"link", b"gone", odd])
+    assert found.paths == {b"": str(root), b"d": f"{root}/d"}
+    assert found.refused == {b"d/f", b"link", b"gone"}
+    assert found.polled == {odd}
+
+
+def test_what_moved_is_tried_again_with_everything_below_it(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"a/b/c/f": "x", "ab/f": "x"})
+    coverage = Coverage()
+    coverage.want([b"a", b"a/b", b"a/b/c", b"ab", b"gone"])
+    coverage.take(usable(root, coverage.missing()), afresh=True)
+    assert coverage.missing() == set()
+    assert coverage.forget({b"a/b"})
+    assert coverage.missing() == {b"a/b", b"a/b/c"}
+    assert not coverage.forget(set())
+    assert coverage.forget({b"gone"})
+    assert b"gone" in coverage.missing()

@@ -1,0 +1,281 @@
+"""What goes wrong: the root vanishes, names are no UTF-8, watches run out, events overflow; nothing stays missed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import watchfiles
+
+from codeindexd.watch.stream import Changes
+from support.trees import tree
+from support.waiting import eventually
+from support.watching import watching
+
+pytestmark = pytest.mark.anyio
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="speaks of inotify")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path / "root", {"src/a.py": "a", "docs/c.md": "c"})
+
+
+@pytest.fixture
+def cookies(tmp_path: Path) -> Path:
+    return tmp_path / "cookies"
+
+
+async def test_a_root_deleted_and_made_again_is_watched_again(root: Path, cookies: Path) -> None:
+    async with watching(root, cookies) as owner:
+        await owner.settled()
+        shutil.rmtree(root)
+        await eventually(lambda: owner.root_changes == 1)
+        assert owner.watcher.suspicious
+        assert not await owner.watcher.cookie(0.1)
+        tree(root, {"src/b.py": "bb"})
+        await eventually(lambda: owner.root_changes == 2)
+        await owner.caught_up()
+        await owner.settled()
+        (root / "src/b.py").write_text("longer")
+        await owner.hinted(b"src/b.py")
+
+
+async def test_a_root_replaced_at_once_is_noticed(root: Path, cookies: Path) -> None:
+    async with watching(root, cookies) as owner:
+        await owner.settled()
+        shutil.rmtree(root)
+        tree(root, {"src/b.py": "bb"})
+        await eventually(lambda: owner.root_changes)
+        await owner.caught_up()
+        await owner.settled()
+        (root / "src/b.py").write_text("longer")
+        await owner.hinted(b"src/b.py")
+
+
+def _rename(source: Path, target: Path) -> None:
+    source.rename(target)
+
+
+async def test_a_renamed_root_is_gone(root: Path, cookies: Path) -> None:
+    async with watching(root, cookies) as owner:
+        await owner.settled()
+        _rename(root, root.with_name("moved"))
+        await eventually(lambda: owner.root_changes)
+        owner.hints.clear()
+        _rename(root.with_name("moved"), root)
+        await eventually(lambda: owner.root_changes == 2)
+        await owner.hinted(b"")
+
+
+@needs_root
+@linux
+async def test_a_file_system_mounted_over_the_root_is_noticed(root: Path, cookies: Path) -> None:
+    async with watching(root, cookies) as owner:
+        await owner.settled()
+        mounted = await anyio.run_process(["mount", "-t", "tmpfs", "none", str(root)], check=False)
+        if mounted.returncode:
+            pytest.skip("may not mount here")
+        try:
+            await eventually(lambda: owner.root_changes == 1)
+            await owner.settled()
+            (root / "inside").write_text("x")
+            await owner.hinted(b"inside")
+        finally:
+            await anyio.run_process(["umount", "--lazy", str(root)])
+        await eventually(lambda: owner.root_changes == 2)
+        await owner.caught_up()
+
+
+def _odd(path: Path) -> Path:
+    return path / os.fsdecode(b"caf\xe9")
+
+
+@linux
+async def test_directories_with_a_name_that_is_not_utf8_are_polled(root: Path, cookies: Path) -> None:
+    """Such a name ends the stream, even when the file is only opened to be read, so its directory cannot be watched."""
+    async with watching(root, cookies) as owner:
+        await owner.settled()
+        (root / "src/before.py").write_text("x")
+        _odd(root / "src").write_text("x")
+        await owner.hinted(b"")
+        await owner.caught_up()
+        await eventually(lambda: owner.watcher.suspicion == "some directories are polled")
+        (root / "src/a.py").write_text("changed")
+        _odd(root / "src").write_text("changed")
+        await owner.caught_up()
+        (root / "docs/c.md").write_text("other directories have events")
+        await owner.hinted(b"docs/c.md")
+        _odd(root / "src").unlink()
+        await eventually(lambda: not owner.watcher.suspicious)
+        await owner.settled()
+        (root / "src/a.py").write_text("events again")
+        await owner.hinted(b"src/a.py")
+        assert not owner.degraded
+
+
+@linux
+async def test_a_directory_whose_name_is_not_utf8_is_polled(root: Path, cookies: Path) -> None:
+    _odd(root / "src").mkdir()
+    async with watching(root, cookies) as owner:
+        await eventually(lambda: owner.watcher.suspicion == "some directories are polled")
+        (_odd(root / "src") / "f").write_text("x")
+        await owner.caught_up()
+        shutil.rmtree(_odd(root / "src"))
+        await eventually(lambda: not owner.watcher.suspicious)
+        await owner.caught_up()
+
+
+@linux
+async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: Path, cookies: Path) -> None:
+    async with watching(root, cookies) as owner:
+        while not owner.degraded:
+            await eventually(lambda: owner.watcher._streams)
+            _odd(root).write_text("x")
+            _odd(root).unlink()
+            owner.hints.clear()
+            await owner.hinted(b"")
+        assert "again and again" in owner.degraded[0][0]
+        await eventually(lambda: owner.recovered)
+        await owner.settled()
+        assert not owner.watcher.suspicious
+
+
+def _exhausted(*paths: str, **options: Any) -> Iterator[Changes]:
+    if not _exhausted.now:  # type: ignore[attr-defined]
+        yield from watchfiles.watch(*paths, **options)
+    raise OSError("OS file watch limit reached. (Error { kind: MaxFilesWatch, paths: [] })")
+
+
+async def test_without_watches_the_root_is_polled_until_there_are_some(root: Path, cookies: Path) -> None:
+    _exhausted.now = True  # type: ignore[attr-defined]
+    async with watching(root, cookies, source=_exhausted) as owner:
+        [(message, hint)] = owner.degraded
+        assert "file watches of this user are taken" in message
+        assert "sysctl fs.inotify.max_user_watches=" in hint
+        assert owner.watcher.suspicious
+        assert not await owner.watcher.cookie(0.1)
+        (root / "src/a.py").write_text("found by polling")
+        await owner.caught_up()
+        _exhausted.now = False  # type: ignore[attr-defined]
+        await eventually(lambda: owner.recovered)
+        await owner.settled()
+        (root / "src/a.py").write_text("and again by events")
+        await owner.hinted(b"src/a.py")
+        assert not owner.watcher.suspicious
+
+
+@contextmanager
+def _limited(name: str, value: int) -> Iterator[None]:
+    setting = Path("/proc/sys/fs/inotify") / name
+    before = setting.read_text()
+    try:
+        setting.write_text(str(value))
+        yield
+    finally:
+        setting.write_text(before)
+
+
+@needs_root
+@linux
+async def test_the_kernels_own_limit_is_met_and_left(tmp_path: Path, cookies: Path) -> None:
+    root = tree(tmp_path / "root", {f"d{number}/f": "x" for number in range(200)})
+    try:
+        limited = _limited("max_user_watches", 100)
+        limited.__enter__()
+    except OSError:
+        pytest.skip("may not change the limit here")
+    async with watching(root, cookies) as owner:
+        try:
+            await eventually(lambda: owner.degraded)
+            assert "watches of this user are taken" in owner.degraded[0][0]
+            (root / "d150/f").write_text("found by polling")
+            await owner.caught_up()
+        finally:
+            limited.__exit__(None, None, None)
+        await eventually(lambda: owner.recovered)
+        await owner.settled()
+        (root / "d150/f").write_text("x")
+        await owner.hinted(b"d150/f")
+
+
+async def test_what_is_configured_to_be_polled_is_polled(root: Path, cookies: Path) -> None:
+    async with watching(root, cookies, poll=True) as owner:
+        await owner.hinted(b"")
+        assert owner.watcher.suspicious
+        assert owner.degraded == []
+        assert not await owner.watcher.cookie(1.0)
+
+
+async def test_a_burst_as_large_as_the_kernels_queue_is_not_trusted(root: Path, cookies: Path) -> None:
+    burst = threading.Event()
+
+    def source(*paths: str, **options: Any) -> Iterator[Changes]:
+        for changes in watchfiles.watch(*paths, **options):
+            yield changes
+            if burst.is_set():
+                yield {(watchfiles.Change.added, f"{root}/src/{number}") for number in range(10_000)}
+
+    async with watching(root, cookies, source=source) as owner:
+        await owner.settled()
+        owner.walking = False
+        burst.set()
+        (root / "src/a.py").write_text("x")
+        await owner.hinted(b"")
+        assert "events at once" in owner.watcher.suspicion
+        assert len(owner.hints) < 10
+        owner.walk()
+        assert not owner.watcher.suspicious
+
+
+@linux
+async def test_events_of_a_time_the_process_was_stopped_are_not_trusted(root: Path, cookies: Path) -> None:
+    helper = Path(__file__).parent.parent / "support" / "watch_and_tell.py"
+    async with await anyio.open_process([sys.executable, str(helper), str(root), str(cookies)]) as process:
+        told = _lines(process)
+        while await anext(told) != "watching":
+            pass
+        process.send_signal(signal.SIGSTOP)
+        started = anyio.current_time()
+        for number in range(100):
+            (root / "src" / str(number)).write_bytes(b"")
+        await eventually(lambda: anyio.current_time() - started > 2.5)
+        process.send_signal(signal.SIGCONT)
+        async for line in told:
+            if "no look at events" in line:
+                break
+        else:
+            pytest.fail("the stall was not noticed")
+        process.terminate()
+
+
+async def _lines(process: anyio.abc.Process) -> Any:
+    assert process.stdout is not None
+    text = ""
+    async for data in process.stdout:
+        text += data.decode()
+        *lines, text = text.split("\n")
+        for line in lines:
+            yield line
+
+
+async def test_a_cookie_directory_that_vanishes_is_made_again(root: Path, cookies: Path) -> None:
+    async with watching(root, cookies) as owner:
+        await owner.settled()
+        shutil.rmtree(cookies)
+        assert not await owner.watcher.cookie(0.1)
+        await eventually(lambda: "cookie directory" in owner.watcher.suspicion or owner.hints)
+        await owner.settled()
+        (root / "src/a.py").write_text("changed")
+        await owner.hinted(b"src/a.py")
