@@ -141,23 +141,23 @@ class Lexical:
     ) -> None:
         chunks = {chunk.chunk_id: chunk for chunk in add_chunks}
         paths = dict(add_paths)
+        # No local name for the writer: a traceback that somebody keeps would keep it, and with it tantivy's lock.
         try:
             with translated():
                 if self._writer is None:
                     self._start()
-                    assert self._writer is not None
-                writer, schema = self._writer, self._schema
+                assert self._writer is not None
                 for chunk_id in {*delete_chunks, *chunks}:
-                    writer.delete_documents_by_term("chunk_id", int(chunk_id))
+                    self._writer.delete_documents_by_term("chunk_id", int(chunk_id))
                 for file_id in {*delete_paths, *paths}:
-                    writer.delete_documents_by_term("path_id", int(file_id))
+                    self._writer.delete_documents_by_term("path_id", int(file_id))
                 for chunk in chunks.values():
-                    writer.add_document(chunk_document(chunk, schema))
+                    self._writer.add_document(chunk_document(chunk, self._schema))
                 for file_id, words in paths.items():
-                    writer.add_document(path_document(file_id, words, schema))
-                writer.delete_documents_by_term("meta", SENTINEL)
-                writer.add_document(sentinel_document(self._store_uuid, generation, schema))
-                writer.commit()
+                    self._writer.add_document(path_document(file_id, words, self._schema))
+                self._writer.delete_documents_by_term("meta", SENTINEL)
+                self._writer.add_document(sentinel_document(self._store_uuid, generation, self._schema))
+                self._writer.commit()
         except BaseException:
             self._roll_back()
             raise

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tantivy import Document, Schema, SchemaBuilder
 
 from codeindexd.durable import store_error
-from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError
+from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError
 
 WHAT = "lexical index"
 SENTINEL = "sentinel"
@@ -99,7 +99,7 @@ def encodable(text: str) -> str:
 def translated() -> Iterator[None]:
     """Turn what tantivy raises, Rust panics included, into errors of ours.
 
-    Raises StoreFullError, StoreDamagedError, or FailedError for what is the caller's mistake.
+    Raises StoreFullError, StoreDamagedError, AlreadyRunningError, or FailedError for what is the caller's mistake.
     """
     try:
         yield
@@ -118,6 +118,8 @@ def _ours(error: Exception) -> CodeindexError:
     number = _OS_ERROR.search(message)
     if number is not None:
         return store_error(int(number[1] or number[2]), message, WHAT)
+    if "LockBusy" in message:
+        return AlreadyRunningError(f"another writer has the {WHAT} open", hint="stop the other daemon first")
     if _DAMAGE.search(message):
         return StoreDamagedError(f"the {WHAT} cannot be read: {message}")
     return FailedError(f"the {WHAT} failed: {message}")

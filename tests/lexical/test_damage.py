@@ -1,0 +1,156 @@
+"""A damaged index is recognised at open and replaced; a full disk costs nothing but the attempt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codeindexd.durable import LOCK, SEAL
+from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
+from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery
+from codeindexd.lexical.integrity import META, committed_files
+from support.limits import largest_file
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0x10
+    path.write_bytes(data)
+
+
+def _zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _filled(directory: Path) -> None:
+    lexical = Lexical.open(directory, "store")
+    chunks = [LexicalChunk(n, n, f"alpha word{n} " * 20, names=("main",)) for n in range(1, 200)]
+    lexical.apply(1, add_chunks=chunks, add_paths=[(n, f"src f{n} py") for n in range(1, 200)])
+    lexical.apply(2, delete_chunks=[1, 2, 3])
+    lexical.close()
+
+
+@pytest.mark.parametrize("harm", [_truncate, _empty, _flip, _zero, _remove])
+def test_every_file_of_a_commit_is_watched_over(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    _filled(tmp_path)
+    names = committed_files(tmp_path)
+    assert {name.rpartition(".")[2] for name in names} == {
+        "json", "term", "idx", "pos", "fast", "fieldnorm", "store", "del",
+    }  # fmt: skip
+    for name in names:
+        kept = (tmp_path / name).read_bytes()
+        harm(tmp_path / name)
+        with pytest.raises(StoreDamagedError):
+            Lexical.open(tmp_path, "store").snapshot()
+        (tmp_path / name).write_bytes(kept)
+    lexical = Lexical.open(tmp_path, "store")
+    assert lexical.generation == 2
+    lexical.close()
+
+
+def test_a_damaged_index_can_be_made_anew_in_place(tmp_path: Path) -> None:
+    _filled(tmp_path)
+    (tmp_path / META).write_bytes(b"{")
+    (tmp_path / "strange.file").write_bytes(b"?")
+    with pytest.raises(StoreDamagedError):
+        Lexical.open(tmp_path, "store")
+    lexical = Lexical.create(tmp_path, "store")
+    lexical.apply(1, add_chunks=[LexicalChunk(5, 1, "fresh")])
+    assert lexical.snapshot().chunk_ids().tolist() == [5]
+    lexical.close()
+
+
+def test_an_index_half_made_or_half_deleted_is_damaged_not_empty(tmp_path: Path) -> None:
+    _filled(tmp_path)
+    (tmp_path / META).unlink()
+    with pytest.raises(StoreDamagedError):
+        Lexical.open(tmp_path, "store")
+
+
+def test_check_finds_what_happens_while_it_is_open(tmp_path: Path) -> None:
+    _filled(tmp_path)
+    lexical = Lexical.open(tmp_path, "store")
+    lexical.check()
+    name = next(name for name in committed_files(tmp_path) if name.endswith(".pos"))
+    _flip(tmp_path / name)
+    with pytest.raises(StoreDamagedError, match=name):
+        lexical.check()
+    lexical.close()
+
+
+def test_a_seal_spares_the_checksums_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _filled(tmp_path)
+    read: list[str] = []
+    monkeypatch.setattr("codeindexd.lexical.integrity._check_file", lambda path: read.append(path.name))
+    lexical = Lexical.open(tmp_path, "store")
+    assert read == []
+    lexical._let_go()  # ends without closing
+    assert not (tmp_path / SEAL).exists()
+    Lexical.open(tmp_path, "store").close()
+    assert len(read) == len(committed_files(tmp_path)) - 1
+
+
+def test_a_file_in_the_way_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "lexical").write_text("not a directory")
+    with pytest.raises((StoreDamagedError, FailedError)):
+        Lexical.open(tmp_path / "lexical", "store")
+
+
+def test_a_full_disk_loses_nothing_and_the_same_call_works_later(tmp_path: Path) -> None:
+    _filled(tmp_path)
+    lexical = Lexical.open(tmp_path, "store")
+    expected = lexical.snapshot().chunk_ids().tolist()
+    big = [LexicalChunk(n, n, " ".join(f"w{n}x{k}" for k in range(200))) for n in range(1000, 1400)]
+    for _ in range(2):
+        with largest_file(50_000), pytest.raises(StoreFullError) as raised:
+            lexical.apply(3, delete_chunks=[10], add_chunks=big, delete_paths=[10])
+        assert raised.value.hint
+        assert lexical.generation == lexical.snapshot().generation == 2
+        assert lexical.snapshot().chunk_ids().tolist() == expected
+        assert len(lexical.snapshot().search(LexicalQuery(words=["alpha"]), 1000)) == len(expected)
+    lexical.apply(3, delete_chunks=[10], add_chunks=big, delete_paths=[10])
+    now = sorted(set(expected) - {10} | set(range(1000, 1400)))
+    assert (lexical.generation, lexical.snapshot().chunk_ids().tolist()) == (3, now)
+    lexical.close()
+    lexical = Lexical.open(tmp_path, "store")
+    assert (lexical.generation, lexical.snapshot().chunk_ids().tolist()) == (3, now)
+    lexical.close()
+
+
+def test_a_full_disk_at_the_first_open(tmp_path: Path) -> None:
+    with largest_file(10), pytest.raises(StoreFullError):
+        Lexical.open(tmp_path / "new", "store")
+    assert (tmp_path / "new" / LOCK).exists()
+    try:
+        lexical = Lexical.open(tmp_path / "new", "store")
+    except StoreDamagedError:
+        lexical = Lexical.create(tmp_path / "new", "store")
+    assert lexical.generation == 0
+    lexical.close()
+
+
+def test_a_mistake_of_the_caller_rolls_back_and_the_index_goes_on(tmp_path: Path) -> None:
+    lexical = Lexical.open(tmp_path, "store")
+    lexical.apply(1, add_chunks=[LexicalChunk(1, 1, "alpha")])
+    for wrong in (LexicalChunk(2**70, 1, "beta"), LexicalChunk(2, 1, "beta", language=None)):  # type: ignore[arg-type]
+        with pytest.raises((FailedError, OverflowError, AttributeError)):
+            lexical.apply(2, delete_chunks=[1], add_chunks=[LexicalChunk(3, 1, "gamma"), wrong])
+        assert lexical.snapshot().chunk_ids().tolist() == [1]
+    lexical.apply(2, add_chunks=[LexicalChunk(4, 1, "delta")])
+    assert lexical.snapshot().chunk_ids().tolist() == [1, 4]
+    lexical.close()

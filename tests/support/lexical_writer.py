@@ -1,0 +1,53 @@
+"""A writer for the crash test of the lexical index: ``python -m support.lexical_writer DIRECTORY``."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+from codeindexd.lexical import Lexical, LexicalChunk
+
+STORE = "a-store"
+_PER_GENERATION = 12
+
+
+def held_after(generation: int) -> tuple[list[int], list[int]]:
+    """Chunk ids and file ids held after ``generation``: each adds some and removes half of its predecessor's."""
+    chunks, files = set[int](), set[int]()
+    for number in range(1, generation + 1):
+        removed, added = changes(number)
+        chunks = (chunks - set(removed)) | set(added)
+        files.add(number % 7)
+    return sorted(chunks), sorted(files)
+
+
+def changes(generation: int) -> tuple[list[int], list[int]]:
+    """Chunk ids that ``generation`` removes and adds."""
+    first = generation * _PER_GENERATION
+    return list(range(first - _PER_GENERATION, first, 2)), list(range(first, first + _PER_GENERATION))
+
+
+def apply(lexical: Lexical, generation: int) -> None:
+    """Bring ``lexical`` to ``generation`` from the one before."""
+    removed, added = changes(generation)
+    chance = random.Random(generation)
+    chunks = [
+        LexicalChunk(one, generation % 7, words=" ".join(chance.choices(["parse", "get", "user", "file"], k=30)))
+        for one in added
+    ]
+    file = generation % 7
+    lexical.apply(generation, removed, chunks, [file], [(file, f"src part{generation} py")])
+
+
+def main() -> None:
+    """Apply one generation after the other for ever, printing each after its commit."""
+    lexical = Lexical.open(Path(sys.argv[1]), STORE)
+    while True:
+        generation = lexical.generation + 1
+        apply(lexical, generation)
+        print(generation, flush=True)
+
+
+if __name__ == "__main__":
+    main()
