@@ -7,7 +7,6 @@ negation in ``.codeindexignore`` (``!vendor/``) takes any of them back. They loo
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -49,6 +48,7 @@ _SENSITIVE_NAME = re.compile(
 )
 _TEMPLATE = re.compile(rb"(?:.*[.\-_])?(?:example|sample|template|tmpl|dist|schema)(?:[.\-_].*)?", re.DOTALL)
 
+_MAY_NAME_SECRETS = {b"json", b"backup"}
 _TEMPLATED = {b"env", b"tfvars"}
 
 _SOURCE_DOT_DIRS = {
@@ -76,8 +76,8 @@ _GENERATED_TAILS = (
     *(b".pb.swift", b".pbobjc.h", b".pbobjc.m", b"_pb.js", b"_pb.d.ts", b"_grpc_pb.js", b"_grpc_pb.d.ts"),
     *(b".g.dart", b".freezed.dart", b".g.cs", b".g.i.cs", b".designer.cs", b".generated.cs", b".gen.go"),
     *(b"_generated.go", b".generated.ts", b".generated.js", b".generated.swift"),
-    *(b".map", b".snap", b".tsbuildinfo", b".pyc", b".pyo"),
 )
+_GENERATED_EXTENSIONS = (b"map", b"snap", b"tsbuildinfo", b"pyc", b"pyo")
 _MINIFIED_TAILS = tuple(
     b"%s.%s" % (mark, extension)
     for mark in (b".min", b"-min", b".packed", b".bundle")
@@ -110,12 +110,28 @@ def _default(reason: str, rule: str) -> Verdict:
 def _table() -> dict[bytes, Verdict]:
     table = {name: _default("generated", name.decode()) for name in _LOCK_FILES}
     table |= {name: _default("binary", name.decode()) for name in _BINARY_NAMES}
-    return table | {name: _default("sensitive", name.decode()) for name in _SENSITIVE_NAMES}
+    table |= {name: _default("sensitive", name.decode()) for name in _SENSITIVE_NAMES}
+    return table | {b".git": _default("vcs", ".git")}
+
+
+def _tails() -> dict[bytes, tuple[bytes, ...]]:
+    tails: dict[bytes, tuple[bytes, ...]] = {}
+    for tail in (*_GENERATED_TAILS, *_MINIFIED_TAILS):
+        extension = tail[tail.rfind(b".") + 1 :]
+        tails[extension] = (*tails.get(extension, ()), tail)
+    return tails
 
 
 _FILES = _table()
-_EXTENSIONS = {extension: _default("binary", f"*.{extension.decode()}") for extension in _BINARY_EXTENSIONS} | {
-    extension: _default("sensitive", f"*.{extension.decode()}") for extension in _SENSITIVE_EXTENSIONS
+_TAILS = _tails()
+_EXTENSIONS = {
+    extension: _default(reason, f"*.{extension.decode()}")
+    for reason, extensions in (
+        ("binary", _BINARY_EXTENSIONS),
+        ("generated", _GENERATED_EXTENSIONS),
+        ("sensitive", _SENSITIVE_EXTENSIONS),
+    )
+    for extension in extensions
 }
 _DIRECTORIES = (
     {name: _default("vcs", f"{name.decode()}/") for name in _STORES}
@@ -124,11 +140,17 @@ _DIRECTORIES = (
     | {name: _default("generated", f"{name.decode()}/") for name in _GENERATED_DIRS}
 )
 _HIDDEN = _default("hidden", "hidden directory")
-_GIT_FILE = _default("vcs", ".git")
-_TAILS = _GENERATED_TAILS + _MINIFIED_TAILS
-_MAY_BE_SENSITIVE = re.compile(rb"\.env|tfstate|tfvars|\.json", re.DOTALL)
+_SECRETS = _default("sensitive", "name of a secrets file")
 FINAL = frozenset({"vcs", "sensitive"})
 """Reasons that no ignore file takes back."""
+
+
+SUSPICIOUS_NAMES = frozenset(_FILES)
+SUSPICIOUS_EXTENSIONS = frozenset(_EXTENSIONS)
+SUSPICIOUS_TAILS = _TAILS
+"""Together with ``may_name_secrets``: what a lower-case name has when ``file_verdict`` is not None."""
+
+may_name_secrets = re.compile(rb"\.env|tfstate|tfvars|service.?account|secret|gcp.?key|credential").search
 
 
 def is_sensitive_name(name: bytes) -> bool:
@@ -148,21 +170,21 @@ def directory_verdict(name: bytes) -> Verdict | None:
     return verdict
 
 
-@functools.lru_cache(maxsize=16384)
 def file_verdict(name: bytes) -> Verdict | None:
     """The default for a file (or anything else that is no directory) of this name."""
-    if name == b".git":
-        return _GIT_FILE
     lower = name.lower()
     if (verdict := _FILES.get(lower)) is not None:
         return verdict
-    if _MAY_BE_SENSITIVE.search(lower) and _SENSITIVE_NAME.fullmatch(lower):
-        return None if _TEMPLATE.fullmatch(lower) else _default("sensitive", "name of a secrets file")
-    extension = lower[lower.rfind(b".") + 1 :] if b"." in lower else b""
+    dot = lower.rfind(b".")
+    if dot < 0:
+        return None
+    extension = lower[dot + 1 :]
+    if (b".env" in lower or extension in _MAY_NAME_SECRETS) and _SENSITIVE_NAME.fullmatch(lower):
+        return None if _TEMPLATE.fullmatch(lower) else _SECRETS
     if (verdict := _EXTENSIONS.get(extension)) is not None:
         return None if extension in _TEMPLATED and _TEMPLATE.fullmatch(lower) else verdict
-    if lower.endswith(_TAILS):
-        tail = max((tail for tail in _TAILS if lower.endswith(tail)), key=len)
+    if (tails := _TAILS.get(extension)) is not None and lower.endswith(tails):
+        tail = max((tail for tail in tails if lower.endswith(tail)), key=len)
         return _default("minified" if tail in _MINIFIED_TAILS else "generated", f"*{tail.decode()}")
     return None
 

@@ -49,7 +49,7 @@ class Pattern:
 
     ``by_path`` patterns are matched against the path relative to the file's directory, the others against the last
     component. Exactly one of ``literals``, ``suffixes`` and ``regex`` is set: the texts it equals, the texts it ends
-    with, or an expression it matches as a whole.
+    with, or an expression it matches as a whole. ``home`` may say in which directories that can be.
     """
 
     line: int
@@ -60,6 +60,7 @@ class Pattern:
     literals: tuple[bytes, ...] = ()
     suffixes: tuple[bytes, ...] = ()
     regex: bytes = b""
+    home: bytes = b""
 
 
 class _Malformed(Exception):  # noqa: N818 - never leaves this module
@@ -101,12 +102,31 @@ def _parse_line(number: int, line: bytes) -> Pattern | None:
         body = body[1:]
     if dir_only := body.endswith(b"/"):
         body = body[:-1]
+    body = _at_any_depth(body)
     by_path = b"/" in body
     try:
         literals, suffixes, regex = _path_matcher(body) if by_path else _name_matcher(body)
     except _Malformed:
         return None
-    return Pattern(number, line, negative, dir_only, by_path, literals, suffixes, regex)
+    home = _home(body) if by_path and regex else b""
+    return Pattern(number, line, negative, dir_only, by_path, literals, suffixes, regex, home)
+
+
+def _at_any_depth(body: bytes) -> bytes:
+    """``**/name`` says no more than ``name`` does."""
+    name = body.removeprefix(b"/")
+    while name.startswith(b"**/"):
+        name = name[3:]
+    return body if not name or b"/" in name or len(body) - len(name) < 3 else name
+
+
+def _home(body: bytes) -> bytes:
+    """An expression for the directories that hold what a path pattern matches; empty when that is not obvious."""
+    directory, _, name = body.removeprefix(b"/").rpartition(b"/")
+    if not directory or b"**" in name or directory.endswith(b"*") or b"[" in body or b"\\" in body:
+        return b""
+    literals, _, regex = _path_matcher(directory)
+    return regex or re.escape(literals[0])
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:

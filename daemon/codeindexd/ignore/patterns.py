@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from codeindexd.ignore.glob import Pattern, parse
 
@@ -12,15 +13,48 @@ _BUCKET_FROM = 48
 _SHOWN = 160
 
 
+Test = Callable[[bytes], object]
+"""Truthy when a text may match."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a file has to have for one of the patterns to be able to leave it out.
+
+    ``names``, ``extensions`` (with their dot) and ``tails`` are about the last component, as are the expressions of
+    ``name_globs``, or ``name_test`` where those are very many;
+    ``paths`` holds names by the directory they count in, ``path_test`` wants the path relative to the patterns and
+    can only be true below one of ``path_heads`` (each ends in ``/`` or is empty) or where ``home_test`` is true of
+    the directory.
+    """
+
+    names: frozenset[bytes]
+    extensions: frozenset[bytes]
+    tails: tuple[bytes, ...]
+    name_globs: tuple[bytes, ...]
+    name_test: Test | None
+    paths: dict[bytes, frozenset[bytes]]
+    path_test: Test | None
+    path_heads: tuple[bytes, ...]
+    home_test: Test | None
+
+    def may_match_path_in(self, directory: bytes) -> bool:
+        """Whether ``path_test`` can be true in a directory, which is relative and ends in ``/`` or is empty."""
+        if self.home_test is not None and self.home_test(directory[:-1]):
+            return True
+        return bool(self.path_heads) and directory.startswith(self.path_heads)
+
+
 class PatternSet:
     """The patterns of one file, ready to be asked. Immutable, and shared by all files of equal content."""
 
-    __slots__ = ("_directories", "_files", "patterns")
+    __slots__ = ("_directories", "_files", "outline", "patterns")
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = tuple(patterns)
         self._directories = _Matcher(self.patterns)
         self._files = _Matcher([pattern for pattern in self.patterns if not pattern.dir_only])
+        self.outline = self._files.outline()
 
     def __bool__(self) -> bool:
         return bool(self.patterns)
@@ -71,6 +105,31 @@ class _Matcher:
         self._name_globs = _Globs(name_globs) if name_globs else None
         self._path_globs = _Globs(path_globs) if path_globs else None
 
+    def outline(self) -> Outline:
+        paths: dict[bytes, set[bytes]] = {}
+        for path, index in self._paths.items():
+            if not self._patterns[index].negative:
+                cut = path.rfind(b"/") + 1
+                paths.setdefault(path[:cut], set()).add(path[cut:])
+        names = tuple(pattern.regex for pattern in self._patterns if not pattern.by_path and pattern.regex)
+        many = len(names) >= _BUCKET_FROM
+        globs = [pattern for pattern in self._patterns if pattern.by_path and pattern.regex and not pattern.negative]
+        homes = [(index, pattern.home) for index, pattern in enumerate(globs) if pattern.home]
+        return Outline(
+            self._positive(self._names),
+            self._positive(self._extensions),
+            tuple(self._positive(self._with_tail)),
+            () if many else names,
+            self._name_globs.test if self._name_globs and many else None,
+            {directory: frozenset(inside) for directory, inside in paths.items()},
+            self._path_globs.test if self._path_globs else None,
+            tuple({_literal_head(pattern.regex) for pattern in globs if not pattern.home}),
+            _Globs(homes).test if homes else None,
+        )
+
+    def _positive(self, texts: dict[bytes, int]) -> frozenset[bytes]:
+        return frozenset(text for text, index in texts.items() if not self._patterns[index].negative)
+
     def last_match(self, name: bytes, path: bytes) -> Pattern | None:
         best = self._names.get(name, -1)
         if self._extensions and (dot := name.rfind(b".")) >= 0:
@@ -109,6 +168,10 @@ class _Globs:
         best = self._in(-1, text)
         return max(best, self._in(text[0], text)) if self._bucketed and text else best
 
+    def test(self, text: bytes) -> bool:
+        """Whether any expression matches."""
+        return self.last(text) >= 0
+
     def _in(self, bucket: int, text: bytes) -> int:
         try:
             alternatives = self._compiled[bucket]
@@ -132,3 +195,13 @@ def _first_byte(regex: bytes) -> int | None:
     if regex[0] == 0x5C:  # an escaped literal; every multi-byte escape of ours is inside brackets
         return regex[1]
     return None if regex[0] in b"[(." else regex[0]
+
+
+def _literal_head(regex: bytes) -> bytes:
+    head = bytearray()
+    at = 0
+    while at < len(regex) and regex[at] not in b"[(.":
+        at += regex[at] == 0x5C
+        head.append(regex[at])
+        at += 1
+    return bytes(head[: head.rfind(b"/") + 1])

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 from codeindexd.ignore.builtin import FINAL, Verdict, directory_verdict, file_verdict, marker_verdict
 from codeindexd.ignore.patterns import PatternSet, compiled, rule_text
+from codeindexd.ignore.sieve import suspects
 
 GITIGNORE = b".gitignore"
 OWN_IGNORE = b".codeindexignore"
@@ -121,6 +122,15 @@ class IgnoreRules:
         A symbolic link is no directory here, whatever it points to.
         """
         return self.judge(path[path.rfind(b"/") + 1 :], path, is_dir)
+
+    def suspects(self, directory: bytes, names: Sequence[bytes]) -> Collection[bytes]:
+        """Those of the file ``names`` directly inside the entered ``directory`` that ``verdict`` has to be asked about;
+        for all others it is None. The names must not be empty and hold no slash."""
+        if self._include is not None:
+            return set(names)
+        prefix = directory + b"/" if directory else b""
+        levels = (*self._own, *self._git) if self._exclude is None else (self._exclude, *self._own, *self._git)
+        return suspects([(level.patterns, (level.above + prefix)[level.skip :]) for level in levels], names)
 
     def judge(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
         """``verdict`` for callers that have the last component at hand."""

@@ -15,7 +15,7 @@ from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
 from codeindexd.merkle import Tree, collapse, node_hash, parent_of
 from codeindexd.model import Entry, NodeKind, TreeSource
 from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, read_bounded
-from codeindexd.scan.hashing import OPEN_DIRECTORY, Group, Hasher, open_beneath, opened
+from codeindexd.scan.hashing import OPEN_DIRECTORY, Group, Hasher, file_stat, open_beneath, opened
 from codeindexd.scan.walk import OVERSIZED, SPECIAL, UNREADABLE, Walk, read_ignore_file, skipped
 
 _MARKER_FILES = frozenset({b"pyvenv.cfg", b"CACHEDIR.TAG"})
@@ -201,8 +201,9 @@ class Scanner:
                     return skipped(target, verdict, known)
                 walk.files += not is_dir
                 if stat.S_ISREG(form.st_mode):
-                    if (entry := walk.file(target, stat_of, known)) is None:
-                        walk.pending.append(Group(parent_of(target), [(target, known)]))
+                    group = Group(parent_of(target))
+                    entry = walk.file(target, stat_of, known, group)
+                    walk.pending += [group] if group.files else []
                     return entry
                 if not is_dir:
                     return walk.other(descriptor, name, target, known, is_link=stat.S_ISLNK(form.st_mode))
@@ -265,7 +266,7 @@ def _without_administration(hint: bytes, walk: Walk) -> bytes | None:
         return parent_of(hint)
     if parts[-1] in IGNORE_FILES:
         known, form = walk.known.node(hint), _form(walk.root, hint)
-        if known is None or form is None or walk.file(hint, lambda **_: form, known) is not known:
+        if known is None or form is None or known.stat != file_stat(form):
             return parent_of(hint)
     return hint
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
 from codeindexd.merkle import leaf_hash, skipped_hash, subtree
 from codeindexd.model import Entry, NodeKind, TreeSource
 from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
-from codeindexd.scan.hashing import OPEN_DIRECTORY, OPEN_FILE, Group, open_beneath, opened
+from codeindexd.scan.hashing import OPEN_DIRECTORY, OPEN_FILE, Group, file_stat, open_beneath, opened
 
 _DEEPEST_OPEN = 64  # directories further down are opened anew for each child instead of held open
 _MOST_IGNORE_BYTES = 8 << 20
+
+_encoded = functools.partial(str.encode, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
 
 Stat = Callable[..., os.stat_result]
 
@@ -57,7 +61,7 @@ class Walk:
     files: int = 0
 
     def directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
-        """Walk ``path``; ``rules`` are those of its parent (of the root: before its own files).
+        """Walk ``path``; ``rules`` are those of its parent (of the root: its own).
 
         Returns an entry when the directory is a leaf or kept as it was, None when it was walked or is gone.
         """
@@ -110,12 +114,12 @@ class Walk:
         keep = False
         try:
             with os.scandir(descriptor) as listing:
-                found = [(os.fsencode(item.name), item) for item in listing]
-            names = {name for name, _ in found}
+                items = list(listing)
+            names = _encoded("/".join([item.name for item in items])).split(b"/") if items else []
             if (marked := rules.marked(path, names)) is not None:
                 return None, skipped(path, marked, known)
             rules = self.entered(rules, path, descriptor, names)
-            waiting = self._place(path, descriptor, rules, found)
+            waiting = self._place(path, descriptor, rules, names, items)
             self.directories.append((path, known))
             keep = bool(waiting) and depth < _DEEPEST_OPEN
             return _Frame(path, descriptor if keep else None, rules, waiting), None
@@ -126,56 +130,66 @@ class Walk:
                 os.close(descriptor)
 
     def _place(
-        self, path: bytes, descriptor: int, rules: IgnoreRules, found: list[tuple[bytes, os.DirEntry[str]]]
+        self,
+        path: bytes,
+        descriptor: int,
+        rules: IgnoreRules,
+        names: Sequence[bytes],
+        items: Sequence[os.DirEntry[str]],
     ) -> list[tuple[bytes, Entry | None]]:
         """Put the leaves of one directory in their place and return its directories that are to be walked."""
         prefix = path + b"/" if path else b""
         old = self.known.children(path)
-        entry: Entry | None
         kept: dict[bytes, Entry] = {}
         waiting: list[tuple[bytes, Entry | None]] = []
         group = Group(path)
-        for name, item in found:
+        suspects = rules.suspects(path, names) if names else ()
+        entry: Entry | None
+        for name, item in zip(names, items, strict=True):
             known = old.get(name)
             place = known.path if known is not None else prefix + name
-            is_link = item.is_symlink()
-            is_dir = not is_link and item.is_dir(follow_symlinks=False)
-            if (verdict := rules.judge(name, place, is_dir)) is not None:
-                kept[name] = leaf = skipped(place, verdict, known)
-                if known is not None and leaf is not known and leaf.hash == known.hash:
+            is_file = item.is_file(follow_symlinks=False)
+            is_dir = not is_file and item.is_dir(follow_symlinks=False)
+            if (is_dir or name in suspects) and (verdict := rules.judge(name, place, is_dir)) is not None:
+                entry = skipped(place, verdict, known)
+                if known is not None and entry is not known and entry.hash == known.hash:
                     self.restatted.add(path)
+            elif is_file:
+                entry = self.file(place, item.stat, known, group)
             elif is_dir:
                 waiting.append((place, known))
-            elif not is_link and item.is_file(follow_symlinks=False):
-                if (entry := self.file(place, item.stat, known)) is not None:
-                    kept[name] = entry
-                else:
-                    group.files.append((place, known))
-            elif (entry := self.other(descriptor, name, place, known, is_link=is_link)) is not None:
+                continue
+            else:
+                entry = self.other(descriptor, name, place, known, is_link=item.is_symlink())
+            if entry is not None:
                 kept[name] = entry
-        self.files += len(found) - len(waiting)
+        self.files += len(names) - len(waiting)
         self.children[path] = kept
         if group.files:
             self.pending.append(group)
         return waiting
 
-    def file(self, path: bytes, stat_of: Stat, known: Entry | None) -> Entry | None:
-        """The entry of a regular file when that needs no look at its content, else None."""
+    def file(self, path: bytes, stat_of: Stat, known: Entry | None, group: Group) -> Entry | None:
+        """The entry of a regular file when that needs no look at its content; else it joins ``group``."""
         try:
             found = stat_of(follow_symlinks=False)
-        except OSError:
-            return None  # the attempt to read it will say what is wrong
+        except OSError:  # the attempt to read it will say what is wrong
+            group.files.append((path, known, None))
+            return None
         if found.st_size > self.max_file_bytes:
             return skipped(path, OVERSIZED, known)
-        if known is None or (gate := known.stat) is None or known.kind is not NodeKind.FILE:
-            return None
-        same = (
-            gate.size == found.st_size
+        if (
+            known is not None
+            and (gate := known.stat) is not None
             and gate.mtime_ns == found.st_mtime_ns
             and gate.ctime_ns == found.st_ctime_ns
+            and gate.size == found.st_size
             and gate.inode == found.st_ino
-        )
-        return known if same else None
+            and known.kind is NodeKind.FILE
+        ):
+            return known
+        group.files.append((path, known, file_stat(found)))
+        return None
 
     def other(self, directory: int, name: bytes, path: bytes, known: Entry | None, *, is_link: bool) -> Entry | None:
         """The entry of a symbolic link or of something that has no content; None when it is gone."""
@@ -195,13 +209,18 @@ class Walk:
             return known
         return Entry(path, NodeKind.SYMLINK, digest)
 
-    def entered(self, rules: IgnoreRules, path: bytes, descriptor: int, names: set[bytes]) -> IgnoreRules:
-        """The rules for the children of a directory that holds ``names``."""
-        files = {name: read_ignore_file(descriptor, name) for name in IGNORE_FILES & names}
+    def entered(self, rules: IgnoreRules, path: bytes, descriptor: int, names: Collection[bytes]) -> IgnoreRules:
+        """The rules for the children of a directory that holds ``names``.
+
+        ``rules`` are those of its parent (of the root: its own).
+        """
+        if not path:
+            return rules  # the root's own files are among them from the start
+        files = {name: read_ignore_file(descriptor, name) for name in IGNORE_FILES if name in names}
         repository = None
-        if path and b".git" in names and (nested := Repository.at(self.root_path / os.fsdecode(path))):
+        if b".git" in names and (nested := Repository.at(self.root_path / os.fsdecode(path))):
             repository = exclude_sources(nested, self.git_home)
-        return rules.enter(path, files, repository) if files or repository is not None or path else rules
+        return rules.enter(path, files, repository)
 
     def _not_opened(self, path: bytes, known: Entry | None, error: OSError) -> Entry | None:
         if error.errno == errno.ENOENT and path:

@@ -1,0 +1,86 @@
+"""A quick look at a whole directory: which of its files may any rule leave out?
+
+Walking a large root is a question a file, and nearly every answer is no. The sieve answers for all files of a
+directory at once, with a few passes over their joined names that run in C; only what it holds back is judged in
+full. It may hold back too much, never too little.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from codeindexd.ignore.builtin import SUSPICIOUS_EXTENSIONS, SUSPICIOUS_NAMES, SUSPICIOUS_TAILS, may_name_secrets
+from codeindexd.ignore.patterns import PatternSet, Test
+
+
+def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes]) -> set[bytes]:
+    """Those of the file ``names`` of one directory that have to be judged in full.
+
+    ``places`` are the pattern sets that hold there, each with the directory relative to it, ending in ``/``.
+    """
+    found = set(_merged(tuple(patterns for patterns, _ in places)).held_back(names))
+    for patterns, relative in places:
+        outline = patterns.outline
+        if relative in outline.paths:
+            found |= outline.paths[relative]
+        if outline.path_test is not None and outline.may_match_path_in(relative):
+            found.update(name for name in names if outline.path_test(relative + name))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """The part that is the same in every directory the pattern sets hold for; extensions are in lower case."""
+
+    names: frozenset[bytes]
+    extensions: frozenset[bytes]
+    tails: tuple[bytes, ...]
+    searches: tuple[re.Pattern[bytes], ...]
+    tests: tuple[Test, ...]
+
+    def held_back(self, names: Sequence[bytes]) -> Iterator[bytes]:
+        joined = b"/%b/" % b"/".join(names)
+        joined_lower = joined.lower()
+        lowers = joined_lower[1:-1].split(b"/")
+        extensions = [lower.rpartition(b".")[2] for lower in lowers]
+        present = set(extensions)
+        if not self.names.isdisjoint(names):
+            yield from self.names.intersection(names)
+        if not SUSPICIOUS_NAMES.isdisjoint(lowers):
+            yield from (name for name, lower in zip(names, lowers, strict=True) if lower in SUSPICIOUS_NAMES)
+        if wanted := present & self.extensions:
+            yield from (name for name, extension in zip(names, extensions, strict=True) if extension in wanted)
+        if may_name_secrets(joined_lower):
+            yield from (name for name, lower in zip(names, lowers, strict=True) if may_name_secrets(lower))
+        tails = [tail for extension in present & SUSPICIOUS_TAILS.keys() for tail in SUSPICIOUS_TAILS[extension]]
+        if tails := [tail for tail in tails if tail + b"/" in joined_lower]:
+            yield from (name for name, low in zip(names, lowers, strict=True) if low.endswith(tuple(tails)))
+        if any(tail + b"/" in joined for tail in self.tails):
+            yield from (name for name in names if name.endswith(self.tails))
+        for search in self.searches:
+            yield from (match[1] for match in search.finditer(joined))
+        for test in self.tests:
+            yield from filter(test, names)
+
+
+@functools.lru_cache(maxsize=1024)
+def _merged(sets: tuple[PatternSet, ...]) -> _Merged:
+    outlines = [patterns.outline for patterns in sets]
+    names: frozenset[bytes] = frozenset().union(*(outline.names for outline in outlines))
+    extensions = {extension[1:].lower() for outline in outlines for extension in outline.extensions}
+    return _Merged(
+        names,
+        SUSPICIOUS_EXTENSIONS | extensions,
+        tuple({tail for outline in outlines for tail in outline.tails}),
+        tuple(_search(outline.name_globs) for outline in outlines if outline.name_globs),
+        tuple(outline.name_test for outline in outlines if outline.name_test is not None),
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _search(globs: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """Finds the names that any of the expressions matches in a text of names, each between slashes."""
+    return re.compile(b"/(?=(%b)/)" % b"|".join(globs), re.DOTALL)
