@@ -56,7 +56,7 @@ def test_adopting_takes_the_standard_streams_and_forbids_core_files():
     done = run("""
 channel = guard.adopt(os.getppid())
 print("for stderr", resource.getrlimit(resource.RLIMIT_CORE), os.read(0, 9), flush=True)
-os.write(channel._write_fd, b"for the daemon")
+os.write(channel.write_fd, b"for the daemon")
 """)
     assert done.stdout == "for the daemon"
     assert done.stderr == "for stderr (0, 0) b''\n"

@@ -35,19 +35,19 @@ class Child:
         self._words = bytearray()
 
     @classmethod
-    async def spawn(cls, module: str, *arguments: str, one_thread: bool = True) -> Child:
+    async def spawn(cls, module: str, *arguments: str, one_thread: bool = True, silent: bool = False) -> Child:
         """Starts ``python -m module <our pid> <arguments>``; raises OSError.
 
         It must be called from the thread that lives as long as the daemon does: the child's parent-death signal
         is bound to the thread that started it. The child's directory is ``/`` and nothing is imported from there,
-        so that a code root's ``json.py`` never runs.
+        so that a code root's ``json.py`` never runs. ``silent``: what it writes to stderr is thrown away.
         """
         with anyio.CancelScope(shield=True):  # half a start would be a process that nobody owns
             process = await anyio.open_process(
                 [sys.executable, "-P", "-m", module, str(os.getpid()), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=subprocess.DEVNULL if silent else subprocess.PIPE,
                 cwd="/",
                 env=environment(one_thread=one_thread),
                 start_new_session=True,
@@ -77,7 +77,8 @@ class Child:
 
     async def listen(self) -> None:
         """Reads the child's stderr until its end and keeps the last of it; runs beside everything else."""
-        assert self._process.stderr is not None
+        if self._process.stderr is None:
+            return
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             async for piece in self._process.stderr:
                 self._words += piece

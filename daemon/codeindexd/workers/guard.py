@@ -94,21 +94,29 @@ def limit_memory(limit: int) -> None:
 def lower_priority(nice: int) -> None:
     """CPU and disk priority of bulk work: as far behind everything else as the system offers.
 
-    A process that leads a session is alone in its scheduler autogroup on Linux, where its nice value means nothing
-    to others; the autogroup's own nice value does. Each step is best effort: a refusal only costs politeness.
+    Each step is best effort: a refusal only costs politeness. ``nice`` 0 changes nothing.
     """
     if nice <= 0:
         return
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    lower_cpu_priority(nice)
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(nice), "ascii")
         number = _IOPRIO_SET.get(platform.machine(), 30)
         ctypes.CDLL(None, use_errno=True).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_IDLE)
     elif sys.platform == "darwin":
         with contextlib.suppress(OSError):
             os.setpriority(_PRIO_DARWIN_PROCESS, 0, _PRIO_DARWIN_BG)
+
+
+def lower_cpu_priority(nice: int) -> None:
+    """Gives way to what runs at a lower nice value.
+
+    A process that leads a session is alone in its scheduler autogroup on Linux, where its nice value means nothing
+    to others; the autogroup's own nice value does.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(nice), "ascii")
 
 
 def private_memory(pid: int | None = None) -> int:

@@ -97,8 +97,8 @@ class Channel:
     """The blocking end of the wire that a child process holds: one file descriptor to read, one to write."""
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
-        self._read_fd = read_fd
-        self._write_fd = write_fd
+        self.read_fd = read_fd
+        self.write_fd = write_fd
 
     def receive(self) -> bytes | None:
         """The next frame's body; None when the daemon closed its end. Raises `BrokenStreamError`."""
@@ -117,12 +117,12 @@ class Channel:
         """Writes one message; raises `OSError` when the daemon is gone."""
         view = memoryview(frame(message))
         while view:
-            view = view[os.write(self._write_fd, view) :]
+            view = view[os.write(self.write_fd, view) :]
 
     def _read(self, size: int) -> bytes | None:
         data = bytearray()
         while len(data) < size:
-            piece = os.read(self._read_fd, min(size - len(data), 1 << 20))
+            piece = os.read(self.read_fd, min(size - len(data), 1 << 20))
             if not piece:
                 if data:
                     raise BrokenStreamError("the stream ended inside a frame")

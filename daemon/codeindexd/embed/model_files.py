@@ -1,0 +1,127 @@
+"""A sentence-transformers model as files on the disk: where they are, what they hash to, what its vectors look like.
+
+Nothing of sentence-transformers is imported here: that costs seconds and hundreds of megabytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from codeindexd.errors import EmbedderError
+
+_SUFFIXES = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja"})
+_OTHER_RUNTIMES = frozenset({"onnx", "openvino"})
+_PIECE = 1 << 20
+
+
+def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The directory of a model: itself, or the snapshot of a hub model that was fetched before; None when neither.
+
+    Raises `EmbedderError` for a directory that holds no model.
+    """
+    directory = Path(model).expanduser()
+    if directory.is_dir():
+        if not any((directory / name).is_file() for name in ("modules.json", "config.json")):
+            raise EmbedderError(f"{directory} holds no sentence-transformers model", hint="modules.json is missing")
+        return directory.resolve()
+    if directory.is_absolute() or model.startswith((".", "~")):
+        raise EmbedderError(f"{directory} is no directory", hint="embedding.model names it")
+    names = [model] if "/" in model else [f"sentence-transformers/{model}", model]
+    for name in names:
+        repository = _hub_cache(environ) / f"models--{name.replace('/', '--')}"
+        try:
+            revision = (repository / "refs" / "main").read_text("ascii").strip()
+        except OSError:
+            continue
+        snapshot = repository / "snapshots" / revision
+        if any((snapshot / name).is_file() for name in ("modules.json", "config.json")):
+            return snapshot
+    return None
+
+
+def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the user forbade to ask the hub."""
+    return any(
+        environ.get(n, "").upper() in ("1", "ON", "YES", "TRUE") for n in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    )
+
+
+def stat_key(directory: Path, dtype: str) -> str:
+    """A key that changes whenever a file of the model may have changed; costs a stat per file."""
+    state = xxhash.xxh3_128()
+    for name, path in _files(directory):
+        stat = path.stat()
+        state.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\n".encode())
+    return f"st1 {directory} {dtype} {state.hexdigest()}"
+
+
+def content_identity(directory: Path, dtype: str) -> str:
+    """Hex hash of weights, tokeniser, modules, prompts and ``dtype``, the same wherever the files lie."""
+    state = xxhash.xxh3_128(f"st1\0{dtype}\n".encode())
+    for name, path in _files(directory):
+        content = xxhash.xxh3_128()
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                content.update(piece)
+        state.update(f"{name}\0{content.hexdigest()}\n".encode())
+    return state.hexdigest()
+
+
+def declared_dimensions(directory: Path) -> int:
+    """Length of a vector as far as the configuration files tell; 0 when the model has to be loaded to know it."""
+    truncated = _json(directory / "config_sentence_transformers.json", {}).get("truncate_dim")
+    if truncated:
+        return int(truncated)
+    dimensions = 0
+    for module in _json(directory / "modules.json", []):
+        kind = str(module.get("type", "")).rpartition(".")[2]
+        config = _json(directory / str(module.get("path", "")) / "config.json", {})
+        match kind:
+            case "Pooling":
+                modes = sum(value is True for key, value in config.items() if key.startswith("pooling_mode_"))
+                modes = modes or (1 if isinstance(config.get("pooling_mode"), str) else 0)
+                width = config.get("word_embedding_dimension") or config.get("embedding_dimension") or 0
+                dimensions = int(width) * modes
+            case "Dense":
+                dimensions = int(config.get("out_features", 0))
+            case "Transformer" | "Normalize" | "Dropout":
+                continue
+            case _:
+                return 0
+    return dimensions
+
+
+def _files(directory: Path) -> Iterator[tuple[str, Path]]:
+    """The files that decide what a vector looks like, by name relative to ``directory``, sorted."""
+    try:
+        found = sorted(path for path in directory.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
+    except OSError as error:
+        raise EmbedderError(f"{directory} cannot be read: {error.strerror}") from error
+    for path in found:
+        relative = path.relative_to(directory)
+        if relative.parts[0] in _OTHER_RUNTIMES or relative.parts[0].startswith("."):
+            continue
+        if path.suffix == ".bin" and (path.parent / "model.safetensors").exists():
+            continue  # the same weights in the older format
+        yield relative.as_posix(), path
+
+
+def _hub_cache(environ: Mapping[str, str]) -> Path:
+    if place := environ.get("HF_HUB_CACHE"):
+        return Path(place)
+    home = environ.get("HF_HOME") or Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    return Path(home) / "hub"
+
+
+def _json(path: Path, default: Any) -> Any:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return default
+    return value if isinstance(value, type(default)) else default

@@ -1,0 +1,188 @@
+"""The daemon's end of a model's process: started, loaded, asked, started anew."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import msgspec
+import numpy as np
+import structlog
+
+from codeindexd.embed import transformer_wire as wire
+from codeindexd.embed.base import Vectors
+from codeindexd.embed.transformer_process import EXIT_IDLE
+from codeindexd.errors import EmbedderError
+from codeindexd.workers.child import Child, describe_exit, environment
+from codeindexd.workers.wire import BrokenStreamError, Channel
+
+MODULE = "codeindexd.embed.transformer_process"
+_RETRY_LOAD_S = 30.0  # loading costs seconds and gigabytes: what failed is not tried again at every question
+_HINT = "does `python -c 'import sentence_transformers'` work, and is there memory for the model?"
+
+_log = structlog.get_logger("codeindexd.embed")
+
+
+class BatchError(EmbedderError):
+    """This batch could not be embedded; a smaller one may."""
+
+
+class ModelProcess:
+    """One process, one request at a time, questions first. Safe to cancel anywhere: a late answer is thrown away."""
+
+    def __init__(self, load: wire.Load, *, dimensions: int, loader: str) -> None:
+        self.device = ""
+        self._load = load
+        self._loader = loader
+        self._dimensions = dimensions
+        self._turns = _Turns()
+        self._child: Child | None = None
+        self._loaded = False
+        self._number = 0
+        self._load_error: tuple[float, EmbedderError] | None = None
+
+    async def encode(self, texts: list[str], *, query: bool) -> Vectors:
+        """Rows for ``texts``, shape (len(texts), dimensions), in one batch.
+
+        Raises `BatchError` when the process died of it or ran out of memory, `EmbedderError` when the model cannot
+        be loaded or cannot embed at all.
+        """
+        async with self._turns.take(first=query):
+            while True:
+                child = await self._ready()
+                self._number += 1
+                await child.send([wire.Encode(self._number, texts, query)])
+                answer = await self._answer(child)
+                if isinstance(answer, wire.Encoded):
+                    return np.frombuffer(answer.rows, dtype="<f4").reshape(len(texts), self._dimensions)
+                if answer is not None:
+                    kind = BatchError if answer.kind == "memory" else EmbedderError
+                    raise kind(f"the model failed: {answer.error}")
+                status = await self._end()
+                if status != EXIT_IDLE:  # not just let go of in this very moment
+                    _log.warning("embedder_lost", cause=describe_exit(status), texts=len(texts))
+                    raise BatchError(f"the model's process ended: {describe_exit(status)}")
+
+    async def aclose(self) -> None:
+        """Ends the process, if there is one."""
+        await self._end()
+
+    async def _ready(self) -> Child:
+        """The process with the model loaded."""
+        if self._load_error is not None:
+            when, error = self._load_error
+            if time.monotonic() < when:
+                raise EmbedderError(error.message, hint=error.hint)
+            self._load_error = None
+        if self._child is None:
+            self._loaded = False
+            try:
+                self._child = await Child.spawn(MODULE, self._loader, one_thread=False, silent=True)
+            except OSError as error:
+                raise self._no_load(str(error)) from error
+            await self._child.send([self._load])
+        if not self._loaded:
+            message = await self._receive(self._child)
+            if isinstance(message, wire.Loaded):
+                await self._check(message)
+            else:
+                status = await self._end()
+                raise self._no_load(message.error if isinstance(message, wire.Failed) else describe_exit(status))
+        return self._child
+
+    async def _check(self, message: wire.Loaded) -> None:
+        if message.dimensions != self._dimensions:
+            await self._end()
+            raise self._no_load(f"it has {message.dimensions} dimensions, its configuration says {self._dimensions}")
+        self._loaded = True
+        self.device = message.device
+        _log.info("embedder_loaded", model=self._load.model, device=message.device)
+
+    def _no_load(self, cause: str) -> EmbedderError:
+        error = EmbedderError(f"the model {self._load.model} cannot be loaded: {cause}", hint=_HINT)
+        self._load_error = (time.monotonic() + _RETRY_LOAD_S, error)
+        return error
+
+    async def _answer(self, child: Child) -> wire.Encoded | wire.Failed | None:
+        while True:
+            message = await self._receive(child)
+            if message is None:
+                return None
+            if not isinstance(message, wire.Loaded) and message.number == self._number:
+                return message  # others belong to requests that were cancelled
+
+    async def _receive(self, child: Child) -> wire.ToDaemon | None:
+        try:
+            body = await child.receive()
+            return None if body is None else wire.to_daemon.decode(body)
+        except (BrokenStreamError, msgspec.MsgspecError):
+            child.kill()
+            return None
+
+    async def _end(self) -> int | None:
+        child, self._child = self._child, None
+        return None if child is None else await child.stop()
+
+
+class _Turns:
+    """A lock that is handed to those who ask to be first before all others."""
+
+    def __init__(self) -> None:
+        self._lock = anyio.Lock()
+        self._first = 0
+
+    @asynccontextmanager
+    async def take(self, *, first: bool) -> AsyncGenerator[None, None]:
+        self._first += first
+        try:
+            await self._lock.acquire()
+            while self._first and not first:
+                self._lock.release()
+                await anyio.lowlevel.checkpoint()
+                await self._lock.acquire()
+        except BaseException:
+            self._first -= first
+            raise
+        try:
+            yield
+        finally:
+            self._first -= first
+            self._lock.release()
+
+
+def load_once(load: wire.Load, loader: str) -> int:
+    """Loads a model, which fetches it if need be, and returns its dimensions. Blocking; raises `EmbedderError`."""
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE, str(os.getpid()), loader],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env=environment(one_thread=False),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise EmbedderError(f"the model {load.model} cannot be loaded: {error}", hint=_HINT) from error
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            channel = Channel(process.stdout.fileno(), process.stdin.fileno())
+            channel.send(load)
+            body = channel.receive()
+            message = None if body is None else wire.to_daemon.decode(body)
+        except (OSError, BrokenStreamError, msgspec.MsgspecError):
+            message = None
+        finally:
+            process.kill()
+    if isinstance(message, wire.Loaded):
+        return message.dimensions
+    cause = message.error if isinstance(message, wire.Failed) else describe_exit(process.returncode)
+    raise EmbedderError(f"the model {load.model} cannot be loaded: {cause}", hint=_HINT)

@@ -1,0 +1,144 @@
+"""A sentence-transformers model in a process of its own: loaded on demand, let go of when nobody asks.
+
+Importing the library costs seconds and hundreds of megabytes, a model as much again, and either may crash or run out
+of memory; none of that may happen to the daemon. Questions go before documents, batch by batch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from codeindexd.embed import model_files
+from codeindexd.embed.base import Vectors, unit
+from codeindexd.embed.model_process import BatchError, ModelProcess, load_once
+from codeindexd.embed.notes import Note, Notes
+from codeindexd.embed.transformer_process import LOADER
+from codeindexd.embed.transformer_wire import Load
+from codeindexd.errors import EmbedderError
+
+NICE = 10  # behind what people wait for, before what nobody does: a question may be among the batches
+_FAILURES = 8  # of batches of one call, with the process started anew after most of them
+_HINT = "the log says more; text search goes on, vectors wait"
+
+
+class TransformerEmbedder:
+    """See the module. Create it with `open`."""
+
+    def __init__(
+        self, load: Load, *, name: str, identity: str, dimensions: int, batch_size: int = 32, loader: str = LOADER
+    ) -> None:
+        self._load = load
+        self._name = name
+        self._identity = identity
+        self._dimensions = dimensions
+        self._batch_size = batch_size
+        self._process = ModelProcess(load, dimensions=dimensions, loader=loader)
+
+    @classmethod
+    def open(
+        cls,
+        model: str,
+        *,
+        batch_size: int = 32,
+        device: str = "auto",
+        idle_s: float = 600.0,
+        notes: Notes | None = None,
+        loader: str = LOADER,
+    ) -> TransformerEmbedder:
+        """The embedder of a directory or of a model's name on the hub.
+
+        Blocking: hashes the model's files unless ``notes`` know them, fetches a model that is not here. Raises
+        `EmbedderError` when the extra is not installed or there is no such model.
+        """
+        if loader == LOADER and importlib.util.find_spec("sentence_transformers") is None:
+            raise EmbedderError(
+                f"the model {model} needs sentence-transformers, which is not installed",
+                hint="pip install 'codeindexd[transformers]'",
+            )
+        directory = model_files.find(model) or _fetch(model, device, loader)
+        load = Load(model=str(directory), device=device, idle_s=idle_s, nice=NICE, offline=True)
+        notes = notes or Notes(None)
+        key = model_files.stat_key(directory, load.dtype)
+        note = notes.get(key)
+        if note is None:
+            dimensions = model_files.declared_dimensions(directory) or load_once(load, loader)
+            note = Note(model_files.content_identity(directory, load.dtype), dimensions)
+            notes.put(key, note)
+        return cls(
+            load, name=model, identity=note.identity, dimensions=note.dimensions, batch_size=batch_size, loader=loader
+        )
+
+    @property
+    def model(self) -> str:
+        return self._name
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    @property
+    def dimensions(self) -> int:
+        return self._dimensions
+
+    @property
+    def device(self) -> str:
+        return self._process.device or self._load.device
+
+    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`. A batch that ends the process or is too much for its memory is halved, down to one text."""
+        result = np.full((len(texts), self._dimensions), np.nan, dtype=np.float32)
+        left = sorted(range(len(texts)), key=lambda row: len(texts[row]))  # equal lengths together: little padding
+        size, failures = self._batch_size, 0
+        while left:
+            rows = left[-size:]  # the longest first: what does not fit, does not fit at once
+            try:
+                answer = await self._process.encode([texts[row] for row in rows], query=False)
+            except BatchError as error:
+                failures += 1
+                if failures >= _FAILURES:
+                    raise EmbedderError(f"{self._name}: {error.message}", hint=_HINT) from None
+                if len(rows) > 1:
+                    size = max(1, len(rows) // 2)
+                    continue
+                answer = np.full((1, self._dimensions), np.nan, dtype=np.float32)
+            else:
+                size = min(self._batch_size, size * 2)
+            result[rows] = answer
+            del left[-len(rows) :]
+        return unit(result)
+
+    async def embed_query(self, text: str) -> Vectors:
+        """See `Embedder`. Waits for loading, seconds, when the model has been let go of; may be cancelled meanwhile."""
+        try:
+            rows = await self._process.encode([text], query=True)
+        except BatchError:
+            try:
+                rows = await self._process.encode([text], query=True)
+            except BatchError as error:
+                raise EmbedderError(f"{self._name}: {error.message}", hint=_HINT) from None
+        vector: Vectors = unit(rows)[0]
+        return vector
+
+    async def aclose(self) -> None:
+        """Ends the process."""
+        await self._process.aclose()
+
+
+def _fetch(model: str, device: str, loader: str) -> Path:
+    if model_files.is_offline():
+        raise EmbedderError(
+            f"the model {model} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it",
+            hint="fetch it once while online, or set embedding.model to a directory that holds it",
+        )
+    load_once(Load(model=model, device=device, idle_s=1.0, nice=NICE, offline=False), loader)
+    directory = model_files.find(model)
+    if directory is None:
+        raise EmbedderError(
+            f"the model {model} was fetched, but not to where the hub's cache should be",
+            hint="set embedding.model to its directory",
+        )
+    return directory

