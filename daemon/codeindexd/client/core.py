@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from codeindexd import __version__, protocol
-from codeindexd.errors import CodeindexError, FailedError, NoDaemonError
+from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, NotIndexedError
 
 KEPT_NOTIFICATIONS = 1000
 PathLike: TypeAlias = "str | bytes | os.PathLike[str]"
@@ -16,10 +15,11 @@ PathLike: TypeAlias = "str | bytes | os.PathLike[str]"
 
 def absolute(path: PathLike) -> str:
     """``path`` as the protocol wants it: absolute, ``~`` expanded, symlinks resolved but the last part's."""
-    place = Path(os.fsdecode(path)).expanduser()
-    if place.name in {"", ".", ".."}:
-        return str(place.resolve())
-    return str(place.parent.resolve() / place.name)
+    place = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - pathlib costs a fifth of a search's time
+    parent, name = os.path.split(place.rstrip("/"))
+    if name in {"", ".", ".."}:
+        return os.path.realpath(place)
+    return os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
 
 
 def absolute_all(paths: Iterable[PathLike] | None) -> list[str] | None:
@@ -30,6 +30,16 @@ def absolute_all(paths: Iterable[PathLike] | None) -> list[str] | None:
 def relative_name(path: PathLike) -> str:
     """A path below a root, as text."""
     return os.fsdecode(path)
+
+
+def split_at_root(path: PathLike, roots: Iterable[str]) -> tuple[str, str]:
+    """(root, path below it) for the innermost of ``roots`` around ``path``. Raises NotIndexedError."""
+    place = absolute(path)
+    around = [root for root in roots if place.startswith(f"{root.rstrip('/')}/")]
+    if not around:
+        raise NotIndexedError(f"{place} is not indexed", hint="Index its directory: codeindex add PATH")
+    root = max(around, key=len)
+    return root, place[len(root.rstrip("/")) + 1 :]
 
 
 def answered(message: Any) -> Any:

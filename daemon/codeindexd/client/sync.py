@@ -157,6 +157,11 @@ class Client:
         params = {"root": core.absolute(root), "path": core.relative_name(path), "line": line, "limit": limit}
         return cast("results.SearchResult", self.call("related", params))
 
+    def related_to(self, path: PathLike, line: int, *, limit: int | None = None) -> results.SearchResult:
+        """The same for a path of its own: the root around it is looked up. Raises NotIndexedError."""
+        root, name = core.split_at_root(path, [root["path"] for root in self.roots()["roots"]])
+        return self.related(root, name, line, limit=limit)
+
     def symbol(
         self, name: str, *, roots: Iterable[PathLike] | None = None, references: bool = False
     ) -> results.SymbolResult:

@@ -1,0 +1,1 @@
+"""The programs: ``codeindex``, the client, and ``codeindexd``, the daemon."""

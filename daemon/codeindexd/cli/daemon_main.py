@@ -1,0 +1,94 @@
+"""``codeindexd``: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codeindexd import __version__
+from codeindexd.errors import CodeindexError, UsageError
+
+if TYPE_CHECKING:
+    from codeindexd.config import Config
+    from codeindexd.paths import Paths
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon until it is told to stop; returns the exit code."""
+    args = _parser().parse_args(argv)
+    from codeindexd import config, paths
+
+    try:
+        places = paths.Paths.of_user(os.environ)
+        file = args.config or places.config_file
+        settings = config.load(file, os.environ, _overrides(args.set), required=args.config is not None)
+        if args.check_config:
+            print(f"# {file}" + ("" if file.exists() else " (does not exist: defaults)"))
+            print(config.to_toml(settings), end="")
+            return 0
+        _run(settings, places, log_format=args.log_format, log_level=args.log_level)
+    except CodeindexError as error:
+        return _report(error)
+    except BaseExceptionGroup as group:
+        if (known := _only_error(group)) is None:
+            raise
+        return _report(known)
+    return 0
+
+
+def _run(settings: Config, places: Paths, *, log_format: str, log_level: str) -> None:
+    import anyio
+
+    from codeindexd import daemon, logs
+
+    logs.configure(format=log_format, level=log_level)
+    anyio.run(functools.partial(daemon.run, settings, paths=places))
+
+
+def _only_error(group: BaseExceptionGroup[BaseException]) -> CodeindexError | None:
+    """The error inside nested groups when it is the only one and ours: task groups wrap what their tasks raise."""
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup):
+        if len(inner.exceptions) != 1:
+            return None
+        inner = inner.exceptions[0]
+    return inner if isinstance(inner, CodeindexError) else None
+
+
+def _report(error: CodeindexError) -> int:
+    print(f"codeindexd: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    return error.exit_code
+
+
+def _overrides(settings: Sequence[str]) -> dict[str, str]:
+    overrides = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or "." not in name:
+            raise UsageError(f"--set {setting}: not SECTION.KEY=VALUE", hint="For example: --set workers.count=2")
+        overrides[name] = value
+    return overrides
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="codeindexd", description="Keep a search index of your code as fresh as the disk.", allow_abbrev=False
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="set one value")
+    parser.add_argument("--check-config", action="store_true", help="validate the configuration and print the result")
+    parser.add_argument("--log-format", choices=["auto", "console", "json"], default="auto")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    parser.add_argument("--version", action="version", version=f"codeindexd {__version__}")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

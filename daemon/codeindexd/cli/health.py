@@ -1,0 +1,142 @@
+"""Roots, status, verification and explanations for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from codeindexd.cli import progress
+from codeindexd.cli.terminal import Terminal, safe
+
+if TYPE_CHECKING:
+    from codeindexd.client.results import (
+        ExplainResult,
+        Failure,
+        RootsResult,
+        RootStatus,
+        StatusResult,
+        VerifyResult,
+    )
+
+_STYLES = {"fresh": "good", "degraded": "bad", "missing": "bad"}
+_FAILURES_SHOWN = 10
+_DIFFERENCES_SHOWN = 20
+
+
+def roots(terminal: Terminal, result: RootsResult) -> None:
+    """A table of roots."""
+    rows = [
+        (root["state"], f"{root['files']:,}", f"{root['chunks']:,}", safe(root["path"])) for root in result["roots"]
+    ]
+    _table(terminal, ("STATE", "FILES", "CHUNKS", "PATH"), rows)
+
+
+def status(terminal: Terminal, result: StatusResult, now: float | None = None) -> None:
+    """The daemon, a table of roots, and whatever is wrong with its remedy."""
+    now = time.time() if now is None else now
+    memory = result["rss_bytes"] / (1 << 20)
+    up = progress.duration(result["uptime_s"])
+    terminal.print(f"codeindexd {result['version']}  pid {result['pid']}  up {up}  {memory:,.0f} MB")
+    embedder = result["embedder"]
+    pending = f"  {embedder['pending']:,} vectors pending" if embedder["pending"] else ""
+    terminal.print(
+        f"model {safe(embedder['model'])}  {embedder['dimensions']} dimensions  {embedder['device']}{pending}"
+    )
+    if not result["roots"]:
+        terminal.print("nothing is indexed yet: codeindex add PATH")
+        return
+    terminal.print()
+    rows = [
+        (
+            root["state"],
+            f"{root['files']:,}",
+            f"{root['chunks']:,}",
+            f"{root['pending_files']:,}",
+            f"{root['failed_files']:,}",
+            safe(root["path"]),
+        )
+        for root in result["roots"]
+    ]
+    _table(terminal, ("STATE", "FILES", "CHUNKS", "PENDING", "FAILED", "PATH"), rows)
+    for root in result["roots"]:
+        _details(terminal, root, now)
+
+
+def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
+    lines = []
+    if root["pending_files"]:
+        lines.append(progress.describe(root["progress"]))
+    for problem in root.get("problems", []):
+        lines.append(terminal.style("bad", safe(problem["message"])))
+        if problem["hint"]:
+            lines.append(f"  remedy: {safe(problem['hint'])}")
+    if root["skipped"]:
+        lines.append("skipped: " + ", ".join(f"{count:,} {safe(reason)}" for reason, count in root["skipped"].items()))
+    lines += [_failure(terminal, failure, now) for failure in root["failures"][:_FAILURES_SHOWN]]
+    if (more := root["failed_files"] - min(len(root["failures"]), _FAILURES_SHOWN)) > 0:
+        lines.append(f"and {more:,} more failed files: see --json")
+    if lines:
+        terminal.print()
+        terminal.print(terminal.style("bold", safe(root["path"])))
+        for line in lines:
+            terminal.print(f"  {line}")
+
+
+def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
+    if failure["next_retry"] is None:
+        remedy = "tried again when it changes"
+    else:
+        remedy = f"tried again in {progress.duration(failure['next_retry'] - now)}"
+    what = f"{safe(failure['path'])}: {failure['stage']}: {safe(failure['error'])}"
+    return f"{terminal.style('warn', what)} ({failure['attempts']} attempts, {remedy})"
+
+
+def verify(terminal: Terminal, result: VerifyResult) -> None:
+    """What differs, root by root."""
+    for root in result["roots"]:
+        found = root["differences"]
+        outcome = terminal.style("good", "equal to the disk") if not found else f"{len(found):,} differences"
+        if found and root.get("repaired"):
+            outcome += ", repaired"
+        terminal.print(
+            f"{safe(root['path'])}: {root['files_checked']:,} files, {root['chunks_checked']:,} chunks: {outcome}"
+        )
+        for difference in found[:_DIFFERENCES_SHOWN]:
+            terminal.print(f"  {safe(difference['path'])}: {difference['what']}: {safe(difference['detail'])}")
+        if len(found) > _DIFFERENCES_SHOWN:
+            terminal.print(f"  and {len(found) - _DIFFERENCES_SHOWN:,} more: see --json")
+    if not result["ok"]:
+        terminal.note("hint: codeindex verify --repair")
+
+
+def explain(terminal: Terminal, result: ExplainResult) -> None:
+    """Why a path is or is not indexed."""
+    path = safe(result["path"])
+    if result["indexed"]:
+        language = f" as {result['language']}" if result["language"] else ""
+        terminal.print(f"{path}: {terminal.style('good', 'indexed')}{language}, {len(result['chunks'])} chunks")
+        for chunk in result["chunks"]:
+            symbol = f"  {safe(chunk['symbol'])}" if chunk["symbol"] else ""
+            terminal.print(f"  {chunk['start_line']}-{chunk['end_line']}  {chunk['kind']}{symbol}")
+        return
+    terminal.print(f"{path}: {terminal.style('warn', 'not indexed')}: {safe(result['reason'])}")
+    if result["rule"]:
+        terminal.print(f"  rule: {safe(result['rule'])}")
+    if failure := result["failure"]:
+        terminal.print(f"  {failure['stage']}: {safe(failure['error'])} ({failure['attempts']} attempts)")
+
+
+def _table(terminal: Terminal, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns of numbers to the right, the first and the last to the left; nothing for no rows."""
+    if not rows:
+        return
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for number, row in enumerate((header, *rows)):
+        cells = [
+            cell.ljust(width) if place in {0, len(row) - 1} else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        if number and (style := _STYLES.get(row[0], "warn")):
+            cells[0] = terminal.style(style, cells[0])
+        terminal.print("  ".join(cells).rstrip())

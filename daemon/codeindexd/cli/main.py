@@ -1,0 +1,70 @@
+"""``codeindex``: parse, run, and turn every error into its exit code and the hint that helps."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from codeindexd.cli import commands, parser
+from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.errors import CodeindexError, FailedError
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    terminal = Terminal.standard(os.environ)
+    try:
+        code = run(words, os.environ, terminal)
+        terminal.flush()
+    except BrokenPipeError:  # `codeindex search ... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int:
+    """One command with everything it depends on given; raises BrokenPipeError only."""
+    as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    try:
+        args = parser.parse(words)
+        return commands.COMMANDS[args.command](commands.Run(args, environ, terminal))
+    except BrokenPipeError:
+        raise
+    except SystemExit as request:  # --help, --version
+        return int(request.code or 0)
+    except CodeindexError as error:
+        _report(error, terminal, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        terminal.clear_line()
+        if as_json:
+            _report(FailedError("interrupted"), terminal, as_json=True)
+        return INTERRUPTED
+    except OSError as error:
+        failed = FailedError(f"{error.filename or 'system'}: {error.strerror or error}")
+        _report(failed, terminal, as_json=as_json)
+        return failed.exit_code
+
+
+def _report(error: CodeindexError, terminal: Terminal, *, as_json: bool) -> None:
+    if as_json:
+        terminal.print(json.dumps({"error": describe(error)}))
+        return
+    terminal.note(f"codeindex: {safe(error.message)}")
+    if error.hint:
+        terminal.note(f"hint: {safe(error.hint)}")
+
+
+def describe(error: CodeindexError) -> dict[str, Any]:
+    """The error as ``--json`` prints it."""
+    return {"code": error.code, "name": error.name, "message": error.message, "hint": error.hint}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The command line of ``codeindex``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from codeindexd import __version__
+from codeindexd.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command: TypeAlias = "Callable[..., Parser]"
+
+_QUERY_HELP = """\
+inline filters: lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/
+everything else is the question. Exit codes: 0 hits, 1 none, 2 usage, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UsageError instead of ending the process, so that ``--json`` can answer in JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
+        raise UsageError(message, hint=f"{self.format_usage().strip()} (see {self.prog} --help)")
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The parsed command line. Raises UsageError; exits by itself for --help and --version only."""
+    parser = build()
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        # Words of a query may stand between options, and -path:GLOB is one of its filters.
+        loose = [word for word in rest if word.startswith("-") and not word.startswith("-path:")]
+        if loose or not hasattr(args, "query"):
+            parser.error(f"unrecognized arguments: {' '.join(loose or rest)}")
+        args.query += rest
+    if getattr(args, "query", None) == []:
+        parser.error("the following arguments are required: QUERY")
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        raise UsageError("no command is given", hint="codeindex --help lists them.")
+    return args
+
+
+def build() -> Parser:
+    """The parser with all commands."""
+    parser = Parser(
+        prog="codeindex",
+        description="Search your code by meaning and by word, in an index that is as fresh as the disk.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"codeindex {__version__}")
+    common = Parser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print exactly one JSON document")
+    common.add_argument("--no-start", action="store_true", help="do not start a daemon when none answers")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    def command(name: str, help_text: str, **more: Any) -> Parser:
+        formatter = argparse.RawDescriptionHelpFormatter
+        description = f"{help_text[0].upper()}{help_text[1:]}."
+        made = commands.add_parser(
+            name,
+            parents=[common],
+            help=help_text,
+            description=description,
+            formatter_class=formatter,
+            allow_abbrev=False,
+            **more,
+        )
+        assert isinstance(made, Parser)
+        return made
+
+    _roots(command)
+    _questions(command)
+    _health(command)
+    return parser
+
+
+def _roots(command: Command) -> None:
+    add = command("add", "index a directory and keep its index fresh")
+    add.add_argument("paths", nargs="*", metavar="PATH", help="default: the repository around the current directory")
+    add.add_argument("--no-wait", action="store_true", help="return at once")
+    add.add_argument("--force", action="store_true", help="index a directory that is refused otherwise")
+    add.add_argument("--workers", type=int, metavar="N", help="processes to index with")
+    add.add_argument("--sequential", action="store_true", help="one file after the other in a single process")
+    remove = command("remove", "forget a root and delete its index")
+    remove.add_argument("paths", nargs="+", metavar="PATH")
+    command("roots", "list what is indexed")
+    for name, help_text in (
+        ("reindex", "process every file of a root again (vectors are reused)"),
+        ("pause", "stop indexing a root"),
+        ("resume", "go on indexing a root"),
+    ):
+        command(name, help_text).add_argument("path", nargs="?", metavar="PATH")
+
+
+def _questions(command: Command) -> None:
+    search = command("search", "find code", epilog=_QUERY_HELP)
+    search.add_argument("query", nargs="*", metavar="QUERY")
+    search.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
+    search.add_argument("--all", action="store_true", help="search all roots")
+    search.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
+    search.add_argument("--lang", metavar="L", dest="language", help="only this language")
+    search.add_argument("--path", metavar="GLOB", dest="glob", help="only paths that match")
+    search.add_argument("--kind", metavar="K", help="only chunks of this kind: function, class, section, ...")
+    search.add_argument("--sync", action="store_true", help="wait until every change made before is indexed")
+    search.add_argument("--add", action="store_true", help="index first if it is not indexed")
+    search.add_argument("--explain", action="store_true", help="show how the scores came about")
+    _rendering(search)
+    search.add_argument("--files", action="store_true", help="paths only")
+    related = command("related", "find code like that at a line")
+    related.add_argument("place", metavar="PATH:LINE")
+    related.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
+    _rendering(related)
+    symbol = command("symbol", "find where a name is defined")
+    symbol.add_argument("name", metavar="NAME")
+    symbol.add_argument("--refs", action="store_true", help="also where it is used")
+    symbol.add_argument("--root", action="append", metavar="PATH", dest="roots", help="look here (repeatable)")
+    symbol.add_argument("--all", action="store_true", help="look in all roots")
+
+
+def _rendering(parser: Parser) -> None:
+    parser.add_argument("--context", type=int, default=2, metavar="N", help="lines around the best line of a hit (2)")
+
+
+def _health(command: Command) -> None:
+    sync = command("sync", "wait until every change made before can be searched; prints the clock")
+    sync.add_argument("path", nargs="?", metavar="PATH")
+    sync.add_argument("--timeout", type=float, metavar="S", help="seconds (60)")
+    status = command("status", "show the health of roots and of the daemon")
+    status.add_argument("path", nargs="?", metavar="PATH")
+    status.add_argument("--watch", action="store_true", help="keep showing it")
+    verify = command("verify", "hold the index against the disk")
+    verify.add_argument("path", nargs="?", metavar="PATH")
+    verify.add_argument("--repair", action="store_true", help="repair what differs")
+    command("explain", "say why a file is or is not indexed").add_argument("path", metavar="PATH")
+    service = command("service", "run the daemon as a systemd user service or launchd agent")
+    service.add_argument("action", choices=["install", "uninstall", "status"])
+    command("doctor", "look for problems of the environment, each with its remedy")
+    command("mcp", "serve the Model Context Protocol on stdio")

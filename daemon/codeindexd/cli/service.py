@@ -1,0 +1,43 @@
+"""``codeindex service``: what happened to the unit or agent, for people and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from codeindexd import service_files
+from codeindexd.cli.terminal import Terminal, safe
+
+ACTIONS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+    "install": lambda: document(service_files.install()),
+    "uninstall": lambda: document(service_files.uninstall()),
+    "status": lambda: document(service_files.status()),
+}
+
+
+def document(outcome: Any) -> dict[str, Any]:
+    """A dataclass with paths as JSON."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value)
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return value
+
+    return {name: plain(value) for name, value in dataclasses.asdict(outcome).items()}
+
+
+def show(terminal: Terminal, outcome: Mapping[str, Any]) -> None:
+    """A line a fact; lists one item a line."""
+    for name, value in outcome.items():
+        label = name.replace("_", " ")
+        if isinstance(value, list):
+            for item in value:
+                terminal.print(f"{label}: {safe(str(item))}")
+        elif isinstance(value, bool):
+            terminal.print(f"{label}: {'yes' if value else 'no'}")
+        elif value not in {None, ""}:
+            terminal.print(f"{label}: {safe(str(value))}")

@@ -1,0 +1,242 @@
+"""Looks for problems of the environment, each with its remedy; no daemon is needed."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from codeindexd import __version__
+from codeindexd.config import Config, load
+from codeindexd.errors import CodeindexError
+from codeindexd.paths import Paths
+from codeindexd.watch.filesystem import reason_to_poll
+
+_PACKAGES = ("anyio", "msgspec", "numpy", "structlog", "tantivy", "tree-sitter", "usearch", "watchfiles", "xxhash")
+_WATCHES = 65_536  # a watch a directory: enough for about a dozen large repositories
+_INSTANCES = 128
+_QUEUE = 16_384
+_FILES = 4096
+_LOW_DISK = 2 << 30
+_NO_DISK = 200 << 20
+
+
+class Check(NamedTuple):
+    """One thing looked at. ``remedy`` is empty when there is nothing to do."""
+
+    name: str
+    state: Literal["ok", "warning", "problem"]
+    detail: str
+    remedy: str = ""
+
+
+def examine(environ: Mapping[str, str]) -> dict[str, Any]:
+    """``{"ok": no problems, "checks": [{"name", "state", "detail", "remedy"}]}``. Never raises."""
+    checks = [_guarded(check) for check in (_versions, _open_files, _git)]
+    checks += _inotify() if sys.platform == "linux" else []
+    checks.append(_guarded(lambda: _service_manager(environ)))
+    try:
+        paths = Paths.of_user(environ)
+    except CodeindexError as error:
+        checks.append(Check("socket", "problem", error.message, error.hint))
+    else:
+        checks += _with_paths(paths, environ)
+    return {"ok": all(check.state != "problem" for check in checks), "checks": [check._asdict() for check in checks]}
+
+
+def _with_paths(paths: Paths, environ: Mapping[str, str]) -> Iterator[Check]:
+    yield _guarded(lambda: _socket(paths.socket))
+    for name, directory in (("runtime", paths.runtime), ("state", paths.state), ("cache", paths.cache)):
+        yield _guarded(functools.partial(_directory, name, directory))
+    yield _guarded(lambda: _disk(paths.cache))
+    try:
+        config = load(paths.config_file, environ)
+    except CodeindexError as error:
+        yield Check("configuration", "problem", error.message, error.hint)
+    else:
+        found = "read" if paths.config_file.exists() else "not there: defaults"
+        yield Check("configuration", "ok", f"{paths.config_file} ({found})")
+        yield _guarded(lambda: _model(config))
+    yield from _roots(paths.roots_file)
+
+
+def _guarded(check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except (OSError, ValueError) as error:
+        return Check("environment", "warning", f"could not be looked at: {error}")
+
+
+# -- the machine -----------------------------------------------------------------------------------------------------
+
+
+def _versions() -> Check:
+    found, missing = [], []
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        remedy = "Install codeindexd again, with its dependencies."
+        return Check("versions", "problem", f"not installed: {', '.join(missing)}", remedy)
+    python = f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
+    return Check("versions", "ok", f"codeindexd {__version__}, {python}, {', '.join(found)}")
+
+
+def _open_files() -> Check:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _FILES:
+        return Check("open files", "warning", f"at most {hard}", f"Raise the limit to {_FILES}: ulimit -Hn {_FILES}")
+    return Check("open files", "ok", f"{soft}, can be raised to {'any' if hard == resource.RLIM_INFINITY else hard}")
+
+
+def _git() -> Check:
+    git = shutil.which("git")
+    if git is None:
+        detail = "not found; ignore rules work without it, git's own configuration is read as files"
+        return Check("git", "warning", detail, "Install git, if you use it.")
+    done = subprocess.run([git, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    return Check("git", "ok", done.stdout.strip())
+
+
+def _inotify() -> Iterator[Check]:
+    for name, least in (
+        ("max_user_watches", _WATCHES),
+        ("max_user_instances", _INSTANCES),
+        ("max_queued_events", _QUEUE),
+    ):
+        key = f"fs.inotify.{name}"
+        try:
+            value = int(Path(f"/proc/sys/fs/inotify/{name}").read_text("ascii"))
+        except (OSError, ValueError) as error:
+            yield Check(key, "warning", f"cannot be read: {error}", "Changes are found by walking if events fail.")
+            continue
+        if value < least:
+            file = "/etc/sysctl.d/60-codeindexd.conf"
+            remedy = f"echo {key}={least} | sudo tee -a {file} && sudo sysctl -p {file}"
+            yield Check(key, "warning", f"{value}, at least {least} is better", remedy)
+        else:
+            yield Check(key, "ok", str(value))
+
+
+def _service_manager(environ: Mapping[str, str]) -> Check:
+    name = "service manager"
+    if sys.platform == "darwin":
+        return Check(name, "ok", "launchd")
+    systemctl = shutil.which("systemctl")
+    detached = "codeindex starts the daemon itself; `codeindex service install` needs a systemd user manager."
+    if systemctl is None:
+        return Check(name, "warning", "systemd is not there", detached)
+    done = subprocess.run(
+        [systemctl, "--user", "is-system-running"],
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    state = done.stdout.strip()
+    if state in {"running", "degraded", "starting"}:
+        return Check(name, "ok", f"systemd user manager: {state}")
+    return Check(name, "warning", f"no systemd user manager: {state or done.stderr.strip()}", detached)
+
+
+# -- our places ------------------------------------------------------------------------------------------------------
+
+
+def _socket(path: Path) -> Check:
+    from codeindexd.client.sync import Client
+
+    if not path.exists():
+        return Check("daemon", "ok", f"not running; it will listen at {path}")
+    try:
+        with Client(str(path), start=False, timeout_s=5) as client:
+            info = client.info()
+    except CodeindexError as error:
+        remedy = f"It is replaced when the daemon starts: {error.message}"
+        return Check("daemon", "warning", f"{path} is there and nobody answers", remedy)
+    if info["version"] != __version__:
+        detail = f"version {info['version']} runs (pid {info['pid']}), {__version__} is installed"
+        return Check("daemon", "warning", detail, "The next codeindex command replaces an older daemon.")
+    return Check("daemon", "ok", f"version {info['version']}, pid {info['pid']}, {path}")
+
+
+def _directory(name: str, directory: Path) -> Check:
+    title = f"{name} directory"
+    try:
+        found = directory.lstat()
+    except FileNotFoundError:
+        parent = next(place for place in directory.parents if place.exists())
+        if os.access(parent, os.W_OK | os.X_OK):
+            return Check(title, "ok", f"{directory} (made when needed)")
+        return Check(title, "problem", f"{directory} cannot be made: {parent} is not writable", f"chmod u+wx {parent}")
+    if not directory.is_dir():
+        return Check(title, "problem", f"{directory} is not a directory", f"mv {directory} {directory}.old")
+    if found.st_uid != os.geteuid():
+        remedy = f"sudo chown -R {os.geteuid()} {directory}"
+        return Check(title, "problem", f"{directory} belongs to another user (uid {found.st_uid})", remedy)
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        return Check(title, "problem", f"{directory} cannot be written", f"chmod u+rwx {directory}")
+    if found.st_mode & 0o077:
+        return Check(title, "warning", f"{directory} is open to other users", f"chmod 700 {directory}")
+    return Check(title, "ok", str(directory))
+
+
+def _disk(cache: Path) -> Check:
+    place = next(place for place in (cache, *cache.parents) if place.exists())
+    free = shutil.disk_usage(place).free
+    detail = f"{free / (1 << 30):,.1f} GiB free at {place}"
+    if free < _NO_DISK:
+        return Check("disk space", "problem", detail, "Make room, or set XDG_CACHE_HOME to a larger disk.")
+    if free < _LOW_DISK:
+        return Check("disk space", "warning", detail, "Make room; [disk] budget_gb bounds what the daemon keeps.")
+    return Check("disk space", "ok", detail)
+
+
+def _model(config: Config) -> Check:
+    name = config.embedding.model
+    if name == "bundled":
+        spec = importlib.util.find_spec("codeindexd.embed.static")
+        if spec is None:
+            return Check("model", "problem", "the bundled model is not installed", "Install codeindexd again.")
+        return Check("model", "ok", "bundled")
+    if name.startswith(("http://", "https://")):
+        remote = not any(f"//{host}" in name for host in ("localhost", "127.0.0.1", "[::1]"))
+        remedy = "Text of your code is sent there; use an https address you trust." if remote else ""
+        return Check("model", "warning" if remote else "ok", f"endpoint {name}", remedy)
+    if importlib.util.find_spec("sentence_transformers") is None:
+        remedy = "pip install 'codeindexd[transformers]', or set [embedding] model = \"bundled\""
+        return Check("model", "problem", f"{name} needs sentence-transformers, which is not installed", remedy)
+    if ("/" in name and name.startswith(("/", "~", "."))) and not Path(name).expanduser().is_dir():
+        return Check("model", "problem", f"{name} is not a directory", "Correct [embedding] model.")
+    return Check("model", "ok", name)
+
+
+def _roots(file: Path) -> Iterator[Check]:
+    try:
+        roots = [Path(root["path"]) for root in json.loads(file.read_text("utf-8"))["roots"]]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield Check("roots", "problem", f"{file} cannot be read: {error}", "Move it away and add the roots again.")
+        return
+    for root in roots:
+        if not root.is_dir():
+            yield Check("root", "warning", f"{root} is missing", f"Bring it back, or: codeindex remove {root}")
+            continue
+        if reason := reason_to_poll(root):
+            detail = f"{reason}: it is walked every half minute"
+            yield Check("root", "warning", detail, "A clone on a local disk is found fresh within milliseconds.")
+        else:
+            yield Check("root", "ok", str(root))
