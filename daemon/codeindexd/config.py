@@ -6,14 +6,11 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from codeindexd.errors import ConfigError
-
-if TYPE_CHECKING:
-    from codeindexd.scan import ScanRules
 
 _ENV_PREFIX = "CODEINDEXD_"
 
@@ -60,12 +57,6 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         both = [f"!{pattern}" for pattern in root.include]
         both += [f"!{pattern.rstrip('/')}/**" for pattern in root.include]
         return msgspec.structs.replace(self, exclude=("*", "!*/", *both, *root.exclude, *self.exclude))
-
-    def scan_rules(self) -> ScanRules:
-        """The same in the terms of the scanner."""
-        from codeindexd.scan import ScanRules
-
-        return ScanRules(include=self.include, exclude=self.exclude, hidden=self.hidden, gitignore=self.gitignore)
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True):
