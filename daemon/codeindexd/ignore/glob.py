@@ -83,6 +83,8 @@ class _Star:
 
 
 _Token = _Atom | _Star
+_LITERALS = [_Atom(frozenset((code,))) for code in range(256)]
+_ANY = _Atom(_NOT_SLASH)
 
 
 def parse(content: bytes) -> list[Pattern]:
@@ -177,10 +179,10 @@ def _tokenise(pattern: bytes, *, pathname: bool) -> list[_Token]:
         if code == 0x5C:  # backslash: the next byte, literally
             if at + 1 == end:
                 raise _Malformed
-            tokens.append(_Atom(frozenset((pattern[at + 1],))))
+            tokens.append(_LITERALS[pattern[at + 1]])
             at += 2
         elif code == 0x3F:  # ?
-            tokens.append(_Atom(_NOT_SLASH))
+            tokens.append(_ANY)
             at += 1
         elif code == 0x5B:  # [
             members, at = _bracket(pattern, at + 1)
@@ -189,7 +191,7 @@ def _tokenise(pattern: bytes, *, pathname: bool) -> list[_Token]:
             star, at = _star(pattern, at, pathname=pathname)
             tokens.append(star)
         else:
-            tokens.append(_Atom(frozenset((code,))))
+            tokens.append(_LITERALS[code])
             at += 1
     return tokens
 

@@ -11,6 +11,7 @@ from codeindexd.ignore.glob import Pattern, parse
 
 _BUCKET_FROM = 48
 _SHOWN = 160
+_ORDINARY_BYTES = 64 << 10
 
 
 Test = Callable[[bytes], object]
@@ -64,9 +65,18 @@ class PatternSet:
         return self._directories.last_match(name, path) if is_dir else self._files.last_match(name, path)
 
 
-@functools.lru_cache(maxsize=1024)
 def compiled(content: bytes) -> PatternSet:
     """The patterns of an ignore file with this content (gitignore syntax, whatever the bytes)."""
+    return _compiled(content) if len(content) <= _ORDINARY_BYTES else _compiled_huge(content)
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(content: bytes) -> PatternSet:
+    return PatternSet(parse(content))
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled_huge(content: bytes) -> PatternSet:
     return PatternSet(parse(content))
 
 

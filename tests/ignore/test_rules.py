@@ -1,0 +1,227 @@
+"""Our own rules on top of git's: precedence, defaults, what nothing takes back, and odd ignore files."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from codeindexd.ignore import IgnoreRules, is_sensitive_name
+
+
+def _reason(rules: IgnoreRules, path: str, *, is_dir: bool = False) -> str:
+    verdict = rules.verdict(path.encode(), is_dir=is_dir)
+    return "" if verdict is None else verdict.reason
+
+
+def _root(git: str = "", own: str = "", **options: object) -> IgnoreRules:
+    files = {b".gitignore": git.encode(), b".codeindexignore": own.encode()}
+    return IgnoreRules.for_root(**options).enter(b"", files)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_dir", "reason"),
+    [
+        ("node_modules", True, "vendored"),
+        ("site-packages", True, "vendored"),
+        ("vendor", True, "vendored"),
+        ("third_party", True, ""),
+        ("build", True, ""),
+        ("vendor", False, ""),
+        ("__pycache__", True, "generated"),
+        ("thing.egg-info", True, "generated"),
+        (".idea", True, "hidden"),
+        (".github", True, ""),
+        (".eslintrc.js", False, ""),
+        (".gitignore", False, ""),
+        (".git", True, "vcs"),
+        (".git", False, "vcs"),
+        (".hg", True, "vcs"),
+        ("app.min.js", False, "minified"),
+        ("APP.MIN.CSS", False, "minified"),
+        ("min.js", False, ""),
+        ("api_pb2.py", False, "generated"),
+        ("api_pb2_grpc.py", False, "generated"),
+        ("api.pb.go", False, "generated"),
+        ("bundle.js.map", False, "generated"),
+        ("package-lock.json", False, "generated"),
+        ("Cargo.lock", False, "generated"),
+        ("logo.PNG", False, "binary"),
+        ("libx.so", False, "binary"),
+        ("Makefile", False, ""),
+        ("png", False, ""),
+        ("main.ts", False, ""),
+        ("page.pt", False, ""),
+    ],
+)
+def test_defaults(path: str, is_dir: bool, reason: str) -> None:
+    assert _reason(_root(), path, is_dir=is_dir) == reason
+    if not is_dir and reason:
+        assert path.encode() in _root().suspects(b"", [b"x.py", path.encode()])
+
+
+_SENSITIVE = [
+    *(".env", ".env.local", ".env.production", ".ENV", "prod.env", "prod.env.local", ".envrc", "id_rsa", "id_ed25519"),
+    *(
+        "server.pem",
+        "server.key",
+        "store.p12",
+        "store.pfx",
+        "debug.jks",
+        "release.keystore",
+        "vault.kdbx",
+        "AuthKey.p8",
+    ),
+    *(".netrc", ".pgpass", ".npmrc", ".pypirc", ".git-credentials", ".htpasswd", "credentials", "credentials.json"),
+    *("service-account.json", "my-service_account-key.json", "serviceAccountKey.json", "client_secret_12.json"),
+    *("terraform.tfstate", "terraform.tfstate.backup", "terraform.tfvars", "prod.auto.tfvars", "prod.tfvars.json"),
+    *(
+        "gcp-credentials.json",
+        ".bash_history",
+        "secrets.yaml",
+        "master.key",
+        "kubeconfig",
+        "a.kubeconfig",
+        "AuthKey.p8",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", _SENSITIVE)
+def test_sensitive_names_are_never_taken_back(name: str) -> None:
+    rules = _root("!*\n", "!*\n!.env*\n", hidden=True, defaults=False, include=["*"])
+    assert is_sensitive_name(name.encode())
+    assert _reason(rules, name) == "sensitive"
+    assert name.encode() in _root(defaults=False).suspects(b"", [name.encode(), b"a"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            ".env.example",
+            ".env.sample",
+            ".env.template",
+            "example.env",
+            ".env.local.example",
+            "env.py",
+            "environment.ts",
+        ),
+        *("secrets.py", "credentials.py", "credentials.go", "id_rsa.pub", "keys.json", "account.json", "key.ts"),
+        *(
+            "example.tfvars",
+            "service-account.example.json",
+            "monkey.py",
+            "pem.c",
+            "token.json",
+            "environ.envoy",
+            "environment.ts",
+        ),
+    ],
+)
+def test_harmless_names(name: str) -> None:
+    assert not is_sensitive_name(name.encode())
+    assert _reason(_root(), name) == ""
+
+
+def test_sensitive_directories() -> None:
+    assert _reason(_root(own="!.ssh/\n", hidden=True), ".ssh", is_dir=True) == "sensitive"
+    assert _reason(_root(), "credentials", is_dir=True) == ""
+
+
+def test_own_file_wins_over_git_and_takes_back_defaults() -> None:
+    rules = _root("*.log\n!package-lock.json\n", "!keep.log\n!vendor/\n!.idea/\n!*.min.js\nsecretive.py\n")
+    assert _reason(rules, "other.log") == "ignored"
+    assert _reason(rules, "keep.log") == ""
+    assert _reason(rules, "vendor", is_dir=True) == ""
+    assert _reason(rules, ".idea", is_dir=True) == ""
+    assert _reason(rules, "x.min.js") == ""
+    assert _reason(rules, "secretive.py") == "ignored"
+    assert _reason(rules, "package-lock.json") == "generated"  # git's negation is about tracking, not about worth
+
+
+def test_the_rule_is_named() -> None:
+    rules = _root("# a comment\n\n*.log\n").enter(b"sub", {b".gitignore": b"/x\n"})
+    shown = [rules.verdict(path, is_dir=False) for path in (b"sub/a.log", b"sub/x", b"sub/a.png")]
+    assert [verdict.rule for verdict in shown if verdict] == [
+        ".gitignore:3: *.log",
+        "sub/.gitignore:1: /x",
+        "default: *.png",
+    ]
+
+
+def test_include_and_exclude() -> None:
+    rules = _root("!docs/\n", "!docs/\n", include=["src/", "*.md"], exclude=["docs/", "*.gen.py"])
+    assert _reason(rules, "docs", is_dir=True) == "excluded"
+    assert _reason(rules, "main.py") == "excluded"
+    assert _reason(rules, "README.md") == ""
+    assert _reason(rules, "src", is_dir=True) == ""
+    inside = rules.enter(b"src", {}).enter(b"src/deep", {})
+    assert _reason(inside, "src/deep/a.py") == ""
+    assert _reason(inside, "src/deep/a.gen.py") == "excluded"
+
+
+def test_gitignore_off_keeps_our_own() -> None:
+    rules = _root("*.py\n", "*.c\n", gitignore=False, exclude_sources=[("x", b"*.h")])
+    assert [_reason(rules, path) for path in ("a.py", "a.h", "a.c")] == ["", "", "ignored"]
+
+
+def test_nested_repository_restarts_git_and_keeps_ours() -> None:
+    outer = _root("*.log\n", "*.c\n", exclude_sources=[("global", b"*.tmp")])
+    inner = outer.enter(b"sub", {}, [(".git/info/exclude", b"/top.txt")])
+    assert [_reason(outer, path) for path in ("a.log", "a.c", "a.tmp")] == ["ignored"] * 3
+    assert [_reason(inner, f"sub/{name}") for name in ("a.log", "a.tmp", "a.c", "top.txt")] == [
+        "",
+        "",
+        "ignored",
+        "ignored",
+    ]
+
+
+def test_files_above_the_root_and_their_anchors() -> None:
+    rules = IgnoreRules.for_root(
+        above=[
+            ("../.gitignore", b"!b.log\n/root/x\n", b"root/"),
+            ("../../.gitignore", b"*.log\n/p/root/y\n/x\n", b"p/root/"),
+        ],
+        exclude_sources=[("exclude", b"/p/root/z\n")],
+    ).enter(b"", {})
+    found = [_reason(rules, name) for name in ("a.log", "b.log", "x", "y", "z", "w")]
+    assert found == ["ignored", "", "ignored", "ignored", "ignored", ""]
+    assert {b"a.log", b"x", b"y", b"z"} <= set(rules.suspects(b"", [b"a.log", b"x", b"y", b"z"]))
+
+
+def test_a_directory_without_files_shares_its_parents_rules() -> None:
+    rules = _root("*.log\n")
+    assert rules.enter(b"sub", {}) is rules
+    assert rules.enter(b"sub", {b".gitignore": b"# nothing\n"}) is rules
+
+
+def test_marked_directories() -> None:
+    rules = _root(own="!mine/\n")
+    assert rules.marked(b"", {b"pyvenv.cfg"}) is None
+    assert rules.marked(b"sub/any", {b"pyvenv.cfg", b"lib"}).reason == "vendored"  # type: ignore[union-attr]
+    assert rules.marked(b"cache", {b"CACHEDIR.TAG"}).reason == "generated"  # type: ignore[union-attr]
+    assert rules.marked(b"mine", {b"CACHEDIR.TAG"}) is None
+    assert rules.marked(b"sub", {b"a.py"}) is None
+
+
+def test_garbage_costs_nothing_but_itself() -> None:
+    noise = random.Random(5).randbytes(1 << 20)
+    started = time.thread_time()
+    rules = IgnoreRules.for_root().enter(b"", {b".gitignore": noise + b"\n*.log\n", b".codeindexignore": noise[::-1]})
+    kept = [path for number in range(2000) if rules.verdict(path := b"module_%d.py" % number, is_dir=False) is None]
+    assert time.thread_time() - started < 10
+    assert rules.verdict(b"a.log", is_dir=False) is not None
+    assert len(kept) == 2000
+
+
+@pytest.mark.parametrize(
+    "pattern", [b"*a*a*a*a*a*a*a*a*a*a*b", b"**/a/**/a/**/a/**/a/**/a/**/a/**/a/b", b"[a-z]*[a-z]*[a-z]*[a-z]*!x"]
+)
+def test_no_pattern_backtracks_without_bound(pattern: bytes) -> None:
+    rules = IgnoreRules.for_root(hidden=True).enter(b"", {b".gitignore": pattern})
+    started = time.thread_time()
+    assert rules.verdict(b"a/" * 200 + b"a" * 250, is_dir=False) is None
+    assert time.thread_time() - started < 2
