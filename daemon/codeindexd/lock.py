@@ -1,0 +1,65 @@
+"""One daemon per user: a lock that the kernel releases when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from codeindexd.errors import AlreadyRunningError, FailedError
+
+
+class Lock:
+    """Holds ``path`` locked between entry and exit; the file names the holder and is never removed.
+
+    Removing it would let two daemons hold "the" lock: one the unlinked file, one the new file at the same path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+
+    def __enter__(self) -> Lock:
+        """Take the lock. Raises AlreadyRunningError naming the holder, FailedError when there can be no lock."""
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._take()
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
+        except OSError as error:
+            self._close()
+            raise FailedError(
+                f"{self._path} cannot be locked: {error.strerror}",
+                hint="The state directory must be writable and on a file system with locks.",
+            ) from error
+        except AlreadyRunningError:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not hide what ended the daemon
+            os.ftruncate(self._fd, 0)
+        self._close()
+
+    def _take(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
+            raise AlreadyRunningError(
+                f"codeindexd is already running (pid {pid or 'unknown'})",
+                hint="Use it with `codeindex status`; stop it with SIGTERM before starting another.",
+            ) from None
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

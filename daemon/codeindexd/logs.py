@@ -1,0 +1,192 @@
+"""Where log lines go and what they look like: the journal, a terminal, a pipe, or a file of bounded size.
+
+Events are fixed sentences with values beside them. Values are names, counts and times, never a file's content; a long
+one is cut, and exceptions are told without the values of variables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.handlers
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+FILE_BYTES = 4 << 20
+FILES_KEPT = 2
+_LONGEST_VALUE = 2000
+_FRAMES = 6
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+_CHATTY = ("watchfiles", "httpx", "httpcore", "asyncio", "sentence_transformers", "transformers")
+
+
+def configure(
+    *,
+    format: str = "auto",  # noqa: A002 - as the command line calls it
+    level: str = "info",
+    file: Path | None = None,
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> None:
+    """Send structlog's and the standard library's log lines to one place; call it once, at the edge.
+
+    ``format`` is ``console``, ``json`` or ``auto``. ``auto`` writes for the journal where ``stream`` (stderr) is
+    connected to it, for eyes on a terminal, and else plain lines; to ``file``, which is rotated, when the stream leads
+    nowhere or into that very file (a detached daemon). Raises ValueError for an unknown format or level.
+    """
+    if format not in ("auto", "console", "json"):
+        raise ValueError(f"unknown log format {format!r}")
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise ValueError(f"unknown log level {level!r}")
+    target = stream if stream is not None else sys.stderr
+    journal = format == "auto" and _is_journal(target, environ)
+    handler: logging.Handler = logging.StreamHandler(target)
+    if format == "auto" and file is not None and not journal and _leads_nowhere(target, file):
+        handler = logging.handlers.RotatingFileHandler(
+            file, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", errors="surrogateescape", delay=True
+        )
+    handler.setFormatter(_formatter(format, journal=journal, colours=_is_terminal(target)))
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(number)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    logging.captureWarnings(True)
+    structlog.configure(
+        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        cache_logger_on_first_use=False,  # a few microseconds a line, and it can be configured again
+    )
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        _compact_exception,
+        _shorten,
+    ]
+
+
+def _formatter(format: str, *, journal: bool, colours: bool) -> logging.Formatter:  # noqa: A002
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    render: list[Processor]
+    if format == "json":
+        render = [stamp, structlog.processors.JSONRenderer(ensure_ascii=True)]
+    elif journal:
+        render = [_JournalRenderer()]
+    elif colours:
+        render = [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), structlog.dev.ConsoleRenderer()]
+    else:
+        render = [stamp, _render_plain]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(),
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+    )
+
+
+# -- what a line says ------------------------------------------------------------------------------------------------
+
+
+def _compact_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The exception as one line: what it is, and the innermost places it came through."""
+    info = event.pop("exc_info", None)
+    error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else None
+    if error is None and info is True:
+        error = sys.exc_info()[1]
+    if error is not None:
+        event["exception"] = describe(error)
+    return event
+
+
+def describe(error: BaseException) -> str:
+    """``ValueError: what (inner.py:10 in f < outer.py:20 in g)``, and for a group that of its members."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in reversed(frames))
+    text = f"{type(error).__name__}: {error}" + (f" ({places})" if places else "")
+    if isinstance(error, BaseExceptionGroup):
+        text += "".join(f" [{describe(member)}]" for member in error.exceptions)
+    elif error.__cause__ is not None:
+        text += f" because of {describe(error.__cause__)}"
+    return text
+
+
+def _shorten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for key, value in event.items():
+        if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+            event[key] = f"{value[:_LONGEST_VALUE]}... ({len(value)} characters)"
+    return event
+
+
+def _values(event: EventDict) -> str:
+    return "".join(f" {key}={_quoted(value)}" for key, value in event.items())
+
+
+def _quoted(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    plain = text.isprintable() and not any(character in text for character in ' "=')
+    return text if plain and text else '"' + ascii(text)[1:-1].replace('"', '\\"') + '"'
+
+
+def _render_plain(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    stamp, level, name = event.pop("timestamp"), event.pop("level"), event.pop("logger", "")
+    message = " ".join(str(event.pop("event")).split())
+    return f"{stamp} {level:<7} {message}{_values(event)} logger={name}"
+
+
+class _JournalRenderer:
+    """One line an event, with the priority in front as sd-daemon(3) has it; the journal knows the time and the unit."""
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
+        priority = _PRIORITIES.get(event.pop("level", "info"), 5)
+        event.pop("logger", None)
+        message = " ".join(str(event.pop("event")).split())
+        return f"<{priority}>{message}{_values(event)}"
+
+
+# -- where it goes ---------------------------------------------------------------------------------------------------
+
+
+def _status(stream: TextIO) -> os.stat_result | None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.fstat(stream.fileno())
+    return None
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    with contextlib.suppress(ValueError, AttributeError):
+        return stream.isatty()
+    return False
+
+
+def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether the stream is the journal's: JOURNAL_STREAM names it, so that a redirected stderr is not mistaken."""
+    status = _status(stream)
+    return status is not None and environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _leads_nowhere(stream: TextIO, file: Path) -> bool:
+    status = _status(stream)
+    if status is None:
+        return False
+    with contextlib.suppress(OSError):
+        null = Path(os.devnull).stat()
+        if status.st_rdev == null.st_rdev and status.st_ino == null.st_ino:
+            return True
+    with contextlib.suppress(OSError):
+        same = file.stat()
+        return (status.st_dev, status.st_ino) == (same.st_dev, same.st_ino)
+    return False

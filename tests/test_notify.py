@@ -1,0 +1,145 @@
+"""The service manager's protocols, spoken to a real datagram socket and with real inherited descriptors."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codeindexd import notify
+from codeindexd.errors import FailedError
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield listening
+
+
+def test_the_manager_hears_everything(manager: socket.socket) -> None:
+    assert notify.enabled()
+    notify.ready("2 roots, all fresh")
+    notify.status("two\nlines")
+    notify.watchdog()
+    notify.stopping()
+    assert [manager.recv(4096) for _ in range(4)] == [
+        b"READY=1\nSTATUS=2 roots, all fresh",
+        b"STATUS=two lines",
+        b"WATCHDOG=1",
+        b"STOPPING=1\nSTATUS=stopping",
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
+def test_abstract_sockets_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(f"\0codeindexd-test-{os.getpid()}")
+        listening.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@codeindexd-test-{os.getpid()}")
+        notify.ready()
+        assert listening.recv(100) == b"READY=1"
+
+
+def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    assert not notify.enabled()
+    notify.ready()
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    notify.ready()
+
+
+@pytest.mark.parametrize(
+    ("limit", "pid", "expected"),
+    [
+        ("30000000", "", 15.0),
+        ("30000000", str(os.getpid()), 15.0),
+        ("30000000", "1", None),
+        ("", "", None),
+        ("x", "", None),
+    ],
+)
+def test_the_watchdog_is_fed_twice_as_often_as_asked(
+    monkeypatch: pytest.MonkeyPatch, limit: str, pid: str, expected: float | None
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", limit)
+    monkeypatch.setenv("WATCHDOG_PID", pid)
+    assert notify.watchdog_interval_s() == expected
+
+
+ADOPT = """
+import os, sys
+from codeindexd import notify
+from codeindexd.errors import FailedError
+os.environ["LISTEN_PID"] = str(os.getpid())
+try:
+    inherited = notify.inherited_socket()
+except FailedError as error:
+    print("refused:", error.message)
+else:
+    connection, _ = inherited.accept()
+    left = [name for name in os.environ if name.startswith("LISTEN")]
+    connection.sendall(f"{inherited.fileno()} {left} {inherited.get_inheritable()}".encode())
+"""
+
+
+def start_with(fd: int, count: int = 1) -> subprocess.Popen[str]:
+    """A process that finds ``fd`` as its descriptor 3, as systemd starts it."""
+
+    def arrange() -> None:
+        os.dup2(fd, 3)
+        if count > 1:
+            os.dup2(fd, 4)
+
+    environ = os.environ | {"LISTEN_FDS": str(count), "LISTEN_FDNAMES": "x", "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, "-c", ADOPT],
+        preexec_fn=arrange,
+        close_fds=False,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    )
+
+
+def test_an_inherited_listening_socket_is_adopted(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
+        listening.bind(str(tmp_path / "sock"))
+        listening.listen()
+        with start_with(listening.fileno()) as process:
+            client.settimeout(20)
+            client.connect(str(tmp_path / "sock"))
+            assert client.recv(100) == b"3 [] False"
+        assert process.returncode == 0
+        assert (tmp_path / "sock").exists()
+
+
+def test_other_descriptors_are_refused(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as idle, (tmp_path / "file").open("w") as file:
+        for fd, count, reason in [
+            (idle.fileno(), 1, "not a listening unix stream socket"),
+            (file.fileno(), 1, "not one socket"),
+            (idle.fileno(), 2, "not one socket"),
+        ]:
+            output, _ = start_with(fd, count).communicate(timeout=20)
+            assert reason in output
+
+
+def test_descriptors_meant_for_another_process_are_left_alone() -> None:
+    environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "OTHER": "x"}
+    assert notify.inherited_socket(environ) is None
+    assert environ == {"OTHER": "x"}
+    assert notify.inherited_socket({}) is None
+
+
+def test_a_file_in_place_of_a_socket_says_what_to_do() -> None:
+    with pytest.raises(FailedError, match="not one socket") as caught:
+        notify._adopt([0, 1])
+    assert "ListenStream=" in caught.value.hint
