@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import planted
 
 from codeindexd.secrets import mask, secret_ranges
+from support import planted
 
 KINDS = sorted(planted.all_kinds(Random(0)))
 CODE = b"def add(a, b):\n    return a + b  # plain\n\n"
@@ -49,7 +50,7 @@ LOOKALIKES = [
     'raise KeyError("no such key: k1")',
     'input("Password: ")',
     '-----BEGIN CERTIFICATE-----"',
-    'if line == "-----BEGIN RSA PRIVATE KEY-----":\n    return parse_private_key(lines)\n# -----END RSA PRIVATE KEY-----',
+    'if line == "-----BEGIN RSA PRIVATE KEY-----":\n    return parse(lines)\n# -----END RSA PRIVATE KEY-----',
 ]
 
 
@@ -120,7 +121,7 @@ def test_ranges_are_sorted_and_apart() -> None:
     text = "\n".join(line for line, _ in planted.all_kinds(Random(6)).values()).encode()
     ranges = secret_ranges(text)
     assert all(start < end for start, end in ranges)
-    assert all(before[1] < after[0] for before, after in zip(ranges, ranges[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ranges))
     for start, end in ranges:
         assert re.fullmatch(rb"\**", mask(text)[start:end])
 

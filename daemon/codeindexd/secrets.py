@@ -19,6 +19,9 @@ import numpy as np
 from codeindexd.secret_patterns import LOOSE_TOKENS, TOKENS
 from codeindexd.secret_values import is_placeholder, is_random, is_secret_name, is_secret_value, is_token
 
+SECRETS_VERSION = "1"
+"""Part of every file's fingerprint: raise it whenever the same bytes would be masked differently than before."""
+
 Ranges = list[tuple[int, int]]
 
 _RUN = 20  # bytes of the shortest provider token
