@@ -16,14 +16,13 @@ import structlog
 
 from codeindexd import __version__, notify
 from codeindexd.config import Config
-from codeindexd.embed import create
-from codeindexd.embed.base import Embedder
 from codeindexd.errors import StoreDamagedError
 from codeindexd.events import Events
 from codeindexd.fingerprint import fingerprints
 from codeindexd.handlers import Handlers
 from codeindexd.lock import Lock
 from codeindexd.model import RootState
+from codeindexd.models import Models
 from codeindexd.paths import Paths
 from codeindexd.registry import Registry, RootSpec
 from codeindexd.root import Root, RootSettings, Services
@@ -67,7 +66,7 @@ class Daemon:
         self.events = Events()
         self.roots: Roots
         self._soon: anyio.abc.TaskGroup
-        self._embedder: Embedder
+        self._models: Models
         self._pool: WorkerPool
         self._vectors: VectorStore
 
@@ -75,12 +74,12 @@ class Daemon:
     async def running(self) -> AsyncIterator[Daemon]:
         """Everything is up and answers on entry; on exit all of it is down and every store closed."""
         config, paths = self.config, self.paths
-        self._embedder = await anyio.to_thread.run_sync(create, config.embedding)
+        self._models = await anyio.to_thread.run_sync(lambda: Models.open(config.embedding, state=paths.state))
         self._vectors = await anyio.to_thread.run_sync(open_vectors, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
         self._pool = WorkerPool(self._worker_settings(), count=count)
         self.roots = Roots(Registry(paths.roots_file), paths.roots, self._make_root)
-        searcher = Searcher(self._embedder, mask_secrets=config.privacy.mask_secrets)
+        searcher = Searcher(self._models.by_identity, mask_secrets=config.privacy.mask_secrets)
         handlers = Handlers(
             self.roots,
             searcher,
@@ -113,7 +112,7 @@ class Daemon:
                 services.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._embedder.aclose()
+                await self._models.aclose()
                 await anyio.to_thread.run_sync(self._vectors.close)
 
     # parts
@@ -122,7 +121,7 @@ class Daemon:
         config = self.config
         return WorkerSettings(
             vectors_db=str(self.paths.vectors),
-            identity=self._embedder.identity,
+            identity=self._models.configured.identity,
             embed=config.embedding.model == "bundled",
             max_chunk_bytes=config.index.max_chunk_bytes,
             max_file_bytes=config.index.max_file_bytes,
@@ -143,7 +142,8 @@ class Daemon:
         services = Services(
             pool=self._pool,
             vectors=self._vectors,
-            embedder=self._embedder,
+            embedder=self._models.configured,
+            others=self._models.others,
             fingerprints=fingerprints(self._worker_settings()),
             cookies=self.paths.cookies,
             on_event=self._on_event,
@@ -159,7 +159,7 @@ class Daemon:
         self.events.report(what, root)
 
     def _describe_embedder(self) -> dict[str, Any]:
-        embedder = self._embedder
+        embedder = self._models.configured
         return {
             "model": embedder.model,
             "identity": embedder.identity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,6 @@ from codeindexd.vectors import VectorStore
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-_REPLAY_FILES = 200
 _GATHER = 20_000
 
 
@@ -34,6 +34,14 @@ class VectorSpace:
 
     identity: str
     dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """The dense index of the model before, which answers until the present one's is complete."""
+
+    space: VectorSpace
+    dense: Dense
 
 
 @dataclass
@@ -53,7 +61,16 @@ class Indexer:
     :meth:`missing_lexical` / :meth:`add_lexical` and their dense twins; queries go on meanwhile.
     """
 
-    def __init__(self, directory: Path, *, root_id: str, vectors: VectorStore, space: VectorSpace) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        root_id: str,
+        vectors: VectorStore,
+        space: VectorSpace,
+        usable: Mapping[str, VectorSpace] | None = None,
+    ) -> None:
+        """``usable``: other models that questions can be embedded with; one of them may answer until ``space`` can."""
         self.directory = directory
         self.vectors = vectors
         self.space = space
@@ -67,6 +84,7 @@ class Indexer:
         self.lexical = self._open_lexical()
         self.dense = self._open_dense()
         self._find_pending_vectors()
+        self.former = self._open_former(usable or {})
         self._publish()
 
     # opening
@@ -96,14 +114,12 @@ class Indexer:
         return lexical
 
     def _open_dense(self) -> Dense:
-        place = self.directory / "dense" / self.space.identity
-
         def fresh() -> Dense:
-            shutil.rmtree(place, ignore_errors=True)
-            return self._dense_at(place)
+            shutil.rmtree(self.directory / "dense" / self.space.identity, ignore_errors=True)
+            return self._dense_of(self.space)
 
         try:
-            dense = self._dense_at(place)
+            dense = self._dense_of(self.space)
         except StoreDamagedError as error:
             dense = self._recreate("dense", error, fresh)
         if dense.generation > self.catalog.generation:
@@ -113,14 +129,34 @@ class Indexer:
         self.behind.dense = dense.generation < self.catalog.generation
         return dense
 
-    def _dense_at(self, place: Path) -> Dense:
+    def _dense_of(self, space: VectorSpace) -> Dense:
+        place = self.directory / "dense" / space.identity
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Dense.open(
-            place,
-            store_uuid=self.catalog.store_uuid,
-            identity=self.space.identity,
-            dimensions=self.space.dimensions,
+            place, store_uuid=self.catalog.store_uuid, identity=space.identity, dimensions=space.dimensions
         )
+
+    def _open_former(self, usable: Mapping[str, VectorSpace]) -> _Former | None:
+        """The index of another model, kept only while it can answer and the present model's is incomplete."""
+        found: _Former | None = None
+        for place in sorted((self.directory / "dense").iterdir()):
+            space = usable.get(place.name)
+            if place.name == self.space.identity:
+                continue
+            if space is not None and found is None and self.pending_vectors:
+                with contextlib.suppress(CodeindexError):
+                    found = _Former(space, self._dense_of(space))
+                    continue
+            shutil.rmtree(place, ignore_errors=True)
+        return found
+
+    def _drop_former(self) -> None:
+        """The present model's vectors are complete: it takes over."""
+        if self.former is not None and not self.pending_vectors:
+            former, self.former = self.former, None
+            former.dense.close()
+            shutil.rmtree(self.directory / "dense" / former.space.identity, ignore_errors=True)
+            log.info("vectors switched", directory=str(self.directory), identity=self.space.identity)
 
     def _recreate(self, what: str, error: CodeindexError, create: Callable[[], T]) -> T:
         log.warning("projection rebuilt", store=what, directory=str(self.directory), error=error.message)
@@ -181,6 +217,8 @@ class Indexer:
         try:
             stamp = self.dense.generation if self.behind.dense else committed.generation
             self.dense.apply(stamp, add=known, remove=committed.removed)
+            if self.former is not None:
+                self.former.dense.apply(committed.generation, add=[], remove=committed.removed)
         except StoreFullError as error:
             self._fell_behind("dense", error)
 
@@ -205,13 +243,10 @@ class Indexer:
         return known, unknown
 
     def _publish(self) -> None:
+        self._drop_former()
+        space, dense = (self.former.space, self.former.dense) if self.former else (self.space, self.dense)
         self.current.publish(
-            Snapshot(
-                self.catalog.snapshot(),
-                self.lexical.snapshot(),
-                self.dense.snapshot(),
-                identity=self.space.identity,
-            )
+            Snapshot(self.catalog.snapshot(), self.lexical.snapshot(), dense.snapshot(), identity=space.identity)
         )
 
     # vectors that come later
@@ -321,6 +356,8 @@ class Indexer:
     def close(self) -> None:
         """Let go of all files; safe at any committed point."""
         self.current.publish(None)
+        if self.former is not None:
+            self.former.dense.close()
         self.dense.close()
         self.lexical.close()
         self.catalog.close()

@@ -59,6 +59,7 @@ def render(roots: Iterable[Root], uptime_s: float) -> str:
         page.add("pending_files", "gauge", "Files waiting for processing.", len(root.work.pending), labels)
         page.add("pending_vectors", "gauge", "Chunks without a vector.", len(root.indexer.pending_vectors), labels)
         page.add("generation", "gauge", "Generation that queries run on.", root.indexer.current.generation, labels)
+        page.add("chunks_embedded", "counter", "Chunks a model was run on.", root.chunks_embedded, labels)
         page.add("fresh", "gauge", "1 when equal to the disk as far as is known.", root.state == "fresh", labels)
         for name, stage in root.work.stages.items():
             staged = [*labels, ("stage", name)]

@@ -15,7 +15,7 @@ _SLICE_LEAVES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Reconciled:
     """What a reconciliation found: slices that need no worker, files that do, and what the scan saw on its way."""
 
     slices: tuple[Slice, ...]
@@ -25,12 +25,12 @@ class Found:
     scan: Scan
 
 
-def reconcile(scanner: Scanner, catalog: Catalog, below: Sequence[bytes]) -> Found:
+def reconcile(scanner: Scanner, catalog: Catalog, below: Sequence[bytes]) -> Reconciled:
     """Scan ``below`` (paths under the root) and return what differs from the catalog. Blocking: run it in a thread."""
     known = catalog.tree()
     scan = scanner.scan(below, known, now_ns=time.time_ns())
     difference = diff(known, scan.tree, below=scan.below)
-    return Found(
+    return Reconciled(
         tuple(_ready_slices(difference)),
         tuple(entry for entry in (*difference.added, *difference.modified) if entry.kind is NodeKind.FILE),
         frozenset(entry.path for entry in difference.removed) | {move.source for move in difference.moved},

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -19,7 +19,7 @@ from codeindexd.embed.base import Embedder
 from codeindexd.errors import EmbedderError, NotIndexedError
 from codeindexd.lexical import LexicalQuery
 from codeindexd.model import RootState, StoredChunk, StoredFile
-from codeindexd.query import ParsedQuery
+from codeindexd.query import BoundedRegex, ParsedQuery
 from codeindexd.ranking import Candidate, Ranked, rank
 from codeindexd.root import Root
 from codeindexd.snapshot import Snapshot
@@ -59,19 +59,20 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A parsed query with what the retrievers need: its terms and its vector."""
+    """A parsed query with what the retrievers need: its terms, and its vector by model identity."""
 
     parsed: ParsedQuery
     terms: Terms
     phrases: list[list[str]]
-    vector: NDArray[np.float32] | None
+    vectors: Mapping[str, NDArray[np.float32]]
 
 
 class Searcher:
     """Read-only; any number of questions at a time, each on a snapshot of its own."""
 
-    def __init__(self, embedder: Embedder, *, mask_secrets: bool) -> None:
-        self._embedder = embedder
+    def __init__(self, embedders: Mapping[str, Embedder], *, mask_secrets: bool) -> None:
+        """``embedders`` by identity: every model whose vectors some root may answer from."""
+        self._embedders = embedders
         self._mask_secrets = mask_secrets
         self._tokenizer = Tokenizer()
 
@@ -80,7 +81,7 @@ class Searcher:
     async def search(self, roots: Sequence[Root], parsed: ParsedQuery, limit: int) -> Answer:
         """The best ``limit`` chunks of ``roots``. Never waits for indexing, nor long for a slow embedder."""
         notes: list[str] = []
-        question = await self._question(parsed, notes)
+        question = await self._question(roots, parsed, notes)
         return await self._answer(
             roots, lambda root, snapshot: self._ranked(root, snapshot, question, limit), limit, notes, parsed.regexes
         )
@@ -131,18 +132,19 @@ class Searcher:
 
     # retrieval
 
-    async def _question(self, parsed: ParsedQuery, notes: list[str]) -> _Question:
+    async def _question(self, roots: Sequence[Root], parsed: ParsedQuery, notes: list[str]) -> _Question:
         text = " ".join([parsed.text, *parsed.phrases]).strip()
-        terms = self._tokenizer.tokenize(text)
-        vector = None
-        if text:
+        terms = self._tokenizer.tokenize(text or " ".join(_words_of(parsed.regexes)))
+        vectors = {}
+        for identity in {root.indexer.current.identity for root in roots} & self._embedders.keys():
             try:
                 with anyio.fail_after(_EMBED_PATIENCE_S):
-                    vector = await self._embedder.embed_query(text)
+                    if text:
+                        vectors[identity] = await self._embedders[identity].embed_query(text)
             except (EmbedderError, TimeoutError) as error:
                 notes.append(f"answered from text alone: {error or 'the embedding model did not answer in time'}")
         phrases = [self._tokenizer.tokenize(phrase).words for phrase in parsed.phrases]
-        return _Question(parsed, terms, [phrase for phrase in phrases if phrase], vector)
+        return _Question(parsed, terms, [phrase for phrase in phrases if phrase], vectors)
 
     def _ranked(self, root: Root, snapshot: Snapshot, question: _Question, limit: int) -> list[Ranked]:
         parsed = question.parsed
@@ -161,9 +163,10 @@ class Searcher:
         )
         lexical_ranks = {chunk_id: place for place, (chunk_id, _, _) in enumerate(lexical, 1)}
         dense_ranks: dict[int, int] = {}
-        if question.vector is not None and len(snapshot.dense):
+        vector = question.vectors.get(snapshot.identity)
+        if vector is not None and len(snapshot.dense):
             subset = np.fromiter(sorted(lexical_ranks), np.int64) if question.phrases else allowed
-            ids, _ = snapshot.dense.search(question.vector, depth, subset)
+            ids, _ = snapshot.dense.search(vector, depth, subset)
             dense_ranks = {chunk_id: place for place, chunk_id in enumerate(ids.tolist(), 1)}
         if not (lexical_ranks or dense_ranks) and allowed is not None and not question.terms.words:
             lexical_ranks = dict.fromkeys(allowed[:depth].tolist(), 1)
@@ -218,7 +221,7 @@ class Searcher:
         retrieve: Callable[[Root, Snapshot], list[Ranked]],
         limit: int,
         notes: list[str],
-        regexes: Iterable[Any],
+        regexes: Sequence[BoundedRegex],
     ) -> Answer:
         began = time.perf_counter()
         parts: dict[int, tuple[list[Hit], int, int]] = {}
@@ -227,7 +230,7 @@ class Searcher:
             with root.indexer.current.pin() as snapshot:
                 if snapshot is None:
                     return [], 0, 0
-                hits = self._verified(root, snapshot, retrieve(root, snapshot), limit, tuple(regexes))
+                hits = self._verified(root, snapshot, retrieve(root, snapshot), limit, regexes)
                 return hits, snapshot.vectors, snapshot.chunks
 
         async def run(number: int, root: Root) -> None:
@@ -251,7 +254,7 @@ class Searcher:
         )
 
     def _verified(
-        self, root: Root, snapshot: Snapshot, ranked: list[Ranked], limit: int, regexes: tuple[Any, ...]
+        self, root: Root, snapshot: Snapshot, ranked: list[Ranked], limit: int, regexes: Sequence[BoundedRegex]
     ) -> list[Hit]:
         """The first ``limit`` of ``ranked`` whose text is still on the disk; files that changed become hints."""
         hits: list[Hit] = []
@@ -266,7 +269,7 @@ class Searcher:
         return hits[:limit]
 
     def _confirmed(
-        self, root: Root, snapshot: Snapshot, part: list[Ranked], stale: set[bytes], regexes: tuple[Any, ...]
+        self, root: Root, snapshot: Snapshot, part: list[Ranked], stale: set[bytes], regexes: Sequence[BoundedRegex]
     ) -> list[Hit]:
         chunks = snapshot.catalog.chunks([ranked.candidate.chunk_id for ranked in part])
         files = snapshot.catalog.files_by_id({chunk.file_id for chunk in chunks.values()})
@@ -294,6 +297,11 @@ class Searcher:
         if not self._mask_secrets:
             return text
         return secrets.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+
+def _words_of(regexes: Iterable[BoundedRegex]) -> list[str]:
+    """Words that stand literally in the patterns: what candidates for them are found by."""
+    return [word for regex in regexes for word in re.findall(r"(?<!\\)[^\W\d]\w{2,}", regex.pattern)]
 
 
 def worst_state(roots: Sequence[Root]) -> RootState:

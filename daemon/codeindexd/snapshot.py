@@ -66,6 +66,12 @@ class Current:
         with self._guard:
             return self._snapshot.generation if self._snapshot else 0
 
+    @property
+    def identity(self) -> str:
+        """The model whose vectors the published snapshot answers from, "" before the first."""
+        with self._guard:
+            return self._snapshot.identity if self._snapshot else ""
+
     @contextmanager
     def pin(self) -> Iterator[Snapshot | None]:
         """The current snapshot, kept open for the length of the block."""

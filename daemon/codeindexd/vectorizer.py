@@ -47,6 +47,7 @@ class Vectorizer:
         self._on_problem = on_problem
         self._wake = anyio.Event()
         self._passed_over: set[int] = set()
+        self.chunks_embedded = 0
 
     def wake(self) -> None:
         """Chunks without vectors may have been committed."""
@@ -94,6 +95,7 @@ class Vectorizer:
                 texts[wanted.embed_hash] = text
         if texts:
             vectors = await self._embedder.embed_documents(list(texts.values()))
+            self.chunks_embedded += len(texts)
             halves = np.ascontiguousarray(vectors, dtype="<f2")
             by_hash = {embed_hash: halves[row].tobytes() for row, embed_hash in enumerate(texts)}
             for _, chunks in files.values():

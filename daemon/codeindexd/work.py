@@ -89,6 +89,7 @@ class Work:
         self.pending = Pending()
         self.run = Run()
         self.stages: dict[str, StageStats] = {}
+        self.chunks_embedded = 0
         self._attempts = {failure.path: failure.attempts for failure in indexer.catalog.failures()}
         self._ready: list[Slice] = []
         self._bulk: list[_Processed] = []
@@ -201,6 +202,7 @@ class Work:
 
     def _count(self, result: FileResult) -> None:
         failed = result.status == "failed"
+        self.chunks_embedded += sum(chunk.embedded for chunk in result.chunks)
         for stage, seconds in result.seconds.items():
             self.stages.setdefault(stage, StageStats()).add(
                 seconds, bytes_=result.bytes_read, error=failed and stage == result.stage

@@ -45,7 +45,11 @@ class RawClient:
     def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(timeout_s)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._file = self._socket.makefile("rb")
         self._id = 0
         self.notifications: list[dict[str, Any]] = []

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import anyio
@@ -16,20 +14,20 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import replay
-from codeindexd.config import Index, load_root_config
-from codeindexd.embed.base import Embedder
-from codeindexd.errors import ConfigError, FailedError, StoreFullError, TimedOutError, WorkerError
+from codeindexd.config import load_root_config
+from codeindexd.errors import ConfigError, FailedError, PathRefusedError, StoreFullError, TimedOutError, WorkerError
 from codeindexd.indexer import Indexer, VectorSpace
 from codeindexd.model import Entry, NodeKind, RootState
-from codeindexd.reconciler import Found, reconcile
+from codeindexd.reconciler import Reconciled, reconcile
 from codeindexd.registry import RootSpec
+from codeindexd.root.hints import Hints
+from codeindexd.root.presence import Found, Presence
+from codeindexd.root.values import Problem, RootSettings, Services, Synced
 from codeindexd.scan import Scanner
 from codeindexd.settle import Settler
 from codeindexd.vectorizer import Vectorizer
-from codeindexd.vectors import VectorStore
 from codeindexd.watch import Watcher
 from codeindexd.work import Work
-from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 _COOKIE_TIMEOUT_S = 2.0
@@ -39,67 +37,11 @@ _UPKEEP_QUIET_S = 10.0
 _ROOT_CONFIG = b".codeindex.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class RootSettings:
-    """What a root needs of the configuration. Times in seconds."""
-
-    index: Index
-    debounce_s: float
-    deadline_s: float
-    max_hints: int
-    reconcile_s: float
-    poll: bool
-    poll_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all roots share."""
-
-    pool: WorkerPool
-    vectors: VectorStore
-    embedder: Embedder
-    fingerprints: Callable[[str], bytes]
-    cookies: Path
-    on_event: Callable[[str, Root], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something the user should know about a root, and what to do about it."""
-
-    message: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """The answer of ``sync``: the generation everything before the call is in, and how that is known."""
-
-    generation: int
-    took_ms: float
-    how: str
-
-
-@dataclass
-class _Progress:
-    """Orders hints and reconciliations: what was hinted up to number n is looked at once ``taken`` is n or more."""
-
-    hinted: int = 0
-    taken: int = 0
-    changed: anyio.Event = field(default_factory=anyio.Event)
-
-    def advance(self, to: int) -> None:
-        self.taken = max(self.taken, to)
-        self.changed.set()
-        self.changed = anyio.Event()
-
-
 class Root:
     """A directory tree kept equal to its index, from :meth:`serve` until its cancellation."""
 
     def __init__(self, spec: RootSpec, directory: Path, settings: RootSettings, services: Services) -> None:
-        self.spec = spec
+        self._path = spec.path
         self.directory = directory
         self.settings = settings
         self.problems: dict[str, Problem] = {}
@@ -107,29 +49,27 @@ class Root:
         self.work: Work
         self.scanner = self._make_scanner()
         self._services = services
-        self._settler = Settler(settings.debounce_s, settings.deadline_s, settings.max_hints)
-        self._progress = _Progress()
-        self._wake = anyio.Event()
-        self._flush = False
+        self._hints = Hints(
+            Settler(settings.debounce_s, settings.deadline_s, settings.max_hints), later_s=_LOOK_AGAIN_S
+        )
+        self._presence = Presence(spec, directory / "missing")
         self._walked = False
         self._walking = False
-        self._missing = False
         self._paused = False
         self._directories: set[bytes] = set()
         self._last_walk = 0.0
-        self._later: deque[tuple[float, tuple[bytes, ...]]] = deque()
         self._stopping = False
 
     def _make_scanner(self) -> Scanner:
-        """A scanner by the configuration, narrowed by the root's own file; that one may be broken and is then ignored."""
+        """A scanner by the configuration, narrowed by the root's own file; one that is broken is reported, not used."""
         index = self.settings.index
         try:
-            index = index.narrowed(load_root_config(self.spec.path))
+            index = index.narrowed(load_root_config(self._path))
             self.problems.pop("config", None)
         except ConfigError as error:
             self.problems["config"] = Problem(error.message, error.hint)
         return Scanner(
-            self.spec.path,
+            self._path,
             include=index.include,
             exclude=index.exclude,
             hidden=index.hidden,
@@ -140,9 +80,14 @@ class Root:
     # what others ask
 
     @property
+    def spec(self) -> RootSpec:
+        """Id, path and identity of the directory."""
+        return self._presence.spec
+
+    @property
     def state(self) -> RootState:
         """The state of the root as it is known now."""
-        if self._missing:
+        if self._presence.missing:
             return RootState.MISSING
         if self._paused:
             return RootState.PAUSED
@@ -150,14 +95,14 @@ class Root:
             return RootState.DEGRADED
         if self._walking or not self._walked:
             return RootState.INDEXING if self.indexer.catalog.generation == 0 else RootState.RECONCILING
-        if len(self._settler) or self._later or not self.work.idle:
+        if self._hints.outstanding or not self.work.idle:
             return RootState.INDEXING
         return RootState.FRESH
 
     @property
     def caught_up(self) -> bool:
         """Whether nothing is known to be outstanding, however well the root is watched."""
-        return self._walked and not self._walking and self.work.idle and not len(self._settler)
+        return self._walked and not self._hints.outstanding and self.work.idle
 
     @property
     def clock(self) -> str:
@@ -165,22 +110,18 @@ class Root:
         return f"{self.spec.id}:{self.indexer.current.generation}"
 
     @property
-    def missing_since(self) -> float | None:
-        """Seconds since the epoch at which the root was first not found; None while it is there."""
-        try:
-            return self._missing_mark.stat().st_mtime if self._missing else None
-        except OSError:
-            return None
+    def chunks_embedded(self) -> int:
+        """How many chunks a model was run on since the daemon started; looked-up vectors do not count."""
+        return self.work.chunks_embedded + self._vectorizer.chunks_embedded
 
     @property
-    def _missing_mark(self) -> Path:
-        return self.directory / "missing"
+    def missing_since(self) -> float | None:
+        """Seconds since the epoch at which the root was first not found; None while it is there."""
+        return self._presence.missing_since
 
     def hint(self, paths: Iterable[bytes]) -> None:
         """Look under ``paths`` soon."""
-        self._settler.add(paths, time.monotonic())
-        self._progress.hinted += 1
-        self._wake.set()
+        self._hints.add(paths)
 
     def hint_from_thread(self, paths: Iterable[bytes]) -> None:
         """The same as :meth:`hint`, for the threads that answer queries."""
@@ -188,12 +129,12 @@ class Root:
 
     def look_again(self, paths: Iterable[bytes]) -> None:
         """Look under ``paths`` a little later: they changed under our hands, or are too young to trust."""
-        self._later.append((time.monotonic() + _LOOK_AGAIN_S, tuple(paths)))
-        self._wake.set()
+        self._hints.add_later(paths)
 
     def pause(self) -> None:
         """Stop indexing; hints are kept."""
         self._paused = True
+        self._hints.hold()
         self.work.pause()
         self._tell("state")
 
@@ -201,7 +142,7 @@ class Root:
         """Go on after :meth:`pause`."""
         self._paused = False
         self.work.resume()
-        self._wake.set()
+        self._hints.release()
         self._tell("state")
 
     async def reindex(self) -> None:
@@ -226,7 +167,7 @@ class Root:
         """
         if self._paused:
             raise FailedError(f"{self.spec.path} is paused", hint="run `codeindex resume` first")
-        if self._missing:
+        if self._presence.missing:
             raise FailedError(f"{self.spec.path} is missing", hint="bring the directory back, or remove the root")
         began = time.monotonic()
         how = "walk"
@@ -235,9 +176,9 @@ class Root:
                 how = "cookie"
             else:
                 self.hint([b""])
-            await self._reconciled()
+            await self._hints.flushed()
             await self.work.drained()
-        if self._missing or "scan" in self.problems:
+        if self._presence.missing or "scan" in self.problems:
             raise FailedError(f"{self.spec.path} cannot be read", hint="bring the directory back, or remove the root")
         if scope.cancelled_caught:
             raise TimedOutError(
@@ -245,13 +186,6 @@ class Root:
                 hint="give --timeout more seconds; `codeindex status` shows the progress",
             )
         return Synced(self.indexer.current.generation, (time.monotonic() - began) * 1000, how)
-
-    async def _reconciled(self) -> None:
-        target = self._progress.hinted
-        self._flush = True
-        self._wake.set()
-        while self._progress.taken < target:
-            await self._progress.changed.wait()
 
     # life
 
@@ -285,7 +219,7 @@ class Root:
             on_hints=self.hint,
             on_degraded=lambda message, hint: self.set_problem("watch", message, hint),
             on_recovered=lambda: self.set_problem("watch", "", ""),
-            on_root_changed=self._root_changed,
+            on_root_changed=lambda: self.hint([b""]),
         )
         try:
             async with anyio.create_task_group() as tasks:
@@ -310,6 +244,9 @@ class Root:
             root_id=self.spec.id,
             vectors=self._services.vectors,
             space=VectorSpace(embedder.identity, embedder.dimensions),
+            usable={
+                identity: VectorSpace(identity, other.dimensions) for identity, other in self._services.others.items()
+            },
         )
 
     async def replay(self) -> None:
@@ -331,34 +268,17 @@ class Root:
         if stale:
             self.work.submit([], stale)
         while True:
-            now = time.monotonic()
-            while self._later and self._later[0][0] <= now:
-                self._settler.add(self._later.popleft()[1], now)
-            due = self._settler.next_due()
-            if due is None or self._paused or not (self._flush or now >= due):
-                self._wake = anyio.Event()
-                with anyio.move_on_after(self._patience(due, now)):
-                    await self._wake.wait()
-                if not self._flush and time.monotonic() - self._last_walk > self.settings.reconcile_s and self._walked:
-                    self.hint([b""])
-                if due is None and self._flush and not len(self._settler):
-                    self._flush = False
-                    self._progress.advance(self._progress.hinted)
+            taken = await self._hints.batch(self._until_walk())
+            if taken is None:
+                self.hint([b""])
                 continue
-            number, self._flush = self._progress.hinted, False
-            batch = self._settler.flush(now)
-            if batch is not None:
-                await self._reconcile(sorted(batch))
-            self._progress.advance(number)
+            number, batch = taken
+            await self._reconcile(sorted(batch))
+            self._hints.done(number)
 
-    def _patience(self, due: float | None, now: float) -> float:
-        """Seconds until something has to be done without being woken."""
-        until_walk = max(1.0, self._last_walk + self.settings.reconcile_s - now)
-        if self._paused:
-            return until_walk
-        wanted = [due] if due is not None else []
-        wanted += [self._later[0][0]] if self._later else []
-        return min([until_walk, *(max(0.0, when - now) for when in wanted)])
+    def _until_walk(self) -> float:
+        """Seconds until everything is looked at again, whatever events said."""
+        return max(1.0, self._last_walk + self.settings.reconcile_s - time.monotonic())
 
     def _stale_files(self) -> list[Entry]:
         """Files whose bytes are the same and whose chunks would now be cut, masked or tokenised differently."""
@@ -373,8 +293,9 @@ class Root:
         began = time.monotonic()
         try:
             found = await anyio.to_thread.run_sync(reconcile, self.scanner, self.indexer.catalog, below)
-        except OSError as error:
-            self.set_problem("scan", f"cannot read {self.spec.path}: {error.strerror}", "check the permissions")
+        except (OSError, PathRefusedError) as error:
+            self.set_problem("scan", f"cannot read {self.spec.path}: {error}", "check the directory's permissions")
+            self._hints.add_later(below, _MISSING_POLL_S)
             return
         finally:
             self._walking = False
@@ -396,7 +317,7 @@ class Root:
             self._watcher.mark_walked()
             self._tell("state")
 
-    def _take_over(self, found: Found, whole: bool) -> None:
+    def _take_over(self, found: Reconciled, whole: bool) -> None:
         scan = found.scan
         if whole:
             self._directories = set(scan.directories)
@@ -415,39 +336,18 @@ class Root:
             self.look_again(scan.unsettled)
 
     async def _root_is_there(self) -> bool:
-        """Whether the root is a directory now; notices when it is another one than it was."""
-        try:
-            status = await anyio.to_thread.run_sync(self.spec.path.stat)
-        except OSError:
-            status = None
-        if status is None or not await anyio.to_thread.run_sync(self.spec.path.is_dir):
-            self._become_missing()
-            return False
-        if (status.st_dev, status.st_ino) != (self.spec.device, self.spec.inode):
-            another_device = status.st_dev != self.spec.device
-            if another_device and not await anyio.to_thread.run_sync(lambda: any(self.spec.path.iterdir())):
-                self._become_missing()  # an empty mount point, its file system not mounted
-                return False
-            self.spec = RootSpec(self.spec.id, self.spec.path, status.st_dev, status.st_ino)
+        """Whether there is something to scan; a root that is missing is looked for again soon."""
+        before = self.state
+        found = await anyio.to_thread.run_sync(self._presence.look)
+        if found is Found.MISSING:
+            self._hints.add_later([b""], _MISSING_POLL_S)
+        elif found is not Found.SAME:
+            self.hint([b""])
+        if found is Found.ANOTHER:
             self._services.on_event("identity", self)
-            self.hint([b""])
-        if self._missing:
-            self._missing = False
-            self._missing_mark.unlink(missing_ok=True)
-            self.hint([b""])
+        if self.state is not before:
             self._tell("state")
-        return True
-
-    def _become_missing(self) -> None:
-        if not self._missing:
-            log.warning("root is missing", root=str(self.spec.path))
-            self._missing = True
-            self._missing_mark.touch(exist_ok=True)
-            self._tell("state")
-        self._settler.add([b""], time.monotonic() + _MISSING_POLL_S)
-
-    def _root_changed(self) -> None:
-        self.hint([b""])
+        return found is not Found.MISSING
 
     # quiet-time work
 
@@ -467,7 +367,7 @@ class Root:
         generation = -1
         while True:
             await anyio.sleep(_UPKEEP_QUIET_S)
-            quiet = self.work.idle and not len(self._settler)
+            quiet = self.caught_up
             if quiet and self.indexer.current.generation != generation:
                 generation = self.indexer.current.generation
                 try:

@@ -1,0 +1,237 @@
+"""The promise of the first release, through the real daemon and its real socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.daemons import RealDaemon, until
+
+
+def paths_of(answer: dict[str, Any]) -> list[str]:
+    return [hit["path"] for hit in answer["hits"]]
+
+
+def add(daemon: RealDaemon, root: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = daemon.call("roots.add", path=str(root), wait=True)["roots"][0]
+    assert entry["state"] == "fresh"
+    return entry
+
+
+def search(daemon: RealDaemon, query: str, **params: Any) -> dict[str, Any]:
+    return daemon.call("search", query=query, **params)
+
+
+def test_a_root_is_indexed_and_answers(daemon: RealDaemon, project: Path) -> None:
+    added = add(daemon, project)
+    assert added["files"] == 6
+    answer = search(daemon, "polite greeting for a name")
+    best = answer["hits"][0]
+    assert (best["root"], best["path"]) == (str(project), "greeter/hello.py")
+    assert (best["start_line"], best["language"], best["verified"]) == (1, "python", True)
+    text = (project / best["path"]).read_bytes()[best["start_byte"] : best["end_byte"]].decode()
+    assert text == best["snippet"]
+    assert answer["state"] == "fresh"
+    assert answer["dense_coverage"] == 1.0
+    assert not {"build/generated.py", "debug.log", ".env"} & set(paths_of(answer))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("lang:go greet", ["greeter/server.go"]),
+        ("path:tests/** greet", ["tests/test_hello.py"]),
+        ("-path:**/*.py -path:*.md -path:.gitignore greet", ["greeter/server.go"]),
+        ("symbol:translate_greeting", ["greeter/hello.py"]),
+        ('"many languages"', ["README.md"]),
+        ("greet /Listen\\w+Greet/", ["greeter/server.go"]),
+    ],
+)
+def test_filters_narrow_the_answer(daemon: RealDaemon, project: Path, query: str, expected: list[str]) -> None:
+    add(daemon, project)
+    assert sorted(set(paths_of(search(daemon, query)))) == expected
+
+
+def test_every_kind_of_save_is_searchable_after_sync(daemon: RealDaemon, project: Path) -> None:
+    add(daemon, project)
+    target = project / "greeter/hello.py"
+
+    target.write_text("def farewell_quietly():\n    return 'bye'\n")
+    assert paths_of(search(daemon, "farewell_quietly", sync=True))[0] == "greeter/hello.py"
+    assert "greet_politely" not in str(search(daemon, "greet_politely")["hits"][:1])
+
+    fresh = project / "greeter/.hello.py.swp~"
+    fresh.write_text("def welcome_back():\n    return 'again'\n")
+    fresh.replace(target)
+    answer = search(daemon, "welcome_back", sync=True)
+    assert answer["hits"][0]["symbol"] == "welcome_back"
+    assert all("farewell" not in hit["snippet"] for hit in search(daemon, "farewell_quietly")["hits"])
+
+    target.unlink()
+    assert "greeter/hello.py" not in paths_of(search(daemon, "welcome_back", sync=True))
+
+    (project / "a/b/c").mkdir(parents=True)
+    (project / "a/b/c/deep.py").write_text("def deep_below():\n    pass\n")
+    assert paths_of(search(daemon, "deep_below", sync=True))[0] == "a/b/c/deep.py"
+
+    (project / "a").rename(project / "z")
+    assert paths_of(search(daemon, "deep_below", sync=True))[0] == "z/b/c/deep.py"
+
+
+def test_a_branch_switch_and_back_embeds_nothing_twice(daemon: RealDaemon, project: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid", *arguments],
+            cwd=project,
+            check=True,
+            capture_output=True,
+        )
+
+    git("init", "-b", "main")
+    git("add", ".")
+    git("commit", "-m", "one")
+    add(daemon, project)
+    git("checkout", "-b", "other")
+    (project / "greeter/hello.py").write_text("def only_on_the_other_branch():\n    pass\n")
+    git("commit", "-am", "two")
+    assert paths_of(search(daemon, "only_on_the_other_branch", sync=True))[0] == "greeter/hello.py"
+    before = embedded(daemon)
+    for branch, word in (("main", "greet_politely"), ("other", "only_on_the_other_branch")):
+        git("checkout", branch)
+        assert any(word in hit["snippet"] for hit in search(daemon, word, sync=True)["hits"])
+    assert embedded(daemon) == before
+
+
+def embedded(daemon: RealDaemon) -> int:
+    """How many chunks a model has been run on for the present roots since the daemon started."""
+    lines = daemon.call("metrics")["text"].splitlines()
+    return sum(int(line.split()[-1]) for line in lines if line.startswith("codeindexd_chunks_embedded_total"))
+
+
+def test_kill_and_restart_answers_at_once_and_catches_up(daemon: RealDaemon, project: Path) -> None:
+    add(daemon, project)
+    daemon.kill()
+    (project / "greeter/hello.py").write_text("def written_while_dead():\n    pass\n")
+    daemon.start()
+    assert "greeter/server.go" in paths_of(search(daemon, "ListenAndGreet"))
+    assert paths_of(search(daemon, "written_while_dead", sync=True))[0] == "greeter/hello.py"
+    assert daemon.call("verify")["ok"]
+
+
+def test_a_kill_in_the_middle_of_a_cold_start_loses_nothing(daemon: RealDaemon, tmp_path: Path) -> None:
+    root = tmp_path / "many"
+    for number in range(400):
+        place = root / f"p{number % 20}" / f"m{number}.py"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"def function_number_{number}(argument):\n    return argument + {number}\n" * 5)
+    daemon.call("roots.add", path=str(root))
+    until(lambda: daemon.call("status")["roots"][0]["files"] > 0, what="the first committed files")
+    daemon.kill()
+    daemon.start()
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "fresh", what="fresh")
+    assert daemon.call("status")["roots"][0]["files"] == 400
+    assert daemon.call("verify") == {
+        "ok": True,
+        "roots": [{"path": str(root), "files_checked": 400, "chunks_checked": 400 * 1, "differences": []}],
+    }
+
+
+def test_status_and_explain_say_what_was_skipped_and_why(daemon: RealDaemon, project: Path) -> None:
+    (project / "image.bin").write_bytes(bytes(range(256)) * 8)
+    (project / "huge.py").write_text("x = 1\n" * 500_000)
+    add(daemon, project)
+    skipped = daemon.call("status")["roots"][0]["skipped"]
+    assert skipped["sensitive"] == 1
+    assert skipped["oversized"] == 1
+    assert skipped["ignored"] == 2
+    for name, reason, rule in [
+        ("build", "ignored", ".gitignore:1: build/"),
+        ("debug.log", "ignored", ".gitignore:2: *.log"),
+        ("build/generated.py", "ignored", ".gitignore:1: build/"),
+        (".env", "sensitive", None),
+        ("huge.py", "oversized", None),
+    ]:
+        explained = daemon.call("explain", path=str(project / name))
+        assert (explained["indexed"], explained["reason"]) == (False, reason), name
+        if rule:
+            assert explained["rule"] == rule
+    explained = daemon.call("explain", path=str(project / "greeter/hello.py"))
+    assert explained["indexed"]
+    assert explained["language"] == "python"
+    assert [chunk["symbol"] for chunk in explained["chunks"]]
+
+
+def test_an_empty_root_is_fine_and_fills(daemon: RealDaemon, tmp_path: Path) -> None:
+    root = tmp_path / "empty"
+    root.mkdir()
+    assert add(daemon, root)["files"] == 0
+    assert search(daemon, "anything")["hits"] == []
+    (root / "first.py").write_text("def first_of_all(): pass\n")
+    assert paths_of(search(daemon, "first_of_all", sync=True)) == ["first.py"]
+
+
+def test_a_root_that_goes_away_is_missing_and_comes_back(daemon: RealDaemon, project: Path) -> None:
+    add(daemon, project)
+    aside = project.with_name("aside")
+    project.rename(aside)
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "missing", what="missing")
+    assert daemon.call("status")["roots"][0]["files"] == 6, "nothing is forgotten"
+    aside.rename(project)
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "fresh", what="fresh")
+    shutil.rmtree(project)
+    project.mkdir()
+    (project / "new.py").write_text("def after_recreation(): pass\n")
+    until(lambda: paths_of(search(daemon, "after_recreation")) == ["new.py"], what="the recreated root's file")
+    assert daemon.call("verify")["ok"]
+
+
+def test_children_are_covered_and_parents_absorb(daemon: RealDaemon, project: Path) -> None:
+    add(daemon, project / "greeter")
+    again = daemon.call("roots.add", path=str(project / "greeter"), wait=True)
+    assert again["already_covered"]
+    add(daemon, project)
+    until(lambda: [root["path"] for root in daemon.call("roots.list")["roots"]] == [str(project)], what="absorption")
+    assert embedded(daemon) == 3, "only .gitignore, README.md and the test were new"
+    covered = daemon.call("roots.add", path=str(project / "tests"), wait=True)
+    assert covered["already_covered"]
+    assert covered["roots"][0]["path"] == str(project)
+    daemon.call("roots.remove", path=str(project))
+    assert daemon.call("roots.list") == {"roots": []}
+    assert list((daemon.home / "cache/codeindexd/roots").iterdir()) == []
+
+
+def test_secrets_reach_no_answer(daemon: RealDaemon, project: Path) -> None:
+    token = "ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8"
+    (project / "settings.py").write_text(f"def connect_upstream():\n    return login(token='{token}')\n")
+    add(daemon, project)
+    answer = search(daemon, "connect_upstream login token")
+    assert answer["hits"][0]["path"] == "settings.py"
+    assert token not in str(answer)
+    assert token not in str(search(daemon, token)["hits"])
+    for store in daemon.home.rglob("*"):
+        if store.is_file():
+            assert token.encode() not in store.read_bytes(), store
+
+
+def test_files_that_are_not_utf8_named_or_encoded(daemon: RealDaemon, tmp_path: Path) -> None:
+    root = tmp_path / "odd"
+    root.mkdir()
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.py")).write_bytes("def espresso_doppio(): pass\n".encode("latin-1"))
+    (root / "wide.py").write_bytes("def breite_zeichen():\n    return 'ü'\n".encode("utf-16"))
+    add(daemon, root)
+    hit = search(daemon, "espresso_doppio")["hits"][0]
+    assert hit["path"] == "caf\udce9.py"
+    assert hit["path_b64"] == "Y2Fm6S5weQ=="
+    assert "ü" in search(daemon, "breite_zeichen")["hits"][0]["snippet"]
+
+
+def test_stop_is_quick_and_leaves_no_socket(daemon: RealDaemon, project: Path) -> None:
+    add(daemon, project)
+    assert daemon.stop() == 0
+    assert not daemon.socket.exists()
+    assert subprocess.run(["pgrep", "-f", str(daemon.home)], capture_output=True, check=False).stdout == b""
