@@ -142,15 +142,14 @@ class Scanner:
         with opened(self._open_root()) as root:
             walk = Walk(self._root, root, Tree({}, {}), self._max_file_bytes, self._git_home, _never)
             rules = _RulesByDirectory(walk, self._root_rules(root))
-            current = b""
-            for name in path.split(b"/") if path else ():
-                current = current + b"/" + name if current else name
+            for end in [at for at in range(len(path) + 1) if path and path[at : at + 1] in (b"/", b"")]:
+                current, form = path[:end], _form(root, path[:end])
                 parent = rules.of(parent_of(current))
-                form = _form(root, current)
-                verdict = parent.judge(name, current, form is not None and stat.S_ISDIR(form.st_mode))
+                is_dir = stat.S_ISDIR(form.st_mode) if form is not None else end < len(path)
+                verdict = parent.judge(current[current.rfind(b"/") + 1 :], current, is_dir)
                 if verdict is None and form is not None:
                     verdict = self._explained_by_form(root, current, form, parent)
-                if verdict is not None or form is None or not stat.S_ISDIR(form.st_mode):
+                if verdict is not None or not is_dir:
                     return verdict
         return None
 
