@@ -1,0 +1,325 @@
+"""The systemd user units and the launchd agent: installing, removing and describing them.
+
+What is installed is what the project ships in ``systemd/`` and ``launchd/``, with the installed program put in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import plistlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codeindexd import protocol
+from codeindexd.durable import replace_file
+from codeindexd.errors import FailedError
+
+SERVICE = "codeindexd.service"
+SOCKET = "codeindexd.socket"
+LABEL = "io.github.codeindexd"
+_MANAGER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done: ``files`` installed or removed, whether they were ``changed``, and what else is to be said."""
+
+    manager: str
+    files: tuple[Path, ...]
+    changed: bool
+    running: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """``current``: the files are those that this version would install. ``detail``: the manager's own words."""
+
+    manager: str
+    installed: bool
+    current: bool
+    enabled: bool
+    running: bool
+    files: tuple[Path, ...]
+    detail: str = ""
+
+
+def install(environ: Mapping[str, str] = os.environ) -> Outcome:
+    """Install and enable the service, and start it unless another daemon answers. Doing it again changes nothing.
+
+    Raises FailedError when there is no service manager for this user or a file cannot be written.
+    """
+    manager = _manager(environ)
+    manager.check()
+    files = manager.rendered()
+    changed = [path for path, text in files.items() if _read(path) != text]
+    for path in changed:
+        _write(path, files[path])
+    notes = manager.enable(changed=bool(changed))
+    return Outcome(manager.name, tuple(files), bool(changed), manager.is_running(), tuple(notes))
+
+
+def uninstall(environ: Mapping[str, str] = os.environ) -> Outcome:
+    """Stop, disable and remove the service; the index stays. Doing it again changes nothing. Raises FailedError."""
+    manager = _manager(environ)
+    files = [path for path in manager.rendered() if path.exists()]
+    if files:
+        manager.check()
+        manager.disable()
+        for path in files:
+            path.unlink(missing_ok=True)
+        manager.forget()
+    return Outcome(manager.name, tuple(files), bool(files), running=False)
+
+
+def status(environ: Mapping[str, str] = os.environ) -> ServiceStatus:
+    """What is installed, enabled and running. Raises FailedError only where no manager is known for the platform."""
+    manager = _manager(environ)
+    files = manager.rendered()
+    there = [path for path in files if path.exists()]
+    try:
+        manager.check()
+    except FailedError as error:
+        return ServiceStatus(manager.name, bool(there), False, False, False, tuple(there), error.message)
+    return ServiceStatus(
+        manager.name,
+        installed=len(there) == len(files),
+        current=all(_read(path) == text for path, text in files.items()),
+        enabled=manager.is_enabled(),
+        running=manager.is_running(),
+        files=tuple(there),
+        detail=manager.describe(),
+    )
+
+
+# -- the managers ----------------------------------------------------------------------------------------------------
+
+
+class Systemd:
+    """The user manager of systemd."""
+
+    name = "systemd"
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        config = environ.get("XDG_CONFIG_HOME") or str(_home(environ) / ".config")
+        self._directory = Path(config) / "systemd" / "user"
+
+    def rendered(self) -> dict[Path, bytes]:
+        """The units by the path they are installed at."""
+        service = shipped("systemd", SERVICE).decode()
+        command = " ".join(_systemd_quoted(part) for part in program())
+        service = re.sub(r"(?m)^ExecStart=.*$", lambda _match: f"ExecStart={command}", service)
+        return {self._directory / SERVICE: service.encode(), self._directory / SOCKET: shipped("systemd", SOCKET)}
+
+    def check(self) -> None:
+        """Raises FailedError when no user manager answers."""
+        if not shutil.which("systemctl", path=self._environ.get("PATH")):
+            raise FailedError(
+                "there is no systemd on this system",
+                hint="Start `codeindexd` from your session's autostart; clients start it when they need it, too.",
+            )
+        answer = self._systemctl("show", "--property=Version", "--value")
+        if answer.returncode:
+            raise FailedError(
+                f"no systemd user manager answers: {_last_line(answer.stderr)}",
+                hint="Log in through a session of systemd-logind (XDG_RUNTIME_DIR must be set), or as root: "
+                "loginctl enable-linger USER",
+            )
+
+    def enable(self, *, changed: bool) -> list[str]:
+        """Enable both units, and start them where that takes nothing from a daemon that runs already."""
+        if changed:
+            self._must("daemon-reload")
+        self._must("enable", SERVICE)
+        if not self.is_running() and not self._is_active(SOCKET) and _answers(self._environ):
+            return ["a daemon runs already; the service takes over when that has ended"]
+        self._must("restart" if changed and self.is_running() else "start", SERVICE)
+        return []
+
+    def disable(self) -> None:
+        """Stop and disable both units."""
+        self._must("disable", "--now", SERVICE, SOCKET)
+
+    def forget(self) -> None:
+        """The files are gone."""
+        self._must("daemon-reload")
+        self._systemctl("reset-failed", SERVICE)
+
+    def is_enabled(self) -> bool:
+        """Whether it starts with the session."""
+        return self._systemctl("is-enabled", "--quiet", SERVICE).returncode == 0
+
+    def is_running(self) -> bool:
+        """Whether the service runs."""
+        return self._is_active(SERVICE)
+
+    def describe(self) -> str:
+        """State, process and status text."""
+        shown = self._systemctl("show", SERVICE, "--property=ActiveState,SubState,MainPID,StatusText").stdout
+        values = dict(line.partition("=")[::2] for line in shown.splitlines())
+        text = f"{values.get('ActiveState')} ({values.get('SubState')})"
+        if values.get("MainPID", "0") != "0":
+            text += f", pid {values['MainPID']}"
+        return f"{text}: {values['StatusText']}" if values.get("StatusText") else text
+
+    def _is_active(self, unit: str) -> bool:
+        return self._systemctl("is-active", "--quiet", unit).returncode == 0
+
+    def _must(self, *arguments: str) -> None:
+        answer = self._systemctl(*arguments)
+        if answer.returncode:
+            raise FailedError(
+                f"systemctl --user {' '.join(arguments)} failed: {_last_line(answer.stderr)}",
+                hint=f"See `systemctl --user status {SERVICE}` and `journalctl --user -u {SERVICE}`.",
+            )
+
+    def _systemctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return _run(["systemctl", "--user", "--no-ask-password", "--no-pager", *arguments], self._environ)
+
+
+class Launchd:
+    """The agents of launchd, in the domain of the user's session."""
+
+    name = "launchd"
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._path = _home(environ) / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+        self._domain = f"gui/{os.getuid()}"
+
+    def rendered(self) -> dict[Path, bytes]:
+        """The agent by the path it is installed at."""
+        agent = plistlib.loads(shipped("launchd", f"{LABEL}.plist"))
+        agent["ProgramArguments"] = list(program())
+        agent["Sockets"]["Listener"]["SockPathName"] = protocol.socket_path(self._environ)
+        return {self._path: plistlib.dumps(agent)}
+
+    def check(self) -> None:
+        """Raises FailedError when launchd has no session of this user."""
+        answer = self._launchctl("print", self._domain)
+        if answer.returncode:
+            raise FailedError(
+                f"launchd has no session of this user: {_last_line(answer.stderr)}",
+                hint="Run this in a terminal of your desktop session, not over ssh.",
+            )
+
+    def enable(self, *, changed: bool) -> list[str]:
+        """Load the agent, anew when it changed."""
+        if not changed and self.is_enabled():
+            return []
+        if not self.is_enabled() and _answers(self._environ):
+            return ["a daemon runs already; the service takes over at your next login"]
+        with contextlib.suppress(OSError):
+            Path(protocol.socket_path(self._environ)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._launchctl("bootout", f"{self._domain}/{LABEL}")
+        answer = self._launchctl("bootstrap", self._domain, str(self._path))
+        if answer.returncode:
+            raise FailedError(
+                f"launchctl bootstrap failed: {_last_line(answer.stderr)}",
+                hint=f"See `launchctl print {self._domain}/{LABEL}`.",
+            )
+        return []
+
+    def disable(self) -> None:
+        """Unload the agent, which stops it."""
+        self._launchctl("bootout", f"{self._domain}/{LABEL}")
+
+    def forget(self) -> None:
+        """The file is gone; launchd keeps nothing else."""
+
+    def is_enabled(self) -> bool:
+        """Whether the agent is loaded."""
+        return self._launchctl("print", f"{self._domain}/{LABEL}").returncode == 0
+
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return "state = running" in self._launchctl("print", f"{self._domain}/{LABEL}").stdout
+
+    def describe(self) -> str:
+        """State and process."""
+        shown = self._launchctl("print", f"{self._domain}/{LABEL}").stdout
+        facts = re.findall(r"(?m)^\s*(state|pid|last exit code) = (.+)$", shown)
+        return ", ".join(f"{name} {value}" for name, value in facts)
+
+    def _launchctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return _run(["launchctl", *arguments], self._environ)
+
+
+def _manager(environ: Mapping[str, str]) -> Systemd | Launchd:
+    if sys.platform == "darwin":
+        return Launchd(environ)
+    return Systemd(environ)
+
+
+def program() -> tuple[str, ...]:
+    """The command that runs this installation's daemon: its script, or the interpreter where there is none."""
+    script = Path(sys.executable).parent / "codeindexd"
+    return (str(script),) if script.exists() else (sys.executable, "-P", "-m", "codeindexd")
+
+
+def shipped(directory: str, name: str) -> bytes:
+    """A file of the project's ``systemd/`` or ``launchd/``: in the wheel beside the code, in a checkout above it."""
+    code = Path(__file__).resolve().parent
+    for place in (code / "service" / directory / name, code.parents[1] / directory / name):
+        with contextlib.suppress(FileNotFoundError):
+            return place.read_bytes()
+    raise FailedError(f"{directory}/{name} is missing from this installation", hint="Install codeindexd again.")
+
+
+def _systemd_quoted(text: str) -> str:
+    """One word of an ExecStart line, as systemd.service(5) has it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"' if re.search(r"[\s\"'\\;]", text) else escaped
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home())
+
+
+def _answers(environ: Mapping[str, str]) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(protocol.socket_path(environ)) == 0
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _write(path: Path, text: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text)
+    except OSError as error:
+        raise FailedError(f"{path} cannot be written: {error.strerror}", hint="Check its permissions.") from error
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_MANAGER_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FailedError(f"{command[0]} could not be run: {error}", hint="Is the service manager running?") from error
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2] or "it gave no reason"
