@@ -10,13 +10,14 @@ import os
 import platform
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from codeindexd import __version__
+from codeindexd import __version__, protocol
 from codeindexd.config import Config, load
 from codeindexd.errors import CodeindexError
 from codeindexd.paths import Paths
@@ -156,20 +157,27 @@ def _service_manager(environ: Mapping[str, str]) -> Check:
 
 
 def _socket(path: Path) -> Check:
-    from codeindexd.client.sync import Client
-
     if not path.exists():
         return Check("daemon", "ok", f"not running; it will listen at {path}")
     try:
-        with Client(str(path), start=False, timeout_s=5) as client:
-            info = client.info()
-    except CodeindexError as error:
-        remedy = f"It is replaced when the daemon starts: {error.message}"
-        return Check("daemon", "warning", f"{path} is there and nobody answers", remedy)
+        info = _ask(path)
+    except (OSError, CodeindexError, KeyError, TypeError) as error:
+        remedy = "The next codeindex command starts one; end the old one if it is stuck."
+        return Check("daemon", "warning", f"{path} is there and nobody answers: {error}", remedy)
     if info["version"] != __version__:
         detail = f"version {info['version']} runs (pid {info['pid']}), {__version__} is installed"
         return Check("daemon", "warning", detail, "The next codeindex command replaces an older daemon.")
     return Check("daemon", "ok", f"version {info['version']}, pid {info['pid']}, {path}")
+
+
+def _ask(path: Path) -> Mapping[str, Any]:
+    """What the daemon says of itself."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
+        raw.settimeout(5)
+        raw.connect(str(path))
+        raw.sendall(protocol.request(1, "server.info", {}))
+        info: Mapping[str, Any] = protocol.decode(raw.makefile("rb").readline())["result"]
+    return {"version": str(info["version"]), "pid": int(info["pid"])}
 
 
 def _directory(name: str, directory: Path) -> Check:

@@ -46,7 +46,8 @@ def _run(settings: Config, places: Paths, *, log_format: str, log_level: str) ->
 
     from codeindexd import daemon, logs
 
-    logs.configure(format=log_format, level=log_level)
+    places.create()
+    logs.configure(format=log_format, level=log_level, file=places.log_file)
     anyio.run(functools.partial(daemon.run, settings, paths=places))
 
 

@@ -8,15 +8,14 @@ What merely looks like syntax stays part of the question: ``std::vector``, ``a/b
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from codeindexd.errors import InvalidQueryError
+from codeindexd.query.regexes import BoundedRegex, bounded_regex
 
 MAX_QUERY_BYTES: Final = 64 << 10
-MAX_REGEX_CHARS: Final = 1000
 MAX_FILTERS: Final = 64
 
 LANGUAGES: Final = {
@@ -26,6 +25,9 @@ LANGUAGES: Final = {
     "yml": "yaml", "terraform": "hcl", "tf": "hcl",
 }  # fmt: skip
 _FILTERS: Final = {"lang": "language", "language": "language", "path": "path", "kind": "kind", "symbol": "symbol"}
+
+
+__all__ = ["BoundedRegex", "ParsedQuery", "bounded_regex", "normal_language", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,112 +163,3 @@ def _token(text: str, start: int) -> tuple[int, _Token | None]:
 
 def _unescaped(quoted: str) -> str:
     return re.sub(r'\\(["\\])', r"\1", quoted)
-
-
-# -- regexes ---------------------------------------------------------------------------------------------------------
-
-MAX_OPEN_REPEATS: Final = 4
-_WINDOW: Final = (4000, 4000, 1000, 500, 300)  # characters looked at in one go, by the number of open repetitions
-_QUANTIFIER: Final = re.compile(r"[*+?]|\{(\d*)(,?)(\d*)\}")
-_CLASS: Final = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
-_GROUP: Final = re.compile(r"\((?:\?(?:P<\w+>|<[=!]|[:=!>]|[a-zA-Z-]+[:)]|#[^)]*\)|P=\w+\)|\([^)]*\)))?")
-
-
-@dataclass(frozen=True, slots=True)
-class BoundedRegex:
-    """A regex that is looked for line by line, as grep does, with ``^`` and ``$`` at the line's ends.
-
-    ``re`` holds the interpreter's lock and cannot be stopped, so what one call may look at shrinks with the number
-    of repetitions that can backtrack over each other. Longer lines are searched in overlapping windows.
-    """
-
-    pattern: str
-    compiled: re.Pattern[str]
-    window: int
-
-    def search(self, text: str) -> bool:
-        """Whether a line of ``text`` matches."""
-        return any(self._in_line(line) for line in text.splitlines() or [""])
-
-    def _in_line(self, line: str) -> bool:
-        last = max(len(line) - self.window, 0)
-        starts = range(0, last + self.window // 2, self.window // 2) if last else (0,)
-        return any(self.compiled.search(line, start, start + self.window) for start in starts)
-
-
-def bounded_regex(pattern: str) -> BoundedRegex:
-    """Raises InvalidQueryError when ``pattern`` is broken or long, or could take forever: a repetition inside a
-    repetition, more than four open ones, back references."""
-    if len(pattern) > MAX_REGEX_CHARS:
-        raise InvalidQueryError(f"the regex is longer than {MAX_REGEX_CHARS} characters", hint="Shorten it.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "possible nested set": of no use to who asks a question
-            compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise InvalidQueryError(
-            f"the regex /{pattern}/ is broken: {error}", hint="Python's syntax of regular expressions is meant."
-        ) from error
-    repeats = _open_repeats(pattern)
-    if repeats is None or repeats > MAX_OPEN_REPEATS:
-        raise InvalidQueryError(
-            f"the regex /{pattern}/ could take forever",
-            hint="Write (a+)+ as a+ and (a|b)* as [ab]*; leave out back references and repeat in four places at most.",
-        )
-    return BoundedRegex(pattern, compiled, _WINDOW[repeats])
-
-
-def _open_repeats(pattern: str) -> int | None:
-    """How many repetitions without a small upper bound a valid regex has; None for shapes that may explode."""
-    groups = [False]  # per open group: holds a repetition or an alternative
-    choice = False  # the same of the last atom
-    repeats = position = 0
-    while position < len(pattern):
-        char = pattern[position]
-        if char == "\\":
-            if pattern[position + 1].isdigit() and pattern[position + 1] != "0":
-                return None
-            choice, position = False, position + 2
-        elif char == "[" and (match := _CLASS.match(pattern, position)):
-            choice, position = False, match.end()
-        elif char == "(" and (match := _GROUP.match(pattern, position)):
-            if match[0].startswith(("(?P=", "(?(")) or (match[0].endswith((":", ")")) and "x" in match[0][:8]):
-                return None  # back references, and verbose syntax, which hides what is a comment
-            if not match[0].endswith(")"):
-                groups.append(False)
-            position = match.end()
-        elif char == ")":
-            choice = groups.pop()
-            groups[-1] |= choice
-            position += 1
-        elif char == "|":
-            groups[-1] = True
-            position += 1
-        elif match := _QUANTIFIER.match(pattern, position):
-            most = _most(match)
-            if most > 1 and choice:
-                return None
-            if most > _SMALL:
-                repeats += 1
-                groups[-1] = True
-            choice, position = most > _SMALL, match.end()
-            if pattern[position : position + 1] in {"?", "+"}:
-                position += 1  # lazy or possessive
-        else:
-            choice, position = False, position + 1
-    return repeats
-
-
-_SMALL: Final = 8
-_OPEN: Final = 1 << 30
-
-
-def _most(quantifier: re.Match[str]) -> int:
-    if quantifier[0] in {"*", "+"}:
-        return _OPEN
-    if quantifier[0] == "?":
-        return 1
-    least, comma, most = quantifier.groups()
-    if not (least or comma):
-        return 1  # "{}" is literal
-    return int(most) if most else _OPEN if comma else int(least)

@@ -1,0 +1,321 @@
+"""A daemon with canned answers behind the real server: what clients, command line and MCP are tested against.
+
+It keeps its roots in memory, so that adding, removing and asking about unknown paths behave as they should. It runs
+in a thread of its own, ``with FakeDaemon(socket) as daemon``, or as a process:
+``python -m support.fake_daemon SOCKET``.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+
+from codeindexd import __version__
+from codeindexd.errors import CodeindexError, NotIndexedError, PathRefusedError, TimedOutError
+from codeindexd.query import parse
+from codeindexd.server import Connection, Handler, Limits, Server
+
+SNIPPET = '''\
+def check_password(user: User, given: str) -> bool:
+    """Whether ``given`` is the user's password."""
+    if user.locked:
+        return False
+    return verify(given, user.password_hash)
+'''
+
+
+def place(root: str, **fields: Any) -> dict[str, Any]:
+    """A hit with sensible fields."""
+    return {
+        "root": root,
+        "path": "src/auth.py",
+        "start_line": 12,
+        "end_line": 16,
+        "start_byte": 240,
+        "end_byte": 240 + len(SNIPPET),
+        "language": "python",
+        "kind": "function",
+        "symbol": "check_password",
+        "score": 0.0328,
+        "verified": True,
+        "snippet": SNIPPET,
+        **fields,
+    }
+
+
+class FakeDaemon:
+    """``roots`` maps paths to states; ``seen`` records every request; ``answers`` replaces the answer of a method."""
+
+    def __init__(
+        self, socket_path: Path, *, roots: Mapping[str, str] | None = None, version: str = __version__
+    ) -> None:
+        self.socket_path = socket_path
+        self.roots = dict(roots or {})
+        self.version = version
+        self.seen: list[tuple[str, Mapping[str, Any]]] = []
+        self.answers: dict[str, Any] = {}
+        self.limits = Limits()
+        self.subscribers: list[Connection] = []
+        self.server: Server
+        self._stop: anyio.Event
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: anyio.run(self.run))
+        self._token: anyio.lowlevel.EventLoopToken
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> FakeDaemon:
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            raise self._error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        anyio.from_thread.run_sync(self._stop.set, token=self._token)
+        self._thread.join()
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        self._stop = anyio.Event()
+        self._token = anyio.lowlevel.current_token()
+        self.server = Server(
+            {method: self._recorded(method, handler) for method, handler in self.table().items()},
+            socket_path=self.socket_path,
+            limits=self.limits,
+            on_close=self._forget,
+        )
+        try:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self.server.serve)
+                self._ready.set()
+                await self._stop.wait()
+                tasks.cancel_scope.cancel()
+        except* CodeindexError as group:
+            self._error = group.exceptions[0]
+        finally:
+            self._ready.set()
+
+    def table(self) -> dict[str, Handler]:
+        """Verb to handler."""
+        return {
+            "server.info": self._info,
+            "shutdown": self._shutdown,
+            "metrics": self._metrics,
+            "roots.add": self._add,
+            "roots.remove": self._remove,
+            "roots.list": self._list,
+            "search": self._search,
+            "related": self._related,
+            "symbol": self._symbol,
+            "sync": self._sync,
+            "status": self._status,
+            "verify": self._verify,
+            "explain": self._explain,
+            "reindex": self._one_root,
+            "pause": self._one_root,
+            "resume": self._one_root,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+        }
+
+    def _recorded(self, method: str, handler: Handler) -> Handler:
+        async def record(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+            self.seen.append((method, params))
+            canned = self.answers.get(method)
+            if isinstance(canned, BaseException):
+                raise canned
+            if canned is not None:
+                return await canned(params, connection) if callable(canned) else canned
+            return await handler(params, connection)
+
+        return record
+
+    def _forget(self, connection: Connection) -> None:
+        if connection in self.subscribers:
+            self.subscribers.remove(connection)
+
+    def _entry(self, path: str) -> dict[str, Any]:
+        return {
+            "path": path,
+            "id": f"id-of-{Path(path).name}",
+            "state": self.roots[path],
+            "files": 120,
+            "chunks": 1903,
+            "generation": 7,
+            "root_hash": "00" * 16,
+        }
+
+    def _around(self, path: str) -> str:
+        for root in self.roots:
+            if path == root or path.startswith(f"{root}/"):
+                return root
+        raise NotIndexedError(f"{path} is not indexed", hint=f"index it: codeindex add {path}")
+
+    def _chosen(self, params: Mapping[str, Any]) -> list[str]:
+        return [self._around(path) for path in params["roots"]] if params["roots"] else list(self.roots)
+
+    async def _info(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        return {"version": self.version, "pid": 4242, "uptime_s": 61.0}
+
+    async def _shutdown(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        self._stop.set()
+        return {"stopping": True}
+
+    async def _metrics(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        return {"content_type": "application/openmetrics-text", "text": "# EOF\n"}
+
+    async def _add(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        path = params["path"]
+        if not await anyio.Path(path).is_dir():
+            raise PathRefusedError(f"{path} is not a directory", hint="Give a directory.")
+        try:
+            root, covered = self._around(path), path not in self.roots
+        except NotIndexedError:
+            root, covered = path, False
+            self.roots[path] = "indexing"
+        if params["wait"]:
+            for done in (60, 120):
+                for subscriber in self.subscribers:
+                    subscriber.notify("progress", {"root": root, **_progress(done)})
+            self.roots[root] = "fresh"
+        return {"roots": [self._entry(root)], "already_covered": covered}
+
+    async def _remove(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        root = self._around(params["path"])
+        del self.roots[root]
+        return {"removed": [{"path": root, "id": f"id-of-{Path(root).name}"}]}
+
+    async def _list(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        return {"roots": [self._entry(path) for path in self.roots]}
+
+    async def _one_root(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        return {"roots": [self._entry(self._around(params["path"]))]}
+
+    async def _search(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        parsed = parse(params["query"])
+        roots = self._chosen(params)
+        hits = [place(root) for root in roots if "nothing" not in parsed.text]
+        return self._answer(params["query"], roots, hits[: params["limit"] or 10])
+
+    def _answer(self, query: str, roots: list[str], hits: list[dict[str, Any]]) -> Mapping[str, Any]:
+        state = next((self.roots[root] for root in roots if self.roots[root] != "fresh"), "fresh")
+        return {
+            "query": query,
+            "took_ms": 1.5,
+            "clock": "id:7",
+            "state": state,
+            "dense_coverage": 1.0,
+            "hits": hits,
+        }
+
+    async def _related(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        root = self._around(params["root"])
+        return self._answer(f"{params['path']}:{params['line']}", [root], [place(root)])
+
+    async def _symbol(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        found = [place(root) for root in self._chosen(params) if params["name"] == "check_password"]
+        for one in found:
+            del one["score"]
+        uses = [{**one, "path": "src/login.py", "symbol": "login"} for one in found] if params["references"] else []
+        return {"symbol": params["name"], "definitions": found, "references": uses}
+
+    async def _sync(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        if params["path"]:
+            self._around(params["path"])
+        if params["timeout_s"] == 0:
+            raise TimedOutError("not in sync after 0 s", hint="Give it more time.")
+        return {"clock": "id:7", "took_ms": 20.1, "how": "cookie"}
+
+    async def _status(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        roots = [self._around(params["path"])] if params["path"] else list(self.roots)
+        return {
+            "version": self.version,
+            "pid": 4242,
+            "uptime_s": 3725.0,
+            "rss_bytes": 93 << 20,
+            "roots": [self._root_status(root) for root in roots],
+            "embedder": {"model": "bundled", "identity": "ab", "dimensions": 256, "device": "cpu", "pending": 0},
+        }
+
+    def _root_status(self, root: str) -> dict[str, Any]:
+        bad = self.roots[root] == "degraded"
+        failure = {"path": "src/bad.py", "stage": "parse", "error": "took too long", "attempts": 2, "next_retry": None}
+        return {
+            "path": root,
+            "state": self.roots[root],
+            "clock": "id:7",
+            "root_hash": "00" * 16,
+            "files": 120,
+            "chunks": 1903,
+            "pending_files": 60 if self.roots[root] == "indexing" else 0,
+            "failed_files": 1 if bad else 0,
+            "skipped": {"binary": 4, "ignored": 1200},
+            "failures": [failure] if bad else [],
+            "problems": [{"message": "inotify is out of watches", "hint": "sysctl ..."}] if bad else [],
+            "progress": _progress(60),
+            "stages": {},
+        }
+
+    async def _verify(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        roots = [self._around(params["path"])] if params["path"] else list(self.roots)
+        difference = {"path": "src/a.py", "what": "stale", "detail": "the disk has other bytes"}
+        bad = {root: [difference] if self.roots[root] == "degraded" else [] for root in roots}
+        return {
+            "ok": params["repair"] or not any(bad.values()),
+            "roots": [
+                {
+                    "path": root,
+                    "files_checked": 120,
+                    "chunks_checked": 1903,
+                    "differences": found,
+                    "repaired": bool(found and params["repair"]),
+                }
+                for root, found in bad.items()
+            ],
+        }
+
+    async def _explain(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        self._around(params["path"])
+        indexed = params["path"].endswith(".py")
+        chunk = {
+            "id": 1,
+            "start_line": 1,
+            "end_line": 9,
+            "start_byte": 0,
+            "end_byte": 99,
+            "kind": "class",
+            "symbol": "A",
+        }
+        return {
+            "path": params["path"],
+            "indexed": indexed,
+            "reason": "" if indexed else "ignored",
+            "rule": "" if indexed else ".gitignore:3: *.log",
+            "language": "python" if indexed else "",
+            "chunks": [chunk] if indexed else [],
+            "failure": None,
+        }
+
+    async def _subscribe(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        self._chosen(params)
+        self.subscribers.append(connection)
+        return {"clock": "id:7"}
+
+    async def _unsubscribe(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        self._forget(connection)
+        return {}
+
+
+def _progress(done: int) -> dict[str, Any]:
+    return {"files_done": done, "files_total": 120, "chunks_done": done * 15, "files_per_s": 85.0, "eta_s": 0.7}
+
+
+if __name__ == "__main__":
+    anyio.run(FakeDaemon(Path(sys.argv[1])).run)

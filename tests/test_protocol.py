@@ -1,0 +1,251 @@
+"""Requests, answers and framing, at their edges and under random bytes."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeindexd import errors, protocol
+
+
+def parsed(message: object) -> protocol.Request:
+    return protocol.parse_request(json.dumps(message).encode())
+
+
+def call(method: str, **params: object) -> protocol.Request:
+    return parsed({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+
+
+def refusal(message: object) -> protocol.ProtocolError:
+    line = message if isinstance(message, bytes) else json.dumps(message).encode()
+    with pytest.raises(protocol.ProtocolError) as caught:
+        protocol.parse_request(line)
+    return caught.value
+
+
+def test_a_request_gets_all_parameters_of_its_method_with_defaults() -> None:
+    request = call("search", query="x", unknown=1)
+    assert request.params == {
+        "query": "x",
+        "roots": None,
+        "limit": None,
+        "language": None,
+        "path": None,
+        "kind": None,
+        "sync": False,
+        "explain": False,
+    }
+    assert not request.notification
+
+
+def test_a_request_without_id_is_a_notification_and_null_is_an_id() -> None:
+    assert parsed({"jsonrpc": "2.0", "method": "roots.list"}).notification
+    assert not parsed({"jsonrpc": "2.0", "id": None, "method": "roots.list"}).notification
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"\xff{}",
+        b'{"a": NaN}',
+        b"[" * 100_000,
+        b'{"id":' + b"9" * 10_000 + b"}",
+        b"\x00",
+        b'"\\ud8',
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_what_is_no_json_is_a_parse_error(line: bytes) -> None:
+    assert refusal(line).code == protocol.PARSE_ERROR
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        1,
+        "x",
+        None,
+        [],
+        [{"jsonrpc": "2.0", "id": 1, "method": "roots.list"}],
+        {},
+        {"jsonrpc": "1.0", "id": 1, "method": "roots.list"},
+        {"jsonrpc": "2.0", "id": 1},
+        {"jsonrpc": "2.0", "id": 1, "method": 5},
+        {"jsonrpc": "2.0", "id": True, "method": "roots.list"},
+        {"jsonrpc": "2.0", "id": {}, "method": "roots.list"},
+    ],
+)
+def test_what_is_no_request_is_an_invalid_request(message: object) -> None:
+    assert refusal(message).code == protocol.INVALID_REQUEST
+
+
+def test_errors_carry_the_id_to_answer_with() -> None:
+    error = refusal({"jsonrpc": "2.0", "id": "seven", "method": "nope"})
+    assert (error.code, error.request_id) == (protocol.UNKNOWN_METHOD, "seven")
+    assert refusal({"jsonrpc": "2.0", "id": 7, "method": "search"}).request_id == 7
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "field"),
+    [
+        ("search", {}, "query"),
+        ("search", {"query": 5}, "query"),
+        ("search", {"query": "x", "limit": "10"}, "limit"),
+        ("search", {"query": "x", "limit": True}, "limit"),
+        ("search", {"query": "x", "limit": 1.5}, "limit"),
+        ("search", {"query": "x", "limit": 0}, "limit"),
+        ("search", {"query": "x", "limit": 10**400}, "limit"),
+        ("search", {"query": "x", "roots": "/a"}, "roots"),
+        ("search", {"query": "x", "roots": [1]}, "roots"),
+        ("search", {"query": "x", "sync": 1}, "sync"),
+        ("sync", {"timeout_s": -1}, "timeout_s"),
+        ("sync", {"timeout_s": "1"}, "timeout_s"),
+        ("roots.add", {"path": ""}, "path"),
+        ("roots.add", {"path": "/a\0b"}, "path"),
+        ("roots.add", {"path": "/\ud800"}, "path"),
+        ("roots.add", {"path_b64": "?"}, "path_b64"),
+        ("roots.add", {"path_b64": 7}, "path_b64"),
+        ("related", {"root": "/a", "path": "b", "line": 0}, "line"),
+    ],
+)
+def test_wrong_parameters_are_named(method: str, params: dict[str, object], field: str) -> None:
+    error = refusal({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    assert error.code == protocol.INVALID_PARAMS
+    assert field in error.message
+
+
+def test_params_must_be_an_object() -> None:
+    assert refusal({"jsonrpc": "2.0", "id": 1, "method": "search", "params": ["x"]}).code == protocol.INVALID_PARAMS
+
+
+def test_a_relative_path_is_refused_as_a_path() -> None:
+    assert refusal({"jsonrpc": "2.0", "id": 1, "method": "roots.add", "params": {"path": "src"}}).code == 4
+
+
+def test_numbers_and_nulls_are_taken_generously() -> None:
+    assert call("search", query="x", limit=10.0).params["limit"] == 10
+    assert call("search", query="x", limit=None).params["limit"] is None
+    assert call("sync", timeout_s=3).params["timeout_s"] == 3
+
+
+def test_lone_surrogates_in_text_become_harmless() -> None:
+    call("search", query="a\ud800b").params["query"].encode("utf-8")
+
+
+def test_a_path_that_is_not_utf8_survives_both_ways() -> None:
+    raw = b"/caf\xe9/\xff"
+    fields = protocol.path_to_json(raw)
+    assert base64.b64decode(fields["path_b64"]) == raw
+    assert protocol.bytes_of_path(call("roots.add", path=fields["path"]).params["path"]) == raw
+    assert protocol.bytes_of_path(call("roots.add", path_b64=fields["path_b64"]).params["path"]) == raw
+    assert protocol.path_to_json("/é".encode()) == {"path": "/é"}
+
+
+@given(st.binary())
+def test_any_path_survives(raw: bytes) -> None:
+    fields = json.loads(protocol.encode(protocol.path_to_json(raw)))
+    assert protocol.bytes_of_path(fields["path"]) == raw
+
+
+@given(st.binary(max_size=300))
+def test_random_bytes_are_refused_and_nothing_worse(line: bytes) -> None:
+    try:
+        protocol.parse_request(line)
+    except protocol.ProtocolError as error:
+        protocol.failure(error.request_id, error)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+_FIELDS = sorted({param.name for params in protocol.METHODS.values() for param in params} | {"path_b64"})
+
+
+@given(st.sampled_from(sorted(protocol.METHODS)), st.dictionaries(st.sampled_from(_FIELDS), _JSON))
+def test_random_parameters_are_typed_or_refused(method: str, params: dict[str, object]) -> None:
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    try:
+        request = protocol.parse_request(line)
+    except protocol.ProtocolError as refused:
+        codes, code = {protocol.INVALID_PARAMS, protocol.PARSE_ERROR, errors.PathRefusedError.code}, refused.code
+        message = json.loads(protocol.failure(1, refused))["error"]["message"]
+    else:
+        codes, code, message = set(), None, ""
+    if code is not None:
+        assert code in codes
+        assert message
+        return
+    assert request.params.keys() == {param.name for param in protocol.METHODS[method]}
+
+
+@given(st.lists(st.binary(max_size=40)), st.lists(st.integers(1, 30)))
+def test_lines_do_not_depend_on_how_they_arrive(lines: list[bytes], cuts: list[int]) -> None:
+    whole = b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines)
+    expected = protocol.LineBuffer().feed(whole)
+    pieces, buffer, position = [], protocol.LineBuffer(), 0
+    for cut in [*cuts, len(whole)]:
+        pieces += buffer.feed(whole[position : position + cut])
+        position += cut
+    pieces += buffer.feed(whole[position:])
+    assert pieces == expected
+
+
+def test_an_oversized_line_ends_the_buffer_after_what_came_before() -> None:
+    buffer = protocol.LineBuffer(limit=10)
+    assert buffer.feed(b"first\n" + b"x" * 11) == [b"first"]
+    assert buffer.oversized
+    assert buffer.feed(b"\nmore\n") == []
+
+
+def test_a_line_of_exactly_the_limit_passes_and_one_more_byte_does_not() -> None:
+    assert protocol.LineBuffer(limit=10).feed(b"x" * 10 + b"\n") == [b"x" * 10]
+    buffer = protocol.LineBuffer(limit=10)
+    assert buffer.feed(b"x" * 11 + b"\n") == []
+    assert buffer.oversized
+
+
+def test_infinity_cannot_be_sent() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        protocol.result(1, {"score": float("inf")})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [errors.NotIndexedError, errors.TimedOutError, errors.StoreFullError, errors.ConfigError, errors.UsageError],
+)
+def test_errors_come_back_as_their_own_class(kind: type[errors.CodeindexError]) -> None:
+    back = protocol.error_from_json(json.loads(json.dumps(protocol.error_to_json(kind("what", hint="how")))))
+    assert type(back) is kind
+    assert (back.message, back.hint, back.code) == ("what", "how", kind.code)
+
+
+def test_errors_of_strangers_come_back_by_code() -> None:
+    assert type(protocol.error_from_json({"code": 1, "message": "m"})) is errors.NotIndexedError
+    assert protocol.error_from_json({"code": -32601, "message": "m"}).code == -32601
+    for odd in (None, [], {"code": "x"}, {"code": 99, "data": 3}):
+        assert isinstance(protocol.error_from_json(odd), errors.FailedError)
+
+
+class TestSocketPath:
+    def test_the_variable_wins_over_the_runtime_directory(self) -> None:
+        environ = {"CODEINDEXD_SOCKET": "/tmp/x.sock", "XDG_RUNTIME_DIR": "/run/user/7"}
+        assert protocol.socket_path(environ) == "/tmp/x.sock"
+
+    def test_the_runtime_directory_is_used_as_it_is(self) -> None:
+        assert protocol.socket_path({"XDG_RUNTIME_DIR": "/run/user/7/"}) == "/run/user/7/codeindexd/codeindexd.sock"
+
+    def test_without_either_there_is_a_place_all_the_same(self) -> None:
+        assert protocol.socket_path({}).endswith("/codeindexd/codeindexd.sock")
+
+    def test_too_long_and_relative_paths_are_said_to_be(self) -> None:
+        with pytest.raises(errors.ConfigError, match="too long: 1"):
+            protocol.socket_path({"CODEINDEXD_SOCKET": "/" + "x" * 120})
+        with pytest.raises(errors.ConfigError, match="absolute"):
+            protocol.socket_path({"CODEINDEXD_SOCKET": "x.sock"})
