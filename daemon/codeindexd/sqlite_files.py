@@ -38,10 +38,10 @@ _IOERR_CORRUPTFS = sqlite3.SQLITE_IOERR | (33 << 8)
 
 def translate(error: sqlite3.Error, path: Path) -> CodeindexError | None:
     """Our error for one of SQLite's; None for a misuse of the module, which is a fault of ours and stays what it is."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
+    if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
         return None
-    name = getattr(error, "sqlite_errorname", str(code))
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # none for text that is not UTF-8
+    name = getattr(error, "sqlite_errorname", "no code")
     broken = code in (_IOERR_SHORT_READ, _IOERR_DATA, _IOERR_CORRUPTFS)
     if code & 0xFF in _WAITING_RIGHT and not broken:
         return StoreFullError(
@@ -117,6 +117,25 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if not read_only:
         connection.execute("PRAGMA synchronous = NORMAL")
     return connection
+
+
+def use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Set up a database for many readers beside one writer. Raises StoreFullError where the file system cannot."""
+    if path.stat().st_size == 0:  # heeded only before the first page is written, and a write afterwards
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreFullError(
+            f"the file system of {path} cannot hold a write-ahead log", hint="move the cache to a local file system"
+        )
+
+
+def give_back_pages(connection: sqlite3.Connection, max_pages: int = 0) -> None:
+    """Cut free pages (all of them for 0) off the file; seen in its size after the next checkpoint.
+
+    A script, since the module's ``execute`` would end the statement after its first page.
+    """
+    connection.executescript(f"PRAGMA incremental_vacuum({int(max_pages)})")
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

@@ -20,9 +20,11 @@ from codeindexd.sqlite_files import (
     connect,
     create_private,
     file_identity,
+    give_back_pages,
     marks,
     remove_database,
     rollback,
+    use_write_ahead_log,
 )
 
 _APPLICATION_ID = 0x43445678  # "CDVx"
@@ -278,7 +280,7 @@ class VectorStore:
             for _, number, used, count, _ in groups:
                 dropped += self._drop(number, used, min(count, wanted - dropped))
             if dropped:
-                connection.execute("PRAGMA incremental_vacuum").fetchall()
+                give_back_pages(connection)
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return dropped
 
@@ -323,12 +325,7 @@ class VectorStore:
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded only before the first page is written
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise StoreFullError(
-            f"the file system of {path} cannot hold a write-ahead log", hint="move the cache to a local file system"
-        )
+    use_write_ahead_log(connection, path)
     connection.execute("PRAGMA journal_size_limit = 16777216")
     (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if things == 0:

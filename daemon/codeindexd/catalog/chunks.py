@@ -35,10 +35,8 @@ _Key = tuple[bytes, bytes, str, str, int]
 
 def terms_of(draft: ChunkDraft) -> int:
     """A number that changes with the draft's index terms (64 bits, signed)."""
-    state = xxhash.xxh3_64(draft.words.encode("utf-8", "surrogatepass"))
-    state.update(b"\0" + draft.identifiers.encode("utf-8", "surrogatepass"))
-    number: int = state.intdigest()
-    return number - (1 << 63)
+    text = f"{draft.words}\0{draft.identifiers}"
+    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) - (1 << 63)
 
 
 @dataclass(slots=True)

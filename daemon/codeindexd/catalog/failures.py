@@ -21,7 +21,8 @@ def write_failures(
     Returns by how much the number of failed paths changes, and whether any failure did.
     """
     brought = {failure.path: failure for failure in changes.failures}
-    paths = {*changed, *brought, *stage.dropped, *(update.entry.path for update in changes.updates)}
+    named = [update.entry.path for update in changes.updates] + [move.entry.path for move in changes.moves]
+    paths = {*changed, *brought, *stage.dropped, *named}
     before = _stored(connection, paths, stage.dropped)
     after = _outcome(before, brought, changes, stage) if before or brought else {}
     connection.executemany(
@@ -64,11 +65,12 @@ def _outcome(
     before: Mapping[bytes, Failure], brought: Mapping[bytes, Failure], changes: Slice, stage: Stage
 ) -> dict[bytes, Failure]:
     after = dict(before)
-    sources = {move.source for move in changes.moves}
+    moved = {path for move in changes.moves for path in (move.source, move.entry.path)}
     targets = [(move, before[move.source]) for move in changes.moves if move.source in before]
     updated = {update.entry.path for update in changes.updates}
     for path in before:
-        if path in updated or path in sources or _below(path, stage.dropped):
+        stage.node(path)
+        if path in updated or path in moved or _is_leaf_no_more(path, stage) or _below(path, stage.dropped):
             del after[path]
     for move, failure in targets:
         node = stage.after.get(move.entry.path)
@@ -76,6 +78,11 @@ def _outcome(
             after[move.entry.path] = replace(failure, path=move.entry.path)
     after.update(brought)
     return after
+
+
+def _is_leaf_no_more(path: bytes, stage: Stage) -> bool:
+    old, new = stage.before[path], stage.after[path]
+    return old is not None and old.file is not None and (new is None or new.file is None)
 
 
 def _below(path: bytes, tops: Sequence[bytes]) -> bool:

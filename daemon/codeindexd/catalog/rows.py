@@ -60,10 +60,11 @@ def put_int(value: int) -> int | str:
 
 def put_text(text: str) -> str | bytes:
     """Text as SQLite takes it; what is not Unicode (surrogates from odd file names) becomes a blob."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "surrogatepass")
     return text
 
 
@@ -137,7 +138,7 @@ def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
         return ()
     try:
         rows = _decode_symbols.decode(blob)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreDamagedError(f"the catalog holds broken symbols: {error}", hint="rebuild it") from error
     return tuple(Symbol(get_text(name), get_text(qualified), kind, offset) for name, qualified, kind, offset in rows)
 
@@ -154,10 +155,10 @@ def last_part(name: str) -> str:
 
 def symbol_keys(symbol: str, symbols: tuple[Symbol, ...]) -> set[bytes]:
     """Every key that leads to a chunk with this symbol path and these definitions."""
-    keys = {symbol_key(s.name) for s in symbols}
+    names = {s.name for s in symbols}
     if symbol:
-        keys.add(symbol_key(last_part(symbol)))
-    return keys
+        names.add(last_part(symbol))
+    return {symbol_key(name) for name in names}
 
 
 def failure_from(row: Row) -> Failure:

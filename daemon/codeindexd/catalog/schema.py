@@ -7,10 +7,10 @@ import sqlite3
 import uuid
 from pathlib import Path
 
-from codeindexd.errors import StoreDamagedError, StoreFullError
+from codeindexd.errors import StoreDamagedError
 from codeindexd.merkle import node_hash
 from codeindexd.model import NodeKind
-from codeindexd.sqlite_files import Translated, connect, create_private
+from codeindexd.sqlite_files import Translated, connect, create_private, use_write_ahead_log
 
 APPLICATION_ID = 0x43444978  # "CDIx"
 SCHEMA_VERSION = 1
@@ -92,12 +92,7 @@ def _look_at_size(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded only before the first page is written
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise StoreFullError(
-            f"the file system of {path} cannot hold a write-ahead log", hint="move the cache to a local file system"
-        )
+    use_write_ahead_log(connection, path)
     connection.execute("PRAGMA journal_size_limit = 0")  # so the log's size on disk is what is in use
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # Catalog.checkpoint() does it, and moves the pins along
     connection.execute("PRAGMA cache_size = -8192")

@@ -132,6 +132,17 @@ class CatalogSnapshot:
         """(n,) sorted ids of all chunks."""
         return self.chunk_ids()
 
+    def embed_hashes(self) -> Iterator[bytes]:
+        """The embed hash of every chunk, in the order of ids, read in pages: which vectors are in use."""
+        last = 0
+        while True:
+            sql = "SELECT chunk_id, embed_hash FROM chunk WHERE chunk_id > ? ORDER BY chunk_id LIMIT ?"
+            rows = self._reader.rows(sql, (last, _PAGE))
+            yield from (row[1] for row in rows)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1][0]
+
     def chunk_ids(
         self,
         *,

@@ -16,9 +16,9 @@ from codeindexd.catalog.snapshot import CatalogSnapshot
 from codeindexd.catalog.state import SELECT_STATE, State
 from codeindexd.catalog.tree import CatalogTree
 from codeindexd.catalog.writer import write_slice
-from codeindexd.errors import FailedError, StoreDamagedError
+from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError
 from codeindexd.model import Committed, Counts, Entry, Failure, Outcome, Slice
-from codeindexd.sqlite_files import Reader, Translated, file_identity, remove_database, rollback
+from codeindexd.sqlite_files import Reader, Translated, file_identity, give_back_pages, remove_database, rollback
 
 _LOG_LIMIT = 16 << 20  # bytes; a commit that finds the write-ahead log above this folds it first
 _IDLE_READERS = 4
@@ -269,7 +269,7 @@ class Catalog:
         """Give up to ``max_pages`` free pages back to the file system."""
         with self._writing, Translated(self.path):
             self._refuse_when_closed()
-            self._connection.execute(f"PRAGMA incremental_vacuum({int(max_pages)})").fetchall()
+            give_back_pages(self._connection, max_pages)
 
     def check(self) -> list[str]:
         """Whether the catalog agrees with itself: what is wrong, in words; empty when all is well.
@@ -295,6 +295,6 @@ class Catalog:
                 connection.close()
             self._reader.close()
             self._tree.reader.close()
-            with contextlib.suppress(sqlite3.Error):  # then the log stays and is read at the next open
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            with contextlib.suppress(sqlite3.Error, CodeindexError):  # then the log stays and is read at the next open
+                self._fold()
             self._connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, cast
 
 from codeindexd.catalog.chunks import ChunkDiffer
 from codeindexd.catalog.failures import write_failures
@@ -135,17 +136,24 @@ def _rehash_one(connection: sqlite3.Connection, directory: bytes) -> bool:
     row = connection.execute("SELECT hash FROM entry WHERE parent = ? AND name = ? AND kind = 1", place).fetchone()
     if row is None:
         return False
-    digest = node_hash(children_of(connection, directory))
+    digest = _hash_of(connection, directory)
     if digest == row[0]:
         return False
     connection.execute("UPDATE entry SET hash = ? WHERE parent = ? AND name = ?", (digest, *place))
     return True
 
 
-def children_of(connection: sqlite3.Connection, directory: bytes) -> list[Entry]:
-    """What a directory holds, without stats: enough for its hash."""
+class _Child(NamedTuple):
+    """As much of an entry as :func:`node_hash` looks at; entries proper would cost more than the hash."""
+
+    path: bytes
+    kind: int
+    hash: bytes
+
+
+def _hash_of(connection: sqlite3.Connection, directory: bytes) -> bytes:
     rows = connection.execute("SELECT name, kind, hash FROM entry WHERE parent = ? AND name > x''", (directory,))
-    return [Entry(name, NodeKind(kind), digest) for name, kind, digest in rows]
+    return node_hash(cast("Iterable[Entry]", map(_Child._make, rows)))
 
 
 def _committed(generation: int, differ: ChunkDiffer, stage: Stage) -> Committed:

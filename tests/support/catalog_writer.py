@@ -1,0 +1,33 @@
+"""Commits to a catalog without end, printing each generation: made to be killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codeindexd.catalog import Catalog
+from codeindexd.model import Slice
+from support.slices import move, update
+
+FILES = 7
+
+
+def slice_of(generation: int) -> Slice:
+    """What leads to ``generation``: rewrites, and now and then a move there and back or a removal."""
+    path, text = f"d{generation % 3}/f{generation % FILES}.py", f"x{generation} same y{generation}"
+    if generation % 10 == 9:
+        return Slice(removals=[b"d0"], updates=[update(path, text), update("mark", str(generation))])
+    moves = [move("mark", f"marks/{generation}", str(generation - 1))] if generation % 4 == 3 else []
+    return Slice(moves=moves, updates=[update(path, text), update("mark", str(generation))])
+
+
+def work(directory: Path) -> None:
+    """Never returns."""
+    catalog = Catalog.open(directory / "catalog.db", root_id="r")
+    snapshot = catalog.snapshot()
+    while True:
+        committed = catalog.commit(slice_of(catalog.generation + 1))
+        snapshot.close()
+        snapshot = catalog.snapshot()
+        print(committed.generation, flush=True)
+        if committed.generation % 5 == 0:
+            catalog.checkpoint()
