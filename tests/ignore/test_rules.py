@@ -162,6 +162,16 @@ def test_include_and_exclude() -> None:
     assert _reason(inside, "src/deep/a.gen.py") == "excluded"
 
 
+def test_directories_that_can_hold_nothing_included_stay_closed() -> None:
+    rules = _root(include=["src/lib/", "/docs/*.md", "tests/**/*.py"])
+    closed = {path: _reason(rules, path, is_dir=True) for path in ("src", "docs", "tests", "other")}
+    assert closed == {"src": "", "docs": "", "tests": "", "other": "excluded"}
+    inside = rules.enter(b"src", {})
+    assert _reason(inside, "src/other", is_dir=True) == "excluded"
+    assert _reason(inside.enter(b"src/lib", {}), "src/lib/any", is_dir=True) == ""
+    assert _reason(rules.enter(b"tests", {}), "tests/deep", is_dir=True) == ""
+
+
 def test_gitignore_off_keeps_our_own() -> None:
     rules = _root("*.py\n", "*.c\n", gitignore=False, exclude_sources=[("x", b"*.h")])
     assert [_reason(rules, path) for path in ("a.py", "a.h", "a.c")] == ["", "", "ignored"]

@@ -60,6 +60,10 @@ class PatternSet:
     def __bool__(self) -> bool:
         return bool(self.patterns)
 
+    def may_match_below(self, directory: bytes) -> bool:
+        """Whether a pattern that is not negative may match inside ``directory`` (relative, ending in ``/``)."""
+        return any(_may_match_below(pattern, directory) for pattern in self.patterns if not pattern.negative)
+
     def last_match(self, name: bytes, path: bytes, is_dir: bool) -> Pattern | None:
         """The last pattern that matches, negative or not. ``path`` is relative to the patterns' directory."""
         return self._directories.last_match(name, path) if is_dir else self._files.last_match(name, path)
@@ -215,3 +219,12 @@ def _literal_head(regex: bytes) -> bytes:
         head.append(regex[at])
         at += 1
     return bytes(head[: head.rfind(b"/") + 1])
+
+
+def _may_match_below(pattern: Pattern, directory: bytes) -> bool:
+    if not pattern.by_path:
+        return True
+    if pattern.literals:
+        return any(literal.startswith(directory) for literal in pattern.literals)
+    head = _literal_head(pattern.regex)
+    return head.startswith(directory) or directory.startswith(head)

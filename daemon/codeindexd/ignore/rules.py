@@ -168,7 +168,9 @@ class IgnoreRules:
             excluded = self._exclude.verdict(name, path, is_dir)
             if excluded is not None and excluded.ignored:
                 return Verdict(True, "excluded", excluded.rule)
-        if self._include is None or is_dir or self._included(path, is_dir=False):
+        if self._include is None or self._included(path, is_dir=is_dir):
+            return None
+        if is_dir and self._include.patterns.may_match_below(path + b"/"):
             return None
         return Verdict(True, "excluded", "include: no pattern matches")
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from codeindexd.ignore.patterns import compiled
+
 _SYSTEM = Path("/etc/gitconfig")
 _MOST_BYTES = 8 << 20
 _DEEPEST_INCLUDE = 10
@@ -91,15 +93,6 @@ def exclude_sources(repository: Repository | None, git_home: GitHome) -> list[tu
     return [(name, content) for name, content in sources if content]
 
 
-def ignores_case(repository: Repository | None) -> bool:
-    """``core.ignoreCase``, which git sets where the file system folds case."""
-    value = None
-    if repository is not None:
-        for key, found in _entries(repository.common / "config", repository, None, 0):
-            value = found if key == "core.ignorecase" else value
-    return value is not None and value.lower() in ("true", "yes", "on", "1", "")
-
-
 def _shown(place: Path, git_home: GitHome) -> str:
     if git_home.home is not None and place.is_relative_to(git_home.home):
         place = "~" / place.relative_to(git_home.home)
@@ -165,14 +158,11 @@ def _included(section: str, subsection: str, file: Path, repository: Repository 
 
 
 def _matches_path(pattern: str, place: Path, *, fold: bool) -> bool:
-    from codeindexd.ignore.patterns import compiled  # the same wildcards, anchored at the file system's root
-
-    rules = compiled(os.fsencode("/" + pattern.lstrip("/") if not pattern.startswith("**/") else pattern))
+    """The wildcards of ignore files, anchored at the root of the file system."""
+    rules = compiled(os.fsencode(pattern.lower() if fold else pattern))
     for candidate in {place.absolute(), place.resolve()}:
-        text = os.fsencode(candidate)[1:]
-        if fold:
-            rules, text = compiled(os.fsencode(pattern).lower()), text.lower()
-        if rules.last_match(text[text.rfind(b"/") + 1 :], text, True) is not None:
+        text = os.fsencode(str(candidate).lower() if fold else candidate)[1:]
+        if rules.last_match(text[text.rfind(b"/") + 1 :], text, is_dir=True) is not None:
             return True
     return False
 
