@@ -268,20 +268,27 @@ class VectorStore:
         dropped = 0
         with self._lock, Translated(self.path):
             connection = self._writer()
-            groups = connection.execute(
-                "SELECT i.name, k.identity, k.used, count(*), 2 * i.dimensions FROM key k"
-                " JOIN identity i ON i.id = k.identity GROUP BY k.identity, k.used"
-            ).fetchall()
-            groups.sort(key=lambda group: (group[0] in keep, group[2]))
-            total = sum(group[3] for group in groups)
-            excess = _bytes_in_use(connection) - max_bytes
-            each = max(1, (excess + max_bytes) // max(total, 1))  # what one vector takes, keys and pages included
-            wanted = min(total, -(-excess // each)) if excess > 0 else 0
-            for _, number, used, count, _ in groups:
-                dropped += self._drop(number, used, min(count, wanted - dropped))
+            while (excess := _bytes_in_use(connection) - max_bytes) > 0:
+                gone = self._prune_once(connection, excess, keep)  # by the average size, so a few rounds may be needed
+                dropped += gone
+                if not gone:
+                    break
             if dropped:
                 give_back_pages(connection)
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return dropped
+
+    def _prune_once(self, connection: sqlite3.Connection, excess: int, keep: Collection[str]) -> int:
+        groups = connection.execute(
+            "SELECT i.name, k.identity, k.used, count(*) FROM key k JOIN identity i ON i.id = k.identity"
+            " GROUP BY k.identity, k.used"
+        ).fetchall()
+        groups.sort(key=lambda group: (group[0] in keep, group[2]))
+        total = sum(group[3] for group in groups)
+        wanted = -(-excess * total // _bytes_in_use(connection))
+        dropped = 0
+        for _, number, used, count in groups:
+            dropped += self._drop(number, used, min(count, wanted - dropped))
         return dropped
 
     def _drop(self, number: int, used: int, count: int) -> int:
@@ -289,7 +296,7 @@ class VectorStore:
         while dropped < count:
             with self._transaction() as connection:
                 rows = connection.execute(
-                    "SELECT hash, vector_id FROM key WHERE identity = ? AND used = ? LIMIT ?",
+                    "SELECT hash, vector_id FROM key WHERE identity = ? AND used = ? ORDER BY vector_id LIMIT ?",
                     (number, used, min(_PRUNE_BATCH, count - dropped)),
                 ).fetchall()
                 connection.executemany(
