@@ -81,6 +81,16 @@ class FakeDaemon:
         anyio.from_thread.run_sync(self._stop.set, token=self._token)
         self._thread.join()
 
+    def tell(self, method: str, params: Mapping[str, Any], *, times: int = 1) -> None:
+        """Notify all subscribers, from any thread."""
+
+        def notify() -> None:
+            for subscriber in list(self.subscribers):
+                for _ in range(times):
+                    subscriber.notify(method, params)
+
+        anyio.from_thread.run_sync(notify, token=self._token)
+
     async def run(self) -> None:
         """Serve until told to stop."""
         self._stop = anyio.Event()

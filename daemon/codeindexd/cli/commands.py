@@ -293,7 +293,7 @@ def service(run: Run) -> int:
     """Install, remove or show the service."""
     from codeindexd.cli import service as services
 
-    result = services.ACTIONS[run.args.action]()
+    result = services.ACTIONS[run.args.action](run.environ)
     run.show(result, lambda: services.show(run.terminal, result))
     return DONE
 

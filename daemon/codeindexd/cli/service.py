@@ -10,10 +10,10 @@ from typing import Any
 from codeindexd import service_files
 from codeindexd.cli.terminal import Terminal, safe
 
-ACTIONS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
-    "install": lambda: document(service_files.install()),
-    "uninstall": lambda: document(service_files.uninstall()),
-    "status": lambda: document(service_files.status()),
+ACTIONS: Mapping[str, Callable[[Mapping[str, str]], Mapping[str, Any]]] = {
+    "install": lambda environ: document(service_files.install(environ)),
+    "uninstall": lambda environ: document(service_files.uninstall(environ)),
+    "status": lambda environ: document(service_files.status(environ)),
 }
 
 
