@@ -16,6 +16,7 @@ import anyio
 import pytest
 import watchfiles
 
+from codeindexd.watch import watcher
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
@@ -152,15 +153,26 @@ async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: 
         assert not owner.watcher.suspicious
 
 
-def _exhausted(*paths: str, **options: Any) -> Iterator[Changes]:
-    if not _exhausted.now:  # type: ignore[attr-defined]
-        yield from watchfiles.watch(*paths, **options)
-    raise OSError("OS file watch limit reached. (Error { kind: MaxFilesWatch, paths: [] })")
+class Limited:
+    """Events from a kernel that gives out ``limit`` watches, as watchfiles reports it."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def __call__(self, *paths: str, **options: Any) -> Iterator[Changes]:
+        if self.used + len(paths) > self.limit:
+            raise OSError("OS file watch limit reached. (Error { kind: MaxFilesWatch, paths: [] })")
+        self.used += len(paths)
+        try:
+            yield from watchfiles.watch(*paths, **options)
+        finally:
+            self.used -= len(paths)
 
 
 async def test_without_watches_the_root_is_polled_until_there_are_some(root: Path, cookies: Path) -> None:
-    _exhausted.now = True  # type: ignore[attr-defined]
-    async with watching(root, cookies, source=_exhausted) as owner:
+    kernel = Limited(0)
+    async with watching(root, cookies, source=kernel) as owner:
         [(message, hint)] = owner.degraded
         assert "file watches of this user are taken" in message
         assert "sysctl fs.inotify.max_user_watches=" in hint
@@ -168,12 +180,44 @@ async def test_without_watches_the_root_is_polled_until_there_are_some(root: Pat
         assert not await owner.watcher.cookie(0.1)
         (root / "src/a.py").write_text("found by polling")
         await owner.caught_up()
-        _exhausted.now = False  # type: ignore[attr-defined]
+        kernel.limit = 100
         await eventually(lambda: owner.recovered)
         await owner.settled()
         (root / "src/a.py").write_text("and again by events")
         await owner.hinted(b"src/a.py")
         assert not owner.watcher.suspicious
+
+
+async def test_directories_beyond_the_limit_are_polled_until_they_are_gone(root: Path, cookies: Path) -> None:
+    kernel = Limited(20)
+    async with watching(root, cookies, source=kernel) as owner:
+        await owner.settled()
+        tree(root, {f"more/{number}/f": "x" for number in range(30)})
+        await eventually(lambda: owner.degraded)
+        (root / "more/29/f").write_text("found by polling")
+        await owner.caught_up()
+        owner.hints.clear()
+        (root / "src/a.py").write_text("the others have events still")
+        await owner.hinted(b"src/a.py")
+        shutil.rmtree(root / "more")
+        await eventually(lambda: owner.recovered)
+        await owner.settled()
+        assert not owner.watcher.suspicious
+
+
+async def test_a_fold_takes_no_more_watches_than_there_are(
+    tmp_path: Path, cookies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "_FOLD_NOW", 10)
+    root = tree(tmp_path / "root", {f"{number}/f": "x" for number in range(20)})
+    async with watching(root, cookies, source=Limited(60)) as owner:
+        await owner.settled()
+        tree(root, {f"more/{number}/f": "x" for number in range(25)})
+        await eventually(lambda: len(owner.watcher._coverage.covered) == 47)
+        await owner.settled()
+        assert owner.degraded == []
+        (root / "more/24/f").write_text("x")
+        await owner.hinted(b"more/24/f")
 
 
 @contextmanager

@@ -209,7 +209,10 @@ class Watcher:
             await self._drop(*self._broken)
         missing = self._coverage.missing()
         fold = self._must_fold(len(missing))
-        if time.monotonic() < self._retry_at or not self._guard.root_exists or not (missing or fold):
+        if not missing and not fold:
+            self._recover()
+            return
+        if time.monotonic() < self._retry_at or not self._guard.root_exists:
             return
         began = time.monotonic()
         try:
@@ -217,9 +220,7 @@ class Watcher:
         except StreamError as error:
             self._postpone(error)
             return
-        if self._degraded:
-            self._degraded = False
-            self._on_recovered()
+        self._recover()
         cost = time.monotonic() - began
         log.debug("watching", root=str(self._root), fold=fold, directories=len(covered), seconds=round(cost, 3))
         if covered:
@@ -243,7 +244,14 @@ class Watcher:
         if ROOT in found.refused:
             self._guard.look()
             raise StreamError(Trouble.VANISHED, "the root vanished")
-        stream = await self._start(tasks, found, afresh=True)
+        try:
+            stream = await self._start(tasks, found, afresh=True)
+        except StreamError as error:
+            if error.trouble is not Trouble.EXHAUSTED or not self._streams:
+                raise
+            # old and new streams together take twice the watches: do without the overlap
+            await self._drop(None, "watches had to be freed")
+            stream = await self._start(tasks, found, afresh=True)
         self._look_inside = False
         former, self._streams = self._streams, [stream]
         for old in former:
@@ -340,6 +348,11 @@ class Watcher:
                 f"watching breaks again and again ({reason})",
                 "file names that are not UTF-8 cause this: rename or ignore them",
             )
+
+    def _recover(self) -> None:
+        if self._degraded:
+            self._degraded = False
+            self._on_recovered()
 
     def _degrade(self, message: str, hint: str) -> None:
         message = f"{message}; {self._root} is looked at every {self._poll_interval_s:g} s until that ends"
