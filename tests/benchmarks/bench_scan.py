@@ -29,7 +29,7 @@ def run(source: Path | None = None) -> dict[str, object]:
     """Counts, and the best seconds of several rounds, for a copy of ``source`` (default: the standard library)."""
     with tempfile.TemporaryDirectory() as base:
         root = Path(base) / "root"
-        ignored = shutil.ignore_patterns("site-packages")
+        ignored = shutil.ignore_patterns("site-packages", "__pycache__")
         shutil.copytree(source or Path(sysconfig.get_path("stdlib")), root, ignore=ignored, symlinks=True)
         return _measure(root)
 

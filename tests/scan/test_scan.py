@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd.errors import PathRefusedError, ShuttingDownError
-from codeindexd.merkle import diff, leaf_hash
-from codeindexd.model import NodeKind
+from codeindexd.merkle import Tree, diff, leaf_hash
+from codeindexd.model import Entry, NodeKind
 from codeindexd.scan import hashing
 from support.scans import LATER, NOTHING, everything, reasons, scanner
 from support.trees import Link, tree
@@ -103,6 +103,20 @@ def test_a_second_scan_reads_nothing_and_keeps_the_objects(tmp_path: Path) -> No
     assert second.stats.hashed == 0
     assert all(entry is first.tree.node(entry.path) for entry in second.tree.entries())
     assert not diff(first.tree, second.tree)
+
+
+def test_the_known_tree_is_asked_once_a_directory(tmp_path: Path) -> None:
+    tree(tmp_path, {f"d{number % 4}/e{number}/f.py": "1" for number in range(12)})
+    first = everything(tmp_path)
+    asked: list[bytes] = []
+
+    class Asked(Tree):
+        def children(self, directory: bytes) -> Mapping[bytes, Entry]:
+            asked.append(directory)
+            return super().children(directory)
+
+    everything(tmp_path, Asked.build(first.tree.entries()))
+    assert sorted(asked) == sorted(first.directories)
 
 
 def test_touched_and_changed(tmp_path: Path) -> None:
