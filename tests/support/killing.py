@@ -1,11 +1,20 @@
-"""Running a Python program in a process of its own and killing it in the middle of things."""
+"""Running a writer in a process of its own and killing it in the middle of things, many times and cheaply.
+
+A driver process imports the writer's module once and forks a child for every kill, so that the interpreter and the
+libraries start only once: ``python -m support.killing MODULE DIRECTORY``. The module's ``work(directory)`` prints a
+number after each thing done, for ever.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -16,24 +25,63 @@ def start(module: str, *arguments: str) -> subprocess.Popen[str]:
     """Start ``python -m module arguments`` with the source tree and the test helpers importable."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": PATHS},
     )
 
 
-def kill_after(lines: int, module: str, arguments: Sequence[str]) -> int:
-    """Start the program, ``kill -9`` it once it has printed ``lines`` numbers, and return the last one printed.
+@contextmanager
+def quick_directory() -> Iterator[Path]:
+    """A directory in memory where there is such: a kill loses nothing of the page cache, so syncs may be free."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as directory:
+        yield Path(directory)
 
-    The kill hits whatever it does then. What it printed before dying is read to the end.
+
+@contextmanager
+def killer(module: str, directory: Path) -> Iterator[Callable[[int], int]]:
+    """Within the block, a function that runs the writer over ``directory`` and ``kill -9``s it.
+
+    It is given how many numbers the writer may print before it is killed, in whatever it does then, and returns the
+    last number that was printed.
     """
+    with start("support.killing", module, str(directory)) as driver:
+        assert driver.stdin is not None
+        assert driver.stdout is not None
+        stdin, stdout = driver.stdin, driver.stdout
+
+        def kill_after(lines: int) -> int:
+            print(lines, file=stdin, flush=True)
+            return int(stdout.readline())
+
+        yield kill_after
+        stdin.close()
+
+
+def _run_and_kill(work: Callable[[Path], None], directory: Path, lines: int) -> int:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(writing, 1)
+        work(directory)
+        os._exit(1)
+    os.close(writing)
     last = -1
-    with start(module, *arguments) as process:
-        assert process.stdout is not None
-        for count, line in enumerate(process.stdout, 1):
-            last = int(line)
+    with os.fdopen(reading) as file:
+        for count, line in enumerate(file, 1):
+            if line.endswith("\n"):
+                last = int(line)
             if count == lines:
-                process.kill()
-        process.wait()
-    assert last >= 0, f"{module} died before it had done anything"
+                os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if status != signal.SIGKILL or last < 0:
+        raise RuntimeError(f"the writer ended by itself: {status}")
     return last
+
+
+if __name__ == "__main__":
+    writer = importlib.import_module(sys.argv[1])
+    for request in sys.stdin:
+        print(_run_and_kill(writer.work, Path(sys.argv[2]), int(request)), flush=True)

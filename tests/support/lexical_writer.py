@@ -1,9 +1,8 @@
-"""A writer for the crash test of the lexical index: ``python -m support.lexical_writer DIRECTORY``."""
+"""A writer for the crash test of the lexical index, to be run by ``support.killing``."""
 
 from __future__ import annotations
 
 import random
-import sys
 from pathlib import Path
 
 from codeindexd.lexical import Lexical, LexicalChunk
@@ -40,14 +39,10 @@ def apply(lexical: Lexical, generation: int) -> None:
     lexical.apply(generation, removed, chunks, [file], [(file, f"src part{generation} py")])
 
 
-def main() -> None:
+def work(directory: Path) -> None:
     """Apply one generation after the other for ever, printing each after its commit."""
-    lexical = Lexical.open(Path(sys.argv[1]), STORE)
+    lexical = Lexical.open(directory, STORE)
     while True:
         generation = lexical.generation + 1
         apply(lexical, generation)
         print(generation, flush=True)
-
-
-if __name__ == "__main__":
-    main()

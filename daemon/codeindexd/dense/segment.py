@@ -78,10 +78,10 @@ class Segment:
         self.live = rows
 
     def rows_of(self, ids: Ids) -> Rows:
-        """Rows of those of ``ids`` that are here, dead or alive."""
+        """Rows of those of ``ids`` (each given once) that are here, dead or alive."""
         places = np.searchsorted(self.ids, ids)
         places[places == len(self.ids)] = 0
-        return np.unique(places[self.ids[places] == ids])
+        return places[self.ids[places] == ids]
 
     def kill(self, rows: Rows, epoch: int) -> None:
         """Mark ``rows`` dead from ``epoch`` on; those that are dead already stay as they are."""

@@ -98,6 +98,8 @@ class DenseSnapshot:
 
 
 def _only(segment: Segment, allowed: Ids) -> Mask:
+    if len(allowed) * 8 > len(segment.ids):
+        return np.isin(segment.ids, allowed, assume_unique=True)
     mask = np.zeros(len(segment.ids), dtype=bool)
     mask[segment.rows_of(allowed)] = True
     return mask

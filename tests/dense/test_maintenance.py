@@ -1,0 +1,140 @@
+"""When maintenance acts, that it comes to rest, and that it can be stopped at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codeindexd.dense import Dense, arithmetic
+from codeindexd.dense.maintenance import Thresholds
+from support.vectors_for_tests import clustered, vector_of
+
+NAMES = {"store_uuid": "store", "identity": "model", "dimensions": 16}
+SMALL = Thresholds(tail_rows=60, segment_rows=150, dead_share=0.3, slack=10, records=100)
+
+
+@pytest.fixture
+def dense(tmp_path: Path) -> Iterator[Dense]:
+    index = Dense.open(tmp_path, **NAMES)  # type: ignore[arg-type]
+    yield index
+    index.close()
+
+
+def add(dense: Dense, generation: int, ids: range, remove: range = range(0)) -> None:
+    dense.apply(generation, [(one, vector_of(one)) for one in ids], remove)
+
+
+def shape(dense: Dense) -> tuple[int, list[int]]:
+    """Live rows of the tail and of each segment."""
+    return len(dense._state.row_of), [segment.live for segment in dense._state.segments]
+
+
+def test_a_small_tail_is_left_alone(dense: Dense) -> None:
+    add(dense, 1, range(1, 60))
+    assert not dense.maintain(lambda: False, SMALL)
+    assert shape(dense) == (59, [])
+
+
+def test_a_large_tail_becomes_segments_without_a_small_rest(dense: Dense) -> None:
+    add(dense, 1, range(1, 501))
+    assert dense.maintain(lambda: False, SMALL)
+    assert shape(dense) == (0, [150, 150, 200])
+    assert dense.snapshot().ids().tolist() == list(range(1, 501))
+    assert not dense.maintain(lambda: False, SMALL)
+
+
+def test_dead_segments_are_written_anew_and_small_ones_merged(dense: Dense, tmp_path: Path) -> None:
+    add(dense, 1, range(1, 151))
+    dense.maintain(lambda: False, SMALL)
+    add(dense, 2, range(151, 221), remove=range(1, 41))  # 27 % dead
+    dense.maintain(lambda: False, SMALL)
+    assert shape(dense) == (0, [110, 70])
+    add(dense, 3, range(0), remove=range(41, 81))  # 53 % dead
+    assert dense.maintain(lambda: False, SMALL)
+    assert shape(dense) == (0, [140])
+    assert len(list(tmp_path.glob("segment-*.usearch"))) == 1
+    add(dense, 4, range(0), remove=range(1, 1000))
+    assert dense.maintain(lambda: False, SMALL)
+    assert (shape(dense), len(dense.snapshot())) == ((0, []), 0)
+    assert not list(tmp_path.glob("segment-*"))
+
+
+def test_a_tail_of_dead_rows_is_compacted(dense: Dense, tmp_path: Path) -> None:
+    for generation in range(1, 300):  # one chunk, saved again and again
+        add(dense, generation, range(generation, generation + 1), remove=range(generation - 1, generation))
+    before = dense.snapshot()
+    assert dense._state.log.rows == 299
+    assert dense.maintain(lambda: False, SMALL)
+    assert (dense._state.log.rows, dense._state.log.records) == (1, 3)
+    assert dense.generation == 299
+    assert before.ids().tolist() == dense.snapshot().ids().tolist() == [299]
+    assert len(list(tmp_path.glob("tail-*"))) == 2
+
+
+def test_it_stops_when_asked_and_leaves_everything_as_it_was(dense: Dense, tmp_path: Path) -> None:
+    add(dense, 1, range(1, 1001))
+    files = {path.name for path in tmp_path.iterdir()}
+    for patience in range(3):
+        answers = iter([False] * patience)
+        assert not dense.maintain(lambda: next(answers, True), Thresholds(tail_rows=60))  # noqa: B023
+        assert {path.name for path in tmp_path.iterdir()} == files
+        assert shape(dense) == (1000, [])
+
+
+def test_what_is_applied_meanwhile_is_in_the_successor(dense: Dense) -> None:
+    add(dense, 1, range(1, 701))
+    asked = 0
+
+    def apply_meanwhile() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 2:  # the segment is being built
+            add(dense, 2, range(5000, 5010), remove=range(1, 11))
+            dense.apply(3, [(20, vector_of(20, version=1))], [5000])
+        return False
+
+    assert dense.maintain(apply_meanwhile, Thresholds(tail_rows=60))
+    assert asked > 3
+    assert dense.generation == 3
+    assert dense.snapshot().ids().tolist() == [*range(11, 701), *range(5001, 5010)]
+    assert shape(dense) == (10, [689])
+    found = dense.snapshot().vector(20)
+    assert found is not None
+    assert found.astype("<f2").tobytes() == vector_of(20, version=1)
+
+
+def test_an_old_snapshot_outlives_its_files(dense: Dense) -> None:
+    add(dense, 1, range(1, 101))
+    tail_only = dense.snapshot()
+    dense.maintain(lambda: False, SMALL)
+    segmented = dense.snapshot()
+    add(dense, 2, range(101, 102), remove=range(1, 90))
+    dense.maintain(lambda: False, SMALL)
+    dense.close()
+    query = np.frombuffer(vector_of(50), dtype="<f2").astype(np.float32)
+    for snapshot in (tail_only, segmented):
+        assert snapshot.ids().tolist() == list(range(1, 101))
+        assert snapshot.search(query, 1)[0].tolist() == [50]
+
+
+def test_the_exact_scan_agrees_with_numpy() -> None:
+    for dimensions in (1, 7, 16, 256, 384):
+        matrix = clustered(5000, dimensions)
+        query = matrix[17].astype(np.float32)
+        np.testing.assert_allclose(
+            arithmetic.dot(matrix, query), arithmetic.dot_in_blocks(matrix, query), atol=2e-3, rtol=0
+        )
+        strided = np.asfortranarray(matrix)[::3]
+        np.testing.assert_allclose(
+            arithmetic.dot(strided, query), arithmetic.dot_in_blocks(strided, query), atol=2e-3, rtol=0
+        )
+
+
+def test_without_a_kernel_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = clustered(100, 16)
+    expected = arithmetic.dot(matrix, matrix[3].astype(np.float32))
+    monkeypatch.setattr(arithmetic, "numkong", None)
+    np.testing.assert_allclose(arithmetic.dot(matrix, matrix[3].astype(np.float32)), expected, atol=2e-3)
