@@ -7,6 +7,7 @@ in a thread of its own, ``with FakeDaemon(socket) as daemon``, or as a process:
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Mapping
@@ -78,7 +79,8 @@ class FakeDaemon:
         return self
 
     def __exit__(self, *_: object) -> None:
-        anyio.from_thread.run_sync(self._stop.set, token=self._token)
+        with contextlib.suppress(RuntimeError):  # it was told to shut down already
+            anyio.from_thread.run_sync(self._stop.set, token=self._token)
         self._thread.join()
 
     def tell(self, method: str, params: Mapping[str, Any], *, times: int = 1) -> None:

@@ -22,6 +22,8 @@ from codeindexd.errors import CodeindexError, FailedError, TimedOutError
 if TYPE_CHECKING:
     from typing import Self
 
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
     from codeindexd.client import results
 
 
@@ -58,7 +60,8 @@ class AsyncClient:
         self._timeout_s = timeout_s
         self._stream: anyio.abc.ByteStream
         self._tasks: anyio.abc.TaskGroup
-        self._outgoing, self._lines = anyio.create_memory_object_stream[bytes](_LINES_WAITING)
+        self._outgoing: MemoryObjectSendStream[bytes]
+        self._lines: MemoryObjectReceiveStream[bytes]
         self._waiting: dict[int, _Waiting] = {}
         self._notifications: deque[results.Notification] = deque(maxlen=core.KEPT_NOTIFICATIONS)
         self._noted = anyio.Event()
@@ -73,6 +76,7 @@ class AsyncClient:
             self._stream = await anyio.connect_unix(self.socket_path)
         except OSError as error:
             raise core.no_daemon(self.socket_path, error.strerror or str(error)) from error
+        self._outgoing, self._lines = anyio.create_memory_object_stream[bytes](_LINES_WAITING)
         self._tasks = await anyio.create_task_group().__aenter__()
         self._tasks.start_soon(self._read)
         self._tasks.start_soon(self._write)

@@ -208,27 +208,33 @@ class Connection:
 
     async def _pump(self) -> None:
         try:
-            while self._notifications:
-                line = self._notifications.popleft()
-                await self._send(line)
-                self._notification_bytes -= len(line)
+            while self._notifications and not self._gone:
+                await self._send(b"")
         finally:
             self._pumping = False
 
     async def _send(self, data: bytes) -> None:
-        """Write all of ``data``, or drop the client when it takes nothing for ``stall_s``."""
+        """Write all of ``data``, after the notifications that were queued before it."""
         async with self._writing:
-            view = memoryview(data)
-            while view and not self._gone:
-                try:
-                    view = view[self._socket.send(view[:_PIECE]) :]
-                except BlockingIOError:
-                    with anyio.move_on_after(self._limits.stall_s) as waiting:
-                        await anyio.wait_writable(self._socket)
-                    if waiting.cancelled_caught:
-                        self.drop("it does not read its answers")
-                except OSError:
-                    self.drop("it closed the connection")
+            while self._notifications:
+                line = self._notifications.popleft()
+                await self._write(line)
+                self._notification_bytes -= len(line)
+            await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
+        """Write all of ``data``, or drop the client when it takes nothing for ``stall_s``."""
+        view = memoryview(data)
+        while view and not self._gone:
+            try:
+                view = view[self._socket.send(view[:_PIECE]) :]
+            except BlockingIOError:
+                with anyio.move_on_after(self._limits.stall_s) as waiting:
+                    await anyio.wait_writable(self._socket)
+                if waiting.cancelled_caught:
+                    self.drop("it does not read what it asked for")
+            except OSError:
+                self.drop("it closed the connection")
 
     def _send_what_fits(self, data: bytes) -> None:
         """A last line at the end of the daemon, where nobody may wait for a slow client."""

@@ -1,0 +1,258 @@
+"""Both clients against the real server: every method, errors as classes, progress, notifications, timeouts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from codeindexd.client import AsyncClient, Client, core
+from codeindexd.errors import (
+    CodeindexError,
+    FailedError,
+    InvalidQueryError,
+    NoDaemonError,
+    NotIndexedError,
+    ShuttingDownError,
+    TimedOutError,
+    UsageError,
+)
+from codeindexd.server import Connection
+from support.daemons import until
+from support.fake_daemon import FakeDaemon
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "project").mkdir()
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, project: Path) -> Iterator[FakeDaemon]:
+    with FakeDaemon(tmp_path / "s", roots={str(project): "fresh"}) as running:
+        yield running
+
+
+def blocking(daemon: FakeDaemon, method: str, *args: Any, **options: Any) -> Any:
+    """One call with the blocking client."""
+    with Client(daemon.socket_path, start=False) as client:
+        return getattr(client, method)(*args, **options)
+
+
+def awaited(daemon: FakeDaemon, method: str, *args: Any, **options: Any) -> Any:
+    """The same with the async one."""
+
+    async def run() -> Any:
+        async with AsyncClient(daemon.socket_path, start=False) as client:
+            try:
+                return await getattr(client, method)(*args, **options)
+            except CodeindexError as error:
+                return error
+
+    outcome = anyio.run(run)
+    if isinstance(outcome, CodeindexError):
+        raise outcome
+    return outcome
+
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture(params=[blocking, awaited], ids=["blocking", "async"])
+def call(request: pytest.FixtureRequest) -> Call:
+    chosen: Call = request.param
+    return chosen
+
+
+def test_every_method_is_answered(daemon: FakeDaemon, project: Path, call: Call) -> None:
+    assert call(daemon, "roots")["roots"][0]["path"] == str(project)
+    assert call(daemon, "search", "check password", roots=[project], limit=1)["hits"][0]["symbol"] == "check_password"
+    assert call(daemon, "related", project, "src/auth.py", 12)["query"] == "src/auth.py:12"
+    assert call(daemon, "related_to", project / "src/auth.py", 12)["query"] == "src/auth.py:12"
+    assert len(call(daemon, "symbol", "check_password", references=True)["references"]) == 1
+    assert call(daemon, "sync", project)["how"] == "cookie"
+    assert call(daemon, "status")["roots"][0]["state"] == "fresh"
+    assert call(daemon, "verify", repair=True)["ok"]
+    assert call(daemon, "explain", project / "a.py")["indexed"]
+    assert call(daemon, "info")["pid"] == 4242
+    assert call(daemon, "metrics")["text"] == "# EOF\n"
+    for method in ("reindex", "pause", "resume"):
+        assert call(daemon, method, project)["roots"][0]["id"] == "id-of-project"
+    assert call(daemon, "remove", project)["removed"][0]["path"] == str(project)
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "kind"),
+    [
+        ("status", ("/elsewhere",), NotIndexedError),
+        ("search", ("-path:x",), InvalidQueryError),
+        ("search", ("x" * 2_000_000,), FailedError),
+        ("related", ("/elsewhere", "a", 0), UsageError),
+        ("related_to", ("/elsewhere/a", 1), NotIndexedError),
+    ],
+)
+def test_errors_are_classes(
+    daemon: FakeDaemon, call: Call, method: str, args: tuple[Any, ...], kind: type[CodeindexError]
+) -> None:
+    with pytest.raises(kind) as caught:
+        call(daemon, method, *args)
+    assert type(caught.value) is kind
+
+
+def test_a_timeout_of_the_daemon_is_told_from_one_of_the_client(daemon: FakeDaemon, call: Call) -> None:
+    with pytest.raises(TimedOutError, match="not in sync"):
+        call(daemon, "sync", timeout_s=0)
+
+
+def test_adding_tells_how_far_it_is(daemon: FakeDaemon, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "more").mkdir()
+    heard: list[int] = []
+    added = call(daemon, "add", tmp_path / "more", on_progress=lambda progress: heard.append(progress["files_done"]))
+    assert added["roots"][0]["state"] == "fresh"
+    assert heard == [60, 120]
+    assert [method for method, _ in daemon.seen] == ["roots.add", "subscribe", "roots.add", "unsubscribe"]
+
+
+def test_adding_without_waiting_returns_at_once(daemon: FakeDaemon, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "more").mkdir()
+    assert call(daemon, "add", tmp_path / "more", wait=False, workers=0)["roots"][0]["state"] == "indexing"
+    assert daemon.seen == [
+        ("roots.add", {"path": str(tmp_path / "more"), "wait": False, "force": False, "workers": 0}),
+    ]
+
+
+def test_nobody_at_the_socket_is_no_daemon(tmp_path: Path) -> None:
+    with pytest.raises(NoDaemonError) as caught, Client(tmp_path / "nobody", start=False) as client:
+        client.info()
+    assert caught.value.exit_code == 4
+    assert "codeindexd" in caught.value.hint
+
+
+def test_async_nobody_at_the_socket_is_no_daemon(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with AsyncClient(tmp_path / "nobody", start=False):
+            pass
+
+    with pytest.raises(NoDaemonError):
+        anyio.run(run)
+
+
+async def _forever(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+    await anyio.sleep_forever()
+    return {}
+
+
+def test_a_daemon_that_does_not_answer_in_time_is_given_up(daemon: FakeDaemon) -> None:
+    daemon.answers["search"] = _forever
+    with Client(daemon.socket_path, start=False, timeout_s=0.1) as client:
+        with pytest.raises(TimedOutError):
+            client.search("x")
+        assert client.info()["pid"] == 4242  # on a new connection: the late answer is nobody's
+
+
+def test_a_daemon_that_stops_says_so_and_then_there_is_none(tmp_path: Path) -> None:
+    with FakeDaemon(tmp_path / "s") as daemon:
+        daemon.answers["search"] = ShuttingDownError("the daemon is stopping")
+        client = Client(daemon.socket_path, start=False)
+        with pytest.raises(ShuttingDownError):
+            client.search("x")
+        client.shutdown()
+    with pytest.raises(NoDaemonError):
+        client.info()
+
+
+def test_notifications_come_in_order_and_end_when_quiet(daemon: FakeDaemon) -> None:
+    with Client(daemon.socket_path, start=False) as client:
+        assert client.subscribe() == "id:7"
+        daemon.tell("state", {"root": "/p", "state": "fresh"})
+        daemon.tell("generation", {"root": "/p"})
+        client.roots()  # what comes between is kept
+        assert [note["method"] for note in client.notifications(timeout_s=0.05)] == ["state", "generation"]
+        client.unsubscribe()
+    until(lambda: not daemon.subscribers)
+
+
+def test_async_requests_do_not_wait_for_each_other_and_may_be_cancelled(daemon: FakeDaemon) -> None:
+    async def slow(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        await anyio.sleep_forever()
+        return {}
+
+    daemon.answers["sync"] = slow
+
+    async def run() -> None:
+        async with AsyncClient(daemon.socket_path, start=False) as client:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.sync)
+                answers: list[str] = []
+
+                async def ask(number: int) -> None:
+                    answers.append((await client.search(f"q{number}"))["query"])
+
+                async with anyio.create_task_group() as asking:
+                    for number in range(50):
+                        asking.start_soon(ask, number)
+                assert sorted(answers) == sorted(f"q{number}" for number in range(50))
+                tasks.cancel_scope.cancel()
+            assert (await client.info())["pid"] == 4242
+
+    anyio.run(run)
+
+
+def test_async_notifications_end_with_the_connection(daemon: FakeDaemon) -> None:
+    heard = []
+
+    async def listen(client: AsyncClient) -> None:
+        async for note in client.notifications():
+            heard.append(note["method"])
+            await client.shutdown()
+
+    async def run() -> None:
+        async with AsyncClient(daemon.socket_path, start=False) as client:
+            await client.subscribe()
+            await anyio.to_thread.run_sync(daemon.tell, "state", {"root": "/p"})
+            with pytest.raises(NoDaemonError):
+                await listen(client)
+
+    anyio.run(run)
+    assert heard == ["state"]
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def public(kind: type) -> set[str]:
+        return {name for name in vars(kind) if not name.startswith("_")}
+
+    assert public(AsyncClient) == public(Client) - {"close"}
+
+
+class TestPaths:
+    def test_they_become_absolute_with_links_resolved_but_the_last(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to("real")
+        (tmp_path / "real" / "end").symlink_to("nowhere")
+        monkeypatch.chdir(tmp_path)
+        top = os.path.realpath(tmp_path)
+        assert core.absolute("link/end") == f"{top}/real/end"
+        assert core.absolute(".") == core.absolute("real/..") == top
+        assert core.absolute("real/") == f"{top}/real"
+        assert core.absolute("/") == "/"
+        assert core.absolute(b"caf\xe9") == f"{top}/caf\udce9"
+
+    def test_the_innermost_root_counts(self) -> None:
+        assert core.split_at_root("/a/b/c.py", ["/a", "/a/b", "/z"]) == ("/a/b", "c.py")
+        assert core.split_at_root("/a/b", ["/"]) == ("/", "a/b")
+        with pytest.raises(NotIndexedError):
+            core.split_at_root("/ab/c", ["/a"])
+
+
+def test_versions_are_compared_as_numbers() -> None:
+    assert core.is_older("0.0.9")
+    assert not core.is_older("0.1.0")
+    assert not core.is_older("0.10.0")
+    assert not core.is_older("who knows")

@@ -1,0 +1,152 @@
+"""The configuration: where values come from, and what every mistake is answered with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codeindexd.config import Config, Index, RootConfig, load, load_root_config, to_toml
+from codeindexd.errors import ConfigError
+
+
+def config(tmp_path: Path, text: str, **environ: str) -> Config:
+    (tmp_path / "config.toml").write_text(text)
+    return load(tmp_path / "config.toml", environ)
+
+
+def test_without_a_file_there_are_defaults_unless_one_was_asked_for(tmp_path: Path) -> None:
+    assert load(tmp_path / "none.toml", {}) == Config()
+    with pytest.raises(ConfigError, match=r"none\.toml does not exist"):
+        load(tmp_path / "none.toml", {}, required=True)
+
+
+def test_file_environment_and_command_line_win_in_this_order(tmp_path: Path) -> None:
+    text = "[watch]\ndebounce_ms = 50\ndeadline_ms = 700\n[workers]\ncount = 3\n"
+    (tmp_path / "config.toml").write_text(text)
+    environ = {"CODEINDEXD_WATCH_DEADLINE_MS": "800", "CODEINDEXD_WORKERS_COUNT": "2"}
+    loaded = load(tmp_path / "config.toml", environ, {"workers.count": "1"})
+    assert (loaded.watch.debounce_ms, loaded.watch.deadline_ms, loaded.workers.count) == (50, 800, 1)
+    assert loaded.index == Index()
+
+
+def test_environment_values_are_read_by_the_type_of_their_key(tmp_path: Path) -> None:
+    loaded = config(
+        tmp_path,
+        "",
+        CODEINDEXD_INDEX_EXCLUDE="*.min.js, vendor/",
+        CODEINDEXD_PRIVACY_MASK_SECRETS="false",
+        CODEINDEXD_DISK_BUDGET_GB="2.5",
+        CODEINDEXD_WORKERS_COUNT="auto",
+        CODEINDEXD_SOCKET="/not/ours",
+        CODEINDEXD_LOG="x",
+        OTHER="1",
+    )
+    assert loaded.index.exclude == ("*.min.js", "vendor/")
+    assert loaded.privacy.mask_secrets is False
+    assert loaded.disk.budget_gb == 2.5
+    assert loaded.workers.count == "auto"
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "hint"),
+    [
+        ("[wach]\n", r"config.toml: unknown section \[wach\]", "Did you mean watch?"),
+        ("[watch]\ndebounce = 1\n", r"config.toml: \[watch\] debounce: unknown key", "Did you mean debounce_ms?"),
+        ("[watch]\nzzz = 1\n", "unknown key", "Known are: debounce_ms"),
+        (
+            "[watch]\ndebounce_ms = '4'\n",
+            "expected a whole number from 0 to 60000, got a string: '4'",
+            "default is 40",
+        ),
+        ("[watch]\ndebounce_ms = true\n", "expected a whole number from 0 to 60000, got a boolean", ""),
+        ("[watch]\ndebounce_ms = -1\n", "expected a whole number from 0 to 60000, got a whole number: -1", ""),
+        ("[watch]\nreconcile_minutes = 0\n", "expected a number above 0", "default is 60"),
+        ("[workers]\ncount = 'many'\n", 'count: expected a whole number from 0 to 256 or "auto"', ""),
+        ("[index]\nexclude = 'x'\n", "exclude: expected a list of strings, got a string", ""),
+        ("[index]\nexclude = [1]\n", "exclude: expected a list of strings", ""),
+        ("[index]\nhidden = 1\n", "hidden: expected true or false", ""),
+        ("[embedding]\nmodel = ''\n", "model: expected a string that is not empty", "bundled"),
+        ("watch = 1\n", "watch must be a table, not a whole number", ""),
+        ("[watch]\ndebounce_ms = 500\ndeadline_ms = 100\n", "deadline_ms", "larger"),
+        ("[watch\n", r"config\.toml is not TOML", ""),
+    ],
+)
+def test_mistakes_name_file_key_and_what_was_expected(tmp_path: Path, text: str, says: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        config(tmp_path, text)
+    assert str(tmp_path) in caught.value.message
+    assert hint in caught.value.hint
+    assert caught.value.hint
+
+
+def test_mistakes_in_the_environment_and_on_the_command_line_name_their_origin(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="CODEINDEXD_WATCH_DEBOUNCE_MS: expected a whole number"):
+        config(tmp_path, "", CODEINDEXD_WATCH_DEBOUNCE_MS="soon")
+    with pytest.raises(ConfigError, match="CODEINDEXD_WATCH_DEBONCE_MS: unknown key"):
+        config(tmp_path, "", CODEINDEXD_WATCH_DEBONCE_MS="1")
+    with pytest.raises(ConfigError, match=r"command line: workers\.count: expected"):
+        load(tmp_path / "none", {}, {"workers.count": "-1"})
+
+
+def test_files_that_cannot_be_read_are_errors_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(tmp_path / "latin.toml", {})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path, {})
+
+
+def test_a_configuration_written_out_is_read_back(tmp_path: Path) -> None:
+    loaded = config(tmp_path, '[index]\nexclude = ["a\\"b", "ü"]\n[workers]\ncount = 0\n')
+    assert config(tmp_path, to_toml(loaded)) == loaded
+    assert config(tmp_path, to_toml(Config())) == Config()
+
+
+class TestRootConfig:
+    def load(self, tmp_path: Path, text: str) -> RootConfig:
+        (tmp_path / ".codeindex.toml").write_text(text)
+        return load_root_config(tmp_path)
+
+    def test_it_may_narrow(self, tmp_path: Path) -> None:
+        assert load_root_config(tmp_path) == RootConfig()
+        expected = RootConfig(include=("src/",), exclude=("*.gen.py",))
+        assert self.load(tmp_path, 'include = ["src/"]\nexclude = ["*.gen.py"]\n') == expected
+        assert self.load(tmp_path, '[index]\ninclude = ["src/"]\nexclude = ["*.gen.py"]\n') == expected
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("hidden = true\n", "hidden cannot be set for one root"),
+            ("[index]\nhidden = true\n", "hidden cannot be set for one root"),
+            ("[embedding]\nmodel = 'https://evil.example'\n", "embedding cannot be set for one root"),
+            ("exlude = []\n", "unknown key"),
+            ("exclude = 'x'\n", "expected a list of strings"),
+            ("= broken", "is not TOML"),
+        ],
+    )
+    def test_it_may_do_nothing_else(self, tmp_path: Path, text: str, says: str) -> None:
+        with pytest.raises(ConfigError, match=says):
+            self.load(tmp_path, text)
+
+    def test_it_is_not_followed_elsewhere(self, tmp_path: Path) -> None:
+        (tmp_path / "other.toml").write_text("exclude = []")
+        (tmp_path / ".codeindex.toml").symlink_to("other.toml")
+        with pytest.raises(ConfigError, match="symbolic link"):
+            load_root_config(tmp_path)
+
+    def test_narrowing_adds_excludes_and_the_users_stand_last(self) -> None:
+        ours = Index(exclude=("secret/",))
+        assert ours.narrowed(RootConfig(exclude=("!secret/",))).exclude == ("!secret/", "secret/")
+        assert ours.narrowed(RootConfig(include=("src/",))).include == ("src/",)
+
+    def test_with_includes_on_both_sides_a_file_must_pass_both(self) -> None:
+        from codeindexd.ignore import IgnoreRules
+
+        index = Index(include=("*.py",)).narrowed(RootConfig(include=("src/", "*.md")))
+        rules = IgnoreRules.for_root(include=index.include, exclude=index.exclude)
+        source = rules.enter(b"src", {})
+        assert source.verdict(b"src/a.py", is_dir=False) is None
+        assert source.verdict(b"src/a.txt", is_dir=False) is not None
+        assert rules.verdict(b"a.py", is_dir=False) is not None
+        assert rules.verdict(b"a.md", is_dir=False) is not None

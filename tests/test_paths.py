@@ -1,0 +1,58 @@
+"""The places of a user: where they are, and that nobody else gets in."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from codeindexd.errors import ConfigError, FailedError
+from codeindexd.paths import Paths, private_directory
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    places = {f"XDG_{name}": str(tmp_path / name.lower()) for name in ("CONFIG_HOME", "STATE_HOME", "CACHE_HOME")}
+    places["XDG_RUNTIME_DIR"] = str(tmp_path / "run")
+    for name, value in places.items():
+        monkeypatch.setenv(name, value)
+    return places
+
+
+def test_everything_has_its_place(environ: dict[str, str], tmp_path: Path) -> None:
+    paths = Paths.of_user(environ)
+    assert paths.config_file == tmp_path / "config_home/codeindexd/config.toml"
+    assert paths.socket == tmp_path / "run/codeindexd/codeindexd.sock"
+    assert paths.roots_file == tmp_path / "state_home/codeindexd/roots.json"
+    assert paths.vectors == tmp_path / "cache_home/codeindexd/vectors.db"
+
+
+def test_directories_are_made_private_and_the_cache_is_tagged(environ: dict[str, str]) -> None:
+    paths = Paths.of_user(environ)
+    paths.create()
+    paths.create()
+    for directory in (paths.runtime, paths.state, paths.cache, paths.roots, paths.cookies):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert (paths.cache / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55")
+    assert not paths.config.exists()
+
+
+def test_the_socket_variable_moves_the_socket_only(environ: dict[str, str], tmp_path: Path) -> None:
+    paths = Paths.of_user({**environ, "CODEINDEXD_SOCKET": str(tmp_path / "x.sock")})
+    assert paths.socket == tmp_path / "x.sock"
+    assert paths.runtime == tmp_path / "run/codeindexd"
+    with pytest.raises(ConfigError, match="too long"):
+        Paths.of_user({**environ, "CODEINDEXD_SOCKET": "/" + "x" * 200})
+
+
+def test_an_open_directory_of_ours_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    private_directory(tmp_path / "open")
+    assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o700
+
+
+def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FailedError, match="cannot be used"):
+        private_directory(tmp_path / "file")
