@@ -81,7 +81,8 @@ class Segment:
         """Rows of those of ``ids`` (each given once) that are here, dead or alive."""
         places = np.searchsorted(self.ids, ids)
         places[places == len(self.ids)] = 0
-        return places[self.ids[places] == ids]
+        found: Rows = places[self.ids[places] == ids]
+        return found
 
     def kill(self, rows: Rows, epoch: int) -> None:
         """Mark ``rows`` dead from ``epoch`` on; those that are dead already stay as they are."""
