@@ -249,6 +249,8 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
 
 
 def test_very_deep_trees(tmp_path: Path) -> None:
+    tree(tmp_path, {f"{name}/g.py": name for name in "abxyz"})
+    held = len(list(Path("/dev/fd").iterdir()))
     descriptor = os.open(tmp_path, os.O_RDONLY)
     for _ in range(1200):  # deeper than any path can name
         os.mkdir("deep", dir_fd=descriptor)
@@ -262,7 +264,10 @@ def test_very_deep_trees(tmp_path: Path) -> None:
     finally:
         subprocess.run(["rm", "-rf", tmp_path / "deep"], check=True)
     assert scan.tree.node(b"deep/" * 1200 + b"f.py") is not None
+    wide = {b"%c/g.py" % code for code in b"abxyz"}
+    assert {entry.path for entry in scan.tree.leaves() if entry.path.endswith(b"/g.py")} == wide
     assert scan.errors == []
+    assert len(list(Path("/dev/fd").iterdir())) == held
 
 
 def test_root_gone_and_stopping(tmp_path: Path) -> None:

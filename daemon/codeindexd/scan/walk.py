@@ -18,7 +18,7 @@ from codeindexd.model import Entry, NodeKind, TreeSource
 from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
 from codeindexd.scan.hashing import OPEN_DIRECTORY, OPEN_FILE, Group, file_stat, open_beneath, opened
 
-_DEEPEST_OPEN = 64  # directories further down are opened anew for each child instead of held open
+_MOST_OPEN = 64  # directories of one descent held open; those further up are opened anew for their next child
 _MOST_IGNORE_BYTES = 8 << 20
 
 _encoded = functools.partial(str.encode, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
@@ -36,6 +36,11 @@ class _Frame:
     descriptor: int | None
     rules: IgnoreRules
     waiting: list[tuple[bytes, Entry | None]]
+
+    def close(self) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
 
 
 @dataclass(slots=True)
@@ -71,20 +76,17 @@ class Walk:
             return self._not_opened(path, known, error)
         stack: list[_Frame] = []
         try:
-            top, entry = self._list(path, descriptor, rules, known, depth=0)
+            top, entry = self._list(path, descriptor, rules, known)
             stack += [top] if top else []
             while stack:
                 frame = stack[-1]
                 if frame.waiting:
                     self._descend(frame, stack)
                 else:
-                    stack.pop()
-                    if frame.descriptor is not None:
-                        os.close(frame.descriptor)
+                    stack.pop().close()
         finally:
             for frame in stack:
-                if frame.descriptor is not None:
-                    os.close(frame.descriptor)
+                frame.close()
         return entry
 
     def _descend(self, frame: _Frame, stack: list[_Frame]) -> None:
@@ -99,13 +101,15 @@ class Walk:
         except OSError as error:
             entry = self._not_opened(path, known, error)
         else:
-            below, entry = self._list(path, descriptor, frame.rules, known, depth=len(stack))
+            below, entry = self._list(path, descriptor, frame.rules, known)
             stack += [below] if below else []
+            if len(stack) > _MOST_OPEN:
+                stack[-_MOST_OPEN - 1].close()
         if entry is not None:
             self.children[frame.path][name] = entry
 
     def _list(
-        self, path: bytes, descriptor: int, rules: IgnoreRules, known: Entry | None, *, depth: int
+        self, path: bytes, descriptor: int, rules: IgnoreRules, known: Entry | None
     ) -> tuple[_Frame | None, Entry | None]:
         """List one directory. Takes over the descriptor; gives a frame when its subdirectories are to be walked."""
         if self.should_stop():
@@ -121,7 +125,7 @@ class Walk:
             rules = self.entered(rules, path, descriptor, names)
             waiting = self._place(path, descriptor, rules, names, items)
             self.directories.append((path, known))
-            keep = bool(waiting) and depth < _DEEPEST_OPEN
+            keep = bool(waiting)
             return _Frame(path, descriptor if keep else None, rules, waiting), None
         except OSError as error:
             return None, self._not_opened(path, known, error)
