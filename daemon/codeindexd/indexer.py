@@ -16,7 +16,7 @@ import structlog
 
 from codeindexd.catalog import Catalog
 from codeindexd.dense import Dense
-from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError
+from codeindexd.errors import CodeindexError, StoreDamagedError
 from codeindexd.lexical import Lexical, LexicalChunk
 from codeindexd.model import Committed, IndexedChunk, Slice, StoredChunk
 from codeindexd.snapshot import Current, Snapshot
@@ -208,7 +208,7 @@ class Indexer:
                 delete_paths=committed.paths_removed,
                 add_paths=[(file_id, path_words(path)) for file_id, path in committed.paths_added],
             )
-        except StoreFullError as error:
+        except CodeindexError as error:
             self._fell_behind("lexical", error)
         known, unknown = self._split_by_vector(committed.added)
         for chunk_id in committed.removed:
@@ -219,7 +219,7 @@ class Indexer:
             self.dense.apply(stamp, add=known, remove=committed.removed)
             if self.former is not None:
                 self.former.dense.apply(committed.generation, add=[], remove=committed.removed)
-        except StoreFullError as error:
+        except CodeindexError as error:
             self._fell_behind("dense", error)
 
     def _fell_behind(self, what: str, error: CodeindexError) -> None:
@@ -344,14 +344,17 @@ class Indexer:
     # upkeep
 
     async def maintain(self, should_stop: Callable[[], bool]) -> None:
-        """Quiet-time upkeep: fold the write-ahead log, build and merge dense segments, trim the journal."""
-        await self.write(self._maintain, should_stop)
+        """Quiet-time upkeep: fold the write-ahead log, trim the journal, build and merge dense segments.
 
-    def _maintain(self, should_stop: Callable[[], bool]) -> None:
+        Building a segment can take a minute, so it runs beside commits and only the switch to it takes a turn.
+        """
+        await self.write(self._fold)
+        if await anyio.to_thread.run_sync(self.dense.maintain, should_stop):
+            await self.write(self._publish)
+
+    def _fold(self) -> None:
         self.catalog.checkpoint()
         self.catalog.trim_journal(min(self.lexical.generation, self.dense.generation))
-        if self.dense.maintain(should_stop):
-            self._publish()
 
     def close(self) -> None:
         """Let go of all files; safe at any committed point."""

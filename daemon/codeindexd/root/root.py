@@ -56,6 +56,7 @@ class Root:
         self._walked = False
         self._walking = False
         self._paused = False
+        self._fell_behind = anyio.Event()
         self._directories: set[bytes] = set()
         self._last_walk = 0.0
         self._stopping = False
@@ -227,7 +228,7 @@ class Root:
                 tasks.start_soon(self.work.serve)
                 tasks.start_soon(self._vectorizer.serve)
                 await tasks.start(self._watcher.serve)
-                tasks.start_soon(self.replay)
+                tasks.start_soon(self._keep_projections)
                 tasks.start_soon(self._retry_failures)
                 tasks.start_soon(self._upkeep)
                 self.hint([b""])
@@ -248,6 +249,12 @@ class Root:
                 identity: VectorSpace(identity, other.dimensions) for identity, other in self._services.others.items()
             },
         )
+
+    async def _keep_projections(self) -> None:
+        while True:
+            self._fell_behind = anyio.Event()
+            await self.replay()
+            await self._fell_behind.wait()
 
     async def replay(self) -> None:
         """Bring projections that lack commits up to the catalog; returns when they are."""
@@ -376,6 +383,8 @@ class Root:
                     self.set_problem("store", error.message, error.hint)
 
     def _on_commit(self) -> None:
+        if self.indexer.behind.lexical or self.indexer.behind.dense:
+            self._fell_behind.set()
         if self.indexer.pending_vectors:
             self._vectorizer.wake()
         self._tell("generation")
