@@ -101,17 +101,23 @@ def secret_ranges(text: bytes) -> Ranges:
     A whole file is the best context there is (a chunk may begin in the middle of a private key), so ranges found in
     it may be applied to its pieces.
     """
-    ranges = [*_tokens(text), *_keys(text), *_urls(text), *_assignments(text)]
-    if len(ranges) < 2:
-        return ranges
+    found = (_tokens(text), _keys(text), _urls(text), _assignments(text))
+    ranges = [(start, _whole_characters(text, end)) for ranges in found for start, end in ranges]
     ranges.sort()
-    out = [ranges[0]]
+    out = ranges[:1]
     for start, end in ranges[1:]:
         if start <= out[-1][1]:
             out[-1] = (out[-1][0], max(end, out[-1][1]))
         else:
             out.append((start, end))
     return out
+
+
+def _whole_characters(text: bytes, end: int) -> int:
+    """``end`` moved behind a UTF-8 character that a length limit cut in two."""
+    while end < len(text) and text[end] & 0xC0 == 0x80:
+        end += 1
+    return end
 
 
 def _tokens(text: bytes) -> Iterator[tuple[int, int]]:

@@ -14,15 +14,19 @@ from tree_sitter import Node, Parser, Point
 
 from codeindexd.chunking import notebook
 from codeindexd.chunking.grammars import Grammar, load
+from codeindexd.chunking.guards import is_parsable
+from codeindexd.chunking.headings import sections
 from codeindexd.chunking.lines import Lines, windows
 from codeindexd.chunking.outline import Found, find_definitions, is_hopeless
+from codeindexd.chunking.rules import CONTAINERS
 from codeindexd.chunking.split import Atom, Limits, assign, atoms, pack
 from codeindexd.model import Span, Symbol
 
 DEFAULT_MAX_BYTES = 6000
 TARGET = 1000
-_LONG_LINES = 400  # bytes a line on average: minified or data, where a syntax tree cannot help, as no line is cut
 _READ = 1 << 16
+OPEN = CONTAINERS | {"section", "key", "table", "block", "resource"}
+"""Kinds in which a complete inner definition stands for itself; elsewhere (functions) it is just a statement."""
 _CPP_HEADER = re.compile(
     rb"^[ \t]*(?:class\s+\w+[^;]*\{|namespace\s+\w*\s*\{|template\s*<|(?:public|private)\s*:)", re.MULTILINE
 )
@@ -46,10 +50,10 @@ def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, tar
     root = parse(text, grammar) if grammar is not None else None
     if grammar is None or root is None:
         return _windowed(lines, limits)
-    found = find_definitions(root, text, grammar)
+    found = sections(root, lines) if language == "markdown" else find_definitions(root, lines, grammar)
     if is_hopeless(root, found):
         return _windowed(lines, limits)
-    pieces = atoms(root, text, lines, grammar, limits)
+    pieces = atoms(root, lines, grammar, limits)
     if not pieces:
         return _windowed(lines, limits)
     assign(pieces, found)
@@ -57,12 +61,12 @@ def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, tar
 
 
 def _grammar(text: bytes, language: str, lines: Lines) -> Grammar | None:
-    if len(text) > 4096 and len(text) > _LONG_LINES * lines.count:
-        return None
     if language == "c" and _CPP_HEADER.search(text):
         language = "cpp"
     grammar = load(language)
-    return grammar if grammar is not None and len(text) <= grammar.rules.max_parse_bytes else None
+    if grammar is None or len(text) > grammar.rules.max_parse_bytes or not is_parsable(text, language, lines):
+        return None
+    return grammar
 
 
 def parse(text: bytes, grammar: Grammar) -> Node | None:
@@ -72,7 +76,7 @@ def parse(text: bytes, grammar: Grammar) -> Node | None:
     on every machine or on none. Ordinary code takes one report for 100 to 300 bytes; error recovery on hostile
     input takes many per byte.
     """
-    budget = 2000 + len(text) // 8
+    budget = 2000 + len(text) // 40
     reports = 0
 
     def read(offset: int, _point: Point) -> bytes:
@@ -136,19 +140,18 @@ def _spans(groups: Sequence[Sequence[Atom]], found: Sequence[Found], lines: Line
 def label(members: Sequence[Atom]) -> tuple[str, str]:
     """Kind and symbol path of a chunk.
 
-    One complete definition names it; several name it after what they have in common and the definition around them;
-    a part of a definition is named after that.
+    A chunk with the head of a definition that goes on after it, or with a part of a function, is named after that
+    definition; else one complete definition names it; several give it their kind, and the path of what is around them.
     """
-    last = members[-1]
-    owner = last.owner if last.owner is None or last.owner.start >= members[0].start else members[0].owner
+    first = members[0]
+    around = members[-1].owner
+    while around is not None and around.start > first.start and around.parent is not None and first.whole:
+        around = around.parent  # it begins here, but after something complete
     whole = [item for atom in members for item in atom.whole]
-    around = owner
-    if owner is not None and (owner.start >= members[0].start or not whole):
-        return owner.kind, owner.qualified
-    if len(whole) == 1 and (around is None or around.kind in ("class",) or around.kind != "function"):
-        return whole[0].kind, whole[0].qualified
-    if around is not None and around.kind in ("function", "method"):
+    if around is not None and (around.start >= first.start or not whole or around.kind not in OPEN):
         return around.kind, around.qualified
+    if len(whole) == 1:
+        return whole[0].kind, whole[0].qualified
     if not whole:
         return "block", ""
     kinds = {item.kind for item in whole}

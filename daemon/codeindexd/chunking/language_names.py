@@ -162,7 +162,8 @@ vim vim vimrc
 vue vue
 wat wat wast
 wgsl wgsl
-xml xml xsd xsl xslt svg plist csproj vbproj fsproj vcxproj props targets xaml resx nuspec wsdl rng storyboard xib pom dita
+xml xml xsd xsl xslt svg plist csproj vbproj fsproj vcxproj props targets xaml resx nuspec wsdl rng
+xml storyboard xib pom dita
 xquery xq xquery xqm
 yaml yaml yml clang-format clang-tidy cff sublime-syntax
 yang yang
@@ -170,7 +171,8 @@ zig zig zon
 """
 
 _NAMES = """
-bash .bashrc .bash_profile .bash_aliases .bash_logout .profile .zshrc .zshenv .zprofile .envrc PKGBUILD APKBUILD bashrc configure gradlew
+bash .bashrc .bash_profile .bash_aliases .bash_logout .profile .zshrc .zshenv .zprofile .envrc PKGBUILD
+bash APKBUILD bashrc configure gradlew
 bazel BUILD WORKSPACE BUILD.bazel WORKSPACE.bazel MODULE.bazel Tiltfile
 cmake CMakeLists.txt
 codeowners CODEOWNERS
@@ -183,7 +185,8 @@ gomod go.mod go.sum go.work
 groovy Jenkinsfile
 ini .editorconfig .gitconfig .npmrc .pylintrc .flake8 .coveragerc setup.cfg tox.ini pip.conf .wgetrc .curlrc
 javascript Jakefile .node_repl_history
-json .babelrc .eslintrc .prettierrc .jshintrc .swcrc composer.lock Pipfile.lock deno.lock flake.lock .bowerrc .watchmanconfig
+json .babelrc .eslintrc .prettierrc .jshintrc .swcrc composer.lock Pipfile.lock deno.lock flake.lock .bowerrc
+json .watchmanconfig
 just justfile Justfile .justfile
 kconfig Kconfig
 make Makefile makefile GNUmakefile BSDmakefile Kbuild Makefile.am Makefile.in
@@ -195,7 +198,8 @@ procfile Procfile
 python SConstruct SConscript wscript .pythonrc
 r .Rprofile
 requirements requirements.txt constraints.txt
-ruby Gemfile Rakefile Podfile Vagrantfile Brewfile Guardfile Capfile Fastfile Appfile Dangerfile Berksfile Puppetfile .irbrc .pryrc config.ru
+ruby Gemfile Rakefile Podfile Vagrantfile Brewfile Guardfile Capfile Fastfile Appfile Dangerfile Berksfile
+ruby Puppetfile .irbrc .pryrc config.ru
 starlark BUCK Tiltfile
 toml Cargo.lock poetry.lock uv.lock Pipfile pdm.lock Gopkg.lock
 vim .vimrc .gvimrc vimrc

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 import numpy as np
 
 NEWLINE = 10
@@ -24,6 +26,11 @@ class Lines:
     def size(self, start: int, end: int) -> int:
         """Bytes of the rows from ``start`` up to ``end``."""
         return self.starts[end] - self.starts[start]
+
+    def spanned(self, start_byte: int, end_byte: int) -> tuple[int, int]:
+        """The rows of a byte range, as (first, after the last)."""
+        first = bisect_right(self.starts, start_byte) - 1
+        return first, max(first + 1, bisect_left(self.starts, end_byte, first))
 
     def is_blank(self, row: int) -> bool:
         starts = self.starts

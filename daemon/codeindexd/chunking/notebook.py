@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from codeindexd.chunking.lines import Lines, windows
@@ -23,7 +24,7 @@ def cells(lines: Lines, limits: Limits) -> list[Span]:
             starts.append(opened if _is_open(lines, opened) else row)
     bounds = sorted({0, *starts, lines.count})
     out: list[Span] = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in itertools.pairwise(bounds):
         kind = "cell" if start in starts else "block"
         for first, last in windows(lines, start, end, target=limits.target, limit=limits.limit):
             out.append(Span(lines.starts[first], lines.starts[last], first + 1, last, kind))

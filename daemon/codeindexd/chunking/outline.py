@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tree_sitter import Node
 
 from codeindexd.chunking.grammars import ERROR_KIND, Grammar
-from codeindexd.chunking.rules import is_scope, kind_in
+from codeindexd.chunking.lines import Lines
+from codeindexd.chunking.rules import Namer, kind_in
 
 MAX_DEFINITIONS = 50_000  # of one file; beyond that it is data, and a list of them helps nobody
+_MANY = 300  # keywords in one node; a jump walks its children from the first
 
 
 @dataclass(slots=True, eq=False)
@@ -26,33 +29,45 @@ class Found:
     listed: bool = True
 
 
-def rows(node: Node) -> tuple[int, int]:
-    """The rows a node touches, as (first, after the last)."""
-    end = node.end_point
-    start = node.start_point[0]
-    return start, max(start + 1, end[0] + (1 if end[1] else 0))
-
-
-def find_definitions(root: Node, text: bytes, grammar: Grammar) -> list[Found]:
+def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[Found]:
     """All definitions in document order, outer ones before what is inside them."""
-    marks = _positions(text, grammar.rules.keywords)
+    marks = _positions(lines.text, grammar.rules.keywords)
+    own = 1 if grammar.rules.own_keyword else 0
     found: list[Found] = []
     stack: list[tuple[Node, Found | None]] = [(root, None)]
     while stack and len(found) < MAX_DEFINITIONS:
         node, owner = stack.pop()
-        for child in node.named_children:
+        for child in _marked_children(node, marks) if own else node.named_children:
             kind = child.kind_id
-            inner = owner
+            inner, needed = owner, 0
             namer = grammar.namers.get(kind)
             if namer is not None:
-                item = _define(child, text, namer, owner, grammar)
+                item, inner = _define(child, lines, namer, owner)
                 if item is not None:
                     found.append(item)
-                    inner = item if is_scope(item.kind) else owner
-            if kind in grammar.descend or (marks and _holds(marks, child)):
+                    needed = own
+            if kind in grammar.descend or (marks and _holds(marks, child, needed)):
                 stack.append((child, inner))
     found.sort(key=lambda item: (item.start, -item.end))
     return _joined(found) if grammar.rules.clauses else found
+
+
+def _marked_children(node: Node, marks: list[int]) -> Iterable[Node]:
+    """The named children with a keyword in them, found from the keywords; making a Node of every child costs more."""
+    low, high = bisect_left(marks, node.start_byte), bisect_left(marks, node.end_byte)
+    return node.named_children if high - low > _MANY else _jump(node, marks, low, high)
+
+
+def _jump(node: Node, marks: list[int], index: int, stop: int) -> Iterator[Node]:
+    while index < stop:
+        child = node.first_named_child_for_byte(marks[index])
+        if child is None:
+            return
+        if child.start_byte > marks[index]:  # the keyword is a token of the node itself
+            index = bisect_left(marks, child.start_byte, index)
+        else:
+            yield child
+            index = bisect_left(marks, child.end_byte, index)
 
 
 def _positions(text: bytes, keywords: tuple[bytes, ...]) -> list[int]:
@@ -67,21 +82,23 @@ def _positions(text: bytes, keywords: tuple[bytes, ...]) -> list[int]:
     return out
 
 
-def _holds(marks: list[int], node: Node) -> bool:
-    index = bisect_left(marks, node.start_byte)
+def _holds(marks: list[int], node: Node, besides: int) -> bool:
+    """Whether a keyword occurs in the node, after ``besides`` that are its own."""
+    index = bisect_left(marks, node.start_byte) + besides
     return index < len(marks) and marks[index] < node.end_byte
 
 
-def _define(node: Node, text: bytes, namer: object, owner: Found | None, grammar: Grammar) -> Found | None:
-    definition = namer(node, text)  # type: ignore[operator]
+def _define(node: Node, lines: Lines, namer: Namer, owner: Found | None) -> tuple[Found | None, Found | None]:
+    """The definition at ``node``, if it is one, and the owner of what is inside the node."""
+    definition = namer(node, lines.text)
     if definition is None or not definition.name:
-        return None
-    separator = grammar.rules.separator
-    path = definition.name if not definition.scope else f"{definition.scope}{separator}{definition.name}"
-    qualified = path if owner is None else f"{owner.qualified}{separator}{path}"
-    start, end = rows(node)
+        return None, owner
+    path = f"{definition.scope}.{definition.name}" if definition.scope else definition.name
+    qualified = f"{owner.qualified}.{path}" if owner is not None else path
+    start, end = lines.spanned(node.start_byte, node.end_byte)
     kind = kind_in(definition.kind, owner.kind if owner is not None else "")
-    return Found(start, end, kind, definition.name, qualified, owner, definition.listed)
+    item = Found(start, end, kind, definition.name, qualified, owner, definition.listed)
+    return item, item if definition.scopes else owner
 
 
 def _joined(found: list[Found]) -> list[Found]:

@@ -17,7 +17,6 @@ CONTAINERS = frozenset({"class", "interface", "trait", "struct", "enum", "impl",
 """Kinds whose members are definitions of their own; the rest (functions, types, keys) own what is inside them."""
 
 _METHOD_OWNERS = CONTAINERS - {"module", "namespace"}
-_SCOPELESS = frozenset({"type", "macro", "constant"})
 
 
 class Definition(NamedTuple):
@@ -27,6 +26,7 @@ class Definition(NamedTuple):
     name: str
     scope: str = ""
     listed: bool = True  # False: names its members but is no definition itself (Rust's impl, Swift's extension)
+    scopes: bool = True  # False: what is inside it belongs to what is around it (the struct in C's typedef)
 
 
 Namer = Callable[[Node, bytes], Definition | None]
@@ -49,7 +49,7 @@ class Rules:
     attach_prefix: bytes = b""  # siblings whose text starts so are attached too (Elixir's ``@doc``)
     transparent: frozenset[str] = frozenset()
     clauses: bool = False
-    separator: str = "."
+    own_keyword: bool = False  # every definition has one of ``keywords`` itself, so another one means a nested one
     max_parse_bytes: int = 1_000_000
 
 
@@ -123,8 +123,3 @@ def dotted(kind: str, path: str) -> Definition:
 def kind_in(kind: str, owner: str) -> str:
     """The kind of a definition inside ``owner`` (a kind, or ``""``): a function inside a class is a method."""
     return "method" if kind == "function" and owner in _METHOD_OWNERS else kind
-
-
-def is_scope(kind: str) -> bool:
-    """Whether definitions inside one of this kind carry its name in their path."""
-    return kind not in _SCOPELESS

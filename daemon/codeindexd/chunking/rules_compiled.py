@@ -77,7 +77,7 @@ def _c_typedef(node: Node, text: bytes) -> Definition | None:
         kind = {"struct_specifier": "struct", "union_specifier": "struct", "enum_specifier": "enum"}.get(
             inner.type, kind
         )
-    return Definition(kind, source(name, text))
+    return Definition(kind, source(name, text), scopes=False)
 
 
 def _cpp_class(kind: str) -> Namer:
@@ -245,6 +245,7 @@ RUST = Rules(
     },
     keywords=(b"fn ", b"struct ", b"enum ", b"trait ", b"impl", b"mod ", b"macro_rules!", b"type ", b"union "),
     attach=types("line_comment block_comment attribute_item"),
+    own_keyword=True,
 )
 SCALA = Rules(
     definitions={
@@ -260,6 +261,7 @@ SCALA = Rules(
     },
     keywords=(b"def ", b"class ", b"object ", b"trait ", b"enum ", b"given ", b"type "),
     attach=types("comment block_comment annotation"),
+    own_keyword=True,
 )
 
 
@@ -284,8 +286,19 @@ SWIFT = Rules(
         "typealias_declaration": named("type"),
         "macro_declaration": first("macro", "simple_identifier"),
     },
-    keywords=(b"func ", b"class ", b"struct ", b"enum ", b"protocol ", b"extension ", b"init", b"subscript")
-    + (b"typealias ", b"actor ", b"macro "),
+    keywords=(
+        b"func ",
+        b"class ",
+        b"struct ",
+        b"enum ",
+        b"protocol ",
+        b"extension ",
+        b"init",
+        b"subscript",
+        b"typealias ",
+        b"actor ",
+        b"macro ",
+    ),
     attach=types("comment multiline_comment"),
 )
 

@@ -12,8 +12,9 @@ def _haskell_instance(node: Node, text: bytes) -> Definition | None:
     if name is None:
         return None
     patterns = node.child_by_field_name("patterns")
-    target = f" {source(patterns, text)}" if patterns is not None else ""
-    return Definition("impl", f"{source(name, text)}{target}", listed=False)
+    if patterns is None:
+        return Definition("impl", source(name, text), listed=False)
+    return Definition("impl", "".join(source(patterns, text).split()), source(name, text), listed=False)
 
 
 def _haskell_signature(node: Node, text: bytes) -> Definition | None:
@@ -166,19 +167,7 @@ def _toml_pair(node: Node, text: bytes) -> Definition | None:
 TOML = Rules(definitions={"table": _toml_table, "table_array_element": _toml_table, "pair": _toml_pair})
 
 
-def _section(node: Node, text: bytes) -> Definition | None:
-    heading = child_of_type(node, "atx_heading", "setext_heading")
-    content = heading.child_by_field_name("heading_content") if heading is not None else None
-    return Definition("section", source(content, text).strip("# ")) if content is not None else None
-
-
-MARKDOWN = Rules(
-    definitions={"section": _section},
-    descend=types("section"),
-    attach=types("html_block"),
-    separator=" > ",
-    max_parse_bytes=400_000,
-)
+MARKDOWN = Rules(attach=types("html_block"), max_parse_bytes=400_000)
 HTML = Rules(max_parse_bytes=400_000)
 
 

@@ -6,7 +6,8 @@ from tree_sitter import Node
 
 from codeindexd.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
 
-_FUNCTION_VALUES = types("arrow_function function_expression function generator_function class")
+_JS_VALUES = dict.fromkeys(("arrow_function", "function_expression", "function", "generator_function"), "function")
+_JS_VALUES |= {"class": "class", "object": "object"}
 _ELIXIR_KINDS = {
     "def": "function",
     "defp": "function",
@@ -36,9 +37,8 @@ def _js_member(node: Node, text: bytes) -> str:
 
 
 def _js_value_kind(value: Node | None) -> str:
-    if value is None or value.type not in _FUNCTION_VALUES:
-        return ""
-    return "class" if value.type == "class" else "function"
+    """An object literal is a scope for the functions in it; nobody looks for its definition as such."""
+    return _JS_VALUES.get(value.type, "") if value is not None else ""
 
 
 def _js_assigned(left: str, right: str) -> Namer:
@@ -46,7 +46,7 @@ def _js_assigned(left: str, right: str) -> Namer:
         kind = _js_value_kind(node.child_by_field_name(right))
         target = node.child_by_field_name(left) if kind else None
         path = _js_member(target, text).strip("#") if target is not None else ""
-        return dotted(kind, path) if path else None
+        return dotted(kind, path)._replace(listed=kind != "object") if path else None
 
     return namer
 
@@ -56,7 +56,7 @@ def _js_pair(node: Node, text: bytes) -> Definition | None:
     key = node.child_by_field_name("key") if kind else None
     if key is None or key.type not in ("property_identifier", "string"):
         return None
-    return Definition(kind, source(key, text).strip("\"'"))
+    return Definition(kind, source(key, text).strip("\"'"), listed=kind != "object")
 
 
 def _js_method(node: Node, text: bytes) -> Definition | None:
@@ -94,6 +94,7 @@ _TS_DEFINITIONS = _JS_DEFINITIONS | {
 PYTHON = Rules(
     definitions={"function_definition": named("function"), "class_definition": named("class")},
     keywords=(b"def ", b"class ", b"def\\", b"def\t", b"class\t"),
+    own_keyword=True,
 )
 JAVASCRIPT = Rules(
     definitions=_JS_DEFINITIONS,
@@ -117,14 +118,24 @@ def _ruby_name(kind: str) -> Namer:
     return namer
 
 
+def _ruby_method(node: Node, text: bytes) -> Definition | None:
+    """Methods of a module are methods too; at the top of a file they are functions."""
+    name = node.child_by_field_name("name")
+    body = node.parent
+    owner = body.parent if body is not None and body.type == "body_statement" else None
+    inside = owner is not None and owner.type in ("class", "module", "singleton_class")
+    return Definition("method" if inside else "function", source(name, text)) if name is not None else None
+
+
 RUBY = Rules(
     definitions={
         "class": _ruby_name("class"),
         "module": _ruby_name("module"),
-        "method": named("method"),
-        "singleton_method": named("method"),
+        "method": _ruby_method,
+        "singleton_method": _ruby_method,
     },
     keywords=(b"def ", b"class ", b"module "),
+    own_keyword=True,
 )
 
 
@@ -160,6 +171,7 @@ LUA = Rules(
         "field": _lua_field,
     },
     keywords=(b"function",),
+    own_keyword=True,
 )
 BASH = Rules(definitions={"function_definition": named("function")}, keywords=(b"()", b"function ", b"( )"))
 PHP = Rules(
@@ -173,6 +185,7 @@ PHP = Rules(
     },
     keywords=(b"function ", b"class ", b"interface ", b"trait ", b"enum ", b"FUNCTION ", b"function\t"),
     attach=types("comment attribute_list"),
+    own_keyword=True,
 )
 
 

@@ -10,10 +10,8 @@ from tree_sitter import Node
 
 from codeindexd.chunking.grammars import Grammar
 from codeindexd.chunking.lines import Lines, windows
-from codeindexd.chunking.outline import Found, rows
+from codeindexd.chunking.outline import Found
 from codeindexd.chunking.rules import CONTAINERS
-
-TINY = 120  # bytes: less than this (a class line, a closing brace) never stands alone
 
 
 @dataclass(slots=True)
@@ -22,6 +20,11 @@ class Limits:
 
     target: int
     limit: int
+
+    @property
+    def tiny(self) -> int:
+        """Bytes below which a piece (a class line, a closing brace) does not stand alone."""
+        return self.target // 8
 
 
 @dataclass(slots=True)
@@ -46,10 +49,10 @@ class Atom:
     whole: tuple[Found, ...] = ()
 
 
-def atoms(root: Node, text: bytes, lines: Lines, grammar: Grammar, limits: Limits) -> list[Atom]:
+def atoms(root: Node, lines: Lines, grammar: Grammar, limits: Limits) -> list[Atom]:
     """The rows of the file as pieces of at most ``limits.limit`` bytes, cut along the tree where it can be."""
     out: list[Atom] = []
-    stack: list[Iterator[Unit]] = [iter(_units([root], 0, lines.count, text, grammar))]
+    stack: list[Iterator[Unit]] = [iter(_units([root], 0, lines.count, lines, grammar))]
     while stack:
         unit = next(stack[-1], None)
         if unit is None:
@@ -57,7 +60,7 @@ def atoms(root: Node, text: bytes, lines: Lines, grammar: Grammar, limits: Limit
         elif lines.size(unit.start, unit.end) <= limits.limit:
             out.append(Atom(unit.start, unit.last, unit.end))
         else:
-            inner = _units(unit.nodes, unit.start, unit.end, text, grammar)
+            inner = _units(unit.nodes, unit.start, unit.end, lines, grammar)
             if inner:
                 stack.append(iter(inner))
             else:
@@ -68,6 +71,8 @@ def atoms(root: Node, text: bytes, lines: Lines, grammar: Grammar, limits: Limit
 
 def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
     """The children of all nodes, with transparent ones replaced by theirs."""
+    if not grammar.transparent:
+        return nodes[0].children if len(nodes) == 1 else [child for node in nodes for child in node.children]
     out: list[Node] = []
     stack = [child for node in reversed(nodes) for child in reversed(node.children)]
     while stack:
@@ -79,23 +84,25 @@ def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
     return out
 
 
-def _units(nodes: Sequence[Node], start: int, end: int, text: bytes, grammar: Grammar) -> list[Unit]:
+def _units(nodes: Sequence[Node], start: int, end: int, lines: Lines, grammar: Grammar) -> list[Unit]:
     """The children of ``nodes`` as units that tile the rows from ``start`` to ``end``; empty when there are none."""
     out: list[Unit] = []
     pending: Unit | None = None
     for child in _children(nodes, grammar):
-        if child.start_byte == child.end_byte:
+        start_byte, end_byte = child.start_byte, child.end_byte
+        if start_byte == end_byte:
             continue
-        first, last = rows(child)
-        first, last = max(first, start), min(last, end)
+        first, last = lines.spanned(start_byte, end_byte)
+        if first < start:
+            first = start
+        if last > end:
+            last = end
         if first >= last:
             continue
-        if pending is not None and first < pending.last and not _attaches(child, text, grammar):
-            first = pending.start  # a comment on the definition's own first row
         if out and pending is None and first < out[-1].last:
             out[-1].last = max(out[-1].last, last)
             out[-1].nodes.append(child)
-        elif _attaches(child, text, grammar):
+        elif _attaches(child, lines.text, grammar):
             if pending is None:
                 pending = Unit(first, last, last, [child])
             else:
@@ -168,10 +175,10 @@ def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom
 
 def _joins(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: Limits) -> bool:
     last = group[-1]
-    if size < TINY:
+    if size < limits.tiny:
         return True
-    if own < TINY and not atom.whole:
-        return last.owner is atom.owner or bool(last.whole) or _inside(last.owner, atom.owner)
+    if own < limits.tiny and not atom.whole and (atom.owner is None or atom.owner.start < atom.start):
+        return _inside(last.owner, atom.owner)
     if size + own > limits.target or last.owner is not atom.owner:
         return False
     if bool(last.whole) != bool(atom.whole):

@@ -1,0 +1,54 @@
+"""Sections of Markdown: a heading owns everything up to the next heading of its level or a higher one."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from codeindexd.chunking.lines import Lines
+from codeindexd.chunking.outline import Found
+from codeindexd.chunking.rules import source
+
+SEPARATOR = " > "  # headings are prose and have dots of their own
+
+
+def sections(root: Node, lines: Lines) -> list[Found]:
+    """Sections in document order; ``qualified`` is the path of headings down to it."""
+    out: list[Found] = []
+    open_: list[tuple[int, Found]] = []
+    end = lines.count
+    for level, row, name in _headings(root, lines.text):
+        while open_ and open_[-1][0] >= level:
+            open_.pop()[1].end = row
+        parent = open_[-1][1] if open_ else None
+        path = f"{parent.qualified}{SEPARATOR}{name}" if parent is not None else name
+        section = Found(row, end, "section", name, path, parent)
+        out.append(section)
+        open_.append((level, section))
+    return out
+
+
+def _headings(root: Node, text: bytes) -> list[tuple[int, int, str]]:
+    """(level from 1, row, title) of every heading; the grammar nests sections under ``#`` headings only."""
+    out = []
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        for child in node.named_children:
+            kind = child.type
+            if kind == "section":
+                stack.append(child)
+            elif kind in ("atx_heading", "setext_heading"):
+                content = child.child_by_field_name("heading_content")
+                name = source(content, text).strip("# ") if content is not None else ""
+                if name:
+                    out.append((_level(child), child.start_point[0], name))
+    return sorted(out, key=lambda heading: heading[1])
+
+
+def _level(heading: Node) -> int:
+    """The digit in ``atx_h2_marker`` or ``setext_h2_underline``."""
+    for child in heading.named_children:
+        digits = [char for char in child.type if char.isdigit()]
+        if digits:
+            return int(digits[0])
+    return 1

@@ -1,0 +1,184 @@
+"""What holds for the chunks of any text in any language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codeindexd import chunking
+from codeindexd.chunking import LANGUAGES, chunk
+from codeindexd.chunking.chunker import parse
+from codeindexd.chunking.grammars import load
+from codeindexd.model import Span
+
+SAMPLES = Path(__file__).parent / "samples"
+ALL = sorted(LANGUAGES) + ["", "jupyter", "dart"]
+
+
+def check(text: bytes, spans: list[Span], max_bytes: int = chunking.DEFAULT_MAX_BYTES) -> None:
+    """The promises of ``chunk``, for these spans of this text."""
+    assert bool(spans) == bool(text.strip())
+    at, line = 0, 1
+    for span in spans:
+        body = text[span.start_byte : span.end_byte]
+        assert (span.start_byte, span.start_line) == (at, line)
+        assert body.strip()
+        assert span.kind
+        at, line = span.end_byte, span.end_line + 1
+        assert body.endswith(b"\n") or at == len(text)
+        assert span.end_line - span.start_line == body.count(b"\n") - body.endswith(b"\n")
+        assert len(body) <= max_bytes or b"\n" not in body.strip()
+        assert all(0 <= symbol.line_offset <= span.end_line - span.start_line for symbol in span.symbols)
+    assert not spans or at == len(text)
+
+
+_LINES = st.sampled_from(
+    [
+        b"def f(x):",
+        b"    return x",
+        b"class A:",
+        b"{",
+        b"}",
+        b"",
+        b"   ",
+        b"# note",
+        b"x = (",
+        b"\t",
+        b"\r",
+        b"\x0c",
+        b'"""',
+    ]
+    + [
+        b"import os",
+        "é = '\u2028'".encode(),
+        b"end",
+        b"// c",
+        b"\xff\xfe",
+        b"y" * 90,
+        b"function g() {",
+        b"*/",
+        b"\x1a",
+    ]
+)
+_TEXTS = st.one_of(st.binary(max_size=400), st.lists(_LINES, max_size=60).map(b"\n".join))
+
+
+@settings(max_examples=250, deadline=None)
+@given(text=_TEXTS, language=st.sampled_from(ALL), max_bytes=st.integers(1, 400), target=st.integers(1, 300))
+def test_chunks_tile_any_bytes(text: bytes, language: str, max_bytes: int, target: int) -> None:
+    spans = chunk(text, language, max_bytes=max_bytes, target_chars=target)
+    body = [span for span in spans if span.end_byte - span.start_byte > max_bytes]
+    for span in body:  # only blank rows may come on top of a single long line
+        assert len(text[span.start_byte : span.end_byte].strip().split(b"\n")) <= 2
+    check(text, spans, max_bytes=1 << 30)
+
+
+@pytest.mark.parametrize("language", ALL)
+@pytest.mark.parametrize("text", [b"", b"\n", b" \n\t\n", b"\r\n \x0c\n"])
+def test_a_text_of_nothing_has_no_chunk(text: bytes, language: str) -> None:
+    assert chunk(text, language) == []
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n\n", b"\r\n"])
+def test_a_missing_or_extra_last_newline_is_part_of_the_last_chunk(end: bytes) -> None:
+    text = b"def f():\n    pass" + end
+    (span,) = chunk(text, "python")
+    assert (span.start_byte, span.end_byte, span.start_line) == (0, len(text), 1)
+    assert (span.kind, span.symbol) == ("function", "f")
+
+
+def test_only_newlines_end_lines() -> None:
+    text = "a = 1\rb = 2\u2028c = 3\x0cd = 4\u0085e\n".encode() + b"def f():\r\n    pass\r\n"
+    spans = chunk(text, "python")
+    check(text, spans)
+    assert spans[-1].end_line == 3
+
+
+def test_a_line_that_is_too_long_stands_alone() -> None:
+    long = b"x = '" + b"a" * 9000 + b"'\n"
+    text = b"a = 1\n" * 10 + long + b"b = 2\n" * 10
+    for language in ("python", "", "javascript"):
+        spans = chunk(text, language)
+        check(text, spans)
+        assert any(text[s.start_byte : s.end_byte] == long for s in spans)
+
+
+def test_one_line_files_are_one_chunk() -> None:
+    for size in (100, 10_000, 300_000):
+        text = b"!function(){" + b"var a=1;" * (size // 8) + b"}();"
+        (span,) = chunk(text, "javascript")
+        assert (span.start_byte, span.end_byte, span.end_line) == (0, len(text), 1)
+
+
+def test_the_limit_holds_for_definitions_of_any_size() -> None:
+    body = b"".join(b"    value_%d = compute(value_%d, option=%d)\n" % (n, n, n) for n in range(400))
+    text = b"import os\n\n\ndef big(value_0):\n" + body + b"\n\ndef small():\n    return 1\n"
+    spans = chunk(text, "python")
+    check(text, spans)
+    pieces = [s for s in spans if s.symbol == "big"]
+    assert len(pieces) > 10
+    assert all(600 <= s.end_byte - s.start_byte <= 1500 for s in pieces[:-1])
+    assert [s.name for span in spans for s in span.symbols] == ["big", "small"]
+    assert spans[-1].symbol == "small"
+
+
+def test_a_class_that_is_too_large_has_a_head_and_methods() -> None:
+    method = '    def method_%d(self):\n        """Does a thing."""\n        return self.value * %d + 1\n\n'
+    head = (
+        'class Large(Base):\n    """A class with a head of its own, which says what it is for."""\n\n'
+        + "    a = 1\n" * 20
+    )
+    text = (head + "\n" + "".join(method % (n, n) for n in range(60))).encode()
+    spans = chunk(text, "python")
+    check(text, spans)
+    assert (spans[0].kind, spans[0].symbol) == ("class", "Large")
+    assert {(s.kind, s.symbol) for s in spans[1:]} == {("method", "Large")}
+    assert all(len(s.symbols) >= 5 for s in spans[1:-1])
+    names = [symbol.qualified for span in spans for symbol in span.symbols]
+    assert names == ["Large", *(f"Large.method_{n}" for n in range(60))]
+
+
+def test_comments_and_decorators_stay_with_what_follows() -> None:
+    filler = "def filler_%d():\n" + "    work = 1\n" * 60 + "\n\n"
+    text = (filler % 1 + "# Says what it does.\n@decorate\n@again(1)\n" + filler % 2).encode()
+    first, second = chunk(text, "python")
+    assert first.symbol == "filler_1"
+    assert text[second.start_byte :].startswith(b"# Says what it does.\n@decorate")
+
+
+def test_deep_nesting_is_no_recursion() -> None:
+    for text, language in (
+        (b"(" * 20_000 + b")" * 20_000, "python"),
+        (b"[\n" * 5_000 + b"]\n" * 5_000, "json"),
+        (b"".join(b" " * n + b"if x:\n" for n in range(400)), "python"),
+        (b"{\n" * 3_000, "c"),
+        (b"<div>\n" * 3_000, "html"),
+        (b"".join(b"  " * n + b"a:\n" for n in range(200)), "yaml"),
+        (b"> " * 3_000 + b"\n", "markdown"),
+        (b"function f() {\n" * 2_000, "javascript"),
+    ):
+        check(text, chunk(text, language))
+
+
+def test_hopeless_input_is_given_up_by_steps_not_by_the_clock() -> None:
+    grammar = load("c")
+    assert grammar is not None
+    text = b"x={(" * 100_000
+    assert parse(text, grammar) is None
+
+
+def test_a_header_with_classes_is_cut_as_cpp() -> None:
+    text = b"#pragma once\nnamespace net {\nclass Pool {\npublic:\n    int size() { return 1; }\n};\n}\n"
+    names = [s.qualified for span in chunk(text, "c") for s in span.symbols]
+    assert names == ["Pool", "Pool.size"]
+
+
+def test_notebooks_are_cut_at_their_cells() -> None:
+    cell = '  {\n   "cell_type": "code",\n   "source": [\n    "x = %d\\n"\n   ]\n  },\n'
+    text = ('{\n "cells": [\n' + "".join(cell % n for n in range(4)) + ' ],\n "nbformat": 4\n}\n').encode()
+    spans = chunk(text, "jupyter")
+    check(text, spans)
+    assert [s.kind for s in spans] == ["block", "cell", "cell", "cell", "cell"]

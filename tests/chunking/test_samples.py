@@ -1,0 +1,40 @@
+"""One realistic file a language: every chunk, its lines, kind and symbol, and the definitions inside it, exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codeindexd.chunking import LANGUAGES, chunk
+from codeindexd.model import Span
+
+SAMPLES = Path(__file__).parent / "samples"
+NAMES = sorted(path.stem for path in SAMPLES.glob("*.sample"))
+TARGET = 300  # smaller than the default, so that short samples have several chunks
+
+
+def rendered(spans: list[Span]) -> str:
+    """Chunks as text: ``lines kind symbol``, then the definitions in it, indented, with the line they start on."""
+    out = []
+    for span in spans:
+        out.append(f"{span.start_line}-{span.end_line} {span.kind} {span.symbol}".rstrip())
+        out += [f"    {span.start_line + s.line_offset} {s.kind} {s.qualified}" for s in span.symbols]
+    return "\n".join(out) + "\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chunks_follow_the_definitions(name: str) -> None:
+    spans = chunk((SAMPLES / f"{name}.sample").read_bytes(), name, target_chars=TARGET)
+    assert rendered(spans) == (SAMPLES / f"{name}.expected").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_definitions_are_the_last_part_of_their_path(name: str) -> None:
+    for span in chunk((SAMPLES / f"{name}.sample").read_bytes(), name):
+        for symbol in span.symbols:
+            assert symbol.qualified.endswith(symbol.name)
+
+
+def test_every_language_with_a_grammar_has_a_sample() -> None:
+    assert set(NAMES) >= LANGUAGES - {"ocaml_interface"}
