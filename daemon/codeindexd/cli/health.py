@@ -89,19 +89,18 @@ def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
     else:
         remedy = f"tried again in {progress.duration(failure['next_retry'] - now)}"
     what = f"{safe(failure['path'])}: {failure['stage']}: {safe(failure['error'])}"
-    return f"{terminal.style('warn', what)} ({failure['attempts']} attempts, {remedy})"
+    return f"{terminal.style('warn', what)} ({progress.count(failure['attempts'], 'attempt')}, {remedy})"
 
 
 def verify(terminal: Terminal, result: VerifyResult) -> None:
     """What differs, root by root."""
     for root in result["roots"]:
         found = root["differences"]
-        outcome = terminal.style("good", "equal to the disk") if not found else f"{len(found):,} differences"
+        outcome = terminal.style("good", "equal to the disk") if not found else progress.count(len(found), "difference")
         if found and root.get("repaired"):
             outcome += ", repaired"
-        terminal.print(
-            f"{safe(root['path'])}: {root['files_checked']:,} files, {root['chunks_checked']:,} chunks: {outcome}"
-        )
+        checked = f"{progress.count(root['files_checked'], 'file')}, {progress.count(root['chunks_checked'], 'chunk')}"
+        terminal.print(f"{safe(root['path'])}: {checked}: {outcome}")
         for difference in found[:_DIFFERENCES_SHOWN]:
             terminal.print(f"  {safe(difference['path'])}: {difference['what']}: {safe(difference['detail'])}")
         if len(found) > _DIFFERENCES_SHOWN:
@@ -115,7 +114,9 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
     path = safe(result["path"])
     if result["indexed"]:
         language = f" as {result['language']}" if result["language"] else ""
-        terminal.print(f"{path}: {terminal.style('good', 'indexed')}{language}, {len(result['chunks'])} chunks")
+        terminal.print(
+            f"{path}: {terminal.style('good', 'indexed')}{language}, {progress.count(len(result['chunks']), 'chunk')}"
+        )
         for chunk in result["chunks"]:
             symbol = f"  {safe(chunk['symbol'])}" if chunk["symbol"] else ""
             terminal.print(f"  {chunk['start_line']}-{chunk['end_line']}  {chunk['kind']}{symbol}")
@@ -124,7 +125,9 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
     if result["rule"]:
         terminal.print(f"  rule: {safe(result['rule'])}")
     if failure := result["failure"]:
-        terminal.print(f"  {failure['stage']}: {safe(failure['error'])} ({failure['attempts']} attempts)")
+        terminal.print(
+            f"  {failure['stage']}: {safe(failure['error'])} ({progress.count(failure['attempts'], 'attempt')})"
+        )
 
 
 def _table(terminal: Terminal, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

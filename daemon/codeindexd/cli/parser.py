@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from codeindexd import __version__
@@ -20,34 +19,54 @@ everything else is the question. Exit codes: 0 hits, 1 none, 2 usage, 3 not inde
 """
 
 
+_ANYWHERE = frozenset({"--json", "--no-start"})  # understood before the command, too
+
+
 class Parser(argparse.ArgumentParser):
     """Raises UsageError instead of ending the process, so that ``--json`` can answer in JSON."""
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
-        raise UsageError(message, hint=f"{self.format_usage().strip()} (see {self.prog} --help)")
+        raise UsageError(message, hint=f"{self.prog} --help shows how it is used.")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The parsed command line. Raises UsageError; exits by itself for --help and --version only."""
-    parser = build()
-    args, rest = parser.parse_known_args(argv)
+    flags = [word for word in argv[: _first_word(argv)] if word in _ANYWHERE]
+    words = [word for place, word in enumerate(argv) if place >= _first_word(argv) or word not in _ANYWHERE]
+    parser, commands = build()
+    if words and not words[0].startswith("-"):
+        if words[0] not in commands:
+            raise UsageError(f"no such command: {words[0]}", hint=_did_you_mean(words[0], list(commands)))
+        words[1:1] = flags
+    args, rest = parser.parse_known_args(words)
+    if args.command is None:
+        raise UsageError("no command is given", hint=f"Commands are: {', '.join(commands)}.")
+    chosen = commands[args.command]
     if rest:
         # Words of a query may stand between options, and -path:GLOB is one of its filters.
         loose = [word for word in rest if word.startswith("-") and not word.startswith("-path:")]
         if loose or not hasattr(args, "query"):
-            parser.error(f"unrecognized arguments: {' '.join(loose or rest)}")
+            chosen.error(f"unrecognized arguments: {' '.join(loose or rest)}")
         args.query += rest
     if getattr(args, "query", None) == []:
-        parser.error("the following arguments are required: QUERY")
-    if args.command is None:
-        parser.print_help(sys.stderr)
-        raise UsageError("no command is given", hint="codeindex --help lists them.")
+        chosen.error("the following arguments are required: QUERY")
     return args
 
 
-def build() -> Parser:
-    """The parser with all commands."""
+def _first_word(argv: list[str]) -> int:
+    return next((place for place, word in enumerate(argv) if not word.startswith("-")), len(argv))
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"Commands are: {', '.join(known)}."
+
+
+def build() -> tuple[Parser, dict[str, Parser]]:
+    """The parser, and those of all commands by name."""
     parser = Parser(
         prog="codeindex",
         description="Search your code by meaning and by word, in an index that is as fresh as the disk.",
@@ -58,6 +77,8 @@ def build() -> Parser:
     common.add_argument("--json", action="store_true", help="print exactly one JSON document")
     common.add_argument("--no-start", action="store_true", help="do not start a daemon when none answers")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    made_so_far: dict[str, Parser] = {}
 
     def command(name: str, help_text: str, **more: Any) -> Parser:
         formatter = argparse.RawDescriptionHelpFormatter
@@ -72,12 +93,13 @@ def build() -> Parser:
             **more,
         )
         assert isinstance(made, Parser)
+        made_so_far[name] = made
         return made
 
     _roots(command)
     _questions(command)
     _health(command)
-    return parser
+    return parser, made_so_far
 
 
 def _roots(command: Command) -> None:

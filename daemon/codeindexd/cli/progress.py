@@ -37,6 +37,11 @@ def describe(progress: Progress) -> str:
     return "  ".join(parts)
 
 
+def count(number: int, noun: str) -> str:
+    """``1 file``, ``1,903 files``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """``42 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 days``."""
     whole = max(0, round(seconds))
@@ -52,4 +57,4 @@ def duration(seconds: float) -> str:
 
 def summary(root: RootEntry) -> str:
     """What became of a root that was added."""
-    return f"{safe(root['path'])}: {root['state']}, {root['files']:,} files, {root['chunks']:,} chunks"
+    return f"{safe(root['path'])}: {root['state']}, {count(root['files'], 'file')}, {count(root['chunks'], 'chunk')}"

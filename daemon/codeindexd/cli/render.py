@@ -25,8 +25,8 @@ def search(terminal: Terminal, result: SearchResult, *, context: int, cwd: str, 
         if number:
             terminal.print()
         terminal.print(_headline(terminal, hit, cwd))
-        if explain:
-            parts = "  ".join(f"{name} {value:.4f}" for name, value in hit.get("explain", {}).items())
+        if explain and hit.get("explain"):
+            parts = "  ".join(f"{name} {value:.4f}" for name, value in hit["explain"].items())
             terminal.print(terminal.style("dim", f"    {parts}"))
         _snippet(terminal, hit, words, context)
 

@@ -1,0 +1,210 @@
+"""What transcripts do not show: terminals, signals, pipes, hostile text, the process itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codeindexd.cli import progress
+from codeindexd.cli.main import run
+from codeindexd.cli.render import best_line, shown_path, wanted_words
+from codeindexd.cli.terminal import Terminal, safe
+from support.daemons import SOURCE
+from support.fake_daemon import FakeDaemon, place
+
+
+class Screen(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
+    (tmp_path / "p").mkdir()
+    monkeypatch.chdir(tmp_path / "p")
+    with FakeDaemon(tmp_path / "s", roots={str(tmp_path / "p"): "fresh"}) as running:
+        yield running
+
+
+def on_terminal(daemon: FakeDaemon, *words: str, **environ: str) -> tuple[int, str, str]:
+    """(exit code, output, errors) of a run that believes to be on a terminal."""
+    out, err = Screen(), Screen()
+    surroundings = {"CODEINDEXD_SOCKET": str(daemon.socket_path), "CODEINDEX_NO_START": "1", **environ}
+    return run(list(words), surroundings, Terminal(out, err, surroundings)), out.getvalue(), err.getvalue()
+
+
+def process(daemon: FakeDaemon, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """The program as its own process."""
+    environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-m", "codeindexd.cli.main", *words]
+    return subprocess.run(command, env=environ, capture_output=True, timeout=60, check=False, **options)
+
+
+def test_colour_and_highlights_on_a_terminal_only(daemon: FakeDaemon) -> None:
+    _, out, _ = on_terminal(daemon, "search", "password")
+    assert "\x1b[35m" in out
+    assert "\x1b[1;31mpassword\x1b[0m" in out
+    _, out, _ = on_terminal(daemon, "search", "password", NO_COLOR="1")
+    assert "\x1b" not in out
+    _, out, _ = on_terminal(daemon, "search", "password", TERM="dumb")
+    assert "\x1b" not in out
+
+
+def test_adding_shows_progress_on_one_line_and_takes_it_away(daemon: FakeDaemon, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    code, out, err = on_terminal(daemon, "add", str(tmp_path / "new"))
+    assert code == 0
+    assert out == f"{tmp_path}/new: fresh, 120 files, 1,903 chunks\n"
+    assert "60/120 files  900 chunks  85 files/s  1 s left" in err
+    assert "\n" not in err
+    assert err.endswith("\r\x1b[K")
+    _, out, err = on_terminal(daemon, "add", str(tmp_path / "new"), "--json")
+    assert json.loads(out)
+    assert err == ""
+
+
+def test_json_is_one_document_whatever_goes_wrong(daemon: FakeDaemon) -> None:
+    daemon.answers["search"] = RuntimeError("boom")
+    for words in (["search", "x"], ["nonsense"], ["search"], ["status", "/nowhere"], ["related", "x"]):
+        _, out, _ = on_terminal(daemon, *words, "--json")
+        assert json.loads(out)["error"]["message"], words
+
+
+def test_without_a_daemon_and_a_start_the_exit_code_is_four(tmp_path: Path) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    environ = {"CODEINDEXD_SOCKET": str(tmp_path / "none")}
+    assert run(["roots", "--no-start"], environ, Terminal(out, err, environ)) == 4
+    assert "no daemon answers" in err.getvalue()
+    assert run(["roots", "--json"], {**environ, "CODEINDEX_NO_START": "1"}, Terminal(out, err, environ)) == 4
+    assert json.loads(out.getvalue())["error"]["name"] == "no_daemon"
+
+
+def test_a_socket_path_too_long_is_said_to_be(tmp_path: Path) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    environ = {"CODEINDEXD_SOCKET": f"/{'x' * 200}"}
+    assert run(["roots"], environ, Terminal(out, err, environ)) == 2
+    assert "too long" in err.getvalue()
+
+
+def test_watching_goes_on_until_it_is_interrupted(daemon: FakeDaemon) -> None:
+    calls = 0
+
+    class Interrupting(Screen):
+        def write(self, text: str) -> int:
+            nonlocal calls
+            calls += text.startswith("codeindexd ")
+            if calls == 3:
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    out, err = Interrupting(), Screen()
+    environ = {"CODEINDEXD_SOCKET": str(daemon.socket_path)}
+    assert run(["status", "--watch"], environ, Terminal(out, err, environ)) == 0
+    assert out.getvalue().count("\x1b[H\x1b[2J") == 3
+
+
+def test_an_interrupt_elsewhere_is_130_and_still_one_document(daemon: FakeDaemon) -> None:
+    class Interrupting(Screen):
+        def write(self, text: str) -> int:
+            if text.startswith('{"query"'):
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    out, err = Interrupting(), Screen()
+    environ = {"CODEINDEXD_SOCKET": str(daemon.socket_path)}
+    assert run(["search", "x", "--json"], environ, Terminal(out, err, environ)) == 130
+    assert json.loads(out.getvalue())["error"]["message"] == "interrupted"
+
+
+def test_the_process_writes_paths_as_the_bytes_they_are(daemon: FakeDaemon) -> None:
+    root = next(iter(daemon.roots))
+    hit = place(root, path="caf\udce9.py", snippet="x = '\udce9\x1b[31m'\n")
+    daemon.answers["search"] = {"query": "x", "state": "fresh", "dense_coverage": 1.0, "hits": [hit]}
+    done = process(daemon, "search", "--files", "x")
+    assert (done.returncode, done.stdout) == (0, b"caf\xe9.py\n")
+    assert b"\x1b" not in process(daemon, "search", "x").stdout
+
+
+def test_a_closed_pipe_is_no_error(daemon: FakeDaemon) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(SOURCE)}
+    with os.fdopen(write, "wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "codeindexd.cli.main", "roots"],
+            env=environ,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_help_and_version_are_asked_for_and_succeed(daemon: FakeDaemon) -> None:
+    assert b"codeindex 0." in process(daemon, "--version").stdout
+    done = process(daemon, "search", "--help")
+    assert done.returncode == 0
+    assert b"-path:tests/**" in done.stdout
+
+
+def test_the_doctor_finds_something_to_say(daemon: FakeDaemon) -> None:
+    code, out, _ = on_terminal(daemon, "doctor", "--json")
+    result = json.loads(out)
+    assert code == (0 if result["ok"] else 1)
+    found = {check["name"]: check for check in result["checks"]}
+    assert found["daemon"]["state"] == "ok"
+    assert "pid 4242" in found["daemon"]["detail"]
+    assert all(check["remedy"] for check in result["checks"] if check["state"] == "problem")
+    code, out, _ = on_terminal(daemon, "doctor")
+    assert "versions: codeindexd" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mb", "a␛[31mb"),
+        ("a\r\nb", "a\nb"),
+        ("a\x07\x7f\x9b", "a␇␡\ufffd"),
+        ("a\tb", "a\tb"),
+        ("\u202eabc", "\ufffdabc"),
+    ],
+)
+def test_nothing_printed_steers_the_terminal(text: str, shown: str) -> None:
+    assert safe(text) == shown
+
+
+def test_words_worth_showing_leave_out_filters_and_small_words() -> None:
+    assert wanted_words("where is the getUserName lang:python path:src/**") == {"getusername", "get", "user", "name"}
+
+
+def test_the_best_line_has_most_of_the_words_and_is_the_first_of_equals() -> None:
+    lines = ["nothing", "user", "user password", "password user"]
+    assert best_line(lines, frozenset({"user", "password"})) == 2
+    assert best_line([], frozenset({"user"})) == 0
+
+
+@pytest.mark.parametrize(
+    ("cwd", "shown"),
+    [("/r", "src/auth.py"), ("/r/src", "auth.py"), ("/r/lib", "../src/auth.py"), ("/rest", "/r/src/auth.py")],
+)
+def test_paths_are_shown_from_where_one_stands(cwd: str, shown: str) -> None:
+    assert shown_path(place("/r"), cwd) == shown  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (90_000, "1 day"), (-3, "0 s")],
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert progress.duration(seconds) == text
