@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.tokens import MAX_WORD, Terms, Tokenizer, path_words, split_identifier
+from codeindexd.tokens import MAX_WORD, Terms, Tokenizer, content_words, path_words, split_identifier, stem
 
 _NAMES = st.text(
     alphabet=st.sampled_from("abzABZ019_-.$ äÖßЖжΩωİ日本語テ한국\u0301\ufb01\uff21"), max_size=40
@@ -116,3 +116,37 @@ def test_words_of_paths(path: bytes, words: str) -> None:
 @given(st.binary(max_size=60))
 def test_any_path_has_words(path: bytes) -> None:
     assert path_words(path) == " ".join(path_words(path).split())
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "parse parses parsed parsing",
+        "configure configures configured configuring configuration configurations",
+        "serialize serializing serialization serializations",
+        "create creates created creating creation",
+        "query queries querying",
+        "run runs running",
+        "class classes",
+        "cookie cookies",
+        "need needs needing needed",
+    ],
+)
+def test_inflections_share_a_stem(family: str) -> None:
+    assert len({stem(word) for word in family.split()}) == 1
+
+
+@pytest.mark.parametrize("word", ["string", "status", "bus", "class", "this", "is", "thing", "utf8", "größen", "id"])
+def test_what_only_looks_inflected_stays(word: str) -> None:
+    assert stem(word) == word
+
+
+@given(st.text(alphabet="abcdeginostyz", min_size=1, max_size=14))
+def test_a_stem_is_never_empty_or_longer(word: str) -> None:
+    assert 0 < len(stem(word)) <= len(word)
+    assert Tokenizer().stems([word, word]) == [stem(word)] * 2
+
+
+def test_a_question_keeps_its_point() -> None:
+    assert content_words(["how", "is", "the", "session", "stored"]) == ["session", "stored"]
+    assert content_words(["how", "to"]) == ["how", "to"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
@@ -22,6 +22,8 @@ MAX_WORD = 48
 _MAX_TOKEN = 256  # an identifier beyond this is data (a blob, a minified line): only its head is looked at
 _MEMO_TOKEN = 64  # longer tokens hardly repeat; keeping them out bounds the memo in bytes, not only in entries
 _MEMO_ENTRIES = 40_000
+_VOWELS = frozenset("aeiouy")
+_NOUNS = (("ization", "iz", 3), ("isation", "is", 3), ("ation", "", 4), ("tion", "t", 4), ("at", "", 4))
 
 _Value = TypeVar("_Value")
 
@@ -41,10 +43,17 @@ _CJK = re.compile(  # scripts written without spaces; Hangul syllables too, sinc
 
 
 class Terms(NamedTuple):
-    """What a text is found by. ``words`` in order of appearance, ``identifiers`` whole; both lowercased."""
+    """What a text is found by, lowercased: ``words`` in order of appearance, ``identifiers`` whole."""
 
     words: list[str]
     identifiers: list[str]
+
+
+_QUESTION = (
+    "a an and are as be by can do does for from how in is it its of on or that the this to what when where which with"
+)
+STOP_WORDS = frozenset(_QUESTION.split())
+"""Words that only make a question one: rare in code, so BM25 would take them for the point of the question."""
 
 
 def split_identifier(name: str) -> tuple[str, ...]:
@@ -57,6 +66,30 @@ def split_identifier(name: str) -> tuple[str, ...]:
     if name.isascii():
         return tuple([part[:MAX_WORD].lower() for part in _PARTS.findall(name[:_MAX_TOKEN])])
     return tuple(word for token in _TOKEN.findall(_normal(name)) for word in _split_unicode(token[:_MAX_TOKEN]))
+
+
+def stem(word: str) -> str:
+    """What a lowercased word shares with its inflections: ``parse``, ``parses``, ``parsing`` -> ``pars``.
+
+    Light on purpose: plural, -ing, -ed, final e and y, and verb nouns in -ation, -tion. For matching only, on both
+    sides of the index; the result need not be a word. Words with anything but ASCII letters stay as they are.
+    """
+    if len(word) < 4 or not (word.isascii() and word.isalpha()):
+        return word
+    word = _verb(_singular(word))
+    if word[-1] == "e" and len(word) > 4:
+        word = word[:-1]
+    if word[-1] == "y" and len(word) > 3 and word[-2] not in _VOWELS:
+        word = word[:-1] + "i"
+    for ending, other, least in _NOUNS:
+        if word.endswith(ending) and len(word) - len(ending) >= least:
+            return word[: -len(ending)] + other
+    return word
+
+
+def content_words(words: Sequence[str]) -> list[str]:
+    """``words`` without stop words; all of them when nothing else is there."""
+    return [word for word in words if word not in STOP_WORDS] or list(words)
 
 
 def path_words(path: bytes) -> str:
@@ -77,11 +110,12 @@ def path_words(path: bytes) -> str:
 
 
 class Tokenizer:
-    """Splits texts into terms, remembering how it split each identifier. One per thread; memory is bounded (~10 MB)."""
+    """Splits texts into terms, remembering how it split each identifier. One per thread; memory is bounded (~15 MB)."""
 
     def __init__(self, *, memo_entries: int = _MEMO_ENTRIES) -> None:
         self._words = _Memo(split_identifier, memo_entries)
         self._compounds = _Memo(_compound, memo_entries)
+        self._stems = _Memo(stem, memo_entries)
 
     def tokenize(self, text: str) -> Terms:
         """The terms of ``text``; never raises. Equal texts give equal terms, whatever was tokenised before."""
@@ -92,6 +126,10 @@ class Tokenizer:
     def words(self, text: str) -> list[str]:
         """Only the words of ``text``: what an embedding needs."""
         return list(chain.from_iterable(map(self._words.__getitem__, _tokens(text))))
+
+    def stems(self, words: Iterable[str]) -> list[str]:
+        """The stem of each word, in order: what the lexical index holds and is asked for."""
+        return list(map(self._stems.__getitem__, words))
 
 
 class _Memo(dict[str, _Value]):
@@ -107,7 +145,7 @@ class _Memo(dict[str, _Value]):
         if len(token) <= _MEMO_TOKEN:
             if len(self) >= self._limit:
                 for old in list(self)[: self._limit // 2 + 1]:
-                    del self[old]
+                    self.pop(old, None)
             self[token] = value
         return value
 
@@ -121,6 +159,22 @@ def _compound(token: str) -> str:
     if len(split_identifier(token)) < 2 or _CJK.search(token):
         return ""
     return token.strip("_")[:_MAX_TOKEN].lower()
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "shes", "ches", "xes", "zes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+def _verb(word: str) -> str:
+    """Without -ing or -ed where a syllable is left; a doubled consonant (``running``) becomes one."""
+    root = word.removesuffix("ing") if word.endswith("ing") else word.removesuffix("ed")
+    if root == word or len(root) < 3 or _VOWELS.isdisjoint(root):
+        return word
+    return root[:-1] if root[-1] == root[-2] and root[-1] not in "lsz" else root
 
 
 def _normal(text: str) -> str:
