@@ -193,12 +193,20 @@ class Reader:
         return found
 
     def pin(self, sql: str) -> Row:
-        """Begin a read transaction (after ending the one before) and fix what it sees by reading a row."""
+        """Begin a read transaction (after ending the one before) and fix what it sees by reading a row.
+
+        When that fails the reader is closed: without its pin it would answer from anywhere.
+        """
         with Translated(self.path), self._lock:
             connection = self._open()
-            rollback(connection)
-            connection.execute("BEGIN")
-            found: Row = connection.execute(sql).fetchone()
+            try:
+                rollback(connection)
+                connection.execute("BEGIN")
+                found: Row = connection.execute(sql).fetchone()
+            except sqlite3.Error:
+                self._connection = None
+                connection.close()
+                raise
             return found
 
     def _open(self) -> sqlite3.Connection:

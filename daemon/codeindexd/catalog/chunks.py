@@ -88,7 +88,7 @@ class ChunkDiffer:
             else:
                 ids.append(self._add(draft, new, terms))
         self._drop_rows(before.values())
-        return put_ids(ids), np.fromiter((self._kind(d.span.kind) for d in drafts), dtype="<u2").tobytes()
+        return put_ids(ids), np.array([self._kind(draft.span.kind) for draft in drafts], dtype="<u2").tobytes()
 
     def _old_rows(self, ids: Sequence[int]) -> dict[int, Row]:
         rows: dict[int, Row] = dict.fromkeys(ids, ())  # in the order of the file

@@ -85,11 +85,24 @@ def get_ids(blob: bytes) -> NDArray[np.int64]:
 
 def entry_from(path: bytes, row: Row) -> Entry:
     """An entry from its NODE_COLUMNS."""
-    kind, digest, size, mtime_ns, ctime_ns, inode, reason, rule = row
-    stat = None if size is None else FileStat(int(size), int(mtime_ns), int(ctime_ns), int(inode))
-    if reason or rule:
-        return Entry(path, KINDS[kind], digest, stat, get_text(reason), get_text(rule))
-    return Entry(path, KINDS[kind], digest, stat)
+    parent, name = split(path)
+    return entries_from(parent, [(name, *row)])[name]
+
+
+def entries_from(directory: bytes, rows: Iterable[Row]) -> dict[bytes, Entry]:
+    """Entries inside a directory by name, from (name, NODE_COLUMNS): the loop that a whole tree is read with."""
+    above = directory + b"/" if directory else b""
+    found: dict[bytes, Entry] = {}
+    for name, kind, digest, size, mtime_ns, ctime_ns, inode, reason, rule in rows:
+        if size.__class__ is mtime_ns.__class__ is ctime_ns.__class__ is inode.__class__ is int:
+            stat: FileStat | None = FileStat(size, mtime_ns, ctime_ns, inode)
+        else:
+            stat = None if size is None else FileStat(int(size), int(mtime_ns), int(ctime_ns), int(inode))
+        if reason or rule:
+            found[name] = Entry(above + name, KINDS[kind], digest, stat, get_text(reason), get_text(rule))
+        else:
+            found[name] = Entry(above + name, KINDS[kind], digest, stat)
+    return found
 
 
 def entry_row(entry: Entry, file_id: int | None) -> Row:
@@ -122,14 +135,17 @@ def stored_chunk(row: Row) -> StoredChunk:
 
 _SymbolRow = tuple[Any, Any, str, int]  # text as put_text makes it
 _decode_symbols = msgspec.msgpack.Decoder(list[_SymbolRow])
-_encode = msgspec.msgpack.Encoder()
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def put_symbols(symbols: tuple[Symbol, ...]) -> bytes | None:
     """Definitions as a blob, None for none."""
     if not symbols:
         return None
-    return _encode.encode([(put_text(s.name), put_text(s.qualified), s.kind, s.line_offset) for s in symbols])
+    try:
+        return _encode([(s.name, s.qualified, s.kind, s.line_offset) for s in symbols])
+    except UnicodeEncodeError:
+        return _encode([(put_text(s.name), put_text(s.qualified), s.kind, s.line_offset) for s in symbols])
 
 
 def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
@@ -145,7 +161,7 @@ def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
 
 def symbol_key(name: str) -> bytes:
     """What a symbol is looked up by: its case folded."""
-    return name.casefold().encode("utf-8", "surrogatepass")
+    return name.lower().encode() if name.isascii() else name.casefold().encode("utf-8", "surrogatepass")
 
 
 def last_part(name: str) -> str:
@@ -155,10 +171,10 @@ def last_part(name: str) -> str:
 
 def symbol_keys(symbol: str, symbols: tuple[Symbol, ...]) -> set[bytes]:
     """Every key that leads to a chunk with this symbol path and these definitions."""
-    names = {s.name for s in symbols}
+    keys = {symbol_key(s.name) for s in symbols}
     if symbol:
-        names.add(last_part(symbol))
-    return {symbol_key(name) for name in names}
+        keys.add(symbol_key(symbol.rpartition(".")[2] or symbol))
+    return keys
 
 
 def failure_from(row: Row) -> Failure:

@@ -177,12 +177,12 @@ class CatalogSnapshot:
         """Definitions of ``name``, those of exactly this name first, then those that differ in case.
 
         ``Class.method`` (also ``Class::method``) finds qualified names that end so. Within a rank the order is that of
-        paths and lines.
+        paths and lines. Of a name with more than 10,000 chunks only those with the lowest ids are looked at.
         """
         wanted = _dotted(name)
         ranked = [
             (rank, chunk.path, chunk.span.start_line + symbol.line_offset, chunk, symbol)
-            for chunk in self._candidates(wanted)
+            for chunk in self.chunks(sorted(self._named(wanted))[:_MOST_CANDIDATES]).values()
             for symbol in chunk.span.symbols
             if (rank := _rank(wanted, symbol.name, symbol.qualified)) is not None
         ]
@@ -191,18 +191,20 @@ class CatalogSnapshot:
 
     def _chunks_named(self, name: str) -> set[int]:
         wanted = _dotted(name)
+        ids = self._named(wanted)
+        if "." not in wanted:
+            return ids  # the key says it all
         return {
             chunk.chunk_id
-            for chunk in self._candidates(wanted)
+            for chunk in self.chunks(ids).values()
             if _rank(wanted, last_part(chunk.span.symbol), chunk.span.symbol) is not None
             or any(_rank(wanted, symbol.name, symbol.qualified) is not None for symbol in chunk.span.symbols)
         }
 
-    def _candidates(self, wanted: str) -> Iterable[StoredChunk]:
-        keys = list({symbol_key(wanted), symbol_key(last_part(wanted))})
-        sql = f"SELECT chunk_id FROM symbol WHERE name IN (?, ?) LIMIT {_MOST_CANDIDATES}"  # noqa: S608
-        ids = {row[0] for row in self._reader.rows(sql, (keys[0], keys[-1]))}
-        return self.chunks(ids).values()
+    def _named(self, wanted: str) -> set[int]:
+        """Chunks whose symbol key is that of the name or of its last part."""
+        keys = (symbol_key(wanted), symbol_key(last_part(wanted)))
+        return {row[0] for row in self._reader.rows("SELECT chunk_id FROM symbol WHERE name IN (?, ?)", keys)}
 
     # life
 

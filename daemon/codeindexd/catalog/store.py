@@ -16,7 +16,7 @@ from codeindexd.catalog.snapshot import CatalogSnapshot
 from codeindexd.catalog.state import SELECT_STATE, State
 from codeindexd.catalog.tree import CatalogTree
 from codeindexd.catalog.writer import write_slice
-from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError
+from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
 from codeindexd.model import Committed, Counts, Entry, Failure, Outcome, Slice
 from codeindexd.sqlite_files import Reader, Translated, file_identity, give_back_pages, remove_database, rollback
 
@@ -242,7 +242,7 @@ class Catalog:
         except OSError:
             return
         if size > _LOG_LIMIT:
-            with contextlib.suppress(sqlite3.OperationalError):  # the commit that follows says what is wrong
+            with contextlib.suppress(sqlite3.OperationalError, StoreFullError):  # the commit will say what is wrong
                 self._fold()
 
     def _fold(self) -> bool:

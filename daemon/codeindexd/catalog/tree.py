@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from codeindexd.catalog.rows import NODE_COLUMNS, entry_from, split
+from codeindexd.catalog.rows import NODE_COLUMNS, entries_from, entry_from, split
 from codeindexd.model import Entry, TreeSource
 from codeindexd.sqlite_files import Reader
 
@@ -28,5 +28,4 @@ class CatalogTree(TreeSource):
 
     def children(self, directory: bytes) -> Mapping[bytes, Entry]:
         """Entries directly inside ``directory`` by name."""
-        above = directory + b"/" if directory else b""
-        return {row[0]: entry_from(above + row[0], row[1:]) for row in self.reader.rows(_CHILDREN, (directory,))}
+        return entries_from(directory, self.reader.rows(_CHILDREN, (directory,)))
