@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tree_sitter import Node
@@ -13,7 +12,6 @@ from codeindexd.chunking.lines import Lines
 from codeindexd.chunking.rules import Namer, kind_in
 
 MAX_DEFINITIONS = 50_000  # of one file; beyond that it is data, and a list of them helps nobody
-_MANY = 300  # keywords in one node; a jump walks its children from the first
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +35,7 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[Found]:
     stack: list[tuple[Node, Found | None]] = [(root, None)]
     while stack and len(found) < MAX_DEFINITIONS:
         node, owner = stack.pop()
-        for child in _marked_children(node, marks) if own else node.named_children:
+        for child in node.named_children:
             kind = child.kind_id
             inner, needed = owner, 0
             namer = grammar.namers.get(kind)
@@ -50,24 +48,6 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[Found]:
                 stack.append((child, inner))
     found.sort(key=lambda item: (item.start, -item.end))
     return _joined(found) if grammar.rules.clauses else found
-
-
-def _marked_children(node: Node, marks: list[int]) -> Iterable[Node]:
-    """The named children with a keyword in them, found from the keywords; making a Node of every child costs more."""
-    low, high = bisect_left(marks, node.start_byte), bisect_left(marks, node.end_byte)
-    return node.named_children if high - low > _MANY else _jump(node, marks, low, high)
-
-
-def _jump(node: Node, marks: list[int], index: int, stop: int) -> Iterator[Node]:
-    while index < stop:
-        child = node.first_named_child_for_byte(marks[index])
-        if child is None:
-            return
-        if child.start_byte > marks[index]:  # the keyword is a token of the node itself
-            index = bisect_left(marks, child.start_byte, index)
-        else:
-            yield child
-            index = bisect_left(marks, child.end_byte, index)
 
 
 def _positions(text: bytes, keywords: tuple[bytes, ...]) -> list[int]:
