@@ -1,0 +1,54 @@
+"""``codeindexd`` as a process: what it says before there is a daemon."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codeindexd.config import Config, load
+from support.daemons import SOURCE
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    places = {f"XDG_{name}": str(tmp_path / name.lower()) for name in ("CONFIG_HOME", "STATE_HOME", "CACHE_HOME")}
+    return {**os.environ, **places, "XDG_RUNTIME_DIR": str(tmp_path / "r"), "PYTHONPATH": str(SOURCE)}
+
+
+def codeindexd(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "codeindexd", *words]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_checked_configuration_is_one_to_start_with(environ: dict[str, str], tmp_path: Path) -> None:
+    done = codeindexd({**environ, "CODEINDEXD_WORKERS_COUNT": "3"}, "--check-config", "--set", "search.default_limit=7")
+    assert done.returncode == 0
+    (tmp_path / "written.toml").write_text(done.stdout)
+    loaded = load(tmp_path / "written.toml", {})
+    assert (loaded.workers.count, loaded.search.default_limit) == (3, 7)
+    assert loaded.watch == Config().watch
+    assert "does not exist: defaults" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--config", "/no/such.toml"], "/no/such.toml does not exist"),
+        (["--set", "workers=1"], "not SECTION.KEY=VALUE"),
+        (["--set", "workers.cuont=1"], "Did you mean count?"),
+        (["--log-format", "pretty"], "invalid choice"),
+    ],
+)
+def test_what_is_wrong_is_said_and_exits_with_two(environ: dict[str, str], words: list[str], says: str) -> None:
+    done = codeindexd(environ, "--check-config", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_its_version_is_known(environ: dict[str, str]) -> None:
+    assert codeindexd(environ, "--version").stdout.startswith("codeindexd 0.")

@@ -1,0 +1,127 @@
+"""Starting a daemon where none answers: once however many ask, and with a reason when it fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codeindexd.client import Client, start
+from codeindexd.errors import NoDaemonError
+from support.daemons import SOURCE, until
+from support.fake_daemon import FakeDaemon
+
+FAKE = [sys.executable, "-m", "support.fake_daemon"]
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    tests = SOURCE.parent / "tests"
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{SOURCE}:{tests}",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "CODEINDEXD_SOCKET": str(tmp_path / "run" / "s"),
+    }
+
+
+def stop(path: str) -> None:
+    with Client(path, start=False) as client:
+        client.shutdown()
+    until(lambda: not Path(path).exists())
+
+
+def test_many_clients_at_once_start_one_daemon(environ: dict[str, str]) -> None:
+    path, errors = environ["CODEINDEXD_SOCKET"], []
+
+    def begin() -> None:
+        try:
+            start.start_daemon(path, environ, command=[*FAKE, path])
+        except NoDaemonError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert start.answers(path)
+    stop(path)
+
+
+def test_a_daemon_that_dies_is_reported_with_its_last_words(environ: dict[str, str]) -> None:
+    command = [sys.executable, "-c", "import sys; print('first'); sys.exit('the disk is on fire')"]
+    with pytest.raises(NoDaemonError, match=r"(?s)exit code 1.*the disk is on fire") as caught:
+        start.start_daemon(environ["CODEINDEXD_SOCKET"], environ, command=command)
+    assert "codeindexd.log" in caught.value.hint
+
+
+def test_who_loses_a_race_for_the_lock_finds_the_winner(environ: dict[str, str]) -> None:
+    path = Path(environ["CODEINDEXD_SOCKET"])
+    with FakeDaemon(path):
+        start.start_daemon(str(path), environ, command=["false"])
+
+
+def test_an_installed_service_is_asked_first(tmp_path: Path, environ: dict[str, str]) -> None:
+    """The service manager is a script that starts the fake daemon at the place of the user's socket."""
+    runtime = tmp_path / "r"
+    path = runtime / "codeindexd" / "codeindexd.sock"
+    unit = tmp_path / "config/systemd/user/codeindexd.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\n")
+    _script(tmp_path / "bin/systemctl", f'echo "$@" > {tmp_path}/asked; {" ".join(FAKE)} {path} >/dev/null 2>&1 &')
+    environ |= {"XDG_CONFIG_HOME": str(tmp_path / "config"), "PATH": f"{tmp_path}/bin:{environ['PATH']}"}
+    del environ["CODEINDEXD_SOCKET"]
+    start.start_daemon(str(path), environ)
+    assert (tmp_path / "asked").read_text() == "--user start codeindexd.service\n"
+    stop(str(path))
+
+
+def _script(path: Path, body: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+def _starts(daemon: FakeDaemon) -> Callable[..., None]:
+    """A way to start that enters ``daemon``, in place of a process: who is replaced by whom is what counts here."""
+
+    def begin(path: str, environ: object, **_: object) -> None:
+        daemon.__enter__()
+
+    return begin
+
+
+def test_an_older_daemon_is_replaced_and_a_newer_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s"
+    fresh = FakeDaemon(path)
+    monkeypatch.setattr(start, "start_daemon", _starts(fresh))
+    monkeypatch.setattr(start, "wait_for_end", lambda pid: None)
+    with FakeDaemon(path, version="0.0.1"), Client(path) as client:
+        assert client.roots() == {"roots": []}
+    assert [method for method, _ in fresh.seen] == ["roots.list"]
+    fresh.__exit__()
+    with FakeDaemon(path, version="99.0.0") as newer, Client(path) as client:
+        assert client.info()["version"] == "99.0.0"
+    assert "shutdown" not in [method for method, _ in newer.seen]
+
+
+def test_without_leave_to_start_an_older_daemon_is_used_as_it_is(tmp_path: Path) -> None:
+    with FakeDaemon(tmp_path / "s", version="0.0.1") as old, Client(tmp_path / "s", start=False) as client:
+        assert client.roots() == {"roots": []}
+    assert [method for method, _ in old.seen] == ["roots.list"]
+
+
+def test_waiting_for_the_end_of_a_process_ends_with_it() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    waiting = threading.Thread(target=start.wait_for_end, args=[process.pid])
+    waiting.start()
+    process.communicate(b"\n", timeout=20)
+    waiting.join(20)
+    assert not waiting.is_alive()
