@@ -102,7 +102,7 @@ def test_an_older_daemon_is_replaced_and_a_newer_one_is_not(tmp_path: Path, monk
     path = tmp_path / "s"
     fresh = FakeDaemon(path)
     monkeypatch.setattr(start, "start_daemon", _starts(fresh))
-    monkeypatch.setattr(start, "wait_for_end", lambda pid: None)
+    monkeypatch.setattr(start, "wait_for_end", lambda _: until(lambda: not path.exists()))
     with FakeDaemon(path, version="0.0.1"), Client(path) as client:
         assert client.roots() == {"roots": []}
     assert [method for method, _ in fresh.seen] == ["roots.list"]
