@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""How good the answers are: NDCG@10 on annotated questions, by retriever, category and language.
+
+    python tests/benchmarks/quality.py --annotations DIR --repositories DIR [--corpus FILE] [--model DIR]
+        [--hold NAME,NAME...] [--json FILE]
+
+``--annotations`` holds one ``<name>.json`` a repository: [{"query", "relevant": [path], "secondary": [path],
+"category"}]; ``--repositories`` the sources as ``<name>/<root>/...``; ``--corpus`` (default: corpus.json beside the
+annotations) says name, language and root of each. Chunker, tokeniser, lexical index, model and ranking are the real
+ones. Compared are the lexical index alone, the model alone, reciprocal rank fusion of the two, and the ranking that
+searches use; each lists files by their best chunk. With ``--hold`` the repositories that were not used for choosing
+anything are averaged apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
+
+from codeindexd import chunking, secrets
+from codeindexd.embed.static import StaticModel
+from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
+from codeindexd.ranking import Candidate, rank
+from codeindexd.tokens import Tokenizer, path_words, split_identifier
+from codeindexd.workers.pipeline import embed_text
+
+CUT = 10
+DEPTH = 100
+PATHS = 50
+MAX_FILE_BYTES = 1_000_000
+MAX_CHUNK_BYTES = 4_000
+
+Retriever = Callable[["Repository", str], list[str]]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What the retrievers know of a chunk; its id is its place in `Repository.chunks` plus one."""
+
+    path: str
+    file_id: int
+    symbol: str
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository, indexed both ways."""
+
+    name: str
+    language: str
+    root: str
+    questions: Sequence[dict[str, Any]]
+    chunks: Sequence[Chunk]
+    lexical: LexicalSnapshot
+    vectors: np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One question's NDCG@10."""
+
+    repository: str
+    language: str
+    category: str
+    value: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--annotations", type=Path, required=True)
+    parser.add_argument("--repositories", type=Path, required=True)
+    parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--model", type=Path, help="directory of another static model")
+    parser.add_argument("--hold", default="", help="repositories to average apart")
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    args = parser.parse_args()
+    corpus = json.loads((args.corpus or args.annotations.parent / "corpus.json").read_text())
+    model = StaticModel.load(args.model)
+    tokenizer = Tokenizer()
+    retrievers = make_retrievers(model, tokenizer)
+    scores: dict[str, list[Score]] = {name: [] for name in retrievers}
+    for entry in corpus:
+        sources = args.repositories / entry["name"]
+        if not sources.is_dir():
+            print(f"missing: {sources}", file=sys.stderr)
+            continue
+        questions = json.loads((args.annotations / f"{entry['name']}.json").read_text())
+        with tempfile.TemporaryDirectory() as scratch:
+            repository = index(entry, sources, questions, model, tokenizer, Path(scratch))
+            for name, retrieve in retrievers.items():
+                scores[name] += [score(repository, item, retrieve) for item in questions]
+    figures = summarise(scores, frozenset(args.hold.split(",")) - {""})
+    print(table(figures))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+# indexing
+
+
+def index(
+    entry: dict[str, str],
+    sources: Path,
+    questions: Sequence[dict[str, Any]],
+    model: StaticModel,
+    tokenizer: Tokenizer,
+    scratch: Path,
+) -> Repository:
+    """Cut, tokenise, embed and index every text file below ``sources``."""
+    chunks: list[Chunk] = []
+    documents: list[LexicalChunk] = []
+    words: list[list[str]] = []
+    paths: list[tuple[int, str]] = []
+    for file_id, (path, text) in enumerate(texts_below(sources), 1):
+        paths.append((file_id, path_words(path.encode())))
+        language = chunking.detect(path.encode(), text.split(b"\n", 1)[0][:200])
+        for span in chunking.chunk(text, language, max_bytes=MAX_CHUNK_BYTES):
+            body = text[span.start_byte : span.end_byte].decode()
+            terms = tokenizer.tokenize(embed_text(span.symbol, body))
+            words.append(terms.words)
+            chunks.append(Chunk(path, file_id, span.symbol))
+            documents.append(
+                LexicalChunk(
+                    chunk_id=len(chunks),
+                    file_id=file_id,
+                    words=" ".join(terms.words),
+                    identifiers=" ".join(terms.identifiers),
+                    symbol=" ".join(split_identifier(span.symbol)),
+                    language=language,
+                    kind=span.kind,
+                    names=tuple(symbol.name for symbol in span.symbols),
+                )
+            )
+    lexical = Lexical.create(scratch / "lexical", "quality")
+    lexical.apply(1, delete_chunks=[], add_chunks=documents, delete_paths=[], add_paths=paths)
+    snapshot = lexical.snapshot()
+    lexical.close()
+    vectors = model.embed_words(words).astype(np.float16).astype(np.float32)
+    return Repository(entry["name"], entry["language"], entry["root"], questions, chunks, snapshot, vectors)
+
+
+def texts_below(sources: Path) -> Iterator[tuple[str, bytes]]:
+    """(path, masked UTF-8) of every text file, in a fixed order."""
+    for file in sorted(sources.rglob("*")):
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > MAX_FILE_BYTES:
+            continue
+        decoded = chunking.decode(file.read_bytes())
+        if decoded is not None and decoded.text.strip():
+            yield file.relative_to(sources).as_posix(), secrets.mask(decoded.utf8)
+
+
+# retrieval
+
+
+def make_retrievers(model: StaticModel, tokenizer: Tokenizer) -> dict[str, Retriever]:
+    """By name: question -> paths of chunks, best first, a path as often as it was found."""
+
+    def lexical_ids(repository: Repository, question: str) -> list[int]:
+        terms = tokenizer.tokenize(question)
+        query = LexicalQuery(words=terms.words, identifiers=terms.identifiers)
+        return [chunk_id for chunk_id, _, _ in repository.lexical.search(query, DEPTH)]
+
+    def dense_ids(repository: Repository, question: str) -> list[int]:
+        similarity = repository.vectors @ model.embed_query(question)
+        return [int(row) + 1 for row in np.argsort(-similarity, kind="stable")[:DEPTH]]
+
+    def paths_of(repository: Repository, ids: Sequence[int]) -> list[str]:
+        return [repository.chunks[chunk_id - 1].path for chunk_id in ids]
+
+    def fused(repository: Repository, question: str) -> list[str]:
+        reciprocal: defaultdict[int, float] = defaultdict(float)
+        for found in (lexical_ids(repository, question), dense_ids(repository, question)):
+            for place, chunk_id in enumerate(found, 1):
+                reciprocal[chunk_id] += 1 / (60 + place)
+        return paths_of(repository, sorted(reciprocal, key=lambda chunk_id: (-reciprocal[chunk_id], chunk_id)))
+
+    def ranked(repository: Repository, question: str) -> list[str]:
+        lexical = {chunk_id: place for place, chunk_id in enumerate(lexical_ids(repository, question), 1)}
+        dense = {chunk_id: place for place, chunk_id in enumerate(dense_ids(repository, question), 1)}
+        words = tokenizer.tokenize(question).words
+        found = repository.lexical.search_paths(words, PATHS)
+        paths = {file_id: place for place, (file_id, _) in enumerate(found, 1)}
+        candidates = [candidate(repository, one, lexical, dense, paths) for one in lexical.keys() | dense.keys()]
+        return paths_of(repository, [one.candidate.chunk_id for one in rank(candidates, words)])
+
+    return {
+        "lexical": lambda repository, question: paths_of(repository, lexical_ids(repository, question)),
+        "dense": lambda repository, question: paths_of(repository, dense_ids(repository, question)),
+        "fused": fused,
+        "ranked": ranked,
+    }
+
+
+def candidate(
+    repository: Repository, chunk_id: int, lexical: dict[int, int], dense: dict[int, int], paths: dict[int, int]
+) -> Candidate:
+    """A chunk as the search presents it to the ranking."""
+    chunk = repository.chunks[chunk_id - 1]
+    return Candidate(
+        chunk_id,
+        chunk.file_id,
+        chunk.path.encode(),
+        frozenset(split_identifier(chunk.symbol.rpartition(".")[2])),
+        lexical.get(chunk_id, 0),
+        dense.get(chunk_id, 0),
+        paths.get(chunk.file_id, 0),
+    )
+
+
+# scoring
+
+
+def score(repository: Repository, item: dict[str, Any], retrieve: Retriever) -> Score:
+    """NDCG@10 of one question over files; relevant and secondary files count alike."""
+    found = list(dict.fromkeys(retrieve(repository, item["query"])))[:CUT]
+    targets = [raw if isinstance(raw, str) else raw["path"] for raw in (*item["relevant"], *item.get("secondary", ()))]
+    ranks = {
+        rank_
+        for target in targets
+        for rank_, path in enumerate(found, 1)
+        if path in (target, f"{repository.root}/{target}")
+    }
+    ideal = sum(1 / math.log2(place + 1) for place in range(1, min(CUT, len(targets)) + 1))
+    gained = sum(1 / math.log2(place + 1) for place in ranks)
+    return Score(repository.name, repository.language, item.get("category", "none"), gained / ideal if ideal else 0.0)
+
+
+def summarise(scores: dict[str, list[Score]], held: frozenset[str]) -> dict[str, dict[str, float]]:
+    """Group -> retriever -> mean; groups are all, held back and not, categories and languages."""
+    groups: dict[str, Callable[[Score], bool]] = {"all": lambda one: True}
+    if held:
+        groups["chosen on"] = lambda one: one.repository not in held
+        groups["held back"] = lambda one: one.repository in held
+    everything = [one for ones in scores.values() for one in ones]
+    for category in sorted({one.category for one in everything}):
+        groups[category] = lambda one, wanted=category: one.category == wanted  # type: ignore[misc]
+    for language in sorted({one.language for one in everything}):
+        groups[language] = lambda one, wanted=language: one.language == wanted  # type: ignore[misc]
+    figures: dict[str, dict[str, float]] = {}
+    for group, belongs in groups.items():
+        chosen = {name: [one.value for one in ones if belongs(one)] for name, ones in scores.items()}
+        figures[group] = {name: sum(values) / max(1, len(values)) for name, values in chosen.items()}
+        figures[group]["questions"] = len(next(iter(chosen.values()), []))
+    return figures
+
+
+def table(figures: dict[str, dict[str, float]]) -> str:
+    """The figures as a Markdown table."""
+    names = [name for name in next(iter(figures.values())) if name != "questions"]
+    lines = [f"| | {' | '.join(names)} | questions |", "| --- |" + " ---: |" * (len(names) + 1)]
+    for group, row in figures.items():
+        values = " | ".join(f"{row[name]:.3f}" for name in names)
+        lines.append(f"| {group} | {values} | {row['questions']:.0f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
