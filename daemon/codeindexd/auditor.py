@@ -63,6 +63,7 @@ async def verify(root: Root, *, repair: bool, rebuild: Callable[[Root], Awaitabl
         **path_to_json(root.spec.raw),
         "files_checked": audit.files_checked,
         "chunks_checked": audit.chunks_checked,
+        "failed_files": root.indexer.catalog.counts().failed,
         "differences": [
             {**path_to_json(found.path), "what": found.what, "detail": found.detail} for found in audit.differences
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +39,7 @@ from codeindexd.workers.sizing import worker_count
 log = structlog.get_logger(__name__)
 _SWITCH_INTERVAL_S = 0.0005  # pure-Python threads otherwise hold a query up for tens of milliseconds
 _QUERY_THREADS = 40
+_OPEN_FILES = 8192
 _STATUS_EVERY_S = 2.0
 _UPKEEP_EVERY_S = 3600.0
 
@@ -45,6 +47,7 @@ _UPKEEP_EVERY_S = 3600.0
 async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None = None) -> None:
     """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request. Raises AlreadyRunningError, ConfigError."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    _allow_open_files()
     anyio.to_thread.current_default_thread_limiter().total_tokens = _QUERY_THREADS
     paths.create()
     with Lock(paths.lock):
@@ -200,6 +203,14 @@ class Daemon:
             await self.roots.forget_missing()
             budget = int(self.config.disk.budget_gb * (1 << 30))
             await anyio.to_thread.run_sync(self._vectors.prune, budget)
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit of open files as far as it goes: clients, stores and watches share it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_vectors(path: Path) -> VectorStore:

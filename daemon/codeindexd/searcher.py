@@ -18,7 +18,7 @@ from codeindexd.chunking.encoding import source_text
 from codeindexd.embed.base import Embedder
 from codeindexd.errors import EmbedderError, NotIndexedError
 from codeindexd.lexical import LexicalQuery
-from codeindexd.model import RootState, StoredChunk, StoredFile
+from codeindexd.model import RootState, StoredChunk, StoredFile, Symbol
 from codeindexd.query import BoundedRegex, ParsedQuery
 from codeindexd.ranking import Candidate, Ranked, rank
 from codeindexd.root import Root
@@ -40,6 +40,7 @@ class Hit:
     root: Root
     chunk: StoredChunk
     place: Confirmed
+    symbol: str
     snippet: str
     score: float
     parts: Mapping[str, float]
@@ -67,6 +68,15 @@ class _Question:
     vectors: Mapping[str, NDArray[np.float32]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How many hits, what they were asked by (for choosing a name to show), and what their text must match."""
+
+    limit: int
+    words: frozenset[str] = frozenset()
+    regexes: Sequence[BoundedRegex] = ()
+
+
 class Searcher:
     """Read-only; any number of questions at a time, each on a snapshot of its own."""
 
@@ -83,7 +93,10 @@ class Searcher:
         notes: list[str] = []
         question = await self._question(roots, parsed, notes)
         return await self._answer(
-            roots, lambda root, snapshot: self._ranked(root, snapshot, question, limit), limit, notes, parsed.regexes
+            roots,
+            lambda root, snapshot: self._ranked(root, snapshot, question, limit),
+            _Wanted(limit, frozenset(question.terms.words), parsed.regexes),
+            notes,
         )
 
     async def related(self, root: Root, path: bytes, line: int, limit: int) -> Answer:
@@ -96,7 +109,7 @@ class Searcher:
                 f"no indexed code at {path.decode(errors='replace')}:{line}",
                 hint="`codeindex explain PATH` says why a file is not indexed",
             )
-        return await self._answer([root], lambda _, snapshot: self._similar(snapshot, here, limit), limit, [], ())
+        return await self._answer([root], lambda _, snapshot: self._similar(snapshot, here, limit), _Wanted(limit), [])
 
     async def symbol(self, roots: Sequence[Root], name: str, *, references: bool) -> tuple[list[Hit], list[Hit]]:
         """Definitions of ``name``, and with ``references`` the chunks that use it."""
@@ -106,7 +119,7 @@ class Searcher:
             found = snapshot.catalog.symbols(name)
             return [Ranked(Candidate(chunk.chunk_id, chunk.file_id, chunk.path), 0.0) for chunk, _ in found]
 
-        definitions = (await self._answer(roots, defined, wanted, [], ())).hits
+        definitions = (await self._answer(roots, defined, _Wanted(wanted, frozenset([name.lower()])), [])).hits
         if not references:
             return definitions, []
         places = {(id(hit.root), hit.chunk.chunk_id) for hit in definitions}
@@ -127,7 +140,7 @@ class Searcher:
                 if (id(root), chunk_id) not in places
             ]
 
-        uses = (await self._answer(roots, used, wanted, [], ())).hits
+        uses = (await self._answer(roots, used, _Wanted(wanted), [])).hits
         return definitions, [hit for hit in uses if last in hit.snippet]
 
     # retrieval
@@ -219,9 +232,8 @@ class Searcher:
         self,
         roots: Sequence[Root],
         retrieve: Callable[[Root, Snapshot], list[Ranked]],
-        limit: int,
+        wanted: _Wanted,
         notes: list[str],
-        regexes: Sequence[BoundedRegex],
     ) -> Answer:
         began = time.perf_counter()
         parts: dict[int, tuple[list[Hit], int, int]] = {}
@@ -230,7 +242,7 @@ class Searcher:
             with root.indexer.current.pin() as snapshot:
                 if snapshot is None:
                     return [], 0, 0
-                hits = self._verified(root, snapshot, retrieve(root, snapshot), limit, regexes)
+                hits = self._verified(root, snapshot, retrieve(root, snapshot), wanted)
                 return hits, snapshot.vectors, snapshot.chunks
 
         async def run(number: int, root: Root) -> None:
@@ -245,7 +257,7 @@ class Searcher:
         hits = sorted((hit for number in sorted(parts) for hit in parts[number][0]), key=lambda hit: -hit.score)
         chunks = sum(part[2] for part in parts.values())
         return Answer(
-            hits[:limit],
+            hits[: wanted.limit],
             worst_state(roots),
             ",".join(root.clock for root in roots),
             round(sum(part[1] for part in parts.values()) / chunks, 4) if chunks else 1.0,
@@ -253,23 +265,21 @@ class Searcher:
             notes,
         )
 
-    def _verified(
-        self, root: Root, snapshot: Snapshot, ranked: list[Ranked], limit: int, regexes: Sequence[BoundedRegex]
-    ) -> list[Hit]:
-        """The first ``limit`` of ``ranked`` whose text is still on the disk; files that changed become hints."""
+    def _verified(self, root: Root, snapshot: Snapshot, ranked: list[Ranked], wanted: _Wanted) -> list[Hit]:
+        """The first ``wanted.limit`` of ``ranked`` whose text is still on the disk; files that changed become hints."""
         hits: list[Hit] = []
         stale: set[bytes] = set()
-        for start in range(0, len(ranked), limit):
-            part = ranked[start : start + limit]
-            hits.extend(self._confirmed(root, snapshot, part, stale, regexes))
-            if len(hits) >= limit:
+        for start in range(0, len(ranked), wanted.limit):
+            part = ranked[start : start + wanted.limit]
+            hits.extend(self._confirmed(root, snapshot, part, stale, wanted))
+            if len(hits) >= wanted.limit:
                 break
         if stale:
             root.hint_from_thread(stale)
-        return hits[:limit]
+        return hits[: wanted.limit]
 
     def _confirmed(
-        self, root: Root, snapshot: Snapshot, part: list[Ranked], stale: set[bytes], regexes: Sequence[BoundedRegex]
+        self, root: Root, snapshot: Snapshot, part: list[Ranked], stale: set[bytes], wanted: _Wanted
     ) -> list[Hit]:
         chunks = snapshot.catalog.chunks([ranked.candidate.chunk_id for ranked in part])
         files = snapshot.catalog.files_by_id({chunk.file_id for chunk in chunks.values()})
@@ -288,8 +298,9 @@ class Searcher:
             if shown is None or place is None:
                 continue
             snippet = self._snippet(place, files[shown.file_id])
-            if all(regex.search(snippet) for regex in regexes):
-                hits.append(Hit(root, shown, place, snippet, ranked.score, ranked.parts))
+            if all(regex.search(snippet) for regex in wanted.regexes):
+                symbol = shown.span.symbol or _symbol_asked_for(shown, wanted.words)
+                hits.append(Hit(root, shown, place, symbol, snippet, ranked.score, ranked.parts))
         return hits
 
     def _snippet(self, place: Confirmed, file: StoredFile) -> str:
@@ -302,6 +313,16 @@ class Searcher:
 def _words_of(regexes: Iterable[BoundedRegex]) -> list[str]:
     """Words that stand literally in the patterns: what candidates for them are found by."""
     return [word for regex in regexes for word in re.findall(r"(?<!\\)[^\W\d]\w{2,}", regex.pattern)]
+
+
+def _symbol_asked_for(chunk: StoredChunk, words: frozenset[str]) -> str:
+    """Of a chunk with several definitions, the name nearest to the question; the first when none is nearer."""
+
+    def nearness(symbol: Symbol) -> float:
+        parts = split_identifier(symbol.name)
+        return 1.0 if symbol.name.lower() in words else len(words.intersection(parts)) / (len(parts) + 1)
+
+    return max(chunk.span.symbols, key=nearness).qualified if chunk.span.symbols else ""
 
 
 def worst_state(roots: Sequence[Root]) -> RootState:

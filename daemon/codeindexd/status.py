@@ -106,7 +106,7 @@ def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[st
         "end_byte": hit.place.end_byte,
         "language": hit.chunk.language,
         "kind": hit.chunk.span.kind,
-        "symbol": hit.chunk.span.symbol,
+        "symbol": hit.symbol,
     }
     if score:
         entry["score"] = round(hit.score, 4)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from codeindexd.catalog.rows import NODE_COLUMNS, entries_from, entry_from, split
-from codeindexd.model import Entry, TreeSource
+from codeindexd.catalog.rows import NODE_COLUMNS, entries_from, entry_from, join, split
+from codeindexd.model import Entry, NodeKind, TreeSource
 from codeindexd.sqlite_files import Reader
 
 _NODE = f"SELECT {NODE_COLUMNS} FROM entry WHERE parent = ? AND name = ?"  # noqa: S608
 _CHILDREN = f"SELECT name, {NODE_COLUMNS} FROM entry WHERE parent = ? AND name > x''"  # noqa: S608
+_DIRECTORIES = "SELECT parent, name FROM entry WHERE kind = ?"
 
 
 class CatalogTree(TreeSource):
@@ -29,3 +30,7 @@ class CatalogTree(TreeSource):
     def children(self, directory: bytes) -> Mapping[bytes, Entry]:
         """Entries directly inside ``directory`` by name."""
         return entries_from(directory, self.reader.rows(_CHILDREN, (directory,)))
+
+    def directories(self) -> list[bytes]:
+        """Every directory of the tree, the root among them."""
+        return [join(parent, name) for parent, name in self.reader.rows(_DIRECTORIES, (int(NodeKind.DIRECTORY),))]

@@ -108,7 +108,7 @@ class SentenceModel:
         from sentence_transformers import SentenceTransformer
 
         device = None if start.device == "auto" else start.device
-        options = {"model_kwargs": {"torch_dtype": start.dtype}} if start.dtype else {}
+        options: dict[str, Any] = {"model_kwargs": {"torch_dtype": start.dtype}} if start.dtype else {}
         self._torch = torch
         self._model = SentenceTransformer(start.model, device=device, **options)
         self._model.eval()

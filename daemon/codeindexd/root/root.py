@@ -20,6 +20,7 @@ from codeindexd.indexer import Indexer, VectorSpace
 from codeindexd.model import Entry, NodeKind, RootState
 from codeindexd.reconciler import Reconciled, reconcile
 from codeindexd.registry import RootSpec
+from codeindexd.root import upkeep
 from codeindexd.root.hints import Hints
 from codeindexd.root.presence import Found, Presence
 from codeindexd.root.values import Problem, RootSettings, Services, Synced
@@ -33,7 +34,7 @@ log = structlog.get_logger(__name__)
 _COOKIE_TIMEOUT_S = 2.0
 _LOOK_AGAIN_S = 0.1
 _MISSING_POLL_S = 3.0
-_UPKEEP_QUIET_S = 10.0
+_REPLAY_PAUSE_S = 10.0
 _ROOT_CONFIG = b".codeindex.toml"
 
 
@@ -104,6 +105,16 @@ class Root:
     def caught_up(self) -> bool:
         """Whether nothing is known to be outstanding, however well the root is watched."""
         return self._walked and not self._hints.outstanding and self.work.idle
+
+    @property
+    def paused(self) -> bool:
+        """Whether indexing was stopped by the user."""
+        return self._paused
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the root is about to close its stores."""
+        return self._stopping
 
     @property
     def clock(self) -> str:
@@ -221,7 +232,10 @@ class Root:
             on_degraded=lambda message, hint: self.set_problem("watch", message, hint),
             on_recovered=lambda: self.set_problem("watch", "", ""),
             on_root_changed=lambda: self.hint([b""]),
+            rule_files=await anyio.to_thread.run_sync(lambda: self.scanner.rule_files),
         )
+        self._directories = set(await anyio.to_thread.run_sync(self.indexer.catalog.tree().directories))
+        self._watcher.set_directories(self._directories)
         try:
             async with anyio.create_task_group() as tasks:
                 task_status.started()
@@ -229,8 +243,8 @@ class Root:
                 tasks.start_soon(self._vectorizer.serve)
                 await tasks.start(self._watcher.serve)
                 tasks.start_soon(self._keep_projections)
-                tasks.start_soon(self._retry_failures)
-                tasks.start_soon(self._upkeep)
+                tasks.start_soon(upkeep.retry_failures, self)
+                tasks.start_soon(upkeep.keep_tidy, self)
                 self.hint([b""])
                 await self._reconcile_forever()
         finally:
@@ -264,7 +278,7 @@ class Root:
                 await replay.replay(self.spec.raw, self.indexer, self._services.pool, on_hint=self.look_again)
             except (StoreFullError, WorkerError) as error:
                 self.set_problem("replay", error.message, error.hint)
-                await anyio.sleep(_UPKEEP_QUIET_S)
+                await anyio.sleep(_REPLAY_PAUSE_S)
         self.set_problem("replay", "", "")
         self._vectorizer.wake()
 
@@ -355,32 +369,6 @@ class Root:
         if self.state is not before:
             self._tell("state")
         return found is not Found.MISSING
-
-    # quiet-time work
-
-    async def _retry_failures(self) -> None:
-        while True:
-            await anyio.sleep(_UPKEEP_QUIET_S)
-            due = await anyio.to_thread.run_sync(self._failures_due)
-            if due and not self._paused:
-                self.work.submit([], due, again=True)
-
-    def _failures_due(self) -> list[Entry]:
-        with self.indexer.catalog.snapshot() as snapshot:
-            files = [snapshot.file(failure.path) for failure in self.indexer.catalog.failures_due(time.time_ns())]
-        return [file.entry for file in files if file and file.entry.path not in self.work.pending]
-
-    async def _upkeep(self) -> None:
-        generation = -1
-        while True:
-            await anyio.sleep(_UPKEEP_QUIET_S)
-            quiet = self.caught_up
-            if quiet and self.indexer.current.generation != generation:
-                generation = self.indexer.current.generation
-                try:
-                    await self.indexer.maintain(lambda: self._stopping or not self.work.idle)
-                except StoreFullError as error:
-                    self.set_problem("store", error.message, error.hint)
 
     def _on_commit(self) -> None:
         if self.indexer.behind.lexical or self.indexer.behind.dense:

@@ -93,6 +93,16 @@ def exclude_sources(repository: Repository | None, git_home: GitHome) -> list[tu
     return [(name, content) for name, content in sources if content]
 
 
+def rule_files(root: Path, git_home: GitHome) -> list[Path]:
+    """Files outside of ``root`` whose change changes what is ignored inside it; they need not exist."""
+    repository = Repository.at(root) or Repository.around(root)
+    files = [_excludes_file(repository, git_home)]
+    files += [git_home.config_home / "git" / "config"] if git_home.config_home else []
+    files += [git_home.home / ".gitconfig"] if git_home.home else []
+    files += [repository.common / "info" / "exclude", repository.common / "config"] if repository else []
+    return [file for file in files if file is not None and not file.is_relative_to(root)]
+
+
 def _shown(place: Path, git_home: GitHome) -> str:
     if git_home.home is not None and place.is_relative_to(git_home.home):
         place = "~" / place.relative_to(git_home.home)

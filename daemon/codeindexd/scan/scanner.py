@@ -14,7 +14,7 @@ from codeindexd.errors import PathRefusedError
 from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
 from codeindexd.merkle import Tree, collapse, node_hash, parent_of
 from codeindexd.model import Entry, NodeKind, TreeSource
-from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, read_bounded
+from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, read_bounded, rule_files
 from codeindexd.scan.hashing import OPEN_DIRECTORY, Group, Hasher, file_stat, open_beneath, opened
 from codeindexd.scan.walk import OVERSIZED, SPECIAL, UNREADABLE, Walk, read_ignore_file, skipped
 
@@ -133,6 +133,11 @@ class Scanner:
         stats = ScanStats(walk.files, hashed, read_bytes, time.perf_counter() - started)
         directories = [path for path, _ in walk.directories]
         return Scan(tree, targets, directories, sorted(walk.errors), sorted(set(walk.unsettled)), stats)
+
+    @property
+    def rule_files(self) -> list[Path]:
+        """Files outside of the root that its ignore rules depend on."""
+        return rule_files(self._root, self._git_home)
 
     def explain(self, path: bytes) -> Verdict | None:
         """Why ``path`` is not indexed, found by walking down from the root; None when no rule stands against it.
