@@ -43,7 +43,7 @@ def served() -> Callable[..., AbstractAsyncContextManager[WorkerPool]]:
     @asynccontextmanager
     async def serve(pipeline: str = "Scripted", *, count: int = 2, **options: Any) -> AsyncIterator[WorkerPool]:
         pool_options = {key: options.pop(key) for key in ("timing", "recycle_bytes", "pressure") if key in options}
-        settings = WorkerSettings(**{"file_budget_s": 20.0, **options})
+        settings = WorkerSettings(**{"nice": 0, **options})  # at idle priority a busy machine would starve the tests
         pool = WorkerPool(
             settings,
             count=count,

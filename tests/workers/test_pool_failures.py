@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_poison_file_is_named_and_costs_nobody_else(served, make_jobs, verb, cause):
     names = [f"f{n}" for n in range(60)]
     names[10] = verb
-    async with served(count=2, memory_limit_bytes=512 << 20) as pool:
+    async with served(count=2, memory_limit_bytes=256 << 20) as pool:
         results = {r.job_id: r async for r in pool.process(make_jobs(*names))}
         assert pool.stats.restarts == 2
     assert sorted(results) == list(range(60))

@@ -22,7 +22,7 @@ def create(embedding: Embedding, *, remembered: Path | None = None) -> Embedder:
     from codeindexd.embed.notes import Notes
 
     if embedding.model == "bundled":
-        from codeindexd.embed.bundled import BundledEmbedder
+        from codeindexd.embed.static_embedder import BundledEmbedder
 
         return BundledEmbedder()
     notes = Notes(remembered)

@@ -41,10 +41,10 @@ def _serve(channel: wire.Channel, pipeline_path: str) -> int:
     start = wire.to_worker.decode(first)
     if not isinstance(start, wire.Start):
         raise wire.BrokenStreamError("the first message must be the settings")
-    if start.bulk:
-        guard.lower_priority(start.settings.nice)
     pipeline = _load(pipeline_path, start.settings)
     guard.limit_memory(start.settings.memory_limit_bytes)
+    if start.bulk:  # not before: behind a busy machine the start alone would take a minute, seemingly broken
+        guard.lower_priority(start.settings.nice)
     channel.send(wire.Ready(guard.private_memory()))
     while (body := channel.receive()) is not None:
         _answer(channel, pipeline, wire.to_worker.decode(body))

@@ -36,8 +36,7 @@ class BundledEmbedder:
         return await anyio.to_thread.run_sync(self._static.embed, texts)
 
     async def embed_query(self, text: str) -> Vectors:
-        vector: Vectors = self._static.embed([text])[0]
-        return vector
+        return self._static.embed_query(text)
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
