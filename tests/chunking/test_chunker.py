@@ -9,13 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd import chunking
-from codeindexd.chunking import LANGUAGES, chunk
-from codeindexd.chunking.chunker import parse
-from codeindexd.chunking.grammars import load
+from codeindexd.chunking import LANGUAGES, chunk, chunker
 from codeindexd.model import Span
 
 SAMPLES = Path(__file__).parent / "samples"
-ALL = sorted(LANGUAGES) + ["", "jupyter", "dart"]
+ALL = [*sorted(LANGUAGES), "", "jupyter", "dart"]
 
 
 def check(text: bytes, spans: list[Span], max_bytes: int = chunking.DEFAULT_MAX_BYTES) -> None:
@@ -35,33 +33,23 @@ def check(text: bytes, spans: list[Span], max_bytes: int = chunking.DEFAULT_MAX_
     assert not spans or at == len(text)
 
 
+_CODE = """def f(x):
+    return x
+class A:
+{
+}
+
+# note
+x = (
+import os
+end
+// c
+function g() {
+*/
+é = '\u2028'
+"""
 _LINES = st.sampled_from(
-    [
-        b"def f(x):",
-        b"    return x",
-        b"class A:",
-        b"{",
-        b"}",
-        b"",
-        b"   ",
-        b"# note",
-        b"x = (",
-        b"\t",
-        b"\r",
-        b"\x0c",
-        b'"""',
-    ]
-    + [
-        b"import os",
-        "é = '\u2028'".encode(),
-        b"end",
-        b"// c",
-        b"\xff\xfe",
-        b"y" * 90,
-        b"function g() {",
-        b"*/",
-        b"\x1a",
-    ]
+    [*_CODE.encode().split(b"\n"), b"\t", b"\r", b"\x0c", b'"' * 3, b"\xff\xfe", b"y" * 90, b"\x1a"]
 )
 _TEXTS = st.one_of(st.binary(max_size=400), st.lists(_LINES, max_size=60).map(b"\n".join))
 
@@ -163,11 +151,20 @@ def test_deep_nesting_is_no_recursion() -> None:
         check(text, chunk(text, language))
 
 
-def test_hopeless_input_is_given_up_by_steps_not_by_the_clock() -> None:
-    grammar = load("c")
-    assert grammar is not None
-    text = b"x={(" * 100_000
-    assert parse(text, grammar) is None
+def test_what_takes_too_long_to_parse_is_cut_into_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"int f(int x) { return x; }\n" * 3000
+    assert {s.kind for s in chunk(text, "c")} == {"function"}
+    monkeypatch.setattr(chunker, "MAX_PARSE_SECONDS", -1.0)
+    spans = chunk(text, "c")
+    check(text, spans)
+    assert {s.kind for s in spans} == {"window"}
+
+
+@pytest.mark.parametrize("language", ["c", "yaml", "html", "ocaml", "json", "python"])
+@pytest.mark.parametrize("piece", [b"x={(\n", b"- ", b"- \n", b"<a>\n", b"(*\n", b"[\n"])
+def test_generated_nesting_crashes_no_parser(language: str, piece: bytes) -> None:
+    text = piece * (120_000 // len(piece))
+    check(text, chunk(text, language))
 
 
 def test_a_header_with_classes_is_cut_as_cpp() -> None:

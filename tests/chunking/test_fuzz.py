@@ -7,8 +7,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from chunking.test_chunker import check
 
+from chunking.test_chunker import check
 from codeindexd.chunking import LANGUAGES, chunk
 
 SAMPLES = Path(__file__).parent / "samples"

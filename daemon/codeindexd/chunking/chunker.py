@@ -7,6 +7,7 @@ chunk. Nothing here raises, whatever the bytes; what cannot be parsed is cut int
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ from codeindexd.chunking import notebook
 from codeindexd.chunking.grammars import Grammar, load
 from codeindexd.chunking.guards import is_parsable
 from codeindexd.chunking.headings import sections
-from codeindexd.chunking.lines import Lines, windows
+from codeindexd.chunking.lines import Lines, windows, without_blank
 from codeindexd.chunking.outline import Found, find_definitions, is_hopeless
 from codeindexd.chunking.rules import CONTAINERS
 from codeindexd.chunking.split import Atom, Limits, assign, atoms, pack
@@ -24,6 +25,7 @@ from codeindexd.model import Span, Symbol
 
 DEFAULT_MAX_BYTES = 6000
 TARGET = 1000
+MAX_PARSE_SECONDS = 5.0  # of CPU; what ends here takes 50 to 1000 times as long as any file of its size should
 _READ = 1 << 16
 OPEN = CONTAINERS | {"section", "key", "table", "block", "resource"}
 """Kinds in which a complete inner definition stands for itself; elsewhere (functions) it is just a statement."""
@@ -73,11 +75,13 @@ def parse(text: bytes, grammar: Grammar) -> Node | None:
     """The root of the syntax tree, or None when parsing would cost out of all proportion.
 
     The budget counts the parser's own steps (it reports every hundred), not seconds, so the same file is given up
-    on every machine or on none. Ordinary code takes one report for 100 to 300 bytes; error recovery on hostile
-    input takes many per byte.
+    on every machine or on none: ordinary code takes one report for 50 to 300 bytes. But the cost of a step grows
+    with what came before (error recovery in C, Haskell's layout), so a few seconds of CPU time are the last resort:
+    only generated input gets there, and it would otherwise cost the worker process its life.
     """
     budget = 2000 + len(text) // 40
     reports = 0
+    deadline = time.thread_time() + MAX_PARSE_SECONDS
 
     def read(offset: int, _point: Point) -> bytes:
         return text[offset : offset + _READ]
@@ -85,7 +89,7 @@ def parse(text: bytes, grammar: Grammar) -> Node | None:
     def progress(_offset: int, _has_error: bool) -> bool:
         nonlocal reports
         reports += 1
-        return reports > budget
+        return reports > budget or (reports % 16 == 0 and time.thread_time() > deadline)
 
     try:
         return Parser(grammar.language).parse(read, progress_callback=progress).root_node
@@ -95,21 +99,7 @@ def parse(text: bytes, grammar: Grammar) -> Node | None:
 
 def _windowed(lines: Lines, limits: Limits) -> list[Span]:
     pieces = windows(lines, 0, lines.count, target=limits.target, limit=limits.limit)
-    return [_span(start, end, "window", "", (), lines) for start, end in _without_blank(pieces, lines)]
-
-
-def _without_blank(pieces: Sequence[tuple[int, int]], lines: Lines) -> list[tuple[int, int]]:
-    """Pieces with nothing but whitespace joined to the one before them, or the first to the one after it."""
-    out: list[tuple[int, int]] = []
-    for start, end in pieces:
-        if out and (
-            lines.text[lines.starts[start] : lines.starts[end]].isspace()
-            or lines.text[lines.starts[out[-1][0]] : lines.starts[out[-1][1]]].isspace()
-        ):
-            out[-1] = (out[-1][0], end)
-        else:
-            out.append((start, end))
-    return out
+    return [_span(start, end, "window", "", (), lines) for start, end in without_blank(pieces, lines)]
 
 
 def _span(start: int, end: int, kind: str, symbol: str, symbols: tuple[Symbol, ...], lines: Lines) -> Span:
@@ -117,7 +107,7 @@ def _span(start: int, end: int, kind: str, symbol: str, symbols: tuple[Symbol, .
 
 
 def _spans(groups: Sequence[Sequence[Atom]], found: Sequence[Found], lines: Lines) -> list[Span]:
-    ranges = _without_blank([(group[0].start, group[-1].end) for group in groups], lines)
+    ranges = without_blank([(group[0].start, group[-1].end) for group in groups], lines)
     starts = [item.start for item in found]
     by_start = {group[0].start: group for group in groups}
     ordered = iter(sorted(by_start))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -52,6 +53,7 @@ def windows(lines: Lines, start: int, end: int, *, target: int, limit: int) -> l
     first = start
     row = start
     starts = lines.starts
+    rest = min(target * 5 // 4, limit)  # a last window may be a little longer, rather than a tiny one after it
     while row < end:
         size = starts[row + 1] - starts[first]
         if starts[row + 1] - starts[row] > limit:
@@ -59,7 +61,7 @@ def windows(lines: Lines, start: int, end: int, *, target: int, limit: int) -> l
                 out.append((first, row))
             out.append((row, row + 1))
             first = row + 1
-        elif size > target and row > first and starts[end] - starts[first] > max(target * 5 // 4, 1):
+        elif size > target and row > first and starts[end] - starts[first] > rest:
             cut = _best_cut(lines, first, row, target)
             out.append((first, cut))
             first = cut
@@ -84,3 +86,16 @@ def _best_cut(lines: Lines, first: int, row: int, target: int) -> int:
         if score > best_score:
             best, best_score = cut, score
     return best
+
+
+def without_blank(pieces: Iterable[tuple[int, int]], lines: Lines) -> list[tuple[int, int]]:
+    """Pieces of nothing but whitespace joined to the one before them, or the first one to the one after it."""
+    out: list[tuple[int, int]] = []
+    starts, text = lines.starts, lines.text
+    for start, end in pieces:
+        blank = text[starts[start] : starts[end]].isspace()
+        if out and (blank or text[starts[out[-1][0]] : starts[out[-1][1]]].isspace()):
+            out[-1] = (out[-1][0], end)
+        else:
+            out.append((start, end))
+    return out

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 
-from codeindexd.chunking.lines import Lines, windows
+from codeindexd.chunking.lines import Lines, windows, without_blank
 from codeindexd.chunking.split import Limits
 from codeindexd.model import Span
 
-_CELL = re.compile(rb'^\s*"cell_type":\s*"(\w+)"')
-_OPEN = re.compile(rb"^\s*\{\s*$")
+_CELL = re.compile(rb'\s*"cell_type":\s*"(\w+)"')
+_OPEN = re.compile(rb"\s*\{\s*\Z")
 
 
 def cells(lines: Lines, limits: Limits) -> list[Span]:
@@ -23,12 +23,16 @@ def cells(lines: Lines, limits: Limits) -> list[Span]:
                 opened -= 1
             starts.append(opened if _is_open(lines, opened) else row)
     bounds = sorted({0, *starts, lines.count})
-    out: list[Span] = []
-    for start, end in itertools.pairwise(bounds):
-        kind = "cell" if start in starts else "block"
-        for first, last in windows(lines, start, end, target=limits.target, limit=limits.limit):
-            out.append(Span(lines.starts[first], lines.starts[last], first + 1, last, kind))
-    return out
+    pieces = [
+        piece
+        for start, end in itertools.pairwise(bounds)
+        for piece in windows(lines, start, end, target=limits.target, limit=limits.limit)
+    ]
+    first = starts[0] if starts else lines.count
+    return [
+        Span(lines.starts[start], lines.starts[end], start + 1, end, "cell" if start >= first else "block")
+        for start, end in without_blank(pieces, lines)
+    ]
 
 
 def _is_open(lines: Lines, row: int) -> bool:

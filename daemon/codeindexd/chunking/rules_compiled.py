@@ -112,18 +112,17 @@ CPP = Rules(
         "union_specifier": _cpp_class("struct"),
         "concept_definition": named("interface"),
         "alias_declaration": named("type"),
-        "inline_method_definition": _c_function,
     },
     descend=_C_DESCEND
     | types(
         "namespace_definition template_declaration class_specifier struct_specifier union_specifier"
-        " field_declaration_list field_declaration friend_declaration export_declaration"
+        " field_declaration_list field_declaration friend_declaration"
     ),
 )
 
 _CSHARP_DESCEND = types("namespace_declaration declaration_list class_declaration struct_declaration") | types(
     "interface_declaration record_declaration file_scoped_namespace_declaration preproc_if preproc_region"
-    " preproc_else preproc_elif record_struct_declaration"
+    " preproc_else preproc_elif method_declaration constructor_declaration block"
 )
 CSHARP = Rules(
     definitions={
@@ -131,7 +130,6 @@ CSHARP = Rules(
         "interface_declaration": named("interface"),
         "struct_declaration": named("struct"),
         "record_declaration": named("class"),
-        "record_struct_declaration": named("struct"),
         "enum_declaration": named("enum"),
         "delegate_declaration": named("type"),
         "method_declaration": named("method"),

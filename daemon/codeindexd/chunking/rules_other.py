@@ -38,7 +38,6 @@ HASKELL = Rules(
         "signature": _haskell_signature,
         "data_type": named("type"),
         "newtype": named("type"),
-        "type_synomym": named("type"),
         "type_synonym": named("type"),
         "class": named("class"),
         "instance": _haskell_instance,

@@ -76,7 +76,6 @@ _JS_DEFINITIONS = {
     "variable_declarator": _js_assigned("name", "value"),
     "assignment_expression": _js_assigned("left", "right"),
     "pair": _js_pair,
-    "field_definition": _js_assigned("property", "value"),
 }
 _TS_DEFINITIONS = _JS_DEFINITIONS | {
     "abstract_class_declaration": named("class"),
@@ -97,7 +96,7 @@ PYTHON = Rules(
     own_keyword=True,
 )
 JAVASCRIPT = Rules(
-    definitions=_JS_DEFINITIONS,
+    definitions=_JS_DEFINITIONS | {"field_definition": _js_assigned("property", "value")},
     keywords=(b"function", b"=>", b"class"),
     descend=types("class_body"),
     attach=types("comment decorator"),

@@ -1,0 +1,113 @@
+"""Every encoding gives the text, and every line's place in the file's own bytes."""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codeindexd.chunking import Decoded, chunk, decode, source_text
+
+TEXT = "# grüße\ndef f():\n    return 'é ü'\n\n\n# " + "x" * 40 + "\nclass A:\n    pass\n"
+SOURCES = {
+    "utf-8": TEXT.encode(),
+    "utf-8-sig": codecs.BOM_UTF8 + TEXT.encode(),
+    "utf-16-le": codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le"),
+    "utf-16-be": codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
+    "latin-1": TEXT.encode("latin-1"),
+}
+
+
+def decoded(data: bytes) -> Decoded:
+    result = decode(data)
+    assert result is not None
+    return result
+
+
+def rebuilt(data: bytes) -> str:
+    """The text put together from the source bytes of its chunks, which must tile the file."""
+    result = decoded(data)
+    spans = [result.to_source_span(span) for span in chunk(result.utf8, "python", target_chars=20)]
+    assert spans[0].start_byte == 0
+    assert spans[-1].end_byte == len(data)
+    assert all(before.end_byte == after.start_byte for before, after in itertools.pairwise(spans))
+    return "".join(source_text(data[span.start_byte : span.end_byte], result.encoding) for span in spans)
+
+
+@pytest.mark.parametrize("encoding", SOURCES)
+def test_encodings_are_told_apart_and_chunks_find_their_bytes_again(encoding: str) -> None:
+    data = SOURCES[encoding]
+    result = decoded(data)
+    assert (result.encoding, result.text) == (encoding, TEXT)
+    assert rebuilt(data) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_is_recognised_by_its_zeros(encoding: str) -> None:
+    data = TEXT.encode(encoding)
+    assert decoded(data).encoding == encoding
+    assert rebuilt(data) == TEXT
+
+
+def test_plain_utf8_is_not_copied_or_mapped() -> None:
+    data = TEXT.encode()
+    result = decoded(data)
+    assert result.utf8 is data
+    assert result.to_source(17) == 17
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x7fELF\x02\x01\x01\0\0\0\0",
+        b"text\0text",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        codecs.BOM_UTF8 + b"a\0b",
+        codecs.BOM_UTF16_LE + b"a\0b",
+        codecs.BOM_UTF16_LE + b"\0\xd8a\0",
+        codecs.BOM_UTF32_LE + "a".encode("utf-32-le"),
+        bytes(range(1, 32)) * 4 + b"\xff\xfe\xfd",
+        b"\0" * 100,
+    ],
+)
+def test_binary_files_are_none(data: bytes) -> None:
+    assert decode(data) is None
+
+
+@pytest.mark.parametrize("text", ["", "a", "\n", "a\r\nb\r\n", "a\rb", "\x0c\n", "a\u2028b\n", "\x1b[1mhi\n"])
+def test_odd_texts_are_texts(text: str) -> None:
+    assert decoded(text.encode()).text == text
+
+
+def test_an_offset_inside_a_line_is_an_error_where_it_cannot_be_mapped() -> None:
+    with pytest.raises(ValueError, match="not at the start of a line"):
+        decoded(SOURCES["utf-16-le"]).to_source(3)
+
+
+def test_bytes_that_no_longer_fit_become_replacement_characters() -> None:
+    assert source_text(b"a\xff", "utf-8") == "a\ufffd"
+    assert source_text(b"a\0b", "utf-16-le") == "a\ufffd"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=30).map(lambda t: f"a\n{t}\n" * 3))
+def test_any_text_survives_any_marked_encoding(text: str) -> None:
+    for encoding, mark in (("utf-8", b""), ("utf-8", codecs.BOM_UTF8), ("utf-16-le", codecs.BOM_UTF16_LE)):
+        if text.startswith("\ufeff"):
+            continue
+        data = mark + text.encode(encoding)
+        assert decoded(data).text == text
+        assert rebuilt(data) == text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_decoding_any_bytes_never_raises_and_is_valid_utf8(data: bytes) -> None:
+    result = decode(data)
+    if result is not None:
+        result.utf8.decode("utf-8")
+        for span in chunk(result.utf8, ""):
+            result.to_source_span(span)
