@@ -55,3 +55,9 @@ def test_tests_step_back_unless_asked_for() -> None:
 def test_what_is_a_test() -> None:
     assert all(map(is_test, [b"tests/x.py", b"a/test_x.py", b"x_test.go", b"x.spec.ts", b"src/__tests__/x.js"]))
     assert not any(map(is_test, [b"src/contest.py", b"latest/x.py", b"attestation.go"]))
+
+
+def test_a_definition_asked_for_by_its_whole_name_comes_first() -> None:
+    near = Candidate(1, 1, b"src/greet.go", lexical_rank=2, dense_rank=1, path_rank=1)
+    defined = Candidate(2, 2, b"src/hello.py", defines=frozenset({"greet_politely"}), lexical_rank=1, dense_rank=9)
+    assert rank([near, defined], ["greet", "politely"], ["greet_politely"])[0].candidate is defined

@@ -19,7 +19,8 @@ class Weights:
     lexical: float = 1.0
     dense: float = 1.0
     path: float = 0.5
-    definition: float = 0.3  # a definition that is called as a word of the question
+    definition: float = 0.3  # a definition that is called as words of the question
+    exact: float = 1.0  # a definition whose whole name, of several words, stands in the question
     test: float = 0.35  # taken off for test files unless the question asks for tests
     same_file: float = 0.45  # factor for each further chunk of a file already shown
 
@@ -32,6 +33,7 @@ class Candidate:
     file_id: int
     path: bytes
     symbol_words: frozenset[str] = frozenset()
+    defines: frozenset[str] = frozenset()  # whole names, lowercase
     lexical_rank: int = 0
     dense_rank: int = 0
     path_rank: int = 0
@@ -68,7 +70,7 @@ def _reciprocal(rank: int) -> float:
     return (_RANK_CONSTANT + 1) / (_RANK_CONSTANT + rank) if rank else 0.0
 
 
-def score(candidate: Candidate, words: frozenset[str], weights: Weights) -> Ranked:
+def score(candidate: Candidate, words: frozenset[str], names: frozenset[str], weights: Weights) -> Ranked:
     """A candidate's score before its neighbours are looked at."""
     parts = {
         "lexical": weights.lexical * _reciprocal(candidate.lexical_rank),
@@ -78,20 +80,27 @@ def score(candidate: Candidate, words: frozenset[str], weights: Weights) -> Rank
     if candidate.symbol_words and words:
         named = len(candidate.symbol_words & words) / len(candidate.symbol_words)
         parts["definition"] = weights.definition * named
+    if candidate.defines & names:
+        parts["exact"] = weights.exact
     if is_test(candidate.path) and not words & _ASKS_FOR_TESTS:
         parts["test"] = -weights.test
     return Ranked(candidate, sum(parts.values()), {name: part for name, part in parts.items() if part})
 
 
-def rank(candidates: Iterable[Candidate], words: Sequence[str], weights: Weights | None = None) -> list[Ranked]:
-    """``candidates`` best first; each further chunk of one file counts less, so that answers show many places.
+def rank(
+    candidates: Iterable[Candidate],
+    words: Sequence[str],
+    names: Sequence[str] = (),
+    weights: Weights | None = None,
+) -> list[Ranked]:
+    """``candidates`` best first, for a question of ``words`` with the whole identifiers ``names`` in it; each further chunk of one file counts less, so that answers show many places.
 
     Equal scores keep a fixed order (path, then chunk id), so that the same question has the same answer.
     """
     weights = weights or Weights()
-    asked = frozenset(words)
+    asked, named = frozenset(words), frozenset(names)
     scored = sorted(
-        (score(candidate, asked, weights) for candidate in candidates),
+        (score(candidate, asked, named, weights) for candidate in candidates),
         key=lambda ranked: (-ranked.score, ranked.candidate.path, ranked.candidate.chunk_id),
     )
     seen: dict[int, int] = {}

@@ -193,6 +193,7 @@ class Searcher:
                     chunk.file_id,
                     chunk.path,
                     frozenset(split_identifier(chunk.span.symbol.rpartition(".")[2])),
+                    frozenset(symbol.name.lower() for symbol in chunk.span.symbols),
                     lexical_ranks.get(chunk.chunk_id, 0),
                     dense_ranks.get(chunk.chunk_id, 0),
                     path_ranks.get(chunk.file_id, 0),
@@ -200,6 +201,7 @@ class Searcher:
                 for chunk in chunks.values()
             ),
             question.terms.words,
+            question.terms.identifiers,
         )
 
     def _allowed(self, snapshot: Snapshot, parsed: ParsedQuery) -> NDArray[np.int64] | None:
