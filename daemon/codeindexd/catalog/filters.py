@@ -36,13 +36,15 @@ def _files(
     reader: Reader, columns: str, language: str | None, include: Sequence[str], exclude: Sequence[str]
 ) -> list[Row]:
     """(parent, name, *columns) of the indexed files that pass, by file id; the path is empty when no glob needs it."""
+    directory = common_directory(include)
+    if directory and include[0].lstrip("/").encode("utf-8", "surrogateescape") == directory + b"/**":
+        include = ()  # the directory says it all
     by_path = bool(include or exclude)
-    where, values = ["outcome = ?"], [int(Outcome.INDEXED)]
-    parameters: list[object] = list(values)
+    where = ["outcome = ?"]
+    parameters: list[object] = [int(Outcome.INDEXED)]
     if language is not None:
         where.append("language = ?")
         parameters.append(language)
-    directory = common_directory(include)
     if directory:
         where.append("(parent = ? OR (parent > ? AND parent < ?))")
         parameters += [directory, directory + b"/", directory + b"0"]

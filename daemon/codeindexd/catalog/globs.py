@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-Matcher = Callable[[str], object]
-
 
 @lru_cache(maxsize=256)
 def compile_glob(glob: str) -> re.Pattern[str]:
@@ -85,16 +83,19 @@ def _character_class(glob: str, at: int) -> tuple[str, int]:
 
 def path_filter(include: Sequence[str], exclude: Sequence[str]) -> Callable[[bytes], bool]:
     """Whether a path matches one of ``include`` (any when empty) and none of ``exclude``."""
-    wanted: list[Matcher] = [compile_glob(glob).match for glob in include]
-    unwanted: list[Matcher] = [compile_glob(glob).match for glob in exclude]
+    wanted, unwanted = _any_of(tuple(include) or ("**",)).match, _any_of(tuple(exclude)).match
 
     def passes(path: bytes) -> bool:
         text = path.decode("utf-8", "surrogateescape")
-        if wanted and not any(match(text) for match in wanted):
-            return False
-        return not any(match(text) for match in unwanted)
+        return wanted(text) is not None and unwanted(text) is None
 
     return passes
+
+
+@lru_cache(maxsize=64)
+def _any_of(globs: tuple[str, ...]) -> re.Pattern[str]:
+    """One pattern for all of them; it matches nothing when there are none."""
+    return re.compile("|".join(compile_glob(glob).pattern for glob in globs) or "(?!)")
 
 
 def common_directory(include: Sequence[str]) -> bytes:

@@ -161,10 +161,13 @@ class CatalogSnapshot:
         key = (language, tuple(include), tuple(exclude), tuple(kinds), symbol)
         found = self._filtered.get(key)
         if found is None:
-            found = filters.chunk_ids(self._reader, language, include, exclude, kinds)
-            if symbol is not None:
-                named = np.fromiter(sorted(self._chunks_named(symbol)), dtype=np.int64)
-                found = np.intersect1d(found, named, assume_unique=True)
+            if symbol is None:
+                found = filters.chunk_ids(self._reader, language, include, exclude, kinds)
+            else:
+                found = np.fromiter(sorted(self._chunks_named(symbol)), dtype=np.int64)
+                if language or include or exclude or kinds:
+                    passing = filters.chunk_ids(self._reader, language, include, exclude, kinds)
+                    found = np.intersect1d(found, passing, assume_unique=True)
             found.flags.writeable = False
             if len(self._filtered) >= _FILTERS_KEPT:
                 self._filtered.pop(next(iter(self._filtered)), None)
