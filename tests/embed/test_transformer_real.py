@@ -45,12 +45,14 @@ async def embedder():
 
 @real
 @pytest.mark.transformers
+@pytest.mark.timeout(400)
 class TestContract(EmbedderContract):
     pass
 
 
 @real
 @pytest.mark.transformers
+@pytest.mark.timeout(400)
 @pytest.mark.anyio
 class TestMeaning:
     async def test_vectors_are_those_of_the_library(self, embedder):

@@ -52,18 +52,18 @@ def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
     )
 
 
-def stat_key(directory: Path, dtype: str) -> str:
+def stat_key(directory: Path) -> str:
     """A key that changes whenever a file of the model may have changed; costs a stat per file."""
     state = xxhash.xxh3_128()
     for name, path in _files(directory):
         stat = path.stat()
         state.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ino}\n".encode())
-    return f"st1 {directory} {dtype} {state.hexdigest()}"
+    return f"st1 {directory} {state.hexdigest()}"
 
 
-def content_identity(directory: Path, dtype: str) -> str:
-    """Hex hash of weights, tokeniser, modules, prompts and ``dtype``, the same wherever the files lie."""
-    state = xxhash.xxh3_128(f"st1\0{dtype}\n".encode())
+def content_identity(directory: Path) -> str:
+    """Hex hash of weights, tokeniser, modules, prompts and dtype: all are in files, wherever those lie."""
+    state = xxhash.xxh3_128(b"st1\n")
     for name, path in _files(directory):
         content = xxhash.xxh3_128()
         with path.open("rb", buffering=0) as file:

@@ -62,11 +62,11 @@ class TransformerEmbedder:
         directory = model_files.find(model) or _fetch(model, device, loader)
         load = Load(model=str(directory), device=device, idle_s=idle_s, nice=NICE, offline=True)
         notes = notes or Notes(None)
-        key = model_files.stat_key(directory, load.dtype)
+        key = model_files.stat_key(directory)
         note = notes.get(key)
         if note is None:
             dimensions = model_files.declared_dimensions(directory) or load_once(load, loader)
-            note = Note(model_files.content_identity(directory, load.dtype), dimensions)
+            note = Note(model_files.content_identity(directory), dimensions)
             notes.put(key, note)
         return cls(
             load, name=model, identity=note.identity, dimensions=note.dimensions, batch_size=batch_size, loader=loader

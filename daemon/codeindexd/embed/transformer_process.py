@@ -53,12 +53,12 @@ def _serve(channel: Channel, load: Callable[[wire.Load], Model]) -> int:
     start = wire.to_process.decode(body)
     if not isinstance(start, wire.Load):
         raise BrokenStreamError("the first message must say what to load")
-    guard.lower_cpu_priority(start.nice)
     try:
         model = load(start)
     except Exception as error:  # noqa: BLE001 - whatever the library raises is told to the daemon, which gives up
         channel.send(wire.Failed(0, "load", describe(error)))
         return EXIT_NOT_LOADED
+    guard.lower_cpu_priority(start.nice)  # not before: a question may be waiting for the model
     channel.send(wire.Loaded(model.dimensions, model.device))
     while True:
         readable, _, _ = select.select([channel.read_fd], [], [], start.idle_s)
@@ -108,9 +108,8 @@ class SentenceModel:
         from sentence_transformers import SentenceTransformer
 
         device = None if start.device == "auto" else start.device
-        options: dict[str, Any] = {"model_kwargs": {"torch_dtype": start.dtype}} if start.dtype else {}
         self._torch = torch
-        self._model = SentenceTransformer(start.model, device=device, **options)
+        self._model = SentenceTransformer(start.model, device=device)
         self._model.eval()
         self.device = str(self._model.device)
         sample = self.encode(["dimensions"], query=False)

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Load(msgspec.Struct, tag="load"):
-    """First message: which model, where it runs, when to let go of it. ``dtype`` "" = the model's own.
+    """First message: which model, where it runs, when to let go of it.
 
     ``offline``: the model is on this machine, so the hub is not asked for anything.
     """
@@ -18,7 +18,6 @@ class Load(msgspec.Struct, tag="load"):
     idle_s: float
     nice: int
     offline: bool
-    dtype: str = ""
 
 
 class Encode(msgspec.Struct, tag="encode"):
