@@ -142,6 +142,7 @@ class Daemon:
             reconcile_s=config.watch.reconcile_minutes * 60,
             poll=config.watch.poll,
         )
+        self._mend_vectors()
         services = Services(
             pool=self._pool,
             vectors=self._vectors,
@@ -152,6 +153,16 @@ class Daemon:
             on_event=self._on_event,
         )
         return Root(spec, directory, settings, services)
+
+    def _mend_vectors(self) -> None:
+        """Replace the vector store when its file was deleted or broken under us: the root that met it starts again."""
+        try:
+            self._vectors.known(self._models.configured.identity, [bytes(16)])
+        except StoreDamagedError as error:
+            log.warning("vector store replaced", error=error.message)
+            self._vectors.close()
+            self.paths.create()
+            self._vectors = open_vectors(self.paths.vectors)
 
     def _on_event(self, what: str, root: Root) -> None:
         if what == "identity":
@@ -202,7 +213,15 @@ class Daemon:
             await anyio.sleep(_UPKEEP_EVERY_S)
             await self.roots.forget_missing()
             budget = int(self.config.disk.budget_gb * (1 << 30))
-            await anyio.to_thread.run_sync(self._vectors.prune, budget)
+            await anyio.to_thread.run_sync(self._prune_vectors, budget)
+
+    def _prune_vectors(self, budget: int) -> None:
+        """Make room in the vector store; whatever a root still holds counts as used today."""
+        identity = self._models.configured.identity
+        for root in self.roots.all():
+            with root.indexer.catalog.snapshot() as snapshot:
+                self._vectors.mark_used(identity, snapshot.embed_hashes())
+        self._vectors.prune(budget, keep=[identity])
 
 
 def _allow_open_files() -> None:

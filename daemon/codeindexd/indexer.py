@@ -18,7 +18,7 @@ from codeindexd.catalog import Catalog
 from codeindexd.dense import Dense
 from codeindexd.errors import CodeindexError, StoreDamagedError
 from codeindexd.lexical import Lexical, LexicalChunk
-from codeindexd.model import Committed, IndexedChunk, Slice, StoredChunk
+from codeindexd.model import ChunkDraft, Committed, IndexedChunk, Slice, StoredChunk
 from codeindexd.snapshot import Current, Snapshot
 from codeindexd.tokens import path_words, split_identifier
 from codeindexd.vectors import VectorStore
@@ -184,20 +184,22 @@ class Indexer:
             return await anyio.to_thread.run_sync(function, *arguments)
 
     def _apply(self, changes: Slice) -> Committed:
-        fresh = [
-            (draft.embed_hash, draft.vector)
-            for update in changes.updates
-            for draft in update.chunks
-            if draft.vector is not None and draft.embedded
-        ]
-        if fresh:
-            self.vectors.put_many(self.space.identity, fresh)
+        self._keep_vectors([draft for update in changes.updates for draft in update.chunks])
         before = self.catalog.generation
         committed = self.catalog.commit(changes)
         if committed.generation != before:
             self._project(committed)
             self._publish()
         return committed
+
+    def _keep_vectors(self, drafts: Sequence[ChunkDraft]) -> None:
+        """Store what was computed, and note that what was looked up is still of use."""
+        fresh = [(draft.embed_hash, draft.vector) for draft in drafts if draft.vector is not None and draft.embedded]
+        if fresh:
+            self.vectors.put_many(self.space.identity, fresh)
+        reused = [draft.embed_hash for draft in drafts if draft.vector is not None and not draft.embedded]
+        if reused:
+            self.vectors.mark_used(self.space.identity, reused)
 
     def _project(self, committed: Committed) -> None:
         try:
@@ -355,6 +357,7 @@ class Indexer:
     def _fold(self) -> None:
         self.catalog.checkpoint()
         self.catalog.trim_journal(min(self.lexical.generation, self.dense.generation))
+        self.catalog.vacuum()
 
     def close(self) -> None:
         """Let go of all files; safe at any committed point."""

@@ -137,7 +137,9 @@ def test_a_kill_in_the_middle_of_a_cold_start_loses_nothing(daemon: RealDaemon, 
     assert daemon.call("status")["roots"][0]["files"] == 400
     assert daemon.call("verify") == {
         "ok": True,
-        "roots": [{"path": str(root), "files_checked": 400, "chunks_checked": 400, "failed_files": 0, "differences": []}],
+        "roots": [
+            {"path": str(root), "files_checked": 400, "chunks_checked": 400, "failed_files": 0, "differences": []}
+        ],
     }
 
 
@@ -228,6 +230,16 @@ def test_files_that_are_not_utf8_named_or_encoded(daemon: RealDaemon, tmp_path: 
     assert hit["path"] == "caf\udce9.py"
     assert hit["path_b64"] == "Y2Fm6S5weQ=="
     assert "ü" in search(daemon, "breite_zeichen")["hits"][0]["snippet"]
+
+
+def test_deleting_the_cache_costs_a_reindex_and_nothing_else(daemon: RealDaemon, project: Path) -> None:
+    add(daemon, project)
+    shutil.rmtree(daemon.home / "cache/codeindexd")
+    (project / "after.py").write_text("def written_after_the_loss(): pass\n")
+    until(lambda: "after.py" in str(daemon.call("search", query="written_after_the_loss")["hits"]), what="recovery")
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "fresh", what="fresh")
+    assert daemon.call("status")["roots"][0]["files"] == 7
+    assert daemon.call("verify")["ok"]
 
 
 def test_stop_is_quick_and_leaves_no_socket(daemon: RealDaemon, project: Path) -> None:
