@@ -148,3 +148,10 @@ def _line_ends(text: bytes) -> list[int]:
 def test_long_hostile_runs_do_not_stall() -> None:
     for text in (b"A" * 200_000, b"eyJ" * 60_000, b"password=" * 2_000, b"://a:" * 40_000, b"a1B-" * 50_000):
         assert len(mask(text)) == len(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(min_size=300, max_size=900), st.sampled_from(["password=", 'token: "', "api_key = '", "://u:", "-u a:"]))
+def test_utf8_stays_utf8(text: str, before: str) -> None:
+    masked = mask((before + "a1B2" + text.replace("\n", "é")).encode("utf-8", "surrogatepass"))
+    masked.decode("utf-8", "surrogatepass")

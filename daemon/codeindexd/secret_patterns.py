@@ -158,7 +158,7 @@ LOOSE_TOKENS: dict[str, str] = {
     "discord-bot": r"[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,40}",
     "mailchimp": r"[0-9a-f]{32}-us[0-9]{1,2}",
     "resend": r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}",
-    "adyen": r"AQ[EF][A-Za-z0-9+/=.-]{60,}",
+    "adyen": r"AQ[EF][A-Za-z0-9+/]{50,}={0,2}-[A-Za-z0-9+/]{20,}={0,2}-[^\s\"']{8,}",
     "gocardless": r"(?:live|sandbox)_[\w-]{40}",
     "lob": r"(?:live|test)_(?:pub_)?[0-9a-f]{31,35}",
     "cohere-style": r"co_[A-Za-z0-9]{40}",

@@ -39,6 +39,8 @@ _TEMPLATE = re.compile(
 )
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _IDENTIFIER = re.compile(rb"[$@&*]?[A-Za-z_][\w.$-]*(?:->\w+)*\Z")
+_CURSOR = re.compile(rb"(?:next|change|request|continuation|page|starting|idempotency|cancell?ation)[_-]?token\Z")
+_NUMBER = re.compile(rb"[-+]?[0-9][0-9_.,eExXuUlL]*\Z|0[xX][0-9a-fA-F]+[uUlL]*\Z")
 _PIECES = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -49,6 +51,8 @@ def is_secret_name(name: bytes) -> str:
     if tail is not None and _NOT_SECRET.match(tail[0].lower()):
         return ""
     if _NOT_SECRET.match(re.split(rb"[_.\-$]", lowered)[-1] or b"-"):
+        return ""
+    if _CURSOR.search(lowered):
         return ""
     if b"hash" in lowered or b"public" in lowered or lowered.endswith((b"tokens", b"max_token")):
         return ""
@@ -114,7 +118,7 @@ def is_secret_value(value: bytes, promise: str, *, quoted: bool) -> bool:
     value = value[:_ENOUGH]
     if not value or b" " in value or b"\t" in value or is_placeholder(value):
         return False
-    if not quoted and _IDENTIFIER.match(value) and not _is_unquoted_secret(value):
+    if not quoted and (_NUMBER.match(value) or (_IDENTIFIER.match(value) and not _is_unquoted_secret(value))):
         return False
     if promise == "password":
         return _is_password(value)

@@ -241,7 +241,7 @@ def _assignments(text: bytes) -> Iterator[tuple[int, int]]:
         seen = end
         if end >= len(text) or text[end] not in _AFTER_NAME:
             continue
-        if lowered.startswith((b"authorization", b"bearer"), at):
+        if lowered[at:end] in (b"authorization", b"bearer") and not lowered[at - 1 : at].isalnum():
             yield from _header(text, end)
         start = at
         while start > 0 and at - start < 80 and text[start - 1] in _NAME_BYTES:
@@ -267,11 +267,21 @@ def _assigned(text: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
         return
     if match["op"] == b"," and b"]" in text[end : match.start("op")]:
         return  # a slice or an optional part, not a key
+    if text.startswith(b"::", start - 2) and text[end] in b"\"'":
+        return  # the last part of a type's name, in quotes
+    if match["op"] == b":" and (text.startswith(b":", start - 1) or (match["bare"] or b"").count(b":") > 1):
+        return  # a part of a resource's name, as in arn:aws:...:secret:name
+    if match["tag"] is not None and text[start - 1 : start] != b"<":
+        return
     quoted = match["quoted"]
     if quoted is not None:
         if is_secret_value(quoted, promise, quoted=True):
             yield match.span("quoted")
-    elif match["op"] not in (b",", b"(") and is_secret_value(match["bare"], promise, quoted=match["tag"] is not None):
+    elif (
+        match["op"] not in (b",", b"(")
+        and not text.startswith(b"(", match.end())
+        and is_secret_value(match["bare"], promise, quoted=match["tag"] is not None)
+    ):
         yield match.span("bare")
 
 

@@ -70,15 +70,18 @@ def atoms(root: Node, lines: Lines, grammar: Grammar, limits: Limits) -> list[At
 
 
 def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
-    """The children of all nodes, with transparent ones replaced by theirs."""
+    """The named children of all nodes, with transparent ones replaced by theirs.
+
+    Tokens are left out: the row of a bracket goes to what is before it, as blank rows do.
+    """
     if not grammar.transparent:
-        return nodes[0].children if len(nodes) == 1 else [child for node in nodes for child in node.children]
+        return [child for node in nodes for child in node.named_children]
     out: list[Node] = []
-    stack = [child for node in reversed(nodes) for child in reversed(node.children)]
+    stack = [child for node in reversed(nodes) for child in reversed(node.named_children)]
     while stack:
         node = stack.pop()
         if node.kind_id in grammar.transparent and node.child_count:
-            stack.extend(reversed(node.children))
+            stack.extend(reversed(node.named_children))
         else:
             out.append(node)
     return out
@@ -88,43 +91,39 @@ def _units(nodes: Sequence[Node], start: int, end: int, lines: Lines, grammar: G
     """The children of ``nodes`` as units that tile the rows from ``start`` to ``end``; empty when there are none."""
     out: list[Unit] = []
     pending: Unit | None = None
+    starts, text = lines.starts, lines.text
+    attach, prefix = grammar.attach, grammar.rules.attach_prefix
+    covered = -1  # bytes before this are in rows of the last unit or of pending comments
     for child in _children(nodes, grammar):
         start_byte, end_byte = child.start_byte, child.end_byte
-        if start_byte == end_byte:
+        attaches = child.kind_id in attach or (prefix and text.startswith(prefix, start_byte))
+        if end_byte <= covered:
+            (pending or out[-1]).nodes.append(child)
+            if pending is not None and not attaches:
+                out.append(pending)
+                pending = None
             continue
         first, last = lines.spanned(start_byte, end_byte)
-        if first < start:
-            first = start
-        if last > end:
-            last = end
-        if first >= last:
+        first, last = max(first, start), min(last, end)
+        if first >= last or start_byte == end_byte:
             continue
-        if out and pending is None and first < out[-1].last:
-            out[-1].last = max(out[-1].last, last)
+        covered = starts[last]
+        if pending is not None:
+            pending.last = max(pending.last, last)
+            pending.nodes.append(child)
+            if not attaches:
+                out.append(pending)
+                pending = None
+        elif out and first < out[-1].last:
+            out[-1].last = last
             out[-1].nodes.append(child)
-        elif _attaches(child, lines.text, grammar):
-            if pending is None:
-                pending = Unit(first, last, last, [child])
-            else:
-                pending.last = max(pending.last, last)
-                pending.nodes.append(child)
-        elif not child.is_named and out and pending is None and last - first == 1:
-            out[-1].last = last  # a closing bracket stays with what it closes
-        elif pending is not None:
-            out.append(Unit(pending.start, max(pending.last, last), last, [*pending.nodes, child]))
-            pending = None
+        elif attaches:
+            pending = Unit(first, last, last, [child])
         else:
             out.append(Unit(first, last, last, [child]))
     if pending is not None:
         out.append(pending)
     return _tiled(out, start, end)
-
-
-def _attaches(node: Node, text: bytes, grammar: Grammar) -> bool:
-    if node.kind_id in grammar.attach:
-        return True
-    prefix = grammar.rules.attach_prefix
-    return bool(prefix) and text.startswith(prefix, node.start_byte) and node.is_named
 
 
 def _tiled(units: list[Unit], start: int, end: int) -> list[Unit]:
