@@ -55,7 +55,7 @@ def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, tar
     found = sections(root, lines) if language == "markdown" else find_definitions(root, lines, grammar)
     if is_hopeless(root, found):
         return _windowed(lines, limits)
-    pieces = atoms(root, lines, grammar, limits)
+    pieces = atoms(root, lines, grammar, limits, found)
     if not pieces:
         return _windowed(lines, limits)
     assign(pieces, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -49,8 +50,9 @@ class Atom:
     whole: tuple[Found, ...] = ()
 
 
-def atoms(root: Node, lines: Lines, grammar: Grammar, limits: Limits) -> list[Atom]:
+def atoms(root: Node, lines: Lines, grammar: Grammar, limits: Limits, found: Sequence[Found] = ()) -> list[Atom]:
     """The rows of the file as pieces of at most ``limits.limit`` bytes, cut along the tree where it can be."""
+    starts = [item.start for item in found]
     out: list[Atom] = []
     stack: list[Iterator[Unit]] = [iter(_units([root], 0, lines.count, lines, grammar))]
     while stack:
@@ -60,13 +62,21 @@ def atoms(root: Node, lines: Lines, grammar: Grammar, limits: Limits) -> list[At
         elif lines.size(unit.start, unit.end) <= limits.limit:
             out.append(Atom(unit.start, unit.last, unit.end))
         else:
-            inner = _units(unit.nodes, unit.start, unit.end, lines, grammar)
+            table = _is_table(unit) and bisect_right(starts, unit.start) == bisect_left(starts, unit.end)
+            inner = [] if table else _units(unit.nodes, unit.start, unit.end, lines, grammar)
             if inner:
                 stack.append(iter(inner))
             else:
                 pieces = windows(lines, unit.start, unit.end, target=limits.target, limit=limits.limit)
                 out += [Atom(start, end, end) for start, end in pieces]
     return out
+
+
+def _is_table(unit: Unit) -> bool:
+    """Whether a unit is one long list of short values, where lines are as good a place to cut as nodes."""
+    node = unit.nodes[-1]
+    count = node.child_count
+    return count > 200 and node.end_byte - node.start_byte < 40 * count
 
 
 def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
