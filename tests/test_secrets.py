@@ -49,6 +49,11 @@ LOOKALIKES = [
     "from oauth2.authorization_server_v2 import TokenEndpoint",
     'raise KeyError("no such key: k1")',
     'input("Password: ")',
+    'AutoTokenizer.from_pretrained("example-org/Model-8x7B-v0.1")',
+    '"AWS::IAM::AccessKey": "72c2d9dd90025459",',
+    '"ARN": "arn:aws:secretsmanager:us-west-2:123456789012:secret:MyDatabase-a1b2c3"',
+    '"NextToken": "abCDeFGhiJKlmnOPqrSTuvwxYZ1aBCdE",',
+    "TOO_LONG_PASSPHRASE = -2144272214",
     '-----BEGIN CERTIFICATE-----"',
     'if line == "-----BEGIN RSA PRIVATE KEY-----":\n    return parse(lines)\n# -----END RSA PRIVATE KEY-----',
 ]

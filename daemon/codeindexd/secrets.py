@@ -260,7 +260,7 @@ def _assigned(text: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     if match is None:
         return
     name = text[start:end]
-    promise = is_secret_name(name)
+    promise = is_secret_name(name.rpartition(b".")[2] if match["op"] == b"(" else name)
     if not promise:
         return
     if match["gap"] is not None and not _is_option(text, start, name):
