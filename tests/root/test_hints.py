@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from codeindexd.root.hints import Hints
+from codeindexd.settle import Settler
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def hints(clock: Callable[[], float], debounce_s: float = 0.05) -> Hints:
+    return Hints(Settler(debounce_s, 10.0, 1000), later_s=0.5, clock=clock)
+
+
+async def test_a_batch_comes_when_it_has_settled() -> None:
+    clock = Clock()
+    collected = hints(clock)
+    collected.add([b"a", b"b"])
+    assert await collected.batch(0.0) is None, "not quiet for long enough"
+    clock.now += 0.06
+    taken = await collected.batch(0.0)
+    assert taken is not None
+    number, batch = taken
+    assert batch == {b"a", b"b"}
+    assert collected.outstanding, "being looked at"
+    collected.done(number)
+    assert not collected.outstanding
+
+
+async def test_later_hints_neither_come_early_nor_delay_others() -> None:
+    clock = Clock()
+    collected = hints(clock)
+    collected.add_later([b"young"])
+    collected.add([b"saved"])
+    clock.now += 0.06
+    taken = await collected.batch(0.0)
+    assert taken is not None
+    assert taken[1] == {b"saved"}
+    collected.done(taken[0])
+    clock.now += 0.5
+    assert await collected.batch(0.0) is None
+    clock.now += 0.06
+    taken = await collected.batch(0.0)
+    assert taken is not None
+    assert taken[1] == {b"young"}
+
+
+async def test_what_is_held_waits_and_is_not_lost() -> None:
+    clock = Clock()
+    collected = hints(clock)
+    collected.hold()
+    collected.add([b"a"])
+    clock.now += 5
+    assert await collected.batch(0.0) is None
+    collected.release()
+    taken = await collected.batch(0.0)
+    assert taken is not None
+    assert taken[1] == {b"a"}
+
+
+async def test_flushed_waits_for_what_was_hinted_before_and_does_not_wait_to_settle() -> None:
+    collected = hints(Clock(), debounce_s=9.0)
+    collected.add([b"a"])
+    order: list[str] = []
+
+    async def consume() -> None:
+        while True:
+            taken = await collected.batch(3600.0)
+            assert taken is not None
+            order.append(f"took {sorted(taken[1])}")
+            collected.add([b"during"])
+            await anyio.lowlevel.checkpoint()
+            collected.done(taken[0])
+            order.append("done")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(consume)
+        with anyio.fail_after(5):
+            await collected.flushed()
+        order.append("flushed")
+        tasks.cancel_scope.cancel()
+    assert order[:3] == ["took [b'a']", "done", "flushed"]
+
+
+async def test_flushed_returns_at_once_when_nothing_was_hinted() -> None:
+    with anyio.fail_after(5):
+        await hints(Clock()).flushed()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from codeindexd.registry import RootSpec
+from codeindexd.root.presence import Found, Presence
+
+
+def presence(tmp_path: Path) -> Presence:
+    root = tmp_path / "root"
+    root.mkdir()
+    status = root.stat()
+    return Presence(RootSpec("id", root, status.st_dev, status.st_ino), tmp_path / "missing")
+
+
+def test_a_directory_that_stays_is_the_same(tmp_path: Path) -> None:
+    here = presence(tmp_path)
+    assert [here.look(), here.look()] == [Found.SAME, Found.SAME]
+
+
+def test_a_missing_root_is_remembered_over_restarts_and_comes_back(tmp_path: Path) -> None:
+    here = presence(tmp_path)
+    here.spec.path.rename(tmp_path / "aside")
+    assert here.look() is Found.MISSING
+    since = here.missing_since
+    assert since is not None
+    again = Presence(here.spec, tmp_path / "missing")
+    assert again.look() is Found.MISSING
+    assert again.missing_since == since, "the thirty days do not start anew"
+    (tmp_path / "aside").rename(here.spec.path)
+    assert again.look() is Found.BACK
+    assert again.missing_since is None
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_recreated_root_is_another_one_under_the_same_id(tmp_path: Path) -> None:
+    here = presence(tmp_path)
+    (tmp_path / "keeps the inode busy").mkdir()
+    shutil.move(here.spec.path, tmp_path / "old")
+    here.spec.path.mkdir()
+    assert here.look() is Found.ANOTHER
+    assert here.spec.id == "id"
+    assert here.look() is Found.SAME
+
+
+def test_a_file_in_its_place_is_not_a_root(tmp_path: Path) -> None:
+    here = presence(tmp_path)
+    here.spec.path.rmdir()
+    here.spec.path.write_text("x")
+    assert here.look() is Found.MISSING
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs, which only root may do")
+def test_an_empty_mount_point_is_a_missing_root_and_not_an_empty_one(tmp_path: Path) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
+    subprocess.run(mount, check=True)
+    try:
+        (place / "a.py").write_text("x")
+        status = place.stat()
+        here = Presence(RootSpec("id", place, status.st_dev, status.st_ino), tmp_path / "missing")
+        assert here.look() is Found.SAME
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+    assert here.look() is Found.MISSING
+    (place / "b.py").write_text("y")
+    assert here.look() is Found.ANOTHER, "files there are somebody's root again"

@@ -1,0 +1,204 @@
+"""The writer's promises, with real stores: catalog first, projections that fell behind are found out and brought up."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xxhash
+
+from codeindexd.indexer import Indexer, VectorSpace
+from codeindexd.lexical import LexicalQuery
+from codeindexd.model import ChunkDraft, Entry, FileStat, FileUpdate, IndexedChunk, NodeKind, Outcome, Slice, Span
+from codeindexd.vectors import VectorStore
+
+pytestmark = pytest.mark.anyio
+SPACE = VectorSpace("space-one", 8)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> Iterator[VectorStore]:
+    store = VectorStore.open(tmp_path / "vectors.db")
+    yield store
+    store.close()
+
+
+def vector_of(word: str) -> bytes:
+    numbers = np.random.default_rng(xxhash.xxh32_intdigest(word.encode())).normal(size=8)
+    return (numbers / np.linalg.norm(numbers)).astype("<f2").tobytes()
+
+
+def draft(word: str, *, vector: bool = True) -> ChunkDraft:
+    digest = xxhash.xxh3_128_digest(word.encode())
+    return ChunkDraft(
+        Span(0, 10, 1, 1, "function", word), digest, digest, word, word, vector_of(word) if vector else None, vector
+    )
+
+
+def save(path: str, *words: str, vector: bool = True) -> Slice:
+    stat = FileStat(10, 1, 1, 1)
+    entry = Entry(path.encode(), NodeKind.FILE, xxhash.xxh3_128_digest("".join(words).encode()), stat)
+    chunks = tuple(draft(word, vector=vector) for word in words)
+    return Slice(updates=[FileUpdate(entry, Outcome.INDEXED, "python", "utf-8", b"f" * 16, chunks=chunks)])
+
+
+def indexer(tmp_path: Path, vectors: VectorStore, space: VectorSpace = SPACE, **others: VectorSpace) -> Indexer:
+    usable = {other.identity: other for other in others.values()}
+    return Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=space, usable=usable)
+
+
+def found(index: Indexer, word: str) -> list[int]:
+    with index.current.pin() as snapshot:
+        assert snapshot is not None
+        return [chunk_id for chunk_id, _, _ in snapshot.lexical.search(LexicalQuery(words=[word]), 10)]
+
+
+def dense_ids(index: Indexer) -> list[int]:
+    with index.current.pin() as snapshot:
+        assert snapshot is not None
+        return snapshot.dense.ids().tolist()
+
+
+async def put_back(index: Indexer) -> int:
+    """What the replay does, with drafts from here instead of a worker."""
+    missing = await index.missing_lexical()
+    chunks = [
+        IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, draft(chunk.span.symbol))
+        for of_file in missing.values()
+        for chunk in of_file
+    ]
+    await index.add_lexical(chunks)
+    await index.lexical_is_up()
+    return len(chunks)
+
+
+async def test_a_pinned_snapshot_sees_one_generation(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    with index.current.pin() as before:
+        await index.apply(save("a.py", "beta"))
+        assert before is not None
+        assert [c.span.symbol for c in before.catalog.chunks_of_file(b"a.py")] == ["alpha"]
+        assert before.lexical.search(LexicalQuery(words=["beta"]), 5) == []
+        assert before.lexical.generation == before.generation == before.dense.generation == 1
+    assert found(index, "alpha") == []
+    assert len(found(index, "beta")) == 1
+    index.close()
+
+
+@pytest.mark.parametrize("store", ["lexical", "dense"])
+async def test_a_projection_that_missed_commits_is_brought_up(tmp_path: Path, vectors: VectorStore, store: str) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha", "gamma"))
+    index.close()
+    shutil.copytree(tmp_path / "root" / store, tmp_path / "old")
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha", "beta"))
+    await index.apply(save("b.py", "delta"))
+    index.close()
+    shutil.rmtree(tmp_path / "root" / store)
+    shutil.copytree(tmp_path / "old", tmp_path / "root" / store)
+
+    index = indexer(tmp_path, vectors)
+    assert getattr(index.behind, store)
+    if store == "lexical":
+        assert await put_back(index) == 2, "only what was missing"
+    else:
+        await index.replay_dense()
+    assert not getattr(index.behind, store)
+    assert [len(found(index, word)) for word in ("alpha", "beta", "gamma", "delta")] == [1, 1, 0, 1]
+    assert sorted(dense_ids(index)) == index.catalog.snapshot().all_chunk_ids().tolist()
+    assert not index.pending_vectors
+    index.close()
+
+
+@pytest.mark.parametrize("store", ["lexical", "dense"])
+async def test_a_projection_ahead_of_its_catalog_is_rebuilt(tmp_path: Path, vectors: VectorStore, store: str) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.close()
+    shutil.copy(tmp_path / "root/catalog.db", tmp_path / "old.db")
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "beta"))
+    index.close()
+    for name in ("catalog.db-wal", "catalog.db-shm"):
+        (tmp_path / "root" / name).unlink(missing_ok=True)
+    shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
+
+    index = indexer(tmp_path, vectors)
+    assert getattr(index.behind, store)
+    assert any(store in note for note in index.behind.notes)
+    await put_back(index)
+    await index.replay_dense()
+    assert [len(found(index, word)) for word in ("alpha", "beta")] == [1, 0]
+    assert len(dense_ids(index)) == 1
+    index.close()
+
+
+@pytest.mark.parametrize("victim", ["catalog.db", "lexical", "dense"])
+async def test_damage_costs_only_the_damaged_store(tmp_path: Path, vectors: VectorStore, victim: str) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.close()
+    place = tmp_path / "root" / victim
+    for file in [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]:
+        file.write_bytes(b"garbage" * 100)
+    index = indexer(tmp_path, vectors)
+    assert index.behind.notes
+    if victim == "catalog.db":
+        await index.apply(save("a.py", "alpha"))
+    else:
+        await put_back(index)
+        await index.replay_dense()
+    assert len(found(index, "alpha")) == 1
+    assert len(dense_ids(index)) == 1
+    index.close()
+
+
+async def test_vectors_that_come_later_are_pending_until_then(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha", "beta", vector=False))
+    assert len(found(index, "alpha")) == 1, "text does not wait"
+    assert dense_ids(index) == []
+    ids = sorted(index.pending_vectors)
+    await index.add_vectors({ids[0]: vector_of("alpha")})
+    assert dense_ids(index) == ids[:1]
+    index.close()
+    index = indexer(tmp_path, vectors)
+    assert sorted(index.pending_vectors) == ids[1:], "known after a restart"
+    await index.apply(save("copy.py", "alpha", vector=False))
+    assert len(dense_ids(index)) == 2, "a copy takes the vector that is there"
+    index.close()
+
+
+async def test_the_former_model_answers_until_the_new_one_is_complete(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.close()
+    new = VectorSpace("space-two", 8)
+    index = indexer(tmp_path, vectors, new, old=SPACE)
+    assert index.current.identity == SPACE.identity
+    assert len(dense_ids(index)) == 1
+    await index.add_vectors({chunk_id: vector_of("other") for chunk_id in index.pending_vectors})
+    assert index.current.identity == new.identity
+    assert [place.name for place in (tmp_path / "root/dense").iterdir()] == [new.identity]
+    index.close()
+
+
+async def test_a_former_model_that_cannot_be_asked_is_not_kept(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.close()
+    index = indexer(tmp_path, vectors, VectorSpace("space-two", 8))
+    assert index.current.identity == "space-two"
+    assert dense_ids(index) == []
+    assert len(index.pending_vectors) == 1
+    index.close()
