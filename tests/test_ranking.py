@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.ranking import Candidate, is_test, rank
+from codeindexd.ranking import Candidate, is_test, rank, shortlist
 
 candidates = st.lists(
     st.builds(
@@ -61,3 +61,12 @@ def test_a_definition_asked_for_by_its_whole_name_comes_first() -> None:
     near = Candidate(1, 1, b"src/greet.go", lexical_rank=2, dense_rank=1, path_rank=1)
     defined = Candidate(2, 2, b"src/hello.py", defines=frozenset({"greet_politely"}), lexical_rank=1, dense_rank=9)
     assert rank([near, defined], ["greet", "politely"], ["greet_politely"])[0].candidate is defined
+
+
+def test_the_shortlist_keeps_the_best_of_both_retrievers() -> None:
+    lexical = {chunk_id: chunk_id for chunk_id in range(1, 101)}
+    dense = {chunk_id: chunk_id - 90 for chunk_id in range(91, 191)}
+    chosen = shortlist(lexical, dense, 20)
+    assert len(chosen) == 20
+    assert set(range(91, 101)) <= set(chosen), "found by both"
+    assert {1, 2, 3} <= set(chosen), "best of one"

@@ -87,6 +87,15 @@ def score(candidate: Candidate, words: frozenset[str], names: frozenset[str], we
     return Ranked(candidate, sum(parts.values()), {name: part for name, part in parts.items() if part})
 
 
+def shortlist(lexical: Mapping[int, int], dense: Mapping[int, int], limit: int) -> list[int]:
+    """The ``limit`` chunk ids best by fusion alone, out of their ranks: only these are worth a closer look."""
+    fused = {
+        chunk_id: _reciprocal(lexical.get(chunk_id, 0)) + _reciprocal(dense.get(chunk_id, 0))
+        for chunk_id in lexical.keys() | dense.keys()
+    }
+    return sorted(fused, key=lambda chunk_id: (-fused[chunk_id], chunk_id))[:limit]
+
+
 def rank(
     candidates: Iterable[Candidate],
     words: Sequence[str],

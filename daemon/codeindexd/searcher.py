@@ -20,7 +20,7 @@ from codeindexd.errors import EmbedderError, NotIndexedError
 from codeindexd.lexical import LexicalQuery
 from codeindexd.model import RootState, StoredChunk, StoredFile, Symbol
 from codeindexd.query import BoundedRegex, ParsedQuery
-from codeindexd.ranking import Candidate, Ranked, rank
+from codeindexd.ranking import Candidate, Ranked, rank, shortlist
 from codeindexd.root import Root
 from codeindexd.snapshot import Snapshot
 from codeindexd.tokens import Terms, Tokenizer, split_identifier
@@ -29,6 +29,7 @@ from codeindexd.verifier import Confirmed, confirm
 log = structlog.get_logger(__name__)
 _DEPTH = 100
 _PATHS = 50
+_CLOSER_LOOK = 80  # of two hundred candidates: ranking them all took longer than finding them
 _EMBED_PATIENCE_S = 5.0
 _WORST = [RootState.FRESH, RootState.RECONCILING, RootState.INDEXING, RootState.PAUSED, RootState.DEGRADED]
 
@@ -185,7 +186,7 @@ class Searcher:
             lexical_ranks = dict.fromkeys(allowed[:depth].tolist(), 1)
         paths = snapshot.lexical.search_paths(question.terms.words, _PATHS) if question.terms.words else []
         path_ranks = {file_id: place for place, (file_id, _) in enumerate(paths, 1)}
-        chunks = snapshot.catalog.chunks(list(lexical_ranks.keys() | dense_ranks.keys()))
+        chunks = snapshot.catalog.chunks(shortlist(lexical_ranks, dense_ranks, _CLOSER_LOOK * depth // _DEPTH))
         return rank(
             (
                 Candidate(

@@ -8,6 +8,7 @@ identifiers, so the split is memoised and nearly all the time is spent in C (reg
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -21,13 +22,14 @@ MAX_WORD = 48
 
 _MAX_TOKEN = 256  # an identifier beyond this is data (a blob, a minified line): only its head is looked at
 _MEMO_TOKEN = 64  # longer tokens hardly repeat; keeping them out bounds the memo in bytes, not only in entries
-_MEMO_ENTRIES = 40_000
+_MEMO_ENTRIES = 16_000
 _VOWELS = frozenset("aeiouy")
 _NOUNS = (("ization", "iz", 3), ("isation", "is", 3), ("ation", "", 4), ("tion", "t", 4), ("at", "", 4))
 
 _Value = TypeVar("_Value")
 
 _TOKEN = re.compile(r"\w+")
+_SPACED = bytes(code if chr(code).isalnum() or code == 95 else 32 for code in range(128)) + b" " * 128
 _PARTS = re.compile(
     r"0[xX][0-9a-fA-F]+"  # a hexadecimal literal is one word
     r"|(?:IPv[46]|OAuth|GraphQL|MySQL|SQLite|PostgreSQL|LaTeX|iOS|macOS)\d*(?![a-z])"  # names that camel case breaks
@@ -64,7 +66,7 @@ def split_identifier(name: str) -> tuple[str, ...]:
     become overlapping pairs. No word is longer than ``MAX_WORD``.
     """
     if name.isascii():
-        return tuple([part[:MAX_WORD].lower() for part in _PARTS.findall(name[:_MAX_TOKEN])])
+        return tuple([sys.intern(part[:MAX_WORD].lower()) for part in _PARTS.findall(name[:_MAX_TOKEN])])
     return tuple(word for token in _TOKEN.findall(_normal(name)) for word in _split_unicode(token[:_MAX_TOKEN]))
 
 
@@ -110,11 +112,11 @@ def path_words(path: bytes) -> str:
 
 
 class Tokenizer:
-    """Splits texts into terms, remembering how it split each identifier. One per thread; memory is bounded (~15 MB)."""
+    """Splits texts into terms, remembering how it split each identifier. One per thread; memory is bounded (~8 MB)."""
 
     def __init__(self, *, memo_entries: int = _MEMO_ENTRIES) -> None:
         self._words = _Memo(split_identifier, memo_entries)
-        self._compounds = _Memo(_compound, memo_entries)
+        self._compounds = _Memo(lambda token: _compound(token, self._words[token]), memo_entries)
         self._stems = _Memo(stem, memo_entries)
 
     def tokenize(self, text: str) -> Terms:
@@ -151,12 +153,15 @@ class _Memo(dict[str, _Value]):
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(text if text.isascii() else _normal(text))
+    """Runs of word characters; for ASCII by a table and a split, twice as fast as the expression."""
+    if text.isascii():
+        return text.encode("ascii").translate(_SPACED).decode("ascii").split()
+    return _TOKEN.findall(_normal(text))
 
 
-def _compound(token: str) -> str:
+def _compound(token: str, words: Sequence[str]) -> str:
     """The whole identifier, lowercased, where it has several words; else nothing."""
-    if len(split_identifier(token)) < 2 or _CJK.search(token):
+    if len(words) < 2 or _CJK.search(token):
         return ""
     return token.strip("_")[:_MAX_TOKEN].lower()
 
