@@ -108,6 +108,8 @@ class Daemon:
                     await edge.start(server.serve)
                     log.info("ready", version=__version__, socket=str(paths.socket), roots=len(self.roots.all()))
                     notify.ready(self._headline())
+                    if self.roots.all():
+                        self._pool.warm_up()
                     services.start_soon(self._report_to_manager)
                     services.start_soon(self._upkeep)
                     yield self

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -379,6 +380,11 @@ def _embed_hashes(
     return found
 
 
+@lru_cache(maxsize=10_000)
+def _symbol_words(symbol: str) -> str:
+    return " ".join(split_identifier(symbol))
+
+
 def _lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
     span = chunk.draft.span
     return LexicalChunk(
@@ -386,7 +392,7 @@ def _lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
         file_id=chunk.file_id,
         words=chunk.draft.words,
         identifiers=chunk.draft.identifiers,
-        symbol=" ".join(split_identifier(span.symbol)),
+        symbol=_symbol_words(span.symbol),
         names=tuple(symbol.name for symbol in span.symbols),
         language=chunk.language,
         kind=span.kind,

@@ -102,9 +102,10 @@ def rank(
     names: Sequence[str] = (),
     weights: Weights | None = None,
 ) -> list[Ranked]:
-    """``candidates`` best first, for a question of ``words`` with the whole identifiers ``names`` in it; each further chunk of one file counts less, so that answers show many places.
+    """``candidates`` best first, for a question of ``words`` with the whole identifiers ``names`` in it.
 
-    Equal scores keep a fixed order (path, then chunk id), so that the same question has the same answer.
+    Each further chunk of one file counts less, so that answers show many places. Equal scores keep a fixed order
+    (path, then chunk id), so that the same question has the same answer.
     """
     weights = weights or Weights()
     asked, named = frozenset(words), frozenset(names)

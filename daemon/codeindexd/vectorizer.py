@@ -9,7 +9,7 @@ import anyio.to_thread
 import numpy as np
 import structlog
 
-from codeindexd.embed.base import Embedder
+from codeindexd.embed.base import Embedder, RowsRefusedError, Vectors
 from codeindexd.errors import EmbedderError, StoreFullError, WorkerError
 from codeindexd.indexer import Indexer
 from codeindexd.model import StoredChunk
@@ -94,7 +94,7 @@ class Vectorizer:
             for wanted, text in zip(jobs[result.job_id].ranges, result.texts, strict=True):
                 texts[wanted.embed_hash] = text
         if texts:
-            vectors = await self._embedder.embed_documents(list(texts.values()))
+            texts, vectors = await self._vectors_of(texts)
             self.chunks_embedded += len(texts)
             halves = np.ascontiguousarray(vectors, dtype="<f2")
             by_hash = {embed_hash: halves[row].tobytes() for row, embed_hash in enumerate(texts)}
@@ -105,6 +105,16 @@ class Vectorizer:
         self._passed_over.update(set(batch) - set(found))
         if changed:
             self._on_hint(changed)
+
+    async def _vectors_of(self, texts: dict[bytes, str]) -> tuple[dict[bytes, str], Vectors]:
+        """Vectors of texts by embed hash; a text that the model has no finite vector for is left out, not retried."""
+        try:
+            return texts, await self._embedder.embed_documents(list(texts.values()))
+        except RowsRefusedError as error:
+            log.warning("texts without a vector", count=len(error.rows), error=error.message)
+            refused = set(error.rows)
+            kept = {h: text for row, (h, text) in enumerate(texts.items()) if row not in refused}
+            return kept, np.delete(error.vectors, sorted(refused), axis=0)
 
     def _look_up(self, batch: list[int]) -> tuple[dict[int, bytes], dict[bytes, tuple[bytes, list[StoredChunk]]]]:
         """What the vector store has for these chunks by now, and the rest by file with the file's leaf hash."""

@@ -93,6 +93,7 @@ class Work:
         self._attempts = {failure.path: failure.attempts for failure in indexer.catalog.failures()}
         self._ready: list[Slice] = []
         self._bulk: list[_Processed] = []
+        self._bulk_chunks = 0
         self._urgent: list[_Processed] = []
         self._slices_of_run = 0
         self._wake = {True: anyio.Event(), False: anyio.Event()}
@@ -195,7 +196,11 @@ class Work:
             if not self.pending.is_current(processed.ticket):
                 continue
             self._count(processed.result)
-            (self._urgent if processed.ticket.urgent else self._bulk).append(processed)
+            if processed.ticket.urgent:
+                self._urgent.append(processed)
+            else:
+                self._bulk.append(processed)
+                self._bulk_chunks += len(processed.result.chunks)
             self._commit_wake.set()
             while len(self._bulk) > 4 * slice_limit(99).files:
                 await self._advanced.wait()
@@ -232,10 +237,10 @@ class Work:
             if not self._bulk:
                 opened = time.monotonic()
                 continue
-            chunks = sum(len(processed.result.chunks) for processed in self._bulk)
+            chunks = self._bulk_chunks
             complete = len(self.pending) <= len(self._bulk)
             if complete or limit.reached(chunks, len(self._bulk), time.monotonic() - opened):
-                batch, self._bulk = self._bulk, []
+                batch, self._bulk, self._bulk_chunks = self._bulk, [], 0
                 self._slices_of_run += 1
                 opened = time.monotonic()
                 await self._commit_files(batch)
