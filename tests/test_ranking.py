@@ -70,3 +70,9 @@ def test_the_shortlist_keeps_the_best_of_both_retrievers() -> None:
     assert len(chosen) == 20
     assert set(range(91, 101)) <= set(chosen), "found by both"
     assert {1, 2, 3} <= set(chosen), "best of one"
+
+
+def test_a_use_of_the_whole_name_beats_what_only_sounds_like_it() -> None:
+    sounds = Candidate(1, 1, b"src/a.py", frozenset({"fresh", "word"}), lexical_rank=2, dense_rank=40)
+    uses = Candidate(2, 2, b"src/b.py", mentions=True, lexical_rank=1)
+    assert rank([sounds, uses], ["fresh", "word", "x"], ["fresh_word_x"])[0].candidate is uses

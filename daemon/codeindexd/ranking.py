@@ -21,6 +21,7 @@ class Weights:
     path: float = 0.5
     definition: float = 0.3  # a definition that is called as words of the question
     exact: float = 1.0  # a definition whose whole name, of several words, stands in the question
+    mention: float = 0.7  # a use of such a name
     test: float = 0.35  # taken off for test files unless the question asks for tests
     same_file: float = 0.45  # factor for each further chunk of a file already shown
 
@@ -34,6 +35,7 @@ class Candidate:
     path: bytes
     symbol_words: frozenset[str] = frozenset()
     defines: frozenset[str] = frozenset()  # whole names, lowercase
+    mentions: bool = False  # holds a whole name that stands in the question
     lexical_rank: int = 0
     dense_rank: int = 0
     path_rank: int = 0
@@ -82,6 +84,8 @@ def score(candidate: Candidate, words: frozenset[str], names: frozenset[str], we
         parts["definition"] = weights.definition * named
     if candidate.defines & names:
         parts["exact"] = weights.exact
+    elif candidate.mentions:
+        parts["mention"] = weights.mention
     if is_test(candidate.path) and not words & _ASKS_FOR_TESTS:
         parts["test"] = -weights.test
     return Ranked(candidate, sum(parts.values()), {name: part for name, part in parts.items() if part})

@@ -186,7 +186,9 @@ class Searcher:
             lexical_ranks = dict.fromkeys(allowed[:depth].tolist(), 1)
         paths = snapshot.lexical.search_paths(question.terms.words, _PATHS) if question.terms.words else []
         path_ranks = {file_id: place for place, (file_id, _) in enumerate(paths, 1)}
-        chunks = snapshot.catalog.chunks(shortlist(lexical_ranks, dense_ranks, _CLOSER_LOOK * depth // _DEPTH))
+        named = self._named(snapshot, question, allowed)
+        chosen = {*shortlist(lexical_ranks, dense_ranks, _CLOSER_LOOK * depth // _DEPTH), *named}
+        chunks = snapshot.catalog.chunks(sorted(chosen))
         return rank(
             (
                 Candidate(
@@ -195,6 +197,7 @@ class Searcher:
                     chunk.path,
                     frozenset(split_identifier(chunk.span.symbol.rpartition(".")[2])),
                     frozenset(symbol.name.lower() for symbol in chunk.span.symbols),
+                    chunk.chunk_id in named,
                     lexical_ranks.get(chunk.chunk_id, 0),
                     dense_ranks.get(chunk.chunk_id, 0),
                     path_ranks.get(chunk.file_id, 0),
@@ -204,6 +207,13 @@ class Searcher:
             question.terms.words,
             question.terms.identifiers,
         )
+
+    def _named(self, snapshot: Snapshot, question: _Question, allowed: NDArray[np.int64] | None) -> frozenset[int]:
+        """Chunks with every whole identifier of the question: whoever types a full name wants that name."""
+        if not question.terms.identifiers or question.phrases:
+            return frozenset()
+        query = LexicalQuery(identifiers=question.terms.identifiers, chunk_ids=allowed, required=True)
+        return frozenset(chunk_id for chunk_id, _, _ in snapshot.lexical.search(query, _PATHS))
 
     def _allowed(self, snapshot: Snapshot, parsed: ParsedQuery) -> NDArray[np.int64] | None:
         """Ids of the chunks that the filters leave, sorted; None when there is no filter."""
