@@ -20,8 +20,8 @@ class Weights:
     dense: float = 1.0
     path: float = 0.5
     definition: float = 0.3  # a definition that is called as words of the question
-    exact: float = 1.0  # a definition whose whole name, of several words, stands in the question
-    mention: float = 0.7  # a use of such a name
+    exact: float = 2.0  # a definition whose whole name, of several words, stands in the question
+    mention: float = 1.5  # a use of such a name
     test: float = 0.35  # taken off for test files unless the question asks for tests
     same_file: float = 0.45  # factor for each further chunk of a file already shown
 
