@@ -6,15 +6,16 @@
 
 ``--annotations`` holds one ``<name>.json`` a repository: [{"query", "relevant": [path], "secondary": [path],
 "category"}]; ``--repositories`` the sources as ``<name>/<root>/...``; ``--corpus`` (default: corpus.json beside the
-annotations) says name, language and root of each. Chunker, tokeniser, lexical index, model and ranking are the real
-ones. Compared are the lexical index alone, the model alone, reciprocal rank fusion of the two, and the ranking that
-searches use; each lists files by their best chunk. With ``--hold`` the repositories that were not used for choosing
-anything are averaged apart.
+annotations) says name, language and root of each. Compared are the lexical index alone, the model alone and
+reciprocal rank fusion of the two, each listing files by their best chunk, and what a real daemon answers to `search`,
+where every hit takes a rank, also a second one of the same file (left out with ``--model``, which the daemon does not
+have). With ``--hold`` the repositories that were not used for choosing anything are averaged apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -28,17 +29,17 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from codeindexd import chunking, secrets
-from codeindexd.embed.static import StaticModel
+from codeindexd.embed.static import StaticModel, first_line
 from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
-from codeindexd.ranking import Candidate, rank
 from codeindexd.tokens import Tokenizer, path_words, split_identifier
 from codeindexd.workers.pipeline import embed_text
+from support.daemons import RealDaemon, real_daemon
 
 CUT = 10
 DEPTH = 100
-PATHS = 50
 MAX_FILE_BYTES = 1_000_000
 MAX_CHUNK_BYTES = 4_000
 
@@ -90,17 +91,24 @@ def main() -> None:
     model = StaticModel.load(args.model)
     tokenizer = Tokenizer()
     retrievers = make_retrievers(model, tokenizer)
-    scores: dict[str, list[Score]] = {name: [] for name in retrievers}
-    for entry in corpus:
-        sources = args.repositories / entry["name"]
-        if not sources.is_dir():
-            print(f"missing: {sources}", file=sys.stderr)
-            continue
-        questions = json.loads((args.annotations / f"{entry['name']}.json").read_text())
-        with tempfile.TemporaryDirectory() as scratch:
-            repository = index(entry, sources, questions, model, tokenizer, Path(scratch))
-            for name, retrieve in retrievers.items():
-                scores[name] += [score(repository, item, retrieve) for item in questions]
+    scores: dict[str, list[Score]] = {name: [] for name in [*retrievers, *([] if args.model else ["search"])]}
+    with contextlib.ExitStack() as stack:
+        daemon = None if args.model else stack.enter_context(real_daemon())
+        for entry in corpus:
+            sources = args.repositories / entry["name"]
+            if not sources.is_dir():
+                print(f"missing: {sources}", file=sys.stderr)
+                continue
+            questions = json.loads((args.annotations / f"{entry['name']}.json").read_text())
+            with tempfile.TemporaryDirectory() as scratch:
+                repository = index(entry, sources, questions, model, tokenizer, Path(scratch))
+                for name, retrieve in retrievers.items():
+                    for item in questions:
+                        found = list(dict.fromkeys(retrieve(repository, item["query"])))
+                        scores[name].append(score(repository, item, found))
+            if daemon is not None:
+                answers = searched(daemon, sources, [item["query"] for item in questions])
+                scores["search"] += [score(repository, *pair) for pair in zip(questions, answers, strict=True)]
     figures = summarise(scores, frozenset(args.hold.split(",")) - {""})
     print(table(figures))
     if args.json:
@@ -122,14 +130,17 @@ def index(
     chunks: list[Chunk] = []
     documents: list[LexicalChunk] = []
     words: list[list[str]] = []
+    titles: list[list[str]] = []
     paths: list[tuple[int, str]] = []
     for file_id, (path, text) in enumerate(texts_below(sources), 1):
         paths.append((file_id, path_words(path.encode())))
         language = chunking.detect(path.encode(), text.split(b"\n", 1)[0][:200])
         for span in chunking.chunk(text, language, max_bytes=MAX_CHUNK_BYTES):
             body = text[span.start_byte : span.end_byte].decode()
-            terms = tokenizer.tokenize(embed_text(span.symbol, body))
+            embedded = embed_text(span.symbol, body)
+            terms = tokenizer.tokenize(embedded)
             words.append(terms.words)
+            titles.append(tokenizer.words(first_line(embedded)))
             chunks.append(Chunk(path, file_id, span.symbol))
             documents.append(
                 LexicalChunk(
@@ -147,7 +158,7 @@ def index(
     lexical.apply(1, delete_chunks=[], add_chunks=documents, delete_paths=[], add_paths=paths)
     snapshot = lexical.snapshot()
     lexical.close()
-    vectors = model.embed_words(words).astype(np.float16).astype(np.float32)
+    vectors = model.embed_words(words, titles).astype(np.float16).astype(np.float32)
     return Repository(entry["name"], entry["language"], entry["root"], questions, chunks, snapshot, vectors)
 
 
@@ -186,52 +197,40 @@ def make_retrievers(model: StaticModel, tokenizer: Tokenizer) -> dict[str, Retri
                 reciprocal[chunk_id] += 1 / (60 + place)
         return paths_of(repository, sorted(reciprocal, key=lambda chunk_id: (-reciprocal[chunk_id], chunk_id)))
 
-    def ranked(repository: Repository, question: str) -> list[str]:
-        lexical = {chunk_id: place for place, chunk_id in enumerate(lexical_ids(repository, question), 1)}
-        dense = {chunk_id: place for place, chunk_id in enumerate(dense_ids(repository, question), 1)}
-        words = tokenizer.tokenize(question).words
-        found = repository.lexical.search_paths(words, PATHS)
-        paths = {file_id: place for place, (file_id, _) in enumerate(found, 1)}
-        candidates = [candidate(repository, one, lexical, dense, paths) for one in lexical.keys() | dense.keys()]
-        return paths_of(repository, [one.candidate.chunk_id for one in rank(candidates, words)])
-
     return {
         "lexical": lambda repository, question: paths_of(repository, lexical_ids(repository, question)),
         "dense": lambda repository, question: paths_of(repository, dense_ids(repository, question)),
         "fused": fused,
-        "ranked": ranked,
     }
 
 
-def candidate(
-    repository: Repository, chunk_id: int, lexical: dict[int, int], dense: dict[int, int], paths: dict[int, int]
-) -> Candidate:
-    """A chunk as the search presents it to the ranking."""
-    chunk = repository.chunks[chunk_id - 1]
-    return Candidate(
-        chunk_id,
-        chunk.file_id,
-        chunk.path.encode(),
-        frozenset(split_identifier(chunk.symbol.rpartition(".")[2])),
-        lexical.get(chunk_id, 0),
-        dense.get(chunk_id, 0),
-        paths.get(chunk.file_id, 0),
-    )
+def searched(daemon: RealDaemon, sources: Path, questions: Sequence[str]) -> list[list[str]]:
+    """For each question the paths of the daemon's first hits in ``sources``, which it indexes and forgets again."""
+    path = str(sources.resolve())
+    daemon.call("roots.add", path=path, wait=True)
+    found = []
+    for question in questions:
+        hits = daemon.call("search", query=plain(question), roots=[path], limit=CUT)["hits"]
+        found.append([hit["path"] for hit in hits])
+    daemon.call("roots.remove", path=path)
+    return found
+
+
+def plain(question: str) -> str:
+    """A question without what a query would take for a filter, a phrase or an expression."""
+    return " ".join(question.replace('"', " ").replace("/", " ").split())
 
 
 # scoring
 
 
-def score(repository: Repository, item: dict[str, Any], retrieve: Retriever) -> Score:
-    """NDCG@10 of one question over files; relevant and secondary files count alike."""
-    found = list(dict.fromkeys(retrieve(repository, item["query"])))[:CUT]
+def score(repository: Repository, item: dict[str, Any], found: Sequence[str]) -> Score:
+    """NDCG@10 of the paths ``found``; relevant and secondary files count alike, each at its first rank."""
     targets = [raw if isinstance(raw, str) else raw["path"] for raw in (*item["relevant"], *item.get("secondary", ()))]
-    ranks = {
-        rank_
-        for target in targets
-        for rank_, path in enumerate(found, 1)
-        if path in (target, f"{repository.root}/{target}")
-    }
+    places: dict[str, int] = {}
+    for place, path in enumerate(found[:CUT], 1):
+        places.setdefault(path, place)
+    ranks = {places[path] for target in targets for path in (target, f"{repository.root}/{target}") if path in places}
     ideal = sum(1 / math.log2(place + 1) for place in range(1, min(CUT, len(targets)) + 1))
     gained = sum(1 / math.log2(place + 1) for place in ranks)
     return Score(repository.name, repository.language, item.get("category", "none"), gained / ideal if ideal else 0.0)
