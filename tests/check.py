@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run every check of the project, in the order in which they fail fastest: lint, format, types, tests.
 
-    python tests/check.py [PYTEST-ARGUMENT ...]
+python tests/check.py [PYTEST-ARGUMENT ...]
 """
 
 from __future__ import annotations

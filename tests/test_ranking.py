@@ -1,53 +1,73 @@
 from __future__ import annotations
 
 import itertools
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.ranking import Candidate, is_test, rank, shortlist
+from codeindexd.ranking import Candidate, is_test, normalised, rank, shortlist
 
+scores = st.floats(0, 1)
 candidates = st.lists(
     st.builds(
         Candidate,
         chunk_id=st.integers(1, 10**6),
         file_id=st.integers(1, 5),
         path=st.sampled_from([b"src/a.py", b"tests/test_a.py", b"lib/b.go"]),
-        symbol_words=st.frozensets(st.sampled_from(["parse", "args", "socket"]), max_size=2),
-        lexical_rank=st.integers(0, 100),
-        dense_rank=st.integers(0, 100),
-        path_rank=st.integers(0, 50),
+        lexical=scores,
+        dense=scores,
+        symbol_words=st.frozensets(st.sampled_from(["pars", "arg", "socket"]), max_size=2),
+        name_words=st.frozensets(st.sampled_from(["pars", "arg"]), max_size=2),
+        mentions=st.booleans(),
+        prose=st.booleans(),
     ),
     unique_by=lambda candidate: candidate.chunk_id,
     max_size=30,
 )
 
 
-@given(candidates, st.lists(st.sampled_from(["parse", "args", "test"]), max_size=3), st.randoms())
-def test_the_order_does_not_depend_on_the_order_of_candidates(found: list[Candidate], words: list[str], random) -> None:
+@given(candidates, st.lists(st.sampled_from(["pars", "arg", "test"]), max_size=3), st.integers())
+def test_the_order_does_not_depend_on_the_order_of_candidates(
+    found: list[Candidate], words: list[str], seed: int
+) -> None:
     shuffled = found[:]
-    random.shuffle(shuffled)
+    Random(seed).shuffle(shuffled)
     ranked = rank(found, words)
     assert ranked == rank(shuffled, words)
     assert {r.candidate.chunk_id for r in ranked} == {c.chunk_id for c in found}
     assert all(a.score >= b.score for a, b in itertools.pairwise(ranked))
 
 
+@given(st.dictionaries(st.integers(), st.floats(-1, 100), max_size=20))
+def test_normalised_scores_keep_their_order_between_zero_and_one(found: dict[int, float]) -> None:
+    result = normalised(found)
+    assert result.keys() == found.keys()
+    assert all(0 <= value <= 1 for value in result.values())
+    assert all(result[a] <= result[b] for a in found for b in found if found[a] <= found[b])
+
+
 def test_found_by_both_retrievers_beats_found_by_one() -> None:
-    both = Candidate(1, 1, b"a.py", lexical_rank=5, dense_rank=5)
-    one = Candidate(2, 2, b"b.py", lexical_rank=1)
+    both = Candidate(1, 1, b"a.py", lexical=0.8, dense=0.8)
+    one = Candidate(2, 2, b"b.py", lexical=1.0)
     assert [r.candidate.chunk_id for r in rank([one, both], ["x"])] == [1, 2]
 
 
 def test_further_chunks_of_a_file_give_way_to_other_places() -> None:
-    same = [Candidate(n, 1, b"a.py", lexical_rank=n, dense_rank=n) for n in (1, 2, 3)]
-    other = Candidate(9, 2, b"b.py", lexical_rank=4, dense_rank=4)
+    same = [Candidate(n, 1, b"a.py", lexical=1 - n / 10, dense=1 - n / 10) for n in (1, 2, 3)]
+    other = Candidate(9, 2, b"b.py", lexical=0.5, dense=0.5)
     assert [r.candidate.chunk_id for r in rank([*same, other], [])][:2] == [1, 9]
 
 
+def test_a_file_in_which_much_was_found_is_lifted() -> None:
+    crowd = [Candidate(n, 1, b"a.py", dense=0.8) for n in range(1, 6)]
+    alone = Candidate(9, 2, b"b.py", dense=0.9)
+    assert rank([*crowd, alone], [])[0].candidate.file_id == 1
+
+
 def test_tests_step_back_unless_asked_for() -> None:
-    source = Candidate(1, 1, b"src/parser.py", lexical_rank=3)
-    test = Candidate(2, 2, b"tests/test_parser.py", lexical_rank=1)
+    source = Candidate(1, 1, b"src/parser.py", lexical=0.8)
+    test = Candidate(2, 2, b"tests/test_parser.py", lexical=1.0)
     assert rank([source, test], ["parser"])[0].candidate is source
     assert rank([source, test], ["test", "parser"])[0].candidate is test
 
@@ -58,21 +78,20 @@ def test_what_is_a_test() -> None:
 
 
 def test_a_definition_asked_for_by_its_whole_name_comes_first() -> None:
-    near = Candidate(1, 1, b"src/greet.go", lexical_rank=2, dense_rank=1, path_rank=1)
-    defined = Candidate(2, 2, b"src/hello.py", defines=frozenset({"greet_politely"}), lexical_rank=1, dense_rank=9)
-    assert rank([near, defined], ["greet", "politely"], ["greet_politely"])[0].candidate is defined
-
-
-def test_the_shortlist_keeps_the_best_of_both_retrievers() -> None:
-    lexical = {chunk_id: chunk_id for chunk_id in range(1, 101)}
-    dense = {chunk_id: chunk_id - 90 for chunk_id in range(91, 191)}
-    chosen = shortlist(lexical, dense, 20)
-    assert len(chosen) == 20
-    assert set(range(91, 101)) <= set(chosen), "found by both"
-    assert {1, 2, 3} <= set(chosen), "best of one"
+    near = Candidate(1, 1, b"src/greet.go", lexical=0.9, dense=1.0, name_words=frozenset({"greet"}))
+    defined = Candidate(2, 2, b"src/hello.py", lexical=1.0, defines=frozenset({"greet_politely"}))
+    assert rank([near, defined], ["greet", "polite"], ["greet_politely"])[0].candidate is defined
 
 
 def test_a_use_of_the_whole_name_beats_what_only_sounds_like_it() -> None:
-    sounds = Candidate(1, 1, b"src/a.py", frozenset({"fresh", "word"}), lexical_rank=2, dense_rank=40)
-    uses = Candidate(2, 2, b"src/b.py", mentions=True, lexical_rank=1)
+    sounds = Candidate(1, 1, b"src/a.py", lexical=0.9, dense=1.0, symbol_words=frozenset({"fresh", "word"}))
+    uses = Candidate(2, 2, b"src/b.py", lexical=1.0, mentions=True)
     assert rank([sounds, uses], ["fresh", "word", "x"], ["fresh_word_x"])[0].candidate is uses
+
+
+def test_the_shortlist_keeps_the_best_of_both_retrievers() -> None:
+    lexical = {chunk_id: 1 / chunk_id for chunk_id in range(1, 101)}
+    dense = {chunk_id: 1 / (chunk_id - 90) for chunk_id in range(91, 191)}
+    chosen = shortlist(lexical, dense, 20)
+    assert len(chosen) == 20
+    assert {1, 2, 91, 92} <= set(chosen)

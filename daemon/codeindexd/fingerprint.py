@@ -10,6 +10,9 @@ import xxhash
 from codeindexd import chunking, secrets, tokens
 from codeindexd.workers.jobs import WorkerSettings
 
+PIPELINE_VERSION = 1
+"""Raised whenever the text given to the model, or what is made of its words for the lexical index, changes."""
+
 
 def fingerprints(settings: WorkerSettings) -> Callable[[str], bytes]:
     """The 16-byte fingerprint of a language under these settings, the same in daemon and workers."""
@@ -18,6 +21,7 @@ def fingerprints(settings: WorkerSettings) -> Callable[[str], bytes]:
     def of(language: str) -> bytes:
         parts = (
             chunking.fingerprint(language),
+            f"pipeline={PIPELINE_VERSION}",
             f"tokens={tokens.TOKENIZER_VERSION}",
             f"secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}",
             f"chunk={settings.max_chunk_bytes}",

@@ -21,7 +21,7 @@ from codeindexd.errors import CodeindexError, StoreDamagedError
 from codeindexd.lexical import Lexical, LexicalChunk
 from codeindexd.model import ChunkDraft, Committed, IndexedChunk, Slice, StoredChunk
 from codeindexd.snapshot import Current, Snapshot
-from codeindexd.tokens import path_words, split_identifier
+from codeindexd.tokens import path_words, split_identifier, stem
 from codeindexd.vectors import VectorStore
 
 log = structlog.get_logger(__name__)
@@ -382,7 +382,7 @@ def _embed_hashes(
 
 @lru_cache(maxsize=10_000)
 def _symbol_words(symbol: str) -> str:
-    return " ".join(split_identifier(symbol))
+    return " ".join(map(stem, split_identifier(symbol)))
 
 
 def _lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import anyio
 import anyio.to_thread
@@ -20,16 +21,18 @@ from codeindexd.errors import EmbedderError, NotIndexedError
 from codeindexd.lexical import LexicalQuery
 from codeindexd.model import RootState, StoredChunk, StoredFile, Symbol
 from codeindexd.query import BoundedRegex, ParsedQuery
-from codeindexd.ranking import Candidate, Ranked, rank, shortlist
+from codeindexd.ranking import Candidate, Ranked, normalised, rank, shortlist
 from codeindexd.root import Root
 from codeindexd.snapshot import Snapshot
-from codeindexd.tokens import Terms, Tokenizer, split_identifier
+from codeindexd.tokens import Terms, Tokenizer, split_identifier, stem
 from codeindexd.verifier import Confirmed, confirm
 
 log = structlog.get_logger(__name__)
 _DEPTH = 100
-_PATHS = 50
-_CLOSER_LOOK = 80  # of two hundred candidates: ranking them all took longer than finding them
+_PATHS = 5
+_NAMED = 50
+_CLOSER_LOOK = 120  # of two hundred candidates: ranking them all takes longer than finding them
+_PROSE = frozenset({"", "markdown", "rst", "json", "yaml", "toml", "html", "css", "make"})
 _EMBED_PATIENCE_S = 5.0
 _WORST = [RootState.FRESH, RootState.RECONCILING, RootState.INDEXING, RootState.PAUSED, RootState.DEGRADED]
 
@@ -65,6 +68,7 @@ class _Question:
 
     parsed: ParsedQuery
     terms: Terms
+    stems: list[str]
     phrases: list[list[str]]
     vectors: Mapping[str, NDArray[np.float32]]
 
@@ -76,6 +80,7 @@ class _Wanted:
     limit: int
     words: frozenset[str] = frozenset()
     regexes: Sequence[BoundedRegex] = ()
+    phrases: Sequence[Sequence[str]] = ()
 
 
 class Searcher:
@@ -96,7 +101,7 @@ class Searcher:
         return await self._answer(
             roots,
             lambda root, snapshot: self._ranked(root, snapshot, question, limit),
-            _Wanted(limit, frozenset(question.terms.words), parsed.regexes),
+            _Wanted(limit, frozenset(question.terms.words), parsed.regexes, question.phrases),
             notes,
         )
 
@@ -130,7 +135,7 @@ class Searcher:
             words = split_identifier(last)
             query = LexicalQuery(
                 identifiers=[last.lower()] if len(words) > 1 else [],
-                phrases=[] if len(words) > 1 else [list(words)],
+                phrases=[] if len(words) > 1 else [stems_of(words)],
                 words=[],
                 required=True,
             )
@@ -157,8 +162,8 @@ class Searcher:
                         vectors[identity] = await self._embedders[identity].embed_query(text)
             except (EmbedderError, TimeoutError) as error:
                 notes.append(f"answered from text alone: {error or 'the embedding model did not answer in time'}")
-        phrases = [self._tokenizer.tokenize(phrase).words for phrase in parsed.phrases]
-        return _Question(parsed, terms, [phrase for phrase in phrases if phrase], vectors)
+        phrases = [self._tokenizer.words(phrase) for phrase in parsed.phrases]
+        return _Question(parsed, terms, stems_of(terms.words), [phrase for phrase in phrases if phrase], vectors)
 
     def _ranked(self, root: Root, snapshot: Snapshot, question: _Question, limit: int) -> list[Ranked]:
         parsed = question.parsed
@@ -166,54 +171,61 @@ class Searcher:
         allowed = self._allowed(snapshot, parsed)
         if allowed is not None and not len(allowed):
             return []
-        lexical = snapshot.lexical.search(
+        found = snapshot.lexical.search(
             LexicalQuery(
-                words=question.terms.words,
+                words=question.stems,
+                names=question.terms.words,
                 identifiers=question.terms.identifiers,
-                phrases=question.phrases,
+                phrases=[stems_of(phrase) for phrase in question.phrases],
                 chunk_ids=allowed,
             ),
             depth,
         )
-        lexical_ranks = {chunk_id: place for place, (chunk_id, _, _) in enumerate(lexical, 1)}
-        dense_ranks: dict[int, int] = {}
+        lexical = normalised({chunk_id: score for chunk_id, _, score in found}, floor=0.0)
+        dense: dict[int, float] = {}
         vector = question.vectors.get(snapshot.identity)
         if vector is not None and len(snapshot.dense):
-            subset = np.fromiter(sorted(lexical_ranks), np.int64) if question.phrases else allowed
-            ids, _ = snapshot.dense.search(vector, depth, subset)
-            dense_ranks = {chunk_id: place for place, chunk_id in enumerate(ids.tolist(), 1)}
-        if not (lexical_ranks or dense_ranks) and allowed is not None and not question.terms.words:
-            lexical_ranks = dict.fromkeys(allowed[:depth].tolist(), 1)
-        paths = snapshot.lexical.search_paths(question.terms.words, _PATHS) if question.terms.words else []
-        path_ranks = {file_id: place for place, (file_id, _) in enumerate(paths, 1)}
+            subset = np.fromiter(sorted(lexical), np.int64) if question.phrases else allowed
+            ids, cosines = snapshot.dense.search(vector, depth, subset)
+            dense = normalised(dict(zip(ids.tolist(), cosines.tolist(), strict=True)))
+        if not (lexical or dense) and allowed is not None and not question.terms.words:
+            lexical = dict.fromkeys(allowed[:depth].tolist(), 1.0)
         named = self._named(snapshot, question, allowed)
-        chosen = {*shortlist(lexical_ranks, dense_ranks, _CLOSER_LOOK * depth // _DEPTH), *named}
-        chunks = snapshot.catalog.chunks(sorted(chosen))
-        return rank(
-            (
-                Candidate(
-                    chunk.chunk_id,
-                    chunk.file_id,
-                    chunk.path,
-                    frozenset(split_identifier(chunk.span.symbol.rpartition(".")[2])),
-                    frozenset(symbol.name.lower() for symbol in chunk.span.symbols),
-                    chunk.chunk_id in named,
-                    lexical_ranks.get(chunk.chunk_id, 0),
-                    dense_ranks.get(chunk.chunk_id, 0),
-                    path_ranks.get(chunk.file_id, 0),
-                )
-                for chunk in chunks.values()
-            ),
-            question.terms.words,
-            question.terms.identifiers,
+        chosen = {*shortlist(lexical, dense, _CLOSER_LOOK * depth // _DEPTH), *named}
+        chunks = list(snapshot.catalog.chunks(sorted(chosen)).values())
+        if allowed is None and not question.phrases:
+            chunks += self._by_path(snapshot, question, {chunk.file_id for chunk in chunks})
+        candidates = (
+            Candidate(
+                chunk.chunk_id,
+                chunk.file_id,
+                chunk.path,
+                lexical.get(chunk.chunk_id, 0.0),
+                dense.get(chunk.chunk_id, 0.0),
+                _name_stems(chunk.span.symbol.rpartition(".")[2]),
+                _name_stems(_file_stem(chunk.path)),
+                frozenset(symbol.name.lower() for symbol in chunk.span.symbols),
+                chunk.chunk_id in named,
+                chunk.language in _PROSE,
+            )
+            for chunk in chunks
         )
+        return rank(candidates, question.stems, question.terms.identifiers)
+
+    def _by_path(self, snapshot: Snapshot, question: _Question, known: set[int]) -> list[StoredChunk]:
+        """The first chunk of files whose path is asked for and of which nothing else was found."""
+        if not question.terms.words:
+            return []
+        paths = snapshot.lexical.search_paths(question.terms.words, _PATHS)
+        unknown = [file_id for file_id, _ in paths if file_id not in known]
+        return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
 
     def _named(self, snapshot: Snapshot, question: _Question, allowed: NDArray[np.int64] | None) -> frozenset[int]:
         """Chunks with every whole identifier of the question: whoever types a full name wants that name."""
         if not question.terms.identifiers or question.phrases:
             return frozenset()
         query = LexicalQuery(identifiers=question.terms.identifiers, chunk_ids=allowed, required=True)
-        return frozenset(chunk_id for chunk_id, _, _ in snapshot.lexical.search(query, _PATHS))
+        return frozenset(chunk_id for chunk_id, _, _ in snapshot.lexical.search(query, _NAMED))
 
     def _allowed(self, snapshot: Snapshot, parsed: ParsedQuery) -> NDArray[np.int64] | None:
         """Ids of the chunks that the filters leave, sorted; None when there is no filter."""
@@ -311,16 +323,43 @@ class Searcher:
             if shown is None or place is None:
                 continue
             snippet = self._snippet(place, files[shown.file_id])
-            if all(regex.search(snippet) for regex in wanted.regexes):
+            if self._passes(snippet, wanted):
                 symbol = shown.span.symbol or _symbol_asked_for(shown, wanted.words)
                 hits.append(Hit(root, shown, place, symbol, snippet, ranked.score, ranked.parts))
         return hits
+
+    def _passes(self, snippet: str, wanted: _Wanted) -> bool:
+        """Whether the text has the phrases word by word (the index knows only stems) and matches the regexes."""
+        if wanted.phrases:
+            text = f" {' '.join(Tokenizer(memo_entries=1_000).words(snippet))} "
+            if not all(f" {' '.join(phrase)} " in text for phrase in wanted.phrases):
+                return False
+        return all(regex.search(snippet) for regex in wanted.regexes)
 
     def _snippet(self, place: Confirmed, file: StoredFile) -> str:
         text = source_text(place.data, file.encoding)
         if not self._mask_secrets:
             return text
         return secrets.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+
+@lru_cache(maxsize=20_000)
+def _stem(word: str) -> str:
+    return stem(word)
+
+
+def stems_of(words: Iterable[str]) -> list[str]:
+    """The stem of each word, as the lexical index holds them."""
+    return list(map(_stem, words))
+
+
+@lru_cache(maxsize=20_000)
+def _name_stems(name: str) -> frozenset[str]:
+    return frozenset(map(_stem, split_identifier(name)))
+
+
+def _file_stem(path: bytes) -> str:
+    return path.rpartition(b"/")[2].rpartition(b".")[0].decode("utf-8", "replace")
 
 
 def _words_of(regexes: Iterable[BoundedRegex]) -> list[str]:

@@ -15,7 +15,8 @@ MAX_TERMS = 64  # of words, and again of identifiers: a pasted file must not bec
 _CONSIDERED = 1024  # distinct terms that are looked at to find the rarest
 
 # Field weights: guesses from reading, ordered by how much a match says about a chunk.
-_WORD_FIELDS = (("words", 1.0), ("symbol", 1.5), ("name", 2.0))
+_WORD_FIELDS = (("words", 1.0), ("symbol", 1.5))
+_NAME_FIELDS = (("name", 2.0),)
 _IDENTIFIER_FIELDS = (("identifiers", 2.0), ("name", 3.0))
 
 Clause = tuple[Occur, Query]
@@ -26,13 +27,15 @@ DocumentFrequency = Callable[[str, str], int]
 class LexicalQuery:
     """A question to the lexical index; all terms are lowercased as the tokeniser makes them.
 
-    ``words`` and ``identifiers`` score a chunk, any of them suffices (with ``required`` every identifier must be
+    ``words`` (as they are indexed: stems), ``names`` (whole one-word names) and ``identifiers`` score a chunk, any of
+    them suffices (with ``required`` every identifier must be
     there). Each of ``phrases`` must be there, its words side by side. ``language``, ``kind``, ``file_ids`` and
     ``chunk_ids`` restrict without scoring; an empty id list leaves nothing.
     """
 
     words: Sequence[str] = ()
     identifiers: Sequence[str] = ()
+    names: Sequence[str] = ()
     phrases: Sequence[Sequence[str]] = ()
     language: str | None = None
     kind: str | None = None
@@ -61,7 +64,9 @@ def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFreque
     """The scoring part of ``query``; None when it has no terms at all."""
     words = distinct_terms(query.words, lambda word: frequency("words", word))
     identifiers = distinct_terms(query.identifiers, lambda name: frequency("identifiers", name))
+    names = distinct_terms(query.names, lambda name: frequency("name", name))
     scoring = [_anywhere(schema, _WORD_FIELDS, word) for word in words]
+    scoring += [_anywhere(schema, _NAME_FIELDS, name) for name in names]
     musts = [_phrase(schema, [word for word in phrase if word]) for phrase in query.phrases if any(phrase)]
     if query.required:
         musts += [any_of(_anywhere(schema, _IDENTIFIER_FIELDS, name)) for name in identifiers]

@@ -60,6 +60,7 @@ class Root:
         self._fell_behind = anyio.Event()
         self._directories: set[bytes] = set()
         self._last_walk = 0.0
+        self._told: RootState | None = None
         self._stopping = False
 
     def _make_scanner(self) -> Scanner:
@@ -296,6 +297,8 @@ class Root:
             number, batch = taken
             await self._reconcile(sorted(batch))
             self._hints.done(number)
+            if self.state is not self._told:
+                self._tell("state")
 
     def _until_walk(self) -> float:
         """Seconds until everything is looked at again, whatever events said."""
@@ -392,4 +395,5 @@ class Root:
 
     def _tell(self, event: str) -> None:
         if not self._stopping:
+            self._told = self.state
             self._services.on_event(event, self)

@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-_RELAX_S_PER_S = 0.0006  # a guess: after a minute of silence events wait up to 36 ms longer, ...
-_LONGEST_REST_S = 0.2  # ... after six minutes this long, which nobody notices on the first save after a pause
+_RELAX_S_PER_S = 0.002  # a guess: after half a minute of silence events wait up to 60 ms longer, ...
+_LONGEST_REST_S = 0.2  # ... after two minutes this long, which nobody notices on the first save after a pause
 _SHORTEST_REST_S = 0.003
 _STALL_S = 2.0  # without a look for this long the kernel's queue may have overflown
 

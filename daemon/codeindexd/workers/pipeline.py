@@ -16,7 +16,7 @@ import xxhash
 
 from codeindexd import chunking, secrets
 from codeindexd.chunking.encoding import Decoded, decode
-from codeindexd.embed.static import StaticModel
+from codeindexd.embed.static import StaticModel, first_line
 from codeindexd.errors import StoreDamagedError
 from codeindexd.files import Contents, read_beneath
 from codeindexd.fingerprint import fingerprints
@@ -31,8 +31,8 @@ _TOO_YOUNG_NS = 50_000_000
 
 
 def embed_text(symbol: str, text: str) -> str:
-    """Exactly what the model is given for a chunk: a nested definition carries its full name, never its path."""
-    return f"{symbol}\n{text}" if "." in symbol else text
+    """Exactly what the model is given for a chunk: the full name of its definition first, never its path."""
+    return f"{symbol}\n{text}" if symbol else text
 
 
 class _Watch:
@@ -122,7 +122,7 @@ class Pipeline:
         terms = [self._tokenizer.tokenize(text) for text in texts]
         hashes = [xxhash.xxh3_128_digest(text.encode()) for text in texts]
         watch.enter("embed")
-        known, fresh = self._embeddings(hashes, terms)
+        known, fresh = self._embeddings(hashes, texts, terms)
         watch.enter("hash")
         chunks = tuple(
             self._draft(contents.data, decoded, span, terms[n], hashes[n], known.get(hashes[n]), hashes[n] in fresh)
@@ -150,13 +150,15 @@ class Pipeline:
             span=placed,
             span_hash=xxhash.xxh3_128_digest(data[placed.start_byte : placed.end_byte]),
             embed_hash=hash_,
-            words=" ".join(terms.words),
+            words=" ".join(self._tokenizer.stems(terms.words)),
             identifiers=" ".join(terms.identifiers),
             vector=vector,
             embedded=fresh,
         )
 
-    def _embeddings(self, hashes: Sequence[bytes], terms: Sequence[Terms]) -> tuple[dict[bytes, bytes], set[bytes]]:
+    def _embeddings(
+        self, hashes: Sequence[bytes], texts: Sequence[str], terms: Sequence[Terms]
+    ) -> tuple[dict[bytes, bytes], set[bytes]]:
         """Vectors by embed hash, and which of them were computed now."""
         known = self._stored(hashes)
         if not self._settings.embed:
@@ -165,7 +167,8 @@ class Pipeline:
         if lacking:
             if self._model is None:
                 self._model = StaticModel.load()
-            vectors = self._model.embed_words([terms[n].words for n in lacking.values()])
+            titles = [self._tokenizer.words(first_line(texts[n])) for n in lacking.values()]
+            vectors = self._model.embed_words([terms[n].words for n in lacking.values()], titles)
             halves = np.ascontiguousarray(vectors, dtype="<f2")
             known.update((h, halves[row].tobytes()) for row, h in enumerate(lacking))
         return known, set(lacking)

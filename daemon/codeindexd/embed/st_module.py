@@ -1,0 +1,90 @@
+"""The bundled model as a sentence-transformers module, so that its directory loads in ``SentenceTransformer``.
+
+``modules.json`` in the model's directory names `WordRows`; codeindexd must be importable, and the caller has to allow
+code from outside sentence-transformers (``trust_remote_code=True``). The daemon itself never imports this: it needs
+torch. Unlike the runtime it holds the rows as one float32 parameter, which can be trained on; ``save`` quantises it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from sentence_transformers.base.modules import InputModule
+
+from codeindexd.embed import static
+from codeindexd.embed.static import StaticModel
+from codeindexd.tokens import Tokenizer
+
+
+class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
+    """Texts to unit vectors as `StaticModel` makes them: a weighted sum of word rows."""
+
+    def __init__(self, model: StaticModel, directory: Path) -> None:
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
+        self._model = model
+        self._directory = directory
+        self._words = Tokenizer()
+        self.rows = torch.nn.Parameter(torch.from_numpy(model.table()))
+
+    def preprocess(  # type: ignore[override, unused-ignore]
+        self, inputs: list[str], prompt: str | None = None, **kwargs: Any
+    ) -> dict[str, torch.Tensor]:
+        """Rows, their weights and where each text begins; a prompt is put before every text."""
+        rows: list[int] = []
+        weights: list[float] = []
+        offsets: list[int] = []
+        for text in inputs:
+            offsets.append(len(rows))
+            whole = f"{prompt}{text}" if prompt else text
+            own, counted = self._model.bag(self._words.words(whole), self._words.words(static.first_line(whole)))
+            rows += own.tolist()
+            weights += counted.tolist()
+        return {
+            "input_ids": torch.tensor(rows, dtype=torch.long),
+            "weights": torch.tensor(weights, dtype=torch.float32),
+            "offsets": torch.tensor(offsets, dtype=torch.long),
+        }
+
+    def forward(self, features: dict[str, torch.Tensor], **kwargs: Any) -> dict[str, torch.Tensor]:
+        """Adds ``sentence_embedding``, shape (n, dimensions), unit length."""
+        summed = torch.nn.functional.embedding_bag(
+            features["input_ids"],
+            self.rows,
+            features["offsets"],
+            mode="sum",
+            per_sample_weights=features["weights"],
+        )
+        features["sentence_embedding"] = torch.nn.functional.normalize(summed, dim=1)
+        return features
+
+    def get_embedding_dimension(self) -> int:
+        """Length of a vector."""
+        return self._model.dimensions
+
+    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
+        """Write the directory again with the rows as they are now, quantised."""
+        target = Path(output_path)
+        target.mkdir(parents=True, exist_ok=True)
+        config = json.loads((self._directory / static.CONFIG).read_bytes())
+        shutil.copyfile(self._directory / static.HASHES, target / static.HASHES)
+        static.write_rows(target, self.rows.detach().cpu().numpy(), config)
+
+    @classmethod
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        init_defaults: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """The module of a local directory; raises `codeindexd.errors.EmbedderError` when it is damaged."""
+        directory = Path(model_name_or_path) / subfolder
+        return cls(StaticModel.load(directory), directory)

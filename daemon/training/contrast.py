@@ -1,0 +1,170 @@
+"""Contrastive training of the word table on mined pairs: a question must be nearest to its own answer.
+
+    python -m training.contrast --vocabulary vocabulary.tsv --table table.npy --pairs pairs.jsonl --out DIR
+
+InfoNCE with in-batch negatives, both ways. A batch is made of groups from one package each, so most of a question's
+rivals come from the same repository: those are the hard negatives that a search in one repository meets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from codeindexd.embed.static import StaticModel
+from training.distil import read_vocabulary
+from training.export import export
+
+Ids = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Texts as bags of rows: text n owns ids[offsets[n]:offsets[n + 1]] with their counts."""
+
+    ids: Ids
+    counts: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    def bags(self, chosen: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(ids, weights, offsets) of some texts, as an embedding bag takes them."""
+        parts = [np.arange(self.offsets[n], self.offsets[n + 1]) for n in chosen]
+        where = np.concatenate(parts)
+        starts = np.cumsum([0] + [len(part) for part in parts[:-1]])
+        return (
+            torch.from_numpy(self.ids[where].astype(np.int64)),
+            torch.from_numpy(self.counts[where]),
+            torch.from_numpy(starts.astype(np.int64)),
+        )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Questions and answers with the package each pair comes from."""
+
+    questions: Side
+    answers: Side
+    packages: list[str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="the distilled model, which splits unknown words")
+    parser.add_argument("--vocabulary", type=Path, required=True)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--group", type=int, default=32, help="pairs of one package in a row")
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--temperature", type=float, default=0.06)
+    parser.add_argument("--title", type=int, default=0, help="how often an answer's title counts while training")
+    parser.add_argument("--kinds", default="", help="train on these kinds of pairs only, comma-separated")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--checkpoint-every", type=int, default=500)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    words, _ = read_vocabulary(args.vocabulary)
+    kinds = frozenset(args.kinds.split(",")) - {""}
+    pairs = read_pairs(args.pairs, words, StaticModel.load(args.model), args.title, kinds)
+    print(f"{len(pairs.packages)} pairs", flush=True)
+    table = torch.nn.Parameter(torch.from_numpy(np.load(args.table)).to(args.device))
+    with torch.no_grad():
+        table /= table.norm(dim=1).median()
+    optimiser = torch.optim.Adam([table], lr=args.rate, betas=(0.9, 0.98), fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, total_steps=args.steps, pct_start=0.05)
+    since, total = time.monotonic(), 0.0
+    batches = batches_of(pairs.packages, args.batch, args.group, np.random.default_rng(args.seed))
+    for step in range(1, args.steps + 1):
+        chosen = next(batches)
+        loss = info_nce(
+            pool(table, pairs.questions.bags(chosen)), pool(table, pairs.answers.bags(chosen)), args.temperature
+        )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        total += loss.item()
+        if step % 50 == 0:
+            print(f"step {step} loss {total / 50:.4f} {(time.monotonic() - since) / step:.3f} s/step", flush=True)
+            total = 0.0
+        if step % args.checkpoint_every == 0 or step == args.steps:
+            about = {"made_by": "training.contrast", "steps": step, "seed": args.seed}
+            export(words, table.detach().cpu().numpy(), args.out, about=about)
+            np.save(args.out.with_suffix(".table.npy"), table.detach().cpu().numpy())
+
+
+def pool(table: torch.Tensor, bags: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Unit vectors of bags of rows; counts weigh by their square root, as the runtime does it."""
+    ids, counts, offsets = (part.to(table.device) for part in bags)
+    summed = torch.nn.functional.embedding_bag(ids, table, offsets, mode="sum", per_sample_weights=counts.sqrt())
+    return torch.nn.functional.normalize(summed, dim=1)
+
+
+def info_nce(questions: torch.Tensor, answers: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Cross entropy of finding the own answer among all of the batch, and the own question."""
+    scores = questions @ answers.T / temperature
+    own = torch.arange(len(scores), device=scores.device)
+    return (torch.nn.functional.cross_entropy(scores, own) + torch.nn.functional.cross_entropy(scores.T, own)) / 2
+
+
+def batches_of(packages: list[str], batch: int, group: int, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Endless batches of ``batch`` pairs in groups from one package; every pair once before any comes again."""
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    for n, package in enumerate(packages):
+        members[package].append(n)
+    while True:
+        groups = []
+        for own in members.values():
+            order = random.permutation(own)
+            groups += [order[at : at + group] for at in range(0, len(order), group)]
+        flat = np.concatenate([groups[n] for n in random.permutation(len(groups))])
+        for at in range(0, len(flat) - batch + 1, batch):
+            yield flat[at : at + batch]
+
+
+def read_pairs(path: Path, words: list[str], model: StaticModel, title: int, kinds: frozenset[str]) -> Pairs:
+    """Pairs as rows of the table; words without a row are split as the runtime splits them."""
+    own = {word: n for n, word in enumerate(words)}
+    place = {model.rows_of(word)[0]: n for word, n in own.items()}
+    split: dict[str, tuple[int, ...]] = {word: (n,) for word, n in own.items()}
+    sides: tuple[list[Counter[int]], list[Counter[int]]] = ([], [])
+    packages = []
+    with path.open() as lines:
+        for line in lines:
+            record = json.loads(line)
+            if kinds and record["kind"] not in kinds:
+                continue
+            packages.append(record["package"])
+            answer = record["d"] + f" {record['t']}" * title
+            for side, text in zip(sides, (record["q"], answer), strict=True):
+                bag: Counter[int] = Counter()
+                for word in text.split():
+                    if word not in split:
+                        split[word] = tuple(place[row] for row in model.rows_of(word) if row in place)
+                    bag.update(split[word])
+                side.append(bag or Counter({0: 1}))
+    return Pairs(_side(sides[0]), _side(sides[1]), packages)
+
+
+def _side(bags: list[Counter[int]]) -> Side:
+    ids = np.fromiter((row for bag in bags for row in bag), np.int32)
+    counts = np.fromiter((count for bag in bags for count in bag.values()), np.float32)
+    return Side(ids, counts, np.concatenate([[0], np.cumsum([len(bag) for bag in bags])]).astype(np.int64))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Training texts out of package archives: permissively licensed sources, cleaned, de-duplicated, benchmark excluded.
+
+    python -m training.corpus --archives DIR... --exclude-names FILE --exclude-content DIR --out corpus.jsonl
+
+Reads every .tar.*, .tgz, .zip and .whl below the directories and writes one JSON object a line: package, path,
+language, text. Order and content depend on the archives alone, so equal archives give an equal corpus.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import tarfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from codeindexd.chunking import detect
+
+_MAX_FILE = 300_000
+_LANGUAGE_BYTES = 45_000_000
+_NAMES = (
+    "python javascript typescript tsx go rust java kotlin scala c cpp csharp ruby php swift bash lua haskell "
+    "elixir zig julia ocaml sql html css toml yaml markdown rst"
+)
+_LANGUAGES = frozenset(_NAMES.split())
+_FOREIGN = re.compile(  # what is copied into a package, generated, or only data
+    r"(^|/)(vendor|vendored|_vendor|third[-_]?party|3rd[-_]?party|external|extern|node_modules|bundled|deps|dist|"
+    r"min|locale|locales|fixtures?|testdata|snapshots?|__snapshots__|generated|gen|debian|\.pc)(/|$)|\.min\.|\.bundle\."
+)
+_SPACE = re.compile(r"\s+")
+_VERSION = re.compile(r"[-_.]?v?\d+(\.\d+)*.*$")
+_ROOMS = {"python": 3.0, "csharp": 1.5, "swift": 1.5, "kotlin": 1.5}  # languages with more questions asked of them
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--archives", type=Path, nargs="+", required=True)
+    parser.add_argument("--sources", type=Path, required=True, help="which archives are permissive: sources.tsv")
+    parser.add_argument("--exclude-names", type=Path, required=True, help="owner/name a line")
+    parser.add_argument("--exclude-content", type=Path, required=True, help="no file of this tree may be in the corpus")
+    parser.add_argument("--package-bytes", type=int, default=14_000_000, help="a large package must not drown others")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    names = excluded_names(args.exclude_names.read_text())
+    seen = {content_hash(p.read_text(errors="replace")) for p in args.exclude_content.rglob("*") if p.is_file()}
+    held_out = frozenset(seen)
+    allowed = {line.split("\t")[0] for line in args.sources.read_text().splitlines() if line.endswith("\tyes")}
+    by_language: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    archives = sorted((p for d in args.archives for p in d.iterdir() if p.name in allowed), key=lambda p: p.name)
+    with args.out.open("w") as out:
+        for archive in archives:
+            package = _VERSION.sub("", archive.name.split("_")[0] if ".orig" in archive.name else archive.name).lower()
+            if package in names or package.removeprefix("python3-") in names:
+                dropped["package"] += 1
+                continue
+            left = args.package_bytes
+            for path, data in members(archive):
+                language = detect(path.encode("utf-8", "replace"), data[:200].split(b"\n", 1)[0])
+                room = _LANGUAGE_BYTES * _ROOMS.get(language, 1.0)
+                if language not in _LANGUAGES or left < len(data) or by_language[language] > room:
+                    continue
+                if names.intersection(_VERSION.sub("", part) for part in path.lower().split("/")[:-1]):
+                    dropped["name"] += 1
+                    continue
+                text = data.decode("utf-8", "replace")
+                key = content_hash(text)
+                if key in seen or not worth_reading(text):
+                    dropped["held out" if key in held_out else "copy or data"] += 1
+                    continue
+                seen.add(key)
+                left -= len(data)
+                by_language[language] += len(data)
+                out.write(json.dumps({"package": package, "path": path, "language": language, "text": text}) + "\n")
+    for language, size in by_language.most_common():
+        print(f"{language:<12} {size / 1e6:7.1f} MB")
+    print(dict(dropped))
+
+
+def excluded_names(listing: str) -> frozenset[str]:
+    """Names of packages and directories that belong to a held-out repository, lowercased."""
+    repositories = [line.strip().lower() for line in listing.splitlines() if "/" in line and not line.startswith("#")]
+    names = {name for line in repositories for name in (line.split("/")[1], line.replace("/", "-"))}
+    names |= {"ruby-rails", "libfmt", "fmt", "nlohmann", "actionpack", "activerecord", "activesupport", "railties"}
+    names |= {"messagepack", "newtonsoft", "newtonsoft.json", "illuminate", "commons-lang3", "libcommons-lang3-java"}
+    names |= {"zig", "ziglang", "libuv1", "uv", "absl", "rust-tokio", "rust-serde", "rust-axum", "vite-node"}
+    return frozenset(names)
+
+
+def content_hash(text: str) -> str:
+    """Equal for copies that differ in white space only."""
+    return hashlib.sha256(_SPACE.sub(" ", text).strip().encode("utf-8", "replace")).hexdigest()
+
+
+def worth_reading(text: str) -> bool:
+    """Whether people wrote it: no minified lines, no tables of numbers."""
+    lines = text.count("\n") + 1
+    letters = sum(map(text[:4000].count, "etaoinsr"))
+    return len(text) > 200 and len(text) / lines < 120 and letters > min(len(text), 4000) * 0.15
+
+
+def members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """(path, bytes) of an archive's source files, in the archive's order; nothing is unpacked to the disk."""
+    if archive.suffix in {".whl", ".zip"}:
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                if _wanted(info.filename, info.file_size):
+                    yield info.filename, opened.read(info)
+    elif ".tar" in archive.name or archive.suffix == ".tgz":
+        try:
+            with tarfile.open(archive) as tar:
+                for member in tar:
+                    path = member.name.partition("/")[2]
+                    if member.isfile() and _wanted(path, member.size) and (file := tar.extractfile(member)):
+                        yield path, file.read()
+        except tarfile.ReadError:
+            return
+
+
+def _wanted(path: str, size: int) -> bool:
+    return 200 < size < _MAX_FILE and not _FOREIGN.search(path.lower())
+
+
+if __name__ == "__main__":
+    main()
