@@ -21,8 +21,8 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """How changes are noticed."""
 
-    # A save touches a file two to four times within a few milliseconds; 40 ms swallows that and nobody feels it.
-    debounce_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 40
+    # A save touches a file two to four times within a few milliseconds; 20 ms swallows that and nobody feels it.
+    debounce_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 20
     # A build that writes without a pause must not keep everything else waiting for longer than a glance.
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)] = 1000
     # Beyond this many paths, walking their parents costs less than remembering them. A guess.
