@@ -57,7 +57,7 @@ def test_environment_values_are_read_by_the_type_of_their_key(tmp_path: Path) ->
         (
             "[watch]\ndebounce_ms = '4'\n",
             "expected a whole number from 0 to 60000, got a string: '4'",
-            "default is 40",
+            "default is 20",
         ),
         ("[watch]\ndebounce_ms = true\n", "expected a whole number from 0 to 60000, got a boolean", ""),
         ("[watch]\ndebounce_ms = -1\n", "expected a whole number from 0 to 60000, got a whole number: -1", ""),
