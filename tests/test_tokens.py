@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.tokens import MAX_WORD, Terms, Tokenizer, content_words, path_words, split_identifier, stem
+from codeindexd.tokens import MAX_WORD, Terms, Tokenizer, path_words, split_identifier, stem
 
 _NAMES = st.text(
     alphabet=st.sampled_from("abzABZ019_-.$ äÖßЖжΩωİ日本語テ한국\u0301\ufb01\uff21"), max_size=40
@@ -145,8 +145,3 @@ def test_what_only_looks_inflected_stays(word: str) -> None:
 def test_a_stem_is_never_empty_or_longer(word: str) -> None:
     assert 0 < len(stem(word)) <= len(word)
     assert Tokenizer().stems([word, word]) == [stem(word)] * 2
-
-
-def test_a_question_keeps_its_point() -> None:
-    assert content_words(["how", "is", "the", "session", "stored"]) == ["session", "stored"]
-    assert content_words(["how", "to"]) == ["how", "to"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
@@ -51,13 +51,6 @@ class Terms(NamedTuple):
     identifiers: list[str]
 
 
-_QUESTION = (
-    "a an and are as be by can do does for from how in is it its of on or that the this to what when where which with"
-)
-STOP_WORDS = frozenset(_QUESTION.split())
-"""Words that only make a question one: rare in code, so BM25 would take them for the point of the question."""
-
-
 def split_identifier(name: str) -> tuple[str, ...]:
     """The lowercased words of one identifier, in order; empty when it has no letter or digit.
 
@@ -87,11 +80,6 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= least:
             return word[: -len(ending)] + other
     return word
-
-
-def content_words(words: Sequence[str]) -> list[str]:
-    """``words`` without stop words; all of them when nothing else is there."""
-    return [word for word in words if word not in STOP_WORDS] or list(words)
 
 
 def path_words(path: bytes) -> str:

@@ -67,7 +67,6 @@ def main() -> None:
     parser.add_argument("--group", type=int, default=32, help="pairs of one package in a row")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--temperature", type=float, default=0.06)
-    parser.add_argument("--title", type=int, default=0, help="how often an answer's title counts while training")
     parser.add_argument("--kinds", default="", help="train on these kinds of pairs only, comma-separated")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -79,7 +78,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     words, _ = read_vocabulary(args.vocabulary)
     kinds = frozenset(args.kinds.split(",")) - {""}
-    pairs = read_pairs(args.pairs, words, StaticModel.load(args.model), args.title, kinds)
+    pairs = read_pairs(args.pairs, words, StaticModel.load(args.model), kinds)
     print(f"{len(pairs.packages)} pairs", flush=True)
     table = torch.nn.Parameter(torch.from_numpy(np.load(args.table)).to(args.device))
     with torch.no_grad():
@@ -136,7 +135,7 @@ def batches_of(packages: list[str], batch: int, group: int, random: np.random.Ge
             yield flat[at : at + batch]
 
 
-def read_pairs(path: Path, words: list[str], model: StaticModel, title: int, kinds: frozenset[str]) -> Pairs:
+def read_pairs(path: Path, words: list[str], model: StaticModel, kinds: frozenset[str]) -> Pairs:
     """Pairs as rows of the table; words without a row are split as the runtime splits them."""
     own = {word: n for n, word in enumerate(words)}
     place = {model.rows_of(word)[0]: n for word, n in own.items()}
@@ -149,8 +148,7 @@ def read_pairs(path: Path, words: list[str], model: StaticModel, title: int, kin
             if kinds and record["kind"] not in kinds:
                 continue
             packages.append(record["package"])
-            answer = record["d"] + f" {record['t']}" * title
-            for side, text in zip(sides, (record["q"], answer), strict=True):
+            for side, text in zip(sides, (record["q"], record["d"]), strict=True):
                 bag: Counter[int] = Counter()
                 for word in text.split():
                     if word not in split:

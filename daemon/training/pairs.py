@@ -4,8 +4,7 @@
 
 Kinds: ``doc`` docstring or comment <-> the definition without it, ``name`` a definition's name <-> its body without
 the name, ``path`` words of the file's path <-> a chunk of it, ``heading`` <-> its section, ``inside`` a comment in the
-middle <-> the code around it. One line of JSON each: kind, language, package; q, d and
-t (the answer's title: its symbol, unless that is what is asked for) as space-separated words.
+middle <-> the code around it. One line of JSON each: kind, language, package, q and d as space-separated words.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def main() -> None:
     parser.add_argument("--package-limit", type=int, default=12_000, help="pairs a package at most")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
-    random_ = random.Random(args.seed)  # noqa: S311: sampling
+    random_ = random.Random(args.seed)
     tokenizer = Tokenizer()
     languages: Counter[str] = Counter()
     packages: Counter[str] = Counter()
@@ -69,7 +68,7 @@ def main() -> None:
             language, package = row["language"], row["package"]
             if languages[language] >= args.language_limit or packages[package] >= args.package_limit:
                 continue
-            for kind, question, title, answer in pairs_of(row["path"], row["text"], language, random_):
+            for kind, question, answer in pairs_of(row["path"], row["text"], language, random_):
                 q, d = tokenizer.words(question)[:_FIRST_WORDS], tokenizer.words(answer)[:_CODE_WORDS]
                 key = hash((" ".join(q), " ".join(d[:30])))
                 if not q or len(d) < 8 or key in seen:
@@ -78,15 +77,13 @@ def main() -> None:
                 languages[language] += 1
                 packages[package] += 1
                 kinds[kind] += 1
-                t = tokenizer.words(title)[:_FIRST_WORDS]
-                texts = {"q": " ".join(q), "t": " ".join(t), "d": " ".join(d)}
-                record = {"kind": kind, "language": language, "package": package, **texts}
+                record = {"kind": kind, "language": language, "package": package, "q": " ".join(q), "d": " ".join(d)}
                 out.write(json.dumps(record) + "\n")
     print(dict(languages), dict(kinds), sum(kinds.values()))
 
 
-def pairs_of(path: str, text: str, language: str, random_: random.Random) -> Iterator[tuple[str, str, str, str]]:
-    """(kind, question, title, answer) of one file, in its order."""
+def pairs_of(path: str, text: str, language: str, random_: random.Random) -> Iterator[tuple[str, str, str]]:
+    """(kind, question, answer) of one file, in its order."""
     raw = text.encode("utf-8", "replace")
     pieces = []
     for span in chunk(raw, language, max_bytes=4000):
@@ -97,24 +94,24 @@ def pairs_of(path: str, text: str, language: str, random_: random.Random) -> Ite
         if language in {"markdown", "rst"}:
             head, _, rest = piece.whole.strip().partition("\n")
             if len(head) < 90 and len(rest) > 80:
-                yield "heading", _asked(head, random_), "", rest
+                yield "heading", _asked(head, random_), rest
             continue
         name = piece.name.rpartition(".")[2]
         if piece.doc:
-            yield "doc", _asked(piece.doc, random_), piece.name if random_.random() < 0.6 else "", piece.code
+            yield "doc", _asked(piece.doc, random_), piece.code
             if name and random_.random() < 0.4:
-                yield "doc", _asked(f"{piece.doc} {name}", random_), piece.name, piece.whole
+                yield "doc", _asked(f"{piece.doc} {name}", random_), piece.whole
         if name and len(split_identifier(name)) > 1 and random_.random() < 0.5:
             body = piece.whole.replace(name, " ") if random_.random() < 0.6 else piece.whole
             question = piece.name if random_.random() < 0.4 else name
-            yield "name", _asked(question, random_), "", body
+            yield "name", _asked(question, random_), body
         for comment, around in inside(piece.code):
             if random_.random() < 0.25:
-                yield "inside", _asked(comment, random_), piece.name, around
+                yield "inside", _asked(comment, random_), around
     if pieces and language not in {"markdown", "rst"}:
         words = path_words(path.encode("utf-8", "replace")).split()
         for piece in random_.sample(pieces, min(len(pieces), 3)):
-            yield "path", _asked(" ".join(words[-random_.randint(2, 6) :][:-1]), random_), piece.name, piece.whole
+            yield "path", _asked(" ".join(words[-random_.randint(2, 6) :][:-1]), random_), piece.whole
 
 
 def take_doc(text: str) -> tuple[str, str]:
