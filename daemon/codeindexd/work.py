@@ -154,7 +154,7 @@ class Work:
 
     async def serve(self) -> None:
         """Run until cancelled. Abandoning a slice before its commit loses nothing: the next walk finds it again."""
-        async with anyio.create_task_group() as tasks:
+        async with self._results_in, self._results_out, anyio.create_task_group() as tasks:
             tasks.start_soon(self._lane, True)
             tasks.start_soon(self._lane, False)
             tasks.start_soon(self._gather)

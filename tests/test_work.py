@@ -1,0 +1,133 @@
+"""Wishes become commits: one bad file never costs another, failures are kept and retried, newer wishes win."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import xxhash
+
+from codeindexd.indexer import Indexer, VectorSpace
+from codeindexd.model import Entry, FileStat, NodeKind, Outcome, Slice
+from codeindexd.vectors import VectorStore
+from codeindexd.work import Work
+from codeindexd.workers.jobs import WorkerSettings
+from codeindexd.workers.pool import WorkerPool
+
+pytestmark = pytest.mark.anyio
+TESTS = Path(__file__).resolve().parent
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Bench:
+    """A Work over real stores and real workers, whose pipeline does what a file's name says."""
+
+    def __init__(self, indexer: Indexer, pool: WorkerPool) -> None:
+        self.indexer = indexer
+        self.hints: list[bytes] = []
+        self.problems: list[tuple[str, str]] = []
+        self.work = Work(
+            b"/nowhere",
+            indexer,
+            pool,
+            on_hint=self.hints.extend,
+            on_commit=lambda: None,
+            on_problem=lambda key, message, _: self.problems.append((key, message)) if message else None,
+        )
+
+    async def process(self, *names: str, again: bool = False) -> None:
+        """Submit files and wait until all are dealt with."""
+        self.work.submit([], [entry(name) for name in names], again=again)
+        with anyio.fail_after(60):
+            await self.work.drained()
+
+    def outcome(self, name: str) -> Outcome | None:
+        with self.indexer.catalog.snapshot() as snapshot:
+            file = snapshot.file(name.encode())
+        return file.outcome if file else None
+
+
+def entry(name: str, content: str = "") -> Entry:
+    return Entry(name.encode(), NodeKind.FILE, xxhash.xxh3_128_digest((name + content).encode()), FileStat(3, 1, 2, 3))
+
+
+@asynccontextmanager
+async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    vectors = VectorStore.open(tmp_path / "vectors.db")
+    indexer = Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space", 256))
+    pool = WorkerPool(WorkerSettings(nice=0, file_budget_s=5), count=2, pipeline="support.pipelines:Scripted")
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(pool.serve)
+        made = Bench(indexer, pool)
+        tasks.start_soon(made.work.serve)
+        try:
+            yield made
+        finally:
+            tasks.cancel_scope.cancel()
+    indexer.close()
+    vectors.close()
+
+
+async def test_one_bad_file_never_costs_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    innocents = [f"file{number}" for number in range(50)]
+    async with bench(tmp_path, monkeypatch) as made:
+        before = time.time_ns()
+        await made.process(*innocents[:25], "kill-1", "raise", *innocents[25:])
+        assert {made.outcome(name) for name in innocents} == {Outcome.INDEXED}
+        assert made.outcome("kill-1") is Outcome.FAILED
+        assert made.outcome("raise") is Outcome.FAILED
+        failures = {failure.path: failure for failure in made.indexer.catalog.failures()}
+        assert set(failures) == {b"kill-1", b"raise"}
+        assert failures[b"kill-1"].quarantined
+        assert failures[b"kill-1"].next_retry_ns == 0, "only a change of the file brings it back"
+        assert failures[b"raise"].attempts == 1
+        assert before + 30e9 <= failures[b"raise"].next_retry_ns <= time.time_ns() + 30e9
+        assert "no such thing" in failures[b"raise"].error.replace("\\udcff ", "").replace("\udcff ", "")
+
+
+async def test_each_further_failure_waits_longer_and_success_forgets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        for attempt in (1, 2, 3):
+            await made.process("raise", again=True)
+            (failure,) = made.indexer.catalog.failures()
+            assert failure.attempts == attempt
+            assert failure.next_retry_ns > time.time_ns() + 30e9 * 2 ** (attempt - 1) - 10e9
+        await made.process("fine")
+        made.work.submit([Slice(removals=[b"raise"])], [], [b"raise"])
+        await made.work.drained()
+        assert made.indexer.catalog.failures() == []
+
+
+async def test_a_newer_wish_wins_over_work_in_flight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        made.work.submit([], [entry("sleep=0.3")])
+        made.work.submit([Slice(removals=[b"sleep=0.3"])], [], [b"sleep=0.3"])
+        await made.process("after")
+        assert made.outcome("sleep=0.3") is None, "it was removed while a worker had it"
+        assert made.outcome("after") is Outcome.INDEXED
+        assert made.work.idle
+
+
+async def test_paused_work_waits_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        made.work.pause()
+        made.work.submit([], [entry("file1")])
+        with anyio.move_on_after(0.3) as waited:
+            await made.work.drained()
+        assert waited.cancelled_caught
+        assert made.outcome("file1") is None
+        made.work.resume()
+        with anyio.fail_after(30):
+            await made.work.drained()
+        assert made.outcome("file1") is Outcome.INDEXED
