@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.ranking import Candidate, is_test, normalised, rank, shortlist
+from codeindexd.ranking import Candidate, clean_cut, is_test, normalised, rank, shortlist
 
 scores = st.floats(0, 1)
 candidates = st.lists(
@@ -95,3 +95,11 @@ def test_the_shortlist_keeps_the_best_of_both_retrievers() -> None:
     chosen = shortlist(lexical, dense, 20)
     assert len(chosen) == 20
     assert {1, 2, 91, 92} <= set(chosen)
+
+
+def test_a_cut_never_goes_through_equals() -> None:
+    scores = {1: 0.9, 2: 0.8, 3: 0.5, 4: 0.5, 5: 0.5}
+    assert clean_cut(scores, 4) == {1: 0.9, 2: 0.8}
+    assert clean_cut(scores, 2) == {1: 0.9, 2: 0.8}
+    assert clean_cut(scores, 9) == scores
+    assert clean_cut({1: 0.5, 2: 0.5, 3: 0.5}, 2) == {1: 0.5, 2: 0.5}

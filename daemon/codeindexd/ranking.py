@@ -87,6 +87,19 @@ def is_test(path: bytes) -> bool:
     )
 
 
+def clean_cut(scores: Mapping[int, float], limit: int) -> dict[int, float]:
+    """The first ``limit`` of ``scores`` (best first), less those that tie with the first one left out, or at the end.
+
+    Which of equal chunks come first depends on the order in which they were indexed; the answer must not. When all of
+    them are equal they are kept.
+    """
+    if len(scores) < limit:
+        return dict(scores)
+    ordered = list(scores.items())
+    bound = ordered[min(limit, len(ordered) - 1)][1]
+    return {key: value for key, value in ordered[:limit] if value > bound} or dict(ordered[:limit])
+
+
 def shortlist(lexical: Mapping[int, float], dense: Mapping[int, float], limit: int) -> list[int]:
     """The ``limit`` chunk ids best by their normalised scores alone: only these are worth a closer look."""
     weights = Weights()
@@ -94,7 +107,7 @@ def shortlist(lexical: Mapping[int, float], dense: Mapping[int, float], limit: i
         chunk_id: weights.lexical * lexical.get(chunk_id, 0.0) + weights.dense * dense.get(chunk_id, 0.0)
         for chunk_id in lexical.keys() | dense.keys()
     }
-    return sorted(fused, key=lambda chunk_id: (-fused[chunk_id], chunk_id))[:limit]
+    return list(clean_cut(dict(sorted(fused.items(), key=lambda item: -item[1])), limit))
 
 
 def score(candidate: Candidate, words: frozenset[str], names: frozenset[str], weights: Weights) -> Ranked:

@@ -21,7 +21,7 @@ from codeindexd.errors import EmbedderError, NotIndexedError
 from codeindexd.lexical import LexicalQuery
 from codeindexd.model import RootState, StoredChunk, StoredFile, Symbol
 from codeindexd.query import BoundedRegex, ParsedQuery
-from codeindexd.ranking import Candidate, Ranked, normalised, rank, shortlist
+from codeindexd.ranking import Candidate, Ranked, clean_cut, normalised, rank, shortlist
 from codeindexd.root import Root
 from codeindexd.snapshot import Snapshot
 from codeindexd.tokens import Terms, Tokenizer, split_identifier, stem
@@ -181,13 +181,13 @@ class Searcher:
             ),
             depth,
         )
-        lexical = normalised({chunk_id: score for chunk_id, _, score in found}, floor=0.0)
+        lexical = normalised(clean_cut({chunk_id: score for chunk_id, _, score in found}, depth), floor=0.0)
         dense: dict[int, float] = {}
         vector = question.vectors.get(snapshot.identity)
         if vector is not None and len(snapshot.dense):
             subset = np.fromiter(sorted(lexical), np.int64) if question.phrases else allowed
             ids, cosines = snapshot.dense.search(vector, depth, subset)
-            dense = normalised(dict(zip(ids.tolist(), cosines.tolist(), strict=True)))
+            dense = normalised(clean_cut(dict(zip(ids.tolist(), cosines.tolist(), strict=True)), depth))
         if not (lexical or dense) and allowed is not None and not question.terms.words:
             lexical = dict.fromkeys(allowed[:depth].tolist(), 1.0)
         named = self._named(snapshot, question, allowed)

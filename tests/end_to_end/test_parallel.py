@@ -21,7 +21,7 @@ def index_and_ask(daemon: RealDaemon, root: Path, **params: Any) -> tuple[Any, A
         found = daemon.call("explain", path=str(path))["chunks"]
         chunks[str(path)] = [{key: value for key, value in chunk.items() if key != "id"} for chunk in found]
     answers = [
-        [(hit["path"], hit["start_line"], hit["score"]) for hit in daemon.call("search", query=question)["hits"]]
+        [(hit["path"], hit["start_line"], hit["symbol"]) for hit in daemon.call("search", query=question)["hits"]]
         for question in QUESTIONS
     ]
     return chunks, entry["root_hash"], answers
