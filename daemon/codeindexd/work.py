@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from codeindexd.workers.pool import WorkerPool
 log = structlog.get_logger(__name__)
 _URGENT_FILES = 32
 _RESULTS_AHEAD = 16
+_REMEMBERED_EDITS = 256  # files saved lately come first when all of a root has to be done again
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 
@@ -90,6 +92,7 @@ class Work:
         self.run = Run()
         self.stages: dict[str, StageStats] = {}
         self.chunks_embedded = 0
+        self._edited: deque[bytes] = deque(maxlen=_REMEMBERED_EDITS)
         self._attempts = {failure.path: failure.attempts for failure in indexer.catalog.failures()}
         self._ready: list[Slice] = []
         self._bulk: list[_Processed] = []
@@ -117,7 +120,9 @@ class Work:
         files = [*files, *redo]
         urgent = len(files) <= _URGENT_FILES
         wanted = False
-        for entry in in_order(files):
+        if urgent:
+            self._edited.extend(entry.path for entry in files)
+        for entry in in_order(files, frozenset(self._edited)):
             wanted |= self.pending.want(entry, urgent=urgent, again=again) is not None
         if wanted:
             self._signal(urgent)
