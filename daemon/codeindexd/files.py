@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from codeindexd.model import FileStat
 
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_ONCE = 1 << 20
 
 
@@ -26,6 +27,21 @@ def file_stat(status: os.stat_result) -> FileStat:
     return FileStat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
+def open_directory(root: int, directory: bytes) -> int:
+    """A descriptor of ``directory`` below the open directory ``root``; no symbolic link on the way is followed.
+
+    Raises OSError.
+    """
+    current = os.open(b".", OPEN_DIRECTORY, dir_fd=root)
+    for name in directory.split(b"/") if directory else ():
+        try:
+            below = os.open(name, OPEN_DIRECTORY, dir_fd=current)
+        finally:
+            os.close(current)
+        current = below
+    return current
+
+
 def open_beneath(root: bytes, path: bytes) -> int:
     """Open the regular file ``path`` below ``root`` for reading and return its descriptor.
 
@@ -36,14 +52,13 @@ def open_beneath(root: bytes, path: bytes) -> int:
     *directories, name = path.split(b"/")
     if not name or b".." in directories or name == b"..":
         raise OSError(errno.EINVAL, "not a path below the root", path)
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-    at = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    top = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
-        for directory in directories:
-            below = os.open(directory, flags | os.O_DIRECTORY, dir_fd=at)
-            os.close(at)
-            at = below
-        descriptor = os.open(name, flags | os.O_NONBLOCK, dir_fd=at)
+        at = open_directory(top, b"/".join(directories))
+    finally:
+        os.close(top)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
     finally:
         os.close(at)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

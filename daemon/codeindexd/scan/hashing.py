@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from xxhash import xxh3_128, xxh3_128_digest
 
 from codeindexd.errors import ShuttingDownError
+from codeindexd.files import file_stat, open_directory
 from codeindexd.model import Entry, FileStat, NodeKind
 
-OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BUFFER_BYTES = 256 << 10
 _FILES_A_LIST = 64
@@ -66,21 +66,6 @@ class _Replaced(Exception):  # noqa: N818 - never leaves this module
 
 class _Oversized(Exception):  # noqa: N818 - never leaves this module
     """The file grew over the limit."""
-
-
-def open_beneath(root: int, directory: bytes) -> int:
-    """A descriptor of ``directory`` below the open directory ``root``; no symbolic link on the way is followed.
-
-    Raises OSError.
-    """
-    current = os.open(b".", OPEN_DIRECTORY, dir_fd=root)
-    for name in directory.split(b"/") if directory else ():
-        try:
-            below = os.open(name, OPEN_DIRECTORY, dir_fd=current)
-        finally:
-            os.close(current)
-        current = below
-    return current
 
 
 @contextmanager
@@ -149,7 +134,7 @@ class Hasher:
         results: list[Hashed] = []
         for group in batch:
             try:
-                directory = open_beneath(self._root, group.directory)
+                directory = open_directory(self._root, group.directory)
             except OSError as error:
                 results += [_failed(path, known, error) for path, known, _ in group.files]
                 continue
@@ -228,11 +213,6 @@ def _stable(before: FileStat, after: os.stat_result, size: int) -> bool:
         and before.size == after.st_size <= size
         and before.inode == after.st_ino
     )
-
-
-def file_stat(found: os.stat_result) -> FileStat:
-    """The part of a stat that the gate compares."""
-    return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 def _failed(path: bytes, known: Entry | None, error: OSError) -> Hashed:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codeindexd.errors import PathRefusedError
+from codeindexd.files import OPEN_DIRECTORY, file_stat, open_directory
 from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
 from codeindexd.merkle import Tree, collapse, node_hash, parent_of
 from codeindexd.model import Entry, NodeKind, TreeSource
 from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, read_bounded, rule_files
-from codeindexd.scan.hashing import OPEN_DIRECTORY, Group, Hasher, file_stat, open_beneath, opened
+from codeindexd.scan.hashing import Group, Hasher, opened
 from codeindexd.scan.walk import OVERSIZED, SPECIAL, UNREADABLE, Walk, read_ignore_file, skipped
 
 _MARKER_FILES = frozenset({b"pyvenv.cfg", b"CACHEDIR.TAG"})
@@ -163,7 +164,7 @@ class Scanner:
             return _LINK
         try:
             if stat.S_ISDIR(form.st_mode):
-                with opened(open_beneath(root, path)) as descriptor, os.scandir(descriptor) as listing:
+                with opened(open_directory(root, path)) as descriptor, os.scandir(descriptor) as listing:
                     return rules.marked(path, {os.fsencode(item.name) for item in listing})
         except OSError:
             return UNREADABLE
@@ -197,7 +198,7 @@ class Scanner:
             return walk.directory(target, rules.root, known)
         parent, name = rules.of(parent_of(target)), target[target.rfind(b"/") + 1 :]
         try:
-            with opened(open_beneath(walk.root, parent_of(target))) as descriptor:
+            with opened(open_directory(walk.root, parent_of(target))) as descriptor:
                 stat_of = functools.partial(os.stat, name, dir_fd=descriptor)
                 form = stat_of(follow_symlinks=False)
                 is_dir = stat.S_ISDIR(form.st_mode)
@@ -232,7 +233,7 @@ class _RulesByDirectory:
         if found is None:
             found = self.of(parent_of(directory))
             try:
-                with opened(open_beneath(self._walk.root, directory)) as descriptor:
+                with opened(open_directory(self._walk.root, directory)) as descriptor:
                     names = {name for name in (*IGNORE_FILES, b".git") if _exists(descriptor, name)}
                     found = self._walk.entered(found, directory, descriptor, names)
             except OSError:
@@ -278,7 +279,7 @@ def _without_administration(hint: bytes, walk: Walk) -> bytes | None:
 def _form(root: int, path: bytes) -> os.stat_result | None:
     """The lstat of a path below the root, no link on the way followed; None when it cannot be had."""
     try:
-        with opened(open_beneath(root, parent_of(path))) as descriptor:
+        with opened(open_directory(root, parent_of(path))) as descriptor:
             return os.stat(path[path.rfind(b"/") + 1 :], dir_fd=descriptor, follow_symlinks=False)
     except OSError:
         return None

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codeindexd.errors import ShuttingDownError
+from codeindexd.files import OPEN_DIRECTORY, file_stat, open_directory
 from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
 from codeindexd.merkle import leaf_hash, skipped_hash, subtree
 from codeindexd.model import Entry, NodeKind, TreeSource
 from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
-from codeindexd.scan.hashing import OPEN_DIRECTORY, OPEN_FILE, Group, file_stat, open_beneath, opened
+from codeindexd.scan.hashing import OPEN_FILE, Group, opened
 
 _MOST_OPEN = 64  # directories of one descent held open; those further up are opened anew for their next child
 _MOST_IGNORE_BYTES = 8 << 20
@@ -71,7 +72,7 @@ class Walk:
         Returns an entry when the directory is a leaf or kept as it was, None when it was walked or is gone.
         """
         try:
-            descriptor = open_beneath(self.root, path)
+            descriptor = open_directory(self.root, path)
         except OSError as error:
             return self._not_opened(path, known, error)
         stack: list[_Frame] = []
@@ -95,7 +96,7 @@ class Walk:
         entry: Entry | None
         try:
             if frame.descriptor is None:
-                descriptor = open_beneath(self.root, path)
+                descriptor = open_directory(self.root, path)
             else:
                 descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=frame.descriptor)
         except OSError as error:
