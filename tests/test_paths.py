@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -56,3 +57,52 @@ def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FailedError, match="cannot be used"):
         private_directory(tmp_path / "file")
+
+
+def test_what_everybody_could_replace_is_refused(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    with pytest.raises(FailedError, match="can be written by everybody"):
+        private_directory(shared / "ours")
+    with pytest.raises(FailedError, match="can be written by everybody"):
+        private_directory(shared / "deeper" / "ours")
+    (tmp_path / "link").symlink_to(shared)
+    with pytest.raises(FailedError, match="can be written by everybody"):
+        private_directory(tmp_path / "link" / "ours")
+    shared.chmod(0o1777)
+    private_directory(shared / "ours")
+    private_directory(tmp_path / "link" / "ours")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_what_another_user_could_replace_is_refused(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "ours").mkdir(parents=True)
+    os.chown(theirs, 61234, 61234)
+    with pytest.raises(FailedError, match=r"another user \(uid 61234\), who could replace"):
+        private_directory(theirs / "ours")
+    os.chown(theirs, os.geteuid(), os.getegid())
+    os.chown(theirs / "ours", 61234, 61234)
+    with pytest.raises(FailedError, match=r"ours belongs to another user \(uid 61234\)"):
+        private_directory(theirs / "ours")
+    (theirs / "link").symlink_to(theirs / "ours")
+    with pytest.raises(FailedError, match=r"link belongs to another user \(uid 61234\)"):
+        private_directory(theirs / "link")
+
+
+def test_a_directory_moved_to_another_disk_by_its_owner_stays_usable(tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir(mode=0o755)
+    (tmp_path / "ours").symlink_to(tmp_path / "big")
+    private_directory(tmp_path / "ours")
+    assert stat.S_IMODE((tmp_path / "big").stat().st_mode) == 0o700
+
+
+def test_what_lies_above_the_home_directory_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "all/me").mkdir(parents=True)
+    (tmp_path / "all").chmod(0o777)
+    monkeypatch.setenv("HOME", str(tmp_path / "all/me"))
+    private_directory(tmp_path / "all/me/.cache/ours")
+    (tmp_path / "all/me/.cache").chmod(0o777)
+    with pytest.raises(FailedError, match="can be written by everybody"):
+        private_directory(tmp_path / "all/me/.cache/ours")

@@ -175,6 +175,7 @@ def _ask(path: Path) -> Mapping[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
         raw.settimeout(5)
         raw.connect(str(path))
+        protocol.trust(raw, str(path))
         raw.sendall(protocol.request(1, "server.info", {}))
         info: Mapping[str, Any] = protocol.decode(raw.makefile("rb").readline())["result"]
     return {"version": str(info["version"]), "pid": int(info["pid"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,11 +96,17 @@ class Paths:
 
 
 def private_directory(directory: Path) -> None:
-    """Make ``directory`` (and its parents) so that only its owner gets in. Raises FailedError."""
+    """Make ``directory`` (and its parents) so that only its owner gets in.
+
+    Raises FailedError, also when another user could put a directory of theirs in its place.
+    """
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
+        check_place(directory)
         found = directory.lstat()
+        if stat.S_ISLNK(found.st_mode) and found.st_uid == os.geteuid():
+            found = directory.stat()  # moved to another disk by its owner
         if found.st_uid != os.geteuid():
             raise FailedError(
                 f"{directory} belongs to another user (uid {found.st_uid})",
@@ -109,3 +116,37 @@ def private_directory(directory: Path) -> None:
             directory.chmod(0o700)
     except OSError as error:
         raise FailedError(f"{directory} cannot be used: {error.strerror}", hint="Check its permissions.") from error
+
+
+def check_place(path: Path) -> None:
+    """Raises FailedError when a directory above ``path`` lets another user replace ``path``, OSError when one is gone.
+
+    Each must belong to us or to root, and be writable for everybody only where everybody may delete but their own
+    (the sticky bit). What lies above the home directory is not ours to judge, nor are groups: many systems give every
+    user a group of their own.
+    """
+    home = Path("~").expanduser() if "HOME" in os.environ else Path("/")
+    given = {home, *home.parents, home.resolve(), *home.resolve().parents}
+    for above in dict.fromkeys((*path.absolute().parents, *path.resolve().parents)):
+        if above in given:
+            continue
+        for found in (above.lstat(), above.stat()):
+            if found.st_uid not in (os.geteuid(), 0) and not _is_outside(found.st_uid):
+                raise FailedError(
+                    f"{above} belongs to another user (uid {found.st_uid}), who could replace {path}",
+                    hint="Use a directory of your own: set XDG_RUNTIME_DIR, XDG_STATE_HOME, XDG_CACHE_HOME.",
+                )
+        if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+            raise FailedError(
+                f"{above} can be written by everybody, who could replace {path}",
+                hint=f"chmod o-w {above}, or use another directory.",
+            )
+
+
+def _is_outside(uid: int) -> bool:
+    """Whether ``uid`` stands for users outside of this user namespace, among them the system's root."""
+    try:
+        everybody = Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", str(2**32 - 1)]
+        return not everybody and uid == int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
+    except (OSError, ValueError):
+        return False

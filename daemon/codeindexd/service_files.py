@@ -287,7 +287,11 @@ def _home(environ: Mapping[str, str]) -> Path:
 def _answers(environ: Mapping[str, str]) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
-        return probe.connect_ex(protocol.socket_path(environ)) == 0
+        path = protocol.socket_path(environ)
+        if probe.connect_ex(path):
+            return False
+        protocol.trust(probe, path)
+        return True
 
 
 def _read(path: Path) -> bytes | None:

@@ -73,11 +73,15 @@ class RawClient:
 
 
 class RealDaemon:
-    """Starts, kills and asks a daemon; its directories live below ``home`` and outlast its processes."""
+    """Starts, kills and asks a daemon; its directories live below ``home`` and outlast its processes.
+
+    ``extra`` is put into the environment of what is started from then on.
+    """
 
     def __init__(self, home: Path, config: str = "") -> None:
         self.home = home
         self.process: subprocess.Popen[bytes] | None = None
+        self.extra: dict[str, str] = {}
         self._clients: list[RawClient] = []
         for name in ("config/codeindexd", "cache", "state", "run"):
             (home / name).mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -94,12 +98,13 @@ class RealDaemon:
             "XDG_STATE_HOME": str(self.home / "state"),
             "XDG_DATA_HOME": str(self.home / "data"),
             "XDG_RUNTIME_DIR": str(self.home / "run"),
+            **self.extra,
         }
 
     @property
     def socket(self) -> Path:
         """Where it listens."""
-        return self.home / "run/codeindexd/codeindexd.sock"
+        return Path(self.extra.get("CODEINDEXD_SOCKET") or self.home / "run/codeindexd/codeindexd.sock")
 
     @property
     def log(self) -> str:

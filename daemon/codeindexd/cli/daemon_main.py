@@ -46,6 +46,7 @@ def _run(settings: Config, places: Paths, *, log_format: str, log_level: str) ->
 
     from codeindexd import daemon, logs
 
+    os.umask(0o077)  # before anything is made: what libraries write is nobody else's from its first moment
     places.create()
     logs.configure(format=log_format, level=log_level, file=places.log_file)
     anyio.run(functools.partial(daemon.run, settings, paths=places))

@@ -76,6 +76,12 @@ class AsyncClient:
             self._stream = await anyio.connect_unix(self.socket_path)
         except OSError as error:
             raise core.no_daemon(self.socket_path, error.strerror or str(error)) from error
+        try:
+            raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not a query's
+            protocol.trust(raw, self.socket_path)
+        except BaseException:
+            await anyio.aclose_forcefully(self._stream)
+            raise
         self._outgoing, self._lines = anyio.create_memory_object_stream[bytes](_LINES_WAITING)
         self._tasks = await anyio.create_task_group().__aenter__()
         self._tasks.start_soon(self._read)

@@ -11,7 +11,9 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
+from codeindexd import protocol
 from codeindexd.errors import NoDaemonError
 
 SYSTEMD_UNIT = "codeindexd.service"
@@ -27,11 +29,10 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
     """Start a daemon and return when it answers at ``socket_path``.
 
     Of many clients that find no daemon one starts it, the others wait. ``command`` replaces the detached daemon's.
-    Raises NoDaemonError with the last lines of its log when it dies or does not answer within 20 seconds.
+    Raises NoDaemonError with the last lines of its log when it dies or does not answer within 20 seconds, FailedError
+    when another user's process answers.
     """
-    place = Path(socket_path)
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (place.parent / "start.lock").open("a") as turn:
+    with _opened(log_file(environ).with_name("start.lock")) as turn:
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -52,7 +53,7 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
 
 
 def answers(socket_path: str) -> bool:
-    """Whether somebody listens at ``socket_path``."""
+    """Whether a daemon listens at ``socket_path``. Raises FailedError when it is another user's process."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
@@ -61,6 +62,7 @@ def answers(socket_path: str) -> bool:
             return True  # alive, with a full backlog
         except OSError:
             return False
+        protocol.trust(probe, socket_path)
         return True
 
 
@@ -77,8 +79,7 @@ def wait_for_end(pid: int) -> None:
 
 def _start_detached(socket_path: str, environ: Mapping[str, str], command: Sequence[str]) -> None:
     log = log_file(environ)
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with _opened(log) as output:
         begin = output.tell()
         process = subprocess.Popen(
             command,
@@ -116,6 +117,18 @@ def _wait(socket_path: str, process: subprocess.Popen[bytes] | None) -> bool:
             until = min(until, time.monotonic() + _AFTER_DEATH_S)
         time.sleep(_STEP_S)
     return False
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file of the state directory, open for appending, that nobody else can read. Raises NoDaemonError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.fdopen(os.open(path, flags, 0o600), "ab")
+    except OSError as error:
+        raise NoDaemonError(
+            f"no daemon can be started: {path}: {error.strerror}", hint="Is the state directory writable?"
+        ) from error
 
 
 def log_file(environ: Mapping[str, str]) -> Path:

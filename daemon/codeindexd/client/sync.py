@@ -275,12 +275,11 @@ class Client:
                 self._connect()
             except (FileNotFoundError, ConnectionRefusedError):
                 self._start_daemon()
-            self._replace_older()
-        else:
-            try:
-                self._connect()
             except OSError as error:
                 raise core.no_daemon(self.socket_path, error.strerror or str(error)) from error
+            self._replace_older()
+        else:
+            self._connect_or_fail()
 
     def _start_daemon(self) -> None:
         from codeindexd.client import start
@@ -310,6 +309,7 @@ class Client:
         try:
             raw.settimeout(_CONNECT_S)
             raw.connect(self.socket_path)
+            protocol.trust(raw, self.socket_path)
             raw.settimeout(None)
         except BaseException:
             raw.close()

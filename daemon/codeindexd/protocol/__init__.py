@@ -31,6 +31,7 @@ from codeindexd.protocol.framing import (
     result,
 )
 from codeindexd.protocol.methods import MAX_LIMIT, METHODS, Param, validate
+from codeindexd.protocol.peers import peer, trust
 from codeindexd.protocol.places import (
     MAX_SOCKET_PATH,
     bytes_of_path,
@@ -66,10 +67,12 @@ __all__ = [
     "notification",
     "parse_request",
     "path_to_json",
+    "peer",
     "request",
     "result",
     "runtime_directory",
     "socket_path",
     "text_of_path",
+    "trust",
     "validate",
 ]

@@ -17,7 +17,7 @@ import structlog
 from codeindexd import protocol
 from codeindexd.errors import CodeindexError, FailedError, PathRefusedError
 from codeindexd.server.connection import Connection, Handler, Limits
-from codeindexd.server.listener import Listener, peer
+from codeindexd.server.listener import Listener
 
 __all__ = ["Connection", "Handler", "Limits", "Server"]
 
@@ -88,7 +88,7 @@ class Server:
 
     def _admit(self, raw: socket.socket) -> Connection | None:
         try:
-            uid, pid = peer(raw)
+            uid, pid = protocol.peer(raw)
         except OSError:
             raw.close()
             return None

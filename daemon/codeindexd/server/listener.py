@@ -1,19 +1,17 @@
-"""The listening socket: made so that nobody else gets in, taken away at the end, and who is at the other end."""
+"""The listening socket: made so that nobody else gets in, and taken away at the end."""
 
 from __future__ import annotations
 
 import os
 import socket
 import stat
-import struct
-import sys
 from pathlib import Path
 
 from codeindexd import protocol
 from codeindexd.errors import AlreadyRunningError, FailedError
+from codeindexd.paths import check_place
 
 _BACKLOG = 1024
-_LOCAL_PEERCRED = 1  # macOS, level SOL_LOCAL (0)
 _PROBE_S = 1.0
 
 
@@ -34,12 +32,13 @@ class Listener:
         """Listen at ``path``, mode 0600. The caller holds the daemon's lock, so a dead socket there is removed.
 
         Raises ConfigError for a path that is too long, AlreadyRunningError when somebody answers there, FailedError
-        when the place cannot be used.
+        when the place cannot be used or another user could put a socket of theirs there instead.
         """
         protocol.check_socket_path(str(path))
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_place(path)
             _remove_stale(path)
             os.fchmod(raw.fileno(), 0o600)  # on Linux the file is born with the mode of its socket: no open moment
             raw.bind(str(path))
@@ -67,10 +66,13 @@ class Listener:
 
 def _remove_stale(path: Path) -> None:
     try:
-        mode = path.lstat().st_mode
+        found = path.lstat()
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(mode):
+    if found.st_uid != os.geteuid():
+        hint = "Set CODEINDEXD_SOCKET to a place of your own."
+        raise FailedError(f"{path} is in the way: it belongs to another user (uid {found.st_uid})", hint=hint)
+    if not stat.S_ISSOCK(found.st_mode):
         hint = "Move it away, or set CODEINDEXD_SOCKET to another place."
         raise FailedError(f"{path} is in the way: it is not a socket", hint=hint)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -83,13 +85,3 @@ def _remove_stale(path: Path) -> None:
         except TimeoutError:
             pass  # alive, with a full backlog
     raise AlreadyRunningError(f"a daemon answers at {path} already", hint="Stop it first: codeindexd runs once a user.")
-
-
-def peer(raw: socket.socket) -> tuple[int, int]:
-    """(uid, pid) of the process that connected; pid 0 where the system does not tell."""
-    if sys.platform == "darwin":
-        data = raw.getsockopt(0, _LOCAL_PEERCRED, 76)
-        return struct.unpack_from("=II", data)[1], 0
-    data = raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
-    pid, uid, _ = struct.unpack("iII", data)
-    return uid, pid
