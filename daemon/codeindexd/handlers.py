@@ -17,7 +17,7 @@ from codeindexd.events import Events
 from codeindexd.model import RootState
 from codeindexd.query import parse
 from codeindexd.root import Root, Synced
-from codeindexd.roots import Roots
+from codeindexd.roots import Roots, Stranded
 from codeindexd.searcher import Searcher, narrowed
 from codeindexd.server import Connection, Handler
 
@@ -58,7 +58,7 @@ class Handlers:
             "metrics": self.metrics,
             "roots.add": self.add,
             "roots.remove": self.remove,
-            "roots.list": self.list,
+            "roots.list": self.list_roots,
             "search": self.search,
             "related": self.related,
             "symbol": self.symbol,
@@ -97,28 +97,33 @@ class Handlers:
             await self._resize(params["workers"])
         root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
         if params["wait"]:
-            await self._until_fresh(root)
+            root = await self._until_fresh(root.spec.path)
         entry = await anyio.to_thread.run_sync(status.roots_entry, root)
         return {"roots": [entry], "already_covered": admission.covered}
 
-    async def _until_fresh(self, root: Root) -> None:
-        while root.state not in (RootState.FRESH, RootState.MISSING, RootState.PAUSED):
+    async def _until_fresh(self, path: Path) -> Root:
+        while True:
+            root = self._roots.covering(path)
+            if root.state in (RootState.FRESH, RootState.MISSING, RootState.PAUSED):
+                return root
             if root.state is RootState.DEGRADED and root.caught_up:
-                return
+                return root
             await self._events.changed(root)
 
     async def remove(self, params: Params, connection: Connection) -> Result:
         """Forget a root and delete its index."""
         path = _path(params["path"])
-        root = self._roots.covering(path)
-        if root.spec.path not in (path, path.resolve()):
-            raise UsageError(f"{path} is inside the root {root.spec.path}", hint=f"codeindex remove {root.spec.path}")
-        await self._roots.remove(root)
-        return {"removed": [{"path": str(root.spec.path), "id": root.spec.id}]}
+        spec = self._roots.registered(path)
+        if spec.path not in (path, path.resolve()):
+            raise UsageError(f"{path} is inside the root {spec.path}", hint=f"codeindex remove {spec.path}")
+        await self._roots.remove(spec.id)
+        return {"removed": [{"path": str(spec.path), "id": spec.id}]}
 
-    async def list(self, params: Params, connection: Connection) -> Result:
+    async def list_roots(self, params: Params, connection: Connection) -> Result:
         """All roots."""
-        return {"roots": [status.roots_entry(root) for root in self._roots.all()]}
+        running, stranded = self._roots.around(None)
+        entries = [status.roots_entry(root) for root in running]
+        return {"roots": entries + [status.stranded_entry(one) for one in stranded]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file again."""
@@ -152,7 +157,8 @@ class Handlers:
         if params["sync"]:
             await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
-        return status.answer(params["query"], found, explain=params["explain"])
+        absent = [] if params["roots"] else self._roots.around(None)[1]
+        return status.answer(params["query"], found, explain=params["explain"], absent=absent)
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Chunks like the one at a place."""
@@ -178,7 +184,9 @@ class Handlers:
         timeout_s = _SYNC_TIMEOUT_S if params["timeout_s"] is None else params["timeout_s"]
         if params["clock"]:
             return await self._sync_to(params["clock"], timeout_s)
-        roots = [self._roots.covering(_path(params["path"]))] if params["path"] else self._roots.all()
+        roots, stranded = self._around(params)
+        if stranded:
+            raise stranded[0].error
         began = time.monotonic()
         synced = await _sync_all(roots, timeout_s)
         return {
@@ -204,11 +212,12 @@ class Handlers:
 
     async def status(self, params: Params, connection: Connection) -> Result:
         """Health of the daemon and of one or all roots."""
-        roots = [self._roots.covering(_path(params["path"]))] if params["path"] else self._roots.all()
+        roots, stranded = self._around(params)
+        running = await anyio.to_thread.run_sync(lambda: [status.root_status(root) for root in roots])
         return {
             **await self.info(params, connection),
             "rss_bytes": metrics.resident_bytes(),
-            "roots": await anyio.to_thread.run_sync(lambda: [status.root_status(root) for root in roots]),
+            "roots": running + [status.stranded_status(one) for one in stranded],
             "embedder": {
                 **self._embedder(),
                 "pending": sum(len(root.indexer.pending_vectors) for root in roots),
@@ -217,12 +226,17 @@ class Handlers:
 
     async def verify(self, params: Params, connection: Connection) -> Result:
         """Compare the index with the disk, chunk by chunk."""
-        roots = [self._roots.covering(_path(params["path"]))] if params["path"] else self._roots.all()
-        found = [await auditor.verify(root, repair=params["repair"], rebuild=self._roots.rebuild) for root in roots]
+        roots, stranded = self._around(params)
+        repair, rebuild = bool(params["repair"]), self._roots.rebuild
+        found = [await auditor.verify(root, repair=repair, rebuild=rebuild) for root in roots]
+        found += [await auditor.verify_stranded(one, repair=repair, rebuild=rebuild) for one in stranded]
         return {
             "ok": all(not one["differences"] or one.get("repaired", False) for one in found),
             "roots": found,
         }
+
+    def _around(self, params: Params) -> tuple[list[Root], list[Stranded]]:
+        return self._roots.around(_path(params["path"]) if params["path"] else None)
 
     async def explain(self, params: Params, connection: Connection) -> Result:
         """Why a path is or is not indexed."""

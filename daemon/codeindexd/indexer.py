@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,10 +17,11 @@ import structlog
 from codeindexd.catalog import Catalog
 from codeindexd.dense import Dense
 from codeindexd.errors import CodeindexError, StoreDamagedError
-from codeindexd.lexical import Lexical, LexicalChunk
+from codeindexd.lexical import Lexical
 from codeindexd.model import ChunkDraft, Committed, IndexedChunk, Slice, StoredChunk
+from codeindexd.projections import lexical_chunk
 from codeindexd.snapshot import Current, Snapshot
-from codeindexd.tokens import path_words, split_identifier, stem
+from codeindexd.tokens import path_words
 from codeindexd.vectors import VectorStore
 
 log = structlog.get_logger(__name__)
@@ -207,7 +207,7 @@ class Indexer:
             self.lexical.apply(
                 self.lexical.generation if self.behind.lexical else committed.generation,
                 delete_chunks=committed.removed,
-                add_chunks=[_lexical_chunk(chunk) for chunk in committed.added],
+                add_chunks=[lexical_chunk(chunk) for chunk in committed.added],
                 delete_paths=committed.paths_removed,
                 add_paths=[(file_id, path_words(path)) for file_id, path in committed.paths_added],
             )
@@ -329,7 +329,7 @@ class Indexer:
         self.lexical.apply(
             self.lexical.generation,
             delete_chunks=ids,
-            add_chunks=[_lexical_chunk(chunk) for chunk in chunks if chunk.chunk_id in alive],
+            add_chunks=[lexical_chunk(chunk) for chunk in chunks if chunk.chunk_id in alive],
             delete_paths=[],
             add_paths=[],
         )
@@ -342,6 +342,22 @@ class Indexer:
     def _stamp_lexical(self) -> None:
         self.lexical.apply(self.catalog.generation, delete_chunks=[], add_chunks=[], delete_paths=[], add_paths=[])
         self.behind.lexical = False
+        self._publish()
+
+    async def discard(
+        self, *, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]
+    ) -> None:
+        """Take out entries that proved wrong (chunk ids, hashes in the vector store); the replay makes them anew."""
+        await self.write(self._discard, lexical, dense, embed_hashes)
+
+    def _discard(self, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]) -> None:
+        self.vectors.forget(self.space.identity, embed_hashes)
+        if lexical:
+            self.lexical.apply(self.lexical.generation, delete_chunks=list(lexical))
+            self.behind.lexical = True
+        if dense:
+            self.dense.apply(self.dense.generation, add=[], remove=list(dense))
+            self.behind.dense = True
         self._publish()
 
     # upkeep
@@ -378,22 +394,3 @@ def _embed_hashes(
         part = chunks(ids[start : start + _GATHER].tolist())
         found.update((chunk_id, chunk.embed_hash) for chunk_id, chunk in part.items())
     return found
-
-
-@lru_cache(maxsize=10_000)
-def _symbol_words(symbol: str) -> str:
-    return " ".join(map(stem, split_identifier(symbol)))
-
-
-def _lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
-    span = chunk.draft.span
-    return LexicalChunk(
-        chunk_id=chunk.chunk_id,
-        file_id=chunk.file_id,
-        words=chunk.draft.words,
-        identifiers=chunk.draft.identifiers,
-        symbol=_symbol_words(span.symbol),
-        names=tuple(symbol.name for symbol in span.symbols),
-        language=chunk.language,
-        kind=span.kind,
-    )

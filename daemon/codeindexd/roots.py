@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,21 +14,54 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd.errors import CodeindexError, NotIndexedError
+from codeindexd.errors import CodeindexError, FailedError, NotIndexedError
 from codeindexd.model import RootState
 from codeindexd.registry import Admission, Registry, RootSpec, admit, covering
-from codeindexd.root import Root
+from codeindexd.root import Problem, Root
 
 log = structlog.get_logger(__name__)
 _MISSING_KEPT_S = 30 * 24 * 3600
-_RESTART_PAUSE_S = 5.0
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 10.0
+_STEADY_S = 60.0  # a root that lived so long starts again without a pause that has grown
+_REPAIR = "it is tried again every few seconds; `codeindex verify --repair PATH` begins its index anew"
 
 
-@dataclass
-class _Running:
-    root: Root
-    scope: anyio.CancelScope
-    ended: anyio.Event
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """A root whose stores cannot be opened now, and why. It stays registered and is tried again."""
+
+    spec: RootSpec
+    problem: Problem
+
+    @property
+    def error(self) -> FailedError:
+        """What a question about it is answered with."""
+        return FailedError(
+            f"the index of {self.spec.path} cannot be opened: {self.problem.message}", hint=self.problem.hint
+        )
+
+
+class _Life:
+    """A root over its crashes and restarts: it either runs or is stranded, and is remembered in both cases."""
+
+    def __init__(self, spec: RootSpec) -> None:
+        self.scope = anyio.CancelScope()
+        self.ended = anyio.Event()
+        self.root: Root | None = None
+        self.problem = Problem("it has not been started", "")
+        self._spec = spec
+
+    @property
+    def spec(self) -> RootSpec:
+        """The root as it is to be remembered: its directory may have been replaced since it was registered."""
+        return self.root.spec if self.root else self._spec
+
+    def strand(self, error: Exception) -> None:
+        """The root ended by ``error``."""
+        self._spec = self.spec
+        self.root = None
+        self.problem = _problem(error)
 
 
 class Roots:
@@ -40,7 +74,7 @@ class Roots:
         self._registry = registry
         self._directory = directory
         self._make = make
-        self._running: dict[str, _Running] = {}
+        self._lives: dict[str, _Life] = {}
         self._absorbed: dict[str, list[str]] = {}
         self._changing = anyio.Lock()
         self._tasks: anyio.abc.TaskGroup
@@ -49,127 +83,155 @@ class Roots:
 
     def all(self) -> list[Root]:
         """Every running root, in the order of their paths."""
-        return sorted((running.root for running in self._running.values()), key=lambda root: root.spec.path)
+        return self.around(None)[0]
 
-    def covering(self, path: Path) -> Root:
-        """The root that ``path`` lies in. Raises NotIndexedError."""
-        spec = covering(path, [root.spec for root in self.all()])
+    def around(self, path: Path | None) -> tuple[list[Root], list[Stranded]]:
+        """The root that ``path`` lies in, without it all of them: those that run and those that are stranded.
+
+        Each list is in the order of paths. Raises NotIndexedError.
+        """
+        lives = self._lives.values() if path is None else [self._lives[self.registered(path).id]]
+        ordered = sorted(lives, key=lambda life: life.spec.path)
+        stranded = [Stranded(life.spec, life.problem) for life in ordered if life.root is None]
+        return [life.root for life in ordered if life.root], stranded
+
+    def registered(self, path: Path) -> RootSpec:
+        """The root that ``path`` lies in, stranded or not. Raises NotIndexedError."""
+        spec = covering(path, self._specs())
         if spec is None:
             raise NotIndexedError(f"{path} is not indexed", hint=f"index it: codeindex add {path}")
-        return self._running[spec.id].root
+        return spec
+
+    def covering(self, path: Path) -> Root:
+        """The root that ``path`` lies in. Raises NotIndexedError, and FailedError when it is stranded."""
+        return self._running(self.registered(path))
+
+    def _running(self, spec: RootSpec) -> Root:
+        life = self._lives[spec.id]
+        if life.root is None:
+            raise Stranded(spec, life.problem).error
+        return life.root
 
     def chosen(self, paths: Sequence[Path] | None) -> list[Root]:
-        """The roots around ``paths``, each once; all of them when no path is given."""
+        """The roots around ``paths``, each once; all that run when no path is given."""
         if not paths:
             return self.all()
         return list({root.spec.id: root for root in map(self.covering, paths)}.values())
 
+    def _specs(self) -> list[RootSpec]:
+        return [life.spec for life in self._lives.values()]
+
     # life
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Start what is registered; ``started`` once every root can answer from what was committed."""
+        """Start what is registered; ``started`` once every root answers from what was committed, or is stranded."""
         async with anyio.create_task_group() as self._tasks:
+            specs = await anyio.to_thread.run_sync(self._registry.load)
             async with anyio.create_task_group() as starting:
-                for spec in await anyio.to_thread.run_sync(self._registry.load):
-                    starting.start_soon(self._start_or_report, spec)
+                for spec in specs:
+                    starting.start_soon(partial(self._start, spec, patient=True))
             await anyio.to_thread.run_sync(self._sweep)
             task_status.started()
             await anyio.sleep_forever()
 
-    async def _start_or_report(self, spec: RootSpec) -> None:
-        try:
-            await self._start(spec)
-        except (CodeindexError, OSError) as error:
-            log.error("root cannot start", root=str(spec.path), error=str(error))  # noqa: TRY400
-
-    async def _start(self, spec: RootSpec) -> Root:
-        running: _Running = await self._tasks.start(self._keep_running, spec)
-        self._running[spec.id] = running
-        return running.root
+    async def _start(self, spec: RootSpec, *, patient: bool) -> None:
+        """Begin a root's life. With ``patient`` one that cannot be opened is stranded, otherwise it raises."""
+        await self._tasks.start(partial(self._keep_running, spec, patient=patient))
 
     async def _keep_running(
-        self, spec: RootSpec, *, task_status: anyio.abc.TaskStatus[_Running] = anyio.TASK_STATUS_IGNORED
+        self, spec: RootSpec, *, patient: bool, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
     ) -> None:
+        life = self._lives[spec.id] = _Life(spec)
         reported = False
-        ended = anyio.Event()
 
-        async def life(running: _Running) -> None:
+        def report() -> None:
             nonlocal reported
-            with running.scope:
-                async with anyio.create_task_group() as tasks:
-                    await tasks.start(running.root.serve)
-                    if reported:
-                        self._running[spec.id] = running
-                    else:
-                        reported = True
-                        task_status.started(running)
+            if not reported:
+                reported = True
+                task_status.started()
 
+        pause = _FIRST_PAUSE_S
         try:
-            while True:
-                running = _Running(self._make(spec, self._directory / spec.id), anyio.CancelScope(), ended)
-                try:
-                    await life(running)
-                except Exception:
-                    if not reported:
-                        raise
-                    log.exception("root crashed; starting it again", root=str(spec.path))
-                    await anyio.sleep(_RESTART_PAUSE_S)
-                    continue
-                return
+            with life.scope:
+                while True:
+                    began = time.monotonic()
+                    try:
+                        await self._live(life, report)
+                    except Exception as error:
+                        if not (reported or patient):
+                            del self._lives[spec.id]
+                            raise _told(error) from error
+                        life.strand(error)
+                        log.exception("root stopped; it is started again", root=str(life.spec.path))
+                        report()
+                        pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else pause
+                        await anyio.sleep(pause)
+                        pause = min(2 * pause, _LONGEST_PAUSE_S)
         finally:
-            ended.set()
+            life.ended.set()
 
-    async def _stop(self, root: Root) -> None:
-        running = self._running.pop(root.spec.id)
-        running.scope.cancel()
-        await running.ended.wait()
+    async def _live(self, life: _Life, report: Callable[[], None]) -> None:
+        root = self._make(life.spec, self._directory / life.spec.id)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(root.serve)
+            life.root = root
+            report()
+
+    async def _stop(self, identity: str) -> None:
+        life = self._lives.pop(identity)
+        life.scope.cancel()
+        await life.ended.wait()
 
     def _sweep(self) -> None:
         """Remove stores of roots that are no longer registered (a kill while removing one)."""
         if self._directory.is_dir():
             for place in self._directory.iterdir():
-                if place.name not in self._running and len(place.name) == len("00000000-0000-0000-0000-000000000000"):
+                if place.name not in self._lives and len(place.name) == len("00000000-0000-0000-0000-000000000000"):
                     shutil.rmtree(place, ignore_errors=True)
 
     # changing
 
     async def add(self, path: Path, *, force: bool) -> tuple[Root, Admission]:
-        """Make ``path`` a root and start it; a path inside a root gives that root. Raises PathRefusedError."""
+        """Make ``path`` a root and start it; a path inside a root gives that root.
+
+        Raises PathRefusedError, and FailedError for a root that is stranded.
+        """
         async with self._changing:
-            specs = [root.spec for root in self.all()]
+            specs = self._specs()
             admission = await anyio.to_thread.run_sync(lambda: admit(path, specs, force=force, home=Path.home()))
             if admission.covered:
-                return self._running[admission.spec.id].root, admission
-            root = await self._start(admission.spec)
-            self._absorbed[root.spec.id] = [spec.id for spec in admission.absorbs]
+                return self._running(admission.spec), admission
+            await self._start(admission.spec, patient=False)
+            self._absorbed[admission.spec.id] = [spec.id for spec in admission.absorbs]
             try:
                 await self._save()
             except CodeindexError:
-                await self._stop(root)
+                await self._stop(admission.spec.id)
                 raise
-            return root, admission
+            return self._running(admission.spec), admission
 
     async def absorb(self, root: Root) -> None:
         """Once a root is fresh, drop the roots inside it: their code is found through it from now on."""
         if root.state is not RootState.FRESH:
             return
         for identity in self._absorbed.pop(root.spec.id, []):
-            if identity in self._running:
-                await self.remove(self._running[identity].root)
+            if identity in self._lives:
+                await self.remove(identity)
 
-    async def remove(self, root: Root) -> None:
+    async def remove(self, identity: str) -> None:
         """Forget a root and delete its index; vectors stay in the shared store until it needs the room."""
         async with self._changing:
-            await self._stop(root)
+            await self._stop(identity)
             await self._save()
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(root.directory, ignore_errors=True))
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / identity, ignore_errors=True))
 
-    async def rebuild(self, root: Root) -> Root:
-        """Start a root over with an empty index."""
+    async def rebuild(self, spec: RootSpec) -> Root:
+        """Start a root over with an empty index. Raises FailedError when even that cannot be opened."""
         async with self._changing:
-            await self._stop(root)
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(root.directory, ignore_errors=True))
-            return await self._start(root.spec)
+            await self._stop(spec.id)
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / spec.id, ignore_errors=True))
+            await self._start(spec, patient=True)
+            return self._running(spec)
 
     async def remember(self) -> None:
         """Save the list again: a root changed its identity."""
@@ -181,7 +243,23 @@ class Roots:
         for root in self.all():
             if root.missing_since and time.time() - root.missing_since > _MISSING_KEPT_S:
                 log.warning("root forgotten, it was missing for 30 days", root=str(root.spec.path))
-                await self.remove(root)
+                await self.remove(root.spec.id)
 
     async def _save(self) -> None:
-        await anyio.to_thread.run_sync(self._registry.save, [root.spec for root in self.all()])
+        specs = sorted(self._specs(), key=lambda spec: spec.path)
+        await anyio.to_thread.run_sync(self._registry.save, specs)
+
+
+def _told(error: Exception) -> Exception:
+    """What a group of exceptions is about: the first error of ours in it, otherwise the first of all."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    ours = error.subgroup(CodeindexError)
+    return _told((ours or error).exceptions[0])
+
+
+def _problem(error: Exception) -> Problem:
+    told = _told(error)
+    if isinstance(told, CodeindexError):
+        return Problem(told.message, told.hint or _REPAIR)
+    return Problem(f"{type(told).__name__}: {told}", _REPAIR)

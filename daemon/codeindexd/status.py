@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from codeindexd.model import Failure, Outcome, StoredChunk
+from codeindexd.model import Failure, Outcome, RootState, StoredChunk
 from codeindexd.protocol.places import path_to_json
-from codeindexd.root import Root
+from codeindexd.root import Problem, Root
+from codeindexd.roots import Stranded
 from codeindexd.searcher import Answer, Hit
 
 _FAILURES_SHOWN = 20
@@ -46,10 +47,54 @@ def root_status(root: Root) -> dict[str, Any]:
         "failed_files": counts.failed,
         "skipped": dict(sorted(counts.skipped.items())),
         "failures": [failure_entry(failure) for failure in root.indexer.catalog.failures(limit=_FAILURES_SHOWN)],
-        "problems": [{"message": problem.message, "hint": problem.hint} for problem in root.problems.values()],
+        "problems": [_problem_entry(problem) for problem in root.problems.values()],
         "progress": progress(root),
         "stages": stages(root),
     }
+
+
+def stranded_entry(stranded: Stranded) -> dict[str, Any]:
+    """A root whose stores cannot be opened, in the answer of ``roots.list``."""
+    return {
+        **path_to_json(stranded.spec.raw),
+        "id": stranded.spec.id,
+        "state": RootState.DEGRADED.value,
+        "files": 0,
+        "chunks": 0,
+        "generation": 0,
+        "root_hash": "",
+    }
+
+
+def stranded_status(stranded: Stranded) -> dict[str, Any]:
+    """A root whose stores cannot be opened, in the answer of ``status``."""
+    return {
+        **path_to_json(stranded.spec.raw),
+        "state": RootState.DEGRADED.value,
+        "clock": f"{stranded.spec.id}:0",
+        "root_hash": "",
+        "files": 0,
+        "chunks": 0,
+        "pending_files": 0,
+        "pending_vectors": 0,
+        "failed_files": 0,
+        "skipped": {},
+        "failures": [],
+        "problems": [_problem_entry(stranded.problem)],
+        "progress": {
+            "files_done": 0,
+            "files_total": 0,
+            "chunks_done": 0,
+            "files_per_s": 0.0,
+            "chunks_per_s": 0.0,
+            "eta_s": None,
+        },
+        "stages": {},
+    }
+
+
+def _problem_entry(problem: Problem) -> dict[str, Any]:
+    return {"message": problem.message, "hint": problem.hint}
 
 
 def failure_entry(failure: Failure) -> dict[str, Any]:
@@ -116,16 +161,18 @@ def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[st
     return entry
 
 
-def answer(query: str, found: Answer, *, explain: bool = False) -> dict[str, Any]:
-    """The result of ``search`` and ``related``."""
+def answer(query: str, found: Answer, *, explain: bool = False, absent: Sequence[Stranded] = ()) -> dict[str, Any]:
+    """The result of ``search`` and ``related``. ``absent`` should have taken part and could not: the answer says so."""
+    state = RootState.DEGRADED if absent and found.state is not RootState.MISSING else found.state
+    notes = [*found.notes, *(stranded.error.message for stranded in absent)]
     return {
         "query": query,
         "took_ms": round(found.took_ms, 2),
         "clock": found.clock,
-        "state": found.state.value,
+        "state": state.value,
         "dense_coverage": found.dense_coverage,
         "hits": [hit_entry(hit, explain=explain) for hit in found.hits],
-        **({"notes": found.notes} if found.notes else {}),
+        **({"notes": notes} if notes else {}),
     }
 
 

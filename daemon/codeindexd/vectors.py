@@ -259,6 +259,20 @@ class VectorStore:
             sql = f"UPDATE key SET used = ? WHERE identity = ? AND used <= ? AND hash IN ({marks(len(part))})"  # noqa: S608
             connection.execute(sql, (day, number, day - _COARSE_DAYS, *part))
 
+    def forget(self, identity: str, hashes: Iterable[bytes]) -> None:
+        """Drop vectors by embed hash, in one transaction; harmless for those that are not there."""
+        with self._lock, self._transaction() as connection:
+            known = self._identity(connection, identity)
+            if known is not None:
+                self._delete(connection, known[0], list(dict.fromkeys(hashes)))
+
+    @staticmethod
+    def _delete(connection: sqlite3.Connection, number: int, hashes: Sequence[bytes]) -> None:
+        of_key = "WHERE identity = ? AND hash = ?"
+        keys = [(number, digest) for digest in hashes]
+        connection.executemany(f"DELETE FROM vector WHERE id = (SELECT vector_id FROM key {of_key})", keys)  # noqa: S608
+        connection.executemany(f"DELETE FROM key {of_key}", keys)  # noqa: S608
+
     def prune(self, max_bytes: int, keep: Collection[str] = ()) -> int:
         """Shrink the store to ``max_bytes``; returns how many vectors went.
 
@@ -296,13 +310,10 @@ class VectorStore:
         while dropped < count:
             with self._transaction() as connection:
                 rows = connection.execute(
-                    "SELECT hash, vector_id FROM key WHERE identity = ? AND used = ? ORDER BY vector_id LIMIT ?",
+                    "SELECT hash FROM key WHERE identity = ? AND used = ? ORDER BY vector_id LIMIT ?",
                     (number, used, min(_PRUNE_BATCH, count - dropped)),
                 ).fetchall()
-                connection.executemany(
-                    "DELETE FROM key WHERE identity = ? AND hash = ?", [(number, digest) for digest, _ in rows]
-                )
-                connection.executemany("DELETE FROM vector WHERE id = ?", [(vector_id,) for _, vector_id in rows])
+                self._delete(connection, number, [row[0] for row in rows])
             if not rows:
                 break
             dropped += len(rows)

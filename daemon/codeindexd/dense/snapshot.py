@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from codeindexd.dense.arithmetic import Half, Ids, Mask, Rows, Single, best, dot, unit
 from codeindexd.dense.segment import Segment
-from codeindexd.dense.state import State
+from codeindexd.dense.state import State, TailRows
 
 _EXACT_ROWS = 8192  # so many rows are scored one by one (about 1 ms) rather than searched for in a graph
 _SPARE = 16
@@ -95,6 +95,15 @@ class DenseSnapshot:
                 if segment.died[row] > self._epoch:
                     return np.asarray(segment.matrix[row], dtype=np.float32)
         return None
+
+    def vectors(self, ids: Ids) -> NDArray[np.float32]:
+        """The vectors (n, d) of ``ids`` (n,), sorted and without duplicates; a row of NaN where there is none here."""
+        found = np.full((len(ids), self._dimensions), np.nan, dtype=np.float32)
+        parts: list[TailRows | Segment] = [self._tail, *self._segments]
+        for part in parts:
+            rows = np.flatnonzero(np.isin(part.ids, ids) & part.alive(self._epoch))
+            found[np.searchsorted(ids, part.ids[rows])] = part.matrix[rows]
+        return found
 
 
 def _only(segment: Segment, allowed: Ids) -> Mask:

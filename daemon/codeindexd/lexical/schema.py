@@ -71,6 +71,16 @@ def chunk_document(chunk: LexicalChunk, schema: Schema) -> Document:
     return Document.from_dict(fields, schema)
 
 
+def chunk_terms(chunk: LexicalChunk) -> Iterator[tuple[str, str]]:
+    """Everything that the document of a chunk is found by, as (field, term)."""
+    texts = {"words": chunk.words, "identifiers": chunk.identifiers, "symbol": chunk.symbol}
+    texts["name"] = " ".join(_name_terms(chunk.names))
+    for field, text in texts.items():
+        yield from ((field, one) for one in encodable(text).split())
+    yield "language", chunk.language
+    yield "kind", chunk.kind
+
+
 def path_document(file_id: int, words: str, schema: Schema) -> Document:
     """The document of a file's path: apart from its chunks, so that a move touches nothing else."""
     return Document.from_dict({"path_id": file_id, "path": encodable(words)}, schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tantivy
@@ -20,8 +20,9 @@ from codeindexd.lexical.query import (
     scoring_query,
     term,
 )
-from codeindexd.lexical.schema import SENTINEL, WHAT, encodable, translated
+from codeindexd.lexical.schema import SENTINEL, WHAT, LexicalChunk, chunk_terms, encodable, translated
 
+_DOCUMENTS_IN_QUERY = 64
 _IDS_IN_QUERY = 4096  # longer id lists are cheaper to apply to the hits than to look up term by term
 
 Ids = NDArray[np.int64]
@@ -116,6 +117,33 @@ class LexicalSnapshot:
         files = [(int(file_id), float(score)) for (score, _), file_id in pairs if file_id is not None]
         files.sort(key=lambda file: (-file[1], file[0]))
         return files
+
+    def lacking(self, chunks: Sequence[LexicalChunk]) -> list[int]:
+        """Ids of those of ``chunks`` that are not found by all of their own terms together."""
+        return self._not_found("chunk_id", [(chunk.chunk_id, chunk_terms(chunk)) for chunk in chunks])
+
+    def lacking_paths(self, paths: Sequence[tuple[int, str]]) -> list[int]:
+        """File ids of those of ``paths`` (file id, terms) that are not found by all of their own terms together."""
+        return self._not_found(
+            "path_id", [(file_id, [("path", one) for one in words.split()]) for file_id, words in paths]
+        )
+
+    def _not_found(self, field: str, documents: Sequence[tuple[int, Iterable[tuple[str, str]]]]) -> list[int]:
+        lacking: list[int] = []
+        with translated():
+            for start in range(0, len(documents), _DOCUMENTS_IN_QUERY):
+                part = documents[start : start + _DOCUMENTS_IN_QUERY]
+                found = self._searcher.search(
+                    any_of([self._exactly(field, *one) for one in part]), len(part), count=False
+                )
+                held = set(self._searcher.fast_field_values(field, [address for _, address in found.hits]))
+                lacking += [number for number, _ in part if number not in held]
+        return lacking
+
+    def _exactly(self, field: str, number: int, terms: Iterable[tuple[str, str]]) -> Query:
+        clauses = [filtering(term(self._schema, field, number))]
+        clauses += [filtering(term(self._schema, *one)) for one in dict.fromkeys(terms)]
+        return Query.boolean_query(clauses)
 
     def document_frequency(self, word: str, field: str = "words") -> int:
         """How many chunks hold ``word`` in ``field`` (words, identifiers, symbol, name); deleted ones may count."""

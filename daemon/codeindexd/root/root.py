@@ -45,11 +45,11 @@ class Root:
         self._path = spec.path
         self.directory = directory
         self.settings = settings
+        self.services = services
         self.problems: dict[str, Problem] = {}
         self.indexer: Indexer
         self.work: Work
         self.scanner = self._make_scanner()
-        self._services = services
         self._hints = Hints(
             Settler(settings.debounce_s, settings.deadline_s, settings.max_hints), later_s=_LOOK_AGAIN_S
         )
@@ -211,7 +211,7 @@ class Root:
         self.work = Work(
             self.spec.raw,
             self.indexer,
-            self._services.pool,
+            self.services.pool,
             on_hint=self.look_again,
             on_commit=self._on_commit,
             on_problem=self.set_problem,
@@ -219,14 +219,14 @@ class Root:
         self._vectorizer = Vectorizer(
             self.spec.raw,
             self.indexer,
-            self._services.pool,
-            self._services.embedder,
+            self.services.pool,
+            self.services.embedder,
             on_hint=self.look_again,
             on_problem=self.set_problem,
         )
         self._watcher = Watcher(
             self.spec.path,
-            cookie_dir=self._services.cookies,
+            cookie_dir=self.services.cookies,
             poll_interval_s=self.settings.poll_s,
             poll=self.settings.poll,
             on_hints=self.hint,
@@ -254,14 +254,14 @@ class Root:
                 await self.indexer.write(self.indexer.close)
 
     def _open(self) -> Indexer:
-        embedder = self._services.embedder
+        embedder = self.services.embedder
         return Indexer(
             self.directory,
             root_id=self.spec.id,
-            vectors=self._services.vectors,
+            vectors=self.services.vectors,
             space=VectorSpace(embedder.identity, embedder.dimensions),
             usable={
-                identity: VectorSpace(identity, other.dimensions) for identity, other in self._services.others.items()
+                identity: VectorSpace(identity, other.dimensions) for identity, other in self.services.others.items()
             },
         )
 
@@ -276,7 +276,7 @@ class Root:
         while self.indexer.behind.lexical or self.indexer.behind.dense:
             self.set_problem("replay", "an index is being brought up to the catalog", "answers may lack some code")
             try:
-                await replay.replay(self.spec.raw, self.indexer, self._services.pool, on_hint=self.look_again)
+                await replay.replay(self.spec.raw, self.indexer, self.services.pool, on_hint=self.look_again)
             except (StoreFullError, WorkerError) as error:
                 self.set_problem("replay", error.message, error.hint)
                 await anyio.sleep(_REPLAY_PAUSE_S)
@@ -307,7 +307,7 @@ class Root:
     def _stale_files(self) -> list[Entry]:
         """Files whose bytes are the same and whose chunks would now be cut, masked or tokenised differently."""
         catalog = self.indexer.catalog
-        return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(self._services.fingerprints)]
+        return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(self.services.fingerprints)]
 
     async def _reconcile(self, below: list[bytes]) -> None:
         whole = below == [b""]
@@ -368,7 +368,7 @@ class Root:
         elif found is not Found.SAME:
             self.hint([b""])
         if found is Found.ANOTHER:
-            self._services.on_event("identity", self)
+            self.services.on_event("identity", self)
         if self.state is not before:
             self._tell("state")
         return found is not Found.MISSING
@@ -396,4 +396,4 @@ class Root:
     def _tell(self, event: str) -> None:
         if not self._stopping:
             self._told = self.state
-            self._services.on_event(event, self)
+            self.services.on_event(event, self)

@@ -37,13 +37,16 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """Read, chunk and hash one file. ``size`` is the expected number of bytes, for fairness and bounds only."""
+    """Read, chunk and hash one file. ``size`` is the expected number of bytes, for fairness and bounds only.
+
+    ``afresh``: embed every chunk, also where the store has its vector.
+    """
 
     job_id: int
     root: bytes
     path: bytes
     size: int = 0
-    language_hint: str = ""
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,8 @@ class Pipeline:
         terms = [self._tokenizer.tokenize(text) for text in texts]
         hashes = [xxhash.xxh3_128_digest(text.encode()) for text in texts]
         watch.enter("embed")
-        known, fresh = self._embeddings(hashes, texts, terms)
+        known = {} if job.afresh else self._stored(hashes)
+        fresh = self._embed(known, hashes, texts, terms)
         watch.enter("hash")
         chunks = tuple(
             self._draft(contents.data, decoded, span, terms[n], hashes[n], known.get(hashes[n]), hashes[n] in fresh)
@@ -156,13 +157,12 @@ class Pipeline:
             embedded=fresh,
         )
 
-    def _embeddings(
-        self, hashes: Sequence[bytes], texts: Sequence[str], terms: Sequence[Terms]
-    ) -> tuple[dict[bytes, bytes], set[bytes]]:
-        """Vectors by embed hash, and which of them were computed now."""
-        known = self._stored(hashes)
+    def _embed(
+        self, known: dict[bytes, bytes], hashes: Sequence[bytes], texts: Sequence[str], terms: Sequence[Terms]
+    ) -> set[bytes]:
+        """Add the vectors that ``known`` lacks, by embed hash; returns which these were."""
         if not self._settings.embed:
-            return known, set()
+            return set()
         lacking = {h: n for n, h in enumerate(hashes) if h not in known}
         if lacking:
             if self._model is None:
@@ -171,7 +171,7 @@ class Pipeline:
             vectors = self._model.embed_words([terms[n].words for n in lacking.values()], titles)
             halves = np.ascontiguousarray(vectors, dtype="<f2")
             known.update((h, halves[row].tobytes()) for row, h in enumerate(lacking))
-        return known, set(lacking)
+        return set(lacking)
 
     def _stored(self, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
         path = self._settings.vectors_db

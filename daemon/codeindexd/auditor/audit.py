@@ -1,0 +1,111 @@
+"""One look at everything: the disk against the tree, and every file, processed anew, against the stores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
+
+import anyio.to_thread
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.auditor.compare import compare_files
+from codeindexd.auditor.findings import Audit
+from codeindexd.auditor.model_sample import compare_sample
+from codeindexd.merkle import diff
+from codeindexd.model import Entry, NodeKind, Outcome
+from codeindexd.protocol.places import text_of_path
+from codeindexd.root import Root
+from codeindexd.tokens import path_words
+from codeindexd.workers.jobs import FileJob, FileResult
+
+_BATCH_CHUNKS = 4_000
+_BATCH_FILES = 400
+
+
+class _Nothing:
+    """A tree without anything in it, so that a scan against it hashes every file."""
+
+    def node(self, path: bytes) -> Entry | None:
+        return None
+
+    def children(self, directory: bytes) -> Mapping[bytes, Entry]:
+        return {}
+
+
+async def audit(root: Root) -> Audit:
+    """Compare everything once. What is under way meanwhile may show up as a difference: look again after a sync."""
+    found = Audit()
+    paths = await anyio.to_thread.run_sync(_compare_whole, root, found)
+    async for results in _batches(root, paths):
+        await anyio.to_thread.run_sync(partial(compare_files, root, results, found))
+    if not root.services.pool.settings.embed:
+        await compare_sample(root, found)
+    return found
+
+
+async def _batches(root: Root, paths: Sequence[bytes]) -> AsyncIterator[list[FileResult]]:
+    """The files of ``paths``, processed anew, in batches of bounded size."""
+    jobs = [FileJob(number, root.spec.raw, path, afresh=True) for number, path in enumerate(paths)]
+    batch: list[FileResult] = []
+    chunks = 0
+    async for result in root.services.pool.process(jobs):
+        batch.append(result)
+        chunks += len(result.chunks)
+        if chunks >= _BATCH_CHUNKS or len(batch) >= _BATCH_FILES:
+            yield batch
+            batch, chunks = [], 0
+    if batch:
+        yield batch
+
+
+def _compare_whole(root: Root, found: Audit) -> list[bytes]:
+    """What can be compared without opening a file's chunks; returns the paths of the files that have some."""
+    scan = root.scanner.scan([b""], _Nothing(), now_ns=time.time_ns())
+    with root.indexer.current.pin() as snapshot:
+        if snapshot is None:
+            return []
+        change = diff(root.indexer.catalog.tree(), scan.tree)
+        unreadable = {path for path, _ in scan.errors}
+        for what, entries in (
+            ("not in the index", change.added),
+            ("content differs", change.modified),
+            ("no longer on disk", change.removed),
+        ):
+            for entry in entries:
+                if entry.path not in unreadable:
+                    found.differ(entry.path, what, entry.kind.name.lower())
+        for move in change.moved:
+            found.differ(move.entry.path, "indexed under another path", text_of_path(move.source))
+        for problem in root.indexer.catalog.check():
+            found.differ(b"", "catalog", problem)
+        paths, terms = [], []
+        for file in snapshot.catalog.files():
+            if file.entry.kind is not NodeKind.FILE or file.entry.path in unreadable:
+                continue
+            if file.outcome is Outcome.UNPROCESSED:
+                found.differ(file.entry.path, "chunks", "the file was never processed")
+            elif file.outcome is not Outcome.FAILED:
+                paths.append(file.entry.path)
+            if file.outcome is Outcome.INDEXED:
+                terms.append((file.file_id, path_words(file.entry.path)))
+        wanted = snapshot.catalog.all_chunk_ids()
+        _compare_ids("lexical index", "chunks", wanted, snapshot.lexical.chunk_ids(), found)
+        files = np.sort(np.fromiter((file_id for file_id, _ in terms), np.int64))
+        _compare_ids("lexical index", "paths", files, snapshot.lexical.file_ids(), found)
+        for file_id in snapshot.lexical.lacking_paths(terms):
+            found.differ(b"", "lexical index", f"does not find the path of file {file_id} by its words")
+        pending = np.fromiter(sorted(root.indexer.pending_vectors), np.int64)
+        _compare_ids("dense index", "chunks", np.setdiff1d(wanted, pending), snapshot.dense.ids(), found)
+    return paths
+
+
+def _compare_ids(what: str, things: str, wanted: NDArray[np.int64], held: NDArray[np.int64], found: Audit) -> None:
+    lacking, superfluous = np.setdiff1d(wanted, held), np.setdiff1d(held, wanted)
+    if len(lacking):
+        found.differ(b"", what, f"lacks {len(lacking)} {things}, the first is {lacking[0]}")
+    if len(superfluous):
+        found.differ(b"", what, f"has {len(superfluous)} {things} too many, the first is {superfluous[0]}")
+    if len(held) != len(np.unique(held)):
+        found.differ(b"", what, f"holds some {things} twice")

@@ -1,0 +1,66 @@
+"""Vectors of a model that workers do not run: a sample is embedded anew and held against the index."""
+
+from __future__ import annotations
+
+import anyio.to_thread
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.auditor.compare import same
+from codeindexd.auditor.findings import Audit
+from codeindexd.errors import EmbedderError
+from codeindexd.model import StoredChunk
+from codeindexd.root import Root
+from codeindexd.workers.jobs import TextRange, TextsJob
+
+_SAMPLE = 128  # a transformer needs seconds for so many, minutes or hours for all
+
+
+async def compare_sample(root: Root, found: Audit) -> None:
+    """Embed some chunks, evenly spread over the ids, and compare. A model that cannot be asked is noted."""
+    picked = await anyio.to_thread.run_sync(_pick, root)
+    jobs = [
+        TextsJob(number, root.spec.raw, chunk.path, leaf, (TextRange(0, 0, chunk.embed_hash),))
+        for number, (chunk, leaf) in enumerate(picked)
+    ]
+    texts: dict[int, str] = {}
+    async for result in root.services.pool.texts(jobs):
+        if result.status == "ok":
+            texts[result.job_id] = result.texts[0]
+    if not texts:
+        return
+    try:
+        fresh = await root.services.embedder.embed_documents(list(texts.values()))
+    except EmbedderError as error:
+        found.notes.append(f"vectors were not compared with the model: {error.message}")
+        return
+    chunks = [picked[number][0] for number in texts]
+    await anyio.to_thread.run_sync(_compare, root, chunks, np.ascontiguousarray(fresh, dtype="<f2"), found)
+    found.notes.append(f"{len(texts)} of the vectors were computed again; the others were compared with the store")
+
+
+def _pick(root: Root) -> list[tuple[StoredChunk, bytes]]:
+    """Chunks with a vector, with the leaf hashes of their files."""
+    with root.indexer.current.pin() as snapshot:
+        if snapshot is None or snapshot.identity != root.indexer.space.identity:
+            return []
+        ids = snapshot.dense.ids()
+        if not len(ids):
+            return []
+        chosen = np.unique(ids[np.linspace(0, len(ids) - 1, min(_SAMPLE, len(ids))).astype(np.int64)])
+        chunks = snapshot.catalog.chunks(chosen.tolist()).values()
+        files = snapshot.catalog.files_by_id({chunk.file_id for chunk in chunks})
+        return [(chunk, files[chunk.file_id].entry.hash) for chunk in chunks if chunk.file_id in files]
+
+
+def _compare(root: Root, chunks: list[StoredChunk], fresh: NDArray[np.float16], found: Audit) -> None:
+    with root.indexer.current.pin() as snapshot:
+        if snapshot is None:
+            return
+        for row, chunk in enumerate(chunks):
+            held = snapshot.dense.vector(chunk.chunk_id)
+            if held is not None and not same(fresh[row].tobytes(), held):
+                found.dense.add(chunk.chunk_id)
+                found.embed_hashes.add(chunk.embed_hash)
+                place = f"lines {chunk.span.start_line}-{chunk.span.end_line}"
+                found.differ(chunk.path, "dense index", f"the vector of {place} is not that of their text")

@@ -1,0 +1,224 @@
+"""The equality oracle can fail: every kind of falsehood in a store is found, named, and mended with the least work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codeindexd.lexical import LexicalChunk
+from support.daemons import RealDaemon, real_daemon, until
+from support.stores import Stores, some_vector
+from support.trees import tree
+
+CONFIG = "[workers]\nnice = 0\n"
+PROJECT = {
+    "README.md": "# Greeter\n\nSays hello to people in many languages.\n",
+    "greeter/hello.py": 'def greet_politely(name):\n    """Return a greeting."""\n    return "Good day " + name\n',
+    "greeter/server.go": "package greeter\n\nfunc ListenAndGreet(port int) error {\n\treturn serve(port)\n}\n",
+}
+VICTIM = "greet_politely"
+FILE = "greeter/hello.py"
+Falsify = Callable[[Stores], None]
+
+
+def wrong_words(stores: Stores) -> None:
+    victim = stores.chunk_of("hello.py")
+    with stores.lexical() as index:
+        index.apply(index.generation, add_chunks=[LexicalChunk(victim, 1, "word of another chunk")])
+
+
+def a_word_less(stores: Stores) -> None:
+    victim = stores.chunk_of("hello.py")
+    with stores.lexical() as index:
+        words = "greet polit name str return a greet day"
+        index.apply(index.generation, add_chunks=[LexicalChunk(victim, 1, words, language="python", kind="function")])
+
+
+def lost_document(stores: Stores) -> None:
+    victim = stores.chunk_of("hello.py")
+    with stores.lexical() as index:
+        index.apply(index.generation, delete_chunks=[victim])
+
+
+def document_too_many(stores: Stores) -> None:
+    with stores.lexical() as index:
+        index.apply(index.generation, add_chunks=[LexicalChunk(9999, 1, "left behind")])
+
+
+def lost_path(stores: Stores) -> None:
+    with stores.lexical() as index:
+        index.apply(index.generation, delete_paths=index.snapshot().file_ids().tolist()[:1])
+
+
+def wrong_path(stores: Stores) -> None:
+    with stores.lexical() as index:
+        index.apply(index.generation, add_paths=[(index.snapshot().file_ids().tolist()[0], "elsewhere")])
+
+
+def wrong_vector(stores: Stores) -> None:
+    victim = stores.chunk_of("hello.py")
+    with stores.dense() as index:
+        index.apply(index.generation, add=[], remove=[victim])
+        index.apply(index.generation, add=[(victim, some_vector())], remove=[])
+
+
+def lost_vector(stores: Stores) -> None:
+    victim = stores.chunk_of("hello.py")
+    with stores.dense() as index:
+        index.apply(index.generation, add=[], remove=[victim])
+
+
+def vector_too_many(stores: Stores) -> None:
+    with stores.dense() as index:
+        index.apply(index.generation, add=[(9999, some_vector())], remove=[])
+
+
+def moved_lines(stores: Stores) -> None:
+    stores.sql(stores.catalog, "UPDATE chunk SET start_line = 2 WHERE chunk_id = ?", stores.chunk_of("hello.py"))
+
+
+def wrong_hash(stores: Stores) -> None:
+    update = "UPDATE chunk SET span_hash = zeroblob(16) WHERE chunk_id = ?"
+    stores.sql(stores.catalog, update, stores.chunk_of("hello.py"))
+
+
+def wrong_encoding(stores: Stores) -> None:
+    stores.sql(stores.catalog, "UPDATE file SET encoding = 'latin-1' WHERE name = CAST('hello.py' AS BLOB)")
+
+
+def wrong_leaf(stores: Stores) -> None:
+    stores.sql(stores.catalog, "UPDATE entry SET hash = zeroblob(16) WHERE name = CAST('hello.py' AS BLOB)")
+
+
+def wrong_counter(stores: Stores) -> None:
+    stores.sql(stores.catalog, "UPDATE state SET chunks = chunks + 1")
+
+
+FALSEHOODS: list[tuple[Falsify, str, str]] = [
+    (wrong_words, "lexical index", FILE),
+    (a_word_less, "lexical index", FILE),
+    (lost_document, "lexical index", ""),
+    (document_too_many, "lexical index", ""),
+    (lost_path, "lexical index", ""),
+    (wrong_path, "lexical index", ""),
+    (wrong_vector, "dense index", FILE),
+    (vector_too_many, "dense index", ""),
+    (moved_lines, "chunks", FILE),
+    (wrong_hash, "chunks", FILE),
+    (wrong_encoding, "chunks", FILE),
+    (wrong_leaf, "catalog", ""),
+    (wrong_counter, "catalog", ""),
+]
+
+
+def differences(daemon: RealDaemon, **params: Any) -> set[tuple[str, str]]:
+    (root,) = daemon.call("verify", **params)["roots"]
+    return {(one["what"], one["path"]) for one in root["differences"]}
+
+
+def chunks_embedded(daemon: RealDaemon) -> int:
+    lines = daemon.call("metrics")["text"].splitlines()
+    return sum(int(line.split()[-1]) for line in lines if line.startswith("codeindexd_chunks_embedded_total"))
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """A project, and the directories of a stopped daemon that has indexed it."""
+    project = tree(tmp_path_factory.mktemp("indexed") / "project", PROJECT)
+    with real_daemon(CONFIG) as daemon:
+        daemon.call("roots.add", path=str(project), wait=True)
+        daemon.stop()
+        yield project, daemon.home
+
+
+@pytest.fixture
+def project(indexed: tuple[Path, Path]) -> Path:
+    return indexed[0]
+
+
+@pytest.fixture
+def daemon(indexed: tuple[Path, Path]) -> Iterator[RealDaemon]:
+    """A stopped daemon with its own copy of the stores."""
+    with real_daemon(CONFIG, start=False) as stopped:
+        shutil.copytree(indexed[1] / "cache", stopped.home / "cache", dirs_exist_ok=True)
+        shutil.copytree(indexed[1] / "state", stopped.home / "state", dirs_exist_ok=True)
+        yield stopped
+
+
+@pytest.mark.parametrize(("falsify", "what", "path"), FALSEHOODS, ids=[one[0].__name__ for one in FALSEHOODS])
+def test_a_falsehood_is_found_and_mended(daemon: RealDaemon, falsify: Falsify, what: str, path: str) -> None:
+    falsify(Stores(daemon))
+    daemon.start()
+    assert (what, path) in differences(daemon)
+    repaired = daemon.call("verify", repair=True)
+    assert (repaired["ok"], repaired["roots"][0]["repaired"]) == (True, True)
+    assert differences(daemon) == set()
+    assert daemon.call("search", query=VICTIM)["hits"][0]["path"] == FILE
+    assert chunks_embedded(daemon) == 0, "the vectors were known"
+
+
+def test_a_lost_vector_is_not_even_a_difference(daemon: RealDaemon) -> None:
+    """Opening notices which chunks lack a vector and fetches it."""
+    lost_vector(Stores(daemon))
+    daemon.start()
+    assert differences(daemon) == set()
+    assert daemon.call("search", query=VICTIM)["dense_coverage"] == 1.0
+
+
+def test_a_wrong_vector_in_the_shared_store_is_found_and_computed_again(daemon: RealDaemon) -> None:
+    stores = Stores(daemon)
+    query = "SELECT embed_hash FROM chunk WHERE chunk_id = ?"
+    ((digest,),) = stores.sql(stores.catalog, query, stores.chunk_of("hello.py"))
+    update = "UPDATE vector SET data = ? WHERE id = (SELECT vector_id FROM key WHERE hash = ?)"
+    stores.sql(stores.vectors, update, some_vector(), digest)
+    daemon.start()
+    assert differences(daemon) == {("vector store", FILE)}
+    assert daemon.call("verify", repair=True)["ok"]
+    assert differences(daemon) == set()
+
+
+def test_a_root_whose_stores_cannot_be_opened_is_named_kept_and_rebuilt(daemon: RealDaemon, project: Path) -> None:
+    stores = Stores(daemon)
+    shutil.rmtree(stores.root / "lexical")
+    (stores.root / "lexical").write_text("a file where a directory should be")
+    other = project.with_name("other")
+    other.mkdir()
+    daemon.start()
+
+    (entry,) = daemon.call("status")["roots"]
+    assert (entry["path"], entry["state"]) == (str(project), "degraded")
+    assert entry["problems"][0]["message"]
+    assert "verify --repair" in entry["problems"][0]["hint"]
+    answer = daemon.call("search", query=VICTIM)
+    assert answer["state"] == "degraded"
+    assert str(project) in answer["notes"][0]
+    asked = daemon.client().call("search", query=VICTIM, roots=[str(project)])
+    assert "cannot be opened" in asked["error"]["message"]
+    daemon.call("roots.add", path=str(other), wait=True)
+    assert [root["path"] for root in daemon.call("roots.list")["roots"]] == sorted([str(project), str(other)])
+    daemon.stop()
+    daemon.start()
+    assert len(daemon.call("roots.list")["roots"]) == 2, "saving the list again forgot nothing"
+    assert stores.catalog.exists(), "its stores were not swept away"
+
+    assert differences(daemon, path=str(project)) == {("stores", "")}
+    assert daemon.call("verify", path=str(project), repair=True)["ok"]
+    assert daemon.call("search", query=VICTIM)["state"] == "fresh"
+    assert chunks_embedded(daemon) == 0
+
+
+def test_a_root_that_could_not_be_opened_recovers_by_itself(daemon: RealDaemon) -> None:
+    stores = Stores(daemon)
+    place, aside = stores.root / "lexical", stores.root.parent / "aside"
+    place.rename(aside)
+    place.write_text("in the way")
+    daemon.start()
+    assert daemon.call("status")["roots"][0]["state"] == "degraded"
+    place.unlink()
+    aside.rename(place)
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "fresh", what="recovery")
+    assert daemon.call("search", query=VICTIM, sync=True)["hits"]
