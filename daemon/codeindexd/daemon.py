@@ -15,7 +15,7 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd import __version__, notify
+from codeindexd import __version__, allocator, notify
 from codeindexd.config import Config
 from codeindexd.errors import StoreDamagedError
 from codeindexd.events import Events
@@ -46,6 +46,7 @@ _UPKEEP_EVERY_S = 3600.0
 
 async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None = None) -> None:
     """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request. Raises AlreadyRunningError, ConfigError."""
+    allocator.bound_arenas()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     _allow_open_files()
     anyio.to_thread.current_default_thread_limiter().total_tokens = _QUERY_THREADS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from codeindexd import allocator
 from codeindexd.errors import StoreFullError
 from codeindexd.model import Entry
 
@@ -36,7 +37,7 @@ def _due(root: Root) -> list[Entry]:
 
 
 async def keep_tidy(root: Root) -> None:
-    """Fold logs and build dense segments once there was a commit and nothing is left to do; runs until cancelled."""
+    """Fold logs, build dense segments, give back memory once there was a commit and nothing is left to do, for ever."""
     tidied = -1
     while True:
         await anyio.sleep(_EVERY_S)
@@ -44,5 +45,6 @@ async def keep_tidy(root: Root) -> None:
             tidied = root.indexer.current.generation
             try:
                 await root.indexer.maintain(lambda: root.stopping or not root.work.idle)
+                await anyio.to_thread.run_sync(allocator.give_back)
             except StoreFullError as error:
                 root.set_problem("store", error.message, error.hint)

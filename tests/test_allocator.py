@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from support.daemons import SOURCE
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc has arenas")
+
+_ARENAS = """
+import ctypes, sys, threading
+from codeindexd import allocator
+if "bounded" in sys.argv:
+    assert allocator.bound_arenas()
+held, barrier = [], threading.Barrier(7)
+def hold():
+    held.append(bytearray(5_000))
+    barrier.wait()
+    barrier.wait()
+threads = [threading.Thread(target=hold) for _ in range(6)]
+for thread in threads:
+    thread.start()
+barrier.wait()
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+barrier.wait()
+"""
+
+_GIVE_BACK = """
+import resource
+from pathlib import Path
+from codeindexd import allocator
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+blocks = [bytearray(2_000) for _ in range(50_000)]
+last = bytearray(2_000)
+full = resident()
+del blocks
+assert allocator.give_back()
+print(full - resident())
+"""
+
+
+def _python(program: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_threads_share_a_few_arenas() -> None:
+    assert _python(_ARENAS).count("<heap nr=") > 2
+    assert _python(_ARENAS, "bounded").count("<heap nr=") <= 2
+
+
+def test_what_was_freed_between_things_in_use_is_given_back() -> None:
+    assert int(_python(_GIVE_BACK)) > 50_000_000
