@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from codeindexd.vectors import VectorStore
+from codeindexd.vectors import VectorStore, today
 from support.limits import largest_file
 
 DIMENSIONS = 8
@@ -137,7 +137,7 @@ def test_a_reader_waits_for_the_store_without_error(path: Path) -> None:
 _READER = """
 import sys
 from pathlib import Path
-from codeindexd.vectors import VectorStore
+from codeindexd.vectors import VectorStore, today
 store = VectorStore.open(Path(sys.argv[1]), read_only=True)
 print("ready", flush=True)
 for line in sys.stdin:
@@ -216,6 +216,18 @@ def test_pruning_drops_other_identities_then_the_least_recently_used(store: Vect
     assert store.prune(0) > 1_000
     assert (store.count("now"), store.prune(0)) == (0, 0)
     assert store.check() == []
+
+
+def test_a_store_over_its_budget_keeps_what_is_in_use(store: VectorStore) -> None:
+    yesterday = today() - 1
+    held = fill(store, "m", 0, 1_000, day=yesterday)
+    fill(store, "m", 1_000, 1_000, day=yesterday)
+    full = store.size_bytes()
+    assert store.keep_within(full, "m", lambda: [held]) == 0
+    assert store.keep_within(full - 1, "m", lambda: [list(held)[:500], list(held)[500:]]) > 0
+    assert store.keep_within(full * 2 // 3, "m", lambda: [held]) > 0
+    assert store.size_bytes() < full * 2 // 3
+    assert len(store.known("m", held)) == 1_000
 
 
 def test_pruning_makes_the_file_smaller(store: VectorStore, path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,8 @@ _QUERY_THREADS = 40
 _OPEN_FILES = 8192
 _STATUS_EVERY_S = 2.0
 _UPKEEP_EVERY_S = 3600.0
+_MARKED_AT_ONCE = 10_000
+_GLANCE_EVERY_S = 60.0  # at the size of the vector store: an hour of indexing can add gigabytes
 
 
 async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None = None) -> None:
@@ -212,19 +216,33 @@ class Daemon:
             await anyio.sleep(min(interval, _STATUS_EVERY_S) if notify.enabled() else _UPKEEP_EVERY_S)
 
     async def _upkeep(self) -> None:
+        looked = time.monotonic()
         while True:
-            await anyio.sleep(_UPKEEP_EVERY_S)
-            await self.roots.forget_missing()
-            budget = int(self.config.disk.budget_gb * (1 << 30))
-            await anyio.to_thread.run_sync(self._prune_vectors, budget)
+            await anyio.sleep(_GLANCE_EVERY_S)
+            if time.monotonic() - looked >= _UPKEEP_EVERY_S:
+                looked = time.monotonic()
+                await self.roots.forget_missing()
+                await anyio.to_thread.run_sync(self._mark_vectors)
+            await anyio.to_thread.run_sync(self._prune_vectors)
 
-    def _prune_vectors(self, budget: int) -> None:
-        """Make room in the vector store; whatever a root still holds counts as used today."""
-        identity = self._models.configured.identity
+    def _mark_vectors(self) -> None:
+        """Whatever a root still holds counts as used today."""
+        for hashes in self._vectors_in_use():
+            self._vectors.mark_used(self._models.configured.identity, hashes)
+
+    def _prune_vectors(self) -> None:
+        budget = int(self.config.disk.budget_gb * (1 << 30))
+        dropped = self._vectors.keep_within(budget, self._models.configured.identity, self._vectors_in_use)
+        if dropped:
+            log.info("vectors pruned", dropped=dropped, budget_gb=self.config.disk.budget_gb)
+
+    def _vectors_in_use(self) -> Iterator[Sequence[bytes]]:
+        """The embed hashes of all roots, in parts, so that commits need not wait until all are marked."""
         for root in self.roots.all():
             with root.indexer.catalog.snapshot() as snapshot:
-                self._vectors.mark_used(identity, snapshot.embed_hashes())
-        self._vectors.prune(budget, keep=[identity])
+                hashes = snapshot.embed_hashes()
+                while part := list(itertools.islice(hashes, _MARKED_AT_ONCE)):
+                    yield part
 
 
 def _allow_open_files() -> None:

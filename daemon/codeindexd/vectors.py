@@ -9,7 +9,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
@@ -32,6 +32,7 @@ _SCHEMA_VERSION = 1
 _REBUILD = "it is made anew; what it held is embedded again when it is needed"
 _COARSE_DAYS = 7  # a guess: a vector's last use is written at most this often, so that reading hardly ever writes
 _PRUNE_BATCH = 20_000
+_PRUNED_SHARE = 0.95  # of the budget, so that the next save does not exceed it again
 
 # The key table is small and holds what changes (`used`); vectors lie in the order they came, so that inserts append.
 _TABLES = """
@@ -244,20 +245,35 @@ class VectorStore:
             for (digest,) in connection.execute(sql, (number, *part)).fetchall():
                 yield digest
 
-    def mark_used(self, identity: str, hashes: Iterable[bytes], *, day: int | None = None) -> None:
-        """Note that vectors are in use, so that :meth:`prune` spares them; written once a week at most."""
+    def mark_used(
+        self, identity: str, hashes: Iterable[bytes], *, day: int | None = None, coarse_days: int = _COARSE_DAYS
+    ) -> None:
+        """Note that vectors are in use, so that :meth:`prune` spares them; written every ``coarse_days`` at most."""
         wanted = list(dict.fromkeys(hashes))
         with self._lock, self._transaction() as connection:
             known = self._identity(connection, identity)
             if known is not None:
-                self._mark(connection, known[0], wanted, today() if day is None else day)
+                self._mark(connection, known[0], wanted, today() if day is None else day, coarse_days)
 
     @staticmethod
-    def _mark(connection: sqlite3.Connection, number: int, hashes: Sequence[bytes], day: int) -> None:
+    def _mark(
+        connection: sqlite3.Connection, number: int, hashes: Sequence[bytes], day: int, coarse_days: int = _COARSE_DAYS
+    ) -> None:
         for start in range(0, len(hashes), MAX_PARAMETERS):
             part = hashes[start : start + MAX_PARAMETERS]
             sql = f"UPDATE key SET used = ? WHERE identity = ? AND used <= ? AND hash IN ({marks(len(part))})"  # noqa: S608
-            connection.execute(sql, (day, number, day - _COARSE_DAYS, *part))
+            connection.execute(sql, (day, number, day - coarse_days, *part))
+
+    def keep_within(self, budget: int, identity: str, in_use: Callable[[], Iterable[Iterable[bytes]]]) -> int:
+        """Prune a store of more than ``budget`` bytes, with some room to spare; returns how many vectors went.
+
+        ``in_use()`` yields the embed hashes under ``identity`` that somebody holds: they count as used today.
+        """
+        if self.size_bytes() <= budget:
+            return 0
+        for hashes in in_use():
+            self.mark_used(identity, hashes, coarse_days=1)
+        return self.prune(int(budget * _PRUNED_SHARE), keep=[identity])
 
     def forget(self, identity: str, hashes: Iterable[bytes]) -> None:
         """Drop vectors by embed hash, in one transaction; harmless for those that are not there."""
