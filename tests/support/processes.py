@@ -1,0 +1,82 @@
+"""What the processes of a daemon hold: memory, files, threads, watches and time, read from /proc."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def family(pid: int) -> list[int]:
+    """A process and everything it started."""
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                found.extend(int(child) for child in task.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes: proportional set size, and of it what is anonymous (not a mapped file)."""
+
+    pss: int = 0
+    anonymous: int = 0
+
+    @classmethod
+    def of(cls, pid: int) -> Memory:
+        """The memory of one process; nothing when it is gone."""
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            return cls()
+        values = {line.split()[0]: int(line.split()[1]) * 1024 for line in lines[1:]}
+        return cls(values.get("Pss:", 0), values.get("Pss_Anon:", 0))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process, its living children, and those it waited for."""
+    ticks = 0
+    for one in family(pid):
+        try:
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += sum(int(field) for field in fields[11 : 15 if one == pid else 13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def open_files(pid: int) -> int:
+    """How many descriptors a process has."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def threads(pid: int) -> int:
+    """How many threads a process has."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def inotify_watches(pid: int) -> int:
+    """How many directories or files a process watches, over all its inotify instances."""
+    count = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if str(descriptor.readlink()) == "anon_inode:inotify":
+                count += Path(f"/proc/{pid}/fdinfo/{descriptor.name}").read_text().count("inotify wd:")
+        except OSError:
+            continue
+    return count
+
+
+def disk_bytes(place: Path) -> int:
+    """What the files below (or at) ``place`` take on the disk."""
+    total = 0
+    for path in [place, *place.rglob("*")]:
+        try:
+            total += path.stat().st_blocks * 512
+        except OSError:
+            continue
+    return total
