@@ -363,7 +363,7 @@ class Indexer:
     # upkeep
 
     async def maintain(self, should_stop: Callable[[], bool]) -> None:
-        """Quiet-time upkeep: fold the write-ahead log, trim the journal, build and merge dense segments.
+        """Quiet-time upkeep: fold the write-ahead log, build and merge dense segments.
 
         Building a segment can take a minute, so it runs beside commits and only the switch to it takes a turn.
         """
@@ -373,7 +373,6 @@ class Indexer:
 
     def _fold(self) -> None:
         self.catalog.checkpoint()
-        self.catalog.trim_journal(min(self.lexical.generation, self.dense.generation))
         self.catalog.vacuum()
 
     def close(self) -> None:

@@ -222,19 +222,6 @@ class AgainstModel(RuleBasedStateMachine):
             self.failures[p] for p in sorted(self.failures)
         ]
 
-    @invariant()
-    def the_journal_replays_to_the_same(self) -> None:
-        chunks: set[int] = set()
-        files: set[int] = set()
-        generations = []
-        assert self.catalog.has_journal_since(0)
-        for entry in self.catalog.journal_after(0):
-            generations.append(entry.generation)
-            chunks = (chunks - set(entry.removed)) | set(entry.added)
-            files = (files - set(entry.paths_removed)) | set(entry.paths_added)
-        assert generations == list(range(1, self.generation + 1))
-        assert (chunks, files) == (self.alive, self.searchable.keys())
-
 
 TestAgainstModel = AgainstModel.TestCase
 TestAgainstModel.settings = settings(

@@ -31,5 +31,4 @@ def _compare(catalog: Catalog, reference: Catalog, printed: int) -> None:
     with catalog.snapshot() as mine, reference.snapshot() as other:
         assert list(mine.all_chunks()) == list(other.all_chunks())
         assert list(mine.files()) == list(other.files())
-    assert list(catalog.journal_after(0)) == list(reference.journal_after(0))
     catalog.close()

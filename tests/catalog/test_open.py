@@ -45,12 +45,10 @@ def test_nobody_else_may_read_it_from_the_first_moment(path: Path) -> None:
 def test_it_opens_again_as_it_was(path: Path) -> None:
     catalog = Catalog.open(path, root_id="r")
     catalog.commit(Slice(updates=[update("a", "x")]))
-    catalog.meta_set("vectors", "abc")
     told = (catalog.store_uuid, catalog.generation, catalog.root_hash, catalog.counts())
     catalog.close()
     catalog = Catalog.open(path, root_id="r", verify=True)
     assert (catalog.store_uuid, catalog.generation, catalog.root_hash, catalog.counts()) == told
-    assert (catalog.meta_get("vectors"), catalog.meta_get("none")) == ("abc", None)
     catalog.close()
     catalog.close()
     with pytest.raises(FailedError):
@@ -70,7 +68,7 @@ def test_two_catalogs_are_two_stores(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["PRAGMA user_version = 2", "PRAGMA application_id = 7", "UPDATE meta SET value = 'other' WHERE key = 'root_id'"],
+    ["PRAGMA user_version = 1", "PRAGMA application_id = 7", "UPDATE meta SET value = 'other' WHERE key = 'root_id'"],
 )
 def test_what_is_not_ours_is_refused_with_a_hint(path: Path, statement: str) -> None:
     fill(path)

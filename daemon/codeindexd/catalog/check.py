@@ -35,7 +35,6 @@ def check_catalog(reader: Reader) -> list[str]:
     leaf_ids = _check_tree(reader, problems)
     _check_files(reader, state, leaf_ids, problems)
     _check_symbols(reader, problems)
-    _check_journal(reader, state, problems)
     return problems
 
 
@@ -115,9 +114,3 @@ def _check_symbols(reader: Reader, problems: list[str]) -> None:
     actual = set(reader.rows("SELECT name, chunk_id FROM symbol"))
     if actual != expected:
         problems.append(f"{len(actual ^ expected)} symbol entries do not fit their chunks")
-
-
-def _check_journal(reader: Reader, state: State, problems: list[str]) -> None:
-    generations = [row[0] for row in reader.rows("SELECT generation FROM journal ORDER BY generation")]
-    if generations and generations != list(range(generations[0], state.generation + 1)):
-        problems.append("the journal has gaps")

@@ -13,7 +13,7 @@ from codeindexd.model import NodeKind
 from codeindexd.sqlite_files import Translated, connect, create_private, use_write_ahead_log
 
 APPLICATION_ID = 0x43444978  # "CDIx"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 REBUILD = "it is rebuilt from the disk; vectors are reused"
 
 # `entry` is the tree, clustered so that a directory's children lie together; `file` is what became of each leaf's
@@ -47,10 +47,6 @@ CREATE TABLE chunk (
 );
 CREATE TABLE kind (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE symbol (name BLOB NOT NULL, chunk_id INTEGER NOT NULL, PRIMARY KEY (name, chunk_id)) WITHOUT ROWID;
-CREATE TABLE journal (
-  generation INTEGER PRIMARY KEY, added BLOB NOT NULL, removed BLOB NOT NULL,
-  paths_added BLOB NOT NULL, paths_removed BLOB NOT NULL
-);
 CREATE TABLE failure (
   parent BLOB NOT NULL, name BLOB NOT NULL, stage, error, attempts INTEGER NOT NULL,
   next_retry_ns INTEGER NOT NULL, quarantined INTEGER NOT NULL,

@@ -1,6 +1,6 @@
 """A slice's effect on the tree, worked out beside the tables: what every path it touches held before and holds after.
 
-Everything later (rows to write, chunks to diff, counters, journal) follows from comparing the two.
+Everything later (rows to write, chunks to diff, counters) follows from comparing the two.
 """
 
 from __future__ import annotations

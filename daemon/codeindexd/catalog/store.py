@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from codeindexd.catalog.check import check_catalog
-from codeindexd.catalog.journal import JournalEntry, has_journal_since, journal_after
 from codeindexd.catalog.rows import NODE_COLUMNS, entry_from, failure_from, join
 from codeindexd.catalog.schema import REBUILD, open_writer
 from codeindexd.catalog.snapshot import CatalogSnapshot
@@ -133,21 +132,6 @@ class Catalog:
     def _stored_kinds(self) -> dict[str, int]:
         return dict(self._connection.execute("SELECT name, code FROM kind").fetchall())
 
-    def meta_get(self, key: str) -> str | None:
-        """A value kept by :meth:`meta_set`, None when there is none."""
-        row = self._reader.row("SELECT value FROM meta WHERE key = ?", (f"user.{key}",))
-        return None if row is None else row[0]
-
-    def meta_set(self, key: str, value: str) -> None:
-        """Keep a value under a key, outside of generations."""
-        with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"user.{key}", value))
-
-    def trim_journal(self, upto: int) -> None:
-        """Forget what generations up to ``upto`` changed: every projection has them."""
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM journal WHERE generation <= ?", (upto,))
-
     # reading
 
     def tree(self) -> CatalogTree:
@@ -176,14 +160,6 @@ class Catalog:
                 connection = None
         if connection is not None:
             connection.close()
-
-    def journal_after(self, generation: int) -> Iterator[JournalEntry]:
-        """What each later generation changed, in order; see :meth:`has_journal_since`."""
-        return journal_after(self._reader, generation)
-
-    def has_journal_since(self, generation: int) -> bool:
-        """Whether a projection at ``generation`` can be brought up by :meth:`journal_after`."""
-        return has_journal_since(self._reader, generation, self.generation)
 
     def unprocessed(self) -> Iterator[Entry]:
         """Leaves that are in the tree and were not chunked yet."""

@@ -1,4 +1,4 @@
-"""One catalog transaction: stage a slice, diff its chunks, write the rows, re-hash the directories, journal."""
+"""One catalog transaction: stage a slice, diff its chunks, write the rows, re-hash the directories."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 
 from codeindexd.catalog.chunks import ChunkDiffer
 from codeindexd.catalog.failures import write_failures
-from codeindexd.catalog.rows import FileRecord, Node, entry_row, put_ids, put_text, split
+from codeindexd.catalog.rows import FileRecord, Node, entry_row, put_text, split
 from codeindexd.catalog.stage import Stage, leaves, only_stat_differs
 from codeindexd.catalog.state import State, Tally
 from codeindexd.merkle import node_hash
@@ -50,10 +50,7 @@ def write_slice(connection: sqlite3.Connection, state: State, kinds: dict[str, i
         tally.add(old, -1)
         tally.add(new, 1)
     tally.failed += failed
-    committed = Committed(state.generation)
-    if effective:
-        committed = _committed(state.generation + 1, differ, stage)
-        _write_journal(connection, committed)
+    committed = _committed(state.generation + 1, differ, stage) if effective else Committed(state.generation)
     state = State(committed.generation, stage.next_file, differ.changes.next_chunk, tally.counts())
     state.write(connection)
     return Written(committed, state, True)
@@ -170,16 +167,3 @@ def _committed(generation: int, differ: ChunkDiffer, stage: Stage) -> Committed:
 def _searchable(nodes: Mapping[bytes, Node | None]) -> dict[int, bytes]:
     """Path by file id of the files that path search knows: the indexed ones."""
     return {i: path for i, (path, record) in leaves(nodes.items()).items() if record.outcome is Outcome.INDEXED}
-
-
-def _write_journal(connection: sqlite3.Connection, committed: Committed) -> None:
-    connection.execute(
-        "INSERT INTO journal VALUES (?, ?, ?, ?, ?)",
-        (
-            committed.generation,
-            put_ids(chunk.chunk_id for chunk in committed.added),
-            put_ids(committed.removed),
-            put_ids(file_id for file_id, _ in committed.paths_added),
-            put_ids(committed.paths_removed),
-        ),
-    )

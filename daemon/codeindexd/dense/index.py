@@ -26,7 +26,7 @@ class Dense:
     """The vectors of one root under one model. One thread applies, another may maintain; any may search snapshots.
 
     Guarantees: :meth:`apply` costs time by what changes, not by what is there, and is atomic against ``kill -9``;
-    after a power loss the index opens at an earlier whole commit and says so by its generation (the catalog's journal
+    after a power loss the index opens at an earlier whole commit and says so by its generation (the catalog
     brings back the rest, so an apply need not wait for the disk; :meth:`flush` does); maintenance that is stopped or
     killed at any step leaves the old parts or the new ones.
     """

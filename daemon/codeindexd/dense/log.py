@@ -3,7 +3,7 @@
 The n-th ADD record of the log names the chunk of the n-th row. A COMMIT record closes a group: it carries the
 generation, the number of rows and an XXH3 checksum over the group's records and rows, seeded with the checksum before
 it, so a valid prefix is exactly a sequence of whole commits. Vectors are written before the records that name them.
-Nothing is synced on append: after a power loss the catalog's journal brings back what the file system lost.
+Nothing is synced on append: after a power loss the catalog says what the file system lost.
 """
 
 from __future__ import annotations

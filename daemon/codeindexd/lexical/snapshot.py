@@ -22,7 +22,6 @@ from codeindexd.lexical.query import (
 )
 from codeindexd.lexical.schema import SENTINEL, WHAT, LexicalChunk, chunk_terms, encodable, translated
 
-_DOCUMENTS_IN_QUERY = 64
 _IDS_IN_QUERY = 4096  # longer id lists are cheaper to apply to the hits than to look up term by term
 
 Ids = NDArray[np.int64]
@@ -129,21 +128,13 @@ class LexicalSnapshot:
         )
 
     def _not_found(self, field: str, documents: Sequence[tuple[int, Iterable[tuple[str, str]]]]) -> list[int]:
-        lacking: list[int] = []
         with translated():
-            for start in range(0, len(documents), _DOCUMENTS_IN_QUERY):
-                part = documents[start : start + _DOCUMENTS_IN_QUERY]
-                found = self._searcher.search(
-                    any_of([self._exactly(field, *one) for one in part]), len(part), count=False
-                )
-                held = set(self._searcher.fast_field_values(field, [address for _, address in found.hits]))
-                lacking += [number for number, _ in part if number not in held]
-        return lacking
+            return [number for number, terms in documents if not self._is_found(field, number, terms)]
 
-    def _exactly(self, field: str, number: int, terms: Iterable[tuple[str, str]]) -> Query:
+    def _is_found(self, field: str, number: int, terms: Iterable[tuple[str, str]]) -> bool:
         clauses = [filtering(term(self._schema, field, number))]
         clauses += [filtering(term(self._schema, *one)) for one in dict.fromkeys(terms)]
-        return Query.boolean_query(clauses)
+        return bool(self._searcher.search(Query.boolean_query(clauses), 1, count=False).hits)
 
     def document_frequency(self, word: str, field: str = "words") -> int:
         """How many chunks hold ``word`` in ``field`` (words, identifiers, symbol, name); deleted ones may count."""
