@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
-from usearch.index import Index
 
 from codeindexd.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows, Single
 from codeindexd.dense.log import WHAT
@@ -104,6 +103,8 @@ class Segment:
 
 def new_graph(dimensions: int) -> Any:
     """An empty usearch index of f16 vectors under inner product: the vectors have unit length."""
+    from usearch.index import Index  # costs a tenth of a daemon's start, which needs it only for large roots
+
     return Index(ndim=dimensions, metric="ip", dtype="f16", enable_key_lookups=False)
 
 
