@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,13 @@ import numpy as np
 import pytest
 import xxhash
 
+from codeindexd.durable import own
+from codeindexd.errors import AlreadyRunningError, StoreFullError
 from codeindexd.indexer import Indexer, VectorSpace
 from codeindexd.lexical import LexicalQuery
 from codeindexd.model import ChunkDraft, Entry, FileStat, FileUpdate, IndexedChunk, NodeKind, Outcome, Slice, Span
 from codeindexd.vectors import VectorStore
+from support.limits import no_open_files
 
 pytestmark = pytest.mark.anyio
 SPACE = VectorSpace("space-one", 8)
@@ -202,3 +206,42 @@ async def test_a_former_model_that_cannot_be_asked_is_not_kept(tmp_path: Path, v
     assert dense_ids(index) == []
     assert len(index.pending_vectors) == 1
     index.close()
+
+
+async def test_readers_that_cannot_switch_after_a_commit_switch_at_the_next_try(
+    tmp_path: Path, vectors: VectorStore
+) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    change = save("b.py", "beta", vector=False)
+    with index.catalog.snapshot(), no_open_files(), pytest.raises(StoreFullError):  # it holds the last idle reader
+        await index.apply(change)
+    assert index.catalog.generation == 2, "it was the switch that failed, not the commit"
+    await index.apply(change)
+    assert index.current.generation == 2
+    assert index.behind.lexical, "a projection needs files, too"
+    assert await put_back(index) == 1
+    assert found(index, "beta")
+    index.close()
+
+
+async def test_stores_that_cannot_be_opened_leave_none_locked(tmp_path: Path, vectors: VectorStore) -> None:
+    indexer(tmp_path, vectors).close()
+    lock = own(tmp_path / "root/dense" / SPACE.identity, "dense index")
+    with pytest.raises(AlreadyRunningError, match="dense"):
+        indexer(tmp_path, vectors)
+    os.close(lock)
+    indexer(tmp_path, vectors).close()
+
+
+async def test_a_store_that_cannot_be_closed_well_keeps_no_other_open(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    ends = os.pipe()
+    os.dup2(ends[0], index.dense._state.log._log)  # a pipe cannot be synced
+    index.close()
+    for end in ends:
+        os.close(end)
+    again = indexer(tmp_path, vectors)
+    assert found(again, "alpha") == dense_ids(again) == [1]
+    again.close()

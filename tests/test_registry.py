@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.errors import PathRefusedError
+from codeindexd.errors import FailedError, PathRefusedError
 from codeindexd.registry import Registry, RootSpec, admit, covering
 from support.trees import Link, tree
 
@@ -60,3 +60,9 @@ def test_a_path_belongs_to_the_root_around_it_even_when_it_is_gone(tmp_path: Pat
     a = spec(tmp_path / "a", "a")
     assert covering(tmp_path / "a/gone/file.py", [a]) is a
     assert covering(tmp_path / "ab", [a]) is None
+
+
+def test_a_list_that_cannot_be_read_is_no_empty_list(tmp_path: Path) -> None:
+    (tmp_path / "roots.json").mkdir()
+    with pytest.raises(FailedError, match="cannot read"):
+        Registry(tmp_path / "roots.json").load()

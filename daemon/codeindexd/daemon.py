@@ -8,7 +8,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import structlog
 
 from codeindexd import __version__, allocator, notify
 from codeindexd.config import Config
-from codeindexd.errors import StoreDamagedError
+from codeindexd.errors import CodeindexError, StoreDamagedError
 from codeindexd.events import Events
 from codeindexd.fingerprint import fingerprints
 from codeindexd.handlers import Handlers
@@ -173,11 +174,18 @@ class Daemon:
 
     def _on_event(self, what: str, root: Root) -> None:
         if what == "identity":
-            self._soon.start_soon(self.roots.remember)
+            self._soon.start_soon(self._attempt, "remember the roots", self.roots.remember)
             return
         if root.state is RootState.FRESH:
-            self._soon.start_soon(self.roots.absorb, root)
+            self._soon.start_soon(self._attempt, "absorb roots", partial(self.roots.absorb, root))
         self.events.report(what, root)
+
+    async def _attempt(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
+        """Something that can be done another time: a full disk must not end the daemon."""
+        try:
+            await action()
+        except CodeindexError as error:
+            log.warning("not done now", what=what, error=error.message, hint=error.hint)
 
     def _describe_embedder(self) -> dict[str, Any]:
         embedder = self._models.configured
@@ -221,9 +229,9 @@ class Daemon:
             await anyio.sleep(_GLANCE_EVERY_S)
             if time.monotonic() - looked >= _UPKEEP_EVERY_S:
                 looked = time.monotonic()
-                await self.roots.forget_missing()
-                await anyio.to_thread.run_sync(self._mark_vectors)
-            await anyio.to_thread.run_sync(self._prune_vectors)
+                await self._attempt("forget roots that are gone", self.roots.forget_missing)
+                await self._attempt("mark vectors", partial(anyio.to_thread.run_sync, self._mark_vectors))
+            await self._attempt("prune vectors", partial(anyio.to_thread.run_sync, self._prune_vectors))
 
     def _mark_vectors(self) -> None:
         """Whatever a root still holds counts as used today."""

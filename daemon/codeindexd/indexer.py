@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from codeindexd.dense import Dense
 from codeindexd.errors import CodeindexError, StoreDamagedError
 from codeindexd.lexical import Lexical
 from codeindexd.model import ChunkDraft, Committed, IndexedChunk, Slice, StoredChunk
-from codeindexd.projections import lexical_chunk
+from codeindexd.projections import Behind, embed_hashes_of, lexical_chunk
 from codeindexd.snapshot import Current, Snapshot
 from codeindexd.tokens import path_words
 from codeindexd.vectors import VectorStore
@@ -43,15 +43,6 @@ class _Former:
 
     space: VectorSpace
     dense: Dense
-
-
-@dataclass
-class Behind:
-    """Which projections lack committed chunks: set by a failed write or found at open, cleared by the replay."""
-
-    lexical: bool = False
-    dense: bool = False
-    notes: list[str] = field(default_factory=list)
 
 
 class Indexer:
@@ -81,12 +72,18 @@ class Indexer:
         self._writing = anyio.Lock()
         self._root_id = root_id
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.catalog = self._open_catalog()
-        self.lexical = self._open_lexical()
-        self.dense = self._open_dense()
-        self._find_pending_vectors()
-        self.former = self._open_former(usable or {})
-        self._publish()
+        self._unpublished: Slice | None = None
+        with contextlib.ExitStack() as undo:  # what stays open after an error stays locked
+            self.catalog = self._open_catalog()
+            undo.callback(self.catalog.close)
+            self.lexical = self._open_lexical()
+            undo.callback(self.lexical.close)
+            self.dense = self._open_dense()
+            undo.callback(self.dense.close)
+            self._find_pending_vectors()
+            self.former = self._open_former(usable or {})
+            self._publish()
+            undo.pop_all()
 
     # opening
 
@@ -168,30 +165,34 @@ class Indexer:
         """Chunks of the catalog that the dense index does not hold (vectors to come, or lost with a dense index)."""
         with self.catalog.snapshot() as snapshot:
             lacking = np.setdiff1d(snapshot.all_chunk_ids(), self.dense.snapshot().ids(), assume_unique=True)
-            self.pending_vectors = _embed_hashes(snapshot.chunks, lacking)
+            self.pending_vectors = embed_hashes_of(snapshot.chunks, lacking)
 
     # writing
 
-    async def apply(self, changes: Slice) -> Committed:
+    async def apply(self, changes: Slice) -> None:
         """Commit one slice and switch the readers to it.
 
-        Raises StoreFullError when nothing was committed; a projection that cannot follow is noted in ``behind``.
+        Raises StoreFullError when nothing was committed or the readers cannot be switched now; the same call works
+        when it can be. A projection that cannot follow is noted in ``behind``.
         """
-        return await self.write(self._apply, changes)
+        await self.write(self._apply, changes)
 
     async def write(self, function: Callable[..., T], *arguments: object) -> T:
         """Run ``function`` on the writing thread, one at a time."""
         async with self._writing:
             return await anyio.to_thread.run_sync(function, *arguments)
 
-    def _apply(self, changes: Slice) -> Committed:
-        self._keep_vectors([draft for update in changes.updates for draft in update.chunks])
-        before = self.catalog.generation
-        committed = self.catalog.commit(changes)
-        if committed.generation != before:
+    def _apply(self, changes: Slice) -> None:
+        if changes is not self._unpublished:
+            self._keep_vectors([draft for update in changes.updates for draft in update.chunks])
+            before = self.catalog.generation
+            committed = self.catalog.commit(changes)
+            if committed.generation == before:
+                return
             self._project(committed)
-            self._publish()
-        return committed
+            self._unpublished = changes  # should the readers fail to switch, the next try must not commit it again
+        self._publish()
+        self._unpublished = None
 
     def _keep_vectors(self, drafts: Sequence[ChunkDraft]) -> None:
         """Store what was computed, and note that what was looked up is still of use."""
@@ -213,11 +214,11 @@ class Indexer:
             )
         except CodeindexError as error:
             self._fell_behind("lexical", error)
-        known, unknown = self._split_by_vector(committed.added)
         for chunk_id in committed.removed:
             self.pending_vectors.pop(chunk_id, None)
-        self.pending_vectors.update(unknown)
         try:
+            known, unknown = self._split_by_vector(committed.added)
+            self.pending_vectors.update(unknown)
             stamp = self.dense.generation if self.behind.dense else committed.generation
             self.dense.apply(stamp, add=known, remove=committed.removed)
             if self.former is not None:
@@ -264,9 +265,12 @@ class Indexer:
             self.space.identity, [(self.pending_vectors[chunk_id], vector) for chunk_id, vector in waiting.items()]
         )
         self.dense.apply(self.dense.generation, add=list(waiting.items()), remove=[])
-        for chunk_id in waiting:
-            del self.pending_vectors[chunk_id]
-        self._publish()
+        brought = {chunk_id: self.pending_vectors.pop(chunk_id) for chunk_id in waiting}
+        try:
+            self._publish()
+        except CodeindexError:
+            self.pending_vectors.update(brought)  # no reader sees them yet
+            raise
 
     # replay
 
@@ -280,7 +284,7 @@ class Indexer:
             held = self.dense.snapshot().ids()
             superfluous = np.setdiff1d(held, wanted, assume_unique=True).tolist()
             lacking = np.setdiff1d(wanted, held, assume_unique=True)
-            self.pending_vectors = _embed_hashes(snapshot.chunks, lacking)
+            self.pending_vectors = embed_hashes_of(snapshot.chunks, lacking)
         ids = list(self.pending_vectors)
         for start in range(0, max(len(ids), 1), _GATHER):
             part = ids[start : start + _GATHER]
@@ -291,8 +295,8 @@ class Indexer:
             for chunk_id, _ in known:
                 del self.pending_vectors[chunk_id]
         self.dense.apply(self.catalog.generation, add=[], remove=[])
-        self.behind.dense = False
         self._publish()
+        self.behind.dense = False
 
     async def missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
         """Chunks by file that the lexical index lacks; superfluous ones and stale path documents are mended here."""
@@ -341,8 +345,8 @@ class Indexer:
 
     def _stamp_lexical(self) -> None:
         self.lexical.apply(self.catalog.generation, delete_chunks=[], add_chunks=[], delete_paths=[], add_paths=[])
-        self.behind.lexical = False
         self._publish()
+        self.behind.lexical = False
 
     async def discard(
         self, *, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]
@@ -378,18 +382,9 @@ class Indexer:
     def close(self) -> None:
         """Let go of all files; safe at any committed point."""
         self.current.publish(None)
-        if self.former is not None:
-            self.former.dense.close()
-        self.dense.close()
-        self.lexical.close()
-        self.catalog.close()
-
-
-def _embed_hashes(
-    chunks: Callable[[Sequence[int]], Mapping[int, StoredChunk]], ids: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    for start in range(0, len(ids), _GATHER):
-        part = chunks(ids[start : start + _GATHER].tolist())
-        found.update((chunk_id, chunk.embed_hash) for chunk_id, chunk in part.items())
-    return found
+        closes = [self.former.dense.close] if self.former else []
+        for close in (*closes, self.dense.close, self.lexical.close, self.catalog.close):
+            try:
+                close()
+            except (CodeindexError, OSError) as error:  # the others must not stay locked; the next open looks closely
+                log.warning("store not closed cleanly", directory=str(self.directory), error=str(error))

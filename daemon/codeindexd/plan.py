@@ -63,6 +63,10 @@ def slice_limit(committed: int) -> SliceLimit:
     return SliceLimit(chunks=500 * factor, files=250 * factor, seconds=min(0.5 * factor, 4.0))
 
 
-def retry_delay_ns(attempts: int) -> int:
-    """How long a failed file rests after its ``attempts``-th failure: 30 s, doubled each time, a day at most."""
-    return int(min(30 * 2 ** min(attempts - 1, 20), 86_400) * 1e9)
+def retry_delay_ns(attempts: int, stage: str = "") -> int:
+    """How long a failed file rests after its ``attempts``-th failure: 30 s, doubled each time, a day at most.
+
+    One that could not even be read costs nothing to try and will be readable without a sign: five minutes at most.
+    """
+    longest = 300 if stage == "read" else 86_400
+    return int(min(30 * 2 ** min(attempts - 1, 20), longest) * 1e9)

@@ -1,12 +1,27 @@
-"""What the lexical index is given for a chunk."""
+"""What the projections are given of the catalog, and whether they have all of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
+import numpy as np
+
 from codeindexd.lexical import LexicalChunk
-from codeindexd.model import IndexedChunk
+from codeindexd.model import IndexedChunk, StoredChunk
 from codeindexd.tokens import split_identifier, stem
+
+_GATHER = 20_000
+
+
+@dataclass
+class Behind:
+    """Which projections lack committed chunks: set by a failed write or found at open, cleared by the replay."""
+
+    lexical: bool = False
+    dense: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 @lru_cache(maxsize=10_000)
@@ -27,3 +42,14 @@ def lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
         language=chunk.language,
         kind=span.kind,
     )
+
+
+def embed_hashes_of(
+    chunks: Callable[[Sequence[int]], Mapping[int, StoredChunk]], ids: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> dict[int, bytes]:
+    """The embed hash of every chunk of ``ids`` that ``chunks`` knows, by chunk id."""
+    found: dict[int, bytes] = {}
+    for start in range(0, len(ids), _GATHER):
+        part = chunks(ids[start : start + _GATHER].tolist())
+        found.update((chunk_id, chunk.embed_hash) for chunk_id, chunk in part.items())
+    return found

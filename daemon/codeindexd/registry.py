@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.errors import PathRefusedError, StoreFullError
+from codeindexd.errors import FailedError, PathRefusedError, StoreFullError
 
 log = structlog.get_logger(__name__)
 _FORMAT = 1
@@ -49,7 +49,10 @@ class Registry:
         self._path = path
 
     def load(self) -> list[RootSpec]:
-        """The roots of the last run. A file that cannot be understood is kept aside, never overwritten."""
+        """The roots of the last run. A file that cannot be understood is kept aside, never overwritten.
+
+        Raises FailedError when it cannot be read or kept: starting without it would forget every root.
+        """
         try:
             document = json.loads(self._path.read_text("utf-8"))
             return [
@@ -58,9 +61,16 @@ class Registry:
             ]
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise FailedError(f"cannot read {self._path}: {error.strerror}", hint="check its permissions") from error
         except (ValueError, KeyError, TypeError) as error:
             aside = self._path.with_suffix(f".broken-{int(time.time())}")
-            self._path.rename(aside)
+            try:
+                self._path.rename(aside)
+            except OSError as refused:
+                raise FailedError(
+                    f"{self._path} is broken: {error}", hint="move it away, then start again"
+                ) from refused
             log.error("the list of roots is broken; add the roots again", kept_as=str(aside), error=str(error))  # noqa: TRY400
             return []
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,11 +23,12 @@ from codeindexd.workers.jobs import FileJob, FileResult
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 _URGENT_FILES = 32
 _RESULTS_AHEAD = 16
 _REMEMBERED_EDITS = 256  # files saved lately come first when all of a root has to be done again
 _FIRST_PAUSE_S = 2.0
-_LONGEST_PAUSE_S = 60.0
+_LONGEST_PAUSE_S = 10.0  # what somebody who has made room waits at most; a try that fails costs next to nothing
 
 
 @dataclass
@@ -104,6 +106,7 @@ class Work:
         self._advanced = anyio.Event()
         self._running = anyio.Event()
         self._running.set()
+        self._impatient = anyio.Event()
         self._results_in: MemoryObjectSendStream[_Processed]
         self._results_out: MemoryObjectReceiveStream[_Processed]
         self._results_in, self._results_out = anyio.create_memory_object_stream(_RESULTS_AHEAD)
@@ -145,6 +148,11 @@ class Work:
         while self._ready or not self.pending.settled(number):
             await self._advanced.wait()
 
+    def try_now(self) -> None:
+        """Somebody waits: do not sit out the pause after an error."""
+        self._impatient.set()
+        self._impatient = anyio.Event()
+
     def pause(self) -> None:
         """Stop giving files to workers and committing; what is in flight comes back and waits."""
         self._running = anyio.Event()
@@ -185,9 +193,14 @@ class Work:
                 self._on_problem("workers", error.message, error.hint)
                 for ticket in taken.values():
                     self.pending.put_back(ticket)
-                await anyio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                pause = await self._rest(pause)
                 self._signal(urgent)
+
+    async def _rest(self, pause: float) -> float:
+        """Wait ``pause`` seconds, or until somebody is impatient; returns the next pause."""
+        with anyio.move_on_after(pause):
+            await self._impatient.wait()
+        return min(pause * 2, _LONGEST_PAUSE_S)
 
     async def _jobs(self, urgent: bool, taken: dict[int, Ticket]) -> AsyncIterator[FileJob]:
         while self._running.is_set() and (ticket := self.pending.next(urgent=urgent)):
@@ -234,7 +247,7 @@ class Work:
                 await self._persist(self._ready[0])
                 ready = self._ready.pop(0)
                 if ready.moves:  # one whose source was gone by then has to be read
-                    await self._want_unprocessed()
+                    self.submit([], await self._until_possible(self._unprocessed))
                 self._advance()
             if self._urgent:
                 batch, self._urgent = self._urgent, []
@@ -250,8 +263,8 @@ class Work:
                 opened = time.monotonic()
                 await self._commit_files(batch)
 
-    async def _want_unprocessed(self) -> None:
-        self.submit([], await anyio.to_thread.run_sync(lambda: list(self._indexer.catalog.unprocessed())))
+    async def _unprocessed(self) -> list[Entry]:
+        return await anyio.to_thread.run_sync(lambda: list(self._indexer.catalog.unprocessed()))
 
     async def _commit_files(self, batch: list[_Processed]) -> None:
         batch = [processed for processed in batch if self.pending.is_current(processed.ticket)]
@@ -283,25 +296,28 @@ class Work:
     def _failure(self, result: FileResult) -> Failure:
         attempts = self._attempts.get(result.path, 0) + 1
         self._attempts[result.path] = attempts
-        retry = 0 if result.quarantined else time.time_ns() + retry_delay_ns(attempts)
+        retry = 0 if result.quarantined else time.time_ns() + retry_delay_ns(attempts, result.stage)
         return Failure(result.path, result.stage, result.error, attempts, retry, result.quarantined)
 
     async def _persist(self, changes: Slice) -> None:
-        """Commit ``changes``; while the store has no room nothing is lost, it is tried again until it fits."""
-        pause = _FIRST_PAUSE_S
+        """Commit ``changes``; nothing is lost while the store has no room."""
         began = time.perf_counter()
+        await self._until_possible(lambda: self._indexer.apply(changes))
+        self.stages.setdefault("apply", StageStats()).add(time.perf_counter() - began)
+
+    async def _until_possible(self, use_store: Callable[[], Awaitable[T]]) -> T:
+        """The result of ``use_store``, which is tried again until the store can be used."""
+        pause = _FIRST_PAUSE_S
         while True:
             try:
-                await self._indexer.apply(changes)
+                result = await use_store()
             except StoreFullError as error:
                 log.error("cannot commit", error=error.message)  # noqa: TRY400 - the trace would say nothing more
                 self._on_problem("store", error.message, error.hint)
-                await anyio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                pause = await self._rest(pause)
                 continue
             self._on_problem("store", "", "")
-            self.stages.setdefault("apply", StageStats()).add(time.perf_counter() - began)
-            return
+            return result
 
     def _advance(self) -> None:
         if self.idle:

@@ -71,3 +71,12 @@ def test_an_empty_mount_point_is_a_missing_root_and_not_an_empty_one(tmp_path: P
     assert here.look() is Found.MISSING
     (place / "b.py").write_text("y")
     assert here.look() is Found.ANOTHER, "files there are somebody's root again"
+
+
+def test_a_root_that_goes_while_nothing_can_be_written_is_missing_all_the_same(tmp_path: Path) -> None:
+    here = presence(tmp_path)
+    here = Presence(here.spec, tmp_path / "no such directory/missing")
+    here.spec.path.rename(tmp_path / "aside")
+    assert here.look() is Found.MISSING
+    (tmp_path / "aside").rename(here.spec.path)
+    assert here.look() is Found.BACK

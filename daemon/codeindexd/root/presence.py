@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import stat
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.errors import StoreFullError
 from codeindexd.registry import RootSpec
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,8 @@ class Presence:
         if self.missing:
             log.info("root is back", root=str(self.spec.path))
         self.missing = False
-        self._mark.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # read-only: it is in nobody's way
+            self._mark.unlink(missing_ok=True)
         return found
 
     def _gone(self) -> Found:
@@ -81,5 +82,5 @@ class Presence:
             if not self._mark.exists():
                 self._mark.touch(mode=0o600)
         except OSError as error:
-            raise StoreFullError(f"cannot write {self._mark}: {error.strerror}", hint="free some space") from error
+            log.warning("cannot note since when the root is missing", mark=str(self._mark), error=error.strerror)
         return Found.MISSING

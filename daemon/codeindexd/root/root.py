@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -23,6 +22,7 @@ from codeindexd.registry import RootSpec
 from codeindexd.root import upkeep
 from codeindexd.root.hints import Hints
 from codeindexd.root.presence import Found, Presence
+from codeindexd.root.unreadable import Unreadable
 from codeindexd.root.values import Problem, RootSettings, Services, Synced
 from codeindexd.scan import Scanner
 from codeindexd.settle import Settler
@@ -47,6 +47,7 @@ class Root:
         self.settings = settings
         self.services = services
         self.problems: dict[str, Problem] = {}
+        self.unreadable = Unreadable()
         self.indexer: Indexer
         self.work: Work
         self.scanner = self._make_scanner()
@@ -189,10 +190,14 @@ class Root:
                 how = "cookie"
             else:
                 self.hint([b""])
+            self.hint(self.unreadable.paths)
+            self.work.try_now()
             await self._hints.flushed()
             await self.work.drained()
         if self._presence.missing or "scan" in self.problems:
-            raise FailedError(f"{self.spec.path} cannot be read", hint="bring the directory back, or remove the root")
+            gone = Problem(f"{self.spec.path} cannot be read", "bring the directory back, or remove the root")
+            problem = self.problems.get("scan", gone)
+            raise FailedError(problem.message, hint=problem.hint)
         if scope.cancelled_caught:
             raise TimedOutError(
                 f"{self.spec.path} was not in sync after {timeout_s:g} s ({len(self.work.pending)} files to go)",
@@ -244,6 +249,7 @@ class Root:
                 tasks.start_soon(self._vectorizer.serve)
                 await tasks.start(self._watcher.serve)
                 tasks.start_soon(self._keep_projections)
+                tasks.start_soon(upkeep.retry_unreadable, self)
                 tasks.start_soon(upkeep.retry_failures, self)
                 tasks.start_soon(upkeep.keep_tidy, self)
                 self.hint([b""])
@@ -317,8 +323,9 @@ class Root:
         began = time.monotonic()
         try:
             found = await anyio.to_thread.run_sync(reconcile, self.scanner, self.indexer.catalog, below)
-        except (OSError, PathRefusedError) as error:
-            self.set_problem("scan", f"cannot read {self.spec.path}: {error}", "check the directory's permissions")
+        except (OSError, PathRefusedError, StoreFullError) as error:
+            hint = getattr(error, "hint", "check the directory's permissions")
+            self.set_problem("scan", f"cannot look at {self.spec.path}: {error}", hint)
             self._hints.add_later(below, _MISSING_POLL_S)
             return
         finally:
@@ -328,13 +335,8 @@ class Root:
             self.scanner = await anyio.to_thread.run_sync(self._make_scanner)
             self.hint([b""])
         self._take_over(found, whole)
-        log.debug(
-            "reconciled",
-            root=str(self.spec.path),
-            below=len(below),
-            files=len(found.files),
-            seconds=round(time.monotonic() - began, 3),
-        )
+        seconds = round(time.monotonic() - began, 3)
+        log.debug("reconciled", root=str(self.spec.path), below=len(below), files=len(found.files), seconds=seconds)
         if whole:
             self._walked = True
             self._last_walk = time.monotonic()
@@ -349,12 +351,8 @@ class Root:
             self._directories.difference_update(found.gone)
             self._directories.update(scan.directories)
         self._watcher.set_directories(self._directories)
-        if scan.errors:
-            path, error = scan.errors[0]
-            more = f" and {len(scan.errors) - 1} more" if len(scan.errors) > 1 else ""
-            self.set_problem("unreadable", f"{os.fsdecode(path)}: {error}{more}", "check the permissions")
-        elif whole:
-            self.set_problem("unreadable", "", "")
+        self.unreadable.looked(scan.below, scan.errors)
+        self.set_problem("unreadable", *self.unreadable.problem)
         self.work.submit(found.slices, found.files, found.gone)
         if scan.unsettled:
             self.look_again(scan.unsettled)

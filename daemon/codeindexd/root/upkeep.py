@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from codeindexd import allocator
 from codeindexd.errors import StoreFullError
@@ -15,14 +16,21 @@ from codeindexd.model import Entry
 if TYPE_CHECKING:
     from codeindexd.root.root import Root
 
+log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
+_FIRST_LOOK_S = 2.0
+_LONGEST_LOOK_S = 30.0
 
 
 async def retry_failures(root: Root) -> None:
     """Submit files again whose time to be retried has come; runs until cancelled."""
     while True:
         await anyio.sleep(_EVERY_S)
-        due = await anyio.to_thread.run_sync(_due, root)
+        try:
+            due = await anyio.to_thread.run_sync(_due, root)
+        except StoreFullError as error:
+            log.info("failures cannot be looked up now", root=str(root.spec.path), error=error.message)
+            continue
         if due and not root.paused:
             root.work.submit([], due, again=True)
 
@@ -36,15 +44,31 @@ def _due(root: Root) -> list[Entry]:
     return [file.entry for file in files if file and file.entry.path not in root.work.pending]
 
 
+async def retry_unreadable(root: Root) -> None:
+    """Look again at what could not be read, in growing intervals; runs until cancelled."""
+    pause = _FIRST_LOOK_S
+    while True:
+        await root.unreadable.wait()
+        await anyio.sleep(pause)
+        if root.unreadable.paths and not root.paused:
+            root.hint(root.unreadable.paths)
+            pause = min(2 * pause, _LONGEST_LOOK_S)
+        else:
+            pause = _FIRST_LOOK_S
+
+
 async def keep_tidy(root: Root) -> None:
     """Fold logs, build dense segments, give back memory once there was a commit and nothing is left to do, for ever."""
     tidied = -1
     while True:
         await anyio.sleep(_EVERY_S)
-        if root.caught_up and root.indexer.current.generation != tidied:
-            tidied = root.indexer.current.generation
+        generation = root.indexer.current.generation
+        if root.caught_up and generation != tidied:
             try:
                 await root.indexer.maintain(lambda: root.stopping or not root.work.idle)
                 await anyio.to_thread.run_sync(allocator.give_back)
             except StoreFullError as error:
-                root.set_problem("store", error.message, error.hint)
+                root.set_problem("upkeep", error.message, error.hint)
+            else:
+                root.set_problem("upkeep", "", "")
+                tidied = generation

@@ -17,7 +17,7 @@ import xxhash
 from codeindexd import chunking, secrets
 from codeindexd.chunking.encoding import Decoded, decode
 from codeindexd.embed.static import StaticModel, first_line
-from codeindexd.errors import StoreDamagedError
+from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.files import Contents, read_beneath
 from codeindexd.fingerprint import fingerprints
 from codeindexd.model import ChunkDraft, Span
@@ -181,8 +181,8 @@ class Pipeline:
             if self._vectors is None:
                 self._vectors = VectorStore.open(Path(path), read_only=True)
             return dict(self._vectors.get_many(self._settings.identity, hashes))
-        except StoreDamagedError:
-            self._vectors = None  # the daemon replaces it; until then vectors are computed
+        except (StoreDamagedError, StoreFullError):
+            self._vectors = None  # the daemon replaces it or says what is wrong; until then vectors are computed
             return {}
 
     def _failed(self, job: FileJob, watch: _Watch, error: str) -> FileResult:

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from codeindexd.root.unreadable import Unreadable
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_what_could_not_be_read_is_known_until_a_look_at_it_succeeds() -> None:
+    unreadable = Unreadable()
+    assert unreadable.problem == ("", "")
+    unreadable.looked([b""], [(b"a/x", "Permission denied"), (b"b", "Input/output error")])
+    assert unreadable.problem[0] == "a/x: Permission denied and 1 more"
+    assert unreadable.paths == {b"a/x", b"b"}
+    unreadable.looked([b"a/xy", b"bb"], [])
+    assert unreadable.paths == {b"a/x", b"b"}, "looks at other places say nothing about these"
+    unreadable.looked([b"a"], [])
+    assert unreadable.problem[0] == "b: Input/output error"
+    unreadable.looked([b""], [])
+    assert unreadable.problem == ("", "")
+
+
+async def test_waiting_for_something_unreadable() -> None:
+    unreadable = Unreadable()
+    unreadable.looked([b""], [(b"a", "no")])
+    with anyio.fail_after(5):
+        await unreadable.wait()
+    unreadable.looked([b"a"], [])
+    with anyio.move_on_after(0.01) as scope:
+        await unreadable.wait()
+    assert scope.cancelled_caught
