@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import fnmatch
+import itertools
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codeindexd.catalog.globs import common_directory, compile_glob, path_filter
+from codeindexd.errors import InvalidQueryError
 
 PATHS = ["a.py", "src/a.py", "src/x/b.py", "src/x/y/c.rs", "tests/a.py", "src/tests/t.py", "srcs/d.py", "src/x[1].py"]
 
@@ -75,3 +82,48 @@ def test_names_that_are_not_unicode_or_hold_newlines() -> None:
 )
 def test_the_directory_that_holds_all_matches(include: list[str], directory: bytes) -> None:
     assert common_directory(include) == directory
+
+
+_TOKENS = ["a", "b", "/", "*", "*", "?", "[ab]", "[!a]", "."]
+_NAMES = ["a", "b", "ab", ".a", "a.b", "aab", "abab", "ba"]
+
+
+@given(st.lists(st.sampled_from(_TOKENS), min_size=1, max_size=9).map("".join).filter(lambda glob: "**" not in glob))
+def test_single_stars_mean_what_the_shell_says_part_by_part(glob: str) -> None:
+    parts = ("./" + glob.strip("/") + "/.").split("/")[1:-1]  # anchored, and nothing but the whole path
+    pattern = compile_glob("/" + "/".join(parts) + "*")
+    for names in itertools.product(_NAMES, repeat=len(parts)):
+        globs = [*parts[:-1], parts[-1] + "*"]
+        expected = all(fnmatch.fnmatchcase(name, one) for name, one in zip(names, globs, strict=True))
+        if len(names) > 2:
+            break
+        assert (pattern.match("/".join(names)) is not None) == expected
+
+
+@pytest.mark.parametrize(
+    ("glob", "matching", "other"),
+    [
+        ("**a*b**c", "x/ab/b/cab/c", "ab/d"),
+        ("a*b**b*c", "axb/b/bxc", "axb/xc"),
+        ("**/a/**/b/**/*.py", "x/a/b/y/a/b/z.py", "b/a/z.py"),
+        ("{a*,b}*c", "ac", "a/c"),
+        ("{a,{b,c}d", "cd", "ad"),
+    ],
+)
+def test_wildcards_that_settle_early_still_find_the_match(glob: str, matching: str, other: str) -> None:
+    assert compile_glob(glob).match(matching)
+    assert not compile_glob(glob).match(other)
+
+
+@pytest.mark.parametrize("glob", ["*a" * 30 + "*b", "**a" * 30 + "**b", "**/a/" * 30 + "b", "{a,*}" * 8 + "b"])
+def test_no_glob_makes_the_matcher_explode(glob: str) -> None:
+    passes = path_filter([glob], [])
+    began = time.process_time()
+    assert not passes(b"a/" * 100 + b"a" * 200)
+    assert time.process_time() - began < 10  # without settled wildcards: longer than anybody can wait
+
+
+@pytest.mark.parametrize("glob", ["a" * 1001, "{a,b}" * 20, "{a," * 40 + "}" * 40 + "{b,c}" * 8])
+def test_a_glob_that_costs_too_much_is_refused(glob: str) -> None:
+    with pytest.raises(InvalidQueryError):
+        compile_glob(glob)
