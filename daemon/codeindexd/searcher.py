@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from codeindexd import secrets
 from codeindexd.chunking.encoding import source_text
 from codeindexd.embed.base import Embedder
-from codeindexd.errors import EmbedderError, NotIndexedError
+from codeindexd.errors import CodeindexError, EmbedderError, NotIndexedError
 from codeindexd.lexical import LexicalQuery
 from codeindexd.model import RootState, StoredChunk, StoredFile, Symbol
 from codeindexd.query import BoundedRegex, ParsedQuery
@@ -270,15 +270,19 @@ class Searcher:
                 hits = self._verified(root, snapshot, retrieve(root, snapshot), wanted)
                 return hits, snapshot.vectors, snapshot.chunks
 
-        async def run(number: int, root: Root) -> None:
-            parts[number] = await anyio.to_thread.run_sync(one, root)
+        errors: list[CodeindexError] = []
 
-        if len(roots) == 1:
-            await run(0, roots[0])
-        else:
-            async with anyio.create_task_group() as tasks:
-                for number, root in enumerate(roots):
-                    tasks.start_soon(run, number, root)
+        async def run(number: int, root: Root) -> None:
+            try:
+                parts[number] = await anyio.to_thread.run_sync(one, root)
+            except CodeindexError as error:
+                errors.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for number, root in enumerate(roots):
+                tasks.start_soon(run, number, root)
+        if errors:
+            raise errors[0]
         hits = sorted((hit for number in sorted(parts) for hit in parts[number][0]), key=lambda hit: -hit.score)
         chunks = sum(part[2] for part in parts.values())
         return Answer(

@@ -112,3 +112,12 @@ _SYNTAX = st.sampled_from(
 def test_heaps_of_syntax_are_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidQueryError):
         parse(text)
+
+
+def test_the_regexes_of_a_question_share_one_limit_of_length_and_time() -> None:
+    with pytest.raises(InvalidQueryError, match="longer than"):
+        parse("words " + f"/{'a' * 600}/ /{'b' * 600}/")
+    regexes = parse("words /a*a*b/ /a*a*c/").regexes
+    regexes[0].budget.left_s = 0.0
+    with pytest.raises(InvalidQueryError, match="too slow"):
+        regexes[1].search("a" * 220)

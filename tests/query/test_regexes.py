@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.query.regexes import bounded_regex
+from codeindexd.query.regexes import Budget, bounded_regex
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,20 @@ def test_a_slow_regex_is_ended(pattern: str) -> None:
     with pytest.raises(InvalidQueryError, match="too slow"):
         any(regex.search("a" * 6000) for _ in range(1000))
     assert time.process_time() - began < 10
+
+
+def test_many_bearable_searches_are_ended_too() -> None:
+    """No line is slow by itself: only their sum is."""
+    regex = bounded_regex("a*a*b", Budget(0.2))
+    text = "\n".join(["a" * 220] * 25)
+    with pytest.raises(InvalidQueryError, match="too slow"):
+        any(regex.search(text) for _ in range(1000))
+
+
+def test_a_caseless_regex_folds_few_ranges() -> None:
+    assert bounded_regex("(?i)[a-z0-9]+-[a-f]")
+    with pytest.raises(InvalidQueryError, match="ranges"):
+        bounded_regex("(?i:" + "[\x01-\uffff]" * 100 + ")")
 
 
 @pytest.mark.parametrize("pattern", ["(a?){30}", "a?" * 40 + "a" * 40, "(a{0,8}){8}", "(a|b|ab)*c", "(?:a{1,9}){2,}"])

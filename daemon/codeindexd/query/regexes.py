@@ -11,9 +11,11 @@ from typing import Final, NamedTuple
 
 from codeindexd.errors import InvalidQueryError
 
-MAX_REGEX_CHARS: Final = 1000
+MAX_REGEX_CHARS: Final = 1000  # of all regexes of a question
+MAX_CASELESS_RANGES: Final = 32  # each costs milliseconds to compile: all its characters are folded, one by one
 MAX_OPEN_REPEATS: Final = 4
-BUDGET_S: Final = 1.0
+BUDGET_S: Final = 1.0  # of CPU, for lines on which a regex is slow
+TOTAL_S: Final = 5.0  # of CPU, for all regexes of a question on all texts
 _STEPS: Final = 2e6  # of backtracking in one uninterrupted go: some ten milliseconds
 _MOST_STEPS: Final = 2e7
 _WIDEST: Final = 4000  # characters
@@ -21,6 +23,7 @@ _NARROWEST: Final = 80
 _SMALL: Final = 8  # repetitions up to here are counted out, beyond they are as good as open
 _OPEN: Final = 1 << 30
 
+_CASELESS: Final = re.compile(r"\(\?[a-zA-Z]*i")
 _QUANTIFIER: Final = re.compile(r"[*+?]|\{(\d*)(,?)(\d*)\}")
 _CLASS: Final = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
 _GROUP: Final = re.compile(r"\((?:\?(?:P<\w+>|<[=!]|[:=!>]|[a-zA-Z-]+[:)]|#[^)]*\)|P=\w+\)|\([^)]*\)))?")
@@ -33,54 +36,79 @@ class Cost(NamedTuple):
     ways: float
 
 
+class Budget:
+    """The CPU time that the regexes of one question have left, in seconds."""
+
+    def __init__(self, seconds: float = TOTAL_S) -> None:
+        self.left_s = seconds
+
+
 class BoundedRegex:
     """A regex that is looked for line by line, as grep does, with ``^`` and ``$`` at the line's ends.
 
-    Lines longer than the cost of the regex allows are searched in overlapping windows.
+    Lines longer than the cost of the regex allows are searched in overlapping windows. ``budget`` is shared by the
+    regexes of one question.
     """
 
-    def __init__(self, pattern: str, compiled: re.Pattern[str], cost: Cost) -> None:
+    def __init__(self, pattern: str, compiled: re.Pattern[str], cost: Cost, budget: Budget) -> None:
         self.pattern = pattern
         self._compiled = compiled
         self._cost = cost
         self._window = _window(cost)
         self._left_s = BUDGET_S
+        self.budget = budget
 
     def __repr__(self) -> str:
         return f"BoundedRegex({self.pattern!r})"
 
     def search(self, text: str) -> bool:
-        """Whether a line of ``text`` matches. Raises InvalidQueryError once slow searches took a second in all."""
-        return any(self._in_line(line) for line in text.splitlines() or [""])
+        """Whether a line of ``text`` matches. Raises InvalidQueryError once slow searches took a second in all, or
+        all searches of the question five."""
+        began = time.thread_time()  # not the clock: waiting for a CPU is not the regex's fault
+        due = time.perf_counter() + self.budget.left_s
+        try:
+            for line in text.splitlines() or [""]:
+                if self._in_line(line):
+                    return True
+                if time.perf_counter() > due and time.thread_time() - began > self.budget.left_s:
+                    raise self._too_slow()
+            return False
+        finally:
+            self.budget.left_s -= time.thread_time() - began
+
+    def _too_slow(self) -> InvalidQueryError:
+        hint = "Make it more definite: fewer repetitions, more plain text."
+        return InvalidQueryError(f"the regex /{self.pattern}/ is too slow for this code", hint=hint)
 
     def _in_line(self, line: str) -> bool:
         opens, ways = self._cost
         if len(line) <= _WIDEST and ways * len(line) ** (opens + 1) <= _STEPS * math.factorial(opens + 1):
             return self._compiled.search(line) is not None
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             return self._step_by_step(line, began)
         finally:
-            self._left_s -= time.perf_counter() - began
+            self._left_s -= time.thread_time() - began
 
     def _step_by_step(self, line: str, began: float) -> bool:
         """Match at every place by itself, so that there are moments to stop and to let others run."""
+        due = time.perf_counter() + self._left_s
         for start in range(len(line) + 1):
             if self._compiled.match(line, start, start + self._window):
                 return True
-            if time.perf_counter() - began > self._left_s:
-                raise InvalidQueryError(
-                    f"the regex /{self.pattern}/ is too slow for this code",
-                    hint="Make it more definite: fewer repetitions, more plain text.",
-                )
+            if time.perf_counter() > due and time.thread_time() - began > self._left_s:
+                raise self._too_slow()
         return False
 
 
-def bounded_regex(pattern: str) -> BoundedRegex:
+def bounded_regex(pattern: str, budget: Budget | None = None) -> BoundedRegex:
     """Raises InvalidQueryError when ``pattern`` is broken or long, or could take forever: a repetition of what can
     be read in several ways, more than four open repetitions, back references."""
     if len(pattern) > MAX_REGEX_CHARS:
         raise InvalidQueryError(f"the regex is longer than {MAX_REGEX_CHARS} characters", hint="Shorten it.")
+    if _CASELESS.search(pattern) and pattern.count("-") > MAX_CASELESS_RANGES:
+        hint = f"Leave (?i) out, or use at most {MAX_CASELESS_RANGES} ranges."
+        raise InvalidQueryError("the regex has too many ranges for one that ignores case", hint=hint)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "possible nested set": of no use to who asks a question
@@ -95,7 +123,7 @@ def bounded_regex(pattern: str) -> BoundedRegex:
             f"the regex /{pattern}/ could take forever",
             hint="Write (a+)+ as a+ and (a|b)* as [ab]*; leave out back references and repeat in four places at most.",
         )
-    return BoundedRegex(pattern, compiled, cost)
+    return BoundedRegex(pattern, compiled, cost, budget or Budget())
 
 
 def _window(cost: Cost) -> int:
