@@ -84,6 +84,12 @@ def test_what_is_no_request_is_an_invalid_request(message: object) -> None:
     assert refusal(message).code == protocol.INVALID_REQUEST
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999"])
+def test_an_id_beyond_all_numbers_is_an_invalid_request(number: bytes) -> None:
+    error = refusal(b'{"jsonrpc": "2.0", "id": ' + number + b', "method": "roots.list"}')
+    assert (error.code, error.request_id) == (protocol.INVALID_REQUEST, None)
+
+
 def test_errors_carry_the_id_to_answer_with() -> None:
     error = refusal({"jsonrpc": "2.0", "id": "seven", "method": "nope"})
     assert (error.code, error.request_id) == (protocol.UNKNOWN_METHOD, "seven")

@@ -32,7 +32,7 @@ from codeindexd.registry import Registry, RootSpec
 from codeindexd.root import Root, RootSettings, Services
 from codeindexd.roots import Roots
 from codeindexd.searcher import Searcher
-from codeindexd.server import Server
+from codeindexd.server import Limits, Server
 from codeindexd.vectors import VectorStore
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 _SWITCH_INTERVAL_S = 0.0005  # pure-Python threads otherwise hold a query up for tens of milliseconds
 _QUERY_THREADS = 40
 _OPEN_FILES = 8192
+_OWN_FILES = 48  # of a daemon with one root; what is left of the limit is shared equally with the clients
 _STATUS_EVERY_S = 2.0
 _UPKEEP_EVERY_S = 3600.0
 _MARKED_AT_ONCE = 10_000
@@ -102,6 +103,7 @@ class Daemon:
             handlers.table(),
             socket_path=paths.socket,
             inherited=notify.inherited_socket(),
+            limits=Limits(connections=most_connections()),
             on_close=self.events.unsubscribe,
         )
         try:
@@ -259,6 +261,13 @@ def _allow_open_files() -> None:
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def most_connections() -> int:
+    """Clients for which there are open files: without any left a search finds nothing and a root looks missing."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = Limits().connections
+    return most if soft == resource.RLIM_INFINITY else max(8, min(most, (soft - _OWN_FILES) // 2))
 
 
 def open_vectors(path: Path) -> VectorStore:

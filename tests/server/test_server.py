@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,18 @@ class TestSlowClients:
             assert wire.read() is None
             idle.send(call(1, "roots.list"))  # idling alone is no offence
             assert idle.read()["id"] == 1
+
+    def test_who_sends_a_request_byte_by_byte_for_too_long_is_dropped(self, tmp_path: Path) -> None:
+        daemon = FakeDaemon(tmp_path / "s")
+        daemon.limits = Limits(stall_s=0.3)
+        with daemon, Wire(daemon.socket_path) as wire:
+            sent = 0
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                while sent < 10_000:
+                    wire.send(b" " if sent else b"{")
+                    sent += 1
+                    time.sleep(0.005)  # the subject of the test: never long enough to count as stalled
+            assert sent < 10_000
 
     def test_who_reads_slowly_gets_everything(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")

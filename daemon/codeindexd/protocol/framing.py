@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -118,7 +119,8 @@ def parse_request(line: bytes) -> Request:
     if not isinstance(value, dict):
         raise ProtocolError(INVALID_REQUEST, "a request is a JSON object", hint="See the protocol's documentation.")
     request_id = value.get("id")
-    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
+    endless = isinstance(request_id, float) and not math.isfinite(request_id)  # 1e999: no answer could repeat it
+    if endless or isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
         raise ProtocolError(INVALID_REQUEST, "id must be a string, a number or null")
     try:
         return Request(request_id, *_method_and_params(value), notification="id" not in value)

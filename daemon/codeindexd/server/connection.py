@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import select
 import socket
 import sys
@@ -40,7 +41,7 @@ class Limits:
     """
 
     connections: int = 1024
-    in_flight: int = 32
+    in_flight: int = 8  # of up to some megabytes each: what a client that reads nothing costs
     stall_s: float = 30.0
     backlog_bytes: int = 1 << 20
 
@@ -123,18 +124,24 @@ class Connection:
     async def _read(self) -> None:
         """Start a task per request until the client has sent its last."""
         buffer = protocol.LineBuffer()
+        due = math.inf  # of the request that has begun to arrive
         while not self._gone:
-            with anyio.move_on_after(self._limits.stall_s if len(buffer) else None) as waiting:
+            with anyio.CancelScope(deadline=due) as waiting:
                 data = await self._receive()
             if waiting.cancelled_caught:
                 return self.drop("it left a request unfinished")
             if not data:
                 return None
             self.last_used = anyio.current_time()
-            for line in buffer.feed(data):
+            lines = buffer.feed(data)
+            for line in lines:
                 await self._start(line)
             if buffer.oversized:
                 return await self._refuse_oversized()
+            if not len(buffer):
+                due = math.inf
+            elif lines or due == math.inf:
+                due = anyio.current_time() + self._limits.stall_s
         return None
 
     async def _receive(self) -> bytes:
