@@ -72,3 +72,47 @@ def test_abandoned_work_comes_first_again() -> None:
     assert pending.next(urgent=False) is first
     pending.put_back(first)
     assert pending.next(urgent=False) is first
+
+
+def test_whoever_waits_for_a_wish_waits_for_something_at_least_as_new() -> None:
+    pending = Pending()
+    older = pending.want(entry(b"a", b"1"), urgent=True)
+    first = pending.latest
+    newer = pending.want(entry(b"a", b"2"), urgent=True)
+    second = pending.latest
+    assert older is not None
+    assert newer is not None
+    assert pending.counts(older)
+    assert not pending.settled(first)
+    pending.done(older)
+    assert pending.settled(first)
+    assert not pending.settled(second)
+    pending.done(newer)
+    assert pending.settled(second)
+
+
+def test_what_is_older_than_something_done_or_was_forgotten_does_not_count() -> None:
+    pending = Pending()
+    older = pending.want(entry(b"a", b"1"), urgent=True)
+    newer = pending.want(entry(b"a", b"2"), urgent=True)
+    assert older is not None
+    assert newer is not None
+    pending.want(entry(b"a", b"3"), urgent=True)
+    pending.done(newer)
+    assert not pending.counts(older)
+    pending.forget({b"a"})
+    pending.want(entry(b"a", b"4"), urgent=True)
+    assert not pending.counts(newer)
+
+
+def test_a_wish_follows_its_file_to_another_path() -> None:
+    pending = Pending()
+    pending.want(entry(b"a"), urgent=True)
+    number = pending.latest
+    since = pending.since(b"a")
+    pending.forget({b"a"})
+    moved = pending.want(entry(b"b"), urgent=True, since=since)
+    assert moved is not None
+    assert not pending.settled(number)
+    pending.done(moved)
+    assert pending.settled(number)

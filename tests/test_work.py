@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,11 +14,12 @@ import pytest
 import xxhash
 
 from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.model import Entry, FileStat, NodeKind, Outcome, Slice
+from codeindexd.model import Entry, FileStat, Move, NodeKind, Outcome, Slice
 from codeindexd.vectors import VectorStore
 from codeindexd.work import Work
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
+from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 TESTS = Path(__file__).resolve().parent
@@ -32,6 +35,8 @@ class Bench:
 
     def __init__(self, indexer: Indexer, pool: WorkerPool) -> None:
         self.indexer = indexer
+        self.pool = pool
+        self.on_commit: Callable[[], None] = lambda: None
         self.hints: list[bytes] = []
         self.problems: list[tuple[str, str]] = []
         self.work = Work(
@@ -39,7 +44,7 @@ class Bench:
             indexer,
             pool,
             on_hint=self.hints.extend,
-            on_commit=lambda: None,
+            on_commit=lambda: self.on_commit(),
             on_problem=lambda key, message, _: self.problems.append((key, message)) if message else None,
         )
 
@@ -131,3 +136,57 @@ async def test_paused_work_waits_and_goes_on(tmp_path: Path, monkeypatch: pytest
         with anyio.fail_after(30):
             await made.work.drained()
         assert made.outcome("file1") is Outcome.INDEXED
+
+
+async def test_nobody_waits_for_what_comes_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        made.on_commit = lambda: made.work.submit([Slice(removals=[b"never there"])], [])
+        await made.process("file1")
+        assert made.outcome("file1") is Outcome.INDEXED
+        assert not made.work.idle
+
+
+async def test_no_result_overtakes_the_removal_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(tmp_path, monkeypatch) as made, anyio.create_task_group() as tasks:
+        await made.process("again")
+        unblock = threading.Event()
+        tasks.start_soon(made.indexer.write, unblock.wait)
+        made.work.submit([], [entry("saved")])
+        await eventually(
+            lambda: made.pool.stats.answered == 2 and made.work.queue_lengths()["apply"] == 0
+        )  # its commit waits
+        made.work.submit([Slice(removals=[b"again"])], [], [b"again"])
+        made.work.submit([], [entry("again", "2"), *(entry(f"file{number}") for number in range(40))])
+        await eventually(lambda: made.work.queue_lengths()["apply"] == 42)
+        unblock.set()
+        with anyio.fail_after(60):
+            await made.work.drained()
+        assert made.outcome("again") is Outcome.INDEXED
+
+
+async def test_a_move_whose_source_is_gone_is_waited_for_until_it_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        made.work.submit([Slice(moves=[Move(b"gone", entry("file1"))])], [], [b"gone"])
+        with anyio.fail_after(60):
+            await made.work.drained()
+        assert made.outcome("file1") is Outcome.INDEXED
+
+
+async def test_a_file_that_changes_all_the_time_is_committed_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path, monkeypatch) as made, anyio.create_task_group() as tasks:
+
+        async def change() -> None:
+            for number in itertools.count():
+                made.work.submit([], [entry("sleep=0.2", str(number))])
+                await anyio.sleep(0.05)
+
+        tasks.start_soon(change)
+        await eventually(lambda: made.work.pending.latest > 2)
+        with anyio.fail_after(60):
+            await made.work.drained()
+        assert made.outcome("sleep=0.2") is Outcome.INDEXED
+        tasks.cancel_scope.cancel()

@@ -11,7 +11,7 @@ from codeindexd.model import Entry
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One file to process. ``number`` grows with every wish; a result counts only while its ticket is current."""
+    """One file to process. ``number`` grows with every wish."""
 
     number: int
     entry: Entry
@@ -28,11 +28,15 @@ class Pending:
 
     A path is pending from :meth:`want` until :meth:`done` or :meth:`forget`, also while a worker has it. Wishing
     again for content that is already wished for changes nothing, so a walk in the middle of a cold start costs nothing.
+
+    A file that changes faster than it is processed is still committed now and then: the result of a wish counts until
+    a newer one is done. Whoever waits for a wish waits for that, too.
     """
 
     def __init__(self) -> None:
         self._numbers = 0
         self._current: dict[bytes, Ticket] = {}
+        self._since: dict[bytes, int] = {}  # the number of the oldest wish for a pending path that nothing is done for
         self._queues: tuple[deque[Ticket], deque[Ticket]] = (deque(), deque())  # bulk, urgent
 
     def __len__(self) -> int:
@@ -44,13 +48,18 @@ class Pending:
     def __iter__(self) -> Iterator[Ticket]:
         return iter(list(self._current.values()))
 
-    def want(self, entry: Entry, *, urgent: bool, again: bool = False) -> Ticket | None:
-        """Ask for ``entry`` to be processed; None when exactly that is pending already and not ``again``."""
+    def want(self, entry: Entry, *, urgent: bool, again: bool = False, since: int | None = None) -> Ticket | None:
+        """Ask for ``entry`` to be processed; None when exactly that is pending already and not ``again``.
+
+        ``since`` is that of a wish for the same file under another path.
+        """
         before = self._current.get(entry.path)
         if before and before.entry.hash == entry.hash and not again and (before.urgent or not urgent):
             return None
         self._numbers += 1
         ticket = Ticket(self._numbers, entry, urgent)
+        older = [number for number in (since, self._since.get(entry.path)) if number is not None]
+        self._since[entry.path] = min([self._numbers, *older])
         self._current[entry.path] = ticket
         self._queues[urgent].append(ticket)
         return ticket
@@ -59,16 +68,23 @@ class Pending:
         """Drop the wishes for ``paths`` and for everything below them."""
         gone = [known for known in self._current if any(place in paths for place in _lineage(known))]
         for path in gone:
-            del self._current[path]
+            del self._current[path], self._since[path]
 
     def is_current(self, ticket: Ticket) -> bool:
         """Whether nothing newer is known about the ticket's path."""
         return self._current.get(ticket.path) is ticket
 
+    def counts(self, ticket: Ticket) -> bool:
+        """Whether the ticket's result brings its path nearer to what is wished for."""
+        since = self._since.get(ticket.path)
+        return since is not None and ticket.number >= since
+
     def done(self, ticket: Ticket) -> None:
         """The ticket's result is committed (or recorded as failed)."""
         if self.is_current(ticket):
-            del self._current[ticket.path]
+            del self._current[ticket.path], self._since[ticket.path]
+        elif self.counts(ticket):
+            self._since[ticket.path] = ticket.number + 1
 
     def next(self, *, urgent: bool) -> Ticket | None:
         """The next ticket of a queue that still counts, or None."""
@@ -90,8 +106,12 @@ class Pending:
         return self._numbers
 
     def settled(self, number: int) -> bool:
-        """Whether everything wished for up to ``number`` is done."""
-        return all(ticket.number > number for ticket in self._current.values())
+        """Whether everything wished for up to ``number`` is done, in the form that was wished for or a newer one."""
+        return all(since > number for since in self._since.values())
+
+    def since(self, path: bytes) -> int | None:
+        """The number of the oldest wish for ``path`` that nothing is done for; None when there is none."""
+        return self._since.get(path)
 
 
 def _lineage(path: bytes) -> Iterator[bytes]:

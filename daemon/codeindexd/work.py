@@ -18,7 +18,7 @@ from codeindexd.errors import StoreFullError, WorkerError
 from codeindexd.indexer import Indexer
 from codeindexd.model import Entry, Failure, FileUpdate, NodeKind, Outcome, Slice
 from codeindexd.pending import Pending, Ticket
-from codeindexd.plan import in_order, retry_delay_ns, slice_limit
+from codeindexd.plan import SliceLimit, in_order, retry_delay_ns, slice_limit
 from codeindexd.workers.jobs import FileJob, FileResult
 from codeindexd.workers.pool import WorkerPool
 
@@ -97,6 +97,8 @@ class Work:
         self._edited: deque[bytes] = deque(maxlen=_REMEMBERED_EDITS)
         self._attempts = {failure.path: failure.attempts for failure in indexer.catalog.failures()}
         self._ready: list[Slice] = []
+        self._slices_given = 0
+        self._slices_kept = 0
         self._bulk: list[_Processed] = []
         self._bulk_chunks = 0
         self._urgent: list[_Processed] = []
@@ -118,6 +120,8 @@ class Work:
     ) -> None:
         """Take over what a reconciliation found; returns at once. ``again`` re-does files that are pending already."""
         self._ready.extend(slices)
+        self._slices_given += len(slices)
+        since = {move.entry.path: self.pending.since(move.source) for part in slices for move in part.moves}
         redo = [move.entry for part in slices for move in part.moves if move.source in self.pending]
         self.pending.forget(frozenset(gone))
         files = [*files, *redo]
@@ -126,7 +130,7 @@ class Work:
         if urgent:
             self._edited.extend(entry.path for entry in files)
         for entry in in_order(files, frozenset(self._edited)):
-            wanted |= self.pending.want(entry, urgent=urgent, again=again) is not None
+            wanted |= self.pending.want(entry, urgent=urgent, again=again, since=since.get(entry.path)) is not None
         if wanted:
             self._signal(urgent)
         if slices:
@@ -144,8 +148,11 @@ class Work:
 
     async def drained(self) -> None:
         """Wait until all that is wanted now is committed or recorded as failed."""
-        number = self.pending.latest
-        while self._ready or not self.pending.settled(number):
+        given = self._slices_given
+        while self._slices_kept < given:
+            await self._advanced.wait()
+        number = self.pending.latest  # a slice may have left files to be read
+        while not self.pending.settled(number):
             await self._advanced.wait()
 
     def try_now(self) -> None:
@@ -211,7 +218,7 @@ class Work:
 
     async def _gather(self) -> None:
         async for processed in self._results_out:
-            if not self.pending.is_current(processed.ticket):
+            if not self.pending.counts(processed.ticket):
                 continue
             self._count(processed.result)
             if processed.ticket.urgent:
@@ -243,31 +250,44 @@ class Work:
                     await self._commit_wake.wait()
             self._commit_wake = anyio.Event()
             await self._running.wait()
-            while self._ready:
+            # A result follows the slices that were given before its file was asked for; more may come without end.
+            slices = len(self._ready)
+            urgent, self._urgent = self._urgent, []
+            bulk = self._take_bulk(limit, len(urgent), time.monotonic() - opened)
+            for _ in range(slices):
                 await self._persist(self._ready[0])
                 ready = self._ready.pop(0)
                 if ready.moves:  # one whose source was gone by then has to be read
                     self.submit([], await self._until_possible(self._unprocessed))
+                self._slices_kept += 1
                 self._advance()
-            if self._urgent:
-                batch, self._urgent = self._urgent, []
-                await self._commit_files(batch)
-            if not self._bulk:
-                opened = time.monotonic()
-                continue
-            chunks = self._bulk_chunks
-            complete = len(self.pending) <= len(self._bulk)
-            if complete or limit.reached(chunks, len(self._bulk), time.monotonic() - opened):
-                batch, self._bulk, self._bulk_chunks = self._bulk, [], 0
+            if urgent:
+                await self._commit_files(urgent)
+            if bulk:
                 self._slices_of_run += 1
                 opened = time.monotonic()
-                await self._commit_files(batch)
+                await self._commit_files(bulk)
+            elif not self._bulk:
+                opened = time.monotonic()
+
+    def _take_bulk(self, limit: SliceLimit, urgent: int, waited_s: float) -> list[_Processed]:
+        """The bulk results that make a slice by now, or none; ``urgent`` results are committed before them."""
+        count, chunks = len(self._bulk), self._bulk_chunks
+        complete = len(self.pending) <= count + urgent
+        if not count or not (complete or limit.reached(chunks, count, waited_s)):
+            return []
+        bulk, self._bulk, self._bulk_chunks = self._bulk, [], 0
+        return bulk
 
     async def _unprocessed(self) -> list[Entry]:
         return await anyio.to_thread.run_sync(lambda: list(self._indexer.catalog.unprocessed()))
 
     async def _commit_files(self, batch: list[_Processed]) -> None:
-        batch = [processed for processed in batch if self.pending.is_current(processed.ticket)]
+        newest: dict[bytes, _Processed] = {}
+        for processed in sorted(batch, key=lambda processed: processed.ticket.number):
+            if self.pending.counts(processed.ticket):
+                newest[processed.ticket.path] = processed
+        batch = list(newest.values())
         updates: list[FileUpdate] = []
         failures: list[Failure] = []
         look_again: list[bytes] = []
