@@ -34,6 +34,23 @@ def test_a_chunk_that_only_moved_is_found_at_its_new_lines(tmp_path: Path) -> No
     assert (tmp_path / "m.py").read_bytes()[place.start_byte : place.end_byte] == B
 
 
+def test_lines_are_those_of_now_when_only_newlines_above_changed(tmp_path: Path) -> None:
+    tree(tmp_path, {"m.py": TEXT.replace("import os\n", "#\n#\n#\n##\n")})
+    (place,) = confirm(os.fsencode(tmp_path), [chunk_b()])
+    assert place is not None
+    assert (place.data, place.start_line, place.end_line, place.moved) == (B, 11, 12, True)
+
+
+def test_lines_of_sixteen_bit_text_are_counted_by_its_units(tmp_path: Path) -> None:
+    head, text = "\u0a0a \u010a\n".encode("utf-16-le"), "let b = 2\n".encode("utf-16-le")
+    tree(tmp_path, {"m.js": head + text})
+    span = Span(len(head), len(head + text), 2, 2, "window", "")
+    chunk = StoredChunk(1, 1, b"m.js", "javascript", span, xxhash.xxh3_128_digest(text), b"e" * 16)
+    (place,) = confirm(os.fsencode(tmp_path), [chunk], "utf-16-le")
+    assert place is not None
+    assert (place.start_line, place.moved) == (2, False)
+
+
 def test_the_copy_nearest_to_the_old_place_wins(tmp_path: Path) -> None:
     tree(tmp_path, {"m.py": B.decode() + "#\n" * 20 + B.decode()})
     (place,) = confirm(os.fsencode(tmp_path), [chunk_b()])

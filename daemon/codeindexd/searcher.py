@@ -317,7 +317,7 @@ class Searcher:
             by_file.setdefault(chunk.path, []).append(chunk)
         places: dict[int, Confirmed | None] = {}
         for path, of_file in by_file.items():
-            found = confirm(root.spec.raw, of_file)
+            found = confirm(root.spec.raw, of_file, files[of_file[0].file_id].encoding)
             places.update((chunk.chunk_id, place) for chunk, place in zip(of_file, found, strict=True))
             if any(place is None or place.moved for place in found):
                 stale.add(path)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import xxhash
 
+from codeindexd.chunking.encoding import line_ends
 from codeindexd.files import read_beneath, read_ranges
 from codeindexd.model import StoredChunk
 
@@ -24,21 +25,28 @@ class Confirmed:
     moved: bool = False
 
 
-def confirm(root: bytes, chunks: list[StoredChunk]) -> list[Confirmed | None]:
-    """Re-read and re-hash chunks of *one* file; None for those whose text is nowhere in the file any more."""
+def confirm(root: bytes, chunks: list[StoredChunk], encoding: str = "utf-8") -> list[Confirmed | None]:
+    """Re-read and re-hash chunks of *one* file; None for those whose text is nowhere in the file any more.
+
+    Lines are counted anew: the same bytes at the same place are on other lines when a character above them became a
+    newline. ``encoding`` is the file's.
+    """
     if not chunks:
         return []
     path = chunks[0].path
     try:
-        texts = read_ranges(root, path, [(chunk.span.start_byte, chunk.span.end_byte) for chunk in chunks])
+        (data,) = read_ranges(root, path, [(0, max(chunk.span.end_byte for chunk in chunks))])
     except OSError:
         return [None] * len(chunks)
     confirmed: list[Confirmed | None] = []
     whole: bytes | None = None
-    for chunk, text in zip(chunks, texts, strict=True):
+    for chunk in chunks:
         span = chunk.span
+        text = data[span.start_byte : span.end_byte]
         if xxhash.xxh3_128_digest(text) == chunk.span_hash:
-            confirmed.append(Confirmed(text, span.start_byte, span.end_byte, span.start_line, span.end_line))
+            down = line_ends(data[: span.start_byte], encoding) + 1 - span.start_line
+            first, last = span.start_line + down, span.end_line + down
+            confirmed.append(Confirmed(text, span.start_byte, span.end_byte, first, last, moved=down != 0))
             continue
         if whole is None:
             whole = _read_whole(root, path)

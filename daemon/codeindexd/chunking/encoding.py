@@ -149,3 +149,10 @@ def source_text(data: bytes, encoding: str) -> str:
     if encoding in ("utf-8", "utf-8-sig"):
         return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     return data.decode(encoding, "replace").removeprefix("\ufeff")
+
+
+def line_ends(data: bytes, encoding: str) -> int:
+    """How many rows end in the bytes of a file from its start up to the start of a row."""
+    if encoding.startswith("utf-16"):
+        return data.decode(encoding, "replace").count("\n")
+    return data.count(b"\n")
