@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import usearch.index  # noqa: F401 - once here, rather than in each child that is killed
+
 from codeindexd.dense import Dense
 from codeindexd.dense.maintenance import Thresholds
 from support.vectors_for_tests import vector_of
