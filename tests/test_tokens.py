@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.tokens import MAX_WORD, Terms, Tokenizer, path_words, split_identifier, stem
+from codeindexd import tokens
+from codeindexd.tokens import MAX_WORD, Memo, Terms, Tokenizer, path_words, split_identifier, stem
 
 _NAMES = st.text(
     alphabet=st.sampled_from("abzABZ019_-.$ äÖßЖжΩωİ日本語テ한국\u0301\ufb01\uff21"), max_size=40
@@ -69,7 +70,23 @@ def test_memory_is_bounded() -> None:
     tokenizer = Tokenizer(memo_entries=100)
     for n in range(1000):
         tokenizer.tokenize(f"name_{n} {'x' * 500}{n}")
-    assert all(len(memo) <= 100 for memo in (tokenizer._words, tokenizer._compounds))
+    assert all(len(memo) + len(memo._older) <= 100 for memo in (tokenizer._words, tokenizer._compounds))
+
+
+def test_what_is_asked_for_again_and_again_is_remembered() -> None:
+    asked: list[str] = []
+    memo = Memo(lambda token: asked.append(token) or token.upper(), 10)  # type: ignore[func-returns-value]
+    for n in range(100):
+        assert memo["often"] == "OFTEN"
+        assert memo[f"once{n}"] == f"ONCE{n}"
+    assert asked.count("often") == 1
+    assert memo["once0"] == "ONCE0"
+    assert asked.count("once0") == 2
+
+
+@given(st.text(alphabet="abzABZ_", max_size=60) | st.from_regex(r"\A(?:[a-z]+_?|[A-Z]+_?){0,6}\Z"))
+def test_the_short_way_of_splitting_is_the_same(name: str) -> None:
+    assert split_identifier(name) == tuple(part[:MAX_WORD].lower() for part in tokens._PARTS.findall(name))
 
 
 @given(_NAMES)

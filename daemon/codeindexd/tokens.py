@@ -51,6 +51,13 @@ class Terms(NamedTuple):
     identifiers: list[str]
 
 
+def tokens_of(text: str) -> list[str]:
+    """The runs of word characters of a text, which `split_identifier` takes apart."""
+    if text.isascii():  # by a table and a split: twice as fast as the expression
+        return text.encode("ascii").translate(_SPACED).decode("ascii").split()
+    return _TOKEN.findall(_normal(text))
+
+
 def split_identifier(name: str) -> tuple[str, ...]:
     """The lowercased words of one identifier, in order; empty when it has no letter or digit.
 
@@ -59,6 +66,8 @@ def split_identifier(name: str) -> tuple[str, ...]:
     become overlapping pairs. No word is longer than ``MAX_WORD``.
     """
     if name.isascii():
+        if len(name) <= MAX_WORD and (name.islower() or name.isupper()) and name.replace("_", "").isalpha():
+            return tuple(map(sys.intern, filter(None, name.lower().split("_"))))  # the same, and twice as fast
         return tuple([sys.intern(part[:MAX_WORD].lower()) for part in _PARTS.findall(name[:_MAX_TOKEN])])
     return tuple(word for token in _TOKEN.findall(_normal(name)) for word in _split_unicode(token[:_MAX_TOKEN]))
 
@@ -103,48 +112,48 @@ class Tokenizer:
     """Splits texts into terms, remembering how it split each identifier. One per thread; memory is bounded (~8 MB)."""
 
     def __init__(self, *, memo_entries: int = _MEMO_ENTRIES) -> None:
-        self._words = _Memo(split_identifier, memo_entries)
-        self._compounds = _Memo(lambda token: _compound(token, self._words[token]), memo_entries)
-        self._stems = _Memo(stem, memo_entries)
+        self._words = Memo(split_identifier, memo_entries)
+        self._compounds = Memo(lambda token: _compound(token, self._words[token]), memo_entries)
+        self._stems = Memo(stem, memo_entries)
 
     def tokenize(self, text: str) -> Terms:
         """The terms of ``text``; never raises. Equal texts give equal terms, whatever was tokenised before."""
-        tokens = _tokens(text)
+        tokens = tokens_of(text)
         words = list(chain.from_iterable(map(self._words.__getitem__, tokens)))
         return Terms(words, list(filter(None, map(self._compounds.__getitem__, tokens))))
 
     def words(self, text: str) -> list[str]:
         """Only the words of ``text``: what an embedding needs."""
-        return list(chain.from_iterable(map(self._words.__getitem__, _tokens(text))))
+        return list(chain.from_iterable(map(self._words.__getitem__, tokens_of(text))))
 
     def stems(self, words: Iterable[str]) -> list[str]:
         """The stem of each word, in order: what the lexical index holds and is asked for."""
         return list(map(self._stems.__getitem__, words))
 
 
-class _Memo(dict[str, _Value]):
-    """A function of one token that remembers up to ``limit`` answers, then drops the older half."""
+class Memo(dict[str, _Value]):
+    """A function of one token that remembers at most ``limit`` answers: those for tokens seen lately.
+
+    What it holds is one half of them; when that is full it becomes the other half, from which answers come back
+    when they are asked for again. May be used by several threads: at worst an answer is computed twice.
+    """
 
     def __init__(self, function: Callable[[str], _Value], limit: int) -> None:
         super().__init__()
         self._function = function
-        self._limit = limit
+        self._half = max(1, limit // 2)
+        self._older: dict[str, _Value] = {}
 
     def __missing__(self, token: str) -> _Value:
-        value = self._function(token)
+        value = self._older.get(token)
+        if value is None:
+            value = self._function(token)
         if len(token) <= _MEMO_TOKEN:
-            if len(self) >= self._limit:
-                for old in list(self)[: self._limit // 2 + 1]:
-                    self.pop(old, None)
+            if len(self) >= self._half:
+                self._older = dict(self)
+                self.clear()
             self[token] = value
         return value
-
-
-def _tokens(text: str) -> list[str]:
-    """Runs of word characters; for ASCII by a table and a split, twice as fast as the expression."""
-    if text.isascii():
-        return text.encode("ascii").translate(_SPACED).decode("ascii").split()
-    return _TOKEN.findall(_normal(text))
 
 
 def _compound(token: str, words: Sequence[str]) -> str:

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """How good the answers are: NDCG@10 on annotated questions, by retriever, category and language.
 
-    python tests/benchmarks/quality.py --annotations DIR --repositories DIR [--corpus FILE] [--model DIR]
-        [--hold NAME,NAME...] [--json FILE]
+    python tests/benchmarks/quality.py --annotations DIR --repositories DIR [--corpus FILE] [--only NAME,NAME...]
+        [--model DIR] [--also NAME=KIND:DIR ...] [--hold NAME,NAME...] [--json FILE]
 
 ``--annotations`` holds one ``<name>.json`` a repository: [{"query", "relevant": [path], "secondary": [path],
 "category"}]; ``--repositories`` the sources as ``<name>/<root>/...``; ``--corpus`` (default: corpus.json beside the
 annotations) says name, language and root of each. Compared are the lexical index alone, the model alone and
 reciprocal rank fusion of the two, each listing files by their best chunk, and what a real daemon answers to `search`,
 where every hit takes a rank, also a second one of the same file (left out with ``--model``, which the daemon does not
-have). With ``--hold`` the repositories that were not used for choosing anything are averaged apart.
+have). ``--also`` adds a column for another model alone, over the same chunks; KIND is one of `embedders.create`. With
+``--hold`` the repositories that were not used for choosing anything are averaged apart. The last row is no quality:
+chunks a model embeds in a second of CPU time, from their text, all threads counted.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import json
 import math
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,8 +34,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import embedders
+
 from codeindexd import chunking, secrets
-from codeindexd.embed.static import StaticModel, first_line
 from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
 from codeindexd.tokens import Tokenizer, path_words, split_identifier
 from codeindexd.workers.pipeline import embed_text
@@ -65,7 +69,19 @@ class Repository:
     questions: Sequence[dict[str, Any]]
     chunks: Sequence[Chunk]
     lexical: LexicalSnapshot
-    vectors: np.ndarray[Any, np.dtype[np.float32]]
+    vectors: dict[str, embedders.Vectors]
+
+
+@dataclass
+class Speed:
+    """How much a model has embedded, in how much CPU time."""
+
+    chunks: int = 0
+    seconds: float = 0.0
+
+    @property
+    def value(self) -> float:
+        return self.chunks / max(self.seconds, 1e-9)
 
 
 @dataclass(frozen=True)
@@ -83,14 +99,19 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--repositories", type=Path, required=True)
     parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--only", default="", help="these repositories alone")
     parser.add_argument("--model", type=Path, help="directory of another static model")
+    parser.add_argument("--also", action="append", default=[], metavar="NAME=KIND:DIR", help="compare this model too")
     parser.add_argument("--hold", default="", help="repositories to average apart")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     args = parser.parse_args()
     corpus = json.loads((args.corpus or args.annotations.parent / "corpus.json").read_text())
-    model = StaticModel.load(args.model)
+    if only := frozenset(args.only.split(",")) - {""}:
+        corpus = [entry for entry in corpus if entry["name"] in only]
+    models = {"dense": embedders.Static(args.model), **dict(named(text) for text in args.also)}
     tokenizer = Tokenizer()
-    retrievers = make_retrievers(model, tokenizer)
+    retrievers = make_retrievers(models, tokenizer)
+    speeds = {name: Speed() for name in models}
     scores: dict[str, list[Score]] = {name: [] for name in [*retrievers, *([] if args.model else ["search"])]}
     with contextlib.ExitStack() as stack:
         daemon = None if args.model else stack.enter_context(real_daemon())
@@ -101,7 +122,7 @@ def main() -> None:
                 continue
             questions = json.loads((args.annotations / f"{entry['name']}.json").read_text())
             with tempfile.TemporaryDirectory() as scratch:
-                repository = index(entry, sources, questions, model, tokenizer, Path(scratch))
+                repository = index(entry, sources, questions, models, speeds, Path(scratch))
                 for name, retrieve in retrievers.items():
                     for item in questions:
                         found = list(dict.fromkeys(retrieve(repository, item["query"])))
@@ -110,9 +131,17 @@ def main() -> None:
                 answers = searched(daemon, sources, [item["query"] for item in questions])
                 scores["search"] += [score(repository, *pair) for pair in zip(questions, answers, strict=True)]
     figures = summarise(scores, frozenset(args.hold.split(",")) - {""})
+    figures["chunks a second"] = {name: speed.value for name, speed in speeds.items()}
     print(table(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def named(text: str) -> tuple[str, embedders.Embedding]:
+    """A model of the command line, NAME=KIND:DIR."""
+    name, _, rest = text.partition("=")
+    kind, _, directory = rest.partition(":")
+    return name, embedders.create(kind, Path(directory))
 
 
 # indexing
@@ -122,15 +151,15 @@ def index(
     entry: dict[str, str],
     sources: Path,
     questions: Sequence[dict[str, Any]],
-    model: StaticModel,
-    tokenizer: Tokenizer,
+    models: dict[str, embedders.Embedding],
+    speeds: dict[str, Speed],
     scratch: Path,
 ) -> Repository:
     """Cut, tokenise, embed and index every text file below ``sources``."""
     chunks: list[Chunk] = []
     documents: list[LexicalChunk] = []
-    words: list[list[str]] = []
-    titles: list[list[str]] = []
+    texts: list[str] = []
+    tokenizer = Tokenizer()
     paths: list[tuple[int, str]] = []
     for file_id, (path, text) in enumerate(texts_below(sources), 1):
         paths.append((file_id, path_words(path.encode())))
@@ -139,8 +168,7 @@ def index(
             body = text[span.start_byte : span.end_byte].decode()
             embedded = embed_text(span.symbol, body)
             terms = tokenizer.tokenize(embedded)
-            words.append(terms.words)
-            titles.append(tokenizer.words(first_line(embedded)))
+            texts.append(embedded)
             chunks.append(Chunk(path, file_id, span.symbol))
             documents.append(
                 LexicalChunk(
@@ -158,7 +186,12 @@ def index(
     lexical.apply(1, delete_chunks=[], add_chunks=documents, delete_paths=[], add_paths=paths)
     snapshot = lexical.snapshot()
     lexical.close()
-    vectors = model.embed_words(words, titles).astype(np.float16).astype(np.float32)
+    vectors = {}
+    for name, model in models.items():
+        began = time.process_time()
+        vectors[name] = model.documents(texts).astype(np.float16).astype(np.float32)
+        speeds[name].seconds += time.process_time() - began
+        speeds[name].chunks += len(texts)
     return Repository(entry["name"], entry["language"], entry["root"], questions, chunks, snapshot, vectors)
 
 
@@ -175,7 +208,7 @@ def texts_below(sources: Path) -> Iterator[tuple[str, bytes]]:
 # retrieval
 
 
-def make_retrievers(model: StaticModel, tokenizer: Tokenizer) -> dict[str, Retriever]:
+def make_retrievers(models: dict[str, embedders.Embedding], tokenizer: Tokenizer) -> dict[str, Retriever]:
     """By name: question -> paths of chunks, best first, a path as often as it was found."""
 
     def lexical_ids(repository: Repository, question: str) -> list[int]:
@@ -183,12 +216,15 @@ def make_retrievers(model: StaticModel, tokenizer: Tokenizer) -> dict[str, Retri
         query = LexicalQuery(words=terms.words, identifiers=terms.identifiers)
         return [chunk_id for chunk_id, _, _ in repository.lexical.search(query, DEPTH)]
 
-    def dense_ids(repository: Repository, question: str) -> list[int]:
-        similarity = repository.vectors @ model.embed_query(question)
+    def dense_ids(repository: Repository, question: str, name: str = "dense") -> list[int]:
+        similarity = repository.vectors[name] @ models[name].question(question)
         return [int(row) + 1 for row in np.argsort(-similarity, kind="stable")[:DEPTH]]
 
     def paths_of(repository: Repository, ids: Sequence[int]) -> list[str]:
         return [repository.chunks[chunk_id - 1].path for chunk_id in ids]
+
+    def alone(name: str) -> Retriever:
+        return lambda repository, question: paths_of(repository, dense_ids(repository, question, name))
 
     def fused(repository: Repository, question: str) -> list[str]:
         reciprocal: defaultdict[int, float] = defaultdict(float)
@@ -199,7 +235,7 @@ def make_retrievers(model: StaticModel, tokenizer: Tokenizer) -> dict[str, Retri
 
     return {
         "lexical": lambda repository, question: paths_of(repository, lexical_ids(repository, question)),
-        "dense": lambda repository, question: paths_of(repository, dense_ids(repository, question)),
+        **{name: alone(name) for name in models},
         "fused": fused,
     }
 
@@ -260,9 +296,16 @@ def table(figures: dict[str, dict[str, float]]) -> str:
     names = [name for name in next(iter(figures.values())) if name != "questions"]
     lines = [f"| | {' | '.join(names)} | questions |", "| --- |" + " ---: |" * (len(names) + 1)]
     for group, row in figures.items():
-        values = " | ".join(f"{row[name]:.3f}" for name in names)
-        lines.append(f"| {group} | {values} | {row['questions']:.0f} |")
+        values = " | ".join(shown(row.get(name)) for name in [*names, "questions"])
+        lines.append(f"| {group} | {values} |")
     return "\n".join(lines)
+
+
+def shown(value: float | None) -> str:
+    """A share with three digits, a count or a speed without any, nothing where there is none."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if value <= 1 else f"{value:,.0f}"
 
 
 if __name__ == "__main__":

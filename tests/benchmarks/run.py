@@ -31,6 +31,9 @@ LIMITS = {
     "query_busy_p99_ms": 40.0,
     "command_p50_ms": 120.0,
     "idle_cpu_percent": 0.5,
+    "embedding_share": 0.2,
+    "embedding_load_ms": 50.0,
+    "embedding_anonymous_mb": 25.0,
 }
 
 

@@ -169,3 +169,16 @@ def test_another_format_is_refused(copy: Path) -> None:
 
 def test_the_bundled_model_is_small() -> None:
     assert sum(path.stat().st_size for path in static.BUNDLED.rglob("*") if path.is_file()) <= 16_000_000
+
+
+def test_a_look_up_finds_every_word_and_no_other(copy: Path) -> None:
+    """Hashes need not be spread evenly, and the first and the last row count too."""
+    words = [f"w{n}" for n in range(500)]
+    hashes = np.sort(np.array([static.word_hash(word) for word in words], np.uint64))
+    finder = static._RowFinder(hashes)
+    for word in words:
+        assert finder.rows_of(word) == (int(np.searchsorted(hashes, np.uint64(static.word_hash(word)))),)
+    assert finder.rows_of("nothing") == ()
+    edges = np.array([0, 1, 5, 2**64 - 2, 2**64 - 1], np.uint64)
+    assert [static._RowFinder(edges)._find(int(key)) for key in edges] == [0, 1, 2, 3, 4]
+    assert [static._RowFinder(edges)._find(key) for key in (2, 4, 6, 2**64 - 3)] == [None] * 4

@@ -17,7 +17,6 @@ from sentence_transformers.base.modules import InputModule
 
 from codeindexd.embed import static
 from codeindexd.embed.static import StaticModel
-from codeindexd.tokens import Tokenizer
 
 
 class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
@@ -27,26 +26,17 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
         super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
         self._model = model
         self._directory = directory
-        self._words = Tokenizer()
         self.rows = torch.nn.Parameter(torch.from_numpy(model.table()))
 
     def preprocess(  # type: ignore[override, unused-ignore]
         self, inputs: list[str], prompt: str | None = None, **kwargs: Any
     ) -> dict[str, torch.Tensor]:
         """Rows, their weights and where each text begins; a prompt is put before every text."""
-        rows: list[int] = []
-        weights: list[float] = []
-        offsets: list[int] = []
-        for text in inputs:
-            offsets.append(len(rows))
-            whole = f"{prompt}{text}" if prompt else text
-            own, counted = self._model.bag(self._words.words(whole), self._words.words(static.first_line(whole)))
-            rows += own.tolist()
-            weights += counted.tolist()
+        rows, weights, bounds = self._model.bags([f"{prompt}{text}" if prompt else text for text in inputs])
         return {
-            "input_ids": torch.tensor(rows, dtype=torch.long),
-            "weights": torch.tensor(weights, dtype=torch.float32),
-            "offsets": torch.tensor(offsets, dtype=torch.long),
+            "input_ids": torch.from_numpy(rows),
+            "weights": torch.from_numpy(weights),
+            "offsets": torch.from_numpy(bounds[:-1]),
         }
 
     def forward(self, features: dict[str, torch.Tensor], **kwargs: Any) -> dict[str, torch.Tensor]:

@@ -9,10 +9,10 @@ without a row of its own is put together from the longest words that have one (`
 from __future__ import annotations
 
 import json
+from array import array
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Sequence
-from itertools import chain
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from codeindexd.embed.base import Vectors
 from codeindexd.errors import EmbedderError
-from codeindexd.tokens import TOKENIZER_VERSION, Tokenizer
+from codeindexd.tokens import TOKENIZER_VERSION, Memo, split_identifier, tokens_of
 
 BUNDLED = Path(__file__).with_name("bundled")
 CONFIG, HASHES, ROWS, SCALES = "config.json", "hashes.npy", "rows.npy", "scales.npy"
@@ -37,8 +37,16 @@ EMPTY = "\0empty"  # the row of a text without a single word; no text holds it, 
 
 _LONGEST = 24  # of an unknown word only so much is looked at
 _LONGEST_PART = 16
-_MEMO_ENTRIES = 16_000
+_MEMO_ENTRIES = 24_000
 _FILTER_BITS = 20
+_FILTER_MASK = (1 << _FILTER_BITS) - 1
+_PAGE_BITS = 14  # hashes are as good as random, so a page of those that begin alike holds a few
+_PAGE_SHIFT = 64 - _PAGE_BITS
+_SQUARES = [length**2 for length in range(_LONGEST_PART + 1)]
+_BLOCK = 64  # texts whose rows are counted together
+_ROW_BYTES = array("i").itemsize
+_TEXT_SHIFT = 32  # of a text's number above the row's in a key to sort by
+_ROW_MASK = (1 << _TEXT_SHIFT) - 1
 _HINT = "reinstall codeindexd, or set [embedding] model"
 
 
@@ -58,9 +66,10 @@ class StaticModel:
         self._rows = rows
         self._scales = scales
         self._identity = identity
-        self._tokenizer = Tokenizer()
-        self._memo = _WordRows(hashes)
-        self._empty = self._memo.rows_of(EMPTY)
+        self._finder = _RowFinder(hashes)
+        self._empty = self._word_bag(EMPTY)[:_ROW_BYTES]
+        self._of_word = Memo(self._word_bag, _MEMO_ENTRIES).__getitem__
+        self._of_token = Memo(self._token_bag, _MEMO_ENTRIES).__getitem__
 
     @classmethod
     def load(cls, directory: Path | None = None) -> StaticModel:
@@ -95,46 +104,74 @@ class StaticModel:
 
     def rows_of(self, word: str) -> tuple[int, ...]:
         """Which rows make up a word: its own, or those it is put together from; empty only without any bucket."""
-        return self._memo.rows_of(word)
+        return self._finder.rows_of(word)
 
     def embed_words(self, texts: Sequence[Sequence[str]], titles: Sequence[Sequence[str]] | None = None) -> Vectors:
         """Vectors of tokenised texts (`codeindexd.tokens`), shape (len(texts), dimensions), unit length.
 
         ``titles`` are the words of each text's `first_line`, which weigh more; without them all words weigh alike.
         """
-        out = np.empty((len(texts), self.dimensions), np.float32)
-        rows, scales = self._rows, self._scales
-        for n, words in enumerate(texts):
-            ids, weights = self.bag(words, () if titles is None else titles[n])
-            np.matmul(weights * scales.take(ids), rows.take(ids, axis=0).astype(np.float32), out=out[n])
-        out /= np.maximum(np.sqrt(np.einsum("nd,nd->n", out, out)), 1e-12)[:, None]
-        return out
+        bags = [b"".join(map(self._of_word, words)) for words in texts]
+        if titles is not None:
+            tops = (b"".join(map(self._of_word, title)) for title in titles)
+            bags = [bag + TITLE * top for bag, top in zip(bags, tops, strict=True)]
+        return self._embed(bags)
 
-    def bag(self, words: Sequence[str], title: Sequence[str] = ()) -> tuple[NDArray[np.intp], Vectors]:
-        """The rows that make up a text and the weight of each: the square root of how often its words count."""
-        rows_of = self._memo.__getitem__
-        counted = Counter(chain.from_iterable(map(rows_of, words)))
-        for row in chain.from_iterable(map(rows_of, title)):
-            counted[row] += TITLE
-        if not counted:
-            counted[self._empty[0]] = 1
-        size = len(counted)
-        return np.fromiter(counted, np.intp, size), np.sqrt(np.fromiter(counted.values(), np.float32, size))
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of ``texts``, shape (len(texts), dimensions), float32, unit length."""
+        return self._embed([self._text_bag(text) for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        """The vector of a question, shape (dimensions,): questions and documents are embedded alike."""
+        vector: Vectors = self.embed([text])[0]
+        return vector
+
+    def bags(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int64]]:
+        """(rows, weights, bounds): text n is made up of ``rows[bounds[n]:bounds[n + 1]]``, each once, in order.
+
+        The weight of a row is the square root of how often its words count.
+        """
+        return self._counted([self._text_bag(text) for text in texts])
 
     def table(self) -> Vectors:
         """All rows at full width, shape (n, dimensions): for training, 60 MB."""
         table: Vectors = self._rows.astype(np.float32) * self._scales[:, None]
         return table
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of ``texts``, shape (len(texts), dimensions), float32, unit length."""
-        words = self._tokenizer.words
-        return self.embed_words([words(text) for text in texts], [words(first_line(text)) for text in texts])
+    # a bag: the rows of some text one after the other, each as often as it counts, as machine integers
 
-    def embed_query(self, text: str) -> Vectors:
-        """The vector of a question, shape (dimensions,): questions and documents are embedded alike."""
-        vector: Vectors = self.embed([text])[0]
-        return vector
+    def _word_bag(self, word: str) -> bytes:
+        return array("i", self._finder.rows_of(word)).tobytes()
+
+    def _token_bag(self, token: str) -> bytes:
+        return b"".join(map(self._of_word, split_identifier(token)))
+
+    def _text_bag(self, text: str) -> bytes:
+        of_token = self._of_token
+        return b"".join(map(of_token, tokens_of(text))) + TITLE * b"".join(map(of_token, tokens_of(first_line(text))))
+
+    def _embed(self, bags: Sequence[bytes]) -> Vectors:
+        out = np.empty((len(bags), self.dimensions), np.float32)
+        for start in range(0, len(bags), _BLOCK):
+            ids, weights, bounds = self._counted(bags[start : start + _BLOCK])
+            weights *= self._scales.take(ids)
+            for n, (begin, end) in enumerate(pairwise(bounds.tolist()), start):
+                rows = self._rows.take(ids[begin:end], axis=0).astype(np.float32)
+                np.matmul(weights[begin:end], rows, out=out[n])
+        out /= np.maximum(np.sqrt(np.einsum("nd,nd->n", out, out)), 1e-12)[:, None]
+        return out
+
+    def _counted(self, bags: Sequence[bytes]) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int64]]:
+        """See `bags`. One sort counts the rows of all texts."""
+        filled = [bag or self._empty for bag in bags]
+        sizes = np.fromiter(map(len, filled), np.int64, len(filled)) // _ROW_BYTES
+        numbers = np.arange(len(filled) + 1, dtype=np.int64) << _TEXT_SHIFT
+        keys = np.frombuffer(b"".join(filled), np.intc) + np.repeat(numbers[:-1], sizes)
+        keys.sort()
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        weights = np.sqrt(np.diff(first, append=len(keys)), dtype=np.float32)
+        distinct = keys[first]
+        return distinct & _ROW_MASK, weights, np.searchsorted(distinct, numbers)
 
 
 def first_line(text: str) -> str:
@@ -175,50 +212,59 @@ def _mapped(path: Path, dtype: type[np.generic], dimensions: int) -> NDArray[Any
     return plain
 
 
-class _WordRows(dict[str, tuple[int, ...]]):
-    """word -> the rows that make it up, filled on demand and bounded."""
+class _RowFinder:
+    """word -> the rows that make it up."""
 
     def __init__(self, hashes: NDArray[np.uint64]) -> None:
-        super().__init__()
         self._hashes = memoryview(hashes.data)
         present = np.zeros(1 << _FILTER_BITS, np.bool_)
-        present[hashes & np.uint64((1 << _FILTER_BITS) - 1)] = True
-        self._present = present.tobytes()  # answers most look-ups of what is no word: splitting asks hundreds a word
-
-    def __missing__(self, word: str) -> tuple[int, ...]:
-        rows = self.rows_of(word)
-        if len(self) >= _MEMO_ENTRIES:
-            for old in list(self)[: _MEMO_ENTRIES // 2]:
-                self.pop(old, None)
-        self[word] = rows
-        return rows
+        present[hashes & np.uint64(_FILTER_MASK)] = True
+        self._present = present.tobytes()  # answers most look-ups of what is no word: splitting asks dozens a word
+        pages = np.arange(1 << _PAGE_BITS, dtype=np.uint64) << np.uint64(_PAGE_SHIFT)
+        self._pages = array("i", [*np.searchsorted(hashes, pages).tolist(), len(hashes)])
 
     def rows_of(self, word: str) -> tuple[int, ...]:
         """The word's own row, else those of its parts, else that of its bucket."""
-        row = self._find(word)
+        row = self._find(word_hash(word))
         if row is not None:
             return (row,)
         parts = self._parts(word[:_LONGEST])
         if parts:
             return parts
-        shared = self._find(bucket(word_hash(word) % BUCKETS))
+        shared = self._find(word_hash(bucket(word_hash(word) % BUCKETS)))
         return () if shared is None else (shared,)
 
     def _parts(self, word: str) -> tuple[int, ...]:
         """Rows of a split of ``word`` into known words, long ones preferred (largest sum of squared lengths)."""
-        best = [0.0] * (len(word) + 1)
-        rows: list[tuple[int, ...]] = [()] * (len(word) + 1)
-        for end in range(1, len(word) + 1):
-            best[end], rows[end] = best[end - 1], rows[end - 1]  # a character nobody knows is passed over
-            for start in range(max(0, end - _LONGEST_PART), end):
-                score = best[start] + (end - start) ** 2
-                if score > best[end] and (row := self._find(word[start:end])) is not None:
-                    best[end], rows[end] = score, (*rows[start], row)
+        data, ends = _encoded(word)
+        present, digest = self._present, xxhash.xxh3_64_intdigest
+        best = [0]
+        rows: list[tuple[int, ...]] = [()]
+        for end in range(1, len(ends)):
+            top, chosen = best[-1], rows[-1]  # a character nobody knows is passed over
+            first = max(0, end - _LONGEST_PART)
+            for start, before in enumerate(best[first:], first):
+                if (score := before + _SQUARES[end - start]) > top:
+                    key = digest(data[ends[start] : ends[end]])
+                    if present[key & _FILTER_MASK] and (row := self._find(key)) is not None:
+                        top, chosen = score, (*rows[start], row)
+            best.append(top)
+            rows.append(chosen)
         return rows[-1]
 
-    def _find(self, word: str) -> int | None:
-        key = word_hash(word)
-        if not self._present[key & ((1 << _FILTER_BITS) - 1)]:
+    def _find(self, key: int) -> int | None:
+        """The row of the word with this hash."""
+        if not self._present[key & _FILTER_MASK]:
             return None
-        at = bisect_left(self._hashes, key)
-        return at if at < len(self._hashes) and self._hashes[at] == key else None
+        page = key >> _PAGE_SHIFT
+        end = self._pages[page + 1]
+        at = bisect_left(self._hashes, key, self._pages[page], end)
+        return at if at < end and self._hashes[at] == key else None
+
+
+def _encoded(word: str) -> tuple[bytes, Sequence[int]]:
+    """UTF-8 as `word_hash` takes it, and where each character ends in it, from 0 on."""
+    if word.isascii():
+        return word.encode("ascii"), range(len(word) + 1)
+    characters = [character.encode("utf-8", "surrogatepass") for character in word]
+    return b"".join(characters), list(accumulate(map(len, characters), initial=0))
