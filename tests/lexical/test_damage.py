@@ -154,3 +154,14 @@ def test_a_mistake_of_the_caller_rolls_back_and_the_index_goes_on(tmp_path: Path
     lexical.apply(2, add_chunks=[LexicalChunk(4, 1, "delta")])
     assert lexical.snapshot().chunk_ids().tolist() == [1, 4]
     lexical.close()
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    _filled(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()} - {SEAL}
+    for name in (".tmpqLw6NJ", "0" * 32 + ".term", "0" * 32 + ".7.del"):
+        (tmp_path / name).write_bytes(b"left behind")
+    lexical = Lexical.open(tmp_path, "store")
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert len(lexical.snapshot().chunk_ids()) == 196
+    lexical.close()

@@ -10,7 +10,7 @@ import tantivy
 
 from codeindexd.durable import LOCK, break_seal, own, seal, storing
 from codeindexd.errors import StoreDamagedError
-from codeindexd.lexical.integrity import META, check_files, committed_files
+from codeindexd.lexical.integrity import META, check_files, committed_files, remove_orphans
 from codeindexd.lexical.schema import (
     SENTINEL,
     WHAT,
@@ -58,6 +58,7 @@ class Lexical:
                 lexical._make()
             else:
                 check_files(directory, trusted=break_seal(directory))
+                remove_orphans(directory)
                 lexical._connect()
         except BaseException:
             lexical._let_go()
@@ -93,8 +94,6 @@ class Lexical:
     def _connect(self) -> None:
         with translated():
             self._start()
-            assert self._writer is not None
-            self._writer.garbage_collect_files()  # orphans of a killed writer
         self._refresh()
 
     def _start(self) -> None:

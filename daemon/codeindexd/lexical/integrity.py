@@ -13,11 +13,12 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
-from codeindexd.durable import storing
+from codeindexd.durable import LOCK, SEAL, storing
 from codeindexd.errors import StoreDamagedError
 from codeindexd.lexical.schema import WHAT
 
 META = "meta.json"
+_OURS = frozenset({META, LOCK, SEAL, ".managed.json", ".tantivy-meta.lock", ".tantivy-writer.lock"})
 _COMPONENTS = ("term", "idx", "pos", "fast", "fieldnorm", "store")
 _TAIL = struct.Struct("<II")
 _MAGIC = 1337
@@ -39,6 +40,19 @@ def _segment_files(segment: dict[str, Any]) -> list[str]:
     if segment["deletes"]:
         names.append(f"{stem}.{segment['deletes']['opstamp']}.del")
     return names
+
+
+def remove_orphans(directory: Path) -> None:
+    """Delete what a killed writer left: segments it had not committed, and files it was about to rename.
+
+    tantivy collects only what its own list names, which a kill between two renames, or damage, leaves incomplete.
+    Nobody may have the index open. Raises StoreDamagedError, StoreFullError.
+    """
+    keep = _OURS.union(committed_files(directory))
+    with storing(WHAT):
+        for path in directory.iterdir():
+            if path.name not in keep:
+                path.unlink()
 
 
 def check_files(directory: Path, *, trusted: Container[str] = ()) -> None:
