@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,70 @@ def test_the_list_survives_being_saved(tmp_path: Path) -> None:
     assert (tmp_path / "roots.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_broken_list_is_kept_aside(tmp_path: Path) -> None:
-    place = tmp_path / "roots.json"
-    place.write_text('{"roots": [{"id": 1}')
-    assert Registry(place).load() == []
-    assert [kept.read_text() for kept in tmp_path.glob("roots.broken-*")] == ['{"roots": [{"id": 1}']
+def saved(directory: Path) -> tuple[Path, list[RootSpec]]:
+    """A list that was saved twice, and what it holds."""
+    registry, specs = Registry(directory / "roots.json"), [spec(directory), spec(directory, "two")]
+    registry.save(specs[:1])
+    registry.save(specs)
+    return directory / "roots.json", specs
+
+
+def test_every_flipped_bit_is_noticed_and_costs_no_root(tmp_path: Path) -> None:
+    place, specs = saved(tmp_path)
+    whole = place.read_bytes()
+    noticed = 0
+    for at in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << at % 8
+        place.write_bytes(damaged)
+        assert Registry(place).load() == specs
+        for kept in tmp_path.glob("roots.broken-*"):
+            assert kept.read_bytes() == damaged
+            kept.unlink()
+            noticed += 1
+        assert place.read_bytes() == whole or Registry(place).load() == specs
+    assert noticed > len(whole) * 3 // 4  # the rest is white space
+
+
+@pytest.mark.parametrize("name", ["roots.json", "roots-copy.json"])
+def test_one_copy_of_the_list_is_enough(tmp_path: Path, name: str) -> None:
+    place, specs = saved(tmp_path)
+    older = (tmp_path / name).read_bytes()
+    Registry(place).load()
+    registry = Registry(place)
+    registry.load()
+    registry.save([*specs, spec(tmp_path, "three")])
+    (tmp_path / name).write_bytes(older)
+    assert [root.id for root in Registry(place).load()] == ["one", "two", "three"], "the newer copy counts"
+    (tmp_path / name).unlink()
+    registry = Registry(place)
+    assert [root.id for root in registry.load()] == ["one", "two", "three"]
+    assert not registry.lost
+
+
+def test_lists_that_are_all_broken_are_kept_aside(tmp_path: Path) -> None:
+    place, _ = saved(tmp_path)
+    for path in (place, tmp_path / "roots-copy.json"):
+        path.write_text('{"roots": [{"id": 1}')
+    registry = Registry(place)
+    assert registry.load() == []
+    assert registry.lost, "so that nobody takes their stores for superfluous"
+    assert [kept.read_text() for kept in tmp_path.glob("roots*.broken-*")] == 2 * ['{"roots": [{"id": 1}']
+
+
+def test_the_first_format_is_read(tmp_path: Path) -> None:
+    place, specs = saved(tmp_path)
+    document = json.loads(place.read_text())
+    (tmp_path / "roots-copy.json").unlink()
+    place.write_text(json.dumps({"format": 1, "roots": document["roots"]}))
+    assert Registry(place).load() == specs
+
+
+def test_a_save_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
+    place, specs = saved(tmp_path)
+    (tmp_path / "roots.json.new").write_text("half")
+    assert Registry(place).load() == specs
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["roots-copy.json", "roots.json"]
 
 
 def test_what_cannot_be_a_root_is_refused_with_a_remedy(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which roots there are: kept in one small file in the state directory, replaced atomically."""
+"""Which roots there are: kept in a small file in the state directory and in a copy of it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
+import xxhash
 
+from codeindexd.durable import replace_file
 from codeindexd.errors import FailedError, PathRefusedError, StoreFullError
 
 log = structlog.get_logger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,60 +46,96 @@ class Admission:
 
 
 class Registry:
-    """The list of roots on disk."""
+    """The list of roots on disk, in two copies: it is the one thing of ours that cannot be made from the disk again.
+
+    Each is replaced atomically and carries a checksum and a serial number; the newer whole one counts.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._copy = path.with_stem(f"{path.stem}-copy")
+        self._serial = 0
+        self.lost = False  # there was a list, and no copy of it could be understood
 
     def load(self) -> list[RootSpec]:
         """The roots of the last run. A file that cannot be understood is kept aside, never overwritten.
 
         Raises FailedError when it cannot be read or kept: starting without it would forget every root.
         """
-        try:
-            document = json.loads(self._path.read_text("utf-8"))
-            return [
-                RootSpec(root["id"], Path(root["path"]), int(root["device"]), int(root["inode"]))
-                for root in document["roots"]
-            ]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise FailedError(f"cannot read {self._path}: {error.strerror}", hint="check its permissions") from error
-        except (ValueError, KeyError, TypeError) as error:
-            aside = self._path.with_suffix(f".broken-{int(time.time())}")
+        whole: list[tuple[int, list[RootSpec], Path]] = []
+        for path in (self._path, self._copy):
             try:
-                self._path.rename(aside)
-            except OSError as refused:
-                raise FailedError(
-                    f"{self._path} is broken: {error}", hint="move it away, then start again"
-                ) from refused
-            log.error("the list of roots is broken; add the roots again", kept_as=str(aside), error=str(error))  # noqa: TRY400
+                path.with_name(path.name + ".new").unlink(missing_ok=True)  # a kill in the middle of a save
+                whole.append((*_parse(path.read_bytes()), path))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise FailedError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self.lost = True
+                _keep_aside(path, error)
+        if not whole:
+            if self.lost:
+                log.error("the list of roots is broken; add the roots again")
             return []
+        self.lost = False
+        self._serial, specs, source = max(whole, key=lambda one: one[0])
+        if source == self._copy:
+            log.warning("the list of roots is taken from its copy", roots=len(specs), copy=str(source))
+            self._restore(specs)
+        return specs
+
+    def _restore(self, specs: Sequence[RootSpec]) -> None:
+        try:
+            self.save(specs)
+        except StoreFullError as error:  # the copy is whole, and the next start finds it again
+            log.warning("the list of roots cannot be restored now", error=error.message)
 
     def save(self, specs: Iterable[RootSpec]) -> None:
         """Replace the list. Raises StoreFullError; the old list stays whole then."""
-        document = {
+        body = {
             "format": _FORMAT,
+            "serial": self._serial + 1,
             "roots": [
                 {"id": spec.id, "path": str(spec.path), "device": spec.device, "inode": spec.inode} for spec in specs
             ],
         }
-        temporary = self._path.with_suffix(".new")
+        text = (json.dumps({**body, "checksum": _checksum(body)}, indent=1) + "\n").encode()
         try:
-            with open(temporary, "w", encoding="utf-8", opener=_private) as file:
-                file.write(json.dumps(document, indent=1) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
+            replace_file(self._path, text)
         except OSError as error:
             raise StoreFullError(
                 f"cannot write {self._path}: {error.strerror}", hint="free some space, then add the root again"
             ) from error
+        self._serial += 1
+        try:
+            replace_file(self._copy, text)
+        except OSError as error:
+            log.warning("the list of roots has no copy for now", error=str(error))
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+def _parse(content: bytes) -> tuple[int, list[RootSpec]]:
+    """Serial number and roots. Raises ValueError and the like; the first format had neither number nor checksum."""
+    document = json.loads(content)
+    if document["format"] != 1 and document.pop("checksum") != _checksum(document):
+        raise ValueError("it does not match its checksum")
+    roots = [
+        RootSpec(root["id"], Path(root["path"]), int(root["device"]), int(root["inode"])) for root in document["roots"]
+    ]
+    return int(document.get("serial", 0)), roots
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return xxhash.xxh3_64_hexdigest(json.dumps(body, sort_keys=True).encode())
+
+
+def _keep_aside(path: Path, error: Exception) -> None:
+    aside = path.with_suffix(f".broken-{int(time.time())}")
+    try:
+        path.rename(aside)
+    except OSError as refused:
+        raise FailedError(f"{path} is broken: {error}", hint="move it away, then start again") from refused
+    log.warning("a list of roots is broken", kept_as=str(aside), error=str(error))
 
 
 def admit(path: Path, existing: Sequence[RootSpec], *, force: bool, home: Path) -> Admission:

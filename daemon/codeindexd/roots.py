@@ -183,8 +183,8 @@ class Roots:
         await life.ended.wait()
 
     def _sweep(self) -> None:
-        """Remove stores of roots that are no longer registered (a kill while removing one)."""
-        if self._directory.is_dir():
+        """Remove stores of roots that are not registered (a kill while removing one); none when the list is lost."""
+        if self._directory.is_dir() and not self._registry.lost:
             for place in self._directory.iterdir():
                 if place.name not in self._lives and len(place.name) == len("00000000-0000-0000-0000-000000000000"):
                     shutil.rmtree(place, ignore_errors=True)
