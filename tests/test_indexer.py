@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from codeindexd.durable import own
 from codeindexd.errors import AlreadyRunningError, StoreFullError
 from codeindexd.indexer import Indexer, VectorSpace
 from codeindexd.lexical import LexicalQuery
-from codeindexd.model import ChunkDraft, Entry, FileStat, FileUpdate, IndexedChunk, NodeKind, Outcome, Slice, Span
+from codeindexd.model import ChunkDraft, Entry, FileStat, FileUpdate, IndexedChunk, Move, NodeKind, Outcome, Slice, Span
 from codeindexd.vectors import VectorStore
 from support.limits import no_open_files
 
@@ -245,3 +246,23 @@ async def test_a_store_that_cannot_be_closed_well_keeps_no_other_open(tmp_path: 
     again = indexer(tmp_path, vectors)
     assert found(again, "alpha") == dense_ids(again) == [1]
     again.close()
+
+
+async def test_a_chunk_that_replay_could_not_put_back_is_made_again(tmp_path: Path, vectors: VectorStore) -> None:
+    """Its file was moved while nobody looked: the move keeps the chunk, so nothing else would ever bring its terms."""
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.close()
+    shutil.rmtree(tmp_path / "root/lexical")
+    index = indexer(tmp_path, vectors)
+    assert list(await index.missing_lexical()) == [b"a.py"]
+    moved = Move(b"a.py", replace(save("a.py", "alpha").updates[0].entry, path=b"b.py"))
+    await index.apply(Slice(moves=[moved]))
+    again = await index.lexical_is_up()
+    assert [entry.path for entry in again] == [b"b.py"]
+    assert [entry.path for entry in index.catalog.unprocessed()] == [b"b.py"], "known after a kill"
+    assert index.lexical.generation == index.catalog.generation
+    await index.apply(save("b.py", "alpha"))
+    assert len(found(index, "alpha")) == len(dense_ids(index)) == 1
+    assert index.catalog.check() == []
+    index.close()

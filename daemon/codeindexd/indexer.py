@@ -18,8 +18,8 @@ from codeindexd.catalog import Catalog
 from codeindexd.dense import Dense
 from codeindexd.errors import CodeindexError, StoreDamagedError
 from codeindexd.lexical import Lexical
-from codeindexd.model import ChunkDraft, Committed, IndexedChunk, Slice, StoredChunk
-from codeindexd.projections import Behind, embed_hashes_of, lexical_chunk
+from codeindexd.model import ChunkDraft, Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk
+from codeindexd.projections import Behind, compare_chunks, embed_hashes_of, lexical_chunk
 from codeindexd.snapshot import Current, Snapshot
 from codeindexd.tokens import path_words
 from codeindexd.vectors import VectorStore
@@ -303,21 +303,14 @@ class Indexer:
         return await self.write(self._missing_lexical)
 
     def _missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
-        missing: dict[bytes, list[StoredChunk]] = {}
         with self.catalog.snapshot() as snapshot:
-            wanted, held = snapshot.all_chunk_ids(), self.lexical.snapshot().chunk_ids()
-            superfluous = np.setdiff1d(held, wanted, assume_unique=True).tolist()
-            lacking = np.setdiff1d(wanted, held, assume_unique=True)
-            for start in range(0, len(lacking), _GATHER):
-                for chunk in snapshot.chunks(lacking[start : start + _GATHER].tolist()).values():
-                    missing.setdefault(chunk.path, []).append(chunk)
+            missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
             paths = [(file.file_id, path_words(file.entry.path)) for file in snapshot.indexed_files()]
-        stale_paths = self.lexical.snapshot().file_ids().tolist()
         self.lexical.apply(
             self.lexical.generation,
             delete_chunks=superfluous,
             add_chunks=[],
-            delete_paths=stale_paths,
+            delete_paths=self.lexical.snapshot().file_ids().tolist(),
             add_paths=paths,
         )
         return missing
@@ -339,14 +332,24 @@ class Indexer:
         )
         self._publish()
 
-    async def lexical_is_up(self) -> None:
-        """Stamp the lexical index with the catalog's generation: every committed chunk is in it."""
-        await self.write(self._stamp_lexical)
+    async def lexical_is_up(self) -> list[Entry]:
+        """Stamp the lexical index with the catalog's generation: every committed chunk is in it.
 
-    def _stamp_lexical(self) -> None:
+        Files with chunks that could not be put back (they were moved, or changed to and fro, or failed meanwhile) lose
+        their chunks and are returned: they have to be processed again.
+        """
+        return await self.write(self._stamp_lexical)
+
+    def _stamp_lexical(self) -> list[Entry]:
+        with self.catalog.snapshot() as snapshot:
+            missing, _ = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
+            again = [file.entry for path in missing if (file := snapshot.file(path)) is not None]
+        if again:
+            self._apply(Slice(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in again]))
         self.lexical.apply(self.catalog.generation, delete_chunks=[], add_chunks=[], delete_paths=[], add_paths=[])
         self._publish()
         self.behind.lexical = False
+        return again
 
     async def discard(
         self, *, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from codeindexd.catalog import CatalogSnapshot
 from codeindexd.lexical import LexicalChunk
 from codeindexd.model import IndexedChunk, StoredChunk
 from codeindexd.tokens import split_identifier, stem
@@ -42,6 +44,19 @@ def lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
         language=chunk.language,
         kind=span.kind,
     )
+
+
+def compare_chunks(
+    snapshot: CatalogSnapshot, held: NDArray[np.int64]
+) -> tuple[dict[bytes, list[StoredChunk]], list[int]]:
+    """The chunks by file that are not among the ids ``held`` by a projection, and the ids that only it has."""
+    missing: dict[bytes, list[StoredChunk]] = {}
+    wanted = snapshot.all_chunk_ids()
+    lacking = np.setdiff1d(wanted, held, assume_unique=True)
+    for start in range(0, len(lacking), _GATHER):
+        for chunk in snapshot.chunks(lacking[start : start + _GATHER].tolist()).values():
+            missing.setdefault(chunk.path, []).append(chunk)
+    return missing, np.setdiff1d(held, wanted, assume_unique=True).tolist()
 
 
 def embed_hashes_of(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from codeindexd.indexer import Indexer
-from codeindexd.model import ChunkDraft, IndexedChunk, StoredChunk
+from codeindexd.model import ChunkDraft, Entry, IndexedChunk, StoredChunk
 from codeindexd.workers.jobs import FileJob
 from codeindexd.workers.pool import WorkerPool
 
@@ -15,11 +15,19 @@ log = structlog.get_logger(__name__)
 _BATCH_CHUNKS = 2_000
 
 
-async def replay(root: bytes, indexer: Indexer, pool: WorkerPool, *, on_hint: Callable[[list[bytes]], None]) -> int:
+async def replay(
+    root: bytes,
+    indexer: Indexer,
+    pool: WorkerPool,
+    *,
+    on_hint: Callable[[list[bytes]], None],
+    on_again: Callable[[list[Entry]], None],
+) -> int:
     """Bring both projections of a root up to its catalog; returns how many chunks were put back into the lexical one.
 
-    Lexical terms are not stored anywhere else, so the files are read again; one whose bytes are no longer those that
-    were catalogued becomes a hint, and the change that follows brings its chunks. Raises StoreFullError, WorkerError.
+    Lexical terms are not stored anywhere else, so the files are read again. One whose bytes are no longer those that
+    were catalogued becomes a hint, and is handed to ``on_again`` if chunks of it are still lacking in the end: the
+    change that follows may well keep them (a move does). Raises StoreFullError, WorkerError.
     """
     if indexer.behind.dense:
         await indexer.replay_dense()
@@ -41,7 +49,8 @@ async def replay(root: bytes, indexer: Indexer, pool: WorkerPool, *, on_hint: Ca
             put_back += len(batch)
             batch = []
     await indexer.add_lexical(batch)
-    await indexer.lexical_is_up()
+    if again := await indexer.lexical_is_up():
+        on_again(again)
     if changed:
         on_hint(changed)
     return put_back + len(batch)

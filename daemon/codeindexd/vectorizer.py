@@ -46,20 +46,24 @@ class Vectorizer:
         self._on_hint = on_hint
         self._on_problem = on_problem
         self._wake = anyio.Event()
-        self._passed_over: set[int] = set()
+        self._refused: set[int] = set()  # by the model
+        self._unread: set[int] = set()  # their files were not what the catalog says; a commit may change that
         self.chunks_embedded = 0
 
     def wake(self) -> None:
-        """Chunks without vectors may have been committed."""
+        """Chunks without vectors may have been committed, or followed to where their files were moved."""
         self._wake.set()
 
     async def serve(self) -> None:
         """Run until cancelled."""
         pause = _FIRST_PAUSE_S
         while True:
+            if self._wake.is_set():
+                self._unread.clear()
             self._wake = anyio.Event()
-            self._passed_over.intersection_update(self._indexer.pending_vectors)
-            batch = [i for i in reversed(self._indexer.pending_vectors) if i not in self._passed_over][:_BATCH_CHUNKS]
+            self._refused.intersection_update(self._indexer.pending_vectors)
+            waiting = reversed(self._indexer.pending_vectors)
+            batch = [i for i in waiting if i not in self._refused and i not in self._unread][:_BATCH_CHUNKS]
             if not batch:
                 await self._wake.wait()
                 continue
@@ -93,6 +97,7 @@ class Vectorizer:
                 continue
             for wanted, text in zip(jobs[result.job_id].ranges, result.texts, strict=True):
                 texts[wanted.embed_hash] = text
+        asked = set(texts)
         if texts:
             texts, vectors = await self._vectors_of(texts)
             self.chunks_embedded += len(texts)
@@ -102,7 +107,9 @@ class Vectorizer:
                 found.update((c.chunk_id, by_hash[c.embed_hash]) for c in chunks if c.embed_hash in by_hash)
         if found:
             await self._indexer.add_vectors(found)
-        self._passed_over.update(set(batch) - set(found))
+        hash_of = {chunk.chunk_id: chunk.embed_hash for _, chunks in files.values() for chunk in chunks}
+        for chunk_id in set(batch) - set(found):
+            (self._refused if hash_of.get(chunk_id) in asked else self._unread).add(chunk_id)
         if changed:
             self._on_hint(changed)
 

@@ -12,9 +12,8 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd import replay
 from codeindexd.config import load_root_config
-from codeindexd.errors import ConfigError, FailedError, PathRefusedError, StoreFullError, TimedOutError, WorkerError
+from codeindexd.errors import ConfigError, FailedError, PathRefusedError, StoreFullError, TimedOutError
 from codeindexd.indexer import Indexer, VectorSpace
 from codeindexd.model import Entry, NodeKind, RootState
 from codeindexd.reconciler import Reconciled, reconcile
@@ -34,7 +33,6 @@ log = structlog.get_logger(__name__)
 _COOKIE_TIMEOUT_S = 2.0
 _LOOK_AGAIN_S = 0.1
 _MISSING_POLL_S = 3.0
-_REPLAY_PAUSE_S = 10.0
 _ROOT_CONFIG = b".codeindex.toml"
 
 
@@ -59,6 +57,7 @@ class Root:
         self._walking = False
         self._paused = False
         self._fell_behind = anyio.Event()
+        self._brought_up = anyio.Event()
         self._directories: set[bytes] = set()
         self._last_walk = 0.0
         self._told: RootState | None = None
@@ -194,6 +193,8 @@ class Root:
             self.work.try_now()
             await self._hints.flushed()
             await self.work.drained()
+            while self.indexer.behind.lexical:
+                await self._brought_up.wait()
         if self._presence.missing or "scan" in self.problems:
             gone = Problem(f"{self.spec.path} cannot be read", "bring the directory back, or remove the root")
             problem = self.problems.get("scan", gone)
@@ -271,23 +272,18 @@ class Root:
             },
         )
 
+    async def replay(self) -> None:
+        """Bring projections that lack commits up to the catalog; returns when they are."""
+        await upkeep.bring_up(self, self.services.pool)
+        self._vectorizer.wake()
+        self._brought_up.set()
+        self._brought_up = anyio.Event()
+
     async def _keep_projections(self) -> None:
         while True:
             self._fell_behind = anyio.Event()
             await self.replay()
             await self._fell_behind.wait()
-
-    async def replay(self) -> None:
-        """Bring projections that lack commits up to the catalog; returns when they are."""
-        while self.indexer.behind.lexical or self.indexer.behind.dense:
-            self.set_problem("replay", "an index is being brought up to the catalog", "answers may lack some code")
-            try:
-                await replay.replay(self.spec.raw, self.indexer, self.services.pool, on_hint=self.look_again)
-            except (StoreFullError, WorkerError) as error:
-                self.set_problem("replay", error.message, error.hint)
-                await anyio.sleep(_REPLAY_PAUSE_S)
-        self.set_problem("replay", "", "")
-        self._vectorizer.wake()
 
     # reconciling
 

@@ -10,8 +10,10 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import allocator
-from codeindexd.errors import StoreFullError
+from codeindexd.errors import StoreFullError, WorkerError
 from codeindexd.model import Entry
+from codeindexd.replay import replay
+from codeindexd.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
     from codeindexd.root.root import Root
@@ -20,6 +22,25 @@ log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
 _FIRST_LOOK_S = 2.0
 _LONGEST_LOOK_S = 30.0
+_REPLAY_PAUSE_S = 10.0
+
+
+async def bring_up(root: Root, pool: WorkerPool) -> None:
+    """Bring projections that lack commits up to the catalog, trying again until they are."""
+    while root.indexer.behind.lexical or root.indexer.behind.dense:
+        root.set_problem("replay", "an index is being brought up to the catalog", "answers may lack some code")
+        try:
+            await replay(
+                root.spec.raw,
+                root.indexer,
+                pool,
+                on_hint=root.look_again,
+                on_again=lambda files: root.work.submit([], files),
+            )
+        except (StoreFullError, WorkerError) as error:
+            root.set_problem("replay", error.message, error.hint)
+            await anyio.sleep(_REPLAY_PAUSE_S)
+    root.set_problem("replay", "", "")
 
 
 async def retry_failures(root: Root) -> None:
