@@ -1,0 +1,17 @@
+"""The real daemon, killed where it hurts; ``tests/endurance/kills.py`` does this hundreds of times."""
+
+from __future__ import annotations
+
+from support.crash.harness import crasher
+
+
+def test_killed_daemons_lose_nothing_and_leave_nothing_behind() -> None:
+    with crasher(seed=5, files=40) as running:
+        for step in ("catalog.commit.after", "replay.add_lexical.before", "dense.switch.half"):
+            assert running.kill_at(step), f"{step} was not reached"
+            running.recover(step)
+        running.kill_at_random()
+        running.recover("a random moment")
+        assert running.tally.differences == []
+        assert running.tally.found["lexical behind"] >= 1
+        assert running.tally.found["dense behind"] >= 1

@@ -1,0 +1,123 @@
+"""The ordinary daemon in a process that can be told where to die: ``python -m support.crash.daemon ARGUMENTS``.
+
+Lines on stdin arm it ("STEP PASSING", see ``support.crash.steps``; "none 0" disarms) and are answered by "armed" on
+stdout; the first is read before anything starts. The file ``computed`` in the working directory gets a line "IDENTITY
+HASH" for every chunk that a model is run on. CRASH_IDENTITIES ("configured,other") gives the bundled model another
+identity, so that models can be switched without a second one. Quiet-time upkeep comes early and finds something to do
+in a small tree.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from codeindexd import daemon, models, vectorizer, work
+from codeindexd.cli.daemon_main import main
+from codeindexd.config import Embedding
+from codeindexd.dense import index as dense_index
+from codeindexd.dense.maintenance import Thresholds
+from codeindexd.embed.static_embedder import BundledEmbedder
+from codeindexd.root import upkeep
+from codeindexd.vectors import VectorStore
+from codeindexd.workers.jobs import FileResult
+from support.crash.steps import Faults, install
+
+_UPKEEP_S = 0.25
+_SMALL = Thresholds(tail_rows=48, segment_rows=600, dead_share=0.3, slack=16, records=200)
+
+
+def hasten() -> None:
+    """Upkeep soon after the last commit, with thresholds that a tree of some hundred files reaches."""
+    upkeep._EVERY_S = _UPKEEP_S
+    daemon._GLANCE_EVERY_S = _UPKEEP_S
+    upkeep._REPLAY_PAUSE_S = _UPKEEP_S
+    dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
+
+
+def note_computed(path: Path) -> None:
+    """Write down every chunk that a model is run on, by a worker or for the vectorizer."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    count, vectors_of = work.Work._count, vectorizer.Vectorizer._vectors_of
+
+    def note(identity: str, hashes: Sequence[bytes]) -> None:
+        os.write(file, b"".join(f"{identity} {digest.hex()}\n".encode() for digest in hashes))
+
+    @functools.wraps(count)
+    def counting(self: Any, result: FileResult) -> None:
+        note(self._indexer.space.identity, [chunk.embed_hash for chunk in result.chunks if chunk.embedded])
+        count(self, result)
+
+    @functools.wraps(vectors_of)
+    async def embedding(self: Any, texts: dict[bytes, str]) -> Any:
+        note(self._indexer.space.identity, list(texts))
+        return await vectors_of(self, texts)
+
+    work.Work._count = counting  # type: ignore[method-assign]
+    vectorizer.Vectorizer._vectors_of = embedding  # type: ignore[method-assign]
+
+
+class Renamed(BundledEmbedder):
+    """The bundled model under another identity."""
+
+    def __init__(self, suffix: str) -> None:
+        super().__init__()
+        self._suffix = suffix
+
+    @property
+    def identity(self) -> str:
+        return super().identity[: -len(self._suffix)] + self._suffix
+
+
+def switch_models(configured: str, other: str) -> None:
+    """Configure the bundled model under the identity that ``configured`` ends, with ``other`` at hand for questions."""
+
+    def opened(embedding: Embedding, *, state: Path) -> models.Models:
+        former = Renamed(other)
+        return models.Models(Renamed(configured), {former.identity: former})
+
+    models.Models.open = opened  # type: ignore[method-assign, assignment]
+
+
+def prune_when_armed(faults: Faults) -> None:
+    """Pruning makes room only when it is what is to be tested: elsewhere no vector may get lost."""
+    keep_within = VectorStore.keep_within
+
+    @functools.wraps(keep_within)
+    def keeping(self: VectorStore, budget: int, *arguments: Any) -> int:
+        pressing = faults.step.startswith(("vectors.prune", "vectors.fold"))
+        return keep_within(self, self.size_bytes() * 3 // 4 if pressing else 1 << 40, *arguments)
+
+    VectorStore.keep_within = keeping  # type: ignore[method-assign]
+
+
+def _obey(faults: Faults) -> bool:
+    line = sys.stdin.readline()
+    if line.strip():
+        step, passing = line.split()
+        faults.arm("" if step == "none" else step, int(passing))
+        print("armed", flush=True)
+    return bool(line)
+
+
+def _obey_for_ever(faults: Faults) -> None:
+    while _obey(faults):
+        pass
+
+
+if __name__ == "__main__":
+    deadly = Faults()
+    hasten()
+    note_computed(Path("computed"))
+    prune_when_armed(deadly)
+    if identities := os.environ.get("CRASH_IDENTITIES"):
+        switch_models(*identities.split(","))
+    install(deadly)
+    _obey(deadly)
+    threading.Thread(target=_obey_for_ever, args=(deadly,), daemon=True).start()
+    sys.exit(main(sys.argv[1:]))

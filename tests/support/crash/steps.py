@@ -1,0 +1,208 @@
+"""The named steps at which a process under test kills itself, hung onto the product's functions from outside.
+
+The product knows nothing of this: :func:`install` wraps its functions in a process that is meant to die.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_STORE_MODULES = (
+    "codeindexd.catalog", "codeindexd.dense", "codeindexd.durable", "codeindexd.indexer", "codeindexd.lexical",
+    "codeindexd.registry", "codeindexd.roots", "codeindexd.sqlite_files", "codeindexd.vectors",
+)  # fmt: skip
+_PASSED_THROUGH = ("pathlib", "shutil", __name__)
+_SYSTEM_CALLS = {"pwrite": "edits", "fsync": "quiet", "rename": "quiet", "unlink": "quiet", "ftruncate": "quiet"}
+MERGE = "lexical.merge"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A moment in the product's code: ``place`` is ``module:attribute`` or ``module:Class.attribute``.
+
+    ``when`` says what makes a daemon pass it: edits, quiet times, a start, a replay, a switch of models, roots that
+    come and go, or pruning. ``moment`` is before or after the function, or ``half``: after half of what it writes.
+    """
+
+    name: str
+    when: str
+    place: str
+    moment: str
+
+
+def _around(name: str, when: str, place: str) -> list[Step]:
+    return [Step(f"{name}.before", when, place, "before"), Step(f"{name}.after", when, place, "after")]
+
+
+STEPS = (
+    *_around("vectors.put", "edits", "codeindexd.vectors:VectorStore.put_many"),
+    Step("vectors.put.inside", "edits", "codeindexd.vectors:VectorStore._present", "before"),
+    *_around("catalog.commit", "edits", "codeindexd.catalog:Catalog.commit"),
+    Step("catalog.commit.inside", "edits", "codeindexd.catalog.store:write_slice", "after"),
+    *_around("lexical.commit", "edits", "codeindexd.lexical.index:Lexical._commit"),
+    Step("lexical.commit.inside", "edits", "codeindexd.lexical.index:sentinel_document", "before"),
+    Step("lexical.commit.committed", "edits", "codeindexd.lexical.index:Lexical._refresh", "before"),
+    Step(MERGE, "edits", "", "watch"),
+    *_around("dense.apply", "edits", "codeindexd.dense:Dense.apply"),
+    Step("dense.write.half", "edits", "codeindexd.dense.log:write_fully", "half"),
+    Step("dense.write.after", "edits", "codeindexd.dense.log:write_fully", "after"),
+    *_around("publish", "edits", "codeindexd.indexer:Indexer._publish"),
+    *_around("catalog.checkpoint", "quiet", "codeindexd.catalog:Catalog.checkpoint"),
+    *_around("catalog.vacuum", "quiet", "codeindexd.catalog:Catalog.vacuum"),
+    *_around("dense.build", "quiet", "codeindexd.dense.index:build_segment"),
+    Step("dense.build.graph", "quiet", "codeindexd.dense.maintenance:grow_graph", "after"),
+    *_around("dense.switch", "quiet", "codeindexd.dense.manifest:Manifest.save"),
+    Step("dense.switch.half", "quiet", "codeindexd.durable:write_fully", "half"),
+    *_around("dense.remove", "quiet", "codeindexd.dense.index:remove_files"),
+    *_around("open.catalog", "start", "codeindexd.indexer:Indexer._open_catalog"),
+    *_around("open.lexical", "start", "codeindexd.indexer:Indexer._open_lexical"),
+    *_around("lexical.collect", "start", "codeindexd.lexical.index:Lexical._connect"),
+    *_around("open.dense", "start", "codeindexd.indexer:Indexer._open_dense"),
+    *_around("replay.missing_lexical", "replay", "codeindexd.indexer:Indexer._missing_lexical"),
+    *_around("replay.add_lexical", "replay", "codeindexd.indexer:Indexer._add_lexical"),
+    *_around("replay.lexical_is_up", "replay", "codeindexd.indexer:Indexer._stamp_lexical"),
+    *_around("replay.dense", "replay", "codeindexd.indexer:Indexer._replay_dense"),
+    *_around("vectors.add", "switch", "codeindexd.indexer:Indexer._add_vectors"),
+    *_around("model.drop", "switch", "codeindexd.indexer:Indexer._drop_former"),
+    Step("model.drop.inside", "switch", "codeindexd.indexer:shutil.rmtree", "before"),
+    *_around("registry.save", "roots", "codeindexd.registry:Registry.save"),
+    *_around("vectors.prune", "prune", "codeindexd.vectors:VectorStore.prune"),
+    Step("vectors.prune.inside", "prune", "codeindexd.vectors:VectorStore._drop", "after"),
+    *_around("vectors.fold", "prune", "codeindexd.vectors:give_back_pages"),
+    *(step for call, when in _SYSTEM_CALLS.items() for step in _around(f"os.{call}", when, f"os:{call}")),
+)
+BY_NAME = {step.name: step for step in STEPS}
+
+
+class Faults:
+    """Which step is deadly, and how many passings of it are left."""
+
+    def __init__(self) -> None:
+        self.step = ""
+        self._left = 0
+        self._guard = threading.Lock()
+
+    def arm(self, step: str, passing: int) -> None:
+        """Die at the ``passing``-th passing of ``step`` from now on; "" disarms. Raises KeyError."""
+        if step:
+            BY_NAME[step]
+        with self._guard:
+            self.step, self._left = step, passing
+
+    def due(self, step: str) -> bool:
+        """Count one passing of ``step``; True when it is the deadly one."""
+        if step != self.step:
+            return False
+        with self._guard:
+            self._left -= 1
+            return self._left == 0
+
+    def passing(self, step: str) -> None:
+        """Count one passing, and die if it is the deadly one."""
+        if self.due(step):
+            die()
+
+
+def die() -> None:
+    """``kill -9``, from inside."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def install(faults: Faults) -> None:
+    """Wrap every function that a step names. Once in a process."""
+    for step in STEPS:
+        if step.moment == "watch":
+            _note_commits()
+            threading.Thread(target=_watch_for_merges, args=(faults,), daemon=True).start()
+            continue
+        module, _, dotted = step.place.partition(":")
+        owner: Any = importlib.import_module(module)
+        *outer, name = dotted.split(".")
+        for part in outer:
+            owner = getattr(owner, part)
+        wrapped: Any = _wrapped(getattr(owner, name), step, faults)
+        static = isinstance(inspect.getattr_static(owner, name), staticmethod)
+        setattr(owner, name, staticmethod(wrapped) if static else wrapped)
+
+
+def _wrapped(function: Callable[..., Any], step: Step, faults: Faults) -> Callable[..., Any]:
+    guarded = step.place.startswith("os:") or ":shutil." in step.place
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **more: Any) -> Any:
+        if faults.step != step.name or (guarded and not _from_a_store()):
+            return function(*arguments, **more)
+        if step.moment == "before":
+            faults.passing(step.name)
+        elif step.moment == "half" and faults.due(step.name):
+            descriptor, data, offset = arguments
+            half = memoryview(data).cast("B")[: len(memoryview(data).cast("B")) // 2]
+            os.pwrite(descriptor, half, offset)
+            die()
+        result = function(*arguments, **more)
+        if step.moment == "after":
+            faults.passing(step.name)
+        return result
+
+    return wrapper
+
+
+def _from_a_store() -> bool:
+    """Whether the call that is being wrapped comes from one of the modules that write stores."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name not in _PASSED_THROUGH:
+            return name.startswith(_STORE_MODULES)
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+# tantivy merges in threads of its own: a merge shows by a segment on the disk that no commit names yet
+
+_idle_indexes: set[Path] = set()  # directories of open lexical indexes that no commit is going on in
+
+
+def _note_commits() -> None:
+    from codeindexd.lexical.index import Lexical
+
+    original = Lexical._commit
+
+    @functools.wraps(original)
+    def noting(self: Any, *arguments: Any) -> None:
+        _idle_indexes.discard(self._directory)
+        original(self, *arguments)
+        _idle_indexes.add(self._directory)
+
+    Lexical._commit = noting  # type: ignore[method-assign]
+
+
+def _watch_for_merges(faults: Faults) -> None:
+    while True:
+        time.sleep(0.0005 if faults.step == MERGE else 0.02)
+        if faults.step == MERGE and any(_merging(directory) for directory in list(_idle_indexes)):
+            faults.passing(MERGE)
+
+
+def _merging(directory: Path) -> bool:
+    from codeindexd.errors import StoreDamagedError
+    from codeindexd.lexical.integrity import committed_files
+
+    try:
+        there = {path.name.partition(".")[0] for path in directory.iterdir() if len(path.stem) >= 32}
+        named = {name.partition(".")[0] for name in committed_files(directory)}
+    except (OSError, StoreDamagedError):
+        return False
+    return directory in _idle_indexes and bool(there - named)

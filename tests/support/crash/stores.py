@@ -1,0 +1,120 @@
+"""What a dead daemon left on the disk, read from copies so that nothing of it is changed by looking."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from codeindexd.catalog import Catalog
+from codeindexd.dense import Dense
+from codeindexd.dense.manifest import NAME
+from codeindexd.errors import CodeindexError
+from codeindexd.lexical import Lexical
+from codeindexd.lexical.integrity import committed_files
+from support.killing import quick_directory
+
+Computed = set[tuple[str, str]]  # model identity and embed hash
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a projection stood when the daemon died: the generation of the catalog, and its own (None: unreadable)."""
+
+    catalog: int
+    own: int | None
+
+    @property
+    def word(self) -> str:
+        """``behind``, ``equal``, ``ahead`` or ``damaged``."""
+        if self.own is None:
+            return "damaged"
+        return "behind" if self.own < self.catalog else "ahead" if self.own > self.catalog else "equal"
+
+
+def positions(root: Path, root_id: str) -> dict[str, Position] | None:
+    """The positions of the lexical index and of each dense one (as "dense"); None without a readable catalog."""
+    with quick_directory() as copy:
+        shutil.copytree(root, copy / "root")
+        place = copy / "root"
+        try:
+            catalog = Catalog.open(place / "catalog.db", root_id=root_id)
+        except CodeindexError:
+            return None
+        uuid, generation = catalog.store_uuid, catalog.generation
+        catalog.close()
+        found = {}
+        if (place / "lexical").is_dir():
+            found["lexical"] = Position(generation, _generation(lambda: Lexical.open(place / "lexical", uuid)))
+        for dense in (place / "dense").iterdir() if (place / "dense").is_dir() else ():
+            opened = _generation(
+                lambda dense=dense: Dense.open(dense, store_uuid=uuid, identity=dense.name, dimensions=256)
+            )
+            found["dense"] = Position(generation, opened)
+        return found
+
+
+def _generation(opening: Callable[[], Lexical | Dense]) -> int | None:
+    try:
+        with closing(opening()) as store:
+            return store.generation
+    except CodeindexError:
+        return None
+
+
+def vectors_held(path: Path) -> Computed:
+    """Every (model identity, embed hash) that a stopped vector store holds."""
+    if not path.exists():
+        return set()
+    with quick_directory() as copy:
+        for suffix in ("", "-wal"):
+            if (source := path.with_name(path.name + suffix)).exists():
+                shutil.copyfile(source, copy / source.name)
+        with closing(sqlite3.connect(copy / path.name)) as connection:
+            if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'key'").fetchone()[0]:
+                return set()
+            rows = connection.execute("SELECT i.name, k.hash FROM key k JOIN identity i ON i.id = k.identity")
+            return {(name, digest.hex()) for name, digest in rows}
+
+
+def left_over(home: Path) -> list[str]:
+    """The files below ``home``'s cache, state, run and temporary directories that should not be there.
+
+    A daemon that is quiet has exactly the files of its committed state, whatever happened before.
+    """
+    expected = set(_expected(home))
+    found = {
+        str(path.relative_to(home))
+        for top in ("cache", "state", "run", "tmp")
+        for path in (home / top).rglob("*")
+        if not path.is_dir()
+    }
+    return sorted(found - expected)
+
+
+def _expected(home: Path) -> Iterable[str]:
+    cache, state = "cache/codeindexd", "state/codeindexd"
+    yield from (f"{cache}/CACHEDIR.TAG", f"{cache}/vectors.db", f"{cache}/vectors.db-wal", f"{cache}/vectors.db-shm")
+    yield from (f"{state}/{name}" for name in ("lock", "roots.json", "roots-copy.json", "last-model"))
+    yield "run/codeindexd/codeindexd.sock"
+    for root in (home / cache / "roots").iterdir():
+        at = f"{cache}/roots/{root.name}"
+        yield from (f"{at}/catalog.db", f"{at}/catalog.db-wal", f"{at}/catalog.db-shm")
+        lexical = f"{at}/lexical"
+        yield from (f"{lexical}/{name}" for name in committed_files(root / "lexical"))
+        yield from (
+            f"{lexical}/{name}" for name in ("lock", ".managed.json", ".tantivy-meta.lock", ".tantivy-writer.lock")
+        )
+        for dense in (root / "dense").iterdir():
+            yield from _dense_files(dense, f"{at}/dense/{dense.name}")
+
+
+def _dense_files(dense: Path, at: str) -> Iterable[str]:
+    body = json.loads((dense / NAME).read_bytes())
+    yield from (f"{at}/lock", f"{at}/{NAME}", f"{at}/tail-{body['tail']}.log", f"{at}/tail-{body['tail']}.f16")
+    for segment in body["segments"]:
+        yield from (f"{at}/segment-{segment['serial']}.{suffix}" for suffix in segment["files"])

@@ -1,0 +1,140 @@
+"""One writer's whole life with real stores, to be killed at each named step: ``python -m support.crash.writer BASE``.
+
+Lines "STEP PASSING" on stdin; for each a child lives in the fresh directory BASE/STEP until it dies there, and its wait
+status is printed. The chunks come from real files, through the pipeline of the workers, and are made only once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+
+from codeindexd.dense import index as dense_index
+from codeindexd.dense.maintenance import Thresholds
+from codeindexd.errors import CodeindexError
+from codeindexd.indexer import Indexer, VectorSpace
+from codeindexd.model import ChunkDraft, Entry, FileUpdate, IndexedChunk, Move, NodeKind, Outcome, Slice
+from codeindexd.registry import Registry, RootSpec
+from codeindexd.vectors import VectorStore
+from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
+from codeindexd.workers.pipeline import Pipeline
+from support.crash.steps import MERGE, Faults, install
+from support.crash.tree import library_files
+
+FILES = 16
+_SMALL = Thresholds(tail_rows=16, segment_rows=600, slack=4)
+SPACES = (VectorSpace("model-one", 256), VectorSpace("model-two", 256))
+LIBRARY = Path(sysconfig.get_paths()["stdlib"])
+
+
+def processed() -> list[FileResult]:
+    """What the workers make of some real files, with vectors."""
+    pipeline = Pipeline(WorkerSettings(vectors_db=None, identity=SPACES[0].identity, embed=True))
+    jobs = [FileJob(n, os.fsencode(LIBRARY), os.fsencode(path)) for n, path in enumerate(library_files(FILES))]
+    return [result for result in map(pipeline.process, jobs) if result.chunks]
+
+
+def opened(directory: Path, space: VectorSpace = SPACES[0]) -> Indexer:
+    """The stores of a writer's directory, with the other model at hand."""
+    vectors = VectorStore.open(directory / "vectors.db")
+    usable = {other.identity: other for other in SPACES}
+    return Indexer(directory / "root", root_id="id", vectors=vectors, space=space, usable=usable)
+
+
+def update(result: FileResult) -> FileUpdate:
+    """The result as a slice takes it."""
+    entry = Entry(result.path, NodeKind.FILE, result.leaf, result.stat)
+    return FileUpdate(entry, Outcome.INDEXED, result.language, "utf-8", b"f" * 16, chunks=result.chunks)
+
+
+async def put_back(indexer: Indexer, drafts: dict[tuple[bytes, bytes, str, str], ChunkDraft]) -> list[Entry]:
+    """The replay of both projections with drafts from memory; the files to be processed again."""
+    if indexer.behind.dense:
+        await indexer.replay_dense()
+    if not indexer.behind.lexical:
+        return []
+    missing = await indexer.missing_lexical()
+    known = [
+        IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, drafts[key])
+        for chunks in missing.values()
+        for chunk in chunks
+        if (key := (chunk.span_hash, chunk.embed_hash, chunk.span.kind, chunk.span.symbol)) in drafts
+    ]
+    await indexer.add_lexical(known)
+    return await indexer.lexical_is_up()
+
+
+def drafts_of(results: Sequence[FileResult]) -> dict[tuple[bytes, bytes, str, str], ChunkDraft]:
+    """Every draft by its key."""
+    return {draft.key: draft for result in results for draft in result.chunks}
+
+
+async def live(directory: Path, results: Sequence[FileResult]) -> None:
+    """Everything that a writer ever does, in an order in which every named step comes by."""
+    registry = Registry(directory / "roots.json")
+    registry.save([RootSpec("one", directory, 1, 2)])
+    indexer = opened(directory)
+    half = len(results) // 2
+    for part in (results[:half], results[half:]):  # many commits, so that tantivy merges
+        for result in part:
+            await indexer.apply(Slice(updates=[update(result)]))
+        await indexer.maintain(lambda: False)
+    first, second, third = results[:3]
+    await indexer.apply(Slice(removals=[first.path]))
+    moved = replace(update(second).entry, path=b"moved.py")
+    await indexer.apply(Slice(moves=[Move(second.path, moved)]))
+    await indexer.apply(Slice(updates=[replace(update(third), chunks=third.chunks[1:])]))
+    indexer.close()
+    shutil.rmtree(directory / "root/lexical")
+    shutil.rmtree(directory / "root/dense")
+    indexer = opened(directory)
+    await put_back(indexer, drafts_of(results))
+    indexer.close()
+    indexer = opened(directory, SPACES[1])  # another model
+    by_hash = {draft.embed_hash: draft.vector for result in results for draft in result.chunks}
+    await indexer.add_vectors({chunk: by_hash[digest] or b"" for chunk, digest in indexer.pending_vectors.items()})
+    indexer.vectors.prune(indexer.vectors.size_bytes() // 2, keep=[SPACES[0].identity])
+    indexer.close()
+    registry.save([])
+
+
+def _run_and_die(directory: Path, step: str, passing: int, results: Sequence[FileResult]) -> int:
+    child = os.fork()
+    if child == 0:
+        os.dup2(2, 1)
+        try:
+            faults = Faults()
+            dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
+            install(faults)
+            faults.arm(step, passing)
+            directory.mkdir()
+            threading.Thread(target=_give_up, daemon=True).start()
+            anyio.run(live, directory, results)
+            while step == MERGE:  # it comes in its own time
+                time.sleep(0.001)
+        except CodeindexError as error:
+            print(error.message, file=sys.stderr)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    return status
+
+
+def _give_up() -> None:
+    time.sleep(30)
+    os._exit(2)
+
+
+if __name__ == "__main__":
+    prepared = processed()
+    for line in sys.stdin:
+        wanted, number = line.split()
+        print(_run_and_die(Path(sys.argv[1]) / wanted, wanted, int(number), prepared), flush=True)

@@ -1,0 +1,85 @@
+"""``kill -9`` at every named step of a writer's life: what was committed is there, and everything comes together again.
+
+The real daemon is killed in ``tests/end_to_end/test_kills.py``, and many more times by ``tests/endurance/kills.py``.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+
+from codeindexd.indexer import Indexer
+from codeindexd.model import Slice
+from codeindexd.registry import Registry
+from codeindexd.workers.jobs import FileResult
+from support.crash import writer
+from support.crash.steps import STEPS
+from support.crash.stores import vectors_held
+from support.killing import quick_directory, start
+
+
+@pytest.fixture(scope="module")
+def results() -> list[FileResult]:
+    return writer.processed()
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[Path]:
+    with quick_directory() as directory:
+        yield directory
+
+
+def test_a_kill_at_every_named_step(quick: Path, results: list[FileResult]) -> None:
+    with start("support.crash.writer", str(quick)) as driver:
+        assert driver.stdin is not None
+        assert driver.stdout is not None
+        for step in STEPS:
+            print(step.name, 1, file=driver.stdin, flush=True)
+            status = int(driver.stdout.readline())
+            assert status == signal.SIGKILL, f"{step.name} was not reached ({status})"
+            anyio.run(_assert_whole, quick / step.name, results)
+        driver.stdin.close()
+
+
+async def _assert_whole(directory: Path, results: Sequence[FileResult]) -> None:
+    held = vectors_held(directory / "vectors.db")
+    assert Registry(directory / "roots.json").load() in ([], [writer.RootSpec("one", directory, 1, 2)])
+    indexer = writer.opened(directory)
+    files = {file.entry.path for file in indexer.catalog.snapshot().files()}
+    await _bring_together(indexer, results)
+    assert files == {file.entry.path for file in indexer.catalog.snapshot().files()}
+    indexer.close()
+    indexer = writer.opened(directory)
+    assert (indexer.behind.lexical, indexer.behind.dense, indexer.behind.notes) == (False, False, [])
+    indexer.close()
+    indexer.vectors.close()
+    assert held <= vectors_held(directory / "vectors.db"), "a vector that was committed is gone"
+
+
+async def _bring_together(indexer: Indexer, results: Sequence[FileResult]) -> None:
+    """What the daemon does at its start; then all stores hold the same."""
+    again = {entry.path for entry in await writer.put_back(indexer, writer.drafts_of(results))}
+    again |= {entry.path for entry in indexer.catalog.unprocessed()}
+    for result in results:
+        if result.path in again:
+            await indexer.apply(Slice(updates=[writer.update(result)]))
+    by_hash = {draft.embed_hash: draft.vector for result in results for draft in result.chunks}
+    found = {chunk: by_hash[digest] or b"" for chunk, digest in indexer.pending_vectors.items()}
+    await indexer.add_vectors(found)
+    assert indexer.catalog.check() == []
+    indexer.lexical.check()
+    indexer.dense.check()
+    with indexer.current.pin() as snapshot:
+        assert snapshot is not None
+        wanted = snapshot.catalog.all_chunk_ids().tolist()
+        assert snapshot.lexical.chunk_ids().tolist() == wanted
+        assert snapshot.dense.ids().tolist() == wanted
+        assert snapshot.lexical.generation == snapshot.dense.generation == snapshot.generation
+        for chunk in snapshot.catalog.all_chunks():
+            vector = snapshot.dense.vector(chunk.chunk_id)
+            assert vector is not None
+            assert vector.astype("<f2").tobytes() == by_hash[chunk.embed_hash]
