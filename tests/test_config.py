@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,43 @@ class TestRootConfig:
         assert source.verdict(b"src/a.txt", is_dir=False) is not None
         assert rules.verdict(b"a.py", is_dir=False) is not None
         assert rules.verdict(b"a.md", is_dir=False) is not None
+
+
+class TestHostileRoot:
+    """``.codeindex.toml`` comes with the code, maybe a stranger's."""
+
+    def test_a_link_is_not_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text('include = ["password"]\n')
+        (tmp_path / ".codeindex.toml").symlink_to(tmp_path / "secret")
+        with pytest.raises(ConfigError, match="is a symbolic link"):
+            load_root_config(tmp_path)
+
+    @pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK])
+    def test_what_is_no_file_holds_nobody_up(self, tmp_path: Path, kind: int) -> None:
+        os.mknod(tmp_path / ".codeindex.toml", kind | 0o600)
+        with pytest.raises(ConfigError, match=r"is no regular file|cannot be read"):
+            load_root_config(tmp_path)
+
+    def test_a_huge_file_is_refused_before_it_is_parsed(self, tmp_path: Path) -> None:
+        with (tmp_path / ".codeindex.toml").open("wb") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(ConfigError, match="is larger than"):
+            load_root_config(tmp_path)
+
+    @pytest.mark.parametrize(
+        "text", ["include = 'tr0ub4dor'", "exclude = ['a', 1, 'tr0ub4dor']", "exclude = {a='tr0ub4dor'}"]
+    )
+    def test_its_values_are_not_repeated(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / ".codeindex.toml").write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            load_root_config(tmp_path)
+        assert "expected a list of strings" in caught.value.message
+        assert "tr0ub4dor" not in caught.value.message + caught.value.hint
+
+    @pytest.mark.parametrize(
+        "line", ["[embedding]\nmodel = '/tmp/evil'", "mask_secrets = false", "[privacy]\nmask_secrets = false"]
+    )
+    def test_it_can_only_narrow(self, tmp_path: Path, line: str) -> None:
+        (tmp_path / ".codeindex.toml").write_text(line)
+        with pytest.raises(ConfigError, match="cannot be set for one root"):
+            load_root_config(tmp_path)

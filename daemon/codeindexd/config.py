@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +16,7 @@ import msgspec
 from codeindexd.errors import ConfigError
 
 _ENV_PREFIX = "CODEINDEXD_"
+_MOST_BYTES = 1 << 20  # of a root's own file
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -173,9 +177,7 @@ def load_root_config(root: Path) -> RootConfig:
     Raises ConfigError naming the file, the key and what was expected: an error of that root only.
     """
     path = root / ".codeindex.toml"
-    if path.is_symlink():
-        raise ConfigError(f"{path} is a symbolic link", hint="Symbolic links are never followed; put the file there.")
-    document = _read(path, required=False)
+    document = _parsed(path, _content_of(path))
     if isinstance(inner := document.get("index"), dict) and len(document) == 1:
         document = inner  # written as in config.toml
     fields = {}
@@ -184,7 +186,10 @@ def load_root_config(root: Path) -> RootConfig:
         if elsewhere and key not in _keys(RootConfig):
             hint = "A root may set include and exclude; the rest belongs into config.toml."
             raise ConfigError(f"{path}: {key} cannot be set for one root", hint=hint)
-        fields[key] = _value(RootConfig, key, value, f"{path}: {key}", strict=True)
+        try:
+            fields[key] = _value(RootConfig, key, value, f"{path}: {key}", strict=True)
+        except ConfigError as error:  # its value is a stranger's text, maybe a secret: it is not repeated
+            raise ConfigError(error.message.partition(", got ")[0], hint=error.hint) from None
     return RootConfig(**fields)
 
 
@@ -222,6 +227,30 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check its permissions.") from error
+    return _parsed(path, data)
+
+
+def _content_of(path: Path) -> bytes:
+    """A root's file: empty where there is none. No link is followed, no FIFO waited for, nothing huge read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            hint = "Symbolic links are never followed; put the file there."
+            raise ConfigError(f"{path} is a symbolic link", hint=hint) from None
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check its permissions.") from error
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ConfigError(f"{path} is no regular file", hint="Remove it, or put a file there.")
+        data = file.read(_MOST_BYTES + 1) or b""
+    if len(data) > _MOST_BYTES:
+        raise ConfigError(f"{path} is larger than {_MOST_BYTES} bytes", hint="It holds a few patterns, no more.")
+    return data
+
+
+def _parsed(path: Path, data: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from codeindexd.model import FileStat
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _READ_ONCE = 1 << 20
 
 
@@ -52,13 +53,13 @@ def open_beneath(root: bytes, path: bytes) -> int:
     *directories, name = path.split(b"/")
     if not name or b".." in directories or name == b"..":
         raise OSError(errno.EINVAL, "not a path below the root", path)
-    top = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    top = os.open(root, OPEN_DIRECTORY)
     try:
         at = open_directory(top, b"/".join(directories))
     finally:
         os.close(top)
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+        descriptor = os.open(name, _OPEN_FILE, dir_fd=at)
     finally:
         os.close(at)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from codeindexd.ignore import IgnoreRules, is_sensitive_name
+from codeindexd.ignore import IgnoreRules, Source, is_sensitive_name
 
 
 def _reason(rules: IgnoreRules, path: str, *, is_dir: bool = False) -> str:
@@ -173,13 +173,13 @@ def test_directories_that_can_hold_nothing_included_stay_closed() -> None:
 
 
 def test_gitignore_off_keeps_our_own() -> None:
-    rules = _root("*.py\n", "*.c\n", gitignore=False, exclude_sources=[("x", b"*.h")])
+    rules = _root("*.py\n", "*.c\n", gitignore=False, exclude_sources=[Source("x", b"*.h")])
     assert [_reason(rules, path) for path in ("a.py", "a.h", "a.c")] == ["", "", "ignored"]
 
 
 def test_nested_repository_restarts_git_and_keeps_ours() -> None:
-    outer = _root("*.log\n", "*.c\n", exclude_sources=[("global", b"*.tmp")])
-    inner = outer.enter(b"sub", {}, [(".git/info/exclude", b"/top.txt")])
+    outer = _root("*.log\n", "*.c\n", exclude_sources=[Source("global", b"*.tmp")])
+    inner = outer.enter(b"sub", {}, [Source(".git/info/exclude", b"/top.txt")])
     assert [_reason(outer, path) for path in ("a.log", "a.c", "a.tmp")] == ["ignored"] * 3
     assert [_reason(inner, f"sub/{name}") for name in ("a.log", "a.tmp", "a.c", "top.txt")] == [
         "",
@@ -195,7 +195,7 @@ def test_files_above_the_root_and_their_anchors() -> None:
             ("../.gitignore", b"!b.log\n/root/x\n", b"root/"),
             ("../../.gitignore", b"*.log\n/p/root/y\n/x\n", b"p/root/"),
         ],
-        exclude_sources=[("exclude", b"/p/root/z\n")],
+        exclude_sources=[Source("exclude", b"/p/root/z\n")],
     ).enter(b"", {})
     found = [_reason(rules, name) for name in ("a.log", "b.log", "x", "y", "z", "w")]
     assert found == ["ignored", "", "ignored", "ignored", "ignored", ""]
@@ -235,3 +235,10 @@ def test_no_pattern_backtracks_without_bound(pattern: bytes) -> None:
     started = time.thread_time()
     assert rules.verdict(b"a/" * 200 + b"a" * 250, is_dir=False) is None
     assert time.thread_time() - started < 2
+
+
+def test_a_source_that_must_not_be_quoted_is_heeded_and_named_by_its_line() -> None:
+    rules = IgnoreRules.for_root(exclude_sources=[Source("~/.netrc", b"\n*.py password", quotable=False)])
+    verdict = rules.verdict(b"a.py password", is_dir=False)
+    assert verdict is not None
+    assert verdict.rule == "~/.netrc:2"

@@ -80,3 +80,20 @@ def test_a_root_that_goes_while_nothing_can_be_written_is_missing_all_the_same(t
     assert here.look() is Found.MISSING
     (tmp_path / "aside").rename(here.spec.path)
     assert here.look() is Found.BACK
+
+
+@pytest.mark.parametrize("part", ["root", "root/above/deep"])
+def test_a_link_in_the_place_of_a_root_leads_nowhere(tmp_path: Path, part: str) -> None:
+    """Not even to the very same directory: what is reached through links was never asked for."""
+    (tmp_path / "root/above/deep").mkdir(parents=True)
+    place = tmp_path / part
+    status = place.stat()
+    here = Presence(RootSpec("id", place, status.st_dev, status.st_ino), tmp_path / "missing")
+    assert here.look() is Found.SAME
+    moved = tmp_path / "root"
+    moved.rename(tmp_path / "elsewhere")
+    moved.symlink_to(tmp_path / "elsewhere")
+    assert here.look() is Found.MISSING
+    moved.unlink()
+    (tmp_path / "elsewhere").rename(moved)
+    assert here.look() is Found.BACK

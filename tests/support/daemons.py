@@ -75,13 +75,16 @@ class RawClient:
 class RealDaemon:
     """Starts, kills and asks a daemon; its directories live below ``home`` and outlast its processes.
 
-    ``extra`` is put into the environment of what is started from then on.
+    ``extra`` is put into the environment of what is started from then on; ``prefix`` is a command that runs the
+    daemon in its own process, ``umask`` what the daemon is started with (-1: ours).
     """
 
     def __init__(self, home: Path, config: str = "") -> None:
         self.home = home
         self.process: subprocess.Popen[bytes] | None = None
         self.extra: dict[str, str] = {}
+        self.prefix: list[str] = []
+        self.umask = -1
         self._clients: list[RawClient] = []
         for name in ("config/codeindexd", "cache", "state", "run"):
             (home / name).mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -115,8 +118,9 @@ class RealDaemon:
         """Start the process and wait until it answers."""
         with (self.home / "daemon.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "codeindexd", "--log-format", "json", *arguments],
+                [*self.prefix, sys.executable, "-m", "codeindexd", "--log-format", "json", *arguments],
                 env=self.environment,
+                umask=self.umask,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

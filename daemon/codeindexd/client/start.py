@@ -122,7 +122,8 @@ def _wait(socket_path: str, process: subprocess.Popen[bytes] | None) -> bool:
 def _opened(path: Path) -> BinaryIO:
     """A file of the state directory, open for appending, that nobody else can read. Raises NoDaemonError."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (*reversed(path.parent.parents), path.parent):
+            directory.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         return os.fdopen(os.open(path, flags, 0o600), "ab")
     except OSError as error:

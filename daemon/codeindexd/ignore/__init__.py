@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from codeindexd.ignore.builtin import Verdict, is_sensitive_name
-from codeindexd.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, IgnoreRules
+from codeindexd.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, IgnoreRules, Source
 
-__all__ = ["GITIGNORE", "IGNORE_FILES", "OWN_IGNORE", "IgnoreRules", "Verdict", "is_sensitive_name"]
+__all__ = ["GITIGNORE", "IGNORE_FILES", "OWN_IGNORE", "IgnoreRules", "Source", "Verdict", "is_sensitive_name"]

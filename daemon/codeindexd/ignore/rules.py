@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from codeindexd.ignore.builtin import FINAL, Verdict, directory_verdict, file_verdict, marker_verdict
 from codeindexd.ignore.patterns import PatternSet, compiled, rule_text
@@ -25,6 +26,14 @@ from codeindexd.ignore.sieve import suspects
 GITIGNORE = b".gitignore"
 OWN_IGNORE = b".codeindexignore"
 IGNORE_FILES = frozenset({GITIGNORE, OWN_IGNORE})
+
+
+class Source(NamedTuple):
+    """A pattern file of git's: its name as rules show it, its content, and whether rules may quote a line of it."""
+
+    name: str
+    content: bytes
+    quotable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +45,15 @@ class _Level:
     patterns: PatternSet
     skip: int = 0
     above: bytes = b""
+    quotable: bool = True
 
     def verdict(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
         path = self.above + path if self.above else path[self.skip :]
         pattern = self.patterns.last_match(name, path, is_dir)
-        return None if pattern is None else Verdict(not pattern.negative, "ignored", rule_text(self.source, pattern))
+        if pattern is None:
+            return None
+        rule = rule_text(self.source, pattern) if self.quotable else f"{self.source}:{pattern.line}"
+        return Verdict(not pattern.negative, "ignored", rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,7 @@ class IgnoreRules:
     def for_root(
         cls,
         *,
-        exclude_sources: Sequence[tuple[str, bytes]] = (),
+        exclude_sources: Sequence[Source] = (),
         above: Sequence[tuple[str, bytes, bytes]] = (),
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
@@ -70,14 +83,16 @@ class IgnoreRules:
     ) -> IgnoreRules:
         """The rules before any file of the root was read; ``enter(b"", ...)`` adds those of the root itself.
 
-        ``exclude_sources`` are (name shown in rules, content) of info/exclude and the global excludes, in this order:
-        the first wins. ``above`` are (name, content, path of the root below that file's directory, ending in ``/``)
-        of ignore files above a root that lies inside a repository, the nearest first. ``include`` and ``exclude``
-        are in gitignore syntax; where ``include`` is not empty, files that match none of it are left out.
+        ``exclude_sources`` are info/exclude and the global excludes, in this order: the first wins. ``above`` are
+        (name, content, path of the root below that file's directory, ending in ``/``) of ignore files above a root
+        that lies inside a repository, the nearest first. ``include`` and ``exclude`` are in gitignore syntax; where
+        ``include`` is not empty, files that match none of it are left out.
         """
         top = above[-1][2] if above else b""
         levels = [_Level(name, compiled(content), above=prefix) for name, content, prefix in above]
-        levels += [_Level(name, compiled(content), above=top) for name, content in exclude_sources]
+        levels += [
+            _Level(name, compiled(content), above=top, quotable=quotable) for name, content, quotable in exclude_sources
+        ]
         return cls(
             tuple(level for level in levels if level.patterns) if gitignore else (),
             (),
@@ -92,7 +107,7 @@ class IgnoreRules:
         self,
         directory: bytes,
         files: Mapping[bytes, bytes],
-        repository: Sequence[tuple[str, bytes]] | None = None,
+        repository: Sequence[Source] | None = None,
     ) -> IgnoreRules:
         """The rules for the children of ``directory``, which is relative to the root.
 
@@ -103,7 +118,7 @@ class IgnoreRules:
         skip = len(directory) + 1 if directory else 0
         prefix = directory.decode("utf-8", "backslashreplace") + "/" if directory else ""
         if repository is not None and self._gitignore:
-            fresh = [_Level(name, compiled(content), skip) for name, content in repository]
+            fresh = [_Level(name, compiled(content), skip, quotable=quotable) for name, content, quotable in repository]
             git = tuple(level for level in fresh if level.patterns)
         if self._gitignore and (patterns := compiled(files.get(GITIGNORE, b""))):
             git = (_Level(f"{prefix}.gitignore", patterns, skip), *git)

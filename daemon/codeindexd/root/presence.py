@@ -27,8 +27,9 @@ class Found(enum.Enum):
 class Presence:
     """Blocking; used by one thread at a time. ``spec`` follows the directory's identity.
 
-    A directory on another device that is empty is taken for a mount point without its file system, not for a root
-    that lost all its files.
+    A symbolic link that took the place of the root, or of a directory above it, leads to something else: then the
+    root is missing. A directory on another device that is empty is taken for a mount point without its file system,
+    not for a root that lost all its files.
     """
 
     def __init__(self, spec: RootSpec, mark: Path) -> None:
@@ -47,10 +48,10 @@ class Presence:
     def look(self) -> Found:
         """See what is at the path now."""
         try:
-            status = self.spec.path.stat()
+            status = self.spec.path.lstat()
         except OSError:
             return self._gone()
-        if not stat.S_ISDIR(status.st_mode):
+        if not stat.S_ISDIR(status.st_mode) or os.path.realpath(self.spec.path) != os.fspath(self.spec.path):
             return self._gone()
         if (status.st_dev, status.st_ino) == (self.spec.device, self.spec.inode):
             return self._here(Found.BACK if self.missing else Found.SAME)

@@ -2,16 +2,21 @@
 
 Reads git's files directly, so that a scan needs neither git nor a process. Whatever cannot be read counts as empty:
 an odd configuration must never cost more than its own rules.
+
+A repository may be a stranger's, and its configuration may name any file as its excludes file. That file is heeded, as
+git heeds it, but nothing of its text is ever shown or kept unless it lies in the repository.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from codeindexd.ignore import Source
 from codeindexd.ignore.patterns import compiled
 
 _SYSTEM = Path("/etc/gitconfig")
@@ -68,13 +73,19 @@ class Repository:
         return next((found for parent in directory.parents if (found := cls.at(parent))), None)
 
 
-def read_bounded(path: Path, limit: int = _MOST_BYTES) -> bytes | None:
-    """The content of a regular file, at most ``limit`` bytes; None when it cannot be had."""
+def read_bounded(path: Path, limit: int = _MOST_BYTES, *, within: Path | None = None) -> bytes | None:
+    """The content of a regular file, at most ``limit`` bytes; None when it cannot be had.
+
+    With ``within`` it is only had when it lies below that directory, links followed.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError):
         return None
     try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or (within is not None and not _lies_below(within, path, status)):
+            return None
         return os.read(descriptor, limit)
     except OSError:
         return None
@@ -82,21 +93,37 @@ def read_bounded(path: Path, limit: int = _MOST_BYTES) -> bytes | None:
         os.close(descriptor)
 
 
-def exclude_sources(repository: Repository | None, git_home: GitHome) -> list[tuple[str, bytes]]:
-    """(name shown in rules, content) of info/exclude and of the excludes file; the first has the last word."""
-    sources: list[tuple[str, bytes]] = []
+def _lies_below(directory: Path, path: Path, status: os.stat_result) -> bool:
+    """Whether the file opened through ``path`` is the one that is there with every link on the way resolved."""
+    real = Path(os.path.realpath(path))
+    return real.is_relative_to(os.path.realpath(directory)) and os.path.samestat(real.lstat(), status)
+
+
+def exclude_sources(repository: Repository | None, git_home: GitHome) -> list[Source]:
+    """info/exclude and the excludes file; the first has the last word."""
+    sources: list[Source] = []
     if repository is not None:
-        sources.append((".git/info/exclude", read_bounded(repository.common / "info" / "exclude") or b""))
-    place = _excludes_file(repository, git_home)
-    if place is not None and (content := read_bounded(place)):
-        sources.append((_shown(place, git_home), content))
-    return [(name, content) for name, content in sources if content]
+        sources.append(_source(".git/info/exclude", repository.common / "info" / "exclude", repository))
+    place, chosen_by = _excludes_file(repository, git_home)
+    if place is not None:
+        sources.append(_source(_shown(place, git_home), place, chosen_by))
+    return [source for source in sources if source.content]
+
+
+def _source(name: str, place: Path, chosen_by: Repository | None) -> Source:
+    """The rules at ``place``; those that a repository points to from elsewhere are not to be quoted."""
+    if chosen_by is not None:
+        inside = read_bounded(place, within=chosen_by.top)
+        if inside is None:
+            return Source(name, read_bounded(place) or b"", quotable=False)
+        return Source(name, inside)
+    return Source(name, read_bounded(place) or b"")
 
 
 def rule_files(root: Path, git_home: GitHome) -> list[Path]:
     """Files outside of ``root`` whose change changes what is ignored inside it; they need not exist."""
     repository = Repository.at(root) or Repository.around(root)
-    files = [_excludes_file(repository, git_home)]
+    files = [_excludes_file(repository, git_home)[0]]
     files += [git_home.config_home / "git" / "config"] if git_home.config_home else []
     files += [git_home.home / ".gitconfig"] if git_home.home else []
     files += [repository.common / "info" / "exclude", repository.common / "config"] if repository else []
@@ -109,23 +136,23 @@ def _shown(place: Path, git_home: GitHome) -> str:
     return os.fsencode(place).decode("utf-8", "backslashreplace")
 
 
-def _excludes_file(repository: Repository | None, git_home: GitHome) -> Path | None:
+def _excludes_file(repository: Repository | None, git_home: GitHome) -> tuple[Path | None, Repository | None]:
+    """Where the excludes file is, and the repository whose configuration says so, if it is not the user's."""
     files = [git_home.system]
     files.append(git_home.config_home / "git" / "config" if git_home.config_home else None)
     files.append(git_home.home / ".gitconfig" if git_home.home else None)
-    if repository is not None:
-        files += [repository.common / "config", repository.git_dir / "config.worktree"]
+    theirs = [repository.common / "config", repository.git_dir / "config.worktree"] if repository else []
     value: str | None = None
-    for file in files:
+    chosen_by: Repository | None = None
+    for file in (*files, *theirs):
         if file is not None:
             for key, found in _entries(file, repository, git_home.home, 0):
-                value = found if key == "core.excludesfile" else value
+                if key == "core.excludesfile":
+                    value, chosen_by = found, repository if file in theirs else None
     if value is not None:
-        if not value:
-            return None
         base = repository.top if repository else Path("/")
-        return base / _expanded(value, git_home.home)
-    return git_home.config_home / "git" / "ignore" if git_home.config_home else None
+        return (base / _expanded(value, git_home.home) if value else None), chosen_by
+    return (git_home.config_home / "git" / "ignore" if git_home.config_home else None), None
 
 
 def _expanded(value: str, home: Path | None) -> Path:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from codeindexd.errors import PathRefusedError
 from codeindexd.files import OPEN_DIRECTORY, file_stat, open_directory
-from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
+from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Source, Verdict
 from codeindexd.merkle import Tree, collapse, node_hash, parent_of
 from codeindexd.model import Entry, NodeKind, TreeSource
-from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, read_bounded, rule_files
+from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, rule_files
 from codeindexd.scan.hashing import Group, Hasher, opened
 from codeindexd.scan.walk import OVERSIZED, SPECIAL, UNREADABLE, Walk, read_ignore_file, skipped
 
@@ -174,7 +174,7 @@ class Scanner:
 
     def _open_root(self) -> int:
         try:
-            return os.open(self._root, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
+            return os.open(self._root, OPEN_DIRECTORY)
         except OSError as error:
             raise PathRefusedError(
                 f"{self._root} cannot be scanned: {error.strerror}", hint="Is the directory there and readable?"
@@ -297,20 +297,29 @@ def _files_above(root: Path, top: Path) -> list[tuple[str, bytes, bytes]]:
     """git's ignore files above a root inside a repository, the nearest first."""
     found: list[tuple[str, bytes, bytes]] = []
     for parent in root.parents:
-        content = None if (parent / ".gitignore").is_symlink() else read_bounded(parent / ".gitignore")
+        content = _gitignore_of(parent)
         shown = "../" * len(root.relative_to(parent).parts) + ".gitignore"
-        found.append((shown, content or b"", os.fsencode(root.relative_to(parent)) + b"/"))
+        found.append((shown, content, os.fsencode(root.relative_to(parent)) + b"/"))
         if parent == top:
             break
     return found
 
 
-def _is_ignored(root: Path, top: Path, sources: Sequence[tuple[str, bytes]]) -> bool:
+def _gitignore_of(directory: Path) -> bytes:
+    """The content of a .gitignore above the root; empty when there is none, or a symbolic link as for git."""
+    try:
+        with opened(os.open(directory, OPEN_DIRECTORY)) as descriptor:
+            return read_ignore_file(descriptor, b".gitignore")
+    except OSError:
+        return b""
+
+
+def _is_ignored(root: Path, top: Path, sources: Sequence[Source]) -> bool:
     """Whether git leaves out the whole root: then the user asked for it in spite of that."""
     rules = IgnoreRules.for_root(exclude_sources=sources, hidden=True, defaults=False)
     path, place = b"", top
     for part in root.relative_to(top).parts:
-        content = None if (place / ".gitignore").is_symlink() else read_bounded(place / ".gitignore")
+        content = _gitignore_of(place)
         rules = rules.enter(path, {b".gitignore": content} if content else {})
         path, place = (path + b"/" if path else b"") + os.fsencode(part), place / part
         verdict = rules.verdict(path, is_dir=True)
