@@ -3,10 +3,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 import xxhash
 
+from codeindexd.errors import FailedError
 from codeindexd.model import Span, StoredChunk
 from codeindexd.verifier import confirm
+from support.limits import no_open_files
 from support.trees import tree
 
 TEXT = "import os\n\n\ndef a():\n    return 1\n\n\ndef b():\n    return 2\n"
@@ -63,3 +66,9 @@ def test_a_changed_or_missing_chunk_is_never_shown(tmp_path: Path) -> None:
     assert confirm(os.fsencode(tmp_path), [chunk_b()]) == [None]
     assert confirm(os.fsencode(tmp_path), [chunk_b(b"empty.py")]) == [None]
     assert confirm(os.fsencode(tmp_path), [chunk_b(b"gone.py")]) == [None]
+
+
+def test_no_answer_is_given_when_nothing_can_be_read(tmp_path: Path) -> None:
+    tree(tmp_path, {"m.py": TEXT})
+    with no_open_files(), pytest.raises(FailedError, match="open files"):
+        confirm(os.fsencode(tmp_path), [chunk_b()])

@@ -18,6 +18,7 @@ from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, 
 LOCK = "lock"
 SEAL = "sealed.json"
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM})
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _DAMAGED = frozenset({errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL})
 
 
@@ -27,6 +28,9 @@ def store_error(number: int, message: str, what: str) -> CodeindexError:
         return StoreFullError(
             f"the {what} cannot be written: {message}", hint="free disk space, or check quota and permissions"
         )
+    if number in EXHAUSTED:
+        hint = "close programs, or raise the limit of open files or memory"
+        return StoreFullError(f"the {what} cannot be used now: {message}", hint=hint)
     if number in _DAMAGED:
         return StoreDamagedError(f"the {what} cannot be read: {message}")
     return FailedError(f"the {what} failed: {message}")

@@ -139,11 +139,16 @@ def give_back_pages(connection: sqlite3.Connection, max_pages: int = 0) -> None:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """(device, inode) of a file, None when there is none: tells a deleted or replaced database from the open one."""
+    """(device, inode) of a file, None when there is none: tells a deleted or replaced database from the open one.
+
+    Raises StoreFullError when it cannot be told now: then it is no reason to build the database anew.
+    """
     try:
         status = path.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StoreFullError(f"cannot look at {path}: {error.strerror}", hint="check the permissions") from error
     return status.st_dev, status.st_ino
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from codeindexd.errors import CodeindexError
 from codeindexd.model import Failure, Outcome, RootState, StoredChunk
 from codeindexd.protocol.places import path_to_json
 from codeindexd.root import Problem, Root
@@ -33,7 +34,14 @@ def roots_entry(root: Root) -> dict[str, Any]:
 
 
 def root_status(root: Root) -> dict[str, Any]:
-    """A root in the answer of ``status``."""
+    """A root in the answer of ``status``; one whose stores cannot be read now must not hide the others."""
+    try:
+        return _running_status(root)
+    except CodeindexError as error:
+        return stranded_status(Stranded(root.spec, Problem(error.message, error.hint)))
+
+
+def _running_status(root: Root) -> dict[str, Any]:
     counts = root.indexer.catalog.counts()
     return {
         **path_to_json(root.spec.raw),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import xxhash
 
 from codeindexd.chunking.encoding import line_ends
+from codeindexd.durable import EXHAUSTED
+from codeindexd.errors import FailedError
 from codeindexd.files import read_beneath, read_ranges
 from codeindexd.model import StoredChunk
 
@@ -29,14 +31,16 @@ def confirm(root: bytes, chunks: list[StoredChunk], encoding: str = "utf-8") -> 
     """Re-read and re-hash chunks of *one* file; None for those whose text is nowhere in the file any more.
 
     Lines are counted anew: the same bytes at the same place are on other lines when a character above them became a
-    newline. ``encoding`` is the file's.
+    newline. ``encoding`` is the file's. Raises FailedError when nothing at all can be read now: an answer without hits
+    would say that there are none.
     """
     if not chunks:
         return []
     path = chunks[0].path
     try:
         (data,) = read_ranges(root, path, [(0, max(chunk.span.end_byte for chunk in chunks))])
-    except OSError:
+    except OSError as error:
+        _refuse_without_means(error)
         return [None] * len(chunks)
     confirmed: list[Confirmed | None] = []
     whole: bytes | None = None
@@ -54,10 +58,19 @@ def confirm(root: bytes, chunks: list[StoredChunk], encoding: str = "utf-8") -> 
     return confirmed
 
 
+def _refuse_without_means(error: OSError) -> None:
+    if error.errno in EXHAUSTED:
+        raise FailedError(
+            f"answers cannot be held against the disk: {error.strerror}",
+            hint="close programs, or raise the limit of open files or memory",
+        ) from error
+
+
 def _read_whole(root: bytes, path: bytes) -> bytes:
     try:
         data = read_beneath(root, path, max_bytes=_RELOCATE_BYTES).data
-    except OSError:
+    except OSError as error:
+        _refuse_without_means(error)
         return b""
     return data if len(data) <= _RELOCATE_BYTES else b""
 

@@ -82,6 +82,7 @@ class RealDaemon:
     def __init__(self, home: Path, config: str = "") -> None:
         self.home = home
         self.process: subprocess.Popen[bytes] | None = None
+        self.prefix: list[str] = []  # a program that runs the daemon, by exec, under other circumstances
         self.extra: dict[str, str] = {}
         self.prefix: list[str] = []
         self.umask = -1

@@ -10,7 +10,7 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import allocator
-from codeindexd.errors import StoreFullError, WorkerError
+from codeindexd.errors import FailedError, StoreFullError, WorkerError
 from codeindexd.model import Entry
 from codeindexd.replay import replay
 from codeindexd.workers.pool import WorkerPool
@@ -37,7 +37,7 @@ async def bring_up(root: Root, pool: WorkerPool) -> None:
                 on_hint=root.look_again,
                 on_again=lambda files: root.work.submit([], files),
             )
-        except (StoreFullError, WorkerError) as error:
+        except (FailedError, StoreFullError, WorkerError) as error:
             root.set_problem("replay", error.message, error.hint)
             await anyio.sleep(_REPLAY_PAUSE_S)
     root.set_problem("replay", "", "")

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from codeindexd.durable import EXHAUSTED
 from codeindexd.ignore import Source
 from codeindexd.ignore.patterns import compiled
 
@@ -76,11 +77,14 @@ class Repository:
 def read_bounded(path: Path, limit: int = _MOST_BYTES, *, within: Path | None = None) -> bytes | None:
     """The content of a regular file, at most ``limit`` bytes; None when it cannot be had.
 
-    With ``within`` it is only had when it lies below that directory, links followed.
+    With ``within`` it is only had when it lies below that directory, links followed. Raises OSError when this process
+    can open nothing at all now.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            raise
         return None
     try:
         status = os.fstat(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import stat
@@ -19,6 +20,7 @@ from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, rule
 from codeindexd.scan.hashing import Group, Hasher, opened
 from codeindexd.scan.walk import OVERSIZED, SPECIAL, UNREADABLE, Walk, read_ignore_file, skipped
 
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # nothing to be asked about in there
 _MARKER_FILES = frozenset({b"pyvenv.cfg", b"CACHEDIR.TAG"})
 _LINK = Verdict(True, "symlink", "symbolic links are not followed")
 
@@ -106,7 +108,7 @@ class Scanner:
         with opened(self._open_root()) as root:
             walk = Walk(self._root, root, known, self._max_file_bytes, self._git_home, should_stop)
             rules = _RulesByDirectory(walk, self._root_rules(root))
-            found = (_target(hint, walk, rules) for hint in collapse(below))
+            found = (_target_if_told(hint, walk, rules) for hint in collapse(below))
             targets = collapse(target for target in found if target is not None)
             tops = {target: entry for target in targets if (entry := self._look(target, walk, rules)) is not None}
             hasher = Hasher(
@@ -176,9 +178,9 @@ class Scanner:
         try:
             return os.open(self._root, OPEN_DIRECTORY)
         except OSError as error:
-            raise PathRefusedError(
-                f"{self._root} cannot be scanned: {error.strerror}", hint="Is the directory there and readable?"
-            ) from error
+            exhausted = error.errno in (errno.EMFILE, errno.ENFILE)
+            hint = "Raise the limit of open files." if exhausted else "Is the directory there and readable?"
+            raise PathRefusedError(f"{self._root} cannot be scanned: {error.strerror}", hint=hint) from error
 
     def _root_rules(self, root: int) -> IgnoreRules:
         repository = Repository.at(self._root)
@@ -196,8 +198,9 @@ class Scanner:
         known = walk.known.node(target)
         if not target:
             return walk.directory(target, rules.root, known)
-        parent, name = rules.of(parent_of(target)), target[target.rfind(b"/") + 1 :]
+        name = target[target.rfind(b"/") + 1 :]
         try:
+            parent = rules.of(parent_of(target))
             with opened(open_directory(walk.root, parent_of(target))) as descriptor:
                 stat_of = functools.partial(os.stat, name, dir_fd=descriptor)
                 form = stat_of(follow_symlinks=False)
@@ -236,10 +239,20 @@ class _RulesByDirectory:
                 with opened(open_directory(self._walk.root, directory)) as descriptor:
                     names = {name for name in (*IGNORE_FILES, b".git") if _exists(descriptor, name)}
                     found = self._walk.entered(found, directory, descriptor, names)
-            except OSError:
-                pass  # nothing to be asked about in there
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise  # without the rules in there what is ignored would be indexed
             self._known[directory] = found
         return found
+
+
+def _target_if_told(hint: bytes, walk: Walk, rules: _RulesByDirectory) -> bytes | None:
+    """The path to look at for a hint; None also when the rules that apply there cannot be read, which is an error."""
+    try:
+        return _target(hint, walk, rules)
+    except OSError as error:
+        walk.errors.append((hint, error.strerror or str(error)))
+        return None
 
 
 def _target(hint: bytes, walk: Walk, rules: _RulesByDirectory) -> bytes | None:

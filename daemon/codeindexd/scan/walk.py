@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codeindexd.durable import EXHAUSTED
 from codeindexd.errors import ShuttingDownError
 from codeindexd.files import OPEN_DIRECTORY, file_stat, open_directory
 from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
@@ -21,6 +22,7 @@ from codeindexd.scan.hashing import OPEN_FILE, Group, opened
 
 _MOST_OPEN = 64  # directories of one descent held open; those further up are opened anew for their next child
 _MOST_IGNORE_BYTES = 8 << 20
+_NOT_NOW = frozenset({errno.EIO, *EXHAUSTED})
 
 _encoded = functools.partial(str.encode, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
 
@@ -257,14 +259,17 @@ def skipped(path: bytes, verdict: Verdict, known: Entry | None) -> Entry:
 
 
 def read_ignore_file(directory: int, name: bytes) -> bytes:
-    """The content of an ignore file; empty when it is no regular file or cannot be read.
+    """The content of an ignore file; empty when it is no regular file or may not be read.
 
-    Like git, a symbolic link in its place is not followed.
+    Like git, a symbolic link in its place is not followed. Raises OSError when it should be readable and is not now:
+    without it, what it ignores would be indexed.
     """
     try:
         with opened(os.open(name, OPEN_FILE, dir_fd=directory)) as descriptor:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return b""
             return os.read(descriptor, _MOST_IGNORE_BYTES)
-    except OSError:
+    except OSError as error:
+        if error.errno in _NOT_NOW:
+            raise
         return b""
