@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 import xxhash
 
@@ -69,7 +70,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     vectors = VectorStore.open(tmp_path / "vectors.db")
     indexer = Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space", 256))
-    pool = WorkerPool(WorkerSettings(nice=0, file_budget_s=5), count=2, pipeline="support.pipelines:Scripted")
+    pool = WorkerPool(WorkerSettings(nice=0, file_budget_s=5), count=2, pipeline="support.pipelines:Steady")
     async with anyio.create_task_group() as tasks:
         await tasks.start(pool.serve)
         made = Bench(indexer, pool)

@@ -53,6 +53,11 @@ def parent_of(path: bytes) -> bytes:
     return path[: max(path.rfind(b"/"), 0)]
 
 
+def is_covered(path: bytes, tops: Collection[bytes]) -> bool:
+    """Whether ``path`` is one of ``tops`` or lies below one."""
+    return path in tops or any(parent in tops for parent in _ancestors(path))
+
+
 def same_suffix(source: bytes, target: bytes) -> bool:
     """The default for moves: equal extension, or equal name where there is none."""
     old, new = source[source.rfind(b"/") + 1 :], target[target.rfind(b"/") + 1 :]

@@ -37,6 +37,7 @@ class Pending:
         self._numbers = 0
         self._current: dict[bytes, Ticket] = {}
         self._since: dict[bytes, int] = {}  # the number of the oldest wish for a pending path that nothing is done for
+        self._given: dict[bytes, Ticket] = {}  # to a worker last, for a path that is still pending
         self._queues: tuple[deque[Ticket], deque[Ticket]] = (deque(), deque())  # bulk, urgent
 
     def __len__(self) -> int:
@@ -69,6 +70,12 @@ class Pending:
         gone = [known for known in self._current if any(place in paths for place in _lineage(known))]
         for path in gone:
             del self._current[path], self._since[path]
+            self._given.pop(path, None)
+
+    @property
+    def in_flight(self) -> list[Ticket]:
+        """One ticket for each file that may have been read already and is not committed yet."""
+        return list(self._given.values())
 
     def is_current(self, ticket: Ticket) -> bool:
         """Whether nothing newer is known about the ticket's path."""
@@ -83,6 +90,7 @@ class Pending:
         """The ticket's result is committed (or recorded as failed)."""
         if self.is_current(ticket):
             del self._current[ticket.path], self._since[ticket.path]
+            self._given.pop(ticket.path, None)
         elif self.counts(ticket):
             self._since[ticket.path] = ticket.number + 1
 
@@ -92,6 +100,7 @@ class Pending:
         while queue:
             ticket = queue.popleft()
             if self.is_current(ticket):
+                self._given[ticket.path] = ticket
                 return ticket
         return None
 

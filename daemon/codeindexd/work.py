@@ -109,6 +109,8 @@ class Work:
         self._running = anyio.Event()
         self._running.set()
         self._impatient = anyio.Event()
+        self._committing = anyio.Lock()
+        self._reread: set[bytes] = set()
         self._results_in: MemoryObjectSendStream[_Processed]
         self._results_out: MemoryObjectReceiveStream[_Processed]
         self._results_in, self._results_out = anyio.create_memory_object_stream(_RESULTS_AHEAD)
@@ -159,6 +161,21 @@ class Work:
         """Somebody waits: do not sit out the pause after an error."""
         self._impatient.set()
         self._impatient = anyio.Event()
+
+    async def compared_with(self) -> list[Ticket]:
+        """Wait until the slices submitted so far are in, for a comparison with the catalog would not know of them.
+
+        Returns what is in flight, of which the catalog does not know either.
+        """
+        given = self._slices_given
+        while self._slices_kept < given:
+            await self._advanced.wait()
+        return self.pending.in_flight
+
+    async def committed(self) -> None:
+        """Wait until the commit in progress is over."""
+        async with self._committing:
+            pass
 
     def pause(self) -> None:
         """Stop giving files to workers and committing; what is in flight comes back and waits."""
@@ -283,11 +300,18 @@ class Work:
         return await anyio.to_thread.run_sync(lambda: list(self._indexer.catalog.unprocessed()))
 
     async def _commit_files(self, batch: list[_Processed]) -> None:
+        async with self._committing:
+            await self._commit_newest(batch)
+        self._advance()
+
+    async def _commit_newest(self, batch: list[_Processed]) -> None:
         newest: dict[bytes, _Processed] = {}
         for processed in sorted(batch, key=lambda processed: processed.ticket.number):
             if self.pending.counts(processed.ticket):
                 newest[processed.ticket.path] = processed
-        batch = list(newest.values())
+        others = [processed for processed in newest.values() if self._is_other(processed)]
+        self.submit([], [processed.ticket.entry for processed in others], again=True)
+        batch = [processed for processed in newest.values() if processed not in others]
         updates: list[FileUpdate] = []
         failures: list[Failure] = []
         look_again: list[bytes] = []
@@ -301,7 +325,7 @@ class Work:
                 failures.append(self._failure(result))
             else:
                 self._attempts.pop(result.path, None)
-                if not result.settled:
+                if not result.settled or result.leaf != processed.ticket.entry.hash:
                     look_again.append(result.path)
         if updates:
             await self._persist(Slice(updates=updates, failures=failures))
@@ -311,7 +335,20 @@ class Work:
         self.run.chunks_done += sum(len(update.chunks) for update in updates)
         if look_again:
             self._on_hint(look_again)
-        self._advance()
+
+    def _is_other(self, processed: _Processed) -> bool:
+        """Whether a worker read other bytes than the scan did, and they are worth a second reading.
+
+        The file may have been changed back before the scan, and then no event will come. One that is written without
+        pause is other every time, so only one second reading is waited for.
+        """
+        result = processed.result
+        read = result.status in ("indexed", "skipped") and self.pending.is_current(processed.ticket)
+        if not read or result.leaf == processed.ticket.entry.hash or result.path in self._reread:
+            self._reread.discard(result.path)
+            return False
+        self._reread.add(result.path)
+        return True
 
     def _failure(self, result: FileResult) -> Failure:
         attempts = self._attempts.get(result.path, 0) + 1

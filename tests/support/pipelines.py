@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import xxhash
+
 from codeindexd.model import ChunkDraft, FileStat, Span, Symbol
 from codeindexd.workers.jobs import FileJob, FileResult, TextsJob, TextsResult, WorkerSettings
 
@@ -35,9 +37,12 @@ class Scripted:
         )
         stat = FileStat(3, 1, 2, 3)
         return FileResult(
-            job.job_id, job.path, "indexed", stat=stat, leaf=os.getpid().to_bytes(16, "big"), chunks=(draft,),
+            job.job_id, job.path, "indexed", stat=stat, leaf=self._leaf(job.path), chunks=(draft,),
             language="python", reason=f"nice {os.getpriority(os.PRIO_PROCESS, 0)}",
         )  # fmt: skip
+
+    def _leaf(self, path: bytes) -> bytes:
+        return os.getpid().to_bytes(16, "big")
 
     def texts(self, job: TextsJob) -> TextsResult:
         self._act(job.path.decode(), "")
@@ -89,3 +94,10 @@ class Cursed:
 
     def process(self, job: FileJob) -> FileResult:
         os._exit(1)
+
+
+class Steady(Scripted):
+    """A file's content is its name, so that it is what the scan saw."""
+
+    def _leaf(self, path: bytes) -> bytes:
+        return xxhash.xxh3_128_digest(path)
