@@ -48,6 +48,16 @@ class Guard:
         self._gone |= gone
         self._look.set()
 
+    async def is_same(self) -> bool:
+        """Whether the root still is the directory that is watched: what is mounted over it sends no event."""
+        if await self._found() == self._identity:
+            return True
+        self.look()
+        return False
+
+    async def _found(self) -> tuple[int, int] | None:
+        return await anyio.to_thread.run_sync(filesystem.identity, self._root, abandon_on_cancel=True)
+
     async def serve(self) -> None:
         """Look until cancelled."""
         clocks = filesystem.Clocks()
@@ -55,7 +65,7 @@ class Guard:
             with anyio.move_on_after(_EVERY_S):
                 await self._look.wait()
             self._look = anyio.Event()
-            found = await anyio.to_thread.run_sync(filesystem.identity, self._root, abandon_on_cancel=True)
+            found = await self._found()
             if found != self._identity or self._gone:
                 self._gone = False
                 self._identity = found

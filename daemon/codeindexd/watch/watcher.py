@@ -137,7 +137,8 @@ class Watcher:
         with anyio.move_on_after(timeout):
             while self._coverage.missing() and self._can_pass():
                 await self._adjusted.wait()
-            return self._can_pass() and await self._cookies.pass_through(self._streams)
+            passed = self._can_pass() and await self._cookies.pass_through(self._streams)
+            return passed and await self._guard.is_same()
         return False
 
     def _can_pass(self) -> bool:
