@@ -305,6 +305,23 @@ def test_the_root_hash_is_a_function_of_the_content(
         assert everything(two).tree.root_hash != before
 
 
+def test_what_decides_about_others_is_watched_though_it_is_not_walked(tmp_path: Path) -> None:
+    tree(tmp_path, {"env/pyvenv.cfg": "", "env/lib/a.py": "x", "tagged/CACHEDIR.TAG": "", "build/a.py": "x"})
+    tree(tmp_path, {"nested/.git/HEAD": "ref: refs/heads/main\n", "nested/a.py": "x", "no/.git/config": ""})
+    directories = set(everything(tmp_path).directories)
+    assert directories == {b"", b"env", b"tagged", b"build", b"nested", b"nested/.git", b"nested/.git/info", b"no"}
+    tree(tmp_path, {".gitignore": "build/\n", "tree/.git": f"gitdir: {tmp_path}/nested/.git/worktrees/tree\n"})
+    tree(tmp_path / "nested/.git/worktrees/tree", {"HEAD": "ref: refs/heads/other\n", "commondir": "../..\n"})
+    assert set(everything(tmp_path).directories) == (directories | {b"tree"}) - {b"build"}
+
+
+def test_files_with_several_names_are_told(tmp_path: Path) -> None:
+    tree(tmp_path, {"d/one.py": "x", "single.py": "y", "ignored.log": "z", ".gitignore": "*.log\n"})
+    (tmp_path / "two.py").hardlink_to(tmp_path / "d/one.py")
+    (tmp_path / "linked.log").hardlink_to(tmp_path / "ignored.log")
+    assert sorted(everything(tmp_path).linked) == [b"d/one.py", b"two.py"]
+
+
 def test_the_standard_library_twice(tmp_path: Path) -> None:
     for copy in ("one", "two"):
         shutil.copytree(Path(sysconfig.get_path("stdlib")) / "email", tmp_path / copy)

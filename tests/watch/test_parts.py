@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from watchfiles import Change
 
 from codeindexd.watch import filesystem, pace
 from codeindexd.watch.coverage import Coverage, usable
+from codeindexd.watch.events import Reader
 from support.trees import Link, tree
 
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -55,6 +57,34 @@ def test_sleep_and_set_clocks_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     clocks.offset_s += 3600
     assert "moved by -3600 s" in clocks.jump()
     assert clocks.jump() == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "hints"),
+    [
+        (Change.modified, "a/b.py", {b"a/b.py"}),
+        (Change.modified, "new/b.py", {b"new"}),
+        (Change.added, ".git", {b""}),
+        (Change.modified, ".git", set()),
+        (Change.modified, ".git/info/exclude", {b""}),
+        (Change.added, ".git/info", {b""}),
+        (Change.modified, ".git/config", {b""}),
+        (Change.added, ".git/HEAD", set()),
+        (Change.modified, ".git/index", set()),
+        (Change.modified, ".git/modules/m/info/exclude", {b""}),
+        (Change.added, "a/.git", {b"a"}),
+        (Change.modified, "a/.git", {b"a/.git"}),
+        (Change.added, "a/.git/HEAD", {b"a"}),
+        (Change.modified, "a/.git/HEAD", set()),
+        (Change.modified, "a/.git/info/exclude", {b""}),
+        (Change.deleted, "a/.git/config", {b""}),
+        (Change.added, "a/.git/index.lock", set()),
+        (Change.added, "new/sub/.git", {b"new"}),
+    ],
+)
+def test_of_gits_own_files_only_those_count_that_hold_rules(change: Change, path: str, hints: set[bytes]) -> None:
+    news = Reader(Path("/root"), Path("/cookies"), ()).read({(change, f"/root/{path}")}, {b"", b"a", b".git"}, set())
+    assert news.hints == hints
 
 
 def test_the_pace_relaxes_with_silence() -> None:

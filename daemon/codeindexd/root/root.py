@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import anyio
@@ -15,15 +15,17 @@ import structlog
 from codeindexd.config import load_root_config
 from codeindexd.errors import ConfigError, FailedError, PathRefusedError, StoreFullError, TimedOutError
 from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.model import Entry, NodeKind, RootState
+from codeindexd.merkle import is_covered
+from codeindexd.model import RootState
 from codeindexd.reconciler import Reconciled, reconcile
 from codeindexd.registry import RootSpec
 from codeindexd.root import upkeep
 from codeindexd.root.hints import Hints
+from codeindexd.root.links import LinkedFiles
 from codeindexd.root.presence import Found, Presence
 from codeindexd.root.unreadable import Unreadable
 from codeindexd.root.values import Problem, RootSettings, Services, Synced
-from codeindexd.scan import Scanner
+from codeindexd.scan import Scan, Scanner
 from codeindexd.settle import Settler
 from codeindexd.vectorizer import Vectorizer
 from codeindexd.watch import Watcher
@@ -49,9 +51,8 @@ class Root:
         self.indexer: Indexer
         self.work: Work
         self.scanner = self._make_scanner()
-        self._hints = Hints(
-            Settler(settings.debounce_s, settings.deadline_s, settings.max_hints), later_s=_LOOK_AGAIN_S
-        )
+        settler = Settler(settings.debounce_s, settings.deadline_s, settings.max_hints)
+        self._hints = Hints(settler, later_s=_LOOK_AGAIN_S)
         self._presence = Presence(spec, directory / "missing")
         self._walked = False
         self._walking = False
@@ -59,6 +60,8 @@ class Root:
         self._fell_behind = anyio.Event()
         self._brought_up = anyio.Event()
         self._directories: set[bytes] = set()
+        self._linked = LinkedFiles()
+        self._config = b""  # hash of the root's own configuration
         self._last_walk = 0.0
         self._told: RootState | None = None
         self._stopping = False
@@ -160,18 +163,13 @@ class Root:
 
     async def reindex(self) -> None:
         """Process every file of the root again; vectors that are known are reused."""
-        self.work.submit([], await anyio.to_thread.run_sync(self._catalogued_files, None), again=True)
+        self.work.submit([], await anyio.to_thread.run_sync(upkeep.files_of, self.indexer.catalog), again=True)
         self.hint([b""])
 
     async def redo(self, paths: Collection[bytes]) -> None:
         """Process the catalogued files among ``paths`` again, changed or not, and look under all of them."""
-        self.work.submit([], await anyio.to_thread.run_sync(self._catalogued_files, paths), again=True)
+        self.work.submit([], await anyio.to_thread.run_sync(upkeep.files_of, self.indexer.catalog, paths), again=True)
         self.hint(paths)
-
-    def _catalogued_files(self, paths: Collection[bytes] | None) -> list[Entry]:
-        with self.indexer.catalog.snapshot() as snapshot:
-            files = snapshot.files() if paths is None else filter(None, map(snapshot.file, paths))
-            return [file.entry for file in files if file.entry.kind is NodeKind.FILE]
 
     async def sync(self, timeout_s: float) -> Synced:
         """Wait until every change made before the call can be searched.
@@ -180,13 +178,13 @@ class Root:
         """
         if self._paused:
             raise FailedError(f"{self.spec.path} is paused", hint="run `codeindex resume` first")
-        if self._presence.missing:
-            raise FailedError(f"{self.spec.path} is missing", hint="bring the directory back, or remove the root")
         began = time.monotonic()
         how = "walk"
         with anyio.move_on_after(timeout_s) as scope:
-            if self._walked and not self._watcher.suspicious and await self._watcher.cookie(_COOKIE_TIMEOUT_S):
+            watched = self._walked and not self._presence.missing and not self._watcher.suspicious
+            if watched and await self._watcher.cookie(_COOKIE_TIMEOUT_S):
                 how = "cookie"
+                self.hint(self._linked.paths)
             else:
                 self.hint([b""])
             self.hint(self.unreadable.paths)
@@ -288,16 +286,16 @@ class Root:
     # reconciling
 
     async def _reconcile_forever(self) -> None:
-        stale = await anyio.to_thread.run_sync(self._stale_files)
-        if stale:
-            self.work.submit([], stale)
+        self.work.submit(
+            [], await anyio.to_thread.run_sync(upkeep.stale_files, self.indexer.catalog, self.services.fingerprints)
+        )
         while True:
             taken = await self._hints.batch(self._until_walk())
             if taken is None:
                 self.hint([b""])
                 continue
             number, batch = taken
-            await self._reconcile(sorted(batch))
+            await self._reconcile(self._linked.widened(batch))
             self._hints.done(number)
             if self.state is not self._told:
                 self._tell("state")
@@ -306,19 +304,15 @@ class Root:
         """Seconds until everything is looked at again, whatever events said."""
         return max(1.0, self._last_walk + self.settings.reconcile_s - time.monotonic())
 
-    def _stale_files(self) -> list[Entry]:
-        """Files whose bytes are the same and whose chunks would now be cut, masked or tokenised differently."""
-        catalog = self.indexer.catalog
-        return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(self.services.fingerprints)]
-
-    async def _reconcile(self, below: list[bytes]) -> None:
-        whole = below == [b""]
+    async def _reconcile(self, below: Sequence[bytes]) -> None:
+        whole = b"" in below
         if not await self._root_is_there():
             return
         self._walking = whole
         began = time.monotonic()
+        in_flight = await self.work.compared_with()
         try:
-            found = await anyio.to_thread.run_sync(reconcile, self.scanner, self.indexer.catalog, below)
+            found = await anyio.to_thread.run_sync(reconcile, self.scanner, self.indexer.catalog, below, in_flight)
         except (OSError, PathRefusedError, StoreFullError) as error:
             hint = getattr(error, "hint", "check the directory's permissions")
             self.set_problem("scan", f"cannot look at {self.spec.path}: {error}", hint)
@@ -327,10 +321,13 @@ class Root:
         finally:
             self._walking = False
         self.set_problem("scan", "", "")
-        if any(path == _ROOT_CONFIG for path in found.changed):
-            self.scanner = await anyio.to_thread.run_sync(self._make_scanner)
-            self.hint([b""])
+        if await self._follow_config(found.scan) or self._linked.take(found.scan):
+            await self._reconcile([b""])
+            return
         self._take_over(found, whole)
+        if found.overtaken:
+            await self.work.committed()
+            await self._reconcile(sorted(found.overtaken))
         seconds = round(time.monotonic() - began, 3)
         log.debug("reconciled", root=str(self.spec.path), below=len(below), files=len(found.files), seconds=seconds)
         if whole:
@@ -338,6 +335,15 @@ class Root:
             self._last_walk = time.monotonic()
             self._watcher.mark_walked()
             self._tell("state")
+
+    async def _follow_config(self, scan: Scan) -> bool:
+        """Whether the root's own configuration is another one now, and with it the scanner."""
+        node, before = scan.tree.node(_ROOT_CONFIG), self._config
+        if is_covered(_ROOT_CONFIG, scan.below):
+            self._config = node.hash if node is not None else b""
+        if self._config != before:
+            self.scanner = await anyio.to_thread.run_sync(self._make_scanner)
+        return self._config != before
 
     def _take_over(self, found: Reconciled, whole: bool) -> None:
         scan = found.scan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,8 +11,9 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import allocator
+from codeindexd.catalog import Catalog
 from codeindexd.errors import FailedError, StoreFullError, WorkerError
-from codeindexd.model import Entry
+from codeindexd.model import Entry, NodeKind
 from codeindexd.replay import replay
 from codeindexd.workers.pool import WorkerPool
 
@@ -41,6 +43,18 @@ async def bring_up(root: Root, pool: WorkerPool) -> None:
             root.set_problem("replay", error.message, error.hint)
             await anyio.sleep(_REPLAY_PAUSE_S)
     root.set_problem("replay", "", "")
+
+
+def files_of(catalog: Catalog, paths: Collection[bytes] | None = None) -> list[Entry]:
+    """The catalogued files, or those among ``paths``."""
+    with catalog.snapshot() as snapshot:
+        files = snapshot.files() if paths is None else filter(None, map(snapshot.file, paths))
+        return [file.entry for file in files if file.entry.kind is NodeKind.FILE]
+
+
+def stale_files(catalog: Catalog, fingerprints: Callable[[str], bytes]) -> list[Entry]:
+    """Files whose bytes are the same and whose chunks would now be cut, masked or tokenised differently."""
+    return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(fingerprints)]
 
 
 async def retry_failures(root: Root) -> None:

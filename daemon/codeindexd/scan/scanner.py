@@ -41,8 +41,9 @@ class Scan:
 
     ``below`` are the hints as they were followed: widened to the directory whose rules changed, to the topmost new
     or vanished directory, to an ignored one. Give them to ``diff``. ``tree`` covers exactly these paths.
-    ``directories`` are those that were walked (not ignored), for the watcher. ``errors`` are (path, message); what
-    could not be read is in the tree as it was known. ``unsettled`` has to be looked at again in a moment.
+    ``directories`` are those to be watched: walked ones, and those whose files decide what is ignored. ``errors`` are
+    (path, message); what could not be read is in the tree as it was known. ``unsettled`` has to be looked at again in a
+    moment. ``linked`` are the files with more than one name.
     """
 
     tree: Tree
@@ -50,6 +51,7 @@ class Scan:
     directories: list[bytes] = field(default_factory=list)
     errors: list[tuple[bytes, str]] = field(default_factory=list)
     unsettled: list[bytes] = field(default_factory=list)
+    linked: list[bytes] = field(default_factory=list)
     stats: ScanStats = field(default_factory=ScanStats)
 
 
@@ -134,8 +136,8 @@ class Scanner:
                     walk.unsettled.append(result.path)
         tree = _finished(walk, tops, targets)
         stats = ScanStats(walk.files, hashed, read_bytes, time.perf_counter() - started)
-        directories = [path for path, _ in walk.directories]
-        return Scan(tree, targets, directories, sorted(walk.errors), sorted(set(walk.unsettled)), stats)
+        directories = [*(path for path, _ in walk.directories), *walk.watched]
+        return Scan(tree, targets, directories, sorted(walk.errors), sorted(set(walk.unsettled)), walk.linked, stats)
 
     @property
     def rule_files(self) -> list[Path]:

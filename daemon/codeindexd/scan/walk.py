@@ -51,7 +51,9 @@ class Walk:
     """One walk and what it found; ``children`` lacks the files of ``pending`` and the directories themselves.
 
     ``directories`` lists what was walked, parents first, with the entry known so far. ``restatted`` are directories
-    with a leaf of equal content under another stat or rule.
+    with a leaf of equal content under another stat or rule. ``watched`` are directories that were not walked and yet
+    hold what decides about others: the mark that leaves one out, the rules of a nested repository. ``linked`` are files
+    with more than one name.
     """
 
     root_path: Path
@@ -66,6 +68,8 @@ class Walk:
     errors: list[tuple[bytes, str]] = field(default_factory=list)
     unsettled: list[bytes] = field(default_factory=list)
     restatted: set[bytes] = field(default_factory=set)
+    watched: list[bytes] = field(default_factory=list)
+    linked: list[bytes] = field(default_factory=list)
     files: int = 0
 
     def directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
@@ -124,6 +128,7 @@ class Walk:
                 items = list(listing)
             names = _encoded("/".join([item.name for item in items])).split(b"/") if items else []
             if (marked := rules.marked(path, names)) is not None:
+                self.watched.append(path)
                 return None, skipped(path, marked, known)
             rules = self.entered(rules, path, descriptor, names)
             waiting = self._place(path, descriptor, rules, names, items)
@@ -183,6 +188,8 @@ class Walk:
         except OSError:  # the attempt to read it will say what is wrong
             group.files.append((path, known, None))
             return None
+        if found.st_nlink > 1:
+            self.linked.append(path)
         if found.st_size > self.max_file_bytes:
             return skipped(path, OVERSIZED, known)
         if (
@@ -227,6 +234,8 @@ class Walk:
         repository = None
         if b".git" in names and (nested := Repository.at(self.root_path / os.fsdecode(path))):
             repository = exclude_sources(nested, self.git_home)
+            if (place := _below(self.root_path, nested.common)) is not None:
+                self.watched += [place, place + b"/info"]
         return rules.enter(path, files, repository)
 
     def _not_opened(self, path: bytes, known: Entry | None, error: OSError) -> Entry | None:
@@ -248,6 +257,12 @@ class Walk:
             if entry.kind is NodeKind.DIRECTORY:
                 self.children[entry.path] = dict(self.known.children(entry.path))
         return known
+
+
+def _below(root: Path, place: Path) -> bytes | None:
+    """``place`` relative to the root; None when it lies outside."""
+    path = os.path.normpath(place)
+    return os.fsencode(os.path.relpath(path, root)) if path.startswith(f"{root}/") else None
 
 
 def skipped(path: bytes, verdict: Verdict, known: Entry | None) -> Entry:

@@ -13,8 +13,7 @@ from codeindexd.settle import ROOT
 from codeindexd.watch.stream import Changes
 
 GIT_DIRECTORIES = (b".git", b".git/info")
-_GIT_RULES = (b".git/info/exclude", b".git/config", b".git/info", b".git")
-_GIT = b".git/"
+_GIT_RULES = (b"info/exclude", b"config")
 
 
 @dataclass
@@ -58,11 +57,19 @@ class Reader:
         return news
 
     def _below(self, path: bytes, change: Change, covered: Set[bytes], news: News) -> None:
-        if path.startswith(_GIT) or path == b".git":
-            if path in _GIT_RULES and (change != Change.modified or not path.endswith((b".git", b"info"))):
+        """git's own files count only where they say what is ignored, and that may reach far: worktrees share them."""
+        before, git, rest = (b"/" + path + b"/").partition(b"/.git/")
+        top, inside = before[1:], rest[:-1]
+        if not git:
+            news.hints.add(_first_uncovered(path, covered))
+        elif inside in _GIT_RULES or inside.endswith(b"/info/exclude"):
+            news.hints.add(ROOT)
+        elif inside in (b"", b"info", b"HEAD") and change != Change.modified:  # a repository begins or ends
+            if top:
+                news.hints.add(_first_uncovered(top, covered))
+            elif inside != b"HEAD":  # replaced whenever a branch is checked out
                 news.hints.add(ROOT)
-            return
-        if b"/.git/" not in path:
+        elif top and not inside:  # the pointer of a linked worktree
             news.hints.add(_first_uncovered(path, covered))
 
 
