@@ -1,0 +1,88 @@
+"""Whatever people and tools do to a tree: after a sync the index is what an index built from scratch would be.
+
+The long run of the same is ``tests/endurance/operations.py``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.daemons import RealDaemon, real_daemon
+from support.tree_operations import OPERATIONS, World, directories, files
+from support.tree_operations.operations import Operation, do
+from support.tree_operations.trial import CONFIG, DifferenceError, Trial
+
+_OPERATIONS = [operation for operation, weight in OPERATIONS.items() for _ in range(max(1, round(weight)))]
+_START = 12  # files that every tree begins with
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[RealDaemon]:
+    """The daemon that watches everything that happens."""
+    with real_daemon(CONFIG) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[RealDaemon]:
+    """The daemon that indexes from scratch."""
+    with real_daemon(CONFIG) as running:
+        yield running
+
+
+@contextmanager
+def trial(daemon: RealDaemon, reference: RealDaemon, seed: int) -> Iterator[Trial]:
+    """A tree of its own that the daemon indexes, with some files in it."""
+    place = Path(tempfile.mkdtemp(prefix="operations"))
+    world = World.make(place, seed)
+    for _ in range(_START):
+        do(world, _OPERATIONS[0])
+    made = Trial(daemon, world, lambda: nullcontext(reference))
+    try:
+        made.add()
+        yield made
+    finally:
+        daemon.call("roots.remove", path=str(made.root))
+        if world.mounted:
+            subprocess.run(["umount", "-l", world.root], check=True)
+        shutil.rmtree(place)
+
+
+@settings(max_examples=6)
+@given(
+    seed=st.integers(0, 1 << 32),
+    bursts=st.lists(st.lists(st.sampled_from(_OPERATIONS), min_size=8, max_size=25), min_size=2, max_size=4),
+)
+def test_any_sequence_of_operations_leaves_the_index_equal_to_the_disk(
+    daemon: RealDaemon, reference: RealDaemon, seed: int, bursts: list[list[Operation]]
+) -> None:
+    with trial(daemon, reference, seed) as made:
+        for burst in bursts:
+            made.do(burst)
+            made.sync()
+            made.verify()
+            made.check_markers()
+        made.compare()
+
+
+def test_the_oracles_see_what_they_are_asked_about(daemon: RealDaemon, reference: RealDaemon) -> None:
+    """An index of another tree is no index of this one, and a lost marker is missed."""
+    with trial(daemon, reference, 1) as made:
+        daemon.call("pause", path=str(made.root))
+        made.do([files.create, files.edit, directories.make_deep])
+        with pytest.raises(DifferenceError, match="differences to a new index"):
+            made.compare()
+        with pytest.raises(DifferenceError, match="paused"):
+            made.sync()
+        daemon.call("resume", path=str(made.root))
+        made.sync()
+        made.compare()

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Thousands of random operations on a tree, and after each burst of them the index has to equal the disk.
+
+    python tests/endurance/operations.py [--seed N] [--operations N] [--compare-every BURSTS] [--place DIRECTORY]
+    python tests/endurance/operations.py --seed N --replay BURST
+
+What is done depends on the seed alone. After a difference the exit status is 1, and what is printed is enough to do
+the burst again: ``--replay`` brings the tree to where it was before that burst without a daemon, starts one, and does
+the burst.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
+
+from support.daemons import RealDaemon, real_daemon  # noqa: E402
+from support.tree_operations import Burst, World, do_burst  # noqa: E402
+from support.tree_operations.trial import CONFIG, DifferenceError, Trial  # noqa: E402
+
+LONGEST = 30
+RESTART_EVERY = 4  # comparisons
+
+
+def main() -> int:
+    """Exit status 1 on any difference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)))
+    parser.add_argument("--operations", type=int, default=10_000)
+    parser.add_argument("--compare-every", type=int, default=50, metavar="BURSTS")
+    parser.add_argument("--replay", type=int, default=0, metavar="BURST")
+    parser.add_argument("--place", type=Path, help="where the tree is made (default: a temporary directory)")
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}", flush=True)
+    place = Path(tempfile.mkdtemp(prefix="operations", dir=chosen.place))
+    world = World.make(place, chosen.seed)
+    try:
+        with real_daemon(CONFIG) as daemon:
+            trial = Trial(daemon, world, lambda: real_daemon(CONFIG))
+            return _run(trial, chosen)
+    finally:
+        if world.mounted:
+            subprocess.run(["umount", "-l", world.root], check=True)
+        shutil.rmtree(place)
+
+
+def _run(trial: Trial, chosen: argparse.Namespace) -> int:
+    began = time.monotonic()
+    burst = Burst(())
+    for _ in range(chosen.replay - 1):
+        do_burst(trial.world, _length(trial.world))
+    trial.done["bursts"] = max(0, chosen.replay - 1)
+    try:
+        trial.add()
+        while trial.done["operations"] < chosen.operations:
+            burst = trial.burst(_length(trial.world))
+            number = trial.done["bursts"]
+            trial.sync()
+            trial.verify()
+            trial.check_markers()
+            if number % chosen.compare_every == 0 or chosen.replay:
+                trial.compare()
+                if trial.done["compared"] % RESTART_EVERY == 0:
+                    _restart(trial.daemon, trial)
+                minutes = (time.monotonic() - began) / 60
+                print(f"{minutes:6.1f} min {trial.done['operations']:7} operations, equal", flush=True)
+            if chosen.replay:
+                break
+        trial.compare()
+    except DifferenceError as error:
+        print(f"\nDIFFERENCE\n{error}\n\nin burst {trial.done['bursts']} of seed {chosen.seed}, which was:")
+        print(*(f"  {name}" for name in burst.names), sep="\n")
+        print(f"\npython {sys.argv[0]} --seed {chosen.seed} --replay {trial.done['bursts']}")
+        print("\nthe end of the daemon's log:", trial.daemon.log[-6000:], sep="\n")
+        trial.done["differences"] += 1
+    _report(trial, time.monotonic() - began)
+    return 1 if trial.done["differences"] else 0
+
+
+def _length(world: World) -> int:
+    return world.random.randrange(1, LONGEST + 1)
+
+
+def _restart(daemon: RealDaemon, trial: Trial) -> None:
+    """A clean stop, operations nobody sees, a start: they are in when the sync says so."""
+    if (status := daemon.stop()) != 0:
+        raise DifferenceError(f"a clean stop ended with status {status}")
+    trial.burst(_length(trial.world))
+    daemon.start()
+    trial.sync()
+    trial.verify()
+    trial.done["restarts"] += 1
+
+
+def _report(trial: Trial, seconds: float) -> None:
+    print("\noperation                                    done  refused")
+    for name in sorted(trial.world.done.keys() | trial.world.refused.keys()):
+        print(f"  {name:<40}{trial.world.done[name]:7}{trial.world.refused[name]:9}")
+    print()
+    trial.done["differences"] += 0
+    for what, count in sorted(trial.done.items()):
+        print(f"  {what:<40}{count:7}")
+    print(f"  {'seconds':<40}{seconds:7.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

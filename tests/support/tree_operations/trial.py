@@ -1,0 +1,175 @@
+"""A daemon over a tree that is worked on, and the three oracles that say whether its index equals the disk.
+
+* the product's own ``verify``;
+* an index of the same tree built from scratch by a second daemon, compared store by store and answer by answer;
+* the markers: a word that is on the disk is found where it stands, one that is gone is in no answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from support.daemons import RealDaemon
+from support.index_contents import Contents, contents_of, differences, words_of
+from support.tree_operations.operations import Burst, Operation, do_all, do_burst
+from support.tree_operations.visible import look
+from support.tree_operations.world import MAX_FILE_BYTES, World
+
+CONFIG = f"[index]\nmax_file_bytes = {MAX_FILE_BYTES}\n[workers]\nnice = 0\n[watch]\nreconcile_minutes = 100000\n"
+"""No walk but the ones that the product itself asks for, so that only events and ``sync`` bring changes in."""
+
+Answer = dict[tuple[str, int, int], float]
+"""(path, first line, last line) to score."""
+
+_SAMPLE = 5
+_DEAD_KEPT = 500
+_SHOWN = 20
+_MANY_HITS = 10
+_NEARLY = 1e-6
+
+
+class DifferenceError(AssertionError):
+    """The index is not what is on the disk."""
+
+
+class Trial:
+    """One world and the daemon that indexes it; ``reference`` makes the second daemon."""
+
+    def __init__(
+        self, daemon: RealDaemon, world: World, reference: Callable[[], AbstractContextManager[RealDaemon]]
+    ) -> None:
+        self.daemon = daemon
+        self.world = world
+        self.root = Path(os.fsdecode(world.root))
+        self.done: Counter[str] = Counter()
+        self._reference = reference
+        self._random = Random(0)  # for samples: does not touch the world's dice
+        self._seen: dict[bytes, None] = {}
+
+    def add(self) -> None:
+        """Have the daemon index the root."""
+        self.daemon.call("roots.add", path=str(self.root), wait=True)
+
+    def burst(self, count: int) -> Burst:
+        """``count`` random operations without a pause."""
+        return self._count(do_burst(self.world, count))
+
+    def do(self, operations: Iterable[Operation]) -> Burst:
+        """Just these operations without a pause."""
+        return self._count(do_all(self.world, operations))
+
+    def _count(self, burst: Burst) -> Burst:
+        self.done["bursts"] += 1
+        self.done["operations"] += len(burst.names)
+        return burst
+
+    def sync(self) -> None:
+        """Everything done so far is to be in. Raises DifferenceError when the daemon says that it cannot."""
+        reply = self._ask("sync", path=str(self.root), timeout_s=50)
+        self.done[f"sync by {reply['how']}"] += 1
+
+    def verify(self) -> None:
+        """The product's own oracle. Raises DifferenceError."""
+        (found,) = self._ask("verify", path=str(self.root))["roots"]
+        self.done["verify"] += 1
+        self.done["files verified"] += found["files_checked"]
+        self.done["chunks verified"] += found["chunks_checked"]
+        if found["differences"] or found["failed_files"]:
+            lines = [f"{item['path']!r}: {item['what']}: {item['detail']}" for item in found["differences"]]
+            raise DifferenceError(
+                "\n".join(["verify found:", f"{found['failed_files']} failed files", *lines[:_SHOWN]])
+            )
+
+    def check_markers(self) -> None:
+        """What is on the disk is found, what is gone is not, after a sync that the question asks for."""
+        seen = look(self.world)
+        for marker in self._random.sample(sorted(seen.certain), min(_SAMPLE, len(seen.certain))):
+            hits = self._hits(marker, sync=True)
+            places = seen.certain[marker]
+            if not any(os.fsencode(hit["path"]) in places for hit in hits):
+                raise DifferenceError(f"{marker.decode()} is in {places} and was not found: {hits}")
+        dead = [marker for marker in self._seen if marker not in seen.present]
+        for marker in self._random.sample(dead, min(_SAMPLE, len(dead))):
+            if hits := self._hits(marker):
+                raise DifferenceError(f"{marker.decode()} is on the disk no more and was found: {hits}")
+        self._seen.update(dict.fromkeys(sorted(seen.present)))
+        while len(self._seen) > _DEAD_KEPT:
+            del self._seen[next(iter(self._seen))]
+        self.done["markers"] += min(_SAMPLE, len(seen.certain)) + min(_SAMPLE, len(dead))
+
+    def _hits(self, marker: bytes, **params: Any) -> list[dict[str, Any]]:
+        """The hits of a search that hold the marker."""
+        hits = self._ask("search", query=marker.decode(), roots=[str(self.root)], limit=20, **params)["hits"]
+        return [hit for hit in hits if marker.decode() in hit["snippet"]]
+
+    def compare(self) -> None:
+        """An index from scratch holds the same and answers the same. Raises DifferenceError."""
+        words = words_of(self.root)
+        with self._reference() as reference:
+            reference.call("roots.add", path=str(self.root), wait=True)
+            problems = differences(
+                contents_of(self.daemon, self.root, words), want := contents_of(reference, self.root, words)
+            )
+            status = [daemon.call("status", path=str(self.root))["roots"][0] for daemon in (self.daemon, reference)]
+            for key in ("root_hash", "files", "chunks", "failed_files", "skipped"):
+                if status[0][key] != status[1][key]:
+                    problems.append(f"status: {key} is {status[0][key]} instead of {status[1][key]}")
+            problems = problems or self._answers_differ(want, reference)
+            reference.call("roots.remove", path=str(self.root))
+        self.done["compared"] += 1
+        self.done["files compared"] += len(want.leaves)
+        self.done["chunks compared"] += want.chunks
+        self.done["terms compared"] += len(want.found)
+        if problems:
+            raise DifferenceError("\n".join([f"{len(problems)} differences to a new index:", *problems[:_SHOWN]]))
+
+    def _answers_differ(self, want: Contents, reference: RealDaemon) -> list[str]:
+        """Answers to some questions whose order depends on the present alone.
+
+        BM25 counts deleted documents until tantivy merges them away, so plain searches may weigh words otherwise;
+        which chunks each word finds was compared before.
+        """
+        chunks = [(path, chunk) for path, leaf in sorted(want.leaves.items()) for chunk in leaf.chunks]
+        problems = []
+        for path, chunk in self._random.sample(chunks, min(_SAMPLE, len(chunks))):
+            questions: list[tuple[str, dict[str, Any]]] = [
+                ("related", {"root": str(self.root), "path": os.fsdecode(path), "line": chunk.span.start_line}),
+                *(
+                    ("symbol", {"name": symbol.name, "roots": [str(self.root)], "references": True})
+                    for symbol in chunk.span.symbols[:1]
+                ),
+            ]
+            for method, params in questions:
+                have, expected = (_answer(daemon.call(method, **params)) for daemon in (self.daemon, reference))
+                self.done["answers compared"] += 1
+                if not _equal(have, expected):
+                    problems.append(f"{method} {params}: {have} instead of {expected}")
+        return problems
+
+    def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        client = self.daemon.client()
+        try:
+            reply = client.call(method, **params)
+        finally:
+            client.close()
+        if "error" in reply:
+            raise DifferenceError(f"{method}: {reply['error']}")
+        return reply.result
+
+
+def _answer(reply: dict[str, Any]) -> Answer:
+    """The hits of a reply. Where there are many, those that only just came in are left out: equals were cut there."""
+    hits = [*reply.get("hits", ()), *reply.get("definitions", ()), *reply.get("references", ())]
+    scores = {(hit["path"], hit["start_line"], hit["end_line"]): float(hit.get("score", 1.0)) for hit in hits}
+    least = min(scores.values(), default=0.0) + _NEARLY if len(reply.get("hits", ())) >= _MANY_HITS else 0.0
+    return {place: score for place, score in scores.items() if score >= least}
+
+
+def _equal(one: Answer, other: Answer) -> bool:
+    return one.keys() == other.keys() and all(abs(score - other[place]) < _NEARLY for place, score in one.items())
