@@ -191,3 +191,33 @@ async def test_a_file_that_changes_all_the_time_is_committed_now_and_then(
             await made.work.drained()
         assert made.outcome("sleep=0.2") is Outcome.INDEXED
         tasks.cancel_scope.cancel()
+
+
+async def test_what_a_worker_read_is_not_what_the_scan_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changed back before the scan, say, and then no event comes: it is read twice, then looked at."""
+    async with bench(tmp_path, monkeypatch) as made:
+        made.work.submit([], [entry("file", "as it was for a moment")])
+        number = made.work.pending.latest
+        with anyio.fail_after(60):
+            await made.work.drained()
+        assert made.outcome("file") is Outcome.INDEXED
+        assert made.work.pending.latest == number + 1
+        assert made.hints == [b"file"]
+        await made.process("file2")
+        assert made.hints == [b"file"]
+
+
+async def test_a_comparison_waits_for_slices_and_knows_what_is_in_flight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        made.work.submit([], [entry("sleep=0.3")])
+        made.work.submit([Slice(directories=[Entry(b"directory", NodeKind.DIRECTORY, b"")])], [])
+        with anyio.fail_after(60):
+            while not made.work.pending.in_flight:
+                await anyio.lowlevel.checkpoint()
+            assert [ticket.path for ticket in await made.work.compared_with()] == [b"sleep=0.3"]
+            assert made.indexer.catalog.tree().node(b"directory") is not None
+            await made.work.drained()
+            assert await made.work.compared_with() == []
+            await made.work.committed()

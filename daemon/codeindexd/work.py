@@ -150,9 +150,7 @@ class Work:
 
     async def drained(self) -> None:
         """Wait until all that is wanted now is committed or recorded as failed."""
-        given = self._slices_given
-        while self._slices_kept < given:
-            await self._advanced.wait()
+        await self.compared_with()
         number = self.pending.latest  # a slice may have left files to be read
         while not self.pending.settled(number):
             await self._advanced.wait()
@@ -339,8 +337,8 @@ class Work:
     def _is_other(self, processed: _Processed) -> bool:
         """Whether a worker read other bytes than the scan did, and they are worth a second reading.
 
-        The file may have been changed back before the scan, and then no event will come. One that is written without
-        pause is other every time, so only one second reading is waited for.
+        The file may have been changed back before the scan, and then no event comes. One that is written all the time
+        is other every time, so only one second reading is waited for.
         """
         result = processed.result
         read = result.status in ("indexed", "skipped") and self.pending.is_current(processed.ticket)
