@@ -59,8 +59,9 @@ def _has_rules(world: World, path: bytes) -> bool:
 
 
 def _is_plain(name: bytes) -> bool:
-    dotted = name.startswith(b".") or name.endswith(b".")
-    return not dotted and name.lower() not in _HIDDEN_BY_DEFAULT and _PLAIN.issuperset(name) and name[:2] != b"id"
+    if name.startswith((b".", b"id_", b"ID_")) or name.endswith(b"."):
+        return False
+    return name.lower() not in _HIDDEN_BY_DEFAULT and _PLAIN.issuperset(name)
 
 
 def _is_plain_text(data: bytes) -> bool:
