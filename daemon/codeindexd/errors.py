@@ -22,6 +22,21 @@ class CodeindexError(Exception):
         self.hint = hint
 
 
+def place_of(error: BaseException) -> str:
+    """An exception that nobody foresaw, by its kind and where it was raised: ``KeyError (split.py:120 in cut)``.
+
+    Not by its message, which may quote the file or the question that it met.
+    """
+    inner = error.__traceback__
+    while inner is not None and inner.tb_next is not None:
+        inner = inner.tb_next
+    if inner is None:
+        return type(error).__name__
+    code = inner.tb_frame.f_code
+    file = code.co_filename.rpartition("/")[2]
+    return f"{type(error).__name__} ({file}:{inner.tb_lineno} in {code.co_name})"
+
+
 class NotIndexedError(CodeindexError):
     """The path asked about belongs to no root."""
 

@@ -38,7 +38,7 @@ class Models:
             try:
                 other = create(msgspec.structs.replace(embedding, model=name), remembered=remembered)
             except EmbedderError as error:
-                log.info("a former model is not at hand", model=name, error=error.message)
+                log.info("a former model is not at hand", error=error.message)  # its name may be a URL with a password
                 continue
             others[other.identity] = other
         last.write_text(json.dumps(embedding.model), "utf-8")

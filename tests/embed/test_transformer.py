@@ -201,7 +201,7 @@ def test_identity_is_the_content(directory, tmp_path):
 
 
 def test_dimensions_that_no_file_tells_are_asked_of_the_model(directory):
-    (directory / "modules.json").write_text('[{"path": "", "type": "custom.Encoder"}]')
+    (directory / "modules.json").write_text('[{"path": "", "type": "sentence_transformers.models.StaticEmbedding"}]')
     assert TransformerEmbedder.open(str(directory), loader=HASHED).dimensions == DIMENSIONS
     assert len(loads(directory)) == 1
 

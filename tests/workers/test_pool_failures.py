@@ -67,7 +67,8 @@ async def test_an_exception_is_a_result_and_keeps_the_worker(served, make_jobs):
         results = {r.path: r async for r in pool.process(make_jobs("raise", "a"))}
         assert pool.stats.restarts == 0
     assert results[b"raise"].status == "failed"
-    assert results[b"raise"].error == "ValueError: no \\udcff such thing"
+    assert results[b"raise"].error.startswith("ValueError (")
+    assert "such thing" not in results[b"raise"].error, "a message may quote the file"
     assert not results[b"raise"].quarantined
 
 

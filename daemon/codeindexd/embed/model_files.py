@@ -1,12 +1,16 @@
 """A sentence-transformers model as files on the disk: where they are, what they hash to, what its vectors look like.
 
 Nothing of sentence-transformers is imported here: that costs seconds and hundreds of megabytes.
+
+A model is somebody else's data, and its formats can carry programs: modules by the name of a class, pickled weights.
+What would run any of it is refused here, before a library sees it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,20 +22,38 @@ from codeindexd.errors import EmbedderError
 _SUFFIXES = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja"})
 _OTHER_RUNTIMES = frozenset({"onnx", "openvino"})
 _PIECE = 1 << 20
+_HUB_NAME = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+_LIBRARY = "sentence_transformers."
+_MODULES = frozenset(
+    {
+        "Transformer",
+        "Pooling",
+        "Normalize",
+        "Dense",
+        "Dropout",
+        "LayerNorm",
+        "StaticEmbedding",
+        "WeightedLayerPooling",
+    }
+)
 
 
 def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
     """The directory of a model: itself, or the snapshot of a hub model that was fetched before; None when neither.
 
-    Raises `EmbedderError` for a directory that holds no model.
+    A directory is given by its whole path: a name is never looked up in the current directory, which may be a
+    stranger's repository. Raises `EmbedderError` for a directory that holds no model, and for what is no name.
     """
     directory = Path(model).expanduser()
-    if directory.is_dir():
+    if directory.is_absolute():
+        if not directory.is_dir():
+            raise EmbedderError(f"{directory} is no directory", hint="embedding.model names it")
         if not any((directory / name).is_file() for name in ("modules.json", "config.json")):
             raise EmbedderError(f"{directory} holds no sentence-transformers model", hint="modules.json is missing")
         return directory.resolve()
-    if directory.is_absolute() or model.startswith((".", "~")):
-        raise EmbedderError(f"{directory} is no directory", hint="embedding.model names it")
+    if not _HUB_NAME.fullmatch(model) or ".." in model:
+        hint = 'embedding.model is "bundled", a model\'s name, the whole path of a directory, or an http(s) URL'
+        raise EmbedderError(f"{model} names no model", hint=hint)
     names = [model] if "/" in model else [f"sentence-transformers/{model}", model]
     for name in names:
         repository = _hub_cache(environ) / f"models--{name.replace('/', '--')}"
@@ -43,6 +65,28 @@ def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
         if any((snapshot / name).is_file() for name in ("modules.json", "config.json")):
             return snapshot
     return None
+
+
+def refuse_programs(directory: Path) -> None:
+    """Raises `EmbedderError` when loading the model might run what came with it, whatever the library's version."""
+    for module in _json(directory / "modules.json", []):
+        kind = str(module.get("type", "")) if isinstance(module, dict) else ""
+        place = directory / str(module.get("path", "") if isinstance(module, dict) else "")
+        if not kind.startswith(_LIBRARY) or kind.rpartition(".")[2] not in _MODULES:
+            raise _refused(directory, f"its module {kind!r} is not one of {', '.join(sorted(_MODULES))}")
+        if not place.resolve().is_relative_to(directory.resolve()):
+            raise _refused(directory, f"its module {kind!r} lies elsewhere")
+        activation = str(_json(place / "config.json", {}).get("activation_function") or "torch.nn.")
+        if kind.endswith(".Dense") and not activation.startswith("torch.nn."):
+            raise _refused(directory, f"its activation function is {activation!r}")
+    for path in directory.rglob("pytorch_model*"):
+        if path.suffix == ".bin" and not any(path.parent.glob("*.safetensors")):
+            raise _refused(directory, f"{path.relative_to(directory)} is a pickle, which can run anything when loaded")
+
+
+def _refused(directory: Path, why: str) -> EmbedderError:
+    hint = "use a model of plain modules with weights in the safetensors format, or serve it at an endpoint"
+    return EmbedderError(f"the model in {directory} is refused: {why}", hint=hint)
 
 
 def is_offline(environ: Mapping[str, str] = os.environ) -> bool:

@@ -60,6 +60,7 @@ class TransformerEmbedder:
                 hint="pip install 'codeindexd[transformers]'",
             )
         directory = model_files.find(model) or _fetch(model, device, loader)
+        model_files.refuse_programs(directory)
         load = Load(model=str(directory), device=device, idle_s=idle_s, nice=NICE, offline=True)
         notes = notes or Notes(None)
         key = model_files.stat_key(directory)

@@ -110,7 +110,7 @@ class SentenceModel:
         device = None if start.device == "auto" else start.device
         self._torch = torch
         self._threads = torch.get_num_threads()
-        self._model = SentenceTransformer(start.model, device=device)
+        self._model = SentenceTransformer(start.model, device=device, trust_remote_code=False)
         self._model.eval()
         self.device = str(self._model.device)
         sample = self.encode(["dimensions"], query=False)

@@ -18,7 +18,7 @@ import anyio.lowlevel
 import structlog
 
 from codeindexd import protocol
-from codeindexd.errors import CodeindexError, FailedError, ShuttingDownError
+from codeindexd.errors import CodeindexError, FailedError, ShuttingDownError, place_of
 
 log = structlog.get_logger(__name__)
 
@@ -206,10 +206,10 @@ class Connection:
                 raise protocol.ProtocolError(protocol.UNKNOWN_METHOD, f"{request.method} is not served here")
             return protocol.result(request.id, await handler(request.params, self))
         except CodeindexError as error:
-            log.debug("request refused", method=request.method, error=error.message)
+            log.debug("request refused", method=request.method, error=error.name)  # its message may quote the question
             return protocol.failure(request.id, error)
-        except Exception as error:
-            log.exception("request failed", method=request.method)
+        except Exception as error:  # noqa: BLE001 - it is answered, and logged by its place
+            log.error("request failed", method=request.method, error=place_of(error))  # noqa: TRY400 - neither may a trace
             reason = f"internal error: {type(error).__name__}: {error}"
             return protocol.failure(request.id, FailedError(reason, hint="The daemon's log has the details."))
 

@@ -17,7 +17,7 @@ import xxhash
 from codeindexd import chunking, secrets
 from codeindexd.chunking.encoding import Decoded, decode
 from codeindexd.embed.static import StaticModel, first_line
-from codeindexd.errors import StoreDamagedError, StoreFullError
+from codeindexd.errors import StoreDamagedError, StoreFullError, place_of
 from codeindexd.files import Contents, read_beneath
 from codeindexd.fingerprint import fingerprints
 from codeindexd.model import ChunkDraft, Span
@@ -77,7 +77,7 @@ class Pipeline:
                 return FileResult(job.job_id, job.path, "vanished")
             return self._failed(job, watch, error.strerror or str(error))
         except Exception as error:  # noqa: BLE001 - one bad file never costs another
-            return self._failed(job, watch, f"{type(error).__name__}: {error}")
+            return self._failed(job, watch, place_of(error))
 
     def texts(self, job: TextsJob) -> TextsResult:
         """The texts of catalogued chunks, if the file still is what was catalogued."""

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Protocol, cast
 
+from codeindexd.errors import place_of
 from codeindexd.workers import guard, wire
 from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, TextsResult, WorkerSettings, failed
 
@@ -63,7 +64,7 @@ def _answer(channel: wire.Channel, pipeline: Pipeline, message: wire.ToWorker) -
     try:
         channel.send(_done(result))
     except (TypeError, ValueError, OverflowError) as error:  # not encodable: the pipeline broke its promise
-        channel.send(_done(failed(message.job, _describe(error))))
+        channel.send(_done(failed(message.job, place_of(error))))
 
 
 def _run(pipeline: Pipeline, job: Job) -> Result:
@@ -72,17 +73,12 @@ def _run(pipeline: Pipeline, job: Job) -> Result:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - one bad file never costs another; the result carries the error
-        return failed(job, _describe(error))
+        return failed(job, place_of(error))
 
 
 def _done(result: Result) -> wire.FileDone | wire.TextsDone:
     memory = guard.private_memory()
     return wire.FileDone(result, memory) if isinstance(result, FileResult) else wire.TextsDone(result, memory)
-
-
-def _describe(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}"[:500]
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def run() -> None:
