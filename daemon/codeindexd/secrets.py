@@ -19,7 +19,7 @@ import numpy as np
 from codeindexd.secret_patterns import LOOSE_TOKENS, TOKENS
 from codeindexd.secret_values import is_placeholder, is_random, is_secret_name, is_secret_value, is_token
 
-SECRETS_VERSION = "1"
+SECRETS_VERSION = "2"
 """Part of every file's fingerprint: raise it whenever the same bytes would be masked differently than before."""
 
 Ranges = list[tuple[int, int]]
@@ -72,6 +72,7 @@ _HEADER = re.compile(
     ([A-Za-z0-9_.~+/-]{12,4000}={0,2})""",
     re.VERBOSE | re.IGNORECASE,
 )
+_TAKES_APART = re.compile(rb"(?:split|parse|strip)[_a-z]")
 _CURL = re.compile(rb"(?:-u|--user)[ =]{1,2}[\"']?[\w.@%+-]{1,100}:([^\s\"':]{6,100})")
 
 
@@ -260,8 +261,9 @@ def _assigned(text: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     if match is None:
         return
     name = text[start:end]
-    promise = is_secret_name(name.rpartition(b".")[2] if match["op"] == b"(" else name)
-    if not promise:
+    passed = match["op"] in (b"(", b",")  # to a function of that name, or after an argument of that name
+    promise = is_secret_name(name.rpartition(b".")[2] if passed else name)
+    if not promise or (passed and _TAKES_APART.match(name.rpartition(b".")[2])):
         return
     if match["gap"] is not None and not _is_option(text, start, name):
         return

@@ -1,0 +1,173 @@
+"""Planted credentials of every kind, through the real daemon: in no store, log, answer or message; nor questions."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tantivy
+
+from codeindexd.secrets import mask
+from codeindexd.tokens import Tokenizer
+from support import secret_files
+from support.daemons import RealDaemon, real_daemon
+from support.trees import tree
+
+ONE, OTHER = secret_files.kinds(11), secret_files.kinds(12)
+QUESTIONS = [
+    "unpublishedidea",
+    "/unpublishedidea(/",
+    'lang:python "unpublishedidea',
+    "kind:unpublishedidea",
+    "x" * 9000,
+]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealDaemon, Path]]:
+    """A daemon at its most talkative, with a root full of secrets."""
+    root = tree(tmp_path_factory.mktemp("planted") / "root", dict(secret_files.files(ONE)))
+    with real_daemon("[index]\nmax_chunk_bytes = 600\n", start=False) as running:
+        running.start("--log-level", "debug")
+        running.call("roots.add", path=str(root), wait=True)
+        yield running, root
+
+
+def secrets_in(held: bytes) -> list[str]:
+    """Kinds whose secret is in ``held``, in any case: terms are lowercase."""
+    lowered = held.lower()
+    return [kind for kind, (_, secret) in ONE.items() if secret.lower().encode() in lowered]
+
+
+def files_of(daemon: RealDaemon) -> list[Path]:
+    places = [path for name in ("cache", "state", "run") for path in (daemon.home / name).rglob("*") if path.is_file()]
+    return [*places, daemon.home / "daemon.log"]
+
+
+def test_no_store_and_no_log_holds_one(daemon: tuple[RealDaemon, Path]) -> None:
+    running, _ = daemon
+    files = files_of(running)
+    assert {"vectors.db", "catalog.db", "roots.json", "daemon.log"} <= {path.name for path in files}
+    assert {path.suffix for path in files} >= {".db", ".term", ".pos", ".store"}
+    assert {path.name: found for path in files if (found := secrets_in(path.read_bytes()))} == {}
+
+
+def test_no_answer_holds_one(daemon: tuple[RealDaemon, Path]) -> None:
+    running, root = daemon
+    hits = 0
+    for query in ("password", "client secret token", "api_key", "deploy --token", "lang:yaml", "use_12"):
+        found = running.call("search", query=query, limit=200, explain=True)
+        hits += len(found["hits"])
+        assert secrets_in(json.dumps(found).encode()) == []
+    assert hits > 100
+    for line in (10, 100):
+        assert (
+            secrets_in(json.dumps(running.call("related", root=str(root), path="functions.py", line=line)).encode())
+            == []
+        )
+    for name in ("use_1", "use_50", "config"):
+        found = running.call("symbol", name=name, references=True)
+        assert secrets_in(json.dumps(found).encode()) == []
+    for method in ("status", "metrics", "verify", "roots.list", "server.info"):
+        assert secrets_in(json.dumps(running.call(method)).encode()) == []
+    for name in secret_files.files(ONE):
+        assert secrets_in(json.dumps(running.call("explain", path=str(root / name))).encode()) == []
+
+
+def test_asking_for_one_finds_nothing_of_it(daemon: tuple[RealDaemon, Path]) -> None:
+    running, _ = daemon
+    for kind in list(ONE)[::10]:
+        secret = ONE[kind][1]
+        for hit in running.call("search", query=f'"{secret}"')["hits"]:
+            assert secret not in hit["snippet"], kind
+
+
+def test_an_agent_is_told_none(daemon: tuple[RealDaemon, Path]) -> None:
+    running, root = daemon
+
+    def use(number: int, tool: str, **arguments: Any) -> str:
+        params = {"name": tool, "arguments": arguments}
+        return json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}) + "\n"
+
+    calls = [
+        use(1, "search_code", query="password token secret", limit=50),
+        use(2, "find_symbol", name="use_3", references=True),
+        use(3, "related_code", path=str(root / "functions.py"), line=20),
+        use(4, "index_status"),
+    ]
+    done = running.run("mcp", input="".join(calls))
+    assert len(done.stdout.splitlines()) == 4
+    assert "********" in done.stdout
+    assert secrets_in((done.stdout + done.stderr).encode()) == []
+
+
+def test_the_lexical_index_keeps_no_text(daemon: tuple[RealDaemon, Path]) -> None:
+    running, _ = daemon
+    (meta,) = running.home.glob("cache/codeindexd/roots/*/lexical/meta.json")
+    index = tantivy.Index.open(str(meta.parent))
+    searcher = index.searcher()
+    found = searcher.search(tantivy.Query.all_query(), 5000).hits
+    assert len(found) > 300
+    kept = {name for _, address in found for name in searcher.doc(address).to_dict()}
+    assert kept == {"store", "generation"}
+
+
+def test_no_term_of_the_lexical_index_is_a_piece_of_one(daemon: tuple[RealDaemon, Path]) -> None:
+    running, _ = daemon
+    tokenizer = Tokenizer()
+
+    def terms_of(text: str) -> set[str]:
+        terms = tokenizer.tokenize(text)
+        return {term for term in (*terms.words, *terms.identifiers) if len(term) >= 4}
+
+    harmless = terms_of("\n".join(mask(line.encode()).decode() for line, _ in ONE.values()))
+    pieces = {term for _, secret in ONE.values() for term in terms_of(secret)} - harmless
+    assert len(pieces) > 300
+    (meta,) = running.home.glob("cache/codeindexd/roots/*/lexical/meta.json")
+    index = tantivy.Index.open(str(meta.parent))
+    found = set()
+    for field in ("words", "identifiers", "symbol", "name", "path"):
+        for piece in pieces:
+            if index.searcher().search(tantivy.Query.term_query(index.schema, field, piece), 1).count:
+                found.add((field, piece))
+    assert found == set()
+
+
+def test_a_vector_does_not_depend_on_the_secret(daemon: tuple[RealDaemon, Path], tmp_path: Path) -> None:
+    """A second root with other secrets in the same places needs not one vector more."""
+    running, _ = daemon
+    before = vectors_of(running)
+    other = tree(tmp_path / "other", dict(secret_files.files(OTHER)))
+    added = running.call("roots.add", path=str(other), wait=True)
+    assert added["roots"][0]["chunks"] > 300
+    assert vectors_of(running) == before
+    assert len(before) > 200
+    running.call("roots.remove", path=str(other))
+
+
+def vectors_of(daemon: RealDaemon) -> set[tuple[bytes, bytes]]:
+    """Every (embed hash, vector) of the vector store."""
+    store = sqlite3.connect(f"file:{daemon.home}/cache/codeindexd/vectors.db?mode=ro", uri=True)
+    try:
+        return set(store.execute("SELECT hash, data FROM key JOIN vector ON vector.id = vector_id"))
+    finally:
+        store.close()
+
+
+def test_no_question_is_logged(daemon: tuple[RealDaemon, Path]) -> None:
+    running, root = daemon
+    client = running.client()
+    for question in QUESTIONS:
+        client.call("search", query=question)
+        client.call("symbol", name=question)
+        client.call("related", root=str(root), path=question, line=1)
+        client.call("search", query="x", language=question, path=f"[{question}")
+    client.call("unpublishedidea")
+    log = running.log
+    assert "request refused" in log, "refusals are told, without the question"
+    assert "unpublishedidea" not in log
+    assert "x" * 100 not in log

@@ -1,0 +1,54 @@
+"""What a worker hands over is the same whatever the secrets in a file were: terms, names, hashes and vectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
+from codeindexd.workers.pipeline import Pipeline
+from support import secret_files
+
+ONE, OTHER = secret_files.kinds(1), secret_files.kinds(2)
+NAMES = sorted(secret_files.files(ONE))
+
+
+def processed(directory: Path, name: str, lines: secret_files.Planted, **settings: bool) -> FileResult:
+    """The result for a file in which ``lines`` are planted, cut into small pieces."""
+    (directory / name).write_bytes(secret_files.files(lines)[name])
+    pipeline = Pipeline(WorkerSettings(embed=True, max_chunk_bytes=600, **settings))
+    result = pipeline.process(FileJob(1, str(directory).encode(), name.encode()))
+    assert result.status == "indexed", result
+    assert result.chunks
+    return result
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_is_handed_over_depends_on_a_secret(tmp_path: Path, name: str) -> None:
+    one, other = processed(tmp_path, name, ONE), processed(tmp_path, name, OTHER)
+    for mine, theirs in zip(one.chunks, other.chunks, strict=True):
+        assert replace(mine, span_hash=b"") == replace(theirs, span_hash=b"")
+        assert mine.vector
+    assert one.leaf != other.leaf, "the files do differ"
+
+
+def test_without_masking_they_would_differ(tmp_path: Path) -> None:
+    """Or the test above would show nothing."""
+    one = processed(tmp_path, "functions.py", ONE, mask_secrets=False)
+    other = processed(tmp_path, "functions.py", OTHER, mask_secrets=False)
+    pairs = list(zip(one.chunks, other.chunks, strict=False))
+    assert all(mine.embed_hash != theirs.embed_hash and mine.words != theirs.words for mine, theirs in pairs[:20])
+
+
+def test_an_error_does_not_quote_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(text: bytes, *_: object, **__: object) -> None:
+        raise ValueError(f"cannot cut {text.decode()}")
+
+    monkeypatch.setattr("codeindexd.chunking.chunk", fails)
+    (tmp_path / "a.py").write_text("their_unmasked_words = 1\n")
+    result = Pipeline(WorkerSettings()).process(FileJob(1, str(tmp_path).encode(), b"a.py"))
+    assert (result.status, result.stage) == ("failed", "chunk")
+    assert result.error.startswith("ValueError (test_secrets_in_files.py:")
+    assert "their_unmasked_words" not in result.error
