@@ -1,0 +1,34 @@
+"""Every save can be read at once with ``sync``, and nothing is ever read that is not on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.daemons import RealDaemon, real_daemon
+from support.reads.trials import Trials
+
+
+def _run(daemon: RealDaemon, root: Path, trials: int, **others: int) -> Trials:
+    root.mkdir()
+    daemon.call("roots.add", path=str(root), wait=True)
+    made = Trials(daemon, root, seed=20)
+    made.run(trials, **others)
+    assert made.faults == []
+    assert made.counts["trials"] == trials
+    assert daemon.call("verify")["ok"]
+    return made
+
+
+def test_saves_are_read_back_at_once_and_hits_are_true(daemon: RealDaemon, tmp_path: Path) -> None:
+    made = _run(daemon, tmp_path / "root", 150)
+    assert made.counts["sync by cookie"] > 0
+    assert made.counts["other writes"] > 0
+    assert made.counts["searches without sync"] > 0
+    assert made.counts["other roots indexed"] > 0
+
+
+def test_saves_in_a_polled_root_are_read_back_by_walking(tmp_path: Path) -> None:
+    with real_daemon("[watch]\npoll = true\n[workers]\nnice = 0\n") as daemon:
+        made = _run(daemon, tmp_path / "root", 30, clients=2, churners=1, readers=1, bulk=0)
+        assert made.counts["sync by cookie"] == 0
+        assert made.counts["sync by walk"] > 0
