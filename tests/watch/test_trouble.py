@@ -170,6 +170,34 @@ class Limited:
             self.used -= len(paths)
 
 
+class Racing:
+    """watchfiles in a race with somebody who removes the newest directory at the last moment, so often."""
+
+    def __init__(self, races: int) -> None:
+        self.races = races
+
+    def __call__(self, *paths: str, **options: Any) -> Iterator[Changes]:
+        doomed = [path for path in paths if Path(path).name.startswith("doomed")]
+        if doomed:
+            self.races -= 1
+            Path(doomed[0]).rmdir()
+        yield from watchfiles.watch(*paths, **options)
+
+
+async def test_directories_that_come_and_go_are_no_broken_stream(root: Path, cookies: Path) -> None:
+    source = Racing(8)
+    async with watching(root, cookies, source=source) as owner:
+        await owner.settled()
+        for number in range(8):
+            (root / f"doomed{number}").mkdir()
+            await eventually(lambda number=number: source.races < 8 - number)  # type: ignore[misc]
+        assert owner.degraded == []
+        (root / "stays").mkdir()
+        await owner.settled()
+        (root / "stays/a.py").write_text("a")
+        await owner.hinted(b"stays/a.py")
+
+
 async def test_without_watches_the_root_is_polled_until_there_are_some(root: Path, cookies: Path) -> None:
     kernel = Limited(0)
     async with watching(root, cookies, source=kernel) as owner:

@@ -263,9 +263,8 @@ class Watcher:
     async def _watch_recent(self, tasks: anyio.abc.TaskGroup, missing: Set[bytes]) -> Collection[bytes]:
         """A recent stream over ``missing`` too; returns what is watched now and was not. Raises StreamError."""
         keep = self._recent() & self._coverage.covered & self._coverage.wanted
-        found = await anyio.to_thread.run_sync(
-            partial(usable, self._root, keep | missing, look_inside=self._look_inside)
-        )
+        look = partial(usable, self._root, keep | missing, look_inside=self._look_inside)
+        found = await anyio.to_thread.run_sync(look)
         self._look_inside = False
         new = found.paths.keys() & missing
         if not new:
@@ -334,6 +333,8 @@ class Watcher:
             message, hint = filesystem.out_of_watches(str(error))
             self._degrade(message, hint)
             self._retry_at = time.monotonic() + self._poll_interval_s * _RETRY_POLLS
+        elif error.trouble is Trouble.VANISHED:  # between the look at it and its watch: the next look refuses it
+            self._retry_at = time.monotonic() + _FIRST_RETRY_S
         else:
             self._back_off(str(error))
 
