@@ -25,6 +25,8 @@ LIMITS = {
     "restart_first_answer_s": 0.5,
     "restart_fresh_s": 1.5,
     "save_p50_ms": 100.0,
+    "sync_cookie_p50_ms": 60.0,
+    "sync_walk_p50_ms": 600.0,
     "query_p50_ms": 8.0,
     "query_p99_ms": 40.0,
     "query_busy_p50_ms": 8.0,
