@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from random import Random
 
 import pytest
@@ -156,6 +157,13 @@ def _line_ends(text: bytes) -> list[int]:
 def test_long_hostile_runs_do_not_stall() -> None:
     for text in (b"A" * 200_000, b"eyJ" * 60_000, b"password=" * 2_000, b"://a:" * 40_000, b"a1B-" * 50_000):
         assert len(mask(text)) == len(text)
+
+
+@pytest.mark.parametrize("unit", [b"-eyJ1", b"/AQE1", b"-eyJ1" * 800 + b".."])
+def test_time_grows_with_the_text_and_not_with_its_square(unit: bytes) -> None:
+    began = time.process_time()
+    mask(unit * (200_000 // len(unit)))
+    assert time.process_time() - began < 8  # with patterns that look through the rest from everywhere: 20 s and more
 
 
 @settings(max_examples=100, deadline=None)

@@ -129,7 +129,9 @@ TOKENS: dict[str, str] = {
     "sentry": r"(?:sntrys_eyJ[\w+/=-]{60,}|sntryu_[0-9a-f]{64})",
     "typeform": r"tfp_[\w.=-]{40,}",
     "wakatime": r"waka_" + _UUID,
-    "jwt": r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}(?:\.[\w-]{10,})?|eyJ[\w-]{16,}\.[\w-]*\.[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}",
+    # bounded and possessive: every eyJ in a megabyte of them would otherwise look through the rest of it
+    "jwt": r"eyJ[\w-]{10,4000}+\.(?:eyJ[\w-]{10,}(?:\.[\w-]{10,})?|"
+    r"(?<=[\w-]{19}\.)[\w-]{0,4000}+\.[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,})",
     "azure-sas": r"(?:AccountKey|SharedAccessKey|SharedSecret)=([A-Za-z0-9+/%]{40,}={0,2})",
     "azure-sas-signature": r"[?&]sig=([A-Za-z0-9%+/]{40,}={0,2})",
 }
@@ -158,7 +160,7 @@ LOOSE_TOKENS: dict[str, str] = {
     "discord-bot": r"[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,40}",
     "mailchimp": r"[0-9a-f]{32}-us[0-9]{1,2}",
     "resend": r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}",
-    "adyen": r"AQ[EF][A-Za-z0-9+/]{50,}={0,2}-[A-Za-z0-9+/]{20,}={0,2}-[^\s\"']{8,}",
+    "adyen": r"AQ[EF][A-Za-z0-9+/]{50,300}+={0,2}-[A-Za-z0-9+/]{20,300}+={0,2}-[^\s\"']{8,}",
     "gocardless": r"(?:live|sandbox)_[\w-]{40}",
     "lob": r"(?:live|test)_(?:pub_)?[0-9a-f]{31,35}",
     "cohere-style": r"co_[A-Za-z0-9]{40}",
