@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import time
+import unicodedata
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd import tokens
@@ -162,3 +165,19 @@ def test_what_only_looks_inflected_stays(word: str) -> None:
 def test_a_stem_is_never_empty_or_longer(word: str) -> None:
     assert 0 < len(stem(word)) <= len(word)
     assert Tokenizer().stems([word, word]) == [stem(word)] * 2
+
+
+_MARKS = ["e", "\u0301", "\u0323", " ", "\n", "é", "\u1100", "\u1161", "ﬁ", "中", "Ａ"]
+
+
+@given(st.lists(st.sampled_from(_MARKS), min_size=1, max_size=12).map("".join))
+@settings(max_examples=30, deadline=None)
+def test_a_long_text_is_composed_like_a_short_one(text: str) -> None:
+    text = "a " * 2000 + text * 400
+    assert tokens._normal(text) == unicodedata.normalize("NFKC", text)
+
+
+def test_a_run_of_accents_takes_no_longer_than_other_text() -> None:
+    began = time.process_time()
+    Tokenizer().tokenize("a" + "\u0301\u0323" * 60_000)
+    assert time.process_time() - began < 5  # in one piece: ten seconds, and four times that for twice as many

@@ -29,6 +29,8 @@ _NOUNS = (("ization", "iz", 3), ("isation", "is", 3), ("ation", "", 4), ("tion",
 _Value = TypeVar("_Value")
 
 _TOKEN = re.compile(r"\w+")
+_MAX_PIECE = 4096  # characters; only a line of a megabyte is longer in a chunk
+_PIECE = re.compile(rf"(?s:.{{1,{_MAX_PIECE}}}(?=[\0-\x7f]|\Z)|.{{1,{_MAX_PIECE}}})")
 _SPACED = bytes(code if chr(code).isalnum() or code == 95 else 32 for code in range(128)) + b" " * 128
 _PARTS = re.compile(
     r"0[xX][0-9a-fA-F]+"  # a hexadecimal literal is one word
@@ -180,8 +182,15 @@ def _verb(word: str) -> str:
 
 
 def _normal(text: str) -> str:
-    """Compatibility-composed, so that a decomposed accent or a full-width letter is found by its usual form."""
-    return unicodedata.normalize("NFKC", text)
+    """Compatibility-composed, so that a decomposed accent or a full-width letter is found by its usual form.
+
+    In pieces, for the time it takes grows with the square of a run of accents. A piece ends before an ASCII
+    character where there is one: none composes with what is before it, so that nothing is lost there.
+    """
+    if len(text) <= _MAX_PIECE:
+        return unicodedata.normalize("NFKC", text)
+    pieces = _PIECE.findall(text)
+    return "".join([unicodedata.normalize("NFKC", piece) for piece in pieces])
 
 
 def _split_unicode(token: str) -> Iterator[str]:
