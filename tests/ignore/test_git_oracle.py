@@ -18,7 +18,7 @@ from support.git_oracle import GitOracle
 _NAMES = [b"a", b"b", b"ab", b"a.b", b".a", b"a b", b"[a]", b"a\\", b"A", b"#a", b"!a", b"a ", b"a-b", b"\xff", b"a\nb"]
 _TOKENS = [
     *(b"a", b"b", b"ab", b"A", b".", b"-", b"#", b"!", b" ", b"\\ ", b"\\", b"\xff", b"\t", b"\r", b"\0", b"]"),
-    *(b"*", b"*", b"**", b"/", b"/", b"**/", b"/**", b"/**/", b"***/", b"?"),
+    *(b"*", b"*", b"**", b"/", b"/", b"**/", b"/**", b"/**/", b"***/", b"?", b"**\\/", b"/**\\/", b"\\*", b"\\[a]"),
     *(b"[ab]", b"[!a]", b"[^b]", b"[a-b]", b"[]a]", b"[b-a]", b"[/]", b"[!/]b", b"[a\\-z]", b"[\\]a]", b"[a", b"[a-"),
     *(b"[[:alpha:]]", b"[[:punct:]]", b"[[:space:]]", b"[[:upper:]-a]", b"[[:graph:]]", b"[[:x]]", b"[[:x:]]", b"[[a]"),
 ]

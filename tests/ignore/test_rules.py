@@ -8,6 +8,7 @@ import time
 import pytest
 
 from codeindexd.ignore import IgnoreRules, Source, is_sensitive_name
+from codeindexd.ignore.glob import parse
 
 
 def _reason(rules: IgnoreRules, path: str, *, is_dir: bool = False) -> str:
@@ -228,7 +229,14 @@ def test_garbage_costs_nothing_but_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", [b"*a*a*a*a*a*a*a*a*a*a*b", b"**/a/**/a/**/a/**/a/**/a/**/a/**/a/b", b"[a-z]*[a-z]*[a-z]*[a-z]*!x"]
+    "pattern",
+    [
+        b"*a*a*a*a*a*a*a*a*a*a*b",
+        b"**/a/**/a/**/a/**/a/**/a/**/a/**/a/b",
+        b"[a-z]*[a-z]*[a-z]*[a-z]*!x",
+        b"**\\/" * 12 + b"b",
+        b"a/**\\/" * 12 + b"b",
+    ],
 )
 def test_no_pattern_backtracks_without_bound(pattern: bytes) -> None:
     rules = IgnoreRules.for_root(hidden=True).enter(b"", {b".gitignore": pattern})
@@ -242,3 +250,9 @@ def test_a_source_that_must_not_be_quoted_is_heeded_and_named_by_its_line() -> N
     verdict = rules.verdict(b"a.py password", is_dir=False)
     assert verdict is not None
     assert verdict.rule == "~/.netrc:2"
+
+
+@pytest.mark.parametrize("name", [b"a" * 5000, b"a*" * 5000, b"?/" * 5000])
+def test_a_pattern_longer_than_any_path_is_no_pattern(name: bytes) -> None:
+    assert parse(name) == []
+    assert len(parse(b"*" * 100_000 + b"x")) == 1

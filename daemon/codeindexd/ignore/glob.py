@@ -2,7 +2,7 @@
 
 The rules are those of git's ``dir.c`` (how a line of an ignore file is read) and ``wildmatch.c`` (what a pattern
 matches), including their corner cases; the tests ask git itself. Every ``*`` but the last of a path component and
-every ``**/`` but the last becomes an atomic group: the leftmost match is always good enough there, so no pattern can
+every ``**`` but the last becomes an atomic group: the leftmost match is always good enough there, so no pattern can
 make the matcher backtrack exponentially.
 """
 
@@ -16,6 +16,7 @@ _SPECIAL = frozenset(b"*?[\\")
 _SLASH = frozenset(b"/")
 _NOT_SLASH = frozenset(range(256)) - _SLASH
 _MOST_VARIANTS = 32
+_LONGEST_PATH = 4096  # bytes; what must be longer can match nothing, and would take seconds to compile
 
 
 def _codes(test: str) -> frozenset[int]:
@@ -193,6 +194,8 @@ def _tokenise(pattern: bytes, *, pathname: bool) -> list[_Token]:
         else:
             tokens.append(_LITERALS[code])
             at += 1
+    if sum(isinstance(token, _Atom) for token in tokens) > _LONGEST_PATH:
+        raise _Malformed
     return tokens
 
 
@@ -274,18 +277,19 @@ def _variants(tokens: list[_Token]) -> tuple[bytes, ...]:
 
 
 def _regex(tokens: list[_Token]) -> bytes:
-    """An expression for ``fullmatch``: groups between ``**/`` are settled by their leftmost match."""
+    """An expression for ``fullmatch``: groups between ``**`` are settled by their leftmost match."""
     groups: list[list[_Token]] = [[]]
+    gaps: list[_Star] = []
     for token in tokens:
-        if isinstance(token, _Star) and token.optional_dirs:
+        if isinstance(token, _Star) and (token.optional_dirs or token.deep):
+            gaps.append(token)
             groups.append([])
         else:
             groups[-1].append(token)
     parts = [_group(groups[0])]
-    for number, group in enumerate(groups[1:], 2):
-        simple = not any(isinstance(token, _Star) and token.deep for token in group)
-        atomic = simple and number < len(groups)
-        parts.append(b"(?>(?:[^/]*/)*?%s)" % _group(group) if atomic else b"(?:[^/]*/)*%s" % _group(group))
+    for number, (gap, group) in enumerate(zip(gaps, groups[1:], strict=True), 1):
+        between = b".*" if gap.deep else b"(?:[^/]*/)*"
+        parts.append(between + _group(group) if number == len(gaps) else b"(?>%s?%s)" % (between, _group(group)))
     return b"".join(parts)
 
 
@@ -297,8 +301,6 @@ def _group(tokens: list[_Token]) -> bytes:
         at += 1
         if isinstance(token, _Atom):
             parts.append(_atom(token.members))
-        elif token.deep:
-            parts.append(b".*")
         else:
             run_end = at
             while run_end < len(tokens) and isinstance(nxt := tokens[run_end], _Atom) and nxt.members != _SLASH:
