@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tree_sitter
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tree_sitter import Language, Tree
 
 from codeindexd import chunking
 from codeindexd.chunking import LANGUAGES, chunk, chunker
@@ -28,7 +33,7 @@ def check(text: bytes, spans: list[Span], max_bytes: int = chunking.DEFAULT_MAX_
         at, line = span.end_byte, span.end_line + 1
         assert body.endswith(b"\n") or at == len(text)
         assert span.end_line - span.start_line == body.count(b"\n") - body.endswith(b"\n")
-        assert len(body) <= max_bytes or b"\n" not in body.strip()
+        assert len(body.strip()) <= max_bytes or b"\n" not in body.strip()  # masses of blank rows join a neighbour
         assert all(0 <= symbol.line_offset <= span.end_line - span.start_line for symbol in span.symbols)
     assert not spans or at == len(text)
 
@@ -179,3 +184,33 @@ def test_notebooks_are_cut_at_their_cells() -> None:
     spans = chunk(text, "jupyter")
     check(text, spans)
     assert [s.kind for s in spans] == ["block", "cell", "cell", "cell", "cell"]
+
+
+@pytest.mark.parametrize("text", [b"class a\n" * 60_000, b"namespace" + b" " * 100_000, b"template\n" * 50_000])
+def test_a_header_is_told_from_cpp_in_linear_time(text: bytes) -> None:
+    began = time.process_time()
+    assert chunker._CPP_HEADER.search(text) is None
+    assert time.process_time() - began < 5
+
+
+def test_what_a_parser_asks_again_and_again_is_given_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The binding keeps every piece for good, and Haskell's scanner asks for one at each line."""
+    given = 0
+
+    class Parser:
+        def __init__(self, language: Language) -> None:
+            self._parser = tree_sitter.Parser(language)
+
+        def parse(self, read: Callable[[int, object], bytes], **more: Any) -> Tree:
+            def counted(offset: int, point: object) -> bytes:
+                nonlocal given
+                piece = read(offset, point)
+                given += len(piece)
+                return piece
+
+            return self._parser.parse(counted, **more)
+
+    monkeypatch.setattr(chunker, "Parser", Parser)
+    text = b"x\n" + b"".join(b"let f%d x = x\n" % number for number in range(4000))
+    assert chunk(text, "haskell")
+    assert 0 < given < 16 << 20  # four thousand times the rest of the text would be 120 MB

@@ -27,10 +27,13 @@ DEFAULT_MAX_BYTES = 6000
 TARGET = 1000
 MAX_PARSE_SECONDS = 5.0  # of CPU; what ends here takes 50 to 1000 times as long as any file of its size should
 _READ = 1 << 16
+_READS = 64  # so often a parser gets that much at once
+_READ_LATER = 1 << 10  # then less: tree-sitter keeps what it was given, and Haskell asks thousands of times
 OPEN = CONTAINERS | {"section", "key", "table", "block", "resource"}
 """Kinds in which a complete inner definition stands for itself; elsewhere (functions) it is just a statement."""
-_CPP_HEADER = re.compile(
-    rb"^[ \t]*(?:class\s+\w+[^;]*\{|namespace\s+\w*\s*\{|template\s*<|(?:public|private)\s*:)", re.MULTILINE
+_CPP_HEADER = re.compile(  # possessive and bounded, or a generated file of nothing but beginnings takes minutes
+    rb"^[ \t]*+(?:class\s++\w++[^;{]{0,1000}+\{|namespace\s++\w*+\s*+\{|template\s*+<|(?:public|private)\s*+:)",
+    re.MULTILINE,
 )
 
 
@@ -39,7 +42,8 @@ def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, tar
 
     The spans are in order and tile the text: the first starts at byte 0, each starts where the one before ends, the
     last ends at ``len(text)``. All but the last end after a ``\\n``. They aim at ``target_chars`` bytes; only a
-    chunk of a single line is longer than ``max_bytes``. Equal input gives equal chunks on every machine. Never raises.
+    chunk of a single line is longer than ``max_bytes``, not counting blank rows around it. Equal input gives equal
+    chunks on every machine. Never raises.
     """
     if not text or text.isspace():
         return []
@@ -80,11 +84,13 @@ def parse(text: bytes, grammar: Grammar) -> Node | None:
     only generated input gets there, and it would otherwise cost the worker process its life.
     """
     budget = 2000 + len(text) // 40
-    reports = 0
+    reads = reports = 0
     began = time.monotonic(), time.thread_time()
 
     def read(offset: int, _point: Point) -> bytes:
-        return text[offset : offset + _READ]
+        nonlocal reads
+        reads += 1
+        return text[offset : offset + (_READ if reads <= _READS else _READ_LATER)]
 
     def progress(_offset: int, _has_error: bool) -> bool:
         nonlocal reports
