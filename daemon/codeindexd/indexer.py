@@ -381,6 +381,7 @@ class Indexer:
     def _fold(self) -> None:
         self.catalog.checkpoint()
         self.catalog.vacuum()
+        self.catalog.rest()
 
     def close(self) -> None:
         """Let go of all files; safe at any committed point."""

@@ -14,6 +14,7 @@ from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, St
 
 Row = tuple[Any, ...]
 
+_READER_CACHE_KB = 1024  # a root has up to seven readers, and the system keeps the same pages for all of them
 BUSY_TIMEOUT_S = 5.0
 MAX_PARAMETERS = 500  # per statement; SQLite's own limit was 999 for long
 _WAITING_RIGHT = frozenset(
@@ -114,7 +115,9 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         cached_statements=256,
     )
     connection.execute("PRAGMA temp_store = MEMORY")
-    if not read_only:
+    if read_only:
+        connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
+    else:
         connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 

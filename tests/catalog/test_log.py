@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import _sqlite3
+import contextlib
+import ctypes
 from pathlib import Path
 
 import pytest
@@ -87,4 +90,33 @@ def test_free_pages_go_back(tmp_path: Path) -> None:
     catalog.checkpoint()
     assert catalog.path.stat().st_size < before / 5
     assert catalog.check() == []
+    catalog.close()
+
+
+def sqlite_memory() -> int:
+    library = ctypes.CDLL(_sqlite3.__file__)
+    library.sqlite3_memory_used.restype = ctypes.c_int64
+    return int(library.sqlite3_memory_used())
+
+
+@pytest.mark.skipif(not hasattr(_sqlite3, "__file__"), reason="SQLite's own figures are out of reach in this Python")
+def test_a_catalog_at_rest_holds_few_pages_and_readers(tmp_path: Path) -> None:
+    before = sqlite_memory()
+    catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
+    for start in range(0, 4_000, 500):
+        catalog.commit(Slice(updates=[update(f"d{n}/f.py", f"w{n} same") for n in range(start, start + 500)]))
+    snapshots = [catalog.snapshot() for _ in range(5)]
+    for snapshot in snapshots:
+        assert len(list(snapshot.files())) == 4_000
+        assert len(snapshot.chunks(snapshot.all_chunk_ids().tolist())) >= 4_000
+    for snapshot in snapshots:
+        snapshot.close()
+    busy = sqlite_memory() - before
+    catalog.rest()
+    at_rest = sqlite_memory() - before
+    assert at_rest < busy / 4
+    assert at_rest < 3 << 20
+    with contextlib.closing(catalog.snapshot()) as snapshot:
+        assert len(list(snapshot.files())) == 4_000
+    assert catalog.commit(Slice(updates=[update("more.py", "w")])).generation == 9
     catalog.close()
