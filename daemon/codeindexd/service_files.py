@@ -115,8 +115,7 @@ class Systemd:
     def rendered(self) -> dict[Path, bytes]:
         """The units by the path they are installed at."""
         service = shipped("systemd", SERVICE).decode()
-        command = " ".join(_systemd_quoted(part) for part in program())
-        service = re.sub(r"(?m)^ExecStart=.*$", lambda _match: f"ExecStart={command}", service)
+        service = re.sub(r"(?m)^ExecStart=.*$", lambda _match: f"ExecStart={_exec_start(program())}", service)
         return {self._directory / SERVICE: service.encode(), self._directory / SOCKET: shipped("systemd", SOCKET)}
 
     def check(self) -> None:
@@ -274,10 +273,14 @@ def shipped(directory: str, name: str) -> bytes:
     raise FailedError(f"{directory}/{name} is missing from this installation", hint="Install codeindexd again.")
 
 
-def _systemd_quoted(text: str) -> str:
-    """One word of an ExecStart line, as systemd.service(5) has it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"' if re.search(r"[\s\"'\\;]", text) else escaped
+def _exec_start(command: Sequence[str]) -> str:
+    """A command as ExecStart of systemd.service(5) has it. Raises FailedError for a program that no line can hold."""
+    program, *arguments = command
+    if re.search(r"[\x00-\x1f\x7f\"'\\]", program):
+        hint = "Install codeindexd where no path has quotes, backslashes or control characters."
+        raise FailedError(f"systemd cannot start {program!r}", hint=hint)
+    words = [program, *(text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$") for text in arguments)]
+    return " ".join(f'"{text}"' if re.search(r"[\s\"'\\;]", text) else text for text in words).replace("%", "%%")
 
 
 def _home(environ: Mapping[str, str]) -> Path:

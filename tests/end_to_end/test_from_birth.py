@@ -10,38 +10,28 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.daemons import RealDaemon, real_daemon, until
+from support.system_calls import recorded, why_not
 from support.trees import tree
 
-CALLS = (  # not every machine has each
-    "?open,?openat,?openat2,?creat,?mkdir,?mkdirat,?mknod,?mknodat,?chmod,?fchmod,?fchmodat,?fchmodat2,?umask,?bind"
-)
+CALLS = "open openat openat2 creat mkdir mkdirat mknod mknodat chmod fchmod fchmodat fchmodat2 umask bind"
 _LINE = re.compile(r"^\d+ +(?:<\.\.\. )?(?P<call>\w+)(?:\((?P<arguments>.*)| resumed>(?P<rest>.*))$")
 _MODE = re.compile(r", 0(?P<mode>[0-7]{1,5})(?:\)| <unfinished)")
-
-
-def _strace() -> str:
-    strace = shutil.which("strace")
-    if strace is None:
-        return "needs strace"
-    works = subprocess.run([strace, "-qq", "-o", "/dev/null", "true"], capture_output=True, check=False)
-    return "" if works.returncode == 0 else "strace is not allowed here"
 
 
 class Account:
     """What a trace says of the paths below ``home``."""
 
-    def __init__(self, trace: str, home: Path) -> None:
+    def __init__(self, lines: list[str], home: Path) -> None:
         self.made: set[str] = set()
         self.open_to_others: list[str] = []
         private = False
-        for line in trace.splitlines():
+        for line in lines:
             match = _LINE.match(line)
             if match is None or match["arguments"] is None:
                 continue
@@ -71,29 +61,22 @@ def _place(arguments: str) -> str:
 @pytest.fixture(scope="module")
 def traced() -> Iterator[tuple[RealDaemon, Account]]:
     """A daemon that was watched from its start to its end, with an umask of 0, while it indexed and answered."""
-    if reason := _strace():
+    if reason := why_not():
         pytest.skip(reason)
     with real_daemon(start=False) as daemon:
-        trace = daemon.home / "trace"
-        options = ["-D", "-f", "-q", "-y", "-s", "512", "-e", f"trace={CALLS}", "-o", str(trace)]
-        daemon.prefix = ["strace", *options]
         daemon.umask = 0
         for name in ("run", "cache", "state"):
             shutil.rmtree(daemon.home / name)
-        daemon.start()
-        root = tree(daemon.home / "code", {"a.py": "def alpha(): pass\n", "b.md": "# Beta\n\ntext\n"})
-        daemon.call("roots.add", path=str(root), wait=True)
-        for number in range(3):
-            (root / f"{number}.py").write_text(f"def number_{number}(): pass\n")
-            daemon.call("search", query=f"number_{number}", sync=True)
-        daemon.call("verify")
-        daemon.call("reindex", path=str(root))
-        daemon.call("sync")
-        assert daemon.process is not None
-        assert daemon.stop() == 0
-        last = f"{daemon.process.pid} +++ exited with 0 +++"
-        until(lambda: trace.read_text().rstrip().endswith(last), what="the end of the trace")
-        yield daemon, Account(trace.read_text(), daemon.home)
+        with recorded(daemon, CALLS) as lines:
+            root = tree(daemon.home / "code", {"a.py": "def alpha(): pass\n", "b.md": "# Beta\n\ntext\n"})
+            daemon.call("roots.add", path=str(root), wait=True)
+            for number in range(3):
+                (root / f"{number}.py").write_text(f"def number_{number}(): pass\n")
+                daemon.call("search", query=f"number_{number}", sync=True)
+            daemon.call("verify")
+            daemon.call("reindex", path=str(root))
+            daemon.call("sync")
+        yield daemon, Account(lines, daemon.home)
 
 
 def test_nothing_is_open_to_others_for_even_a_moment(traced: tuple[RealDaemon, Account]) -> None:
