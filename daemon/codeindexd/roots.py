@@ -207,6 +207,7 @@ class Roots:
                 await self._save()
             except CodeindexError:
                 await self._stop(admission.spec.id)
+                await anyio.to_thread.run_sync(self._sweep)
                 raise
             return self._running(admission.spec), admission
 
@@ -214,15 +215,21 @@ class Roots:
         """Once a root is fresh, drop the roots inside it: their code is found through it from now on."""
         if root.state is not RootState.FRESH:
             return
-        for identity in self._absorbed.pop(root.spec.id, []):
-            if identity in self._lives:
-                await self.remove(identity)
+        left = self._absorbed.pop(root.spec.id, [])
+        try:
+            while left:
+                if left[-1] in self._lives:
+                    await self.remove(left[-1])
+                left.pop()
+        finally:
+            if left:  # the list could not be written: at the next change of the root's state
+                self._absorbed[root.spec.id] = left
 
     async def remove(self, identity: str) -> None:
         """Forget a root and delete its index; vectors stay in the shared store until it needs the room."""
         async with self._changing:
+            await self._save(without=identity)  # first: when that cannot be written the root stays as it is
             await self._stop(identity)
-            await self._save()
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / identity, ignore_errors=True))
 
     async def rebuild(self, spec: RootSpec) -> Root:
@@ -245,8 +252,8 @@ class Roots:
                 log.warning("root forgotten, it was missing for 30 days", root=str(root.spec.path))
                 await self.remove(root.spec.id)
 
-    async def _save(self) -> None:
-        specs = sorted(self._specs(), key=lambda spec: spec.path)
+    async def _save(self, *, without: str = "") -> None:
+        specs = sorted((spec for spec in self._specs() if spec.id != without), key=lambda spec: spec.path)
         await anyio.to_thread.run_sync(self._registry.save, specs)
 
 

@@ -19,7 +19,8 @@ from codeindexd.workers.pool import WorkerPool
 log = structlog.get_logger(__name__)
 _BATCH_CHUNKS = 512
 _FIRST_PAUSE_S = 2.0
-_LONGEST_PAUSE_S = 300.0
+_LONGEST_PAUSE_S = 300.0  # an endpoint is not to be pressed
+_LONGEST_LOCAL_PAUSE_S = 10.0  # a disk is
 
 
 class Vectorizer:
@@ -72,7 +73,7 @@ class Vectorizer:
             except (EmbedderError, StoreFullError, WorkerError) as error:
                 self._on_problem("embedder", error.message, error.hint)
                 await anyio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                pause = min(pause * 2, _LONGEST_PAUSE_S if isinstance(error, EmbedderError) else _LONGEST_LOCAL_PAUSE_S)
             else:
                 self._on_problem("embedder", "", "")
                 pause = _FIRST_PAUSE_S

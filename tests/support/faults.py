@@ -61,6 +61,11 @@ class Scene:
         self.client.call("roots.add", path=str(self.root), wait=True).result  # noqa: B018 - raises
         until(lambda: self.state == "fresh", what="the first index")
 
+    def revive(self) -> None:
+        """What a service manager does when the daemon has ended."""
+        self.daemon.start()
+        self.client = self.daemon.client()
+
     def write(self, path: str, name: str, functions: int = 3) -> None:
         """A file with a function of that name, and more."""
         more = "".join(
@@ -89,7 +94,10 @@ class Scene:
     @property
     def status(self) -> dict[str, Any]:
         """What ``status`` says of the root; a refusal counts as a problem."""
-        reply = self.client.call("status")
+        try:
+            reply = self.client.call("status")
+        except ConnectionError:
+            return {"state": "degraded", "problems": [{"message": "the daemon ended", "hint": "it is started again"}]}
         if "error" in reply:
             problem = {"message": reply["error"]["message"], "hint": reply["error"]["data"]["hint"]}
             return {"state": "degraded", "problems": [problem]}
@@ -109,14 +117,19 @@ class Scene:
         return self.state == "degraded" and any(problem["hint"] for problem in self.status["problems"])
 
     def answers(self) -> bool:
-        """Whether code that nobody touched is still found."""
-        reply = self.client.call("search", query="steady_0")
+        """Whether code that nobody touched is still found, on a connection that was there before."""
+        try:
+            reply = self.client.call("search", query="steady_0")
+        except ConnectionError:
+            return False
         return "result" in reply and any(hit["path"] == "p0/steady0.py" for hit in reply["result"]["hits"])
 
     def caught_up(self) -> bool:
         """Whether it is fresh and everything that was changed is in, without having been asked for."""
-        if self.state != "fresh":
-            return False
+        return self.state == "fresh" and self.complete()
+
+    def complete(self) -> bool:
+        """Whether everything that was changed is in."""
         return all(self.found(name) == path for name, path in self.wanted.items())
 
     def found(self, name: str) -> str:
@@ -137,19 +150,23 @@ class Scene:
 class Fault:
     """One fault: how the scene is set up for it, and what happens while the context ``strikes`` is open.
 
-    ``says`` must occur in what the root says meanwhile, in the reply of ``strikes``'s own request, or in the log.
-    ``during`` does more than the usual changes, or other things. ``bound_s`` is promised for a quiet machine.
+    ``disk``: which directory of the daemon's home is a tmpfs of ``disk_mb`` megabytes; ``shim``: below which of them
+    system calls can be made to fail; ``prefix``: what runs the daemon. ``says`` must occur in what the root says
+    meanwhile, or where it is ``silent`` about itself in the reply that ``during`` noted or in the log. ``answers``:
+    queries must go on. ``fatal``: the daemon may end of it, and is started again by its service manager (here: by the
+    test). ``bound_s``: from the end of the fault until everything is in, on a quiet machine.
     """
 
     name: str
     strikes: Callable[[Scene], AbstractContextManager[None]]
     says: str
-    cache_mb: int = 0
+    disk: str = ""
+    disk_mb: int = 64
     prefix: tuple[str, ...] = ()
     shim: str = ""
-    config: str = ""
     fast: bool = False
-    silent: bool = False  # nothing is wrong with the root itself
+    silent: bool = False
+    fatal: bool = False
     answers: bool = True
     bound_s: float = 15.0
     during: Callable[[Scene], None] = Scene.change
@@ -177,8 +194,10 @@ def suffer(fault: Fault) -> Outcome:
                 until(lambda: scene.degraded() and fault.says in scene.said, timeout_s=60, what=f"{fault.says!r} said")
             answered = scene.answers()
             assert scene.daemon.process is not None
-            assert scene.daemon.process.poll() is None, scene.daemon.log[-3000:]
+            assert fault.fatal or scene.daemon.process.poll() is None, scene.daemon.log[-3000:]
         began = time.monotonic()
+        if scene.daemon.process.poll() is not None:
+            scene.revive()
         until(scene.caught_up, timeout_s=180, what="recovery")
         seconds = time.monotonic() - began
         return Outcome(fault.name, scene.said, answered, seconds, scene.differences())
@@ -198,9 +217,11 @@ def told(scene: Scene) -> Iterator[None]:
 def staged(fault: Fault) -> Iterator[Scene]:
     """A scene as the fault needs it, its root fresh."""
     with ExitStack() as stack:
-        daemon = stack.enter_context(real_daemon(_WORKERS + fault.config, start=False))
-        if fault.cache_mb:
-            stack.enter_context(small_disk(daemon.home / "cache", fault.cache_mb))
+        daemon = stack.enter_context(real_daemon(_WORKERS, start=False))
+        if fault.disk:
+            stack.enter_context(small_disk(daemon.home / fault.disk, fault.disk_mb))
+        if fault.disk == "logs":
+            (daemon.home / "daemon.log").symlink_to(daemon.home / "logs/daemon.log")
         daemon.prefix = list(fault.prefix)
         if fault.shim:
             library = compiled_shim(daemon.home)
@@ -221,9 +242,11 @@ def staged(fault: Fault) -> Iterator[Scene]:
 
 @contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
-    """A tmpfs of a few megabytes at ``place``."""
+    """A tmpfs of a few megabytes, for a few hundred files, at ``place``."""
     place.mkdir(mode=0o700, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "tmpfs", str(place)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700,nr_inodes=500", "tmpfs", str(place)], check=True
+    )
     try:
         yield place
     finally:

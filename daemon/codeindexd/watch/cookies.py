@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import structlog
 
 from codeindexd.watch import filesystem
 from codeindexd.watch.stream import Stream
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -46,7 +49,8 @@ class Cookies:
             for stream in streams:
                 stream.pace.wake()
             await passage.done.wait()
-        except OSError:
+        except OSError as error:
+            log.warning("no cookie can be written, so sync walks", directory=str(self.directory), error=error.strerror)
             return False
         finally:
             del self._passages[name]
