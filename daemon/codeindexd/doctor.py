@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 from codeindexd import __version__, protocol
 from codeindexd.config import Config, load
 from codeindexd.errors import CodeindexError
-from codeindexd.paths import Paths
+from codeindexd.paths import Paths, check_place
 from codeindexd.watch.filesystem import reason_to_poll
 
 _PACKAGES = ("anyio", "msgspec", "numpy", "structlog", "tantivy", "tree-sitter", "usearch", "watchfiles", "xxhash")
@@ -157,6 +157,12 @@ def _service_manager(environ: Mapping[str, str]) -> Check:
 
 
 def _socket(path: Path) -> Check:
+    try:
+        check_place(path)
+    except FileNotFoundError:
+        pass  # its directory is made when needed, private
+    except CodeindexError as error:
+        return Check("daemon", "problem", error.message, error.hint)
     if not path.exists():
         return Check("daemon", "ok", f"not running; it will listen at {path}")
     try:
@@ -197,6 +203,10 @@ def _directory(name: str, directory: Path) -> Check:
         return Check(title, "problem", f"{directory} belongs to another user (uid {found.st_uid})", remedy)
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         return Check(title, "problem", f"{directory} cannot be written", f"chmod u+rwx {directory}")
+    try:
+        check_place(directory)
+    except CodeindexError as error:
+        return Check(title, "problem", error.message, error.hint)
     if found.st_mode & 0o077:
         return Check(title, "warning", f"{directory} is open to other users", f"chmod 700 {directory}")
     return Check(title, "ok", str(directory))

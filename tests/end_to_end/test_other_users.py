@@ -112,6 +112,10 @@ def test_a_directory_where_others_could_replace_the_socket_is_refused(tmp_path: 
         assert daemon.process is not None
         assert daemon.process.wait(30) == 5
         assert "can be written by everybody" in daemon.log
+        checks = json.loads(daemon.run("doctor", "--json").stdout)["checks"]
+        (check,) = (check for check in checks if check["name"] == "daemon")
+        assert check["state"] == "problem"
+        assert check["remedy"].startswith(f"chmod o-w {daemon.home / 'open'}")
 
 
 def test_a_runtime_directory_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
@@ -126,6 +130,7 @@ def test_a_runtime_directory_that_somebody_else_made_is_refused(tmp_path: Path) 
         assert daemon.process is not None
         assert daemon.process.wait(30) == 5
         assert "another user (uid 61234)" in daemon.log
+        assert f"{squatted} belongs to another user" in daemon.run("doctor").stdout
 
 
 @pytest.fixture
