@@ -27,7 +27,7 @@ from support.daemons import RealDaemon, real_daemon, until  # noqa: E402
 from support.soak.clients import Clients  # noqa: E402
 from support.soak.days import Days  # noqa: E402
 from support.soak.places import Places, lay_out  # noqa: E402
-from support.soak.samples import EVENING, Sampler, levels, table, write_csv  # noqa: E402
+from support.soak.samples import EVENING, Level, Sampler, levels, table, write_csv  # noqa: E402
 
 _DAY_S = 163.0  # 22 working days in an hour
 _EVENING_S = 30.0
@@ -47,13 +47,14 @@ def main() -> int:
     parser.add_argument("--csv", type=Path, help="write every sample here")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    config = _CONFIG.format(nice=chosen.nice, budget=round(chosen.files * _BYTES_A_FILE / (1 << 30), 4))
+    budget = chosen.files * _BYTES_A_FILE
+    config = _CONFIG.format(nice=chosen.nice, budget=round(budget / (1 << 30), 4))
     with tempfile.TemporaryDirectory(prefix="cixsoak") as base, real_daemon(config) as daemon:
         laid = lay_out(Path(base), chosen.files, random.Random(chosen.seed))
-        return _soak(daemon, laid, chosen.seed, chosen.minutes, chosen.csv)
+        return _soak(daemon, laid, chosen.seed, chosen.minutes, budget / 1e6, chosen.csv)
 
 
-def _soak(daemon: RealDaemon, places: Places, seed: int, minutes: float, file: Path | None) -> int:
+def _soak(daemon: RealDaemon, places: Places, seed: int, minutes: float, budget: float, file: Path | None) -> int:
     began = time.monotonic()
     for root in places.roots:
         daemon.call("roots.add", path=str(root))
@@ -90,7 +91,8 @@ def _soak(daemon: RealDaemon, places: Places, seed: int, minutes: float, file: P
     verified = daemon.call("verify")
     if file:
         write_csv(sampler.samples, file)
-    return _summary(sampler, clients, counts, shares, verified)
+    judged = levels(sampler.samples, budget)
+    return _summary(sampler, clients, counts, shares, judged, verified)
 
 
 def _settled(daemon: RealDaemon) -> bool:
@@ -98,7 +100,12 @@ def _settled(daemon: RealDaemon) -> bool:
 
 
 def _summary(
-    sampler: Sampler, clients: Clients, counts: Counter[str], shares: list[float], verified: dict[str, object]
+    sampler: Sampler,
+    clients: Clients,
+    counts: Counter[str],
+    shares: list[float],
+    judged: list[Level],
+    verified: dict[str, object],
 ) -> int:
     print(f"\n{table(sampler.samples)}\n")
     counts["days"] = len(shares)
@@ -107,7 +114,6 @@ def _summary(
     print(f"  {'share of the planned work':<32}{sum(shares) / len(shares):>10.0%}")
     busiest = max(sampler.samples, key=lambda sample: sample.daemon_pss + sample.workers_pss)
     print(f"  {'most memory, all processes, MB':<32}{busiest.daemon_pss + busiest.workers_pss:>10.0f}\n")
-    judged = levels(sampler.samples)
     for level in judged:
         verdict = "level" if level.holds else "GROWS"
         print(

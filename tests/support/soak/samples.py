@@ -172,6 +172,7 @@ class Level:
         return self.growth <= self.allowed
 
 
+_VECTORS = "vectors, MB"
 # Share of the median, and an amount that is never worth a word, that a quantity may grow by in half a month.
 _LEVELS: dict[str, tuple[Callable[[Sample], float], float, float]] = {
     "daemon, anonymous MB": (lambda sample: sample.daemon_anonymous, 0.05, 3),
@@ -182,12 +183,15 @@ _LEVELS: dict[str, tuple[Callable[[Sample], float], float, float]] = {
     "catalog, bytes a chunk": (lambda sample: (sample.catalog + sample.wal) * _MB / sample.chunks, 0.10, 0),
     "lexical, bytes a chunk": (lambda sample: sample.lexical * _MB / sample.chunks, 0.10, 0),
     "dense, bytes a chunk": (lambda sample: sample.dense * _MB / sample.chunks, 0.10, 0),
-    "vectors, MB": (lambda sample: sample.vectors, 0.10, 0),
+    _VECTORS: (lambda sample: sample.vectors, 0.10, 0),
 }
 
 
-def levels(samples: Sequence[Sample]) -> list[Level]:
-    """Judge the evenings of the last half: the growth is the median slope between any two of them, times the half."""
+def levels(samples: Sequence[Sample], vectors_budget: float) -> list[Level]:
+    """Judge the evenings of the last half: the growth is the median slope between any two of them, times the half.
+
+    The vector store may grow up to its budget (MB): it keeps what is gone until it needs the room.
+    """
     evenings = [sample for sample in samples if sample.phase == EVENING]
     half = evenings[len(evenings) // 2 :]
     judged = []
@@ -201,5 +205,6 @@ def levels(samples: Sequence[Sample]) -> list[Level]:
         ]
         median = statistics.median(values)
         growth = statistics.median(slopes) * (len(values) - 1) if slopes else 0.0
-        judged.append(Level(name, median, growth, max(share * median, amount)))
+        room = vectors_budget - median if name == _VECTORS else 0.0
+        judged.append(Level(name, median, growth, max(share * median, amount, room)))
     return judged
