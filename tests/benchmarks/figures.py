@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.daemons import RealDaemon, real_daemon, until
+from support.processes import Memory, cpu_seconds, family
 
 QUESTIONS = (
     "parse command line arguments",
@@ -60,40 +61,9 @@ def workplace() -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def family(pid: int) -> list[int]:
-    """A process and everything it started."""
-    found = [pid]
-    for one in found:
-        for task in Path(f"/proc/{one}/task").glob("*/children"):
-            try:
-                found.extend(int(child) for child in task.read_text().split())
-            except OSError:
-                continue
-    return found
-
-
 def pss_bytes(pid: int) -> int:
     """Proportional set size of a process and its children."""
-    total = 0
-    for one in family(pid):
-        try:
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-    return total
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its living children."""
-    ticks = 0
-    for one in family(pid):
-        try:
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(Memory.of(one).pss for one in family(pid))
 
 
 class PeakMemory(threading.Thread):

@@ -75,8 +75,12 @@ class Days:
             if now >= seconds:
                 return done / len(plan)
             time.sleep(max(0.0, seconds * done / len(plan) - now))
-            self._actions[name]()
+            self.act(name)
         return 1.0
+
+    def act(self, name: str) -> None:
+        """Do one thing of those in ``A_DAY``."""
+        self._actions[name]()
 
     # branches
 

@@ -12,6 +12,7 @@ from support.soak.places import text_files
 
 _WORD = re.compile(r"\b[a-z_]{4,}\b")
 _REFRESH_EVERY = 40
+_GONE = _MADE = 50
 
 
 class Editor:
@@ -43,22 +44,22 @@ class Editor:
         dice = self._random.random()
         # one save in ten is in one of the largest files
         low = 0.95 if self._random.random() < 0.1 else 0.0
-        path = files[int(self._random.uniform(low, 1.0) * len(files))]
+        path = files[min(len(files) - 1, int(self._random.uniform(low, 1.0) * len(files)))]
         try:
             if dice < 0.04:
-                self._come_or_go(path)
+                self._come_or_go(path, may_go=len(self._removed) < min(_GONE, len(files) // 10))
             else:
                 self._change(path, dice)
         except FileNotFoundError:  # it went with a branch or a directory
             self.forget(root)
 
-    def _come_or_go(self, path: Path) -> None:
+    def _come_or_go(self, path: Path, *, may_go: bool) -> None:
         if self._removed and self._random.random() < 0.5:
             place, data = self._removed.pop()
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
             self._counts["files restored"] += 1
-        elif len(self._made) > 50:
+        elif len(self._made) > _MADE:
             self._made.pop(0).unlink(missing_ok=True)
             self._counts["files deleted"] += 1
         elif self._random.random() < 0.5:
@@ -66,7 +67,7 @@ class Editor:
             fresh.write_text(f"def fresh_{self._number}():\n    return {self._random.random()}\n")
             self._made.append(fresh)
             self._counts["files created"] += 1
-        elif len(self._removed) < 50:
+        elif may_go:
             self._removed.append((path, path.read_bytes()))
             path.unlink()
             self._counts["files deleted"] += 1
@@ -105,7 +106,7 @@ class Editor:
     def rename_directory(self, root: Path) -> None:
         """Rename a directory with some files, or give it its old name back."""
         directories = [Path(place) for place, names, files in os.walk(root) if 2 < len(files) < 80 and not names]
-        directories = [place for place in directories if ".git" not in place.parts]
+        directories = [place for place in directories if place != root and ".git" not in place.parts]
         if not directories:
             return
         place = self._random.choice(directories)

@@ -80,13 +80,15 @@ def installed_packages() -> list[Package]:
     return sorted(found, key=lambda package: (-len(package.files), package.directory.name))
 
 
-def lay_out(base: Path, files: int, chosen: random.Random) -> Places:
-    """Copy about ``files`` files into the three roots; the service becomes a repository with one commit."""
+def lay_out(base: Path, files: int, chosen: random.Random, library: int = _OF_ONE_PACKAGE) -> Places:
+    """Copy about ``files`` files into the three roots, at most ``library`` of them into the library.
+
+    The service becomes a repository with one commit.
+    """
     places = Places(base, base / "library", base / "monolith", base / "service")
     standard = Path(sysconfig.get_path("stdlib"))
-    left = files - Package(standard, tuple(path.relative_to(standard) for path in text_files(standard))).copy(
-        places.library
-    )
+    modules = Package(standard, tuple(path.relative_to(standard) for path in text_files(standard)))
+    left = files - modules.copy(places.library, library)
     packages = installed_packages()
     spare = packages[1::3]  # some of all sizes are left for installing
     service = min(_SERVICE_FILES, left // 3)
