@@ -4,7 +4,8 @@
 
 Kinds: ``doc`` docstring or comment <-> the definition without it, ``name`` a definition's name <-> its body without
 the name, ``path`` words of the file's path <-> a chunk of it, ``heading`` <-> its section, ``inside`` a comment in the
-middle <-> the code around it. One line of JSON each: kind, language, package, q and d as space-separated words.
+middle <-> the code around it, ``test`` a test's name <-> what it tests. One line of JSON each: kind, language, package,
+q and d as space-separated words.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from codeindexd.chunking import chunk
@@ -42,10 +45,42 @@ _FIRST_WORDS, _LEAST_WORDS, _CODE_WORDS = 40, 3, 220
 class Piece:
     """A chunk, taken apart: ``doc`` is its comment, ``code`` the rest."""
 
+    language: str
     name: str
     doc: str
     code: str
     whole: str
+
+    @property
+    def own_name(self) -> str:
+        """The name without those of what it is in."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclass
+class Package:
+    """What a package defines and what it tests, by the words of names."""
+
+    defined: dict[tuple[str, ...], Piece] = field(default_factory=dict)
+    tests: list[tuple[str, ...]] = field(default_factory=list)
+
+    def add(self, piece: Piece) -> None:
+        """Remember a piece: a test when its name begins or ends with the word, else what may be tested."""
+        words = split_identifier(piece.own_name)
+        if words[:1] == ("test",):
+            self.tests.append(words[1:])
+        elif words[-1:] == ("test",):
+            self.tests.append(words[:-1])
+        elif len(words) > 1:
+            self.defined.setdefault(words, piece)
+
+    def pairs(self) -> Iterator[tuple[str, str, str, str]]:
+        """(kind, language, question, answer): a test belongs to the longest name of several words it begins with."""
+        for words in self.tests:
+            lengths = range(len(words), 1, -1)
+            piece = next((found for n in lengths if (found := self.defined.get(words[:n]))), None)
+            if piece:
+                yield "test", piece.language, " ".join(words), piece.whole.replace(piece.own_name, " ")
 
 
 def main() -> None:
@@ -62,13 +97,20 @@ def main() -> None:
     packages: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     seen: set[int] = set()
+
+    def room(row: dict[str, str]) -> bool:
+        full = languages[row["language"]] >= args.language_limit
+        return not full and packages[row["package"]] < args.package_limit
+
     with args.corpus.open() as lines, args.out.open("w") as out:
-        for line in lines:
-            row = json.loads(line)
-            language, package = row["language"], row["package"]
-            if languages[language] >= args.language_limit or packages[package] >= args.package_limit:
-                continue
-            for kind, question, answer in pairs_of(row["path"], row["text"], language, random_):
+        for package, rows in groupby(map(json.loads, lines), itemgetter("package")):
+
+            def room(row: dict[str, str]) -> bool:
+                return (
+                    languages[row["language"]] < args.language_limit and packages[row["package"]] < args.package_limit
+                )
+
+            for kind, language, question, answer in mined(filter(room, rows), random_):
                 q, d = tokenizer.words(question)[:_FIRST_WORDS], tokenizer.words(answer)[:_CODE_WORDS]
                 key = hash((" ".join(q), " ".join(d[:30])))
                 if not q or len(d) < 8 or key in seen:
@@ -82,21 +124,39 @@ def main() -> None:
     print(dict(languages), dict(kinds), sum(kinds.values()))
 
 
-def pairs_of(path: str, text: str, language: str, random_: random.Random) -> Iterator[tuple[str, str, str]]:
-    """(kind, question, answer) of one file, in its order."""
+def mined(rows: Iterable[dict[str, str]], random_: random.Random) -> Iterator[tuple[str, str, str, str]]:
+    """(kind, language, question, answer) of one package's files, in their order, those of its tests last."""
+    package = Package()
+    for row in rows:
+        pieces = pieces_of(row["text"], row["language"])
+        for piece in pieces:
+            package.add(piece)
+        for kind, question, answer in pairs_of(row["path"], pieces, row["language"], random_):
+            yield kind, row["language"], question, answer
+    yield from package.pairs()
+
+
+def pieces_of(text: str, language: str) -> list[Piece]:
+    """The chunks of a file, taken apart."""
     raw = text.encode("utf-8", "replace")
     pieces = []
     for span in chunk(raw, language, max_bytes=4000):
         whole = raw[span.start_byte : span.end_byte].decode("utf-8", "replace")
-        doc, code = take_doc(whole)
-        pieces.append(Piece(span.symbol, doc, code, whole))
+        pieces.append(Piece(language, span.symbol, *take_doc(whole), whole))
+    return pieces
+
+
+def pairs_of(
+    path: str, pieces: Sequence[Piece], language: str, random_: random.Random
+) -> Iterator[tuple[str, str, str]]:
+    """(kind, question, answer) of one file, in its order."""
     for piece in pieces:
         if language in {"markdown", "rst"}:
             head, _, rest = piece.whole.strip().partition("\n")
             if len(head) < 90 and len(rest) > 80:
                 yield "heading", _asked(head, random_), rest
             continue
-        name = piece.name.rpartition(".")[2]
+        name = piece.own_name
         if piece.doc:
             yield "doc", _asked(piece.doc, random_), piece.code
             if name and random_.random() < 0.4:

