@@ -59,7 +59,7 @@ print(json.dumps([took * 1e3, anonymous() - before]))
 
 def run() -> dict[str, float]:
     """Chunks a second, milliseconds, megabytes; ``_share`` is the part of model2vec's time that ours takes."""
-    batches = list(_batches(FED))
+    batches = list(batches_of_chunks(FED))
     timed = batches[:: max(1, FED // TIMED)]
     figures = _speeds(timed, os.environ.get("MODEL2VEC", ""))
     figures["embedding_load_ms"] = min(_child([])[0] for _ in range(5))
@@ -113,7 +113,7 @@ def _child(batches: Sequence[list[str]]) -> tuple[float, float]:
     return took, memory
 
 
-def _batches(limit: int) -> Iterator[list[str]]:
+def batches_of_chunks(limit: int) -> Iterator[list[str]]:
     """What the daemon would embed of the standard library, up to ``limit`` chunks, ``BATCH`` at a time."""
     batch: list[str] = []
     found = 0
