@@ -7,6 +7,7 @@ its wait by a timeout, and a timeout clears events that arrive in the same momen
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,10 @@ _STALL_S = 2.0  # without a look for this long the kernel's queue may have overf
 
 
 class Pace:
-    """A stop event for watchfiles that rests between looks; ``on_stall(seconds)`` is called from its thread."""
+    """A stop event for watchfiles that rests between looks; ``on_stall(seconds)`` is called from its thread.
+
+    The seconds are infinite when it is known that events were lost.
+    """
 
     def __init__(self, *, on_live: Callable[[], object], on_stall: Callable[[float], object]) -> None:
         self._on_live = on_live
@@ -42,6 +46,10 @@ class Pace:
     def resume(self) -> None:
         """The watching thread handed events over, and looks again: that was no stall."""
         self._active = self._looked = time.monotonic()
+
+    def overflowed(self) -> None:
+        """The kernel dropped events."""
+        self._on_stall(math.inf)
 
     def is_set(self) -> bool:
         """What watchfiles asks after each step; the first question means that every path is watched."""

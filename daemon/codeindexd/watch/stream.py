@@ -1,8 +1,9 @@
-"""One watchfiles watcher over a fixed list of directories, run in a thread of its own."""
+"""One watcher over a fixed list of directories, run in a thread of its own."""
 
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import anyio
 import anyio.abc
 import watchfiles
 
+from codeindexd.watch import inotify
 from codeindexd.watch.pace import Pace
 
 _GROUP_MS = 100  # events that do not stop are handed on this often
@@ -18,7 +20,7 @@ Changes = Collection[tuple[watchfiles.Change, str]]
 
 
 class Source(Protocol):
-    """The part of :func:`watchfiles.watch` that is used; tests put failures in its place."""
+    """The interface of :func:`watchfiles.watch`, as far as it is used; tests put failures in its place."""
 
     def __call__(
         self,
@@ -34,6 +36,9 @@ class Source(Protocol):
         ignore_permission_denied: bool,
     ) -> Iterator[Changes]:
         """Yield sets of (change, path) until the stop event is set."""
+
+
+SOURCE: Source = inotify.watch if sys.platform == "linux" else watchfiles.watch
 
 
 class Trouble(enum.Enum):

@@ -1,8 +1,8 @@
 """Keeps a root's directories watched, whatever happens to them, and says when it cannot.
 
 What is promised: a change below the root is covered by a hint delivered after it was made, except where events are
-lost in silence (an overflown kernel queue, writes through mmap). Every sign of such a loss makes the watcher
-``suspicious`` and hints the whole root. A watchfiles watcher cannot be extended, so directories that appear go to a
+lost in silence (writes through mmap). Every sign of such a loss makes the watcher
+``suspicious`` and hints the whole root. A stream cannot be extended, so directories that appear go to a
 second, "recent" one; when it has grown, or in quiet times, both are folded into one.
 
 Two rules make swaps safe. A stream is stopped only after the event of a cookie that was written while its successor
@@ -12,6 +12,7 @@ finds what happened to it before.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -22,7 +23,6 @@ from pathlib import Path
 import anyio
 import anyio.abc
 import structlog
-import watchfiles
 
 from codeindexd.settle import ROOT, collapse
 from codeindexd.watch import filesystem
@@ -30,7 +30,7 @@ from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.events import Reader
 from codeindexd.watch.guard import Guard
-from codeindexd.watch.stream import Changes, Source, Stream, StreamError, Trouble
+from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class Watcher:
         poll: bool = False,
         rule_files: Collection[Path] = (),
         recursive: bool = sys.platform == "darwin",
-        source: Source = watchfiles.watch,
+        source: Source = SOURCE,
     ) -> None:
         self._root = root
         self._poll_interval_s = poll_interval_s
@@ -382,7 +382,8 @@ class Watcher:
             self._guard.look(gone=True)
 
     def _take_stall(self, seconds: float) -> None:
-        self._suspect(f"no look at events for {seconds:.1f} s")
+        known = "the kernel's queue of events overflowed"
+        self._suspect(f"no look at events for {seconds:.1f} s" if seconds < math.inf else known)
 
     def _take_break(self, stream: Stream, error: StreamError) -> None:
         self._cookies.forget(stream, delivered=False)

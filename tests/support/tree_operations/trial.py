@@ -81,7 +81,11 @@ class Trial:
         self.done["files verified"] += found["files_checked"]
         self.done["chunks verified"] += found["chunks_checked"]
         if found["differences"] or found["failed_files"]:
-            lines = [f"{item['path']!r}: {item['what']}: {item['detail']}" for item in found["differences"]]
+            lines = [
+                f"{item['path']!r}: {item['what']}: {item['detail']};"
+                f" {self._ask('explain', path=os.path.join(self.root, item['path']))}"
+                for item in found["differences"][:_SHOWN]
+            ]
             raise DifferenceError(
                 "\n".join(["verify found:", f"{found['failed_files']} failed files", *lines[:_SHOWN]])
             )
@@ -93,7 +97,8 @@ class Trial:
             hits = self._hits(marker, sync=True)
             places = seen.certain[marker]
             if not any(os.fsencode(hit["path"]) in places for hit in hits):
-                raise DifferenceError(f"{marker.decode()} is in {places} and was not found: {hits}")
+                explained = self._ask("explain", path=os.fsdecode(self.world.at(places[0])))
+                raise DifferenceError(f"{marker.decode()} is in {places} and was not found: {hits}; {explained}")
         dead = [marker for marker in self._seen if marker not in seen.present]
         for marker in self._random.sample(dead, min(_SAMPLE, len(dead))):
             if hits := self._hits(marker):
