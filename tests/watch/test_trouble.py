@@ -105,8 +105,8 @@ def _odd(path: Path) -> Path:
 
 @linux
 async def test_directories_with_a_name_that_is_not_utf8_are_polled(root: Path, cookies: Path) -> None:
-    """Such a name ends the stream, even when the file is only opened to be read, so its directory cannot be watched."""
-    async with watching(root, cookies) as owner:
+    """Such a name ends a stream of watchfiles, even when the file is only opened, so its directory is not watched."""
+    async with watching(root, cookies, source=watchfiles.watch) as owner:
         await owner.settled()
         (root / "src/before.py").write_text("x")
         _odd(root / "src").write_text("x")
@@ -140,7 +140,7 @@ async def test_a_directory_whose_name_is_not_utf8_is_polled(root: Path, cookies:
 
 @linux
 async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: Path, cookies: Path) -> None:
-    async with watching(root, cookies) as owner:
+    async with watching(root, cookies, source=watchfiles.watch) as owner:
         while not owner.degraded:
             await eventually(lambda: owner.watcher._streams)
             _odd(root).write_text("x")

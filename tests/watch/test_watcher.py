@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+import watchfiles
 
 from support.trees import tree
 from support.waiting import eventually
@@ -161,7 +162,7 @@ async def test_a_rule_file_elsewhere_hints_the_root(root: Path, cookies: Path, t
 
 async def test_a_recursive_watcher_covers_the_same(root: Path, cookies: Path) -> None:
     """As on macOS, where events come from below ignored directories too: they become hints on those."""
-    async with watching(root, cookies, recursive=True, ignored=[b"node_modules"]) as owner:
+    async with watching(root, cookies, recursive=True, source=watchfiles.watch, ignored=[b"node_modules"]) as owner:
         await owner.settled()
         (root / "src/deep/b.py").write_text("changed")
         await owner.hinted(b"src/deep/b.py")

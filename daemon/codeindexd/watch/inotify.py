@@ -1,9 +1,8 @@
 """Events of directories on Linux, straight from the kernel, with the interface of :func:`watchfiles.watch`.
 
-watchfiles hands its events over in two steps, copying them and then clearing its own set: what arrives between the two
-is gone without a trace (of 40,000 files created beside a busy reader it missed thousands), and then no cookie proves
-anything. It also stumbles over names that are not UTF-8. Here an event is either read or still in the kernel's queue,
-and a queue that overflows says so.
+watchfiles keeps two things to itself: that the kernel's queue overflowed, so that a cookie that comes through proves
+nothing, and what arrives between its copying of the events and its clearing of them. It also breaks at names that are
+not UTF-8. Here an event is either read or still in the queue, and a queue that overflows says so.
 """
 
 from __future__ import annotations
@@ -134,7 +133,7 @@ def _read(descriptor: int, paths_of: dict[int, list[bytes]], changes: Changes, p
 
 
 def _change(mask: int) -> Change | None:
-    if mask & _GONE:
+    if mask & (_GONE | _UNMOUNT):
         return Change.deleted
     if mask & _APPEARED:
         return Change.added

@@ -1,18 +1,15 @@
 """Keeps a root's directories watched, whatever happens to them, and says when it cannot.
 
-What is promised: a change below the root is covered by a hint delivered after it was made, except where events are
-lost in silence (writes through mmap). Every sign of such a loss makes the watcher
-``suspicious`` and hints the whole root. A stream cannot be extended, so directories that appear go to a
-second, "recent" one; when it has grown, or in quiet times, both are folded into one.
+What is promised: a change below the root is covered by a hint delivered after it was made, except what is written
+through mmap. Every sign of lost events makes the watcher ``suspicious`` and hints the whole root. A stream cannot be
+extended, so new directories go to a second, "recent" one; in quiet times both are folded into one.
 
 Two rules make swaps safe. A stream is stopped only after the event of a cookie that was written while its successor
-was already live, so that nothing falls between them. And whatever becomes watched is hinted afterwards, so that a walk
-finds what happened to it before.
+was already live: nothing falls between them. And what becomes watched is hinted after, for what happened to it before.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections import deque
@@ -382,8 +379,10 @@ class Watcher:
             self._guard.look(gone=True)
 
     def _take_stall(self, seconds: float) -> None:
-        known = "the kernel's queue of events overflowed"
-        self._suspect(f"no look at events for {seconds:.1f} s" if seconds < math.inf else known)
+        if seconds < float("inf"):
+            self._suspect(f"no look at events for {seconds:.1f} s")
+        else:
+            self._lose_all("the kernel's queue of events overflowed")
 
     def _take_break(self, stream: Stream, error: StreamError) -> None:
         self._cookies.forget(stream, delivered=False)
