@@ -15,7 +15,7 @@ import pytest
 import xxhash
 
 from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.model import Entry, FileStat, Move, NodeKind, Outcome, Slice
+from codeindexd.model import Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Slice
 from codeindexd.vectors import VectorStore
 from codeindexd.work import Work
 from codeindexd.workers.jobs import WorkerSettings
@@ -221,3 +221,15 @@ async def test_a_comparison_waits_for_slices_and_knows_what_is_in_flight(
             await made.work.drained()
             assert await made.work.compared_with() == []
             await made.work.committed()
+
+
+async def test_what_is_no_file_any_more_is_not_overtaken_by_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        made.work.submit([], [entry("sleep=0.3")])
+        skipped = Entry(b"sleep=0.3", NodeKind.SKIPPED, b"h" * 16, None, "oversized")
+        made.work.submit([Slice(updates=[FileUpdate(skipped, Outcome.SKIPPED, reason="oversized")])], [])
+        await made.process("after")
+        assert made.outcome("sleep=0.3") is Outcome.SKIPPED
+        assert made.work.idle

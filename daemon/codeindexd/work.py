@@ -125,7 +125,8 @@ class Work:
         self._slices_given += len(slices)
         since = {move.entry.path: self.pending.since(move.source) for part in slices for move in part.moves}
         redo = [move.entry for part in slices for move in part.moves if move.source in self.pending]
-        self.pending.forget(frozenset(gone))
+        leaves = (update.entry.path for part in slices for update in part.updates)
+        self.pending.forget({*gone, *leaves})  # no result on its way may take the place of what is known now
         files = [*files, *redo]
         urgent = len(files) <= _URGENT_FILES
         wanted = False
@@ -335,10 +336,9 @@ class Work:
             self._on_hint(look_again)
 
     def _is_other(self, processed: _Processed) -> bool:
-        """Whether a worker read other bytes than the scan did, and they are worth a second reading.
+        """Whether a worker read other bytes than the scan did; only once for a file, which may be written all the time.
 
-        The file may have been changed back before the scan, and then no event comes. One that is written all the time
-        is other every time, so only one second reading is waited for.
+        It may have been changed back before the scan, and then no event comes.
         """
         result = processed.result
         read = result.status in ("indexed", "skipped") and self.pending.is_current(processed.ticket)
