@@ -1,0 +1,55 @@
+"""Hostile texts in a cage: for every language some shapes that crashed, leaked or took forever, and a few more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from codeindexd.chunking import LANGUAGES
+from support.hostile.cages import Cage, shrunk
+from support.hostile.texts import SHAPES
+
+_BYTES = 8_000
+_SHAPES = 4
+_KNOWN = (
+    ("haskell", b"x\n" + b"let f x = x\n" * 3000),
+    ("c", b"namespace" + b" " * 100_000),
+    ("c", b"f(" * 20_000),
+    ("yaml", b"- " * 20_000),
+    ("json", b'"' + b"-eyJ1" * 20_000 + b'"'),
+    ("markdown", b"a" + b"\xcc\x81\xcc\xa3" * 20_000),
+    ("html", b"<a " * 20_000),
+    ("python", b"(" * 900 + b")" * 900),
+)
+
+
+@pytest.fixture(scope="module")
+def cage() -> Iterator[Cage]:
+    with Cage() as one:
+        yield one
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_shapes_crash_nothing_and_keep_every_promise(cage: Cage, language: str) -> None:
+    for name in Random(language).sample(sorted(SHAPES), _SHAPES):
+        outcome = cage.try_(language, SHAPES[name](_BYTES)[:_BYTES])
+        assert outcome.fate == "fine", (name, outcome)
+
+
+@pytest.mark.parametrize(("language", "text"), _KNOWN, ids=[f"{one[0]} {one[1][:12]!r}" for one in _KNOWN])
+def test_what_was_bad_once(cage: Cage, language: str, text: bytes) -> None:
+    assert cage.try_(language, text).fate == "fine"
+
+
+def test_a_cage_tells_what_became_of_a_text_and_goes_on() -> None:
+    with Cage(budget_s=0.0) as cage:
+        assert cage.try_("x" * 70, b"text").fate in {"fine", "hang"}
+        child = cage._child or cage._start()
+        child.kill()
+        assert cage.try_("python", b"x = 1\n").fate == "crash"
+
+
+def test_shrinking_keeps_what_matters() -> None:
+    assert shrunk(b"a" * 500 + b"!" + b"b" * 300, lambda text: b"!" in text, tries=200) == b"!"

@@ -1,0 +1,101 @@
+"""Clients with bad manners, and whether a daemon is as it was before they came."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from support.daemons import RealDaemon, until
+
+_THREADS = 64  # idle ones of the thread pool stay for a while
+_FILES = 24
+_BYTES = 400 << 20
+_BAD_WORDS = ("Traceback", "client failed", "request failed", "internal error", "close hook failed")
+
+
+class Rude:
+    """A raw connection."""
+
+    def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))  # without a limit of time, which would not wait for a full backlog
+        self.socket.settimeout(timeout_s)
+        self._lines = self.socket.makefile("rb")
+
+    def __enter__(self) -> Rude:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        self.socket.close()
+
+    def send(self, *lines: bytes) -> None:
+        """Send lines as they are."""
+        self.socket.sendall(b"".join(lines))
+
+    def ask(self, method: str, identity: object, **params: object) -> None:
+        """Send one request."""
+        self.send(line(method, identity, **params))
+
+    def replies(self) -> Iterator[dict[str, Any]]:
+        """What comes, until the daemon hangs up."""
+        while raw := self._lines.readline():
+            yield json.loads(raw)
+
+    def reply_to(self, identity: object) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The answer with this id, and what came before it; ConnectionError at the end of the connection."""
+        before = []
+        for reply in self.replies():
+            if reply.get("id") == identity:
+                return reply, before
+            before.append(reply)
+        raise ConnectionError("the daemon hung up")
+
+
+def line(method: str, identity: object, **params: object) -> bytes:
+    """A request's line."""
+    return json.dumps({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What a daemon holds when nobody is connected."""
+
+    files: int
+    threads: int
+    bytes: int
+
+    @classmethod
+    def of(cls, daemon: RealDaemon) -> Level:
+        """Now."""
+        assert daemon.process is not None
+        process = psutil.Process(daemon.process.pid)
+        return cls(process.num_fds(), process.num_threads(), process.memory_info().rss)
+
+    def exceeded_by(self, daemon: RealDaemon) -> str:
+        """What has grown beyond this level and what is normal; empty when nothing has."""
+        now = Level.of(daemon)
+        grown = [
+            f"{name} from {before} to {after}"
+            for name, before, after, more in (
+                ("files", self.files, now.files, _FILES),
+                ("threads", self.threads, now.threads, _THREADS),
+                ("bytes", self.bytes, now.bytes, _BYTES),
+            )
+            if after > before + more
+        ]
+        return ", ".join(grown)
+
+    def check(self, daemon: RealDaemon) -> None:
+        """A newcomer is answered, everything is back to this level, and the log tells of no mistake of ours."""
+        assert daemon.call("server.info")["pid"]
+        until(lambda: not self.exceeded_by(daemon), what="the old level", timeout_s=60)
+        log = daemon.log
+        for words in _BAD_WORDS:
+            assert words not in log, log[max(0, log.index(words) - 1000) :][:3000]
