@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from codeindexd.client import Client, start
-from codeindexd.errors import NoDaemonError
+from codeindexd.errors import AlreadyRunningError, NoDaemonError
+from codeindexd.server.listener import Listener
 from support.daemons import SOURCE, until
 from support.fake_daemon import FakeDaemon
 
@@ -125,3 +128,18 @@ def test_waiting_for_the_end_of_a_process_ends_with_it() -> None:
     process.communicate(b"\n", timeout=20)
     waiting.join(20)
     assert not waiting.is_alive()
+
+
+def test_a_daemon_with_more_newcomers_than_it_lets_in_is_alive(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as busy, contextlib.ExitStack() as waiting:
+        busy.bind(str(path))
+        busy.listen(0)
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect(str(path))
+        assert start.answers(str(path))
+        with pytest.raises(AlreadyRunningError):
+            Listener.open(path)

@@ -44,9 +44,9 @@ class RawClient:
 
     def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(timeout_s)
         try:
             self._socket.connect(str(path))
+            self._socket.settimeout(timeout_s)  # not before: a connect with a limit of time fails on a full backlog
         except OSError:
             self._socket.close()
             raise

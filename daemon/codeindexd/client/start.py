@@ -55,9 +55,8 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
 def answers(socket_path: str) -> bool:
     """Whether a daemon listens at ``socket_path``. Raises FailedError when it is another user's process."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
         try:
-            probe.connect(socket_path)
+            protocol.connect(probe, socket_path, 1.0)
         except TimeoutError:
             return True  # alive, with a full backlog
         except OSError:

@@ -307,8 +307,7 @@ class Client:
     def _connect(self) -> None:
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            raw.settimeout(_CONNECT_S)
-            raw.connect(self.socket_path)
+            protocol.connect(raw, self.socket_path, _CONNECT_S)
             protocol.trust(raw, self.socket_path)
             raw.settimeout(None)
         except BaseException:

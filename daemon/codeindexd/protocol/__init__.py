@@ -31,7 +31,7 @@ from codeindexd.protocol.framing import (
     result,
 )
 from codeindexd.protocol.methods import MAX_LIMIT, METHODS, Param, validate
-from codeindexd.protocol.peers import peer, trust
+from codeindexd.protocol.peers import connect, peer, trust
 from codeindexd.protocol.places import (
     MAX_SOCKET_PATH,
     bytes_of_path,
@@ -59,6 +59,7 @@ __all__ = [
     "RequestId",
     "bytes_of_path",
     "check_socket_path",
+    "connect",
     "decode",
     "encode",
     "error_from_json",

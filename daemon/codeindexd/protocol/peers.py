@@ -6,10 +6,28 @@ import os
 import socket
 import struct
 import sys
+import time
 
 from codeindexd.errors import FailedError
 
 _LOCAL_PEERCRED = 1  # macOS, level SOL_LOCAL (0)
+_PAUSE_S = 0.02
+
+
+def connect(raw: socket.socket, path: str, timeout_s: float) -> None:
+    """Connect within ``timeout_s`` seconds, which stay the socket's limit. Raises OSError (TimeoutError: late).
+
+    A listener whose queue is full is alive; Linux then refuses at once (EAGAIN) whoever has a limit of time.
+    """
+    until = time.monotonic() + timeout_s
+    raw.settimeout(timeout_s)
+    while True:
+        try:
+            return raw.connect(path)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise TimeoutError("more clients are waiting than are let in") from None
+            time.sleep(_PAUSE_S)
 
 
 def peer(raw: socket.socket) -> tuple[int, int]:

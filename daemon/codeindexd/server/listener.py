@@ -76,9 +76,8 @@ def _remove_stale(path: Path) -> None:
         hint = "Move it away, or set CODEINDEXD_SOCKET to another place."
         raise FailedError(f"{path} is in the way: it is not a socket", hint=hint)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_PROBE_S)
         try:
-            probe.connect(str(path))
+            protocol.connect(probe, str(path), _PROBE_S)
         except (ConnectionRefusedError, FileNotFoundError):
             path.unlink(missing_ok=True)
             return
