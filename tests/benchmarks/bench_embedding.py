@@ -74,7 +74,7 @@ def _speeds(batches: Sequence[list[str]], word_pieces: str) -> dict[str, float]:
     titles = [[tokenizer.words(first_line(text)) for text in batch] for batch in batches]
     theirs = None
     if word_pieces and importlib.util.find_spec("model2vec") is not None:
-        theirs = embedders.WordPieces(Path(word_pieces), split=False)
+        theirs = embedders.WordPieces(Path(word_pieces))
     else:
         print("to compare with model2vec: see embedders.py, then set MODEL2VEC", file=sys.stderr)
     seconds: dict[str, float] = {}

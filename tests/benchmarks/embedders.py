@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from codeindexd.embed.static import StaticModel
+from codeindexd.embed.static import TITLE, StaticModel, first_line
 from codeindexd.tokens import Tokenizer
 from support.minilm import minilm_directory
 
@@ -51,16 +51,22 @@ class Static:
 
 
 class WordPieces:
-    """A model2vec model as its library runs it; ``split``: identifiers become words before they become pieces."""
+    """A model2vec model as its library runs it.
 
-    def __init__(self, directory: Path, *, split: bool) -> None:
+    ``split``: identifiers become words before they become pieces; ``title``: how often the first line counts besides.
+    """
+
+    def __init__(self, directory: Path, *, split: bool = False, title: int = 0) -> None:
         from model2vec import StaticModel as Model2Vec
 
         self._model = Model2Vec.from_pretrained(str(directory))
         self._words = Tokenizer().words if split else None
+        self._title = title
 
     def documents(self, texts: Sequence[str]) -> Vectors:
         """The library's defaults hold (512 pieces a text), but for its threads."""
+        if self._title:
+            texts = [f"{first_line(text)} " * self._title + text for text in texts]
         if self._words is not None:
             texts = [" ".join(self._words(text)) for text in texts]
         return np.asarray(self._model.encode(list(texts), use_multiprocessing=False), np.float32)
@@ -88,12 +94,16 @@ class Transformer:
 
 
 def create(kind: str, directory: Path) -> Embedding:
-    """``kind``: "static", "pieces", "split" (pieces of split identifiers) or "transformer"; raises `ValueError`."""
+    """A model of one kind; raises `ValueError` for any other.
+
+    "static" ours, "pieces" of model2vec, "split" pieces of split identifiers, "titled" the same with the first line
+    counting as ours counts it, "transformer".
+    """
     match kind:
         case "static":
             return Static(directory)
-        case "pieces" | "split":
-            return WordPieces(directory, split=kind == "split")
+        case "pieces" | "split" | "titled":
+            return WordPieces(directory, split=kind != "pieces", title=TITLE if kind == "titled" else 0)
         case "transformer":
             return Transformer(directory)
     raise ValueError(f"no such kind of model: {kind}")
