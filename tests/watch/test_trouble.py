@@ -282,6 +282,26 @@ async def test_the_kernels_own_limit_is_met_and_left(tmp_path: Path, cookies: Pa
         await owner.hinted(b"d150/f")
 
 
+@needs_root
+@linux
+async def test_a_limit_that_was_raised_is_made_use_of_at_once(tmp_path: Path, cookies: Path) -> None:
+    root = tree(tmp_path / "root", {f"d{number}/f": "x" for number in range(200)})
+    limited = _limited("max_user_watches", 100)
+    try:
+        limited.__enter__()
+    except OSError:
+        pytest.skip("may not change the limit here")
+    async with watching(root, cookies, poll_interval_s=3600) as owner:
+        try:
+            await eventually(lambda: owner.degraded)
+        finally:
+            limited.__exit__(None, None, None)
+        await eventually(lambda: owner.recovered)
+        await owner.settled()
+        (root / "d150/f").write_text("x")
+        await owner.hinted(b"d150/f")
+
+
 async def test_what_is_configured_to_be_polled_is_polled(root: Path, cookies: Path) -> None:
     async with watching(root, cookies, poll=True) as owner:
         await owner.hinted(b"")

@@ -89,6 +89,23 @@ def out_of_watches(message: str) -> tuple[str, str]:
     )
 
 
+class Shortage:
+    """Watches ran out; notices that the kernel's limits were changed since, which is worth another try."""
+
+    LOOK_S = 2.0
+
+    def __init__(self) -> None:
+        self._limits = self._read()
+
+    @staticmethod
+    def _read() -> tuple[int, int]:
+        return limit("max_user_watches", 0), limit("max_user_instances", 0)
+
+    def may_be_over(self) -> bool:
+        """Whether the limits are others than when this was made."""
+        return self._read() != self._limits
+
+
 @dataclass
 class Clocks:
     """Notices that the machine slept or its clock was set."""

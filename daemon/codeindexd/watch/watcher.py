@@ -93,6 +93,7 @@ class Watcher:
         self._look_inside = False
         self._breaks: deque[float] = deque(maxlen=_BREAKS_TOLERATED + _MOST_DOUBLINGS)
         self._degraded = False
+        self._shortage: filesystem.Shortage | None = None
         self._retry_at = self._poll_at = 0.0
         self._last_event = time.monotonic()
         self._last_count = 0
@@ -157,13 +158,10 @@ class Watcher:
             if self._poll:
                 log.info("polling", root=str(self._root), interval_s=self._poll_interval_s)
                 task_status.started()
-                await self._poll_forever()
+                while True:
+                    await anyio.sleep(self._poll_interval_s)
+                    self._on_hints([ROOT])
             await self._keep_watching(tasks, task_status)
-
-    async def _poll_forever(self) -> None:
-        while True:
-            await anyio.sleep(self._poll_interval_s)
-            self._on_hints([ROOT])
 
     async def _keep_watching(self, tasks: anyio.abc.TaskGroup, task_status: anyio.abc.TaskStatus[None]) -> None:
         started = False
@@ -192,6 +190,8 @@ class Watcher:
             times.append(self._retry_at - now)
         if self._degraded or self._coverage.polled:
             times.append(self._poll_at - now)
+        if self._shortage:
+            times.append(self._shortage.LOOK_S)
         if len(self._recent()) >= _FOLD_MIN:
             times.append(self._last_event + _QUIET_S - now)
         return max(0.0, min(times))
@@ -210,7 +210,8 @@ class Watcher:
         if not missing and not fold:
             self._recover()
             return
-        if time.monotonic() < self._retry_at or not self._guard.root_exists:
+        early = time.monotonic() < self._retry_at and not (self._shortage and self._shortage.may_be_over())
+        if early or not self._guard.root_exists:
             return
         began = time.monotonic()
         try:
@@ -219,12 +220,10 @@ class Watcher:
             self._postpone(error)
             return
         self._recover()
-        cost = time.monotonic() - began
-        log.debug("watching", root=str(self._root), fold=fold, directories=len(covered), seconds=round(cost, 3))
+        log.debug("watching", root=str(self._root), fold=fold, directories=len(covered), began=round(began, 3))
         if covered:
             self._on_hints(collapse(covered))
-        if not fold:
-            self._retry_at = time.monotonic() + len(self._recent()) * _REST_S_PER_DIRECTORY
+        self._retry_at = time.monotonic() + len(self._recent()) * _REST_S_PER_DIRECTORY
 
     def _must_fold(self, missing: int) -> bool:
         if not self._streams:
@@ -327,8 +326,8 @@ class Watcher:
     def _postpone(self, error: StreamError) -> None:
         """A stream could not be started: decide when to try again, and what to say."""
         if error.trouble is Trouble.EXHAUSTED:
-            message, hint = filesystem.out_of_watches(str(error))
-            self._degrade(message, hint)
+            self._shortage = filesystem.Shortage()
+            self._degrade(*filesystem.out_of_watches(str(error)))
             self._retry_at = time.monotonic() + self._poll_interval_s * _RETRY_POLLS
         elif error.trouble is Trouble.VANISHED:  # between the look at it and its watch: the next look refuses it
             self._retry_at = time.monotonic() + _FIRST_RETRY_S
@@ -349,6 +348,7 @@ class Watcher:
             )
 
     def _recover(self) -> None:
+        self._shortage = None
         if self._degraded:
             self._degraded = False
             self._on_recovered()

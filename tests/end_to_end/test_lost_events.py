@@ -1,0 +1,17 @@
+"""Events that are lost: the daemon notices, looks by itself, and a sync in the middle is exact.
+
+`tests/endurance/lost_events.py` goes through all of them with many files; these are the quick ones.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from support.storms import STORMS, Storm, weather, why_not
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
+
+
+@pytest.mark.parametrize("storm", [storm for storm in STORMS if storm.queue], ids=lambda storm: storm.name)
+def test_lost_events_are_made_up_for(storm: Storm) -> None:
+    assert weather(storm, 1000).differences == []

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Lose events in every way there is, raise storms of them, and print how soon the daemon's tree was the disk's again.
+
+    python tests/endurance/lost_events.py [--files N] [--only WORDS] [--repeat N]
+
+Nothing asks the daemon to look: it has to notice by itself. Beside each storm a file is written and a sync called,
+which has to bring it in. Exit status 1 when one does not, when it takes longer than promised or leaves a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
+
+from support.storms import STORMS, weather, why_not  # noqa: E402
+
+
+def main() -> int:
+    """Exit status 1 when something was lost."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=50_000, help="in a storm (50,000)")
+    parser.add_argument("--only", default="", help="storms whose name holds these words")
+    parser.add_argument("--repeat", type=int, default=1, help="how often each")
+    chosen = parser.parse_args()
+    if missing := why_not():
+        parser.error(missing)
+    wrong = 0
+    print(f"{'storm':<36} {'tree right after':>16} {'bound':>8} {'sync beside it':>15}  differences", flush=True)
+    for storm in [storm for storm in STORMS if chosen.only in storm.name] * chosen.repeat:
+        began = time.monotonic()
+        try:
+            calm = weather(storm, chosen.files)
+        except (AssertionError, OSError, KeyError, subprocess.SubprocessError) as error:
+            traceback.print_exc()
+            wrong += 1
+            print(f"{storm.name:<36} FAILED after {time.monotonic() - began:.0f} s: {str(error)[:200]}", flush=True)
+            continue
+        late = calm.settled_s > storm.bound_s
+        wrong += bool(calm.differences) or late
+        print(
+            f"{storm.name:<36} {calm.settled_s:14.1f} s {storm.bound_s:6g} s {calm.sync_s:13.1f} s "
+            f" {len(calm.differences)}{'  LATE' if late else ''}",
+            flush=True,
+        )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
