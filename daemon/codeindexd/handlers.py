@@ -114,7 +114,7 @@ class Handlers:
         """Forget a root and delete its index."""
         path = _path(params["path"])
         spec = self._roots.registered(path)
-        if spec.path not in (path, path.resolve()):
+        if spec.path not in (path, _real(path)):
             raise UsageError(f"{path} is inside the root {spec.path}", hint=f"codeindex remove {spec.path}")
         await self._roots.remove(spec.id)
         return {"removed": [{"path": str(spec.path), "id": spec.id}]}
@@ -260,6 +260,11 @@ class Handlers:
 
 def _path(raw: Any) -> Path:
     return Path(os.path.normpath(os.fsdecode(raw)))
+
+
+def _real(path: Path) -> Path:
+    """Without links; as it is where they lead in circles, for which ``Path.resolve`` would raise."""
+    return Path(os.path.realpath(path))
 
 
 def _paths(raw: Any) -> list[Path] | None:

@@ -144,7 +144,7 @@ def admit(path: Path, existing: Sequence[RootSpec], *, force: bool, home: Path) 
     Raises PathRefusedError for what cannot or should not be a root; ``force`` allows the home directory and ``/``.
     """
     try:
-        resolved = path.resolve(strict=True)
+        resolved = Path(os.path.realpath(path, strict=True))  # resolve() raises RuntimeError for a loop
         status = resolved.stat()
     except FileNotFoundError:
         raise PathRefusedError(f"{path} does not exist", hint="give the path of a directory") from None
@@ -167,7 +167,7 @@ def admit(path: Path, existing: Sequence[RootSpec], *, force: bool, home: Path) 
 
 def covering(path: Path, specs: Sequence[RootSpec]) -> RootSpec | None:
     """The root that ``path`` (absolute, not necessarily existing) lies in, or None."""
-    for candidate in (path, path.resolve()):
+    for candidate in (path, Path(os.path.realpath(path))):
         for spec in specs:
             if candidate == spec.path or spec.path in candidate.parents:
                 return spec

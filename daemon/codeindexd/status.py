@@ -221,7 +221,7 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
         return entry | {"reason": f"failed: {file.reason}"}
     if file is not None:
         return entry | {"reason": file.reason or file.entry.reason, "rule": file.entry.rule}
-    if path.is_dir() and relative not in failures:
+    if os.path.isdir(path) and relative not in failures:  # noqa: PTH112 - is_dir() raises for a very long name
         verdict = root.scanner.explain(relative) if relative else None
         if verdict is None:
             return entry | {"indexed": True, "reason": "a directory that is indexed"}
@@ -236,7 +236,7 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
 
 def _below(root: Root, path: Path) -> bytes:
     """``path`` relative to the root as bytes; symlinks above the root are resolved, inside it they are not."""
-    for candidate in (path, path.parent.resolve() / path.name, path.resolve()):
+    for candidate in (path, Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(path))):
         if candidate == root.spec.path:
             return b""
         if root.spec.path in candidate.parents:

@@ -75,6 +75,17 @@ def test_asking_about_what_is_not_indexed(daemon: RealDaemon, project: Path) -> 
         assert "codeindex add" in str(error["data"]["hint"])  # type: ignore[index]
 
 
+def test_paths_that_lead_nowhere(daemon: RealDaemon, project: Path) -> None:
+    """A loop of links, and a name that no file system takes."""
+    (project / "loop").symlink_to("loop")
+    daemon.call("roots.add", path=str(project), wait=True)
+    for path in (project / "loop", project / "loop/x/y", project / ("n" * 300), project / ("d/" * 2500)):
+        assert not daemon.call("explain", path=str(path))["indexed"]
+        assert daemon.call("status", path=str(path))["roots"][0]["path"] == str(project)
+        assert "is inside the root" in str(refusal(daemon, "roots.remove", path=str(path))["message"])
+    assert refusal(daemon, "roots.add", path=str(project / "loop"))["code"] == 4
+
+
 def run_daemon(daemon: RealDaemon, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "codeindexd", *arguments],

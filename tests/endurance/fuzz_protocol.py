@@ -123,6 +123,7 @@ def main() -> int:
     files["a.py"] = "words = 1\n" + "".join(f"{'a' * 220}{n}\n" for n in range(300))
     with tempfile.TemporaryDirectory() as base, real_daemon("[workers]\nnice = 0\n") as daemon:
         root = tree(Path(base) / "root", files)
+        (root / "loop").symlink_to("loop")
         daemon.call("roots.add", path=str(root), wait=True)
         rounds = Rounds(daemon, root, random)
         kinds = (

@@ -81,7 +81,7 @@ def value(param: Param, root: str, random: Random) -> Any:
         case "text":
             return random.choice(_TEXTS)
         case "path" | "name":
-            return random.choice((*_PATHS, root, root + "/a.py", "a.py"))
+            return random.choice((*_PATHS, root, root + "/a.py", root + "/loop/x", root + "/" + "n" * 300, "a.py"))
         case "paths":
             return [random.choice((*_PATHS, root)) for _ in range(random.randrange(4))]
         case "integer" | "number":
