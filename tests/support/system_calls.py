@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -32,6 +33,6 @@ def recorded(daemon: RealDaemon, calls: str) -> Iterator[list[str]]:
     yield lines
     assert daemon.process is not None
     assert daemon.stop() == 0
-    last = f"{daemon.process.pid} +++ exited with 0 +++"
-    until(lambda: trace.read_text(errors="replace").rstrip().endswith(last), what="the end of the trace")
+    last = re.compile(rf"(?m)^{daemon.process.pid} +\+\+\+ exited with 0")
+    until(lambda: last.search(trace.read_text(errors="replace")), what="the end of the trace", timeout_s=60)
     lines += trace.read_text(errors="replace").splitlines()
