@@ -109,8 +109,8 @@ class Trial:
         self.done["markers"] += min(_SAMPLE, len(seen.certain)) + min(_SAMPLE, len(dead))
 
     def _hits(self, marker: bytes, **params: Any) -> list[dict[str, Any]]:
-        """The hits of a search that hold the marker."""
-        hits = self._ask("search", query=marker.decode(), roots=[str(self.root)], limit=20, **params)["hits"]
+        """The hits of a search that hold the marker. As a phrase: the model knows no such word and likes any chunk."""
+        hits = self._ask("search", query=f'"{marker.decode()}"', roots=[str(self.root)], limit=20, **params)["hits"]
         return [hit for hit in hits if marker.decode() in hit["snippet"]]
 
     def compare(self) -> None:
