@@ -57,6 +57,7 @@ def trial(daemon: RealDaemon, reference: RealDaemon, seed: int) -> Iterator[Tria
         shutil.rmtree(place)
 
 
+@pytest.mark.timeout(600)  # a failure is made small before it is shown
 @settings(max_examples=6)
 @given(
     seed=st.integers(0, 1 << 32),
