@@ -38,7 +38,8 @@ class Unreadable:
             return "", ""
         path = min(self._errors)
         more = f" and {len(self._errors) - 1} more" if len(self._errors) > 1 else ""
-        return f"{os.fsdecode(path) or '.'}: {self._errors[path]}{more}", "check the permissions"
+        hint = "check permissions and disk; it is looked at again and again"
+        return f"{os.fsdecode(path) or '.'}: {self._errors[path]}{more}", hint
 
     async def wait(self) -> None:
         """Wait until there is something unreadable."""

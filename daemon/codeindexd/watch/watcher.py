@@ -220,7 +220,7 @@ class Watcher:
             self._postpone(error)
             return
         self._recover()
-        log.debug("watching", root=str(self._root), fold=fold, directories=len(covered), began=round(began, 3))
+        log.debug("watching", root=str(self._root), new=len(covered), seconds=round(time.monotonic() - began, 3))
         if covered:
             self._on_hints(collapse(covered))
         self._retry_at = time.monotonic() + len(self._recent()) * _REST_S_PER_DIRECTORY
