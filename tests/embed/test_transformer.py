@@ -228,3 +228,20 @@ def test_a_model_in_the_hubs_cache_is_found(tmp_path, monkeypatch):
 
 def _gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+async def test_a_process_that_stopped_is_ended_and_the_next_answers(embedder, directory, monkeypatch):
+    monkeypatch.setattr("codeindexd.embed.model_process._STALLED_S", 0.05)
+    await embedder.embed_query("a")
+    (pid,) = loads(directory)
+    os.kill(pid, signal.SIGSTOP)
+    with anyio.fail_after(60):
+        assert (await embedder.embed_documents(["b", "c"])).shape == (2, DIMENSIONS)
+    assert len(loads(directory)) == 2
+    assert not psutil.pid_exists(pid)
+
+
+async def test_a_process_that_is_slow_is_left_alone(embedder, directory, monkeypatch):
+    monkeypatch.setattr("codeindexd.embed.model_process._STALLED_S", 0.2)
+    await embedder.embed_documents(["busy"])
+    assert len(loads(directory)) == 1

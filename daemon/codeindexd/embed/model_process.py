@@ -20,10 +20,13 @@ from codeindexd.embed.base import Vectors
 from codeindexd.embed.transformer_process import EXIT_IDLE
 from codeindexd.errors import EmbedderError
 from codeindexd.workers.child import Child, describe_exit, environment
+from codeindexd.workers.pressure import cpu_time
 from codeindexd.workers.wire import BrokenStreamError, Channel
 
 MODULE = "codeindexd.embed.transformer_process"
 _RETRY_LOAD_S = 30.0  # loading costs seconds and gigabytes: what failed is not tried again at every question
+_STALLED_S = 60.0  # without an answer, and without any use of a CPU in all that time
+_STALLED_LOADING_S = 600.0  # a model may come over a slow network
 _HINT = "does `python -c 'import sentence_transformers'` work, and is there memory for the model?"
 
 _log = structlog.get_logger("codeindexd.embed")
@@ -119,7 +122,10 @@ class ModelProcess:
 
     async def _receive(self, child: Child) -> wire.ToDaemon | None:
         try:
-            body = await child.receive()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_end_when_stalled, child, _STALLED_S if self._loaded else _STALLED_LOADING_S)
+                body = await child.receive()
+                tasks.cancel_scope.cancel()
             return None if body is None else wire.to_daemon.decode(body)
         except (BrokenStreamError, msgspec.MsgspecError):
             child.kill()
@@ -128,6 +134,19 @@ class ModelProcess:
     async def _end(self) -> int | None:
         child, self._child = self._child, None
         return None if child is None else await child.stop()
+
+
+async def _end_when_stalled(child: Child, patience_s: float) -> None:
+    """Kill a process that owes an answer and neither works nor wants to: stopped, or in a deadlock."""
+    before = cpu_time(child.pid)
+    while before is not None:
+        await anyio.sleep(patience_s)
+        now = cpu_time(child.pid)
+        if now is not None and not now[1] and now[0] - before[0] <= 0.0:
+            _log.warning("embedder_stalled", seconds=patience_s)
+            child.kill()
+            return
+        before = now
 
 
 class _Turns:
