@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,3 +166,27 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == before
     assert len(lexical.snapshot().chunk_ids()) == 196
     lexical.close()
+
+
+def test_every_flipped_bit_of_the_metadata_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    _filled(tmp_path / "whole")
+    whole = (tmp_path / "whole" / META).read_bytes()
+    noticed = 0
+    flips = range(0, whole.index(b'"schema"') * 8, 17)
+    for bit in flips:
+        shutil.copytree(tmp_path / "whole", tmp_path / "damaged")
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "damaged" / META).write_bytes(damaged)
+        try:
+            lexical = Lexical.open(tmp_path / "damaged", "store")
+        except StoreDamagedError:
+            noticed += 1
+        else:
+            lexical.apply(3, delete_chunks=[5], add_chunks=[LexicalChunk(500, 1, "alpha")], delete_paths=[5])
+            snapshot = lexical.snapshot()
+            assert snapshot.chunk_ids().tolist() == [4, *range(6, 200), 500], damaged
+            assert snapshot.file_ids().tolist() == [*range(1, 5), *range(6, 200)]
+            lexical.close()
+        shutil.rmtree(tmp_path / "damaged")
+    assert noticed > len(flips) // 2  # the rest is white space and what only says how to write

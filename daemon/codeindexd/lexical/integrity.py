@@ -13,6 +13,8 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from codeindexd.durable import LOCK, SEAL, storing
 from codeindexd.errors import StoreDamagedError
 from codeindexd.lexical.schema import WHAT
@@ -22,6 +24,8 @@ _OURS = frozenset({META, LOCK, SEAL, ".managed.json", ".tantivy-meta.lock", ".ta
 _COMPONENTS = ("term", "idx", "pos", "fast", "fieldnorm", "store")
 _TAIL = struct.Struct("<II")
 _MAGIC = 1337
+_COLUMNS_END = struct.Struct("<I8s")
+_COLUMNS = b"\2\0\0\0\2qwB"
 _READ_ONCE = 1 << 20
 
 
@@ -57,9 +61,53 @@ def remove_orphans(directory: Path) -> None:
 
 def check_files(directory: Path, *, trusted: Container[str] = ()) -> None:
     """Compare each committed file that is not ``trusted`` with its checksum. Raises StoreDamagedError."""
-    for name in committed_files(directory):
+    names = committed_files(directory)
+    for name in names:
         if name != META and name not in trusted:
             _check_file(directory / name)
+    if META not in trusted:
+        _check_numbers(directory)
+
+
+def _check_numbers(directory: Path) -> None:
+    """What meta.json says of its segments is what their files say. Raises StoreDamagedError."""
+    try:
+        meta = json.loads((directory / META).read_bytes())
+        for segment in meta["segments"]:
+            stem = segment["segment_id"].replace("-", "")
+            _expect(segment["max_doc"], _rows(directory / f"{stem}.fast") or segment["max_doc"])
+            if deletes := segment["deletes"]:
+                size, deleted = _deleted(directory / f"{stem}.{deletes['opstamp']}.del")
+                _expect((size, deletes["num_deleted_docs"]), (segment["max_doc"], deleted))
+                # tantivy passes over deletions older than what a segment has seen: documents would come back
+                _expect(meta["opstamp"], max(meta["opstamp"], deletes["opstamp"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise StoreDamagedError(f"the {WHAT} has no readable {META}: {error}") from error
+
+
+def _expect(said: object, found: object) -> None:
+    if said != found:
+        raise StoreDamagedError(f"the {META} of the {WHAT} says {said} where its files say {found}")
+
+
+def _rows(path: Path) -> int:
+    """How many documents a segment has, by the end of its columns; 0 when a later tantivy lays them out otherwise."""
+    rows, mark = _COLUMNS_END.unpack(_body(path)[-_COLUMNS_END.size :])
+    return int(rows) if mark == _COLUMNS else 0
+
+
+def _deleted(path: Path) -> tuple[int, int]:
+    """How many documents a segment has, and how many of them are not among the bits set for those alive."""
+    body = _body(path)
+    alive = np.unpackbits(np.frombuffer(body[4:], dtype=np.uint8)).sum()
+    size = int.from_bytes(body[:4], "little")
+    return size, size - int(alive)
+
+
+def _body(path: Path) -> bytes:
+    content = path.read_bytes()
+    length, _ = _TAIL.unpack(content[-_TAIL.size :])
+    return content[: -_TAIL.size - length]
 
 
 def _check_file(path: Path) -> None:
