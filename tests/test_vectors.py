@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
+from codeindexd.sqlite_files import remove_database
 from codeindexd.vectors import VectorStore, today
 from support.limits import largest_file
 
@@ -35,6 +36,11 @@ def item(number: int, dimensions: int = DIMENSIONS) -> tuple[bytes, bytes]:
 
 def items(*numbers: int) -> dict[bytes, bytes]:
     return dict(item(number) for number in numbers)
+
+
+def emptied(path: Path) -> VectorStore:
+    remove_database(path)
+    return VectorStore.open(path)
 
 
 @pytest.fixture
@@ -123,7 +129,7 @@ def test_a_reader_waits_for_the_store_without_error(path: Path) -> None:
     writer.put_many("m", [item(1)])
     assert reader.get_many("m", items(1)) == items(1)
     writer.close()
-    writer = VectorStore.recreate(path)
+    writer = emptied(path)
     assert reader.get_many("m", items(1)) == {}
     writer.put_many("m", [item(2)])
     assert reader.get_many("m", items(1, 2)) == items(2)
@@ -137,6 +143,7 @@ def test_a_reader_waits_for_the_store_without_error(path: Path) -> None:
 _READER = """
 import sys
 from pathlib import Path
+from codeindexd.sqlite_files import remove_database
 from codeindexd.vectors import VectorStore, today
 store = VectorStore.open(Path(sys.argv[1]), read_only=True)
 print("ready", flush=True)
@@ -273,7 +280,7 @@ def test_a_broken_store_is_made_anew(path: Path, content: bytes) -> None:
     reader = VectorStore.open(path, read_only=True)
     with pytest.raises(StoreDamagedError):
         reader.get_many("m", items(1))
-    store = VectorStore.recreate(path)
+    store = emptied(path)
     store.put_many("m", [item(1)])
     assert reader.get_many("m", items(1)) == items(1)
     store.close()
@@ -330,7 +337,7 @@ put_and_reopen = st.tuples(st.sampled_from(["m1", "m2"]), st.lists(st.integers(0
 )
 def test_any_sequence_leaves_what_a_dictionary_would(path: Path, puts: list[tuple[str, list[int], bool]]) -> None:
     path.unlink(missing_ok=True)
-    store = VectorStore.recreate(path)
+    store = emptied(path)
     model: dict[str, dict[bytes, bytes]] = {"m1": {}, "m2": {}}
     for identity, numbers, reopen in puts:
         store.put_many(identity, items(*numbers).items())

@@ -79,7 +79,7 @@ STEPS = (
     *_around("registry.save", "roots", "codeindexd.registry:Registry.save"),
     *_around("vectors.prune", "prune", "codeindexd.vectors:VectorStore.prune"),
     Step("vectors.prune.inside", "prune", "codeindexd.vectors:VectorStore._drop", "after"),
-    *_around("vectors.fold", "prune", "codeindexd.vectors:give_back_pages"),
+    *_around("vectors.fold", "prune", "codeindexd.vectors.store:give_back_pages"),
     *(step for call, when in _SYSTEM_CALLS.items() for step in _around(f"os.{call}", when, f"os:{call}")),
 )
 BY_NAME = {step.name: step for step in STEPS}

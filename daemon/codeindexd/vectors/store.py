@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import structlog
+
 from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.sqlite_files import (
     MAX_PARAMETERS,
@@ -24,25 +26,17 @@ from codeindexd.sqlite_files import (
     marks,
     remove_database,
     rollback,
-    use_write_ahead_log,
 )
+from codeindexd.vectors.salvage import salvaged
+from codeindexd.vectors.schema import REBUILD, SCHEMA_VERSION, bytes_in_use, checksum, configure, whole
 
-_APPLICATION_ID = 0x43445678  # "CDVx"
-_SCHEMA_VERSION = 1
-_REBUILD = "it is made anew; what it held is embedded again when it is needed"
+log = structlog.get_logger(__name__)
+
 _COARSE_DAYS = 7  # a guess: a vector's last use is written at most this often, so that reading hardly ever writes
 _PRUNE_BATCH = 20_000
+_FRESH = ".new"
+_JOINED = "FROM key k JOIN vector v ON v.id = k.vector_id"
 _PRUNED_SHARE = 0.95  # of the budget, so that the next save does not exceed it again
-
-# The key table is small and holds what changes (`used`); vectors lie in the order they came, so that inserts append.
-_TABLES = """
-CREATE TABLE identity (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimensions INTEGER NOT NULL);
-CREATE TABLE key (
-  identity INTEGER NOT NULL, hash BLOB NOT NULL, vector_id INTEGER NOT NULL, used INTEGER NOT NULL,
-  PRIMARY KEY (identity, hash)
-) WITHOUT ROWID;
-CREATE TABLE vector (id INTEGER PRIMARY KEY, data BLOB NOT NULL)
-"""
 
 
 def today() -> int:
@@ -53,7 +47,7 @@ def today() -> int:
 class VectorStore:
     """Vectors as little-endian float16 by (model identity, embed hash). Any thread may call; calls take turns.
 
-    Methods raise StoreDamagedError when the file proves broken or was deleted (:meth:`recreate` it), StoreFullError
+    Methods raise StoreDamagedError when the file proves broken or was deleted (:meth:`mend` it), StoreFullError
     when it cannot be written or read now.
     """
 
@@ -80,19 +74,37 @@ class VectorStore:
         return store
 
     @classmethod
-    def recreate(cls, path: Path) -> VectorStore:
-        """Delete what is there and begin with an empty store; no other writer may have it open."""
-        remove_database(path)
-        return cls.open(path)
+    def mended(cls, path: Path) -> tuple[VectorStore, int]:
+        """A store made anew from what is whole in a damaged one, and how many vectors that is; see :meth:`mend`."""
+        store = cls(path, read_only=False)
+        return store, store.mend()
+
+    def mend(self) -> int:
+        """Begin anew with every vector that can still be read and matches its checksum; returns how many.
+
+        For a file that proved broken or was deleted. Readers in other processes follow. Raises StoreFullError.
+        """
+        with self._lock:
+            self.close()
+            fresh, kept = VectorStore.open(self.path.with_name(self.path.name + _FRESH)), 0
+            for identity, vectors in salvaged(self.path):
+                fresh.put_many(identity, vectors)
+                kept += len(vectors)
+            fresh.close()
+            remove_database(self.path)
+            fresh.path.rename(self.path)
+            self._connect_writer()
+            return kept
 
     # connections
 
     def _connect_writer(self) -> None:
+        remove_database(self.path.with_name(self.path.name + _FRESH))  # of a kill while it was mended
         create_private(self.path)
         with Translated(self.path):
             connection = connect(self.path, read_only=False)
             try:
-                _configure(connection, self.path)
+                configure(connection, self.path)
                 row = connection.execute("SELECT max(id) FROM vector").fetchone()
             except BaseException:
                 connection.close()
@@ -114,7 +126,7 @@ class VectorStore:
         connection: sqlite3.Connection | None = None
         try:
             connection = connect(self.path, read_only=True)
-            whole = connection.execute("PRAGMA user_version").fetchone()[0] == _SCHEMA_VERSION
+            whole = connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
         except sqlite3.OperationalError:  # being created or deleted at this moment
             whole = False
         except sqlite3.Error:
@@ -132,7 +144,7 @@ class VectorStore:
         if self._connection is None or self._read_only:
             raise StoreFullError(f"{self.path} is not open for writing", hint="")
         if file_identity(self.path) != self._file:
-            raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=_REBUILD)
+            raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=REBUILD)
         return self._connection
 
     @contextlib.contextmanager
@@ -159,11 +171,15 @@ class VectorStore:
     # reading
 
     def get_many(self, identity: str, hashes: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The vectors that are known, by embed hash; ``2 * dimensions`` bytes each."""
-        rows = self._look_up(
-            identity, hashes, "k.hash, v.data FROM key k JOIN vector v ON v.id = k.vector_id WHERE k.identity = ?"
-        )
-        return dict(rows)
+        """The vectors that are known, by embed hash; ``2 * dimensions`` bytes each.
+
+        One that does not match its checksum is as good as none: it is embedded again, and :meth:`put_many` replaces it.
+        """
+        rows = self._look_up(identity, hashes, f"k.hash, v.data, v.checksum {_JOINED} WHERE k.identity = ?")
+        found = {digest: data for digest, data, expected in rows if whole(identity, digest, data, expected)}
+        if len(found) < len(rows):
+            log.warning("damaged vectors passed over", store=str(self.path), count=len(rows) - len(found))
+        return found
 
     def known(self, identity: str, hashes: Iterable[bytes]) -> set[bytes]:
         """Which embed hashes have a vector, without reading it."""
@@ -187,7 +203,7 @@ class VectorStore:
         """Bytes in use in the file, without what pruning freed; 0 when there is no file."""
         with self._lock, Translated(self.path):
             connection = self._reader()
-            return 0 if connection is None else _bytes_in_use(connection)
+            return 0 if connection is None else bytes_in_use(connection)
 
     def count(self, identity: str) -> int:
         """How many vectors an identity has."""
@@ -216,11 +232,12 @@ class VectorStore:
                 if len(data) != 2 * dimensions:
                     raise ValueError(f"a vector of {identity} has {2 * dimensions} bytes, not {len(data)}")
             self._mark(connection, number, list(items), used)
-            for digest in self._present(connection, number, list(items)):
+            for digest in self._present(connection, number, identity, list(items)):
                 del items[digest]
             first = self._next_vector
             ids = range(first, first + len(items))
-            connection.executemany("INSERT INTO vector VALUES (?, ?)", zip(ids, items.values(), strict=True))
+            sums = [checksum(identity, digest, data) for digest, data in items.items()]
+            connection.executemany("INSERT INTO vector VALUES (?, ?, ?)", zip(ids, items.values(), sums, strict=True))
             keys = sorted((digest, vector_id) for digest, vector_id in zip(items, ids, strict=True))
             connection.executemany(
                 "INSERT INTO key VALUES (?, ?, ?, ?)", [(number, digest, vector_id, used) for digest, vector_id in keys]
@@ -235,15 +252,27 @@ class VectorStore:
             connection.execute("INSERT INTO identity (name, dimensions) VALUES (?, ?)", (name, length // 2))
             known = self._identity(connection, name)
             assert known is not None
+        elif length != 2 * known[1]:
+            sql = f"SELECT length(v.data) {_JOINED} WHERE k.identity = ? LIMIT 1"
+            if connection.execute(sql, known[:1]).fetchone() == (length,):  # so it is the number that is damaged
+                connection.execute("UPDATE identity SET dimensions = ? WHERE id = ?", (length // 2, known[0]))
+                known = self._identities[name] = (known[0], length // 2)
         return known
 
-    @staticmethod
-    def _present(connection: sqlite3.Connection, number: int, hashes: Sequence[bytes]) -> Iterator[bytes]:
+    def _present(
+        self, connection: sqlite3.Connection, number: int, name: str, hashes: Sequence[bytes]
+    ) -> Iterator[bytes]:
+        """Those of ``hashes`` that have a whole vector; keys that lead to a damaged one, or another's, are deleted."""
         for start in range(0, len(hashes), MAX_PARAMETERS):
             part = hashes[start : start + MAX_PARAMETERS]
-            sql = f"SELECT hash FROM key WHERE identity = ? AND hash IN ({marks(len(part))})"  # noqa: S608
-            for (digest,) in connection.execute(sql, (number, *part)).fetchall():
-                yield digest
+            joined = _JOINED.replace("JOIN", "LEFT JOIN")
+            of_part = f"WHERE k.identity = ? AND k.hash IN ({marks(len(part))})"
+            sql = f"SELECT k.hash, v.data, v.checksum {joined} {of_part}"
+            for digest, data, expected in connection.execute(sql, (number, *part)).fetchall():
+                if whole(name, digest, data, expected):
+                    yield digest
+                else:
+                    connection.execute("DELETE FROM key WHERE identity = ? AND hash = ?", (number, digest))
 
     def mark_used(
         self, identity: str, hashes: Iterable[bytes], *, day: int | None = None, coarse_days: int = _COARSE_DAYS
@@ -298,7 +327,7 @@ class VectorStore:
         dropped = 0
         with self._lock, Translated(self.path):
             connection = self._writer()
-            while (excess := _bytes_in_use(connection) - max_bytes) > 0:
+            while (excess := bytes_in_use(connection) - max_bytes) > 0:
                 gone = self._prune_once(connection, excess, keep)  # by the average size, so a few rounds may be needed
                 dropped += gone
                 if not gone:
@@ -315,7 +344,7 @@ class VectorStore:
         ).fetchall()
         groups.sort(key=lambda group: (group[0] in keep, group[2]))
         total = sum(group[3] for group in groups)
-        wanted = -(-excess * total // _bytes_in_use(connection))
+        wanted = -(-excess * total // bytes_in_use(connection))
         dropped = 0
         for _, number, used, count in groups:
             dropped += self._drop(number, used, min(count, wanted - dropped))
@@ -337,6 +366,14 @@ class VectorStore:
 
     # life
 
+    def check_structure(self) -> None:
+        """Have SQLite look through the whole file. Raises StoreDamagedError."""
+        with self._lock, Translated(self.path):
+            connection = self._reader()
+            found = "ok" if connection is None else connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreDamagedError(f"{self.path} is damaged: {found}", hint=REBUILD)
+
     def check(self) -> list[str]:
         """What is wrong with the store, in words; empty when all is well. Reads the whole file."""
         with self._lock, Translated(self.path):
@@ -344,10 +381,12 @@ class VectorStore:
             if connection is None:
                 return []
             found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
-            lost = connection.execute(
-                "SELECT count(*) FROM key k LEFT JOIN vector v ON v.id = k.vector_id WHERE v.id IS NULL"
-            ).fetchone()[0]
-            return ([] if found == ["ok"] else found) + ([f"{lost} keys have no vector"] if lost else [])
+            rows = connection.execute(
+                "SELECT i.name, k.hash, v.data, v.checksum FROM key k LEFT JOIN identity i ON i.id = k.identity"
+                " LEFT JOIN vector v ON v.id = k.vector_id"
+            )
+            bad = sum(name is None or not whole(name, *vector) for name, *vector in rows)
+            return ([] if found == ["ok"] else found) + ([f"{bad} keys have no whole vector"] if bad else [])
 
     def close(self) -> None:
         """Let go of the file; harmless when repeated."""
@@ -356,31 +395,3 @@ class VectorStore:
             self._identities.clear()
             if connection is not None:
                 connection.close()
-
-
-def _configure(connection: sqlite3.Connection, path: Path) -> None:
-    use_write_ahead_log(connection, path)
-    connection.execute("PRAGMA journal_size_limit = 16777216")
-    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if things == 0:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        except BaseException:
-            rollback(connection)
-            raise
-    identity = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if (identity, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
-        raise StoreDamagedError(f"{path} is no vector store of this version", hint=_REBUILD)
-
-
-def _bytes_in_use(connection: sqlite3.Connection) -> int:
-    def pragma(name: str) -> int:
-        return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-    return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
