@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xxhash
 
+from codeindexd.doubt import suspect
 from codeindexd.durable import own
 from codeindexd.errors import AlreadyRunningError, StoreFullError
 from codeindexd.indexer import Indexer, VectorSpace
@@ -265,4 +266,56 @@ async def test_a_chunk_that_replay_could_not_put_back_is_made_again(tmp_path: Pa
     await index.apply(save("b.py", "alpha"))
     assert len(found(index, "alpha")) == len(dense_ids(index)) == 1
     assert index.catalog.check() == []
+    index.close()
+
+
+async def test_a_catalog_taken_back_to_where_a_projection_was_held_up(tmp_path: Path, vectors: VectorStore) -> None:
+    """A projection that is being brought up takes in commits under its old stamp; a power loss may take those back."""
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.close()
+    shutil.copy(tmp_path / "root/catalog.db", tmp_path / "old.db")
+    index = indexer(tmp_path, vectors)
+    index.behind.lexical = index.behind.dense = True
+    await index.apply(save("b.py", "beta"))
+    assert index.lexical.generation == index.dense.generation == 1
+    index.close()
+    shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
+
+    index = indexer(tmp_path, vectors)
+    assert (index.behind.lexical, index.behind.dense) == (True, True), "by their stamps they are not"
+    await put_back(index)
+    await index.replay_dense()
+    assert [len(found(index, word)) for word in ("alpha", "beta")] == [1, 0]
+    assert len(dense_ids(index)) == 1
+    index.close()
+
+
+async def test_a_former_model_ahead_of_the_catalog_is_not_asked(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.close()
+    shutil.copy(tmp_path / "root/catalog.db", tmp_path / "old.db")
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "beta"))
+    index.close()
+    shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
+    index = indexer(tmp_path, vectors, VectorSpace("space-two", 8), old=SPACE)
+    assert index.former is None
+    assert index.current.identity == "space-two"
+    index.close()
+
+
+async def test_a_suspicious_catalog_is_checked_before_it_is_used(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.catalog._connection.execute("UPDATE file SET chunk_ids = x'00'")
+    index.close()
+    with pytest.raises(ValueError, match="multiple of element size"):
+        indexer(tmp_path, vectors)
+    suspect(tmp_path / "root")
+    index = indexer(tmp_path, vectors)
+    assert any("catalog was damaged" in note for note in index.behind.notes)
+    await index.apply(save("a.py", "alpha"))
+    assert len(found(index, "alpha")) == 1
     index.close()

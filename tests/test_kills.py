@@ -18,7 +18,7 @@ from codeindexd.registry import Registry
 from codeindexd.workers.jobs import FileResult
 from support.crash import writer
 from support.crash.steps import STEPS
-from support.crash.stores import vectors_held
+from support.crash.stores import vectors_whole
 from support.killing import quick_directory, start
 
 
@@ -33,6 +33,7 @@ def quick() -> Iterator[Path]:
         yield directory
 
 
+@pytest.mark.timeout(600)
 def test_a_kill_at_every_named_step(quick: Path, results: list[FileResult]) -> None:
     with start("support.crash.writer", str(quick)) as driver:
         assert driver.stdin is not None
@@ -46,18 +47,19 @@ def test_a_kill_at_every_named_step(quick: Path, results: list[FileResult]) -> N
 
 
 async def _assert_whole(directory: Path, results: Sequence[FileResult]) -> None:
-    held = vectors_held(directory / "vectors.db")
+    held = vectors_whole(directory / "vectors.db")
     assert Registry(directory / "roots.json").load() in ([], [writer.RootSpec("one", directory, 1, 2)])
     indexer = writer.opened(directory)
     files = {file.entry.path for file in indexer.catalog.snapshot().files()}
     await _bring_together(indexer, results)
     assert files == {file.entry.path for file in indexer.catalog.snapshot().files()}
+    indexer.doubt.settle()  # as after a comparison with the disk
     indexer.close()
     indexer = writer.opened(directory)
     assert (indexer.behind.lexical, indexer.behind.dense, indexer.behind.notes) == (False, False, [])
     indexer.close()
     indexer.vectors.close()
-    assert held <= vectors_held(directory / "vectors.db"), "a vector that was committed is gone"
+    assert held <= vectors_whole(directory / "vectors.db"), "a vector that was committed is gone"
 
 
 async def _bring_together(indexer: Indexer, results: Sequence[FileResult]) -> None:

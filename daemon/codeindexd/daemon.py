@@ -18,8 +18,10 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd import __version__, allocator, notify
+from codeindexd import __version__, allocator, auditor, notify
 from codeindexd.config import Config
+from codeindexd.doubt import is_suspect
+from codeindexd.durable import break_seal, seal
 from codeindexd.errors import CodeindexError, StoreDamagedError
 from codeindexd.events import Events
 from codeindexd.fingerprint import fingerprints
@@ -46,6 +48,7 @@ _OPEN_FILES = 8192
 _OWN_FILES = 48  # of a daemon with one root; what is left of the limit is shared equally with the clients
 _STATUS_EVERY_S = 2.0
 _UPKEEP_EVERY_S = 3600.0
+_EXAMINE_AFTER_S = 60.0  # from the start, when people have work for the machine
 _MARKED_AT_ONCE = 10_000
 _GLANCE_EVERY_S = 60.0  # at the size of the vector store: an hour of indexing can add gigabytes
 
@@ -73,18 +76,21 @@ class Daemon:
         self.config = config
         self.paths = paths
         self.stopping = anyio.Event()
+        self._began = time.monotonic()
         self.events = Events()
         self.roots: Roots
         self._soon: anyio.abc.TaskGroup
         self._models: Models
         self._pool: WorkerPool
         self._vectors: VectorStore
+        self._vectors_sure = False
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
         """Everything is up and answers on entry; on exit all of it is down and every store closed."""
         config, paths = self.config, self.paths
         self._models = await anyio.to_thread.run_sync(lambda: Models.open(config.embedding, state=paths.state))
+        self._vectors_sure = paths.vectors.name in break_seal(paths.cache)
         self._vectors = await anyio.to_thread.run_sync(open_vectors, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
         self._pool = WorkerPool(self._worker_settings(), count=count)
@@ -127,6 +133,8 @@ class Daemon:
             with anyio.CancelScope(shield=True):
                 await self._models.aclose()
                 await anyio.to_thread.run_sync(self._vectors.close)
+                if self._vectors_sure:
+                    seal(paths.cache, [paths.vectors.name])
 
     # parts
 
@@ -152,7 +160,7 @@ class Daemon:
             reconcile_s=config.watch.reconcile_minutes * 60,
             poll=config.watch.poll,
         )
-        self._mend_vectors()
+        self._mend_vectors(closely=is_suspect(directory))
         services = Services(
             pool=self._pool,
             vectors=self._vectors,
@@ -164,15 +172,15 @@ class Daemon:
         )
         return Root(spec, directory, settings, services)
 
-    def _mend_vectors(self) -> None:
+    def _mend_vectors(self, *, closely: bool) -> None:
         """Replace the vector store when its file was deleted or broken under us: the root that met it starts again."""
         try:
             self._vectors.known(self._models.configured.identity, [bytes(16)])
+            if closely:
+                self._vectors.check_structure()
         except StoreDamagedError as error:
-            log.warning("vector store replaced", error=error.message)
-            self._vectors.close()
             self.paths.create()
-            self._vectors = open_vectors(self.paths.vectors)
+            log.warning("vector store mended", error=error.message, kept=self._vectors.mend())
 
     def _on_event(self, what: str, root: Root) -> None:
         if what == "identity":
@@ -234,6 +242,39 @@ class Daemon:
                 await self._attempt("forget roots that are gone", self.roots.forget_missing)
                 await self._attempt("mark vectors", partial(anyio.to_thread.run_sync, self._mark_vectors))
             await self._attempt("prune vectors", partial(anyio.to_thread.run_sync, self._prune_vectors))
+            if time.monotonic() - self._began >= _EXAMINE_AFTER_S:
+                if not self._vectors_sure:
+                    await self._attempt("examine the vectors", partial(anyio.to_thread.run_sync, self._examine_vectors))
+                for root in self.roots.all():
+                    await self._attempt("examine an index", partial(self._examine, root))
+
+    def _examine_vectors(self) -> None:
+        """Look through the vector store after an unclean end, over a connection of its own: commits go on."""
+        try:
+            with contextlib.closing(VectorStore.open(self.paths.vectors, read_only=True)) as reader:
+                reader.check_structure()
+        except StoreDamagedError as error:
+            log.warning("vector store mended", error=error.message, kept=self._vectors.mend())
+        self._vectors_sure = True
+
+    async def _examine(self, root: Root) -> None:
+        """Compare a root that did not end cleanly with the disk, as ``verify --repair`` does, and settle the doubt."""
+        if not root.indexer.doubt.unsure or root.state is not RootState.FRESH:
+            return
+        log.info("examining an index after an unclean end", root=str(root.spec.path))
+        try:
+            found = await auditor.verify(root, repair=True, rebuild=self.roots.rebuild)
+        except CodeindexError as error:
+            if not isinstance(error, StoreDamagedError):
+                raise
+            log.warning("index rebuilt", root=str(root.spec.path), error=error.message)
+            await self.roots.rebuild(root.spec)
+        except (ValueError, TypeError, KeyError, IndexError):  # what broken rows lead to, where nobody expects them
+            log.exception("index rebuilt", root=str(root.spec.path))
+            await self.roots.rebuild(root.spec)
+        else:
+            if found.get("repaired", True):
+                root.indexer.doubt.settle()
 
     def _mark_vectors(self) -> None:
         """Whatever a root still holds counts as used today."""
@@ -271,9 +312,10 @@ def most_connections() -> int:
 
 
 def open_vectors(path: Path) -> VectorStore:
-    """The shared vector store; one that is damaged is begun anew, at the price of embedding again."""
+    """The shared vector store; of one that is damaged what is whole is kept, the rest is embedded again when needed."""
     try:
         return VectorStore.open(path)
     except StoreDamagedError as error:
-        log.warning("vector store rebuilt", error=error.message)
-        return VectorStore.recreate(path)
+        store, kept = VectorStore.mended(path)
+        log.warning("vector store mended", error=error.message, kept=kept)
+        return store

@@ -16,6 +16,7 @@ import structlog
 
 from codeindexd.catalog import Catalog
 from codeindexd.dense import Dense
+from codeindexd.doubt import CATALOG, Doubt
 from codeindexd.errors import CodeindexError, StoreDamagedError
 from codeindexd.lexical import Lexical
 from codeindexd.model import ChunkDraft, Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk
@@ -72,6 +73,7 @@ class Indexer:
         self._writing = anyio.Lock()
         self._root_id = root_id
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.doubt = Doubt(directory)
         self._unpublished: Slice | None = None
         with contextlib.ExitStack() as undo:  # what stays open after an error stays locked
             self.catalog = self._open_catalog()
@@ -83,19 +85,19 @@ class Indexer:
             self._find_pending_vectors()
             self.former = self._open_former(usable or {})
             self._publish()
+            self.doubt.looked_closely()
             undo.pop_all()
 
     # opening
 
     def _open_catalog(self) -> Catalog:
-        path = self.directory / "catalog.db"
+        path = self.directory / CATALOG
         try:
-            return Catalog.open(path, root_id=self._root_id)
+            return Catalog.open(path, root_id=self._root_id, verify=self.doubt.suspicious)
         except StoreDamagedError as error:
             log.warning("catalog rebuilt", directory=str(self.directory), error=error.message)
             self.behind.notes.append(f"the catalog was damaged ({error.message}) and is rebuilt from the disk")
-            shutil.rmtree(self.directory)
-            self.directory.mkdir(parents=True, mode=0o700)
+            self.doubt.begin_anew()
             return Catalog.open(path, root_id=self._root_id)
 
     def _open_lexical(self) -> Lexical:
@@ -108,7 +110,7 @@ class Indexer:
             lexical.close()
             ahead = StoreDamagedError(f"ahead of the catalog by {lexical.generation - self.catalog.generation}")
             lexical = self._recreate("lexical", ahead, lambda: Lexical.create(place, self.catalog.store_uuid))
-        self.behind.lexical = lexical.generation < self.catalog.generation
+        self.behind.lexical = self.doubt.unsure or lexical.generation < self.catalog.generation
         return lexical
 
     def _open_dense(self) -> Dense:
@@ -124,7 +126,7 @@ class Indexer:
             dense.close()
             ahead = StoreDamagedError(f"ahead of the catalog by {dense.generation - self.catalog.generation}")
             dense = self._recreate("dense", ahead, fresh)
-        self.behind.dense = dense.generation < self.catalog.generation
+        self.behind.dense = self.doubt.unsure or dense.generation < self.catalog.generation
         return dense
 
     def _dense_of(self, space: VectorSpace) -> Dense:
@@ -143,8 +145,11 @@ class Indexer:
                 continue
             if space is not None and found is None and self.pending_vectors:
                 with contextlib.suppress(CodeindexError):
-                    found = _Former(space, self._dense_of(space))
-                    continue
+                    dense = self._dense_of(space)
+                    if dense.generation <= self.catalog.generation:  # beyond it ids may name other chunks by now
+                        found = _Former(space, dense)
+                        continue
+                    dense.close()
             shutil.rmtree(place, ignore_errors=True)
         return found
 
@@ -306,13 +311,8 @@ class Indexer:
         with self.catalog.snapshot() as snapshot:
             missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
             paths = [(file.file_id, path_words(file.entry.path)) for file in snapshot.indexed_files()]
-        self.lexical.apply(
-            self.lexical.generation,
-            delete_chunks=superfluous,
-            add_chunks=[],
-            delete_paths=self.lexical.snapshot().file_ids().tolist(),
-            add_paths=paths,
-        )
+        stale = self.lexical.snapshot().file_ids().tolist()
+        self.lexical.apply(self.lexical.generation, superfluous, delete_paths=stale, add_paths=paths)
         return missing
 
     async def add_lexical(self, chunks: Sequence[IndexedChunk]) -> None:
@@ -323,13 +323,8 @@ class Indexer:
         with self.catalog.snapshot() as snapshot:
             alive = snapshot.chunks([chunk.chunk_id for chunk in chunks])
         ids = [chunk.chunk_id for chunk in chunks]
-        self.lexical.apply(
-            self.lexical.generation,
-            delete_chunks=ids,
-            add_chunks=[lexical_chunk(chunk) for chunk in chunks if chunk.chunk_id in alive],
-            delete_paths=[],
-            add_paths=[],
-        )
+        found = [lexical_chunk(chunk) for chunk in chunks if chunk.chunk_id in alive]
+        self.lexical.apply(self.lexical.generation, delete_chunks=ids, add_chunks=found)
         self._publish()
 
     async def lexical_is_up(self) -> list[Entry]:
@@ -342,11 +337,11 @@ class Indexer:
 
     def _stamp_lexical(self) -> list[Entry]:
         with self.catalog.snapshot() as snapshot:
-            missing, _ = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
+            missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
             again = [file.entry for path in missing if (file := snapshot.file(path)) is not None]
         if again:
             self._apply(Slice(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in again]))
-        self.lexical.apply(self.catalog.generation, delete_chunks=[], add_chunks=[], delete_paths=[], add_paths=[])
+        self.lexical.apply(self.catalog.generation, delete_chunks=superfluous)
         self._publish()
         self.behind.lexical = False
         return again
@@ -392,3 +387,5 @@ class Indexer:
                 close()
             except (CodeindexError, OSError) as error:  # the others must not stay locked; the next open looks closely
                 log.warning("store not closed cleanly", directory=str(self.directory), error=str(error))
+                self.doubt.unsure = True
+        self.doubt.close()

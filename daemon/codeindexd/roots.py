@@ -14,7 +14,8 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd.errors import CodeindexError, FailedError, NotIndexedError
+from codeindexd.doubt import suspect
+from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, StoreDamagedError
 from codeindexd.model import RootState
 from codeindexd.registry import Admission, Registry, RootSpec, admit, covering
 from codeindexd.root import Problem, Root
@@ -162,6 +163,8 @@ class Roots:
                             del self._lives[spec.id]
                             raise _told(error) from error
                         life.strand(error)
+                        if _may_be_damage(error):
+                            suspect(self._directory / spec.id)
                         log.exception("root stopped; it is started again", root=str(life.spec.path))
                         report()
                         pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else pause
@@ -263,6 +266,13 @@ def _told(error: Exception) -> Exception:
         return error
     ours = error.subgroup(CodeindexError)
     return _told((ours or error).exceptions[0])
+
+
+def _may_be_damage(error: BaseException) -> bool:
+    """Whether stores that raised this are to be looked at closely: also what nobody foresaw comes from broken rows."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_may_be_damage, error.exceptions))
+    return isinstance(error, StoreDamagedError) or not isinstance(error, CodeindexError)
 
 
 def _problem(error: Exception) -> Problem:

@@ -54,18 +54,26 @@ class Catalog:
     def open(cls, path: Path, *, root_id: str, verify: bool = False) -> Catalog:
         """Open the catalog of the root, or create it (file 0600 in a directory 0700).
 
-        ``verify`` has SQLite look through the whole file first, for when there is reason to doubt it.
+        ``verify`` looks through the whole file first, as :meth:`check` does, for when there is reason to doubt it.
         Raises StoreDamagedError (broken, another root's, another schema), StoreFullError.
         """
         connection = open_writer(path, root_id)
         try:
             with Translated(path):
-                if verify and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                    raise StoreDamagedError(f"{path} is damaged", hint=REBUILD)
-                return cls(path, connection)
+                catalog = cls(path, connection)
         except BaseException:
             connection.close()
             raise
+        if verify and (problems := catalog._problems()):
+            catalog.close()
+            raise StoreDamagedError(f"{path} is damaged: {problems[0]}", hint=REBUILD)
+        return catalog
+
+    def _problems(self) -> list[str]:
+        try:
+            return self.check()
+        except (StoreDamagedError, ValueError, TypeError) as error:  # damage may have changed even types
+            return [str(error)]
 
     @staticmethod
     def remove(path: Path) -> None:

@@ -4,12 +4,13 @@ Lines on stdin arm it ("STEP PASSING", see ``support.crash.steps``; "none 0" dis
 stdout; the first is read before anything starts. The file ``computed`` in the working directory gets a line "IDENTITY
 HASH" for every chunk that a model is run on. CRASH_IDENTITIES ("configured,other") gives the bundled model another
 identity, so that models can be switched without a second one. Quiet-time upkeep comes early and finds something to do
-in a small tree.
+in a small tree; a doubtful index is examined only with CRASH_EXAMINE in the environment, and then at once.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 import threading
@@ -36,6 +37,7 @@ def hasten() -> None:
     """Upkeep soon after the last commit, with thresholds that a tree of some hundred files reaches."""
     upkeep._EVERY_S = _UPKEEP_S
     daemon._GLANCE_EVERY_S = _UPKEEP_S
+    daemon._EXAMINE_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
     upkeep._REPLAY_PAUSE_S = _UPKEEP_S
     dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
 

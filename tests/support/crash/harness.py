@@ -17,14 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.crash.steps import BY_NAME
-from support.crash.stores import Computed, left_over, positions, vectors_held
+from support.crash.stores import Computed, left_over, positions, vectors_whole
 from support.crash.tree import RealTree
 from support.daemons import RealDaemon, until
 from support.killing import PATHS
 
 CONFIG = "[workers]\nnice = 0\ncount = 1\n"
 _IDENTITIES = ("a0", "b1")
-_PATIENCE_S = 12.0
 _POWER_LOSSES = 0.15  # of all deaths: the catalog's log loses its unsynced end, as in a power loss
 
 
@@ -105,9 +104,10 @@ class Tally:
 class Crasher:
     """One daemon, one tree. Methods raise AssertionError when the daemon ends by itself or does not come up."""
 
-    def __init__(self, home: Path, *, seed: int, files: int = 220) -> None:
+    def __init__(self, home: Path, *, seed: int, files: int, patience_s: float) -> None:
         self.chance = random.Random(seed)
         self.tally = Tally()
+        self._patience_s = patience_s  # for a step to be reached
         self.tree = RealTree(home / "tree", self.chance, files=files)
         self.daemon = FaultyDaemon(home, CONFIG)
         self._second = home / "second"
@@ -117,7 +117,7 @@ class Crasher:
         self._pruned = False
         self._second_added = False
         self.daemon.launch()
-        until(self._answers, what="the first answer")
+        until(self._answers, timeout_s=60, what="the first answer")
         added = self.daemon.call("roots.add", path=str(self.tree.path), wait=True)
         self.root_id: str = added["roots"][0]["id"]
         self._check("the first index")
@@ -143,7 +143,7 @@ class Crasher:
             return self._kill_while_starting(step, when)
         self.daemon.arm(step, passing)
         self._pruned |= when == "prune"
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + self._patience_s
         while not self.daemon.dead and time.monotonic() < deadline:
             if when == "roots":
                 self._change_roots()
@@ -163,7 +163,7 @@ class Crasher:
         if when == "switch":
             self.daemon.identities = self.daemon.identities[::-1]  # type: ignore[assignment]
         self.daemon.launch(step, 1)
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + self._patience_s
         while not self.daemon.dead and time.monotonic() < deadline:
             time.sleep(0.01)
         return self._dead_or_killed(step)
@@ -209,13 +209,13 @@ class Crasher:
             self.tally.power_losses += lose_unsynced_end(place / "catalog.db", self.chance)
         for name, position in (positions(place, self.root_id) or {}).items():
             self.tally.found[f"{name} {position.word}"] += 1
-        self._held = vectors_held(self.daemon.home / "cache/codeindexd/vectors.db")
+        self._held = vectors_whole(self.daemon.home / "cache/codeindexd/vectors.db")
 
     def recover(self, how: str) -> None:
         """Start again and compare everything; what differs goes into the tally."""
         began = time.monotonic()
         self.daemon.launch()
-        until(self._answers, what="an answer after the kill")
+        until(self._answers, timeout_s=60, what="an answer after the kill")
         self.tally.answered_s.append(time.monotonic() - began)
         self._check(how)
         self.tally.synced_s.append(time.monotonic() - began)
@@ -288,12 +288,12 @@ def lose_unsynced_end(database: Path, chance: random.Random) -> bool:
 
 
 @contextmanager
-def crasher(*, seed: int, files: int = 220) -> Iterator[Crasher]:
+def crasher(*, seed: int, files: int = 220, patience_s: float = 12.0) -> Iterator[Crasher]:
     """A daemon to be killed, in a short temporary directory of its own, gone at the end."""
     home = Path(tempfile.mkdtemp(prefix="cix"))
     made: list[Crasher] = []
     try:
-        made.append(Crasher(home, seed=seed, files=files))
+        made.append(Crasher(home, seed=seed, files=files, patience_s=patience_s))
         yield made[0]
     finally:
         end = made[0].daemon if made else RealDaemon(home)

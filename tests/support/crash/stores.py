@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from codeindexd.dense.manifest import NAME
 from codeindexd.errors import CodeindexError
 from codeindexd.lexical import Lexical
 from codeindexd.lexical.integrity import committed_files
+from codeindexd.vectors.salvage import salvaged
 from support.killing import quick_directory
 
 Computed = set[tuple[str, str]]  # model identity and embed hash
@@ -66,19 +66,13 @@ def _generation(opening: Callable[[], Lexical | Dense]) -> int | None:
         return None
 
 
-def vectors_held(path: Path) -> Computed:
-    """Every (model identity, embed hash) that a stopped vector store holds."""
-    if not path.exists():
-        return set()
+def vectors_whole(path: Path) -> Computed:
+    """Every (model identity, embed hash) under which a stopped vector store holds a whole vector."""
     with quick_directory() as copy:
         for suffix in ("", "-wal"):
             if (source := path.with_name(path.name + suffix)).exists():
                 shutil.copyfile(source, copy / source.name)
-        with closing(sqlite3.connect(copy / path.name)) as connection:
-            if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'key'").fetchone()[0]:
-                return set()
-            rows = connection.execute("SELECT i.name, k.hash FROM key k JOIN identity i ON i.id = k.identity")
-            return {(name, digest.hex()) for name, digest in rows}
+        return {(name, digest.hex()) for name, part in salvaged(copy / path.name) for digest, _ in part}
 
 
 def left_over(home: Path) -> list[str]:

@@ -129,7 +129,7 @@ def _run_and_die(directory: Path, step: str, passing: int, results: Sequence[Fil
 
 
 def _give_up() -> None:
-    time.sleep(30)
+    time.sleep(300)
     os._exit(2)
 
 
