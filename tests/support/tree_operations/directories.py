@@ -7,10 +7,9 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 from support.tree_operations import contents
-from support.tree_operations.world import RefusedError, World, join, remove
+from support.tree_operations.world import RefusedError, World, join, remove, write
 
 MANY = 1200
 _MOST_COPIED = 1500
@@ -121,7 +120,7 @@ def move_in(world: World) -> None:
         os.mkdir(source)
         for _ in range(world.random.randrange(1, 6)):
             name = world.file_name()
-            Path(os.fsdecode(source + b"/" + name)).write_bytes(world.content(name))
+            write(source + b"/" + name, world.content(name))
     target = world.at(join(world.directory(), os.path.basename(source)[:100]))
     if os.path.lexists(target):
         raise RefusedError
@@ -163,7 +162,7 @@ def move_root_away_and_back(world: World) -> None:
     away = world.root + b"_away"
     os.rename(world.root, away)
     if world.random.random() < 0.7:
-        Path(os.fsdecode(away + b"/" + world.file_name())).write_bytes(contents.source(world.random, b"py"))
+        write(away + b"/" + world.file_name(), contents.source(world.random, b"py"))
     os.rename(away, world.root)
 
 

@@ -31,7 +31,7 @@ def edit(world: World) -> None:
 
 def append(world: World) -> None:
     """More at the end, as a log grows."""
-    world.write(world.file(), mode="ab")
+    world.write(world.file(), append=True)
 
 
 def truncate(world: World) -> None:
@@ -176,6 +176,7 @@ def write_slowly(world: World) -> None:
     """A file that is written in pieces and synced between them, as a download is."""
     path = world.new_path()
     data = world.content(path)
+    world.write(path, b"")
     with Path(os.fsdecode(world.at(path))).open("wb", buffering=0) as file:
         file.writelines(data[at : at + len(data) // 4 + 1] for at in range(0, len(data), len(data) // 4 + 1))
 

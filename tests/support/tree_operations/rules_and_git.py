@@ -14,7 +14,7 @@ def ignore(world: World) -> None:
     """Another line in an ignore file, anywhere in the tree."""
     directory = world.directory()
     name = world.random.choice(_IGNORE_FILES)
-    world.write(join(directory, name), _pattern(world, directory) + b"\n", mode=world.random.choice(("ab", "wb")))
+    world.write(join(directory, name), _pattern(world, directory) + b"\n", append=world.random.random() < 0.5)
 
 
 def unignore(world: World) -> None:

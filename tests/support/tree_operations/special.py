@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from support.tree_operations import contents
-from support.tree_operations.world import World, join
+from support.tree_operations.world import World, join, write
 
 
 def link_symbolically(world: World) -> None:
@@ -72,7 +72,7 @@ def link_hard(world: World) -> None:
         source = world.at(world.file())
     else:
         source = world.outside + b"/hard_%d.py" % next(world.numbers)
-        Path(os.fsdecode(source)).write_bytes(contents.source(world.random, b"py"))
+        write(source, contents.source(world.random, b"py"))
     os.link(source, world.at(world.new_path()))
 
 

@@ -149,10 +149,9 @@ class World:
 
     # deeds
 
-    def write(self, path: bytes, data: bytes | None = None, *, mode: str = "wb") -> None:
+    def write(self, path: bytes, data: bytes | None = None, *, append: bool = False) -> None:
         """Write into a file below the root; new content by default."""
-        with Path(os.fsdecode(self.at(path))).open(mode) as file:
-            file.write(self.content(path) if data is None else data)
+        write(self.at(path), self.content(path) if data is None else data, append=append)
 
     def read(self, path: bytes) -> bytes:
         """The bytes of a file below the root."""
@@ -200,3 +199,10 @@ def remove(path: bytes) -> None:
         shutil.rmtree(path)
     else:
         os.unlink(path)
+
+
+def write(path: bytes, data: bytes, *, append: bool = False) -> None:
+    """Write into a file. Raises OSError also where a FIFO would have to wait for its reader."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | (os.O_APPEND if append else os.O_TRUNC)
+    with os.fdopen(os.open(path, flags, 0o644), "wb") as file:
+        file.write(data)
