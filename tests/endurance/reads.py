@@ -11,6 +11,7 @@ answer, with ``sync`` or without, must have been true at some time between reque
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import re
@@ -46,7 +47,8 @@ def main() -> int:
         root.mkdir()
         daemon.call("roots.add", path=str(root), wait=True)
         trials = Trials(daemon, root, chosen.seed)
-        trials.run(chosen.trials, clients=chosen.clients)
+        with contextlib.suppress(KeyboardInterrupt):  # what was found so far is told, too
+            trials.run(chosen.trials, clients=chosen.clients)
         verified = daemon.call("verify")
         doubts = _doubts(daemon.log)
     for name, count in sorted(trials.counts.items()):
@@ -62,7 +64,7 @@ def main() -> int:
     print(f"  {'seconds':<28}{time.monotonic() - began:>10.0f}")
     for fault in trials.faults[:_SHOWN]:
         print(f"    {fault}")
-    return 1 if trials.faults or not verified["ok"] else 0
+    return 1 if trials.faults or not verified["ok"] or trials.counts["trials"] < chosen.trials else 0
 
 
 def _doubts(log: str) -> Counter[str]:

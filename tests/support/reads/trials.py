@@ -24,10 +24,11 @@ _LIMIT = 20
 class Trials:
     """Writes and asks below ``root``, which is indexed by ``daemon``; everything wrong ends up in ``faults``."""
 
-    def __init__(self, daemon: RealDaemon, root: Path, seed: int) -> None:
+    def __init__(self, daemon: RealDaemon, root: Path, seed: int, *, told_every: int = 1000) -> None:
         self._daemon = daemon
         self._root = root
         self._seed = seed
+        self._told_every = told_every
         self._journal = Journal()
         self._left = 0
         self._guard = threading.Lock()
@@ -49,9 +50,11 @@ class Trials:
         own = [threading.Thread(target=self._run, args=(self._read_own_writes, n)) for n in range(clients)]
         for thread in [*beside, *own]:
             thread.start()
-        for thread in own:
-            thread.join()
-        self._stopping.set()
+        try:
+            for thread in own:
+                thread.join()
+        finally:
+            self._stopping.set()
         for thread in beside:
             thread.join()
         for area in self._areas:
@@ -90,6 +93,8 @@ class Trials:
             if synced:
                 self.synced_ms.append((time.monotonic() - began) * 1000)
             self.counts["trials"] += 1
+            if self.counts["trials"] % self._told_every == 0:
+                print(f"{self.counts['trials']} trials, {len(self.faults)} faults", flush=True)
             self.counts[f"after {expected.kind}"] += 1
             self._judge_own(expected, answer, number)
 
