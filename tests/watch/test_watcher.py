@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 import watchfiles
 
+from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
 from support.watching import watching
@@ -123,6 +127,42 @@ async def test_cookies_hold_while_directories_appear(root: Path, cookies: Path) 
             (directory / "f.py").write_text("x")
             assert await owner.watcher.cookie(5.0)
             assert {f"src/new{number}".encode(), f"src/new{number}/f.py".encode()} & set(owner.hints)
+
+
+class Held:
+    """watchfiles whose stream number ``held`` delivers only once ``gate`` is open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.held = 0
+        self.streams = 0
+
+    def __call__(self, *paths: str, **options: Any) -> Iterator[Changes]:
+        self.streams += 1
+        number = self.streams
+        for changes in watchfiles.watch(*paths, **options):
+            if number == self.held:
+                self.gate.wait()
+            yield changes
+
+
+async def test_a_cookie_waits_for_a_stream_that_is_being_replaced(root: Path, cookies: Path) -> None:
+    source = Held()
+    async with watching(root, cookies, source=source) as owner:
+        await owner.settled()
+        before = source.streams
+        (root / "one").mkdir()
+        await eventually(lambda: source.streams > before)
+        await owner.settled()
+        source.held = source.streams
+        (root / "one/f").write_text("in the newest stream alone")
+        (root / "two").mkdir()
+        await eventually(lambda: source.streams > source.held and owner.watcher._cookies.leaving)
+        try:
+            assert not await owner.watcher.cookie(0.3)
+        finally:
+            source.gate.set()
+        await owner.hinted(b"one/f")
 
 
 async def test_many_directories_are_folded_into_one_watcher(root: Path, cookies: Path) -> None:

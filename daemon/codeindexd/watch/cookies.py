@@ -34,6 +34,7 @@ class Cookies:
         self._prefix = uuid.uuid4().hex  # several watchers share the directory
         self._numbers = itertools.count()
         self._passages: dict[str, _Passage] = {}
+        self.leaving: set[Stream] = set()  # they have a successor, and may still hold events that nobody else has
 
     def prepare(self) -> None:
         """Make sure that the directory is there. Raises OSError."""
@@ -41,12 +42,15 @@ class Cookies:
         self.identity = filesystem.identity(self.directory)
 
     async def pass_through(self, streams: Collection[Stream]) -> bool:
-        """Whether a cookie written now came through every stream; False when one broke or none can be written."""
+        """Whether a cookie written now came through every stream, and through those that are leaving.
+
+        False when one broke or none can be written.
+        """
         name = f"{self._prefix}-{next(self._numbers)}"
-        passage = self._passages[name] = _Passage(set(streams))
+        passage = self._passages[name] = _Passage({*streams, *self.leaving})
         try:
             self._drop(name)
-            for stream in streams:
+            for stream in tuple(passage.waiting):
                 stream.pace.wake()
             await passage.done.wait()
         except OSError as error:
@@ -64,6 +68,7 @@ class Cookies:
 
     def forget(self, stream: Stream, *, delivered: bool) -> None:
         """``stream`` ends; ``delivered``: nothing that others do not see as well was left in it."""
+        self.leaving.discard(stream)
         for passage in self._passages.values():
             if stream in passage.waiting:
                 passage.lost |= not delivered

@@ -251,8 +251,7 @@ class Watcher:
             stream = await self._start(tasks, found, afresh=True)
         self._look_inside = False
         former, self._streams = self._streams, [stream]
-        for old in former:
-            await self._retire(old)
+        await self._retire(former)
         self._coverage.covered &= self._coverage.wanted if self._recursive else stream.directories
         return [ROOT]
 
@@ -268,8 +267,7 @@ class Watcher:
             return ()
         stream = await self._start(tasks, found, afresh=False)
         former, self._streams[1:] = self._streams[1:], [stream]
-        for old in former:
-            await self._retire(old)
+        await self._retire(former)
         return new
 
     async def _start(self, tasks: anyio.abc.TaskGroup, found: Usable, *, afresh: bool) -> Stream:
@@ -290,15 +288,17 @@ class Watcher:
         await stream.ready()
         return stream
 
-    async def _retire(self, stream: Stream) -> None:
-        """Stop a stream whose successor is live, once it has delivered everything older than that."""
-        drained = False
-        with anyio.move_on_after(_DRAIN_S):
-            drained = await self._cookies.pass_through([stream])
-        self._cookies.forget(stream, delivered=drained)
-        await stream.stop()
-        if not drained:
-            self._suspect("a watcher was replaced before it had delivered everything")
+    async def _retire(self, former: Collection[Stream]) -> None:
+        """Stop streams whose successor is live, each once it has delivered everything older than that."""
+        self._cookies.leaving.update(former)
+        for stream in former:
+            drained = False
+            with anyio.move_on_after(_DRAIN_S):
+                drained = await self._cookies.pass_through([stream])
+            self._cookies.forget(stream, delivered=drained)
+            await stream.stop()
+            if not drained:
+                self._suspect("a watcher was replaced before it had delivered everything")
 
     async def _drop(self, broken: Stream | None, reason: str) -> None:
         """Give up a broken stream (None: all of them); what it had not delivered is lost."""
