@@ -19,6 +19,7 @@ _CHURN_PAUSE_S = 0.1
 _READ_PAUSE_S = 0.05
 _BURST_FILES = 1500  # with four events each more than the watcher trusts
 _LIMIT = 20
+_NOT_INDEXED = 1
 
 
 class Trials:
@@ -85,7 +86,7 @@ class Trials:
             words = [word for word, _ in expected.present][-3:] + list(expected.absent)[-2:]
             self._words = [*self._words[-50:], *words]
             began = time.monotonic()
-            synced = chosen.random() < 0.5
+            synced, how = chosen.random() < 0.5, "search"
             if not synced:  # the other way, which says how it was done
                 how = client.call("sync", path=str(self._root)).result["how"]
                 self.counts[f"sync by {how}"] += 1
@@ -96,36 +97,44 @@ class Trials:
             if self.counts["trials"] % self._told_every == 0:
                 print(f"{self.counts['trials']} trials, {len(self.faults)} faults", flush=True)
             self.counts[f"after {expected.kind}"] += 1
-            self._judge_own(expected, answer, number)
+            self._judge_own(expected, answer, f"client {number}, {expected.kind}, synced by {how}")
 
     def _take(self) -> bool:
         with self._guard:
             self._left -= 1
             return self._left >= 0 and not self._stopping.is_set()
 
-    def _judge_own(self, expected: Expectation, answer: dict[str, Any], number: int) -> None:
+    def _judge_own(self, expected: Expectation, answer: dict[str, Any], who: str) -> None:
         for word, path in expected.present[-3:]:
             found = [hit["path"] for hit in answer["hits"] if word in hit["snippet"]]
             if found != [path]:
-                self._fault(f"client {number}, {expected.kind}: {word} found in {found} instead of {path}")
+                self._fault(f"{who}: {word} found in {found} instead of {path}")
         for word in expected.absent:
             if stale := [hit["path"] for hit in answer["hits"] if word in hit["snippet"]]:
-                self._fault(f"client {number}, {expected.kind}: {word} is gone and still found in {stale}")
+                self._fault(f"{who}: {word} is gone and still found in {stale}")
 
     def _search(self, client: RawClient, query: str, *, sync: bool = False) -> dict[str, Any]:
+        return self._ask(client, "search", query=query, roots=[str(self._root)], limit=_LIMIT, sync=sync)
+
+    def _ask(self, client: RawClient, method: str, **params: Any) -> dict[str, Any]:
         """Ask, and hold every hit against what was on the disk meanwhile."""
         sent = time.monotonic()
-        answer = client.call("search", query=query, roots=[str(self._root)], limit=_LIMIT, sync=sync).result
+        reply = client.call(method, **params)
         received = time.monotonic()
-        for hit in answer["hits"]:
+        if method == "related" and reply.get("error", {}).get("code") == _NOT_INDEXED:
+            return {"hits": []}  # the place is gone
+        answer = reply.result
+        hits = [hit for part in ("hits", "definitions", "references") for hit in answer.get(part, ())]
+        for hit in hits:
             self.counts["hits judged"] += 1
             if why := self._journal.falsehood(hit, sent, received):
-                self._fault(f"untrue: {hit['path']}:{hit['start_line']} {hit['symbol']}: {why}")
+                self._fault(f"untrue: {method}: {hit['path']}:{hit['start_line']} {hit['symbol']}: {why}")
         return answer
 
     def _fault(self, what: str) -> None:
         with self._guard:
             self.faults.append(what)
+        print(f"  fault after {self.counts['trials']} trials: {what}", flush=True)
 
     # everybody's writes
 
@@ -144,8 +153,13 @@ class Trials:
         client = self._daemon.client()
         while not self._stopping.wait(chosen.expovariate(1 / _READ_PAUSE_S)):
             words = self._words
-            self._search(client, " ".join(chosen.choices(words, k=chosen.randint(1, 3))))
+            found = self._search(client, " ".join(chosen.choices(words, k=chosen.randint(1, 3))))["hits"]
             self.counts["searches without sync"] += 1
+            if found and chosen.random() < 0.2:
+                place = {"root": str(self._root), "path": found[0]["path"], "line": found[0]["start_line"]}
+                self._ask(client, "related", **place)
+                name = chosen.choice(words)
+                self._ask(client, "symbol", name=name, roots=[str(self._root)], references=True)
 
     # disturbances
 
