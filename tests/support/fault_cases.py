@@ -135,7 +135,7 @@ FAULTS = [
     Fault("stores: EIO on reading", lambda s: failing(s, "5 r"), "damaged", shim="cache", answers=False),
     Fault("stores: EIO on everything", lambda s: failing(s, "5 rwoa"), "", shim="cache", answers=False),
     Fault("stores: EROFS while running", lambda s: failing(s, "30 wo"), "", shim="cache"),
-    Fault("stores: EMFILE on opening", lambda s: failing(s, "24 oa"), "", shim="cache"),
+    Fault("stores: EMFILE on opening", lambda s: failing(s, "24 oa"), "", shim="cache", bound_s=25),
     Fault("cache: not permitted", lambda s: mode(s.cache, 0), "permi", prefix=_EACCES, fast=True),
     Fault(
         "source file: EIO",
