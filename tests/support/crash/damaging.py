@@ -42,6 +42,7 @@ class Damager:
         self.chance = random.Random(seed)
         self.table: dict[str, Counter[str]] = defaultdict(Counter)
         self.differences: list[str] = []
+        self._error = ""
         self._older = home / "older"
         self.tree = RealTree(home / "tree", self.chance, files=files)
         self.daemon = ExaminedDaemon(home, CONFIG)
@@ -85,16 +86,17 @@ class Damager:
         self.table[store_of(harm.file)][outcome] += 1
         where = f"{harm}, stopped {'cleanly' if cleanly else 'by a kill'}"
         if outcome == "undetected":
-            self._differs(where, self.daemon.log[-4000:])
-        self._check_others(harm, where, whole)
+            self._differs(where, self._error)
+        else:
+            self._check_others(harm, where, whole)
         return outcome
 
     def _start(self) -> None:
         self.daemon.launch()
-        until(self.daemon._answers, timeout_s=60, what="the first answer")
+        until(self.daemon._answers, timeout_s=120, what="the first answer")
 
     def _settle(self) -> None:
-        until(self._quiet, timeout_s=90, what="a quiet daemon")
+        until(self._quiet, timeout_s=300, what="a quiet daemon")
 
     def _quiet(self) -> bool:
         roots = self.daemon.call("status")["roots"]
@@ -104,7 +106,7 @@ class Damager:
 
     def _outcome(self) -> str:
         if not self._verified():
-            until(self._verified, timeout_s=60, what="a verified index, mended by itself")
+            until(self._verified, timeout_s=300, what="a verified index, mended by itself")
         said = self._said()
         if _EXAMINED in {line["event"] for line in said if not line.get("asked")}:
             return "by the examination"
@@ -120,7 +122,7 @@ class Damager:
 
     def _restart_after(self, error: AssertionError) -> None:
         """What is not mended must not spoil what comes: begin with an empty cache."""
-        self.differences.append(str(error)[-3000:])
+        self._error = f"{error}; the daemon's log: {self.daemon.log[-3000:]}"
         process = self.daemon.process
         assert process is not None
         process.kill()
