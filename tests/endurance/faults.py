@@ -10,6 +10,7 @@ than promised or left a difference.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="faults whose name holds these words")
     parser.add_argument("--repeat", type=int, default=1, help="how often each")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # mounts and limits of the machine are put back then, too
     if missing := why_not():
         parser.error(missing)
     wrong = 0
