@@ -31,8 +31,10 @@ def look(world: World) -> Visible:
     """What the tree holds now."""
     seen = Visible()
     ruled: set[bytes] = set()
-    for top, _, names in world.walk():
-        hidden = any(_has_rules(world, join(top, name)) for name in _RULES) or not set(names).isdisjoint(_MARKS)
+    for top, directories, names in world.walk():
+        hidden = any(_has_rules(world, join(top, name)) for name in _RULES) or not {*names, *directories}.isdisjoint(
+            _MARKS
+        )
         plain = not top or _is_plain(top.rpartition(b"/")[2])
         if hidden or not plain or (top and top.rpartition(b"/")[0] in ruled):
             ruled.add(top)
