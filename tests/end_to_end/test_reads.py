@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from support.daemons import RealDaemon, real_daemon
 from support.reads.trials import Trials
 
@@ -19,6 +21,7 @@ def _run(daemon: RealDaemon, root: Path, trials: int, **others: int) -> Trials:
     return made
 
 
+@pytest.mark.timeout(300)
 def test_saves_are_read_back_at_once_and_hits_are_true(daemon: RealDaemon, tmp_path: Path) -> None:
     made = _run(daemon, tmp_path / "root", 150)
     assert made.counts["sync by cookie"] > 0
@@ -27,6 +30,7 @@ def test_saves_are_read_back_at_once_and_hits_are_true(daemon: RealDaemon, tmp_p
     assert made.counts["other roots indexed"] > 0
 
 
+@pytest.mark.timeout(300)
 def test_saves_in_a_polled_root_are_read_back_by_walking(tmp_path: Path) -> None:
     with real_daemon("[watch]\npoll = true\n[workers]\nnice = 0\n") as daemon:
         made = _run(daemon, tmp_path / "root", 30, clients=2, churners=1, readers=1, bulk=0)

@@ -22,6 +22,7 @@ FLAT = Sample(
 )
 
 
+@pytest.mark.timeout(300)
 def test_after_a_little_of_everything_the_index_is_right(
     daemon: RealDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,8 +171,10 @@ class Area:
         return self._changed("hold open", path, old, new)
 
     def _shift(self) -> Expectation:
-        """A line more above the same bytes: blanks before the functions become newlines, or the other way round."""
+        """Other lines above the same bytes: what stands there becomes newlines, or the other way round."""
         path, old = self._some()
+        if not old.data.startswith((b"import os", b"#")):
+            return self._overwrite()  # it was empty once, and has functions from the start
         head, rest = old.data[:8], old.data[8:]
         data = (b"#\n#\n#\n#\n" if head.count(b"\n") < 2 else b"#######\n") + rest
         new = _File(old.words, data)
