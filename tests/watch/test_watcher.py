@@ -159,6 +159,7 @@ async def test_a_cookie_waits_for_a_stream_that_is_being_replaced(root: Path, co
         (root / "two").mkdir()
         await eventually(lambda: source.streams > source.held and owner.watcher._cookies.leaving)
         try:
+            assert owner.hints.count(b"two") > 1, "its event, and again in the moment in which it became watched"
             assert not await owner.watcher.cookie(0.3)
         finally:
             source.gate.set()

@@ -242,13 +242,13 @@ class Watcher:
             self._guard.look()
             raise StreamError(Trouble.VANISHED, "the root vanished")
         try:
-            stream = await self._start(tasks, found, afresh=True)
+            stream = await self._start(tasks, found, [ROOT])
         except StreamError as error:
             if error.trouble is not Trouble.EXHAUSTED or not self._streams:
                 raise
             # old and new streams together take twice the watches: do without the overlap
             await self._drop(None, "watches had to be freed")
-            stream = await self._start(tasks, found, afresh=True)
+            stream = await self._start(tasks, found, [ROOT])
         self._look_inside = False
         former, self._streams = self._streams, [stream]
         await self._retire(former)
@@ -265,22 +265,22 @@ class Watcher:
         if not new:
             self._coverage.take(Usable(refused=found.refused & missing, polled=found.polled), afresh=False)
             return ()
-        stream = await self._start(tasks, found, afresh=False)
+        stream = await self._start(tasks, found, new)
         former, self._streams[1:] = self._streams[1:], [stream]
         await self._retire(former)
         return new
 
-    async def _start(self, tasks: anyio.abc.TaskGroup, found: Usable, *, afresh: bool) -> Stream:
+    async def _start(self, tasks: anyio.abc.TaskGroup, found: Usable, new: Collection[bytes]) -> Stream:
+        def go_live() -> None:  # the hint comes in the same moment: from now on a cookie says that all is known
+            self._coverage.take(found, afresh=ROOT in new)
+            self._on_hints(collapse(new))
+
         try:
             self._cookies.prepare()
         except OSError as error:
             raise StreamError(Trouble.BROKEN, f"no cookie directory: {error}") from error
         stream = Stream(
-            found.paths,
-            on_live=lambda: self._coverage.take(found, afresh=afresh),
-            deliver=self._take,
-            on_stall=self._take_stall,
-            on_broken=self._take_break,
+            found.paths, on_live=go_live, deliver=self._take, on_stall=self._take_stall, on_broken=self._take_break
         )
         paths = [str(self._root)] if self._recursive else list(found.paths.values())
         paths += [str(self._cookies.directory), *self._rule_directories]
