@@ -90,9 +90,11 @@ class Trials:
             if not synced:  # the other way, which says how it was done
                 how = client.call("sync", path=str(self._root)).result["how"]
                 self.counts[f"sync by {how}"] += 1
-            answer = self._search(client, " ".join(words) or "value", sync=synced)
+            answer = self._search(client, f'"{words[0]}"' if words else "value", sync=synced)
             if synced:
                 self.synced_ms.append((time.monotonic() - began) * 1000)
+            for word in words[1:]:  # as phrases, which nothing that is merely alike can crowd out
+                answer["hits"] += self._search(client, f'"{word}"')["hits"]
             self.counts["trials"] += 1
             if self.counts["trials"] % self._told_every == 0:
                 print(f"{self.counts['trials']} trials, {len(self.faults)} faults", flush=True)
@@ -106,8 +108,8 @@ class Trials:
 
     def _judge_own(self, expected: Expectation, answer: dict[str, Any], who: str) -> None:
         for word, path in expected.present[-3:]:
-            found = [hit["path"] for hit in answer["hits"] if word in hit["snippet"]]
-            if found != [path]:
+            found = {hit["path"] for hit in answer["hits"] if word in hit["snippet"]}
+            if found != {path}:
                 self._fault(f"{who}: {word} found in {found} instead of {path}")
         for word in expected.absent:
             if stale := [hit["path"] for hit in answer["hits"] if word in hit["snippet"]]:
