@@ -1,4 +1,7 @@
-"""A process that watches: ``watch_and_tell.py ROOT COOKIES`` prints "watching", then what it grows suspicious of."""
+"""A process that watches: ``watch_and_tell.py ROOT COOKIES SOURCE`` prints "watching", then why it grows suspicious.
+
+SOURCE is ``watchfiles`` or ``inotify``.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 import anyio
+import watchfiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 
-from codeindexd.watch import Watcher
+from codeindexd.watch import Watcher, inotify
 
 
 async def main(root: Path, cookies: Path) -> None:
@@ -27,6 +31,7 @@ async def main(root: Path, cookies: Path) -> None:
         on_degraded=lambda message, hint: print(message, hint),
         on_recovered=lambda: None,
         on_root_changed=lambda: None,
+        source=watchfiles.watch if sys.argv[3] == "watchfiles" else inotify.watch,
     )
     async with anyio.create_task_group() as tasks:
         await tasks.start(watcher.serve)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,39 +19,58 @@ from support.trees import tree
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="speaks of inotify")
 
 
-class Script(Pace):
-    """A stop event that does something to the tree when it is asked first, and stops the ``last`` time."""
+class Script:
+    """Reads the events of ``paths``: does something once all are watched, and stops when that ``ends``."""
 
-    def __init__(self, deed: Callable[[], object], last: int = 30) -> None:
-        super().__init__(on_live=deed, on_stall=lambda seconds: self.stalls.append(seconds))
+    def __init__(self, deed: Callable[[], object], *paths: Path, ends: bool = True) -> None:
         self.stalls: list[float] = []
-        self.left = last
-        self.still_to_come: Callable[[], bool] = lambda: False
+        self.pace = Pace(on_live=self._begin, on_stall=self._stalled)
+        self._deed = deed
+        self._ends = ends
+        self._end = paths[0].parent / f"the end of {paths[0].name}"
+        self._end.mkdir()
+        self._paths = (*paths, self._end)
 
-    def is_set(self) -> bool:
-        stopped = super().is_set()
-        self.left -= not self.still_to_come()
-        return stopped or self.left < 0
+    def _begin(self) -> None:
+        self._deed()
+        if self._ends:
+            self.finish()
 
+    def _stalled(self, seconds: float) -> None:
+        self.stalls.append(seconds)
+        self.finish()  # the end may be among what was lost
 
-def events(pace: Pace, *paths: Path) -> Iterator[set[tuple[Change, str]]]:
-    return inotify.watch(
-        *map(str, paths),
-        watch_filter=None,
-        debounce=100,
-        step=5,
-        stop_event=pace,
-        rust_timeout=0,
-        raise_interrupt=False,
-        force_polling=False,
-        recursive=False,
-        ignore_permission_denied=False,
-    )
+    def finish(self) -> None:
+        """Everything has happened."""
+        (self._end / "now").touch()
+
+    def changes(self) -> set[tuple[Change, str]]:
+        """All changes until the end."""
+        seen: set[tuple[Change, str]] = set()
+        for changes in self._events():
+            seen |= changes
+            if any(path.startswith(str(self._end)) for _, path in changes):
+                self.pace.stop()
+        return {change for change in seen if not change[1].startswith(str(self._end))}
+
+    def _events(self) -> Iterator[set[tuple[Change, str]]]:
+        return inotify.watch(
+            *map(str, self._paths),
+            watch_filter=None,
+            debounce=100,
+            step=5,
+            stop_event=self.pace,
+            rust_timeout=0,
+            raise_interrupt=False,
+            force_polling=False,
+            recursive=False,
+            ignore_permission_denied=False,
+        )
 
 
 def what_happens(deed: Callable[[], object], *paths: Path) -> set[tuple[Change, str]]:
     """All changes that are told of ``deed``."""
-    return {change for changes in events(Script(deed), *paths) for change in changes}
+    return Script(deed, *paths).changes()
 
 
 def test_every_kind_of_change(tmp_path: Path) -> None:
@@ -90,32 +110,44 @@ def test_names_that_are_not_utf8_and_one_directory_under_two_paths(tmp_path: Pat
     assert found == {(Change.added, f"{root}/src/{odd}"), (Change.added, f"{tmp_path}/link/{odd}")}
 
 
-def test_what_cannot_be_watched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["file", "missing"])
+def test_what_cannot_be_watched(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    for path in (tmp_path / "file", tmp_path / "missing"):
-        with pytest.raises(FileNotFoundError):
-            next(events(Script(lambda: None), path))
+    with pytest.raises(FileNotFoundError):
+        Script(lambda: None, tmp_path / name).changes()
+
+
+def test_it_ends_when_it_is_stopped_while_nothing_happens(tmp_path: Path) -> None:
+    elsewhere = threading.Thread(target=lambda: script.pace.stop())
+    script = Script(elsewhere.start, tree(tmp_path / "place", {}), ends=False)
+    assert script.changes() == set()
+    elsewhere.join()
+    script.pace.stop()  # harmless when nothing is watched any more
 
 
 def test_an_overflow_is_told(tmp_path: Path) -> None:
-    names = [tmp_path / "a", tmp_path / "b"]
-    for name in names:
-        name.touch()
+    place = tree(tmp_path / "place", {"a": "", "b": ""})
 
     def storm() -> None:
         for number in range(filesystem.limit("max_queued_events", 16_384) + 100):
-            os.utime(names[number % 2])
+            os.utime(place / "ab"[number % 2])
 
-    pace = Script(storm, 3)
-    assert list(events(pace, tmp_path))
-    assert pace.stalls == [float("inf")]
+    script = Script(storm, place)
+    assert script.changes()
+    assert script.stalls == [float("inf")]
 
 
 def test_no_event_is_missed_while_others_are_handed_over(tmp_path: Path) -> None:
     """Unless that is said: some machines have short queues."""
     code = "import sys\nfor n in range(8000): open(f'{sys.argv[1]}/{n}', 'x').close()"
-    writers: list[subprocess.Popen[bytes]] = []
-    pace = Script(lambda: writers.append(subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])))
-    pace.still_to_come = lambda: writers[0].poll() is None
-    seen = {path for changes in events(pace, tmp_path) for _, path in changes}
-    assert pace.stalls or seen == {f"{tmp_path}/{n}" for n in range(8000)}
+    place = tree(tmp_path / "place", {})
+
+    def write() -> None:
+        subprocess.run([sys.executable, "-c", code, str(place)], check=True)
+        script.finish()
+
+    writer = threading.Thread(target=write)
+    script = Script(writer.start, place, ends=False)
+    seen = {path for _, path in script.changes()}
+    writer.join()
+    assert script.stalls or seen == {f"{place}/{n}" for n in range(8000)}

@@ -105,7 +105,7 @@ async def test_a_directory_deleted_and_made_again_is_watched_again(root: Path, c
             await owner.caught_up()
             await owner.settled()
             (root / "src/deep/b.py").write_text(text * 2)
-            await owner.hinted(b"src/deep/b.py")
+            await owner.caught_up()
 
 
 async def test_everything_before_a_cookie_has_been_hinted(root: Path, cookies: Path) -> None:

@@ -1,8 +1,8 @@
 """Events of directories on Linux, straight from the kernel, with the interface of :func:`watchfiles.watch`.
 
-watchfiles keeps two things to itself: that the kernel's queue overflowed, so that a cookie that comes through proves
-nothing, and what arrives between its copying of the events and its clearing of them. It also breaks at names that are
-not UTF-8. Here an event is either read or still in the queue, and a queue that overflows says so.
+watchfiles swallows the kernel's word that its queue overflowed, so that a short storm can leave a tree stale until the
+next walk; a name that is not UTF-8 breaks its stream; and it wakes up all the time to be stopped or heard. Here an
+event is either read or still in the kernel's queue, an overflow is told, and nothing runs while nothing happens.
 """
 
 from __future__ import annotations
@@ -57,28 +57,35 @@ def watch(
     recursive: bool,
     ignore_permission_denied: bool,
 ) -> Iterator[Changes]:
-    """Yield what changed directly inside the directories ``paths`` until ``stop_event`` is set.
+    """Yield what changed directly inside the directories ``paths`` until ``stop_event`` is stopped.
 
-    A set is complete after ``step`` ms without an event, or ``debounce`` ms after its first one. An overflow is told to
-    ``stop_event``. The other parameters are those of watchfiles and mean nothing here. Raises OSError when a path
-    cannot be watched.
+    A set is complete after ``step`` ms without an event, or ``debounce`` ms after its first one. While nothing happens
+    nothing runs, not even now and then. An overflow is told to ``stop_event``. The other parameters are those of
+    watchfiles and mean nothing here. Raises OSError when a path cannot be watched.
     """
     descriptor, paths_of = _watched(paths)
+    bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     try:
         waiting = select.poll()
         waiting.register(descriptor, select.POLLIN)
+        waiting.register(bell, select.POLLIN)
+        stop_event.ring = lambda: os.eventfd_write(bell, 1)
+        stop_event.begin()
         changes: Changes = set()
         began = 0.0
-        while not stop_event.is_set():
+        while not stop_event.stopped:
             if changes:
                 time.sleep(step / 1000)
-            elif waiting.poll(step):
+            else:
+                waiting.poll()
                 began = time.monotonic()
             grown = _read(descriptor, paths_of, changes, stop_event)
             if changes and (not grown or time.monotonic() - began > debounce / 1000):
                 yield changes
                 changes = set()
     finally:
+        stop_event.ring = None
+        os.close(bell)
         os.close(descriptor)
 
 

@@ -28,15 +28,42 @@ class Pace:
         self._on_live = on_live
         self._on_stall = on_stall
         self._alarm = threading.Event()
+        self._guard = threading.Lock()
+        self._ring: Callable[[], object] | None = None
         self._stopped = False
         self._live = False
         self._rested = False
         self._active = self._looked = time.monotonic()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the watch is to end."""
+        return self._stopped
+
+    @property
+    def ring(self) -> Callable[[], object] | None:
+        """What wakes a watching thread that waits elsewhere; set and taken away by that thread."""
+        return self._ring
+
+    @ring.setter
+    def ring(self, ring: Callable[[], object] | None) -> None:
+        with self._guard:
+            self._ring = ring
+
     def stop(self) -> None:
         """End the watch within a step."""
-        self._stopped = True
-        self._alarm.set()
+        with self._guard:  # once the ring is taken away it may not be used any more
+            self._stopped = True
+            self._alarm.set()
+            if self._ring is not None:
+                self._ring()
+
+    def begin(self) -> None:
+        """Every path is watched."""
+        if not self._live:
+            self._live = True
+            self._looked = time.monotonic()
+            self._on_live()
 
     def wake(self) -> None:
         """Look at full pace again: something happened or is waited for."""
@@ -53,10 +80,7 @@ class Pace:
 
     def is_set(self) -> bool:
         """What watchfiles asks after each step; the first question means that every path is watched."""
-        if not self._live:
-            self._live = True
-            self._looked = time.monotonic()
-            self._on_live()
+        self.begin()
         now = time.monotonic()
         if now - self._looked > _STALL_S:
             self._on_stall(now - self._looked)

@@ -38,7 +38,19 @@ class Source(Protocol):
         """Yield sets of (change, path) until the stop event is set."""
 
 
-SOURCE: Source = inotify.watch if sys.platform == "linux" else watchfiles.watch
+INOTIFY = sys.platform == "linux"
+SOURCE: Source = inotify.watch if INOTIFY else watchfiles.watch
+_LOST_UNSEEN = 256  # a guess: what arrives while watchfiles copies so many events, and is lost, begins to matter
+
+
+def step_ms(source: Source) -> int:
+    """How long a set of events waits for more. watchfiles also wakes up as often, and loses more the shorter it is."""
+    return 3 if source is inotify.watch else 10
+
+
+def suspicious_burst(queue: int) -> int:
+    """How many events at once are a reason to look at everything, with a kernel queue of ``queue`` events."""
+    return queue // 4 if INOTIFY else _LOST_UNSEEN  # a written file takes up to four events
 
 
 class Trouble(enum.Enum):

@@ -27,7 +27,7 @@ from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.events import Reader
 from codeindexd.watch.guard import Guard
-from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble
+from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble, step_ms, suspicious_burst
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,6 @@ class Watcher:
         on_degraded: Callable[[str, str], None],
         on_recovered: Callable[[], None],
         on_root_changed: Callable[[], None],
-        step_ms: int = 10,
         poll: bool = False,
         rule_files: Collection[Path] = (),
         recursive: bool = sys.platform == "darwin",
@@ -75,7 +74,7 @@ class Watcher:
         self._on_degraded = on_degraded
         self._on_recovered = on_recovered
         self._on_root_changed = on_root_changed
-        self._step_ms = step_ms
+        self._step_ms = step_ms(source)
         self._poll = poll
         self._rule_directories = sorted({str(file.parent) for file in rule_files if file.parent.is_dir()})
         self._recursive = recursive
@@ -85,7 +84,7 @@ class Watcher:
         self._guard = Guard(
             root, self._cookies, on_root=self._take_root, on_cookies=self._lose_all, on_jump=self._suspect
         )
-        self._burst = filesystem.limit("max_queued_events", 16_384) // 4  # a written file takes up to four events
+        self._burst = suspicious_burst(filesystem.limit("max_queued_events", 16_384))
         self._suspicion = "not walked yet"
         self._coverage = Coverage()
         self._streams: list[Stream] = []  # the main one first, then the recent one
