@@ -22,7 +22,8 @@ from support.limits import largest_file
         (errno.EACCES, StoreFullError),
         (errno.EIO, StoreDamagedError),
         (errno.ENOENT, StoreDamagedError),
-        (errno.EMFILE, FailedError),
+        (errno.EMFILE, StoreFullError),
+        (errno.ENODEV, FailedError),
     ],
 )
 def test_errors_are_translated_by_what_they_mean_for_the_store(number: int, ours: type[CodeindexError]) -> None:
