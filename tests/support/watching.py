@@ -92,6 +92,15 @@ class Owner:
     def _relative(self, path: Path) -> bytes:
         return os.fsencode(path.relative_to(self.root)) if path != self.root else b""
 
+    def look_again(self, ignored: Collection[bytes]) -> None:
+        """Walk everything with other rules."""
+        self.ignored = {b".git", *ignored}
+        self._take([b""])
+
+    def expect(self, directory: bytes) -> None:
+        """Have a directory watched that was there at the last walk and is gone since."""
+        self._directories.add(directory)
+
     def on_disk(self) -> dict[bytes, int]:
         """What a walk of everything finds now."""
         fresh = Owner(self.root, self.root, ignored=self.ignored)

@@ -29,6 +29,7 @@ class Coverage:
         self.covered: set[bytes] = set()
         self.refused: set[bytes] = set()
         self.polled: set[bytes] = set()
+        self.stirred: set[bytes] = set()  # where something happened since the last look at the disk
 
     def want(self, directories: Collection[bytes]) -> None:
         """Replace what is wanted."""
@@ -40,13 +41,18 @@ class Coverage:
         return self.wanted - self.covered - self.refused - self.polled
 
     def take(self, found: Usable, *, afresh: bool) -> None:
-        """``found.paths`` are watched from now on; ``afresh``: what was refused before was tried again."""
+        """``found.paths`` are watched from now on; ``afresh``: what was refused before was tried again.
+
+        Where something has happened since the look, a directory may be another one by now, watched under its old path
+        or not at all, and no further event would say so: nothing is known about those.
+        """
         if afresh:
             self.refused.clear()
             self.polled.clear()
         self.covered |= found.paths.keys()
+        self.covered = {path for path in self.covered - found.refused if not _is_below(path, self.stirred)}
         self.polled -= found.paths.keys()
-        self.refused |= found.refused
+        self.refused |= {path for path in found.refused if not _is_below(path, self.stirred)}
         self.polled |= found.polled
 
     def forget(self, moved: Set[bytes]) -> bool:

@@ -214,14 +214,12 @@ class Watcher:
             return
         began = time.monotonic()
         try:
-            covered = await (self._watch_all(tasks) if fold else self._watch_recent(tasks, missing))
+            await (self._watch_all(tasks) if fold else self._watch_recent(tasks, missing))
         except StreamError as error:
             self._postpone(error)
             return
         self._recover()
-        log.debug("watching", root=str(self._root), new=len(covered), seconds=round(time.monotonic() - began, 3))
-        if covered:
-            self._on_hints(collapse(covered))
+        log.debug("watching", root=str(self._root), fold=fold, seconds=round(time.monotonic() - began, 3))
         self._retry_at = time.monotonic() + len(self._recent()) * _REST_S_PER_DIRECTORY
 
     def _must_fold(self, missing: int) -> bool:
@@ -232,47 +230,47 @@ class Watcher:
             return True
         return recent >= _FOLD_MIN and time.monotonic() >= self._last_event + _QUIET_S
 
-    async def _watch_all(self, tasks: anyio.abc.TaskGroup) -> Collection[bytes]:
-        """One stream over everything wanted; returns the root, to be hinted. Raises StreamError."""
-        found = await anyio.to_thread.run_sync(
-            partial(usable, self._root, self._coverage.wanted, look_inside=self._look_inside)
-        )
+    async def _watch_all(self, tasks: anyio.abc.TaskGroup) -> None:
+        """One stream over everything wanted. Raises StreamError."""
+        found = await self._usable(self._coverage.wanted)
         if ROOT in found.refused:
             self._guard.look()
             raise StreamError(Trouble.VANISHED, "the root vanished")
         try:
-            stream = await self._start(tasks, found, [ROOT])
+            stream = await self._start(tasks, found, afresh=True)
         except StreamError as error:
             if error.trouble is not Trouble.EXHAUSTED or not self._streams:
                 raise
             # old and new streams together take twice the watches: do without the overlap
             await self._drop(None, "watches had to be freed")
-            stream = await self._start(tasks, found, [ROOT])
+            stream = await self._start(tasks, found, afresh=True)
         self._look_inside = False
         former, self._streams = self._streams, [stream]
         await self._retire(former)
         self._coverage.covered &= self._coverage.wanted if self._recursive else stream.directories
-        return [ROOT]
 
-    async def _watch_recent(self, tasks: anyio.abc.TaskGroup, missing: Set[bytes]) -> Collection[bytes]:
-        """A recent stream over ``missing`` too; returns what is watched now and was not. Raises StreamError."""
+    async def _watch_recent(self, tasks: anyio.abc.TaskGroup, missing: Set[bytes]) -> None:
+        """A recent stream over ``missing`` too. Raises StreamError."""
         keep = self._recent() & self._coverage.covered & self._coverage.wanted
-        look = partial(usable, self._root, keep | missing, look_inside=self._look_inside)
-        found = await anyio.to_thread.run_sync(look)
+        found = await self._usable(keep | missing)
         self._look_inside = False
-        new = found.paths.keys() & missing
-        if not new:
+        if not found.paths.keys() & missing:
             self._coverage.take(Usable(refused=found.refused & missing, polled=found.polled), afresh=False)
-            return ()
-        stream = await self._start(tasks, found, new)
+            return
+        stream = await self._start(tasks, found, afresh=False)
         former, self._streams[1:] = self._streams[1:], [stream]
+        self._coverage.covered &= self._streams[0].directories | stream.directories  # others were not wanted
         await self._retire(former)
-        return new
 
-    async def _start(self, tasks: anyio.abc.TaskGroup, found: Usable, new: Collection[bytes]) -> Stream:
+    async def _usable(self, directories: Set[bytes]) -> Usable:
+        self._coverage.stirred.clear()
+        return await anyio.to_thread.run_sync(partial(usable, self._root, directories, look_inside=self._look_inside))
+
+    async def _start(self, tasks: anyio.abc.TaskGroup, found: Usable, *, afresh: bool) -> Stream:
         def go_live() -> None:  # the hint comes in the same moment: from now on a cookie says that all is known
-            self._coverage.take(found, afresh=ROOT in new)
-            self._on_hints(collapse(new))
+            new = found.paths.keys() - self._coverage.covered  # also what was replaced while the stream was started
+            self._coverage.take(found, afresh=afresh)
+            self._on_hints([ROOT] if afresh else collapse(new))
 
         try:
             self._cookies.prepare()
@@ -363,6 +361,7 @@ class Watcher:
 
     def _take(self, stream: Stream, changes: Changes) -> None:
         news = self._reader.read(changes, self._coverage.covered, self._coverage.refused)
+        self._coverage.stirred |= news.hints
         now = time.monotonic()
         count = len(changes) + (self._last_count if now - self._last_event < 1.0 else 0)
         if count >= self._burst:

@@ -1,0 +1,69 @@
+"""What happens to directories while the watcher is about to watch them, or others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codeindexd.watch.stream import SOURCE, Changes
+from support.trees import tree
+from support.waiting import eventually
+from support.watching import watching
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree(tmp_path / "root", {"src/a.py": "a"})
+
+
+@pytest.fixture
+def cookies(tmp_path: Path) -> Path:
+    return tmp_path / "cookies"
+
+
+class Late:
+    """A source that makes a directory after the look at the disk and before the watches, and waits for its event."""
+
+    def __init__(self, root: Path) -> None:
+        self.told = threading.Event()
+        self._late = root / "late"
+
+    def __call__(self, *paths: str, **options: Any) -> Iterator[Changes]:
+        if any(path.endswith("/new") for path in paths) and not self._late.exists():
+            self._late.mkdir()
+            assert self.told.wait(20)
+        yield from SOURCE(*paths, **options)
+
+
+async def test_a_directory_that_appears_while_others_are_being_watched_is_not_refused(
+    root: Path, cookies: Path
+) -> None:
+    source = Late(root)
+    async with watching(root, cookies, source=source) as owner:
+        await owner.settled()
+        owner.expect(b"late")
+        (root / "new").mkdir()
+        await eventually(lambda: b"late" in owner.hints)
+        source.told.set()
+        await owner.settled()
+        (root / "late/a.py").write_text("a")
+        await owner.caught_up()
+
+
+async def test_a_directory_that_was_hidden_while_others_appeared_is_watched_again(root: Path, cookies: Path) -> None:
+    async with watching(root, cookies) as owner:
+        (root / "shy").mkdir()
+        await owner.settled()
+        owner.look_again(ignored=[b"shy"])
+        (root / "new").mkdir()
+        await owner.settled()
+        owner.look_again(ignored=[])
+        await owner.settled()
+        (root / "shy/a.py").write_text("a")
+        await owner.caught_up()
