@@ -169,6 +169,11 @@ class TestHostileRoot:
         with pytest.raises(ConfigError, match=r"is no regular file|cannot be read"):
             load_root_config(tmp_path)
 
+    def test_a_directory_of_that_name_is_an_error_like_others(self, tmp_path: Path) -> None:
+        (tmp_path / ".codeindex.toml").mkdir()
+        with pytest.raises(ConfigError, match="is no regular file"):
+            load_root_config(tmp_path)
+
     def test_a_huge_file_is_refused_before_it_is_parsed(self, tmp_path: Path) -> None:
         with (tmp_path / ".codeindex.toml").open("wb") as file:
             file.truncate(1 << 40)

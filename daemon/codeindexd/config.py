@@ -241,10 +241,14 @@ def _content_of(path: Path) -> bytes:
             hint = "Symbolic links are never followed; put the file there."
             raise ConfigError(f"{path} is a symbolic link", hint=hint) from None
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check its permissions.") from error
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ConfigError(f"{path} is no regular file", hint="Remove it, or put a file there.")
-        data = file.read(_MOST_BYTES + 1) or b""
+        data = os.read(descriptor, _MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check the disk.") from error
+    finally:
+        os.close(descriptor)
     if len(data) > _MOST_BYTES:
         raise ConfigError(f"{path} is larger than {_MOST_BYTES} bytes", hint="It holds a few patterns, no more.")
     return data
