@@ -46,7 +46,6 @@ async def verify_stranded(stranded: Stranded, *, repair: bool, rebuild: Rebuild)
     entry = _entry(stranded.spec, Audit(differences=[difference]), failed_files=0)
     if repair:
         root = await rebuild(stranded.spec)
-        await root.sync(_SYNC_TIMEOUT_S)
         entry["repaired"] = not (await _settled(root)).differences
     return entry
 
@@ -88,5 +87,4 @@ async def _repair(root: Root, found: Audit, rebuild: Rebuild) -> Root:
         root.indexer.behind.dense |= "dense index" in whats
         await root.replay()
         await root.redo({one.path for one in found.differences if one.path})
-    await root.sync(_SYNC_TIMEOUT_S)
     return root
