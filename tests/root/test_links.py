@@ -5,8 +5,8 @@ from codeindexd.root.links import LinkedFiles
 from codeindexd.scan import Scan
 
 
-def scan(*below: bytes, linked: tuple[bytes, ...] = ()) -> Scan:
-    return Scan(Tree({}, {}), below, linked=list(linked))
+def scan(*below: bytes, linked: tuple[bytes, ...] = (), inode: int = 7) -> Scan:
+    return Scan(Tree({}, {}), below, linked=dict.fromkeys(linked, inode))
 
 
 def test_linked_files_are_looked_at_together() -> None:
@@ -24,6 +24,13 @@ def test_a_new_name_asks_for_a_walk_once() -> None:
     assert links.take(scan(b"a", linked=(b"a",))), "its other name may be anywhere"
     assert not links.take(scan(b"", linked=(b"a", b"b")))
     assert not links.take(scan(b"a", linked=(b"a",)))
-    assert links.paths == {b"a", b"b"}
+    assert set(links.paths) == {b"a", b"b"}
     assert not links.take(scan(b"b"))
-    assert links.paths == {b"a"}, "the other one has a single name now, or is gone"
+    assert set(links.paths) == {b"a"}, "the other one has a single name now, or is gone"
+
+
+def test_a_name_that_leads_to_another_linked_file_asks_for_a_walk() -> None:
+    links = LinkedFiles()
+    links.take(scan(b"", linked=(b"a", b"b"), inode=1))
+    assert not links.take(scan(b"b", linked=(b"b",), inode=1))
+    assert links.take(scan(b"b", linked=(b"b",), inode=2)), "what else it is called nobody has seen yet"

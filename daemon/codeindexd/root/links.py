@@ -12,17 +12,25 @@ class LinkedFiles:
     """The paths of one root whose files have other names too, below the root or outside."""
 
     def __init__(self) -> None:
-        self.paths: frozenset[bytes] = frozenset()
+        self._inodes: dict[bytes, int] = {}
+
+    @property
+    def paths(self) -> Collection[bytes]:
+        """What has to be looked at together."""
+        return self._inodes.keys()
 
     def widened(self, below: Collection[bytes]) -> tuple[bytes, ...]:
         """``below``, with every linked path when one of them is among what is to be looked at."""
-        touched = any(is_covered(path, frozenset(below)) for path in self.paths)
-        return collapse([*below, *self.paths] if touched else below)
+        touched = any(is_covered(path, frozenset(below)) for path in self._inodes)
+        return collapse([*below, *self._inodes] if touched else below)
 
     def take(self, scan: Scan) -> bool:
-        """Follow a scan. Whether only a walk can tell the other names of some file: they were linked just now."""
+        """Follow a scan. Whether only a walk can tell the other names of some file: they were linked just now.
+
+        A path that was linked before may lead to another file by now, whose other names are unknown.
+        """
         covered = frozenset(scan.below)
-        kept = {path for path in self.paths if not is_covered(path, covered)}
-        new = frozenset(scan.linked) - self.paths
-        self.paths = frozenset(scan.linked) | kept
+        new = scan.linked.items() - self._inodes.items()
+        kept = {path: inode for path, inode in self._inodes.items() if not is_covered(path, covered)}
+        self._inodes = kept | scan.linked
         return bool(new) and b"" not in covered

@@ -184,12 +184,13 @@ class Root:
             watched = self._walked and not self._presence.missing and not self._watcher.suspicious
             if watched and await self._watcher.cookie(_COOKIE_TIMEOUT_S):
                 how = "cookie"
-                self.hint(self._linked.paths)
             else:
                 self.hint([b""])
-            self.hint(self.unreadable.paths)
             self.work.try_now()
             await self._hints.flushed()
+            if unheard := {*self._linked.paths, *self.unreadable.paths}:  # known for certain now that all was looked at
+                self.hint(unheard)
+                await self._hints.flushed()
             await self.work.drained()
             while self.indexer.behind.lexical:
                 await self._brought_up.wait()

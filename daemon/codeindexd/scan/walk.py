@@ -69,7 +69,7 @@ class Walk:
     unsettled: list[bytes] = field(default_factory=list)
     restatted: set[bytes] = field(default_factory=set)
     watched: list[bytes] = field(default_factory=list)
-    linked: list[bytes] = field(default_factory=list)
+    linked: dict[bytes, int] = field(default_factory=dict)
     files: int = 0
 
     def directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
@@ -189,7 +189,7 @@ class Walk:
             group.files.append((path, known, None))
             return None
         if found.st_nlink > 1:
-            self.linked.append(path)
+            self.linked[path] = found.st_ino
         if found.st_size > self.max_file_bytes:
             return skipped(path, OVERSIZED, known)
         if (
