@@ -364,14 +364,16 @@ class Indexer:
 
     # upkeep
 
-    async def maintain(self, should_stop: Callable[[], bool]) -> None:
-        """Quiet-time upkeep: fold the write-ahead log, build and merge dense segments.
+    async def maintain(self, should_stop: Callable[[], bool]) -> bool:
+        """Quiet-time upkeep: fold the write-ahead log, build and merge dense segments, drop replaced lexical ones.
 
-        Building a segment can take a minute, so it runs beside commits and only the switch to it takes a turn.
+        Building a segment can take a minute, so it runs beside commits and only the switch to it takes a turn. False
+        when there is more to do in a while, as a lexical merge has not ended.
         """
         await self.write(self._fold)
         if await anyio.to_thread.run_sync(self.dense.maintain, should_stop):
             await self.write(self._publish)
+        return await self.write(self.lexical.tidy)
 
     def _fold(self) -> None:
         self.catalog.checkpoint()

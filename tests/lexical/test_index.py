@@ -11,6 +11,7 @@ import pytest
 
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError
 from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery
+from codeindexd.lexical.integrity import superfluous_files
 
 
 def chunk(chunk_id: int, words: str, *, file_id: int = 1, **more: object) -> LexicalChunk:
@@ -106,6 +107,26 @@ def test_a_snapshot_does_not_change(lexical: Lexical) -> None:
     assert {one for one, _, _ in before.search(LexicalQuery(words=["alpha"]), 100)} == set(range(1, 51))
     lexical.close()
     assert len(before.search(LexicalQuery(words=["alpha"]), 100)) == 50
+
+
+def test_nothing_of_a_failed_commit_stays_on_the_disk(lexical: Lexical, tmp_path: Path) -> None:
+    lexical.apply(1, add_chunks=[chunk(1, "alpha")])
+    much = [chunk(10 + n, " ".join(f"w{n}x{k}" for k in range(4000))) for n in range(120)]  # more than memory
+    with pytest.raises(AttributeError):
+        lexical.apply(2, add_chunks=[*much, chunk(9, None)])  # type: ignore[arg-type]
+    assert superfluous_files(tmp_path / "lexical") == []
+    assert lexical.tidy()
+    lexical.apply(2, add_chunks=[chunk(2, "alpha")])
+    assert found(lexical, "alpha") == [1, 2]
+
+
+def test_it_is_not_tidy_while_there_is_more_than_a_commit(lexical: Lexical, tmp_path: Path) -> None:
+    stranger = tmp_path / "lexical" / "0123456789abcdef.store"
+    stranger.write_bytes(b"in the making")
+    assert not lexical.tidy()
+    assert stranger.exists(), "a merge may be writing it"
+    stranger.unlink()
+    assert lexical.tidy()
 
 
 def test_it_is_as_it_was_after_reopening(tmp_path: Path) -> None:

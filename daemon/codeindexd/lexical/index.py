@@ -10,7 +10,7 @@ import tantivy
 
 from codeindexd.durable import LOCK, break_seal, own, seal, storing
 from codeindexd.errors import StoreDamagedError
-from codeindexd.lexical.integrity import META, check_files, committed_files, remove_orphans
+from codeindexd.lexical.integrity import META, check_files, committed_files, remove_orphans, superfluous_files
 from codeindexd.lexical.schema import (
     SENTINEL,
     WHAT,
@@ -168,6 +168,7 @@ class Lexical:
             with translated():
                 if self._writer is not None:
                     self._writer.rollback()
+                    self._writer.garbage_collect_files()  # the disk may be full, and of what was to be committed
         except Exception:  # noqa: BLE001 - the first error is the one to report
             self._writer = None
 
@@ -179,6 +180,21 @@ class Lexical:
     def snapshot(self) -> LexicalSnapshot:
         """The state of the last commit, pinned: later commits and merges do not change what it finds."""
         return self._current
+
+    def tidy(self) -> bool:
+        """Delete the files of replaced segments; False while there is more than the last commit, as a merge goes on.
+
+        tantivy does so itself at each commit and merge, but misses those that a merge still holds at that moment. To be
+        called by the writing thread. Raises StoreDamagedError, StoreFullError.
+        """
+        if self._superfluous() and self._writer is not None:
+            with translated():
+                self._writer.garbage_collect_files()
+        return not self._superfluous()
+
+    def _superfluous(self) -> list[Path]:
+        with storing(WHAT):
+            return superfluous_files(self._directory)
 
     def check(self) -> None:
         """Compare every file of the last commit with its checksum. Raises StoreDamagedError.

@@ -50,13 +50,20 @@ def remove_orphans(directory: Path) -> None:
     """Delete what a killed writer left: segments it had not committed, and files it was about to rename.
 
     tantivy collects only what its own list names, which a kill between two renames, or damage, leaves incomplete.
-    Nobody may have the index open. Raises StoreDamagedError, StoreFullError.
+    Nobody may have the index open; a merge of whom had it may still end. Raises StoreDamagedError, StoreFullError.
+    """
+    with storing(WHAT):
+        for path in superfluous_files(directory):
+            path.unlink(missing_ok=True)
+
+
+def superfluous_files(directory: Path) -> list[Path]:
+    """Files that the last commit does not need: of replaced segments, and of those in the making.
+
+    Raises StoreDamagedError, OSError.
     """
     keep = _OURS.union(committed_files(directory))
-    with storing(WHAT):
-        for path in directory.iterdir():
-            if path.name not in keep:
-                path.unlink()
+    return [path for path in directory.iterdir() if path.name not in keep]
 
 
 def check_files(directory: Path, *, trusted: Container[str] = ()) -> None:

@@ -25,6 +25,7 @@ _EVERY_S = 10.0
 _FIRST_LOOK_S = 2.0
 _LONGEST_LOOK_S = 30.0
 _REPLAY_PAUSE_S = 10.0
+_ATTEMPTS = 6  # to be done with what others may hold up for long; the next commit begins anew
 
 
 async def bring_up(root: Root, pool: WorkerPool) -> None:
@@ -93,17 +94,19 @@ async def retry_unreadable(root: Root) -> None:
 
 
 async def keep_tidy(root: Root) -> None:
-    """Fold logs, build dense segments, give back memory once there was a commit and nothing is left to do, for ever."""
-    tidied = -1
+    """Keep the stores in shape once there was a commit and nothing is left to do, and give back memory; for ever."""
+    tidied, attempts = -1, 0
     while True:
         await anyio.sleep(_EVERY_S)
         generation = root.indexer.current.generation
         if root.caught_up and generation != tidied:
             try:
-                await root.indexer.maintain(lambda: root.stopping or not root.work.idle)
+                done = await root.indexer.maintain(lambda: root.stopping or not root.work.idle)
                 await anyio.to_thread.run_sync(allocator.give_back)
             except StoreFullError as error:
                 root.set_problem("upkeep", error.message, error.hint)
             else:
                 root.set_problem("upkeep", "", "")
-                tidied = generation
+                attempts += 1
+                if done or attempts >= _ATTEMPTS:
+                    tidied, attempts = generation, 0
