@@ -10,11 +10,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 import anyio
-import watchfiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 
-from codeindexd.watch import Watcher, inotify
+from codeindexd.watch import Watcher, inotify, portable
 
 
 async def main(root: Path, cookies: Path) -> None:
@@ -31,7 +30,7 @@ async def main(root: Path, cookies: Path) -> None:
         on_degraded=lambda message, hint: print(message, hint),
         on_recovered=lambda: None,
         on_root_changed=lambda: None,
-        source=watchfiles.watch if sys.argv[3] == "watchfiles" else inotify.watch,
+        source=portable.watch if sys.argv[3] == "watchfiles" else inotify.watch,
     )
     async with anyio.create_task_group() as tasks:
         await tasks.start(watcher.serve)

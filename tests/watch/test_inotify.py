@@ -54,18 +54,7 @@ class Script:
         return {change for change in seen if not change[1].startswith(str(self._end))}
 
     def _events(self) -> Iterator[set[tuple[Change, str]]]:
-        return inotify.watch(
-            *map(str, self._paths),
-            watch_filter=None,
-            debounce=100,
-            step=5,
-            stop_event=self.pace,
-            rust_timeout=0,
-            raise_interrupt=False,
-            force_polling=False,
-            recursive=False,
-            ignore_permission_denied=False,
-        )
+        return inotify.watch([str(path) for path in self._paths], self.pace)
 
 
 def what_happens(deed: Callable[[], object], *paths: Path) -> set[tuple[Change, str]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import SOURCE, Changes
 from support.trees import tree
 from support.waiting import eventually
@@ -34,11 +34,11 @@ class Late:
         self.told = threading.Event()
         self._late = root / "late"
 
-    def __call__(self, *paths: str, **options: Any) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
         if any(path.endswith("/new") for path in paths) and not self._late.exists():
             self._late.mkdir()
             assert self.told.wait(20)
-        yield from SOURCE(*paths, **options)
+        yield from SOURCE(paths, pace, recursive=recursive)
 
 
 async def test_a_directory_that_appears_while_others_are_being_watched_is_not_refused(

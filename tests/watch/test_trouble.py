@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import anyio
 import pytest
 import watchfiles
 
-from codeindexd.watch import filesystem, watcher
+from codeindexd.watch import filesystem, portable, watcher
+from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
@@ -106,7 +107,7 @@ def _odd(path: Path) -> Path:
 @linux
 async def test_directories_with_a_name_that_is_not_utf8_are_polled(root: Path, cookies: Path) -> None:
     """Such a name ends a stream of watchfiles, even when the file is only opened, so its directory is not watched."""
-    async with watching(root, cookies, source=watchfiles.watch) as owner:
+    async with watching(root, cookies, source=portable.watch) as owner:
         await owner.settled()
         (root / "src/before.py").write_text("x")
         _odd(root / "src").write_text("x")
@@ -140,7 +141,7 @@ async def test_a_directory_whose_name_is_not_utf8_is_polled(root: Path, cookies:
 
 @linux
 async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: Path, cookies: Path) -> None:
-    async with watching(root, cookies, source=watchfiles.watch) as owner:
+    async with watching(root, cookies, source=portable.watch) as owner:
         while not owner.degraded:
             await eventually(lambda: owner.watcher._streams)
             _odd(root).write_text("x")
@@ -160,12 +161,12 @@ class Limited:
         self.limit = limit
         self.used = 0
 
-    def __call__(self, *paths: str, **options: Any) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
         if self.used + len(paths) > self.limit:
             raise OSError("OS file watch limit reached. (Error { kind: MaxFilesWatch, paths: [] })")
         self.used += len(paths)
         try:
-            yield from watchfiles.watch(*paths, **options)
+            yield from portable.watch(paths, pace, recursive=recursive)
         finally:
             self.used -= len(paths)
 
@@ -176,12 +177,12 @@ class Racing:
     def __init__(self, races: int) -> None:
         self.races = races
 
-    def __call__(self, *paths: str, **options: Any) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
         doomed = [path for path in paths if Path(path).name.startswith("doomed")]
         if doomed:
             self.races -= 1
             Path(doomed[0]).rmdir()
-        yield from watchfiles.watch(*paths, **options)
+        yield from portable.watch(paths, pace, recursive=recursive)
 
 
 async def test_directories_that_come_and_go_are_no_broken_stream(root: Path, cookies: Path) -> None:
@@ -313,8 +314,8 @@ async def test_what_is_configured_to_be_polled_is_polled(root: Path, cookies: Pa
 async def test_a_burst_as_large_as_the_kernels_queue_is_not_trusted(root: Path, cookies: Path) -> None:
     burst = threading.Event()
 
-    def source(*paths: str, **options: Any) -> Iterator[Changes]:
-        for changes in watchfiles.watch(*paths, **options):
+    def source(paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+        for changes in portable.watch(paths, pace, recursive=recursive):
             yield changes
             if burst.is_set():
                 yield {(watchfiles.Change.added, f"{root}/src/{number}") for number in range(10_000)}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
-import watchfiles
 
+from codeindexd.watch import portable
+from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
@@ -137,10 +137,10 @@ class Held:
         self.held = 0
         self.streams = 0
 
-    def __call__(self, *paths: str, **options: Any) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
         self.streams += 1
         number = self.streams
-        for changes in watchfiles.watch(*paths, **options):
+        for changes in portable.watch(paths, pace, recursive=recursive):
             if number == self.held:
                 self.gate.wait()
             yield changes
@@ -203,7 +203,7 @@ async def test_a_rule_file_elsewhere_hints_the_root(root: Path, cookies: Path, t
 
 async def test_a_recursive_watcher_covers_the_same(root: Path, cookies: Path) -> None:
     """As on macOS, where events come from below ignored directories too: they become hints on those."""
-    async with watching(root, cookies, recursive=True, source=watchfiles.watch, ignored=[b"node_modules"]) as owner:
+    async with watching(root, cookies, recursive=True, source=portable.watch, ignored=[b"node_modules"]) as owner:
         await owner.settled()
         (root / "src/deep/b.py").write_text("changed")
         await owner.hinted(b"src/deep/b.py")

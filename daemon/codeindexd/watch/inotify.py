@@ -1,4 +1,4 @@
-"""Events of directories on Linux, straight from the kernel, with the interface of :func:`watchfiles.watch`.
+"""Events of directories on Linux, straight from the kernel.
 
 watchfiles swallows the kernel's word that its queue overflowed, so that a short storm can leave a tree stale until the
 next walk; a name that is not UTF-8 breaks its stream; and it wakes up all the time to be stopped or heard. Here an
@@ -41,50 +41,43 @@ _CHANGED = _MODIFY | _ATTRIB | _CLOSE_WRITE
 _GONE = _MOVED_FROM | _DELETE | _DELETE_SELF | _MOVE_SELF | _UNMOUNT
 _HEADER = struct.Struct("iIII")  # watch descriptor, mask, cookie of a rename, length of the name
 _READ_BYTES = 1 << 18
+_STEP_S = 0.003
+_GROUP_S = 0.1
 
 Changes = set[tuple[Change, str]]
 
 
-def watch(
-    *paths: str,
-    watch_filter: None,
-    debounce: int,
-    step: int,
-    stop_event: Pace,
-    rust_timeout: int,
-    raise_interrupt: bool,
-    force_polling: bool,
-    recursive: bool,
-    ignore_permission_denied: bool,
-) -> Iterator[Changes]:
-    """Yield what changed directly inside the directories ``paths`` until ``stop_event`` is stopped.
+def watch(paths: Collection[str], pace: Pace, *, recursive: bool = False) -> Iterator[Changes]:
+    """Yield what changed directly inside the directories ``paths`` until ``pace`` is stopped.
 
-    A set is complete after ``step`` ms without an event, or ``debounce`` ms after its first one. While nothing happens
-    nothing runs, not even now and then. An overflow is told to ``stop_event``. The other parameters are those of
-    watchfiles and mean nothing here. Raises OSError when a path cannot be watched.
+    A set is complete after 3 ms without an event, or 100 ms after its first one. While nothing happens nothing runs,
+    not even now and then. An overflow is told to ``pace``. Raises OSError when a path cannot be watched, ValueError for
+    ``recursive``, which the kernel does not know.
     """
+    if recursive:
+        raise ValueError("inotify watches single directories")
     descriptor, paths_of = _watched(paths)
     bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     try:
         waiting = select.poll()
         waiting.register(descriptor, select.POLLIN)
         waiting.register(bell, select.POLLIN)
-        stop_event.ring = lambda: os.eventfd_write(bell, 1)
-        stop_event.begin()
+        pace.ring = lambda: os.eventfd_write(bell, 1)
+        pace.begin()
         changes: Changes = set()
         began = 0.0
-        while not stop_event.stopped:
+        while not pace.stopped:
             if changes:
-                time.sleep(step / 1000)
+                time.sleep(_STEP_S)
             else:
                 waiting.poll()
                 began = time.monotonic()
-            grown = _read(descriptor, paths_of, changes, stop_event)
-            if changes and (not grown or time.monotonic() - began > debounce / 1000):
+            grown = _read(descriptor, paths_of, changes, pace)
+            if changes and (not grown or time.monotonic() - began > _GROUP_S):
                 yield changes
                 changes = set()
     finally:
-        stop_event.ring = None
+        pace.ring = None
         os.close(bell)
         os.close(descriptor)
 

@@ -11,41 +11,22 @@ import anyio
 import anyio.abc
 import watchfiles
 
-from codeindexd.watch import inotify
+from codeindexd.watch import inotify, portable
 from codeindexd.watch.pace import Pace
-
-_GROUP_MS = 100  # events that do not stop are handed on this often
 
 Changes = Collection[tuple[watchfiles.Change, str]]
 
 
 class Source(Protocol):
-    """The interface of :func:`watchfiles.watch`, as far as it is used; tests put failures in its place."""
+    """Where events come from; tests put failures in its place."""
 
-    def __call__(
-        self,
-        *paths: str,
-        watch_filter: None,
-        debounce: int,
-        step: int,
-        stop_event: Pace,
-        rust_timeout: int,
-        raise_interrupt: bool,
-        force_polling: bool,
-        recursive: bool,
-        ignore_permission_denied: bool,
-    ) -> Iterator[Changes]:
-        """Yield sets of (change, path) until the stop event is set."""
+    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+        """Yield sets of (change, path) in or ``recursive``ly below the absolute ``paths`` until ``pace`` is stopped."""
 
 
 INOTIFY = sys.platform == "linux"
-SOURCE: Source = inotify.watch if INOTIFY else watchfiles.watch
+SOURCE: Source = inotify.watch if INOTIFY else portable.watch
 _LOST_UNSEEN = 256  # a guess: what arrives while watchfiles copies so many events, and is lost, begins to matter
-
-
-def step_ms(source: Source) -> int:
-    """How long a set of events waits for more. watchfiles also wakes up as often, and loses more the shorter it is."""
-    return 3 if source is inotify.watch else 10
 
 
 def suspicious_burst(queue: int) -> int:
@@ -100,14 +81,12 @@ class Stream:
             on_stall=lambda seconds: anyio.from_thread.run_sync(self._on_stall, seconds),
         )
 
-    async def serve(self, paths: Collection[str], source: Source, *, step_ms: int, recursive: bool) -> None:
+    async def serve(self, paths: Collection[str], source: Source, *, recursive: bool) -> None:
         """Run until stopped or broken; never raises for trouble, which ``ready`` or ``on_broken`` report."""
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._stop_when_cancelled)
-                await anyio.to_thread.run_sync(
-                    self._run, paths, source, step_ms, recursive, limiter=anyio.CapacityLimiter(1)
-                )
+                await anyio.to_thread.run_sync(self._run, paths, source, recursive, limiter=anyio.CapacityLimiter(1))
                 tasks.cancel_scope.cancel()
         finally:
             self._ready.set()
@@ -137,25 +116,14 @@ class Stream:
         self._on_live()
         self._ready.set()
 
-    def _run(self, paths: Collection[str], source: Source, step_ms: int, recursive: bool) -> None:
-        for batch in self._batches(paths, source, step_ms, recursive):
+    def _run(self, paths: Collection[str], source: Source, recursive: bool) -> None:
+        for batch in self._batches(paths, source, recursive):
             anyio.from_thread.run_sync(self._deliver, self, batch)
             self.pace.resume()
 
-    def _batches(self, paths: Collection[str], source: Source, step_ms: int, recursive: bool) -> Iterator[Changes]:
+    def _batches(self, paths: Collection[str], source: Source, recursive: bool) -> Iterator[Changes]:
         try:
-            yield from source(
-                *paths,
-                watch_filter=None,
-                debounce=_GROUP_MS,
-                step=step_ms,
-                stop_event=self.pace,
-                rust_timeout=0,
-                raise_interrupt=False,
-                force_polling=False,
-                recursive=recursive,
-                ignore_permission_denied=False,
-            )
+            yield from source(paths, self.pace, recursive=recursive)
         except (OSError, RuntimeError, UnicodeError) as error:
             self.error = _translated(error)
 

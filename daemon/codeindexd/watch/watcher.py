@@ -27,7 +27,7 @@ from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.events import Reader
 from codeindexd.watch.guard import Guard
-from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble, step_ms, suspicious_burst
+from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble, suspicious_burst
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,6 @@ class Watcher:
         self._on_degraded = on_degraded
         self._on_recovered = on_recovered
         self._on_root_changed = on_root_changed
-        self._step_ms = step_ms(source)
         self._poll = poll
         self._rule_directories = sorted({str(file.parent) for file in rule_files if file.parent.is_dir()})
         self._recursive = recursive
@@ -281,7 +280,7 @@ class Watcher:
         )
         paths = [str(self._root)] if self._recursive else list(found.paths.values())
         paths += [str(self._cookies.directory), *self._rule_directories]
-        tasks.start_soon(partial(stream.serve, paths, self._source, step_ms=self._step_ms, recursive=self._recursive))
+        tasks.start_soon(partial(stream.serve, paths, self._source, recursive=self._recursive))
         await stream.ready()
         return stream
 

@@ -1,0 +1,31 @@
+"""Events of directories by watchfiles, where the kernel's own interface is not read directly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import watchfiles
+
+from codeindexd.watch.pace import Pace
+
+_GROUP_MS = 100  # events that do not stop are handed on this often
+_STEP_MS = 10  # a set of events waits so long for more; watchfiles wakes up as often, and loses more the less it is
+
+
+def watch(paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[set[tuple[watchfiles.Change, str]]]:
+    """Yield what changed directly inside (``recursive``: anywhere below) ``paths`` until ``pace`` is stopped.
+
+    Raises OSError, and RuntimeError when a name is not UTF-8 or the stream breaks.
+    """
+    return watchfiles.watch(
+        *paths,
+        watch_filter=None,
+        debounce=_GROUP_MS,
+        step=_STEP_MS,
+        stop_event=pace,
+        rust_timeout=0,
+        raise_interrupt=False,
+        force_polling=False,
+        recursive=recursive,
+        ignore_permission_denied=False,
+    )
