@@ -10,7 +10,15 @@ import pytest
 
 from codeindexd import sqlite_files
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
-from codeindexd.sqlite_files import Reader, Translated, create_private, file_identity, remove_database, rollback
+from codeindexd.sqlite_files import (
+    Reader,
+    Translated,
+    create_private,
+    file_identity,
+    listed,
+    remove_database,
+    rollback,
+)
 
 
 @pytest.fixture
@@ -59,6 +67,15 @@ def test_a_locked_database_is_full_and_not_damaged(path: Path, monkeypatch: pyte
     rollback(one)
     one.close()
     other.close()
+
+
+def test_lists_of_all_lengths_make_few_statements() -> None:
+    parts = {length: list(listed(range(length))) for length in range(1, 1200)}
+    assert len({marks for every in parts.values() for marks, _ in every}) == 10
+    for length, every in parts.items():
+        assert {value for _, values in every for value in values} == set(range(length))
+        assert all(marks.count("?") == len(values) <= 512 for marks, values in every)
+    assert list(listed([])) == []
 
 
 def test_readers_read_only(path: Path) -> None:

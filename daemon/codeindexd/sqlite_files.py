@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,8 @@ Row = tuple[Any, ...]
 
 _READER_CACHE_KB = 1024  # a root has up to seven readers, and the system keeps the same pages for all of them
 BUSY_TIMEOUT_S = 5.0
-MAX_PARAMETERS = 500  # per statement; SQLite's own limit was 999 for long
+_MOST_LISTED = 512  # values in one statement; SQLite's own limit of parameters was 999 for long
+_STATEMENTS_KEPT = 64  # prepared, by each connection; more than there are different ones
 _WAITING_RIGHT = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -112,7 +113,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=256,
+        cached_statements=_STATEMENTS_KEPT,
     )
     connection.execute("PRAGMA temp_store = MEMORY")
     if read_only:
@@ -161,9 +162,16 @@ def rollback(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def marks(count: int) -> str:
-    """``?,?,?`` for ``count`` parameters."""
-    return ",".join("?" * count)
+def listed(values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """``values`` for ``IN (...)``, in parts that fit into a statement: (``?,?,?``, the values).
+
+    Each part is filled up to a power of two with its last value. Connections keep their prepared statements, and 256
+    that differed in the length of a list alone held 7 MB in each of many readers.
+    """
+    for start in range(0, len(values), _MOST_LISTED):
+        part = list(values[start : start + _MOST_LISTED])
+        length = 1 << (len(part) - 1).bit_length()
+        yield ",".join("?" * length), part + part[-1:] * (length - len(part))
 
 
 class Reader:
@@ -194,11 +202,7 @@ class Reader:
 
     def rows_in(self, sql: Callable[[str], str], values: Sequence[Any], before: Sequence[Any] = ()) -> list[Row]:
         """The rows for many values, asked for in parts: ``sql`` gets the marks that stand for a part's values."""
-        found: list[Row] = []
-        for start in range(0, len(values), MAX_PARAMETERS):
-            part = values[start : start + MAX_PARAMETERS]
-            found += self.rows(sql(marks(len(part))), (*before, *part))
-        return found
+        return [row for marks, part in listed(values) for row in self.rows(sql(marks), (*before, *part))]
 
     def pin(self, sql: str) -> Row:
         """Begin a read transaction (after ending the one before) and fix what it sees by reading a row.

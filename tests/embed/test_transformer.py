@@ -146,6 +146,8 @@ async def test_a_process_that_is_killed_comes_back(embedder, directory):
     assert (await embedder.embed_query("a")).shape == (DIMENSIONS,)
     os.kill(loads(directory)[1], signal.SIGKILL)
     assert (await embedder.embed_documents(["a", "b"])).shape == (2, DIMENSIONS)
+    os.kill(loads(directory)[2], signal.SIGKILL)
+    assert np.isfinite(await embedder.embed_documents(["a"])).all(), "a single text is not blamed for one death"
 
 
 async def test_a_model_that_dies_of_everything_is_an_error(embedder, directory):

@@ -1,10 +1,14 @@
-"""The real daemon, killed where it hurts; ``tests/endurance/kills.py`` does this hundreds of times."""
+"""The real daemon and its workers, killed where it hurts.
+
+``tests/endurance/kills.py`` and ``worker_kills.py`` do this hundreds of times.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from support.crash.harness import crasher
+from support.crash.strikes import WORKERS, striker
 
 
 @pytest.mark.timeout(600)
@@ -18,3 +22,11 @@ def test_killed_daemons_lose_nothing_and_leave_nothing_behind() -> None:
         assert running.tally.differences == []
         assert running.tally.found["lexical behind"] >= 1
         assert running.tally.found["dense behind"] >= 1
+
+
+@pytest.mark.timeout(300)
+def test_killed_workers_cost_no_file() -> None:
+    with striker("[workers]\nnice = 0\ncount = 2\n", kind=WORKERS, seed=11, files=40) as running:
+        running.round(8)
+    assert running.differences == []
+    assert sum(running.strikes.values()) >= 8

@@ -21,7 +21,7 @@ from codeindexd.catalog.rows import (
     symbol_keys,
 )
 from codeindexd.model import ChunkDraft, IndexedChunk
-from codeindexd.sqlite_files import MAX_PARAMETERS, Row, marks
+from codeindexd.sqlite_files import Row, listed
 
 _OLD = """
 SELECT chunk_id, start_byte, end_byte, start_line, end_line, kind, symbol, symbols, span_hash, embed_hash, terms
@@ -92,9 +92,8 @@ class ChunkDiffer:
 
     def _old_rows(self, ids: Sequence[int]) -> dict[int, Row]:
         rows: dict[int, Row] = dict.fromkeys(ids, ())  # in the order of the file
-        for start in range(0, len(ids), MAX_PARAMETERS):
-            part = ids[start : start + MAX_PARAMETERS]
-            rows.update((row[0], row) for row in self._connection.execute(_OLD.format(marks(len(part))), part))
+        for marks, part in listed(ids):
+            rows.update((row[0], row) for row in self._connection.execute(_OLD.format(marks), part))
         return {chunk_id: row for chunk_id, row in rows.items() if row}
 
     def _keep(self, row: Row, draft: ChunkDraft) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from codeindexd.catalog.globs import common_directory, path_filter
 from codeindexd.catalog.rows import join
 from codeindexd.model import Outcome
-from codeindexd.sqlite_files import Reader, Row, marks
+from codeindexd.sqlite_files import Reader, Row
 
 
 def file_ids(reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str]) -> NDArray[np.int64]:
@@ -26,7 +26,7 @@ def chunk_ids(
     rows = _files(reader, "chunk_ids, chunk_kinds" if kinds else "chunk_ids", language, include, exclude)
     ids = np.frombuffer(b"".join([row[2] for row in rows]), dtype="<i8")
     if kinds:
-        codes = reader.rows(f"SELECT code FROM kind WHERE name IN ({marks(len(kinds))})", kinds)  # noqa: S608
+        codes = reader.rows_in(lambda marks: f"SELECT code FROM kind WHERE name IN ({marks})", kinds)  # noqa: S608
         have = np.frombuffer(b"".join([row[3] for row in rows]), dtype="<u2")
         ids = ids[np.isin(have, np.array([row[0] for row in codes], dtype="<u2"))]
     return np.sort(ids).astype(np.int64, copy=False)

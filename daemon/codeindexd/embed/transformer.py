@@ -90,10 +90,13 @@ class TransformerEmbedder:
         return self._process.device or self._load.device
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """See `Embedder`. A batch that ends the process or is too much for its memory is halved, down to one text."""
+        """See `Embedder`. A batch that ends the process or is too much for its memory is halved, down to one text.
+
+        A text that ended the process alone gets a second try: it may have been somebody else, as where memory is short.
+        """
         result = np.full((len(texts), self._dimensions), np.nan, dtype=np.float32)
         left = sorted(range(len(texts)), key=lambda row: len(texts[row]))  # equal lengths together: little padding
-        size, failures = self._batch_size, 0
+        size, failures, suspect = self._batch_size, 0, -1
         while left:
             rows = left[-size:]  # the longest first: what does not fit, does not fit at once
             try:
@@ -102,7 +105,8 @@ class TransformerEmbedder:
                 failures += 1
                 if failures >= _FAILURES:
                     raise EmbedderError(f"{self._name}: {error.message}", hint=_HINT) from None
-                if len(rows) > 1:
+                if len(rows) > 1 or rows[0] != suspect:
+                    suspect = rows[0] if len(rows) == 1 else -1
                     size = max(1, len(rows) // 2)
                     continue
                 answer = np.full((1, self._dimensions), np.nan, dtype=np.float32)

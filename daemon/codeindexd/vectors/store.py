@@ -16,14 +16,13 @@ import structlog
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.sqlite_files import (
-    MAX_PARAMETERS,
     Row,
     Translated,
     connect,
     create_private,
     file_identity,
     give_back_pages,
-    marks,
+    listed,
     remove_database,
     rollback,
 )
@@ -193,9 +192,8 @@ class VectorStore:
             known = self._identity(connection, identity) if connection is not None else None
             if connection is None or known is None:
                 return found
-            for start in range(0, len(wanted), MAX_PARAMETERS):
-                part = wanted[start : start + MAX_PARAMETERS]
-                sql = f"SELECT {select} AND k.hash IN ({marks(len(part))})"
+            for marks, part in listed(wanted):
+                sql = f"SELECT {select} AND k.hash IN ({marks})"
                 found += connection.execute(sql, (known[0], *part)).fetchall()
         return found
 
@@ -263,10 +261,9 @@ class VectorStore:
         self, connection: sqlite3.Connection, number: int, name: str, hashes: Sequence[bytes]
     ) -> Iterator[bytes]:
         """Those of ``hashes`` that have a whole vector; keys that lead to a damaged one, or another's, are deleted."""
-        for start in range(0, len(hashes), MAX_PARAMETERS):
-            part = hashes[start : start + MAX_PARAMETERS]
+        for marks, part in listed(hashes):
             joined = _JOINED.replace("JOIN", "LEFT JOIN")
-            of_part = f"WHERE k.identity = ? AND k.hash IN ({marks(len(part))})"
+            of_part = f"WHERE k.identity = ? AND k.hash IN ({marks})"
             sql = f"SELECT k.hash, v.data, v.checksum {joined} {of_part}"
             for digest, data, expected in connection.execute(sql, (number, *part)).fetchall():
                 if whole(name, digest, data, expected):
@@ -288,9 +285,8 @@ class VectorStore:
     def _mark(
         connection: sqlite3.Connection, number: int, hashes: Sequence[bytes], day: int, coarse_days: int = _COARSE_DAYS
     ) -> None:
-        for start in range(0, len(hashes), MAX_PARAMETERS):
-            part = hashes[start : start + MAX_PARAMETERS]
-            sql = f"UPDATE key SET used = ? WHERE identity = ? AND used <= ? AND hash IN ({marks(len(part))})"  # noqa: S608
+        for marks, part in listed(hashes):
+            sql = f"UPDATE key SET used = ? WHERE identity = ? AND used <= ? AND hash IN ({marks})"  # noqa: S608
             connection.execute(sql, (day, number, day - coarse_days, *part))
 
     def keep_within(self, budget: int, identity: str, in_use: Callable[[], Iterable[Iterable[bytes]]]) -> int:

@@ -49,8 +49,9 @@ class Coverage:
         if afresh:
             self.refused.clear()
             self.polled.clear()
+        stirred = {path for path in found.paths if _is_below(path, self.stirred)}
         self.covered |= found.paths.keys()
-        self.covered = {path for path in self.covered - found.refused if not _is_below(path, self.stirred)}
+        self.covered -= stirred | found.refused
         self.polled -= found.paths.keys()
         self.refused |= {path for path in found.refused if not _is_below(path, self.stirred)}
         self.polled |= found.polled

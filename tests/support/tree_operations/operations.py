@@ -120,4 +120,5 @@ def do_all(world: World, operations: Iterable[Operation]) -> Burst:
     if world.moved_device and not os.listdir(world.root):
         world.write(b"only.py")
     world.moved_device = False
+    special.touch_what_was_linked(world)
     return Burst(tuple(names))

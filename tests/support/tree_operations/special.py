@@ -73,7 +73,22 @@ def link_hard(world: World) -> None:
     else:
         source = world.outside + b"/hard_%d.py" % next(world.numbers)
         write(source, contents.source(world.random, b"py"))
-    os.link(source, world.at(world.new_path()))
+    place = world.new_path()
+    os.link(source, world.at(place))
+    world.linked[place] = os.lstat(source).st_ino
+
+
+def touch_what_was_linked(world: World) -> None:
+    """The files of links that came and went within one burst.
+
+    What is written through a name that nobody ever saw sends no event for the other names: only a walk finds that.
+    """
+    gone = {inode for place, inode in world.linked.items() if _inode(world.at(place)) != inode}
+    for path in world.files() if gone else ():
+        status = os.lstat(world.at(path))
+        if status.st_ino in gone:
+            os.utime(world.at(path), ns=(status.st_atime_ns, status.st_mtime_ns))
+    world.linked.clear()
 
 
 def edit_through_other_name(world: World) -> None:
@@ -120,6 +135,10 @@ def remove_special(world: World) -> None:
 def _links(world: World) -> list[bytes]:
     every = (join(top, name) for top, directories, names in world.walk() for name in (*directories, *names))
     return sorted(path for path in every if os.path.islink(world.at(path)))
+
+
+def _inode(path: bytes) -> int:
+    return os.lstat(path).st_ino if os.path.lexists(path) else 0
 
 
 def _is_linked(path: bytes) -> bool:

@@ -62,6 +62,7 @@ class World:
     mounted: bool = False
     moved_device: bool = False  # since the last burst: an empty directory would be taken for a mount point
     closed: list[bytes] = field(default_factory=list)  # chmod 000
+    linked: dict[bytes, int] = field(default_factory=dict)  # hard links made since the last burst, and their inodes
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1 << 60)))
 
     @classmethod

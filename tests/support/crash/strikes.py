@@ -1,0 +1,161 @@
+"""Signals at random moments to the processes of a real daemon that do its work: its workers, or its model's process."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from support.crash.tree import RealTree
+from support.daemons import RealDaemon, real_daemon, until
+from support.processes import family, open_files
+
+WORKERS = "codeindexd.workers"
+MODEL = "codeindexd.embed.transformer_process"
+_FATAL = (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
+_STOPPED_S = (0.02, 1.5)
+_PAUSE_S = {WORKERS: 0.12, MODEL: 8.0}  # between two strikes, on average: a worker starts in 0.2 s, a model in seconds
+_FILES_MORE = 12  # descriptors that may have come and not gone: an idle worker, a reader
+
+
+class Striker:
+    """A daemon over a tree that changes, whose processes of one kind are struck while they have work to do.
+
+    ``kind`` is `WORKERS` or `MODEL`. ``differences`` stays empty as long as all is well.
+    """
+
+    def __init__(self, daemon: RealDaemon, tree: RealTree, chance: random.Random, kind: str) -> None:
+        self.strikes: Counter[str] = Counter()
+        self.differences: list[str] = []
+        self.quarantined = 0
+        self.recovered_s: list[float] = []
+        self._daemon = daemon
+        self._tree = tree
+        self._chance = chance
+        self._kind = kind
+        daemon.call("roots.add", path=str(tree.path))
+
+    def round(self, strikes: int, *, leave_stopped: bool = False) -> None:
+        """Strike ``strikes`` times while there is work, then let it recover and look at what came of it.
+
+        ``leave_stopped``: one process more is stopped and never goes on; the daemon has to get rid of it.
+        """
+        done = 0
+        while done < strikes:
+            if self._settled():
+                self._change_much()
+            done += self._strike()
+            time.sleep(self._chance.expovariate(1 / _PAUSE_S[self._kind]))
+        if leave_stopped:
+            self._stop_one_for_good()
+        began = time.monotonic()
+        until(self._settled, timeout_s=240, what="the end of the work")
+        self._count_quarantined()
+        until(self._healthy, timeout_s=90, what="another try at the files that had cost two workers")
+        self.recovered_s.append(time.monotonic() - began)
+        verified = self._daemon.call("verify")
+        if not verified["ok"]:
+            self.differences.append(f"verify: {str(verified['roots'])[:1000]}")
+
+    def _change_much(self) -> None:
+        """New text in every third file, so that there is something to cut, to embed and to commit."""
+        for file in sorted(self._tree.path.rglob("*.py"))[self._chance.randrange(3) :: 3]:
+            with file.open("a") as out:
+                number = self._chance.getrandbits(48)
+                out.write(f"\n\ndef made_{number:x}(first, second):\n    return first * {number} + second\n")
+        for _ in range(3):
+            self._tree.edit()
+
+    def _victims(self) -> list[int]:
+        assert self._daemon.process is not None
+        found = []
+        for pid in family(self._daemon.process.pid)[1:]:
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if self._kind.encode() in command:
+                found.append(pid)
+        return found
+
+    def _strike(self) -> int:
+        """1 when somebody was hit."""
+        victims = self._victims()
+        if not victims:
+            return 0
+        victim = self._chance.choice(victims)
+        dice = self._chance.random()
+        try:
+            if dice < 0.75:
+                chosen = self._chance.choice(_FATAL)
+                os.kill(victim, chosen)
+                self.strikes[chosen.name] += 1
+            else:
+                os.kill(victim, signal.SIGSTOP)
+                time.sleep(self._chance.uniform(*_STOPPED_S))
+                os.kill(victim, signal.SIGCONT)
+                self.strikes["SIGSTOP for a moment"] += 1
+        except ProcessLookupError:
+            return 0
+        return 1
+
+    def _stop_one_for_good(self) -> None:
+        """While it has something to do: an idle process may sleep as long as it likes."""
+
+        def stopped() -> bool:
+            if self._settled():
+                self._change_much()
+            victims = self._victims()
+            if victims:
+                os.kill(victims[0], signal.SIGSTOP)
+            return bool(victims)
+
+        until(stopped, what="a process to stop")
+        self.strikes["SIGSTOP for good"] += 1
+
+    def _status(self) -> dict[str, Any]:
+        root: dict[str, Any] = self._daemon.call("status")["roots"][0]
+        return root
+
+    def _settled(self) -> bool:
+        root = self._status()
+        return root["state"] == "fresh" and not root["pending_vectors"]
+
+    def _healthy(self) -> bool:
+        return self._settled() and not self._status()["failed_files"]
+
+    def _count_quarantined(self) -> None:
+        for failure in self._status()["failures"]:
+            self.quarantined += 1
+            if "ended its worker 2 times" not in failure["error"] or not failure["next_retry"]:
+                self.differences.append(f"failed, but not for what was done to it: {failure}")
+
+
+@contextmanager
+def striker(config: str, *, kind: str, seed: int, files: int) -> Iterator[Striker]:
+    """A fresh daemon and tree; at the end no descriptor may have been lost over all those processes."""
+    chance = random.Random(seed)
+    with real_daemon(config) as daemon:
+        yield (running := Striker(daemon, RealTree(daemon.home / "tree", chance, files=files), chance, kind))
+        assert daemon.process is not None
+        daemon.process.poll()
+        assert daemon.process.returncode is None, daemon.log[-3000:]
+        children = len(family(daemon.process.pid)) - 1
+        held = open_files(daemon.process.pid) - 4 * children
+        if held > (allowed := _at_rest(config) + _FILES_MORE):
+            running.differences.append(f"{held} descriptors beside those of the children, {allowed} at most at rest")
+
+
+def _at_rest(config: str) -> int:
+    """Descriptors of a daemon with one root to which nothing was ever done."""
+    with real_daemon(config) as daemon:
+        (daemon.home / "tree").mkdir()
+        daemon.call("roots.add", path=str(daemon.home / "tree"), wait=True)
+        assert daemon.process is not None
+        return open_files(daemon.process.pid)
