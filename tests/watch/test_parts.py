@@ -113,6 +113,30 @@ def test_directories_are_looked_at_before_they_are_watched(tmp_path: Path) -> No
     assert found.polled == {odd}
 
 
+def test_a_directory_is_watched_after_those_above_it(tmp_path: Path) -> None:
+    """A child that was replaced after its own watch began and before its parent's would be watched no more, unheard."""
+    names = [f"{one}/{two}/{three}" for one in "ab" for two in ("a", "a-b", "c") for three in range(3)]
+    wanted = {os.fsencode(path.relative_to(tmp_path)) for path in tree(tmp_path, dict.fromkeys(names, "x")).rglob("*")}
+    order = list(usable(tmp_path, wanted | {b""}).paths)
+    assert len(order) > 6
+    assert all(order.index(path.rpartition(b"/")[0]) < at for at, path in enumerate(order) if path)
+
+
+def test_nothing_is_known_of_directories_where_something_stirred(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"a/b/c/f": "x", "d/f": "x"})
+    coverage = Coverage()
+    coverage.want([b"a", b"a/b", b"a/b/c", b"d"])
+    coverage.take(usable(root, [b"", b"a/b", b"a/b/c"]), afresh=False)
+    coverage.stirred = {b"a", b"d/f"}
+    coverage.take(usable(root, [b"a", b"d"]), afresh=False)
+    assert coverage.missing() - {b".git", b".git/info"} == {b"a", b"a/b", b"a/b/c"}
+    coverage.want([b"a"])
+    coverage.stirred.clear()
+    coverage.take(usable(root, [b"a"]), afresh=False)
+    coverage.want([b"a", b"d"])
+    assert b"d" in coverage.missing(), "what was not wanted in between may not be watched any more"
+
+
 def test_what_moved_is_tried_again_with_everything_below_it(tmp_path: Path) -> None:
     root = tree(tmp_path, {"a/b/c/f": "x", "ab/f": "x"})
     coverage = Coverage()

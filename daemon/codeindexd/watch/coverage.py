@@ -49,9 +49,11 @@ class Coverage:
         if afresh:
             self.refused.clear()
             self.polled.clear()
-        stirred = {path for path in found.paths if _is_below(path, self.stirred)}
         self.covered |= found.paths.keys()
-        self.covered -= stirred | found.refused
+        self.covered &= self.wanted
+        self.covered -= found.refused
+        if stirred := self.stirred & self.wanted:  # a directory above a wanted one is wanted
+            self.covered = {path for path in self.covered if not _is_below(path, stirred)}
         self.polled -= found.paths.keys()
         self.refused |= {path for path in found.refused if not _is_below(path, self.stirred)}
         self.polled |= found.polled
@@ -74,14 +76,16 @@ class Coverage:
 
 
 def usable(root: Path, directories: Collection[bytes], *, look_inside: bool = False) -> Usable:
-    """Look which of ``directories`` (below ``root``) can be watched now. Never raises.
+    """Look which of ``directories`` (below ``root``) can be watched now, each after those above it. Never raises.
 
+    In that order they have to be watched: of a directory that is replaced after its own watch was made, and before that
+    of its parent, nobody would hear.
     ``look_inside`` finds those that hold names which are not UTF-8: even opening such a file for reading breaks the
     stream that watches its directory.
     """
     found = Usable()
     base = os.fsencode(root)
-    for directory in directories:
+    for directory in sorted(directories):
         path = base + b"/" + directory if directory else base
         if not _is_readable_directory(path, follow=not directory):
             found.refused.add(directory)
