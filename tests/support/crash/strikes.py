@@ -56,7 +56,8 @@ class Striker:
             self._stop_one_for_good()
         began = time.monotonic()
         until(self._settled, timeout_s=240, what="the end of the work")
-        self._count_quarantined()
+        if self._count_quarantined():
+            self._daemon.call("reindex", path=str(self._tree.path))
         until(self._healthy, timeout_s=90, what="another try at the files that had cost two workers")
         self.recovered_s.append(time.monotonic() - began)
         verified = self._daemon.call("verify")
@@ -130,11 +131,14 @@ class Striker:
     def _healthy(self) -> bool:
         return self._settled() and not self._status()["failed_files"]
 
-    def _count_quarantined(self) -> None:
-        for failure in self._status()["failures"]:
-            self.quarantined += 1
-            if "ended its worker 2 times" not in failure["error"] or not failure["next_retry"]:
+    def _count_quarantined(self) -> int:
+        """How many files are named as having cost two workers, which was our doing; they wait to be asked for."""
+        failures = self._status()["failures"]
+        self.quarantined += len(failures)
+        for failure in failures:
+            if "ended its worker 2 times" not in failure["error"]:
                 self.differences.append(f"failed, but not for what was done to it: {failure}")
+        return len(failures)
 
 
 @contextmanager
