@@ -13,7 +13,7 @@ _ARENAS = """
 import ctypes, sys, threading
 from codeindexd import allocator
 if "bounded" in sys.argv:
-    assert allocator.bound_arenas()
+    assert allocator.configure()
 held, barrier = [], threading.Barrier(7)
 def hold():
     held.append(bytearray(5_000))
@@ -43,6 +43,22 @@ assert allocator.give_back()
 print(full - resident())
 """
 
+_LARGE = """
+import resource, sys
+from pathlib import Path
+from codeindexd import allocator
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+if "configured" in sys.argv:
+    assert allocator.configure()
+del (huge := [bytearray(20_000_000)])[:]
+mixed = [(bytearray(1_000_000), bytearray(2_000)) for _ in range(50)]
+full = resident()
+small = [pair[1] for pair in mixed]
+del mixed
+print(full - resident())
+"""
+
 
 def _python(program: str, *arguments: str) -> str:
     done = subprocess.run(
@@ -58,6 +74,11 @@ def _python(program: str, *arguments: str) -> str:
 def test_threads_share_a_few_arenas() -> None:
     assert _python(_ARENAS).count("<heap nr=") > 2
     assert _python(_ARENAS, "bounded").count("<heap nr=") <= 2
+
+
+def test_large_blocks_between_small_ones_go_back_at_once() -> None:
+    assert int(_python(_LARGE)) < 5_000_000
+    assert int(_python(_LARGE, "configured")) > 40_000_000
 
 
 def test_what_was_freed_between_things_in_use_is_given_back() -> None:

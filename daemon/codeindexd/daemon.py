@@ -55,7 +55,7 @@ _GLANCE_EVERY_S = 60.0  # at the size of the vector store: an hour of indexing c
 
 async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None = None) -> None:
     """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request. Raises AlreadyRunningError, ConfigError."""
-    allocator.bound_arenas()
+    allocator.configure()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     _allow_open_files()
     anyio.to_thread.current_default_thread_limiter().total_tokens = _QUERY_THREADS

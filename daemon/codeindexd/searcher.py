@@ -32,6 +32,7 @@ _DEPTH = 100
 _PATHS = 5
 _NAMED = 50
 _CLOSER_LOOK = 120  # of two hundred candidates: ranking them all takes longer than finding them
+_REMEMBERED = 8_192  # words, and as many names of symbols: some megabytes
 _PROSE = frozenset({"", "markdown", "rst", "json", "yaml", "toml", "html", "css", "make"})
 _EMBED_PATIENCE_S = 5.0
 _WORST = [RootState.FRESH, RootState.RECONCILING, RootState.INDEXING, RootState.PAUSED, RootState.DEGRADED]
@@ -347,7 +348,7 @@ class Searcher:
         return secrets.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=_REMEMBERED)
 def _stem(word: str) -> str:
     return stem(word)
 
@@ -357,7 +358,7 @@ def stems_of(words: Iterable[str]) -> list[str]:
     return list(map(_stem, words))
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=_REMEMBERED)
 def _name_stems(name: str) -> frozenset[str]:
     return frozenset(map(_stem, split_identifier(name)))
 
