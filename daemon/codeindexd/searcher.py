@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import anyio
 import anyio.to_thread
@@ -21,10 +20,11 @@ from codeindexd.errors import CodeindexError, EmbedderError, NotIndexedError
 from codeindexd.lexical import LexicalQuery
 from codeindexd.model import RootState, StoredChunk, StoredFile, Symbol
 from codeindexd.query import BoundedRegex, ParsedQuery
+from codeindexd.question import Question, name_stems, stems_of
 from codeindexd.ranking import Candidate, Ranked, clean_cut, normalised, rank, shortlist
 from codeindexd.root import Root
 from codeindexd.snapshot import Snapshot
-from codeindexd.tokens import Terms, Tokenizer, split_identifier, stem
+from codeindexd.tokens import Tokenizer, split_identifier
 from codeindexd.verifier import Confirmed, confirm
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,6 @@ _DEPTH = 100
 _PATHS = 5
 _NAMED = 50
 _CLOSER_LOOK = 120  # of two hundred candidates: ranking them all takes longer than finding them
-_REMEMBERED = 8_192  # words, and as many names of symbols: some megabytes
 _PROSE = frozenset({"", "markdown", "rst", "json", "yaml", "toml", "html", "css", "make"})
 _EMBED_PATIENCE_S = 5.0
 _WORST = [RootState.FRESH, RootState.RECONCILING, RootState.INDEXING, RootState.PAUSED, RootState.DEGRADED]
@@ -61,17 +60,6 @@ class Answer:
     dense_coverage: float
     took_ms: float
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A parsed query with what the retrievers need: its terms, and its vector by model identity."""
-
-    parsed: ParsedQuery
-    terms: Terms
-    stems: list[str]
-    phrases: list[list[str]]
-    vectors: Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +140,7 @@ class Searcher:
 
     # retrieval
 
-    async def _question(self, roots: Sequence[Root], parsed: ParsedQuery, notes: list[str]) -> _Question:
+    async def _question(self, roots: Sequence[Root], parsed: ParsedQuery, notes: list[str]) -> Question:
         text = " ".join([parsed.text, *parsed.phrases]).strip()
         terms = self._tokenizer.tokenize(text or " ".join(_words_of(parsed.regexes)))
         vectors = {}
@@ -164,9 +152,9 @@ class Searcher:
             except (EmbedderError, TimeoutError) as error:
                 notes.append(f"answered from text alone: {error or 'the embedding model did not answer in time'}")
         phrases = [self._tokenizer.words(phrase) for phrase in parsed.phrases]
-        return _Question(parsed, terms, stems_of(terms.words), [phrase for phrase in phrases if phrase], vectors)
+        return Question(parsed, terms, stems_of(terms.words), [phrase for phrase in phrases if phrase], vectors)
 
-    def _ranked(self, root: Root, snapshot: Snapshot, question: _Question, limit: int) -> list[Ranked]:
+    def _ranked(self, root: Root, snapshot: Snapshot, question: Question, limit: int) -> list[Ranked]:
         parsed = question.parsed
         depth = max(_DEPTH, 3 * limit) * (5 if parsed.regexes else 1)
         allowed = self._allowed(snapshot, parsed)
@@ -203,17 +191,17 @@ class Searcher:
                 chunk.path,
                 lexical.get(chunk.chunk_id, 0.0),
                 dense.get(chunk.chunk_id, 0.0),
-                _name_stems(chunk.span.symbol.rpartition(".")[2]),
-                _name_stems(_file_stem(chunk.path)),
+                name_stems(chunk.span.symbol.rpartition(".")[2]),
+                name_stems(_file_stem(chunk.path)),
                 frozenset(symbol.name.lower() for symbol in chunk.span.symbols),
                 chunk.chunk_id in named,
                 chunk.language in _PROSE,
             )
             for chunk in chunks
         )
-        return rank(candidates, question.stems, question.terms.identifiers)
+        return rank(candidates, question.stems, question.names)
 
-    def _by_path(self, snapshot: Snapshot, question: _Question, known: set[int]) -> list[StoredChunk]:
+    def _by_path(self, snapshot: Snapshot, question: Question, known: set[int]) -> list[StoredChunk]:
         """The first chunk of files whose path is asked for and of which nothing else was found."""
         if not question.terms.words:
             return []
@@ -221,11 +209,14 @@ class Searcher:
         unknown = [file_id for file_id, _ in paths if file_id not in known]
         return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
 
-    def _named(self, snapshot: Snapshot, question: _Question, allowed: NDArray[np.int64] | None) -> frozenset[int]:
-        """Chunks with every whole identifier of the question: whoever types a full name wants that name."""
-        if not question.terms.identifiers or question.phrases:
+    def _named(self, snapshot: Snapshot, question: Question, allowed: NDArray[np.int64] | None) -> frozenset[int]:
+        """Chunks with every whole identifier of the question, or with its only word: that is what was asked for."""
+        if not question.names or question.phrases:
             return frozenset()
-        query = LexicalQuery(identifiers=question.terms.identifiers, chunk_ids=allowed, required=True)
+        if question.only_word:
+            query = LexicalQuery(phrases=[question.stems[:1]], chunk_ids=allowed)
+        else:
+            query = LexicalQuery(identifiers=question.names, chunk_ids=allowed, required=True)
         return frozenset(chunk_id for chunk_id, _, _ in snapshot.lexical.search(query, _NAMED))
 
     def _allowed(self, snapshot: Snapshot, parsed: ParsedQuery) -> NDArray[np.int64] | None:
@@ -346,21 +337,6 @@ class Searcher:
         if not self._mask_secrets:
             return text
         return secrets.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _stem(word: str) -> str:
-    return stem(word)
-
-
-def stems_of(words: Iterable[str]) -> list[str]:
-    """The stem of each word, as the lexical index holds them."""
-    return list(map(_stem, words))
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _name_stems(name: str) -> frozenset[str]:
-    return frozenset(map(_stem, split_identifier(name)))
 
 
 def _file_stem(path: bytes) -> str:

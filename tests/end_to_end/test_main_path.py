@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.daemons import RealDaemon, until
+from support.trees import tree
 
 
 def paths_of(answer: dict[str, Any]) -> list[str]:
@@ -55,6 +56,20 @@ def test_a_root_is_indexed_and_answers(daemon: RealDaemon, project: Path) -> Non
 def test_filters_narrow_the_answer(daemon: RealDaemon, project: Path, query: str, expected: list[str]) -> None:
     add(daemon, project)
     assert sorted(set(paths_of(search(daemon, query)))) == expected
+
+
+def test_the_only_word_of_a_question_is_found_before_its_look_alikes(daemon: RealDaemon, tmp_path: Path) -> None:
+    rooms = ["kitchen", "bathroom", "cellar", "attic", "hall", "garage", "study", "bedroom", "pantry", "library"]
+    warm = "\n\n".join(
+        f"def warm_{room}(temperature, radiator):\n    return radiator.heat(temperature, {number})\n"
+        for number, room in enumerate(rooms)
+    )
+    bill = "def charge(account, amount):\n    # insulation is paid in advance\n    return account.balance - amount\n"
+    root = tree(tmp_path / "house", {"radiators.py": warm * 3, "billing.py": bill})
+    daemon.call("roots.add", path=str(root), wait=True)
+    hits = daemon.call("search", query="insulation")["hits"]
+    assert hits[0]["path"] == "billing.py"
+    assert len(hits) > 1
 
 
 def test_every_kind_of_save_is_searchable_after_sync(daemon: RealDaemon, project: Path) -> None:

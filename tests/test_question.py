@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from codeindexd.query import parse
+from codeindexd.question import Question, name_stems, stems_of
+from codeindexd.tokens import Tokenizer
+
+
+def question(text: str) -> Question:
+    terms = Tokenizer().tokenize(text)
+    return Question(parse(text), terms, stems_of(terms.words), [], {})
+
+
+@pytest.mark.parametrize(
+    ("text", "only_word", "names"),
+    [
+        ("Monad", "monad", ["monad"]),
+        ("retry, retry!", "retry", ["retry"]),
+        ("render_template", "", ["render_template"]),
+        ("the UrlDispatcher class", "", ["urldispatcher"]),
+        ("open a file", "", []),
+        ("?", "", []),
+    ],
+)
+def test_what_is_taken_for_a_whole_name(text: str, only_word: str, names: list[str]) -> None:
+    asked = question(text)
+    assert (asked.only_word, list(asked.names)) == (only_word, names)
+
+
+def test_names_are_compared_by_the_stems_of_their_words() -> None:
+    assert name_stems("parsedQueries") == frozenset(stems_of(["parse", "query"]))
