@@ -315,7 +315,7 @@ async def test_a_suspicious_catalog_is_checked_before_it_is_used(tmp_path: Path,
         indexer(tmp_path, vectors)
     suspect(tmp_path / "root")
     index = indexer(tmp_path, vectors)
-    assert any("catalog was damaged" in note for note in index.behind.notes)
+    assert any("catalog was damaged and made anew" in note for note in index.behind.notes)
     await index.apply(save("a.py", "alpha"))
     assert len(found(index, "alpha")) == 1
     index.close()

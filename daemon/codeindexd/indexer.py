@@ -96,7 +96,7 @@ class Indexer:
             return Catalog.open(path, root_id=self._root_id, verify=self.doubt.suspicious)
         except StoreDamagedError as error:
             log.warning("catalog rebuilt", directory=str(self.directory), error=error.message)
-            self.behind.notes.append(f"the catalog was damaged ({error.message}) and is rebuilt from the disk")
+            self.behind.notes.append(f"the catalog was damaged and made anew from the disk: {error.message}")
             self.doubt.begin_anew()
             return Catalog.open(path, root_id=self._root_id)
 
@@ -163,7 +163,7 @@ class Indexer:
 
     def _recreate(self, what: str, error: CodeindexError, create: Callable[[], T]) -> T:
         log.warning("projection rebuilt", store=what, directory=str(self.directory), error=error.message)
-        self.behind.notes.append(f"the {what} index is rebuilt: {error.message}")
+        self.behind.notes.append(f"the {what} index was made anew: {error.message}")
         return create()
 
     def _find_pending_vectors(self) -> None:

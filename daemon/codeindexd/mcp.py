@@ -262,6 +262,7 @@ def _index_status(client: Client, arguments: dict[str, Any]) -> str:
     for root in result["roots"]:
         lines.append(f"{root['path']}: {root['state']}, {root['files']} files, {root['chunks']} chunks")
         lines += [f"  {problem['message']} ({problem['hint']})" for problem in root.get("problems", [])]
+        lines += [f"  {note}" for note in root.get("notes", [])]
         lines += [f"  not indexed: {failure['path']}: {failure['error']}" for failure in root["failures"][:10]]
     return "\n".join(lines) or "Nothing is indexed yet; add_root indexes a directory."
 

@@ -241,7 +241,9 @@ class Roots:
             await self._stop(spec.id)
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / spec.id, ignore_errors=True))
             await self._start(spec, patient=True)
-            return self._running(spec)
+            root = self._running(spec)
+            root.indexer.behind.notes.append("the whole index was damaged and made anew from the disk")
+            return root
 
     async def remember(self) -> None:
         """Save the list again: a root changed its identity."""

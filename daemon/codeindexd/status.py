@@ -56,6 +56,7 @@ def _running_status(root: Root) -> dict[str, Any]:
         "skipped": dict(sorted(counts.skipped.items())),
         "failures": [failure_entry(failure) for failure in root.indexer.catalog.failures(limit=_FAILURES_SHOWN)],
         "problems": [_problem_entry(problem) for problem in root.problems.values()],
+        "notes": list(root.indexer.behind.notes),
         "progress": progress(root),
         "stages": stages(root),
     }
@@ -89,6 +90,7 @@ def stranded_status(stranded: Stranded) -> dict[str, Any]:
         "skipped": {},
         "failures": [],
         "problems": [_problem_entry(stranded.problem)],
+        "notes": [],
         "progress": {
             "files_done": 0,
             "files_total": 0,

@@ -215,6 +215,21 @@ def test_a_root_whose_stores_cannot_be_opened_is_named_kept_and_rebuilt(daemon: 
     assert daemon.call("verify", path=str(project), repair=True)["ok"]
     assert daemon.call("search", query=VICTIM)["state"] == "fresh"
     assert chunks_embedded(daemon) == 0
+    notes = {root["path"]: root["notes"] for root in daemon.call("status")["roots"]}
+    assert notes == {str(project): ["the whole index was damaged and made anew from the disk"], str(other): []}
+
+
+def test_a_store_that_was_damaged_is_made_anew_and_status_says_so(daemon: RealDaemon) -> None:
+    segment = next(Stores(daemon).root.glob("lexical/*.idx"))
+    segment.write_bytes(segment.read_bytes()[:-9])
+    daemon.start()
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "fresh", what="recovery")
+    (note,) = daemon.call("status")["roots"][0]["notes"]
+    assert note.startswith("the lexical index was made anew: ")
+    assert note in daemon.run("status").stdout
+    daemon.stop()
+    daemon.start()
+    assert daemon.call("status")["roots"][0]["notes"] == []
 
 
 def test_a_root_that_could_not_be_opened_recovers_by_itself(daemon: RealDaemon) -> None:

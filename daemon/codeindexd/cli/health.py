@@ -71,6 +71,7 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
         lines.append(terminal.style("bad", safe(problem["message"])))
         if problem["hint"]:
             lines.append(f"  remedy: {safe(problem['hint'])}")
+    lines += [terminal.style("warn", safe(note)) for note in root.get("notes", [])]
     if root["skipped"]:
         lines.append("skipped: " + ", ".join(f"{count:,} {safe(reason)}" for reason, count in root["skipped"].items()))
     lines += [_failure(terminal, failure, now) for failure in root["failures"][:_FAILURES_SHOWN]]

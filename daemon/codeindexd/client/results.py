@@ -137,6 +137,7 @@ class RootStatus(TypedDict):
     skipped: dict[str, int]
     failures: list[Failure]
     problems: NotRequired[list[Problem]]
+    notes: NotRequired[list[str]]
     progress: Progress
     stages: dict[str, Stage]
 

@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +112,13 @@ class Striker:
         def stopped() -> bool:
             if self._settled():
                 self._change_much()
-            victims = self._victims()
-            if victims:
-                os.kill(victims[0], signal.SIGSTOP)
-            return bool(victims)
+            for victim in self._victims():
+                with suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGSTOP)
+                    return True
+            return False
 
-        until(stopped, what="a process to stop")
+        until(stopped, timeout_s=60, what="a process to stop")  # after many deaths there is a pause before the next
         self.strikes["SIGSTOP for good"] += 1
 
     def _status(self) -> dict[str, Any]:
