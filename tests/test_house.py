@@ -16,11 +16,11 @@ LONGEST = 400
 
 FLOORS = {
     0: "model errors protocol",
-    1: "ignore settle merkle plan pending chunking secrets secret_patterns secret_values tokens ranking query",
+    1: "ignore settle merkle plan pending chunking secrets secret_patterns secret_values tokens ranking query question",
     2: "watch scan files fingerprint workers embed models catalog sqlite_files durable vectors lexical dense config "
     "paths lock service_files notify logs allocator",
-    3: "doubt snapshot projections indexer replay vectorizer work reconciler registry root roots verifier question "
-    "searcher auditor status events metrics doctor",
+    3: "doubt snapshot projections indexer replay vectorizer work reconciler registry root roots verifier searcher "
+    "auditor status events metrics doctor",
     4: "server handlers daemon",
     5: "cli client mcp __main__ __init__",
 }

@@ -13,19 +13,23 @@ def question(text: str) -> Question:
 
 
 @pytest.mark.parametrize(
-    ("text", "only_word", "names"),
+    ("text", "only_stem", "names"),
     [
         ("Monad", "monad", ["monad"]),
-        ("retry, retry!", "retry", ["retry"]),
+        ("retry, Retry!", "retri", ["retry"]),
+        ("_retry", "retri", ["_retry"]),
+        ("__init__", "init", ["__init__"]),
+        ("$watch", "watch", ["watch"]),
+        ("retry _retry", "retri", ["retry"]),
         ("render_template", "", ["render_template"]),
         ("the UrlDispatcher class", "", ["urldispatcher"]),
         ("open a file", "", []),
         ("?", "", []),
     ],
 )
-def test_what_is_taken_for_a_whole_name(text: str, only_word: str, names: list[str]) -> None:
+def test_what_is_taken_for_a_whole_name(text: str, only_stem: str, names: list[str]) -> None:
     asked = question(text)
-    assert (asked.only_word, list(asked.names)) == (only_word, names)
+    assert (asked.only_stem, list(asked.wanted_names)) == (only_stem, names)
 
 
 def test_names_are_compared_by_the_stems_of_their_words() -> None:

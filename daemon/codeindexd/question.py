@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,15 +27,20 @@ class Question:
     vectors: Mapping[str, NDArray[np.float32]]
 
     @property
-    def only_word(self) -> str:
-        """The single word that was asked for, lowercased; "" when there are others or it is a compound identifier."""
-        words = self.terms.words
-        return words[0] if len(set(words)) == 1 and not self.terms.identifiers else ""
+    def only_stem(self) -> str:
+        """The stem of the single word that was asked for; "" when there are others or it is a compound identifier."""
+        return self.stems[0] if len(set(self.terms.words)) == 1 and not self.terms.identifiers else ""
 
     @property
-    def names(self) -> Sequence[str]:
-        """Whole names that somebody who asks so wants defined: compound identifiers, or the only word there is."""
-        return [self.only_word] if self.only_word else self.terms.identifiers
+    def wanted_names(self) -> Sequence[str]:
+        """Whole names, lowercased, whose definition is wanted: compound identifiers, or the only word as it was typed.
+
+        With the underscores around it, if there are any: ``_retry`` is not ``retry``.
+        """
+        if not self.only_stem:
+            return self.terms.identifiers
+        typed = set(re.findall(r"\w+", self.parsed.text.lower()))
+        return sorted(typed) if len(typed) == 1 else self.terms.words[:1]
 
 
 def stems_of(words: Iterable[str]) -> list[str]:

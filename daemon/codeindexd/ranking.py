@@ -20,8 +20,10 @@ class Weights:
     dense: float = 1.0
     path: float = 0.5  # share of the file's name that the question says
     definition: float = 0.05  # share of the symbol's name that the question says
-    exact: float = 1.5  # a definition whose whole name, of several words, stands in the question
-    mention: float = 1.2  # a use of such a name
+    exact: float = (
+        1.5  # a definition whose whole name stands in the question: of several words, or all that stands there
+    )
+    mention: float = 1.2  # a use of such a name, in any inflection where it is one word
     test: float = 0.7  # taken off for test files unless the question asks for tests
     prose: float = 0.15  # taken off for documents, data and configuration
     company: float = 0.1  # of each other good chunk of the same file, up to `companions`
@@ -44,7 +46,7 @@ class Candidate:
     symbol_words: frozenset[str] = frozenset()
     name_words: frozenset[str] = frozenset()
     defines: frozenset[str] = frozenset()  # whole names, lowercase
-    mentions: bool = False  # holds a whole name that stands in the question
+    mentions: bool = False  # holds a whole name that stands in the question, or its only word
     prose: bool = False
 
 

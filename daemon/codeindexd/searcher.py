@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -179,7 +179,7 @@ class Searcher:
             dense = normalised(clean_cut(dict(zip(ids.tolist(), cosines.tolist(), strict=True)), depth))
         if not (lexical or dense) and allowed is not None and not question.terms.words:
             lexical = dict.fromkeys(allowed[:depth].tolist(), 1.0)
-        named = self._named(snapshot, question, allowed)
+        named = self._named(snapshot, question, allowed, lexical.keys() | dense.keys())
         chosen = {*shortlist(lexical, dense, _CLOSER_LOOK * depth // _DEPTH), *named}
         chunks = list(snapshot.catalog.chunks(sorted(chosen)).values())
         if allowed is None and not question.phrases:
@@ -199,7 +199,7 @@ class Searcher:
             )
             for chunk in chunks
         )
-        return rank(candidates, question.stems, question.names)
+        return rank(candidates, question.stems, question.wanted_names)
 
     def _by_path(self, snapshot: Snapshot, question: Question, known: set[int]) -> list[StoredChunk]:
         """The first chunk of files whose path is asked for and of which nothing else was found."""
@@ -209,15 +209,18 @@ class Searcher:
         unknown = [file_id for file_id, _ in paths if file_id not in known]
         return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
 
-    def _named(self, snapshot: Snapshot, question: Question, allowed: NDArray[np.int64] | None) -> frozenset[int]:
-        """Chunks with every whole identifier of the question, or with its only word: that is what was asked for."""
-        if not question.names or question.phrases:
+    def _named(
+        self, snapshot: Snapshot, question: Question, allowed: NDArray[np.int64] | None, candidates: Set[int]
+    ) -> frozenset[int]:
+        """Chunks with every whole identifier of the question, or those ``candidates`` that hold its only word."""
+        if question.phrases or not question.wanted_names:
             return frozenset()
-        if question.only_word:
-            query = LexicalQuery(phrases=[question.stems[:1]], chunk_ids=allowed)
+        if question.only_stem:
+            ids = np.fromiter(sorted(candidates), np.int64)
+            query, most = LexicalQuery(phrases=[[question.only_stem]], chunk_ids=ids), len(candidates)
         else:
-            query = LexicalQuery(identifiers=question.names, chunk_ids=allowed, required=True)
-        return frozenset(chunk_id for chunk_id, _, _ in snapshot.lexical.search(query, _NAMED))
+            query, most = LexicalQuery(identifiers=question.wanted_names, chunk_ids=allowed, required=True), _NAMED
+        return frozenset(chunk_id for chunk_id, _, _ in snapshot.lexical.search(query, most))
 
     def _allowed(self, snapshot: Snapshot, parsed: ParsedQuery) -> NDArray[np.int64] | None:
         """Ids of the chunks that the filters leave, sorted; None when there is no filter."""

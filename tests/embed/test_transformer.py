@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from functools import partial
+from typing import Any
 
 import anyio
 import numpy as np
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from codeindexd.embed.base import RowsRefusedError
+from codeindexd.embed.model_process import BatchError
 from codeindexd.embed.notes import Notes
 from codeindexd.embed.transformer import TransformerEmbedder
 from codeindexd.errors import EmbedderError
@@ -134,6 +136,46 @@ async def test_a_text_that_cannot_be_embedded_is_named(embedder, text):
     assert np.isfinite(np.delete(caught.value.vectors, 5, axis=0)).all()
 
 
+class Touchy:
+    """A process that dies of some texts, and of too many at a time."""
+
+    def __init__(self, most: int = 1 << 30) -> None:
+        self.deaths = 0
+        self.calls = 0
+        self._most = most
+
+    async def encode(self, texts: list[str], *, query: bool) -> Any:
+        self.calls += 1
+        if "poison" in texts or len(texts) > self._most:
+            self.deaths += 1
+            raise BatchError("the model's process ended: exit status 11")
+        return np.ones((len(texts), DIMENSIONS), dtype=np.float32)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 16, 32, 64])
+@pytest.mark.parametrize("neighbours", [1, 2])
+async def test_bad_texts_are_found_wherever_they_are(make, batch_size, neighbours):
+    embedder = make(batch_size=batch_size)
+    for at in [0, 1, 7, 16, 31, 32, 33, 64, 100, 127 - neighbours, 128 - neighbours]:
+        process = embedder._process = Touchy()
+        bad = tuple(range(at, at + neighbours))
+        texts = ["poison" if row in bad else "unharm" for row in range(128)]  # of one length
+        with pytest.raises(RowsRefusedError) as caught:
+            await embedder.embed_documents(texts)
+        assert caught.value.rows == bad
+        assert process.deaths <= neighbours * (batch_size.bit_length() + 1)
+
+
+async def test_batches_that_are_too_large_become_smaller_once(make):
+    embedder = make(batch_size=32)
+    process = embedder._process = Touchy(most=5)
+    assert np.isfinite(await embedder.embed_documents(["t"] * 512)).all()
+    assert process.deaths < process.calls / 2
+
+
 async def test_too_much_for_the_memory_is_halved(embedder, directory):
     vectors = await embedder.embed_documents(["hungry", *(f"t{n}" for n in range(15))])
     assert np.isfinite(vectors).all()
@@ -153,7 +195,7 @@ async def test_a_process_that_is_killed_comes_back(embedder, directory):
 async def test_a_model_that_dies_of_everything_is_an_error(embedder, directory):
     with pytest.raises(EmbedderError, match="exit status 11"):
         await embedder.embed_documents(["poison"] * 32)
-    assert len(loads(directory)) <= 8
+    assert len(loads(directory)) <= 11
     with pytest.raises(EmbedderError, match="exit status 11"):
         await embedder.embed_query("poison")
 

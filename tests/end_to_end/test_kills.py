@@ -24,9 +24,9 @@ def test_killed_daemons_lose_nothing_and_leave_nothing_behind() -> None:
         assert running.tally.found["dense behind"] >= 1
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_workers_cost_no_file() -> None:
     with striker("[workers]\nnice = 0\ncount = 2\n", kind=WORKERS, seed=11, files=40) as running:
         running.round(8)
     assert running.differences == []
-    assert sum(running.strikes.values()) >= 8
+    assert running.strikes["SIGKILL"] > 0

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.errors import AlreadyRunningError, StoreDamagedError
+from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
 from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery
 from codeindexd.lexical.integrity import superfluous_files
+from support.limits import no_open_files
 
 
 def chunk(chunk_id: int, words: str, *, file_id: int = 1, **more: object) -> LexicalChunk:
@@ -126,6 +127,12 @@ def test_it_is_not_tidy_while_there_is_more_than_a_commit(lexical: Lexical, tmp_
     assert not lexical.tidy()
     assert stranger.exists(), "a merge may be writing it"
     stranger.unlink()
+    assert lexical.tidy()
+
+
+def test_a_moment_without_open_files_is_no_damage(lexical: Lexical) -> None:
+    with no_open_files(), pytest.raises(StoreFullError):
+        lexical.tidy()
     assert lexical.tidy()
 
 

@@ -6,7 +6,7 @@ from codeindexd.scan import Scan
 
 
 def scan(*below: bytes, linked: tuple[bytes, ...] = (), inode: int = 7) -> Scan:
-    return Scan(Tree({}, {}), below, linked=dict.fromkeys(linked, inode))
+    return Scan(Tree({}, {}), below, linked=dict.fromkeys(linked, (1, inode)))
 
 
 def test_linked_files_are_looked_at_together() -> None:

@@ -21,7 +21,7 @@ from codeindexd.embed.transformer_wire import Load
 from codeindexd.errors import EmbedderError
 
 NICE = 10  # behind what people wait for, before what nobody does: a question may be among the batches
-_FAILURES = 8  # of batches of one call, with the process started anew after most of them
+_FAILURES = 6  # in a row, beyond those that it takes to find one text in a batch: a few of those may be neighbours
 _HINT = "the log says more; text search goes on, vectors wait"
 
 
@@ -96,25 +96,42 @@ class TransformerEmbedder:
         """
         result = np.full((len(texts), self._dimensions), np.nan, dtype=np.float32)
         left = sorted(range(len(texts)), key=lambda row: len(texts[row]))  # equal lengths together: little padding
-        size, failures, suspect = self._batch_size, 0, -1
+        size = self._batch_size
+        failures = _Failures(self._batch_size.bit_length() + _FAILURES)
         while left:
             rows = left[-size:]  # the longest first: what does not fit, does not fit at once
-            try:
-                answer = await self._process.encode([texts[row] for row in rows], query=False)
-            except BatchError as error:
-                failures += 1
-                if failures >= _FAILURES:
-                    raise EmbedderError(f"{self._name}: {error.message}", hint=_HINT) from None
-                if len(rows) > 1 or rows[0] != suspect:
-                    suspect = rows[0] if len(rows) == 1 else -1
-                    size = max(1, len(rows) // 2)
-                    continue
-                answer = np.full((1, self._dimensions), np.nan, dtype=np.float32)
-            else:
-                size = min(self._batch_size, size * 2)
-            result[rows] = answer
-            del left[-len(rows) :]
+            del left[-size:]
+            fitted = await self._embed(texts, rows, result, failures)
+            size = min(2 * size, self._batch_size) if fitted >= len(rows) else fitted
         return unit(result)
+
+    async def _embed(self, texts: Sequence[str], rows: list[int], result: Vectors, failures: _Failures) -> int:
+        """Fill ``rows`` of ``result``, as far as the model has vectors for them; the size of batch that suits the rest.
+
+        Raises EmbedderError when nothing works any more.
+        """
+        waiting = [rows]
+        suspects: set[int] = set()
+        fitted, guilty = len(rows), False
+        while waiting:
+            part = waiting.pop()
+            try:
+                result[part] = await self._process.encode([texts[row] for row in part], query=False)
+            except BatchError as error:
+                if failures.too_many():
+                    raise EmbedderError(f"{self._name}: {error.message}", hint=_HINT) from None
+                half = len(part) // 2
+                if half:
+                    waiting += [part[:half], part[half:]]
+                    fitted = min(fitted, half)
+                elif part[0] in suspects:
+                    guilty = True
+                else:
+                    suspects.add(part[0])
+                    waiting.append(part)
+            else:
+                failures.over()
+        return len(rows) if guilty else fitted
 
     async def embed_query(self, text: str) -> Vectors:
         """See `Embedder`. Waits for loading, seconds, when the model has been let go of; may be cancelled meanwhile."""
@@ -131,6 +148,23 @@ class TransformerEmbedder:
     async def aclose(self) -> None:
         """Ends the process."""
         await self._process.aclose()
+
+
+class _Failures:
+    """Counts failures in a row: each costs a start of the process, and a model may fail at everything."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+
+    def too_many(self) -> bool:
+        """One more. Whether that is more than is borne."""
+        self._count += 1
+        return self._count > self._most
+
+    def over(self) -> None:
+        """Something worked."""
+        self._count = 0
 
 
 def _fetch(model: str, device: str, loader: str) -> Path:

@@ -30,11 +30,16 @@ _READ_ONCE = 1 << 20
 
 
 def committed_files(directory: Path) -> list[str]:
-    """Names of the files that the last commit in ``directory`` consists of. Raises StoreDamagedError."""
+    """Names of the files that the last commit in ``directory`` consists of.
+
+    Raises StoreDamagedError, and StoreFullError or FailedError when it cannot be read now.
+    """
+    with storing(WHAT):
+        content = (directory / META).read_bytes()
     try:
-        meta = json.loads((directory / META).read_bytes())
+        meta = json.loads(content)
         return [META, *(name for segment in meta["segments"] for name in _segment_files(segment))]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreDamagedError(f"the {WHAT} has no readable {META}: {error}") from error
 
 

@@ -95,18 +95,20 @@ async def retry_unreadable(root: Root) -> None:
 
 async def keep_tidy(root: Root) -> None:
     """Keep the stores in shape once there was a commit and nothing is left to do, and give back memory; for ever."""
-    tidied, attempts = -1, 0
+    tidied = seen = -1
+    attempts = 0
     while True:
         await anyio.sleep(_EVERY_S)
         generation = root.indexer.current.generation
         if root.caught_up and generation != tidied:
+            attempts = attempts + 1 if generation == seen else 1
+            seen = generation
             try:
                 done = await root.indexer.maintain(lambda: root.stopping or not root.work.idle)
                 await anyio.to_thread.run_sync(allocator.give_back)
-            except StoreFullError as error:
+            except (StoreFullError, FailedError) as error:
                 root.set_problem("upkeep", error.message, error.hint)
             else:
                 root.set_problem("upkeep", "", "")
-                attempts += 1
                 if done or attempts >= _ATTEMPTS:
-                    tidied, attempts = generation, 0
+                    tidied = generation

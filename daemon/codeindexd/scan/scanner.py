@@ -43,7 +43,7 @@ class Scan:
     or vanished directory, to an ignored one. Give them to ``diff``. ``tree`` covers exactly these paths.
     ``directories`` are those to be watched: walked ones, and those whose files decide what is ignored. ``errors`` are
     (path, message); what could not be read is in the tree as it was known. ``unsettled`` has to be looked at again in a
-    moment. ``linked`` are the inodes of the files with more than one name, by path.
+    moment. ``linked`` are (device, inode) of the files with more than one name.
     """
 
     tree: Tree
@@ -51,7 +51,7 @@ class Scan:
     directories: list[bytes] = field(default_factory=list)
     errors: list[tuple[bytes, str]] = field(default_factory=list)
     unsettled: list[bytes] = field(default_factory=list)
-    linked: dict[bytes, int] = field(default_factory=dict)
+    linked: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     stats: ScanStats = field(default_factory=ScanStats)
 
 

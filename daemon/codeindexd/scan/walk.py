@@ -7,7 +7,7 @@ import functools
 import os
 import stat
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from codeindexd.durable import EXHAUSTED
 from codeindexd.errors import ShuttingDownError
 from codeindexd.files import OPEN_DIRECTORY, file_stat, open_directory
 from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
-from codeindexd.merkle import leaf_hash, skipped_hash, subtree
+from codeindexd.merkle import leaf_hash, parent_of, skipped_hash, subtree
 from codeindexd.model import Entry, NodeKind, TreeSource
 from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
 from codeindexd.scan.hashing import OPEN_FILE, Group, opened
@@ -69,7 +69,7 @@ class Walk:
     unsettled: list[bytes] = field(default_factory=list)
     restatted: set[bytes] = field(default_factory=set)
     watched: list[bytes] = field(default_factory=list)
-    linked: dict[bytes, int] = field(default_factory=dict)
+    linked: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     files: int = 0
 
     def directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
@@ -189,7 +189,7 @@ class Walk:
             group.files.append((path, known, None))
             return None
         if found.st_nlink > 1:
-            self.linked[path] = found.st_ino
+            self.linked[path] = (found.st_dev, found.st_ino)
         if found.st_size > self.max_file_bytes:
             return skipped(path, OVERSIZED, known)
         if (
@@ -235,7 +235,7 @@ class Walk:
         if b".git" in names and (nested := Repository.at(self.root_path / os.fsdecode(path))):
             repository = exclude_sources(nested, self.git_home)
             if (place := _below(self.root_path, nested.common)) is not None:
-                self.watched += [place, place + b"/info"]
+                self.watched += [place, place + b"/info", *_above(place)]
         return rules.enter(path, files, repository)
 
     def _not_opened(self, path: bytes, known: Entry | None, error: OSError) -> Entry | None:
@@ -257,6 +257,12 @@ class Walk:
             if entry.kind is NodeKind.DIRECTORY:
                 self.children[entry.path] = dict(self.known.children(entry.path))
         return known
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    """Every directory above ``path`` but the root: who watches a directory has to watch those, too."""
+    while path := parent_of(path):
+        yield path
 
 
 def _below(root: Path, place: Path) -> bytes | None:

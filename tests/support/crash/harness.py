@@ -244,7 +244,7 @@ class Crasher:
     def _check_files(self, how: str) -> None:
         """Merges still under way come to an end, and what they replaced goes without another commit."""
         try:
-            until(self._nothing_left_over, timeout_s=20)
+            until(self._nothing_left_over, timeout_s=40)
         except AssertionError:
             self._differs(how, f"left behind: {left_over(self.daemon.home)}")
 

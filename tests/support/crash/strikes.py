@@ -21,6 +21,7 @@ MODEL = "codeindexd.embed.transformer_process"
 _FATAL = (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
 _STOPPED_S = (0.02, 1.5)
 _PAUSE_S = {WORKERS: 0.12, MODEL: 8.0}  # between two strikes, on average: a worker starts in 0.2 s, a model in seconds
+_ROUND_S = 600.0
 _FILES_MORE = 12  # descriptors that may have come and not gone: an idle worker, a reader
 
 
@@ -46,8 +47,9 @@ class Striker:
 
         ``leave_stopped``: one process more is stopped and never goes on; the daemon has to get rid of it.
         """
-        done = 0
+        done, deadline = 0, time.monotonic() + _ROUND_S
         while done < strikes:
+            assert time.monotonic() < deadline, f"only {done} of {strikes} strikes met somebody in {_ROUND_S} s"
             if self._settled():
                 self._change_much()
             done += self._strike()
