@@ -10,17 +10,15 @@ which has to bring it in. Exit status 1 when one does not, when it takes longer 
 from __future__ import annotations
 
 import argparse
-import signal
-import subprocess
 import sys
-import time
-import traceback
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
 
-from support.storms import STORMS, weather, why_not  # noqa: E402
+from support.one_by_one import try_each  # noqa: E402
+from support.storms import STORMS, Storm, weather, why_not  # noqa: E402
 
 
 def main() -> int:
@@ -30,28 +28,20 @@ def main() -> int:
     parser.add_argument("--only", default="", help="storms whose name holds these words")
     parser.add_argument("--repeat", type=int, default=1, help="how often each")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # mounts and limits of the machine are put back then, too
     if missing := why_not():
         parser.error(missing)
-    wrong = 0
     print(f"{'storm':<36} {'tree right after':>16} {'bound':>8} {'sync beside it':>15}  differences", flush=True)
-    for storm in [storm for storm in STORMS if chosen.only in storm.name] * chosen.repeat:
-        began = time.monotonic()
-        try:
-            calm = weather(storm, chosen.files)
-        except (AssertionError, OSError, KeyError, subprocess.SubprocessError) as error:
-            traceback.print_exc()
-            wrong += 1
-            print(f"{storm.name:<36} FAILED after {time.monotonic() - began:.0f} s: {str(error)[:200]}", flush=True)
-            continue
-        late = calm.settled_s > storm.bound_s
-        wrong += bool(calm.differences) or late
-        print(
-            f"{storm.name:<36} {calm.settled_s:14.1f} s {storm.bound_s:6g} s {calm.sync_s:13.1f} s "
-            f" {len(calm.differences)}{'  LATE' if late else ''}",
-            flush=True,
-        )
-    return 1 if wrong else 0
+    storms = [storm for storm in STORMS if chosen.only in storm.name] * chosen.repeat
+    return try_each(storms, partial(_attempt, files=chosen.files), width=36)
+
+
+def _attempt(storm: Storm, files: int) -> tuple[bool, str]:
+    calm = weather(storm, files)
+    late = calm.settled_s > storm.bound_s
+    return not (calm.differences or late), (
+        f"{calm.settled_s:14.1f} s {storm.bound_s:6g} s {calm.sync_s:13.1f} s "
+        f" {len(calm.differences)}{'  LATE' if late else ''}"
+    )
 
 
 if __name__ == "__main__":
