@@ -3,8 +3,8 @@
 
     python tests/endurance/kills.py [--seed N] [--kills 500]
 
-Every named step (``tests/support/crash/steps.py``) is met at least five times when there are kills enough; more than
-a third are random moments. After each kill: start, sync, verify, no committed vector computed again, no file left
+Every named step (``tests/support/crash/steps.py``) is met at least five times when there are kills enough; a
+quarter at least are random moments. After each kill: start, sync, verify, no committed vector computed again, no file left
 behind.
 Exit status 1 on any difference.
 """
@@ -54,7 +54,7 @@ def _run(running: Crasher, kills: int) -> None:
     tries: dict[str, int] = {}
     while (done := sum(tally.kills.values())) < kills:
         named = done - tally.kills["a random moment"]
-        if wanted and named <= 2 * (done - named):
+        if wanted and named <= 3 * (done - named):
             step = wanted.pop()
             if not running.kill_at(step) and tries.setdefault(step, 0) < _TRIES:
                 tries[step] += 1
