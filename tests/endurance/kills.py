@@ -3,10 +3,9 @@
 
     python tests/endurance/kills.py [--seed N] [--kills 500]
 
-Every named step (``tests/support/crash/steps.py``) is met at least five times when there are kills enough; a
-quarter at least are random moments. After each kill: start, sync, verify, no committed vector computed again, no file left
-behind.
-Exit status 1 on any difference.
+Every named step (``tests/support/crash/steps.py``) is met at least five times when there are kills enough; a quarter
+at least are random moments. After each kill: start, sync, verify, no committed vector computed again, no file left
+behind. Exit status 1 on any difference.
 """
 
 from __future__ import annotations
