@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def test_one_copy_of_the_list_is_enough(tmp_path: Path, name: str) -> None:
     registry = Registry(place)
     assert [root.id for root in registry.load()] == ["one", "two", "three"]
     assert not registry.lost
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text('{"roots": []}')])
+@pytest.mark.parametrize(("first", "then"), [("roots.json", "roots-copy.json"), ("roots-copy.json", "roots.json")])
+def test_one_copy_after_the_other_may_come_to_harm(
+    tmp_path: Path, harm: Callable[[Path], object], first: str, then: str
+) -> None:
+    place, specs = saved(tmp_path)
+    for name in (first, then, first):
+        harm(tmp_path / name)
+        registry = Registry(place)
+        assert registry.load() == specs
+        assert not registry.lost
 
 
 def test_lists_that_are_all_broken_are_kept_aside(tmp_path: Path) -> None:

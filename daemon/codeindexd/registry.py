@@ -82,13 +82,14 @@ class Registry:
         self._serial, specs, source = max(whole, key=lambda one: one[0])
         if source == self._copy:
             log.warning("the list of roots is taken from its copy", roots=len(specs), copy=str(source))
-            self._restore(specs)
+        if [serial for serial, _, _ in whole] != [self._serial] * 2:
+            self._restore(specs)  # before the one that is left comes to harm, too
         return specs
 
     def _restore(self, specs: Sequence[RootSpec]) -> None:
         try:
             self.save(specs)
-        except StoreFullError as error:  # the copy is whole, and the next start finds it again
+        except StoreFullError as error:  # one of them is whole, and the next start finds it again
             log.warning("the list of roots cannot be restored now", error=error.message)
 
     def save(self, specs: Iterable[RootSpec]) -> None:
