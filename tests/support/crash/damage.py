@@ -89,10 +89,11 @@ def store_of(file: str) -> str:
 
 
 def files_of(home: Path) -> Iterator[str]:
-    """Every file that a stopped daemon keeps, relative to its home; not its log, its lock and its configuration."""
+    """Every file that a stopped daemon needs, relative to its home; not its log, its lock and its configuration."""
     for top in ("cache", "state"):
         for path in sorted((home / top).rglob("*")):
-            if path.is_file() and path.name != "lock" and path.suffix != ".log" and path.name != "CACHEDIR.TAG":
+            of_no_use = path.name in ("lock", "CACHEDIR.TAG") or path.suffix == ".log" or ".broken-" in path.name
+            if path.is_file() and not of_no_use:
                 yield str(path.relative_to(home))
 
 
