@@ -87,9 +87,22 @@ def test_other_terms_or_another_language_make_another_chunk(catalog: Catalog) ->
 def test_definitions_of_a_kept_chunk_are_brought_up(catalog: Catalog) -> None:
     before = update("a.py", "one")
     catalog.commit(Slice(updates=[before]))
-    span = replace(before.chunks[0].span, symbols=(Symbol("uno", "uno", "function", 0),))
+    (name,) = {symbol.name for symbol in before.chunks[0].span.symbols}
+    span = replace(before.chunks[0].span, symbols=(Symbol(name, f"Outer.{name}", "method", 0),))
     after = replace(before, fingerprint=b"f2", chunks=(replace(before.chunks[0], span=span),))
     assert catalog.commit(Slice(updates=[after])).added == []
+    with catalog.snapshot() as snapshot:
+        assert [symbol.qualified for _, symbol in snapshot.symbols(name)] == [f"Outer.{name}"]
+
+
+def test_a_chunk_that_defines_other_names_is_another(catalog: Catalog) -> None:
+    """The lexical index finds it by those names, and they may change with what stands before the chunk."""
+    before = update("a.py", "one")
+    catalog.commit(Slice(updates=[before]))
+    span = replace(before.chunks[0].span, symbols=(Symbol("uno", "uno", "function", 0),))
+    after = replace(before, fingerprint=b"f2", chunks=(replace(before.chunks[0], span=span),))
+    committed = catalog.commit(Slice(updates=[after]))
+    assert ([c.chunk_id for c in committed.added], committed.removed) == ([2], [1])
     with catalog.snapshot() as snapshot:
         assert snapshot.symbols("one") == []
         assert [symbol.name for _, symbol in snapshot.symbols("uno")] == ["uno"]

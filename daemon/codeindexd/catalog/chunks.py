@@ -34,8 +34,9 @@ _Key = tuple[bytes, bytes, str, str, int]
 
 
 def terms_of(draft: ChunkDraft) -> int:
-    """A number that changes with the draft's index terms (64 bits, signed)."""
-    text = f"{draft.words}\0{draft.identifiers}"
+    """A number that changes with the draft's index terms (64 bits, signed): words, identifiers, names it defines."""
+    names = "\0".join(symbol.name for symbol in draft.span.symbols)
+    text = f"{draft.words}\0{draft.identifiers}\0{names}"
     return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) - (1 << 63)
 
 
