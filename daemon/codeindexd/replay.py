@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -40,7 +40,7 @@ async def replay(
     batch: list[IndexedChunk] = []
     changed: list[bytes] = []
     async for result in pool.process(jobs):
-        found = _match(missing[result.path], result.language, {c.key: c for c in result.chunks})
+        found = matched(missing[result.path], result.language, result.chunks)
         if len(found) < len(missing[result.path]):
             changed.append(result.path)
         batch.extend(found)
@@ -56,12 +56,17 @@ async def replay(
     return put_back + len(batch)
 
 
-def _match(
-    chunks: list[StoredChunk], language: str, drafts: Mapping[tuple[bytes, bytes, str, str], ChunkDraft]
-) -> list[IndexedChunk]:
-    found = []
-    for chunk in chunks:
-        draft = drafts.get((chunk.span_hash, chunk.embed_hash, chunk.span.kind, chunk.span.symbol))
-        if draft is not None:
-            found.append(IndexedChunk(chunk.chunk_id, chunk.file_id, language, draft))
-    return found
+def matched(chunks: Iterable[StoredChunk], language: str, drafts: Iterable[ChunkDraft]) -> list[IndexedChunk]:
+    """Those catalogued ``chunks`` of a file that are among the ``drafts`` it gives now, with all their index terms."""
+    by_content = {_content(draft): draft for draft in drafts}
+    return [
+        IndexedChunk(chunk.chunk_id, chunk.file_id, language, draft)
+        for chunk in chunks
+        if (draft := by_content.get(_content(chunk))) is not None
+    ]
+
+
+def _content(chunk: StoredChunk | ChunkDraft) -> tuple[object, ...]:
+    """What decides about the document of a chunk: also the names that it defines, which the same text may not share."""
+    span = chunk.span
+    return chunk.span_hash, chunk.embed_hash, span.kind, span.symbol, tuple(symbol.name for symbol in span.symbols)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codeindexd.model import ChunkDraft, StoredChunk, Symbol
+from codeindexd.replay import matched
+from support.slices import draft
+
+
+def stored(chunk_id: int, one: ChunkDraft) -> StoredChunk:
+    return StoredChunk(chunk_id, 7, b"a.py", "python", one.span, one.span_hash, one.embed_hash)
+
+
+def defining(one: ChunkDraft, name: str) -> ChunkDraft:
+    return replace(one, span=replace(one.span, symbols=(Symbol(name, name, "function", 0),)))
+
+
+def test_chunks_of_one_text_get_back_the_names_that_each_defines() -> None:
+    first, second = defining(draft("same"), "uno"), defining(draft("same", line=5), "due")
+    found = matched([stored(1, first), stored(2, second)], "python", [second, first])
+    assert [(one.chunk_id, one.draft.span.symbols[0].name) for one in found] == [(1, "uno"), (2, "due")]
+
+
+def test_what_a_file_no_longer_gives_is_not_matched() -> None:
+    assert matched([stored(1, draft("old"))], "python", [draft("new"), defining(draft("old"), "other")]) == []
