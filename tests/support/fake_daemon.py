@@ -7,6 +7,7 @@ in a thread of its own, ``with FakeDaemon(socket) as daemon``, or as a process:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 import threading
@@ -69,6 +70,7 @@ class FakeDaemon:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: anyio.run(self.run))
         self._token: anyio.lowlevel.EventLoopToken
+        self._loop: asyncio.AbstractEventLoop
         self._error: BaseException | None = None
 
     def __enter__(self) -> FakeDaemon:
@@ -79,8 +81,8 @@ class FakeDaemon:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # it was told to shut down already
-            anyio.from_thread.run_sync(self._stop.set, token=self._token)
+        with contextlib.suppress(RuntimeError):  # told to shut down already; its loop may end unasked
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def tell(self, method: str, params: Mapping[str, Any], *, times: int = 1) -> None:
@@ -97,6 +99,7 @@ class FakeDaemon:
         """Serve until told to stop."""
         self._stop = anyio.Event()
         self._token = anyio.lowlevel.current_token()
+        self._loop = asyncio.get_running_loop()
         self.server = Server(
             {method: self._recorded(method, handler) for method, handler in self.table().items()},
             socket_path=self.socket_path,
