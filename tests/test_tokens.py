@@ -4,7 +4,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codeindexd import tokens
@@ -110,6 +110,7 @@ def test_both_ways_of_splitting_agree(text: str) -> None:
 
 
 @given(_NAMES)
+@example("A0a\u00d6")
 def test_words_of_words_are_themselves(name: str) -> None:
     """A word that was read off an answer finds the same chunk when it is asked for."""
     for word in split_identifier(name):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-TOKENIZER_VERSION = 1
+TOKENIZER_VERSION = 2
 """Raised whenever the same text gives other terms; part of every fingerprint."""
 
 MAX_WORD = 48
@@ -211,16 +211,21 @@ def _split_cased(token: str) -> Iterator[str]:
         return
     start = 0
     for i in range(1, len(token) + 1):
-        if i == len(token) or token[i] == "_" or token[i - 1] == "_" or _boundary(token, i):
+        if i == len(token) or token[i] == "_" or token[i - 1] == "_" or _boundary(token, start, i):
             word = token[start:i].strip("_").lower()[:MAX_WORD]
             if word:
                 yield word
             start = i
 
 
-def _boundary(token: str, i: int) -> bool:
-    """Whether a word starts at ``i``: lower to upper, or the last capital of an acronym before a lower letter."""
+def _boundary(token: str, start: int, i: int) -> bool:
+    """Whether a word starts at ``i``, after the one from ``start`` on.
+
+    From lower to upper, at the last capital of an acronym before a lower letter, and after the digits that end a word.
+    """
     before, here = token[i - 1], token[i]
+    if before.isdigit() and here.isalpha() and not token[start:i].isdigit():
+        return True
     if not here.isupper():
         return False
     return not before.isupper() or (i + 1 < len(token) and token[i + 1].islower())
