@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-TOKENIZER_VERSION = 2
+TOKENIZER_VERSION = 1
 """Raised whenever the same text gives other terms; part of every fingerprint."""
 
 MAX_WORD = 48
