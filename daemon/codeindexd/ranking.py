@@ -20,9 +20,7 @@ class Weights:
     dense: float = 1.0
     path: float = 0.5  # share of the file's name that the question says
     definition: float = 0.05  # share of the symbol's name that the question says
-    exact: float = (
-        1.5  # a definition whose whole name stands in the question: of several words, or all that stands there
-    )
+    exact: float = 1.5  # a definition whose whole name stands in the question: of several words, or alone there
     mention: float = 1.2  # a use of such a name, in any inflection where it is one word
     test: float = 0.7  # taken off for test files unless the question asks for tests
     prose: float = 0.15  # taken off for documents, data and configuration

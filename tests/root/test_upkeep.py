@@ -49,7 +49,7 @@ async def rounds_of(root: Any, *, then: Callable[[], None] = lambda: None) -> li
             before = -1
             while before != root.rounds:
                 before = root.rounds
-                await anyio.sleep(0.1)
+                await anyio.sleep(0.1)  # time for a hundred rounds: that there are no more is what is tested
             found.append(root.rounds)
             then()
         tasks.cancel_scope.cancel()

@@ -80,6 +80,7 @@ def usable(root: Path, directories: Collection[bytes], *, look_inside: bool = Fa
 
     In that order they have to be watched: of a directory that is replaced after its own watch was made, and before that
     of its parent, nobody would hear.
+
     ``look_inside`` finds those that hold names which are not UTF-8: even opening such a file for reading breaks the
     stream that watches its directory.
     """
