@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
-from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery
+from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery, index
 from codeindexd.lexical.integrity import superfluous_files
+from support.daemons import SOURCE
 from support.limits import no_open_files
 
 
@@ -128,6 +132,76 @@ def test_it_is_not_tidy_while_there_is_more_than_a_commit(lexical: Lexical, tmp_
     assert stranger.exists(), "a merge may be writing it"
     stranger.unlink()
     assert lexical.tidy()
+
+
+_MANY_COMMITS = """
+import ctypes, sys
+from pathlib import Path
+from codeindexd.lexical import Lexical, LexicalChunk, index
+
+class Figures(ctypes.Structure):  # struct mallinfo2 of <malloc.h>
+    _fields_ = [(str(place), ctypes.c_size_t) for place in range(10)]
+
+def in_use():
+    libc = ctypes.CDLL(None)
+    libc.mallinfo2.restype = Figures
+    figures = libc.mallinfo2()
+    return getattr(figures, "4") + getattr(figures, "7")  # mapped blocks, blocks of the arenas
+
+index._COMMITS_BEFORE_REOPENING = int(sys.argv[2])
+lexical = Lexical.open(Path(sys.argv[1]), "store")
+for generation in range(1, 501):
+    lexical.apply(generation, add_chunks=[LexicalChunk(generation % 10, 1, "alpha beta")])
+    lexical.tidy()
+    if generation == 100:
+        before = in_use()
+print(in_use() - before)
+assert lexical.snapshot().chunk_ids().tolist() == list(range(10))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc tells what is in use")
+def test_what_tantivy_gathers_with_every_commit_is_freed(tmp_path: Path) -> None:
+    grown = {}
+    for reopened_after in (50, 10_000):
+        directory = tmp_path / str(reopened_after)
+        done = subprocess.run(
+            [sys.executable, "-c", _MANY_COMMITS, directory, str(reopened_after)],
+            env={"PYTHONPATH": str(SOURCE)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        grown[reopened_after] = int(done.stdout)
+    assert grown[10_000] > 400_000, "tantivy forgets by itself now: nothing needs to be opened anew"
+    assert grown[50] < grown[10_000] / 4
+
+
+def test_an_index_opened_anew_goes_on_where_it_was(lexical: Lexical, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_COMMITS_BEFORE_REOPENING", 2)
+    for generation in range(1, 8):
+        held = lexical.snapshot()
+        lexical.apply(generation, add_chunks=[chunk(generation, "alpha")])
+        before = lexical.snapshot()
+        assert lexical.tidy()
+        assert lexical.snapshot() is before
+        assert held.chunk_ids().tolist() == list(range(1, generation))
+        assert found(lexical, "alpha") == list(range(1, generation + 1))
+
+
+def test_an_index_that_cannot_be_opened_anew_goes_on_all_the_same(
+    lexical: Lexical, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_COMMITS_BEFORE_REOPENING", 1)
+    lexical.apply(1, add_chunks=[chunk(1, "alpha")])
+    with monkeypatch.context() as patched:
+        patched.setattr(lexical, "_superfluous", list)  # which needs an open file, too
+        with no_open_files(), pytest.raises(StoreFullError):
+            lexical.tidy()
+    assert found(lexical, "alpha") == [1]
+    lexical.apply(2, add_chunks=[chunk(2, "alpha")])
+    assert lexical.tidy()
+    assert found(lexical, "alpha") == [1, 2]
 
 
 def test_a_moment_without_open_files_is_no_damage(lexical: Lexical) -> None:

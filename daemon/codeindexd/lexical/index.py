@@ -24,6 +24,8 @@ from codeindexd.lexical.schema import (
 from codeindexd.lexical.snapshot import LexicalSnapshot
 
 _HEAP_BYTES = 15_000_000  # tantivy's minimum: slices are small, so more only costs memory
+# tantivy never forgets the name of a file that it has mapped: 2 KB a commit, which only opening the index anew frees.
+_COMMITS_BEFORE_REOPENING = 250
 
 
 class Lexical:
@@ -41,6 +43,7 @@ class Lexical:
         self._schema = build_schema()
         self._index: tantivy.Index
         self._writer: tantivy.IndexWriter | None = None
+        self._commits = 0  # since the index was opened
         self._current: LexicalSnapshot
 
     @classmethod
@@ -100,6 +103,7 @@ class Lexical:
         self._index = tantivy.Index(self._schema, path=str(self._directory))
         self._index.config_reader("manual")
         self._writer = self._index.writer(_HEAP_BYTES, 1)
+        self._commits = 0
 
     @property
     def generation(self) -> int:
@@ -157,6 +161,7 @@ class Lexical:
                 self._writer.delete_documents_by_term("meta", SENTINEL)
                 self._writer.add_document(sentinel_document(self._store_uuid, generation, self._schema))
                 self._writer.commit()
+                self._commits += 1
         except BaseException:
             self._roll_back()
             raise
@@ -184,13 +189,27 @@ class Lexical:
     def tidy(self) -> bool:
         """Delete the files of replaced segments; False while there is more than the last commit, as a merge goes on.
 
-        tantivy does so itself at each commit and merge, but misses those that a merge still holds at that moment. To be
-        called by the writing thread. Raises StoreDamagedError, StoreFullError.
+        tantivy does so itself at each commit and merge, but misses those that a merge still holds at that moment. When
+        no merge goes on and there were many commits, the index is opened anew, which frees what tantivy gathers; the
+        snapshot stays as it is. To be called by the writing thread. Raises StoreDamagedError, StoreFullError.
         """
-        if self._superfluous() and self._writer is not None:
-            with translated():
-                self._writer.garbage_collect_files()
-        return not self._superfluous()
+        if self._superfluous():
+            if self._writer is not None:
+                with translated():
+                    self._writer.garbage_collect_files()
+            if self._superfluous():
+                return False
+        if self._commits >= _COMMITS_BEFORE_REOPENING:
+            self._reopen()
+        return True
+
+    def _reopen(self) -> None:
+        writer, self._writer = self._writer, None  # should the opening fail, the next commit tries again
+        with translated():
+            if writer is not None:
+                writer.wait_merging_threads()
+                del writer  # it holds tantivy's lock
+            self._start()
 
     def _superfluous(self) -> list[Path]:
         with storing(WHAT):
