@@ -8,7 +8,7 @@ from support.slices import draft
 
 
 def stored(chunk_id: int, one: ChunkDraft) -> StoredChunk:
-    return StoredChunk(chunk_id, 7, b"a.py", "python", one.span, one.span_hash, one.embed_hash)
+    return StoredChunk(chunk_id, 7, b"a.py", "python", one.span, one.span_hash, one.embed_hash, one.terms_hash)
 
 
 def defining(one: ChunkDraft, name: str) -> ChunkDraft:

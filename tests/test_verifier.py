@@ -19,7 +19,7 @@ B = b"def b():\n    return 2\n"
 def chunk_b(path: bytes = b"m.py") -> StoredChunk:
     start = TEXT.encode().index(B)
     span = Span(start, start + len(B), 8, 9, "function", "b")
-    return StoredChunk(1, 1, path, "python", span, xxhash.xxh3_128_digest(B), b"e" * 16)
+    return StoredChunk(1, 1, path, "python", span, xxhash.xxh3_128_digest(B), b"e" * 16, 0)
 
 
 def test_an_unchanged_chunk_is_confirmed_in_place(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_lines_of_sixteen_bit_text_are_counted_by_its_units(tmp_path: Path) -> N
     head, text = "\u0a0a \u010a\n".encode("utf-16-le"), "let b = 2\n".encode("utf-16-le")
     tree(tmp_path, {"m.js": head + text})
     span = Span(len(head), len(head + text), 2, 2, "window", "")
-    chunk = StoredChunk(1, 1, b"m.js", "javascript", span, xxhash.xxh3_128_digest(text), b"e" * 16)
+    chunk = StoredChunk(1, 1, b"m.js", "javascript", span, xxhash.xxh3_128_digest(text), b"e" * 16, 0)
     (place,) = confirm(os.fsencode(tmp_path), [chunk], "utf-16-le")
     assert place is not None
     assert (place.start_line, place.moved) == (2, False)

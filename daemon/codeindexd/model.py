@@ -11,6 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import xxhash
+
+ChunkKey = tuple[bytes, bytes, int, str, str]  # span hash, embed hash, terms hash, kind, symbol
+
 
 class NodeKind(enum.IntEnum):
     """What a tree node is; the number is stored and hashed, so it never changes meaning."""
@@ -131,9 +135,16 @@ class ChunkDraft:
     embedded: bool = False  # True when the vector was computed for this draft, not looked up
 
     @property
-    def key(self) -> tuple[bytes, bytes, str, str]:
-        """What makes two chunks the same chunk, wherever their lines are."""
-        return (self.span_hash, self.embed_hash, self.span.kind, self.span.symbol)
+    def terms_hash(self) -> int:
+        """A hash of the index terms (64 bits, signed): words, identifiers, names that the chunk defines."""
+        names = "\0".join(symbol.name for symbol in self.span.symbols)
+        text = f"{self.words}\0{self.identifiers}\0{names}"
+        return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) - (1 << 63)
+
+    @property
+    def key(self) -> ChunkKey:
+        """What makes two chunks of a file the same chunk, wherever their lines are."""
+        return self.span_hash, self.embed_hash, self.terms_hash, self.span.kind, self.span.symbol
 
 
 class Outcome(enum.IntEnum):
@@ -217,6 +228,12 @@ class StoredChunk:
     span: Span
     span_hash: bytes
     embed_hash: bytes
+    terms_hash: int
+
+    @property
+    def key(self) -> ChunkKey:
+        """As that of :class:`ChunkDraft`."""
+        return self.span_hash, self.embed_hash, self.terms_hash, self.span.kind, self.span.symbol
 
 
 @dataclass(frozen=True, slots=True)

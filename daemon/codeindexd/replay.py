@@ -58,15 +58,9 @@ async def replay(
 
 def matched(chunks: Iterable[StoredChunk], language: str, drafts: Iterable[ChunkDraft]) -> list[IndexedChunk]:
     """Those catalogued ``chunks`` of a file that are among the ``drafts`` it gives now, with all their index terms."""
-    by_content = {_content(draft): draft for draft in drafts}
+    by_key = {draft.key: draft for draft in drafts}
     return [
         IndexedChunk(chunk.chunk_id, chunk.file_id, language, draft)
         for chunk in chunks
-        if (draft := by_content.get(_content(chunk))) is not None
+        if (draft := by_key.get(chunk.key)) is not None
     ]
-
-
-def _content(chunk: StoredChunk | ChunkDraft) -> tuple[object, ...]:
-    """What decides about the document of a chunk: also the names that it defines, which the same text may not share."""
-    span = chunk.span
-    return chunk.span_hash, chunk.embed_hash, span.kind, span.symbol, tuple(symbol.name for symbol in span.symbols)

@@ -52,7 +52,7 @@ def _difference(file: StoredFile, stored: Sequence[StoredChunk], result: FileRes
     if len(stored) != len(result.chunks):
         return f"{len(stored)} chunks are catalogued, {len(result.chunks)} are cut now"
     for chunk, draft in zip(stored, result.chunks, strict=True):
-        if (chunk.span, chunk.span_hash, chunk.embed_hash) != (draft.span, draft.span_hash, draft.embed_hash):
+        if (chunk.span, chunk.key) != (draft.span, draft.key):
             return f"{place(chunk)} are not what was indexed"
     return ""
 

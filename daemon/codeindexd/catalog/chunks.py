@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import xxhash
 
 from codeindexd.catalog.rows import (
     FileRecord,
@@ -20,7 +19,7 @@ from codeindexd.catalog.rows import (
     put_text,
     symbol_keys,
 )
-from codeindexd.model import ChunkDraft, IndexedChunk
+from codeindexd.model import ChunkDraft, ChunkKey, IndexedChunk
 from codeindexd.sqlite_files import Row, listed
 
 _OLD = """
@@ -30,14 +29,6 @@ FROM chunk WHERE chunk_id IN ({})
 _MOVE = """
 UPDATE chunk SET start_byte = ?, end_byte = ?, start_line = ?, end_line = ?, symbols = ? WHERE chunk_id = ?
 """
-_Key = tuple[bytes, bytes, str, str, int]
-
-
-def terms_of(draft: ChunkDraft) -> int:
-    """A number that changes with the draft's index terms (64 bits, signed): words, identifiers, names it defines."""
-    names = "\0".join(symbol.name for symbol in draft.span.symbols)
-    text = f"{draft.words}\0{draft.identifiers}\0{names}"
-    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) - (1 << 63)
 
 
 @dataclass(slots=True)
@@ -56,8 +47,8 @@ class ChunkChanges:
 class ChunkDiffer:
     """Diffs the chunks of the files of one slice.
 
-    A chunk stays the same chunk when its :attr:`ChunkDraft.key` and its index terms are the same and its file's
-    language is: then nothing in the projections has to change. Equal chunks of a file are matched in their order.
+    A chunk stays the same chunk when its :attr:`ChunkDraft.key` and its file's language are the same:
+    then nothing in the projections has to change. Equal chunks of a file are matched in their order.
     """
 
     def __init__(self, connection: sqlite3.Connection, next_chunk: int, kinds: dict[str, int]) -> None:
@@ -74,20 +65,20 @@ class ChunkDiffer:
     def diff(self, old: FileRecord | None, new: FileRecord, drafts: Sequence[ChunkDraft]) -> tuple[bytes, bytes]:
         """Chunk ids and kinds of the file with these drafts, as its row holds them."""
         before = self._old_rows(get_ids(old.chunk_ids).tolist()) if old is not None and old.chunk_ids else {}
-        waiting: dict[_Key, deque[Row]] = defaultdict(deque)
+        waiting: dict[ChunkKey, deque[Row]] = defaultdict(deque)
         if old is not None and old.language == new.language:
             for row in before.values():
-                waiting[row[8], row[9], row[5], get_text(row[6]), row[10]].append(row)
+                waiting[row[8], row[9], row[10], row[5], get_text(row[6])].append(row)
         ids: list[int] = []
         for draft in drafts:
-            terms = terms_of(draft)
-            matches = waiting.get((*draft.key, terms)) if waiting else None
+            key = draft.key
+            matches = waiting.get(key) if waiting else None
             if matches:
                 row = matches.popleft()
                 del before[row[0]]
                 ids.append(self._keep(row, draft))
             else:
-                ids.append(self._add(draft, new, terms))
+                ids.append(self._add(draft, new, key))
         self._drop_rows(before.values())
         return put_ids(ids), np.array([self._kind(draft.span.kind) for draft in drafts], dtype="<u2").tobytes()
 
@@ -110,8 +101,9 @@ class ChunkDiffer:
             self.changes.keys_added += [(key, chunk_id) for key in new - old]
         return chunk_id
 
-    def _add(self, draft: ChunkDraft, record: FileRecord, terms: int) -> int:
+    def _add(self, draft: ChunkDraft, record: FileRecord, key: ChunkKey) -> int:
         changes, span = self.changes, draft.span
+        span_hash, embed_hash, terms_hash, kind, symbol = key
         chunk_id = changes.next_chunk
         changes.next_chunk += 1
         changes.added.append(IndexedChunk(chunk_id, record.file_id, record.language, draft))
@@ -123,11 +115,11 @@ class ChunkDiffer:
                 span.end_byte,
                 span.start_line,
                 span.end_line,
-                span.kind,
-                put_text(span.symbol),
-                draft.span_hash,
-                draft.embed_hash,
-                terms,
+                kind,
+                put_text(symbol),
+                span_hash,
+                embed_hash,
+                terms_hash,
                 put_symbols(span.symbols),
             )
         )

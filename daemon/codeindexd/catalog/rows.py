@@ -37,7 +37,7 @@ FROM file f JOIN entry e ON e.parent = f.parent AND e.name = f.name
 """  # noqa: S608
 STORED_CHUNK = """
 SELECT c.chunk_id, c.file_id, f.parent, f.name, f.language, c.start_byte, c.end_byte, c.start_line, c.end_line, c.kind,
-       c.symbol, c.symbols, c.span_hash, c.embed_hash
+       c.symbol, c.symbols, c.span_hash, c.embed_hash, c.terms
 FROM chunk c JOIN file f ON f.file_id = c.file_id
 """
 
@@ -125,12 +125,9 @@ def stored_file(row: Row) -> StoredFile:
 
 def stored_chunk(row: Row) -> StoredChunk:
     """A chunk from the columns of STORED_CHUNK."""
-    chunk_id, file_id, parent, name, language, start, end, first, last, kind, symbol, symbols, span_hash, embed_hash = (
-        row
-    )
-    path = join(parent, name)
+    chunk_id, file_id, parent, name, language, start, end, first, last, kind, symbol, symbols, *hashes = row
     span = Span(start, end, first, last, kind, get_text(symbol), get_symbols(symbols))
-    return StoredChunk(chunk_id, file_id, path, language, span, span_hash, embed_hash)
+    return StoredChunk(chunk_id, file_id, join(parent, name), language, span, *hashes)
 
 
 _SymbolRow = tuple[Any, Any, str, int]  # text as put_text makes it

@@ -22,7 +22,7 @@ from codeindexd.dense import index as dense_index
 from codeindexd.dense.maintenance import Thresholds
 from codeindexd.errors import CodeindexError
 from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.model import ChunkDraft, Entry, FileUpdate, IndexedChunk, Move, NodeKind, Outcome, Slice
+from codeindexd.model import ChunkDraft, ChunkKey, Entry, FileUpdate, IndexedChunk, Move, NodeKind, Outcome, Slice
 from codeindexd.registry import Registry, RootSpec
 from codeindexd.vectors import VectorStore
 from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
@@ -56,7 +56,7 @@ def update(result: FileResult) -> FileUpdate:
     return FileUpdate(entry, Outcome.INDEXED, result.language, "utf-8", b"f" * 16, chunks=result.chunks)
 
 
-async def put_back(indexer: Indexer, drafts: dict[tuple[bytes, bytes, str, str], ChunkDraft]) -> list[Entry]:
+async def put_back(indexer: Indexer, drafts: dict[ChunkKey, ChunkDraft]) -> list[Entry]:
     """The replay of both projections with drafts from memory; the files to be processed again."""
     if indexer.behind.dense:
         await indexer.replay_dense()
@@ -64,16 +64,16 @@ async def put_back(indexer: Indexer, drafts: dict[tuple[bytes, bytes, str, str],
         return []
     missing = await indexer.missing_lexical()
     known = [
-        IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, drafts[key])
+        IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, draft)
         for chunks in missing.values()
         for chunk in chunks
-        if (key := (chunk.span_hash, chunk.embed_hash, chunk.span.kind, chunk.span.symbol)) in drafts
+        if (draft := drafts.get(chunk.key)) is not None
     ]
     await indexer.add_lexical(known)
     return await indexer.lexical_is_up()
 
 
-def drafts_of(results: Sequence[FileResult]) -> dict[tuple[bytes, bytes, str, str], ChunkDraft]:
+def drafts_of(results: Sequence[FileResult]) -> dict[ChunkKey, ChunkDraft]:
     """Every draft by its key."""
     return {draft.key: draft for result in results for draft in result.chunks}
 
