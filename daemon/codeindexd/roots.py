@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -194,12 +195,19 @@ class Roots:
 
     # changing
 
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[None]:
+        """One change at a time, and whole: a client that goes away in the middle must not leave half a root."""
+        async with self._changing:
+            with anyio.CancelScope(shield=True):
+                yield
+
     async def add(self, path: Path, *, force: bool) -> tuple[Root, Admission]:
         """Make ``path`` a root and start it; a path inside a root gives that root.
 
         Raises PathRefusedError, and FailedError for a root that is stranded.
         """
-        async with self._changing:
+        async with self._change():
             specs = self._specs()
             admission = await anyio.to_thread.run_sync(lambda: admit(path, specs, force=force, home=Path.home()))
             if admission.covered:
@@ -230,14 +238,14 @@ class Roots:
 
     async def remove(self, identity: str) -> None:
         """Forget a root and delete its index; vectors stay in the shared store until it needs the room."""
-        async with self._changing:
+        async with self._change():
             await self._save(without=identity)  # first: when that cannot be written the root stays as it is
             await self._stop(identity)
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / identity, ignore_errors=True))
 
     async def rebuild(self, spec: RootSpec) -> Root:
         """Start a root over with an empty index. Raises FailedError when even that cannot be opened."""
-        async with self._changing:
+        async with self._change():
             await self._stop(spec.id)
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / spec.id, ignore_errors=True))
             await self._start(spec, patient=True)
@@ -247,7 +255,7 @@ class Roots:
 
     async def remember(self) -> None:
         """Save the list again: a root changed its identity."""
-        async with self._changing:
+        async with self._change():
             await self._save()
 
     async def forget_missing(self) -> None:
