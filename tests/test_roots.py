@@ -1,8 +1,9 @@
-"""What becomes of the list of roots when those who change it do not wait for the end."""
+"""What becomes of the list of roots when those who change it do not wait, or change it at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import anyio
 import anyio.abc
 import pytest
 
+from codeindexd.errors import NotIndexedError
 from codeindexd.model import RootState
 from codeindexd.registry import Registry, RootSpec
 from codeindexd.root import Root
@@ -18,30 +20,14 @@ from codeindexd.roots import Roots
 pytestmark = pytest.mark.anyio
 
 
-class Slow:
-    """Stands for a root whose stores open and close when the test says so."""
-
-    state = RootState.FRESH
-    missing_since = 0.0
-
-    def __init__(self, spec: RootSpec, directory: Path, gate: Gate) -> None:
-        self.spec = spec
-        self.indexer = SimpleNamespace(behind=SimpleNamespace(notes=[]))
-        self._directory = directory
-        self._gate = gate
-
-    async def serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        await self._gate.passed()
-        self._directory.mkdir()
-        task_status.started()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._gate.passed()
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 class Gate:
+    """What everybody passes while it is open, and waits at while it is not."""
+
     def __init__(self) -> None:
         self.reached = anyio.Event()
         self._open = anyio.Event()
@@ -58,68 +44,123 @@ class Gate:
         await self._open.wait()
 
 
-async def abandoned(change: Callable[[], Awaitable[object]], gate: Gate) -> None:
-    """Begin ``change`` and cancel it once it waits at the gate, which opens after that."""
-    gate.shut()
-    async with anyio.create_task_group() as tasks:
+class Slow:
+    """Stands for a root whose stores open and close when the gate is open."""
 
-        async def client() -> None:
-            await change()
+    state = RootState.FRESH
+    missing_since = None
 
-        tasks.start_soon(client)
-        await gate.reached.wait()
-        tasks.cancel_scope.cancel()
-        gate.open()
+    def __init__(self, spec: RootSpec, directory: Path, gate: Gate) -> None:
+        self.spec = spec
+        self.indexer = SimpleNamespace(behind=SimpleNamespace(notes=[]))
+        self._directory = directory
+        self._gate = gate
 
-
-async def running(roots: Roots) -> list[Path]:
-    """Directories of the roots that run; waits for the change that goes on."""
-    async with roots._changing:
-        return [root.spec.path for root in roots.all()]
-
-
-@pytest.mark.parametrize("what", ["add", "remove"])
-async def test_a_change_that_nobody_waits_for_any_more_is_carried_out_whole(tmp_path: Path, what: str) -> None:
-    registry, gate = Registry(tmp_path / "roots.json"), Gate()
-    (tmp_path / "stores").mkdir()
-    code = [tmp_path / name for name in ("one", "two")]
-    for directory in code:
-        directory.mkdir()
-
-    def make(spec: RootSpec, directory: Path) -> Root:
-        return Slow(spec, directory, gate)  # type: ignore[return-value]
-
-    roots = Roots(registry, tmp_path / "stores", make)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(roots.serve)
-        first, _ = await roots.add(code[0], force=False)
-        if what == "add":
-            await abandoned(lambda: roots.add(code[1], force=False), gate)
-        else:
-            await abandoned(lambda: roots.remove(first.spec.id), gate)
-        left = code if what == "add" else []
-        assert await running(roots) == left
-        assert [spec.path for spec in registry.load()] == left
-        assert len(list((tmp_path / "stores").iterdir())) == len(left)
-        tasks.cancel_scope.cancel()
+    async def serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        await self._gate.passed()
+        self._directory.mkdir(exist_ok=True)
+        task_status.started()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._gate.passed()
 
 
-async def test_a_root_that_is_begun_anew_stays_a_root_when_nobody_waits_for_it(tmp_path: Path) -> None:
-    registry, gate, made = Registry(tmp_path / "roots.json"), Gate(), []
-    for name in ("stores", "one", "two"):
-        (tmp_path / name).mkdir()
+class Place:
+    """A list of roots and their stores below ``base``, which outlast a daemon."""
 
-    def make(spec: RootSpec, directory: Path) -> Root:
-        made.append(spec.path.name)
-        return Slow(spec, directory, gate)  # type: ignore[return-value]
+    def __init__(self, base: Path) -> None:
+        self.gate = Gate()
+        self.made: list[str] = []
+        self._base = base
+        self._registry = Registry(base / "roots.json")
+        self._stores = base / "stores"
+        self._stores.mkdir()
 
-    roots = Roots(registry, tmp_path / "stores", make)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(roots.serve)
-        root, _ = await roots.add(tmp_path / "one", force=False)
-        await abandoned(lambda: roots.rebuild(root.spec), gate)
-        await roots.add(tmp_path / "two", force=False)
-        assert await running(roots) == [tmp_path / "one", tmp_path / "two"]
-        assert [spec.path for spec in registry.load()] == [tmp_path / "one", tmp_path / "two"]
-        assert made == ["one", "one", "two"]
-        tasks.cancel_scope.cancel()
+    def directory(self, name: str) -> Path:
+        path = self._base / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[Roots]:
+        roots = Roots(self._registry, self._stores, self._make)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(roots.serve)
+            yield roots
+            tasks.cancel_scope.cancel()
+
+    def _make(self, spec: RootSpec, directory: Path) -> Root:
+        self.made.append(spec.path.name)
+        return Slow(spec, directory, self.gate)  # type: ignore[return-value]
+
+    async def abandoned(self, change: Callable[[], Awaitable[object]]) -> None:
+        """Begin ``change`` and cancel it once it waits at the gate, which opens after that."""
+        self.gate.shut()
+        async with anyio.create_task_group() as tasks:
+
+            async def client() -> None:
+                await change()
+
+            tasks.start_soon(client)
+            await self.gate.reached.wait()
+            tasks.cancel_scope.cancel()
+            self.gate.open()
+
+    async def names(self, roots: Roots) -> list[str]:
+        """The roots that run, after the change that goes on, which are those that are listed and have stores."""
+        async with roots._changing:
+            specs = [root.spec for root in roots.all()]
+        assert sorted(self._registry.load(), key=lambda spec: spec.path) == specs
+        assert {place.name for place in self._stores.iterdir()} == {spec.id for spec in specs}
+        return [spec.path.name for spec in specs]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+async def test_an_addition_that_nobody_waits_for_any_more_is_carried_out_whole(place: Place) -> None:
+    async with place.served() as roots:
+        await place.abandoned(lambda: roots.add(place.directory("one"), force=False))
+        assert await place.names(roots) == ["one"]
+
+
+async def test_a_removal_that_nobody_waits_for_any_more_is_carried_out_whole(place: Place) -> None:
+    async with place.served() as roots:
+        root, _ = await roots.add(place.directory("one"), force=False)
+        await place.abandoned(lambda: roots.remove(root.spec.id))
+        assert await place.names(roots) == []
+
+
+async def test_a_root_that_is_begun_anew_stays_a_root_when_nobody_waits_for_it(place: Place) -> None:
+    async with place.served() as roots:
+        root, _ = await roots.add(place.directory("one"), force=False)
+        await place.abandoned(lambda: roots.rebuild(root.spec))
+        await roots.add(place.directory("two"), force=False)
+        assert await place.names(roots) == ["one", "two"]
+        assert place.made == ["one", "one", "two"]
+
+
+async def test_roots_inside_a_fresh_root_are_absorbed_also_after_a_restart(place: Place) -> None:
+    async with place.served() as roots:
+        for name in ("outer/inner", "outermost", "outer"):
+            await roots.add(place.directory(name), force=False)
+    async with place.served() as roots:
+        outer = roots.covering(place.directory("outer"))
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(roots.absorb, outer)
+        assert await place.names(roots) == ["outer", "outermost"]
+
+
+async def test_a_root_that_was_removed_meanwhile_is_said_to_be_none(place: Place) -> None:
+    async with place.served() as roots:
+        root, _ = await roots.add(place.directory("one"), force=False)
+        await roots.remove(root.spec.id)
+        with pytest.raises(NotIndexedError, match="removed in the meantime"):
+            await roots.remove(root.spec.id)
+        with pytest.raises(NotIndexedError):
+            await roots.rebuild(root.spec)

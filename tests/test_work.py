@@ -141,6 +141,29 @@ async def test_paused_work_waits_and_goes_on(tmp_path: Path, monkeypatch: pytest
         assert made.outcome("file1") is Outcome.INDEXED
 
 
+async def test_pausing_twice_is_pausing_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        made.work.pause()
+        made.work.submit([], [entry("file1")])
+        await anyio.wait_all_tasks_blocked()
+        made.work.pause()
+        made.work.resume()
+        with anyio.fail_after(30):
+            await made.work.drained()
+        assert made.outcome("file1") is Outcome.INDEXED
+
+
+async def test_nobody_waits_for_a_file_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        made.work.submit([], [entry("sleep=30")])
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as waiting:
+                waiting.start_soon(made.work.drained)
+                await anyio.wait_all_tasks_blocked()
+                made.work.submit([], [], [b"sleep=30"])
+        assert made.work.idle
+
+
 async def test_nobody_waits_for_what_comes_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(tmp_path, monkeypatch) as made:
         made.on_commit = lambda: made.work.submit([Slice(removals=[b"never there"])], [])

@@ -191,11 +191,13 @@ class Daemon:
         self.events.report(what, root)
 
     async def _attempt(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
-        """Something that can be done another time: a full disk must not end the daemon."""
+        """Something that can be done another time: neither a full disk nor a defect of ours may end the daemon."""
         try:
             await action()
         except CodeindexError as error:
             log.warning("not done now", what=what, error=error.message, hint=error.hint)
+        except Exception:
+            log.exception("not done now", what=what)
 
     def _describe_embedder(self) -> dict[str, Any]:
         embedder = self._models.configured
@@ -269,7 +271,12 @@ class Daemon:
                 raise
             log.warning("index rebuilt", root=str(root.spec.path), error=error.message)
             await self.roots.rebuild(root.spec)
-        except (ValueError, TypeError, KeyError, IndexError):  # what broken rows lead to, where nobody expects them
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+        ):  # what broken rows lead to, where nobody expects them
             log.exception("index rebuilt", root=str(root.spec.path))
             await self.roots.rebuild(root.spec)
         else:

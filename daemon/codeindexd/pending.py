@@ -65,12 +65,15 @@ class Pending:
         self._queues[urgent].append(ticket)
         return ticket
 
-    def forget(self, paths: Collection[bytes]) -> None:
-        """Drop the wishes for ``paths`` and for everything below them."""
+    def forget(self, paths: Collection[bytes]) -> bool:
+        """Drop the wishes for ``paths`` and for everything below them; whether there were any."""
+        if not paths:
+            return False
         gone = [known for known in self._current if any(place in paths for place in _lineage(known))]
         for path in gone:
             del self._current[path], self._since[path]
             self._given.pop(path, None)
+        return bool(gone)
 
     @property
     def in_flight(self) -> list[Ticket]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,6 @@ class Roots:
         self._directory = directory
         self._make = make
         self._lives: dict[str, _Life] = {}
-        self._absorbed: dict[str, list[str]] = {}
         self._changing = anyio.Lock()
         self._tasks: anyio.abc.TaskGroup
 
@@ -181,6 +180,10 @@ class Roots:
             life.root = root
             report()
 
+    def _known(self, identity: str) -> None:
+        if identity not in self._lives:
+            raise NotIndexedError("the root was removed in the meantime", hint="see `codeindex roots`")
+
     async def _stop(self, identity: str) -> None:
         life = self._lives.pop(identity)
         life.scope.cancel()
@@ -195,7 +198,7 @@ class Roots:
 
     # changing
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _change(self) -> AsyncIterator[None]:
         """One change at a time, and whole: a client that goes away in the middle must not leave half a root."""
         async with self._changing:
@@ -213,7 +216,6 @@ class Roots:
             if admission.covered:
                 return self._running(admission.spec), admission
             await self._start(admission.spec, patient=False)
-            self._absorbed[admission.spec.id] = [spec.id for spec in admission.absorbs]
             try:
                 await self._save()
             except CodeindexError:
@@ -226,26 +228,29 @@ class Roots:
         """Once a root is fresh, drop the roots inside it: their code is found through it from now on."""
         if root.state is not RootState.FRESH:
             return
-        left = self._absorbed.pop(root.spec.id, [])
-        try:
-            while left:
-                if left[-1] in self._lives:
-                    await self.remove(left[-1])
-                left.pop()
-        finally:
-            if left:  # the list could not be written: at the next change of the root's state
-                self._absorbed[root.spec.id] = left
+        for spec in self._specs():
+            if root.spec.path in spec.path.parents:
+                with contextlib.suppress(NotIndexedError):  # removed by somebody else meanwhile
+                    await self.remove(spec.id)
 
     async def remove(self, identity: str) -> None:
-        """Forget a root and delete its index; vectors stay in the shared store until it needs the room."""
+        """Forget a root and delete its index; vectors stay in the shared store until it needs the room.
+
+        Raises NotIndexedError when it is no root any more, StoreFullError when the list cannot be written.
+        """
         async with self._change():
+            self._known(identity)
             await self._save(without=identity)  # first: when that cannot be written the root stays as it is
             await self._stop(identity)
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / identity, ignore_errors=True))
 
     async def rebuild(self, spec: RootSpec) -> Root:
-        """Start a root over with an empty index. Raises FailedError when even that cannot be opened."""
+        """Start a root over with an empty index.
+
+        Raises FailedError when even that cannot be opened, NotIndexedError when it is no root any more.
+        """
         async with self._change():
+            self._known(spec.id)
             await self._stop(spec.id)
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / spec.id, ignore_errors=True))
             await self._start(spec, patient=True)

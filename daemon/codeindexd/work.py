@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
@@ -19,6 +19,7 @@ from codeindexd.indexer import Indexer
 from codeindexd.model import Entry, Failure, FileUpdate, NodeKind, Outcome, Slice
 from codeindexd.pending import Pending, Ticket
 from codeindexd.plan import SliceLimit, in_order, retry_delay_ns, slice_limit
+from codeindexd.progress import Run, StageStats
 from codeindexd.workers.jobs import FileJob, FileResult
 from codeindexd.workers.pool import WorkerPool
 
@@ -29,36 +30,6 @@ _RESULTS_AHEAD = 16
 _REMEMBERED_EDITS = 256  # files saved lately come first when all of a root has to be done again
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 10.0  # what somebody who has made room waits at most; a try that fails costs next to nothing
-
-
-@dataclass
-class StageStats:
-    """How much one stage did since the daemon started; ``recent`` keeps the last durations for the median."""
-
-    items: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    errors: int = 0
-    recent: list[float] = field(default_factory=list)
-
-    def add(self, seconds: float, *, bytes_: int = 0, error: bool = False) -> None:
-        """Count one item."""
-        self.items += 1
-        self.bytes += bytes_
-        self.seconds += seconds
-        self.errors += error
-        self.recent.append(seconds)
-        if len(self.recent) > 256:
-            del self.recent[:128]
-
-
-@dataclass
-class Run:
-    """Progress of the work since it was last finished: what a progress bar shows."""
-
-    files_done: int = 0
-    chunks_done: int = 0
-    started: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +97,8 @@ class Work:
         since = {move.entry.path: self.pending.since(move.source) for part in slices for move in part.moves}
         redo = [move.entry for part in slices for move in part.moves if move.source in self.pending]
         leaves = (update.entry.path for part in slices for update in part.updates)
-        self.pending.forget({*gone, *leaves})  # no result on its way may take the place of what is known now
+        if self.pending.forget({*gone, *leaves}):  # no result on its way may take the place of what is known now
+            self._progress()
         files = [*files, *redo]
         urgent = len(files) <= _URGENT_FILES
         wanted = False
@@ -178,7 +150,8 @@ class Work:
 
     def pause(self) -> None:
         """Stop giving files to workers and committing; what is in flight comes back and waits."""
-        self._running = anyio.Event()
+        if self._running.is_set():  # otherwise somebody waits for the present one
+            self._running = anyio.Event()
 
     def resume(self) -> None:
         """Go on after :meth:`pause`."""
@@ -378,9 +351,12 @@ class Work:
         if self.idle:
             self.run = Run()
             self._slices_of_run = 0
+        self._progress()
+        self._on_commit()
+
+    def _progress(self) -> None:
         self._advanced.set()
         self._advanced = anyio.Event()
-        self._on_commit()
 
 
 def _update(processed: _Processed) -> FileUpdate:

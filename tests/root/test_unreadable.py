@@ -36,3 +36,20 @@ async def test_waiting_for_something_unreadable() -> None:
     with anyio.move_on_after(0.01) as scope:
         await unreadable.wait()
     assert scope.cancelled_caught
+
+
+async def test_who_waits_already_hears_of_what_comes_after_looks_that_were_fine() -> None:
+    unreadable = Unreadable()
+    heard = anyio.Event()
+
+    async def wait() -> None:
+        await unreadable.wait()
+        heard.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        unreadable.looked([b""], [])
+        unreadable.looked([b""], [(b"a", "no")])
+        with anyio.fail_after(5):
+            await heard.wait()

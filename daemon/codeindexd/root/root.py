@@ -12,9 +12,8 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd.config import load_root_config
-from codeindexd.errors import ConfigError, FailedError, PathRefusedError, StoreFullError, TimedOutError
-from codeindexd.indexer import Indexer, VectorSpace
+from codeindexd.errors import FailedError, PathRefusedError, StoreFullError, TimedOutError
+from codeindexd.indexer import Indexer
 from codeindexd.merkle import is_covered
 from codeindexd.model import RootState
 from codeindexd.reconciler import Reconciled, reconcile
@@ -22,6 +21,7 @@ from codeindexd.registry import RootSpec
 from codeindexd.root import upkeep
 from codeindexd.root.hints import Hints
 from codeindexd.root.links import LinkedFiles
+from codeindexd.root.own_config import OWN_CONFIG, OwnConfig
 from codeindexd.root.presence import Found, Presence
 from codeindexd.root.unreadable import Unreadable
 from codeindexd.root.values import Problem, RootSettings, Services, Synced
@@ -34,15 +34,13 @@ from codeindexd.work import Work
 log = structlog.get_logger(__name__)
 _COOKIE_TIMEOUT_S = 2.0
 _LOOK_AGAIN_S = 0.1
-_MISSING_POLL_S = 3.0
-_ROOT_CONFIG = b".codeindex.toml"
+_SEARCH_EVERY_S = 3.0
 
 
 class Root:
     """A directory tree kept equal to its index, from :meth:`serve` until its cancellation."""
 
     def __init__(self, spec: RootSpec, directory: Path, settings: RootSettings, services: Services) -> None:
-        self._path = spec.path
         self.directory = directory
         self.settings = settings
         self.services = services
@@ -50,7 +48,9 @@ class Root:
         self.unreadable = Unreadable()
         self.indexer: Indexer
         self.work: Work
-        self.scanner = self._make_scanner()
+        self._own_config = OwnConfig(spec.path, settings.index)
+        if self._own_config.problem:
+            self.problems["config"] = self._own_config.problem
         settler = Settler(settings.debounce_s, settings.deadline_s, settings.max_hints)
         self._hints = Hints(settler, later_s=_LOOK_AGAIN_S)
         self._presence = Presence(spec, directory / "missing")
@@ -61,27 +61,11 @@ class Root:
         self._brought_up = anyio.Event()
         self._directories: set[bytes] = set()
         self._linked = LinkedFiles()
-        self._config = b""  # hash of the root's own configuration
         self._last_walk = 0.0
+        self._failed_looks = 0
+        self._next_search = 0.0  # for a root that is missing or cannot be looked at
         self._told: RootState | None = None
         self._stopping = False
-
-    def _make_scanner(self) -> Scanner:
-        """A scanner by the configuration, narrowed by the root's own file; one that is broken is reported, not used."""
-        index = self.settings.index
-        try:
-            index = index.narrowed(load_root_config(self._path))
-            self.problems.pop("config", None)
-        except ConfigError as error:
-            self.problems["config"] = Problem(error.message, error.hint)
-        return Scanner(
-            self._path,
-            include=index.include,
-            exclude=index.exclude,
-            hidden=index.hidden,
-            gitignore=index.gitignore,
-            max_file_bytes=index.max_file_bytes,
-        )
 
     # what others ask
 
@@ -89,6 +73,11 @@ class Root:
     def spec(self) -> RootSpec:
         """Id, path and identity of the directory."""
         return self._presence.spec
+
+    @property
+    def scanner(self) -> Scanner:
+        """What looks at the disk, by the present rules."""
+        return self._own_config.scanner
 
     @property
     def state(self) -> RootState:
@@ -178,10 +167,11 @@ class Root:
         """
         if self._paused:
             raise FailedError(f"{self.spec.path} is paused", hint="run `codeindex resume` first")
-        began = time.monotonic()
+        began, failed = time.monotonic(), self._failed_looks
         how = "walk"
         with anyio.move_on_after(timeout_s) as scope:
-            watched = self._walked and not self._presence.missing and not self._watcher.suspicious
+            sound = self._walked and not self._presence.missing and "scan" not in self.problems
+            watched = sound and not self._watcher.suspicious
             if watched and await self._watcher.cookie(_COOKIE_TIMEOUT_S):
                 how = "cookie"
             else:
@@ -194,9 +184,11 @@ class Root:
             await self.work.drained()
             while self.indexer.behind.lexical:
                 await self._brought_up.wait()
-        if self._presence.missing or "scan" in self.problems:
-            gone = Problem(f"{self.spec.path} cannot be read", "bring the directory back, or remove the root")
-            problem = self.problems.get("scan", gone)
+        if self._presence.missing:
+            raise FailedError(f"{self.spec.path} cannot be read", hint="bring the directory back, or remove the root")
+        if self._failed_looks > failed or "scan" in self.problems:
+            passed = Problem(f"{self.spec.path} could not be looked at for a moment", "try again")
+            problem = self.problems.get("scan", passed)
             raise FailedError(problem.message, hint=problem.hint)
         if scope.cancelled_caught:
             raise TimedOutError(
@@ -210,7 +202,34 @@ class Root:
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Open the stores, answer (``started``), then watch and catch up until cancelled."""
         self._loop = asyncio.get_running_loop()
-        self.indexer = await anyio.to_thread.run_sync(self._open)
+        self.indexer = await anyio.to_thread.run_sync(self.services.open_index, self.directory, self.spec.id)
+        try:
+            await self._set_up()
+            async with anyio.create_task_group() as tasks:
+                task_status.started()
+                tasks.start_soon(self._note_the_end)
+                tasks.start_soon(self.work.serve)
+                tasks.start_soon(self._vectorizer.serve)
+                await tasks.start(self._watcher.serve)
+                tasks.start_soon(self._keep_projections)
+                tasks.start_soon(upkeep.retry_unreadable, self)
+                tasks.start_soon(upkeep.retry_failures, self)
+                tasks.start_soon(upkeep.keep_tidy, self)
+                self.hint([b""])
+                await self._reconcile_forever()
+        finally:
+            self._stopping = True
+            with anyio.CancelScope(shield=True):
+                await self.indexer.write(self.indexer.close)
+
+    async def _note_the_end(self) -> None:
+        """What takes long in a thread asks whether to stop, and the end waits for it."""
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self._stopping = True
+
+    async def _set_up(self) -> None:
         for note in self.indexer.behind.notes:
             log.warning("store rebuilt", root=str(self.spec.path), note=note)
         self.work = Work(
@@ -242,34 +261,6 @@ class Root:
         )
         self._directories = set(await anyio.to_thread.run_sync(self.indexer.catalog.tree().directories))
         self._watcher.set_directories(self._directories)
-        try:
-            async with anyio.create_task_group() as tasks:
-                task_status.started()
-                tasks.start_soon(self.work.serve)
-                tasks.start_soon(self._vectorizer.serve)
-                await tasks.start(self._watcher.serve)
-                tasks.start_soon(self._keep_projections)
-                tasks.start_soon(upkeep.retry_unreadable, self)
-                tasks.start_soon(upkeep.retry_failures, self)
-                tasks.start_soon(upkeep.keep_tidy, self)
-                self.hint([b""])
-                await self._reconcile_forever()
-        finally:
-            self._stopping = True
-            with anyio.CancelScope(shield=True):
-                await self.indexer.write(self.indexer.close)
-
-    def _open(self) -> Indexer:
-        embedder = self.services.embedder
-        return Indexer(
-            self.directory,
-            root_id=self.spec.id,
-            vectors=self.services.vectors,
-            space=VectorSpace(embedder.identity, embedder.dimensions),
-            usable={
-                identity: VectorSpace(identity, other.dimensions) for identity, other in self.services.others.items()
-            },
-        )
 
     async def replay(self) -> None:
         """Bring projections that lack commits up to the catalog; returns when they are."""
@@ -317,11 +308,13 @@ class Root:
         except (OSError, PathRefusedError, StoreFullError) as error:
             hint = getattr(error, "hint", "check the directory's permissions")
             self.set_problem("scan", f"cannot look at {self.spec.path}: {error}", hint)
-            self._hints.add_later(below, _MISSING_POLL_S)
+            self._failed_looks += 1
+            self._search_later()
             return
         finally:
             self._walking = False
-        self.set_problem("scan", "", "")
+        if whole:  # nobody remembers what else could not be looked at
+            self.set_problem("scan", "", "")
         if await self._follow_config(found.scan) or self._linked.take(found.scan):
             await self._reconcile([b""])
             return
@@ -339,12 +332,12 @@ class Root:
 
     async def _follow_config(self, scan: Scan) -> bool:
         """Whether the root's own configuration is another one now, and with it the scanner."""
-        node, before = scan.tree.node(_ROOT_CONFIG), self._config
-        if is_covered(_ROOT_CONFIG, scan.below):
-            self._config = node.hash if node is not None else b""
-        if self._config != before:
-            self.scanner = await anyio.to_thread.run_sync(self._make_scanner)
-        return self._config != before
+        if not is_covered(OWN_CONFIG, scan.below):
+            return False
+        changed = await anyio.to_thread.run_sync(self._own_config.follow)
+        problem = self._own_config.problem or Problem("", "")
+        self.set_problem("config", problem.message, problem.hint)
+        return changed
 
     def _take_over(self, found: Reconciled, whole: bool) -> None:
         scan = found.scan
@@ -365,7 +358,7 @@ class Root:
         before = self.state
         found = await anyio.to_thread.run_sync(self._presence.look)
         if found is Found.MISSING:
-            self._hints.add_later([b""], _MISSING_POLL_S)
+            self._search_later()
         elif found is not Found.SAME:
             self.hint([b""])
         if found is Found.ANOTHER:
@@ -373,6 +366,13 @@ class Root:
         if self.state is not before:
             self._tell("state")
         return found is not Found.MISSING
+
+    def _search_later(self) -> None:
+        """Look at everything in a few seconds, once, however many hints bring us here."""
+        now = time.monotonic()
+        if now >= self._next_search:
+            self._next_search = now + _SEARCH_EVERY_S
+            self._hints.add_later([b""], _SEARCH_EVERY_S)
 
     def _on_commit(self) -> None:
         if self.indexer.behind.lexical or self.indexer.behind.dense:

@@ -23,7 +23,7 @@ class Unreadable:
         self._errors.update(errors)
         if self._errors:
             self._some.set()
-        else:
+        elif self._some.is_set():  # otherwise somebody waits for the present one
             self._some = anyio.Event()
 
     @property

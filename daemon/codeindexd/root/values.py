@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from codeindexd.config import Index
 from codeindexd.embed.base import Embedder
+from codeindexd.indexer import Indexer, VectorSpace
 from codeindexd.vectors import VectorStore
 from codeindexd.workers.pool import WorkerPool
 
@@ -40,6 +41,16 @@ class Services:
     fingerprints: Callable[[str], bytes]
     cookies: Path
     on_event: Callable[[str, Root], None]
+
+    def open_index(self, directory: Path, root_id: str) -> Indexer:
+        """Open the stores of a root. Blocking; raises what :class:`Indexer` does."""
+        return Indexer(
+            directory,
+            root_id=root_id,
+            vectors=self.vectors,
+            space=VectorSpace(self.embedder.identity, self.embedder.dimensions),
+            usable={identity: VectorSpace(identity, other.dimensions) for identity, other in self.others.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)

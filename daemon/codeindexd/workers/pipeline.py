@@ -21,13 +21,13 @@ from codeindexd.errors import StoreDamagedError, StoreFullError, place_of
 from codeindexd.files import Contents, read_beneath
 from codeindexd.fingerprint import fingerprints
 from codeindexd.model import ChunkDraft, Span
+from codeindexd.scan.hashing import is_settled
 from codeindexd.tokens import Terms, Tokenizer
 from codeindexd.vectors import VectorStore
 from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, WorkerSettings
 
 log = structlog.get_logger(__name__)
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
-_TOO_YOUNG_NS = 50_000_000
 
 
 def embed_text(symbol: str, text: str) -> str:
@@ -202,7 +202,6 @@ class Pipeline:
         encoding: str = "",
         chunks: tuple[ChunkDraft, ...] = (),
     ) -> FileResult:
-        young = time.time_ns() - contents.stat.mtime_ns < _TOO_YOUNG_NS
         return FileResult(
             job.job_id,
             job.path,
@@ -210,7 +209,7 @@ class Pipeline:
             reason=reason,
             stat=contents.stat,
             leaf=leaf,
-            settled=contents.steady and not young,
+            settled=contents.steady and is_settled(contents.stat, time.time_ns()),
             language=language,
             encoding=encoding,
             fingerprint=self._fingerprint(language),

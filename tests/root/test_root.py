@@ -1,0 +1,156 @@
+"""What a root promises when something goes wrong for a moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from codeindexd.catalog import Catalog
+from codeindexd.dense import Dense
+from codeindexd.errors import FailedError, StoreFullError
+from codeindexd.model import RootState
+from codeindexd.root import Root, upkeep
+from codeindexd.root import root as module
+from codeindexd.scan import Scanner
+from support.roots import found, harness
+from support.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def failing(function: Any, times: int, error: Exception) -> Any:
+    """``function``, but the first ``times`` calls raise ``error``."""
+    left = [error] * times
+
+    def one(*arguments: Any, **more: Any) -> Any:
+        if left:
+            raise left.pop()
+        return function(*arguments, **more)
+
+    return one
+
+
+NO_FILES = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+async def test_a_root_that_could_not_start_lets_go_of_its_stores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with harness(tmp_path) as made:
+        (made.path / "a.py").write_text("def alpha(): pass\n")
+        monkeypatch.setattr(Catalog, "failures", failing(Catalog.failures, 1, StoreFullError("no open files left")))
+        with pytest.raises(ExceptionGroup):
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(made.make().serve)
+        async with made.running() as root:
+            assert found(root, "alpha") == [b"a.py"]
+
+
+async def test_sync_does_not_claim_what_could_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SEARCH_EVERY_S", 0.2)
+    async with harness(tmp_path) as made, made.running() as root:
+        (made.path / "a.py").write_text("def alpha(): pass\n")
+        with monkeypatch.context() as broken:
+            broken.setattr(Scanner, "scan", failing(Scanner.scan, 1, NO_FILES))
+            with pytest.raises(FailedError, match="Too many open files"):
+                await root.sync(30)
+        await eventually(lambda: root.state is RootState.FRESH)
+        assert found(root, "alpha") == [b"a.py"]
+
+
+async def test_what_could_not_be_looked_at_is_not_forgotten_over_another_look_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with harness(tmp_path) as made, made.running() as root:
+        (made.path / "a.py").write_text("def alpha(): pass\n")
+        with monkeypatch.context() as broken:
+            broken.setattr(Scanner, "scan", failing(Scanner.scan, 1, NO_FILES))
+            await eventually(lambda: root.problems)
+        (made.path / "b.py").write_text("def beta(): pass\n")
+        root.hint([b"b.py"])
+        await eventually(lambda: found(root, "beta"))
+        assert root.state is RootState.DEGRADED
+        synced = await root.sync(30)
+        assert synced.how == "walk"
+        assert found(root, "alpha") == [b"a.py"]
+        await eventually(lambda: root.state is RootState.FRESH)
+
+
+async def test_many_hints_on_a_missing_root_are_one_search_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with harness(tmp_path) as made, made.running() as root:
+        made.path.rename(tmp_path / "elsewhere")
+        await eventually(lambda: root.state is RootState.MISSING)
+        for number in range(20):
+            root.hint([b"x%d" % number])
+            await root._hints.flushed()
+        assert len(root._hints._later) <= 1
+        (tmp_path / "elsewhere").rename(made.path)
+        await eventually(lambda: root.state is RootState.FRESH)
+
+
+async def test_its_own_configuration_is_followed_although_git_ignores_it(tmp_path: Path) -> None:
+    async with harness(tmp_path) as made:
+        (made.path / ".gitignore").write_text(".codeindex.toml\n")
+        for name in ("a.py", "b.py"):
+            (made.path / name).write_text("def alpha(): pass\n")
+        own = made.path / ".codeindex.toml"
+        own.write_text('exclude = ["a.py"]\n')
+        async with made.running() as root:
+            assert found(root, "alpha") == [b"b.py"]
+            own.write_text('exclude = ["b.py"]\n')
+            await root.sync(30)
+            assert found(root, "alpha") == [b"a.py"]
+            own.write_text("exclude = nonsense\n")
+            await root.sync(30)
+            assert "codeindex.toml" in root.problems["config"].message
+            own.unlink()
+            await root.sync(30)
+            assert found(root, "alpha") == [b"a.py", b"b.py"]
+            await eventually(lambda: root.state is RootState.FRESH)
+
+
+async def test_the_end_does_not_wait_for_a_segment_being_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    building = threading.Event()
+
+    def maintain(self: Dense, should_stop: Any, thresholds: Any = None) -> bool:
+        building.set()
+        while not should_stop():
+            threading.Event().wait(0.005)
+        return False
+
+    monkeypatch.setattr(Dense, "maintain", maintain)
+    monkeypatch.setattr(upkeep, "_EVERY_S", 0.01)
+    async with harness(tmp_path) as made:
+        with anyio.fail_after(60):
+            async with made.running():
+                await eventually(building.is_set)
+
+
+async def test_a_directory_that_cannot_be_read_is_looked_at_again_after_everything_was_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_FIRST_LOOK_S", 0.01)
+    looked: list[list[bytes]] = []
+    async with harness(tmp_path) as made:
+
+        def remember(root: Root) -> None:
+            hint = root.hint
+            monkeypatch.setattr(root, "hint", lambda paths: (looked.append(sorted(paths)), hint(paths)))
+
+        async with made.running(remember) as root:
+            looked.clear()
+            root.unreadable.looked([b""], [(b"sub", "Input/output error")])
+            await eventually(lambda: [b"sub"] in looked)

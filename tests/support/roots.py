@@ -1,0 +1,82 @@
+"""A real root in the test's own process: real stores, watches and workers, and nothing around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import anyio
+
+from codeindexd.config import Index
+from codeindexd.embed.base import Embedder
+from codeindexd.fingerprint import fingerprints
+from codeindexd.lexical import LexicalQuery
+from codeindexd.registry import RootSpec
+from codeindexd.root import Root, RootSettings, Services
+from codeindexd.vectors import VectorStore
+from codeindexd.workers.jobs import WorkerSettings
+from codeindexd.workers.pool import WorkerPool
+
+_MODEL = cast("Embedder", SimpleNamespace(identity="space", dimensions=256))
+
+
+class Harness:
+    """Makes roots over ``path``, which share a pool and one directory of stores."""
+
+    def __init__(self, base: Path, pool: WorkerPool, vectors: VectorStore, settings: WorkerSettings) -> None:
+        path = base / "code"
+        self.path = path
+        self._directory = base / "index"
+        status = path.stat()
+        self._spec = RootSpec("00000000-0000-0000-0000-000000000001", path, status.st_dev, status.st_ino)
+        self._settings = RootSettings(
+            index=Index(), debounce_s=0.01, deadline_s=0.1, max_hints=1000, reconcile_s=3600, poll=False
+        )
+        self._services = Services(
+            pool=pool,
+            vectors=vectors,
+            embedder=_MODEL,
+            others={},
+            fingerprints=fingerprints(settings),
+            cookies=base,
+            on_event=lambda what, root: None,
+        )
+
+    def make(self) -> Root:
+        """A root that has not been started."""
+        return Root(self._spec, self._directory, self._settings, self._services)
+
+    @asynccontextmanager
+    async def running(self, prepare: Callable[[Root], Any] = lambda _: None) -> AsyncIterator[Root]:
+        """A root that runs and has been synced once; ``prepare`` gets it before it starts."""
+        root = self.make()
+        prepare(root)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(root.serve)
+            await root.sync(60)
+            yield root
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def harness(base: Path) -> AsyncIterator[Harness]:
+    """A pool of one worker and a vector store below ``base``, whose ``code`` is the root's directory."""
+    (base / "code").mkdir()
+    vectors = VectorStore.open(base / "vectors.db")
+    settings = WorkerSettings(identity=_MODEL.identity, embed=True, nice=0)
+    pool = WorkerPool(settings, count=1)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(pool.serve)
+        yield Harness(base, pool, vectors, settings)
+        tasks.cancel_scope.cancel()
+    vectors.close()
+
+
+def found(root: Root, word: str) -> list[bytes]:
+    """Paths of the files in which ``word`` is found."""
+    with root.indexer.catalog.snapshot() as catalog:
+        hits = root.indexer.lexical.snapshot().search(LexicalQuery(words=(word,)), 100)
+        return sorted({chunk.path for chunk in catalog.chunks([chunk_id for chunk_id, _, _ in hits]).values()})
