@@ -15,6 +15,7 @@ _BYTES = 8_000
 _SHAPES = 4
 _KNOWN = (
     ("haskell", b"x\n" + b"let f x = x\n" * 3000),
+    ("lua", b"\xea\xb0\x80\n" * 7547 + b"\xea\xb0"),
     ("c", b"namespace" + b" " * 100_000),
     ("c", b"f(" * 20_000),
     ("yaml", b"- " * 20_000),
