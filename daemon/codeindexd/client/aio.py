@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +17,7 @@ from codeindexd import protocol
 from codeindexd.client import core
 from codeindexd.client.core import PathLike
 from codeindexd.client.sync import Client
-from codeindexd.errors import CodeindexError, FailedError, TimedOutError
+from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, TimedOutError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -82,6 +82,7 @@ class AsyncClient:
         except BaseException:
             await anyio.aclose_forcefully(self._stream)
             raise
+        self._ended = None
         self._outgoing, self._lines = anyio.create_memory_object_stream[bytes](_LINES_WAITING)
         self._tasks = await anyio.create_task_group().__aenter__()
         self._tasks.start_soon(self._read)
@@ -94,11 +95,15 @@ class AsyncClient:
         self._tasks.cancel_scope.cancel()
         try:
             return await self._tasks.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            if error is not None and _holds_only(group, error):
+                return None  # what the body raised goes on as it is, without the group that the tasks put around it
+            raise
         finally:
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()
+            self._end(NoDaemonError("the client is closed", hint="Ask inside of its `async with`."))
             self._outgoing.close()
-            self._lines.close()
 
     def _make_sure_of_a_daemon(self) -> None:
         with Client(self.socket_path, environ=self._environ, timeout_s=self._timeout_s) as client:
@@ -122,14 +127,29 @@ class AsyncClient:
             return cast("results.RootsResult", await self.call("roots.add", {**params, "wait": wait}))
         begun = await self.call("roots.add", params)
         await self.subscribe([root["path"] for root in begun["roots"]])
-        self._progress.append(on_progress)
-        try:
-            return cast("results.RootsResult", await self.call("roots.add", {**params, "wait": True}))
-        finally:
-            self._progress.remove(on_progress)
-            if self._ended is None:
-                with anyio.move_on_after(1, shield=True):
-                    await self.unsubscribe()
+        failures: list[Exception] = []
+        added: Any = None
+        with anyio.CancelScope() as adding:
+
+            def hear(progress: results.Progress) -> None:
+                try:
+                    if not failures:
+                        on_progress(progress)
+                except Exception as error:  # noqa: BLE001 - the caller's own: raised in their task, not in the reader's
+                    failures.append(error)
+                    adding.cancel()
+
+            self._progress.append(hear)
+            try:
+                added = await self.call("roots.add", {**params, "wait": True})
+            finally:
+                self._progress.remove(hear)
+                if self._ended is None:
+                    with anyio.move_on_after(1, shield=True):
+                        await self.unsubscribe()
+        if failures:
+            raise failures[0]
+        return cast("results.RootsResult", added)
 
     async def remove(self, path: PathLike) -> results.RemoveResult:
         """Forget a root and delete its index."""
@@ -282,6 +302,8 @@ class AsyncClient:
                 await waiting.ready.wait()
         except TimeoutError as error:
             raise TimedOutError("the daemon does not answer", hint="It may be stuck: see its log.") from error
+        except anyio.BrokenResourceError:
+            pass  # the connection ended while others were being sent: `_end` has said why
         finally:
             del self._waiting[request_id]
         if waiting.error is not None:
@@ -329,4 +351,22 @@ class AsyncClient:
         for waiting in self._waiting.values():
             waiting.error = self._ended
             waiting.ready.set()
+        self._lines.close()  # wakes those whose requests wait for room to be sent
         self._noted.set()
+
+
+def _holds_only(group: BaseException, error: BaseException) -> bool:
+    """Whether ``group`` is what ``error`` is, which is no cancellation, and nothing else but cancellations."""
+    cancelled = anyio.get_cancelled_exc_class()
+    own = list(_leaves(error))
+    rest = [leaf for leaf in _leaves(group) if all(leaf is not one for one in own)]
+    return not any(isinstance(leaf, cancelled) for leaf in own) and all(isinstance(leaf, cancelled) for leaf in rest)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors inside of nested groups; trio makes the groups anew."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
