@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.inspect import FloatType, IntType
 
 from codeindexd.config import Config, Index, RootConfig, load, load_root_config, to_toml
 from codeindexd.errors import ConfigError
+
+
+def kinds(annotation: object) -> Iterator[msgspec.inspect.Type]:
+    """The types that a key may have."""
+    kind = msgspec.inspect.type_info(annotation)
+    yield from kind.types if isinstance(kind, msgspec.inspect.UnionType) else [kind]
 
 
 def config(tmp_path: Path, text: str, **environ: str) -> Config:
@@ -30,6 +39,10 @@ def test_file_environment_and_command_line_win_in_this_order(tmp_path: Path) -> 
     loaded = load(tmp_path / "config.toml", environ, {"workers.count": "1"})
     assert (loaded.watch.debounce_ms, loaded.watch.deadline_ms, loaded.workers.count) == (50, 800, 1)
     assert loaded.index == Index()
+
+
+def test_the_key_of_an_endpoint_is_no_setting(tmp_path: Path) -> None:
+    assert config(tmp_path, "", CODEINDEXD_EMBEDDING_API_KEY="sk-secret") == Config()
 
 
 def test_environment_values_are_read_by_the_type_of_their_key(tmp_path: Path) -> None:
@@ -63,7 +76,8 @@ def test_environment_values_are_read_by_the_type_of_their_key(tmp_path: Path) ->
         ),
         ("[watch]\ndebounce_ms = true\n", "expected a whole number from 0 to 60000, got a boolean", ""),
         ("[watch]\ndebounce_ms = -1\n", "expected a whole number from 0 to 60000, got a whole number: -1", ""),
-        ("[watch]\nreconcile_minutes = 0\n", "expected a number above 0", "default is 60"),
+        ("[watch]\nreconcile_minutes = 0\n", "expected a number above 0, at most 525600, got a whole", "default is 60"),
+        ("[disk]\nbudget_gb = inf\n", "expected a number above 0, at most 1000000, got a number: inf", "default is 10"),
         ("[workers]\ncount = 'many'\n", 'count: expected a whole number from 0 to 256 or "auto"', ""),
         ("[index]\nexclude = 'x'\n", "exclude: expected a list of strings, got a string", ""),
         ("[index]\nexclude = [1]\n", "exclude: expected a list of strings", ""),
@@ -80,6 +94,52 @@ def test_mistakes_name_file_key_and_what_was_expected(tmp_path: Path, text: str,
     assert str(tmp_path) in caught.value.message
     assert hint in caught.value.hint
     assert caught.value.hint
+
+
+NUMBERS = [
+    (section.name, field.name, numbers[0])
+    for section in msgspec.structs.fields(Config)
+    for field in msgspec.structs.fields(section.type)
+    if (numbers := [kind for kind in kinds(field.type) if isinstance(kind, IntType | FloatType)])
+]
+ODD = [
+    "inf", "+inf", "-inf", "nan", "-nan", "0", "-0.0", "-1", "-0.5", "1e-300", "1e300", "1e999", "true",
+    str(1 << 63), str(1 << 64), "9" * 400, "9" * 5000, f"0x{'f' * 5000}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "key", "number"), NUMBERS, ids=[f"{name[0]}.{name[1]}" for name in NUMBERS])
+class TestNumbers:
+    """What is accepted must work: nothing is computed from a number without bounds."""
+
+    def test_each_has_bounds(self, tmp_path: Path, section: str, key: str, number: IntType | FloatType) -> None:
+        least = number.ge if number.ge is not None else number.gt
+        assert least is not None
+        assert number.le is not None
+        assert 0 <= least < number.le < 1 << 40
+        for value in (number.ge, number.le):
+            if value is not None:
+                deadline = "" if key == "deadline_ms" else "deadline_ms = 600000\n"
+                text = f"[watch]\n{deadline}" if section == "watch" else f"[{section}]\n"
+                text += "debounce_ms = 0\n" if key == "deadline_ms" else ""
+                assert getattr(getattr(config(tmp_path, f"{text}{key} = {value}\n"), section), key) == value
+
+    def test_odd_ones_are_refused_by_name(
+        self, tmp_path: Path, section: str, key: str, number: IntType | FloatType
+    ) -> None:
+        messages = []
+        for text in ODD:
+            variable = f"CODEINDEXD_{section}_{key}".upper()
+            for written, environ in ((f"[{section}]\n{key} = {text}\n", {}), ("", {variable: text})):
+                try:
+                    value = getattr(getattr(config(tmp_path, written, **environ), section), key)
+                except ConfigError as error:
+                    messages.append(error.message.replace(str(tmp_path), ""))
+                else:
+                    assert 0 <= value <= (number.le or 0), text
+        assert len(messages) >= 2 * len(ODD) - 4
+        assert all(key in message.lower() or "is not TOML" in message for message in messages)
+        assert max(map(len, messages)) < 250
 
 
 def test_mistakes_in_the_environment_and_on_the_command_line_name_their_origin(tmp_path: Path) -> None:

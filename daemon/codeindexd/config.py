@@ -16,9 +16,13 @@ import msgspec
 from codeindexd.errors import ConfigError
 
 _ENV_PREFIX = "CODEINDEXD_"
+_NO_SETTINGS = frozenset({"CODEINDEXD_EMBEDDING_API_KEY"})  # a secret: in no file, and printed by nobody
 _MOST_BYTES = 1 << 20  # of a root's own file
+_YEAR = 525_600  # minutes
+_SHOWN = 80  # characters of a wrong value
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+# Every number has a lower and an upper bound: infinity is a number in TOML, and what is computed from it fails later.
+Minutes = Annotated[float, msgspec.Meta(gt=0, le=_YEAR)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -30,9 +34,9 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     # A build that writes without a pause must not keep everything else waiting for longer than a glance.
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)] = 1000
     # Beyond this many paths, walking their parents costs less than remembering them. A guess.
-    max_hints: Positive = 10_000
+    max_hints: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 10_000
     # The full walk that finds what no event told; 50,000 files take a quarter of a second, so hourly costs nothing.
-    reconcile_minutes: Annotated[float, msgspec.Meta(gt=0)] = 60
+    reconcile_minutes: Minutes = 60
     # Walk every half minute instead of listening; network and FUSE file systems are found out without this.
     poll: bool = False
 
@@ -76,14 +80,14 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """What all processes may take together."""
 
     # Daemon 60 MB, two busy workers 160 MB each. More workers than this affords are not started.
-    budget_mb: Annotated[int, msgspec.Meta(ge=64)] = 400
+    budget_mb: Annotated[int, msgspec.Meta(ge=64, le=100_000_000)] = 400
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
     """What the shared vector store may grow to; the vectors unused for longest go first."""
 
     # Four million vectors of 256 dimensions are 2 GB; ten keep every branch of every clone of most people.
-    budget_gb: Annotated[float, msgspec.Meta(gt=0)] = 10
+    budget_gb: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 10
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +99,9 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32
     # "auto" takes an accelerator where there is one.
     device: Name = "auto"
-    # A loaded transformer holds 400 MB and more; loading it again takes seconds.
-    idle_unload_minutes: Annotated[float, msgspec.Meta(gt=0)] = 10
+    # A loaded transformer holds 400 MB and more; loading it again takes seconds. In less than the least it could be
+    # gone again before the question it was loaded for.
+    idle_unload_minutes: Annotated[float, msgspec.Meta(ge=0.1, le=_YEAR)] = 10
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,7 +264,7 @@ def _parsed(path: Path, data: bytes) -> dict[str, Any]:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", hint="TOML files are UTF-8.") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and numbers of thousands of digits
         raise ConfigError(f"{path} is not TOML: {error}", hint="See https://toml.io for the syntax.") from error
 
 
@@ -268,7 +273,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str, s
     found = []
     for variable, text in sorted(environ.items()):
         section, _, key = variable.removeprefix(_ENV_PREFIX).lower().partition("_")
-        if variable.startswith(_ENV_PREFIX) and key and section in _SECTIONS:
+        if variable.startswith(_ENV_PREFIX) and key and section in _SECTIONS and variable not in _NO_SETTINGS:
             found.append((section, key, text, variable))
     return found
 
@@ -291,14 +296,23 @@ def _value(kind: type[msgspec.Struct], key: str, value: Any, where: str, *, stri
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
         if not strict and isinstance(value, str) and key == "count":
-            value = int(value) if value.isdecimal() else value  # a union is not converted from text
+            value = msgspec.convert(value, int, strict=False) if value.isdecimal() else value  # a union would not be
         if isinstance(value, bool) and wanted is not bool:
             raise ConfigError(f"{where}: {_expected(kind, key)}, got a boolean", hint=_default_hint(kind, key))
         return msgspec.convert(value, wanted, strict=strict)
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"{where}: {_expected(kind, key)}, got {_toml_type(value)}: {value!r}", hint=_default_hint(kind, key)
+            f"{where}: {_expected(kind, key)}, got {_toml_type(value)}: {_shown(value)}", hint=_default_hint(kind, key)
         ) from error
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a wrong value."""
+    try:
+        text = repr(value)
+    except ValueError:  # hexadecimal, of more digits than Python prints
+        return "too long to show"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _expected(kind: type[msgspec.Struct], key: str) -> str:
@@ -313,9 +327,7 @@ def _describe(info: msgspec.inspect.Type) -> str:
             noun = "a whole number" if isinstance(info, msgspec.inspect.IntType) else "a number"
             if info.ge is not None and info.le is not None:
                 return f"{noun} from {info.ge} to {info.le}"
-            if info.ge is not None:
-                return f"{noun} of at least {info.ge}"
-            return f"{noun} above {info.gt}" if info.gt is not None else noun
+            return f"{noun} above {info.gt}, at most {info.le}"
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.UnionType():

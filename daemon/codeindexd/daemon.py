@@ -22,7 +22,7 @@ from codeindexd import __version__, allocator, auditor, notify
 from codeindexd.config import Config
 from codeindexd.doubt import is_suspect
 from codeindexd.durable import break_seal, seal
-from codeindexd.errors import CodeindexError, StoreDamagedError
+from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
 from codeindexd.events import Events
 from codeindexd.fingerprint import fingerprints
 from codeindexd.handlers import Handlers
@@ -191,13 +191,13 @@ class Daemon:
         self.events.report(what, root)
 
     async def _attempt(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
-        """Something that can be done another time: neither a full disk nor a defect of ours may end the daemon."""
+        """Something that can be done another time: neither a full disk nor a mistake of ours may end the daemon."""
         try:
             await action()
         except CodeindexError as error:
             log.warning("not done now", what=what, error=error.message, hint=error.hint)
-        except Exception:
-            log.exception("not done now", what=what)
+        except Exception as error:  # noqa: BLE001 - logged by its place
+            log.error("not done now", what=what, error=place_of(error))  # noqa: TRY400 - a trace may quote what it met
 
     def _describe_embedder(self) -> dict[str, Any]:
         embedder = self._models.configured
@@ -271,12 +271,7 @@ class Daemon:
                 raise
             log.warning("index rebuilt", root=str(root.spec.path), error=error.message)
             await self.roots.rebuild(root.spec)
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-        ):  # what broken rows lead to, where nobody expects them
+        except (ValueError, TypeError, LookupError, AttributeError):  # broken rows, where nobody expects them
             log.exception("index rebuilt", root=str(root.spec.path))
             await self.roots.rebuild(root.spec)
         else:

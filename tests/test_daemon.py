@@ -1,0 +1,33 @@
+"""The daemon's composition, where it can be looked at without a process: what must not end it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+from structlog.testing import capture_logs
+
+from codeindexd.config import Config
+from codeindexd.daemon import Daemon
+from codeindexd.errors import StoreFullError
+from codeindexd.paths import Paths
+
+
+def test_housekeeping_that_fails_is_logged_by_its_place_and_ends_nothing(tmp_path: Path) -> None:
+    daemon = Daemon(Config(), Paths(tmp_path, tmp_path, tmp_path, tmp_path, tmp_path / "s"))
+
+    async def overflow() -> None:
+        int(float("inf"))
+
+    async def fill() -> None:
+        raise StoreFullError("the disk is full", hint="Make room.")
+
+    with capture_logs() as logs:
+        anyio.run(daemon._attempt, "prune vectors", overflow)
+        anyio.run(daemon._attempt, "prune vectors", fill)
+    assert [(one["log_level"], one["what"]) for one in logs] == [
+        ("error", "prune vectors"),
+        ("warning", "prune vectors"),
+    ]
+    assert logs[0]["error"].startswith("OverflowError (test_daemon.py:")
+    assert (logs[1]["error"], logs[1]["hint"]) == ("the disk is full", "Make room.")
