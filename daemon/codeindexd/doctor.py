@@ -13,13 +13,13 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from codeindexd import __version__, protocol
 from codeindexd.config import Config, load
-from codeindexd.errors import CodeindexError
+from codeindexd.errors import CodeindexError, place_of
 from codeindexd.paths import Paths, check_place
 from codeindexd.watch.filesystem import reason_to_poll
 
@@ -30,6 +30,7 @@ _QUEUE = 16_384
 _FILES = 4096
 _LOW_DISK = 2 << 30
 _NO_DISK = 200 << 20
+_PATIENCE_S = 10.0  # with a program that is asked
 
 
 class Check(NamedTuple):
@@ -42,40 +43,40 @@ class Check(NamedTuple):
 
 
 def examine(environ: Mapping[str, str]) -> dict[str, Any]:
-    """``{"ok": no problems, "checks": [{"name", "state", "detail", "remedy"}]}``. Never raises."""
-    checks = [_guarded(check) for check in (_versions, _open_files, _git)]
-    checks += _inotify() if sys.platform == "linux" else []
-    checks.append(_guarded(lambda: _service_manager(environ)))
-    try:
-        paths = Paths.of_user(environ)
-    except CodeindexError as error:
-        checks.append(Check("socket", "problem", error.message, error.hint))
-    else:
-        checks += _with_paths(paths, environ)
+    """``{"ok": no problems, "checks": [{"name", "state", "detail", "remedy"}]}``. Never raises: a check that cannot be
+    made is a warning, and the others are made."""
+    checks = [
+        *_guarded("versions", _versions),
+        *_guarded("open files", _open_files),
+        *_guarded("git", _git),
+        *(_guarded("inotify", _inotify) if sys.platform == "linux" else ()),
+        *_guarded("service manager", lambda: _service_manager(environ)),
+        *_guarded("socket", lambda: _with_paths(Paths.of_user(environ), environ)),
+    ]
     return {"ok": all(check.state != "problem" for check in checks), "checks": [check._asdict() for check in checks]}
 
 
 def _with_paths(paths: Paths, environ: Mapping[str, str]) -> Iterator[Check]:
-    yield _guarded(lambda: _socket(paths.socket))
+    yield from _guarded("daemon", lambda: _socket(paths.socket))
     for name, directory in (("runtime", paths.runtime), ("state", paths.state), ("cache", paths.cache)):
-        yield _guarded(functools.partial(_directory, name, directory))
-    yield _guarded(lambda: _disk(paths.cache))
+        yield from _guarded(f"{name} directory", functools.partial(_directory, name, directory))
+    yield from _guarded("disk space", lambda: _disk(paths.cache))
+    yield from _guarded("configuration", lambda: _configuration(paths.config_file, environ))
+    yield from _guarded("roots", lambda: _roots(paths.roots_file))
+
+
+def _guarded(name: str, look: Callable[[], Check | Iterable[Check]]) -> Iterator[Check]:
+    """What ``look`` finds; what it raises is a finding too."""
     try:
-        config = load(paths.config_file, environ)
+        found = look()
+        yield from [found] if isinstance(found, Check) else found
     except CodeindexError as error:
-        yield Check("configuration", "problem", error.message, error.hint)
-    else:
-        found = "read" if paths.config_file.exists() else "not there: defaults"
-        yield Check("configuration", "ok", f"{paths.config_file} ({found})")
-        yield _guarded(lambda: _model(config))
-    yield from _roots(paths.roots_file)
-
-
-def _guarded(check: Callable[[], Check]) -> Check:
-    try:
-        return check()
-    except (OSError, ValueError) as error:
-        return Check("environment", "warning", f"could not be looked at: {error}")
+        yield Check(name, "problem", error.message, error.hint)
+    except (OSError, subprocess.SubprocessError) as error:
+        remedy = "Check the permissions of the directories on the way." if isinstance(error, PermissionError) else ""
+        yield Check(name, "warning", f"could not be looked at: {error}", remedy)
+    except Exception as error:  # noqa: BLE001 - nobody foresaw it: told by its place, its text may quote anything
+        yield Check(name, "warning", f"could not be looked at: {place_of(error)}")
 
 
 # -- the machine -----------------------------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ def _git() -> Check:
     if git is None:
         detail = "not found; ignore rules work without it, git's own configuration is read as files"
         return Check("git", "warning", detail, "Install git, if you use it.")
-    done = subprocess.run([git, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([git, "--version"], capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
     return Check("git", "ok", done.stdout.strip())
 
 
@@ -144,7 +145,7 @@ def _service_manager(environ: Mapping[str, str]) -> Check:
         env=dict(environ),
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=_PATIENCE_S,
         check=False,
     )
     state = done.stdout.strip()
@@ -223,6 +224,12 @@ def _disk(cache: Path) -> Check:
     return Check("disk space", "ok", detail)
 
 
+def _configuration(file: Path, environ: Mapping[str, str]) -> Iterator[Check]:
+    config = load(file, environ)
+    yield Check("configuration", "ok", f"{file} ({'read' if file.exists() else 'not there: defaults'})")
+    yield from _guarded("model", lambda: _model(config))
+
+
 def _model(config: Config) -> Check:
     name = config.embedding.model
     if name == "bundled":
@@ -231,9 +238,13 @@ def _model(config: Config) -> Check:
             return Check("model", "problem", "the bundled model is not installed", "Install codeindexd again.")
         return Check("model", "ok", "bundled")
     if name.startswith(("http://", "https://")):
-        remote = not any(f"//{host}" in name for host in ("localhost", "127.0.0.1", "[::1]"))
-        remedy = "Text of your code is sent there; use an https address you trust." if remote else ""
-        return Check("model", "warning" if remote else "ok", f"endpoint {name}", remedy)
+        from codeindexd.embed.http_wire import Endpoint
+
+        endpoint = Endpoint.parse(name)
+        if endpoint.is_local:
+            return Check("model", "ok", f"endpoint {endpoint.name}")
+        remedy = "Text of your code is sent there; use an https address you trust."
+        return Check("model", "warning", f"endpoint {endpoint.name}", remedy)
     if importlib.util.find_spec("sentence_transformers") is None:
         remedy = "pip install 'codeindexd[transformers]', or set [embedding] model = \"bundled\""
         return Check("model", "problem", f"{name} needs sentence-transformers, which is not installed", remedy)
@@ -251,11 +262,13 @@ def _roots(file: Path) -> Iterator[Check]:
         yield Check("roots", "problem", f"{file} cannot be read: {error}", "Move it away and add the roots again.")
         return
     for root in roots:
-        if not root.is_dir():
-            yield Check("root", "warning", f"{root} is missing", f"Bring it back, or: codeindex remove {root}")
-            continue
-        if reason := reason_to_poll(root):
-            detail = f"{reason}: it is walked every half minute"
-            yield Check("root", "warning", detail, "A clone on a local disk is found fresh within milliseconds.")
-        else:
-            yield Check("root", "ok", str(root))
+        yield from _guarded("root", functools.partial(_root, root))
+
+
+def _root(root: Path) -> Check:
+    if not root.is_dir():
+        return Check("root", "warning", f"{root} is missing", f"Bring it back, or: codeindex remove {root}")
+    if reason := reason_to_poll(root):
+        detail = f"{reason}: it is walked every half minute"
+        return Check("root", "warning", detail, "A clone on a local disk is found fresh within milliseconds.")
+    return Check("root", "ok", str(root))

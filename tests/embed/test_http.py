@@ -129,7 +129,27 @@ async def test_the_key_is_sent_and_never_told(server, monkeypatch):
         await embedder.embed_query("a")
     assert "sk-secret" not in str(caught.value)
     assert "CODEINDEXD_EMBEDDING_API_KEY" in caught.value.hint
+    server.script = [404]
+    with pytest.raises(EmbedderError, match=r"answered 404 Not Found$"):
+        await embedder.embed_query("a")
     await embedder.aclose()
+
+
+@pytest.mark.parametrize("tail", ["?key=sk-secret", "/v1?a=b&code=secret"])
+async def test_an_answer_that_repeats_the_query_string_is_not_shown(server, tail):
+    embedder = await opened(server, tail)
+    server.script = [404]
+    with pytest.raises(EmbedderError, match=r"answered 404 Not Found$"):
+        await embedder.embed_query("a")
+    await embedder.aclose()
+
+
+@pytest.mark.parametrize("key", ["sk-se\ncret", "sk-s\u00e9cret", "sk-se\x7fcret"])
+async def test_a_key_that_no_header_can_hold_is_refused_unseen(server, monkeypatch, key):
+    monkeypatch.setenv("CODEINDEXD_EMBEDDING_API_KEY", key)
+    with pytest.raises(EmbedderError, match="CODEINDEXD_EMBEDDING_API_KEY") as caught:
+        HttpEmbedder.open(server.url)
+    assert "sk-s" not in str(caught.value) + caught.value.hint
 
 
 async def test_a_redirect_is_not_followed(server, embedder):
@@ -219,6 +239,25 @@ def test_urls_that_make_no_sense(text):
     with pytest.raises(EmbedderError) as caught:
         Endpoint.parse(text)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://user:s3cr3t#x@host:80/v1",
+        "http://user:s3cr3t/x@host/v1",
+        "http://user:s3cr3t?x@host/v1",
+        "http://user:s3cr3t\u2100@host/v1",
+        "http://user:[s3cr3t@host/v1",
+        "http://user:12#s3cr3t=x@host/v1",
+        "http://user:12#dimensions=s3cr3t@host/v1",
+        "ftp://user:s3cr3t@host/v1",
+    ],
+)
+def test_a_password_is_not_repeated_when_the_url_cannot_be_read(text):
+    with pytest.raises(EmbedderError) as caught:
+        Endpoint.parse(text)
+    assert "s3cr3t" not in caught.value.message + caught.value.hint
 
 
 def test_identity_knows_the_model_and_not_the_credentials():

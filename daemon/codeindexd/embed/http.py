@@ -187,6 +187,9 @@ def _probe(endpoint: Endpoint, api_key: str, timeout_s: float) -> int:
 
 
 def _headers(api_key: str) -> dict[str, str]:
+    """Raises `EmbedderError` for a key that no header can hold, since httpx would quote it."""
+    if not (api_key.isascii() and (not api_key or api_key.isprintable())):
+        raise EmbedderError(f"{API_KEY} holds characters that no HTTP header can", hint="copy the key once more")
     headers = {"content-type": "application/json", "user-agent": "codeindexd"}
     if api_key:
         headers["authorization"] = f"Bearer {api_key}"

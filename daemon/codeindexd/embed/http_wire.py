@@ -19,7 +19,10 @@ from codeindexd.embed.base import Vectors
 from codeindexd.errors import EmbedderError
 
 MAX_PAUSE_S = 30.0
+_LEAST_SECRET = 4  # characters; what is shorter stands in any text by chance
 _FORM = "set embedding.model to an URL such as http://localhost:8080/v1#model=NAME"
+_ESCAPES = "in a name or password : / ? # [ ] @ are written %3A %2F %3F %23 %5B %5D %40"
+_OPTIONS = "known are model, dimensions, query_prompt, document_prompt; a # in a password is written %23"
 _TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _REFUSED = frozenset({400, 413, 422})
 
@@ -59,11 +62,12 @@ class Endpoint:
             host, port = parts.hostname, parts.port
             options = _options(parts.fragment)
             dimensions = int(options.get("dimensions", "0"))
-        except ValueError as error:
-            raise EmbedderError(f"the endpoint's URL cannot be read: {error}", hint=_FORM) from None
-        unknown = options.keys() - {"model", "dimensions", "query_prompt", "document_prompt"}
-        if parts.scheme not in ("http", "https") or not host or unknown or dimensions < 0:
-            what = f"unknown option {', '.join(sorted(unknown))}" if unknown else "scheme, host or dimensions are wrong"
+        except ValueError:  # its text may quote any part of the URL, a password among them
+            raise EmbedderError("the endpoint's URL cannot be read", hint=f"{_FORM}; {_ESCAPES}") from None
+        if options.keys() - {"model", "dimensions", "query_prompt", "document_prompt"}:
+            raise EmbedderError("the endpoint's URL cannot be used: it has unknown options after the #", hint=_OPTIONS)
+        if parts.scheme not in ("http", "https") or not host or dimensions < 0:
+            what = "scheme, host or dimensions are wrong"
             raise EmbedderError(f"the endpoint's URL cannot be used: {what}", hint=_FORM)
         path = parts.path.rstrip("/")
         if not path.endswith("/embeddings"):
@@ -143,9 +147,9 @@ def is_transient(status: int) -> bool:
 def refusal(endpoint: Endpoint, response: httpx.Response) -> EmbedderError:
     """The error for an answer that is not 200."""
     status = response.status_code
-    excerpt = " ".join(response.text[:300].split())
+    excerpt = "" if _repeats_secrets(endpoint, response) else " ".join(response.text[:300].split())
     message = f"{endpoint.place} answered {status} {response.reason_phrase}"
-    if status in (401, 403, 407):  # without the excerpt, which may repeat the key
+    if status in (401, 403, 407):  # without the excerpt, which may repeat a part of the key
         return EmbedderError(message, hint="set CODEINDEXD_EMBEDDING_API_KEY in the daemon's environment")
     message += f": {excerpt}" if excerpt else ""
     if status in _REFUSED:
@@ -155,6 +159,14 @@ def refusal(endpoint: Endpoint, response: httpx.Response) -> EmbedderError:
     if 300 <= status < 400:
         return EmbedderError(message, hint="redirects are not followed: give the final URL")
     return EmbedderError(message, hint="the endpoint has trouble; vectors are made up for when it has not")
+
+
+def _repeats_secrets(endpoint: Endpoint, response: httpx.Response) -> bool:
+    """Whether an answer holds what the request proved itself with: some repeat its headers or its whole URL."""
+    query = urlsplit(endpoint.url).query
+    sent = [response.request.headers.get("authorization", "").partition(" ")[2], query, *(endpoint.credentials or ())]
+    sent += [value for values in parse_qs(query).values() for value in values]
+    return any(len(secret) >= _LEAST_SECRET and secret in response.text for secret in sent)
 
 
 def unreachable(endpoint: Endpoint, error: Exception) -> EmbedderError:
