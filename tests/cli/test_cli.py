@@ -80,6 +80,23 @@ def test_json_is_one_document_whatever_goes_wrong(daemon: FakeDaemon) -> None:
         assert json.loads(out)["error"]["message"], words
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["add"], ["remove"], ["sync"], ["status"], ["verify"], ["explain"], ["reindex"], ["pause"], ["resume"]),
+        *(["remove", "."], ["add", "--no-wait"], ["search", "x", "--root"], ["search", "x", "--add", "--root"]),
+        *(["symbol", "x", "--root"], ["status", "--watch"]),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_a_mistake_and_nothing_is_done(daemon: FakeDaemon, words: list[str]) -> None:
+    before = dict(daemon.roots)
+    code, out, _ = on_terminal(daemon, *words, "", *([] if "--watch" in words else ["--json"]))
+    assert code == 2
+    assert "--watch" in words or json.loads(out)["error"]["message"] == "a path is empty"
+    assert daemon.roots == before
+
+
 def test_without_a_daemon_and_a_start_the_exit_code_is_four(tmp_path: Path) -> None:
     out, err = io.StringIO(), io.StringIO()
     environ = {"CODEINDEXD_SOCKET": str(tmp_path / "none")}

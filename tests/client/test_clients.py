@@ -104,6 +104,15 @@ def test_errors_are_classes(
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize(
+    "method", ["add", "remove", "status", "verify", "explain", "reindex", "pause", "resume", "sync"]
+)
+def test_an_empty_path_is_not_the_current_directory(daemon: FakeDaemon, call: Call, method: str) -> None:
+    with pytest.raises(UsageError, match="a path is empty"):
+        call(daemon, method, "")
+    assert daemon.seen == []
+
+
 def test_a_timeout_of_the_daemon_is_told_from_one_of_the_client(daemon: FakeDaemon, call: Call) -> None:
     with pytest.raises(TimedOutError, match="not in sync"):
         call(daemon, "sync", timeout_s=0)
@@ -243,6 +252,13 @@ class TestPaths:
         assert core.absolute("real/") == f"{top}/real"
         assert core.absolute("/") == "/"
         assert core.absolute(b"caf\xe9") == f"{top}/caf\udce9"
+
+    @pytest.mark.parametrize("path", ["", b"", "/a\0b/c", "~\0", "/a\ud800b", b"\0"])
+    def test_what_can_be_no_path_is_refused(self, path: str | bytes) -> None:
+        for convert in (core.absolute, core.relative_name, core.absolute_or_none, lambda one: core.absolute_all([one])):
+            with pytest.raises(UsageError):
+                convert(path)
+        assert core.absolute_all(None) is None is core.absolute_or_none(None)
 
     def test_the_innermost_root_counts(self) -> None:
         assert core.split_at_root("/a/b/c.py", ["/a", "/a/b", "/z"]) == ("/a/b", "c.py")

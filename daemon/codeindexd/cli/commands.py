@@ -38,7 +38,7 @@ class Run:
     @property
     def here(self) -> str:
         """PATH as given, else the current directory: the daemon finds the root around it."""
-        return self.args.path or self.cwd
+        return self.cwd if self.args.path is None else str(self.args.path)
 
     def client(self) -> Client:
         """A client that starts the daemon unless it was told not to."""
@@ -104,8 +104,9 @@ def repository_around(directory: str) -> str:
 def remove(run: Run) -> int:
     """Forget roots."""
     removed = []
+    paths = [absolute(path) for path in run.args.paths]  # all of them, before the first is gone
     with run.client() as client:
-        for path in run.args.paths:
+        for path in paths:
             removed += client.remove(path)["removed"]
     text = "\n".join(f"removed {safe(root['path'])}" for root in removed)
     run.show({"removed": removed}, lambda: run.terminal.print(text))
@@ -244,7 +245,7 @@ def status(run: Run) -> int:
         if not run.args.watch:
             run.show(result, lambda: health.status(run.terminal, result))
             return DONE
-        client.subscribe(run.args.path and [run.args.path])
+        client.subscribe(None if run.args.path is None else [run.args.path])
         try:
             while True:
                 run.terminal.clear()

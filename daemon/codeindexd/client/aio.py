@@ -229,16 +229,16 @@ class AsyncClient:
 
         Raises TimedOutError after ``timeout_s``.
         """
-        params = {"path": None if path is None else core.absolute(path), "clock": clock, "timeout_s": timeout_s}
+        params = {"path": core.absolute_or_none(path), "clock": clock, "timeout_s": timeout_s}
         return cast("results.SyncResult", await self.call("sync", params))
 
     async def status(self, path: PathLike | None = None) -> results.StatusResult:
         """Health of one or all roots and of the daemon."""
-        return cast("results.StatusResult", await self.call("status", {"path": path and core.absolute(path)}))
+        return cast("results.StatusResult", await self.call("status", {"path": core.absolute_or_none(path)}))
 
     async def verify(self, path: PathLike | None = None, *, repair: bool = False) -> results.VerifyResult:
         """Hold the index of one or all roots against the disk."""
-        params = {"path": path and core.absolute(path), "repair": repair}
+        params = {"path": core.absolute_or_none(path), "repair": repair}
         return cast("results.VerifyResult", await self.call("verify", params))
 
     async def explain(self, path: PathLike) -> results.ExplainResult:

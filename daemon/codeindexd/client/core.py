@@ -7,15 +7,18 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from codeindexd import __version__, protocol
-from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, NotIndexedError
+from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, NotIndexedError, UsageError
 
 KEPT_NOTIFICATIONS = 1000
 PathLike: TypeAlias = "str | bytes | os.PathLike[str]"
 
 
 def absolute(path: PathLike) -> str:
-    """``path`` as the protocol wants it: absolute, ``~`` expanded, symlinks resolved but the last part's."""
-    place = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - pathlib costs a fifth of a search's time
+    """``path`` as the protocol wants it: absolute, ``~`` expanded, symlinks resolved but the last part's.
+
+    Raises UsageError for what can be no path.
+    """
+    place = os.path.expanduser(_usable(path))  # noqa: PTH111 - pathlib costs a fifth of a search's time
     parent, name = os.path.split(place.rstrip("/"))
     if name in {"", ".", ".."}:
         return os.path.realpath(place)
@@ -27,9 +30,26 @@ def absolute_all(paths: Iterable[PathLike] | None) -> list[str] | None:
     return None if paths is None else [absolute(path) for path in paths]
 
 
+def absolute_or_none(path: PathLike | None) -> str | None:
+    """The same where None means all roots."""
+    return None if path is None else absolute(path)
+
+
 def relative_name(path: PathLike) -> str:
-    """A path below a root, as text."""
-    return os.fsdecode(path)
+    """A path below a root, as text. Raises UsageError for what can be no path."""
+    return _usable(path)
+
+
+def _usable(path: PathLike) -> str:
+    text = os.fsdecode(path)
+    if not text:  # which would mean the current directory, where a script's variable is not set
+        raise UsageError("a path is empty", hint="Write . for the current directory.")
+    try:
+        if b"\0" not in os.fsencode(text):
+            return text
+    except UnicodeEncodeError:
+        pass
+    raise UsageError(f"no path can be {text!a}", hint="It holds a NUL byte or a lone surrogate.")
 
 
 def split_at_root(path: PathLike, roots: Iterable[str]) -> tuple[str, str]:

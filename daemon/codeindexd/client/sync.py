@@ -178,16 +178,16 @@ class Client:
 
         Raises TimedOutError after ``timeout_s``.
         """
-        params = {"path": None if path is None else core.absolute(path), "clock": clock, "timeout_s": timeout_s}
+        params = {"path": core.absolute_or_none(path), "clock": clock, "timeout_s": timeout_s}
         return cast("results.SyncResult", self.call("sync", params))
 
     def status(self, path: PathLike | None = None) -> results.StatusResult:
         """Health of one or all roots and of the daemon."""
-        return cast("results.StatusResult", self.call("status", {"path": path and core.absolute(path)}))
+        return cast("results.StatusResult", self.call("status", {"path": core.absolute_or_none(path)}))
 
     def verify(self, path: PathLike | None = None, *, repair: bool = False) -> results.VerifyResult:
         """Hold the index of one or all roots against the disk."""
-        params = {"path": path and core.absolute(path), "repair": repair}
+        params = {"path": core.absolute_or_none(path), "repair": repair}
         return cast("results.VerifyResult", self.call("verify", params))
 
     def explain(self, path: PathLike) -> results.ExplainResult:
