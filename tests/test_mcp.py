@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from codeindexd import mcp
-from support.daemons import SOURCE
+from codeindexd.client import AsyncClient
+from codeindexd.mcp import tools
+from codeindexd.server import Connection
+from support.daemons import SOURCE, until
 from support.fake_daemon import FakeDaemon
 
 
 class Host:
     """The other end of the pipes."""
 
-    def __init__(self, daemon: FakeDaemon) -> None:
+    def __init__(self, daemon: FakeDaemon, errors: int | None = None) -> None:
         environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(SOURCE)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "codeindexd.cli.main", "mcp", "--no-start"],
             env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
         )
         self._last = 0
 
@@ -133,6 +139,11 @@ def test_what_is_not_fresh_is_said(host: Host, daemon: FakeDaemon) -> None:
         ("search_code", {"query": "x", "limit": True}, "limit must be a whole number"),
         ("search_code", {"query": "x", "limit": 0}, "limit must be 1 to 1000"),
         ("related_code", {"path": "/elsewhere/a", "line": 1}, "is not indexed"),
+        ("related_code", {"path": "/a\0b/c", "line": 1}, "no path can be '/a\\x00b/c'"),
+        ("search_code", {"query": "x", "root": "/a\ud800b"}, "no path can be '/a\\ud800b'"),
+        ("search_code", {"query": "x\ud800", "root": "/elsewhere"}, "is not indexed"),
+        ("index_status", {"root": ""}, "a path is empty"),
+        ("add_root", {"path": ""}, "a path is empty"),
         ("add_root", {"path": "/no/such/place"}, "is not a directory"),
     ],
 )
@@ -151,6 +162,10 @@ def test_what_is_no_request_is_answered_and_the_session_goes_on(host: Host) -> N
         (b"5", -32600),
         (b"{}", -32600),
         (b'{"id": 1, "method": 5}', -32600),
+        (b'{"id": 1e999, "method": "ping"}', -32600),
+        (b'{"id": {}, "method": "ping"}', -32600),
+        (b'{"id": null, "method": "ping"}', -32600),
+        (b'{"id": true, "method": "ping"}', -32600),
         (b"[]", -32600),
     ):
         host.send(line)
@@ -171,3 +186,90 @@ def test_a_daemon_that_went_away_is_an_error_of_the_tool_and_its_return_is_notic
     with FakeDaemon(tmp_path / "s", roots={"/p": "fresh"}):
         assert not host.call("index_status")[1]
         assert host.end() == 0
+
+
+def stuck(daemon: FakeDaemon, method: str) -> list[str]:
+    """Let ``method`` never answer; what is given tells what becomes of the requests."""
+    told: list[str] = []
+
+    async def answer(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        told.append("asked")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            told.append("given up")
+        return {}
+
+    daemon.answers[method] = answer
+    return told
+
+
+def asking(number: object, tool: str, **arguments: object) -> dict[str, Any]:
+    return {
+        "jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": tool, "arguments": arguments}
+    }  # fmt: skip
+
+
+def test_a_slow_tool_holds_nobody_up_and_can_be_cancelled(host: Host, daemon: FakeDaemon) -> None:
+    told = stuck(daemon, "search")
+    host.send(asking("slow", "search_code", query="x"))
+    until(lambda: told == ["asked"])
+    assert host.ask("ping")["result"] == {}
+    assert not host.call("index_status")[1]
+    for params in ({"requestId": "slow", "reason": "enough"}, {"requestId": "slow"}, {"requestId": []}, {}, None, [1]):
+        host.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+    until(lambda: told == ["asked", "given up"])
+    assert host.ask("ping")["result"] == {}  # and at the end no answer to the cancelled one is left
+
+
+def test_what_nobody_foresaw_costs_one_request(daemon: FakeDaemon) -> None:
+    host = Host(daemon, subprocess.PIPE)
+    daemon.answers["search"] = {"state": "fresh"}
+    error = host.ask("tools/call", name="search_code", arguments={"query": "x"})["error"]
+    assert error["code"] == -32603
+    assert error["message"].startswith("internal error: KeyError (tools.py:")
+    assert host.ask("ping")["result"] == {}
+    assert host.process.stderr
+    with host.process.stderr as errors:
+        assert host.end() == 0
+        assert errors.read().startswith(b"codeindex mcp: request failed: KeyError (tools.py:")
+
+
+def in_process(daemon: FakeDaemon, *messages: object) -> dict[Any, Any]:
+    """The replies to messages that come all at once, by id."""
+    out = io.BytesIO()
+    lines = io.BytesIO(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+    mcp.serve(lambda: AsyncClient(daemon.socket_path, start=False), lines, out, print)
+    replies = [json.loads(line) for line in out.getvalue().splitlines()]
+    return {reply["id"]: reply for reply in replies}
+
+
+def test_all_that_was_asked_is_answered_before_the_end(daemon: FakeDaemon) -> None:
+    asked = [asking(number, "search_code", query=f"q{number}") for number in range(200)]
+    replies = in_process(daemon, *asked)
+    assert set(replies) == set(range(200))
+    assert not any(reply["result"]["isError"] for reply in replies.values())
+
+
+def test_a_large_directory_is_not_waited_for_to_the_end(
+    daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "_PATIENCE_S", 0.0)
+    (reply,) = in_process(daemon, asking(1, "add_root", path=str(tmp_path))).values()
+    text = reply["result"]["content"][0]["text"]
+    assert text.startswith(f"{tmp_path}: indexing, 120 files\nIndexing goes on.")
+    (reply,) = in_process(daemon, asking(1, "index_status", root=str(tmp_path))).values()
+    assert reply["result"]["content"][0]["text"].endswith(": indexing, 120 files, 1903 chunks, 60 files to go")
+    (reply,) = in_process(daemon, asking(1, "add_root", path=str(tmp_path), wait=False)).values()
+    assert "Indexing goes on." in reply["result"]["content"][0]["text"]
+
+
+def test_a_host_that_reads_no_more_ends_the_session(daemon: FakeDaemon) -> None:
+    class Closed(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        mcp.serve(
+            lambda: AsyncClient(daemon.socket_path), io.BytesIO(b'{"id": 1, "method": "ping"}\n'), Closed(), print
+        )

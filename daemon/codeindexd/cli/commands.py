@@ -16,6 +16,7 @@ from codeindexd.client.sync import Client
 from codeindexd.errors import NotIndexedError, UsageError
 
 if TYPE_CHECKING:
+    from codeindexd.client.aio import AsyncClient
     from codeindexd.client.results import RootsResult, SearchResult
 
 DONE, NOTHING = 0, 1
@@ -42,8 +43,17 @@ class Run:
 
     def client(self) -> Client:
         """A client that starts the daemon unless it was told not to."""
-        stay = self.args.no_start or self.environ.get("CODEINDEX_NO_START", "") not in {"", "0"}
-        return Client(start=not stay, environ=self.environ)
+        return Client(start=self._may_start, environ=self.environ)
+
+    def async_client(self) -> AsyncClient:
+        """The same for several questions at a time."""
+        from codeindexd.client.aio import AsyncClient
+
+        return AsyncClient(start=self._may_start, environ=self.environ)
+
+    @property
+    def _may_start(self) -> bool:
+        return not self.args.no_start and self.environ.get("CODEINDEX_NO_START", "") in {"", "0"}
 
     def show(self, result: Any, render_text: Callable[[], None]) -> None:
         """``result`` as the one JSON document, or for people."""
@@ -323,8 +333,9 @@ def mcp(run: Run) -> int:
 
     if run.args.json:
         raise UsageError("mcp speaks its own JSON already", hint="Leave --json out.")
-    with run.client() as client:
-        server.serve(client, sys.stdin.buffer, sys.stdout.buffer)
+    if sys.stdin is None or sys.stdout is None:
+        raise UsageError("mcp speaks over standard input and output, and one is closed")
+    server.serve(run.async_client, sys.stdin.buffer, sys.stdout.buffer, lambda text: run.terminal.note(safe(text)))
     return DONE
 
 

@@ -1,33 +1,23 @@
-"""A Model Context Protocol server on stdio over the running daemon: JSON-RPC lines, tools only.
-
-An agent's host starts ``codeindex mcp`` and keeps it; requests are answered one after the other. What goes wrong in a
-tool is a result with ``isError``, so that the model reads it and can act on the hint.
-"""
+"""What an agent can ask for: the tools, their schemas, and their answers as text for a model."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from codeindexd import __version__, protocol
-from codeindexd.errors import CodeindexError, UsageError
+import anyio
+
+from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
+    from codeindexd.client.aio import AsyncClient
     from codeindexd.client.results import Place, SearchResult
-    from codeindexd.client.sync import Client
 
-VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")  # newest first
 _MAX_LIMIT = 50
-_INSTRUCTIONS = (
-    "Searches the user's indexed code by meaning and by word. Ask search_code in plain words, or with the filters "
-    "lang:python path:src/** -path:tests/** kind:function symbol:Name. Results are verified against the disk. "
-    "If a directory is not indexed, add_root indexes it."
-)
-
+_PATIENCE_S = 30.0  # hosts give a tool up after a minute; what is indexed by then is found anyway
 _ROOT = {"type": "string", "description": "Absolute path of a directory in an indexed root. Default: all roots."}
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT, "description": "Number of results, 10 by default."}
-_TOOLS: dict[str, dict[str, Any]] = {
+TOOLS: dict[str, dict[str, Any]] = {
     "search_code": {
         "title": "Search code",
         "description": "Find code by what it does or by the words in it. Returns whole functions, classes or sections "
@@ -77,10 +67,14 @@ _TOOLS: dict[str, dict[str, Any]] = {
     },
     "add_root": {
         "title": "Index a directory",
-        "description": "Index a directory and keep its index fresh from now on.",
+        "description": "Index a directory and keep its index fresh from now on. A large one takes minutes; what is "
+        "indexed can be searched meanwhile, and index_status tells how much is left.",
         "properties": {
             "path": {"type": "string", "description": "Absolute path of the directory, best a repository's top."},
-            "wait": {"type": "boolean", "description": "Wait until it can be searched completely. Default: true."},
+            "wait": {
+                "type": "boolean",
+                "description": "Wait until all of it can be searched, half a minute at most. Default: true.",
+            },
         },
         "required": ["path"],
         "read_only": False,
@@ -93,88 +87,15 @@ _TYPES: dict[str, tuple[type, str]] = {
 }
 
 
-class _RpcError(Exception):
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+def descriptions() -> Iterator[Mapping[str, Any]]:
+    """All tools as a host lists them."""
+    for name, tool in TOOLS.items():
+        yield _description(name, tool)
 
 
-def serve(client: Client, lines: IO[bytes], out: IO[bytes]) -> None:
-    """Answer messages from ``lines`` on ``out`` until they end. Nothing a message holds ends it earlier."""
-    server = _Server(client)
-    for line in lines:
-        if line.strip() and (reply := server.answer(line)) is not None:
-            out.write(json.dumps(reply).encode("ascii") + b"\n")
-            out.flush()
-
-
-class _Server:
-    """One session with a host."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def answer(self, line: bytes) -> Mapping[str, Any] | list[Mapping[str, Any]] | None:
-        """The reply to a line; None when none is due."""
-        try:
-            message = protocol.decode(line)
-        except protocol.ProtocolError as error:
-            return _failure(None, error.code, error.message)
-        if isinstance(message, list) and message:  # batches: the revision of 2025-03-26 has them
-            return [reply for one in message if (reply := self._reply(one)) is not None] or None
-        return self._reply(message)
-
-    def _reply(self, message: Any) -> Mapping[str, Any] | None:
-        if not isinstance(message, dict) or not isinstance(message.get("method"), str):
-            if isinstance(message, dict) and ("result" in message or "error" in message):
-                return None  # an answer; we never ask
-            return _failure(None, protocol.INVALID_REQUEST, "not a JSON-RPC request")
-        if "id" not in message:
-            return None  # a notification; none changes what we do
-        params = message.get("params")
-        try:
-            result = self._result(message["method"], params if isinstance(params, dict) else {})
-        except _RpcError as error:
-            return _failure(message["id"], error.code, error.message)
-        return {"jsonrpc": "2.0", "id": message["id"], "result": result}
-
-    def _result(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        match method:
-            case "initialize":
-                return _initialize(params)
-            case "ping":
-                return {}
-            case "tools/list":
-                return {"tools": [_description(name, tool) for name, tool in _TOOLS.items()]}
-            case "tools/call":
-                return self._call(params)
-        raise _RpcError(protocol.UNKNOWN_METHOD, f"unknown method: {method}")
-
-    def _call(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        name = params.get("name")
-        if not isinstance(name, str) or name not in _TOOLS:
-            raise _RpcError(protocol.INVALID_PARAMS, f"unknown tool: {name}")
-        arguments = params.get("arguments")
-        try:
-            text = _CALLS[name](self._client, _checked(name, arguments if isinstance(arguments, dict) else {}))
-        except CodeindexError as error:
-            self._client.close()  # after an error of the connection the next call opens a new one
-            message = f"{error.message}\nHint: {error.hint}" if error.hint else error.message
-            return {"content": [_text(message)], "isError": True}
-        except OSError as error:
-            return {"content": [_text(f"{error.filename or 'system'}: {error.strerror or error}")], "isError": True}
-        return {"content": [_text(text)], "isError": False}
-
-
-def _initialize(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    asked = params.get("protocolVersion")
-    return {
-        "protocolVersion": asked if asked in VERSIONS else VERSIONS[0],
-        "capabilities": {"tools": {"listChanged": False}},
-        "serverInfo": {"name": "codeindexd", "title": "codeindexd", "version": __version__},
-        "instructions": _INSTRUCTIONS,
-    }
+async def call(client: AsyncClient, name: str, arguments: Mapping[str, Any]) -> str:
+    """What the tool ``name`` answers. Raises the errors of ``codeindexd.errors``, UsageError for wrong arguments."""
+    return await _CALLS[name](client, _checked(name, arguments))
 
 
 def _description(name: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -196,7 +117,7 @@ def _description(name: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _checked(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a tool that we know, typed. Raises UsageError."""
-    tool = _TOOLS[name]
+    tool = TOOLS[name]
     checked: dict[str, Any] = {}
     for key, schema in tool["properties"].items():
         value = arguments.get(key)
@@ -213,19 +134,11 @@ def _checked(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def _text(text: str) -> Mapping[str, str]:
-    return {"type": "text", "text": text}
-
-
-def _failure(request_id: Any, code: int, message: str) -> Mapping[str, Any]:
-    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
-
-
 # -- tools -----------------------------------------------------------------------------------------------------------
 
 
-def _search_code(client: Client, arguments: dict[str, Any]) -> str:
-    result = client.search(
+async def _search_code(client: AsyncClient, arguments: dict[str, Any]) -> str:
+    result = await client.search(
         arguments["query"],
         roots=[arguments["root"]] if "root" in arguments else None,
         limit=arguments.get("limit"),
@@ -242,34 +155,43 @@ def _hits(result: SearchResult, nothing: str) -> str:
     return text
 
 
-def _find_symbol(client: Client, arguments: dict[str, Any]) -> str:
+async def _find_symbol(client: AsyncClient, arguments: dict[str, Any]) -> str:
     roots = [arguments["root"]] if "root" in arguments else None
-    result = client.symbol(arguments["name"], roots=roots, references=arguments.get("references", False))
+    result = await client.symbol(arguments["name"], roots=roots, references=arguments.get("references", False))
     parts = ["Definitions:", *map(_place, result["definitions"])] if result["definitions"] else ["No definition found."]
     if result["references"]:
         parts += ["Uses:", *map(_place, result["references"])]
     return "\n\n".join(parts)
 
 
-def _related_code(client: Client, arguments: dict[str, Any]) -> str:
-    result = client.related_to(arguments["path"], arguments["line"], limit=arguments.get("limit"))
+async def _related_code(client: AsyncClient, arguments: dict[str, Any]) -> str:
+    result = await client.related_to(arguments["path"], arguments["line"], limit=arguments.get("limit"))
     return _hits(result, "Nothing resembles it.")
 
 
-def _index_status(client: Client, arguments: dict[str, Any]) -> str:
-    result = client.status(arguments.get("root"))
+async def _index_status(client: AsyncClient, arguments: dict[str, Any]) -> str:
+    result = await client.status(arguments.get("root"))
     lines = []
     for root in result["roots"]:
-        lines.append(f"{root['path']}: {root['state']}, {root['files']} files, {root['chunks']} chunks")
+        left = f", {root['pending_files']} files to go" if root["pending_files"] else ""
+        lines.append(f"{root['path']}: {root['state']}, {root['files']} files, {root['chunks']} chunks{left}")
         lines += [f"  {problem['message']} ({problem['hint']})" for problem in root.get("problems", [])]
         lines += [f"  {note}" for note in root.get("notes", [])]
         lines += [f"  not indexed: {failure['path']}: {failure['error']}" for failure in root["failures"][:10]]
     return "\n".join(lines) or "Nothing is indexed yet; add_root indexes a directory."
 
 
-def _add_root(client: Client, arguments: dict[str, Any]) -> str:
-    result = client.add(arguments["path"], wait=arguments.get("wait", True))
+async def _add_root(client: AsyncClient, arguments: dict[str, Any]) -> str:
+    path = arguments["path"]
+    result = None
+    if arguments.get("wait", True):
+        with anyio.move_on_after(_PATIENCE_S):
+            result = await client.add(path)
+    if result is None:
+        result = await client.add(path, wait=False)
     lines = [f"{root['path']}: {root['state']}, {root['files']} files" for root in result["roots"]]
+    if any(root["state"] in {"indexing", "reconciling"} for root in result["roots"]):
+        lines.append("Indexing goes on. What is indexed can be searched; index_status tells how much is left.")
     return "\n".join(lines)
 
 
@@ -280,7 +202,7 @@ def _place(place: Place) -> str:
     return f"{where} ({place['kind']}{symbol})\n{fence}{place['language']}\n{place['snippet'].rstrip()}\n{fence}"
 
 
-_CALLS: Mapping[str, Callable[[Client, dict[str, Any]], str]] = {
+_CALLS: Mapping[str, Callable[[AsyncClient, dict[str, Any]], Awaitable[str]]] = {
     "search_code": _search_code,
     "find_symbol": _find_symbol,
     "related_code": _related_code,
