@@ -118,6 +118,14 @@ def test_a_timeout_of_the_daemon_is_told_from_one_of_the_client(daemon: FakeDaem
         call(daemon, "sync", timeout_s=0)
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan")])
+def test_numbers_that_cannot_be_sent_are_a_mistake_of_the_caller(
+    daemon: FakeDaemon, call: Call, seconds: float
+) -> None:
+    with pytest.raises(UsageError, match="sync: a number is infinite or none"):
+        call(daemon, "sync", timeout_s=seconds)
+
+
 def test_adding_tells_how_far_it_is(daemon: FakeDaemon, tmp_path: Path, call: Call) -> None:
     (tmp_path / "more").mkdir()
     heard: list[int] = []

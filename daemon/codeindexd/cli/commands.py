@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli import render
-from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.cli.terminal import OutputError, Terminal, safe
 from codeindexd.client.core import absolute
 from codeindexd.client.sync import Client
 from codeindexd.errors import NotIndexedError, UsageError
@@ -335,7 +335,12 @@ def mcp(run: Run) -> int:
         raise UsageError("mcp speaks its own JSON already", hint="Leave --json out.")
     if sys.stdin is None or sys.stdout is None:
         raise UsageError("mcp speaks over standard input and output, and one is closed")
-    server.serve(run.async_client, sys.stdin.buffer, sys.stdout.buffer, lambda text: run.terminal.note(safe(text)))
+    try:
+        server.serve(run.async_client, sys.stdin.buffer, sys.stdout.buffer, lambda text: run.terminal.note(safe(text)))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.strerror or str(error)) from error
     return DONE
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codeindexd.cli import commands, parser
-from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.cli.terminal import OutputError, Terminal, safe
 from codeindexd.errors import CodeindexError, FailedError
 
 INTERRUPTED = 130
@@ -23,13 +23,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = run(words, os.environ, terminal)
         terminal.flush()
     except BrokenPipeError:  # `codeindex search ... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.give_up()
         return 0
+    except OutputError as error:
+        terminal.give_up()
+        terminal.note(f"codeindex: standard output cannot be written: {error}")
+        return FailedError.exit_code
     return code
 
 
 def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int:
-    """One command with everything it depends on given; raises BrokenPipeError only."""
+    """One command with everything it depends on given; raises BrokenPipeError and OutputError only."""
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
     try:
         args = parser.parse(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from codeindexd import __version__
@@ -149,10 +150,20 @@ def _rendering(parser: Parser) -> None:
     parser.add_argument("--context", type=int, default=2, metavar="N", help="lines around the best line of a hit (2)")
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return seconds
+
+
 def _health(command: Command) -> None:
     sync = command("sync", "wait until every change made before can be searched; prints the clock")
     sync.add_argument("path", nargs="?", metavar="PATH")
-    sync.add_argument("--timeout", type=float, metavar="S", help="seconds (60)")
+    sync.add_argument("--timeout", type=_seconds, metavar="S", help="seconds (60)")
     status = command("status", "show the health of roots and of the daemon")
     status.add_argument("path", nargs="?", metavar="PATH")
     status.add_argument("--watch", action="store_true", help="keep showing it")

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from codeindexd.errors import CodeindexError
+from codeindexd.errors import CodeindexError, UsageError
 from codeindexd.protocol.faults import (
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -87,9 +87,15 @@ def _refuse_constant(name: str) -> None:
 
 
 def request(request_id: RequestId, method: str, params: Mapping[str, Any]) -> bytes:
-    """The line of a request, for clients. Parameters that are None are left out: absent means default."""
+    """The line of a request, for clients. Parameters that are None are left out: absent means default.
+
+    Raises UsageError for numbers that JSON cannot say.
+    """
     kept = {name: value for name, value in params.items() if value is not None}
-    return encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": kept})
+    try:
+        return encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": kept})
+    except ValueError:
+        raise UsageError(f"{method}: a number is infinite or none", hint="Give a finite one.") from None
 
 
 def notification(method: str, params: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,127 @@
+"""Standard streams as scripts and odd terminals leave them: closed, full, of another encoding."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codeindexd.cli.terminal import Terminal
+from support.daemons import SOURCE
+from support.fake_daemon import FakeDaemon, place
+
+ENCODINGS = ["utf-8", "latin-1", "ascii", "cp1252", "gbk", "shift_jis", "iso2022_jp", "utf-16", "utf-32", "utf-7"]
+REAL_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
+    (tmp_path / "p").mkdir()
+    monkeypatch.chdir(tmp_path / "p")
+    with FakeDaemon(tmp_path / "s", roots={str(tmp_path / "p"): "fresh"}) as running:
+        yield running
+
+
+def shell(daemon: FakeDaemon, command: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
+    """``codeindex`` in a shell, which can close a stream; on standard input is one request of a host of MCP."""
+    program = shlex.join([sys.executable, "-m", "codeindexd.cli.main"])
+    return subprocess.run(
+        ["/bin/sh", "-c", f"{program} {command}"],
+        env={**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(SOURCE), **environ},
+        input=b'{"id": 1, "method": "ping"}\n',
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("command", "code"), [("search x", 0), ("search nothing", 1), ("status /elsewhere", 3)])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_takes_everything_and_the_exit_code_is_as_ever(
+    daemon: FakeDaemon, command: str, code: int, closed: str
+) -> None:
+    done = shell(daemon, f"{command} {closed}")
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+    assert bool(done.stdout) == (command == "search x" and ">&-" not in closed.split())
+
+
+def test_a_host_without_streams_is_told(daemon: FakeDaemon) -> None:
+    for closed in (">&-", "<&-"):
+        done = shell(daemon, f"mcp {closed}")
+        assert done.returncode == 2
+        assert b"standard input and output" in done.stderr
+
+
+@REAL_FULL
+@pytest.mark.parametrize("command", ["search x", "search x -n 1 --json", "roots", "--help", "nonsense --json", "mcp"])
+def test_a_full_disk_is_a_failure_and_said(daemon: FakeDaemon, command: str) -> None:
+    done = shell(daemon, f"{command} >/dev/full")
+    said = b"codeindex: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (5, said)
+
+
+@REAL_FULL
+def test_a_full_disk_in_the_middle_of_a_long_answer_is_the_same(daemon: FakeDaemon) -> None:
+    root = next(iter(daemon.roots))
+    hits = [place(root, path=f"{'x' * 200}{number}.py") for number in range(1000)]
+    daemon.answers["search"] = {"query": "x", "state": "fresh", "dense_coverage": 1.0, "hits": hits}
+    for options in ("", "--json"):
+        done = shell(daemon, f"search x {options} >/dev/full")
+        assert (done.returncode, done.stderr.count(b"\n")) == (5, 1)
+
+
+@REAL_FULL
+def test_notes_that_cannot_be_written_change_nothing(daemon: FakeDaemon) -> None:
+    assert shell(daemon, "search nothing 2>/dev/full").returncode == 1
+    assert shell(daemon, "status /elsewhere 2>/dev/full").returncode == 3
+    assert shell(daemon, "search x >/dev/full 2>/dev/full").returncode == 5
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_character_is_written_in_every_encoding(daemon: FakeDaemon, encoding: str) -> None:
+    root = next(iter(daemon.roots))
+    snippet = "x = 'é 日本語 \ud800 \udce9 \U0001f600'\n"
+    hits = [place(root, path=name, snippet=snippet) for name in ("a.py", "caf\udce9.py", "日本.py", "z.py")]
+    daemon.answers["search"] = {"query": "x", "state": "fresh", "dense_coverage": 1.0, "hits": hits}
+    done = shell(daemon, "search x", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "z.py" in done.stdout.decode(encoding, "replace")
+    files = shell(daemon, "search x --files", PYTHONIOENCODING=encoding).stdout
+    assert encoding in {"utf-16", "utf-32", "utf-7"} or b"caf\xe9.py" in files
+    assert json.loads(shell(daemon, "search x --json", PYTHONIOENCODING=encoding).stdout.decode(encoding))["hits"]
+
+
+def test_what_an_encoding_lacks_is_shown_as_its_number(daemon: FakeDaemon) -> None:
+    daemon.answers["search"] = {
+        "query": "x",
+        "state": "fresh",
+        "dense_coverage": 1.0,
+        "hits": [place(next(iter(daemon.roots)), path="日.py")],
+    }
+    assert shell(daemon, "search x --files", PYTHONIOENCODING="latin-1").stdout == b"\\u65e5.py\n"
+
+
+def test_a_terminal_of_closed_streams_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    terminal = Terminal.standard({})
+    terminal.print("a")
+    terminal.note("b")
+    terminal.line("c")
+    terminal.flush()
+    assert not any((terminal.live, terminal.colour, terminal.full_screen))
+
+
+@pytest.mark.parametrize("seconds", ["inf", "-inf", "nan", "-1", "soon", "1e999", "1e9"])
+def test_a_timeout_that_is_no_number_of_seconds_is_a_mistake(daemon: FakeDaemon, seconds: str) -> None:
+    done = shell(daemon, f"sync --timeout {seconds} --json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"]["name"] == "usage"
+    assert done.stderr == b""
