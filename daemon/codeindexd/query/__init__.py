@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.query.regexes import MAX_REGEX_CHARS, BoundedRegex, Budget, bounded_regex
+from codeindexd.query.regexes import BoundedRegex, bounded_regex, bounded_regexes
 
 MAX_QUERY_BYTES: Final = 64 << 10
 MAX_FILTERS: Final = 64
@@ -75,7 +75,7 @@ def parse(text: str) -> ParsedQuery:
         kinds=tuple(dict.fromkeys(kind.lower() for kind in values.get("kind", ()))),
         symbol=_only(values.get("symbol", []), "symbol"),
         phrases=tuple(values.get("phrase", ())),
-        regexes=_regexes(values.get("regex", [])),
+        regexes=bounded_regexes(values.get("regex", [])),
     )
     if not any((parsed.text, parsed.language, parsed.include, parsed.kinds, parsed.symbol, parsed.phrases)):
         _refuse_bare(parsed)
@@ -105,14 +105,6 @@ def _gather(tokens: list[_Token]) -> dict[str, list[str]]:
     if sum(map(len, values.values())) > MAX_FILTERS:
         raise InvalidQueryError(f"the query has more than {MAX_FILTERS} filters", hint="Use wider globs.")
     return values
-
-
-def _regexes(patterns: list[str]) -> tuple[BoundedRegex, ...]:
-    if sum(map(len, patterns)) > MAX_REGEX_CHARS:
-        hint = "Shorten them, or leave some out."
-        raise InvalidQueryError(f"the regexes are longer than {MAX_REGEX_CHARS} characters", hint=hint)
-    budget = Budget()
-    return tuple(bounded_regex(pattern, budget) for pattern in patterns)
 
 
 def _only(values: list[str], name: str) -> str:
