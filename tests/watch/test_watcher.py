@@ -201,6 +201,17 @@ async def test_a_rule_file_elsewhere_hints_the_root(root: Path, cookies: Path, t
         await owner.hinted(b"")
 
 
+async def test_directories_are_watched_although_one_with_rules_went(root: Path, cookies: Path, tmp_path: Path) -> None:
+    tree(tmp_path / "home", {"git/ignore": "*.o\n"})
+    async with watching(root, cookies, rule_files=[tmp_path / "home/git/ignore"]) as owner:
+        await owner.settled()
+        shutil.rmtree(tmp_path / "home/git")
+        (root / "new").mkdir()
+        await eventually(lambda: b"new" in owner.watcher._coverage.covered)
+        (root / "new/a.py").write_text("a")
+        await owner.hinted(b"new/a.py")
+
+
 async def test_a_recursive_watcher_covers_the_same(root: Path, cookies: Path) -> None:
     """As on macOS, where events come from below ignored directories too: they become hints on those."""
     async with watching(root, cookies, recursive=True, source=portable.watch, ignored=[b"node_modules"]) as owner:

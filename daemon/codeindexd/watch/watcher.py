@@ -10,9 +10,9 @@ was already live: nothing falls between them. And what becomes watched is hinted
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Set
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.events import Reader
 from codeindexd.watch.guard import Guard
+from codeindexd.watch.retries import Retries
 from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble, suspicious_burst
 
 log = structlog.get_logger(__name__)
@@ -35,12 +36,6 @@ _QUIET_S = 60.0
 _FOLD_MIN = 64  # recent directories worth a fold in quiet times
 _FOLD_NOW = 512  # more than these, and than the main stream has, are folded at once
 _DRAIN_S = 2.0
-_REST_S_PER_DIRECTORY = 0.0006  # starting a stream holds the GIL, 60 us a directory: a tenth of the time at most
-_BREAKS_TOLERATED = 3
-_BREAKS_WINDOW_S = 60.0
-_MOST_DOUBLINGS = 6
-_FIRST_RETRY_S = 0.05
-_RETRY_POLLS = 4  # a try that fails costs as much as one that does not
 _LONG_S = 3600.0
 
 
@@ -75,7 +70,7 @@ class Watcher:
         self._on_recovered = on_recovered
         self._on_root_changed = on_root_changed
         self._poll = poll
-        self._rule_directories = sorted({str(file.parent) for file in rule_files if file.parent.is_dir()})
+        self._rule_directories = sorted({file.parent for file in rule_files})
         self._recursive = recursive
         self._source = source
         self._reader = Reader(root, cookie_dir, rule_files)
@@ -89,10 +84,9 @@ class Watcher:
         self._streams: list[Stream] = []  # the main one first, then the recent one
         self._broken: tuple[Stream | None, str] | None = None
         self._look_inside = False
-        self._breaks: deque[float] = deque(maxlen=_BREAKS_TOLERATED + _MOST_DOUBLINGS)
+        self._retries = Retries(poll_interval_s)
         self._degraded = False
-        self._shortage: filesystem.Shortage | None = None
-        self._retry_at = self._poll_at = 0.0
+        self._poll_at = 0.0
         self._last_event = time.monotonic()
         self._last_count = 0
         self._wake = anyio.Event()
@@ -185,11 +179,9 @@ class Watcher:
         now = time.monotonic()
         times = [_LONG_S]
         if self._guard.root_exists and (self._coverage.missing() or not self._streams):
-            times.append(self._retry_at - now)
+            times.append(self._retries.wait_s)
         if self._degraded or self._coverage.polled:
             times.append(self._poll_at - now)
-        if self._shortage:
-            times.append(self._shortage.LOOK_S)
         if len(self._recent()) >= _FOLD_MIN:
             times.append(self._last_event + _QUIET_S - now)
         return max(0.0, min(times))
@@ -208,18 +200,17 @@ class Watcher:
         if not missing and not fold:
             self._recover()
             return
-        early = time.monotonic() < self._retry_at and not (self._shortage and self._shortage.may_be_over())
-        if early or not self._guard.root_exists:
+        if self._retries.too_early or not self._guard.root_exists:
             return
         began = time.monotonic()
         try:
             await (self._watch_all(tasks) if fold else self._watch_recent(tasks, missing))
         except StreamError as error:
-            self._postpone(error)
+            self._degrade(self._retries.failed(error))
             return
         self._recover()
+        self._retries.rest(len(self._recent()))
         log.debug("watching", root=str(self._root), fold=fold, seconds=round(time.monotonic() - began, 3))
-        self._retry_at = time.monotonic() + len(self._recent()) * _REST_S_PER_DIRECTORY
 
     def _must_fold(self, missing: int) -> bool:
         if not self._streams:
@@ -279,10 +270,14 @@ class Watcher:
             found.paths, on_live=go_live, deliver=self._take, on_stall=self._take_stall, on_broken=self._take_break
         )
         paths = [str(self._root)] if self._recursive else list(found.paths.values())
-        paths += [str(self._cookies.directory), *self._rule_directories]
+        paths += [str(self._cookies.directory), *await anyio.to_thread.run_sync(self._rule_directories_now)]
         tasks.start_soon(partial(stream.serve, paths, self._source, recursive=self._recursive))
         await stream.ready()
         return stream
+
+    def _rule_directories_now(self) -> list[str]:
+        """Those that can be watched: one that is gone would keep the stream from starting."""
+        return [str(place) for place in self._rule_directories if place.is_dir() and os.access(place, os.R_OK)]
 
     async def _retire(self, former: Collection[Stream]) -> None:
         """Stop streams whose successor is live, each once it has delivered everything older than that."""
@@ -319,42 +314,21 @@ class Watcher:
         self._suspicion = reason
         self._on_hints([ROOT])
 
-    def _postpone(self, error: StreamError) -> None:
-        """A stream could not be started: decide when to try again, and what to say."""
-        if error.trouble is Trouble.EXHAUSTED:
-            self._shortage = filesystem.Shortage()
-            self._degrade(*filesystem.out_of_watches(str(error)))
-            self._retry_at = time.monotonic() + self._poll_interval_s * _RETRY_POLLS
-        elif error.trouble is Trouble.VANISHED:  # between the look at it and its watch: the next look refuses it
-            self._retry_at = time.monotonic() + _FIRST_RETRY_S
-        else:
-            self._back_off(str(error))
-
-    def _back_off(self, reason: str) -> None:
-        """Try again at once, unless it broke often lately: each rebuild costs, and events are lost each time."""
-        now = time.monotonic()
-        self._breaks.append(now)
-        often = sum(now - when < _BREAKS_WINDOW_S for when in self._breaks) - _BREAKS_TOLERATED
-        self._retry_at = now + _FIRST_RETRY_S
-        if often > 0:
-            self._retry_at = now + max(self._poll_interval_s, _FIRST_RETRY_S * 2**often)
-            self._degrade(
-                f"watching breaks again and again ({reason})",
-                "file names that are not UTF-8 cause this: rename or ignore them",
-            )
-
     def _recover(self) -> None:
-        self._shortage = None
+        self._retries.succeeded()
         if self._degraded:
             self._degraded = False
             self._on_recovered()
 
-    def _degrade(self, message: str, hint: str) -> None:
-        message = f"{message}; {self._root} is looked at every {self._poll_interval_s:g} s until that ends"
+    def _degrade(self, problem: tuple[str, str] | None) -> None:
+        """Poll because of ``problem``, a message and a hint, if there is one."""
+        if problem is None:
+            return
+        message = f"{problem[0]}; {self._root} is looked at every {self._poll_interval_s:g} s until that ends"
         log.warning("watching is degraded", root=str(self._root), message=message)
         self._degraded = True
         self._poll_at = 0.0
-        self._on_degraded(message, hint)
+        self._on_degraded(message, problem[1])
 
     # what the streams and the guard tell
 
@@ -384,7 +358,7 @@ class Watcher:
     def _take_break(self, stream: Stream, error: StreamError) -> None:
         self._cookies.forget(stream, delivered=False)
         if stream in self._streams:
-            self._back_off(str(error))
+            self._degrade(self._retries.broke(str(error)))
             self._broken = (stream, str(error))
             self._wake.set()
 

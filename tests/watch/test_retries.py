@@ -1,0 +1,65 @@
+"""When a stream is tried again that could not be started, and when the user is told; driven by a clock of our own."""
+
+from __future__ import annotations
+
+from codeindexd.watch.retries import Retries
+from codeindexd.watch.stream import StreamError, Trouble
+
+VANISHED = StreamError(Trouble.VANISHED, "/root/gone: No such file or directory")
+
+
+class Clock:
+    """Seconds, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _tries(retries: Retries, clock: Clock, seconds: float) -> list[tuple[str, str] | None]:
+    """What it answers while every try fails, each made as soon as it may be."""
+    answers = []
+    end = clock.now + seconds
+    while clock.now < end:
+        assert not retries.too_early
+        answers.append(retries.failed(VANISHED))
+        assert retries.wait_s > 0
+        clock.now += retries.wait_s
+    return answers
+
+
+def test_what_vanishes_once_or_twice_is_tried_again_at_once_and_is_no_problem() -> None:
+    clock = Clock()
+    retries = Retries(30.0, clock=clock)
+    for _ in range(100):
+        assert retries.failed(VANISHED) is None
+        assert retries.wait_s < 0.1
+        retries.succeeded()
+
+
+def test_what_vanishes_again_and_again_is_a_problem_and_costs_ever_less() -> None:
+    clock = Clock()
+    answers = _tries(Retries(30.0, clock=clock), clock, 60.0)
+    assert len(answers) < 40, "instead of 1,200"
+    assert answers[0] is None
+    assert answers[-1] is not None
+    assert "/root/gone" in answers[-1][0]
+
+
+def test_a_success_ends_the_row() -> None:
+    clock = Clock()
+    retries = Retries(30.0, clock=clock)
+    _tries(retries, clock, 60.0)
+    retries.succeeded()
+    assert retries.failed(VANISHED) is None
+
+
+def test_a_started_stream_is_left_alone_for_as_long_as_it_is_large() -> None:
+    clock = Clock()
+    retries = Retries(30.0, clock=clock)
+    retries.rest(500)
+    assert retries.too_early
+    clock.now += retries.wait_s
+    assert not retries.too_early
