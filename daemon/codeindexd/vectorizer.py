@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 import anyio
 import anyio.to_thread
@@ -62,9 +63,7 @@ class Vectorizer:
             if self._wake.is_set():
                 self._unread.clear()
             self._wake = anyio.Event()
-            self._refused.intersection_update(self._indexer.pending_vectors)
-            waiting = reversed(self._indexer.pending_vectors)
-            batch = [i for i in waiting if i not in self._refused and i not in self._unread][:_BATCH_CHUNKS]
+            batch = self._next_batch()
             if not batch:
                 await self._wake.wait()
                 continue
@@ -77,6 +76,13 @@ class Vectorizer:
             else:
                 self._on_problem("embedder", "", "")
                 pause = _FIRST_PAUSE_S
+
+    def _next_batch(self) -> list[int]:
+        """The newest chunks that can be embedded now."""
+        pending = self._indexer.pending_vectors
+        self._refused = {chunk_id for chunk_id in self._refused if chunk_id in pending}
+        newest = reversed(list(pending))  # copied in one step of the interpreter: the writing thread changes it
+        return list(islice((i for i in newest if i not in self._refused and i not in self._unread), _BATCH_CHUNKS))
 
     async def _embed(self, batch: list[int]) -> None:
         found, files = await anyio.to_thread.run_sync(self._look_up, batch)

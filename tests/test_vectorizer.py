@@ -1,0 +1,103 @@
+"""Vectors that come later: from a model that is slow, that refuses texts, or that was exchanged."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from codeindexd.embed.base import Vectors, unit
+from codeindexd.indexer import Indexer, VectorSpace
+from codeindexd.vectorizer import Vectorizer
+from codeindexd.vectors import VectorStore
+from codeindexd.workers.jobs import WorkerSettings
+from codeindexd.workers.pool import WorkerPool
+from support.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+TESTS = Path(__file__).resolve().parent
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def indexer(tmp_path: Path) -> Iterator[Indexer]:
+    vectors = VectorStore.open(tmp_path / "vectors.db")
+    indexer = Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space-one", 8))
+    yield indexer
+    indexer.close()
+    vectors.close()
+
+
+class Asked:
+    """An embedder that knows every text but those that contain ``refused``."""
+
+    model, identity, dimensions, device = "asked", "space-two", 8, "cpu"
+
+    def __init__(self, refused: str = "nothing is refused") -> None:
+        self.refused = refused
+        self.texts: list[str] = []
+
+    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        self.texts.extend(texts)
+        vectors = np.ones((len(texts), 8), dtype=np.float32)
+        vectors[[self.refused in text for text in texts]] = np.nan
+        return unit(vectors)
+
+    async def embed_query(self, text: str) -> Vectors:
+        vector: Vectors = (await self.embed_documents([text]))[0]
+        return vector
+
+    async def aclose(self) -> None: ...
+
+
+@asynccontextmanager
+async def serving(indexer: Indexer, embedder: Asked, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Vectorizer]:
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    pool = WorkerPool(WorkerSettings(nice=0), count=1, pipeline="support.pipelines:Steady")
+    made = Vectorizer(b"/nowhere", indexer, pool, embedder, on_hint=lambda _: None, on_problem=lambda *_: None)
+    async with anyio.create_task_group() as outer:
+        await outer.start(pool.serve)
+        async with anyio.create_task_group() as inner:
+            inner.start_soon(made.serve)
+            yield made
+            inner.cancel_scope.cancel()
+        outer.cancel_scope.cancel()
+
+
+async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexer.pending_vectors.update((number, b"h" * 16) for number in range(10_000_000, 10_060_000))
+    stop = threading.Event()
+
+    def write() -> None:
+        for start in count(0, 300):
+            if stop.is_set():
+                return
+            some = range(start, start + 300)
+            indexer.pending_vectors.update((number, b"h" * 16) for number in some)
+            for number in some:
+                del indexer.pending_vectors[number]
+
+    before = sys.getswitchinterval()
+    writer = threading.Thread(target=write)
+    sys.setswitchinterval(1e-6)
+    try:
+        writer.start()
+        async with serving(indexer, Asked(), monkeypatch) as made:
+            await eventually(lambda: len(made._unread) > 60_000)  # all were looked for; no file has them
+    finally:
+        stop.set()
+        writer.join()
+        sys.setswitchinterval(before)
