@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import xxhash
 
 from codeindexd.doubt import suspect
 from codeindexd.durable import own
 from codeindexd.errors import AlreadyRunningError, StoreFullError
-from codeindexd.indexer import Indexer, VectorSpace
 from codeindexd.lexical import LexicalQuery
-from codeindexd.model import ChunkDraft, Entry, FileStat, FileUpdate, IndexedChunk, Move, NodeKind, Outcome, Slice, Span
+from codeindexd.model import Move, Slice
 from codeindexd.vectors import VectorStore
+from support.indexers import SPACE, dense_ids, found, indexer, put_back, save, vector_of
 from support.limits import no_open_files
 
 pytestmark = pytest.mark.anyio
-SPACE = VectorSpace("space-one", 8)
 
 
 @pytest.fixture
@@ -35,55 +32,6 @@ def vectors(tmp_path: Path) -> Iterator[VectorStore]:
     store = VectorStore.open(tmp_path / "vectors.db")
     yield store
     store.close()
-
-
-def vector_of(word: str) -> bytes:
-    numbers = np.random.default_rng(xxhash.xxh32_intdigest(word.encode())).normal(size=8)
-    return (numbers / np.linalg.norm(numbers)).astype("<f2").tobytes()
-
-
-def draft(word: str, *, vector: bool = True) -> ChunkDraft:
-    digest = xxhash.xxh3_128_digest(word.encode())
-    return ChunkDraft(
-        Span(0, 10, 1, 1, "function", word), digest, digest, word, word, vector_of(word) if vector else None, vector
-    )
-
-
-def save(path: str, *words: str, vector: bool = True) -> Slice:
-    stat = FileStat(10, 1, 1, 1)
-    entry = Entry(path.encode(), NodeKind.FILE, xxhash.xxh3_128_digest("".join(words).encode()), stat)
-    chunks = tuple(draft(word, vector=vector) for word in words)
-    return Slice(updates=[FileUpdate(entry, Outcome.INDEXED, "python", "utf-8", b"f" * 16, chunks=chunks)])
-
-
-def indexer(tmp_path: Path, vectors: VectorStore, space: VectorSpace = SPACE, **others: VectorSpace) -> Indexer:
-    usable = {other.identity: other for other in others.values()}
-    return Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=space, usable=usable)
-
-
-def found(index: Indexer, word: str) -> list[int]:
-    with index.current.pin() as snapshot:
-        assert snapshot is not None
-        return [chunk_id for chunk_id, _, _ in snapshot.lexical.search(LexicalQuery(words=[word]), 10)]
-
-
-def dense_ids(index: Indexer) -> list[int]:
-    with index.current.pin() as snapshot:
-        assert snapshot is not None
-        return snapshot.dense.ids().tolist()
-
-
-async def put_back(index: Indexer) -> int:
-    """What the replay does, with drafts from here instead of a worker."""
-    missing = await index.missing_lexical()
-    chunks = [
-        IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, draft(chunk.span.symbol))
-        for of_file in missing.values()
-        for chunk in of_file
-    ]
-    await index.add_lexical(chunks)
-    await index.lexical_is_up()
-    return len(chunks)
 
 
 async def test_a_pinned_snapshot_sees_one_generation(tmp_path: Path, vectors: VectorStore) -> None:
@@ -185,31 +133,6 @@ async def test_vectors_that_come_later_are_pending_until_then(tmp_path: Path, ve
     index.close()
 
 
-async def test_the_former_model_answers_until_the_new_one_is_complete(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
-    index.close()
-    new = VectorSpace("space-two", 8)
-    index = indexer(tmp_path, vectors, new, old=SPACE)
-    assert index.current.identity == SPACE.identity
-    assert len(dense_ids(index)) == 1
-    await index.add_vectors({chunk_id: vector_of("other") for chunk_id in index.pending_vectors})
-    assert index.current.identity == new.identity
-    assert [place.name for place in (tmp_path / "root/dense").iterdir()] == [new.identity]
-    index.close()
-
-
-async def test_a_former_model_that_cannot_be_asked_is_not_kept(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
-    index.close()
-    index = indexer(tmp_path, vectors, VectorSpace("space-two", 8))
-    assert index.current.identity == "space-two"
-    assert dense_ids(index) == []
-    assert len(index.pending_vectors) == 1
-    index.close()
-
-
 async def test_readers_that_cannot_switch_after_a_commit_switch_at_the_next_try(
     tmp_path: Path, vectors: VectorStore
 ) -> None:
@@ -288,21 +211,6 @@ async def test_a_catalog_taken_back_to_where_a_projection_was_held_up(tmp_path: 
     await index.replay_dense()
     assert [len(found(index, word)) for word in ("alpha", "beta")] == [1, 0]
     assert len(dense_ids(index)) == 1
-    index.close()
-
-
-async def test_a_former_model_ahead_of_the_catalog_is_not_asked(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
-    index.close()
-    shutil.copy(tmp_path / "root/catalog.db", tmp_path / "old.db")
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "beta"))
-    index.close()
-    shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
-    index = indexer(tmp_path, vectors, VectorSpace("space-two", 8), old=SPACE)
-    assert index.former is None
-    assert index.current.identity == "space-two"
     index.close()
 
 

@@ -19,6 +19,7 @@ from codeindexd.vectorizer import Vectorizer
 from codeindexd.vectors import VectorStore
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
+from support.indexers import save
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -101,3 +102,18 @@ async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
         stop.set()
         writer.join()
         sys.setswitchinterval(before)
+
+
+async def test_texts_that_the_model_refuses_are_asked_for_once(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await indexer.apply(save("a.py", "alpha", vector=False))
+    embedder = Asked(refused="0-10")
+    async with serving(indexer, embedder, monkeypatch) as made:
+        await eventually(lambda: indexer.refused_vectors)
+        made.wake()
+        await indexer.apply(save("b.py", "beta", vector=False))
+        made.wake()
+        await eventually(lambda: len(indexer.refused_vectors) == 2)
+    assert embedder.texts == ["0-10", "0-10"]
+    assert indexer.pending_vectors.keys() == indexer.refused_vectors, "status counts them"

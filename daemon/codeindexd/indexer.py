@@ -18,9 +18,17 @@ from codeindexd.catalog import Catalog
 from codeindexd.dense import Dense
 from codeindexd.doubt import CATALOG, Doubt
 from codeindexd.errors import CodeindexError, StoreDamagedError
+from codeindexd.former import Former, open_former
 from codeindexd.lexical import Lexical
-from codeindexd.model import ChunkDraft, Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk
-from codeindexd.projections import Behind, compare_chunks, embed_hashes_of, lexical_chunk
+from codeindexd.model import Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk
+from codeindexd.projections import (
+    Behind,
+    compare_chunks,
+    embed_hashes_of,
+    keep_vectors,
+    lexical_chunk,
+    split_by_vector,
+)
 from codeindexd.snapshot import Current, Snapshot
 from codeindexd.tokens import path_words
 from codeindexd.vectors import VectorStore
@@ -36,14 +44,6 @@ class VectorSpace:
 
     identity: str
     dimensions: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Former:
-    """The dense index of the model before, which answers until the present one's is complete."""
-
-    space: VectorSpace
-    dense: Dense
 
 
 class Indexer:
@@ -70,6 +70,7 @@ class Indexer:
         self.current = Current()
         self.behind = Behind()
         self.pending_vectors: dict[int, bytes] = {}  # chunk id -> embed hash
+        self.refused_vectors: set[int] = set()  # those of them that the model has no vector for
         self._writing = anyio.Lock()
         self._root_id = root_id
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -84,6 +85,8 @@ class Indexer:
             undo.callback(self.dense.close)
             self._find_pending_vectors()
             self.former = self._open_former(usable or {})
+            if self.former is not None:
+                undo.callback(self.former.dense.close)
             self._publish()
             self.doubt.looked_closely()
             undo.pop_all()
@@ -136,29 +139,27 @@ class Indexer:
             place, store_uuid=self.catalog.store_uuid, identity=space.identity, dimensions=space.dimensions
         )
 
-    def _open_former(self, usable: Mapping[str, VectorSpace]) -> _Former | None:
+    def _open_former(self, usable: Mapping[str, VectorSpace]) -> Former | None:
         """The index of another model, kept only while it can answer and the present model's is incomplete."""
-        found: _Former | None = None
-        for place in sorted((self.directory / "dense").iterdir()):
-            space = usable.get(place.name)
-            if place.name == self.space.identity:
-                continue
-            if space is not None and found is None and self.pending_vectors:
-                with contextlib.suppress(CodeindexError):
-                    dense = self._dense_of(space)
-                    if dense.generation <= self.catalog.generation:  # beyond it ids may name other chunks by now
-                        found = _Former(space, dense)
-                        continue
-                    dense.close()
-            shutil.rmtree(place, ignore_errors=True)
-        return found
+        return open_former(
+            self.directory / "dense",
+            self.space.identity,
+            usable if self.pending_vectors else {},
+            self._dense_of,
+            newest=self.catalog.generation,
+        )
+
+    @property
+    def _vectors_complete(self) -> bool:
+        """Whether the present model's index has every vector that the model gives, and any at all if it should."""
+        refused_all = self.pending_vectors and not len(self.dense.snapshot())
+        return self.pending_vectors.keys() <= self.refused_vectors and not refused_all
 
     def _drop_former(self) -> None:
-        """The present model's vectors are complete: it takes over."""
-        if self.former is not None and not self.pending_vectors:
+        """The present model takes over once its vectors are complete."""
+        if self.former is not None and self._vectors_complete:
             former, self.former = self.former, None
-            former.dense.close()
-            shutil.rmtree(self.directory / "dense" / former.space.identity, ignore_errors=True)
+            former.remove()
             log.info("vectors switched", directory=str(self.directory), identity=self.space.identity)
 
     def _recreate(self, what: str, error: CodeindexError, create: Callable[[], T]) -> T:
@@ -189,7 +190,7 @@ class Indexer:
 
     def _apply(self, changes: Slice) -> None:
         if changes is not self._unpublished:
-            self._keep_vectors([draft for update in changes.updates for draft in update.chunks])
+            keep_vectors(self.vectors, self.space.identity, changes)
             before = self.catalog.generation
             committed = self.catalog.commit(changes)
             if committed.generation == before:
@@ -198,15 +199,6 @@ class Indexer:
             self._unpublished = changes  # should the readers fail to switch, the next try must not commit it again
         self._publish()
         self._unpublished = None
-
-    def _keep_vectors(self, drafts: Sequence[ChunkDraft]) -> None:
-        """Store what was computed, and note that what was looked up is still of use."""
-        fresh = [(draft.embed_hash, draft.vector) for draft in drafts if draft.vector is not None and draft.embedded]
-        if fresh:
-            self.vectors.put_many(self.space.identity, fresh)
-        reused = [draft.embed_hash for draft in drafts if draft.vector is not None and not draft.embedded]
-        if reused:
-            self.vectors.mark_used(self.space.identity, reused)
 
     def _project(self, committed: Committed) -> None:
         try:
@@ -221,8 +213,9 @@ class Indexer:
             self._fell_behind("lexical", error)
         for chunk_id in committed.removed:
             self.pending_vectors.pop(chunk_id, None)
+            self.refused_vectors.discard(chunk_id)
         try:
-            known, unknown = self._split_by_vector(committed.added)
+            known, unknown = split_by_vector(self.vectors, self.space.identity, committed.added)
             self.pending_vectors.update(unknown)
             stamp = self.dense.generation if self.behind.dense else committed.generation
             self.dense.apply(stamp, add=known, remove=committed.removed)
@@ -234,22 +227,6 @@ class Indexer:
     def _fell_behind(self, what: str, error: CodeindexError) -> None:
         log.warning("projection fell behind", store=what, directory=str(self.directory), error=error.message)
         setattr(self.behind, what, True)
-
-    def _split_by_vector(
-        self, added: Sequence[IndexedChunk]
-    ) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
-        """(chunk id, vector) where it came along or is in the store, and (chunk id, embed hash) where it is not."""
-        lacking = [chunk.draft.embed_hash for chunk in added if chunk.draft.vector is None]
-        stored = self.vectors.get_many(self.space.identity, lacking) if lacking else {}
-        known: list[tuple[int, bytes]] = []
-        unknown: list[tuple[int, bytes]] = []
-        for chunk in added:
-            vector = chunk.draft.vector or stored.get(chunk.draft.embed_hash)
-            if vector is None:
-                unknown.append((chunk.chunk_id, chunk.draft.embed_hash))
-            else:
-                known.append((chunk.chunk_id, vector))
-        return known, unknown
 
     def _publish(self) -> None:
         self._drop_former()
@@ -276,6 +253,21 @@ class Indexer:
         except CodeindexError:
             self.pending_vectors.update(brought)  # no reader sees them yet
             raise
+        self.refused_vectors.difference_update(brought)
+
+    async def refuse_vectors(self, chunk_ids: Collection[int]) -> None:
+        """The model has no vector for these chunks: they stay pending, but nothing waits for them any more."""
+        await self.write(self._refuse_vectors, chunk_ids)
+
+    def _refuse_vectors(self, chunk_ids: Collection[int]) -> None:
+        before = self.refused_vectors
+        self.refused_vectors = before | (self.pending_vectors.keys() & chunk_ids)
+        if self.former is not None and self._vectors_complete:
+            try:
+                self._publish()
+            except CodeindexError:
+                self.refused_vectors = before  # no reader was switched
+                raise
 
     # replay
 
@@ -290,6 +282,7 @@ class Indexer:
             superfluous = np.setdiff1d(held, wanted, assume_unique=True).tolist()
             lacking = np.setdiff1d(wanted, held, assume_unique=True)
             self.pending_vectors = embed_hashes_of(snapshot.chunks, lacking)
+            self.refused_vectors.intersection_update(self.pending_vectors)
         ids = list(self.pending_vectors)
         for start in range(0, max(len(ids), 1), _GATHER):
             part = ids[start : start + _GATHER]
@@ -299,6 +292,7 @@ class Indexer:
             superfluous = []
             for chunk_id, _ in known:
                 del self.pending_vectors[chunk_id]
+                self.refused_vectors.discard(chunk_id)
         self.dense.apply(self.catalog.generation, add=[], remove=[])
         self._publish()
         self.behind.dense = False

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from codeindexd.catalog import CatalogSnapshot
 from codeindexd.lexical import LexicalChunk
-from codeindexd.model import IndexedChunk, StoredChunk
+from codeindexd.model import IndexedChunk, Slice, StoredChunk
 from codeindexd.tokens import split_identifier, stem
+from codeindexd.vectors import VectorStore
 
 _GATHER = 20_000
 
@@ -57,6 +58,40 @@ def compare_chunks(
         for chunk in snapshot.chunks(lacking[start : start + _GATHER].tolist()).values():
             missing.setdefault(chunk.path, []).append(chunk)
     return missing, np.setdiff1d(held, wanted, assume_unique=True).tolist()
+
+
+def keep_vectors(store: VectorStore, identity: str, changes: Slice) -> None:
+    """Put into the store what was computed for a slice, and note that what was looked up is still of use.
+
+    Raises StoreFullError, StoreDamagedError.
+    """
+    drafts = [draft for update in changes.updates for draft in update.chunks]
+    fresh = [(draft.embed_hash, draft.vector) for draft in drafts if draft.vector is not None and draft.embedded]
+    if fresh:
+        store.put_many(identity, fresh)
+    reused = [draft.embed_hash for draft in drafts if draft.vector is not None and not draft.embedded]
+    if reused:
+        store.mark_used(identity, reused)
+
+
+def split_by_vector(
+    store: VectorStore, identity: str, added: Sequence[IndexedChunk]
+) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
+    """(chunk id, vector) where it came along or is in the store, and (chunk id, embed hash) where it is not.
+
+    Raises StoreFullError, StoreDamagedError.
+    """
+    lacking = [chunk.draft.embed_hash for chunk in added if chunk.draft.vector is None]
+    stored = store.get_many(identity, lacking) if lacking else {}
+    known: list[tuple[int, bytes]] = []
+    unknown: list[tuple[int, bytes]] = []
+    for chunk in added:
+        vector = chunk.draft.vector or stored.get(chunk.draft.embed_hash)
+        if vector is None:
+            unknown.append((chunk.chunk_id, chunk.draft.embed_hash))
+        else:
+            known.append((chunk.chunk_id, vector))
+    return known, unknown
 
 
 def embed_hashes_of(

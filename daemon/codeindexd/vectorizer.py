@@ -48,7 +48,6 @@ class Vectorizer:
         self._on_hint = on_hint
         self._on_problem = on_problem
         self._wake = anyio.Event()
-        self._refused: set[int] = set()  # by the model
         self._unread: set[int] = set()  # their files were not what the catalog says; a commit may change that
         self.chunks_embedded = 0
 
@@ -79,10 +78,9 @@ class Vectorizer:
 
     def _next_batch(self) -> list[int]:
         """The newest chunks that can be embedded now."""
-        pending = self._indexer.pending_vectors
-        self._refused = {chunk_id for chunk_id in self._refused if chunk_id in pending}
-        newest = reversed(list(pending))  # copied in one step of the interpreter: the writing thread changes it
-        return list(islice((i for i in newest if i not in self._refused and i not in self._unread), _BATCH_CHUNKS))
+        refused = self._indexer.refused_vectors
+        newest = reversed(list(self._indexer.pending_vectors))  # copied in one step: the writing thread changes it
+        return list(islice((i for i in newest if i not in refused and i not in self._unread), _BATCH_CHUNKS))
 
     async def _embed(self, batch: list[int]) -> None:
         found, files = await anyio.to_thread.run_sync(self._look_up, batch)
@@ -115,8 +113,11 @@ class Vectorizer:
         if found:
             await self._indexer.add_vectors(found)
         hash_of = {chunk.chunk_id: chunk.embed_hash for _, chunks in files.values() for chunk in chunks}
-        for chunk_id in set(batch) - set(found):
-            (self._refused if hash_of.get(chunk_id) in asked else self._unread).add(chunk_id)
+        lacking = set(batch) - found.keys()
+        refused = {chunk_id for chunk_id in lacking if hash_of.get(chunk_id) in asked}
+        self._unread |= lacking - refused
+        if refused:
+            await self._indexer.refuse_vectors(refused)
         if changed:
             self._on_hint(changed)
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 _STORE_MODULES = (
-    "codeindexd.catalog", "codeindexd.dense", "codeindexd.durable", "codeindexd.indexer", "codeindexd.lexical",
-    "codeindexd.registry", "codeindexd.roots", "codeindexd.sqlite_files", "codeindexd.vectors",
+    "codeindexd.catalog", "codeindexd.dense", "codeindexd.durable", "codeindexd.former", "codeindexd.indexer",
+    "codeindexd.lexical", "codeindexd.registry", "codeindexd.roots", "codeindexd.sqlite_files", "codeindexd.vectors",
 )  # fmt: skip
 _PASSED_THROUGH = ("pathlib", "shutil", __name__)
 _SYSTEM_CALLS = {"pwrite": "edits", "fsync": "quiet", "rename": "quiet", "unlink": "quiet", "ftruncate": "quiet"}
@@ -75,7 +75,7 @@ STEPS = (
     *_around("replay.dense", "replay", "codeindexd.indexer:Indexer._replay_dense"),
     *_around("vectors.add", "switch", "codeindexd.indexer:Indexer._add_vectors"),
     *_around("model.drop", "switch", "codeindexd.indexer:Indexer._drop_former"),
-    Step("model.drop.inside", "switch", "codeindexd.indexer:shutil.rmtree", "before"),
+    Step("model.drop.inside", "switch", "codeindexd.former:shutil.rmtree", "before"),
     *_around("registry.save", "roots", "codeindexd.registry:Registry.save"),
     *_around("vectors.prune", "prune", "codeindexd.vectors:VectorStore.prune"),
     Step("vectors.prune.inside", "prune", "codeindexd.vectors:VectorStore._drop", "after"),

@@ -1,0 +1,74 @@
+"""The dense index of a model configured before: it answers until the present model's is complete."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from codeindexd.dense import Dense
+from codeindexd.durable import storing
+from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError
+
+if TYPE_CHECKING:
+    from codeindexd.indexer import VectorSpace
+
+log = structlog.get_logger(__name__)
+
+
+class Former:
+    """An open dense index and the model that questions to it are embedded with."""
+
+    def __init__(self, place: Path, space: VectorSpace, dense: Dense) -> None:
+        self._place = place
+        self.space = space
+        self.dense = dense
+
+    def remove(self) -> None:
+        """Close the index and delete it: it answers no more."""
+        with suppress(CodeindexError):  # nobody needs it to be on the disk
+            self.dense.close()
+        shutil.rmtree(self._place, ignore_errors=True)
+
+
+def open_former(
+    parent: Path,
+    present: str,
+    usable: Mapping[str, VectorSpace],
+    open_dense: Callable[[VectorSpace], Dense],
+    *,
+    newest: int,
+) -> Former | None:
+    """Of the indexes in ``parent`` beside that of the model ``present`` the one with the most vectors.
+
+    The others are deleted: those of models not in ``usable``, damaged ones, and those of a generation above ``newest``,
+    whose ids may name other chunks by now. One that cannot be opened for another reason is left as it is. Raises
+    StoreFullError when one cannot be opened at this moment.
+    """
+    with storing("dense index"):
+        places = sorted(place for place in parent.iterdir() if place.name != present)
+    found: list[Former] = []
+    with ExitStack() as undo:
+        for place in places:
+            try:
+                space = usable[place.name]
+                dense = open_dense(space)
+            except (KeyError, StoreDamagedError):
+                shutil.rmtree(place, ignore_errors=True)
+            except StoreFullError:
+                raise
+            except CodeindexError as error:
+                log.warning("a former model's vectors cannot be opened", directory=str(place), error=error.message)
+            else:
+                undo.callback(dense.close)
+                found.append(Former(place, space, dense))
+        undo.pop_all()
+    found.sort(key=lambda former: (former.dense.generation <= newest, len(former.dense.snapshot())))
+    best = found.pop() if found and found[-1].dense.generation <= newest else None
+    for superfluous in found:
+        superfluous.remove()
+    return best
