@@ -89,7 +89,10 @@ class Daemon:
     async def running(self) -> AsyncIterator[Daemon]:
         """Everything is up and answers on entry; on exit all of it is down and every store closed."""
         config, paths = self.config, self.paths
-        self._models = await anyio.to_thread.run_sync(lambda: Models.open(config.embedding, state=paths.state))
+        held = {place.name for place in paths.roots.glob("*/dense/*")}
+        self._models = await anyio.to_thread.run_sync(
+            lambda: Models.open(config.embedding, state=paths.state, in_use=held)
+        )
         self._vectors_sure = paths.vectors.name in break_seal(paths.cache)
         self._vectors = await anyio.to_thread.run_sync(open_vectors, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)

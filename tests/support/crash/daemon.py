@@ -79,7 +79,7 @@ class Renamed(BundledEmbedder):
 def switch_models(configured: str, other: str) -> None:
     """Configure the bundled model under the identity that ``configured`` ends, with ``other`` at hand for questions."""
 
-    def opened(embedding: Embedding, *, state: Path) -> models.Models:
+    def opened(embedding: Embedding, *, state: Path, in_use: object) -> models.Models:
         former = Renamed(other)
         return models.Models(Renamed(configured), {former.identity: former})
 

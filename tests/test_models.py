@@ -1,0 +1,63 @@
+"""Which models are at hand for questions while vectors of another one are on their way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import anyio
+
+from codeindexd.config import Embedding
+from codeindexd.models import Models
+
+ENDPOINT = "http://127.0.0.1:9/v1#model={}&dimensions=16"  # nobody is asked before there is a text
+
+
+def opened(state: Path, name: str, in_use: Collection[str] = ()) -> Models:
+    model = name if name == "bundled" else ENDPOINT.format(name)
+    models = Models.open(Embedding(model=model), state=state, in_use=in_use)
+    anyio.run(models.aclose)
+    return models
+
+
+def identity(state: Path, name: str) -> str:
+    """Of a model, found out without a trace."""
+    apart = state / "apart"
+    apart.mkdir(exist_ok=True)
+    return opened(apart, name).configured.identity
+
+
+def test_a_former_model_is_at_hand_as_long_as_a_root_holds_its_vectors(tmp_path: Path) -> None:
+    a, b, c = (identity(tmp_path, name) for name in "abc")
+    opened(tmp_path, "a")
+    for _ in range(3):
+        assert a in opened(tmp_path, "b", {a, b}).others, "also after a restart in the middle of the change"
+    assert {a, b} <= opened(tmp_path, "c", {a, b}).others.keys()
+    assert b in opened(tmp_path, "c", {b, c}).others
+    assert a not in opened(tmp_path, "c", {b, c}).others
+    opened(tmp_path, "c", {c})
+    assert not {a, b} & opened(tmp_path, "c", {c}).others.keys()
+
+
+def test_the_model_configured_last_is_at_hand_once(tmp_path: Path) -> None:
+    """Whether a root holds vectors of it is known only when it has been asked what it is."""
+    a = identity(tmp_path, "a")
+    opened(tmp_path, "a")
+    assert opened(tmp_path, "b").others.keys() == {a, identity(tmp_path, "bundled")}
+    assert a not in opened(tmp_path, "b").others
+
+
+def test_what_the_version_before_noted_is_understood(tmp_path: Path) -> None:
+    a = identity(tmp_path, "a")
+    (tmp_path / "last-model").write_text(json.dumps(ENDPOINT.format("a")))
+    assert a in opened(tmp_path, "b", {a}).others
+    assert a in opened(tmp_path, "b", {a}).others
+    for nonsense in ("", "{", "[1, null]", '{"a": 1}', "[]"):
+        (tmp_path / "last-model").write_text(nonsense)
+        assert a not in opened(tmp_path, "b").others
+
+
+def test_a_note_that_cannot_be_written_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    (tmp_path / "last-model").mkdir()
+    assert opened(tmp_path, "bundled").others == {}
