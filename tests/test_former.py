@@ -178,3 +178,20 @@ async def test_an_error_that_passes_costs_the_former_model_nothing(
     index = indexer(tmp_path, vectors, NEW, old=SPACE)
     assert (index.current.identity, dense_ids(index)) == (SPACE.identity, [1])
     index.close()
+
+
+async def test_what_the_new_model_should_have_is_told_while_the_former_one_answers(
+    tmp_path: Path, vectors: VectorStore
+) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha", "beta"))
+    index.close()
+    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+    for expected in ([], [1], [1, 2]):
+        wanted, held = await index.vectors_to_hold()
+        assert wanted.tolist() == held.tolist() == expected
+        await index.add_vectors({chunk_id: vector_of("other") for chunk_id in list(index.pending_vectors)[:1]})
+    index.dense.apply(index.dense.generation, add=[], remove=[2])
+    wanted, held = await index.vectors_to_hold()
+    assert (wanted.tolist(), held.tolist()) == ([1, 2], [1])
+    index.close()

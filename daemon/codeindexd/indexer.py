@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from codeindexd.catalog import Catalog
 from codeindexd.dense import Dense
@@ -268,6 +269,16 @@ class Indexer:
             except CodeindexError:
                 self.refused_vectors = before  # no reader was switched
                 raise
+
+    async def vectors_to_hold(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The chunks that the present model's index should have vectors of by now, and those it has, at one moment."""
+        return await self.write(self._vectors_to_hold)
+
+    def _vectors_to_hold(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        pending = np.fromiter(self.pending_vectors, np.int64)
+        with self.catalog.snapshot() as snapshot:
+            wanted = np.setdiff1d(snapshot.all_chunk_ids(), pending, assume_unique=True)
+        return wanted, self.dense.snapshot().ids()
 
     # replay
 

@@ -42,7 +42,7 @@ async def verify(root: Root, *, repair: bool, rebuild: Rebuild) -> dict[str, Any
 
 async def verify_stranded(stranded: Stranded, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
     """The same for a root whose stores cannot be opened: that is the difference, and beginning anew the repair."""
-    difference = Difference(b"", "stores", f"cannot be opened: {stranded.problem.message}")
+    difference = Difference(b"", "stores", f"cannot be opened: {stranded.problem.message}", "cannot be opened")
     entry = _entry(stranded.spec, Audit(differences=[difference]), failed_files=0)
     if repair:
         root = await rebuild(stranded.spec)
@@ -66,14 +66,17 @@ def _entry(spec: RootSpec, found: Audit, *, failed_files: int) -> dict[str, Any]
 
 async def _settled(root: Root) -> Audit:
     """What differs in every one of several looks, each after a sync."""
-    lasting: set[Difference] | None = None
+    before: list[Difference] | None = None
     for _ in range(_ROUNDS):
         await root.sync(_SYNC_TIMEOUT_S)
         found = await audit(root)
-        lasting = set(found.differences) if lasting is None else lasting.intersection(found.differences)
-        found.differences = sorted(lasting, key=lambda one: (one.path, one.what, one.detail))
-        if not lasting:
+        if before is not None:
+            found.keep_lasting(before)
+        before = found.differences
+        if not before:
             break
+    different = {(one.path, one.what, one.detail): one for one in found.differences}
+    found.differences = [different[key] for key in sorted(different)]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
@@ -22,6 +23,7 @@ from codeindexd.workers.jobs import FileJob, FileResult
 
 _BATCH_CHUNKS = 4_000
 _BATCH_FILES = 400
+_FIGURES = re.compile(r"\d+")
 
 
 class _Nothing:
@@ -38,6 +40,8 @@ async def audit(root: Root) -> Audit:
     """Compare everything once. What is under way meanwhile may show up as a difference: look again after a sync."""
     found = Audit()
     paths = await anyio.to_thread.run_sync(_compare_whole, root, found)
+    wanted, held = await root.indexer.vectors_to_hold()
+    _compare_ids("dense index", "chunks", wanted, held, found)
     async for results in _batches(root, paths):
         await anyio.to_thread.run_sync(partial(compare_files, root, results, found))
     if not root.services.pool.settings.embed:
@@ -79,7 +83,7 @@ def _compare_whole(root: Root, found: Audit) -> list[bytes]:
         for move in change.moved:
             found.differ(move.entry.path, "indexed under another path", text_of_path(move.source))
         for problem in root.indexer.catalog.check():
-            found.differ(b"", "catalog", problem)
+            found.differ(b"", "catalog", problem, kind=_FIGURES.sub("", problem))
         paths, terms = [], []
         for file in snapshot.catalog.files():
             if file.entry.kind is not NodeKind.FILE or file.entry.path in unreadable:
@@ -96,16 +100,14 @@ def _compare_whole(root: Root, found: Audit) -> list[bytes]:
         _compare_ids("lexical index", "paths", files, snapshot.lexical.file_ids(), found)
         for file_id in snapshot.lexical.lacking_paths(terms):
             found.differ(b"", "lexical index", f"does not find the path of file {file_id} by its words")
-        pending = np.fromiter(sorted(root.indexer.pending_vectors), np.int64)
-        _compare_ids("dense index", "chunks", np.setdiff1d(wanted, pending), snapshot.dense.ids(), found)
     return paths
 
 
 def _compare_ids(what: str, things: str, wanted: NDArray[np.int64], held: NDArray[np.int64], found: Audit) -> None:
     lacking, superfluous = np.setdiff1d(wanted, held), np.setdiff1d(held, wanted)
     if len(lacking):
-        found.differ(b"", what, f"lacks {len(lacking)} {things}, the first is {lacking[0]}")
+        found.differ_in(what, f"lacks {{count}} {things}, the first is {{first}}", lacking.tolist())
     if len(superfluous):
-        found.differ(b"", what, f"has {len(superfluous)} {things} too many, the first is {superfluous[0]}")
+        found.differ_in(what, f"has {{count}} {things} too many, the first is {{first}}", superfluous.tolist())
     if len(held) != len(np.unique(held)):
         found.differ(b"", what, f"holds some {things} twice")

@@ -53,7 +53,7 @@ def _difference(file: StoredFile, stored: Sequence[StoredChunk], result: FileRes
         return f"{len(stored)} chunks are catalogued, {len(result.chunks)} are cut now"
     for chunk, draft in zip(stored, result.chunks, strict=True):
         if (chunk.span, chunk.key) != (draft.span, draft.key):
-            return f"{place(chunk)} are not what was indexed"
+            return f"{_lines(chunk)} are not what was indexed"
     return ""
 
 
@@ -65,7 +65,7 @@ def _compare_lexical(snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, Chun
     found.lexical |= lacking
     for chunk, _ in pairs:
         if chunk.chunk_id in lacking:
-            found.differ(chunk.path, "lexical index", f"{place(chunk)} are not found by their own words")
+            differ_at(chunk, "lexical index", "{} are not found by their own words", found)
 
 
 def _compare_vectors(
@@ -90,10 +90,10 @@ def _compare_vectors(
         found.vectors += 1
         if not same(fresh, held[row]):
             found.dense.add(chunk.chunk_id)
-            found.differ(chunk.path, "dense index", f"the vector of {place(chunk)} is not that of their text")
+            differ_at(chunk, "dense index", "the vector of {} is not that of their text", found)
         if shared is not None and draft.vector is not None and not same(shared, halves(draft.vector)):
             found.embed_hashes.add(chunk.embed_hash)
-            found.differ(chunk.path, "vector store", f"the vector of {place(chunk)} is not that of their text")
+            differ_at(chunk, "vector store", "the vector of {} is not that of their text", found)
 
 
 def same(vector: bytes, other: np.ndarray[tuple[int], np.dtype[np.float32]]) -> bool:
@@ -110,6 +110,10 @@ def halves(vector: bytes) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return np.frombuffer(vector, dtype="<f2").astype(np.float32)
 
 
-def place(chunk: StoredChunk) -> str:
-    """How a difference names a chunk."""
+def differ_at(chunk: StoredChunk, what: str, detail: str, found: Audit) -> None:
+    """Note a difference about one chunk, which is the same one while its lines move; ``detail`` has a mark for them."""
+    found.differ(chunk.path, what, detail.format(_lines(chunk)), kind=detail.format(f"chunk {chunk.chunk_id}"))
+
+
+def _lines(chunk: StoredChunk) -> str:
     return f"lines {chunk.span.start_line}-{chunk.span.end_line}"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One way in which the index is not what it should be; ``path`` is empty when it is about no single file."""
+    """One way in which the index is not what it should be; ``path`` is empty when it is about no single file.
+
+    ``kind`` is what it is recognised by in the next look: ``detail`` without the figures that change while the root
+    does. ``ids`` are the chunks or files that it is about, where it is about many: one that lasts is enough.
+    """
 
     path: bytes
     what: str
-    detail: str
+    detail: str = field(compare=False)
+    kind: str
+    ids: frozenset[int] = field(default=frozenset(), compare=False)
 
 
 @dataclass
@@ -31,6 +38,27 @@ class Audit:
     dense: set[int] = field(default_factory=set)
     embed_hashes: set[bytes] = field(default_factory=set)
 
-    def differ(self, path: bytes, what: str, detail: str) -> None:
+    def differ(self, path: bytes, what: str, detail: str, *, kind: str = "") -> None:
         """Note a difference."""
-        self.differences.append(Difference(path, what, detail))
+        self.differences.append(Difference(path, what, detail, kind or detail))
+
+    def differ_in(self, what: str, kind: str, ids: Collection[int]) -> None:
+        """Note that ``what`` differs in these chunks or files; ``kind`` has marks for how many and for the first."""
+        self.differences.append(_about(what, kind, frozenset(ids)))
+
+    def keep_lasting(self, before: Collection[Difference]) -> None:
+        """Leave out what was not there in the look before."""
+        known = {one: one for one in before}
+        lasting = [_lasting(known[one], one) for one in self.differences if one in known]
+        self.differences = [one for one in lasting if one is not None]
+
+
+def _about(what: str, kind: str, ids: frozenset[int]) -> Difference:
+    return Difference(b"", what, kind.format(count=len(ids), first=min(ids)), kind, ids)
+
+
+def _lasting(before: Difference, now: Difference) -> Difference | None:
+    if not now.ids:
+        return now
+    ids = before.ids & now.ids
+    return _about(now.what, now.kind, ids) if ids else None

@@ -6,7 +6,7 @@ import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.auditor.compare import place, same
+from codeindexd.auditor.compare import differ_at, same
 from codeindexd.auditor.findings import Audit
 from codeindexd.errors import EmbedderError
 from codeindexd.model import StoredChunk
@@ -62,4 +62,4 @@ def _compare(root: Root, chunks: list[StoredChunk], fresh: NDArray[np.float16], 
             if held is not None and not same(fresh[row].tobytes(), held):
                 found.dense.add(chunk.chunk_id)
                 found.embed_hashes.add(chunk.embed_hash)
-                found.differ(chunk.path, "dense index", f"the vector of {place(chunk)} is not that of their text")
+                differ_at(chunk, "dense index", "the vector of {} is not that of their text", found)
