@@ -20,8 +20,8 @@ FLOORS = {
     "question",
     2: "watch scan files fingerprint workers embed models catalog sqlite_files durable vectors lexical dense config "
     "paths lock service_files notify logs allocator",
-    3: "doubt snapshot projections former indexer replay vectorizer work reconciler registry root roots verifier "
-    "searcher auditor status events metrics doctor",
+    3: "doubt snapshot projections former opening indexer replay vectorizer work reconciler registry root roots "
+    "verifier searcher auditor status events metrics doctor",
     4: "server handlers daemon",
     5: "cli client mcp __main__ __init__",
 }

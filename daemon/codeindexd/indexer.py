@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,13 +15,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from codeindexd.catalog import Catalog
-from codeindexd.dense import Dense
-from codeindexd.doubt import CATALOG, Doubt
-from codeindexd.errors import CodeindexError, StoreDamagedError
+from codeindexd.doubt import Doubt
+from codeindexd.errors import CodeindexError
 from codeindexd.former import Former, open_former
-from codeindexd.lexical import Lexical
 from codeindexd.model import Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk
+from codeindexd.opening import dense_of, open_catalog, open_dense, open_lexical
 from codeindexd.projections import (
     Behind,
     compare_chunks,
@@ -73,16 +71,15 @@ class Indexer:
         self.pending_vectors: dict[int, bytes] = {}  # chunk id -> embed hash
         self.refused_vectors: set[int] = set()  # those of them that the model has no vector for
         self._writing = anyio.Lock()
-        self._root_id = root_id
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.doubt = Doubt(directory)
         self._unpublished: Slice | None = None
         with contextlib.ExitStack() as undo:  # what stays open after an error stays locked
-            self.catalog = self._open_catalog()
+            self.catalog = open_catalog(directory, root_id, self.doubt, self.behind)
             undo.callback(self.catalog.close)
-            self.lexical = self._open_lexical()
+            self.lexical = open_lexical(directory, self.catalog, self.doubt, self.behind)
             undo.callback(self.lexical.close)
-            self.dense = self._open_dense()
+            self.dense = open_dense(directory, self.catalog, space, self.doubt, self.behind)
             undo.callback(self.dense.close)
             self._find_pending_vectors()
             self.former = self._open_former(usable or {})
@@ -94,59 +91,13 @@ class Indexer:
 
     # opening
 
-    def _open_catalog(self) -> Catalog:
-        path = self.directory / CATALOG
-        try:
-            return Catalog.open(path, root_id=self._root_id, verify=self.doubt.suspicious)
-        except StoreDamagedError as error:
-            log.warning("catalog rebuilt", directory=str(self.directory), error=error.message)
-            self.behind.notes.append(f"the catalog was damaged and made anew from the disk: {error.message}")
-            self.doubt.begin_anew()
-            return Catalog.open(path, root_id=self._root_id)
-
-    def _open_lexical(self) -> Lexical:
-        place = self.directory / "lexical"
-        try:
-            lexical = Lexical.open(place, self.catalog.store_uuid)
-        except StoreDamagedError as error:
-            lexical = self._recreate("lexical", error, lambda: Lexical.create(place, self.catalog.store_uuid))
-        if lexical.generation > self.catalog.generation:
-            lexical.close()
-            ahead = StoreDamagedError(f"ahead of the catalog by {lexical.generation - self.catalog.generation}")
-            lexical = self._recreate("lexical", ahead, lambda: Lexical.create(place, self.catalog.store_uuid))
-        self.behind.lexical = self.doubt.unsure or lexical.generation < self.catalog.generation
-        return lexical
-
-    def _open_dense(self) -> Dense:
-        def fresh() -> Dense:
-            shutil.rmtree(self.directory / "dense" / self.space.identity, ignore_errors=True)
-            return self._dense_of(self.space)
-
-        try:
-            dense = self._dense_of(self.space)
-        except StoreDamagedError as error:
-            dense = self._recreate("dense", error, fresh)
-        if dense.generation > self.catalog.generation:
-            dense.close()
-            ahead = StoreDamagedError(f"ahead of the catalog by {dense.generation - self.catalog.generation}")
-            dense = self._recreate("dense", ahead, fresh)
-        self.behind.dense = self.doubt.unsure or dense.generation < self.catalog.generation
-        return dense
-
-    def _dense_of(self, space: VectorSpace) -> Dense:
-        place = self.directory / "dense" / space.identity
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return Dense.open(
-            place, store_uuid=self.catalog.store_uuid, identity=space.identity, dimensions=space.dimensions
-        )
-
     def _open_former(self, usable: Mapping[str, VectorSpace]) -> Former | None:
         """The index of another model, kept only while it can answer and the present model's is incomplete."""
         return open_former(
             self.directory / "dense",
             self.space.identity,
             usable if self.pending_vectors else {},
-            self._dense_of,
+            partial(dense_of, self.directory, self.catalog),
             newest=self.catalog.generation,
         )
 
@@ -162,11 +113,6 @@ class Indexer:
             former, self.former = self.former, None
             former.remove()
             log.info("vectors switched", directory=str(self.directory), identity=self.space.identity)
-
-    def _recreate(self, what: str, error: CodeindexError, create: Callable[[], T]) -> T:
-        log.warning("projection rebuilt", store=what, directory=str(self.directory), error=error.message)
-        self.behind.notes.append(f"the {what} index was made anew: {error.message}")
-        return create()
 
     def _find_pending_vectors(self) -> None:
         """Chunks of the catalog that the dense index does not hold (vectors to come, or lost with a dense index)."""
