@@ -173,7 +173,8 @@ def _socket(path: Path) -> Check:
         return Check("daemon", "warning", f"{path} is there and nobody answers: {error}", remedy)
     if info["version"] != __version__:
         detail = f"version {info['version']} runs (pid {info['pid']}), {__version__} is installed"
-        return Check("daemon", "warning", detail, "The next codeindex command replaces an older daemon.")
+        remedy = "The next codeindex command replaces an older daemon, unless another installation's service runs it."
+        return Check("daemon", "warning", detail, remedy)
     return Check("daemon", "ok", f"version {info['version']}, pid {info['pid']}, {path}")
 
 

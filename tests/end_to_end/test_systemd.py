@@ -186,6 +186,45 @@ def _answered_by(manager: UserManager) -> int:
         return 0
 
 
+OLDER = """#!{interpreter}
+import sys
+import codeindexd
+
+codeindexd.__version__ = "0.0.1"
+from codeindexd.cli.daemon_main import main
+
+sys.exit(main())
+"""
+
+
+def test_an_older_daemon_of_another_installation_is_not_restarted_for_every_command(service: UserManager) -> None:
+    """The service is installed from one environment, the client is of another and newer: the service would go on
+    starting the older daemon, whatever the client does."""
+    other = service.home / "other/bin"
+    other.mkdir(parents=True)
+    (other / "python").symlink_to(sys.executable)
+    (other / "codeindexd").write_text(OLDER.format(interpreter=other / "python"))
+    (other / "codeindexd").chmod(0o755)
+    drop_in = (
+        service.home / f".config/systemd/user/{SERVICE}.d/zz-other.conf"
+    )  # after test.conf, whose PYTHONPATH it replaces
+    path = f"Environment=PYTHONPATH={os.pathsep.join(sys.path)}"
+    drop_in.write_text(f"[Service]\n{path}\nExecStart=\nExecStart={other}/codeindexd --log-level info\n")
+    try:
+        service.systemctl("daemon-reload")
+        service.systemctl("restart", SERVICE)
+        assert call(service, "server.info")["version"] == "0.0.1"
+        before = pid_of(service)
+        for _ in range(2):
+            assert codeindex(service, "roots")["roots"] is not None
+            assert pid_of(service) == before
+    finally:
+        drop_in.unlink()
+        service.systemctl("daemon-reload")
+    assert codeindex(service, "status")["version"] == codeindexd.__version__  # the service is ours again: replaced
+    assert pid_of(service) not in (0, before)
+
+
 def test_uninstalling_leaves_nothing(service: UserManager) -> None:
     outcome = codeindex(service, "service", "uninstall")
     assert outcome["changed"]

@@ -30,6 +30,7 @@ class Run:
         self.args = args
         self.environ = environ
         self.terminal = terminal
+        self._noted: set[str] = set()
 
     @property
     def cwd(self) -> str:
@@ -43,17 +44,22 @@ class Run:
 
     def client(self) -> Client:
         """A client that starts the daemon unless it was told not to."""
-        return Client(start=self._may_start, environ=self.environ)
+        return Client(start=self._may_start, environ=self.environ, note=self._note_once)
 
     def async_client(self) -> AsyncClient:
         """The same for several questions at a time."""
         from codeindexd.client.aio import AsyncClient
 
-        return AsyncClient(start=self._may_start, environ=self.environ)
+        return AsyncClient(start=self._may_start, environ=self.environ, note=self._note_once)
 
     @property
     def _may_start(self) -> bool:
         return not self.args.no_start and self.environ.get("CODEINDEX_NO_START", "") in {"", "0"}
+
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self.terminal.note(safe(text))
 
     def show(self, result: Any, render_text: Callable[[], None]) -> None:
         """``result`` as the one JSON document, or for people."""

@@ -53,11 +53,13 @@ class AsyncClient:
         start: bool = True,
         timeout_s: float | None = None,
         environ: Mapping[str, str] | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self.socket_path = os.fsdecode(socket_path) if socket_path else protocol.socket_path(self._environ)
         self._start = start
         self._timeout_s = timeout_s
+        self._note = note
         self._stream: anyio.abc.ByteStream
         self._tasks: anyio.abc.TaskGroup
         self._outgoing: MemoryObjectSendStream[bytes]
@@ -106,7 +108,7 @@ class AsyncClient:
             self._outgoing.close()
 
     def _make_sure_of_a_daemon(self) -> None:
-        with Client(self.socket_path, environ=self._environ, timeout_s=self._timeout_s) as client:
+        with Client(self.socket_path, environ=self._environ, timeout_s=self._timeout_s, note=self._note) as client:
             client.info()
 
     # roots
@@ -331,14 +333,14 @@ class AsyncClient:
         if not isinstance(message, dict):
             raise FailedError("the daemon sent something that is no answer", hint="Is another program on this socket?")
         if "method" in message:
-            self._note({"method": str(message["method"]), "params": message.get("params") or {}})
+            self._heard({"method": str(message["method"]), "params": message.get("params") or {}})
         elif message.get("id") is None:
             self._end(protocol.error_from_json(message.get("error")))  # it speaks of the connection, not of a request
         elif (waiting := self._waiting.get(message["id"])) is not None:
             waiting.message = message
             waiting.ready.set()
 
-    def _note(self, note: results.Notification) -> None:
+    def _heard(self, note: results.Notification) -> None:
         if note["method"] == "progress":
             for hear in self._progress:
                 hear(cast("results.Progress", note["params"]))

@@ -94,5 +94,13 @@ def is_older(version: str) -> bool:
         return False
 
 
+def older_stays(version: str, program: str) -> str:
+    """What the user should know of an older daemon that cannot be replaced, since ``program`` would be started."""
+    return (
+        f"note: the daemon is version {version}, this is {__version__}; its service runs {program}: upgrade that, "
+        "or install the service from here: codeindex service install"
+    )
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("+")[0].split("."))

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from codeindexd import protocol
+from codeindexd.client import service
 from codeindexd.errors import NoDaemonError
 
-SYSTEMD_UNIT = "codeindexd.service"
 _PATIENCE_S = 20.0
 _AFTER_DEATH_S = 2.0
 _STEP_S = 0.02
 _TAIL_LINES = 12
-_SERVICE_S = 30.0
 _END_S = 10.0
 
 
@@ -44,12 +43,18 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
             ) from None
         if answers(socket_path):
             return
-        if command is None and "CODEINDEXD_SOCKET" not in environ and _start_service(environ):
+        if command is None and "CODEINDEXD_SOCKET" not in environ and service.start(environ):
             if _wait(socket_path, None):
                 return
-            hint = f"See `systemctl --user status {SYSTEMD_UNIT}` and `journalctl --user -u {SYSTEMD_UNIT}`."
+            unit = service.SYSTEMD_UNIT
+            hint = f"See `systemctl --user status {unit}` and `journalctl --user -u {unit}`."
             raise NoDaemonError(f"the service was started and does not answer at {socket_path}", hint=hint)
         _start_detached(socket_path, environ, command or [sys.executable, "-P", "-m", "codeindexd"])
+
+
+def foreign_program(environ: Mapping[str, str]) -> str:
+    """The program of another installation that `start_daemon` would have started; "" when it would start ours."""
+    return "" if "CODEINDEXD_SOCKET" in environ else service.foreign_program(environ)
 
 
 def answers(socket_path: str) -> bool:
@@ -147,39 +152,3 @@ def _tail(log: Path, begin: int) -> str:
         lines.seek(max(begin, log.stat().st_size - (64 << 10)))
         text = lines.read().decode("utf-8", "replace")
     return "\n".join(f"  {line}" for line in text.splitlines()[-_TAIL_LINES:])
-
-
-# -- services --------------------------------------------------------------------------------------------------------
-
-
-def _start_service(environ: Mapping[str, str]) -> bool:
-    """Whether the user's service manager took the job."""
-    if sys.platform == "darwin":
-        return _start_agent()
-    if not any((directory / SYSTEMD_UNIT).exists() for directory in _unit_directories(environ)):
-        return False
-    return _runs(["systemctl", "--user", "start", SYSTEMD_UNIT], environ)
-
-
-def _unit_directories(environ: Mapping[str, str]) -> list[Path]:
-    home = Path(environ.get("HOME") or Path.home())
-    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    data = Path(environ.get("XDG_DATA_HOME") or home / ".local/share")
-    system = [Path("/etc/systemd/user"), Path("/usr/local/lib/systemd/user"), Path("/usr/lib/systemd/user")]
-    return [config / "systemd/user", data / "systemd/user", *system]
-
-
-def _start_agent() -> bool:
-    agents = Path.home() / "Library" / "LaunchAgents"
-    return any(
-        _runs(["launchctl", "kickstart", f"gui/{os.getuid()}/{agent.stem}"], os.environ)
-        for agent in agents.glob("*codeindexd*.plist")
-    )
-
-
-def _runs(command: Sequence[str], environ: Mapping[str, str]) -> bool:
-    try:
-        done = subprocess.run(command, env=dict(environ), capture_output=True, timeout=_SERVICE_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

@@ -27,7 +27,8 @@ class Client:
     """A connection to the daemon of this user, opened by the first request; not for several threads at a time.
 
     ``socket_path`` None: where the daemon of this user listens. With ``start`` a daemon that does not answer is
-    started, and one older than this client is replaced. ``timeout_s`` bounds every request (None: as long as it
+    started, and one older than this client is replaced, unless a service would start it again from an installation of
+    its own: that one is used as it is, and ``note`` told so. ``timeout_s`` bounds every request (None: as long as it
     takes); a timed-out connection is closed. All methods raise the errors of ``codeindexd.errors``.
     """
 
@@ -38,11 +39,13 @@ class Client:
         start: bool = True,
         timeout_s: float | None = None,
         environ: Mapping[str, str] | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self.socket_path = os.fsdecode(socket_path) if socket_path else protocol.socket_path(self._environ)
         self._start = start
         self._timeout_s = timeout_s
+        self._note = note
         self._socket: socket.socket | None = None
         self._buffer = protocol.LineBuffer(limit=None)
         self._lines: deque[bytes] = deque()
@@ -294,6 +297,10 @@ class Client:
         if info["version"] != __version__ and core.is_older(info["version"]):
             from codeindexd.client import start
 
+            if other := start.foreign_program(self._environ):
+                if self._note is not None:
+                    self._note(core.older_stays(info["version"], other))
+                return
             self.shutdown()
             start.wait_for_end(info["pid"])
             self._start_daemon()
