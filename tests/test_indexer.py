@@ -12,9 +12,10 @@ import pytest
 
 from codeindexd.doubt import suspect
 from codeindexd.durable import own
-from codeindexd.errors import AlreadyRunningError, StoreFullError
+from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
 from codeindexd.lexical import LexicalQuery
 from codeindexd.model import Move, Slice
+from codeindexd.sqlite_files import remove_database
 from codeindexd.vectors import VectorStore
 from support.indexers import SPACE, dense_ids, found, indexer, put_back, save, vector_of
 from support.limits import no_open_files
@@ -226,4 +227,41 @@ async def test_a_suspicious_catalog_is_checked_before_it_is_used(tmp_path: Path,
     assert any("catalog was damaged and made anew" in note for note in index.behind.notes)
     await index.apply(save("a.py", "alpha"))
     assert len(found(index, "alpha")) == 1
+    index.close()
+
+
+async def test_a_root_answers_while_the_vector_store_cannot_be_used(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    index.close()
+    vectors.close()
+    (tmp_path / "vectors.db").rename(tmp_path / "aside")
+    (tmp_path / "vectors.db").mkdir()
+    store = VectorStore.open_or_mend(tmp_path / "vectors.db")
+    index = indexer(tmp_path, store)
+    assert found(index, "alpha") == dense_ids(index) == [1]
+    change = save("b.py", "beta")
+    with pytest.raises(StoreFullError):
+        await index.apply(change)
+    (tmp_path / "vectors.db").rmdir()
+    (tmp_path / "aside").rename(tmp_path / "vectors.db")
+    await index.apply(change)
+    assert dense_ids(index) == [1, 2]
+    assert store.count(SPACE.identity) == 2
+    index.close()
+    store.close()
+
+
+async def test_a_vector_store_that_was_deleted_is_made_anew_when_a_root_starts(
+    tmp_path: Path, vectors: VectorStore
+) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    remove_database(vectors.path)
+    with pytest.raises(StoreDamagedError):
+        await index.apply(save("b.py", "beta"))
+    index.close()
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("b.py", "beta"))
+    assert dense_ids(index) == [1, 2]
     index.close()

@@ -134,8 +134,8 @@ def test_what_is_whole_of_a_broken_file_is_kept_and_readers_follow(path: Path) -
 @pytest.mark.parametrize("content", [b"", b"not a database at all " * 500])
 def test_a_file_that_nothing_can_be_read_of_is_begun_anew(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    store, kept = VectorStore.mended(path)
-    assert kept == 0
+    store = VectorStore.open_or_mend(path)
+    assert store.count("m") == 0
     store.put_many("m", [item(1)])
     assert store.get_many("m", items(1)) == items(1)
     store.close()

@@ -20,7 +20,6 @@ import structlog
 
 from codeindexd import __version__, allocator, auditor, notify
 from codeindexd.config import Config
-from codeindexd.doubt import is_suspect
 from codeindexd.durable import break_seal, seal
 from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
 from codeindexd.events import Events
@@ -35,6 +34,7 @@ from codeindexd.root import Root, RootSettings, Services
 from codeindexd.roots import Roots
 from codeindexd.searcher import Searcher
 from codeindexd.server import Limits, Server
+from codeindexd.sqlite_files import file_identity
 from codeindexd.vectors import VectorStore
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
@@ -94,7 +94,7 @@ class Daemon:
             lambda: Models.open(config.embedding, state=paths.state, in_use=held)
         )
         self._vectors_sure = paths.vectors.name in break_seal(paths.cache)
-        self._vectors = await anyio.to_thread.run_sync(open_vectors, paths.vectors)
+        self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_mend, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
         self._pool = WorkerPool(self._worker_settings(), count=count)
         self.roots = Roots(Registry(paths.roots_file), paths.roots, self._make_root)
@@ -163,7 +163,8 @@ class Daemon:
             reconcile_s=config.watch.reconcile_minutes * 60,
             poll=config.watch.poll,
         )
-        self._mend_vectors(closely=is_suspect(directory))
+        if file_identity(self.paths.vectors) is None:
+            self.paths.create()  # the cache was deleted under us: the root makes its stores anew
         services = Services(
             pool=self._pool,
             vectors=self._vectors,
@@ -174,16 +175,6 @@ class Daemon:
             on_event=self._on_event,
         )
         return Root(spec, directory, settings, services)
-
-    def _mend_vectors(self, *, closely: bool) -> None:
-        """Replace the vector store when its file was deleted or broken under us: the root that met it starts again."""
-        try:
-            self._vectors.known(self._models.configured.identity, [bytes(16)])
-            if closely:
-                self._vectors.check_structure()
-        except StoreDamagedError as error:
-            self.paths.create()
-            log.warning("vector store mended", error=error.message, kept=self._vectors.mend())
 
     def _on_event(self, what: str, root: Root) -> None:
         if what == "identity":
@@ -254,12 +245,8 @@ class Daemon:
                     await self._attempt("examine an index", partial(self._examine, root))
 
     def _examine_vectors(self) -> None:
-        """Look through the vector store after an unclean end, over a connection of its own: commits go on."""
-        try:
-            with contextlib.closing(VectorStore.open(self.paths.vectors, read_only=True)) as reader:
-                reader.check_structure()
-        except StoreDamagedError as error:
-            log.warning("vector store mended", error=error.message, kept=self._vectors.mend())
+        """Look through the vector store after an unclean end."""
+        self._vectors.ensure(closely=True)
         self._vectors_sure = True
 
     async def _examine(self, root: Root) -> None:
@@ -314,13 +301,3 @@ def most_connections() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = Limits().connections
     return most if soft == resource.RLIM_INFINITY else max(8, min(most, (soft - _OWN_FILES) // 2))
-
-
-def open_vectors(path: Path) -> VectorStore:
-    """The shared vector store; of one that is damaged what is whole is kept, the rest is embedded again when needed."""
-    try:
-        return VectorStore.open(path)
-    except StoreDamagedError as error:
-        store, kept = VectorStore.mended(path)
-        log.warning("vector store mended", error=error.message, kept=kept)
-        return store

@@ -16,7 +16,7 @@ import structlog
 from numpy.typing import NDArray
 
 from codeindexd.doubt import Doubt
-from codeindexd.errors import CodeindexError
+from codeindexd.errors import CodeindexError, StoreFullError
 from codeindexd.former import Former, open_former
 from codeindexd.model import Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk
 from codeindexd.opening import dense_of, open_catalog, open_dense, open_lexical
@@ -74,6 +74,7 @@ class Indexer:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.doubt = Doubt(directory)
         self._unpublished: Slice | None = None
+        self._see_to_vectors()
         with contextlib.ExitStack() as undo:  # what stays open after an error stays locked
             self.catalog = open_catalog(directory, root_id, self.doubt, self.behind)
             undo.callback(self.catalog.close)
@@ -90,6 +91,13 @@ class Indexer:
             undo.pop_all()
 
     # opening
+
+    def _see_to_vectors(self) -> None:
+        """The store of vectors may have been deleted or broken under the root that was here before."""
+        try:
+            self.vectors.ensure(closely=self.doubt.suspicious)
+        except StoreFullError as error:  # text can be searched without, and the next commit tries again
+            log.warning("vectors cannot be used now", directory=str(self.directory), error=error.message)
 
     def _open_former(self, usable: Mapping[str, VectorSpace]) -> Former | None:
         """The index of another model, kept only while it can answer and the present model's is incomplete."""

@@ -5,9 +5,7 @@ One SQLite file, written by the daemon alone and read by its worker processes wh
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,22 +16,16 @@ from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.sqlite_files import (
     Row,
     Translated,
-    connect,
-    create_private,
-    file_identity,
     give_back_pages,
     listed,
-    remove_database,
-    rollback,
 )
-from codeindexd.vectors.salvage import salvaged
-from codeindexd.vectors.schema import REBUILD, SCHEMA_VERSION, bytes_in_use, checksum, configure, whole
+from codeindexd.vectors.file import VectorFile
+from codeindexd.vectors.schema import REBUILD, bytes_in_use, checksum, whole
 
 log = structlog.get_logger(__name__)
 
 _COARSE_DAYS = 7  # a guess: a vector's last use is written at most this often, so that reading hardly ever writes
 _PRUNE_BATCH = 20_000
-_FRESH = ".new"
 _JOINED = "FROM key k JOIN vector v ON v.id = k.vector_id"
 _PRUNED_SHARE = 0.95  # of the budget, so that the next save does not exceed it again
 
@@ -43,22 +35,12 @@ def today() -> int:
     return int(time.time() // 86_400)
 
 
-class VectorStore:
+class VectorStore(VectorFile):
     """Vectors as little-endian float16 by (model identity, embed hash). Any thread may call; calls take turns.
 
     Methods raise StoreDamagedError when the file proves broken or was deleted (:meth:`mend` it), StoreFullError
     when it cannot be written or read now.
     """
-
-    def __init__(self, path: Path, *, read_only: bool) -> None:
-        """Use :meth:`open`."""
-        self.path = path
-        self._read_only = read_only
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
-        self._identities: dict[str, tuple[int, int]] = {}  # name -> (id, dimensions)
-        self._next_vector = 1
 
     @classmethod
     def open(cls, path: Path, read_only: bool = False) -> VectorStore:
@@ -73,91 +55,14 @@ class VectorStore:
         return store
 
     @classmethod
-    def mended(cls, path: Path) -> tuple[VectorStore, int]:
-        """A store made anew from what is whole in a damaged one, and how many vectors that is; see :meth:`mend`."""
+    def open_or_mend(cls, path: Path) -> VectorStore:
+        """Open the store, mended if it has to be. One that cannot be used now is opened when it is needed."""
         store = cls(path, read_only=False)
-        return store, store.mend()
-
-    def mend(self) -> int:
-        """Begin anew with every vector that can still be read and matches its checksum; returns how many.
-
-        For a file that proved broken or was deleted. Readers in other processes follow. Raises StoreFullError.
-        """
-        with self._lock:
-            self.close()
-            fresh, kept = VectorStore.open(self.path.with_name(self.path.name + _FRESH)), 0
-            for identity, vectors in salvaged(self.path):
-                fresh.put_many(identity, vectors)
-                kept += len(vectors)
-            fresh.close()
-            remove_database(self.path)
-            fresh.path.rename(self.path)
-            self._connect_writer()
-            return kept
-
-    # connections
-
-    def _connect_writer(self) -> None:
-        remove_database(self.path.with_name(self.path.name + _FRESH))  # of a kill while it was mended
-        create_private(self.path)
-        with Translated(self.path):
-            connection = connect(self.path, read_only=False)
-            try:
-                configure(connection, self.path)
-                row = connection.execute("SELECT max(id) FROM vector").fetchone()
-            except BaseException:
-                connection.close()
-                raise
-            self._next_vector = (row[0] or 0) + 1
-            self._connection = connection
-            self._file = file_identity(self.path)
-
-    def _reader(self) -> sqlite3.Connection | None:
-        """The connection to read from; None while a read-only store has no file with tables in it."""
-        if not self._read_only:
-            return self._writer()
-        there = file_identity(self.path)
-        if self._connection is not None and there == self._file:
-            return self._connection
-        self.close()
-        if there is None:
-            return None
-        connection: sqlite3.Connection | None = None
         try:
-            connection = connect(self.path, read_only=True)
-            whole = connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
-        except sqlite3.OperationalError:  # being created or deleted at this moment
-            whole = False
-        except sqlite3.Error:
-            if connection is not None:
-                connection.close()
-            raise
-        if not whole:
-            if connection is not None:
-                connection.close()
-            return None
-        self._connection, self._file = connection, there
-        return connection
-
-    def _writer(self) -> sqlite3.Connection:
-        if self._connection is None or self._read_only:
-            raise StoreFullError(f"{self.path} is not open for writing", hint="")
-        if file_identity(self.path) != self._file:
-            raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=REBUILD)
-        return self._connection
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, Translated(self.path):
-            connection = self._writer()
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                rollback(connection)
-                self._identities.clear()
-                raise
+            store.ensure()
+        except StoreFullError as error:
+            log.warning("vectors cannot be used now", store=str(path), error=error.message, hint=error.hint)
+        return store
 
     def _identity(self, connection: sqlite3.Connection, name: str) -> tuple[int, int] | None:
         known = self._identities.get(name)
@@ -383,11 +288,3 @@ class VectorStore:
             )
             bad = sum(name is None or not whole(name, *vector) for name, *vector in rows)
             return ([] if found == ["ok"] else found) + ([f"{bad} keys have no whole vector"] if bad else [])
-
-    def close(self) -> None:
-        """Let go of the file; harmless when repeated."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-            self._identities.clear()
-            if connection is not None:
-                connection.close()
