@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codeindexd.doubt import suspect
 from codeindexd.durable import own
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
-from codeindexd.lexical import LexicalQuery
+from codeindexd.lexical import Lexical, LexicalQuery
 from codeindexd.model import Move, Slice
 from codeindexd.sqlite_files import remove_database
 from codeindexd.vectors import VectorStore
@@ -190,6 +191,37 @@ async def test_a_chunk_that_replay_could_not_put_back_is_made_again(tmp_path: Pa
     await index.apply(save("b.py", "alpha"))
     assert len(found(index, "alpha")) == len(dense_ids(index)) == 1
     assert index.catalog.check() == []
+    index.close()
+
+
+async def test_a_file_to_be_made_again_is_named_again_when_the_stamp_failed(
+    tmp_path: Path, vectors: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    await index.apply(save("b.py", "beta"))
+    index.close()
+    shutil.rmtree(tmp_path / "root/lexical")
+    index = indexer(tmp_path, vectors)
+    assert len(await index.missing_lexical()) == 2
+    apply = Lexical.apply
+
+    def full(self: Lexical, generation: int, *rest: Any, **more: Any) -> None:
+        if not (rest or more.get("delete_paths")):  # the stamp, not the commit before it
+            raise StoreFullError("no space left on device")
+        apply(self, generation, *rest, **more)
+
+    with monkeypatch.context() as once:
+        once.setattr(Lexical, "apply", full)
+        with pytest.raises(StoreFullError):
+            await index.lexical_is_up()
+    assert index.behind.lexical
+    assert list(await index.missing_lexical()) == [], "the catalog has no chunks of theirs any more"
+    again = await index.lexical_is_up()
+    assert [entry.path for entry in again] == [b"a.py", b"b.py"]
+    for entry, word in zip(again, ("alpha", "beta"), strict=True):
+        await index.apply(save(entry.path.decode(), word))
+    assert [len(found(index, word)) for word in ("alpha", "beta")] == [1, 1]
     index.close()
 
 

@@ -290,18 +290,19 @@ class Indexer:
         """Stamp the lexical index with the catalog's generation: every committed chunk is in it.
 
         Files with chunks that could not be put back (they were moved, or changed to and fro, or failed meanwhile) lose
-        their chunks and are returned: they have to be processed again.
+        their chunks. All files that have to be processed are returned, also those of a try before that failed half-way.
         """
         return await self.write(self._stamp_lexical)
 
     def _stamp_lexical(self) -> list[Entry]:
         with self.catalog.snapshot() as snapshot:
             missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
-            again = [file.entry for path in missing if (file := snapshot.file(path)) is not None]
-        if again:
-            self._apply(Slice(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in again]))
+            incomplete = [file.entry for path in missing if (file := snapshot.file(path)) is not None]
+        if incomplete:
+            self._apply(Slice(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in incomplete]))
         self.lexical.apply(self.catalog.generation, delete_chunks=superfluous)
         self._publish()
+        again = list(self.catalog.unprocessed())
         self.behind.lexical = False
         return again
 
