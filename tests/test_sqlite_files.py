@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 
 from codeindexd import sqlite_files
-from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
+from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
 from codeindexd.sqlite_files import (
     Reader,
     Translated,
@@ -19,6 +20,7 @@ from codeindexd.sqlite_files import (
     remove_database,
     rollback,
 )
+from support.limits import unreadable
 
 
 @pytest.fixture
@@ -101,6 +103,34 @@ def test_a_pin_that_fails_closes_the_reader(path: Path) -> None:
     with pytest.raises(FailedError):
         reader.row("SELECT 1")
     assert reader.detach() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="swaps descriptors by /proc")
+def test_a_read_that_ends_the_transaction_closes_a_pinned_reader(path: Path) -> None:
+    pinned, loose = Reader(path), Reader(path)
+    pinned.pin("SELECT count(*) FROM t")
+    for reader in (pinned, loose):
+        assert reader.rows("SELECT x FROM t") == [(1,), (2,)]
+        assert reader._connection is not None
+        reader._connection.execute("PRAGMA shrink_memory")
+        with unreadable(path), pytest.raises(CodeindexError):
+            reader.rows("SELECT x FROM t")
+    assert (pinned.closed, loose.closed) == (True, False)
+    with pytest.raises(FailedError):
+        pinned.row("SELECT x FROM t")
+    assert loose.rows("SELECT x FROM t") == [(1,), (2,)]
+    loose.close()
+
+
+def test_a_wrong_statement_leaves_a_pin_alone(path: Path) -> None:
+    reader = Reader(path)
+    reader.pin("SELECT count(*) FROM t")
+    with pytest.raises(StoreDamagedError):
+        reader.rows("SELECT * FROM not_there")
+    with pytest.raises(sqlite3.ProgrammingError):
+        reader.row("SELECT ?", (1, 2))
+    assert reader.rows("SELECT x FROM t") == [(1,), (2,)]
+    reader.close()
 
 
 def test_a_missing_file_is_damage_for_a_reader(tmp_path: Path) -> None:

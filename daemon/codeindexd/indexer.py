@@ -66,7 +66,7 @@ class Indexer:
         self.directory = directory
         self.vectors = vectors
         self.space = space
-        self.current = Current()
+        self.current = Current(lambda: self.catalog.snapshot())
         self.behind = Behind()
         self.pending_vectors: dict[int, bytes] = {}  # chunk id -> embed hash
         self.refused_vectors: set[int] = set()  # those of them that the model has no vector for

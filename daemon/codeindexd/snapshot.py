@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from codeindexd.catalog import CatalogSnapshot
 from codeindexd.dense import DenseSnapshot
+from codeindexd.errors import CodeindexError
 from codeindexd.lexical import LexicalSnapshot
 
 
@@ -47,9 +48,14 @@ class Snapshot:
 
 
 class Current:
-    """The snapshot that new queries get; replaced in one step. Thread-safe."""
+    """The snapshot that new queries get; replaced in one step. Thread-safe.
 
-    def __init__(self) -> None:
+    ``pin_catalog`` pins what is committed now: an error while reading may cost a snapshot its transaction, and the
+    next query must not have to wait for a commit.
+    """
+
+    def __init__(self, pin_catalog: Callable[[], CatalogSnapshot]) -> None:
+        self._pin_catalog = pin_catalog
         self._guard = threading.Lock()
         self._snapshot: Snapshot | None = None
 
@@ -75,6 +81,7 @@ class Current:
     @contextmanager
     def pin(self) -> Iterator[Snapshot | None]:
         """The current snapshot, kept open for the length of the block."""
+        self._renew_if_lost()
         with self._guard:
             snapshot = self._snapshot
             if snapshot is not None:
@@ -87,3 +94,20 @@ class Current:
                 with snapshot._guard:
                     snapshot._pins -= 1
                     snapshot._close_when_unused()
+
+    def _renew_if_lost(self) -> None:
+        """The same content over another transaction, unless a commit is on its way to the readers anyway."""
+        with self._guard:
+            lost = self._snapshot
+        if lost is None or not lost.catalog.lost:
+            return
+        with suppress(CodeindexError):  # the query says what is wrong
+            catalog = self._pin_catalog()
+            with self._guard:
+                renewed = self._snapshot is lost and catalog.generation == lost.generation
+                if renewed:
+                    self._snapshot = Snapshot(catalog, lost.lexical, lost.dense, identity=lost.identity)
+            if renewed:
+                lost.retire()
+            else:
+                catalog.close()

@@ -188,17 +188,39 @@ class Reader:
         self.path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = connection or open_read_only(path)
+        self._pinned = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, by its owner or by an error that ended its pin."""
+        return self._connection is None
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of one statement."""
         with Translated(self.path), self._lock:
-            return self._open().execute(sql, parameters).fetchall()
+            connection = self._open()
+            try:
+                return connection.execute(sql, parameters).fetchall()
+            except BaseException:
+                self._close_unless_pinned(connection)
+                raise
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """The first row of one statement."""
         with Translated(self.path), self._lock:
-            found: Row | None = self._open().execute(sql, parameters).fetchone()
+            connection = self._open()
+            try:
+                found: Row | None = connection.execute(sql, parameters).fetchone()
+            except BaseException:
+                self._close_unless_pinned(connection)
+                raise
             return found
+
+    def _close_unless_pinned(self, connection: sqlite3.Connection) -> None:
+        """SQLite ends a read transaction after some errors: what was pinned would be answered from a later state."""
+        if self._pinned and not connection.in_transaction:
+            self._connection = None
+            connection.close()
 
     def rows_in(self, sql: Callable[[str], str], values: Sequence[Any], before: Sequence[Any] = ()) -> list[Row]:
         """The rows for many values, asked for in parts: ``sql`` gets the marks that stand for a part's values."""
@@ -215,10 +237,11 @@ class Reader:
                 rollback(connection)
                 connection.execute("BEGIN")
                 found: Row = connection.execute(sql).fetchone()
-            except sqlite3.Error:
+            except BaseException:
                 self._connection = None
                 connection.close()
                 raise
+            self._pinned = True
             return found
 
     def _open(self) -> sqlite3.Connection:

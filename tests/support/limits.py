@@ -6,6 +6,7 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -30,3 +31,22 @@ def no_open_files() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def unreadable(path: Path) -> Iterator[None]:
+    """Inside the block reading a SQLite database that this process has open fails, as on a medium that is going."""
+    names = {os.fspath(path), os.fspath(path) + "-wal"}
+    own = Path("/proc/self/fd")
+    opened = [int(link.name) for link in own.iterdir() if os.path.realpath(link) in names]
+    kept = {descriptor: os.dup(descriptor) for descriptor in opened}
+    write_only = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for descriptor in opened:
+            os.dup2(write_only, descriptor)
+        yield
+    finally:
+        for descriptor, original in kept.items():
+            os.dup2(original, descriptor)
+            os.close(original)
+        os.close(write_only)

@@ -51,6 +51,11 @@ class CatalogSnapshot:
         """The generation that is pinned."""
         return self._state.generation
 
+    @property
+    def lost(self) -> bool:
+        """Whether an error ended the transaction: nothing can be read here any more."""
+        return self._reader.closed
+
     def counts(self) -> Counts:
         """How much the catalog held."""
         return self._state.counts

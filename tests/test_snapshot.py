@@ -1,0 +1,100 @@
+"""What queries run on outlives an error that passes: the next query is answered, and never from two generations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codeindexd.errors import FailedError, StoreFullError
+from codeindexd.indexer import Indexer
+from codeindexd.vectors import VectorStore
+from support.indexers import dense_ids, found, indexer, save
+from support.limits import no_open_files, unreadable
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Indexer]:
+    vectors = VectorStore.open(tmp_path / "vectors.db")
+    index = indexer(tmp_path, vectors)
+    yield index
+    index.close()
+    vectors.close()
+
+
+def symbols(index: Indexer) -> list[str]:
+    with index.current.pin() as snapshot:
+        assert snapshot is not None
+        return [chunk.span.symbol for chunk in snapshot.catalog.all_chunks()]
+
+
+def interrupt(index: Indexer) -> None:
+    """Make the next statement of the published snapshot fail, and all that follow."""
+    with index.current.pin() as snapshot:
+        assert snapshot is not None
+        connection = snapshot.catalog._reader._connection
+        assert connection is not None
+        connection.set_progress_handler(lambda: 1, 1)
+
+
+async def test_an_upkeep_that_failed_leaves_an_answer(index: Indexer) -> None:
+    await index.apply(save("a.py", "alpha"))
+    interrupt(index)
+    with pytest.raises(StoreFullError):
+        await index.maintain(lambda: False)
+    assert symbols(index) == ["alpha"]
+    assert found(index, "alpha") == dense_ids(index) == [1]
+    assert index.current.generation == 1
+    assert await index.maintain(lambda: False)
+    await index.apply(save("a.py", "beta"))
+    assert symbols(index) == ["beta"]
+    assert index.catalog.checkpoint(), "no snapshot was left behind"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="swaps descriptors by /proc")
+async def test_a_failed_read_never_leads_into_another_generation(index: Indexer) -> None:
+    await index.apply(save("a.py", "alpha"))
+    await index.maintain(lambda: False)
+    with index.current.pin() as snapshot:
+        assert snapshot is not None
+        connection = snapshot.catalog._reader._connection
+        assert connection is not None
+        connection.execute("PRAGMA shrink_memory")
+        with unreadable(index.catalog.path), pytest.raises(StoreFullError):
+            snapshot.catalog.chunks_of_file(b"a.py")
+        await index.apply(save("a.py", "beta"))
+        with pytest.raises(FailedError, match="closed"):
+            snapshot.catalog.chunks_of_file(b"a.py")
+    assert symbols(index) == ["beta"]
+
+
+async def test_a_lost_snapshot_waits_for_the_commit_that_is_on_its_way(index: Indexer) -> None:
+    await index.apply(save("a.py", "alpha"))
+    interrupt(index)
+    with pytest.raises(StoreFullError):
+        await index.maintain(lambda: False)
+    index.catalog.commit(save("a.py", "beta"))  # not with the readers yet
+    with pytest.raises(FailedError, match="closed"):
+        symbols(index)
+    await index.apply(save("b.py", "gamma"))
+    assert symbols(index) == ["beta", "gamma"]
+
+
+async def test_a_lost_snapshot_that_cannot_be_renewed_now_is_renewed_later(index: Indexer) -> None:
+    await index.apply(save("a.py", "alpha"))
+    interrupt(index)
+    with pytest.raises(StoreFullError):
+        await index.maintain(lambda: False)
+    index.catalog.rest()
+    with no_open_files(), pytest.raises(FailedError, match="closed"):
+        symbols(index)
+    assert symbols(index) == ["alpha"]
