@@ -26,7 +26,6 @@ from codeindexd.vectors.schema import REBUILD, SCHEMA_VERSION, configure
 
 log = structlog.get_logger(__name__)
 _FRESH = ".new"  # a copy in the making
-_PROBE = "SELECT (SELECT count(*) FROM identity), (SELECT max(hash) FROM key), (SELECT max(id) FROM vector)"
 _MENDED = ".mended"  # a copy that is whole and on the disk: it replaces the file, whenever it is found
 _PROBE = "SELECT (SELECT count(*) FROM identity), (SELECT max(hash) FROM key), (SELECT max(id) FROM vector)"
 
