@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_ENOUGH = 100  # bytes of a value that are judged; hostile input has thousands of long ones
+_ENOUGH = 100  # bytes of a value, or of the end of a name, that are judged; hostile input has long ones, and many
 
 _PASSWORD = re.compile(rb"passw(?:or[dt])?|passwd|passphrase|pwd|passcode")
 _STRONG = re.compile(rb"secret|token|bearer|credential|sessionid|" + _PASSWORD.pattern)
@@ -46,6 +46,7 @@ _PIECES = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
 
 def is_secret_name(name: bytes) -> str:
     """``"password"``, ``"token"`` or ``""``: what ``name`` (a variable, key, option or tag) promises."""
+    name = name[-_ENOUGH:]
     tail = _TAIL.search(name)
     lowered = name.lower()
     if tail is not None and _NOT_SECRET.match(tail[0].lower()):
