@@ -16,8 +16,8 @@ LONGEST = 400
 
 FLOORS = {
     0: "model errors protocol",
-    1: "ignore settle merkle plan pending progress chunking secrets secret_patterns secret_values tokens ranking query "
-    "question",
+    1: "ignore settle merkle plan pending progress chunking secrets secret_keys secret_patterns secret_values tokens "
+    "ranking query question",
     2: "watch scan files fingerprint workers embed models catalog sqlite_files durable vectors lexical dense config "
     "paths lock service_files notify logs allocator",
     3: "doubt snapshot projections former opening indexer replay vectorizer work reconciler registry root roots "

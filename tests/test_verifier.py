@@ -54,6 +54,28 @@ def test_lines_of_sixteen_bit_text_are_counted_by_its_units(tmp_path: Path) -> N
     assert (place.start_line, place.moved) == (2, False)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_is_around_comes_along_when_a_key_may_begin_there(tmp_path: Path, encoding: str, moved: bool) -> None:
+    head, text, tail = (part.encode(encoding) for part in ("-----BEGIN PRIVATE KEY-----\n", "MIIE\n", "x" * 50_000))
+    (tmp_path / "m.js").write_bytes(head + text + tail)
+    span = Span(0, len(text), 1, 1, "window", "") if moved else Span(len(head), len(head + text), 2, 2, "window", "")
+    chunk = StoredChunk(1, 1, b"m.js", "javascript", span, xxhash.xxh3_128_digest(text), b"e" * 16, 0)
+    if moved and encoding == "utf-16-le":
+        return  # its lines begin between the bytes of a character, where nothing is looked for
+    (place,) = confirm(os.fsencode(tmp_path), [chunk], encoding)
+    assert place is not None
+    assert (place.data, place.moved, place.before) == (text, moved, head)
+    assert 20_000 < len(place.after) < 50_000
+
+
+def test_nothing_comes_along_when_no_key_is_near(tmp_path: Path) -> None:
+    tree(tmp_path, {"m.py": TEXT})
+    (place,) = confirm(os.fsencode(tmp_path), [chunk_b()])
+    assert place is not None
+    assert (place.before, place.after) == (b"", b"")
+
+
 def test_the_copy_nearest_to_the_old_place_wins(tmp_path: Path) -> None:
     tree(tmp_path, {"m.py": B.decode() + "#\n" * 20 + B.decode()})
     (place,) = confirm(os.fsencode(tmp_path), [chunk_b()])

@@ -336,10 +336,14 @@ class Searcher:
         return all(regex.search(snippet) for regex in wanted.regexes)
 
     def _snippet(self, place: Confirmed, file: StoredFile) -> str:
-        text = source_text(place.data, file.encoding)
+        text, before, after = (source_text(part, file.encoding) for part in (place.data, place.before, place.after))
         if not self._mask_secrets:
             return text
-        return secrets.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        return secrets.mask(_utf8(text), before=_utf8(before), after=_utf8(after)).decode("utf-8", "surrogatepass")
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _file_stem(path: bytes) -> str:

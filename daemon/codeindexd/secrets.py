@@ -16,10 +16,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from codeindexd.secret_keys import KEY_REACH, key_ranges, mentions_key
 from codeindexd.secret_patterns import LOOSE_TOKENS, TOKENS
 from codeindexd.secret_values import is_placeholder, is_random, is_secret_name, is_secret_value, is_token
 
-SECRETS_VERSION = "2"
+__all__ = ["KEY_REACH", "SECRETS_VERSION", "mask", "mentions_key", "secret_ranges"]
+
+SECRETS_VERSION = "3"
 """Part of every file's fingerprint: raise it whenever the same bytes would be masked differently than before."""
 
 Ranges = list[tuple[int, int]]
@@ -37,16 +40,6 @@ def _any_of(patterns: Iterable[str]) -> re.Pattern[bytes]:
 
 _PROVIDERS = _any_of(TOKENS.values())
 _LOOSE = _any_of(LOOSE_TOKENS.values())
-
-_BEGIN_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-_END_KEY = re.compile(rb"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-_MAX_KEY = 20_000  # bytes between BEGIN and END
-_KEY_RUN = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|(?<=\n)[A-Za-z0-9+/]{1,15}={0,2}(?=\r?\n)")
-_KEY_LINE = re.compile(
-    rb"[\s\"'+,]*[A-Za-z0-9+/]{40,}={0,2}(?:\\n|\\r|[\s\"'+,;)])*\Z|[\s\"']*[A-Za-z0-9+/]{4,40}={1,2}\W*\Z"
-)
-_PLAIN_KEY_LINE = re.compile(rb"[ \t]*[A-Za-z0-9+/]{60,76}={0,2}\r?\Z")
-_PUTTY = re.compile(rb"^Private-Lines: *\d+\r?\n((?:[A-Za-z0-9+/=]+\r?(?:\n|\Z))+)", re.MULTILINE)
 
 _URL = re.compile(rb"://[^\s:/@'\"`<>]{0,100}:([^\s@/'\"`<>]{1,200})@[\w\[$%{.-]")
 _WORDS = (b"secret", b"passw", b"passphrase", b"pwd", b"token", b"key", b"auth", b"cred", b"bearer")
@@ -76,12 +69,17 @@ _TAKES_APART = re.compile(rb"(?:split|parse|strip)[_a-z]")
 _CURL = re.compile(rb"(?:-u|--user)[ =]{1,2}[\"']?[\w.@%+-]{1,100}:([^\s\"':]{6,100})")
 
 
-def mask(text: bytes) -> bytes:
+def mask(text: bytes, *, before: bytes = b"", after: bytes = b"") -> bytes:
     """``text`` with every secret overwritten by ``*``: same length, same line ends. ``mask(mask(x)) == mask(x)``.
 
-    Never raises. What it hides is what :func:`secret_ranges` finds.
+    Never raises. What it hides is what :func:`secret_ranges` finds. A piece of a file, cut between lines, is masked as
+    in its file when ``before`` and ``after`` are what stands around it, up to :data:`KEY_REACH` bytes.
     """
     ranges = secret_ranges(text)
+    if before or after:
+        first, last = len(before), len(before) + len(text)
+        cut = ((max(start, first), min(end, last)) for start, end in key_ranges(before + text + after))
+        ranges = _merged([*ranges, *((start - first, end - first) for start, end in cut if start < end)])
     if not ranges:
         return text
     out = bytearray(text)
@@ -102,8 +100,11 @@ def secret_ranges(text: bytes) -> Ranges:
     A whole file is the best context there is (a chunk may begin in the middle of a private key), so ranges found in
     it may be applied to its pieces.
     """
-    found = (_tokens(text), _keys(text), _urls(text), _assignments(text))
-    ranges = [(start, _whole_characters(text, end)) for ranges in found for start, end in ranges]
+    found = (_tokens(text), key_ranges(text), _urls(text), _assignments(text))
+    return _merged([(start, _whole_characters(text, end)) for ranges in found for start, end in ranges])
+
+
+def _merged(ranges: Ranges) -> Ranges:
     ranges.sort()
     out = ranges[:1]
     for start, end in ranges[1:]:
@@ -138,65 +139,6 @@ def _tokens(text: bytes) -> Iterator[tuple[int, int]]:
         for match in _LOOSE.finditer(text, start, end):
             if is_random(match[0]) and not is_placeholder(match[0]):
                 yield match.span()
-
-
-def _keys(text: bytes) -> Iterator[tuple[int, int]]:
-    """The base64 bodies of private keys; also of those whose first or last line is not in ``text``."""
-    if b"PRIVATE KEY" in text:
-        for match in _BEGIN_KEY.finditer(text):
-            end = _END_KEY.search(text, match.end(), match.end() + _MAX_KEY)
-            stop = end.start() if end else _body_end(text, match.end())
-            yield from _body(text, match.end(), stop)
-        end = _END_KEY.search(text)
-        begin = _BEGIN_KEY.search(text)
-        if end and (begin is None or begin.start() > end.start()):
-            yield from _body(text, _body_start(text, end.start()), end.start())
-    elif b"Private-Lines:" in text:
-        for match in _PUTTY.finditer(text):
-            yield match.span(1)
-    elif len(text) > 240 and _is_plain_key(text):
-        yield 0, len(text)
-
-
-def _is_plain_key(text: bytes) -> bool:
-    """Whether every line is base64 as wide as in a key: the middle of one, cut out."""
-    at = 0
-    while at < len(text):
-        end = text.find(b"\n", at)
-        end = end if end >= 0 else len(text)
-        if not _PLAIN_KEY_LINE.match(text, at, end):
-            return False
-        at = end + 1
-    return True
-
-
-def _body(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    runs = list(_KEY_RUN.finditer(text, start, stop))
-    if any(len(run[0]) >= 40 and is_random(run[0]) for run in runs):
-        yield from (run.span() for run in runs)
-
-
-def _body_end(text: bytes, start: int) -> int:
-    at = text.find(b"\n", start)
-    stop = start
-    while at >= 0 and at - start < _MAX_KEY:
-        following = text.find(b"\n", at + 1)
-        line_end = following if following >= 0 else len(text)
-        if not _KEY_LINE.match(text, at + 1, line_end):
-            break
-        stop, at = line_end, following
-    return stop
-
-
-def _body_start(text: bytes, stop: int) -> int:
-    line_start = text.rfind(b"\n", 0, stop) + 1
-    start = line_start
-    while line_start > 0 and stop - line_start < _MAX_KEY:
-        before = text.rfind(b"\n", 0, line_start - 1) + 1
-        if not _KEY_LINE.match(text, before, line_start - 1):
-            break
-        start = line_start = before
-    return start
 
 
 def _urls(text: bytes) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xxhash
 
@@ -11,13 +11,18 @@ from codeindexd.durable import EXHAUSTED
 from codeindexd.errors import FailedError
 from codeindexd.files import read_beneath, read_ranges
 from codeindexd.model import StoredChunk
+from codeindexd.secrets import KEY_REACH, mentions_key
 
 _RELOCATE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """A chunk's bytes as they are on the disk, and where; ``moved`` when that is not where the catalog has them."""
+    """A chunk's bytes as they are on the disk, and where; ``moved`` when that is not where the catalog has them.
+
+    ``before`` and ``after`` are the bytes around it if a private key may begin or end there, so that one which the
+    chunk cuts is seen; else they are empty.
+    """
 
     data: bytes
     start_byte: int
@@ -25,6 +30,8 @@ class Confirmed:
     start_line: int
     end_line: int
     moved: bool = False
+    before: bytes = b""
+    after: bytes = b""
 
 
 def confirm(root: bytes, chunks: list[StoredChunk], encoding: str = "utf-8") -> list[Confirmed | None]:
@@ -37,8 +44,9 @@ def confirm(root: bytes, chunks: list[StoredChunk], encoding: str = "utf-8") -> 
     if not chunks:
         return []
     path = chunks[0].path
+    end = max(chunk.span.end_byte for chunk in chunks) + _reach(encoding)
     try:
-        (data,) = read_ranges(root, path, [(0, max(chunk.span.end_byte for chunk in chunks))])
+        (data,) = read_ranges(root, path, [(0, end)])
     except OSError as error:
         _refuse_without_means(error)
         return [None] * len(chunks)
@@ -50,12 +58,26 @@ def confirm(root: bytes, chunks: list[StoredChunk], encoding: str = "utf-8") -> 
         if xxhash.xxh3_128_digest(text) == chunk.span_hash:
             down = line_ends(data[: span.start_byte], encoding) + 1 - span.start_line
             first, last = span.start_line + down, span.end_line + down
-            confirmed.append(Confirmed(text, span.start_byte, span.end_byte, first, last, moved=down != 0))
+            here = Confirmed(text, span.start_byte, span.end_byte, first, last, moved=down != 0)
+            confirmed.append(_with_key_around(here, data, encoding))
             continue
         if whole is None:
             whole = _read_whole(root, path)
-        confirmed.append(_relocate(whole, chunk))
+        found = _relocate(whole, chunk)
+        confirmed.append(_with_key_around(found, whole, encoding) if found else None)
     return confirmed
+
+
+def _reach(encoding: str) -> int:
+    return KEY_REACH * (2 if encoding.startswith("utf-16") else 1)
+
+
+def _with_key_around(place: Confirmed, data: bytes, encoding: str) -> Confirmed:
+    before = data[max(0, place.start_byte - _reach(encoding)) : place.start_byte]
+    after = data[place.end_byte : place.end_byte + _reach(encoding)]
+    if any(mentions_key(part.replace(b"\0", b"")) for part in (before, place.data, after)):  # NULs: of UTF-16
+        return replace(place, before=before, after=after)
+    return place
 
 
 def _refuse_without_means(error: OSError) -> None:

@@ -17,7 +17,9 @@ from support import secret_files
 from support.daemons import RealDaemon, real_daemon
 from support.trees import tree
 
-ONE, OTHER = secret_files.kinds(11), secret_files.kinds(12)
+ONE, OTHER = secret_files.everything(11), secret_files.everything(12)
+SECRETS = secret_files.secrets(11)
+KEYS = [f"path:key_{bits}_{letters}*" for bits in (2048, 4096) for letters in ("[A-b]", "[c-k]", "[l-z]")]
 QUESTIONS = [
     "unpublishedidea",
     "/unpublishedidea(/",
@@ -30,7 +32,7 @@ QUESTIONS = [
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealDaemon, Path]]:
     """A daemon at its most talkative, with a root full of secrets."""
-    root = tree(tmp_path_factory.mktemp("planted") / "root", dict(secret_files.files(ONE)))
+    root = tree(tmp_path_factory.mktemp("planted") / "root", dict(ONE))
     with real_daemon("[index]\nmax_chunk_bytes = 600\n", start=False) as running:
         running.start("--log-level", "debug")
         running.call("roots.add", path=str(root), wait=True)
@@ -38,9 +40,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealDaemo
 
 
 def secrets_in(held: bytes) -> list[str]:
-    """Kinds whose secret is in ``held``, in any case: terms are lowercase."""
+    """Names of the secrets that are in ``held``, in any case: terms are lowercase."""
     lowered = held.lower()
-    return [kind for kind, (_, secret) in ONE.items() if secret.lower().encode() in lowered]
+    return [name for name, secret in SECRETS.items() if secret.lower().encode() in lowered]
 
 
 def files_of(daemon: RealDaemon) -> list[Path]:
@@ -59,29 +61,26 @@ def test_no_store_and_no_log_holds_one(daemon: tuple[RealDaemon, Path]) -> None:
 def test_no_answer_holds_one(daemon: tuple[RealDaemon, Path]) -> None:
     running, root = daemon
     hits = 0
-    for query in ("password", "client secret token", "api_key", "deploy --token", "lang:yaml", "use_12"):
+    for query in ("password", "client secret token", "api_key", "deploy --token", "lang:yaml", "use_12", *KEYS):
         found = running.call("search", query=query, limit=200, explain=True)
         hits += len(found["hits"])
         assert secrets_in(json.dumps(found).encode()) == []
     assert hits > 100
-    for line in (10, 100):
-        assert (
-            secrets_in(json.dumps(running.call("related", root=str(root), path="functions.py", line=line)).encode())
-            == []
-        )
-    for name in ("use_1", "use_50", "config"):
+    for path, line in (("functions.py", 10), ("functions.py", 100), ("key_4096_array.js", 20)):
+        found = running.call("related", root=str(root), path=path, line=line, limit=100)
+        assert secrets_in(json.dumps(found).encode()) == []
+    for name in ("use_1", "use_50", "config", "PEM", "pem", "load"):
         found = running.call("symbol", name=name, references=True)
         assert secrets_in(json.dumps(found).encode()) == []
     for method in ("status", "metrics", "verify", "roots.list", "server.info"):
         assert secrets_in(json.dumps(running.call(method)).encode()) == []
-    for name in secret_files.files(ONE):
+    for name in ONE:
         assert secrets_in(json.dumps(running.call("explain", path=str(root / name))).encode()) == []
 
 
 def test_asking_for_one_finds_nothing_of_it(daemon: tuple[RealDaemon, Path]) -> None:
     running, _ = daemon
-    for kind in list(ONE)[::10]:
-        secret = ONE[kind][1]
+    for kind, secret in list(SECRETS.items())[::10]:
         for hit in running.call("search", query=f'"{secret}"')["hits"]:
             assert secret not in hit["snippet"], kind
 
@@ -98,9 +97,11 @@ def test_an_agent_is_told_none(daemon: tuple[RealDaemon, Path]) -> None:
         use(2, "find_symbol", name="use_3", references=True),
         use(3, "related_code", path=str(root / "functions.py"), line=20),
         use(4, "index_status"),
+        use(5, "related_code", path=str(root / "key_4096_Added.java"), line=20, limit=50),
+        *(use(number, "search_code", query=query, limit=50) for number, query in enumerate(KEYS, 6)),
     ]
     done = running.run("mcp", input="".join(calls))
-    assert len(done.stdout.splitlines()) == 4
+    assert len(done.stdout.splitlines()) == len(calls)
     assert "********" in done.stdout
     assert secrets_in((done.stdout + done.stderr).encode()) == []
 
@@ -124,8 +125,8 @@ def test_no_term_of_the_lexical_index_is_a_piece_of_one(daemon: tuple[RealDaemon
         terms = tokenizer.tokenize(text)
         return {term for term in (*terms.words, *terms.identifiers) if len(term) >= 4}
 
-    harmless = terms_of("\n".join(mask(line.encode()).decode() for line, _ in ONE.values()))
-    pieces = {term for _, secret in ONE.values() for term in terms_of(secret)} - harmless
+    harmless = terms_of("\n".join(mask(line.encode()).decode() for line, _ in secret_files.kinds(11).values()))
+    pieces = {term for secret in SECRETS.values() for term in terms_of(secret)} - harmless
     assert len(pieces) > 300
     (meta,) = running.home.glob("cache/codeindexd/roots/*/lexical/meta.json")
     index = tantivy.Index.open(str(meta.parent))
@@ -141,7 +142,7 @@ def test_a_vector_does_not_depend_on_the_secret(daemon: tuple[RealDaemon, Path],
     """A second root with other secrets in the same places needs not one vector more."""
     running, _ = daemon
     before = vectors_of(running)
-    other = tree(tmp_path / "other", dict(secret_files.files(OTHER)))
+    other = tree(tmp_path / "other", dict(OTHER))
     added = running.call("roots.add", path=str(other), wait=True)
     assert added["roots"][0]["chunks"] > 300
     assert vectors_of(running) == before

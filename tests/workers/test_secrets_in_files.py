@@ -11,13 +11,13 @@ from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
 from codeindexd.workers.pipeline import Pipeline
 from support import secret_files
 
-ONE, OTHER = secret_files.kinds(1), secret_files.kinds(2)
-NAMES = sorted(secret_files.files(ONE))
+ONE, OTHER = secret_files.everything(1), secret_files.everything(2)
+NAMES = sorted(ONE)
 
 
-def processed(directory: Path, name: str, lines: secret_files.Planted, **settings: bool) -> FileResult:
-    """The result for a file in which ``lines`` are planted, cut into small pieces."""
-    (directory / name).write_bytes(secret_files.files(lines)[name])
+def processed(directory: Path, name: str, files: dict[str, bytes], **settings: bool) -> FileResult:
+    """The result for the file of that name, cut into small pieces."""
+    (directory / name).write_bytes(files[name])
     pipeline = Pipeline(WorkerSettings(embed=True, max_chunk_bytes=600, **settings))
     result = pipeline.process(FileJob(1, str(directory).encode(), name.encode()))
     assert result.status == "indexed", result
