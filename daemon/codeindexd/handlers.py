@@ -18,7 +18,7 @@ from codeindexd.model import RootState
 from codeindexd.query import parse
 from codeindexd.root import Root, Synced
 from codeindexd.roots import Roots, Stranded
-from codeindexd.searcher import Searcher, narrowed
+from codeindexd.searcher import Searcher
 from codeindexd.server import Connection, Handler
 
 Params = Mapping[str, Any]
@@ -147,8 +147,8 @@ class Handlers:
 
     async def search(self, params: Params, connection: Connection) -> Result:
         """Ranked, verified chunks."""
-        parsed = narrowed(
-            parse(params["query"]),
+        parsed = parse(
+            params["query"],
             language=params["language"] or "",
             path=params["path"] or "",
             kind=params["kind"] or "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import anyio
 import anyio.to_thread
@@ -371,13 +371,3 @@ def worst_state(roots: Sequence[Root]) -> RootState:
     if RootState.MISSING in states:
         return RootState.MISSING
     return max(states, key=_WORST.index, default=RootState.FRESH)
-
-
-def narrowed(parsed: ParsedQuery, *, language: str, path: str, kind: str) -> ParsedQuery:
-    """``parsed`` with the filters that came beside the query's text."""
-    return replace(
-        parsed,
-        language=language or parsed.language,
-        include=(*parsed.include, path) if path else parsed.include,
-        kinds=(*parsed.kinds, kind) if kind else parsed.kinds,
-    )

@@ -58,6 +58,22 @@ def test_filters_narrow_the_answer(daemon: RealDaemon, project: Path, query: str
     assert sorted(set(paths_of(search(daemon, query)))) == expected
 
 
+@pytest.mark.parametrize(
+    ("query", "options", "expected"),
+    [
+        ("greet", ["--lang", "Golang"], ["greeter/server.go"]),
+        ("symbol:translate_greeting", ["--lang", "py", "--kind", "Function"], ["greeter/hello.py"]),
+        ("/Listen\\w+Greet/", ["--path", "*.go"], ["greeter/server.go"]),
+    ],
+)
+def test_options_narrow_the_answer_as_filters_do(
+    daemon: RealDaemon, project: Path, query: str, options: list[str], expected: list[str]
+) -> None:
+    add(daemon, project)
+    done = daemon.run("search", query, *options, "--files", cwd=project)
+    assert (done.returncode, done.stdout.split()) == (0, expected), done.stderr
+
+
 def test_the_only_word_of_a_question_is_found_before_its_look_alikes(daemon: RealDaemon, tmp_path: Path) -> None:
     rooms = ["kitchen", "bathroom", "cellar", "attic", "hall", "garage", "study", "bedroom", "pantry", "library"]
     warm = "\n\n".join(

@@ -59,6 +59,22 @@ def test_languages_have_nicknames(given_name: str, ours: str) -> None:
     assert parse(f"lang:{given_name}").language == ours
 
 
+@pytest.mark.parametrize("name", ["py", "Python", "PYTHON", "python"])
+def test_filters_beside_the_text_are_read_as_those_in_it(name: str) -> None:
+    beside = parse("x path:a", language=name, path="src/**", kind="Function")
+    assert beside == parse(f"x path:a lang:{name} path:src/** kind:Function")
+    assert (beside.language, beside.include, beside.kinds) == ("python", ("a", "src/**"), ("function",))
+    assert parse("x lang:go kind:Class", language=name, kind="class").language == "python"
+    assert parse("x kind:Class", kind="CLASS").kinds == ("class",)
+    assert parse(f"x lang:py lang:{name}").language == "python"
+
+
+@pytest.mark.parametrize("text", ["/alpha/", "", "-path:tests/**"])
+@pytest.mark.parametrize("beside", [{"language": "py"}, {"path": "*.py"}, {"kind": "class"}])
+def test_a_filter_beside_the_text_is_enough_to_look_for(text: str, beside: dict[str, str]) -> None:
+    assert parse(text, **beside).text == ""
+
+
 def test_filters_alone_list_what_passes() -> None:
     assert parse("kind:function path:src/**").text == ""
 

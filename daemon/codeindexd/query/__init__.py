@@ -58,8 +58,10 @@ class _Token:
     negative: bool = False
 
 
-def parse(text: str) -> ParsedQuery:
-    """Raises InvalidQueryError for an empty or huge query, one of negative filters only, contradicting filters,
+def parse(text: str, *, language: str = "", path: str = "", kind: str = "") -> ParsedQuery:
+    """``language``, ``path`` and ``kind`` are filters beside the text and read as those in it; that language wins.
+
+    Raises InvalidQueryError for an empty or huge query, one of negative filters only, contradicting filters,
     and regexes that are broken or could take forever. A quote or slash without its partner is part of the question."""
     if len(text.encode("utf-8", "replace")) > MAX_QUERY_BYTES:
         raise InvalidQueryError(
@@ -69,10 +71,10 @@ def parse(text: str) -> ParsedQuery:
     values = _gather(tokens)
     parsed = ParsedQuery(
         text=" ".join(token.value for token in tokens if token.role == "word"),
-        language=normal_language(_only(values.get("language", []), "lang")),
-        include=tuple(values.get("path", ())),
+        language=normal_language(language) or _only(list(map(normal_language, values.get("language", []))), "lang"),
+        include=(*values.get("path", ()), *([path] if path else [])),
         exclude=tuple(values.get("-path", ())),
-        kinds=tuple(dict.fromkeys(kind.lower() for kind in values.get("kind", ()))),
+        kinds=tuple(dict.fromkeys(one.lower() for one in [*values.get("kind", ()), kind] if one)),
         symbol=_only(values.get("symbol", []), "symbol"),
         phrases=tuple(values.get("phrase", ())),
         regexes=bounded_regexes(values.get("regex", [])),
