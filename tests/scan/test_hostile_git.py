@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.scan import GitHome, Scanner
-from codeindexd.scan.gitconfig import read_bounded
+from codeindexd.scan.rule_files import read_bounded
 from support.scans import LATER, NOTHING
 from support.trees import Link, tree
 

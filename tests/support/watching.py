@@ -11,6 +11,8 @@ from typing import Any
 
 import anyio
 
+from codeindexd.scan import RuleFiles
+from codeindexd.scan.rule_files import Notes
 from codeindexd.watch import Watcher
 
 from .waiting import eventually
@@ -125,6 +127,14 @@ class Owner:
 
 def _at_or_below(path: bytes, top: bytes) -> bool:
     return not top or path == top or path.startswith(top + b"/")
+
+
+def rules_of(root: Path, *files: Path) -> RuleFiles:
+    """What a scan of ``root`` notes that read these files."""
+    notes = Notes(root)
+    for file in files:
+        notes.read(file)
+    return notes.files
 
 
 @asynccontextmanager

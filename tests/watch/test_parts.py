@@ -69,6 +69,9 @@ def test_sleep_and_set_clocks_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
         (Change.modified, ".git/info/exclude", {b""}),
         (Change.added, ".git/info", {b""}),
         (Change.modified, ".git/config", {b""}),
+        (Change.added, ".git/config.worktree", {b""}),
+        (Change.added, ".git/modules/m/config", {b""}),
+        (Change.added, ".git/refs/heads/config", set()),
         (Change.added, ".git/HEAD", set()),
         (Change.modified, ".git/index", set()),
         (Change.modified, ".git/modules/m/info/exclude", {b""}),
@@ -83,7 +86,7 @@ def test_sleep_and_set_clocks_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_of_gits_own_files_only_those_count_that_hold_rules(change: Change, path: str, hints: set[bytes]) -> None:
-    news = Reader(Path("/root"), Path("/cookies"), ()).read({(change, f"/root/{path}")}, {b"", b"a", b".git"}, set())
+    news = Reader(Path("/root"), Path("/cookies")).read({(change, f"/root/{path}")}, {b"", b"a", b".git"}, set())
     assert news.hints == hints
 
 

@@ -342,6 +342,7 @@ async def test_events_of_a_time_the_process_was_stopped(root: Path, cookies: Pat
         while await anext(told) != "watching":
             pass
         process.send_signal(signal.SIGSTOP)
+        await eventually(lambda: _is_stopped(process.pid))  # a busy machine takes its time, and it reads on meanwhile
         started = anyio.current_time()
         for number in range(filesystem.limit("max_queued_events", 16_384) + 100):
             os.utime(root / ("src" if number % 2 else "docs"))
@@ -353,6 +354,11 @@ async def test_events_of_a_time_the_process_was_stopped(root: Path, cookies: Pat
         else:
             pytest.fail("that events were lost was not noticed")
         process.terminate()
+
+
+def _is_stopped(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
 
 async def _lines(process: anyio.abc.Process) -> Any:

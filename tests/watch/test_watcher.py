@@ -15,7 +15,7 @@ from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
-from support.watching import watching
+from support.watching import rules_of, watching
 
 pytestmark = pytest.mark.anyio
 
@@ -192,7 +192,7 @@ async def test_git_internals_are_silent_and_rules_hint_the_root(root: Path, cook
 
 async def test_a_rule_file_elsewhere_hints_the_root(root: Path, cookies: Path, tmp_path: Path) -> None:
     tree(tmp_path / "home", {"ignore": "*.o\n", "other": "x"})
-    async with watching(root, cookies, rule_files=[tmp_path / "home/ignore"]) as owner:
+    async with watching(root, cookies, rules=rules_of(root, tmp_path / "home/ignore")) as owner:
         await owner.settled()
         (tmp_path / "home/other").write_text("y")
         assert await owner.watcher.cookie(5.0)
@@ -203,7 +203,7 @@ async def test_a_rule_file_elsewhere_hints_the_root(root: Path, cookies: Path, t
 
 async def test_directories_are_watched_although_one_with_rules_went(root: Path, cookies: Path, tmp_path: Path) -> None:
     tree(tmp_path / "home", {"git/ignore": "*.o\n"})
-    async with watching(root, cookies, rule_files=[tmp_path / "home/git/ignore"]) as owner:
+    async with watching(root, cookies, rules=rules_of(root, tmp_path / "home/git/ignore")) as owner:
         await owner.settled()
         shutil.rmtree(tmp_path / "home/git")
         (root / "new").mkdir()

@@ -257,7 +257,7 @@ class Root:
             on_degraded=lambda message, hint: self.set_problem("watch", message, hint),
             on_recovered=lambda: self.set_problem("watch", "", ""),
             on_root_changed=lambda: self.hint([b""]),
-            rule_files=await anyio.to_thread.run_sync(lambda: self.scanner.rule_files),
+            rules=await anyio.to_thread.run_sync(lambda: self.scanner.rule_files),
         )
         self._directories = set(await anyio.to_thread.run_sync(self.indexer.catalog.tree().directories))
         self._watcher.set_directories(self._directories)
@@ -346,7 +346,7 @@ class Root:
         else:
             self._directories.difference_update(found.gone)
             self._directories.update(scan.directories)
-        self._watcher.set_directories(self._directories)
+        self._watcher.set_directories(self._directories, scan.rule_files, whole=whole)
         self.unreadable.looked(scan.below, scan.errors)
         self.set_problem("unreadable", *self.unreadable.problem)
         self.work.submit(found.slices, found.files, found.gone)

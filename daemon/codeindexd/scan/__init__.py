@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codeindexd.scan.gitconfig import GitHome
+from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.scan.scanner import Scan, Scanner, ScanStats
 
-__all__ = ["GitHome", "Scan", "ScanStats", "Scanner"]
+__all__ = ["GitHome", "RuleFiles", "Scan", "ScanStats", "Scanner"]

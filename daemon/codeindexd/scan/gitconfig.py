@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codeindexd.durable import EXHAUSTED
 from codeindexd.ignore import Source
 from codeindexd.ignore.patterns import compiled
+from codeindexd.scan.rule_files import Read
 
 _SYSTEM = Path("/etc/gitconfig")
-_MOST_BYTES = 8 << 20
 _DEEPEST_INCLUDE = 10
 _SECTION = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
 _KEY = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*(=?)")
@@ -55,83 +53,44 @@ class Repository:
     common: Path
 
     @classmethod
-    def at(cls, directory: Path) -> Repository | None:
+    def at(cls, directory: Path, read: Read) -> Repository | None:
         """The repository whose work tree begins at ``directory``, or None. Understands ``.git`` files."""
         git_dir = directory / ".git"
-        pointer = read_bounded(git_dir, 4096)
+        pointer = read(git_dir, 4096)
         if pointer is not None:
             if not pointer.startswith(b"gitdir:"):
                 return None
             git_dir = directory / os.fsdecode(pointer[7:].split(b"\n", 1)[0].strip())
-        if read_bounded(git_dir / "HEAD", 4096) is None:
+        if read(git_dir / "HEAD", 0) is None:
             return None
-        shared = read_bounded(git_dir / "commondir", 4096)
+        shared = read(git_dir / "commondir", 4096)
         return cls(directory, git_dir, git_dir / os.fsdecode(shared.strip()) if shared else git_dir)
 
     @classmethod
-    def around(cls, directory: Path) -> Repository | None:
+    def around(cls, directory: Path, read: Read) -> Repository | None:
         """The repository that ``directory`` lies in, strictly below its top."""
-        return next((found for parent in directory.parents if (found := cls.at(parent))), None)
+        return next((found for parent in directory.parents if (found := cls.at(parent, read))), None)
 
 
-def read_bounded(path: Path, limit: int = _MOST_BYTES, *, within: Path | None = None) -> bytes | None:
-    """The content of a regular file, at most ``limit`` bytes; None when it cannot be had.
-
-    With ``within`` it is only had when it lies below that directory, links followed. Raises OSError when this process
-    can open nothing at all now.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in EXHAUSTED:
-            raise
-        return None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or (within is not None and not _lies_below(within, path, status)):
-            return None
-        return os.read(descriptor, limit)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def _lies_below(directory: Path, path: Path, status: os.stat_result) -> bool:
-    """Whether the file opened through ``path`` is the one that is there with every link on the way resolved."""
-    real = Path(os.path.realpath(path))
-    return real.is_relative_to(os.path.realpath(directory)) and os.path.samestat(real.lstat(), status)
-
-
-def exclude_sources(repository: Repository | None, git_home: GitHome) -> list[Source]:
+def exclude_sources(repository: Repository | None, git_home: GitHome, read: Read) -> list[Source]:
     """info/exclude and the excludes file; the first has the last word."""
     sources: list[Source] = []
     if repository is not None:
-        sources.append(_source(".git/info/exclude", repository.common / "info" / "exclude", repository))
-    place, chosen_by = _excludes_file(repository, git_home)
+        sources.append(_source(".git/info/exclude", repository.common / "info" / "exclude", repository, read))
+    place, chosen_by = _excludes_file(repository, git_home, read)
     if place is not None:
-        sources.append(_source(_shown(place, git_home), place, chosen_by))
+        sources.append(_source(_shown(place, git_home), place, chosen_by, read))
     return [source for source in sources if source.content]
 
 
-def _source(name: str, place: Path, chosen_by: Repository | None) -> Source:
+def _source(name: str, place: Path, chosen_by: Repository | None, read: Read) -> Source:
     """The rules at ``place``; those that a repository points to from elsewhere are not to be quoted."""
     if chosen_by is not None:
-        inside = read_bounded(place, within=chosen_by.top)
+        inside = read(place, within=chosen_by.top)
         if inside is None:
-            return Source(name, read_bounded(place) or b"", quotable=False)
+            return Source(name, read(place) or b"", quotable=False)
         return Source(name, inside)
-    return Source(name, read_bounded(place) or b"")
-
-
-def rule_files(root: Path, git_home: GitHome) -> list[Path]:
-    """Files outside of ``root`` whose change changes what is ignored inside it; they need not exist."""
-    repository = Repository.at(root) or Repository.around(root)
-    files = [_excludes_file(repository, git_home)[0]]
-    files += [git_home.config_home / "git" / "config"] if git_home.config_home else []
-    files += [git_home.home / ".gitconfig"] if git_home.home else []
-    files += [repository.common / "info" / "exclude", repository.common / "config"] if repository else []
-    return [file for file in files if file is not None and not file.is_relative_to(root)]
+    return Source(name, read(place) or b"")
 
 
 def _shown(place: Path, git_home: GitHome) -> str:
@@ -140,7 +99,9 @@ def _shown(place: Path, git_home: GitHome) -> str:
     return os.fsencode(place).decode("utf-8", "backslashreplace")
 
 
-def _excludes_file(repository: Repository | None, git_home: GitHome) -> tuple[Path | None, Repository | None]:
+def _excludes_file(
+    repository: Repository | None, git_home: GitHome, read: Read
+) -> tuple[Path | None, Repository | None]:
     """Where the excludes file is, and the repository whose configuration says so, if it is not the user's."""
     files = [git_home.system]
     files.append(git_home.config_home / "git" / "config" if git_home.config_home else None)
@@ -150,7 +111,7 @@ def _excludes_file(repository: Repository | None, git_home: GitHome) -> tuple[Pa
     chosen_by: Repository | None = None
     for file in (*files, *theirs):
         if file is not None:
-            for key, found in _entries(file, repository, git_home.home, 0):
+            for key, found in _entries(file, repository, git_home.home, read, 0):
                 if key == "core.excludesfile":
                     value, chosen_by = found, repository if file in theirs else None
     if value is not None:
@@ -168,14 +129,16 @@ def _expanded(value: str, home: Path | None) -> Path:
         return Path(value)
 
 
-def _entries(file: Path, repository: Repository | None, home: Path | None, depth: int) -> Iterator[tuple[str, str]]:
+def _entries(
+    file: Path, repository: Repository | None, home: Path | None, read: Read, depth: int
+) -> Iterator[tuple[str, str]]:
     """(``section.key`` in lower case, value) in order, with what ``include.path`` brings in its place."""
-    content = read_bounded(file)
+    content = read(file)
     if content is None or depth > _DEEPEST_INCLUDE:
         return
     for section, subsection, key, value in _parse(os.fsdecode(content)):
         if key == "path" and value and _included(section, subsection, file, repository, home):
-            yield from _entries(file.parent / _expanded(value, home), repository, home, depth + 1)
+            yield from _entries(file.parent / _expanded(value, home), repository, home, read, depth + 1)
         elif not subsection:
             yield f"{section}.{key}", value
 

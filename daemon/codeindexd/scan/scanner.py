@@ -16,8 +16,9 @@ from codeindexd.files import OPEN_DIRECTORY, file_stat, open_directory
 from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Source, Verdict
 from codeindexd.merkle import Tree, collapse, node_hash, parent_of
 from codeindexd.model import Entry, NodeKind, TreeSource
-from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources, rule_files
+from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
 from codeindexd.scan.hashing import Group, Hasher, opened
+from codeindexd.scan.rule_files import Notes, Read, RuleFiles, read_bounded
 from codeindexd.scan.walk import OVERSIZED, SPECIAL, UNREADABLE, Walk, read_ignore_file, skipped
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # nothing to be asked about in there
@@ -43,7 +44,8 @@ class Scan:
     or vanished directory, to an ignored one. Give them to ``diff``. ``tree`` covers exactly these paths.
     ``directories`` are those to be watched: walked ones, and those whose files decide what is ignored. ``errors`` are
     (path, message); what could not be read is in the tree as it was known. ``unsettled`` has to be looked at again in a
-    moment. ``linked`` are (device, inode) of the files with more than one name.
+    moment. ``linked`` are (device, inode) of the files with more than one name. ``rule_files`` are those that the rules
+    rest on and that no event of the root tells of, as they were found.
     """
 
     tree: Tree
@@ -52,6 +54,7 @@ class Scan:
     errors: list[tuple[bytes, str]] = field(default_factory=list)
     unsettled: list[bytes] = field(default_factory=list)
     linked: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    rule_files: RuleFiles = field(default_factory=RuleFiles)
     stats: ScanStats = field(default_factory=ScanStats)
 
 
@@ -107,9 +110,10 @@ class Scanner:
         no directory (any more), ShuttingDownError when ``should_stop`` says so.
         """
         started = time.perf_counter()
+        notes = Notes(self._root)
         with opened(self._open_root()) as root:
-            walk = Walk(self._root, root, known, self._max_file_bytes, self._git_home, should_stop)
-            rules = _RulesByDirectory(walk, self._root_rules(root))
+            walk = Walk(self._root, root, known, self._max_file_bytes, self._git_home, notes.read, should_stop)
+            rules = _RulesByDirectory(walk, self._root_rules(root, notes.read))
             found = (_target_if_told(hint, walk, rules) for hint in collapse(below))
             targets = collapse(target for target in found if target is not None)
             tops = {target: entry for target in targets if (entry := self._look(target, walk, rules)) is not None}
@@ -137,12 +141,15 @@ class Scanner:
         tree = _finished(walk, tops, targets)
         stats = ScanStats(walk.files, hashed, read_bytes, time.perf_counter() - started)
         directories = [*(path for path, _ in walk.directories), *walk.watched]
-        return Scan(tree, targets, directories, sorted(walk.errors), sorted(set(walk.unsettled)), walk.linked, stats)
+        errors, unsettled = sorted(walk.errors), sorted(set(walk.unsettled))
+        return Scan(tree, targets, directories, errors, unsettled, walk.linked, notes.files, stats)
 
     @property
-    def rule_files(self) -> list[Path]:
-        """Files outside of the root that its ignore rules depend on."""
-        return rule_files(self._root, self._git_home)
+    def rule_files(self) -> RuleFiles:
+        """What the rules for the whole root rest on and no event of the root tells of, as it is now; blocking."""
+        notes = Notes(self._root)
+        self._git_rules(notes.read)
+        return notes.files
 
     def explain(self, path: bytes) -> Verdict | None:
         """Why ``path`` is not indexed, found by walking down from the root; None when no rule stands against it.
@@ -150,8 +157,8 @@ class Scanner:
         A path that does not exist is judged as a file of that name. Raises PathRefusedError as ``scan`` does.
         """
         with opened(self._open_root()) as root:
-            walk = Walk(self._root, root, Tree({}, {}), self._max_file_bytes, self._git_home, _never)
-            rules = _RulesByDirectory(walk, self._root_rules(root))
+            walk = Walk(self._root, root, Tree({}, {}), self._max_file_bytes, self._git_home, read_bounded, _never)
+            rules = _RulesByDirectory(walk, self._root_rules(root, read_bounded))
             for end in [at for at in range(len(path) + 1) if path and path[at : at + 1] in (b"/", b"")]:
                 current, form = path[:end], _form(root, path[:end])
                 parent = rules.of(parent_of(current))
@@ -184,16 +191,20 @@ class Scanner:
             hint = "Raise the limit of open files." if exhausted else "Is the directory there and readable?"
             raise PathRefusedError(f"{self._root} cannot be scanned: {error.strerror}", hint=hint) from error
 
-    def _root_rules(self, root: int) -> IgnoreRules:
-        repository = Repository.at(self._root)
-        above: list[tuple[str, bytes, bytes]] = []
-        if repository is None and (repository := Repository.around(self._root)) is not None:
-            above = _files_above(self._root, repository.top)
-        sources = exclude_sources(repository, self._git_home)
-        if repository is not None and repository.top != self._root and _is_ignored(self._root, repository.top, sources):
-            above, sources = [], []  # asked for in spite of git's rules: they count for nothing inside
+    def _root_rules(self, root: int, read: Read) -> IgnoreRules:
+        sources, above = self._git_rules(read)
         rules = self._rules_before_git(exclude_sources=sources, above=above)
         return rules.enter(b"", {name: read_ignore_file(root, name) for name in IGNORE_FILES})
+
+    def _git_rules(self, read: Read) -> tuple[list[Source], list[tuple[str, bytes, bytes]]]:
+        """git's rules from elsewhere: its exclude files, and the ignore files above the root."""
+        repository = Repository.at(self._root, read)
+        if repository is not None or (repository := Repository.around(self._root, read)) is None:
+            return exclude_sources(repository, self._git_home, read), []
+        sources = exclude_sources(repository, self._git_home, read)
+        if _is_ignored(self._root, repository.top, sources, read):
+            return [], []  # asked for in spite of git's rules: they count for nothing inside
+        return sources, _files_above(self._root, repository.top, read)
 
     def _look(self, target: bytes, walk: Walk, rules: _RulesByDirectory) -> Entry | None:
         """The entry at ``target``; None when it is gone, was walked, or is waiting to be hashed."""
@@ -308,11 +319,11 @@ def _exists(directory: int, name: bytes) -> bool:
     return True
 
 
-def _files_above(root: Path, top: Path) -> list[tuple[str, bytes, bytes]]:
+def _files_above(root: Path, top: Path, read: Read) -> list[tuple[str, bytes, bytes]]:
     """git's ignore files above a root inside a repository, the nearest first."""
     found: list[tuple[str, bytes, bytes]] = []
     for parent in root.parents:
-        content = _gitignore_of(parent)
+        content = _gitignore_of(parent, read)
         shown = "../" * len(root.relative_to(parent).parts) + ".gitignore"
         found.append((shown, content, os.fsencode(root.relative_to(parent)) + b"/"))
         if parent == top:
@@ -320,21 +331,17 @@ def _files_above(root: Path, top: Path) -> list[tuple[str, bytes, bytes]]:
     return found
 
 
-def _gitignore_of(directory: Path) -> bytes:
+def _gitignore_of(directory: Path, read: Read) -> bytes:
     """The content of a .gitignore above the root; empty when there is none, or a symbolic link as for git."""
-    try:
-        with opened(os.open(directory, OPEN_DIRECTORY)) as descriptor:
-            return read_ignore_file(descriptor, b".gitignore")
-    except OSError:
-        return b""
+    return read(directory / ".gitignore", follow=False) or b""
 
 
-def _is_ignored(root: Path, top: Path, sources: Sequence[Source]) -> bool:
+def _is_ignored(root: Path, top: Path, sources: Sequence[Source], read: Read) -> bool:
     """Whether git leaves out the whole root: then the user asked for it in spite of that."""
     rules = IgnoreRules.for_root(exclude_sources=sources, hidden=True, defaults=False)
     path, place = b"", top
     for part in root.relative_to(top).parts:
-        content = _gitignore_of(place)
+        content = _gitignore_of(place, read)
         rules = rules.enter(path, {b".gitignore": content} if content else {})
         path, place = (path + b"/" if path else b"") + os.fsencode(part), place / part
         verdict = rules.verdict(path, is_dir=True)

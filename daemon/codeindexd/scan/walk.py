@@ -19,6 +19,7 @@ from codeindexd.merkle import leaf_hash, parent_of, skipped_hash, subtree
 from codeindexd.model import Entry, NodeKind, TreeSource
 from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
 from codeindexd.scan.hashing import OPEN_FILE, Group, opened
+from codeindexd.scan.rule_files import Read
 
 _MOST_OPEN = 64  # directories of one descent held open; those further up are opened anew for their next child
 _MOST_IGNORE_BYTES = 8 << 20
@@ -61,6 +62,7 @@ class Walk:
     known: TreeSource
     max_file_bytes: int
     git_home: GitHome
+    read: Read
     should_stop: Callable[[], bool]
     children: dict[bytes, dict[bytes, Entry]] = field(default_factory=dict)
     directories: list[tuple[bytes, Entry | None]] = field(default_factory=list)
@@ -232,8 +234,8 @@ class Walk:
             return rules  # the root's own files are among them from the start
         files = {name: read_ignore_file(descriptor, name) for name in IGNORE_FILES if name in names}
         repository = None
-        if b".git" in names and (nested := Repository.at(self.root_path / os.fsdecode(path))):
-            repository = exclude_sources(nested, self.git_home)
+        if b".git" in names and (nested := Repository.at(self.root_path / os.fsdecode(path), self.read)):
+            repository = exclude_sources(nested, self.git_home, self.read)
             if (place := _below(self.root_path, nested.common)) is not None:
                 self.watched += [place, place + b"/info", *_above(place)]
         return rules.enter(path, files, repository)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,8 @@ from codeindexd.settle import ROOT
 from codeindexd.watch.stream import Changes
 
 GIT_DIRECTORIES = (b".git", b".git/info")
-_GIT_RULES = (b"info/exclude", b"config")
+_GIT_RULES = (b"info/exclude", b"config", b"config.worktree")
+_SUBMODULE = re.compile(rb"modules/(.+/)?config")
 
 
 @dataclass
@@ -27,13 +29,13 @@ class News:
 
 
 class Reader:
-    """Reads changes for one root; ``rule_files`` outside of it hint the whole root."""
+    """Reads changes for one root. The files ``rules``, absolute paths, hint the whole root."""
 
-    def __init__(self, root: Path, cookie_dir: Path, rule_files: Collection[Path]) -> None:
+    def __init__(self, root: Path, cookie_dir: Path, rules: Collection[str] = ()) -> None:
         self._root = os.fspath(root)
         self._prefix = self._root.rstrip("/") + "/"
         self._cookies = os.fspath(cookie_dir) + "/"
-        self._rule_files = frozenset(map(os.fspath, rule_files))
+        self.rules = frozenset(rules)
 
     def read(self, changes: Changes, covered: Set[bytes], refused: Set[bytes]) -> News:
         """``covered`` directories are watched, ``refused`` ones could not be.
@@ -42,7 +44,7 @@ class Reader:
         """
         news = News()
         for change, path in changes:
-            if path in self._rule_files:
+            if path in self.rules:
                 news.hints.add(ROOT)
             if path.startswith(self._prefix):
                 below = os.fsencode(path[len(self._prefix) :])
@@ -62,7 +64,7 @@ class Reader:
         top, inside = before[1:], rest[:-1]
         if not git:
             news.hints.add(_first_uncovered(path, covered))
-        elif inside in _GIT_RULES or inside.endswith(b"/info/exclude"):
+        elif inside in _GIT_RULES or inside.endswith(b"/info/exclude") or _SUBMODULE.fullmatch(inside):
             news.hints.add(ROOT)
         elif inside in (b"", b"info", b"HEAD") and change != Change.modified:  # a repository begins or ends
             if top:

@@ -1,37 +1,60 @@
-"""Looks every few seconds at what sends no events: the root's identity, the clocks, the cookie directory."""
+"""Looks every few seconds at what sends no events: the root's identity, rules elsewhere, the cookies' place, clocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
+from codeindexd.scan import RuleFiles
 from codeindexd.watch import filesystem
 from codeindexd.watch.cookies import Cookies
 
 _EVERY_S = 2.0
 
 
-class Guard:
-    """Knows which directory the root is; all callbacks run in the event loop.
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look found; ``rules`` is None when this process could open nothing."""
 
-    ``on_root(message)`` is called when the root vanished, came back or is another directory, ``on_cookies(message)``
-    when the cookie directory is not the one that is watched, ``on_jump(reason)`` after sleep or a set clock.
+    root: tuple[int, int] | None
+    rules: RuleFiles | None
+
+    @classmethod
+    def now(cls, root: Path, rules: RuleFiles) -> _Seen:
+        """Blocking."""
+        try:
+            return cls(filesystem.identity(root), rules.now())
+        except OSError:
+            return cls(filesystem.identity(root), None)
+
+
+class Guard:
+    """Knows which directory the root is, and the rules it is walked by; all callbacks run in the event loop.
+
+    ``on_root(message)`` is called when the root vanished, came back or is another directory, ``on_rules()`` when a file
+    with rules changed, ``on_cookies(message)`` when the cookie directory is not the one that is watched,
+    ``on_jump(reason)`` after sleep or a set clock.
     """
 
     def __init__(
         self,
         root: Path,
         cookies: Cookies,
+        rules: RuleFiles,
         *,
         on_root: Callable[[str], None],
+        on_rules: Callable[[], None],
         on_cookies: Callable[[str], None],
         on_jump: Callable[[str], None],
     ) -> None:
         self._root = root
         self._cookies = cookies
+        self.rules = rules  # as they were when they were read, or when a change of them was told
         self._on_root = on_root
+        self._on_rules = on_rules
         self._on_cookies = on_cookies
         self._on_jump = on_jump
         self._identity = filesystem.identity(root)
@@ -49,14 +72,18 @@ class Guard:
         self._look.set()
 
     async def is_same(self) -> bool:
-        """Whether the root still is the directory that is watched: what is mounted over it sends no event."""
-        if await self._found() == self._identity:
+        """Whether the root still is the directory that is watched, and its rules are those that are known.
+
+        What is mounted over it sends no event, nor do all of the files with rules.
+        """
+        seen = await self._see()
+        if seen.root == self._identity and seen.rules is not None and seen.rules.agree_with(self.rules):
             return True
         self.look()
         return False
 
-    async def _found(self) -> tuple[int, int] | None:
-        return await anyio.to_thread.run_sync(filesystem.identity, self._root, abandon_on_cancel=True)
+    async def _see(self) -> _Seen:
+        return await anyio.to_thread.run_sync(_Seen.now, self._root, self.rules, abandon_on_cancel=True)
 
     async def serve(self) -> None:
         """Look until cancelled."""
@@ -65,12 +92,17 @@ class Guard:
             with anyio.move_on_after(_EVERY_S):
                 await self._look.wait()
             self._look = anyio.Event()
-            found = await self._found()
-            if found != self._identity or self._gone:
+            rules = self.rules
+            seen = await self._see()
+            if seen.root != self._identity or self._gone:
                 self._gone = False
-                self._identity = found
-                self._on_root("the root is another directory" if found else "the root vanished")
+                self._identity = seen.root
+                self._on_root("the root is another directory" if seen.root else "the root vanished")
             elif self._cookies.identity not in (None, filesystem.identity(self._cookies.directory)):
                 self._on_cookies("the cookie directory vanished")
+            if seen.rules is not None and self.rules is rules:  # else a walk has just read them
+                self.rules = seen.rules
+                if not seen.rules.agree_with(rules):
+                    self._on_rules()
             if jump := clocks.jump():
                 self._on_jump(jump)

@@ -21,6 +21,7 @@ import anyio
 import anyio.abc
 import structlog
 
+from codeindexd.scan import RuleFiles
 from codeindexd.settle import ROOT, collapse
 from codeindexd.watch import filesystem
 from codeindexd.watch.cookies import Cookies
@@ -37,6 +38,7 @@ _FOLD_MIN = 64  # recent directories worth a fold in quiet times
 _FOLD_NOW = 512  # more than these, and than the main stream has, are folded at once
 _DRAIN_S = 2.0
 _LONG_S = 3600.0
+NO_RULES = RuleFiles()
 
 
 class Watcher:
@@ -45,7 +47,7 @@ class Watcher:
     ``on_hints`` gets paths relative to ``root`` (``b""`` is the root itself). ``on_degraded(message, hint)`` is called
     when (part of) the root is looked at every ``poll_interval_s`` seconds instead, ``on_recovered`` when that ends,
     ``on_root_changed`` when the root vanished, came back or became another directory. ``cookie_dir`` must lie outside
-    of every root. ``rule_files`` (absolute) hint the whole root when they change.
+    of every root. A change of the ``rules`` hints the whole root.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Watcher:
         on_recovered: Callable[[], None],
         on_root_changed: Callable[[], None],
         poll: bool = False,
-        rule_files: Collection[Path] = (),
+        rules: RuleFiles = NO_RULES,
         recursive: bool = sys.platform == "darwin",
         source: Source = SOURCE,
     ) -> None:
@@ -70,13 +72,18 @@ class Watcher:
         self._on_recovered = on_recovered
         self._on_root_changed = on_root_changed
         self._poll = poll
-        self._rule_directories = sorted({file.parent for file in rule_files})
         self._recursive = recursive
         self._source = source
-        self._reader = Reader(root, cookie_dir, rule_files)
+        self._reader = Reader(root, cookie_dir, rules.paths)
         self._cookies = Cookies(cookie_dir)
         self._guard = Guard(
-            root, self._cookies, on_root=self._take_root, on_cookies=self._lose_all, on_jump=self._suspect
+            root,
+            self._cookies,
+            rules,
+            on_root=self._take_root,
+            on_rules=self._take_rules,
+            on_cookies=self._lose_all,
+            on_jump=self._suspect,
         )
         self._burst = suspicious_burst(filesystem.limit("max_queued_events", 16_384))
         self._suspicion = "not walked yet"
@@ -114,8 +121,16 @@ class Watcher:
         """The whole root was walked; what happened meanwhile has been hinted and is walked again."""
         self._suspicion = ""
 
-    def set_directories(self, directories: Collection[bytes]) -> None:
-        """The directories to watch, after every walk; cheap when they are the ones that are watched already."""
+    def set_directories(
+        self, directories: Collection[bytes], rules: RuleFiles = NO_RULES, *, whole: bool = False
+    ) -> None:
+        """The directories to watch, after every walk; cheap when they are the ones that are watched already.
+
+        ``rules`` are those that it read; ``whole``: no others count any more. A walk of a part leaves
+        those that are known as the other parts have them, so that a change is noticed.
+        """
+        self._guard.rules = rules if whole else self._guard.rules.completed(rules)
+        self._reader.rules = self._guard.rules.paths
         self._coverage.want(directories)
         if self._recursive:
             self._coverage.covered = set(self._coverage.wanted)
@@ -277,7 +292,8 @@ class Watcher:
 
     def _rule_directories_now(self) -> list[str]:
         """Those that can be watched: one that is gone would keep the stream from starting."""
-        return [str(place) for place in self._rule_directories if place.is_dir() and os.access(place, os.R_OK)]
+        places = sorted({str(Path(file).parent) for file in self._reader.rules})
+        return [place for place in places if Path(place).is_dir() and os.access(place, os.R_OK)]
 
     async def _retire(self, former: Collection[Stream]) -> None:
         """Stop streams whose successor is live, each once it has delivered everything older than that."""
@@ -365,6 +381,10 @@ class Watcher:
     def _take_root(self, message: str) -> None:
         self._lose_all(message)
         self._on_root_changed()
+
+    def _take_rules(self) -> None:
+        log.info("rules changed", root=str(self._root))
+        self._on_hints([ROOT])
 
     def _lose_all(self, reason: str) -> None:
         self._broken = (None, reason)
