@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd import sqlite_files
-from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
+from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.sqlite_files import (
     Reader,
     Translated,
@@ -113,7 +113,7 @@ def test_a_read_that_ends_the_transaction_closes_a_pinned_reader(path: Path) -> 
         assert reader.rows("SELECT x FROM t") == [(1,), (2,)]
         assert reader._connection is not None
         reader._connection.execute("PRAGMA shrink_memory")
-        with unreadable(path), pytest.raises(CodeindexError):
+        with unreadable(path), pytest.raises(StoreFullError):
             reader.rows("SELECT x FROM t")
     assert (pinned.closed, loose.closed) == (True, False)
     with pytest.raises(FailedError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,16 +38,18 @@ def no_open_files() -> Iterator[None]:
 def unreadable(path: Path) -> Iterator[None]:
     """Inside the block reading a SQLite database that this process has open fails, as on a medium that is going."""
     names = {os.fspath(path), os.fspath(path) + "-wal"}
-    own = Path("/proc/self/fd")
-    opened = [int(link.name) for link in own.iterdir() if os.path.realpath(link) in names]
+    links = Path("/proc/self/fd").iterdir()
+    opened = {int(link.name): target for link in links if (target := os.path.realpath(link)) in names}
     kept = {descriptor: os.dup(descriptor) for descriptor in opened}
-    write_only = os.open(os.devnull, os.O_WRONLY)
+    for descriptor, target in opened.items():
+        copy = shutil.copyfile(target, target + "-copy")  # of the same size
+        write_only = os.open(copy, os.O_WRONLY)
+        os.dup2(write_only, descriptor, inheritable=False)
+        os.close(write_only)
+        Path(copy).unlink()
     try:
-        for descriptor in opened:
-            os.dup2(write_only, descriptor)
         yield
     finally:
         for descriptor, original in kept.items():
-            os.dup2(original, descriptor)
+            os.dup2(original, descriptor, inheritable=False)
             os.close(original)
-        os.close(write_only)
