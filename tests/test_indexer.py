@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from codeindexd.doubt import suspect
 from codeindexd.durable import own
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
+from codeindexd.indexer import VectorSpace
 from codeindexd.lexical import Lexical, LexicalQuery
 from codeindexd.model import Move, Slice
 from codeindexd.sqlite_files import remove_database
@@ -159,6 +162,23 @@ async def test_stores_that_cannot_be_opened_leave_none_locked(tmp_path: Path, ve
         indexer(tmp_path, vectors)
     os.close(lock)
     indexer(tmp_path, vectors).close()
+
+
+async def test_a_lack_of_open_files_while_stores_are_opened_costs_nothing(tmp_path: Path, vectors: VectorStore) -> None:
+    index = indexer(tmp_path, vectors)
+    await index.apply(save("a.py", "alpha"))
+    await index.apply(save("a.py", "beta"))
+    index.close()
+    for spare in count():
+        suspect(tmp_path / "root")  # so that everything is read
+        with suppress(StoreFullError), no_open_files(spare):
+            index = indexer(tmp_path, vectors, VectorSpace("space-two", 8), old=SPACE)
+            break
+    assert spare > 15
+    assert index.behind.notes == []
+    assert found(index, "beta") == dense_ids(index) == [2]
+    assert index.current.identity == SPACE.identity
+    index.close()
 
 
 async def test_a_store_that_cannot_be_closed_well_keeps_no_other_open(tmp_path: Path, vectors: VectorStore) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.durable import SEAL, break_seal, seal
+from codeindexd.durable import SEAL, break_seal, seal, storing
 
 log = structlog.get_logger(__name__)
 CATALOG = "catalog.db"
 _SUSPECT = "suspect"
+_WHAT = "directory of the index"
 
 
 def suspect(directory: Path) -> None:
@@ -36,19 +37,21 @@ class Doubt:
     """Of one root's directory. ``unsure`` until :meth:`settle`, ``suspicious`` until a close look was taken."""
 
     def __init__(self, directory: Path) -> None:
-        """Consumes what the last end left."""
+        """Consumes what the last end left. Raises StoreFullError."""
         self._directory = directory
         self._mark = directory / _SUSPECT
         clean = CATALOG in break_seal(directory)
         self.suspicious = is_suspect(directory)
         self.unsure = self.suspicious or ((directory / CATALOG).exists() and not clean)
         if self.suspicious:
-            for kept in directory.rglob(SEAL):  # no store is to take its files on trust
-                kept.unlink(missing_ok=True)
+            with storing(_WHAT):
+                for kept in directory.rglob(SEAL):  # no store is to take its files on trust
+                    kept.unlink(missing_ok=True)
 
     def looked_closely(self) -> None:
-        """All stores opened with their checksums checked."""
-        self._mark.unlink(missing_ok=True)
+        """All stores opened with their checksums checked. Raises StoreFullError."""
+        with storing(_WHAT):
+            self._mark.unlink(missing_ok=True)
         self.suspicious = False
 
     def settle(self) -> None:

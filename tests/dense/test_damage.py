@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,8 +16,9 @@ import pytest
 from codeindexd.dense import Dense, maintenance, segment
 from codeindexd.dense.maintenance import Thresholds
 from codeindexd.durable import SEAL
-from codeindexd.errors import StoreDamagedError
+from codeindexd.errors import StoreDamagedError, StoreFullError
 from support.dense_writer import STORE, changes, held_after
+from support.limits import no_open_files, open_files
 from support.vectors_for_tests import vector_of
 
 SMALL = Thresholds(tail_rows=30, segment_rows=150, dead_share=0.3, slack=10, records=100)
@@ -197,3 +202,34 @@ def test_vectors_get_a_file_of_their_own_where_usearch_lays_its_out_otherwise(
     dense = opened(tmp_path)
     dense.check()
     dense.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors by /proc")
+def test_a_lack_of_open_files_is_no_damage_and_leaves_none_open(tmp_path: Path) -> None:
+    filled(tmp_path)
+    expected = sorted(held_after(14))
+    gc.collect()
+    before = open_files()
+    for spare in count():
+        (tmp_path / SEAL).unlink(missing_ok=True)  # so that everything is read
+        with suppress(StoreFullError), no_open_files(spare):
+            dense = opened(tmp_path)
+            break
+        gc.collect()  # mappings
+        assert open_files() == before, f"with {spare} files to spare"
+    assert spare > 3
+    assert dense.snapshot().ids().tolist() == expected
+    dense.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors by /proc")
+@pytest.mark.parametrize("pattern", ["tail-*.log", "manifest.json", "segment-*.usearch"])
+def test_an_index_that_cannot_be_opened_leaves_no_file_open(tmp_path: Path, pattern: str) -> None:
+    filled(tmp_path)
+    _empty(only(tmp_path, pattern))
+    gc.collect()
+    before = open_files()
+    with pytest.raises(StoreDamagedError):
+        opened(tmp_path)
+    gc.collect()
+    assert open_files() == before

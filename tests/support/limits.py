@@ -22,12 +22,13 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 @contextmanager
-def no_open_files() -> Iterator[None]:
-    """Inside the block nothing can be opened (EMFILE)."""
+def no_open_files(spare: int = 0) -> Iterator[None]:
+    """Inside the block nothing more than ``spare`` files can be opened (EMFILE)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.dup(0)  # the kernel gives the lowest number that is free, so this is where the limit begins
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    free = [os.dup(0) for _ in range(spare + 1)]  # the lowest numbers that are free, so the last is the limit
+    for descriptor in free:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], hard))
     try:
         yield
     finally:
@@ -53,3 +54,8 @@ def unreadable(path: Path) -> Iterator[None]:
         for descriptor, original in kept.items():
             os.dup2(original, descriptor, inheritable=False)
             os.close(original)
+
+
+def open_files() -> int:
+    """How many descriptors this process has (Linux)."""
+    return len(list(Path("/proc/self/fd").iterdir()))

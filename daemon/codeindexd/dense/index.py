@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -51,46 +52,50 @@ class Dense:
         another process has it open.
         """
         binding = Binding(store_uuid, identity, dimensions)
-        lock = own(directory, WHAT)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, lock := own(directory, WHAT))
             trusted = break_seal(directory)
             manifest = Manifest.load(directory, binding)
             if manifest is None:
-                return cls._make(directory, lock, binding)
+                made = cls._make(directory, lock, binding)
+                undo.pop_all()
+                return made
             _remove_orphans(directory, manifest)
             for files in manifest.segments:
                 if not trusted.issuperset(path.name for path in files.paths(directory)):
                     verify_files(directory, files)
             segments = tuple(Segment(directory, files, dimensions) for files in manifest.segments)
             log, groups = TailLog.open(directory, manifest.tail, binding)
-        except BaseException:
-            os.close(lock)
-            raise
-        state = State(log, segments)
-        for group in groups:
-            state.absorb(group, 0)
-        return cls(directory, lock, state, manifest)
+            undo.callback(log.close)
+            state = State(log, segments)
+            for group in groups:
+                state.absorb(group, 0)
+            undo.pop_all()
+            return cls(directory, lock, state, manifest)
 
     @classmethod
     def create(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
         """Make an empty index of generation 0, replacing what is there. Raises StoreFullError, AlreadyRunningError."""
-        lock = own(directory, WHAT)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, lock := own(directory, WHAT))
             with storing(WHAT):
                 (directory / NAME).unlink(missing_ok=True)
-            return cls._make(directory, lock, Binding(store_uuid, identity, dimensions))
-        except BaseException:
-            os.close(lock)
-            raise
+            made = cls._make(directory, lock, Binding(store_uuid, identity, dimensions))
+            undo.pop_all()
+            return made
 
     @classmethod
     def _make(cls, directory: Path, lock: int, binding: Binding) -> Dense:
         manifest = Manifest(binding, tail=1)
         _remove_orphans(directory, None)
         log = TailLog.create(directory, manifest.tail, binding)
-        log.append(Group(0, _NO_PAIRS, _NO_IDS, _NO_IDS), np.empty((0, binding.dimensions), dtype=np.float16))
-        log.sync()
-        manifest.save(directory)
+        try:
+            log.append(Group(0, _NO_PAIRS, _NO_IDS, _NO_IDS), np.empty((0, binding.dimensions), dtype=np.float16))
+            log.sync()
+            manifest.save(directory)
+        except BaseException:
+            log.close()
+            raise
         return cls(directory, lock, State(log), manifest)
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ class TailLog:
         """New, empty files; the first :meth:`append` makes them valid. Raises StoreFullError."""
         tail = cls(directory, serial, binding)
         header = np.array([(_MAGIC, _FORMAT, serial, binding.dimensions, tail._seed)], dtype=RECORD)
-        with storing(WHAT):
+        with tail._closed_on_error(), storing(WHAT):
             tail._open_files(os.O_CREAT | os.O_TRUNC)
             write_fully(tail._log, header.tobytes(), 0)
             tail._reserve(_FIRST_ROWS)
@@ -94,19 +94,28 @@ class TailLog:
         Raises StoreDamagedError when the header is not ours or not even the first commit is whole.
         """
         tail = cls(directory, serial, binding)
-        with storing(WHAT):
-            tail._open_files(0)
-            stored = os.fstat(tail._file).st_size // tail._row_bytes
-            tail._reserve(stored)
-            content = tail.log_path.read_bytes()
-        records = np.frombuffer(content, dtype=RECORD, count=len(content) // RECORD.itemsize)
-        tail._check_header(records)
-        groups = list(tail._replay(records, stored))
-        if not groups:
-            raise StoreDamagedError(f"{tail.log_path.name} of the {WHAT} has no whole commit")
-        with storing(WHAT):
-            os.ftruncate(tail._log, tail._size)
+        with tail._closed_on_error():
+            with storing(WHAT):
+                tail._open_files(0)
+                stored = os.fstat(tail._file).st_size // tail._row_bytes
+                tail._reserve(stored)
+                content = tail.log_path.read_bytes()
+            records = np.frombuffer(content, dtype=RECORD, count=len(content) // RECORD.itemsize)
+            tail._check_header(records)
+            groups = list(tail._replay(records, stored))
+            if not groups:
+                raise StoreDamagedError(f"{tail.log_path.name} of the {WHAT} has no whole commit")
+            with storing(WHAT):
+                os.ftruncate(tail._log, tail._size)
         return tail, groups
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def _open_files(self, extra: int) -> None:
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | extra

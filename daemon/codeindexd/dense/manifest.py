@@ -47,14 +47,14 @@ class Manifest:
     def load(cls, directory: Path, binding: Binding) -> Manifest | None:
         """The manifest of ``directory``; None when there is none.
 
-        Raises StoreDamagedError when it is damaged, of another format, or of another binding.
+        Raises StoreDamagedError when it is damaged, of another format, or of another binding, StoreFullError when it
+        cannot be read now.
         """
-        try:
-            content = (directory / NAME).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StoreDamagedError(f"the manifest of the {WHAT} cannot be read: {error}") from error
+        with storing(WHAT):
+            try:
+                content = (directory / NAME).read_bytes()
+            except FileNotFoundError:
+                return None
         try:
             body = json.loads(content)
             whole = body.pop("checksum") == _checksum(body) and body["format"] == _FORMAT

@@ -7,6 +7,7 @@ vectors get a file of their own.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from codeindexd.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows, Single
 from codeindexd.dense.log import WHAT
-from codeindexd.durable import storing
+from codeindexd.durable import store_error, storing
 from codeindexd.errors import FailedError, StoreDamagedError
 
 _MATRIX_AT = 8  # rows and bytes per row, 32 bits each, precede the matrix in a file of usearch 2
@@ -66,9 +67,14 @@ class Segment:
         self.ids: Ids = np.asarray(ids)
         self.matrix: Half = np.asarray(matrix)
         self._graph = new_graph(dimensions)
+        graph = files.path(directory, "usearch")
         try:
-            self._graph.view(str(files.path(directory, "usearch")))
-        except (RuntimeError, ValueError, MemoryError) as error:
+            self._graph.view(str(graph))
+        except MemoryError as error:
+            raise store_error(errno.ENOMEM, str(error), WHAT) from error
+        except (RuntimeError, ValueError) as error:
+            with storing(WHAT), graph.open("rb"):  # the error does not tell a lack of open files from damage
+                pass
             raise StoreDamagedError(f"segment {self.serial} of the {WHAT} cannot be opened: {error}") from error
         if len(self._graph) != rows or self._graph.ndim != dimensions:
             raise StoreDamagedError(f"segment {self.serial} of the {WHAT} has another shape than its manifest says")

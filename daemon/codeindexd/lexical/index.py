@@ -57,7 +57,9 @@ class Lexical:
         lock = own(directory, WHAT)
         lexical = cls(directory, store_uuid, lock)
         try:
-            if all(path.name == LOCK for path in directory.iterdir()):
+            with storing(WHAT):
+                empty = all(path.name == LOCK for path in directory.iterdir())
+            if empty:
                 lexical._make()
             else:
                 check_files(directory, trusted=break_seal(directory))

@@ -72,7 +72,10 @@ def superfluous_files(directory: Path) -> list[Path]:
 
 
 def check_files(directory: Path, *, trusted: Container[str] = ()) -> None:
-    """Compare each committed file that is not ``trusted`` with its checksum. Raises StoreDamagedError."""
+    """Compare each committed file that is not ``trusted`` with its checksum.
+
+    Raises StoreDamagedError, and StoreFullError or FailedError when one cannot be read now.
+    """
     names = committed_files(directory)
     for name in names:
         if name != META and name not in trusted:
@@ -82,18 +85,19 @@ def check_files(directory: Path, *, trusted: Container[str] = ()) -> None:
 
 
 def _check_numbers(directory: Path) -> None:
-    """What meta.json says of its segments is what their files say. Raises StoreDamagedError."""
+    """What meta.json says of its segments is what their files say. Raises StoreDamagedError, StoreFullError."""
     try:
-        meta = json.loads((directory / META).read_bytes())
-        for segment in meta["segments"]:
-            stem = segment["segment_id"].replace("-", "")
-            _expect(segment["max_doc"], _rows(directory / f"{stem}.fast") or segment["max_doc"])
-            if deletes := segment["deletes"]:
-                size, deleted = _deleted(directory / f"{stem}.{deletes['opstamp']}.del")
-                _expect((size, deletes["num_deleted_docs"]), (segment["max_doc"], deleted))
-                # tantivy passes over deletions older than what a segment has seen: documents would come back
-                _expect(meta["opstamp"], max(meta["opstamp"], deletes["opstamp"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        with storing(WHAT):
+            meta = json.loads((directory / META).read_bytes())
+            for segment in meta["segments"]:
+                stem = segment["segment_id"].replace("-", "")
+                _expect(segment["max_doc"], _rows(directory / f"{stem}.fast") or segment["max_doc"])
+                if deletes := segment["deletes"]:
+                    size, deleted = _deleted(directory / f"{stem}.{deletes['opstamp']}.del")
+                    _expect((size, deletes["num_deleted_docs"]), (segment["max_doc"], deleted))
+                    # tantivy passes over deletions older than what a segment has seen: documents would come back
+                    _expect(meta["opstamp"], max(meta["opstamp"], deletes["opstamp"]))
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise StoreDamagedError(f"the {WHAT} has no readable {META}: {error}") from error
 
 
