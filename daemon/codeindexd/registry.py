@@ -35,6 +35,10 @@ class RootSpec:
         """The path as bytes."""
         return os.fsencode(self.path)
 
+    def clock(self, generation: int) -> str:
+        """The root's part of a clock."""
+        return f"{self.id}:{generation}"
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:

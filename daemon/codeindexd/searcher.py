@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -96,15 +97,12 @@ class Searcher:
 
     async def related(self, root: Root, path: bytes, line: int, limit: int) -> Answer:
         """Chunks like the one at ``path``:``line``. Raises NotIndexedError when there is none."""
-        with root.indexer.current.pin() as snapshot:
-            chunks = snapshot.catalog.chunks_of_file(path) if snapshot else []
-        here = next((c for c in chunks if c.span.start_line <= line <= c.span.end_line), None)
-        if here is None:
-            raise NotIndexedError(
-                f"no indexed code at {path.decode(errors='replace')}:{line}",
-                hint="`codeindex explain PATH` says why a file is not indexed",
-            )
-        return await self._answer([root], lambda _, snapshot: self._similar(snapshot, here, limit), _Wanted(limit), [])
+        return await self._answer(
+            [root],
+            lambda _, snapshot: self._similar(snapshot, _chunk_at(snapshot, path, line), limit),
+            _Wanted(limit),
+            [],
+        )
 
     async def symbol(self, roots: Sequence[Root], name: str, *, references: bool) -> tuple[list[Hit], list[Hit]]:
         """Definitions of ``name``, and with ``references`` the chunks that use it."""
@@ -255,39 +253,49 @@ class Searcher:
         wanted: _Wanted,
         notes: list[str],
     ) -> Answer:
+        """State and clock are those of the snapshots that are searched: all are taken in one step of the loop, since
+        whatever is committed afterwards is not in the hits."""
         began = time.perf_counter()
-        parts: dict[int, tuple[list[Hit], int, int]] = {}
+        with contextlib.ExitStack() as pins:
+            state = worst_state(roots)
+            pinned = [(root, pins.enter_context(root.indexer.current.pin())) for root in roots]
+            parts = await self._parts(pinned, retrieve, wanted)
+            chunks = sum(snapshot.chunks for _, snapshot in pinned if snapshot)
+            return Answer(
+                sorted((hit for part in parts for hit in part), key=lambda hit: -hit.score)[: wanted.limit],
+                state,
+                ",".join(root.spec.clock(snapshot.generation if snapshot else 0) for root, snapshot in pinned),
+                round(sum(snapshot.vectors for _, snapshot in pinned if snapshot) / chunks, 4) if chunks else 1.0,
+                (time.perf_counter() - began) * 1000,
+                notes,
+            )
 
-        def one(root: Root) -> tuple[list[Hit], int, int]:
-            with root.indexer.current.pin() as snapshot:
-                if snapshot is None:
-                    return [], 0, 0
-                hits = self._verified(root, snapshot, retrieve(root, snapshot), wanted)
-                return hits, snapshot.vectors, snapshot.chunks
-
+    async def _parts(
+        self,
+        pinned: Sequence[tuple[Root, Snapshot | None]],
+        retrieve: Callable[[Root, Snapshot], list[Ranked]],
+        wanted: _Wanted,
+    ) -> list[list[Hit]]:
+        """The hits of every root, in a thread each."""
+        parts: list[list[Hit]] = [[] for _ in pinned]
         errors: list[CodeindexError] = []
 
-        async def run(number: int, root: Root) -> None:
+        def one(root: Root, snapshot: Snapshot) -> list[Hit]:
+            return self._verified(root, snapshot, retrieve(root, snapshot), wanted)
+
+        async def run(number: int, root: Root, snapshot: Snapshot) -> None:
             try:
-                parts[number] = await anyio.to_thread.run_sync(one, root)
+                parts[number] = await anyio.to_thread.run_sync(one, root, snapshot)
             except CodeindexError as error:
                 errors.append(error)
 
         async with anyio.create_task_group() as tasks:
-            for number, root in enumerate(roots):
-                tasks.start_soon(run, number, root)
+            for number, (root, snapshot) in enumerate(pinned):
+                if snapshot is not None:
+                    tasks.start_soon(run, number, root, snapshot)
         if errors:
             raise errors[0]
-        hits = sorted((hit for number in sorted(parts) for hit in parts[number][0]), key=lambda hit: -hit.score)
-        chunks = sum(part[2] for part in parts.values())
-        return Answer(
-            hits[: wanted.limit],
-            worst_state(roots),
-            ",".join(root.clock for root in roots),
-            round(sum(part[1] for part in parts.values()) / chunks, 4) if chunks else 1.0,
-            (time.perf_counter() - began) * 1000,
-            notes,
-        )
+        return parts
 
     def _verified(self, root: Root, snapshot: Snapshot, ranked: list[Ranked], wanted: _Wanted) -> list[Hit]:
         """The first ``wanted.limit`` of ``ranked`` whose text is still on the disk; files that changed become hints."""
@@ -340,6 +348,16 @@ class Searcher:
         if not self._mask_secrets:
             return text
         return secrets.mask(_utf8(text), before=_utf8(before), after=_utf8(after)).decode("utf-8", "surrogatepass")
+
+
+def _chunk_at(snapshot: Snapshot, path: bytes, line: int) -> StoredChunk:
+    for chunk in snapshot.catalog.chunks_of_file(path):
+        if chunk.span.start_line <= line <= chunk.span.end_line:
+            return chunk
+    raise NotIndexedError(
+        f"no indexed code at {path.decode(errors='replace')}:{line}",
+        hint="`codeindex explain PATH` says why a file is not indexed",
+    )
 
 
 def _utf8(text: str) -> bytes:

@@ -80,7 +80,7 @@ def stranded_status(stranded: Stranded) -> dict[str, Any]:
     return {
         **path_to_json(stranded.spec.raw),
         "state": RootState.DEGRADED.value,
-        "clock": f"{stranded.spec.id}:0",
+        "clock": stranded.spec.clock(0),
         "root_hash": "",
         "files": 0,
         "chunks": 0,

@@ -112,7 +112,7 @@ class Root:
     @property
     def clock(self) -> str:
         """This root's part of a clock: its id and published generation."""
-        return f"{self.spec.id}:{self.indexer.current.generation}"
+        return self.spec.clock(self.indexer.current.generation)
 
     @property
     def chunks_embedded(self) -> int:

@@ -1,0 +1,150 @@
+"""Answers are of one generation, with real stores: what is committed while a question runs is not claimed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from codeindexd.errors import NotIndexedError
+from codeindexd.indexer import Indexer, VectorSpace
+from codeindexd.model import Entry, FileUpdate, NodeKind, Outcome, RootState, Slice
+from codeindexd.query import parse
+from codeindexd.registry import RootSpec
+from codeindexd.root import Root
+from codeindexd.searcher import Searcher
+from codeindexd.snapshot import Current, Snapshot
+from codeindexd.vectors import VectorStore
+from codeindexd.workers.jobs import FileJob, WorkerSettings
+from codeindexd.workers.pipeline import Pipeline
+
+pytestmark = pytest.mark.anyio
+PIPELINE = Pipeline(WorkerSettings(embed=True))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Indexed:
+    """What the searcher asks of a root. ``meanwhile`` runs as soon as a question has its snapshot."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "code"
+        self.directory.mkdir(parents=True)
+        self.spec = RootSpec("one", self.directory, 1, 1)
+        self.state = RootState.FRESH
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.vectors = VectorStore.open(directory / "vectors.db")
+        space = VectorSpace("bundled", 256)
+        self.indexer = Indexer(directory / "stores", root_id="one", vectors=self.vectors, space=space)
+        self._pin = self.indexer.current.pin
+        cast("Any", self.indexer.current).pin = self.pin
+
+    @property
+    def clock(self) -> str:
+        return self.spec.clock(self.indexer.current.generation)
+
+    @contextmanager
+    def pin(self) -> Iterator[Snapshot | None]:
+        with self._pin() as snapshot:
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+            yield snapshot
+
+    def hint_from_thread(self, paths: Iterable[bytes]) -> None:
+        pass
+
+    def save(self, name: str, text: str) -> None:
+        """Write a file and commit it."""
+        path = self.directory / name
+        path.write_text(text)
+        done = PIPELINE.process(FileJob(1, self.spec.raw, name.encode()))
+        assert done.stat is not None
+        entry = Entry(name.encode(), NodeKind.FILE, done.leaf, done.stat)
+        update = FileUpdate(entry, Outcome.INDEXED, done.language, done.encoding, done.fingerprint, chunks=done.chunks)
+        self.indexer._apply(Slice(updates=[update]))
+
+
+@pytest.fixture
+async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
+    root = Indexed(tmp_path)
+    root.save("a.py", "def alpha():\n    return 'first'\n")
+    root.save("b.py", "def beta():\n    return alpha()\n")
+    yield root
+    root.indexer.close()
+    root.vectors.close()
+
+
+def roots(*indexed: Indexed) -> list[Root]:
+    return [cast("Root", one) for one in indexed]
+
+
+def searcher() -> Searcher:
+    return Searcher({}, mask_secrets=True)
+
+
+async def test_an_answer_names_the_generation_that_was_searched(indexed: Indexed) -> None:
+    indexed.meanwhile = lambda: indexed.save("c.py", "def gamma():\n    return alpha()\n")
+    answer = await searcher().search(roots(indexed), parse("alpha"), 10)
+    assert {hit.chunk.path for hit in answer.hits} == {b"a.py", b"b.py"}
+    assert answer.clock == "one:2"
+    assert indexed.clock == "one:3"
+    answer = await searcher().search(roots(indexed), parse("alpha"), 10)
+    assert {hit.chunk.path for hit in answer.hits} == {b"a.py", b"b.py", b"c.py"}
+    assert answer.clock == "one:3"
+
+
+async def test_an_answer_has_the_state_of_what_was_searched(indexed: Indexed) -> None:
+    def commit_what_is_outstanding() -> None:
+        indexed.save("c.py", "def gamma():\n    return alpha()\n")
+        indexed.state = RootState.FRESH
+
+    indexed.state = RootState.INDEXING
+    indexed.meanwhile = commit_what_is_outstanding
+    answer = await searcher().search(roots(indexed), parse("alpha"), 10)
+    assert answer.state is RootState.INDEXING
+    assert (await searcher().search(roots(indexed), parse("alpha"), 10)).state is RootState.FRESH
+
+
+async def test_all_roots_are_held_from_the_beginning(indexed: Indexed, tmp_path: Path) -> None:
+    other = Indexed(tmp_path / "other")
+    other.spec = RootSpec("two", other.directory, 1, 2)
+    indexed.meanwhile = lambda: indexed.save("c.py", "def gamma():\n    return alpha()\n")
+    answer = await searcher().search(roots(indexed, other), parse("alpha"), 10)
+    assert answer.clock == "one:2,two:0"
+    assert len(answer.hits) == 2
+    other.indexer.close()
+    other.vectors.close()
+
+
+async def test_related_looks_up_its_place_in_what_it_searches(indexed: Indexed) -> None:
+    indexed.meanwhile = lambda: indexed.save("a.py", "def other():\n    return 'second'\n")
+    answer = await searcher().related(roots(indexed)[0], b"a.py", 1, 10)
+    assert [hit.chunk.path for hit in answer.hits] == [b"b.py"]
+    assert answer.clock == "one:2"
+    with pytest.raises(NotIndexedError, match=r"a\.py:9"):
+        await searcher().related(roots(indexed)[0], b"a.py", 9, 10)
+
+
+async def test_a_snapshot_is_let_go_of_after_the_answer(indexed: Indexed) -> None:
+    current: Current = indexed.indexer.current
+    before = current._snapshot
+    assert before is not None
+    await searcher().search(roots(indexed), parse("alpha"), 10)
+    with pytest.raises(NotIndexedError):
+        await searcher().related(roots(indexed)[0], b"gone.py", 1, 10)
+    assert before._pins == 0
+
+
+async def test_a_snippet_is_masked_as_its_file_is(indexed: Indexed) -> None:
+    body = "\n".join(f"  '{'aB3dE6gH' * 8}'," for _ in range(200))
+    marks = ("-----BEGIN " + "PRIVATE KEY-----", "-----END " + "PRIVATE KEY-----")
+    indexed.save("key.js", f"const alpha = [\n  '{marks[0]}',\n{body}\n  '{marks[1]}',\n].join('\\n');\n")
+    answer = await searcher().search(roots(indexed), parse("path:key.js"), 10)
+    assert len(answer.hits) > 2
+    assert not any("aB3dE6gH" in hit.snippet for hit in answer.hits)
