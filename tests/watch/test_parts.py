@@ -13,31 +13,6 @@ from codeindexd.watch.coverage import Coverage, usable
 from codeindexd.watch.events import Reader
 from support.trees import Link, tree
 
-MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /home/me/my\040share rw - nfs4 server:/x rw
-31 22 0:41 / /mnt/ssh rw - fuse.sshfs me@host: rw
-32 22 0:42 / /mnt/usb rw - fuseblk /dev/sdb1 rw
-33 31 0:43 / /mnt/ssh/local rw - tmpfs tmpfs rw
-34 22 0:44 / /mnt/twice rw - nfs server:/y rw
-35 34 8:2 / /mnt/twice rw - ext4 /dev/sdc1 rw
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/home/me/code", ""),
-        ("/home/me/my share/code", "nfs4"),
-        ("/home/me/my shared", ""),
-        ("/mnt/ssh/code", "fuse.sshfs"),
-        ("/mnt/ssh/local/code", ""),
-        ("/mnt/usb/code", ""),
-        ("/mnt/twice", ""),
-    ],
-)
-def test_file_systems_without_events_are_told_by_their_mount(path: str, kind: str) -> None:
-    assert filesystem.silent_file_system(Path(path), MOUNTS) == kind
-
 
 def test_this_file_system_can_be_watched(tmp_path: Path) -> None:
     assert filesystem.reason_to_poll(tmp_path) == ""
@@ -113,7 +88,7 @@ def test_directories_are_looked_at_before_they_are_watched(tmp_path: Path) -> No
     found = usable(root, [b"", b"d", b"d/f", b"link", b"gone", odd])
     assert found.paths == {b"": str(root), b"d": f"{root}/d"}
     assert found.refused == {b"d/f", b"link", b"gone"}
-    assert found.polled == {odd}
+    assert found.polled == {odd: ""}
 
 
 def test_a_directory_is_watched_after_those_above_it(tmp_path: Path) -> None:

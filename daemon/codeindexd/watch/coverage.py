@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codeindexd.settle import ROOT
+from codeindexd.watch import mounts
 from codeindexd.watch.events import GIT_DIRECTORIES
 
 
@@ -18,27 +19,30 @@ class Usable:
 
     paths: dict[bytes, str] = field(default_factory=dict)  # absolute, as watchfiles takes them
     refused: set[bytes] = field(default_factory=set)  # vanished, unreadable, or no directory
-    polled: set[bytes] = field(default_factory=set)  # with names that are not UTF-8, which watchfiles cannot take
+    polled: dict[bytes, str] = field(default_factory=dict)  # which cannot be watched, as in Coverage
 
 
 class Coverage:
-    """The directories of one root, each wanted one being missing, covered, refused or polled."""
+    """The directories of one root, each wanted one being missing, covered, refused or polled.
+
+    ``polled`` ones are on a file system without events, whose type is said, or have names that are not UTF-8 ("").
+    """
 
     def __init__(self) -> None:
         self.wanted: set[bytes] = {ROOT, *GIT_DIRECTORIES}
         self.covered: set[bytes] = set()
         self.refused: set[bytes] = set()
-        self.polled: set[bytes] = set()
+        self.polled: dict[bytes, str] = {}
         self.stirred: set[bytes] = set()  # where something happened since the last look at the disk
 
     def want(self, directories: Collection[bytes]) -> None:
         """Replace what is wanted."""
         self.wanted = {ROOT, *GIT_DIRECTORIES, *directories}
-        self.polled &= self.wanted
+        self.polled = {path: kind for path, kind in self.polled.items() if path in self.wanted}
 
     def missing(self) -> set[bytes]:
         """Wanted directories that nothing is known about yet, or no longer."""
-        return self.wanted - self.covered - self.refused - self.polled
+        return self.wanted - self.covered - self.refused - self.polled.keys()
 
     def take(self, found: Usable, *, afresh: bool) -> None:
         """``found.paths`` are watched from now on; ``afresh``: what was refused before was tried again.
@@ -54,9 +58,13 @@ class Coverage:
         self.covered -= found.refused
         if stirred := self.stirred & self.wanted:  # a directory above a wanted one is wanted
             self.covered = {path for path in self.covered if not _is_below(path, stirred)}
-        self.polled -= found.paths.keys()
         self.refused |= {path for path in found.refused if not _is_below(path, self.stirred)}
+        self.unpoll(found)
         self.polled |= found.polled
+
+    def unpoll(self, found: Usable) -> None:
+        """``found.paths`` need not be polled any more: they can be watched, or are."""
+        self.polled = {path: kind for path, kind in self.polled.items() if path not in found.paths}
 
     def forget(self, moved: Set[bytes]) -> bool:
         """``moved`` directories and what is below them have to be tried (again); whether that is any."""
@@ -65,7 +73,7 @@ class Coverage:
         lost = {path for path in self.covered if _is_below(path, moved)}
         self.covered -= lost
         self.refused = {path for path in self.refused if not _is_below(path, moved)}
-        self.polled = {path for path in self.polled if not _is_below(path, moved)}
+        self.polled = {path: kind for path, kind in self.polled.items() if not _is_below(path, moved)}
         return True
 
     def clear(self) -> None:
@@ -82,16 +90,20 @@ def usable(root: Path, directories: Collection[bytes], *, look_inside: bool = Fa
     of its parent, nobody would hear.
 
     ``look_inside`` finds those that hold names which are not UTF-8: even opening such a file for reading breaks the
-    stream that watches its directory.
+    stream that watches its directory. File systems without events below the root are not touched: a server that does
+    not answer would hold up everything.
     """
     found = Usable()
     base = os.fsencode(root)
+    mounted = mounts.below(root, mounts.now())
     for directory in sorted(directories):
         path = base + b"/" + directory if directory else base
-        if not _is_readable_directory(path, follow=not directory):
+        if kind := mounts.kind_if_silent(directory, mounted):
+            found.polled[directory] = kind
+        elif not _is_readable_directory(path, follow=not directory):
             found.refused.add(directory)
         elif not _is_utf8(directory) or (look_inside and not _holds_only_utf8(path)):
-            found.polled.add(directory)
+            found.polled[directory] = ""
         else:
             found.paths[directory] = os.fsdecode(path)
     return found

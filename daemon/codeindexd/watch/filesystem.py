@@ -1,55 +1,24 @@
-"""What the operating system says about watching a root: its file system, its identity, its limits, its clocks."""
+"""What the operating system says about watching a root: whether it can be, its identity, its limits, its clocks."""
 
 from __future__ import annotations
 
-import re
 import stat
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-_SILENT = re.compile(
-    r"9p|afpfs|afs|beegfs|ceph|cifs|coda|davfs|fuse(\..*)?|gfs2?|glusterfs|gpfs|lustre|ncpfs|nfs4?|ocfs2|orangefs|"
-    r"prl_fs|smb3|smbfs|vboxsf|virtiofs|vmhgfs|webdav"
-)  # not fuseblk: a local disk (NTFS, exFAT), whose changes pass this kernel, which sees them
+from codeindexd.watch import mounts
+
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _CLOCK_JUMP_S = 5.0
 
 
-def silent_file_system(root: Path, mounts: str | None = None) -> str:
-    """The type of the network or FUSE file system ``root`` is on; "" where changes can be watched.
-
-    ``mounts`` is the text of /proc/self/mountinfo, read when not given; without one (macOS) events are trusted.
-    """
-    if mounts is None:
-        try:
-            mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
-        except OSError:
-            return ""
-    kind = _type_of_mount(root, mounts.splitlines())
-    return kind if _SILENT.fullmatch(kind) else ""
-
-
-def _type_of_mount(root: Path, lines: Iterable[str]) -> str:
-    """The type of the last mount over the longest prefix of ``root``."""
-    best, found = -1, ""
-    for line in lines:
-        before, separator, after = line.partition(" - ")
-        fields = before.split(" ")
-        if not separator or len(fields) < 5:
-            continue
-        point = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4]))
-        if len(point.parts) >= best and root.is_relative_to(point):
-            best, found = len(point.parts), after.split(" ")[0]
-    return found
-
-
 def reason_to_poll(root: Path) -> str:
     """Why ``root`` cannot be watched at all; "" when it can."""
-    if kind := silent_file_system(root):
-        return f"{root} is on a file system without change events ({kind})"
+    mount = mounts.around(root, mounts.now())
+    if mount is not None and mount.is_silent:
+        return f"{root} is on a file system without change events ({mount.kind})"
     try:
         str(root).encode("utf-8")
     except UnicodeEncodeError:

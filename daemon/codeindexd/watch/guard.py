@@ -1,15 +1,17 @@
-"""Looks every few seconds at what sends no events: the root's identity, rules elsewhere, the cookies' place, clocks."""
+"""Looks every few seconds at what sends no events: which directories there are, what is mounted, rules, clocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import anyio.abc
+import anyio.to_thread
 
 from codeindexd.scan import RuleFiles
-from codeindexd.watch import filesystem
+from codeindexd.watch import filesystem, mounts
 from codeindexd.watch.cookies import Cookies
 
 _EVERY_S = 2.0
@@ -17,26 +19,29 @@ _EVERY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one look found; ``rules`` is None when this process could open nothing."""
+    """What one look found; ``rules`` and ``mounted`` are None when this process could open nothing."""
 
     root: tuple[int, int] | None
-    rules: RuleFiles | None
+    rules: RuleFiles | None = None
+    mounted: frozenset[mounts.Mount] | None = None
 
     @classmethod
-    def now(cls, root: Path, rules: RuleFiles) -> _Seen:
+    def now(cls, root: Path, rules: RuleFiles, table: mounts.Table) -> _Seen:
         """Blocking."""
+        identity = filesystem.identity(root)
         try:
-            return cls(filesystem.identity(root), rules.now())
+            return cls(identity, rules.now(), table.look())
         except OSError:
-            return cls(filesystem.identity(root), None)
+            return cls(identity)
 
 
 class Guard:
     """Knows which directory the root is, and the rules it is walked by; all callbacks run in the event loop.
 
-    ``on_root(message)`` is called when the root vanished, came back or is another directory, ``on_rules()`` when a file
-    with rules changed, ``on_cookies(message)`` when the cookie directory is not the one that is watched,
-    ``on_jump(reason)`` after sleep or a set clock.
+    ``on_root(message)`` is called when the root vanished, came back or is another directory, ``on_mounts(points)`` when
+    file systems were mounted at these paths below it or taken away, ``on_rules()`` when a file with rules changed,
+    ``on_cookies(message)`` when the cookie directory is not the one that is watched, ``on_jump(reason)`` after sleep or
+    a set clock.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Guard:
         rules: RuleFiles,
         *,
         on_root: Callable[[str], None],
+        on_mounts: Callable[[Set[bytes]], None],
         on_rules: Callable[[], None],
         on_cookies: Callable[[str], None],
         on_jump: Callable[[str], None],
@@ -54,9 +60,12 @@ class Guard:
         self._cookies = cookies
         self.rules = rules  # as they were when they were read, or when a change of them was told
         self._on_root = on_root
+        self._on_mounts = on_mounts
         self._on_rules = on_rules
         self._on_cookies = on_cookies
         self._on_jump = on_jump
+        self._table = mounts.Table(root)
+        self._mounted: frozenset[mounts.Mount] = frozenset()
         self._identity = filesystem.identity(root)
         self._gone = False
         self._look = anyio.Event()
@@ -72,37 +81,50 @@ class Guard:
         self._look.set()
 
     async def is_same(self) -> bool:
-        """Whether the root still is the directory that is watched, and its rules are those that are known.
+        """Whether all is as it was known when something was last told; if not, that will be told soon.
 
-        What is mounted over it sends no event, nor do all of the files with rules.
+        What is mounted over a directory sends no event, nor do all of the files with rules.
         """
         seen = await self._see()
-        if seen.root == self._identity and seen.rules is not None and seen.rules.agree_with(self.rules):
+        same = seen.root == self._identity and seen.mounted == self._mounted
+        if same and seen.rules is not None and seen.rules.agree_with(self.rules):
             return True
         self.look()
         return False
 
     async def _see(self) -> _Seen:
-        return await anyio.to_thread.run_sync(_Seen.now, self._root, self.rules, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(_Seen.now, self._root, self.rules, self._table, abandon_on_cancel=True)
 
-    async def serve(self) -> None:
-        """Look until cancelled."""
+    async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Look until cancelled; started when what changes from now on will be told."""
         clocks = filesystem.Clocks()
-        while True:
-            with anyio.move_on_after(_EVERY_S):
-                await self._look.wait()
-            self._look = anyio.Event()
-            rules = self.rules
-            seen = await self._see()
-            if seen.root != self._identity or self._gone:
-                self._gone = False
-                self._identity = seen.root
-                self._on_root("the root is another directory" if seen.root else "the root vanished")
-            elif self._cookies.identity not in (None, filesystem.identity(self._cookies.directory)):
-                self._on_cookies("the cookie directory vanished")
-            if seen.rules is not None and self.rules is rules:  # else a walk has just read them
-                self.rules = seen.rules
-                if not seen.rules.agree_with(rules):
-                    self._on_rules()
-            if jump := clocks.jump():
-                self._on_jump(jump)
+        self._mounted = (await self._see()).mounted or frozenset()
+        task_status.started()
+        try:
+            while True:
+                with anyio.move_on_after(_EVERY_S):
+                    await self._look.wait()
+                self._look = anyio.Event()
+                rules = self.rules
+                self._tell(await self._see(), rules)
+                if jump := clocks.jump():
+                    self._on_jump(jump)
+        finally:
+            self._table.close()
+
+    def _tell(self, seen: _Seen, rules: RuleFiles) -> None:
+        """Tell what is another than it was; ``rules`` are those that ``seen`` was compared with."""
+        if seen.mounted is not None and seen.mounted != self._mounted:
+            points = {mounts.relative(mount, self._root) for mount in seen.mounted ^ self._mounted}
+            self._mounted = seen.mounted
+            self._on_mounts(points)
+        if seen.root != self._identity or self._gone:
+            self._gone = False
+            self._identity = seen.root
+            self._on_root("the root is another directory" if seen.root else "the root vanished")
+        elif self._cookies.identity not in (None, filesystem.identity(self._cookies.directory)):
+            self._on_cookies("the cookie directory vanished")
+        if seen.rules is not None and self.rules is rules:  # else a walk has just read them
+            self.rules = seen.rules
+            if not seen.rules.agree_with(rules):
+                self._on_rules()

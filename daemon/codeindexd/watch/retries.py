@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
 
 from codeindexd.watch import filesystem
+from codeindexd.watch.problems import SYNC_HELPS, Problem
 from codeindexd.watch.stream import StreamError, Trouble
 
 _BREAKS_TOLERATED = 3
@@ -22,7 +24,7 @@ _REST_S_PER_DIRECTORY = 0.0006  # starting a stream holds the GIL, 60 us a direc
 class Retries:
     """Keeps the time of the next try. ``clock`` is monotonic, in seconds.
 
-    Answers with (message, hint) when the root has to be polled until a try succeeds, with None when that comes soon.
+    Answers with a problem when the root has to be polled until a try succeeds, with None when that comes soon.
     """
 
     def __init__(self, poll_interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,13 +50,20 @@ class Retries:
         """Everything that is wanted is watched."""
         self._vanishing_since = self._shortage = None
 
+    def at_once(self) -> None:
+        """What stood against it may be over."""
+        self._at = 0.0
+
     def rest(self, directories: int) -> None:
         """A stream was started; the next one will watch ``directories`` of the same again."""
         self._at = self._clock() + directories * _REST_S_PER_DIRECTORY
 
-    def failed(self, error: StreamError) -> tuple[str, str] | None:
+    def failed(self, error: StreamError) -> Problem | None:
         """A stream could not be started."""
         now = self._clock()
+        if error.trouble is Trouble.SILENT:
+            self._at = math.inf
+            return str(error), SYNC_HELPS
         if error.trouble is Trouble.EXHAUSTED:
             self._shortage = filesystem.Shortage()
             self._at = now + self._poll_interval_s * _RETRY_POLLS
@@ -66,10 +75,10 @@ class Retries:
             self._at = now + max(_FIRST_RETRY_S, min(in_vain_s * _VANISHED_SHARE, self._poll_interval_s))
             if in_vain_s < _VANISHED_TOLERATED_S:
                 return None
-            return f"directories vanish before they can be watched ({error})", "`codeindex sync` finds changes at once"
+            return f"directories vanish before they can be watched ({error})", SYNC_HELPS
         return self.broke(str(error))
 
-    def broke(self, reason: str) -> tuple[str, str] | None:
+    def broke(self, reason: str) -> Problem | None:
         """Try again at once, unless it broke often lately: each rebuild costs, and events are lost each time."""
         now = self._clock()
         self._breaks.append(now)

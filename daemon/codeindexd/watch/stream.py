@@ -41,6 +41,7 @@ class Trouble(enum.Enum):
     FORBIDDEN = "a directory may not be read"
     EXHAUSTED = "the kernel's limit of watches is reached"
     BROKEN = "the event stream broke"
+    SILENT = "nothing can tell of changes there"
 
 
 class StreamError(Exception):

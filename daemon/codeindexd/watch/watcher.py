@@ -28,6 +28,7 @@ from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.events import Reader
 from codeindexd.watch.guard import Guard
+from codeindexd.watch.problems import Problem, Problems, polled_parts
 from codeindexd.watch.retries import Retries
 from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble, suspicious_burst
 
@@ -68,8 +69,7 @@ class Watcher:
         self._root = root
         self._poll_interval_s = poll_interval_s
         self._on_hints = on_hints
-        self._on_degraded = on_degraded
-        self._on_recovered = on_recovered
+        self._problems = Problems(root, on_degraded, on_recovered)
         self._on_root_changed = on_root_changed
         self._poll = poll
         self._recursive = recursive
@@ -81,6 +81,7 @@ class Watcher:
             self._cookies,
             rules,
             on_root=self._take_root,
+            on_mounts=self._take_mounts,
             on_rules=self._take_rules,
             on_cookies=self._lose_all,
             on_jump=self._suspect,
@@ -92,7 +93,7 @@ class Watcher:
         self._broken: tuple[Stream | None, str] | None = None
         self._look_inside = False
         self._retries = Retries(poll_interval_s)
-        self._degraded = False
+        self._problem: Problem | None = None  # why all of the root is polled
         self._poll_at = 0.0
         self._last_event = time.monotonic()
         self._last_count = 0
@@ -106,7 +107,7 @@ class Watcher:
         """Why events may have been lost since the last full walk; "" when there was no sign of it."""
         if self._suspicion:
             return self._suspicion
-        if self._degraded or self._poll:
+        if self._problem or self._poll:
             return "the root is polled"
         if not self._streams or self._broken is not None:
             return "the root is not watched at the moment"
@@ -134,7 +135,7 @@ class Watcher:
         self._coverage.want(directories)
         if self._recursive:
             self._coverage.covered = set(self._coverage.wanted)
-        elif self._coverage.missing():
+        elif self._coverage.missing() or self._problems.told:
             self._wake.set()
 
     async def cookie(self, timeout: float) -> bool:  # noqa: ASYNC109 - it answers False, it does not raise
@@ -147,21 +148,14 @@ class Watcher:
         return False
 
     def _can_pass(self) -> bool:
-        return bool(self._streams) and self._broken is None and not self._degraded
+        return bool(self._streams) and self._broken is None and self._problem is None
 
     # life
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Watch until cancelled; started when changes from now on will be hinted, by events or by polling."""
-        reason = "" if self._poll else await anyio.to_thread.run_sync(filesystem.reason_to_poll, self._root)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._guard.serve)
-            if reason:
-                self._poll = True
-                self._on_degraded(
-                    f"{reason}, so it is looked at every {self._poll_interval_s:g} s",
-                    "`codeindex sync` finds changes at once",
-                )
+            await tasks.start(self._guard.serve)
             if self._poll:
                 log.info("polling", root=str(self._root), interval_s=self._poll_interval_s)
                 task_status.started()
@@ -182,11 +176,11 @@ class Watcher:
                 task_status.started()
             with anyio.move_on_after(self._patience()):
                 await self._wake.wait()
-            polled = {ROOT} if self._degraded else set(self._coverage.polled)
+            polled = {ROOT} if self._problem else set(self._coverage.polled)
             if polled and time.monotonic() >= self._poll_at:
                 self._poll_at = time.monotonic() + self._poll_interval_s
                 found = await anyio.to_thread.run_sync(partial(usable, self._root, polled, look_inside=True))
-                self._coverage.polled -= found.paths.keys()  # they can be watched now
+                self._coverage.unpoll(found)
                 self._on_hints(collapse(polled))
 
     def _patience(self) -> float:
@@ -195,7 +189,7 @@ class Watcher:
         times = [_LONG_S]
         if self._guard.root_exists and (self._coverage.missing() or not self._streams):
             times.append(self._retries.wait_s)
-        if self._degraded or self._coverage.polled:
+        if self._problem or self._coverage.polled:
             times.append(self._poll_at - now)
         if len(self._recent()) >= _FOLD_MIN:
             times.append(self._last_event + _QUIET_S - now)
@@ -237,6 +231,8 @@ class Watcher:
 
     async def _watch_all(self, tasks: anyio.abc.TaskGroup) -> None:
         """One stream over everything wanted. Raises StreamError."""
+        if reason := await anyio.to_thread.run_sync(filesystem.reason_to_poll, self._root):
+            raise StreamError(Trouble.SILENT, reason)
         found = await self._usable(self._coverage.wanted)
         if ROOT in found.refused:
             self._guard.look()
@@ -332,19 +328,16 @@ class Watcher:
 
     def _recover(self) -> None:
         self._retries.succeeded()
-        if self._degraded:
-            self._degraded = False
-            self._on_recovered()
+        self._problem = None
+        self._problems.tell(polled_parts(self._coverage.polled, self._poll_interval_s))
 
-    def _degrade(self, problem: tuple[str, str] | None) -> None:
-        """Poll because of ``problem``, a message and a hint, if there is one."""
-        if problem is None:
-            return
-        message = f"{problem[0]}; {self._root} is looked at every {self._poll_interval_s:g} s until that ends"
-        log.warning("watching is degraded", root=str(self._root), message=message)
-        self._degraded = True
-        self._poll_at = 0.0
-        self._on_degraded(message, problem[1])
+    def _degrade(self, problem: Problem | None) -> None:
+        """Poll because of ``problem``, if there is one."""
+        if problem is not None:
+            self._problem = problem
+            self._poll_at = 0.0
+            until = f"{self._root} is looked at every {self._poll_interval_s:g} s until that ends"
+            self._problems.tell((f"{problem[0]}; {until}", problem[1]))
 
     # what the streams and the guard tell
 
@@ -379,8 +372,21 @@ class Watcher:
             self._wake.set()
 
     def _take_root(self, message: str) -> None:
+        self._retries.at_once()
         self._lose_all(message)
         self._on_root_changed()
+
+    def _take_mounts(self, points: Set[bytes]) -> None:
+        """Below these there are other files now; and the watches, if any, are on those that are hidden."""
+        if ROOT in points:
+            self._retries.at_once()
+            self._lose_all("something was mounted over the root, or taken away")
+            return
+        log.info("file systems came or went", root=str(self._root), points=sorted(points))
+        self._coverage.stirred |= points
+        self._on_hints(points)
+        if self._coverage.forget(points):
+            self._wake.set()
 
     def _take_rules(self) -> None:
         log.info("rules changed", root=str(self._root))
