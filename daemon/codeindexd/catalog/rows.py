@@ -15,13 +15,14 @@ from codeindexd.model import Entry, Failure, FileStat, NodeKind, Outcome, Span, 
 from codeindexd.sqlite_files import Row
 
 T = TypeVar("T")
+_REBUILD = "it is rebuilt from the disk"
 
 
 class _Known(dict[int, T]):
     """Members of an enumeration by stored code; five times as fast as calling the enumeration."""
 
     def __missing__(self, code: object) -> T:
-        raise StoreDamagedError(f"the catalog holds the unknown code {code!r}", hint="it is rebuilt from the disk")
+        raise StoreDamagedError(f"the catalog holds the unknown code {code!r}", hint=_REBUILD)
 
 
 KINDS = _Known[NodeKind]({int(kind): kind for kind in NodeKind})
@@ -68,9 +69,16 @@ def put_text(text: str) -> str | bytes:
     return text
 
 
-def get_text(stored: str | bytes) -> str:
-    """What :func:`put_text` was given."""
-    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
+def get_text(stored: object) -> str:
+    """What :func:`put_text` was given. Raises StoreDamagedError: one bit of a row turns an empty text into a number."""
+    if isinstance(stored, str):
+        return stored
+    if not isinstance(stored, bytes):
+        raise StoreDamagedError(f"the catalog holds {type(stored).__name__} in place of text", hint=_REBUILD)
+    try:
+        return stored.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise StoreDamagedError(f"the catalog holds text that is none: {error.reason}", hint=_REBUILD) from error
 
 
 def put_ids(ids: Iterable[int]) -> bytes:
@@ -152,7 +160,7 @@ def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
     try:
         rows = _decode_symbols.decode(blob)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreDamagedError(f"the catalog holds broken symbols: {error}", hint="rebuild it") from error
+        raise StoreDamagedError(f"the catalog holds broken symbols: {error}", hint=_REBUILD) from error
     return tuple(Symbol(get_text(name), get_text(qualified), kind, offset) for name, qualified, kind, offset in rows)
 
 

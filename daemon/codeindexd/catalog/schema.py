@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
-from codeindexd.errors import StoreDamagedError
+from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
 from codeindexd.merkle import node_hash
 from codeindexd.model import NodeKind
 from codeindexd.sqlite_files import Translated, connect, create_private, use_write_ahead_log
@@ -54,6 +55,17 @@ CREATE TABLE failure (
 ) WITHOUT ROWID;
 CREATE INDEX failure_due ON failure (next_retry_ns) WHERE next_retry_ns > 0;
 """
+
+
+@contextlib.contextmanager
+def reading_rows(path: Path) -> Iterator[None]:
+    """Inside the block an exception that nobody foresaw means a row that holds what we never wrote: damage."""
+    try:
+        yield
+    except (CodeindexError, OSError, MemoryError, sqlite3.Error):
+        raise
+    except Exception as error:
+        raise StoreDamagedError(f"{path} is damaged: {place_of(error)}", hint=REBUILD) from error
 
 
 def open_writer(path: Path, root_id: str) -> sqlite3.Connection:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from codeindexd.catalog.check import check_catalog
 from codeindexd.catalog.rows import NODE_COLUMNS, entry_from, failure_from, join
-from codeindexd.catalog.schema import REBUILD, open_writer
+from codeindexd.catalog.schema import REBUILD, open_writer, reading_rows
 from codeindexd.catalog.snapshot import CatalogSnapshot
 from codeindexd.catalog.state import SELECT_STATE, State
 from codeindexd.catalog.tree import CatalogTree
@@ -57,23 +57,16 @@ class Catalog:
         ``verify`` looks through the whole file first, as :meth:`check` does, for when there is reason to doubt it.
         Raises StoreDamagedError (broken, another root's, another schema), StoreFullError.
         """
-        connection = open_writer(path, root_id)
-        try:
-            with Translated(path):
-                catalog = cls(path, connection)
-        except BaseException:
-            connection.close()
-            raise
-        if verify and (problems := catalog._problems()):
-            catalog.close()
-            raise StoreDamagedError(f"{path} is damaged: {problems[0]}", hint=REBUILD)
+        with contextlib.ExitStack() as undo, Translated(path), reading_rows(path):
+            connection = open_writer(path, root_id)
+            undo.callback(connection.close)
+            catalog = cls(path, connection)
+            if verify:
+                undo.callback(catalog.close)
+                if problems := catalog.check():
+                    raise StoreDamagedError(f"{path} is damaged: {problems[0]}", hint=REBUILD)
+            undo.pop_all()
         return catalog
-
-    def _problems(self) -> list[str]:
-        try:
-            return self.check()
-        except (StoreDamagedError, ValueError, TypeError) as error:  # damage may have changed even types
-            return [str(error)]
 
     @staticmethod
     def remove(path: Path) -> None:
