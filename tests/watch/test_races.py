@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from codeindexd.watch import watcher
 from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import SOURCE, Changes
 from support.trees import tree
@@ -67,3 +68,44 @@ async def test_a_directory_that_was_hidden_while_others_appeared_is_watched_agai
         await owner.settled()
         (root / "shy/a.py").write_text("a")
         await owner.caught_up()
+
+
+class Overflowing:
+    """A source that loses events just before a cookie comes through, while the streams are being folded into one."""
+
+    def __init__(self, root: Path, cookies: Path) -> None:
+        self.folding = threading.Event()
+        self.gate = threading.Event()
+        self._folded = {str(root), f"{root}/new"}
+        self._cookies = f"{cookies}/"
+
+    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+        if self._folded <= set(paths):
+            self.folding.set()
+            assert self.gate.wait(20)
+        for changes in SOURCE(paths, pace, recursive=recursive):
+            if self.folding.is_set() and any(path.startswith(self._cookies) for _, path in changes):
+                pace.overflowed()
+            yield changes
+
+
+async def test_no_cookie_passes_while_an_overflow_waits_to_be_dealt_with(
+    root: Path, cookies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Overflowing(root, cookies)
+    async with watching(root, cookies, source=source) as owner:
+        await owner.settled()
+        (root / "new").mkdir()
+        await eventually(lambda: b"new" in owner.watcher._coverage.covered)
+        monkeypatch.setattr(watcher, "_FOLD_MIN", 1)
+        monkeypatch.setattr(watcher, "_QUIET_S", 0.0)
+        owner.watcher._wake.set()
+        await eventually(source.folding.is_set)
+        owner.hints.clear()
+        try:
+            assert not await owner.watcher.cookie(5.0)
+            assert owner.hints == [], "nothing else would have told"
+        finally:
+            source.folding.clear()
+            source.gate.set()
+        await owner.hinted(b"")

@@ -144,7 +144,7 @@ class Watcher:
             while self._coverage.missing() and self._can_pass():
                 await self._adjusted.wait()
             passed = self._can_pass() and await self._cookies.pass_through(self._streams)
-            return passed and await self._guard.is_same()
+            return passed and self._can_pass() and await self._guard.is_same()
         return False
 
     def _can_pass(self) -> bool:
