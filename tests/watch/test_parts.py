@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -105,11 +106,11 @@ def test_nothing_is_known_of_directories_where_something_stirred(tmp_path: Path)
     coverage = Coverage()
     coverage.want([b"a", b"a/b", b"a/b/c", b"d"])
     coverage.take(usable(root, [b"", b"a/b", b"a/b/c"]), afresh=False)
-    coverage.stirred = {b"a", b"d/f"}
+    coverage.look_begins()
+    coverage.stir({b"a", b"d/f"})
     coverage.take(usable(root, [b"a", b"d"]), afresh=False)
     assert coverage.missing() - {b".git", b".git/info"} == {b"a", b"a/b", b"a/b/c"}
     coverage.want([b"a"])
-    coverage.stirred.clear()
     coverage.take(usable(root, [b"a"]), afresh=False)
     coverage.want([b"a", b"d"])
     assert b"d" in coverage.missing(), "what was not wanted in between may not be watched any more"
@@ -126,3 +127,21 @@ def test_what_moved_is_tried_again_with_everything_below_it(tmp_path: Path) -> N
     assert not coverage.forget(set())
     assert coverage.forget({b"gone"})
     assert b"gone" in coverage.missing()
+
+
+def test_of_what_stirs_nothing_is_kept_while_nobody_looks(tmp_path: Path) -> None:
+    """Files with names of their own, one a second, for weeks."""
+    root = tree(tmp_path, {"a/f": "x"})
+    coverage = Coverage()
+    coverage.want([b"a"])
+    coverage.look_begins()
+    coverage.take(usable(root, [b"", b"a"]), afresh=True)
+    before = len(pickle.dumps(coverage))
+    for number in range(1000):
+        coverage.stir({b"a/%d" % number})
+    assert len(pickle.dumps(coverage)) == before
+    coverage.look_begins()
+    coverage.stir({b"a"})
+    coverage.look_ends()
+    coverage.take(usable(root, [b"a"]), afresh=False)
+    assert b"a" not in coverage.missing(), "that look was given up"

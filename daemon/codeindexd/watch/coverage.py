@@ -33,7 +33,7 @@ class Coverage:
         self.covered: set[bytes] = set()
         self.refused: set[bytes] = set()
         self.polled: dict[bytes, str] = {}
-        self.stirred: set[bytes] = set()  # where something happened since the last look at the disk
+        self._stirred: set[bytes] | None = None  # where something happened since the look at the disk that is not over
 
     def want(self, directories: Collection[bytes]) -> None:
         """Replace what is wanted."""
@@ -43,6 +43,19 @@ class Coverage:
     def missing(self) -> set[bytes]:
         """Wanted directories that nothing is known about yet, or no longer."""
         return self.wanted - self.covered - self.refused - self.polled.keys()
+
+    def look_begins(self) -> None:
+        """What stirs from now on makes doubtful what is found, until it is taken."""
+        self._stirred = set()
+
+    def stir(self, paths: Set[bytes]) -> None:
+        """Something happened at these paths."""
+        if self._stirred is not None:
+            self._stirred |= paths
+
+    def look_ends(self) -> None:
+        """What was found has been taken, or is given up: of what stirs from now on nothing is kept."""
+        self._stirred = None
 
     def take(self, found: Usable, *, afresh: bool) -> None:
         """``found.paths`` are watched from now on; ``afresh``: what was refused before was tried again.
@@ -56,11 +69,13 @@ class Coverage:
         self.covered |= found.paths.keys()
         self.covered &= self.wanted
         self.covered -= found.refused
-        if stirred := self.stirred & self.wanted:  # a directory above a wanted one is wanted
-            self.covered = {path for path in self.covered if not _is_below(path, stirred)}
-        self.refused |= {path for path in found.refused if not _is_below(path, self.stirred)}
+        stirred = self._stirred or set()
+        if moved := stirred & self.wanted:  # a directory above a wanted one is wanted
+            self.covered = {path for path in self.covered if not _is_below(path, moved)}
+        self.refused |= {path for path in found.refused if not _is_below(path, stirred)}
         self.unpoll(found)
         self.polled |= found.polled
+        self.look_ends()
 
     def unpoll(self, found: Usable) -> None:
         """``found.paths`` need not be polled any more: they can be watched, or are."""

@@ -217,6 +217,8 @@ class Watcher:
         except StreamError as error:
             self._degrade(self._retries.failed(error))
             return
+        finally:
+            self._coverage.look_ends()
         self._recover()
         self._retries.rest(len(self._recent()))
         log.debug("watching", root=str(self._root), fold=fold, seconds=round(time.monotonic() - began, 3))
@@ -264,7 +266,7 @@ class Watcher:
         await self._retire(former)
 
     async def _usable(self, directories: Set[bytes]) -> Usable:
-        self._coverage.stirred.clear()
+        self._coverage.look_begins()
         return await anyio.to_thread.run_sync(partial(usable, self._root, directories, look_inside=self._look_inside))
 
     async def _start(self, tasks: anyio.abc.TaskGroup, found: Usable, *, afresh: bool) -> Stream:
@@ -343,7 +345,7 @@ class Watcher:
 
     def _take(self, stream: Stream, changes: Changes) -> None:
         news = self._reader.read(changes, self._coverage.covered, self._coverage.refused)
-        self._coverage.stirred |= news.hints
+        self._coverage.stir(news.hints)
         now = time.monotonic()
         count = len(changes) + (self._last_count if now - self._last_event < 1.0 else 0)
         if count >= self._burst:
@@ -383,7 +385,7 @@ class Watcher:
             self._lose_all("something was mounted over the root, or taken away")
             return
         log.info("file systems came or went", root=str(self._root), points=sorted(points))
-        self._coverage.stirred |= points
+        self._coverage.stir(points)
         self._on_hints(points)
         if self._coverage.forget(points):
             self._wake.set()
