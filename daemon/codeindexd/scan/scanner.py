@@ -262,7 +262,8 @@ class _RulesByDirectory:
 def _target_if_told(hint: bytes, walk: Walk, rules: _RulesByDirectory) -> bytes | None:
     """The path to look at for a hint; None also when the rules that apply there cannot be read, which is an error."""
     try:
-        return _target(hint, walk, rules)
+        target = _target(hint, walk, rules)
+        return parent_of(target) if target and _has_another_name(walk.root, target) else target
     except OSError as error:
         walk.errors.append((hint, error.strerror or str(error)))
         return None
@@ -284,6 +285,21 @@ def _target(hint: bytes, walk: Walk, rules: _RulesByDirectory) -> bytes | None:
         if known is None or known.kind is not NodeKind.DIRECTORY or rules.of(parent).judge(name, current, True):
             return current
     return current
+
+
+def _has_another_name(root: int, path: bytes) -> bool:
+    """Whether what is found at ``path`` is called otherwise: where case is folded, it was renamed, or asked for so."""
+    name = os.fsdecode(path[path.rfind(b"/") + 1 :])
+    other = name.swapcase()
+    if other == name:
+        return False
+    try:
+        with opened(open_directory(root, parent_of(path))) as directory:
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            folded = os.stat(other, dir_fd=directory, follow_symlinks=False)
+            return os.path.samestat(found, folded) and name not in os.listdir(directory)  # noqa: PTH208
+    except OSError:
+        return False
 
 
 def _without_administration(hint: bytes, walk: Walk) -> bytes | None:
