@@ -63,7 +63,8 @@ class TestMeaning:
             f"m = SentenceTransformer({model_directory()!r}, device='cpu')\n"
             f"np.save(sys.stdout.buffer, m.encode({texts!r}))"
         )
-        done = await anyio.run_process([sys.executable, "-W", "ignore", "-c", script])
+        done = await anyio.run_process([sys.executable, "-W", "ignore", "-c", script], check=False)
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
         expected = np.frombuffer(done.stdout[-2 * 384 * 4 :], dtype="<f4").reshape(2, 384)
         assert embedder.dimensions == 384
         got = await embedder.embed_documents(texts)
