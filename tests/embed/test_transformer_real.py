@@ -61,7 +61,7 @@ class TestMeaning:
         script = (
             "import sys, numpy as np\nfrom sentence_transformers import SentenceTransformer\n"
             f"m = SentenceTransformer({model_directory()!r}, device='cpu')\n"
-            f"np.save(sys.stdout.buffer, m.encode({texts!r}))"
+            f"sys.stdout.buffer.write(m.encode({texts!r}).astype(np.float32).tobytes())"
         )
         done = await anyio.run_process([sys.executable, "-W", "ignore", "-c", script], check=False)
         assert done.returncode == 0, done.stderr.decode()[-2000:]
