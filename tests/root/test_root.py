@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 
 from codeindexd.catalog import Catalog
@@ -154,3 +155,23 @@ async def test_a_directory_that_cannot_be_read_is_looked_at_again_after_everythi
             looked.clear()
             root.unreadable.looked([b""], [(b"sub", "Input/output error")])
             await eventually(lambda: [b"sub"] in looked)
+
+
+async def test_who_waits_for_a_root_that_ends_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(*_: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    async with harness(tmp_path) as made, anyio.create_task_group() as tasks:
+        root = made.make()
+
+        async def live(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+            with pytest.raises(ExceptionGroup) as raised:
+                await root.serve(task_status=task_status)
+            assert raised.group_contains(ZeroDivisionError)
+
+        await tasks.start(live)
+        await root.sync(60)
+        monkeypatch.setattr(module, "reconcile", look)
+        (made.path / "a.py").write_text("def alpha(): pass\n")
+        with anyio.fail_after(20), pytest.raises(FailedError, match="ended while it was waited for"):
+            await root.sync(600)

@@ -19,6 +19,7 @@ from codeindexd.model import RootState
 from codeindexd.reconciler import Reconciled, reconcile
 from codeindexd.registry import RootSpec
 from codeindexd.root import upkeep
+from codeindexd.root.ending import Ending
 from codeindexd.root.hints import Hints
 from codeindexd.root.links import LinkedFiles
 from codeindexd.root.own_config import OWN_CONFIG, OwnConfig
@@ -65,7 +66,7 @@ class Root:
         self._failed_looks = 0
         self._next_search = 0.0  # for a root that is missing or cannot be looked at
         self._told: RootState | None = None
-        self._stopping = False
+        self._ending = Ending()
 
     # what others ask
 
@@ -107,7 +108,7 @@ class Root:
     @property
     def stopping(self) -> bool:
         """Whether the root is about to close its stores."""
-        return self._stopping
+        return self._ending.begun
 
     @property
     def clock(self) -> str:
@@ -163,13 +164,13 @@ class Root:
     async def sync(self, timeout_s: float) -> Synced:
         """Wait until every change made before the call can be searched.
 
-        Raises TimedOutError, and FailedError while the root is paused or missing.
+        Raises TimedOutError, and FailedError while the root is paused or missing, or when it ends meanwhile.
         """
         if self._paused:
             raise FailedError(f"{self.spec.path} is paused", hint="run `codeindex resume` first")
         began, failed = time.monotonic(), self._failed_looks
         how = "walk"
-        with anyio.move_on_after(timeout_s) as scope:
+        with self._ending.limit(timeout_s, str(self.spec.path)) as scope:
             sound = self._walked and not self._presence.missing and "scan" not in self.problems
             watched = sound and not self._watcher.suspicious
             if watched and await self._watcher.cookie(_COOKIE_TIMEOUT_S):
@@ -207,7 +208,7 @@ class Root:
             await self._set_up()
             async with anyio.create_task_group() as tasks:
                 task_status.started()
-                tasks.start_soon(self._note_the_end)
+                tasks.start_soon(self._ending.note)
                 tasks.start_soon(self.work.serve)
                 tasks.start_soon(self._vectorizer.serve)
                 await tasks.start(self._watcher.serve)
@@ -218,16 +219,9 @@ class Root:
                 self.hint([b""])
                 await self._reconcile_forever()
         finally:
-            self._stopping = True
+            self._ending.begin()
             with anyio.CancelScope(shield=True):
                 await self.indexer.write(self.indexer.close)
-
-    async def _note_the_end(self) -> None:
-        """What takes long in a thread asks whether to stop, and the end waits for it."""
-        try:
-            await anyio.sleep_forever()
-        finally:
-            self._stopping = True
 
     async def _set_up(self) -> None:
         for note in self.indexer.behind.notes:
@@ -395,6 +389,6 @@ class Root:
             self._tell("state")
 
     def _tell(self, event: str) -> None:
-        if not self._stopping:
+        if not self._ending.begun:
             self._told = self.state
             self.services.on_event(event, self)
