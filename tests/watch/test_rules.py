@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
 
-from codeindexd.watch import guard
+from codeindexd.watch import guard, portable
+from codeindexd.watch.pace import Pace
+from codeindexd.watch.stream import Changes
 from support.trees import Link, tree
 from support.watching import rules_of, watching
 
@@ -123,3 +125,21 @@ async def test_rules_that_a_walk_read_are_heeded_from_then_on(root: Path, cookie
         owner.watcher.set_directories([b"src"], rules_of(root, home / "second"), whole=True)
         (home / "dotfiles/first").write_text("*.other\n")
         assert await owner.watcher.cookie(5.0), "no rule comes from there any more"
+
+
+async def test_where_watching_reaches_down_the_home_directory_is_not_watched(
+    root: Path, cookies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_EVERY_S", 0.05)
+    watched: list[str] = []
+
+    def source(paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+        watched.extend(paths)
+        yield from portable.watch(paths, pace, recursive=recursive)
+
+    rules = rules_of(root, tree(tmp_path / "home", {"ignore": "*.o\n"}) / "ignore")
+    async with watching(root, cookies, source=source, recursive=True, rules=rules) as owner:
+        await owner.settled()
+        assert watched == [str(root), str(cookies)]
+        (tmp_path / "home/ignore").write_text("*.a\n")
+        await owner.hinted(b"")

@@ -140,6 +140,16 @@ async def test_a_directory_whose_name_is_not_utf8_is_polled(root: Path, cookies:
 
 
 @linux
+async def test_a_root_whose_name_is_not_utf8_is_polled(tmp_path: Path, cookies: Path) -> None:
+    async with watching(tree(_odd(tmp_path), {"a.py": "a"}), cookies) as owner:
+        await eventually(lambda: owner.degraded)
+        message = owner.degraded[0][0].encode("utf-8").decode()
+        assert "is not UTF-8 and cannot be watched" in message
+        (owner.root / "a.py").write_text("found by polling")
+        await owner.caught_up()
+
+
+@linux
 async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: Path, cookies: Path) -> None:
     async with watching(root, cookies, source=portable.watch) as owner:
         while not owner.degraded:

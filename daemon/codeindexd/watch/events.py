@@ -37,6 +37,11 @@ class Reader:
         self._cookies = os.fspath(cookie_dir) + "/"
         self.rules = frozenset(rules)
 
+    def rule_directories(self) -> list[str]:
+        """Where the rules are, as far as that can be watched now: what is gone would keep a stream from starting."""
+        places = sorted({str(Path(file).parent) for file in self.rules})
+        return [place for place in places if Path(place).is_dir() and os.access(place, os.R_OK)]
+
     def read(self, changes: Changes, covered: Set[bytes], refused: Set[bytes]) -> News:
         """``covered`` directories are watched, ``refused`` ones could not be.
 

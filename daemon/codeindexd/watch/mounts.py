@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from codeindexd.durable import EXHAUSTED
+
 _TABLE = "/proc/self/mountinfo"
 _READ_BYTES = 1 << 16
 _SILENT = re.compile(
@@ -87,16 +89,20 @@ def now() -> list[Mount]:
 
 
 class Table:
-    """What is mounted at and below ``root``, read again only when the kernel says that it changed; any thread."""
+    """What is mounted at and below ``root``, read again only when the kernel says that it changed; any thread.
+
+    Nothing where the kernel does not list it (macOS).
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
         self._descriptor: int | None = None
+        self._closed = False
         self._found: frozenset[Mount] = frozenset()
 
     def look(self) -> frozenset[Mount]:
-        """What there is now; of several at one point all. Raises OSError when it cannot be read."""
+        """What there is now; of several at one point all. Raises OSError when it cannot be read at the moment."""
         with self._lock:
             if self._changed():
                 try:
@@ -108,8 +114,9 @@ class Table:
             return self._found
 
     def close(self) -> None:
-        """Let go of the kernel's table; another look opens it again."""
+        """Let go of the kernel's table: what was found last stays so."""
         with self._lock:
+            self._closed = True
             self._let_go()
 
     def _let_go(self) -> None:
@@ -118,12 +125,15 @@ class Table:
         self._descriptor = None
 
     def _changed(self) -> bool:
+        if self._closed:
+            return False
         if self._descriptor is None:
             try:
                 self._descriptor = os.open(_TABLE, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return False
-            return True
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    raise
+            return self._descriptor is not None
         poll = select.poll()
         poll.register(self._descriptor, select.POLLPRI)
         return bool(poll.poll(0))

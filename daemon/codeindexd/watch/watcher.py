@@ -132,10 +132,11 @@ class Watcher:
         """
         self._guard.rules = rules if whole else self._guard.rules.completed(rules)
         self._reader.rules = self._guard.rules.paths
+        polled = len(self._coverage.polled)
         self._coverage.want(directories)
         if self._recursive:
             self._coverage.covered = set(self._coverage.wanted)
-        elif self._coverage.missing() or self._problems.told:
+        elif self._coverage.missing() or len(self._coverage.polled) != polled:
             self._wake.set()
 
     async def cookie(self, timeout: float) -> bool:  # noqa: ASYNC109 - it answers False, it does not raise
@@ -283,15 +284,12 @@ class Watcher:
             found.paths, on_live=go_live, deliver=self._take, on_stall=self._take_stall, on_broken=self._take_break
         )
         paths = [str(self._root)] if self._recursive else list(found.paths.values())
-        paths += [str(self._cookies.directory), *await anyio.to_thread.run_sync(self._rule_directories_now)]
+        paths.append(str(self._cookies.directory))
+        if not self._recursive:  # that may be the user's home with all that is below it
+            paths += await anyio.to_thread.run_sync(self._reader.rule_directories)
         tasks.start_soon(partial(stream.serve, paths, self._source, recursive=self._recursive))
         await stream.ready()
         return stream
-
-    def _rule_directories_now(self) -> list[str]:
-        """Those that can be watched: one that is gone would keep the stream from starting."""
-        places = sorted({str(Path(file).parent) for file in self._reader.rules})
-        return [place for place in places if Path(place).is_dir() and os.access(place, os.R_OK)]
 
     async def _retire(self, former: Collection[Stream]) -> None:
         """Stop streams whose successor is live, each once it has delivered everything older than that."""
@@ -338,7 +336,8 @@ class Watcher:
         if problem is not None:
             self._problem = problem
             self._poll_at = 0.0
-            until = f"{self._root} is looked at every {self._poll_interval_s:g} s until that ends"
+            root = os.fsencode(self._root).decode("utf-8", "backslashreplace")
+            until = f"{root} is looked at every {self._poll_interval_s:g} s until that ends"
             self._problems.tell((f"{problem[0]}; {until}", problem[1]))
 
     # what the streams and the guard tell
