@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from support.tree_operations import contents
+from support.tree_operations.visible import ruled_directories
 from support.tree_operations.world import World, join, write
 
 
@@ -79,14 +80,19 @@ def link_hard(world: World) -> None:
 
 
 def touch_what_was_linked(world: World) -> None:
-    """The files of links that came and went within one burst.
+    """The files of links that came and went within one burst, or that may be where nothing is watched.
 
     What is written through a name that nobody ever saw sends no event for the other names: only a walk finds that.
     """
-    gone = {inode for place, inode in world.linked.items() if _inode(world.at(place)) != inode}
-    for path in world.files() if gone else ():
+    ruled = ruled_directories(world) if world.linked else set()
+    unseen = {
+        inode
+        for place, inode in world.linked.items()
+        if _inode(world.at(place)) != inode or place.rpartition(b"/")[0] in ruled
+    }
+    for path in world.files() if unseen else ():
         status = os.lstat(world.at(path))
-        if status.st_ino in gone:
+        if status.st_ino in unseen:
             os.utime(world.at(path), ns=(status.st_atime_ns, status.st_mtime_ns))
     world.linked.clear()
 

@@ -30,14 +30,8 @@ class Visible:
 def look(world: World) -> Visible:
     """What the tree holds now."""
     seen = Visible()
-    ruled: set[bytes] = set()
-    for top, directories, names in world.walk():
-        hidden = any(_has_rules(world, join(top, name)) for name in _RULES) or not {*names, *directories}.isdisjoint(
-            _MARKS
-        )
-        plain = not top or _is_plain(top.rpartition(b"/")[2])
-        if hidden or not plain or (top and top.rpartition(b"/")[0] in ruled):
-            ruled.add(top)
+    ruled = ruled_directories(world)
+    for top, _, names in world.walk():
         for name in names:
             path = join(top, name)
             if not stat.S_ISREG(os.lstat(world.at(path)).st_mode):
@@ -49,6 +43,19 @@ def look(world: World) -> Visible:
                 for marker in found:
                     seen.certain.setdefault(marker, []).append(path)
     return seen
+
+
+def ruled_directories(world: World) -> set[bytes]:
+    """Directories that some rule may hide, or leave unwatched."""
+    ruled: set[bytes] = set()
+    for top, directories, names in world.walk():
+        hidden = any(_has_rules(world, join(top, name)) for name in _RULES) or not {*names, *directories}.isdisjoint(
+            _MARKS
+        )
+        plain = not top or _is_plain(top.rpartition(b"/")[2])
+        if hidden or not plain or (top and top.rpartition(b"/")[0] in ruled):
+            ruled.add(top)
+    return ruled
 
 
 def _has_rules(world: World, path: bytes) -> bool:
