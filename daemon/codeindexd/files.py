@@ -12,6 +12,9 @@ from codeindexd.model import FileStat
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _READ_ONCE = 1 << 20
+_FINE_WINDOW_NS = 50_000_000  # kernel clocks tick every 1 to 10 ms
+_COARSE_WINDOW_NS = 2_000_000_000  # FAT; some network file systems 1 s
+_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,22 @@ class Contents:
 def file_stat(status: os.stat_result) -> FileStat:
     """The part of a stat that the stat gate compares."""
     return FileStat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def is_settled(found: FileStat, now_ns: int) -> bool:
+    """Whether a later write must show in the stat: false within one tick of the file's clock.
+
+    A whole number of seconds may come from a coarse clock and gets a wider window. Times in the future never settle.
+    """
+    mtime, ctime = found.mtime_ns, found.ctime_ns
+    return now_ns - mtime >= (_FINE_WINDOW_NS if mtime % _SECOND_NS else _COARSE_WINDOW_NS) and now_ns - ctime >= (
+        _FINE_WINDOW_NS if ctime % _SECOND_NS else _COARSE_WINDOW_NS
+    )
+
+
+def settles_soon(found: FileStat, now_ns: int) -> bool:
+    """Whether a second look in a moment is worth while; not for times that are far in the future."""
+    return max(found.mtime_ns, found.ctime_ns) - now_ns <= _COARSE_WINDOW_NS
 
 
 def open_directory(root: int, directory: bytes) -> int:

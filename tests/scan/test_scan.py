@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd.errors import PathRefusedError, ShuttingDownError
+from codeindexd.files import is_settled
 from codeindexd.merkle import Tree, diff, leaf_hash
-from codeindexd.model import Entry, NodeKind
+from codeindexd.model import Entry, FileStat, NodeKind
 from codeindexd.scan import hashing
 from support.scans import LATER, NOTHING, everything, reasons, scanner
 from support.trees import Link, tree
@@ -162,7 +163,7 @@ def test_young_files_are_hashed_again_until_they_settle(tmp_path: Path) -> None:
 def test_settling_by_the_grain_of_the_clock() -> None:
     fine, whole = 1_700_000_000_123_456_789, 1_700_000_000_000_000_000
     settled = {
-        (time_ns, age): hashing.is_settled(hashing.FileStat(1, time_ns, time_ns, 1), time_ns + age)
+        (time_ns, age): is_settled(FileStat(1, time_ns, time_ns, 1), time_ns + age)
         for time_ns in (fine, whole)
         for age in (-1, 0, 49_000_000, 50_000_000, 1_999_000_000, 2_000_000_000)
     }

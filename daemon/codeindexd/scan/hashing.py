@@ -20,17 +20,14 @@ from dataclasses import dataclass, field
 from xxhash import xxh3_128, xxh3_128_digest
 
 from codeindexd.errors import ShuttingDownError
-from codeindexd.files import file_stat, open_directory
+from codeindexd.files import file_stat, is_settled, open_directory, settles_soon
 from codeindexd.model import Entry, FileStat, NodeKind
 
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BUFFER_BYTES = 256 << 10
 _FILES_A_LIST = 64
 _LISTS_A_ROUND = 4  # per thread, before the calling thread measures again
-_FINE_WINDOW_NS = 50_000_000  # kernel clocks tick every 1 to 10 ms
-_COARSE_WINDOW_NS = 2_000_000_000  # FAT; some network file systems 1 s
 _REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.EAGAIN})  # by something else
-SECOND_NS = 1_000_000_000
 
 
 Pending = tuple[bytes, Entry | None, FileStat | None]
@@ -75,22 +72,6 @@ def opened(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def is_settled(found: FileStat, now_ns: int) -> bool:
-    """Whether a later write must show in the stat: false within one tick of the file's clock.
-
-    A whole number of seconds may come from a coarse clock and gets a wider window. Times in the future never settle.
-    """
-    mtime, ctime = found.mtime_ns, found.ctime_ns
-    return now_ns - mtime >= (_FINE_WINDOW_NS if mtime % SECOND_NS else _COARSE_WINDOW_NS) and now_ns - ctime >= (
-        _FINE_WINDOW_NS if ctime % SECOND_NS else _COARSE_WINDOW_NS
-    )
-
-
-def settles_soon(found: FileStat, now_ns: int) -> bool:
-    """Whether a second look in a moment is worth while; not for times that are far in the future."""
-    return max(found.mtime_ns, found.ctime_ns) - now_ns <= _COARSE_WINDOW_NS
 
 
 class Hasher:

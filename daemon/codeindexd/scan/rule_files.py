@@ -18,9 +18,8 @@ from typing import Protocol
 from xxhash import xxh3_128_digest
 
 from codeindexd.durable import EXHAUSTED
-from codeindexd.files import file_stat
+from codeindexd.files import file_stat, is_settled
 from codeindexd.model import FileStat
-from codeindexd.scan.hashing import is_settled
 
 MOST_BYTES = 8 << 20
 _TOLD_BY_EVENTS = frozenset({".git", "HEAD", "commondir", "config", "config.worktree", "exclude"})

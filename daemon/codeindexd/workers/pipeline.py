@@ -18,10 +18,9 @@ from codeindexd import chunking, secrets
 from codeindexd.chunking.encoding import Decoded, decode
 from codeindexd.embed.static import StaticModel, first_line
 from codeindexd.errors import StoreDamagedError, StoreFullError, place_of
-from codeindexd.files import Contents, read_beneath
+from codeindexd.files import Contents, is_settled, read_beneath
 from codeindexd.fingerprint import fingerprints
 from codeindexd.model import ChunkDraft, Span
-from codeindexd.scan.hashing import is_settled
 from codeindexd.tokens import Terms, Tokenizer
 from codeindexd.vectors import VectorStore
 from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, WorkerSettings
