@@ -42,11 +42,10 @@ class RootSpec:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What adding a path comes to: a root to start, one that covers it already, and roots that it will absorb."""
+    """What adding a path comes to: a root to start, or one that covers it already."""
 
     spec: RootSpec
     covered: bool
-    absorbs: tuple[RootSpec, ...] = ()
 
 
 class Registry:
@@ -167,7 +166,12 @@ def admit(path: Path, existing: Sequence[RootSpec], *, force: bool, home: Path) 
             f"{resolved} holds far more than code", hint="add the directories of your projects, or use --force"
         )
     spec = RootSpec(str(uuid.uuid4()), resolved, status.st_dev, status.st_ino)
-    return Admission(spec, covered=False, absorbs=tuple(other for other in existing if resolved in other.path.parents))
+    return Admission(spec, covered=False)
+
+
+def inside(spec: RootSpec, existing: Sequence[RootSpec]) -> tuple[RootSpec, ...]:
+    """Those of ``existing`` that lie in another root, which absorbs them."""
+    return tuple(other for other in existing if spec.path in other.path.parents)
 
 
 def covering(path: Path, specs: Sequence[RootSpec]) -> RootSpec | None:

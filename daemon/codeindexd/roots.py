@@ -18,7 +18,7 @@ import structlog
 from codeindexd.doubt import suspect
 from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, StoreDamagedError
 from codeindexd.model import RootState
-from codeindexd.registry import Admission, Registry, RootSpec, admit, covering
+from codeindexd.registry import Admission, Registry, RootSpec, admit, covering, inside
 from codeindexd.root import Problem, Root
 
 log = structlog.get_logger(__name__)
@@ -228,10 +228,9 @@ class Roots:
         """Once a root is fresh, drop the roots inside it: their code is found through it from now on."""
         if root.state is not RootState.FRESH:
             return
-        for spec in self._specs():
-            if root.spec.path in spec.path.parents:
-                with contextlib.suppress(NotIndexedError):  # removed by somebody else meanwhile
-                    await self.remove(spec.id)
+        for spec in inside(root.spec, self._specs()):
+            with contextlib.suppress(NotIndexedError):  # removed by somebody else meanwhile
+                await self.remove(spec.id)
 
     async def remove(self, identity: str) -> None:
         """Forget a root and delete its index; vectors stay in the shared store until it needs the room.
