@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,6 @@ class Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture
-def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
-    (tmp_path / "p").mkdir()
-    monkeypatch.chdir(tmp_path / "p")
-    with FakeDaemon(tmp_path / "s", roots={str(tmp_path / "p"): "fresh"}) as running:
-        yield running
 
 
 def on_terminal(daemon: FakeDaemon, *words: str, **environ: str) -> tuple[int, str, str]:

@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,6 @@ from support.fake_daemon import FakeDaemon, place
 
 ENCODINGS = ["utf-8", "latin-1", "ascii", "cp1252", "gbk", "shift_jis", "iso2022_jp", "utf-16", "utf-32", "utf-7"]
 REAL_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-
-
-@pytest.fixture
-def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
-    (tmp_path / "p").mkdir()
-    monkeypatch.chdir(tmp_path / "p")
-    with FakeDaemon(tmp_path / "s", roots={str(tmp_path / "p"): "fresh"}) as running:
-        yield running
 
 
 def shell(daemon: FakeDaemon, command: str, **environ: str) -> subprocess.CompletedProcess[bytes]:

@@ -11,21 +11,10 @@ import pytest
 from codeindexd.watch import watcher
 from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import SOURCE, Changes
-from support.trees import tree
 from support.waiting import eventually
 from support.watching import watching
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path / "root", {"src/a.py": "a"})
-
-
-@pytest.fixture
-def cookies(tmp_path: Path) -> Path:
-    return tmp_path / "cookies"
 
 
 class Late:

@@ -18,16 +18,6 @@ from support.watching import rules_of, watching
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tree(tmp_path / "root", {"src/a.py": "a"})
-
-
-@pytest.fixture
-def cookies(tmp_path: Path) -> Path:
-    return tmp_path / "cookies"
-
-
 def _write_through_a_link(home: Path) -> None:
     (home / "dotfiles/ignore").write_text("*.a\n")
 

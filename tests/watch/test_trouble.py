@@ -34,11 +34,6 @@ def root(tmp_path: Path) -> Path:
     return tree(tmp_path / "root", {"src/a.py": "a", "docs/c.md": "c"})
 
 
-@pytest.fixture
-def cookies(tmp_path: Path) -> Path:
-    return tmp_path / "cookies"
-
-
 async def test_a_root_deleted_and_made_again_is_watched_again(root: Path, cookies: Path) -> None:
     async with watching(root, cookies) as owner:
         await owner.settled()

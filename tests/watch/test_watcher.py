@@ -27,11 +27,6 @@ def root(tmp_path: Path) -> Path:
     )
 
 
-@pytest.fixture
-def cookies(tmp_path: Path) -> Path:
-    return tmp_path / "cookies"
-
-
 async def test_a_written_created_renamed_or_removed_file_is_hinted(root: Path, cookies: Path) -> None:
     async with watching(root, cookies) as owner:
         await owner.settled()
