@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Put a real daemon through every fault there is a way to make, one after the other, and print what came of it.
+
+    python tests/endurance/faults.py [--only WORDS] [--repeat N]
+
+Exit status 1 when a fault was not spoken of, when answers stopped that should have gone on, when recovery took longer
+than promised or left a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
+
+from support.fault_cases import FAULTS  # noqa: E402
+from support.faults import Fault, suffer, why_not  # noqa: E402
+from support.one_by_one import try_each  # noqa: E402
+
+
+def main() -> int:
+    """Exit status 1 when something was lost."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="faults whose name holds these words")
+    parser.add_argument("--repeat", type=int, default=1, help="how often each")
+    chosen = parser.parse_args()
+    if missing := why_not():
+        parser.error(missing)
+    return try_each([fault for fault in FAULTS if chosen.only in fault.name] * chosen.repeat, _attempt, width=42)
+
+
+def _attempt(fault: Fault) -> tuple[bool, str]:
+    outcome = suffer(fault)
+    right = not outcome.differences and outcome.recovery_s <= fault.bound_s and (outcome.answered or not fault.answers)
+    return right, (
+        f"{outcome.recovery_s:6.1f} s  answered {'yes' if outcome.answered else 'no':<3} "
+        f"differences {len(outcome.differences)}{'' if right else '  WRONG'}  said: {outcome.said}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
