@@ -203,7 +203,7 @@ class TestRootConfig:
         assert ours.narrowed(RootConfig(include=("src/",))).include == ("src/",)
 
     def test_with_includes_on_both_sides_a_file_must_pass_both(self) -> None:
-        from codeindexd.ignore import IgnoreRules
+        from codeindexd.scan.ignore import IgnoreRules
 
         index = Index(include=("*.py",)).narrowed(RootConfig(include=("src/", "*.md")))
         rules = IgnoreRules.for_root(include=index.include, exclude=index.exclude)

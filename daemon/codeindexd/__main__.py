@@ -2,6 +2,6 @@
 
 import sys
 
-from codeindexd.cli.daemon_main import main
+from codeindexd.cli.codeindexd import main
 
 sys.exit(main())

@@ -5,6 +5,11 @@ Adapters translate foreign exceptions into these; only the command line maps the
 
 from __future__ import annotations
 
+import errno
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Errno values that say that this process or the machine has run out of something, not that the file is bad."""
+
 
 class CodeindexError(Exception):
     """Base of all errors that a user may see. ``hint`` says what to do about it.

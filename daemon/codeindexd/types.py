@@ -259,3 +259,11 @@ class Counts:
     failed: int = 0
     pending: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """The model whose vectors a dense index holds: its identity (hash) and how many dimensions they have."""
+
+    identity: str
+    dimensions: int

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from codeindexd.embed.static import StaticModel
+from codeindexd.analysis.embedding.static import StaticModel
 from training.distil import read_vocabulary
 from training.export import export
 

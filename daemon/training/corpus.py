@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from codeindexd.chunking import detect
+from codeindexd.analysis.chunking import detect
 
 _MAX_FILE = 300_000
 _LANGUAGE_BYTES = 45_000_000

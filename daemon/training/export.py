@@ -1,4 +1,4 @@
-"""Writes a table of word vectors as the directory that `codeindexd.embed.static` maps."""
+"""Writes a table of word vectors as the directory that `codeindexd.analysis.embedding.static` maps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.embed import static
+from codeindexd.analysis.embedding import static
 
 Table = NDArray[np.float32]
 _SENTENCE_TRANSFORMERS: dict[str, object] = {
-    "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "codeindexd.embed.st_module.WordRows"}],
+    "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "codeindexd.analysis.embedding.st_module.WordRows"}],
     "config_sentence_transformers.json": {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"},
 }
 

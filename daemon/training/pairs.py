@@ -21,8 +21,8 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from codeindexd.chunking import chunk
-from codeindexd.tokens import Tokenizer, path_words, split_identifier
+from codeindexd.analysis.chunking import chunk
+from codeindexd.analysis.tokens import Tokenizer, path_words, split_identifier
 
 _QUOTED = re.compile(r'("""|\'\'\')(.+?)\1', re.DOTALL)
 _COMMENT = re.compile(

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from codeindexd.tokens import Tokenizer
+from codeindexd.analysis.tokens import Tokenizer
 
 _ODD = re.compile(r"^(\d+[a-z]?|0x[0-9a-f]+|[0-9a-f]{6,}|.*\d.*\d.*\d.*)$")  # numbers and hashes: put together instead
 _MAX_LETTERS = 24

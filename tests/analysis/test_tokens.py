@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from codeindexd import tokens
-from codeindexd.tokens import MAX_WORD, Memo, Terms, Tokenizer, path_words, split_identifier, stem
+from codeindexd.analysis import tokens
+from codeindexd.analysis.tokens import MAX_WORD, Memo, Terms, Tokenizer, path_words, split_identifier, stem
 
 _NAMES = st.text(
     alphabet=st.sampled_from("abzABZ019_-.$ äÖßЖжΩωİ日本語テ한국\u0301\ufb01\uff21"), max_size=40

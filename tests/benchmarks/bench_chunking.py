@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from codeindexd.chunking import chunk, decode
-from codeindexd.chunking.chunker import parse
-from codeindexd.chunking.grammars import load
-from codeindexd.secrets import mask, secret_ranges
+from codeindexd.analysis.chunking import chunk, decode
+from codeindexd.analysis.chunking.chunker import parse
+from codeindexd.analysis.chunking.grammars import load
+from codeindexd.analysis.secrets.mask import mask, secret_ranges
 
 MEGABYTES = 8
 

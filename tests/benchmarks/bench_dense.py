@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.dense import Dense
-from codeindexd.dense.arithmetic import dot_in_blocks
-from codeindexd.dense.maintenance import Thresholds
-from support.vectors_for_tests import clustered
+from codeindexd.storage.dense import Dense
+from codeindexd.storage.dense.arithmetic import dot_in_blocks
+from codeindexd.storage.dense.maintenance import Thresholds
+from storage.dense.sample_vectors import clustered
 
 ROWS, DIMENSIONS = 33_000, 256
 

@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 
 import embedders
 
-from codeindexd.chunking import chunk, decode
-from codeindexd.embed.static import StaticModel, first_line
-from codeindexd.tokens import Tokenizer
-from codeindexd.workers.pipeline import embed_text
+from codeindexd.analysis.chunking import chunk, decode
+from codeindexd.analysis.embedding.static import StaticModel, first_line
+from codeindexd.analysis.tokens import Tokenizer
+from codeindexd.indexing.pipeline import embed_text
 
 DAEMON = Path(__file__).resolve().parents[2] / "daemon"
 ROUNDS = 3
@@ -45,8 +45,8 @@ def anonymous():
         return float("nan")
 
 before = anonymous()
-from codeindexd.embed.static import StaticModel
-from codeindexd.tokens import Tokenizer
+from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.analysis.tokens import Tokenizer
 
 began = time.perf_counter()
 model = StaticModel.load()

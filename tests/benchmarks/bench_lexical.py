@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery
+from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery
 
 CHUNKS = 33_000
 _PER_FILE = 18

@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from codeindexd.merkle import Tree, diff
-from codeindexd.model import NodeKind
 from codeindexd.scan import Scan, Scanner
+from codeindexd.scan.merkle import Tree, diff
+from codeindexd.types import NodeKind
 
 _ROUNDS = 7
 _LATER = 10**18

@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_embedding import batches_of_chunks
 
-from codeindexd.embed.transformer_process import SentenceModel
-from codeindexd.embed.transformer_wire import Load
-from support.minilm import minilm_directory
+from analysis.embedding.minilm import minilm_directory
+from codeindexd.analysis.embedding.transformer_process import SentenceModel
+from codeindexd.analysis.embedding.transformer_wire import Load
 
 ROUNDS, BATCH = 3, 32
 QUESTION = "how is the configuration read?"

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from codeindexd.embed.static import TITLE, StaticModel, first_line
-from codeindexd.tokens import Tokenizer
-from support.minilm import minilm_directory
+from analysis.embedding.minilm import minilm_directory
+from codeindexd.analysis.embedding.static import TITLE, StaticModel, first_line
+from codeindexd.analysis.tokens import Tokenizer
 
 Vectors = NDArray[np.float32]
 DIMENSIONS = 256

@@ -36,10 +36,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import embedders
 
-from codeindexd import chunking, secrets
-from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
-from codeindexd.tokens import Tokenizer, path_words, split_identifier
-from codeindexd.workers.pipeline import embed_text
+from codeindexd.analysis import chunking, secrets
+from codeindexd.analysis.tokens import Tokenizer, path_words, split_identifier
+from codeindexd.indexing.pipeline import embed_text
+from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
 from support.daemons import RealDaemon, real_daemon
 
 CUT = 10

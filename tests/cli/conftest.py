@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.fake_daemon import FakeDaemon
+from client.fake_daemon import FakeDaemon
 
 
 @pytest.fixture

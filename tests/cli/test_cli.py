@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from client.fake_daemon import FakeDaemon, place
 from codeindexd.cli import progress
-from codeindexd.cli.main import run
+from codeindexd.cli.codeindex import run
 from codeindexd.cli.render import best_line, shown_path, wanted_words
 from codeindexd.cli.terminal import Terminal, safe
-from support.daemons import SOURCE
-from support.fake_daemon import FakeDaemon, place
+from support.places import DAEMON
 
 
 class Screen(io.StringIO):
@@ -36,8 +36,8 @@ def on_terminal(daemon: FakeDaemon, *words: str, **environ: str) -> tuple[int, s
 
 def process(daemon: FakeDaemon, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     """The program as its own process."""
-    environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(SOURCE)}
-    command = [sys.executable, "-m", "codeindexd.cli.main", *words]
+    environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON)}
+    command = [sys.executable, "-m", "codeindexd.cli.codeindex", *words]
     return subprocess.run(command, env=environ, capture_output=True, timeout=60, check=False, **options)
 
 
@@ -146,10 +146,10 @@ def test_the_process_writes_paths_as_the_bytes_they_are(daemon: FakeDaemon) -> N
 def test_a_closed_pipe_is_no_error(daemon: FakeDaemon) -> None:
     read, write = os.pipe()
     os.close(read)
-    environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(SOURCE)}
+    environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON)}
     with os.fdopen(write, "wb") as out:
         done = subprocess.run(
-            [sys.executable, "-m", "codeindexd.cli.main", "roots"],
+            [sys.executable, "-m", "codeindexd.cli.codeindex", "roots"],
             env=environ,
             stdout=out,
             stderr=subprocess.PIPE,

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from codeindexd.config import Config, load
-from support.daemons import SOURCE
+from support.places import DAEMON
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     places = {f"XDG_{name}": str(tmp_path / name.lower()) for name in ("CONFIG_HOME", "STATE_HOME", "CACHE_HOME")}
-    return {**os.environ, **places, "XDG_RUNTIME_DIR": str(tmp_path / "r"), "PYTHONPATH": str(SOURCE)}
+    return {**os.environ, **places, "XDG_RUNTIME_DIR": str(tmp_path / "r"), "PYTHONPATH": str(DAEMON)}
 
 
 def codeindexd(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:

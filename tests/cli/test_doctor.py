@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codeindexd import doctor
+from codeindexd.cli import doctor
 
 NAMES = {"versions", "open files", "git", "service manager", "daemon", "disk space", "configuration", "model"}
 

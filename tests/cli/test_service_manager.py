@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd import service_files
+from codeindexd.cli import service_manager
+from codeindexd.daemon.activation import LAUNCHD_SOCKET
 from codeindexd.errors import FailedError
-from codeindexd.notify import LAUNCHD_SOCKET
-
-PROJECT = Path(__file__).resolve().parent.parent
+from support.places import PROJECT
 
 
 @pytest.fixture
@@ -28,40 +27,40 @@ def odd_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_only_the_program_is_put_into_the_unit() -> None:
-    files = service_files.Systemd({"HOME": "/home/me"}).rendered()
+    files = service_manager.Systemd({"HOME": "/home/me"}).rendered()
     directory = Path("/home/me/.config/systemd/user")
     assert files.keys() == {directory / "codeindexd.service", directory / "codeindexd.socket"}
     shipped = (PROJECT / "systemd/codeindexd.service").read_text().splitlines()
     rendered = files[directory / "codeindexd.service"].decode().splitlines()
     differing = [line for line, original in zip(rendered, shipped, strict=True) if line != original]
-    assert differing == [f"ExecStart={' '.join(service_files.program())}"]
+    assert differing == [f"ExecStart={' '.join(service_manager.program())}"]
     assert files[directory / "codeindexd.socket"] == (PROJECT / "systemd/codeindexd.socket").read_bytes()
 
 
 def test_the_program_is_the_script_beside_the_interpreter(odd_program: Path) -> None:
-    assert service_files.program() == (str(odd_program),)
+    assert service_manager.program() == (str(odd_program),)
 
 
 def test_without_a_script_the_interpreter_runs_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert service_files.program() == (str(tmp_path / "python"), "-P", "-m", "codeindexd")
+    assert service_manager.program() == (str(tmp_path / "python"), "-P", "-m", "codeindexd")
 
 
 def test_odd_names_are_quoted_for_systemd(odd_program: Path) -> None:
-    files = service_files.Systemd({"XDG_CONFIG_HOME": "/c"}).rendered()
+    files = service_manager.Systemd({"XDG_CONFIG_HOME": "/c"}).rendered()
     unit = files[Path("/c/systemd/user/codeindexd.service")].decode()
     [line] = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
     assert line == f'ExecStart="{str(odd_program).replace("%", "%%")}"', "systemd expands no variable in the program"
 
 
 def test_the_agent_is_complete_and_names_program_and_socket() -> None:
-    manager = service_files.Launchd({"HOME": "/Users/me", "CODEINDEXD_SOCKET": "/tmp/me/sock"})
+    manager = service_manager.Launchd({"HOME": "/Users/me", "CODEINDEXD_SOCKET": "/tmp/me/sock"})
     [(path, text)] = manager.rendered().items()
     assert path == Path("/Users/me/Library/LaunchAgents/io.github.codeindexd.plist")
     agent = plistlib.loads(text)
     shipped = plistlib.loads((PROJECT / "launchd/io.github.codeindexd.plist").read_bytes())
     assert agent["Label"] == path.stem
-    assert agent["ProgramArguments"] == list(service_files.program())
+    assert agent["ProgramArguments"] == list(service_manager.program())
     assert agent["Sockets"] == {LAUNCHD_SOCKET: {"SockPathName": "/tmp/me/sock", "SockPathMode": 0o600}}
     assert agent["Umask"] == 0o077
     assert agent["KeepAlive"] == {"SuccessfulExit": False}
@@ -70,13 +69,13 @@ def test_the_agent_is_complete_and_names_program_and_socket() -> None:
 
 def test_a_file_that_is_not_shipped_is_an_error() -> None:
     with pytest.raises(FailedError, match="missing from this installation"):
-        service_files.shipped("systemd", "other.service")
+        service_manager.shipped("systemd", "other.service")
 
 
 def test_a_system_without_systemd_is_told_what_else_there_is(tmp_path: Path) -> None:
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     with pytest.raises(FailedError, match="no systemd on this system") as caught:
-        service_files.Systemd(environ).check()
+        service_manager.Systemd(environ).check()
     assert "autostart" in caught.value.hint
 
 
@@ -91,4 +90,4 @@ def test_the_wheel_carries_the_units(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         for directory, name in [("systemd", "codeindexd.service"), ("launchd", "io.github.codeindexd.plist")]:
-            assert archive.read(f"codeindexd/service/{directory}/{name}") == service_files.shipped(directory, name)
+            assert archive.read(f"codeindexd/service/{directory}/{name}") == service_manager.shipped(directory, name)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from client.fake_daemon import FakeDaemon, place
 from codeindexd.cli.terminal import Terminal
-from support.daemons import SOURCE
-from support.fake_daemon import FakeDaemon, place
+from support.places import DAEMON
 
 ENCODINGS = ["utf-8", "latin-1", "ascii", "cp1252", "gbk", "shift_jis", "iso2022_jp", "utf-16", "utf-32", "utf-7"]
 REAL_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
@@ -21,10 +21,10 @@ REAL_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is 
 
 def shell(daemon: FakeDaemon, command: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
     """``codeindex`` in a shell, which can close a stream; on standard input is one request of a host of MCP."""
-    program = shlex.join([sys.executable, "-m", "codeindexd.cli.main"])
+    program = shlex.join([sys.executable, "-m", "codeindexd.cli.codeindex"])
     return subprocess.run(
         ["/bin/sh", "-c", f"{program} {command}"],
-        env={**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(SOURCE), **environ},
+        env={**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON), **environ},
         input=b'{"id": 1, "method": "ping"}\n',
         capture_output=True,
         timeout=60,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.cli.main import run
+from client.fake_daemon import FakeDaemon
+from codeindexd.cli.codeindex import run
 from codeindexd.cli.terminal import Terminal
-from support.fake_daemon import FakeDaemon
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 

@@ -2,7 +2,7 @@
 
 It keeps its roots in memory, so that adding, removing and asking about unknown paths behave as they should. It runs
 in a thread of its own, ``with FakeDaemon(socket) as daemon``, or as a process:
-``python -m support.fake_daemon SOCKET``.
+``python -m client.fake_daemon SOCKET``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import anyio.from_thread
 import anyio.lowlevel
 
 from codeindexd import __version__
+from codeindexd.daemon.server import Connection, Handler, Limits, Server
 from codeindexd.errors import CodeindexError, NotIndexedError, PathRefusedError, TimedOutError
-from codeindexd.query import parse
-from codeindexd.server import Connection, Handler, Limits, Server
+from codeindexd.search.query import parse
 
 SNIPPET = '''\
 def check_password(user: User, given: str) -> bool:

@@ -13,10 +13,10 @@ from typing import Any
 import anyio
 import pytest
 
+from client.fake_daemon import FakeDaemon
 from codeindexd.client import AsyncClient
+from codeindexd.daemon.server import Connection
 from codeindexd.errors import NoDaemonError, NotIndexedError
-from codeindexd.server import Connection
-from support.fake_daemon import FakeDaemon
 
 
 @pytest.fixture

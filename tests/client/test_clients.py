@@ -10,7 +10,9 @@ from typing import Any
 import anyio
 import pytest
 
+from client.fake_daemon import FakeDaemon
 from codeindexd.client import AsyncClient, Client, core
+from codeindexd.daemon.server import Connection
 from codeindexd.errors import (
     CodeindexError,
     FailedError,
@@ -21,9 +23,7 @@ from codeindexd.errors import (
     TimedOutError,
     UsageError,
 )
-from codeindexd.server import Connection
 from support.daemons import until
-from support.fake_daemon import FakeDaemon
 
 
 @pytest.fixture

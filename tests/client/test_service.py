@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.cli.main import run
+from client.fake_daemon import FakeDaemon
+from codeindexd.cli.codeindex import run
 from codeindexd.cli.terminal import Terminal
 from codeindexd.client import Client, service, start
-from support.daemons import SOURCE, until
-from support.fake_daemon import FakeDaemon
+from support.daemons import until
+from support.places import DAEMON
 
 HERE = Path(sys.executable).parent
 
@@ -114,8 +115,8 @@ def test_the_command_line_says_so_once_on_standard_error(tmp_path: Path, environ
         assert err.getvalue().count("note: the daemon is version 0.0.1") == 1
         assert json.loads(out.getvalue()) == {"roots": []}
         done = subprocess.run(
-            [sys.executable, "-m", "codeindexd.cli.main", "mcp"],
-            env=environ | {"PYTHONPATH": str(SOURCE)},
+            [sys.executable, "-m", "codeindexd.cli.codeindex", "mcp"],
+            env=environ | {"PYTHONPATH": str(DAEMON)},
             input=requests,
             capture_output=True,
             timeout=60,

@@ -13,21 +13,22 @@ from pathlib import Path
 
 import pytest
 
+from client.fake_daemon import FakeDaemon
 from codeindexd.client import Client, start
+from codeindexd.daemon.listener import Listener
 from codeindexd.errors import AlreadyRunningError, NoDaemonError
-from codeindexd.server.listener import Listener
-from support.daemons import SOURCE, until
-from support.fake_daemon import FakeDaemon
+from support.daemons import until
+from support.places import DAEMON
 
-FAKE = [sys.executable, "-m", "support.fake_daemon"]
+FAKE = [sys.executable, "-m", "client.fake_daemon"]
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    tests = SOURCE.parent / "tests"
+    tests = DAEMON.parent / "tests"
     return {
         **os.environ,
-        "PYTHONPATH": f"{SOURCE}:{tests}",
+        "PYTHONPATH": f"{DAEMON}:{tests}",
         "XDG_STATE_HOME": str(tmp_path / "state"),
         "CODEINDEXD_SOCKET": str(tmp_path / "run" / "s"),
     }

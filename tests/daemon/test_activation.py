@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd import notify
+from codeindexd.daemon import activation
 from codeindexd.errors import FailedError
 
 
@@ -25,11 +25,11 @@ def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[socket.
 
 
 def test_the_manager_hears_everything(manager: socket.socket) -> None:
-    assert notify.enabled()
-    notify.ready("2 roots, all fresh")
-    notify.status("two\nlines")
-    notify.watchdog()
-    notify.stopping()
+    assert activation.enabled()
+    activation.ready("2 roots, all fresh")
+    activation.status("two\nlines")
+    activation.watchdog()
+    activation.stopping()
     assert [manager.recv(4096) for _ in range(4)] == [
         b"READY=1\nSTATUS=2 roots, all fresh",
         b"STATUS=two lines",
@@ -44,23 +44,23 @@ def test_abstract_sockets_are_understood(monkeypatch: pytest.MonkeyPatch) -> Non
         listening.bind(f"\0codeindexd-test-{os.getpid()}")
         listening.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@codeindexd-test-{os.getpid()}")
-        notify.ready()
+        activation.ready()
         assert listening.recv(100) == b"READY=1"
 
 
 def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    assert not notify.enabled()
-    notify.ready()
+    assert not activation.enabled()
+    activation.ready()
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    notify.ready()
+    activation.ready()
 
 
 @pytest.mark.parametrize(
     ("limit", "pid", "expected"),
     [
         ("30000000", "", 15.0),
-        ("30000000", str(os.getpid()), 15.0),
+        pytest.param("30000000", str(os.getpid()), 15.0, id="own-pid"),
         ("30000000", "1", None),
         ("", "", None),
         ("x", "", None),
@@ -71,16 +71,16 @@ def test_the_watchdog_is_fed_twice_as_often_as_asked(
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", limit)
     monkeypatch.setenv("WATCHDOG_PID", pid)
-    assert notify.watchdog_interval_s() == expected
+    assert activation.watchdog_interval_s() == expected
 
 
 ADOPT = """
 import os, sys
-from codeindexd import notify
+from codeindexd.daemon import activation
 from codeindexd.errors import FailedError
 os.environ["LISTEN_PID"] = str(os.getpid())
 try:
-    inherited = notify.inherited_socket()
+    inherited = activation.inherited_socket()
 except FailedError as error:
     print("refused:", error.message)
 else:
@@ -134,12 +134,12 @@ def test_other_descriptors_are_refused(tmp_path: Path) -> None:
 
 def test_descriptors_meant_for_another_process_are_left_alone() -> None:
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "OTHER": "x"}
-    assert notify.inherited_socket(environ) is None
+    assert activation.inherited_socket(environ) is None
     assert environ == {"OTHER": "x"}
-    assert notify.inherited_socket({}) is None
+    assert activation.inherited_socket({}) is None
 
 
 def test_a_file_in_place_of_a_socket_says_what_to_do() -> None:
     with pytest.raises(FailedError, match="not one socket") as caught:
-        notify._adopt([0, 1])
+        activation._adopt([0, 1])
     assert "ListenStream=" in caught.value.hint

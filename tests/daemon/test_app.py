@@ -8,9 +8,9 @@ import anyio
 from structlog.testing import capture_logs
 
 from codeindexd.config import Config
-from codeindexd.daemon import Daemon
+from codeindexd.daemon.app import Daemon
+from codeindexd.daemon.paths import Paths
 from codeindexd.errors import StoreFullError
-from codeindexd.paths import Paths
 
 
 def test_housekeeping_that_fails_is_logged_by_its_place_and_ends_nothing(tmp_path: Path) -> None:
@@ -29,5 +29,5 @@ def test_housekeeping_that_fails_is_logged_by_its_place_and_ends_nothing(tmp_pat
         ("error", "prune vectors"),
         ("warning", "prune vectors"),
     ]
-    assert logs[0]["error"].startswith("OverflowError (test_daemon.py:")
+    assert logs[0]["error"].startswith("OverflowError (test_app.py:")
     assert (logs[1]["error"], logs[1]["hint"]) == ("the disk is full", "Make room.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from codeindexd.config import Embedding
-from codeindexd.models import Models
+from codeindexd.daemon.embedders import Models
 
 ENDPOINT = "http://127.0.0.1:9/v1#model={}&dimensions=16"  # nobody is asked before there is a text
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from codeindexd.daemon.lock import Lock
 from codeindexd.errors import AlreadyRunningError, FailedError
-from codeindexd.lock import Lock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from codeindexd.lock import Lock
+from codeindexd.daemon.lock import Lock
 with Lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -15,7 +15,7 @@ from typing import TextIO
 import pytest
 import structlog
 
-from codeindexd import logs
+from codeindexd.daemon import logs
 
 
 @pytest.fixture(autouse=True)

@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from support.daemons import SOURCE
+from support.places import DAEMON
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc has arenas")
 
 _ARENAS = """
 import ctypes, sys, threading
-from codeindexd import allocator
+from codeindexd.daemon import memory
 if "bounded" in sys.argv:
-    assert allocator.configure()
+    assert memory.configure()
 held, barrier = [], threading.Barrier(7)
 def hold():
     held.append(bytearray(5_000))
@@ -32,25 +32,25 @@ barrier.wait()
 _GIVE_BACK = """
 import resource
 from pathlib import Path
-from codeindexd import allocator
+from codeindexd.daemon import memory
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 blocks = [bytearray(2_000) for _ in range(50_000)]
 last = bytearray(2_000)
 full = resident()
 del blocks
-assert allocator.give_back()
+assert memory.give_back()
 print(full - resident())
 """
 
 _LARGE = """
 import resource, sys
 from pathlib import Path
-from codeindexd import allocator
+from codeindexd.daemon import memory
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 if "configured" in sys.argv:
-    assert allocator.configure()
+    assert memory.configure()
 del (huge := [bytearray(20_000_000)])[:]
 mixed = [(bytearray(1_000_000), bytearray(2_000)) for _ in range(50)]
 full = resident()
@@ -63,7 +63,7 @@ print(full - resident())
 def _python(program: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        env={"PYTHONPATH": str(SOURCE)},
+        env={"PYTHONPATH": str(DAEMON)},
         capture_output=True,
         text=True,
         check=True,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from codeindexd.daemon.paths import Paths, private_directory
 from codeindexd.errors import ConfigError, FailedError
-from codeindexd.paths import Paths, private_directory
 
 
 @pytest.fixture

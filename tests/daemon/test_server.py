@@ -16,12 +16,12 @@ from typing import Any
 import anyio
 import pytest
 
+from client.fake_daemon import FakeDaemon
 from codeindexd import protocol
+from codeindexd.daemon.listener import Listener
+from codeindexd.daemon.server import Connection, Limits, Server
 from codeindexd.errors import AlreadyRunningError, ConfigError, FailedError
-from codeindexd.server import Connection, Limits, Server
-from codeindexd.server.listener import Listener
 from support.daemons import until
-from support.fake_daemon import FakeDaemon
 
 
 @pytest.fixture

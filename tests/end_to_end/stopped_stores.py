@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from codeindexd.dense import Dense
-from codeindexd.lexical import Lexical
+from codeindexd.storage.dense import Dense
+from codeindexd.storage.lexical import Lexical
 from support.daemons import RealDaemon
 
 

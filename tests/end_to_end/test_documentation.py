@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from support.daemons import real_daemon
+from support.places import PROJECT
 from support.trees import tree
 
-PROJECT = Path(__file__).resolve().parents[2]
 PLACE = "/home/me/project"  # of the code that examples are about
 EXAMPLES = [
     pytest.param(block, id=f"{page.name}-{number}")

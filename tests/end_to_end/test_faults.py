@@ -1,14 +1,14 @@
 """Faults that the kernel really gives: the daemon says so, answers as far as it can, loses nothing, and recovers alone.
 
-`tests/endurance/faults.py` puts it through all of them; these are the quick ones.
+`python tests/endurance faults` puts it through all of them; these are the quick ones.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from support.fault_cases import FAULTS
-from support.faults import Fault, suffer, why_not
+from endurance.fault_cases import FAULTS
+from endurance.faults import Fault, suffer, why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 

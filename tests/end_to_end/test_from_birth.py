@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from end_to_end.system_calls import recorded, why_not
 from support.daemons import RealDaemon, real_daemon, until
-from support.system_calls import recorded, why_not
 from support.trees import tree
 
 CALLS = "open openat openat2 creat mkdir mkdirat mknod mknodat chmod fchmod fchmodat fchmodat2 umask bind"

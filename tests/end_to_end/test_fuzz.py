@@ -13,12 +13,12 @@ from random import Random
 import pytest
 
 from codeindexd import protocol
-from support.daemons import SOURCE, RealDaemon, real_daemon, until
-from support.hostile.clients import Level, Rude, line
-from support.hostile.requests import odd_line
+from endurance.hostile.clients import Level, Rude, line
+from endurance.hostile.requests import odd_line
+from support.daemons import RealDaemon, real_daemon, until
+from support.places import PYTHONPATH
 from support.trees import tree
 
-TESTS = Path(__file__).resolve().parents[1]
 SLOW_LINES = "".join(f"{'a' * 220}{number}\n" for number in range(200))
 
 
@@ -167,8 +167,8 @@ def test_files_that_end_stall_or_bloat_a_worker_are_named_and_come_back_when_the
         tmp_path / "root", {**files, **{f"{how}.py": f"# fatal: {how}\ndef hurt_{how}(): pass\n" for how in bad}}
     )
     with real_daemon("[workers]\nnice = 0\ncount = 2\n", start=False) as daemon:
-        daemon.prefix = [sys.executable, "-m", "support.hostile.touchy_daemon"]
-        daemon.extra = {"PYTHONPATH": f"{SOURCE}:{TESTS}"}
+        daemon.prefix = [sys.executable, "-m", "endurance.hostile.touchy_daemon"]
+        daemon.extra = {"PYTHONPATH": PYTHONPATH}
         daemon.start()
         daemon.call("roots.add", path=str(root), wait=True)
         failures = {one["path"]: one for one in daemon.call("status")["roots"][0]["failures"]}

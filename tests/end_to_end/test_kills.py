@@ -1,14 +1,14 @@
 """The real daemon and its workers, killed where it hurts.
 
-``tests/endurance/kills.py`` and ``worker_kills.py`` do this hundreds of times.
+``python tests/endurance kills`` and ``worker_kills.py`` do this hundreds of times.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from support.crash.harness import crasher
-from support.crash.strikes import WORKERS, striker
+from endurance.crash.harness import crasher
+from endurance.crash.strikes import WORKERS, striker
 
 
 @pytest.mark.timeout(600)

@@ -1,13 +1,13 @@
 """Events that are lost: the daemon notices, looks by itself, and a sync in the middle is exact.
 
-`tests/endurance/lost_events.py` goes through all of them with many files; these are the quick ones.
+`python tests/endurance lost_events` goes through all of them with many files; these are the quick ones.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from support.storms import STORMS, Storm, weather, why_not
+from endurance.storms import STORMS, Storm, weather, why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 

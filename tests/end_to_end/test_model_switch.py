@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.embedding.embedding_server import EmbeddingServer
 from support.daemons import RealDaemon, real_daemon, until
-from support.embedding_server import EmbeddingServer
 from support.trees import tree
 
 PROJECT = {f"part{n}.py": f"def function_number_{n}(a, b):\n    return a * {n} + b\n" for n in range(6)}

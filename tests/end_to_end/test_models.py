@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.embedding.minilm import minilm_directory
 from support.daemons import RealDaemon, real_daemon, until
-from support.minilm import minilm_directory
 
 pytestmark = [
     pytest.mark.transformers,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from support import mounting
 from support.daemons import RealDaemon, real_daemon, until
 from support.trees import tree
+from watch import mounting
 
 pytestmark = pytest.mark.skipif(not mounting.possible(), reason="needs root, and a mount namespace of its own")
 

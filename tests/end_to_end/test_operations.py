@@ -1,6 +1,6 @@
 """Whatever people and tools do to a tree: after a sync the index is what an index built from scratch would be.
 
-The long run of the same is ``tests/endurance/operations.py``.
+The long run of the same is ``python tests/endurance operations``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from endurance.tree_operations import OPERATIONS, World, directories, files
+from endurance.tree_operations.operations import Operation, do
+from endurance.tree_operations.trial import CONFIG, DifferenceError, Trial
 from support.daemons import RealDaemon, real_daemon
-from support.tree_operations import OPERATIONS, World, directories, files
-from support.tree_operations.operations import Operation, do
-from support.tree_operations.trial import CONFIG, DifferenceError, Trial
 
 _OPERATIONS = [operation for operation, weight in OPERATIONS.items() for _ in range(max(1, round(weight)))]
 _START = 12  # files that every tree begins with

@@ -13,8 +13,8 @@ import pytest
 
 from codeindexd.client import AsyncClient, Client
 from codeindexd.errors import CodeindexError, FailedError
+from end_to_end.other_user import UID, as_other, impostor, python_as_other, why_not
 from support.daemons import RealDaemon, real_daemon
-from support.other_user import UID, as_other, impostor, python_as_other, why_not
 from support.trees import tree
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "possible")
@@ -175,7 +175,7 @@ def test_no_command_asks_an_impostor(squatted: tuple[Path, Path], tmp_path: Path
 
 
 def test_the_daemon_does_not_take_an_impostor_for_itself(squatted: tuple[Path, Path], tmp_path: Path) -> None:
-    from codeindexd.server.listener import Listener
+    from codeindexd.daemon.listener import Listener
 
     with pytest.raises(FailedError, match="belongs to another user"):
         Listener.open(squatted[0])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from endurance.reads.trials import Trials
 from support.daemons import RealDaemon, real_daemon
-from support.reads.trials import Trials
 
 
 def _run(daemon: RealDaemon, root: Path, trials: int, **others: int) -> Trials:

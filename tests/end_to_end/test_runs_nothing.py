@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from end_to_end.system_calls import recorded, why_not
 from support.daemons import RealDaemon, real_daemon
-from support.system_calls import recorded, why_not
 from support.trees import Node, tree
 
 HOOKS = ("post-checkout", "pre-commit", "fsmonitor-watchman", "post-index-change", "pre-auto-gc")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import tantivy
 
-from codeindexd.secrets import mask
-from codeindexd.tokens import Tokenizer
-from support import secret_files
+from analysis.secrets import secret_files
+from codeindexd.analysis.secrets.mask import mask
+from codeindexd.analysis.tokens import Tokenizer
 from support.daemons import RealDaemon, real_daemon
 from support.trees import tree
 

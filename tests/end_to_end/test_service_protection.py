@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 
 import codeindexd
-from codeindexd import service_files
+from codeindexd.cli import service_manager
 from codeindexd.errors import FailedError
+from end_to_end.user_manager import UserManager, user_manager, why_not
 from support.daemons import RawClient, until
+from support.places import PROJECT
 from support.trees import tree
-from support.user_manager import UserManager, user_manager, why_not
 
 pytestmark = [pytest.mark.systemd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "possible")]
 
-SERVICE = service_files.SERVICE
-SECURITY = Path(__file__).resolve().parents[2] / "docs/security.md"
+SERVICE = service_manager.SERVICE
+SECURITY = PROJECT / "docs/security.md"
 RECORDED = re.compile(r"exposure level is (?P<level>\d+\.\d) \(systemd (?P<version>\d+)\)")
 FORBIDDEN = """
 import ctypes, os, socket
@@ -54,7 +55,7 @@ def manager() -> Iterator[UserManager]:
         package = Path(codeindexd.__file__).parents[1]
         drop_in = f"[Service]\nEnvironment=PYTHONPATH={package}\nStandardOutput=append:{running.log_file}\n"
         tree(running.home / f".config/systemd/user/{SERVICE}.d", {"test.conf": f"{drop_in}StandardError=inherit\n"})
-        service_files.install(running.environment)
+        service_manager.install(running.environment)
         yield running
 
 
@@ -125,8 +126,8 @@ def test_the_path_of_the_program_stays_one_word(manager: UserManager, monkeypatc
     odd = manager.home / "50% off $HOME ${HOME} %h; -e"
     program = tree(odd, {"codeindexd": f'#!/bin/sh\necho "$0" "$2" > {shlex.quote(str(manager.home / "ran"))}\n'})
     (program / "codeindexd").chmod(0o755)
-    monkeypatch.setattr(service_files, "program", lambda: (str(odd / "codeindexd"), "one two", '$HOME "%h"'))
-    units = service_files.Systemd(manager.environment).rendered()
+    monkeypatch.setattr(service_manager, "program", lambda: (str(odd / "codeindexd"), "one two", '$HOME "%h"'))
+    units = service_manager.Systemd(manager.environment).rendered()
     unit = next(text for path, text in units.items() if path.name == SERVICE).decode()
     command = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
     tree(manager.home / ".config/systemd/user", {"odd.service": f"[Service]\nType=oneshot\n{command}\n"})
@@ -137,6 +138,6 @@ def test_the_path_of_the_program_stays_one_word(manager: UserManager, monkeypatc
 
 @pytest.mark.parametrize("text", ["a\nExecStartPre=/bin/false", "a\rb", "a\0b", "a\x7f", 'a"b', "a'b", "a\\b"])
 def test_a_path_cannot_add_a_line_to_the_unit(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(service_files, "program", lambda: (f"/opt/{text}/codeindexd",))
+    monkeypatch.setattr(service_manager, "program", lambda: (f"/opt/{text}/codeindexd",))
     with pytest.raises(FailedError, match="cannot start"):
-        service_files.Systemd(os.environ).rendered()
+        service_manager.Systemd(os.environ).rendered()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from endurance.soak import days as soak_days
+from endurance.soak.clients import Clients
+from endurance.soak.days import A_DAY, Days
+from endurance.soak.places import lay_out
+from endurance.soak.samples import EVENING, Sample, Sampler, levels, table
 from support.daemons import RealDaemon, until
-from support.soak import days as soak_days
-from support.soak.clients import Clients
-from support.soak.days import A_DAY, Days
-from support.soak.places import lay_out
-from support.soak.samples import EVENING, Sample, Sampler, levels, table
 
 FLAT = Sample(
     *(0.0, 1, EVENING, 100.0, 60.0, 1, 50.0, 100, 40, 500, 50.0, 20.0, 1.0, 25.0, 60.0, 10.0, 2_000, 40_000, 9, 5),

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 import codeindexd
-from codeindexd import service_files
+from codeindexd.cli import service_manager
 from codeindexd.errors import FailedError
+from end_to_end.user_manager import UserManager, user_manager, why_not
 from support.daemons import RawClient, until
 from support.trees import tree
-from support.user_manager import UserManager, user_manager, why_not
 
 pytestmark = [pytest.mark.systemd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "possible")]
 
-SERVICE = service_files.SERVICE
+SERVICE = service_manager.SERVICE
 DROP_IN = f"""[Service]
 Environment=PYTHONPATH={Path(codeindexd.__file__).parents[1]}
 """
@@ -41,7 +41,7 @@ def manager() -> Iterator[UserManager]:
 def codeindex(manager: UserManager, *arguments: str) -> dict[str, Any]:
     """The JSON that ``codeindex`` prints in the manager's session."""
     answer = manager.run(
-        sys.executable, "-m", "codeindexd.cli.main", *arguments, "--json", PYTHONPATH=os.pathsep.join(sys.path)
+        sys.executable, "-m", "codeindexd.cli.codeindex", *arguments, "--json", PYTHONPATH=os.pathsep.join(sys.path)
     )
     document: dict[str, Any] = json.loads(answer)
     return document
@@ -63,7 +63,7 @@ def call(manager: UserManager, method: str, **params: Any) -> dict[str, Any]:
 @pytest.fixture
 def service(manager: UserManager) -> UserManager:
     """The installed service, running."""
-    service_files.install(manager.environment)
+    service_manager.install(manager.environment)
     manager.systemctl("start", SERVICE)
     return manager
 
@@ -80,7 +80,7 @@ def test_installing_is_idempotent_and_starts_the_daemon(manager: UserManager) ->
 
 
 def test_the_units_are_valid(service: UserManager) -> None:
-    units = [str(service.home / ".config/systemd/user" / name) for name in (SERVICE, service_files.SOCKET)]
+    units = [str(service.home / ".config/systemd/user" / name) for name in (SERVICE, service_manager.SOCKET)]
     done = subprocess.run(
         ["systemd-analyze", "--user", "verify", *units],
         env=service.environment,
@@ -164,19 +164,19 @@ def test_a_wrong_configuration_is_not_tried_again(service: UserManager) -> None:
 
 
 def test_a_daemon_that_runs_already_is_not_disturbed(service: UserManager) -> None:
-    service.systemctl("stop", service_files.SOCKET, SERVICE)
-    command = [*service_files.program()]
+    service.systemctl("stop", service_manager.SOCKET, SERVICE)
+    command = [*service_manager.program()]
     environment = service.environment | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as detached:
         try:
             until(lambda: _answered_by(service) == detached.pid, what="the detached daemon")
-            outcome = service_files.install(service.environment)
+            outcome = service_manager.install(service.environment)
             assert not outcome.running
             assert "runs already" in outcome.notes[0]
             assert call(service, "server.info")["pid"] == detached.pid
         finally:
             detached.terminate()
-    assert service_files.install(service.environment).running
+    assert service_manager.install(service.environment).running
 
 
 def _answered_by(manager: UserManager) -> int:
@@ -191,7 +191,7 @@ import sys
 import codeindexd
 
 codeindexd.__version__ = "0.0.1"
-from codeindexd.cli.daemon_main import main
+from codeindexd.cli.codeindexd import main
 
 sys.exit(main())
 """
@@ -239,6 +239,6 @@ def test_uninstalling_leaves_nothing(service: UserManager) -> None:
 def test_without_a_user_manager_the_error_says_what_to_do(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
     with pytest.raises(FailedError, match="no systemd user manager answers") as caught:
-        service_files.install(environ)
+        service_manager.install(environ)
     assert "XDG_RUNTIME_DIR" in caught.value.hint
     assert list(tmp_path.iterdir()) == []

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from codeindexd.durable import seal
-from codeindexd.lexical import LexicalChunk
-from codeindexd.vectors.schema import checksum
+from codeindexd.storage.durable import seal
+from codeindexd.storage.lexical import LexicalChunk
+from codeindexd.storage.vectors.schema import checksum
+from end_to_end.stopped_stores import Stores, some_vector
 from support.daemons import RealDaemon, real_daemon, until
-from support.stores import Stores, some_vector
 from support.trees import tree
 
 CONFIG = "[workers]\nnice = 0\n"

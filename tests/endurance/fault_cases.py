@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from resource import RLIMIT_FSIZE, RLIMIT_NOFILE
 
-from .daemons import until
-from .faults import ORDINARY, Fault, Scene, failing, full, limited, mode, process_limit, unreadable_medium
-from .trees import tree
+from endurance.faults import ORDINARY, Fault, Scene, failing, full, limited, mode, process_limit, unreadable_medium
+from support.daemons import until
+from support.trees import tree
 
 
 @contextmanager

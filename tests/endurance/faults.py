@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .daemons import RawClient, RealDaemon, real_daemon, until
-from .trees import tree
+from support.daemons import RawClient, RealDaemon, real_daemon, until
+from support.trees import tree
 
 HERE = Path(__file__).parent
 FILES = 24

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from codeindexd.catalog import Catalog
-from codeindexd.catalog.snapshot import CatalogSnapshot
-from codeindexd.dense import Dense
-from codeindexd.dense.snapshot import DenseSnapshot
-from codeindexd.lexical import Lexical, LexicalQuery
-from codeindexd.lexical.snapshot import LexicalSnapshot
-from codeindexd.model import NodeKind, Outcome, Span, StoredChunk
-from codeindexd.tokens import Tokenizer
+from codeindexd.analysis.tokens import Tokenizer
+from codeindexd.storage.catalog import Catalog
+from codeindexd.storage.catalog.snapshot import CatalogSnapshot
+from codeindexd.storage.dense import Dense
+from codeindexd.storage.dense.snapshot import DenseSnapshot
+from codeindexd.storage.lexical import Lexical, LexicalQuery
+from codeindexd.storage.lexical.snapshot import LexicalSnapshot
+from codeindexd.types import NodeKind, Outcome, Span, StoredChunk
 from support.daemons import RealDaemon
 
 _MOST_WORDS = 2_000

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .daemons import RawClient, RealDaemon, real_daemon, until
-from .scans import LATER, NOTHING
-from .trees import tree
+from scan.scans import LATER, NOTHING
+from support.daemons import RawClient, RealDaemon, real_daemon, until
+from support.trees import tree
 
 _INOTIFY = Path("/proc/sys/fs/inotify")
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codeindexd.model import ChunkDraft, StoredChunk, Symbol
-from codeindexd.replay import matched
-from support.slices import draft
+from codeindexd.indexing.catch_up import matched
+from codeindexd.types import ChunkDraft, StoredChunk, Symbol
+from storage.catalog.slices import draft
 
 
 def stored(chunk_id: int, one: ChunkDraft) -> StoredChunk:

@@ -13,17 +13,18 @@ import anyio
 import numpy as np
 import pytest
 
-from codeindexd.embed.base import Vectors, unit
-from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.vectorizer import Vectorizer
-from codeindexd.vectors import VectorStore
+from codeindexd.analysis.embedding.base import Vectors, unit
+from codeindexd.indexing.embed_pending import Vectorizer
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import VectorSpace
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
-from support.indexers import save
+from storage.index_writers import save
+from support.places import TESTS
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
-TESTS = Path(__file__).resolve().parent
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ class Asked:
 @asynccontextmanager
 async def serving(indexer: Indexer, embedder: Asked, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Vectorizer]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    pool = WorkerPool(WorkerSettings(nice=0), count=1, pipeline="support.pipelines:Steady")
+    pool = WorkerPool(WorkerSettings(nice=0), count=1, pipeline="workers.scripted_pipelines:Steady")
     made = Vectorizer(b"/nowhere", indexer, pool, embedder, on_hint=lambda _: None, on_problem=lambda *_: None)
     async with anyio.create_task_group() as outer:
         await outer.start(pool.serve)

@@ -14,16 +14,16 @@ import anyio.lowlevel
 import pytest
 import xxhash
 
-from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.model import Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Slice
-from codeindexd.vectors import VectorStore
-from codeindexd.work import Work
+from codeindexd.indexing.ingest import Work
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Slice, VectorSpace
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
+from support.places import TESTS
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
-TESTS = Path(__file__).resolve().parent
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     vectors = VectorStore.open(tmp_path / "vectors.db")
     indexer = Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space", 256))
-    pool = WorkerPool(WorkerSettings(nice=0, file_budget_s=5), count=2, pipeline="support.pipelines:Steady")
+    pool = WorkerPool(WorkerSettings(nice=0, file_budget_s=5), count=2, pipeline="workers.scripted_pipelines:Steady")
     async with anyio.create_task_group() as tasks:
         await tasks.start(pool.serve)
         made = Bench(indexer, pool)

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from codeindexd.model import Entry, FileStat, NodeKind
-from codeindexd.plan import in_order, retry_delay_ns, slice_limit
+from codeindexd.indexing.policy import in_order, retry_delay_ns, slice_limit
+from codeindexd.types import Entry, FileStat, NodeKind
 
 
 def entry(path: str, size: int = 1000) -> Entry:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from codeindexd.model import Entry, NodeKind
-from codeindexd.pending import Pending
+from codeindexd.indexing.queue import Pending
+from codeindexd.types import Entry, NodeKind
 
 
 def entry(path: bytes, content: bytes = b"1") -> Entry:

@@ -14,21 +14,22 @@ from typing import Any
 import anyio
 import pytest
 
+from client.fake_daemon import FakeDaemon
 from codeindexd import mcp
 from codeindexd.client import AsyncClient
+from codeindexd.daemon.server import Connection
 from codeindexd.mcp import tools
-from codeindexd.server import Connection
-from support.daemons import SOURCE, until
-from support.fake_daemon import FakeDaemon
+from support.daemons import until
+from support.places import DAEMON
 
 
 class Host:
     """The other end of the pipes."""
 
     def __init__(self, daemon: FakeDaemon, errors: int | None = None) -> None:
-        environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(SOURCE)}
+        environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "codeindexd.cli.main", "mcp", "--no-start"],
+            [sys.executable, "-m", "codeindexd.cli.codeindex", "mcp", "--no-start"],
             env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -10,13 +10,13 @@ from typing import Any, cast
 
 import anyio
 
+from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
-from codeindexd.embed.base import Embedder
-from codeindexd.fingerprint import fingerprints
-from codeindexd.lexical import LexicalQuery
-from codeindexd.registry import RootSpec
-from codeindexd.root import Root, RootSettings, Services
-from codeindexd.vectors import VectorStore
+from codeindexd.indexing.fingerprint import fingerprints
+from codeindexd.roots import Root, RootSettings, Services
+from codeindexd.roots.registry import RootSpec
+from codeindexd.storage.lexical import LexicalQuery
+from codeindexd.storage.vectors import VectorStore
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.settle import Settler, collapse
+from codeindexd.roots.debounce import Settler
+from codeindexd.scan.relpath import collapse
 
 names = st.sampled_from([b"a", b"b", b"a-b", b"a.py", b"\xff"])
 paths = st.lists(names, max_size=4).map(b"/".join)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from codeindexd.merkle import Tree
-from codeindexd.root.links import LinkedFiles
+from codeindexd.roots.hardlinks import LinkedFiles
 from codeindexd.scan import Scan
+from codeindexd.scan.merkle import Tree
 
 
 def scan(*below: bytes, linked: tuple[bytes, ...] = (), inode: int = 7) -> Scan:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from codeindexd.root.hints import Hints
-from codeindexd.settle import Settler
+from codeindexd.roots.debounce import Settler
+from codeindexd.roots.hints import Hints
 
 pytestmark = pytest.mark.anyio
 

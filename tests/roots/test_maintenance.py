@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from codeindexd.errors import CodeindexError, FailedError, StoreFullError
-from codeindexd.root import upkeep
+from codeindexd.roots import maintenance
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +44,7 @@ async def rounds_of(root: Any, *, then: Callable[[], None] = lambda: None) -> li
     """How many rounds of upkeep there are until it rests, and how many after ``then``."""
     found = []
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(upkeep.keep_tidy, root)
+        tasks.start_soon(maintenance.keep_tidy, root)
         for _ in range(2):
             before = -1
             while before != root.rounds:
@@ -58,7 +58,7 @@ async def rounds_of(root: Any, *, then: Callable[[], None] = lambda: None) -> li
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "_EVERY_S", 0.001)
+    monkeypatch.setattr(maintenance, "_EVERY_S", 0.001)
 
 
 async def test_stores_are_maintained_once_a_generation() -> None:
@@ -88,6 +88,6 @@ async def test_trouble_is_told_and_tried_again(error: CodeindexError) -> None:
 
     root = Quiet(outcome)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(upkeep.keep_tidy, root)
+        tasks.start_soon(maintenance.keep_tidy, root)
         await eventually(lambda: root.problems == [error.message, error.message, ""])
         tasks.cancel_scope.cancel()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.registry import RootSpec
-from codeindexd.root.presence import Found, Presence
+from codeindexd.roots.presence import Found, Presence
+from codeindexd.roots.registry import RootSpec
 
 
 def presence(tmp_path: Path) -> Presence:

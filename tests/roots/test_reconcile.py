@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.catalog import Catalog
-from codeindexd.merkle import leaf_hash
-from codeindexd.model import Entry, FileUpdate, NodeKind, Outcome, Slice
-from codeindexd.pending import Ticket
-from codeindexd.reconciler import reconcile
+from codeindexd.indexing.queue import Ticket
+from codeindexd.roots.reconcile import reconcile
 from codeindexd.scan import Scanner
+from codeindexd.scan.merkle import leaf_hash
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, Slice
 from support.trees import Link, Node, tree
 
 

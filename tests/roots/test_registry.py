@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import FailedError, PathRefusedError
-from codeindexd.registry import Registry, RootSpec, admit, covering, inside
+from codeindexd.roots.registry import Registry, RootSpec, admit, covering, inside
 from support.trees import Link, tree
 
 HOME = Path("/nonexistent-home")

@@ -12,14 +12,14 @@ import anyio
 import anyio.abc
 import pytest
 
-from codeindexd.catalog import Catalog
-from codeindexd.dense import Dense
 from codeindexd.errors import FailedError, StoreFullError
-from codeindexd.model import RootState
-from codeindexd.root import Root, upkeep
-from codeindexd.root import root as module
+from codeindexd.roots import Root, maintenance
+from codeindexd.roots import root as module
 from codeindexd.scan import Scanner
-from support.roots import found, harness
+from codeindexd.storage.catalog import Catalog
+from codeindexd.storage.dense import Dense
+from codeindexd.types import RootState
+from roots.real_root import found, harness
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -133,7 +133,7 @@ async def test_the_end_does_not_wait_for_a_segment_being_built(tmp_path: Path, m
         return False
 
     monkeypatch.setattr(Dense, "maintain", maintain)
-    monkeypatch.setattr(upkeep, "_EVERY_S", 0.01)
+    monkeypatch.setattr(maintenance, "_EVERY_S", 0.01)
     async with harness(tmp_path) as made:
         with anyio.fail_after(60):
             async with made.running():
@@ -143,7 +143,7 @@ async def test_the_end_does_not_wait_for_a_segment_being_built(tmp_path: Path, m
 async def test_a_directory_that_cannot_be_read_is_looked_at_again_after_everything_was_fine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "_FIRST_LOOK_S", 0.01)
+    monkeypatch.setattr(maintenance, "_FIRST_LOOK_S", 0.01)
     looked: list[list[bytes]] = []
     async with harness(tmp_path) as made:
 

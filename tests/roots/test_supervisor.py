@@ -12,10 +12,10 @@ import anyio.abc
 import pytest
 
 from codeindexd.errors import NotIndexedError
-from codeindexd.model import RootState
-from codeindexd.registry import Registry, RootSpec
-from codeindexd.root import Root
-from codeindexd.roots import Roots
+from codeindexd.roots import Root
+from codeindexd.roots.registry import Registry, RootSpec
+from codeindexd.roots.supervisor import Roots
+from codeindexd.types import RootState
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from codeindexd.root.unreadable import Unreadable
+from codeindexd.roots.unreadable import Unreadable
 
 pytestmark = pytest.mark.anyio
 

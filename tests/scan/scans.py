@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from codeindexd.merkle import Tree
-from codeindexd.model import NodeKind, TreeSource
 from codeindexd.scan import GitHome, Scan, Scanner
+from codeindexd.scan.merkle import Tree
+from codeindexd.types import NodeKind, TreeSource
 
 NOTHING = Tree({}, {})
 NOWHERE = GitHome(None, None, None)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import PathRefusedError
-from support.faults import unreadable_medium
+from endurance.faults import unreadable_medium
+from scan.scans import everything, reasons, scanner
 from support.limits import no_open_files
-from support.scans import everything, reasons, scanner
 from support.trees import tree
 
 may_mount = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounts, which only root may do")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from codeindexd.merkle import Tree, diff
-from codeindexd.model import Diff
-from support.scans import LATER, everything, scanner
+from codeindexd.scan.merkle import Tree, diff
+from codeindexd.types import Diff
+from scan.scans import LATER, everything, scanner
 from support.trees import tree
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.model import NodeKind
 from codeindexd.scan import GitHome, Scan, Scanner
-from support.git_oracle import GitOracle
-from support.scans import LATER, NOTHING, everything, reasons
+from codeindexd.types import NodeKind
+from scan.git_oracle import GitOracle
+from scan.scans import LATER, NOTHING, everything, reasons
 from support.trees import Link, tree
 
 

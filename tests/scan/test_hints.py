@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.merkle import Tree, diff
-from codeindexd.model import Diff, NodeKind
 from codeindexd.scan import Scan
-from support.scans import LATER, everything, reasons, scanner
+from codeindexd.scan.merkle import Tree, diff
+from codeindexd.types import Diff, NodeKind
+from scan.scans import LATER, everything, reasons, scanner
 from support.trees import Link, tree
 
 

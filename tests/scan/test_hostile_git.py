@@ -10,7 +10,7 @@ import pytest
 
 from codeindexd.scan import GitHome, Scanner
 from codeindexd.scan.rule_files import read_bounded
-from support.scans import LATER, NOTHING
+from scan.scans import LATER, NOTHING
 from support.trees import Link, tree
 
 SECRET = "*.py machine example.org password tr0ub4dor"

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.merkle import Tree, collapse, diff, leaf_hash, node_hash, same_suffix, skipped_hash
-from codeindexd.model import Diff, Entry, FileStat, NodeKind
+from codeindexd.scan.merkle import Tree, diff, leaf_hash, node_hash, same_suffix, skipped_hash
+from codeindexd.types import Diff, Entry, FileStat, NodeKind
 
 _PART = st.sampled_from([b"a", b"b", b"c.py", b"d.md", b"\xff", b"a\n"])
 _PATH = st.lists(_PART, min_size=1, max_size=4).map(b"/".join)
@@ -161,11 +161,3 @@ def test_build_adds_parents_and_keeps_right_entries() -> None:
 
 def test_reasons_hash_apart() -> None:
     assert len({skipped_hash("binary"), skipped_hash("ignored"), leaf_hash(b"binary")}) == 3
-
-
-@given(st.lists(_PATH | st.just(b""), max_size=12))
-def test_collapse_covers_everything_once(paths: list[bytes]) -> None:
-    kept = collapse(paths)
-    covers = [[k for k in kept if path == k or not k or path.startswith(k + b"/")] for path in paths]
-    assert all(len(by) == 1 for by in covers)
-    assert list(kept) == sorted(set(kept))

@@ -11,7 +11,7 @@ import pytest
 
 from codeindexd.scan import GitHome, RuleFiles, Scan, Scanner
 from codeindexd.scan.rule_files import Notes
-from support.scans import LATER, NOTHING
+from scan.scans import LATER, NOTHING
 from support.trees import Link, tree
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.files import open_beneath, read_beneath, read_ranges
+from codeindexd.scan.safe_read import open_beneath, read_beneath, read_ranges
 from support.trees import Link, tree
 
 

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd.errors import PathRefusedError, ShuttingDownError
-from codeindexd.files import is_settled
-from codeindexd.merkle import Tree, diff, leaf_hash
-from codeindexd.model import Entry, FileStat, NodeKind
 from codeindexd.scan import hashing
-from support.scans import LATER, NOTHING, everything, reasons, scanner
+from codeindexd.scan.merkle import Tree, diff, leaf_hash
+from codeindexd.scan.safe_read import is_settled
+from codeindexd.types import Entry, FileStat, NodeKind
+from scan.scans import LATER, NOTHING, everything, reasons, scanner
 from support.trees import Link, tree
 
 

@@ -7,8 +7,8 @@ import pytest
 import xxhash
 
 from codeindexd.errors import FailedError
-from codeindexd.model import Span, StoredChunk
-from codeindexd.verifier import confirm
+from codeindexd.search.confirm import confirm
+from codeindexd.types import Span, StoredChunk
 from support.limits import no_open_files
 from support.trees import tree
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.query import parse
-from codeindexd.question import Question, name_stems, stems_of
-from codeindexd.tokens import Tokenizer
+from codeindexd.analysis.tokens import Tokenizer
+from codeindexd.search.prepared_query import Question, name_stems, stems_of
+from codeindexd.search.query import parse
 
 
 def question(text: str) -> Question:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.query import ParsedQuery, parse
+from codeindexd.search.query import ParsedQuery, parse
 
 
 def test_every_filter_is_taken_out_of_the_question() -> None:

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.ranking import Candidate, clean_cut, is_test, normalised, rank, shortlist
+from codeindexd.search.ranking import Candidate, clean_cut, is_test, normalised, rank, shortlist
 
 scores = st.floats(0, 1)
 candidates = st.lists(

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.query import parse
-from codeindexd.query.regexes import Budget, bounded_regex
-from support.hostile import regexes
+from codeindexd.search.query import parse
+from codeindexd.search.regexes import Budget, bounded_regex
+from endurance.hostile import regexes
 
 COUNTED = [
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}",

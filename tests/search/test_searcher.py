@@ -10,16 +10,16 @@ from typing import Any, cast
 import pytest
 
 from codeindexd.errors import NotIndexedError
-from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.model import Entry, FileUpdate, NodeKind, Outcome, RootState, Slice
-from codeindexd.query import parse
-from codeindexd.registry import RootSpec
-from codeindexd.root import Root
-from codeindexd.searcher import Searcher
-from codeindexd.snapshot import Current, Snapshot
-from codeindexd.vectors import VectorStore
+from codeindexd.indexing.pipeline import Pipeline
+from codeindexd.roots import Root
+from codeindexd.roots.registry import RootSpec
+from codeindexd.search.query import parse
+from codeindexd.search.searcher import Searcher
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.snapshot import Current, Snapshot
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, RootState, Slice, VectorSpace
 from codeindexd.workers.jobs import FileJob, WorkerSettings
-from codeindexd.workers.pipeline import Pipeline
 
 pytestmark = pytest.mark.anyio
 PIPELINE = Pipeline(WorkerSettings(embed=True))

@@ -7,10 +7,21 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
-from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.lexical import LexicalQuery
-from codeindexd.model import ChunkDraft, Entry, FileStat, FileUpdate, IndexedChunk, NodeKind, Outcome, Slice, Span
-from codeindexd.vectors import VectorStore
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.lexical import LexicalQuery
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import (
+    ChunkDraft,
+    Entry,
+    FileStat,
+    FileUpdate,
+    IndexedChunk,
+    NodeKind,
+    Outcome,
+    Slice,
+    Span,
+    VectorSpace,
+)
 
 SPACE = VectorSpace("space-one", 8)
 

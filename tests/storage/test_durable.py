@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.durable import SEAL, break_seal, own, replace_file, seal, storing, write_fully
 from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError, StoreFullError
+from codeindexd.storage.durable import SEAL, break_seal, own, replace_file, seal, storing, write_fully
 from support.limits import largest_file
 
 

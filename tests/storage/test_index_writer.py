@@ -13,15 +13,14 @@ from typing import Any
 
 import pytest
 
-from codeindexd.doubt import suspect
-from codeindexd.durable import own
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
-from codeindexd.indexer import VectorSpace
-from codeindexd.lexical import Lexical, LexicalQuery
-from codeindexd.model import Move, Slice
-from codeindexd.sqlite_files import remove_database
-from codeindexd.vectors import VectorStore
-from support.indexers import SPACE, dense_ids, found, indexer, put_back, save, vector_of
+from codeindexd.storage.durable import own
+from codeindexd.storage.lexical import Lexical, LexicalQuery
+from codeindexd.storage.recovery import suspect
+from codeindexd.storage.sqlite import remove_database
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import Move, Slice, VectorSpace
+from storage.index_writers import SPACE, dense_ids, found, indexer, put_back, save, vector_of
 from support.limits import no_open_files
 
 pytestmark = pytest.mark.anyio

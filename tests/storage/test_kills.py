@@ -1,6 +1,7 @@
 """``kill -9`` at every named step of a writer's life: what was committed is there, and everything comes together again.
 
-The real daemon is killed in ``tests/end_to_end/test_kills.py``, and many more times by ``tests/endurance/kills.py``.
+The real daemon is killed in ``tests/end_to_end/test_kills.py``, and many more times
+by ``python tests/endurance kills``.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from codeindexd.indexer import Indexer
-from codeindexd.model import Slice
-from codeindexd.registry import Registry
+from codeindexd.roots.registry import Registry
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.types import Slice
 from codeindexd.workers.jobs import FileResult
-from support.crash import writer
-from support.crash.steps import STEPS
-from support.crash.stores import vectors_whole
+from endurance.crash import writer
+from endurance.crash.steps import STEPS
+from endurance.crash.stores import vectors_whole
 from support.killing import quick_directory, start
 
 
@@ -35,7 +36,7 @@ def quick() -> Iterator[Path]:
 
 @pytest.mark.timeout(600)
 def test_a_kill_at_every_named_step(quick: Path, results: list[FileResult]) -> None:
-    with start("support.crash.writer", str(quick)) as driver:
+    with start("endurance.crash.writer", str(quick)) as driver:
         assert driver.stdin is not None
         assert driver.stdout is not None
         for step in STEPS:

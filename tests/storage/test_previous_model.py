@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.durable import own
 from codeindexd.errors import StoreFullError
-from codeindexd.former import Former
-from codeindexd.indexer import VectorSpace
-from codeindexd.snapshot import Current
-from codeindexd.vectors import VectorStore
-from support.indexers import SPACE, dense_ids, indexer, save, vector_of
+from codeindexd.storage.durable import own
+from codeindexd.storage.previous_model import Former
+from codeindexd.storage.snapshot import Current
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import VectorSpace
+from storage.index_writers import SPACE, dense_ids, indexer, save, vector_of
 
 pytestmark = pytest.mark.anyio
 NEW = VectorSpace("space-two", 8)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codeindexd.doubt import CATALOG, Doubt, suspect
-from codeindexd.durable import SEAL, seal
+from codeindexd.storage.durable import SEAL, seal
+from codeindexd.storage.recovery import CATALOG, Doubt, suspect
 
 
 def test_only_a_clean_end_is_trusted_and_only_once(tmp_path: Path) -> None:

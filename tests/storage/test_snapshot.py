@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import FailedError, StoreFullError
-from codeindexd.indexer import Indexer
-from codeindexd.vectors import VectorStore
-from support.indexers import dense_ids, found, indexer, save
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.vectors import VectorStore
+from storage.index_writers import dense_ids, found, indexer, save
 from support.limits import no_open_files, unreadable
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd import sqlite_files
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
-from codeindexd.sqlite_files import (
+from codeindexd.storage import sqlite
+from codeindexd.storage.sqlite import (
     Reader,
     Translated,
     create_private,
@@ -60,8 +60,8 @@ def test_a_misuse_stays_what_it_is(path: Path) -> None:
 
 
 def test_a_locked_database_is_full_and_not_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_files, "BUSY_TIMEOUT_S", 0.01)
-    one, other = sqlite_files.connect(path, read_only=False), sqlite_files.connect(path, read_only=False)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
+    one, other = sqlite.connect(path, read_only=False), sqlite.connect(path, read_only=False)
     one.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreFullError), Translated(path):
         other.execute("BEGIN IMMEDIATE")
@@ -141,7 +141,7 @@ def test_a_missing_file_is_damage_for_a_reader(tmp_path: Path) -> None:
 def test_odd_directory_names(tmp_path: Path) -> None:
     path = tmp_path / "a b%20?x#y" / "ü.db"
     create_private(path)
-    connection = sqlite_files.connect(path, read_only=False)
+    connection = sqlite.connect(path, read_only=False)
     connection.execute("CREATE TABLE t (x)")
     connection.close()
     assert [p.name for p in path.parent.iterdir()] == ["ü.db"]

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-SOURCE = Path(__file__).resolve().parents[2] / "daemon"
+from support.places import DAEMON
+
 T = TypeVar("T")
 
 
@@ -96,7 +97,7 @@ class RealDaemon:
         """What a daemon or a client of this home needs in its environment."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return kept | {
-            "PYTHONPATH": str(SOURCE),
+            "PYTHONPATH": str(DAEMON),
             "XDG_CONFIG_HOME": str(self.home / "config"),
             "XDG_CACHE_HOME": str(self.home / "cache"),
             "XDG_STATE_HOME": str(self.home / "state"),
@@ -158,7 +159,7 @@ class RealDaemon:
     def run(self, *arguments: str, cwd: Path | None = None, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run `codeindex` against this home."""
         return subprocess.run(
-            [sys.executable, "-m", "codeindexd.cli.main", *arguments],
+            [sys.executable, "-m", "codeindexd.cli.codeindex", *arguments],
             env=self.environment,
             cwd=cwd or self.home,
             capture_output=True,

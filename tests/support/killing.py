@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PATHS = os.pathsep.join([str(ROOT / "daemon"), str(ROOT / "tests")])
+from support.places import PYTHONPATH
 
 
 def start(module: str, *arguments: str) -> subprocess.Popen[str]:
@@ -28,7 +27,7 @@ def start(module: str, *arguments: str) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": PATHS},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
     )
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codeindexd.embed.static import StaticModel
+from codeindexd.analysis.embedding.static import StaticModel
+from support.places import DAEMON
 from training.sources import is_permissive
 
-DAEMON = Path(__file__).resolve().parents[2] / "daemon"
 HELD_OUT = "def kept_for_the_benchmark(path):\n    return [line.strip() for line in open(path)]\n" * 6
 
 

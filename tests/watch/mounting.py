@@ -21,7 +21,7 @@ if __name__ == "__main__":
 from codeindexd.watch import mounts
 from support.trees import tree
 from support.waiting import eventually
-from support.watching import watching
+from watch.watching import watching
 
 PRIVATELY = ["unshare", "--mount", "--propagation", "private"]
 

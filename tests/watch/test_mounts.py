@@ -11,8 +11,8 @@ import pytest
 from codeindexd.watch import mounts
 from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.problems import polled_parts
-from support import mounting
 from support.trees import tree
+from watch import mounting
 
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 30 22 0:40 / /home/me/my\040share rw - nfs4 server:/x rw

@@ -12,7 +12,7 @@ from codeindexd.watch import watcher
 from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import SOURCE, Changes
 from support.waiting import eventually
-from support.watching import watching
+from watch.watching import watching
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from codeindexd.watch import guard, portable
 from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import Changes
 from support.trees import Link, tree
-from support.watching import rules_of, watching
+from watch.watching import rules_of, watching
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
-from support.watching import watching
+from watch.watching import watching
 
 pytestmark = pytest.mark.anyio
 
@@ -341,7 +341,7 @@ async def test_a_burst_as_large_as_the_kernels_queue_is_not_trusted(root: Path, 
 @pytest.mark.parametrize(("source", "reason"), [("watchfiles", "no look at events"), ("inotify", "overflowed")])
 async def test_events_of_a_time_the_process_was_stopped(root: Path, cookies: Path, source: str, reason: str) -> None:
     """watchfiles does not tell of an overflow, so a long time without a look counts as one."""
-    helper = Path(__file__).parent.parent / "support" / "watch_and_tell.py"
+    helper = Path(__file__).with_name("watch_and_tell.py")
     async with await anyio.open_process([sys.executable, str(helper), str(root), str(cookies), source]) as process:
         told = _lines(process)
         while await anext(told) != "watching":

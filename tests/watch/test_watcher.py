@@ -15,7 +15,7 @@ from codeindexd.watch.pace import Pace
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
-from support.watching import rules_of, watching
+from watch.watching import rules_of, watching
 
 pytestmark = pytest.mark.anyio
 

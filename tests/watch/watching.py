@@ -14,8 +14,7 @@ import anyio
 from codeindexd.scan import RuleFiles
 from codeindexd.scan.rule_files import Notes
 from codeindexd.watch import Watcher
-
-from .waiting import eventually
+from support.waiting import eventually
 
 
 class Owner:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,8 +13,8 @@ from codeindexd.workers.jobs import FileJob, WorkerSettings
 from codeindexd.workers.member import Timing
 from codeindexd.workers.pool import WorkerPool
 from codeindexd.workers.sizing import Pressure
+from support.places import TESTS
 
-TESTS = Path(__file__).resolve().parent.parent
 QUICK = Timing(backoff_s=0.01, backoff_max_s=0.05, pressure_s=0.05)
 
 
@@ -47,7 +46,7 @@ def served() -> Callable[..., AbstractAsyncContextManager[WorkerPool]]:
         pool = WorkerPool(
             settings,
             count=count,
-            pipeline=f"support.pipelines:{pipeline}",
+            pipeline=f"workers.scripted_pipelines:{pipeline}",
             **{"timing": QUICK, "pressure": Pressure, **pool_options},
         )
         async with anyio.create_task_group() as tasks:

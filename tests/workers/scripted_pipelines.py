@@ -11,7 +11,7 @@ from pathlib import Path
 
 import xxhash
 
-from codeindexd.model import ChunkDraft, FileStat, Span, Symbol
+from codeindexd.types import ChunkDraft, FileStat, Span, Symbol
 from codeindexd.workers.jobs import FileJob, FileResult, TextsJob, TextsResult, WorkerSettings
 
 _kept: list[bytearray] = []

@@ -137,7 +137,7 @@ def test_no_orphan_survives_a_killed_daemon(tmp_path):
                 pass
 
         async def main():
-            pool = WorkerPool(WorkerSettings(), count=2, pipeline="support.pipelines:Scripted")
+            pool = WorkerPool(WorkerSettings(), count=2, pipeline="workers.scripted_pipelines:Scripted")
             async with anyio.create_task_group() as tasks:
                 await tasks.start(pool.serve)
                 tasks.start_soon(consume, pool, False)

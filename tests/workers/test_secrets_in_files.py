@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.secrets import secret_files
+from codeindexd.indexing.pipeline import Pipeline
 from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
-from codeindexd.workers.pipeline import Pipeline
-from support import secret_files
 
 ONE, OTHER = secret_files.everything(1), secret_files.everything(2)
 NAMES = sorted(ONE)
@@ -46,7 +46,7 @@ def test_an_error_does_not_quote_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     def fails(text: bytes, *_: object, **__: object) -> None:
         raise ValueError(f"cannot cut {text.decode()}")
 
-    monkeypatch.setattr("codeindexd.chunking.chunk", fails)
+    monkeypatch.setattr("codeindexd.analysis.chunking.chunk", fails)
     (tmp_path / "a.py").write_text("their_unmasked_words = 1\n")
     result = Pipeline(WorkerSettings()).process(FileJob(1, str(tmp_path).encode(), b"a.py"))
     assert (result.status, result.stage) == ("failed", "chunk")

@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
+from codeindexd.indexing.pipeline import Pipeline
 from codeindexd.workers.jobs import FileJob, WorkerSettings
-from codeindexd.workers.pipeline import Pipeline
 
 
 def test_a_clock_of_whole_seconds_settles_later_than_a_fine_one(tmp_path: Path) -> None:

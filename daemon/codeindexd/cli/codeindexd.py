@@ -15,13 +15,14 @@ from codeindexd.errors import CodeindexError, UsageError
 
 if TYPE_CHECKING:
     from codeindexd.config import Config
-    from codeindexd.paths import Paths
+    from codeindexd.daemon.paths import Paths
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop; returns the exit code."""
     args = _parser().parse_args(argv)
-    from codeindexd import config, paths
+    from codeindexd import config
+    from codeindexd.daemon import paths
 
     try:
         places = paths.Paths.of_user(os.environ)
@@ -44,12 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(settings: Config, places: Paths, *, log_format: str, log_level: str) -> None:
     import anyio
 
-    from codeindexd import daemon, logs
+    from codeindexd.daemon import app, logs
 
     os.umask(0o077)  # before anything is made: what libraries write is nobody else's from its first moment
     places.create()
     logs.configure(format=log_format, level=log_level, file=places.log_file)
-    anyio.run(functools.partial(daemon.run, settings, paths=places))
+    anyio.run(functools.partial(app.run, settings, paths=places))
 
 
 def _only_error(group: BaseExceptionGroup[BaseException]) -> CodeindexError | None:

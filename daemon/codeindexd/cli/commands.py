@@ -317,7 +317,7 @@ def service(run: Run) -> int:
 
 def doctor(run: Run) -> int:
     """Look for problems of the environment."""
-    from codeindexd import doctor as checks
+    from codeindexd.cli import doctor as checks
 
     result = checks.examine(run.environ)
     run.show(result, lambda: _findings(run, result))

@@ -19,8 +19,8 @@ from typing import Any, Literal, NamedTuple
 
 from codeindexd import __version__, protocol
 from codeindexd.config import Config, load
+from codeindexd.daemon.paths import Paths, check_place
 from codeindexd.errors import CodeindexError, place_of
-from codeindexd.paths import Paths, check_place
 from codeindexd.watch.filesystem import reason_to_poll
 
 _PACKAGES = ("anyio", "msgspec", "numpy", "structlog", "tantivy", "tree-sitter", "usearch", "watchfiles", "xxhash")
@@ -234,12 +234,12 @@ def _configuration(file: Path, environ: Mapping[str, str]) -> Iterator[Check]:
 def _model(config: Config) -> Check:
     name = config.embedding.model
     if name == "bundled":
-        spec = importlib.util.find_spec("codeindexd.embed.static")
+        spec = importlib.util.find_spec("codeindexd.analysis.embedding.static")
         if spec is None:
             return Check("model", "problem", "the bundled model is not installed", "Install codeindexd again.")
         return Check("model", "ok", "bundled")
     if name.startswith(("http://", "https://")):
-        from codeindexd.embed.http_wire import Endpoint
+        from codeindexd.analysis.embedding.openai_api import Endpoint
 
         endpoint = Endpoint.parse(name)
         if endpoint.is_local:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from codeindexd import service_files
+from codeindexd.cli import service_manager
 from codeindexd.cli.terminal import Terminal, safe
 
 ACTIONS: Mapping[str, Callable[[Mapping[str, str]], Mapping[str, Any]]] = {
-    "install": lambda environ: document(service_files.install(environ)),
-    "uninstall": lambda environ: document(service_files.uninstall(environ)),
-    "status": lambda environ: document(service_files.status(environ)),
+    "install": lambda environ: document(service_manager.install(environ)),
+    "uninstall": lambda environ: document(service_manager.uninstall(environ)),
+    "status": lambda environ: document(service_manager.status(environ)),
 }
 
 

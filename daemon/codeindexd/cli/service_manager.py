@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import codeindexd
 from codeindexd import protocol
-from codeindexd.durable import replace_file
 from codeindexd.errors import FailedError
+from codeindexd.storage.durable import replace_file
 
 SERVICE = "codeindexd.service"
 SOCKET = "codeindexd.socket"
@@ -266,7 +267,7 @@ def program() -> tuple[str, ...]:
 
 def shipped(directory: str, name: str) -> bytes:
     """A file of the project's ``systemd/`` or ``launchd/``: in the wheel beside the code, in a checkout above it."""
-    code = Path(__file__).resolve().parent
+    code = Path(codeindexd.__file__).resolve().parent
     for place in (code / "service" / directory / name, code.parents[1] / directory / name):
         with contextlib.suppress(FileNotFoundError):
             return place.read_bytes()

@@ -18,24 +18,26 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd import __version__, allocator, auditor, notify
+from codeindexd import __version__
 from codeindexd.config import Config
-from codeindexd.durable import break_seal, seal
+from codeindexd.daemon import activation, memory
+from codeindexd.daemon.embedders import Models
+from codeindexd.daemon.handlers import Handlers
+from codeindexd.daemon.lock import Lock
+from codeindexd.daemon.paths import Paths
+from codeindexd.daemon.server import Limits, Server
+from codeindexd.daemon.subscriptions import Events
 from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
-from codeindexd.events import Events
-from codeindexd.fingerprint import fingerprints
-from codeindexd.handlers import Handlers
-from codeindexd.lock import Lock
-from codeindexd.model import RootState
-from codeindexd.models import Models
-from codeindexd.paths import Paths
-from codeindexd.registry import Registry, RootSpec
-from codeindexd.root import Root, RootSettings, Services
-from codeindexd.roots import Roots
-from codeindexd.searcher import Searcher
-from codeindexd.server import Limits, Server
-from codeindexd.sqlite_files import file_identity
-from codeindexd.vectors import VectorStore
+from codeindexd.indexing.fingerprint import fingerprints
+from codeindexd.roots import Root, RootSettings, Services
+from codeindexd.roots.registry import Registry, RootSpec
+from codeindexd.roots.supervisor import Roots
+from codeindexd.roots.verify import verify
+from codeindexd.search.searcher import Searcher
+from codeindexd.storage.durable import break_seal, seal
+from codeindexd.storage.sqlite import file_identity
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import RootState
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
 from codeindexd.workers.pressure import available_cpus
@@ -55,7 +57,7 @@ _GLANCE_EVERY_S = 60.0  # at the size of the vector store: an hour of indexing c
 
 async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None = None) -> None:
     """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request. Raises AlreadyRunningError, ConfigError."""
-    allocator.configure()
+    memory.configure()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     _allow_open_files()
     anyio.to_thread.current_default_thread_limiter().total_tokens = _QUERY_THREADS
@@ -65,7 +67,7 @@ async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None 
             if ready:
                 ready()
             await daemon.stopping.wait()
-            notify.stopping()
+            activation.stopping()
             log.info("stopping")
 
 
@@ -111,7 +113,7 @@ class Daemon:
         server = Server(
             handlers.table(),
             socket_path=paths.socket,
-            inherited=notify.inherited_socket(),
+            inherited=activation.inherited_socket(),
             limits=Limits(connections=most_connections()),
             on_close=self.events.unsubscribe,
         )
@@ -124,7 +126,7 @@ class Daemon:
                 async with anyio.create_task_group() as edge:
                     await edge.start(server.serve)
                     log.info("ready", version=__version__, socket=str(paths.socket), roots=len(self.roots.all()))
-                    notify.ready(self._headline())
+                    activation.ready(self._headline())
                     if self.roots.all():
                         self._pool.warm_up()
                     services.start_soon(self._report_to_manager)
@@ -220,14 +222,14 @@ class Daemon:
 
     async def _report_to_manager(self) -> None:
         """Feed the watchdog and the status line; only ever from this loop, so a hung loop is noticed."""
-        interval = notify.watchdog_interval_s() or _STATUS_EVERY_S
+        interval = activation.watchdog_interval_s() or _STATUS_EVERY_S
         said = ""
         while True:
-            notify.watchdog()
+            activation.watchdog()
             if (headline := self._headline()) != said:
-                notify.status(headline)
+                activation.status(headline)
                 said = headline
-            await anyio.sleep(min(interval, _STATUS_EVERY_S) if notify.enabled() else _UPKEEP_EVERY_S)
+            await anyio.sleep(min(interval, _STATUS_EVERY_S) if activation.enabled() else _UPKEEP_EVERY_S)
 
     async def _upkeep(self) -> None:
         looked = time.monotonic()
@@ -255,7 +257,7 @@ class Daemon:
             return
         log.info("examining an index after an unclean end", root=str(root.spec.path))
         try:
-            found = await auditor.verify(root, repair=True, rebuild=self.roots.rebuild)
+            found = await verify.verify(root, repair=True, rebuild=self.roots.rebuild)
         except CodeindexError as error:
             if not isinstance(error, StoreDamagedError):
                 raise

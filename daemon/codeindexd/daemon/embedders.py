@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from codeindexd.analysis.embedding.base import Embedder
+from codeindexd.analysis.embedding.create import create
 from codeindexd.config import Embedding
-from codeindexd.durable import replace_file
-from codeindexd.embed import create
-from codeindexd.embed.base import Embedder
 from codeindexd.errors import EmbedderError
+from codeindexd.storage.durable import replace_file
 
 log = structlog.get_logger(__name__)
 

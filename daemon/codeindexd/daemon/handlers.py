@@ -11,15 +11,17 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from codeindexd import __version__, auditor, metrics, status
+from codeindexd import __version__
+from codeindexd.daemon import metrics, responses
+from codeindexd.daemon.server import Connection, Handler
+from codeindexd.daemon.subscriptions import Events
 from codeindexd.errors import CodeindexError, FailedError, TimedOutError, UsageError
-from codeindexd.events import Events
-from codeindexd.model import RootState
-from codeindexd.query import parse
-from codeindexd.root import Root, Synced
-from codeindexd.roots import Roots, Stranded
-from codeindexd.searcher import Searcher
-from codeindexd.server import Connection, Handler
+from codeindexd.roots import Root, Synced
+from codeindexd.roots.supervisor import Roots, Stranded
+from codeindexd.roots.verify import verify
+from codeindexd.search.query import parse
+from codeindexd.search.searcher import Searcher
+from codeindexd.types import RootState
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
@@ -98,7 +100,7 @@ class Handlers:
         root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
         if params["wait"]:
             root = await self._until_fresh(root.spec.path)
-        entry = await anyio.to_thread.run_sync(status.roots_entry, root)
+        entry = await anyio.to_thread.run_sync(responses.roots_entry, root)
         return {"roots": [entry], "already_covered": admission.covered}
 
     async def _until_fresh(self, path: Path) -> Root:
@@ -122,26 +124,26 @@ class Handlers:
     async def list_roots(self, params: Params, connection: Connection) -> Result:
         """All roots."""
         running, stranded = self._roots.around(None)
-        entries = [status.roots_entry(root) for root in running]
-        return {"roots": entries + [status.stranded_entry(one) for one in stranded]}
+        entries = [responses.roots_entry(root) for root in running]
+        return {"roots": entries + [responses.stranded_entry(one) for one in stranded]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file again."""
         root = self._roots.covering(_path(params["path"]))
         await root.reindex()
-        return {"roots": [status.roots_entry(root)]}
+        return {"roots": [responses.roots_entry(root)]}
 
     async def pause(self, params: Params, connection: Connection) -> Result:
         """Stop indexing a root."""
         root = self._roots.covering(_path(params["path"]))
         root.pause()
-        return {"roots": [status.roots_entry(root)]}
+        return {"roots": [responses.roots_entry(root)]}
 
     async def resume(self, params: Params, connection: Connection) -> Result:
         """Go on indexing a root."""
         root = self._roots.covering(_path(params["path"]))
         root.resume()
-        return {"roots": [status.roots_entry(root)]}
+        return {"roots": [responses.roots_entry(root)]}
 
     # questions
 
@@ -158,14 +160,14 @@ class Handlers:
             await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
         absent = [] if params["roots"] else self._roots.around(None)[1]
-        return status.answer(params["query"], found, explain=params["explain"], absent=absent)
+        return responses.answer(params["query"], found, explain=params["explain"], absent=absent)
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Chunks like the one at a place."""
         root = self._roots.covering(_path(params["root"]))
         path = os.fsencode(params["path"])
         found = await self._searcher.related(root, path, params["line"], params["limit"] or self._default_limit)
-        return status.answer(f"{os.fsdecode(path)}:{params['line']}", found)
+        return responses.answer(f"{os.fsdecode(path)}:{params['line']}", found)
 
     async def symbol(self, params: Params, connection: Connection) -> Result:
         """Definitions of a name, and its uses when asked for."""
@@ -173,8 +175,8 @@ class Handlers:
         definitions, references = await self._searcher.symbol(roots, params["name"], references=params["references"])
         return {
             "symbol": params["name"],
-            "definitions": [status.hit_entry(hit, score=False) for hit in definitions],
-            "references": [status.hit_entry(hit, score=False) for hit in references],
+            "definitions": [responses.hit_entry(hit, score=False) for hit in definitions],
+            "references": [responses.hit_entry(hit, score=False) for hit in references],
         }
 
     # freshness
@@ -213,11 +215,11 @@ class Handlers:
     async def status(self, params: Params, connection: Connection) -> Result:
         """Health of the daemon and of one or all roots."""
         roots, stranded = self._around(params)
-        running = await anyio.to_thread.run_sync(lambda: [status.root_status(root) for root in roots])
+        running = await anyio.to_thread.run_sync(lambda: [responses.root_status(root) for root in roots])
         return {
             **await self.info(params, connection),
             "rss_bytes": metrics.resident_bytes(),
-            "roots": running + [status.stranded_status(one) for one in stranded],
+            "roots": running + [responses.stranded_status(one) for one in stranded],
             "embedder": {
                 **self._embedder(),
                 "pending": sum(len(root.indexer.pending_vectors) for root in roots),
@@ -228,8 +230,8 @@ class Handlers:
         """Compare the index with the disk, chunk by chunk."""
         roots, stranded = self._around(params)
         repair, rebuild = bool(params["repair"]), self._roots.rebuild
-        found = [await auditor.verify(root, repair=repair, rebuild=rebuild) for root in roots]
-        found += [await auditor.verify_stranded(one, repair=repair, rebuild=rebuild) for one in stranded]
+        found = [await verify.verify(root, repair=repair, rebuild=rebuild) for root in roots]
+        found += [await verify.verify_stranded(one, repair=repair, rebuild=rebuild) for one in stranded]
         return {
             "ok": all(not one["differences"] or one.get("repaired", False) for one in found),
             "roots": found,
@@ -242,7 +244,7 @@ class Handlers:
         """Why a path is or is not indexed."""
         path = _path(params["path"])
         root = self._roots.covering(path)
-        return await anyio.to_thread.run_sync(status.explain, root, path)
+        return await anyio.to_thread.run_sync(responses.explain, root, path)
 
     # notifications
 

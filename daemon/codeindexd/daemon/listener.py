@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 
 from codeindexd import protocol
+from codeindexd.daemon.paths import check_place
 from codeindexd.errors import AlreadyRunningError, FailedError
-from codeindexd.paths import check_place
 
 _BACKLOG = 1024
 _PROBE_S = 1.0

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from codeindexd.errors import CodeindexError
-from codeindexd.model import Failure, Outcome, RootState, StoredChunk
 from codeindexd.protocol.places import path_to_json
-from codeindexd.root import Problem, Root
-from codeindexd.roots import Stranded
-from codeindexd.searcher import Answer, Hit
+from codeindexd.roots import Problem, Root
+from codeindexd.roots.supervisor import Stranded
+from codeindexd.search.searcher import Answer, Hit
+from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
 

@@ -15,9 +15,9 @@ import anyio.abc
 import structlog
 
 from codeindexd import protocol
+from codeindexd.daemon.connection import Connection, Handler, Limits
+from codeindexd.daemon.listener import Listener
 from codeindexd.errors import CodeindexError, FailedError, PathRefusedError
-from codeindexd.server.connection import Connection, Handler, Limits
-from codeindexd.server.listener import Listener
 
 __all__ = ["Connection", "Handler", "Limits", "Server"]
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import anyio
 
-from codeindexd import status
+from codeindexd.daemon import responses
 from codeindexd.protocol.places import path_to_json
-from codeindexd.root import Root
+from codeindexd.roots import Root
 
 _PROGRESS_EVERY_S = 0.1
 
@@ -56,7 +56,7 @@ class Events:
         self._send(identity, what, {**place, "clock": root.clock, "state": root.state.value})
         if now - self._last_progress.get(identity, 0.0) >= _PROGRESS_EVERY_S or root.work.idle:
             self._last_progress[identity] = now
-            self._send(identity, "progress", {**place, "state": root.state.value, **status.progress(root)})
+            self._send(identity, "progress", {**place, "state": root.state.value, **responses.progress(root)})
 
     def _send(self, identity: str, method: str, params: dict[str, Any]) -> None:
         for subscriber, identities in list(self._subscribers.items()):

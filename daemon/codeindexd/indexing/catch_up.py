@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from codeindexd.indexer import Indexer
-from codeindexd.model import ChunkDraft, Entry, IndexedChunk, StoredChunk
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.types import ChunkDraft, Entry, IndexedChunk, StoredChunk
 from codeindexd.workers.jobs import FileJob
 from codeindexd.workers.pool import WorkerPool
 

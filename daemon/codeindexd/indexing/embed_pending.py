@@ -10,10 +10,10 @@ import anyio.to_thread
 import numpy as np
 import structlog
 
-from codeindexd.embed.base import Embedder, RowsRefusedError, Vectors
+from codeindexd.analysis.embedding.base import Embedder, RowsRefusedError, Vectors
 from codeindexd.errors import EmbedderError, StoreFullError, WorkerError
-from codeindexd.indexer import Indexer
-from codeindexd.model import StoredChunk
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.types import StoredChunk
 from codeindexd.workers.jobs import TextRange, TextsJob
 from codeindexd.workers.pool import WorkerPool
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import xxhash
 
-from codeindexd import chunking, secrets, tokens
+from codeindexd.analysis import chunking, secrets, tokens
 from codeindexd.workers.jobs import WorkerSettings
 
 PIPELINE_VERSION = 1

@@ -15,11 +15,11 @@ import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from codeindexd.errors import StoreFullError, WorkerError
-from codeindexd.indexer import Indexer
-from codeindexd.model import Entry, Failure, FileUpdate, NodeKind, Outcome, Slice
-from codeindexd.pending import Pending, Ticket
-from codeindexd.plan import SliceLimit, in_order, retry_delay_ns, slice_limit
-from codeindexd.progress import Run, StageStats
+from codeindexd.indexing.policy import SliceLimit, in_order, retry_delay_ns, slice_limit
+from codeindexd.indexing.progress import Run, StageStats
+from codeindexd.indexing.queue import Pending, Ticket
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.types import Entry, Failure, FileUpdate, NodeKind, Outcome, Slice
 from codeindexd.workers.jobs import FileJob, FileResult
 from codeindexd.workers.pool import WorkerPool
 

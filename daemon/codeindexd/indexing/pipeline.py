@@ -14,15 +14,15 @@ import numpy as np
 import structlog
 import xxhash
 
-from codeindexd import chunking, secrets
-from codeindexd.chunking.encoding import Decoded, decode
-from codeindexd.embed.static import StaticModel, first_line
+from codeindexd.analysis import chunking, secrets
+from codeindexd.analysis.chunking.encoding import Decoded, decode
+from codeindexd.analysis.embedding.static import StaticModel, first_line
+from codeindexd.analysis.tokens import Terms, Tokenizer
 from codeindexd.errors import StoreDamagedError, StoreFullError, place_of
-from codeindexd.files import Contents, is_settled, read_beneath
-from codeindexd.fingerprint import fingerprints
-from codeindexd.model import ChunkDraft, Span
-from codeindexd.tokens import Terms, Tokenizer
-from codeindexd.vectors import VectorStore
+from codeindexd.indexing.fingerprint import fingerprints
+from codeindexd.scan.safe_read import Contents, is_settled, read_beneath
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import ChunkDraft, Span
 from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, WorkerSettings
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from codeindexd.model import Entry
+from codeindexd.types import Entry
 
 _ENTRY_POINTS = frozenset(
     b"readme readme.md readme.rst readme.txt main.py __main__.py __init__.py app.py cli.py main.go main.rs lib.rs "

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from codeindexd.model import Entry
+from codeindexd.types import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,9 @@ many hints cost more looking and never a missed change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-Batch = frozenset[bytes]
-"""Paths to look under; none lies below another, and ``b""`` (the root) stands alone."""
-
-ROOT = b""
+from codeindexd.scan.relpath import ROOT, Batch, collapse, parent_of
 
 
 class Settler:
@@ -71,28 +68,10 @@ class Settler:
         return batch
 
 
-def collapse(paths: Iterable[bytes]) -> Batch:
-    """The same places to look at with no path below another."""
-    every = set(paths)
-    if ROOT in every:
-        return frozenset((ROOT,))
-    return frozenset(path for path in every if every.isdisjoint(_ancestors(path)))
-
-
 def _narrow(paths: set[bytes], limit: int) -> set[bytes]:
     """At most ``limit`` paths that cover all of ``paths``: the deepest level goes to its parents until it fits."""
     narrowed = set(collapse(paths))
     while len(narrowed) > limit:
         depth = max(path.count(b"/") for path in narrowed)
-        narrowed = set(collapse(_parent(path) if path.count(b"/") == depth else path for path in narrowed))
+        narrowed = set(collapse(parent_of(path) if path.count(b"/") == depth else path for path in narrowed))
     return narrowed
-
-
-def _parent(path: bytes) -> bytes:
-    return path.rpartition(b"/")[0]
-
-
-def _ancestors(path: bytes) -> Iterator[bytes]:
-    """Every directory above ``path`` except the root."""
-    while path := _parent(path):
-        yield path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from codeindexd.merkle import collapse, is_covered
 from codeindexd.scan import Scan
+from codeindexd.scan.relpath import collapse, is_covered
 
 
 class LinkedFiles:
@@ -22,7 +22,7 @@ class LinkedFiles:
     def widened(self, below: Collection[bytes]) -> tuple[bytes, ...]:
         """``below``, with every linked path when one of them is among what is to be looked at."""
         touched = any(is_covered(path, frozenset(below)) for path in self._files)
-        return collapse([*below, *self._files] if touched else below)
+        return tuple(sorted(collapse([*below, *self._files] if touched else below)))
 
     def take(self, scan: Scan) -> bool:
         """Follow a scan. Whether only a walk can tell the other names of some file: they were linked just now.

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 
 import anyio
 
-from codeindexd.settle import Batch, Settler
+from codeindexd.roots.debounce import Settler
+from codeindexd.scan.relpath import Batch
 
 
 class Hints:

@@ -10,15 +10,15 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from codeindexd import allocator
-from codeindexd.catalog import Catalog
+from codeindexd.daemon import memory
 from codeindexd.errors import FailedError, StoreFullError, WorkerError
-from codeindexd.model import Entry, NodeKind
-from codeindexd.replay import replay
+from codeindexd.indexing.catch_up import replay
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Entry, NodeKind
 from codeindexd.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from codeindexd.root.root import Root
+    from codeindexd.roots.root import Root
 
 log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
@@ -105,7 +105,7 @@ async def keep_tidy(root: Root) -> None:
             seen = generation
             try:
                 done = await root.indexer.maintain(lambda: root.stopping or not root.work.idle)
-                await anyio.to_thread.run_sync(allocator.give_back)
+                await anyio.to_thread.run_sync(memory.give_back)
             except (StoreFullError, FailedError) as error:
                 root.set_problem("upkeep", error.message, error.hint)
             else:

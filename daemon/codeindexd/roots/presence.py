@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.registry import RootSpec
+from codeindexd.roots.registry import RootSpec
 
 log = structlog.get_logger(__name__)
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from codeindexd.catalog import Catalog
-from codeindexd.merkle import diff, is_covered
-from codeindexd.model import Diff, Entry, FileUpdate, NodeKind, Outcome, Slice
-from codeindexd.pending import Ticket
+from codeindexd.indexing.queue import Ticket
 from codeindexd.scan import Scan, Scanner
+from codeindexd.scan.merkle import diff
+from codeindexd.scan.relpath import is_covered
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Slice
 
 _SLICE_LEAVES = 2_000
 

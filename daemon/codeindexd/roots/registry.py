@@ -14,8 +14,8 @@ from typing import Any
 import structlog
 import xxhash
 
-from codeindexd.durable import replace_file
 from codeindexd.errors import FailedError, PathRefusedError, StoreFullError
+from codeindexd.storage.durable import replace_file
 
 log = structlog.get_logger(__name__)
 _FORMAT = 2

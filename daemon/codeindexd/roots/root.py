@@ -13,24 +13,24 @@ import anyio.to_thread
 import structlog
 
 from codeindexd.errors import FailedError, PathRefusedError, StoreFullError, TimedOutError
-from codeindexd.indexer import Indexer
-from codeindexd.merkle import is_covered
-from codeindexd.model import RootState
-from codeindexd.reconciler import Reconciled, reconcile
-from codeindexd.registry import RootSpec
-from codeindexd.root import upkeep
-from codeindexd.root.ending import Ending
-from codeindexd.root.hints import Hints
-from codeindexd.root.links import LinkedFiles
-from codeindexd.root.own_config import OWN_CONFIG, OwnConfig
-from codeindexd.root.presence import Found, Presence
-from codeindexd.root.unreadable import Unreadable
-from codeindexd.root.values import Problem, RootSettings, Services, Synced
+from codeindexd.indexing.embed_pending import Vectorizer
+from codeindexd.indexing.ingest import Work
+from codeindexd.roots import maintenance
+from codeindexd.roots.debounce import Settler
+from codeindexd.roots.hardlinks import LinkedFiles
+from codeindexd.roots.hints import Hints
+from codeindexd.roots.presence import Found, Presence
+from codeindexd.roots.reconcile import Reconciled, reconcile
+from codeindexd.roots.registry import RootSpec
+from codeindexd.roots.root_config import OWN_CONFIG, OwnConfig
+from codeindexd.roots.settings import Problem, RootSettings, Services, Synced
+from codeindexd.roots.shutdown import Ending
+from codeindexd.roots.unreadable import Unreadable
 from codeindexd.scan import Scan, Scanner
-from codeindexd.settle import Settler
-from codeindexd.vectorizer import Vectorizer
+from codeindexd.scan.relpath import is_covered
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.types import RootState
 from codeindexd.watch import Watcher
-from codeindexd.work import Work
 
 log = structlog.get_logger(__name__)
 _COOKIE_TIMEOUT_S = 2.0
@@ -153,12 +153,14 @@ class Root:
 
     async def reindex(self) -> None:
         """Process every file of the root again; vectors that are known are reused."""
-        self.work.submit([], await anyio.to_thread.run_sync(upkeep.files_of, self.indexer.catalog), again=True)
+        self.work.submit([], await anyio.to_thread.run_sync(maintenance.files_of, self.indexer.catalog), again=True)
         self.hint([b""])
 
     async def redo(self, paths: Collection[bytes]) -> None:
         """Process the catalogued files among ``paths`` again, changed or not, and look under all of them."""
-        self.work.submit([], await anyio.to_thread.run_sync(upkeep.files_of, self.indexer.catalog, paths), again=True)
+        self.work.submit(
+            [], await anyio.to_thread.run_sync(maintenance.files_of, self.indexer.catalog, paths), again=True
+        )
         self.hint(paths)
 
     async def sync(self, timeout_s: float) -> Synced:
@@ -213,9 +215,9 @@ class Root:
                 tasks.start_soon(self._vectorizer.serve)
                 await tasks.start(self._watcher.serve)
                 tasks.start_soon(self._keep_projections)
-                tasks.start_soon(upkeep.retry_unreadable, self)
-                tasks.start_soon(upkeep.retry_failures, self)
-                tasks.start_soon(upkeep.keep_tidy, self)
+                tasks.start_soon(maintenance.retry_unreadable, self)
+                tasks.start_soon(maintenance.retry_failures, self)
+                tasks.start_soon(maintenance.keep_tidy, self)
                 self.hint([b""])
                 await self._reconcile_forever()
         finally:
@@ -258,7 +260,7 @@ class Root:
 
     async def replay(self) -> None:
         """Bring projections that lack commits up to the catalog; returns when they are."""
-        await upkeep.bring_up(self, self.services.pool)
+        await maintenance.bring_up(self, self.services.pool)
         self._vectorizer.wake()
         self._brought_up.set()
         self._brought_up = anyio.Event()
@@ -273,7 +275,8 @@ class Root:
 
     async def _reconcile_forever(self) -> None:
         self.work.submit(
-            [], await anyio.to_thread.run_sync(upkeep.stale_files, self.indexer.catalog, self.services.fingerprints)
+            [],
+            await anyio.to_thread.run_sync(maintenance.stale_files, self.indexer.catalog, self.services.fingerprints),
         )
         while True:
             taken = await self._hints.batch(self._until_walk())

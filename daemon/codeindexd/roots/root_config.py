@@ -6,7 +6,7 @@ from pathlib import Path
 
 from codeindexd.config import Index, load_root_config
 from codeindexd.errors import ConfigError
-from codeindexd.root.values import Problem
+from codeindexd.roots.settings import Problem
 from codeindexd.scan import Scanner
 
 OWN_CONFIG = b".codeindex.toml"

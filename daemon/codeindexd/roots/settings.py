@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
-from codeindexd.embed.base import Embedder
-from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.vectors import VectorStore
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import VectorSpace
 from codeindexd.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from codeindexd.root.root import Root
+    from codeindexd.roots.root import Root
 
 
 @dataclass(frozen=True, slots=True)

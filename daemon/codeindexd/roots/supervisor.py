@@ -15,11 +15,11 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd.doubt import suspect
 from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, StoreDamagedError
-from codeindexd.model import RootState
-from codeindexd.registry import Admission, Registry, RootSpec, admit, covering, inside
-from codeindexd.root import Problem, Root
+from codeindexd.roots import Problem, Root
+from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, covering, inside
+from codeindexd.storage.recovery import suspect
+from codeindexd.types import RootState
 
 log = structlog.get_logger(__name__)
 _MISSING_KEPT_S = 30 * 24 * 3600

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import anyio
 
-from codeindexd.settle import Batch, collapse
+from codeindexd.scan.relpath import Batch, collapse
 
 
 class Unreadable:

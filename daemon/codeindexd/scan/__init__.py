@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeindexd.scan.gitconfig import GitHome
+from codeindexd.scan.git_excludes import GitHome
 from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.scan.scanner import Scan, Scanner, ScanStats
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codeindexd.ignore import Source
-from codeindexd.ignore.patterns import compiled
+from codeindexd.scan.ignore import Source
+from codeindexd.scan.ignore.patterns import compiled
 from codeindexd.scan.rule_files import Read
 
 _SYSTEM = Path("/etc/gitconfig")

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from xxhash import xxh3_128, xxh3_128_digest
 
 from codeindexd.errors import ShuttingDownError
-from codeindexd.files import file_stat, is_settled, open_directory, settles_soon
-from codeindexd.model import Entry, FileStat, NodeKind
+from codeindexd.scan.safe_read import file_stat, is_settled, open_directory, settles_soon
+from codeindexd.types import Entry, FileStat, NodeKind
 
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BUFFER_BYTES = 256 << 10

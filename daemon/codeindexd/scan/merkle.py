@@ -12,7 +12,8 @@ from operator import attrgetter
 
 from xxhash import xxh3_128_digest
 
-from codeindexd.model import Diff, Entry, Move, NodeKind, TreeSource
+from codeindexd.scan.relpath import ancestors, collapse, name_of, parent_of
+from codeindexd.types import Diff, Entry, Move, NodeKind, TreeSource
 
 Buffer = bytes | bytearray | memoryview
 SameTreatment = Callable[[bytes, bytes], bool]
@@ -48,39 +49,12 @@ def node_hash(children: Iterable[Entry]) -> bytes:
     )
 
 
-def parent_of(path: bytes) -> bytes:
-    """The directory of a path; of a top-level name and of the root that is ``b""``."""
-    return path[: max(path.rfind(b"/"), 0)]
-
-
-def is_covered(path: bytes, tops: Collection[bytes]) -> bool:
-    """Whether ``path`` is one of ``tops`` or lies below one."""
-    return path in tops or any(parent in tops for parent in _ancestors(path))
-
-
 def same_suffix(source: bytes, target: bytes) -> bool:
     """The default for moves: equal extension, or equal name where there is none."""
     old, new = source[source.rfind(b"/") + 1 :], target[target.rfind(b"/") + 1 :]
     if b"." in old[1:] and b"." in new[1:]:
         return old[old.rfind(b".") :] == new[new.rfind(b".") :]
     return old == new
-
-
-def collapse(paths: Iterable[bytes]) -> tuple[bytes, ...]:
-    """The paths, sorted, without those that lie below another of them."""
-    kept: list[bytes] = []
-    known: set[bytes] = set()
-    for path in sorted(set(paths), key=lambda path: (path.count(b"/") + bool(path), path)):
-        if known.isdisjoint(_ancestors(path)):
-            kept.append(path)
-            known.add(path)
-    return tuple(sorted(kept))
-
-
-def _ancestors(path: bytes) -> Iterator[bytes]:
-    while path:
-        path = parent_of(path)
-        yield path
 
 
 class Tree(TreeSource):
@@ -113,10 +87,10 @@ class Tree(TreeSource):
         children: dict[bytes, dict[bytes, Entry]] = defaultdict(dict)
         directories = {path for path, entry in given.items() if entry.kind is NodeKind.DIRECTORY} | {b""}
         for path in given:
-            directories.update(_ancestors(path))
+            directories.update(ancestors(path))
         for path, entry in given.items():
             if path not in directories:
-                children[parent_of(path)][path[path.rfind(b"/") + 1 :]] = entry
+                children[parent_of(path)][name_of(path)] = entry
         root: Entry | None = None
         for path in sorted(directories, key=lambda path: path.count(b"/") + bool(path), reverse=True):
             digest = node_hash(children[path].values())
@@ -124,7 +98,7 @@ class Tree(TreeSource):
             if root is None or root.hash != digest or root.kind is not NodeKind.DIRECTORY:
                 root = Entry(path, NodeKind.DIRECTORY, digest)
             if path:
-                children[parent_of(path)][path[path.rfind(b"/") + 1 :]] = root
+                children[parent_of(path)][name_of(path)] = root
         assert root is not None
         return cls({b"": root}, dict(children))
 
@@ -138,7 +112,7 @@ class Tree(TreeSource):
         """The entry at ``path``, or None when nothing is there or the tree does not cover it."""
         entry = self._tops.get(path)
         if entry is None and path:
-            entry = self._children.get(parent_of(path), _NO_CHILDREN).get(path[path.rfind(b"/") + 1 :])
+            entry = self._children.get(parent_of(path), _NO_CHILDREN).get(name_of(path))
         return entry
 
     def children(self, directory: bytes) -> Mapping[bytes, Entry]:
@@ -181,7 +155,7 @@ def diff(
     whose stat (or, on skipped leaves, rule) differs.
     """
     found = _Comparison(old, new)
-    for path in collapse(below):
+    for path in sorted(collapse(below)):
         found.compare(old.node(path), new.node(path))
     moved = _moves(found.removed, found.added, same_treatment)
     gone, arrived = {move.source for move in moved}, {move.entry.path for move in moved}
@@ -253,7 +227,7 @@ def _moves(removed: Sequence[Entry], added: Sequence[Entry], same_treatment: Sam
 def _pair(sources: Sequence[bytes], targets: Sequence[Entry], same_treatment: SameTreatment) -> Iterator[Move]:
     by_name: dict[bytes, deque[bytes]] = defaultdict(deque)
     for path in sources:
-        by_name[path[path.rfind(b"/") + 1 :]].append(path)
+        by_name[name_of(path)].append(path)
     rest: list[Entry] = []
     taken: set[bytes] = set()
     for entry in targets:

@@ -17,9 +17,9 @@ from typing import Protocol
 
 from xxhash import xxh3_128_digest
 
-from codeindexd.durable import EXHAUSTED
-from codeindexd.files import file_stat, is_settled
-from codeindexd.model import FileStat
+from codeindexd.errors import EXHAUSTED
+from codeindexd.scan.safe_read import file_stat, is_settled
+from codeindexd.types import FileStat
 
 MOST_BYTES = 8 << 20
 _TOLD_BY_EVENTS = frozenset({".git", "HEAD", "commondir", "config", "config.worktree", "exclude"})

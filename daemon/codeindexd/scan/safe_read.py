@@ -7,7 +7,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from codeindexd.model import FileStat
+from codeindexd.types import FileStat
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

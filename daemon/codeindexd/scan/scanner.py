@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codeindexd.errors import PathRefusedError
-from codeindexd.files import OPEN_DIRECTORY, file_stat, open_directory
-from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Source, Verdict
-from codeindexd.merkle import Tree, collapse, node_hash, parent_of
-from codeindexd.model import Entry, NodeKind, TreeSource
-from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
+from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources
 from codeindexd.scan.hashing import Group, Hasher, opened
+from codeindexd.scan.ignore import IGNORE_FILES, IgnoreRules, Source, Verdict
+from codeindexd.scan.merkle import Tree, node_hash
+from codeindexd.scan.relpath import collapse, name_of, parent_of
 from codeindexd.scan.rule_files import Notes, Read, RuleFiles, read_bounded
+from codeindexd.scan.safe_read import OPEN_DIRECTORY, file_stat, open_directory
 from codeindexd.scan.walk import OVERSIZED, SPECIAL, UNREADABLE, Walk, read_ignore_file, skipped
+from codeindexd.types import Entry, NodeKind, TreeSource
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # nothing to be asked about in there
 _MARKER_FILES = frozenset({b"pyvenv.cfg", b"CACHEDIR.TAG"})
@@ -114,8 +115,8 @@ class Scanner:
         with opened(self._open_root()) as root:
             walk = Walk(self._root, root, known, self._max_file_bytes, self._git_home, notes.read, should_stop)
             rules = _RulesByDirectory(walk, self._root_rules(root, notes.read))
-            found = (_target_if_told(hint, walk, rules) for hint in collapse(below))
-            targets = collapse(target for target in found if target is not None)
+            found = (_target_if_told(hint, walk, rules) for hint in sorted(collapse(below)))
+            targets = tuple(sorted(collapse(target for target in found if target is not None)))
             tops = {target: entry for target in targets if (entry := self._look(target, walk, rules)) is not None}
             hasher = Hasher(
                 root,
@@ -388,5 +389,5 @@ def _finished(walk: Walk, tops: dict[bytes, Entry], targets: Iterable[bytes]) ->
         if path in top_paths:
             tops[path] = entry
         else:
-            walk.children[parent_of(path)][path[path.rfind(b"/") + 1 :]] = entry
+            walk.children[parent_of(path)][name_of(path)] = entry
     return Tree(tops, walk.children, restatted=walk.restatted)

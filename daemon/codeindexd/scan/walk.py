@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codeindexd.durable import EXHAUSTED
-from codeindexd.errors import ShuttingDownError
-from codeindexd.files import OPEN_DIRECTORY, file_stat, open_directory
-from codeindexd.ignore import IGNORE_FILES, IgnoreRules, Verdict
-from codeindexd.merkle import leaf_hash, parent_of, skipped_hash, subtree
-from codeindexd.model import Entry, NodeKind, TreeSource
-from codeindexd.scan.gitconfig import GitHome, Repository, exclude_sources
+from codeindexd.errors import EXHAUSTED, ShuttingDownError
+from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources
 from codeindexd.scan.hashing import OPEN_FILE, Group, opened
+from codeindexd.scan.ignore import IGNORE_FILES, IgnoreRules, Verdict
+from codeindexd.scan.merkle import leaf_hash, skipped_hash, subtree
+from codeindexd.scan.relpath import parent_of
 from codeindexd.scan.rule_files import Read
+from codeindexd.scan.safe_read import OPEN_DIRECTORY, file_stat, open_directory
+from codeindexd.types import Entry, NodeKind, TreeSource
 
 _MOST_OPEN = 64  # directories of one descent held open; those further up are opened anew for their next child
 _MOST_IGNORE_BYTES = 8 << 20

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 import xxhash
 
-from codeindexd.chunking.encoding import line_ends
-from codeindexd.durable import EXHAUSTED
-from codeindexd.errors import FailedError
-from codeindexd.files import read_beneath, read_ranges
-from codeindexd.model import StoredChunk
-from codeindexd.secrets import KEY_REACH, mentions_key
+from codeindexd.analysis.chunking.encoding import line_ends
+from codeindexd.analysis.secrets.mask import KEY_REACH, mentions_key
+from codeindexd.errors import EXHAUSTED, FailedError
+from codeindexd.scan.safe_read import read_beneath, read_ranges
+from codeindexd.types import StoredChunk
 
 _RELOCATE_BYTES = 4 << 20
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.query import ParsedQuery
-from codeindexd.tokens import Terms, split_identifier, stem
+from codeindexd.analysis.tokens import Terms, split_identifier, stem
+from codeindexd.search.query import ParsedQuery
 
 _REMEMBERED = 8_192  # words, and as many names of symbols: some megabytes
 

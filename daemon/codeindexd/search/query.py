@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.query.regexes import BoundedRegex, bounded_regex, bounded_regexes
+from codeindexd.search.regexes import BoundedRegex, bounded_regex, bounded_regexes
 
 MAX_QUERY_BYTES: Final = 64 << 10
 MAX_FILTERS: Final = 64

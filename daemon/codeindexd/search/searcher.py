@@ -14,19 +14,19 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from codeindexd import secrets
-from codeindexd.chunking.encoding import source_text
-from codeindexd.embed.base import Embedder
+from codeindexd.analysis import secrets
+from codeindexd.analysis.chunking.encoding import source_text
+from codeindexd.analysis.embedding.base import Embedder
+from codeindexd.analysis.tokens import Tokenizer, split_identifier
 from codeindexd.errors import CodeindexError, EmbedderError, NotIndexedError
-from codeindexd.lexical import LexicalQuery
-from codeindexd.model import RootState, StoredChunk, StoredFile, Symbol
-from codeindexd.query import BoundedRegex, ParsedQuery
-from codeindexd.question import Question, name_stems, stems_of
-from codeindexd.ranking import Candidate, Ranked, clean_cut, normalised, rank, shortlist
-from codeindexd.root import Root
-from codeindexd.snapshot import Snapshot
-from codeindexd.tokens import Tokenizer, split_identifier
-from codeindexd.verifier import Confirmed, confirm
+from codeindexd.roots import Root
+from codeindexd.search.confirm import Confirmed, confirm
+from codeindexd.search.prepared_query import Question, name_stems, stems_of
+from codeindexd.search.query import BoundedRegex, ParsedQuery
+from codeindexd.search.ranking import Candidate, Ranked, clean_cut, normalised, rank, shortlist
+from codeindexd.storage.lexical import LexicalQuery
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import RootState, StoredChunk, StoredFile, Symbol
 
 log = structlog.get_logger(__name__)
 _DEPTH = 100

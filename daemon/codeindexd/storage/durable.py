@@ -13,12 +13,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError, StoreFullError
+from codeindexd.errors import (
+    EXHAUSTED,
+    AlreadyRunningError,
+    CodeindexError,
+    FailedError,
+    StoreDamagedError,
+    StoreFullError,
+)
 
 LOCK = "lock"
 SEAL = "sealed.json"
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM})
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _DAMAGED = frozenset({errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL})
 
 

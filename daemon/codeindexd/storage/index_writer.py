@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,12 +14,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from codeindexd.doubt import Doubt
+from codeindexd.analysis.tokens import path_words
 from codeindexd.errors import CodeindexError, StoreFullError
-from codeindexd.former import Former, open_former
-from codeindexd.model import Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk
-from codeindexd.opening import dense_of, open_catalog, open_dense, open_lexical
-from codeindexd.projections import (
+from codeindexd.storage.opening import dense_of, open_catalog, open_dense, open_lexical
+from codeindexd.storage.previous_model import Former, open_former
+from codeindexd.storage.projections import (
     Behind,
     compare_chunks,
     embed_hashes_of,
@@ -28,21 +26,14 @@ from codeindexd.projections import (
     lexical_chunk,
     split_by_vector,
 )
-from codeindexd.snapshot import Current, Snapshot
-from codeindexd.tokens import path_words
-from codeindexd.vectors import VectorStore
+from codeindexd.storage.recovery import Doubt
+from codeindexd.storage.snapshot import Current, Snapshot
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk, VectorSpace
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 _GATHER = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class VectorSpace:
-    """The model whose vectors a dense index holds: its identity (hash) and how many dimensions they have."""
-
-    identity: str
-    dimensions: int
 
 
 class Indexer:

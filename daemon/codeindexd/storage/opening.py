@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from codeindexd.catalog import Catalog
-from codeindexd.dense import Dense
-from codeindexd.doubt import CATALOG, Doubt
 from codeindexd.errors import StoreDamagedError
-from codeindexd.lexical import Lexical
-from codeindexd.projections import Behind
+from codeindexd.storage.catalog import Catalog
+from codeindexd.storage.dense import Dense
+from codeindexd.storage.lexical import Lexical
+from codeindexd.storage.projections import Behind
+from codeindexd.storage.recovery import CATALOG, Doubt
 
 if TYPE_CHECKING:
-    from codeindexd.indexer import VectorSpace
+    from codeindexd.types import VectorSpace
 
 log = structlog.get_logger(__name__)
 Projection = TypeVar("Projection", Lexical, Dense)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from codeindexd.dense import Dense
-from codeindexd.durable import storing
 from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError
+from codeindexd.storage.dense import Dense
+from codeindexd.storage.durable import storing
 
 if TYPE_CHECKING:
-    from codeindexd.indexer import VectorSpace
+    from codeindexd.types import VectorSpace
 
 log = structlog.get_logger(__name__)
 

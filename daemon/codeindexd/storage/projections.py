@@ -9,11 +9,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.catalog import CatalogSnapshot
-from codeindexd.lexical import LexicalChunk
-from codeindexd.model import IndexedChunk, Slice, StoredChunk
-from codeindexd.tokens import split_identifier, stem
-from codeindexd.vectors import VectorStore
+from codeindexd.analysis.tokens import split_identifier, stem
+from codeindexd.storage.catalog import CatalogSnapshot
+from codeindexd.storage.lexical import LexicalChunk
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import IndexedChunk, Slice, StoredChunk
 
 _GATHER = 20_000
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.durable import SEAL, break_seal, seal, storing
+from codeindexd.storage.durable import SEAL, break_seal, seal, storing
 
 log = structlog.get_logger(__name__)
 CATALOG = "catalog.db"

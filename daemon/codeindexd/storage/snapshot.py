@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from codeindexd.catalog import CatalogSnapshot
-from codeindexd.dense import DenseSnapshot
 from codeindexd.errors import CodeindexError
-from codeindexd.lexical import LexicalSnapshot
+from codeindexd.storage.catalog import CatalogSnapshot
+from codeindexd.storage.dense import DenseSnapshot
+from codeindexd.storage.lexical import LexicalSnapshot
 
 
 class Snapshot:

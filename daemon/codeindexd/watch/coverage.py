@@ -8,7 +8,7 @@ from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codeindexd.settle import ROOT
+from codeindexd.scan.relpath import ROOT
 from codeindexd.watch import mounts
 from codeindexd.watch.events import GIT_DIRECTORIES
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchfiles import Change
 
-from codeindexd.settle import ROOT
+from codeindexd.scan.relpath import ROOT
 from codeindexd.watch.stream import Changes
 
 GIT_DIRECTORIES = (b".git", b".git/info")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codeindexd.durable import EXHAUSTED
+from codeindexd.errors import EXHAUSTED
 
 _TABLE = "/proc/self/mountinfo"
 _READ_BYTES = 1 << 16

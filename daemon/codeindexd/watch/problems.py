@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.settle import collapse
+from codeindexd.scan.relpath import collapse
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ import anyio.abc
 import structlog
 
 from codeindexd.scan import RuleFiles
-from codeindexd.settle import ROOT, collapse
+from codeindexd.scan.relpath import ROOT, collapse
 from codeindexd.watch import filesystem
 from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable

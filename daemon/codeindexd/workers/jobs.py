@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from codeindexd.model import ChunkDraft, FileStat
+from codeindexd.types import ChunkDraft, FileStat
 
 FileStatus = Literal["indexed", "skipped", "failed", "vanished"]
 TextsStatus = Literal["ok", "changed", "failed", "vanished"]

@@ -33,7 +33,7 @@ from codeindexd.workers.pressure import PressureReader
 from codeindexd.workers.schedule import Call, Lane, Schedule, Worker
 from codeindexd.workers.sizing import Pressure, allowed_workers
 
-PIPELINE = "codeindexd.workers.pipeline:Pipeline"
+PIPELINE = "codeindexd.indexing.pipeline:Pipeline"
 RECYCLE_BYTES = 192 * 1024 * 1024  # private memory a worker may keep beyond what it had at its start
 WINDOW_JOBS = 64  # jobs of one caller that are under way or waiting to be consumed
 WINDOW_BYTES = 32 * 1024 * 1024

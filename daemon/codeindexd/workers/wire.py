@@ -1,7 +1,7 @@
 """Frames between the daemon and its processes: four bytes of length, then one msgpack value.
 
 The messages are msgspec structs so that one tagged union decodes them; what they carry are the dataclasses of
-`jobs` and `codeindexd.model`.
+`jobs` and `codeindexd.types`.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tree_sitter import Language, Tree
 
-from codeindexd import chunking
-from codeindexd.chunking import LANGUAGES, chunk, chunker
-from codeindexd.model import Span
+from codeindexd.analysis import chunking
+from codeindexd.analysis.chunking import LANGUAGES, chunk, chunker
+from codeindexd.types import Span
 
 SAMPLES = Path(__file__).parent / "samples"
 ALL = [*sorted(LANGUAGES), "", "jupyter", "dart"]

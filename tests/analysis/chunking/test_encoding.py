@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeindexd.chunking import Decoded, chunk, decode, source_text
+from codeindexd.analysis.chunking import Decoded, chunk, decode, source_text
 
 TEXT = "# grüße\ndef f():\n    return 'é ü'\n\n\n# " + "x" * 40 + "\nclass A:\n    pass\n"
 SOURCES = {

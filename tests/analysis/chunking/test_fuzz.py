@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from chunking.test_chunker import check
-from codeindexd.chunking import LANGUAGES, chunk
+from analysis.chunking.test_chunker import check
+from codeindexd.analysis.chunking import LANGUAGES, chunk
 
 SAMPLES = Path(__file__).parent / "samples"
 SECONDS = 0.5  # for each language

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from codeindexd.chunking import LANGUAGES, chunk, fingerprint, grammar_versions, grammars
+from codeindexd.analysis.chunking import LANGUAGES, chunk, fingerprint, grammar_versions, grammars
 
 
 @pytest.fixture
@@ -68,7 +68,8 @@ def test_versions_of_all_grammars_are_known() -> None:
 
 def test_fingerprints_import_no_grammar() -> None:
     code = (
-        "import sys; from codeindexd.chunking import LANGUAGES, fingerprint, grammar_versions; grammar_versions();"
+        "import sys; from codeindexd.analysis.chunking import LANGUAGES, fingerprint, grammar_versions;"
+        "grammar_versions();"
         "[fingerprint(name) for name in LANGUAGES];"
         "print([name for name in sys.modules if name.startswith('tree_sitter_')])"
     )

@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from codeindexd.chunking import LANGUAGES
-from support.hostile.cages import Cage, shrunk
-from support.hostile.texts import SHAPES
+from codeindexd.analysis.chunking import LANGUAGES
+from endurance.hostile.cages import Cage, shrunk
+from endurance.hostile.texts import SHAPES
 
 _BYTES = 8_000
 _SHAPES = 4

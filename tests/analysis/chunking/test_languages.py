@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.chunking import LANGUAGES, detect
-from codeindexd.chunking.languages import known
+from codeindexd.analysis.chunking import LANGUAGES, detect
+from codeindexd.analysis.chunking.languages import known
 
 BY_PATH = """
 a.py python            a.pyi python           src/x/a.go go          a.rs rust            a.h c

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.chunking import LANGUAGES, chunk
-from codeindexd.model import Span
+from codeindexd.analysis.chunking import LANGUAGES, chunk
+from codeindexd.types import Span
 
 SAMPLES = Path(__file__).parent / "samples"
 NAMES = sorted(path.stem for path in SAMPLES.glob("*.sample"))

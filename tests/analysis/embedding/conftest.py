@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from support.embedding_server import EmbeddingServer
-
-TESTS = Path(__file__).resolve().parent.parent
+from analysis.embedding.embedding_server import EmbeddingServer
+from support.places import TESTS
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import anyio
 import numpy as np
 import pytest
 
-from codeindexd.embed.base import Embedder
+from codeindexd.analysis.embedding.base import Embedder
 
 TEXTS = [
     "def read_config(path): return tomllib.load(path)",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from support.models import hashed
+from analysis.embedding.scripted_models import hashed
 
 Answer = tuple[int, dict[str, str], bytes]
 

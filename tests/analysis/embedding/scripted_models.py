@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from codeindexd.embed.transformer_wire import Load
+from codeindexd.analysis.embedding.transformer_wire import Load
 
 DIMENSIONS = 16
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from codeindexd.analysis.embedding.create import create
+from codeindexd.analysis.embedding.http import HttpEmbedder
+from codeindexd.analysis.embedding.model_cache import Note, Notes
 from codeindexd.config import Embedding
-from codeindexd.embed import create
-from codeindexd.embed.http import HttpEmbedder
-from codeindexd.embed.notes import Note, Notes
 from codeindexd.errors import EmbedderError
 
 

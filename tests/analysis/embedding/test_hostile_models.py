@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from codeindexd.analysis.embedding import model_files
+from codeindexd.analysis.embedding.create import create
+from codeindexd.analysis.embedding.transformer import TransformerEmbedder
 from codeindexd.config import Embedding
-from codeindexd.embed import create, model_files
-from codeindexd.embed.transformer import TransformerEmbedder
 from codeindexd.errors import EmbedderError
 from support.trees import Node, tree
 
-HASHED = "support.models:Hashed"
+HASHED = "analysis.embedding.scripted_models:Hashed"
 PLAIN = [
     {"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
     {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},

@@ -10,15 +10,15 @@ import httpx
 import numpy as np
 import pytest
 
-from codeindexd.embed import http_wire
-from codeindexd.embed.base import RowsRefusedError
-from codeindexd.embed.http import HttpEmbedder
-from codeindexd.embed.http_wire import Endpoint, backoff, retry_after
-from codeindexd.embed.notes import Notes
+from analysis.embedding.contract import EmbedderContract
+from analysis.embedding.embedding_server import EmbeddingServer, good
+from analysis.embedding.scripted_models import DIMENSIONS, hashed
+from codeindexd.analysis.embedding import openai_api
+from codeindexd.analysis.embedding.base import RowsRefusedError
+from codeindexd.analysis.embedding.http import HttpEmbedder
+from codeindexd.analysis.embedding.model_cache import Notes
+from codeindexd.analysis.embedding.openai_api import Endpoint, backoff, retry_after
 from codeindexd.errors import EmbedderError
-from embed.contract import EmbedderContract
-from support.embedding_server import EmbeddingServer, good
-from support.models import DIMENSIONS, hashed
 
 
 async def opened(server: EmbeddingServer, tail: str = "", **options):
@@ -274,12 +274,12 @@ def test_pauses():
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     assert retry_after({}) is None
     assert retry_after({"retry-after": "7"}) == 7.0
-    assert retry_after({"retry-after": "9000"}) == http_wire.MAX_PAUSE_S
+    assert retry_after({"retry-after": "9000"}) == openai_api.MAX_PAUSE_S
     assert retry_after({"retry-after": "Thu, 01 Jan 2026 00:00:05 GMT"}, now) == 5.0
     assert retry_after({"retry-after": "Thu, 01 Jan 2015 00:00:05 GMT"}, now) == 0.0
     assert retry_after({"retry-after": "soon"}) is None
     assert all(0.5 * 2 ** (n - 1) <= backoff(n, 1.0) <= min(30.0, 2 ** (n - 1)) for n in range(1, 5))
-    assert backoff(50, 1.0) <= http_wire.MAX_PAUSE_S
+    assert backoff(50, 1.0) <= openai_api.MAX_PAUSE_S
 
 
 def test_a_local_endpoint_is_not_reached_through_a_proxy(server, monkeypatch):

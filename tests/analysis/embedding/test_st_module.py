@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codeindexd.embed import static
-from codeindexd.embed.static import StaticModel
+from codeindexd.analysis.embedding import static
+from codeindexd.analysis.embedding.static import StaticModel
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("sentence_transformers") is None, reason="the extra [transformers] is not installed"

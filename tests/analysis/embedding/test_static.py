@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeindexd.embed import static
-from codeindexd.embed.static import StaticModel
+from codeindexd.analysis.embedding import static
+from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.errors import EmbedderError
-from codeindexd.tokens import Tokenizer
 
 ARGPARSE = """
     def parse_args(self, args=None, namespace=None):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from analysis.embedding.contract import EmbedderContract
+from codeindexd.analysis.embedding.create import create
+from codeindexd.analysis.embedding.static_embedder import BundledEmbedder
 from codeindexd.config import Embedding
-from codeindexd.embed import create
-from codeindexd.embed.static_embedder import BundledEmbedder
-from embed.contract import EmbedderContract
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.embed import static
+from codeindexd.analysis.embedding import static
 
 DAEMON = Path(static.__file__).parents[2]
 ANONYMOUS_MB = 25  # what a process may take for the model beyond the mapped files
@@ -29,7 +29,7 @@ def smaps(file):
     return sums
 
 before = smaps("smaps_rollup")["Anonymous"]
-from codeindexd.embed.static import StaticModel
+from codeindexd.analysis.embedding.static import StaticModel
 model = StaticModel.load()
 draw = random.Random(5)
 for _ in range(150):  # 30,000 words that the model does not know: more than it remembers
@@ -42,7 +42,7 @@ print(json.dumps([smaps("smaps_rollup")["Anonymous"] - before, smaps("smaps")]))
 
 _LOADING = """
 import json, sys, tracemalloc
-from codeindexd.embed import static
+from codeindexd.analysis.embedding import static
 
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)

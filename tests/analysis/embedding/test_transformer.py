@@ -12,17 +12,17 @@ import numpy as np
 import psutil
 import pytest
 
-from codeindexd.embed.base import RowsRefusedError
-from codeindexd.embed.model_process import BatchError
-from codeindexd.embed.notes import Notes
-from codeindexd.embed.transformer import TransformerEmbedder
+from analysis.embedding.contract import EmbedderContract
+from analysis.embedding.scripted_models import DIMENSIONS
+from codeindexd.analysis.embedding.base import RowsRefusedError
+from codeindexd.analysis.embedding.model_cache import Notes
+from codeindexd.analysis.embedding.model_process import BatchError
+from codeindexd.analysis.embedding.transformer import TransformerEmbedder
 from codeindexd.errors import EmbedderError
-from embed.contract import EmbedderContract
-from support.models import DIMENSIONS
 from support.trees import tree
 from support.waiting import eventually
 
-HASHED = "support.models:Hashed"
+HASHED = "analysis.embedding.scripted_models:Hashed"
 pytestmark = pytest.mark.anyio
 
 FILES = {
@@ -219,7 +219,7 @@ async def test_a_model_that_cannot_be_loaded_is_not_loaded_for_every_question(ma
 
 async def test_other_dimensions_than_declared_are_refused(make):
     with pytest.raises(EmbedderError, match="32 dimensions"):
-        await make("support.models:Wider").embed_query("a")
+        await make("analysis.embedding.scripted_models:Wider").embed_query("a")
 
 
 async def test_closing_ends_the_process(embedder, directory):
@@ -275,7 +275,7 @@ def _gone(pid: int) -> bool:
 
 
 async def test_a_process_that_stopped_is_ended_and_the_next_answers(embedder, directory, monkeypatch):
-    monkeypatch.setattr("codeindexd.embed.model_process._STALLED_S", 0.05)
+    monkeypatch.setattr("codeindexd.analysis.embedding.model_process._STALLED_S", 0.05)
     await embedder.embed_query("a")
     (pid,) = loads(directory)
     os.kill(pid, signal.SIGSTOP)
@@ -286,6 +286,6 @@ async def test_a_process_that_stopped_is_ended_and_the_next_answers(embedder, di
 
 
 async def test_a_process_that_is_slow_is_left_alone(embedder, directory, monkeypatch):
-    monkeypatch.setattr("codeindexd.embed.model_process._STALLED_S", 0.2)
+    monkeypatch.setattr("codeindexd.analysis.embedding.model_process._STALLED_S", 0.2)
     await embedder.embed_documents(["busy"])
     assert len(loads(directory)) == 1

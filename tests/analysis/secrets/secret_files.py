@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from random import Random
 
-from support import planted
+from analysis.secrets import planted
 
 Planted = dict[str, tuple[str, str]]
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeindexd.secrets import mask, secret_ranges
-from support import planted
+from analysis.secrets import planted
+from codeindexd.analysis.secrets.mask import mask, secret_ranges
 
 KINDS = sorted(planted.all_kinds(Random(0)))
 CODE = b"def add(a, b):\n    return a + b  # plain\n\n"

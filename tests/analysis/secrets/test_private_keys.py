@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from codeindexd.secrets import KEY_REACH, mask, secret_ranges
-from support.secret_files import key_files, key_lines
+from analysis.secrets.secret_files import key_files, key_lines
+from codeindexd.analysis.secrets.mask import KEY_REACH, mask, secret_ranges
 
 BEGIN, END = "-----BEGIN " + "EC PRIVATE KEY-----", "-----END " + "EC PRIVATE KEY-----"
 CODE = "def sign(it):\n    return it\n\n\n"

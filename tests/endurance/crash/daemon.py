@@ -1,6 +1,6 @@
-"""The ordinary daemon in a process that can be told where to die: ``python -m support.crash.daemon ARGUMENTS``.
+"""The ordinary daemon in a process that can be told where to die: ``python -m endurance.crash.daemon ARGUMENTS``.
 
-Lines on stdin arm it ("STEP PASSING", see ``support.crash.steps``; "none 0" disarms) and are answered by "armed" on
+Lines on stdin arm it ("STEP PASSING", see ``endurance.crash.steps``; "none 0" disarms) and are answered by "armed" on
 stdout; the first is read before anything starts. The file ``computed`` in the working directory gets a line "IDENTITY
 HASH" for every chunk that a model is run on. CRASH_IDENTITIES ("configured,other") gives the bundled model another
 identity, so that models can be switched without a second one. Quiet-time upkeep comes early and finds something to do
@@ -18,16 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from codeindexd import daemon, models, vectorizer, work
-from codeindexd.cli.daemon_main import main
+from codeindexd.analysis.embedding.static_embedder import BundledEmbedder
+from codeindexd.cli.codeindexd import main
 from codeindexd.config import Embedding
-from codeindexd.dense import index as dense_index
-from codeindexd.dense.maintenance import Thresholds
-from codeindexd.embed.static_embedder import BundledEmbedder
-from codeindexd.root import upkeep
-from codeindexd.vectors import VectorStore
+from codeindexd.daemon import app, embedders
+from codeindexd.indexing import embed_pending, ingest
+from codeindexd.roots import maintenance
+from codeindexd.storage.dense import index as dense_index
+from codeindexd.storage.dense.maintenance import Thresholds
+from codeindexd.storage.vectors import VectorStore
 from codeindexd.workers.jobs import FileResult
-from support.crash.steps import Faults, install
+from endurance.crash.steps import Faults, install
 
 _UPKEEP_S = 0.25
 _SMALL = Thresholds(tail_rows=48, segment_rows=600, dead_share=0.3, slack=16, records=200)
@@ -35,17 +36,17 @@ _SMALL = Thresholds(tail_rows=48, segment_rows=600, dead_share=0.3, slack=16, re
 
 def hasten() -> None:
     """Upkeep soon after the last commit, with thresholds that a tree of some hundred files reaches."""
-    upkeep._EVERY_S = _UPKEEP_S
-    daemon._GLANCE_EVERY_S = _UPKEEP_S
-    daemon._EXAMINE_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
-    upkeep._REPLAY_PAUSE_S = _UPKEEP_S
+    maintenance._EVERY_S = _UPKEEP_S
+    app._GLANCE_EVERY_S = _UPKEEP_S
+    app._EXAMINE_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
+    maintenance._REPLAY_PAUSE_S = _UPKEEP_S
     dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
 
 
 def note_computed(path: Path) -> None:
     """Write down every chunk that a model is run on, by a worker or for the vectorizer."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    count, vectors_of = work.Work._count, vectorizer.Vectorizer._vectors_of
+    count, vectors_of = ingest.Work._count, embed_pending.Vectorizer._vectors_of
 
     def note(identity: str, hashes: Sequence[bytes]) -> None:
         os.write(file, b"".join(f"{identity} {digest.hex()}\n".encode() for digest in hashes))
@@ -60,8 +61,8 @@ def note_computed(path: Path) -> None:
         note(self._indexer.space.identity, list(texts))
         return await vectors_of(self, texts)
 
-    work.Work._count = counting  # type: ignore[method-assign]
-    vectorizer.Vectorizer._vectors_of = embedding  # type: ignore[method-assign]
+    ingest.Work._count = counting  # type: ignore[method-assign]
+    embed_pending.Vectorizer._vectors_of = embedding  # type: ignore[method-assign]
 
 
 class Renamed(BundledEmbedder):
@@ -79,11 +80,11 @@ class Renamed(BundledEmbedder):
 def switch_models(configured: str, other: str) -> None:
     """Configure the bundled model under the identity that ``configured`` ends, with ``other`` at hand for questions."""
 
-    def opened(embedding: Embedding, *, state: Path, in_use: object) -> models.Models:
+    def opened(embedding: Embedding, *, state: Path, in_use: object) -> embedders.Models:
         former = Renamed(other)
-        return models.Models(Renamed(configured), {former.identity: former})
+        return embedders.Models(Renamed(configured), {former.identity: former})
 
-    models.Models.open = opened  # type: ignore[method-assign, assignment]
+    embedders.Models.open = opened  # type: ignore[method-assign, assignment]
 
 
 def prune_when_armed(faults: Faults) -> None:

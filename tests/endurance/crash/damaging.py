@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.crash.damage import Harm, files_of, inflict, store_of
-from support.crash.harness import CONFIG, FaultyDaemon
-from support.crash.stores import Computed, vectors_whole
-from support.crash.tree import RealTree
+from endurance.crash.damage import Harm, files_of, inflict, store_of
+from endurance.crash.harness import CONFIG, FaultyDaemon
+from endurance.crash.stores import Computed, vectors_whole
+from endurance.crash.tree import RealTree
 from support.daemons import until
 
 _NOTICED = {

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.crash.steps import BY_NAME
-from support.crash.stores import Computed, left_over, positions, vectors_whole
-from support.crash.tree import RealTree
+from endurance.crash.steps import BY_NAME
+from endurance.crash.stores import Computed, left_over, positions, vectors_whole
+from endurance.crash.tree import RealTree
 from support.daemons import RealDaemon, until
-from support.killing import PATHS
+from support.places import PYTHONPATH
 
 CONFIG = "[workers]\nnice = 0\ncount = 1\n"
 _IDENTITIES = ("a0", "b1")
@@ -28,14 +28,14 @@ _POWER_LOSSES = 0.15  # of all deaths: the catalog's log loses its unsynced end,
 
 
 class FaultyDaemon(RealDaemon):
-    """A daemon that dies where it is told to; see ``support.crash.daemon``."""
+    """A daemon that dies where it is told to; see ``endurance.crash.daemon``."""
 
     identities = _IDENTITIES
 
     @property
     def environment(self) -> dict[str, str]:
         return super().environment | {
-            "PYTHONPATH": PATHS,
+            "PYTHONPATH": PYTHONPATH,
             "TMPDIR": str(self.home / "tmp"),
             "CRASH_IDENTITIES": ",".join(self.identities),
         }
@@ -46,7 +46,7 @@ class FaultyDaemon(RealDaemon):
         (self.home / "computed").unlink(missing_ok=True)
         with (self.home / "daemon.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "support.crash.daemon", "--log-format", "json"],
+                [sys.executable, "-m", "endurance.crash.daemon", "--log-format", "json"],
                 env=self.environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -18,10 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_STORE_MODULES = (
-    "codeindexd.catalog", "codeindexd.dense", "codeindexd.durable", "codeindexd.former", "codeindexd.indexer",
-    "codeindexd.lexical", "codeindexd.registry", "codeindexd.roots", "codeindexd.sqlite_files", "codeindexd.vectors",
-)  # fmt: skip
+_STORE_MODULES = ("codeindexd.storage", "codeindexd.roots.registry", "codeindexd.roots.supervisor")
 _PASSED_THROUGH = ("pathlib", "shutil", __name__)
 _SYSTEM_CALLS = {"pwrite": "edits", "fsync": "quiet", "rename": "quiet", "unlink": "quiet", "ftruncate": "quiet"}
 MERGE = "lexical.merge"
@@ -46,40 +43,40 @@ def _around(name: str, when: str, place: str) -> list[Step]:
 
 
 STEPS = (
-    *_around("vectors.put", "edits", "codeindexd.vectors:VectorStore.put_many"),
-    Step("vectors.put.inside", "edits", "codeindexd.vectors:VectorStore._present", "before"),
-    *_around("catalog.commit", "edits", "codeindexd.catalog:Catalog.commit"),
-    Step("catalog.commit.inside", "edits", "codeindexd.catalog.store:write_slice", "after"),
-    *_around("lexical.commit", "edits", "codeindexd.lexical.index:Lexical._commit"),
-    Step("lexical.commit.inside", "edits", "codeindexd.lexical.index:sentinel_document", "before"),
-    Step("lexical.commit.committed", "edits", "codeindexd.lexical.index:Lexical._refresh", "before"),
+    *_around("vectors.put", "edits", "codeindexd.storage.vectors:VectorStore.put_many"),
+    Step("vectors.put.inside", "edits", "codeindexd.storage.vectors:VectorStore._present", "before"),
+    *_around("catalog.commit", "edits", "codeindexd.storage.catalog:Catalog.commit"),
+    Step("catalog.commit.inside", "edits", "codeindexd.storage.catalog.store:write_slice", "after"),
+    *_around("lexical.commit", "edits", "codeindexd.storage.lexical.index:Lexical._commit"),
+    Step("lexical.commit.inside", "edits", "codeindexd.storage.lexical.index:sentinel_document", "before"),
+    Step("lexical.commit.committed", "edits", "codeindexd.storage.lexical.index:Lexical._refresh", "before"),
     Step(MERGE, "edits", "", "watch"),
-    *_around("dense.apply", "edits", "codeindexd.dense:Dense.apply"),
-    Step("dense.write.half", "edits", "codeindexd.dense.log:write_fully", "half"),
-    Step("dense.write.after", "edits", "codeindexd.dense.log:write_fully", "after"),
-    *_around("publish", "edits", "codeindexd.indexer:Indexer._publish"),
-    *_around("catalog.checkpoint", "quiet", "codeindexd.catalog:Catalog.checkpoint"),
-    *_around("catalog.vacuum", "quiet", "codeindexd.catalog:Catalog.vacuum"),
-    *_around("dense.build", "quiet", "codeindexd.dense.index:build_segment"),
-    Step("dense.build.graph", "quiet", "codeindexd.dense.maintenance:grow_graph", "after"),
-    *_around("dense.switch", "quiet", "codeindexd.dense.manifest:Manifest.save"),
-    Step("dense.switch.half", "quiet", "codeindexd.durable:write_fully", "half"),
-    *_around("dense.remove", "quiet", "codeindexd.dense.index:remove_files"),
-    *_around("open.catalog", "start", "codeindexd.indexer:open_catalog"),
-    *_around("open.lexical", "start", "codeindexd.indexer:open_lexical"),
-    *_around("lexical.collect", "start", "codeindexd.lexical.index:Lexical._connect"),
-    *_around("open.dense", "start", "codeindexd.indexer:open_dense"),
-    *_around("replay.missing_lexical", "replay", "codeindexd.indexer:Indexer._missing_lexical"),
-    *_around("replay.add_lexical", "replay", "codeindexd.indexer:Indexer._add_lexical"),
-    *_around("replay.lexical_is_up", "replay", "codeindexd.indexer:Indexer._stamp_lexical"),
-    *_around("replay.dense", "replay", "codeindexd.indexer:Indexer._replay_dense"),
-    *_around("vectors.add", "switch", "codeindexd.indexer:Indexer._add_vectors"),
-    *_around("model.drop", "switch", "codeindexd.indexer:Indexer._drop_former"),
-    Step("model.drop.inside", "switch", "codeindexd.former:shutil.rmtree", "before"),
-    *_around("registry.save", "roots", "codeindexd.registry:Registry.save"),
-    *_around("vectors.prune", "prune", "codeindexd.vectors:VectorStore.prune"),
-    Step("vectors.prune.inside", "prune", "codeindexd.vectors:VectorStore._drop", "after"),
-    *_around("vectors.fold", "prune", "codeindexd.vectors.store:give_back_pages"),
+    *_around("dense.apply", "edits", "codeindexd.storage.dense:Dense.apply"),
+    Step("dense.write.half", "edits", "codeindexd.storage.dense.log:write_fully", "half"),
+    Step("dense.write.after", "edits", "codeindexd.storage.dense.log:write_fully", "after"),
+    *_around("publish", "edits", "codeindexd.storage.index_writer:Indexer._publish"),
+    *_around("catalog.checkpoint", "quiet", "codeindexd.storage.catalog:Catalog.checkpoint"),
+    *_around("catalog.vacuum", "quiet", "codeindexd.storage.catalog:Catalog.vacuum"),
+    *_around("dense.build", "quiet", "codeindexd.storage.dense.index:build_segment"),
+    Step("dense.build.graph", "quiet", "codeindexd.storage.dense.maintenance:grow_graph", "after"),
+    *_around("dense.switch", "quiet", "codeindexd.storage.dense.manifest:Manifest.save"),
+    Step("dense.switch.half", "quiet", "codeindexd.storage.durable:write_fully", "half"),
+    *_around("dense.remove", "quiet", "codeindexd.storage.dense.index:remove_files"),
+    *_around("open.catalog", "start", "codeindexd.storage.index_writer:open_catalog"),
+    *_around("open.lexical", "start", "codeindexd.storage.index_writer:open_lexical"),
+    *_around("lexical.collect", "start", "codeindexd.storage.lexical.index:Lexical._connect"),
+    *_around("open.dense", "start", "codeindexd.storage.index_writer:open_dense"),
+    *_around("replay.missing_lexical", "replay", "codeindexd.storage.index_writer:Indexer._missing_lexical"),
+    *_around("replay.add_lexical", "replay", "codeindexd.storage.index_writer:Indexer._add_lexical"),
+    *_around("replay.lexical_is_up", "replay", "codeindexd.storage.index_writer:Indexer._stamp_lexical"),
+    *_around("replay.dense", "replay", "codeindexd.storage.index_writer:Indexer._replay_dense"),
+    *_around("vectors.add", "switch", "codeindexd.storage.index_writer:Indexer._add_vectors"),
+    *_around("model.drop", "switch", "codeindexd.storage.index_writer:Indexer._drop_former"),
+    Step("model.drop.inside", "switch", "codeindexd.storage.previous_model:shutil.rmtree", "before"),
+    *_around("registry.save", "roots", "codeindexd.roots.registry:Registry.save"),
+    *_around("vectors.prune", "prune", "codeindexd.storage.vectors:VectorStore.prune"),
+    Step("vectors.prune.inside", "prune", "codeindexd.storage.vectors:VectorStore._drop", "after"),
+    *_around("vectors.fold", "prune", "codeindexd.storage.vectors.store:give_back_pages"),
     *(step for call, when in _SYSTEM_CALLS.items() for step in _around(f"os.{call}", when, f"os:{call}")),
 )
 BY_NAME = {step.name: step for step in STEPS}
@@ -176,7 +173,7 @@ _idle_indexes: set[Path] = set()  # directories of open lexical indexes that no 
 
 
 def _note_commits() -> None:
-    from codeindexd.lexical.index import Lexical
+    from codeindexd.storage.lexical.index import Lexical
 
     original = Lexical._commit
 
@@ -198,7 +195,7 @@ def _watch_for_merges(faults: Faults) -> None:
 
 def _merging(directory: Path) -> bool:
     from codeindexd.errors import StoreDamagedError
-    from codeindexd.lexical.integrity import committed_files
+    from codeindexd.storage.lexical.integrity import committed_files
 
     try:
         there = {path.name.partition(".")[0] for path in directory.iterdir() if len(path.stem) >= 32}

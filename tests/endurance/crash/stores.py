@@ -9,13 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from codeindexd.catalog import Catalog
-from codeindexd.dense import Dense
-from codeindexd.dense.manifest import NAME
 from codeindexd.errors import CodeindexError
-from codeindexd.lexical import Lexical
-from codeindexd.lexical.integrity import committed_files
-from codeindexd.vectors.salvage import salvaged
+from codeindexd.storage.catalog import Catalog
+from codeindexd.storage.dense import Dense
+from codeindexd.storage.dense.manifest import NAME
+from codeindexd.storage.lexical import Lexical
+from codeindexd.storage.lexical.integrity import committed_files
+from codeindexd.storage.vectors.salvage import salvaged
 from support.killing import quick_directory
 
 Computed = set[tuple[str, str]]  # model identity and embed hash

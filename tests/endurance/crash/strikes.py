@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from support.crash.tree import RealTree
+from endurance.crash.tree import RealTree
 from support.daemons import RealDaemon, real_daemon, until
 from support.processes import family, open_files
 
 WORKERS = "codeindexd.workers"
-MODEL = "codeindexd.embed.transformer_process"
+MODEL = "codeindexd.analysis.embedding.transformer_process"
 _FATAL = (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
 _STOPPED_S = (0.02, 1.5)
 _PAUSE_S = {WORKERS: 0.12, MODEL: 8.0}  # between two strikes, on average: a worker starts in 0.2 s, a model in seconds

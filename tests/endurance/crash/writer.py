@@ -1,4 +1,4 @@
-"""One writer's whole life with real stores, to be killed at each named step: ``python -m support.crash.writer BASE``.
+"""One writer's whole life with real stores, to be killed at each named step: ``python -m endurance.crash.writer BASE``.
 
 Lines "STEP PASSING" on stdin; for each a child lives in the fresh directory BASE/STEP until it dies there, and its wait
 status is printed. The chunks come from real files, through the pipeline of the workers, and are made only once.
@@ -18,17 +18,28 @@ from pathlib import Path
 
 import anyio
 
-from codeindexd.dense import index as dense_index
-from codeindexd.dense.maintenance import Thresholds
 from codeindexd.errors import CodeindexError
-from codeindexd.indexer import Indexer, VectorSpace
-from codeindexd.model import ChunkDraft, ChunkKey, Entry, FileUpdate, IndexedChunk, Move, NodeKind, Outcome, Slice
-from codeindexd.registry import Registry, RootSpec
-from codeindexd.vectors import VectorStore
+from codeindexd.indexing.pipeline import Pipeline
+from codeindexd.roots.registry import Registry, RootSpec
+from codeindexd.storage.dense import index as dense_index
+from codeindexd.storage.dense.maintenance import Thresholds
+from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.vectors import VectorStore
+from codeindexd.types import (
+    ChunkDraft,
+    ChunkKey,
+    Entry,
+    FileUpdate,
+    IndexedChunk,
+    Move,
+    NodeKind,
+    Outcome,
+    Slice,
+    VectorSpace,
+)
 from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
-from codeindexd.workers.pipeline import Pipeline
-from support.crash.steps import MERGE, Faults, install
-from support.crash.tree import library_files
+from endurance.crash.steps import MERGE, Faults, install
+from endurance.crash.tree import library_files
 
 FILES = 16
 _SMALL = Thresholds(tail_rows=16, segment_rows=600, slack=4)

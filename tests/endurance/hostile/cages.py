@@ -12,15 +12,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import RECYCLE_BYTES
-from support.hostile.child import HEADER
+from endurance.hostile.child import HEADER
+from support.places import PYTHONPATH
 
-_TESTS = Path(__file__).resolve().parents[2]
 _WALL_S = 300.0
 
 
@@ -83,11 +82,11 @@ class Cage:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "support.hostile.child"],
+            [sys.executable, "-m", "endurance.hostile.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": f"{_TESTS}:{_TESTS.parent / 'daemon'}", "OMP_NUM_THREADS": "1"},
+            env=os.environ | {"PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
         )
         return self._child
 

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from chunking.test_chunker import check
-from codeindexd import secrets
-from codeindexd.chunking import chunk, decode, detect
-from codeindexd.embed.static import StaticModel, first_line
-from codeindexd.tokens import Tokenizer
+from analysis.chunking.test_chunker import check
+from codeindexd.analysis import secrets
+from codeindexd.analysis.chunking import chunk, decode, detect
+from codeindexd.analysis.embedding.static import StaticModel, first_line
+from codeindexd.analysis.tokens import Tokenizer
+from codeindexd.indexing.pipeline import embed_text
 from codeindexd.workers import guard
 from codeindexd.workers.jobs import WorkerSettings
-from codeindexd.workers.pipeline import embed_text
 
 HEADER = struct.Struct("<HI")
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.query import bounded_regex
+from codeindexd.search.query import bounded_regex
 
 ENOUGH_S = 3  # of CPU for one regex; it is told to stop after one second of slow lines
 TEXTS = [
@@ -32,7 +32,7 @@ def endless(patterns: Iterable[str], *, bounded: bool = True) -> str:
     Without ``bounded`` nothing stands between them and ``re``.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "support.hostile.regexes", *(["--bounded"] if bounded else [])],
+        [sys.executable, "-m", "endurance.hostile.regexes", *(["--bounded"] if bounded else [])],
         input="\n".join(map(json.dumps, patterns)),
         stdout=subprocess.PIPE,
         text=True,

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codeindexd import daemon
-from codeindexd.cli.daemon_main import main
+from codeindexd.cli.codeindexd import main
+from codeindexd.daemon import app
+from codeindexd.indexing.pipeline import Pipeline
 from codeindexd.workers.jobs import FileJob, FileResult
-from codeindexd.workers.pipeline import Pipeline
 from codeindexd.workers.pool import WorkerPool
 
 BUDGET_S = 2.0
@@ -42,9 +42,9 @@ class Touchy(Pipeline):
 class _Pool(WorkerPool):
     def __init__(self, settings: Any, **options: Any) -> None:
         settings = replace(settings, file_budget_s=BUDGET_S, memory_limit_bytes=_MEMORY)
-        super().__init__(settings, pipeline="support.hostile.touchy_daemon:Touchy", **options)
+        super().__init__(settings, pipeline="endurance.hostile.touchy_daemon:Touchy", **options)
 
 
 if __name__ == "__main__":
-    daemon.WorkerPool = _Pool  # type: ignore[misc]
+    app.WorkerPool = _Pool  # type: ignore[misc]
     sys.exit(main(sys.argv[sys.argv.index("codeindexd") + 1 :]))  # behind the command that we stand in for

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Damage every file of a stopped daemon in every way, start it, and see who notices.
 
-    python tests/endurance/damage.py [--seed N] [--rounds 2]
+    python tests/endurance damage [--seed N] [--rounds 2]
 
 A round damages each file (of the same meaning once) in each way, after a clean end or a kill, flips several bits of
 each. After each: start, wait, verify. Exit status 1 when damage stays undetected, or costs what was not damaged.
@@ -11,15 +10,10 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
-
-from support.crash.damage import KINDS, Harm, store_of  # noqa: E402
-from support.crash.damaging import OUTCOMES, Damager, damager  # noqa: E402
+from endurance.crash.damage import KINDS, Harm, store_of
+from endurance.crash.damaging import OUTCOMES, Damager, damager
 
 _FLIPS = 3
 _AGED_EVERY = 8
@@ -83,7 +77,3 @@ def _report(running: Damager, seconds: float) -> None:
     print(f"\n{total} damages, {len(running.differences)} differences in {seconds:.0f} s")
     for difference in running.differences:
         print(f"  {difference[:600]}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Put a real daemon through every fault there is a way to make, one after the other, and print what came of it.
 
-    python tests/endurance/faults.py [--only WORDS] [--repeat N]
+    python tests/endurance faults [--only WORDS] [--repeat N]
 
 Exit status 1 when a fault was not spoken of, when answers stopped that should have gone on, when recovery took longer
 than promised or left a difference.
@@ -10,15 +9,10 @@ than promised or left a difference.
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
-
-from support.fault_cases import FAULTS  # noqa: E402
-from support.faults import Fault, suffer, why_not  # noqa: E402
-from support.one_by_one import try_each  # noqa: E402
+from endurance.fault_cases import FAULTS
+from endurance.faults import Fault, suffer, why_not
+from endurance.one_by_one import try_each
 
 
 def main() -> int:
@@ -39,7 +33,3 @@ def _attempt(fault: Fault) -> tuple[bool, str]:
         f"{outcome.recovery_s:6.1f} s  answered {'yes' if outcome.answered else 'no':<3} "
         f"differences {len(outcome.differences)}{'' if right else '  WRONG'}  said: {outcome.said}"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Hostile files through everything a worker does with one, in child processes: nothing crashes, hangs or is lost.
 
-    python tests/endurance/fuzz_chunking.py [--minutes 10] [--seed N] [--corpus DIR ...] [--save DIR]
+    python tests/endurance fuzz_chunking [--minutes 10] [--seed N] [--corpus DIR ...] [--save DIR]
 
 Half of the inputs are shapes (deep, long, repeated, unterminated) of up to a megabyte, alone or inside a real file, the
 other half are real files mutated and spliced with files of other languages: the samples of the tests, and every file
@@ -14,20 +13,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 from random import Random
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS.parent / "daemon")]
+from codeindexd.analysis.chunking import LANGUAGES, detect
+from endurance.hostile.cages import Cage, Outcome, shrunk
+from endurance.hostile.texts import SHAPES, mutated, recoded
+from support.places import TESTS
 
-from codeindexd.chunking import LANGUAGES, detect  # noqa: E402
-from support.hostile.cages import Cage, Outcome, shrunk  # noqa: E402
-from support.hostile.texts import SHAPES, mutated, recoded  # noqa: E402
-
-_SAMPLES = TESTS / "chunking/samples"
+_SAMPLES = TESTS / "analysis/chunking/samples"
 _MOST_BYTES = 1 << 20
 _MEASURED_FROM = 1 << 14  # bytes: below, the figures are noise
 _SHOWN = 12
@@ -139,7 +135,3 @@ def main() -> int:
     for key, told in sorted(fuzzer.bad.items()):
         print(f"BAD  {key}: {told}")
     return 1 if fuzzer.bad else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

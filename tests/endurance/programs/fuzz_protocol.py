@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Hostile clients against a real daemon: everybody else is answered, nothing grows, nothing of it is our mistake.
 
-    python tests/endurance/fuzz_protocol.py [--minutes 10] [--seed N]
+    python tests/endurance fuzz_protocol [--minutes 10] [--seed N]
 
 Rounds of odd requests for every method, broken lines, requests in single bytes, floods whose answers nobody reads,
 clients that leave in every way, subscribers that never read while files change, and questions made to take forever.
@@ -14,20 +13,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import socket
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 from random import Random
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS.parent / "daemon")]
-
-from support.daemons import RealDaemon, real_daemon  # noqa: E402
-from support.hostile.clients import Level, Rude, line  # noqa: E402
-from support.hostile.requests import odd_line  # noqa: E402
-from support.trees import tree  # noqa: E402
+from endurance.hostile.clients import Level, Rude, line
+from endurance.hostile.requests import odd_line
+from support.daemons import RealDaemon, real_daemon
+from support.trees import tree
 
 
 class Rounds:
@@ -156,7 +151,3 @@ def main() -> int:
     for one in rounds.wrong:
         print("BAD ", one)
     return 1 if rounds.wrong or not whole else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

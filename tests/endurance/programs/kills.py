@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 """Kill the real daemon many times, at random moments and at every named step, and check every start.
 
-    python tests/endurance/kills.py [--seed N] [--kills 500]
+    python tests/endurance kills [--seed N] [--kills 500]
 
-Every named step (``tests/support/crash/steps.py``) is met at least five times when there are kills enough; a quarter
+Every named step (``tests/endurance/crash/steps.py``) is met at least five times when there are kills enough; a quarter
 at least are random moments. After each kill: start, sync, verify, no committed vector computed again, no file left
 behind. Exit status 1 on any difference.
 """
@@ -13,15 +12,10 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import sys
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
-
-from support.crash.harness import Crasher, Tally, crasher  # noqa: E402
-from support.crash.steps import STEPS  # noqa: E402
+from endurance.crash.harness import Crasher, Tally, crasher
+from endurance.crash.steps import STEPS
 
 _TIMES = 5
 _TRIES = 4
@@ -83,7 +77,3 @@ def _report(tally: Tally, seconds: float, *, full: bool) -> list[str]:
     for difference in tally.differences:
         print(f"  {difference}")
     return unmet if full else []
-
-
-if __name__ == "__main__":
-    sys.exit(main())

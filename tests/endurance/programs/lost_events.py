@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Lose events in every way there is, raise storms of them, and print how soon the daemon's tree was the disk's again.
 
-    python tests/endurance/lost_events.py [--files N] [--only WORDS] [--repeat N]
+    python tests/endurance lost_events [--files N] [--only WORDS] [--repeat N]
 
 Nothing asks the daemon to look: it has to notice by itself. Beside each storm a file is written and a sync called,
 which has to bring it in. Exit status 1 when one does not, when it takes longer than promised or leaves a difference.
@@ -10,15 +9,10 @@ which has to bring it in. Exit status 1 when one does not, when it takes longer 
 from __future__ import annotations
 
 import argparse
-import sys
 from functools import partial
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
-
-from support.one_by_one import try_each  # noqa: E402
-from support.storms import STORMS, Storm, weather, why_not  # noqa: E402
+from endurance.one_by_one import try_each
+from endurance.storms import STORMS, Storm, weather, why_not
 
 
 def main() -> int:
@@ -42,7 +36,3 @@ def _attempt(storm: Storm, files: int) -> tuple[bool, str]:
         f"{calm.settled_s:14.1f} s {storm.bound_s:6g} s {calm.sync_s:13.1f} s "
         f" {len(calm.differences)}{'  LATE' if late else ''}"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

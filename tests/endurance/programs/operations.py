@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 """Thousands of random operations on a tree, and after each burst of them the index has to equal the disk.
 
-    python tests/endurance/operations.py [--seed N] [--operations N] [--compare-every BURSTS] [--place DIRECTORY]
-    python tests/endurance/operations.py --seed N --replay BURST
+    python tests/endurance operations [--seed N] [--operations N] [--compare-every BURSTS] [--place DIRECTORY]
+    python tests/endurance operations --seed N --replay BURST
 
 What is done depends on the seed alone. After a difference the exit status is 1, and what is printed is enough to do
 the burst again: ``--replay`` brings the tree to where it was before that burst without a daemon, starts one, and does
@@ -20,12 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
-
-from support.daemons import RealDaemon, real_daemon  # noqa: E402
-from support.tree_operations import Burst, World, do_burst  # noqa: E402
-from support.tree_operations.trial import CONFIG, DifferenceError, Trial  # noqa: E402
+from endurance.tree_operations import Burst, World, do_burst
+from endurance.tree_operations.trial import CONFIG, DifferenceError, Trial
+from support.daemons import RealDaemon, real_daemon
 
 LONGEST = 30
 RESTART_EVERY = 4  # comparisons
@@ -110,7 +106,3 @@ def _report(trial: Trial, seconds: float) -> None:
     for what, count in sorted(trial.done.items()):
         print(f"  {what:<40}{count:7}")
     print(f"  {'seconds':<40}{seconds:7.0f}", flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Read your own writes, and never read what is not there: thousands of saves of every kind, read back at once.
 
-    python tests/endurance/reads.py [--trials 10000] [--seed N] [--clients 4] [--poll]
+    python tests/endurance reads [--trials 10000] [--seed N] [--clients 4] [--poll]
 
 Each trial changes something and searches with ``sync`` at once, beside other writers, other readers, and another root
 that is indexed again and again: the answer must have the new text and must not have the old one. Every hit of every
@@ -15,17 +14,13 @@ import contextlib
 import json
 import random
 import re
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS.parent / "daemon")]
-
-from support.daemons import real_daemon  # noqa: E402
-from support.reads.trials import Trials  # noqa: E402
+from endurance.reads.trials import Trials
+from support.daemons import real_daemon
 
 
 def main() -> int:
@@ -67,7 +62,3 @@ def _doubts(log: str) -> Counter[str]:
     """Why the watcher did not trust its events, how often."""
     said = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return Counter(re.sub(r"[\d.]+", "N", one["reason"]) for one in said if one["event"] == "events may be lost")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """A month of work in an hour: what the daemon holds has to level off, and its index to equal the disk at the end.
 
-    python tests/endurance/soak.py [--minutes 60] [--seed N] [--files 17000] [--nice 19] [--csv FILE]
+    python tests/endurance soak [--minutes 60] [--seed N] [--files 17000] [--nice 19] [--csv FILE]
 
 A working day of 450 saves, 18 branch switches, an installed package and more takes 2.7 minutes, of which the last are
 an evening in which nobody does anything. The daemon runs as it is configured by default, but for what only the clock
@@ -14,20 +13,16 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS.parent / "daemon")]
-
-from support.daemons import RawClient, RealDaemon, real_daemon, until  # noqa: E402
-from support.soak.clients import Clients  # noqa: E402
-from support.soak.days import Days  # noqa: E402
-from support.soak.places import Places, lay_out  # noqa: E402
-from support.soak.samples import EVENING, Level, Sampler, levels, table, write_csv  # noqa: E402
+from endurance.soak.clients import Clients
+from endurance.soak.days import Days
+from endurance.soak.places import Places, lay_out
+from endurance.soak.samples import EVENING, Level, Sampler, levels, table, write_csv
+from support.daemons import RawClient, RealDaemon, real_daemon, until
 
 _DAY_S = 163.0  # 22 working days in an hour
 _EVENING_S = 30.0
@@ -127,7 +122,3 @@ def _summary(
     if not verified["ok"]:
         print(f"    {str(verified['roots'])[:2000]}")
     return 0 if verified["ok"] and not clients.errors and all(level.holds for level in judged) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Kill, stop and crash the worker processes of a real daemon at random moments, or with --model its model's process.
 
-    python tests/endurance/worker_kills.py [--seed N] [--strikes 300] [--model]
+    python tests/endurance worker_kills [--seed N] [--strikes 300] [--model]
 
 After every ten strikes: all work has ended by itself, files that were blamed for two deaths are named and come back
 with `reindex`, and `verify` finds no difference. --model needs the extra [transformers] and the package
@@ -13,15 +12,10 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import sys
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "daemon")]
-
-from support.crash.strikes import MODEL, WORKERS, striker  # noqa: E402
-from support.minilm import minilm_directory  # noqa: E402
+from analysis.embedding.minilm import minilm_directory
+from endurance.crash.strikes import MODEL, WORKERS, striker
 
 _A_ROUND = 10
 _CONFIG = "[workers]\nnice = 0\ncount = 2\n"
@@ -58,7 +52,3 @@ def main() -> int:
     for difference in running.differences:
         print(f"  {difference}")
     return 1 if running.differences else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

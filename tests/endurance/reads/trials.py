@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from endurance.reads.journal import Journal
+from endurance.reads.writers import Area, Expectation
 from support.daemons import RawClient, RealDaemon
-from support.reads.journal import Journal
-from support.reads.writers import Area, Expectation
 
 _CHURN_PAUSE_S = 0.1
 _READ_PAUSE_S = 0.05

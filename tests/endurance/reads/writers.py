@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from support.reads.journal import Journal
+from endurance.reads.journal import Journal
 
 _FEWEST, _MOST = 3, 14
 _HELD = 4

@@ -10,8 +10,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from endurance.soak.days import Suspensions
 from support.daemons import RawClient, RealDaemon
-from support.soak.days import Suspensions
 
 _WORDS = [
     *("parse", "open", "read", "write", "close", "config", "error", "handler", "request", "response", "cache"),

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from endurance.soak.editing import Editor
+from endurance.soak.places import Places, text_files
 from support.daemons import RealDaemon
 from support.processes import family
-from support.soak.editing import Editor
-from support.soak.places import Places, text_files
 
 # What a day of eight hours has, more rather than less.
 A_DAY = {"save": 450, "switch": 18, "rename": 8, "install": 1, "uninstall": 1, "visit": 2, "leave": 2, "suspend": 1}

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from support.soak.places import text_files
+from endurance.soak.places import text_files
 
 _WORD = re.compile(r"\b[a-z_]{4,}\b")
 _REFRESH_EVERY = 40

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from endurance.soak.clients import Clients
 from support.daemons import RealDaemon
 from support.processes import (
     Memory,
@@ -20,7 +21,6 @@ from support.processes import (
     open_files,
     threads,
 )
-from support.soak.clients import Clients
 
 _MB = 1e6
 EVENING = "evening"

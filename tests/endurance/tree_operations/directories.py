@@ -8,8 +8,8 @@ import stat
 import subprocess
 from collections.abc import Iterator
 
-from support.tree_operations import contents
-from support.tree_operations.world import RefusedError, World, join, remove, write
+from endurance.tree_operations import contents
+from endurance.tree_operations.world import RefusedError, World, join, remove, write
 
 MANY = 1200
 _MOST_COPIED = 1500

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from support.tree_operations import contents
-from support.tree_operations.world import RefusedError, World, join
+from endurance.tree_operations import contents
+from endurance.tree_operations.world import RefusedError, World, join
 
 _DAY_NS = 86_400 * 10**9
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from support.tree_operations import directories, files, rules_and_git, special
-from support.tree_operations.world import RefusedError, World
+from endurance.tree_operations import directories, files, rules_and_git, special
+from endurance.tree_operations.world import RefusedError, World
 
 Operation = Callable[[World], None]
 

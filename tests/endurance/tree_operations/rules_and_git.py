@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from support.tree_operations import contents
-from support.tree_operations.world import RefusedError, World, join
+from endurance.tree_operations import contents
+from endurance.tree_operations.world import RefusedError, World, join
 
 _IGNORE_FILES = (b".gitignore", b".gitignore", b".codeindexignore")
 

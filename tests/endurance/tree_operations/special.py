@@ -6,9 +6,9 @@ import os
 import stat
 from pathlib import Path
 
-from support.tree_operations import contents
-from support.tree_operations.visible import ruled_directories
-from support.tree_operations.world import World, join, write
+from endurance.tree_operations import contents
+from endurance.tree_operations.visible import ruled_directories
+from endurance.tree_operations.world import World, join, write
 
 
 def link_symbolically(world: World) -> None:

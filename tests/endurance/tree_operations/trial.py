@@ -15,11 +15,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from endurance.index_contents import Contents, contents_of, differences, words_of
+from endurance.tree_operations.operations import Burst, Operation, do_all, do_burst
+from endurance.tree_operations.visible import look
+from endurance.tree_operations.world import MAX_FILE_BYTES, World
 from support.daemons import RealDaemon
-from support.index_contents import Contents, contents_of, differences, words_of
-from support.tree_operations.operations import Burst, Operation, do_all, do_burst
-from support.tree_operations.visible import look
-from support.tree_operations.world import MAX_FILE_BYTES, World
 
 CONFIG = f"[index]\nmax_file_bytes = {MAX_FILE_BYTES}\n[workers]\nnice = 0\n[watch]\nreconcile_minutes = 100000\n"
 """No walk but the ones that the product itself asks for, so that only events and ``sync`` bring changes in."""

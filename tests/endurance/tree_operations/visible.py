@@ -6,8 +6,8 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from support.tree_operations import contents
-from support.tree_operations.world import MAX_FILE_BYTES, World, join
+from endurance.tree_operations import contents
+from endurance.tree_operations.world import MAX_FILE_BYTES, World, join
 
 _RULES = (b".gitignore", b".codeindexignore", b".codeindex.toml", b".git/info/exclude")
 _MARKS = (b"CACHEDIR.TAG", b"pyvenv.cfg")

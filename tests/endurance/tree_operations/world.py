@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from support.tree_operations import contents
+from endurance.tree_operations import contents
 
 MAX_FILE_BYTES = 64 << 10
 """What the daemons of a trial take for oversized, so that oversized files cost little."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from codeindexd.auditor.findings import Audit
+from codeindexd.roots.verify.findings import Audit
 
 LACKS = "lacks {count} chunks, the first is {first}"
 

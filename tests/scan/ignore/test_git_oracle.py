@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codeindexd.ignore import IgnoreRules, Source
-from support.git_oracle import GitOracle
+from codeindexd.scan.ignore import IgnoreRules, Source
+from scan.git_oracle import GitOracle
 
 _NAMES = [b"a", b"b", b"ab", b"a.b", b".a", b"a b", b"[a]", b"a\\", b"A", b"#a", b"!a", b"a ", b"a-b", b"\xff", b"a\nb"]
 _TOKENS = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codeindexd.catalog import Catalog
-from codeindexd.model import Slice
-from support.slices import move, update
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Slice
+from storage.catalog.slices import move, update
 
 FILES = 7
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xxhash import xxh3_128_digest
 
-from codeindexd.merkle import skipped_hash
-from codeindexd.model import ChunkDraft, Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Span, Symbol
+from codeindexd.scan.merkle import skipped_hash
+from codeindexd.types import ChunkDraft, Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Span, Symbol
 
 
 def raw(path: str | bytes) -> bytes:

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from codeindexd.catalog import Catalog
-from codeindexd.merkle import Tree
-from codeindexd.model import Committed, Failure, FileUpdate, Move, NodeKind, Outcome, Slice
-from support.slices import directory, draft, leaf, skipped, stat
+from codeindexd.scan.merkle import Tree
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Committed, Failure, FileUpdate, Move, NodeKind, Outcome, Slice
+from storage.catalog.slices import directory, draft, leaf, skipped, stat
 
 names = st.sampled_from([b"a", b"b", b"c.py", b"a-", b"a0", b"\xff"])
 paths = st.lists(names, min_size=1, max_size=3).map(b"/".join)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.catalog import Catalog
-from codeindexd.merkle import Tree
-from codeindexd.model import Committed, Failure, FileStat, NodeKind, Outcome, Slice, StoredFile, Symbol
-from support.slices import directory, draft, failed, leaf, move, raw, skipped, stat, update
+from codeindexd.scan.merkle import Tree
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Committed, Failure, FileStat, NodeKind, Outcome, Slice, StoredFile, Symbol
+from storage.catalog.slices import directory, draft, failed, leaf, move, raw, skipped, stat, update
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from codeindexd.catalog import Catalog
-from support.catalog_writer import slice_of
+from codeindexd.storage.catalog import Catalog
+from storage.catalog.catalog_writer import slice_of
 from support.killing import killer
 
 _KILLS = 25
@@ -15,7 +15,7 @@ _KILLS = 25
 def test_a_killed_writer_leaves_whole_generations(tmp_path: Path) -> None:
     chance = random.Random(3)
     reference = Catalog.open(tmp_path / "reference.db", root_id="r")
-    with killer("support.catalog_writer", tmp_path) as kill_after:
+    with killer("storage.catalog.catalog_writer", tmp_path) as kill_after:
         for _ in range(_KILLS):
             printed = kill_after(chance.randint(1, 40))
             _compare(Catalog.open(tmp_path / "catalog.db", root_id="r"), reference, printed)

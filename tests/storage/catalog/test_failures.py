@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.catalog import Catalog
-from codeindexd.model import Committed, Failure, Slice
-from support.slices import failed, update
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Committed, Failure, Slice
+from storage.catalog.slices import failed, update
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.catalog import Catalog
 from codeindexd.errors import StoreFullError
-from codeindexd.model import Slice
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Slice
+from storage.catalog.slices import update
 from support.limits import largest_file
-from support.slices import update
 
 
 def big(number: int) -> Slice:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.catalog import Catalog, store
-from codeindexd.model import Slice
-from support.slices import leaf, update
+from codeindexd.storage.catalog import Catalog, store
+from codeindexd.types import Slice
+from storage.catalog.slices import leaf, update
 
 
 def wal(catalog: Catalog) -> int:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.catalog import Catalog
-from codeindexd.merkle import Tree
-from codeindexd.model import Entry, Failure, FileUpdate, Move, NodeKind, Outcome, Slice
-from support.slices import directory, leaf, move, raw, skipped, update
+from codeindexd.scan.merkle import Tree
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Entry, Failure, FileUpdate, Move, NodeKind, Outcome, Slice
+from storage.catalog.slices import directory, leaf, move, raw, skipped, update
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.catalog import Catalog
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
-from codeindexd.model import Slice
-from support.slices import update
+from codeindexd.storage.catalog import Catalog
+from codeindexd.types import Slice
+from storage.catalog.slices import update
 
 
 @pytest.fixture

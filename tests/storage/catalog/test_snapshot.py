@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codeindexd.catalog import Catalog, CatalogSnapshot
 from codeindexd.errors import FailedError
-from codeindexd.model import ChunkDraft, FileUpdate, Slice, Symbol
-from support.slices import draft, failed, raw, skipped, update
+from codeindexd.storage.catalog import Catalog, CatalogSnapshot
+from codeindexd.types import ChunkDraft, FileUpdate, Slice, Symbol
+from storage.catalog.slices import draft, failed, raw, skipped, update
 
 
 @pytest.fixture

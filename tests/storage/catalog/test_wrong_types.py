@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.catalog import Catalog
-from codeindexd.catalog.rows import get_text, put_text
 from codeindexd.errors import StoreDamagedError
-from codeindexd.model import Failure, Slice
-from support.slices import failed, skipped, update
+from codeindexd.storage.catalog import Catalog
+from codeindexd.storage.catalog.rows import get_text, put_text
+from codeindexd.types import Failure, Slice
+from storage.catalog.slices import failed, skipped, update
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """A writer for the crash tests of the dense index, to be run by ``support.killing``.
 
-By itself, ``python -m support.dense_writer DIRECTORY``, it forks children that work alone, each in a fresh directory
-DIRECTORY/N, where the N-th kills itself at its N-th durable operation (write, sync, rename, ...); it prints how many
-generations each has applied, and ends with the first child that lives.
+By itself, ``python -m storage.dense.dense_writer DIRECTORY``, it forks children that work alone, each in a fresh
+directory DIRECTORY/N, where the N-th kills itself at its N-th durable operation (write, sync, rename, ...); it prints
+how many generations each has applied, and ends with the first child that lives.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import usearch.index  # noqa: F401 - once here, rather than in each child that is killed
 
-from codeindexd.dense import Dense
-from codeindexd.dense.maintenance import Thresholds
-from support.vectors_for_tests import vector_of
+from codeindexd.storage.dense import Dense
+from codeindexd.storage.dense.maintenance import Thresholds
+from storage.dense.sample_vectors import vector_of
 
 DIMENSIONS = 16
 STORE = {"store_uuid": "a-store", "identity": "a-model", "dimensions": DIMENSIONS}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.dense import Dense
-from support.dense_writer import GENERATIONS_OF_A_STEPPER, STORE, held_after
+from codeindexd.storage.dense import Dense
+from storage.dense.dense_writer import GENERATIONS_OF_A_STEPPER, STORE, held_after
 from support.killing import killer, quick_directory, start
 
 _KILLS = 42
@@ -41,7 +41,7 @@ def _assert_whole(directory: Path, *, at_least: int) -> int:
 def test_kills_never_part_the_generation_from_the_vectors(quick: Path) -> None:
     chance = random.Random(4)
     generation = 0
-    with killer("support.dense_writer", quick) as kill_after:
+    with killer("storage.dense.dense_writer", quick) as kill_after:
         for _ in range(_KILLS):
             printed = kill_after(chance.randint(1, 40))
             assert printed > generation
@@ -50,7 +50,7 @@ def test_kills_never_part_the_generation_from_the_vectors(quick: Path) -> None:
 
 
 def test_a_kill_at_every_single_step(quick: Path) -> None:
-    with start("support.dense_writer", str(quick)) as process:
+    with start("storage.dense.dense_writer", str(quick)) as process:
         assert process.stdout is not None
         reached = [int(line) for line in process.stdout]
     assert process.returncode == 0

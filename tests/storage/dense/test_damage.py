@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.dense import Dense, maintenance, segment
-from codeindexd.dense.maintenance import Thresholds
-from codeindexd.durable import SEAL
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from support.dense_writer import STORE, changes, held_after
+from codeindexd.storage.dense import Dense, maintenance, segment
+from codeindexd.storage.dense.maintenance import Thresholds
+from codeindexd.storage.durable import SEAL
+from storage.dense.dense_writer import STORE, changes, held_after
+from storage.dense.sample_vectors import vector_of
 from support.limits import no_open_files, open_files
-from support.vectors_for_tests import vector_of
 
 SMALL = Thresholds(tail_rows=30, segment_rows=150, dead_share=0.3, slack=10, records=100)
 
@@ -165,7 +165,7 @@ def test_check_finds_what_happens_while_it_is_open(tmp_path: Path) -> None:
 def test_a_seal_spares_the_checksums_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(tmp_path)
     read: list[int] = []
-    monkeypatch.setattr("codeindexd.dense.index.verify_files", lambda _, files: read.append(files.serial))
+    monkeypatch.setattr("codeindexd.storage.dense.index.verify_files", lambda _, files: read.append(files.serial))
     dense = opened(tmp_path)
     assert read == []
     assert not (tmp_path / SEAL).exists()

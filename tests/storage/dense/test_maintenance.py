@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codeindexd.dense import Dense, arithmetic
-from codeindexd.dense.maintenance import Thresholds
-from support.vectors_for_tests import clustered, vector_of
+from codeindexd.storage.dense import Dense, arithmetic
+from codeindexd.storage.dense.maintenance import Thresholds
+from storage.dense.sample_vectors import clustered, vector_of
 
 NAMES = {"store_uuid": "store", "identity": "model", "dimensions": 16}
 SMALL = Thresholds(tail_rows=60, segment_rows=150, dead_share=0.3, slack=10, records=100)

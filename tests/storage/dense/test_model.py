@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from codeindexd.dense import Dense, DenseSnapshot
-from codeindexd.dense.maintenance import Thresholds
-from support.vectors_for_tests import vector_of
+from codeindexd.storage.dense import Dense, DenseSnapshot
+from codeindexd.storage.dense.maintenance import Thresholds
+from storage.dense.sample_vectors import vector_of
 
 DIMENSIONS = 8
 NAMES = {"store_uuid": "store", "identity": "model", "dimensions": DIMENSIONS}

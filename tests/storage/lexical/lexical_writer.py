@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from codeindexd.lexical import Lexical, LexicalChunk
+from codeindexd.storage.lexical import Lexical, LexicalChunk
 
 STORE = "a-store"
 _PER_GENERATION = 12

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.lexical import Lexical, LexicalQuery
+from codeindexd.storage.lexical import Lexical, LexicalQuery
+from storage.lexical.lexical_writer import STORE, held_after
 from support.killing import killer, quick_directory
-from support.lexical_writer import STORE, held_after
 
 _KILLS = 42
 
@@ -24,7 +24,7 @@ def quick() -> Iterator[Path]:
 def test_kills_never_part_the_generation_from_the_contents(quick: Path) -> None:
     chance = random.Random(20)
     last = 0
-    with killer("support.lexical_writer", quick) as kill_after:
+    with killer("storage.lexical.lexical_writer", quick) as kill_after:
         for _ in range(_KILLS):
             printed = kill_after(chance.randint(1, 6))
             lexical = Lexical.open(quick, STORE)
@@ -44,7 +44,7 @@ def test_kills_never_part_the_generation_from_the_contents(quick: Path) -> None:
 
 
 def test_orphans_of_a_killed_writer_are_collected(quick: Path) -> None:
-    with killer("support.lexical_writer", quick) as kill_after:
+    with killer("storage.lexical.lexical_writer", quick) as kill_after:
         for _ in range(5):
             kill_after(7)
     lexical = Lexical.open(quick, STORE)

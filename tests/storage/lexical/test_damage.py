@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.durable import LOCK, SEAL
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
-from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery
-from codeindexd.lexical.integrity import META, committed_files
+from codeindexd.storage.durable import LOCK, SEAL
+from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery
+from codeindexd.storage.lexical.integrity import META, committed_files
 from support.limits import largest_file, no_open_files
 
 
@@ -99,7 +99,7 @@ def test_check_finds_what_happens_while_it_is_open(tmp_path: Path) -> None:
 def test_a_seal_spares_the_checksums_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _filled(tmp_path)
     read: list[str] = []
-    monkeypatch.setattr("codeindexd.lexical.integrity._check_file", lambda path: read.append(path.name))
+    monkeypatch.setattr("codeindexd.storage.lexical.integrity._check_file", lambda path: read.append(path.name))
     lexical = Lexical.open(tmp_path, "store")
     assert read == []
     lexical._let_go()  # ends without closing

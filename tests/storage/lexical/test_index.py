@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
-from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery, index
-from codeindexd.lexical.integrity import superfluous_files
-from support.daemons import SOURCE
+from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery, index
+from codeindexd.storage.lexical.integrity import superfluous_files
 from support.limits import no_open_files
+from support.places import DAEMON
 
 
 def chunk(chunk_id: int, words: str, *, file_id: int = 1, **more: object) -> LexicalChunk:
@@ -137,7 +137,7 @@ def test_it_is_not_tidy_while_there_is_more_than_a_commit(lexical: Lexical, tmp_
 _MANY_COMMITS = """
 import ctypes, sys
 from pathlib import Path
-from codeindexd.lexical import Lexical, LexicalChunk, index
+from codeindexd.storage.lexical import Lexical, LexicalChunk, index
 
 class Figures(ctypes.Structure):  # struct mallinfo2 of <malloc.h>
     _fields_ = [(str(place), ctypes.c_size_t) for place in range(10)]
@@ -167,7 +167,7 @@ def test_what_tantivy_gathers_with_every_commit_is_freed(tmp_path: Path) -> None
         directory = tmp_path / str(reopened_after)
         done = subprocess.run(
             [sys.executable, "-c", _MANY_COMMITS, directory, str(reopened_after)],
-            env={"PYTHONPATH": str(SOURCE)},
+            env={"PYTHONPATH": str(DAEMON)},
             capture_output=True,
             text=True,
             check=True,

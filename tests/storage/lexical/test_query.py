@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codeindexd.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
-from codeindexd.lexical.query import MAX_TERMS, distinct_terms
+from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
+from codeindexd.storage.lexical.query import MAX_TERMS, distinct_terms
 
 CHUNKS = [
     LexicalChunk(

@@ -10,7 +10,7 @@ import pytest
 from xxhash import xxh3_128_digest
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.vectors import VectorStore
+from codeindexd.storage.vectors import VectorStore
 
 
 def item(number: int, dimensions: int = 8) -> tuple[bytes, bytes]:

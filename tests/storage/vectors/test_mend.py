@@ -14,7 +14,7 @@ import pytest
 from xxhash import xxh3_128_digest
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from codeindexd.vectors import VectorStore
+from codeindexd.storage.vectors import VectorStore
 from support.limits import largest_file, no_open_files
 
 MANY = {xxh3_128_digest(str(n).encode()): np.full(256, n, dtype="<f2").tobytes() for n in range(1_000)}
@@ -97,7 +97,7 @@ def test_a_moment_without_open_files_is_no_reason_to_leave_vectors_behind(path: 
 _MENDER = """
 import os, signal, sys
 from pathlib import Path
-from codeindexd.vectors import VectorStore
+from codeindexd.storage.vectors import VectorStore
 
 passing = int(sys.argv[2])
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from codeindexd.sqlite_files import remove_database
-from codeindexd.vectors import VectorStore, today
+from codeindexd.storage.sqlite import remove_database
+from codeindexd.storage.vectors import VectorStore, today
 from support.limits import largest_file
 
 DIMENSIONS = 8
@@ -143,8 +143,8 @@ def test_a_reader_waits_for_the_store_without_error(path: Path) -> None:
 _READER = """
 import sys
 from pathlib import Path
-from codeindexd.sqlite_files import remove_database
-from codeindexd.vectors import VectorStore, today
+from codeindexd.storage.sqlite import remove_database
+from codeindexd.storage.vectors import VectorStore, today
 store = VectorStore.open(Path(sys.argv[1]), read_only=True)
 print("ready", flush=True)
 for line in sys.stdin:

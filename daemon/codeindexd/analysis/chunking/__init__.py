@@ -1,9 +1,9 @@
 """Pure decisions about a file's content: its language, its text, its chunks."""
 
-from codeindexd.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk
-from codeindexd.chunking.encoding import Decoded, decode, source_text
-from codeindexd.chunking.grammars import CHUNKER_VERSION, LANGUAGES, fingerprint, grammar_versions
-from codeindexd.chunking.languages import detect
+from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk
+from codeindexd.analysis.chunking.encoding import Decoded, decode, source_text
+from codeindexd.analysis.chunking.grammars import CHUNKER_VERSION, LANGUAGES, fingerprint, grammar_versions
+from codeindexd.analysis.chunking.languages import detect
 
 __all__ = [
     "CHUNKER_VERSION",

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 
 from tree_sitter import Node, Parser, Point
 
-from codeindexd.chunking import notebook
-from codeindexd.chunking.grammars import Grammar, load
-from codeindexd.chunking.guards import is_parsable
-from codeindexd.chunking.headings import sections
-from codeindexd.chunking.lines import Lines, windows, without_blank
-from codeindexd.chunking.outline import Found, find_definitions, is_hopeless
-from codeindexd.chunking.rules import CONTAINERS
-from codeindexd.chunking.split import Atom, Limits, assign, atoms, pack
-from codeindexd.model import Span, Symbol
+from codeindexd.analysis.chunking import notebook
+from codeindexd.analysis.chunking.grammars import Grammar, load
+from codeindexd.analysis.chunking.guards import is_parsable
+from codeindexd.analysis.chunking.headings import sections
+from codeindexd.analysis.chunking.lines import Lines, windows, without_blank
+from codeindexd.analysis.chunking.outline import Found, find_definitions, is_hopeless
+from codeindexd.analysis.chunking.rules import CONTAINERS
+from codeindexd.analysis.chunking.split import Atom, Limits, assign, atoms, pack
+from codeindexd.types import Span, Symbol
 
 DEFAULT_MAX_BYTES = 6000
 TARGET = 1000

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codeindexd.model import Span
+from codeindexd.types import Span
 
 _PROBE = 64 * 1024
 _UTF16_SHARE = 0.4  # of the probe's every other byte that must be NUL to call it UTF-16 without a mark

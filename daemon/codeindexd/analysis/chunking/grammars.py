@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from tree_sitter import Language
 
-from codeindexd.chunking import rules_compiled, rules_other, rules_scripting
-from codeindexd.chunking.rules import Namer, Rules
+from codeindexd.analysis.chunking import rules_compiled, rules_other, rules_scripting
+from codeindexd.analysis.chunking.rules import Namer, Rules
 
 CHUNKER_VERSION = "1"
 """Part of every fingerprint: raise it whenever the same bytes would be cut differently than before."""

@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from codeindexd.chunking.lines import Lines
+from codeindexd.analysis.chunking.lines import Lines
 
 MAX_DEPTH = 1000  # open brackets; error recovery overflows the C stack somewhere above 100,000
 _LONG_LINES = 400  # bytes a line on average: minified or data, where a tree cannot help, as no line is cut

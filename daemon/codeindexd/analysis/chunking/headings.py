@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from codeindexd.chunking.lines import Lines
-from codeindexd.chunking.outline import Found
-from codeindexd.chunking.rules import source
+from codeindexd.analysis.chunking.lines import Lines
+from codeindexd.analysis.chunking.outline import Found
+from codeindexd.analysis.chunking.rules import source
 
 SEPARATOR = " > "  # headings are prose and have dots of their own
 

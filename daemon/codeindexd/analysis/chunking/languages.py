@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codeindexd.chunking.language_names import BY_EXTENSION, BY_INTERPRETER, BY_NAME, BY_PREFIX
+from codeindexd.analysis.chunking.language_names import BY_EXTENSION, BY_INTERPRETER, BY_NAME, BY_PREFIX
 
 _SHEBANG = re.compile(rb"^#!\s*(?:\S*/)?([A-Za-z0-9_.+-]+)((?:\s+\S+)*)")
 _VERSION = re.compile(r"[\d.]+$")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 
-from codeindexd.chunking.lines import Lines, windows, without_blank
-from codeindexd.chunking.split import Limits
-from codeindexd.model import Span
+from codeindexd.analysis.chunking.lines import Lines, windows, without_blank
+from codeindexd.analysis.chunking.split import Limits
+from codeindexd.types import Span
 
 _CELL = re.compile(rb'\s*"cell_type":\s*"(\w+)"')
 _OPEN = re.compile(rb"\s*\{\s*\Z")

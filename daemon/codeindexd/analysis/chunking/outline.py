@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from codeindexd.chunking.grammars import ERROR_KIND, Grammar
-from codeindexd.chunking.lines import Lines
-from codeindexd.chunking.rules import Namer, kind_in
+from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
+from codeindexd.analysis.chunking.lines import Lines
+from codeindexd.analysis.chunking.rules import Namer, kind_in
 
 MAX_DEFINITIONS = 50_000  # of one file; beyond that it is data, and a list of them helps nobody
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from codeindexd.chunking.rules import (
+from codeindexd.analysis.chunking.rules import (
     Definition,
     Namer,
     Rules,

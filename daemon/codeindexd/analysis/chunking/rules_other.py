@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from codeindexd.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
+from codeindexd.analysis.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
 
 
 def _haskell_instance(node: Node, text: bytes) -> Definition | None:

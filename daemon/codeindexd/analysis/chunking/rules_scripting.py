@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from codeindexd.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
+from codeindexd.analysis.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
 
 _JS_VALUES = dict.fromkeys(("arrow_function", "function_expression", "function", "generator_function"), "function")
 _JS_VALUES |= {"class": "class", "object": "object"}

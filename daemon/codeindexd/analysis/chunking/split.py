@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from codeindexd.chunking.grammars import Grammar
-from codeindexd.chunking.lines import Lines, windows
-from codeindexd.chunking.outline import Found
-from codeindexd.chunking.rules import CONTAINERS
+from codeindexd.analysis.chunking.grammars import Grammar
+from codeindexd.analysis.chunking.lines import Lines, windows
+from codeindexd.analysis.chunking.outline import Found
+from codeindexd.analysis.chunking.rules import CONTAINERS
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from codeindexd.analysis.embedding.base import Embedder
     from codeindexd.config import Embedding
-    from codeindexd.embed.base import Embedder
 
 
 def create(embedding: Embedding, *, remembered: Path | None = None) -> Embedder:
@@ -19,18 +19,18 @@ def create(embedding: Embedding, *, remembered: Path | None = None) -> Embedder:
     Blocking: it may hash a model's files, fetch a model or ask an endpoint once. ``remembered`` is a file where
     what was found out is kept, so that a later start needs neither. Raises `EmbedderError`.
     """
-    from codeindexd.embed.notes import Notes
+    from codeindexd.analysis.embedding.model_cache import Notes
 
     if embedding.model == "bundled":
-        from codeindexd.embed.static_embedder import BundledEmbedder
+        from codeindexd.analysis.embedding.static_embedder import BundledEmbedder
 
         return BundledEmbedder()
     notes = Notes(remembered)
     if embedding.model.startswith(("http://", "https://")):
-        from codeindexd.embed.http import HttpEmbedder
+        from codeindexd.analysis.embedding.http import HttpEmbedder
 
         return HttpEmbedder.open(embedding.model, batch_size=embedding.batch_size, notes=notes)
-    from codeindexd.embed.transformer import TransformerEmbedder
+    from codeindexd.analysis.embedding.transformer import TransformerEmbedder
 
     return TransformerEmbedder.open(
         embedding.model,

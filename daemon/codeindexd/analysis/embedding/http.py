@@ -14,10 +14,10 @@ import anyio
 import httpx
 import numpy as np
 
-from codeindexd.embed import http_wire as wire
-from codeindexd.embed.base import RowsRefusedError, Vectors, unit
-from codeindexd.embed.http_wire import Endpoint
-from codeindexd.embed.notes import Note, Notes
+from codeindexd.analysis.embedding import openai_api as wire
+from codeindexd.analysis.embedding.base import RowsRefusedError, Vectors, unit
+from codeindexd.analysis.embedding.model_cache import Note, Notes
+from codeindexd.analysis.embedding.openai_api import Endpoint
 from codeindexd.errors import EmbedderError
 
 API_KEY = "CODEINDEXD_EMBEDDING_API_KEY"

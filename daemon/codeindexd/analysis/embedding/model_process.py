@@ -15,21 +15,21 @@ import msgspec
 import numpy as np
 import structlog
 
-from codeindexd.embed import transformer_wire as wire
-from codeindexd.embed.base import Vectors
-from codeindexd.embed.transformer_process import EXIT_IDLE
+from codeindexd.analysis.embedding import transformer_wire as wire
+from codeindexd.analysis.embedding.base import Vectors
+from codeindexd.analysis.embedding.transformer_process import EXIT_IDLE
 from codeindexd.errors import EmbedderError
 from codeindexd.workers.child import Child, describe_exit, environment
 from codeindexd.workers.pressure import cpu_time
 from codeindexd.workers.wire import BrokenStreamError, Channel
 
-MODULE = "codeindexd.embed.transformer_process"
+MODULE = "codeindexd.analysis.embedding.transformer_process"
 _RETRY_LOAD_S = 30.0  # loading costs seconds and gigabytes: what failed is not tried again at every question
 _STALLED_S = 60.0  # without an answer, and without any use of a CPU in all that time
 _STALLED_LOADING_S = 600.0  # a model may come over a slow network
 _HINT = "does `python -c 'import sentence_transformers'` work, and is there memory for the model?"
 
-_log = structlog.get_logger("codeindexd.embed")
+_log = structlog.get_logger("codeindexd.analysis.embedding.create")
 
 
 class BatchError(EmbedderError):

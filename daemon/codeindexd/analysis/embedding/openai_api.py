@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import xxhash
 
-from codeindexd.embed.base import Vectors
+from codeindexd.analysis.embedding.base import Vectors
 from codeindexd.errors import EmbedderError
 
 MAX_PAUSE_S = 30.0

@@ -15,8 +15,8 @@ from typing import Any, Self
 import torch
 from sentence_transformers.base.modules import InputModule
 
-from codeindexd.embed import static
-from codeindexd.embed.static import StaticModel
+from codeindexd.analysis.embedding import static
+from codeindexd.analysis.embedding.static import StaticModel
 
 
 class WordRows(InputModule):  # type: ignore[misc, unused-ignore]

@@ -20,9 +20,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from codeindexd.embed.base import Vectors
+from codeindexd.analysis.embedding.base import Vectors
+from codeindexd.analysis.tokens import TOKENIZER_VERSION, Memo, split_identifier, tokens_of
 from codeindexd.errors import EmbedderError
-from codeindexd.tokens import TOKENIZER_VERSION, Memo, split_identifier, tokens_of
 
 BUNDLED = Path(__file__).with_name("bundled")
 CONFIG, HASHES, ROWS, SCALES = "config.json", "hashes.npy", "rows.npy", "scales.npy"
@@ -107,7 +107,7 @@ class StaticModel:
         return self._finder.rows_of(word)
 
     def embed_words(self, texts: Sequence[Sequence[str]], titles: Sequence[Sequence[str]] | None = None) -> Vectors:
-        """Vectors of tokenised texts (`codeindexd.tokens`), shape (len(texts), dimensions), unit length.
+        """Vectors of tokenised texts (`codeindexd.analysis.tokens`), shape (len(texts), dimensions), unit length.
 
         ``titles`` are the words of each text's `first_line`, which weigh more; without them all words weigh alike.
         """

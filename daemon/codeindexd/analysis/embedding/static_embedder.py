@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import anyio.to_thread
 
-from codeindexd.embed.base import Vectors
-from codeindexd.embed.static import StaticModel
+from codeindexd.analysis.embedding.base import Vectors
+from codeindexd.analysis.embedding.static import StaticModel
 
 _INLINE = 4  # texts that are embedded faster than a thread is asked to
 

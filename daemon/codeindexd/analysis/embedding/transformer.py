@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from codeindexd.embed import model_files
-from codeindexd.embed.base import Vectors, unit
-from codeindexd.embed.model_process import BatchError, ModelProcess, load_once
-from codeindexd.embed.notes import Note, Notes
-from codeindexd.embed.transformer_process import LOADER
-from codeindexd.embed.transformer_wire import Load
+from codeindexd.analysis.embedding import model_files
+from codeindexd.analysis.embedding.base import Vectors, unit
+from codeindexd.analysis.embedding.model_cache import Note, Notes
+from codeindexd.analysis.embedding.model_process import BatchError, ModelProcess, load_once
+from codeindexd.analysis.embedding.transformer_process import LOADER
+from codeindexd.analysis.embedding.transformer_wire import Load
 from codeindexd.errors import EmbedderError
 
 NICE = 10  # behind what people wait for, before what nobody does: a question may be among the batches

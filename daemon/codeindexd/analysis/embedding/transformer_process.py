@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from codeindexd.embed import transformer_wire as wire
+from codeindexd.analysis.embedding import transformer_wire as wire
 from codeindexd.workers import guard
 from codeindexd.workers.wire import BrokenStreamError, Channel
 
@@ -34,7 +34,7 @@ class Model(Protocol):
 _SAMPLE = ("how is the configuration read?", "def read(path):\n    return tomllib.load(path)\n")
 _AGREES = 0.9995  # cosine above which vectors may be mixed in one index
 
-LOADER = "codeindexd.embed.transformer_process:SentenceModel"
+LOADER = "codeindexd.analysis.embedding.transformer_process:SentenceModel"
 
 
 def main(arguments: list[str]) -> int:

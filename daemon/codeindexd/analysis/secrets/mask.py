@@ -16,9 +16,15 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from codeindexd.secret_keys import KEY_REACH, key_ranges, mentions_key
-from codeindexd.secret_patterns import LOOSE_TOKENS, TOKENS
-from codeindexd.secret_values import is_placeholder, is_random, is_secret_name, is_secret_value, is_token
+from codeindexd.analysis.secrets.assigned_values import (
+    is_placeholder,
+    is_random,
+    is_secret_name,
+    is_secret_value,
+    is_token,
+)
+from codeindexd.analysis.secrets.private_keys import KEY_REACH, key_ranges, mentions_key
+from codeindexd.analysis.secrets.provider_tokens import LOOSE_TOKENS, TOKENS
 
 __all__ = ["KEY_REACH", "SECRETS_VERSION", "mask", "mentions_key", "secret_ranges"]
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from codeindexd.secret_values import is_random
+from codeindexd.analysis.secrets.assigned_values import is_random
 
 _MAX_KEY = 20_000  # bytes between BEGIN and END
 KEY_REACH = _MAX_KEY + 200

@@ -11,14 +11,14 @@ import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.auditor.compare import compare_files
-from codeindexd.auditor.findings import Audit
-from codeindexd.auditor.model_sample import compare_sample
-from codeindexd.merkle import diff
-from codeindexd.model import Entry, NodeKind, Outcome
+from codeindexd.analysis.tokens import path_words
 from codeindexd.protocol.places import text_of_path
-from codeindexd.root import Root
-from codeindexd.tokens import path_words
+from codeindexd.roots import Root
+from codeindexd.roots.verify.compare import compare_files
+from codeindexd.roots.verify.findings import Audit
+from codeindexd.roots.verify.sample import compare_sample
+from codeindexd.scan.merkle import diff
+from codeindexd.types import Entry, NodeKind, Outcome
 from codeindexd.workers.jobs import FileJob, FileResult
 
 _BATCH_CHUNKS = 4_000

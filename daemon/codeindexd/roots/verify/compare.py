@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codeindexd.auditor.findings import Audit
-from codeindexd.model import ChunkDraft, IndexedChunk, Outcome, StoredChunk, StoredFile
-from codeindexd.projections import lexical_chunk
-from codeindexd.root import Root
-from codeindexd.snapshot import Snapshot
+from codeindexd.roots import Root
+from codeindexd.roots.verify.findings import Audit
+from codeindexd.storage.projections import lexical_chunk
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import ChunkDraft, IndexedChunk, Outcome, StoredChunk, StoredFile
 from codeindexd.workers.jobs import FileResult
 
 SAME = 0.9995

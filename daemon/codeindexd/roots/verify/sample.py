@@ -6,11 +6,11 @@ import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.auditor.compare import differ_at, same
-from codeindexd.auditor.findings import Audit
 from codeindexd.errors import EmbedderError
-from codeindexd.model import StoredChunk
-from codeindexd.root import Root
+from codeindexd.roots import Root
+from codeindexd.roots.verify.compare import differ_at, same
+from codeindexd.roots.verify.findings import Audit
+from codeindexd.types import StoredChunk
 from codeindexd.workers.jobs import TextRange, TextsJob
 
 _SAMPLE = 128  # a transformer needs seconds for so many, minutes or hours for all

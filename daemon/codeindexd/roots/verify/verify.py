@@ -7,12 +7,12 @@ from typing import Any
 
 import structlog
 
-from codeindexd.auditor.audit import audit
-from codeindexd.auditor.findings import Audit, Difference
 from codeindexd.protocol.places import path_to_json
-from codeindexd.registry import RootSpec
-from codeindexd.root import Root
-from codeindexd.roots import Stranded
+from codeindexd.roots import Root
+from codeindexd.roots.registry import RootSpec
+from codeindexd.roots.supervisor import Stranded
+from codeindexd.roots.verify.audit import audit
+from codeindexd.roots.verify.findings import Audit, Difference
 
 __all__ = ["verify", "verify_stranded"]
 

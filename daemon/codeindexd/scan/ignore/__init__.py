@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeindexd.ignore.builtin import Verdict, is_sensitive_name
-from codeindexd.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, IgnoreRules, Source
+from codeindexd.scan.ignore.builtin import Verdict, is_sensitive_name
+from codeindexd.scan.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, IgnoreRules, Source
 
 __all__ = ["GITIGNORE", "IGNORE_FILES", "OWN_IGNORE", "IgnoreRules", "Source", "Verdict", "is_sensitive_name"]

@@ -19,9 +19,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from codeindexd.ignore.builtin import FINAL, Verdict, directory_verdict, file_verdict, marker_verdict
-from codeindexd.ignore.patterns import PatternSet, compiled, rule_text
-from codeindexd.ignore.sieve import suspects
+from codeindexd.scan.ignore.builtin import FINAL, Verdict, directory_verdict, file_verdict, marker_verdict
+from codeindexd.scan.ignore.patterns import PatternSet, compiled, rule_text
+from codeindexd.scan.ignore.sieve import suspects
 
 GITIGNORE = b".gitignore"
 OWN_IGNORE = b".codeindexignore"

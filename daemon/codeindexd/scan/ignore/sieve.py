@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codeindexd.ignore.builtin import SUSPICIOUS_EXTENSIONS, SUSPICIOUS_NAMES, SUSPICIOUS_TAILS, may_name_secrets
-from codeindexd.ignore.patterns import PatternSet, Test
+from codeindexd.scan.ignore.builtin import SUSPICIOUS_EXTENSIONS, SUSPICIOUS_NAMES, SUSPICIOUS_TAILS, may_name_secrets
+from codeindexd.scan.ignore.patterns import PatternSet, Test
 
 
 def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes]) -> set[bytes]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codeindexd.catalog.snapshot import CatalogSnapshot
-from codeindexd.catalog.store import Catalog
-from codeindexd.catalog.tree import CatalogTree
+from codeindexd.storage.catalog.snapshot import CatalogSnapshot
+from codeindexd.storage.catalog.store import Catalog
+from codeindexd.storage.catalog.tree import CatalogTree
 
 __all__ = ["Catalog", "CatalogSnapshot", "CatalogTree"]

@@ -6,21 +6,13 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from codeindexd.catalog.rows import (
-    OUTCOMES,
-    entry_from,
-    get_ids,
-    get_symbols,
-    get_text,
-    join,
-    symbol_keys,
-)
-from codeindexd.catalog.schema import reading_rows
-from codeindexd.catalog.state import SELECT_STATE, State
 from codeindexd.errors import StoreDamagedError
-from codeindexd.merkle import node_hash
-from codeindexd.model import Counts, Entry, NodeKind, Outcome
-from codeindexd.sqlite_files import Reader
+from codeindexd.scan.merkle import node_hash
+from codeindexd.storage.catalog.rows import OUTCOMES, entry_from, get_ids, get_symbols, get_text, join, symbol_keys
+from codeindexd.storage.catalog.schema import reading_rows
+from codeindexd.storage.catalog.state import SELECT_STATE, State
+from codeindexd.storage.sqlite import Reader
+from codeindexd.types import Counts, Entry, NodeKind, Outcome
 
 _Columns = tuple[tuple[str, str], ...]  # of typeof(), and the names of the columns that may have them
 _TEXT = "'text', 'blob'"  # as put_text makes it

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codeindexd.catalog.rows import (
+from codeindexd.storage.catalog.rows import (
     FileRecord,
     get_ids,
     get_symbols,
@@ -19,8 +19,8 @@ from codeindexd.catalog.rows import (
     put_text,
     symbol_keys,
 )
-from codeindexd.model import ChunkDraft, ChunkKey, IndexedChunk
-from codeindexd.sqlite_files import Row, listed
+from codeindexd.storage.sqlite import Row, listed
+from codeindexd.types import ChunkDraft, ChunkKey, IndexedChunk
 
 _OLD = """
 SELECT chunk_id, start_byte, end_byte, start_line, end_line, kind, symbol, symbols, span_hash, embed_hash, terms

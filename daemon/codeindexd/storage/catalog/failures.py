@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from codeindexd.catalog.rows import Node, failure_from, failure_row, split
-from codeindexd.catalog.stage import Stage
-from codeindexd.model import Failure, Outcome, Slice
+from codeindexd.storage.catalog.rows import Node, failure_from, failure_row, split
+from codeindexd.storage.catalog.stage import Stage
+from codeindexd.types import Failure, Outcome, Slice
 
 _ALL = "SELECT parent, name, stage, error, attempts, next_retry_ns, quarantined FROM failure"
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.catalog.globs import common_directory, path_filter
-from codeindexd.catalog.rows import join
-from codeindexd.model import Outcome
-from codeindexd.sqlite_files import Reader, Row
+from codeindexd.storage.catalog.globs import common_directory, path_filter
+from codeindexd.storage.catalog.rows import join
+from codeindexd.storage.sqlite import Reader, Row
+from codeindexd.types import Outcome
 
 
 def file_ids(reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str]) -> NDArray[np.int64]:

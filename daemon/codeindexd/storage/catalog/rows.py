@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.model import Entry, Failure, FileStat, NodeKind, Outcome, Span, StoredChunk, StoredFile, Symbol
-from codeindexd.sqlite_files import Row
+from codeindexd.storage.sqlite import Row
+from codeindexd.types import Entry, Failure, FileStat, NodeKind, Outcome, Span, StoredChunk, StoredFile, Symbol
 
 T = TypeVar("T")
 _REBUILD = "it is rebuilt from the disk"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
-from codeindexd.merkle import node_hash
-from codeindexd.model import NodeKind
-from codeindexd.sqlite_files import Translated, connect, create_private, use_write_ahead_log
+from codeindexd.scan.merkle import node_hash
+from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
+from codeindexd.types import NodeKind
 
 APPLICATION_ID = 0x43444978  # "CDIx"
 SCHEMA_VERSION = 2

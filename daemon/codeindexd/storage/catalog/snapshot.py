@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.catalog import filters
-from codeindexd.catalog.rows import (
+from codeindexd.storage.catalog import filters
+from codeindexd.storage.catalog.rows import (
     STORED_CHUNK,
     STORED_FILE,
     get_ids,
@@ -21,9 +21,9 @@ from codeindexd.catalog.rows import (
     stored_file,
     symbol_key,
 )
-from codeindexd.catalog.state import SELECT_STATE, State
-from codeindexd.model import Counts, Outcome, StoredChunk, StoredFile, Symbol
-from codeindexd.sqlite_files import Reader
+from codeindexd.storage.catalog.state import SELECT_STATE, State
+from codeindexd.storage.sqlite import Reader
+from codeindexd.types import Counts, Outcome, StoredChunk, StoredFile, Symbol
 
 _PAGE = 2_000
 _FILTERS_KEPT = 16

@@ -9,9 +9,18 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from codeindexd.catalog.rows import NODE_COLUMNS, OUTCOMES, FileRecord, Node, entry_from, get_text, join, split
-from codeindexd.model import ChunkDraft, Entry, FileUpdate, Move, NodeKind, Outcome, Slice
-from codeindexd.sqlite_files import Row
+from codeindexd.storage.catalog.rows import (
+    NODE_COLUMNS,
+    OUTCOMES,
+    FileRecord,
+    Node,
+    entry_from,
+    get_text,
+    join,
+    split,
+)
+from codeindexd.storage.sqlite import Row
+from codeindexd.types import ChunkDraft, Entry, FileUpdate, Move, NodeKind, Outcome, Slice
 
 _E = ", ".join(f"e.{column}" for column in NODE_COLUMNS.split(", "))
 _NODE = f"""

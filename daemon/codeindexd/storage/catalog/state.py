@@ -7,9 +7,9 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from codeindexd.catalog.rows import Node
-from codeindexd.model import Counts, Outcome
-from codeindexd.sqlite_files import Row
+from codeindexd.storage.catalog.rows import Node
+from codeindexd.storage.sqlite import Row
+from codeindexd.types import Counts, Outcome
 
 SELECT_STATE = (
     "SELECT generation, next_file, next_chunk, files, chunks, failed, pending, skipped FROM state WHERE one = 1"

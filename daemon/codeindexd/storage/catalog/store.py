@@ -8,16 +8,16 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from codeindexd.catalog.check import check_catalog
-from codeindexd.catalog.rows import NODE_COLUMNS, entry_from, failure_from, join
-from codeindexd.catalog.schema import REBUILD, open_writer, reading_rows
-from codeindexd.catalog.snapshot import CatalogSnapshot
-from codeindexd.catalog.state import SELECT_STATE, State
-from codeindexd.catalog.tree import CatalogTree
-from codeindexd.catalog.writer import write_slice
 from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
-from codeindexd.model import Committed, Counts, Entry, Failure, Outcome, Slice
-from codeindexd.sqlite_files import Reader, Translated, file_identity, give_back_pages, remove_database, rollback
+from codeindexd.storage.catalog.check import check_catalog
+from codeindexd.storage.catalog.rows import NODE_COLUMNS, entry_from, failure_from, join
+from codeindexd.storage.catalog.schema import REBUILD, open_writer, reading_rows
+from codeindexd.storage.catalog.snapshot import CatalogSnapshot
+from codeindexd.storage.catalog.state import SELECT_STATE, State
+from codeindexd.storage.catalog.tree import CatalogTree
+from codeindexd.storage.catalog.writer import write_slice
+from codeindexd.storage.sqlite import Reader, Translated, file_identity, give_back_pages, remove_database, rollback
+from codeindexd.types import Committed, Counts, Entry, Failure, Outcome, Slice
 
 _LOG_LIMIT = 16 << 20  # bytes; a commit that finds the write-ahead log above this folds it first
 _IDLE_READERS = 4

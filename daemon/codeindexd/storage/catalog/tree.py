@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from codeindexd.catalog.rows import NODE_COLUMNS, entries_from, entry_from, join, split
-from codeindexd.model import Entry, NodeKind, TreeSource
-from codeindexd.sqlite_files import Reader
+from codeindexd.storage.catalog.rows import NODE_COLUMNS, entries_from, entry_from, join, split
+from codeindexd.storage.sqlite import Reader
+from codeindexd.types import Entry, NodeKind, TreeSource
 
 _NODE = f"SELECT {NODE_COLUMNS} FROM entry WHERE parent = ? AND name = ?"  # noqa: S608
 _CHILDREN = f"SELECT name, {NODE_COLUMNS} FROM entry WHERE parent = ? AND name > x''"  # noqa: S608

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
-from codeindexd.catalog.chunks import ChunkDiffer
-from codeindexd.catalog.failures import write_failures
-from codeindexd.catalog.rows import FileRecord, Node, entry_row, put_text, split
-from codeindexd.catalog.stage import Stage, leaves, only_stat_differs
-from codeindexd.catalog.state import State, Tally
-from codeindexd.merkle import node_hash
-from codeindexd.model import Committed, Entry, NodeKind, Outcome, Slice
+from codeindexd.scan.merkle import node_hash
+from codeindexd.storage.catalog.chunks import ChunkDiffer
+from codeindexd.storage.catalog.failures import write_failures
+from codeindexd.storage.catalog.rows import FileRecord, Node, entry_row, put_text, split
+from codeindexd.storage.catalog.stage import Stage, leaves, only_stat_differs
+from codeindexd.storage.catalog.state import State, Tally
+from codeindexd.types import Committed, Entry, NodeKind, Outcome, Slice
 
 _Change = tuple[bytes, Node | None, Node | None]
 

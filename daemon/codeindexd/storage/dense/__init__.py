@@ -5,7 +5,7 @@ immutable, memory-mapped) are built from it in quiet times. A removed vector is 
 leaves it out. A manifest, replaced in one step, says which tail and segments belong together.
 """
 
-from codeindexd.dense.index import Dense
-from codeindexd.dense.snapshot import DenseSnapshot
+from codeindexd.storage.dense.index import Dense
+from codeindexd.storage.dense.snapshot import DenseSnapshot
 
 __all__ = ["Dense", "DenseSnapshot"]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from codeindexd.dense.arithmetic import Half, Ids, first_non_finite
-from codeindexd.dense.log import WHAT, Binding, Group, TailLog
-from codeindexd.dense.maintenance import Plan, Source, Thresholds, build_segment, next_step, remove_files
-from codeindexd.dense.manifest import NAME, Manifest
-from codeindexd.dense.segment import Segment, SegmentFiles, verify_files
-from codeindexd.dense.snapshot import DenseSnapshot
-from codeindexd.dense.state import State, rows_marked_dead
-from codeindexd.durable import LOCK, break_seal, own, seal, storing
+from codeindexd.storage.dense.arithmetic import Half, Ids, first_non_finite
+from codeindexd.storage.dense.log import WHAT, Binding, Group, TailLog
+from codeindexd.storage.dense.maintenance import Plan, Source, Thresholds, build_segment, next_step, remove_files
+from codeindexd.storage.dense.manifest import NAME, Manifest
+from codeindexd.storage.dense.segment import Segment, SegmentFiles, verify_files
+from codeindexd.storage.dense.snapshot import DenseSnapshot
+from codeindexd.storage.dense.state import State, rows_marked_dead
+from codeindexd.storage.durable import LOCK, break_seal, own, seal, storing
 
 _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 _NO_IDS = np.empty(0, dtype=np.int64)

@@ -20,9 +20,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from codeindexd.dense.arithmetic import Half, Ids
-from codeindexd.durable import storing, write_fully
 from codeindexd.errors import StoreDamagedError
+from codeindexd.storage.dense.arithmetic import Half, Ids
+from codeindexd.storage.durable import storing, write_fully
 
 WHAT = "dense index"
 RECORD = np.dtype([("kind", "<u4"), ("count", "<u4"), ("value", "<i8"), ("generation", "<i8"), ("checksum", "<u8")])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from codeindexd.dense.arithmetic import Half, Ids, Rows
-from codeindexd.dense.log import WHAT
-from codeindexd.dense.segment import Segment, SegmentFiles, checksum, grow_graph, map_matrix
-from codeindexd.dense.state import State
-from codeindexd.durable import storing
 from codeindexd.errors import StoreFullError
+from codeindexd.storage.dense.arithmetic import Half, Ids, Rows
+from codeindexd.storage.dense.log import WHAT
+from codeindexd.storage.dense.segment import Segment, SegmentFiles, checksum, grow_graph, map_matrix
+from codeindexd.storage.dense.state import State
+from codeindexd.storage.durable import storing
 
 _BLOCK = 4096
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import xxhash
 
-from codeindexd.dense.log import WHAT, Binding
-from codeindexd.dense.segment import SegmentFiles
-from codeindexd.durable import replace_file, storing
 from codeindexd.errors import StoreDamagedError
+from codeindexd.storage.dense.log import WHAT, Binding
+from codeindexd.storage.dense.segment import SegmentFiles
+from codeindexd.storage.durable import replace_file, storing
 
 NAME = "manifest.json"
 _FORMAT = 1

@@ -18,10 +18,10 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from codeindexd.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows, Single
-from codeindexd.dense.log import WHAT
-from codeindexd.durable import store_error, storing
 from codeindexd.errors import FailedError, StoreDamagedError
+from codeindexd.storage.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows, Single
+from codeindexd.storage.dense.log import WHAT
+from codeindexd.storage.durable import store_error, storing
 
 _MATRIX_AT = 8  # rows and bytes per row, 32 bits each, precede the matrix in a file of usearch 2
 _SEARCH_EXPANSION = 256  # recall@100 0.96 on clustered data, at 0.7 ms; 64 gives 0.89

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.dense.arithmetic import Half, Ids, Mask, Rows, Single, best, dot, unit
-from codeindexd.dense.segment import Segment
-from codeindexd.dense.state import State, TailRows
+from codeindexd.storage.dense.arithmetic import Half, Ids, Mask, Rows, Single, best, dot, unit
+from codeindexd.storage.dense.segment import Segment
+from codeindexd.storage.dense.state import State, TailRows
 
 _EXACT_ROWS = 8192  # so many rows are scored one by one (about 1 ms) rather than searched for in a graph
 _SPARE = 16

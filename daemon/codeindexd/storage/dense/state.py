@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows
-from codeindexd.dense.log import Group, TailLog
-from codeindexd.dense.segment import Segment
+from codeindexd.storage.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows
+from codeindexd.storage.dense.log import Group, TailLog
+from codeindexd.storage.dense.segment import Segment
 
 
 @dataclass(frozen=True, slots=True)

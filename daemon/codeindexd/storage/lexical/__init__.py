@@ -4,9 +4,9 @@ Text is not stored, only terms and ids. Every commit replaces a sentinel documen
 contents and the generation of a snapshot always belong together, whenever the process is killed.
 """
 
-from codeindexd.lexical.index import Lexical
-from codeindexd.lexical.query import LexicalQuery
-from codeindexd.lexical.schema import LexicalChunk
-from codeindexd.lexical.snapshot import LexicalSnapshot
+from codeindexd.storage.lexical.index import Lexical
+from codeindexd.storage.lexical.query import LexicalQuery
+from codeindexd.storage.lexical.schema import LexicalChunk
+from codeindexd.storage.lexical.snapshot import LexicalSnapshot
 
 __all__ = ["Lexical", "LexicalChunk", "LexicalQuery", "LexicalSnapshot"]

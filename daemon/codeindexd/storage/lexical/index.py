@@ -8,10 +8,10 @@ from pathlib import Path
 
 import tantivy
 
-from codeindexd.durable import LOCK, break_seal, own, seal, storing
 from codeindexd.errors import StoreDamagedError
-from codeindexd.lexical.integrity import META, check_files, committed_files, remove_orphans, superfluous_files
-from codeindexd.lexical.schema import (
+from codeindexd.storage.durable import LOCK, break_seal, own, seal, storing
+from codeindexd.storage.lexical.integrity import META, check_files, committed_files, remove_orphans, superfluous_files
+from codeindexd.storage.lexical.schema import (
     SENTINEL,
     WHAT,
     LexicalChunk,
@@ -21,7 +21,7 @@ from codeindexd.lexical.schema import (
     sentinel_document,
     translated,
 )
-from codeindexd.lexical.snapshot import LexicalSnapshot
+from codeindexd.storage.lexical.snapshot import LexicalSnapshot
 
 _HEAP_BYTES = 15_000_000  # tantivy's minimum: slices are small, so more only costs memory
 # tantivy never forgets the name of a file that it has mapped: 2 KB a commit, which only opening the index anew frees.

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from codeindexd.durable import LOCK, SEAL, storing
 from codeindexd.errors import StoreDamagedError
-from codeindexd.lexical.schema import WHAT
+from codeindexd.storage.durable import LOCK, SEAL, storing
+from codeindexd.storage.lexical.schema import WHAT
 
 META = "meta.json"
 _OURS = frozenset({META, LOCK, SEAL, ".managed.json", ".tantivy-meta.lock", ".tantivy-writer.lock"})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tantivy import Occur, Query, Schema
 
-from codeindexd.lexical.schema import encodable
+from codeindexd.storage.lexical.schema import encodable
 
 MAX_TERMS = 64  # of words, and again of identifiers: a pasted file must not become a query of ten thousand terms
 _CONSIDERED = 1024  # distinct terms that are looked at to find the rarest

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from tantivy import Document, Schema, SchemaBuilder
 
-from codeindexd.durable import store_error
 from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError
+from codeindexd.storage.durable import store_error
 
 WHAT = "lexical index"
 SENTINEL = "sentinel"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tantivy import Query, Schema
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.lexical.query import (
+from codeindexd.storage.lexical.query import (
     Clause,
     LexicalQuery,
     any_of,
@@ -20,7 +20,7 @@ from codeindexd.lexical.query import (
     scoring_query,
     term,
 )
-from codeindexd.lexical.schema import SENTINEL, WHAT, LexicalChunk, chunk_terms, encodable, translated
+from codeindexd.storage.lexical.schema import SENTINEL, WHAT, LexicalChunk, chunk_terms, encodable, translated
 
 _IDS_IN_QUERY = 4096  # longer id lists are cheaper to apply to the hits than to look up term by term
 

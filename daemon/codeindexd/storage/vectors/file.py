@@ -11,18 +11,11 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.durable import sync_directory
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from codeindexd.sqlite_files import (
-    Translated,
-    connect,
-    create_private,
-    file_identity,
-    remove_database,
-    rollback,
-)
-from codeindexd.vectors.salvage import salvaged
-from codeindexd.vectors.schema import REBUILD, SCHEMA_VERSION, configure
+from codeindexd.storage.durable import sync_directory
+from codeindexd.storage.sqlite import Translated, connect, create_private, file_identity, remove_database, rollback
+from codeindexd.storage.vectors.salvage import salvaged
+from codeindexd.storage.vectors.schema import REBUILD, SCHEMA_VERSION, configure
 
 log = structlog.get_logger(__name__)
 _FRESH = ".new"  # a copy in the making

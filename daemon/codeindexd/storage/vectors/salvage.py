@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from codeindexd.sqlite_files import Row, connect, file_identity, translate
-from codeindexd.vectors.schema import whole
+from codeindexd.storage.sqlite import Row, connect, file_identity, translate
+from codeindexd.storage.vectors.schema import whole
 
 _VECTOR = "SELECT data, checksum FROM vector WHERE id = ?"
 # What passes. Not errors of input and output: what can never be read again is to be left behind.

@@ -8,7 +8,7 @@ from pathlib import Path
 import xxhash
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.sqlite_files import rollback, use_write_ahead_log
+from codeindexd.storage.sqlite import rollback, use_write_ahead_log
 
 APPLICATION_ID = 0x43445678  # "CDVx"
 SCHEMA_VERSION = 2

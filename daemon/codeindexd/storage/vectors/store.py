@@ -13,14 +13,9 @@ from pathlib import Path
 import structlog
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from codeindexd.sqlite_files import (
-    Row,
-    Translated,
-    give_back_pages,
-    listed,
-)
-from codeindexd.vectors.file import VectorFile
-from codeindexd.vectors.schema import REBUILD, bytes_in_use, checksum, whole
+from codeindexd.storage.sqlite import Row, Translated, give_back_pages, listed
+from codeindexd.storage.vectors.file import VectorFile
+from codeindexd.storage.vectors.schema import REBUILD, bytes_in_use, checksum, whole
 
 log = structlog.get_logger(__name__)
 

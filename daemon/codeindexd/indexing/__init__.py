@@ -1,0 +1,1 @@
+"""From a queued file to a committed one."""

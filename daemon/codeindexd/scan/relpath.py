@@ -1,0 +1,40 @@
+"""Paths below a root, as the bytes the file system holds: ``b"src/a.py"``, and ``b""`` for the root itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+ROOT = b""
+
+Batch = frozenset[bytes]
+"""Paths to look under; none lies below another, and the root stands alone."""
+
+
+def parent_of(path: bytes) -> bytes:
+    """Return the directory of a path; the root for a top-level name and for the root."""
+    return path[: max(path.rfind(b"/"), 0)]
+
+
+def name_of(path: bytes) -> bytes:
+    """Return the last component of a path."""
+    return path[path.rfind(b"/") + 1 :]
+
+
+def ancestors(path: bytes) -> Iterator[bytes]:
+    """Yield every directory above ``path``, the root last. The root has none."""
+    while path:
+        path = parent_of(path)
+        yield path
+
+
+def is_covered(path: bytes, tops: Collection[bytes]) -> bool:
+    """Return True if ``path`` is one of ``tops`` or lies below one."""
+    return path in tops or any(parent in tops for parent in ancestors(path))
+
+
+def collapse(paths: Iterable[bytes]) -> Batch:
+    """Return the same places without those that lie below another of them."""
+    every = set(paths)
+    if ROOT in every:
+        return frozenset((ROOT,))
+    return frozenset(path for path in every if every.isdisjoint(ancestors(path)))
