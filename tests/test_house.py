@@ -1,4 +1,4 @@
-"""The rules of the house that a reader relies on: imports only go down, files stay small, clients stay light."""
+"""The rules of the house that a reader relies on: imports only go down, nothing goes in circles, clients stay light."""
 
 from __future__ import annotations
 
@@ -10,104 +10,133 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[1]
-PACKAGE = PROJECT / "daemon/codeindexd"
-LONGEST = 400
+from support.places import DAEMON, PROJECT
 
-FLOORS = {
-    0: "model errors protocol",
-    1: "ignore settle merkle plan pending progress chunking secrets secret_keys secret_patterns secret_values tokens "
-    "ranking query question",
-    2: "watch scan files fingerprint workers embed models catalog sqlite_files durable vectors lexical dense config "
-    "paths lock service_files notify logs allocator",
-    3: "doubt snapshot projections former opening indexer replay vectorizer work reconciler registry root roots "
-    "verifier searcher auditor status events metrics doctor",
-    4: "server handlers daemon",
-    5: "cli client mcp __main__ __init__",
-}
-FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
+PACKAGE = DAEMON / "codeindexd"
+
+# Top to bottom; a room may import those on lower floors and those to the right of it on its own.
+FLOORS = (
+    "__main__ cli mcp",
+    "daemon",
+    "roots",
+    "search indexing",
+    "watch storage scan",
+    "analysis client",
+    "workers protocol",
+    "config types errors __init__",
+)
+ORDER = {room: number for number, room in enumerate(" ".join(FLOORS).split())}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = (
+    "numpy",
+    "tantivy",
+    "usearch",
+    "tree_sitter",
+    "watchfiles",
+    "structlog",
+    "msgspec",
+    "httpx",
+    "sqlite3",
+    "xxhash",
+)
 
 
-def unit_of(path: Path) -> str:
-    """The module or package directly below ``codeindexd`` that a file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    """Return the dotted name of a module, or of a package for its ``__init__.py``."""
+    return ".".join(path.relative_to(DAEMON).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in SOURCES}
+
+
+def room_of(module: str) -> str:
+    """Return the file or folder directly below the package that a module belongs to."""
+    return module.split(".")[1] if "." in module else "__init__"
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Units of ours that a file imports anywhere, except where only a type checker looks."""
-    for node in ast.walk(untyped(ast.parse(path.read_text()))):
+    """Yield the modules of ours that a file imports anywhere, also inside functions and for type checkers only."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "codeindexd":
-            names = [f"codeindexd.{alias.name}" for alias in node.names]
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "codeindexd" and len(parts) > 1 and parts[1] in FLOOR_OF:
-                yield parts[1]
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                if inner in MODULES:
+                    yield inner
+                elif node.module in MODULES:
+                    yield node.module
 
 
-def untyped(module: ast.Module) -> ast.Module:
-    """``module`` without its ``if TYPE_CHECKING`` blocks."""
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that reach each other (strongly connected components, after Tarjan 1972)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
 
-    class Without(ast.NodeTransformer):
-        def visit_If(self, node: ast.If) -> ast.AST:
-            checked = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-            return ast.Pass() if checked else self.generic_visit(node)
+    def visit(module: str) -> None:
+        number[module] = lowest[module] = len(number)
+        stack.append(module)
+        for other in graph[module]:
+            if other not in number:
+                visit(other)
+            if other in stack:
+                lowest[module] = min(lowest[module], lowest[other])
+        if lowest[module] == number[module]:
+            start = stack.index(module)
+            if len(stack) - start > 1:
+                found.append(sorted(stack[start:]))
+            del stack[start:]
 
-    return Without().visit(module)
+    for module in graph:
+        if module not in number:
+            visit(module)
+    return found
 
 
-def test_every_module_has_a_floor() -> None:
-    assert {unit_of(path) for path in SOURCES} == set(FLOOR_OF)
+def test_every_room_has_a_place() -> None:
+    assert {room_of(module) for module in MODULES} == set(ORDER)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_only_go_down(path: Path) -> None:
-    own = unit_of(path)
-    upward = {name for name in imports_of(path) if FLOOR_OF[name] > FLOOR_OF[own]}
-    assert not upward, f"{own} (floor {FLOOR_OF[own]}) imports {upward} from above"
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_only_go_down(module: str) -> None:
+    own = room_of(module)
+    upward = {name for name in imports_of(MODULES[module]) if ORDER[room_of(name)] < ORDER[own]}
+    assert not upward, f"{module} imports from above its room"
 
 
-def test_the_client_needs_only_the_words() -> None:
-    for path in (PACKAGE / "client").rglob("*.py"):
-        above = {name for name in imports_of(path) if FLOOR_OF[name] > 0} - {"client"}
-        assert not above, f"{path.name} imports {above}"
+def test_no_module_reaches_itself() -> None:
+    assert circles({module: set(imports_of(path)) for module, path in MODULES.items()}) == []
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    assert circles(graph) == [["b", "c"]]
+
+
+def test_the_map_names_every_module() -> None:
+    text = (PROJECT / "docs/architecture.md").read_text()
+    missing = [
+        place
+        for path in SOURCES
+        if path.name not in ("__init__.py", "__main__.py")
+        and f"`{(place := path.relative_to(PACKAGE).with_suffix('').as_posix())}`" not in text
+    ]
+    assert missing == []
+
+
+def test_the_client_needs_only_the_protocol() -> None:
+    for module, path in MODULES.items():
+        if room_of(module) == "client":
+            rooms = {room_of(name) for name in imports_of(path)}
+            assert rooms <= {"client", "protocol", "errors", "__init__"}, module
 
 
 @pytest.mark.parametrize("module", ["codeindexd.client", "codeindexd.cli.codeindex"])
 def test_a_client_imports_nothing_heavy(module: str) -> None:
-    heavy = [
-        "numpy",
-        "tantivy",
-        "usearch",
-        "tree_sitter",
-        "watchfiles",
-        "structlog",
-        "msgspec",
-        "httpx",
-        "sqlite3",
-        "xxhash",
-    ]
-    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(PACKAGE.parent)},
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(DAEMON)}
     )
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [*SOURCES, *sorted((PROJECT / "tests").rglob("*.py"))],
-    ids=lambda path: str(path.relative_to(PROJECT)),
-)
-def test_no_file_is_too_long_to_read(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST

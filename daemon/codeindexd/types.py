@@ -185,7 +185,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class Transaction:
     """One catalog transaction: a set of files that switch together."""
 
     updates: Sequence[FileUpdate] = ()

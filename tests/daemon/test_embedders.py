@@ -9,14 +9,14 @@ from pathlib import Path
 import anyio
 
 from codeindexd.config import Embedding
-from codeindexd.daemon.embedders import Models
+from codeindexd.daemon.embedders import Embedders
 
 ENDPOINT = "http://127.0.0.1:9/v1#model={}&dimensions=16"  # nobody is asked before there is a text
 
 
-def opened(state: Path, name: str, in_use: Collection[str] = ()) -> Models:
+def opened(state: Path, name: str, in_use: Collection[str] = ()) -> Embedders:
     model = name if name == "bundled" else ENDPOINT.format(name)
-    models = Models.open(Embedding(model=model), state=state, in_use=in_use)
+    models = Embedders.open(Embedding(model=model), state=state, in_use=in_use)
     anyio.run(models.aclose)
     return models
 

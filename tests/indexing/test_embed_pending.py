@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from codeindexd.analysis.embedding.base import Vectors, unit
-from codeindexd.indexing.embed_pending import Vectorizer
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.indexing.embed_pending import PendingEmbedder
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import VectorSpace
 from codeindexd.workers.jobs import WorkerSettings
@@ -33,9 +33,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def indexer(tmp_path: Path) -> Iterator[Indexer]:
+def indexer(tmp_path: Path) -> Iterator[IndexWriter]:
     vectors = VectorStore.open(tmp_path / "vectors.db")
-    indexer = Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space-one", 8))
+    indexer = IndexWriter(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space-one", 8))
     yield indexer
     indexer.close()
     vectors.close()
@@ -64,10 +64,12 @@ class Asked:
 
 
 @asynccontextmanager
-async def serving(indexer: Indexer, embedder: Asked, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Vectorizer]:
+async def serving(
+    indexer: IndexWriter, embedder: Asked, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[PendingEmbedder]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     pool = WorkerPool(WorkerSettings(nice=0), count=1, pipeline="workers.scripted_pipelines:Steady")
-    made = Vectorizer(b"/nowhere", indexer, pool, embedder, on_hint=lambda _: None, on_problem=lambda *_: None)
+    made = PendingEmbedder(b"/nowhere", indexer, pool, embedder, on_hint=lambda _: None, on_problem=lambda *_: None)
     async with anyio.create_task_group() as outer:
         await outer.start(pool.serve)
         async with anyio.create_task_group() as inner:
@@ -78,7 +80,7 @@ async def serving(indexer: Indexer, embedder: Asked, monkeypatch: pytest.MonkeyP
 
 
 async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
-    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+    indexer: IndexWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     indexer.pending_vectors.update((number, b"h" * 16) for number in range(10_000_000, 10_060_000))
     stop = threading.Event()
@@ -106,7 +108,7 @@ async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
 
 
 async def test_texts_that_the_model_refuses_are_asked_for_once(
-    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+    indexer: IndexWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await indexer.apply(save("a.py", "alpha", vector=False))
     embedder = Asked(refused="0-10")

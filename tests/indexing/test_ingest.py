@@ -14,10 +14,10 @@ import anyio.lowlevel
 import pytest
 import xxhash
 
-from codeindexd.indexing.ingest import Work
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.indexing.ingest import Ingest
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Slice, VectorSpace
+from codeindexd.types import Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Transaction, VectorSpace
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
 from support.places import TESTS
@@ -34,13 +34,13 @@ def anyio_backend() -> str:
 class Bench:
     """A Work over real stores and real workers, whose pipeline does what a file's name says."""
 
-    def __init__(self, indexer: Indexer, pool: WorkerPool) -> None:
+    def __init__(self, indexer: IndexWriter, pool: WorkerPool) -> None:
         self.indexer = indexer
         self.pool = pool
         self.on_commit: Callable[[], None] = lambda: None
         self.hints: list[bytes] = []
         self.problems: list[tuple[str, str]] = []
-        self.work = Work(
+        self.work = Ingest(
             b"/nowhere",
             indexer,
             pool,
@@ -69,7 +69,7 @@ def entry(name: str, content: str = "") -> Entry:
 async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     vectors = VectorStore.open(tmp_path / "vectors.db")
-    indexer = Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space", 256))
+    indexer = IndexWriter(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space", 256))
     pool = WorkerPool(WorkerSettings(nice=0, file_budget_s=5), count=2, pipeline="workers.scripted_pipelines:Steady")
     async with anyio.create_task_group() as tasks:
         await tasks.start(pool.serve)
@@ -112,7 +112,7 @@ async def test_each_further_failure_waits_longer_and_success_forgets(
             assert failure.attempts == attempt
             assert failure.next_retry_ns > time.time_ns() + 30e9 * 2 ** (attempt - 1) - 10e9
         await made.process("fine")
-        made.work.submit([Slice(removals=[b"raise"])], [], [b"raise"])
+        made.work.submit([Transaction(removals=[b"raise"])], [], [b"raise"])
         await made.work.drained()
         assert made.indexer.catalog.failures() == []
 
@@ -120,7 +120,7 @@ async def test_each_further_failure_waits_longer_and_success_forgets(
 async def test_a_newer_wish_wins_over_work_in_flight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(tmp_path, monkeypatch) as made:
         made.work.submit([], [entry("sleep=0.3")])
-        made.work.submit([Slice(removals=[b"sleep=0.3"])], [], [b"sleep=0.3"])
+        made.work.submit([Transaction(removals=[b"sleep=0.3"])], [], [b"sleep=0.3"])
         await made.process("after")
         assert made.outcome("sleep=0.3") is None, "it was removed while a worker had it"
         assert made.outcome("after") is Outcome.INDEXED
@@ -166,7 +166,7 @@ async def test_nobody_waits_for_a_file_that_is_gone(tmp_path: Path, monkeypatch:
 
 async def test_nobody_waits_for_what_comes_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(tmp_path, monkeypatch) as made:
-        made.on_commit = lambda: made.work.submit([Slice(removals=[b"never there"])], [])
+        made.on_commit = lambda: made.work.submit([Transaction(removals=[b"never there"])], [])
         await made.process("file1")
         assert made.outcome("file1") is Outcome.INDEXED
         assert not made.work.idle
@@ -181,7 +181,7 @@ async def test_no_result_overtakes_the_removal_before_it(tmp_path: Path, monkeyp
         await eventually(
             lambda: made.pool.stats.answered == 2 and made.work.queue_lengths()["apply"] == 0
         )  # its commit waits
-        made.work.submit([Slice(removals=[b"again"])], [], [b"again"])
+        made.work.submit([Transaction(removals=[b"again"])], [], [b"again"])
         made.work.submit([], [entry("again", "2"), *(entry(f"file{number}") for number in range(40))])
         await eventually(lambda: made.work.queue_lengths()["apply"] == 42)
         unblock.set()
@@ -194,7 +194,7 @@ async def test_a_move_whose_source_is_gone_is_waited_for_until_it_was_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench(tmp_path, monkeypatch) as made:
-        made.work.submit([Slice(moves=[Move(b"gone", entry("file1"))])], [], [b"gone"])
+        made.work.submit([Transaction(moves=[Move(b"gone", entry("file1"))])], [], [b"gone"])
         with anyio.fail_after(60):
             await made.work.drained()
         assert made.outcome("file1") is Outcome.INDEXED
@@ -237,7 +237,7 @@ async def test_a_comparison_waits_for_slices_and_knows_what_is_in_flight(
 ) -> None:
     async with bench(tmp_path, monkeypatch) as made:
         made.work.submit([], [entry("sleep=0.3")])
-        made.work.submit([Slice(directories=[Entry(b"directory", NodeKind.DIRECTORY, b"")])], [])
+        made.work.submit([Transaction(directories=[Entry(b"directory", NodeKind.DIRECTORY, b"")])], [])
         with anyio.fail_after(60):
             while not made.work.pending.in_flight:
                 await anyio.lowlevel.checkpoint()
@@ -254,7 +254,7 @@ async def test_what_is_no_file_any_more_is_not_overtaken_by_a_result(
     async with bench(tmp_path, monkeypatch) as made:
         made.work.submit([], [entry("sleep=0.3")])
         skipped = Entry(b"sleep=0.3", NodeKind.SKIPPED, b"h" * 16, None, "oversized")
-        made.work.submit([Slice(updates=[FileUpdate(skipped, Outcome.SKIPPED, reason="oversized")])], [])
+        made.work.submit([Transaction(updates=[FileUpdate(skipped, Outcome.SKIPPED, reason="oversized")])], [])
         await made.process("after")
         assert made.outcome("sleep=0.3") is Outcome.SKIPPED
         assert made.work.idle

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from codeindexd.indexing.queue import Pending
+from codeindexd.indexing.queue import WorkQueue
 from codeindexd.types import Entry, NodeKind
 
 
@@ -9,7 +9,7 @@ def entry(path: bytes, content: bytes = b"1") -> Entry:
 
 
 def test_wishing_again_for_the_same_content_changes_nothing() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     first = pending.want(entry(b"a"), urgent=False)
     assert first is not None
     assert pending.want(entry(b"a"), urgent=False) is None
@@ -18,7 +18,7 @@ def test_wishing_again_for_the_same_content_changes_nothing() -> None:
 
 
 def test_new_content_supersedes_work_in_flight() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     old = pending.want(entry(b"a", b"1"), urgent=False)
     assert old is not None
     assert pending.next(urgent=False) is old
@@ -32,7 +32,7 @@ def test_new_content_supersedes_work_in_flight() -> None:
 
 
 def test_a_save_moves_a_bulk_file_to_the_urgent_queue_once() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     pending.want(entry(b"a"), urgent=False)
     moved = pending.want(entry(b"a"), urgent=True)
     assert moved is not None
@@ -42,7 +42,7 @@ def test_a_save_moves_a_bulk_file_to_the_urgent_queue_once() -> None:
 
 
 def test_forgetting_a_directory_takes_what_is_below_and_nothing_else() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     for path in (b"src/a", b"src/b/c", b"srcs", b"src.py"):
         pending.want(entry(path), urgent=False)
     pending.forget({b"src"})
@@ -52,7 +52,7 @@ def test_forgetting_a_directory_takes_what_is_below_and_nothing_else() -> None:
 
 
 def test_settled_looks_only_at_wishes_up_to_a_number() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     early = pending.want(entry(b"a"), urgent=False)
     assert early is not None
     number = pending.latest
@@ -65,7 +65,7 @@ def test_settled_looks_only_at_wishes_up_to_a_number() -> None:
 
 
 def test_abandoned_work_comes_first_again() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     first = pending.want(entry(b"a"), urgent=False)
     pending.want(entry(b"b"), urgent=False)
     assert first is not None
@@ -75,7 +75,7 @@ def test_abandoned_work_comes_first_again() -> None:
 
 
 def test_whoever_waits_for_a_wish_waits_for_something_at_least_as_new() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     older = pending.want(entry(b"a", b"1"), urgent=True)
     first = pending.latest
     newer = pending.want(entry(b"a", b"2"), urgent=True)
@@ -92,7 +92,7 @@ def test_whoever_waits_for_a_wish_waits_for_something_at_least_as_new() -> None:
 
 
 def test_what_is_older_than_something_done_or_was_forgotten_does_not_count() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     older = pending.want(entry(b"a", b"1"), urgent=True)
     newer = pending.want(entry(b"a", b"2"), urgent=True)
     assert older is not None
@@ -106,7 +106,7 @@ def test_what_is_older_than_something_done_or_was_forgotten_does_not_count() -> 
 
 
 def test_a_wish_follows_its_file_to_another_path() -> None:
-    pending = Pending()
+    pending = WorkQueue()
     pending.want(entry(b"a"), urgent=True)
     number = pending.latest
     since = pending.since(b"a")

@@ -13,7 +13,7 @@ import anyio
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
 from codeindexd.indexing.fingerprint import fingerprints
-from codeindexd.roots import Root, RootSettings, Services
+from codeindexd.roots import Root, RootDependencies, RootSettings
 from codeindexd.roots.registry import RootSpec
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.vectors import VectorStore
@@ -35,7 +35,7 @@ class Harness:
         self._settings = RootSettings(
             index=Index(), debounce_s=0.01, deadline_s=0.1, max_hints=1000, reconcile_s=3600, poll=False
         )
-        self._services = Services(
+        self._services = RootDependencies(
             pool=pool,
             vectors=vectors,
             embedder=_MODEL,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.roots.debounce import Settler
+from codeindexd.roots.debounce import Debouncer
 from codeindexd.scan.relpath import collapse
 
 names = st.sampled_from([b"a", b"b", b"a-b", b"a.py", b"\xff"])
@@ -21,7 +21,7 @@ def covers(batch: frozenset[bytes], path: bytes) -> bool:
 
 
 def test_a_batch_is_due_when_it_has_been_quiet() -> None:
-    settler = Settler(0.1, 1.0, 10)
+    settler = Debouncer(0.1, 1.0, 10)
     settler.add([b"a"], 5.0)
     settler.add([b"b"], 5.05)
     assert settler.next_due() == pytest.approx(5.15)
@@ -32,7 +32,7 @@ def test_a_batch_is_due_when_it_has_been_quiet() -> None:
 
 
 def test_the_deadline_ends_a_storm() -> None:
-    settler = Settler(0.1, 1.0, 10)
+    settler = Debouncer(0.1, 1.0, 10)
     for tick in range(100):
         settler.add([b"log"], tick * 0.05)
         if (batch := settler.due(tick * 0.05)) is not None:
@@ -43,7 +43,7 @@ def test_the_deadline_ends_a_storm() -> None:
 
 
 def test_no_hints_change_nothing() -> None:
-    settler = Settler(0.1, 1.0, 10)
+    settler = Debouncer(0.1, 1.0, 10)
     settler.add([b"a"], 0.0)
     settler.add(iter(()), 0.09)
     assert settler.due(0.1) == {b"a"}
@@ -51,7 +51,7 @@ def test_no_hints_change_nothing() -> None:
 
 
 def test_too_many_hints_become_their_directories_and_at_last_the_root() -> None:
-    settler = Settler(0.1, 1.0, 3)
+    settler = Debouncer(0.1, 1.0, 3)
     settler.add([b"src/x/1", b"src/x/2", b"src/x/3", b"top"], 0.0)
     assert settler.flush(99.0) == {b"src/x", b"top"}
     settler.add([b"a", b"b", b"c", b"d"], 0.0)
@@ -64,14 +64,14 @@ def test_names_that_only_share_a_prefix_are_not_below_each_other() -> None:
 
 def test_limits_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="deadline"):
-        Settler(1.0, 0.5, 10)
+        Debouncer(1.0, 0.5, 10)
     with pytest.raises(ValueError, match="at least one"):
-        Settler(0.1, 1.0, 0)
+        Debouncer(0.1, 1.0, 0)
 
 
 @given(steps, limits)
 def test_no_hint_is_lost_and_none_is_late(timeline: list[tuple[float, list[bytes]]], limit: int) -> None:
-    settler = Settler(0.5, 2.0, limit)
+    settler = Debouncer(0.5, 2.0, limit)
     waiting: dict[bytes, float] = {}
     now = 0.0
     for pause, new in timeline:

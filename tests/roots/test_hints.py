@@ -5,7 +5,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from codeindexd.roots.debounce import Settler
+from codeindexd.roots.debounce import Debouncer
 from codeindexd.roots.hints import Hints
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ class Clock:
 
 
 def hints(clock: Callable[[], float], debounce_s: float = 0.05) -> Hints:
-    return Hints(Settler(debounce_s, 10.0, 1000), later_s=0.5, clock=clock)
+    return Hints(Debouncer(debounce_s, 10.0, 1000), later_s=0.5, clock=clock)
 
 
 async def test_a_batch_comes_when_it_has_settled() -> None:

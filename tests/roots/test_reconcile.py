@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.indexing.queue import Ticket
+from codeindexd.indexing.queue import Task
 from codeindexd.roots.reconcile import reconcile
 from codeindexd.scan import Scanner
 from codeindexd.scan.merkle import leaf_hash
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, Slice
+from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, Transaction
 from support.trees import Link, Node, tree
 
 
-def ticket(path: bytes, content: bytes) -> Ticket:
-    return Ticket(1, Entry(path, NodeKind.FILE, leaf_hash(content)), urgent=True)
+def ticket(path: bytes, content: bytes) -> Task:
+    return Task(1, Entry(path, NodeKind.FILE, leaf_hash(content)), urgent=True)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_file_in_flight_that_is_again_what_the_catalog_has_is_read_again(tmp_p
     root = tree(tmp_path / "root", {"a.py": "v1"})
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
     known = Entry(b"a.py", NodeKind.FILE, leaf_hash(b"v1"))
-    catalog.commit(Slice(updates=[FileUpdate(known, Outcome.INDEXED, fingerprint=b"f")]))
+    catalog.commit(Transaction(updates=[FileUpdate(known, Outcome.INDEXED, fingerprint=b"f")]))
     found = reconcile(Scanner(root), catalog, [b""], [ticket(b"a.py", b"v2, which was there for a moment")])
     assert [(entry.path, entry.hash) for entry in found.files] == [(b"a.py", known.hash)]
     assert not found.overtaken

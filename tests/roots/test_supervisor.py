@@ -14,7 +14,7 @@ import pytest
 from codeindexd.errors import NotIndexedError
 from codeindexd.roots import Root
 from codeindexd.roots.registry import Registry, RootSpec
-from codeindexd.roots.supervisor import Roots
+from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.types import RootState
 
 pytestmark = pytest.mark.anyio
@@ -84,8 +84,8 @@ class Place:
         return path
 
     @asynccontextmanager
-    async def served(self) -> AsyncIterator[Roots]:
-        roots = Roots(self._registry, self._stores, self._make)
+    async def served(self) -> AsyncIterator[RootSupervisor]:
+        roots = RootSupervisor(self._registry, self._stores, self._make)
         async with anyio.create_task_group() as tasks:
             await tasks.start(roots.serve)
             yield roots
@@ -108,7 +108,7 @@ class Place:
             tasks.cancel_scope.cancel()
             self.gate.open()
 
-    async def names(self, roots: Roots) -> list[str]:
+    async def names(self, roots: RootSupervisor) -> list[str]:
         """The roots that run, after the change that goes on, which are those that are listed and have stores."""
         async with roots._changing:
             specs = [root.spec for root in roots.all()]

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from codeindexd.analysis.tokens import Tokenizer
-from codeindexd.search.prepared_query import Question, name_stems, stems_of
+from codeindexd.search.prepared_query import PreparedQuery, name_stems, stems_of
 from codeindexd.search.query import parse
 
 
-def question(text: str) -> Question:
+def question(text: str) -> PreparedQuery:
     terms = Tokenizer().tokenize(text)
-    return Question(parse(text), terms, stems_of(terms.words), [], {})
+    return PreparedQuery(parse(text), terms, stems_of(terms.words), [], {})
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
 from codeindexd.search.query import parse
 from codeindexd.search.searcher import Searcher
-from codeindexd.storage.index_writer import Indexer
-from codeindexd.storage.snapshot import Current, Snapshot
+from codeindexd.storage.index_writer import IndexWriter
+from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, RootState, Slice, VectorSpace
+from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, RootState, Transaction, VectorSpace
 from codeindexd.workers.jobs import FileJob, WorkerSettings
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ class Indexed:
         self.meanwhile: Callable[[], None] = lambda: None
         self.vectors = VectorStore.open(directory / "vectors.db")
         space = VectorSpace("bundled", 256)
-        self.indexer = Indexer(directory / "stores", root_id="one", vectors=self.vectors, space=space)
+        self.indexer = IndexWriter(directory / "stores", root_id="one", vectors=self.vectors, space=space)
         self._pin = self.indexer.current.pin
         cast("Any", self.indexer.current).pin = self.pin
 
@@ -67,7 +67,7 @@ class Indexed:
         assert done.stat is not None
         entry = Entry(name.encode(), NodeKind.FILE, done.leaf, done.stat)
         update = FileUpdate(entry, Outcome.INDEXED, done.language, done.encoding, done.fingerprint, chunks=done.chunks)
-        self.indexer._apply(Slice(updates=[update]))
+        self.indexer._apply(Transaction(updates=[update]))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ async def test_related_looks_up_its_place_in_what_it_searches(indexed: Indexed) 
 
 
 async def test_a_snapshot_is_let_go_of_after_the_answer(indexed: Indexed) -> None:
-    current: Current = indexed.indexer.current
+    current: SnapshotHolder = indexed.indexer.current
     before = current._snapshot
     assert before is not None
     await searcher().search(roots(indexed), parse("alpha"), 10)

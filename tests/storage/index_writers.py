@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import (
@@ -18,8 +18,8 @@ from codeindexd.types import (
     IndexedChunk,
     NodeKind,
     Outcome,
-    Slice,
     Span,
+    Transaction,
     VectorSpace,
 )
 
@@ -38,31 +38,31 @@ def draft(word: str, *, vector: bool = True) -> ChunkDraft:
     )
 
 
-def save(path: str, *words: str, vector: bool = True) -> Slice:
+def save(path: str, *words: str, vector: bool = True) -> Transaction:
     stat = FileStat(10, 1, 1, 1)
     entry = Entry(path.encode(), NodeKind.FILE, xxhash.xxh3_128_digest("".join(words).encode()), stat)
     chunks = tuple(draft(word, vector=vector) for word in words)
-    return Slice(updates=[FileUpdate(entry, Outcome.INDEXED, "python", "utf-8", b"f" * 16, chunks=chunks)])
+    return Transaction(updates=[FileUpdate(entry, Outcome.INDEXED, "python", "utf-8", b"f" * 16, chunks=chunks)])
 
 
-def indexer(tmp_path: Path, vectors: VectorStore, space: VectorSpace = SPACE, **others: VectorSpace) -> Indexer:
+def indexer(tmp_path: Path, vectors: VectorStore, space: VectorSpace = SPACE, **others: VectorSpace) -> IndexWriter:
     usable = {other.identity: other for other in others.values()}
-    return Indexer(tmp_path / "root", root_id="id", vectors=vectors, space=space, usable=usable)
+    return IndexWriter(tmp_path / "root", root_id="id", vectors=vectors, space=space, usable=usable)
 
 
-def found(index: Indexer, word: str) -> list[int]:
+def found(index: IndexWriter, word: str) -> list[int]:
     with index.current.pin() as snapshot:
         assert snapshot is not None
         return [chunk_id for chunk_id, _, _ in snapshot.lexical.search(LexicalQuery(words=[word]), 10)]
 
 
-def dense_ids(index: Indexer) -> list[int]:
+def dense_ids(index: IndexWriter) -> list[int]:
     with index.current.pin() as snapshot:
         assert snapshot is not None
         return snapshot.dense.ids().tolist()
 
 
-async def put_back(index: Indexer) -> int:
+async def put_back(index: IndexWriter) -> int:
     """What the replay does, with drafts from here instead of a worker."""
     missing = await index.missing_lexical()
     chunks = [

@@ -19,7 +19,7 @@ from codeindexd.storage.lexical import Lexical, LexicalQuery
 from codeindexd.storage.recovery import suspect
 from codeindexd.storage.sqlite import remove_database
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import Move, Slice, VectorSpace
+from codeindexd.types import Move, Transaction, VectorSpace
 from storage.index_writers import SPACE, dense_ids, found, indexer, put_back, save, vector_of
 from support.limits import no_open_files
 
@@ -202,7 +202,7 @@ async def test_a_chunk_that_replay_could_not_put_back_is_made_again(tmp_path: Pa
     index = indexer(tmp_path, vectors)
     assert list(await index.missing_lexical()) == [b"a.py"]
     moved = Move(b"a.py", replace(save("a.py", "alpha").updates[0].entry, path=b"b.py"))
-    await index.apply(Slice(moves=[moved]))
+    await index.apply(Transaction(moves=[moved]))
     again = await index.lexical_is_up()
     assert [entry.path for entry in again] == [b"b.py"]
     assert [entry.path for entry in index.catalog.unprocessed()] == [b"b.py"], "known after a kill"

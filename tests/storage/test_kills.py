@@ -14,8 +14,8 @@ import anyio
 import pytest
 
 from codeindexd.roots.registry import Registry
-from codeindexd.storage.index_writer import Indexer
-from codeindexd.types import Slice
+from codeindexd.storage.index_writer import IndexWriter
+from codeindexd.types import Transaction
 from codeindexd.workers.jobs import FileResult
 from endurance.crash import writer
 from endurance.crash.steps import STEPS
@@ -63,13 +63,13 @@ async def _assert_whole(directory: Path, results: Sequence[FileResult]) -> None:
     assert held <= vectors_whole(directory / "vectors.db"), "a vector that was committed is gone"
 
 
-async def _bring_together(indexer: Indexer, results: Sequence[FileResult]) -> None:
+async def _bring_together(indexer: IndexWriter, results: Sequence[FileResult]) -> None:
     """What the daemon does at its start; then all stores hold the same."""
     again = {entry.path for entry in await writer.put_back(indexer, writer.drafts_of(results))}
     again |= {entry.path for entry in indexer.catalog.unprocessed()}
     for result in results:
         if result.path in again:
-            await indexer.apply(Slice(updates=[writer.update(result)]))
+            await indexer.apply(Transaction(updates=[writer.update(result)]))
     by_hash = {draft.embed_hash: draft.vector for result in results for draft in result.chunks}
     found = {chunk: by_hash[digest] or b"" for chunk, digest in indexer.pending_vectors.items()}
     await indexer.add_vectors(found)

@@ -11,8 +11,8 @@ import pytest
 
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.durable import own
-from codeindexd.storage.previous_model import Former
-from codeindexd.storage.snapshot import Current
+from codeindexd.storage.previous_model import PreviousModelIndex
+from codeindexd.storage.snapshot import SnapshotHolder
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import VectorSpace
 from storage.index_writers import SPACE, dense_ids, indexer, save, vector_of
@@ -160,7 +160,9 @@ async def test_a_former_model_that_is_damaged_is_deleted(tmp_path: Path, vectors
     index.close()
 
 
-@pytest.mark.parametrize("step", [(Current, "publish"), (Former, "__init__")], ids=["the last step", "its own"])
+@pytest.mark.parametrize(
+    "step", [(SnapshotHolder, "publish"), (PreviousModelIndex, "__init__")], ids=["the last step", "its own"]
+)
 async def test_an_error_that_passes_costs_the_former_model_nothing(
     tmp_path: Path, vectors: VectorStore, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str]
 ) -> None:

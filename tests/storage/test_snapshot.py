@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import FailedError, StoreFullError
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from storage.index_writers import dense_ids, found, indexer, save
 from support.limits import no_open_files, unreadable
@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[Indexer]:
+def index(tmp_path: Path) -> Iterator[IndexWriter]:
     vectors = VectorStore.open(tmp_path / "vectors.db")
     index = indexer(tmp_path, vectors)
     yield index
@@ -31,13 +31,13 @@ def index(tmp_path: Path) -> Iterator[Indexer]:
     vectors.close()
 
 
-def symbols(index: Indexer) -> list[str]:
+def symbols(index: IndexWriter) -> list[str]:
     with index.current.pin() as snapshot:
         assert snapshot is not None
         return [chunk.span.symbol for chunk in snapshot.catalog.all_chunks()]
 
 
-def interrupt(index: Indexer) -> None:
+def interrupt(index: IndexWriter) -> None:
     """Make the next statement of the published snapshot fail, and all that follow."""
     with index.current.pin() as snapshot:
         assert snapshot is not None
@@ -46,7 +46,7 @@ def interrupt(index: Indexer) -> None:
         connection.set_progress_handler(lambda: 1, 1)
 
 
-async def test_an_upkeep_that_failed_leaves_an_answer(index: Indexer) -> None:
+async def test_an_upkeep_that_failed_leaves_an_answer(index: IndexWriter) -> None:
     await index.apply(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):
@@ -61,7 +61,7 @@ async def test_an_upkeep_that_failed_leaves_an_answer(index: Indexer) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="swaps descriptors by /proc")
-async def test_a_failed_read_never_leads_into_another_generation(index: Indexer) -> None:
+async def test_a_failed_read_never_leads_into_another_generation(index: IndexWriter) -> None:
     await index.apply(save("a.py", "alpha"))
     await index.maintain(lambda: False)
     with index.current.pin() as snapshot:
@@ -77,7 +77,7 @@ async def test_a_failed_read_never_leads_into_another_generation(index: Indexer)
     assert symbols(index) == ["beta"]
 
 
-async def test_a_lost_snapshot_waits_for_the_commit_that_is_on_its_way(index: Indexer) -> None:
+async def test_a_lost_snapshot_waits_for_the_commit_that_is_on_its_way(index: IndexWriter) -> None:
     await index.apply(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):
@@ -89,7 +89,7 @@ async def test_a_lost_snapshot_waits_for_the_commit_that_is_on_its_way(index: In
     assert symbols(index) == ["beta", "gamma"]
 
 
-async def test_a_lost_snapshot_that_cannot_be_renewed_now_is_renewed_later(index: Indexer) -> None:
+async def test_a_lost_snapshot_that_cannot_be_renewed_now_is_renewed_later(index: IndexWriter) -> None:
     await index.apply(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):

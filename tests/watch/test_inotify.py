@@ -13,7 +13,7 @@ import pytest
 from watchfiles import Change
 
 from codeindexd.watch import filesystem, inotify
-from codeindexd.watch.pace import Pace
+from codeindexd.watch.pace import PollPacer
 from support.trees import tree
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="speaks of inotify")
@@ -24,7 +24,7 @@ class Script:
 
     def __init__(self, deed: Callable[[], object], *paths: Path, ends: bool = True) -> None:
         self.stalls: list[float] = []
-        self.pace = Pace(on_live=self._begin, on_stall=self._stalled)
+        self.pace = PollPacer(on_live=self._begin, on_stall=self._stalled)
         self._deed = deed
         self._ends = ends
         self._end = paths[0].parent / f"the end of {paths[0].name}"

@@ -74,7 +74,7 @@ def test_the_pace_relaxes_with_silence() -> None:
 
 def test_a_pace_speaks_once_when_live_and_stops_at_once() -> None:
     live: list[int] = []
-    stop = pace.Pace(on_live=lambda: live.append(1), on_stall=lambda seconds: None)
+    stop = pace.PollPacer(on_live=lambda: live.append(1), on_stall=lambda seconds: None)
     assert not stop.is_set()
     assert not stop.is_set()
     assert live == [1]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.watch import watcher
-from codeindexd.watch.pace import Pace
+from codeindexd.watch.pace import PollPacer
 from codeindexd.watch.stream import SOURCE, Changes
 from support.waiting import eventually
 from watch.watching import watching
@@ -24,7 +24,7 @@ class Late:
         self.told = threading.Event()
         self._late = root / "late"
 
-    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         if any(path.endswith("/new") for path in paths) and not self._late.exists():
             self._late.mkdir()
             assert self.told.wait(20)
@@ -68,7 +68,7 @@ class Overflowing:
         self._folded = {str(root), f"{root}/new"}
         self._cookies = f"{cookies}/"
 
-    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         if self._folded <= set(paths):
             self.folding.set()
             assert self.gate.wait(20)

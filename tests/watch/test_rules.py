@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.watch import guard, portable
-from codeindexd.watch.pace import Pace
+from codeindexd.watch.pace import PollPacer
 from codeindexd.watch.stream import Changes
 from support.trees import Link, tree
 from watch.watching import rules_of, watching
@@ -123,7 +123,7 @@ async def test_where_watching_reaches_down_the_home_directory_is_not_watched(
     monkeypatch.setattr(guard, "_EVERY_S", 0.05)
     watched: list[str] = []
 
-    def source(paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+    def source(paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         watched.extend(paths)
         yield from portable.watch(paths, pace, recursive=recursive)
 

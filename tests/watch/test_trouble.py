@@ -17,7 +17,7 @@ import pytest
 import watchfiles
 
 from codeindexd.watch import filesystem, portable, watcher
-from codeindexd.watch.pace import Pace
+from codeindexd.watch.pace import PollPacer
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
@@ -166,7 +166,7 @@ class Limited:
         self.limit = limit
         self.used = 0
 
-    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         if self.used + len(paths) > self.limit:
             raise OSError("OS file watch limit reached. (Error { kind: MaxFilesWatch, paths: [] })")
         self.used += len(paths)
@@ -182,7 +182,7 @@ class Racing:
     def __init__(self, races: int) -> None:
         self.races = races
 
-    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         doomed = [path for path in paths if Path(path).name.startswith("doomed")]
         if doomed:
             self.races -= 1
@@ -319,7 +319,7 @@ async def test_what_is_configured_to_be_polled_is_polled(root: Path, cookies: Pa
 async def test_a_burst_as_large_as_the_kernels_queue_is_not_trusted(root: Path, cookies: Path) -> None:
     burst = threading.Event()
 
-    def source(paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+    def source(paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         for changes in portable.watch(paths, pace, recursive=recursive):
             yield changes
             if burst.is_set():

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from codeindexd.watch import portable
-from codeindexd.watch.pace import Pace
+from codeindexd.watch.pace import PollPacer
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
@@ -132,7 +132,7 @@ class Held:
         self.held = 0
         self.streams = 0
 
-    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         self.streams += 1
         number = self.streams
         for changes in portable.watch(paths, pace, recursive=recursive):

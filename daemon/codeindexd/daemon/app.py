@@ -21,17 +21,17 @@ import structlog
 from codeindexd import __version__
 from codeindexd.config import Config
 from codeindexd.daemon import activation, memory
-from codeindexd.daemon.embedders import Models
+from codeindexd.daemon.embedders import Embedders
 from codeindexd.daemon.handlers import Handlers
 from codeindexd.daemon.lock import Lock
 from codeindexd.daemon.paths import Paths
 from codeindexd.daemon.server import Limits, Server
-from codeindexd.daemon.subscriptions import Events
+from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
 from codeindexd.indexing.fingerprint import fingerprints
-from codeindexd.roots import Root, RootSettings, Services
+from codeindexd.roots import Root, RootDependencies, RootSettings
 from codeindexd.roots.registry import Registry, RootSpec
-from codeindexd.roots.supervisor import Roots
+from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.roots.verify import verify
 from codeindexd.search.searcher import Searcher
 from codeindexd.storage.durable import break_seal, seal
@@ -79,10 +79,10 @@ class Daemon:
         self.paths = paths
         self.stopping = anyio.Event()
         self._began = time.monotonic()
-        self.events = Events()
-        self.roots: Roots
+        self.events = Subscriptions()
+        self.roots: RootSupervisor
         self._soon: anyio.abc.TaskGroup
-        self._models: Models
+        self._models: Embedders
         self._pool: WorkerPool
         self._vectors: VectorStore
         self._vectors_sure = False
@@ -93,13 +93,13 @@ class Daemon:
         config, paths = self.config, self.paths
         held = {place.name for place in paths.roots.glob("*/dense/*")}
         self._models = await anyio.to_thread.run_sync(
-            lambda: Models.open(config.embedding, state=paths.state, in_use=held)
+            lambda: Embedders.open(config.embedding, state=paths.state, in_use=held)
         )
         self._vectors_sure = paths.vectors.name in break_seal(paths.cache)
         self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_mend, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
         self._pool = WorkerPool(self._worker_settings(), count=count)
-        self.roots = Roots(Registry(paths.roots_file), paths.roots, self._make_root)
+        self.roots = RootSupervisor(Registry(paths.roots_file), paths.roots, self._make_root)
         searcher = Searcher(self._models.by_identity, mask_secrets=config.privacy.mask_secrets)
         handlers = Handlers(
             self.roots,
@@ -167,7 +167,7 @@ class Daemon:
         )
         if file_identity(self.paths.vectors) is None:
             self.paths.create()  # the cache was deleted under us: the root makes its stores anew
-        services = Services(
+        services = RootDependencies(
             pool=self._pool,
             vectors=self._vectors,
             embedder=self._models.configured,

@@ -21,7 +21,7 @@ from codeindexd.storage.durable import replace_file
 log = structlog.get_logger(__name__)
 
 
-class Models:
+class Embedders:
     """``configured`` embeds code; ``by_identity`` holds every model that a question can be embedded with."""
 
     def __init__(self, configured: Embedder, others: Mapping[str, Embedder]) -> None:
@@ -30,7 +30,7 @@ class Models:
         self.by_identity = {**others, configured.identity: configured}
 
     @classmethod
-    def open(cls, embedding: Embedding, *, state: Path, in_use: Collection[str]) -> Models:
+    def open(cls, embedding: Embedding, *, state: Path, in_use: Collection[str]) -> Embedders:
         """Blocking. ``in_use`` are the identities that some root holds an index of: their models are remembered.
 
         Raises EmbedderError when the configured model cannot be had; the others may be missing.

@@ -14,10 +14,10 @@ import anyio.to_thread
 from codeindexd import __version__
 from codeindexd.daemon import metrics, responses
 from codeindexd.daemon.server import Connection, Handler
-from codeindexd.daemon.subscriptions import Events
+from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.errors import CodeindexError, FailedError, TimedOutError, UsageError
 from codeindexd.roots import Root, Synced
-from codeindexd.roots.supervisor import Roots, Stranded
+from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
 from codeindexd.search.query import parse
 from codeindexd.search.searcher import Searcher
@@ -34,9 +34,9 @@ class Handlers:
 
     def __init__(
         self,
-        roots: Roots,
+        roots: RootSupervisor,
         searcher: Searcher,
-        events: Events,
+        events: Subscriptions,
         *,
         default_limit: int,
         embedder: Callable[[], Result],
@@ -237,7 +237,7 @@ class Handlers:
             "roots": found,
         }
 
-    def _around(self, params: Params) -> tuple[list[Root], list[Stranded]]:
+    def _around(self, params: Params) -> tuple[list[Root], list[FailedRoot]]:
         return self._roots.around(_path(params["path"]) if params["path"] else None)
 
     async def explain(self, params: Params, connection: Connection) -> Result:

@@ -12,7 +12,7 @@ from typing import Any
 from codeindexd.errors import CodeindexError
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Problem, Root
-from codeindexd.roots.supervisor import Stranded
+from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.search.searcher import Answer, Hit
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
@@ -38,7 +38,7 @@ def root_status(root: Root) -> dict[str, Any]:
     try:
         return _running_status(root)
     except CodeindexError as error:
-        return stranded_status(Stranded(root.spec, Problem(error.message, error.hint)))
+        return stranded_status(FailedRoot(root.spec, Problem(error.message, error.hint)))
 
 
 def _running_status(root: Root) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _running_status(root: Root) -> dict[str, Any]:
     }
 
 
-def stranded_entry(stranded: Stranded) -> dict[str, Any]:
+def stranded_entry(stranded: FailedRoot) -> dict[str, Any]:
     """A root whose stores cannot be opened, in the answer of ``roots.list``."""
     return {
         **path_to_json(stranded.spec.raw),
@@ -75,7 +75,7 @@ def stranded_entry(stranded: Stranded) -> dict[str, Any]:
     }
 
 
-def stranded_status(stranded: Stranded) -> dict[str, Any]:
+def stranded_status(stranded: FailedRoot) -> dict[str, Any]:
     """A root whose stores cannot be opened, in the answer of ``status``."""
     return {
         **path_to_json(stranded.spec.raw),
@@ -171,7 +171,7 @@ def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[st
     return entry
 
 
-def answer(query: str, found: Answer, *, explain: bool = False, absent: Sequence[Stranded] = ()) -> dict[str, Any]:
+def answer(query: str, found: Answer, *, explain: bool = False, absent: Sequence[FailedRoot] = ()) -> dict[str, Any]:
     """The result of ``search`` and ``related``. ``absent`` should have taken part and could not: the answer says so."""
     state = RootState.DEGRADED if absent and found.state is not RootState.MISSING else found.state
     notes = [*found.notes, *(stranded.error.message for stranded in absent)]

@@ -22,7 +22,7 @@ class Subscriber(Protocol):
         """Queue one notification."""
 
 
-class Events:
+class Subscriptions:
     """Fans out what roots report. ``progress`` is sent at most ten times a second, the rest as it happens."""
 
     def __init__(self) -> None:

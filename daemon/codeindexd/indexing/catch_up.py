@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import ChunkDraft, Entry, IndexedChunk, StoredChunk
 from codeindexd.workers.jobs import FileJob
 from codeindexd.workers.pool import WorkerPool
@@ -17,7 +17,7 @@ _BATCH_CHUNKS = 2_000
 
 async def replay(
     root: bytes,
-    indexer: Indexer,
+    indexer: IndexWriter,
     pool: WorkerPool,
     *,
     on_hint: Callable[[list[bytes]], None],

@@ -12,7 +12,7 @@ import structlog
 
 from codeindexd.analysis.embedding.base import Embedder, RowsRefusedError, Vectors
 from codeindexd.errors import EmbedderError, StoreFullError, WorkerError
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import StoredChunk
 from codeindexd.workers.jobs import TextRange, TextsJob
 from codeindexd.workers.pool import WorkerPool
@@ -24,7 +24,7 @@ _LONGEST_PAUSE_S = 300.0  # an endpoint is not to be pressed
 _LONGEST_LOCAL_PAUSE_S = 10.0  # a disk is
 
 
-class Vectorizer:
+class PendingEmbedder:
     """Embeds the pending chunks of one root, newest first, without ever holding up text search.
 
     Texts are read again from the disk by the workers, guarded by the file's leaf hash; a file that changed meanwhile
@@ -34,7 +34,7 @@ class Vectorizer:
     def __init__(
         self,
         root: bytes,
-        indexer: Indexer,
+        indexer: IndexWriter,
         pool: WorkerPool,
         embedder: Embedder,
         *,

@@ -17,9 +17,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from codeindexd.errors import StoreFullError, WorkerError
 from codeindexd.indexing.policy import SliceLimit, in_order, retry_delay_ns, slice_limit
 from codeindexd.indexing.progress import Run, StageStats
-from codeindexd.indexing.queue import Pending, Ticket
-from codeindexd.storage.index_writer import Indexer
-from codeindexd.types import Entry, Failure, FileUpdate, NodeKind, Outcome, Slice
+from codeindexd.indexing.queue import Task, WorkQueue
+from codeindexd.storage.index_writer import IndexWriter
+from codeindexd.types import Entry, Failure, FileUpdate, NodeKind, Outcome, Transaction
 from codeindexd.workers.jobs import FileJob, FileResult
 from codeindexd.workers.pool import WorkerPool
 
@@ -34,11 +34,11 @@ _LONGEST_PAUSE_S = 10.0  # what somebody who has made room waits at most; a try 
 
 @dataclass(frozen=True, slots=True)
 class _Processed:
-    ticket: Ticket
+    ticket: Task
     result: FileResult
 
 
-class Work:
+class Ingest:
     """The files of one root on their way through the workers into the catalog.
 
     ``on_hint`` is called with paths that have to be looked at again (they changed under the worker's hands or
@@ -48,7 +48,7 @@ class Work:
     def __init__(
         self,
         root: bytes,
-        indexer: Indexer,
+        indexer: IndexWriter,
         pool: WorkerPool,
         *,
         on_hint: Callable[[Iterable[bytes]], None],
@@ -61,13 +61,13 @@ class Work:
         self._on_hint = on_hint
         self._on_commit = on_commit
         self._on_problem = on_problem
-        self.pending = Pending()
+        self.pending = WorkQueue()
         self.run = Run()
         self.stages: dict[str, StageStats] = {}
         self.chunks_embedded = 0
         self._edited: deque[bytes] = deque(maxlen=_REMEMBERED_EDITS)
         self._attempts = {failure.path: failure.attempts for failure in indexer.catalog.failures()}
-        self._ready: list[Slice] = []
+        self._ready: list[Transaction] = []
         self._slices_given = 0
         self._slices_kept = 0
         self._bulk: list[_Processed] = []
@@ -89,7 +89,7 @@ class Work:
     # wishes
 
     def submit(
-        self, slices: Sequence[Slice], files: Sequence[Entry], gone: Iterable[bytes] = (), *, again: bool = False
+        self, slices: Sequence[Transaction], files: Sequence[Entry], gone: Iterable[bytes] = (), *, again: bool = False
     ) -> None:
         """Take over what a reconciliation found; returns at once. ``again`` re-does files that are pending already."""
         self._ready.extend(slices)
@@ -133,7 +133,7 @@ class Work:
         self._impatient.set()
         self._impatient = anyio.Event()
 
-    async def compared_with(self) -> list[Ticket]:
+    async def compared_with(self) -> list[Task]:
         """Wait until the slices submitted so far are in, for a comparison with the catalog would not know of them.
 
         Returns what is in flight, of which the catalog does not know either.
@@ -178,7 +178,7 @@ class Work:
             await self._wake[urgent].wait()
             self._wake[urgent] = anyio.Event()
             await self._running.wait()
-            taken: dict[int, Ticket] = {}
+            taken: dict[int, Task] = {}
             try:
                 async with aclosing(self._pool.process(self._jobs(urgent, taken), urgent=urgent)) as results:
                     async for result in results:
@@ -198,7 +198,7 @@ class Work:
             await self._impatient.wait()
         return min(pause * 2, _LONGEST_PAUSE_S)
 
-    async def _jobs(self, urgent: bool, taken: dict[int, Ticket]) -> AsyncIterator[FileJob]:
+    async def _jobs(self, urgent: bool, taken: dict[int, Task]) -> AsyncIterator[FileJob]:
         while self._running.is_set() and (ticket := self.pending.next(urgent=urgent)):
             taken[ticket.number] = ticket
             yield FileJob(
@@ -300,7 +300,7 @@ class Work:
                 if not result.settled or result.leaf != processed.ticket.entry.hash:
                     look_again.append(result.path)
         if updates:
-            await self._persist(Slice(updates=updates, failures=failures))
+            await self._persist(Transaction(updates=updates, failures=failures))
         for processed in batch:
             self.pending.done(processed.ticket)
         self.run.files_done += len(batch)
@@ -327,7 +327,7 @@ class Work:
         retry = 0 if result.quarantined else time.time_ns() + retry_delay_ns(attempts, result.stage)
         return Failure(result.path, result.stage, result.error, attempts, retry, result.quarantined)
 
-    async def _persist(self, changes: Slice) -> None:
+    async def _persist(self, changes: Transaction) -> None:
         """Commit ``changes``; nothing is lost while the store has no room."""
         began = time.perf_counter()
         await self._until_possible(lambda: self._indexer.apply(changes))

@@ -10,7 +10,7 @@ from codeindexd.types import Entry
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class Task:
     """One file to process. ``number`` grows with every wish."""
 
     number: int
@@ -23,7 +23,7 @@ class Ticket:
         return self.entry.path
 
 
-class Pending:
+class WorkQueue:
     """Wishes by path with two queues in front of the workers; not thread-safe, one owner.
 
     A path is pending from :meth:`want` until :meth:`done` or :meth:`forget`, also while a worker has it. Wishing
@@ -35,10 +35,10 @@ class Pending:
 
     def __init__(self) -> None:
         self._numbers = 0
-        self._current: dict[bytes, Ticket] = {}
+        self._current: dict[bytes, Task] = {}
         self._since: dict[bytes, int] = {}  # the number of the oldest wish for a pending path that nothing is done for
-        self._given: dict[bytes, Ticket] = {}  # to a worker last, for a path that is still pending
-        self._queues: tuple[deque[Ticket], deque[Ticket]] = (deque(), deque())  # bulk, urgent
+        self._given: dict[bytes, Task] = {}  # to a worker last, for a path that is still pending
+        self._queues: tuple[deque[Task], deque[Task]] = (deque(), deque())  # bulk, urgent
 
     def __len__(self) -> int:
         return len(self._current)
@@ -46,10 +46,10 @@ class Pending:
     def __contains__(self, path: bytes) -> bool:
         return path in self._current
 
-    def __iter__(self) -> Iterator[Ticket]:
+    def __iter__(self) -> Iterator[Task]:
         return iter(list(self._current.values()))
 
-    def want(self, entry: Entry, *, urgent: bool, again: bool = False, since: int | None = None) -> Ticket | None:
+    def want(self, entry: Entry, *, urgent: bool, again: bool = False, since: int | None = None) -> Task | None:
         """Ask for ``entry`` to be processed; None when exactly that is pending already and not ``again``.
 
         ``since`` is that of a wish for the same file under another path.
@@ -58,7 +58,7 @@ class Pending:
         if before and before.entry.hash == entry.hash and not again and (before.urgent or not urgent):
             return None
         self._numbers += 1
-        ticket = Ticket(self._numbers, entry, urgent)
+        ticket = Task(self._numbers, entry, urgent)
         older = [number for number in (since, self._since.get(entry.path)) if number is not None]
         self._since[entry.path] = min([self._numbers, *older])
         self._current[entry.path] = ticket
@@ -76,20 +76,20 @@ class Pending:
         return bool(gone)
 
     @property
-    def in_flight(self) -> list[Ticket]:
+    def in_flight(self) -> list[Task]:
         """One ticket for each file that may have been read already and is not committed yet."""
         return list(self._given.values())
 
-    def is_current(self, ticket: Ticket) -> bool:
+    def is_current(self, ticket: Task) -> bool:
         """Whether nothing newer is known about the ticket's path."""
         return self._current.get(ticket.path) is ticket
 
-    def counts(self, ticket: Ticket) -> bool:
+    def counts(self, ticket: Task) -> bool:
         """Whether the ticket's result brings its path nearer to what is wished for."""
         since = self._since.get(ticket.path)
         return since is not None and ticket.number >= since
 
-    def done(self, ticket: Ticket) -> None:
+    def done(self, ticket: Task) -> None:
         """The ticket's result is committed (or recorded as failed)."""
         if self.is_current(ticket):
             del self._current[ticket.path], self._since[ticket.path]
@@ -97,7 +97,7 @@ class Pending:
         elif self.counts(ticket):
             self._since[ticket.path] = ticket.number + 1
 
-    def next(self, *, urgent: bool) -> Ticket | None:
+    def next(self, *, urgent: bool) -> Task | None:
         """The next ticket of a queue that still counts, or None."""
         queue = self._queues[urgent]
         while queue:
@@ -107,7 +107,7 @@ class Pending:
                 return ticket
         return None
 
-    def put_back(self, ticket: Ticket) -> None:
+    def put_back(self, ticket: Task) -> None:
         """Queue a ticket again whose work was abandoned."""
         if self.is_current(ticket):
             self._queues[ticket.urgent].appendleft(ticket)

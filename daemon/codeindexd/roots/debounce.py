@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from codeindexd.scan.relpath import ROOT, Batch, collapse, parent_of
 
 
-class Settler:
+class Debouncer:
     """Collects hints until they settle.
 
     A batch is due ``debounce_s`` after its newest hint and at the latest ``deadline_s`` after its oldest one, so a

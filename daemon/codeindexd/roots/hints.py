@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import anyio
 
-from codeindexd.roots.debounce import Settler
+from codeindexd.roots.debounce import Debouncer
 from codeindexd.scan.relpath import Batch
 
 
@@ -19,7 +19,7 @@ class Hints:
     in seconds.
     """
 
-    def __init__(self, settler: Settler, *, later_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settler: Debouncer, *, later_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._settler = settler
         self._later_s = later_s
         self._clock = clock

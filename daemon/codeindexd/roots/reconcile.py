@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from codeindexd.indexing.queue import Ticket
+from codeindexd.indexing.queue import Task
 from codeindexd.scan import Scan, Scanner
 from codeindexd.scan.merkle import diff
 from codeindexd.scan.relpath import is_covered
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Slice
+from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Transaction
 
 _SLICE_LEAVES = 2_000
 
@@ -24,16 +24,14 @@ class Reconciled:
     catalog has them is not known: look again once no commit is in progress.
     """
 
-    slices: tuple[Slice, ...]
+    slices: tuple[Transaction, ...]
     files: tuple[Entry, ...]
     gone: frozenset[bytes]
     overtaken: frozenset[bytes]
     scan: Scan
 
 
-def reconcile(
-    scanner: Scanner, catalog: Catalog, below: Sequence[bytes], in_flight: Iterable[Ticket] = ()
-) -> Reconciled:
+def reconcile(scanner: Scanner, catalog: Catalog, below: Sequence[bytes], in_flight: Iterable[Task] = ()) -> Reconciled:
     """Scan ``below`` (paths under the root) and return what differs from the catalog. Blocking: run it in a thread.
 
     ``in_flight`` are files that may have been read before the scan.
@@ -51,7 +49,7 @@ def reconcile(
     )
 
 
-def _overtaken(scan: Scan, in_flight: Iterable[Ticket]) -> tuple[list[Entry], frozenset[bytes]]:
+def _overtaken(scan: Scan, in_flight: Iterable[Task]) -> tuple[list[Entry], frozenset[bytes]]:
     """What the scan says about files that a worker may have read before it: (to be read again, no files any more).
 
     The catalog does not hold them yet, so the difference to it can be nothing where a result is on its way that must
@@ -70,20 +68,20 @@ def _overtaken(scan: Scan, in_flight: Iterable[Ticket]) -> tuple[list[Entry], fr
     return files, frozenset(gone)
 
 
-def _ready_slices(difference: Diff) -> list[Slice]:
+def _ready_slices(difference: Diff) -> list[Transaction]:
     """Everything that needs no parsing, removals first; leaves without text in parts of bounded size."""
     bare = [
         FileUpdate(entry, Outcome.SKIPPED, reason=entry.reason or "symlink")
         for entry in (*difference.added, *difference.modified)
         if entry.kind in (NodeKind.SKIPPED, NodeKind.SYMLINK)
     ]
-    first = Slice(
+    first = Transaction(
         updates=bare[:_SLICE_LEAVES],
         removals=[entry.path for entry in difference.removed],
         moves=difference.moved,
         directories=[entry for entry in difference.added if entry.kind is NodeKind.DIRECTORY],
         touched=difference.touched,
     )
-    rest = [Slice(updates=bare[at : at + _SLICE_LEAVES]) for at in range(_SLICE_LEAVES, len(bare), _SLICE_LEAVES)]
+    rest = [Transaction(updates=bare[at : at + _SLICE_LEAVES]) for at in range(_SLICE_LEAVES, len(bare), _SLICE_LEAVES)]
     empty = not (first.updates or first.removals or first.moves or first.directories or first.touched)
     return ([] if empty else [first]) + rest

@@ -13,22 +13,22 @@ import anyio.to_thread
 import structlog
 
 from codeindexd.errors import FailedError, PathRefusedError, StoreFullError, TimedOutError
-from codeindexd.indexing.embed_pending import Vectorizer
-from codeindexd.indexing.ingest import Work
+from codeindexd.indexing.embed_pending import PendingEmbedder
+from codeindexd.indexing.ingest import Ingest
 from codeindexd.roots import maintenance
-from codeindexd.roots.debounce import Settler
+from codeindexd.roots.debounce import Debouncer
 from codeindexd.roots.hardlinks import LinkedFiles
 from codeindexd.roots.hints import Hints
 from codeindexd.roots.presence import Found, Presence
 from codeindexd.roots.reconcile import Reconciled, reconcile
 from codeindexd.roots.registry import RootSpec
-from codeindexd.roots.root_config import OWN_CONFIG, OwnConfig
-from codeindexd.roots.settings import Problem, RootSettings, Services, Synced
-from codeindexd.roots.shutdown import Ending
+from codeindexd.roots.root_config import ROOT_CONFIG, RootConfigFile
+from codeindexd.roots.settings import Problem, RootDependencies, RootSettings, Synced
+from codeindexd.roots.shutdown import Shutdown
 from codeindexd.roots.unreadable import Unreadable
 from codeindexd.scan import Scan, Scanner
 from codeindexd.scan.relpath import is_covered
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import RootState
 from codeindexd.watch import Watcher
 
@@ -41,18 +41,18 @@ _SEARCH_EVERY_S = 3.0
 class Root:
     """A directory tree kept equal to its index, from :meth:`serve` until its cancellation."""
 
-    def __init__(self, spec: RootSpec, directory: Path, settings: RootSettings, services: Services) -> None:
+    def __init__(self, spec: RootSpec, directory: Path, settings: RootSettings, services: RootDependencies) -> None:
         self.directory = directory
         self.settings = settings
         self.services = services
         self.problems: dict[str, Problem] = {}
         self.unreadable = Unreadable()
-        self.indexer: Indexer
-        self.work: Work
-        self._own_config = OwnConfig(spec.path, settings.index)
-        if self._own_config.problem:
-            self.problems["config"] = self._own_config.problem
-        settler = Settler(settings.debounce_s, settings.deadline_s, settings.max_hints)
+        self.indexer: IndexWriter
+        self.work: Ingest
+        self._config_file = RootConfigFile(spec.path, settings.index)
+        if self._config_file.problem:
+            self.problems["config"] = self._config_file.problem
+        settler = Debouncer(settings.debounce_s, settings.deadline_s, settings.max_hints)
         self._hints = Hints(settler, later_s=_LOOK_AGAIN_S)
         self._presence = Presence(spec, directory / "missing")
         self._walked = False
@@ -66,7 +66,7 @@ class Root:
         self._failed_looks = 0
         self._next_search = 0.0  # for a root that is missing or cannot be looked at
         self._told: RootState | None = None
-        self._ending = Ending()
+        self._ending = Shutdown()
 
     # what others ask
 
@@ -78,7 +78,7 @@ class Root:
     @property
     def scanner(self) -> Scanner:
         """What looks at the disk, by the present rules."""
-        return self._own_config.scanner
+        return self._config_file.scanner
 
     @property
     def state(self) -> RootState:
@@ -228,7 +228,7 @@ class Root:
     async def _set_up(self) -> None:
         for note in self.indexer.behind.notes:
             log.warning("store rebuilt", root=str(self.spec.path), note=note)
-        self.work = Work(
+        self.work = Ingest(
             self.spec.raw,
             self.indexer,
             self.services.pool,
@@ -236,7 +236,7 @@ class Root:
             on_commit=self._on_commit,
             on_problem=self.set_problem,
         )
-        self._vectorizer = Vectorizer(
+        self._vectorizer = PendingEmbedder(
             self.spec.raw,
             self.indexer,
             self.services.pool,
@@ -329,10 +329,10 @@ class Root:
 
     async def _follow_config(self, scan: Scan) -> bool:
         """Whether the root's own configuration is another one now, and with it the scanner."""
-        if not is_covered(OWN_CONFIG, scan.below):
+        if not is_covered(ROOT_CONFIG, scan.below):
             return False
-        changed = await anyio.to_thread.run_sync(self._own_config.follow)
-        problem = self._own_config.problem or Problem("", "")
+        changed = await anyio.to_thread.run_sync(self._config_file.follow)
+        problem = self._config_file.problem or Problem("", "")
         self.set_problem("config", problem.message, problem.hint)
         return changed
 

@@ -9,10 +9,10 @@ from codeindexd.errors import ConfigError
 from codeindexd.roots.settings import Problem
 from codeindexd.scan import Scanner
 
-OWN_CONFIG = b".codeindex.toml"
+ROOT_CONFIG = b".codeindex.toml"
 
 
-class OwnConfig:
+class RootConfigFile:
     """Follows the file's content, whatever the tree knows of it: git may ignore it. Blocking; used by one thread.
 
     A file that cannot be used is a :attr:`problem` and narrows nothing.

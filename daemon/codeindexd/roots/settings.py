@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import VectorSpace
 from codeindexd.workers.pool import WorkerPool
@@ -32,7 +32,7 @@ class RootSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class RootDependencies:
     """What all roots share. ``others`` are models that only questions are embedded with, by identity."""
 
     pool: WorkerPool
@@ -43,9 +43,9 @@ class Services:
     cookies: Path
     on_event: Callable[[str, Root], None]
 
-    def open_index(self, directory: Path, root_id: str) -> Indexer:
-        """Open the stores of a root. Blocking; raises what :class:`Indexer` does."""
-        return Indexer(
+    def open_index(self, directory: Path, root_id: str) -> IndexWriter:
+        """Open the stores of a root. Blocking; raises what :class:`IndexWriter` does."""
+        return IndexWriter(
             directory,
             root_id=root_id,
             vectors=self.vectors,

@@ -10,7 +10,7 @@ import anyio
 from codeindexd.errors import FailedError
 
 
-class Ending:
+class Shutdown:
     """Begins once, when the root is stopped or fails; all on one event loop, but for reading :attr:`begun`."""
 
     def __init__(self) -> None:

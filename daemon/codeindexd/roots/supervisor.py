@@ -30,7 +30,7 @@ _REPAIR = "it is tried again every few seconds; `codeindex verify --repair PATH`
 
 
 @dataclass(frozen=True, slots=True)
-class Stranded:
+class FailedRoot:
     """A root whose stores cannot be opened now, and why. It stays registered and is tried again."""
 
     spec: RootSpec
@@ -66,7 +66,7 @@ class _Life:
         self.problem = _problem(error)
 
 
-class Roots:
+class RootSupervisor:
     """Runs one :class:`Root` per registered directory. One that crashes is started again and never takes another along.
 
     ``make`` builds a root that has not been started; ``directory`` is the parent of all roots' stores.
@@ -86,14 +86,14 @@ class Roots:
         """Every running root, in the order of their paths."""
         return self.around(None)[0]
 
-    def around(self, path: Path | None) -> tuple[list[Root], list[Stranded]]:
+    def around(self, path: Path | None) -> tuple[list[Root], list[FailedRoot]]:
         """The root that ``path`` lies in, without it all of them: those that run and those that are stranded.
 
         Each list is in the order of paths. Raises NotIndexedError.
         """
         lives = self._lives.values() if path is None else [self._lives[self.registered(path).id]]
         ordered = sorted(lives, key=lambda life: life.spec.path)
-        stranded = [Stranded(life.spec, life.problem) for life in ordered if life.root is None]
+        stranded = [FailedRoot(life.spec, life.problem) for life in ordered if life.root is None]
         return [life.root for life in ordered if life.root], stranded
 
     def registered(self, path: Path) -> RootSpec:
@@ -110,7 +110,7 @@ class Roots:
     def _running(self, spec: RootSpec) -> Root:
         life = self._lives[spec.id]
         if life.root is None:
-            raise Stranded(spec, life.problem).error
+            raise FailedRoot(spec, life.problem).error
         return life.root
 
     def chosen(self, paths: Sequence[Path] | None) -> list[Root]:

@@ -30,7 +30,7 @@ _LISTS_A_ROUND = 4  # per thread, before the calling thread measures again
 _REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.EAGAIN})  # by something else
 
 
-Pending = tuple[bytes, Entry | None, FileStat | None]
+WorkQueue = tuple[bytes, Entry | None, FileStat | None]
 """A file to be hashed: path, the entry known so far, the stat it was listed with (None: it could not be had)."""
 
 
@@ -39,7 +39,7 @@ class Group:
     """Files of one directory that have to be hashed."""
 
     directory: bytes
-    files: list[Pending] = field(default_factory=list)
+    files: list[WorkQueue] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class Hasher:
                 results += [self._file(directory, pending, buffer) for pending in group.files]
         return results
 
-    def _file(self, directory: int, pending: Pending, buffer: memoryview) -> Hashed:
+    def _file(self, directory: int, pending: WorkQueue, buffer: memoryview) -> Hashed:
         path, known, listed = pending
         name = path[path.rfind(b"/") + 1 :]
         try:

@@ -17,7 +17,7 @@ _REMEMBERED = 8_192  # words, and as many names of symbols: some megabytes
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PreparedQuery:
     """A parsed query with its terms, the stems of its words and phrases, and its vector by model identity."""
 
     parsed: ParsedQuery

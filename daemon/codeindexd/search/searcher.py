@@ -21,7 +21,7 @@ from codeindexd.analysis.tokens import Tokenizer, split_identifier
 from codeindexd.errors import CodeindexError, EmbedderError, NotIndexedError
 from codeindexd.roots import Root
 from codeindexd.search.confirm import Confirmed, confirm
-from codeindexd.search.prepared_query import Question, name_stems, stems_of
+from codeindexd.search.prepared_query import PreparedQuery, name_stems, stems_of
 from codeindexd.search.query import BoundedRegex, ParsedQuery
 from codeindexd.search.ranking import Candidate, Ranked, clean_cut, normalised, rank, shortlist
 from codeindexd.storage.lexical import LexicalQuery
@@ -138,7 +138,7 @@ class Searcher:
 
     # retrieval
 
-    async def _question(self, roots: Sequence[Root], parsed: ParsedQuery, notes: list[str]) -> Question:
+    async def _question(self, roots: Sequence[Root], parsed: ParsedQuery, notes: list[str]) -> PreparedQuery:
         text = " ".join([parsed.text, *parsed.phrases]).strip()
         terms = self._tokenizer.tokenize(text or " ".join(_words_of(parsed.regexes)))
         vectors = {}
@@ -150,9 +150,9 @@ class Searcher:
             except (EmbedderError, TimeoutError) as error:
                 notes.append(f"answered from text alone: {error or 'the embedding model did not answer in time'}")
         phrases = [self._tokenizer.words(phrase) for phrase in parsed.phrases]
-        return Question(parsed, terms, stems_of(terms.words), [phrase for phrase in phrases if phrase], vectors)
+        return PreparedQuery(parsed, terms, stems_of(terms.words), [phrase for phrase in phrases if phrase], vectors)
 
-    def _ranked(self, root: Root, snapshot: Snapshot, question: Question, limit: int) -> list[Ranked]:
+    def _ranked(self, root: Root, snapshot: Snapshot, question: PreparedQuery, limit: int) -> list[Ranked]:
         parsed = question.parsed
         depth = max(_DEPTH, 3 * limit) * (5 if parsed.regexes else 1)
         allowed = self._allowed(snapshot, parsed)
@@ -199,7 +199,7 @@ class Searcher:
         )
         return rank(candidates, question.stems, question.wanted_names)
 
-    def _by_path(self, snapshot: Snapshot, question: Question, known: set[int]) -> list[StoredChunk]:
+    def _by_path(self, snapshot: Snapshot, question: PreparedQuery, known: set[int]) -> list[StoredChunk]:
         """The first chunk of files whose path is asked for and of which nothing else was found."""
         if not question.terms.words:
             return []
@@ -208,7 +208,7 @@ class Searcher:
         return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
 
     def _named(
-        self, snapshot: Snapshot, question: Question, allowed: NDArray[np.int64] | None, candidates: Set[int]
+        self, snapshot: Snapshot, question: PreparedQuery, allowed: NDArray[np.int64] | None, candidates: Set[int]
     ) -> frozenset[int]:
         """Chunks with every whole identifier of the question, or those ``candidates`` that hold its only word."""
         if question.phrases or not question.wanted_names:

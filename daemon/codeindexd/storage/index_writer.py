@@ -17,26 +17,26 @@ from numpy.typing import NDArray
 from codeindexd.analysis.tokens import path_words
 from codeindexd.errors import CodeindexError, StoreFullError
 from codeindexd.storage.opening import dense_of, open_catalog, open_dense, open_lexical
-from codeindexd.storage.previous_model import Former, open_former
+from codeindexd.storage.previous_model import PreviousModelIndex, open_previous_model
 from codeindexd.storage.projections import (
-    Behind,
+    ProjectionLag,
     compare_chunks,
     embed_hashes_of,
     keep_vectors,
     lexical_chunk,
     split_by_vector,
 )
-from codeindexd.storage.recovery import Doubt
-from codeindexd.storage.snapshot import Current, Snapshot
+from codeindexd.storage.recovery import RecoveryState
+from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import Committed, Entry, FileUpdate, IndexedChunk, Outcome, Slice, StoredChunk, VectorSpace
+from codeindexd.types import Committed, Entry, FileUpdate, IndexedChunk, Outcome, StoredChunk, Transaction, VectorSpace
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 _GATHER = 20_000
 
 
-class Indexer:
+class IndexWriter:
     """Owns the catalog, the lexical and the dense index of one root.
 
     The methods named ``async`` may be called from anywhere in the event loop; they queue for the one writing thread.
@@ -57,14 +57,14 @@ class Indexer:
         self.directory = directory
         self.vectors = vectors
         self.space = space
-        self.current = Current(lambda: self.catalog.snapshot())
-        self.behind = Behind()
+        self.current = SnapshotHolder(lambda: self.catalog.snapshot())
+        self.behind = ProjectionLag()
         self.pending_vectors: dict[int, bytes] = {}  # chunk id -> embed hash
         self.refused_vectors: set[int] = set()  # those of them that the model has no vector for
         self._writing = anyio.Lock()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.doubt = Doubt(directory)
-        self._unpublished: Slice | None = None
+        self.doubt = RecoveryState(directory)
+        self._unpublished: Transaction | None = None
         self._see_to_vectors()
         with contextlib.ExitStack() as undo:  # what stays open after an error stays locked
             self.catalog = open_catalog(directory, root_id, self.doubt, self.behind)
@@ -90,9 +90,9 @@ class Indexer:
         except StoreFullError as error:  # text can be searched without, and the next commit tries again
             log.warning("vectors cannot be used now", directory=str(self.directory), error=error.message)
 
-    def _open_former(self, usable: Mapping[str, VectorSpace]) -> Former | None:
+    def _open_former(self, usable: Mapping[str, VectorSpace]) -> PreviousModelIndex | None:
         """The index of another model, kept only while it can answer and the present model's is incomplete."""
-        return open_former(
+        return open_previous_model(
             self.directory / "dense",
             self.space.identity,
             usable if self.pending_vectors else {},
@@ -121,7 +121,7 @@ class Indexer:
 
     # writing
 
-    async def apply(self, changes: Slice) -> None:
+    async def apply(self, changes: Transaction) -> None:
         """Commit one slice and switch the readers to it.
 
         Raises StoreFullError when nothing was committed or the readers cannot be switched now; the same call works
@@ -134,7 +134,7 @@ class Indexer:
         async with self._writing:
             return await anyio.to_thread.run_sync(function, *arguments)
 
-    def _apply(self, changes: Slice) -> None:
+    def _apply(self, changes: Transaction) -> None:
         if changes is not self._unpublished:
             keep_vectors(self.vectors, self.space.identity, changes)
             before = self.catalog.generation
@@ -290,7 +290,7 @@ class Indexer:
             missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
             incomplete = [file.entry for path in missing if (file := snapshot.file(path)) is not None]
         if incomplete:
-            self._apply(Slice(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in incomplete]))
+            self._apply(Transaction(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in incomplete]))
         self.lexical.apply(self.catalog.generation, delete_chunks=superfluous)
         self._publish()
         again = list(self.catalog.unprocessed())

@@ -13,8 +13,8 @@ from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.dense import Dense
 from codeindexd.storage.lexical import Lexical
-from codeindexd.storage.projections import Behind
-from codeindexd.storage.recovery import CATALOG, Doubt
+from codeindexd.storage.projections import ProjectionLag
+from codeindexd.storage.recovery import CATALOG, RecoveryState
 
 if TYPE_CHECKING:
     from codeindexd.types import VectorSpace
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 Projection = TypeVar("Projection", Lexical, Dense)
 
 
-def open_catalog(directory: Path, root_id: str, doubt: Doubt, behind: Behind) -> Catalog:
+def open_catalog(directory: Path, root_id: str, doubt: RecoveryState, behind: ProjectionLag) -> Catalog:
     """The catalog in a root's directory; with a new one everything in the directory is new. Raises StoreFullError."""
     path = directory / CATALOG
     try:
@@ -35,7 +35,7 @@ def open_catalog(directory: Path, root_id: str, doubt: Doubt, behind: Behind) ->
         return Catalog.open(path, root_id=root_id)
 
 
-def open_lexical(directory: Path, catalog: Catalog, doubt: Doubt, behind: Behind) -> Lexical:
+def open_lexical(directory: Path, catalog: Catalog, doubt: RecoveryState, behind: ProjectionLag) -> Lexical:
     """The lexical index that belongs to ``catalog``. Raises StoreFullError, FailedError, AlreadyRunningError."""
     place = directory / "lexical"
 
@@ -50,7 +50,9 @@ def open_lexical(directory: Path, catalog: Catalog, doubt: Doubt, behind: Behind
     return lexical
 
 
-def open_dense(directory: Path, catalog: Catalog, space: VectorSpace, doubt: Doubt, behind: Behind) -> Dense:
+def open_dense(
+    directory: Path, catalog: Catalog, space: VectorSpace, doubt: RecoveryState, behind: ProjectionLag
+) -> Dense:
     """The dense index of one model that belongs to ``catalog``. Raises as :func:`open_lexical`."""
 
     def anew() -> Dense:
@@ -73,7 +75,7 @@ def _usable(
     what: str,
     directory: Path,
     catalog: Catalog,
-    behind: Behind,
+    behind: ProjectionLag,
     as_it_is: Callable[[], Projection],
     anew: Callable[[], Projection],
 ) -> Projection:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class Former:
+class PreviousModelIndex:
     """An open dense index and the model that questions to it are embedded with."""
 
     def __init__(self, place: Path, space: VectorSpace, dense: Dense) -> None:
@@ -35,14 +35,14 @@ class Former:
         shutil.rmtree(self._place, ignore_errors=True)
 
 
-def open_former(
+def open_previous_model(
     parent: Path,
     present: str,
     usable: Mapping[str, VectorSpace],
     open_dense: Callable[[VectorSpace], Dense],
     *,
     newest: int,
-) -> Former | None:
+) -> PreviousModelIndex | None:
     """Of the indexes in ``parent`` beside that of the model ``present`` the one with the most vectors.
 
     The others are deleted: those of models not in ``usable``, damaged ones, and those of a generation above ``newest``,
@@ -51,7 +51,7 @@ def open_former(
     """
     with storing("dense index"):
         places = sorted(place for place in parent.iterdir() if place.name != present)
-    found: list[Former] = []
+    found: list[PreviousModelIndex] = []
     with ExitStack() as undo:
         for place in places:
             try:
@@ -65,7 +65,7 @@ def open_former(
                 log.warning("a former model's vectors cannot be opened", directory=str(place), error=error.message)
             else:
                 undo.callback(dense.close)
-                found.append(Former(place, space, dense))
+                found.append(PreviousModelIndex(place, space, dense))
         undo.pop_all()
     found.sort(key=lambda former: (former.dense.generation <= newest, len(former.dense.snapshot())))
     best = found.pop() if found and found[-1].dense.generation <= newest else None

@@ -13,13 +13,13 @@ from codeindexd.analysis.tokens import split_identifier, stem
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.lexical import LexicalChunk
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import IndexedChunk, Slice, StoredChunk
+from codeindexd.types import IndexedChunk, StoredChunk, Transaction
 
 _GATHER = 20_000
 
 
 @dataclass
-class Behind:
+class ProjectionLag:
     """Which projections lack committed chunks: set by a failed write or found at open, cleared by the replay."""
 
     lexical: bool = False
@@ -60,7 +60,7 @@ def compare_chunks(
     return missing, np.setdiff1d(held, wanted, assume_unique=True).tolist()
 
 
-def keep_vectors(store: VectorStore, identity: str, changes: Slice) -> None:
+def keep_vectors(store: VectorStore, identity: str, changes: Transaction) -> None:
     """Put into the store what was computed for a slice, and note that what was looked up is still of use.
 
     Raises StoreFullError, StoreDamagedError.

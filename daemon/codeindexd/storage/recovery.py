@@ -33,7 +33,7 @@ def is_suspect(directory: Path) -> bool:
     return (directory / _SUSPECT).exists()
 
 
-class Doubt:
+class RecoveryState:
     """Of one root's directory. ``unsure`` until :meth:`settle`, ``suspicious`` until a close look was taken."""
 
     def __init__(self, directory: Path) -> None:

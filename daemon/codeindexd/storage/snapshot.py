@@ -47,7 +47,7 @@ class Snapshot:
             self._close_when_unused()
 
 
-class Current:
+class SnapshotHolder:
     """The snapshot that new queries get; replaced in one step. Thread-safe.
 
     ``pin_catalog`` pins what is committed now: an error while reading may cost a snapshot its transaction, and the

@@ -35,7 +35,7 @@ class _Seen:
             return cls(identity)
 
 
-class Guard:
+class EnvironmentMonitor:
     """Knows which directory the root is, and the rules it is walked by; all callbacks run in the event loop.
 
     ``on_root(message)`` is called when the root vanished, came back or is another directory, ``on_mounts(points)`` when

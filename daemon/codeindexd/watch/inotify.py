@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 
 from watchfiles import Change
 
-from codeindexd.watch.pace import Pace
+from codeindexd.watch.pace import PollPacer
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
@@ -47,7 +47,7 @@ _GROUP_S = 0.1
 Changes = set[tuple[Change, str]]
 
 
-def watch(paths: Collection[str], pace: Pace, *, recursive: bool = False) -> Iterator[Changes]:
+def watch(paths: Collection[str], pace: PollPacer, *, recursive: bool = False) -> Iterator[Changes]:
     """Yield what changed directly inside the directories ``paths`` until ``pace`` is stopped.
 
     A set is complete after 3 ms without an event, or 100 ms after its first one. While nothing happens nothing runs,
@@ -108,7 +108,7 @@ def _error(what: str) -> OSError:
     return OSError(number, os.strerror(number), what)
 
 
-def _read(descriptor: int, paths_of: dict[int, list[bytes]], changes: Changes, pace: Pace) -> bool:
+def _read(descriptor: int, paths_of: dict[int, list[bytes]], changes: Changes, pace: PollPacer) -> bool:
     """Add everything that waits to ``changes``; whether there was something."""
     grown = False
     while True:

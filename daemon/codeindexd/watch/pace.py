@@ -18,7 +18,7 @@ _SHORTEST_REST_S = 0.003
 _STALL_S = 2.0  # without a look for this long the kernel's queue may have overflown
 
 
-class Pace:
+class PollPacer:
     """A stop event for watchfiles that rests between looks; ``on_stall(seconds)`` is called from its thread.
 
     The seconds are infinite when it is known that events were lost.

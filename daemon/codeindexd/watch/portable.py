@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator
 
 import watchfiles
 
-from codeindexd.watch.pace import Pace
+from codeindexd.watch.pace import PollPacer
 
 _GROUP_MS = 100  # events that do not stop are handed on this often
 _STEP_MS = 10  # a set of events waits so long for more; watchfiles wakes up as often, and loses more the less it is
 
 
-def watch(paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[set[tuple[watchfiles.Change, str]]]:
+def watch(paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[set[tuple[watchfiles.Change, str]]]:
     """Yield what changed directly inside (``recursive``: anywhere below) ``paths`` until ``pace`` is stopped.
 
     Raises OSError, and RuntimeError when a name is not UTF-8 or the stream breaks.

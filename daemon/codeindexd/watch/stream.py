@@ -12,7 +12,7 @@ import anyio.abc
 import watchfiles
 
 from codeindexd.watch import inotify, portable
-from codeindexd.watch.pace import Pace
+from codeindexd.watch.pace import PollPacer
 
 Changes = Collection[tuple[watchfiles.Change, str]]
 
@@ -20,7 +20,7 @@ Changes = Collection[tuple[watchfiles.Change, str]]
 class Source(Protocol):
     """Where events come from; tests put failures in its place."""
 
-    def __call__(self, paths: Collection[str], pace: Pace, *, recursive: bool) -> Iterator[Changes]:
+    def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         """Yield sets of (change, path) in or ``recursive``ly below the absolute ``paths`` until ``pace`` is stopped."""
 
 
@@ -77,7 +77,7 @@ class Stream:
         self._ready = anyio.Event()
         self._ended = anyio.Event()
         self._live = False
-        self.pace = Pace(
+        self.pace = PollPacer(
             on_live=lambda: anyio.from_thread.run_sync(self._now_live),
             on_stall=lambda seconds: anyio.from_thread.run_sync(self._on_stall, seconds),
         )

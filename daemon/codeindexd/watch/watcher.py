@@ -27,7 +27,7 @@ from codeindexd.watch import filesystem
 from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.events import Reader
-from codeindexd.watch.guard import Guard
+from codeindexd.watch.guard import EnvironmentMonitor
 from codeindexd.watch.problems import Problem, Problems, polled_parts
 from codeindexd.watch.retries import Retries
 from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble, suspicious_burst
@@ -76,7 +76,7 @@ class Watcher:
         self._source = source
         self._reader = Reader(root, cookie_dir, rules.paths)
         self._cookies = Cookies(cookie_dir)
-        self._guard = Guard(
+        self._guard = EnvironmentMonitor(
             root,
             self._cookies,
             rules,

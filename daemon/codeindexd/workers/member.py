@@ -14,7 +14,7 @@ from codeindexd.workers import guard, wire
 from codeindexd.workers.child import Child, describe_exit
 from codeindexd.workers.jobs import FileJob, WorkerSettings
 from codeindexd.workers.pressure import cpu_time
-from codeindexd.workers.schedule import Call, Schedule, Ticket, Worker
+from codeindexd.workers.schedule import Call, Schedule, Task, Worker
 from codeindexd.workers.sizing import overdue
 
 MODULE = "codeindexd.workers"
@@ -50,7 +50,7 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Shutdown:
     """How a worker ended. ``started``: it had been ready for jobs. ``words``: the end of what it wrote to stderr."""
 
     started: bool
@@ -101,12 +101,12 @@ class Member:
         self.worker.retiring = True
         self._wake.set()
 
-    async def run(self) -> Ending:
+    async def run(self) -> Shutdown:
         """Runs the process from start to end. Cancelling it ends the process at once."""
         try:
             child = await Child.spawn(MODULE, self._pipeline)
         except OSError as error:
-            return Ending(started=False, cause=str(error))
+            return Shutdown(started=False, cause=str(error))
         self.pid = child.pid
         status = None
         try:
@@ -121,7 +121,7 @@ class Member:
         finally:
             self.worker.retiring = True
             status = await child.stop(self._owner.timing.grace_s)
-        return Ending(started=self.ready, cause=self._cause or self._describe(status), words=child.last_words)
+        return Shutdown(started=self.ready, cause=self._cause or self._describe(status), words=child.last_words)
 
     async def _start(self, child: Child) -> bool:
         with anyio.move_on_after(self._owner.timing.start_s):
@@ -186,7 +186,7 @@ class Member:
             with anyio.move_on_after(left):
                 await self._busy.wait()
 
-    async def _watch_file(self, child: Child, ticket: Ticket) -> None:
+    async def _watch_file(self, child: Child, ticket: Task) -> None:
         budget_s = self._owner.settings.file_budget_s
         limit = self._owner.settings.memory_limit_bytes
         pause = min(1.0, max(0.02, budget_s / 10))
@@ -220,5 +220,5 @@ def _out_of_memory(limit: int) -> str:
     return f"it needed more than {limit // (1024 * 1024)} MB of memory"
 
 
-def _message(ticket: Ticket) -> wire.RunFile | wire.RunTexts:
+def _message(ticket: Task) -> wire.RunFile | wire.RunTexts:
     return wire.RunFile(ticket.job) if isinstance(ticket.job, FileJob) else wire.RunTexts(ticket.job)

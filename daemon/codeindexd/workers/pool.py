@@ -28,7 +28,7 @@ from anyio import TASK_STATUS_IGNORED
 
 from codeindexd.errors import CodeindexError, ShuttingDownError, WorkerError
 from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, TextsResult, WorkerSettings
-from codeindexd.workers.member import Ending, Member, Signal, Timing
+from codeindexd.workers.member import Member, Shutdown, Signal, Timing
 from codeindexd.workers.pressure import PressureReader
 from codeindexd.workers.schedule import Call, Lane, Schedule, Worker
 from codeindexd.workers.sizing import Pressure, allowed_workers
@@ -302,7 +302,7 @@ class WorkerPool:
             self._book_end(group, member, ending)
         self._balance(group)
 
-    async def _start_failed(self, group: _Group, ending: Ending) -> None:
+    async def _start_failed(self, group: _Group, ending: Shutdown) -> None:
         now = self._clock()
         group.error = f"{ending.cause}: {ending.words.splitlines()[-1]}" if ending.words else ending.cause
         if now >= group.retry_at:  # several that fail together are one failure
@@ -315,7 +315,7 @@ class WorkerPool:
         elif not group.live:
             self._give_up(group)
 
-    def _book_end(self, group: _Group, member: Member, ending: Ending) -> None:
+    def _book_end(self, group: _Group, member: Member, ending: Shutdown) -> None:
         culprit = self.schedule.lost(member.worker, ending.cause)
         if culprit is None:
             return

@@ -26,7 +26,7 @@ class Lane(enum.Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
+class Task:
     """A job on its way: whose it is, what it is accounted with, how many workers it has cost."""
 
     call: Call
@@ -40,7 +40,7 @@ class Call:
     """One caller's jobs. ``held`` and ``held_cost`` count what the caller gave and has not got back yet."""
 
     lane: Lane
-    pending: deque[Ticket] = field(default_factory=deque)
+    pending: deque[Task] = field(default_factory=deque)
     results: deque[tuple[Result, int]] = field(default_factory=deque)
     held: int = 0
     held_cost: int = 0
@@ -67,7 +67,7 @@ class Worker:
 
     lanes: tuple[Lane, ...]
     since: float
-    running: deque[Ticket] = field(default_factory=deque)
+    running: deque[Task] = field(default_factory=deque)
     answers: int = 0
     retiring: bool = False
 
@@ -102,7 +102,7 @@ class Schedule:
 
     def submit(self, call: Call, job: Job) -> None:
         """Queues a job."""
-        ticket = Ticket(call, job, jobs.cost(job))
+        ticket = Task(call, job, jobs.cost(job))
         call.held += 1
         call.held_cost += ticket.cost
         call.pending.append(ticket)
@@ -112,7 +112,7 @@ class Schedule:
         tickets = [ticket for call in self._calls if call.lane in lanes for ticket in call.pending]
         return len(tickets), sum(ticket.cost for ticket in tickets)
 
-    def assign(self, worker: Worker, now: float) -> list[Ticket]:
+    def assign(self, worker: Worker, now: float) -> list[Task]:
         """Gives ``worker`` what it may take now; the tickets are to be sent in this order."""
         given = []
         while not worker.retiring and (ticket := self._next(worker)) is not None:
@@ -133,7 +133,7 @@ class Schedule:
         self._deliver(ticket, result)
         return ticket.call
 
-    def lost(self, worker: Worker, cause: str) -> Ticket | None:
+    def lost(self, worker: Worker, cause: str) -> Task | None:
         """Books the end of a worker; returns the culprit, which has its strike, or None when it had no job."""
         worker.retiring = True
         tickets = list(worker.running)
@@ -154,14 +154,14 @@ class Schedule:
             self._deliver(culprit, jobs.failed(culprit.job, error, quarantined=True))
         return culprit
 
-    def _deliver(self, ticket: Ticket, result: Result) -> None:
+    def _deliver(self, ticket: Task, result: Result) -> None:
         if not ticket.call.closed:
             ticket.call.results.append((result, ticket.cost))
 
     def _active(self, lane: Lane) -> list[Call]:
         return [call for call in self._calls if call.lane is lane and call.held]
 
-    def _next(self, worker: Worker) -> Ticket | None:
+    def _next(self, worker: Worker) -> Task | None:
         running = worker.running
         if running and (
             len(running) >= self.depth

@@ -46,7 +46,7 @@ def hasten() -> None:
 def note_computed(path: Path) -> None:
     """Write down every chunk that a model is run on, by a worker or for the vectorizer."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    count, vectors_of = ingest.Work._count, embed_pending.Vectorizer._vectors_of
+    count, vectors_of = ingest.Ingest._count, embed_pending.PendingEmbedder._vectors_of
 
     def note(identity: str, hashes: Sequence[bytes]) -> None:
         os.write(file, b"".join(f"{identity} {digest.hex()}\n".encode() for digest in hashes))
@@ -61,8 +61,8 @@ def note_computed(path: Path) -> None:
         note(self._indexer.space.identity, list(texts))
         return await vectors_of(self, texts)
 
-    ingest.Work._count = counting  # type: ignore[method-assign]
-    embed_pending.Vectorizer._vectors_of = embedding  # type: ignore[method-assign]
+    ingest.Ingest._count = counting  # type: ignore[method-assign]
+    embed_pending.PendingEmbedder._vectors_of = embedding  # type: ignore[method-assign]
 
 
 class Renamed(BundledEmbedder):
@@ -80,11 +80,11 @@ class Renamed(BundledEmbedder):
 def switch_models(configured: str, other: str) -> None:
     """Configure the bundled model under the identity that ``configured`` ends, with ``other`` at hand for questions."""
 
-    def opened(embedding: Embedding, *, state: Path, in_use: object) -> embedders.Models:
+    def opened(embedding: Embedding, *, state: Path, in_use: object) -> embedders.Embedders:
         former = Renamed(other)
-        return embedders.Models(Renamed(configured), {former.identity: former})
+        return embedders.Embedders(Renamed(configured), {former.identity: former})
 
-    embedders.Models.open = opened  # type: ignore[method-assign, assignment]
+    embedders.Embedders.open = opened  # type: ignore[method-assign, assignment]
 
 
 def prune_when_armed(faults: Faults) -> None:

@@ -23,7 +23,7 @@ from codeindexd.indexing.pipeline import Pipeline
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.storage.dense import index as dense_index
 from codeindexd.storage.dense.maintenance import Thresholds
-from codeindexd.storage.index_writer import Indexer
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import (
     ChunkDraft,
@@ -34,7 +34,7 @@ from codeindexd.types import (
     Move,
     NodeKind,
     Outcome,
-    Slice,
+    Transaction,
     VectorSpace,
 )
 from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
@@ -54,11 +54,11 @@ def processed() -> list[FileResult]:
     return [result for result in map(pipeline.process, jobs) if result.chunks]
 
 
-def opened(directory: Path, space: VectorSpace = SPACES[0]) -> Indexer:
+def opened(directory: Path, space: VectorSpace = SPACES[0]) -> IndexWriter:
     """The stores of a writer's directory, with the other model at hand."""
     vectors = VectorStore.open(directory / "vectors.db")
     usable = {other.identity: other for other in SPACES}
-    return Indexer(directory / "root", root_id="id", vectors=vectors, space=space, usable=usable)
+    return IndexWriter(directory / "root", root_id="id", vectors=vectors, space=space, usable=usable)
 
 
 def update(result: FileResult) -> FileUpdate:
@@ -67,7 +67,7 @@ def update(result: FileResult) -> FileUpdate:
     return FileUpdate(entry, Outcome.INDEXED, result.language, "utf-8", b"f" * 16, chunks=result.chunks)
 
 
-async def put_back(indexer: Indexer, drafts: dict[ChunkKey, ChunkDraft]) -> list[Entry]:
+async def put_back(indexer: IndexWriter, drafts: dict[ChunkKey, ChunkDraft]) -> list[Entry]:
     """The replay of both projections with drafts from memory; the files to be processed again."""
     if indexer.behind.dense:
         await indexer.replay_dense()
@@ -97,13 +97,13 @@ async def live(directory: Path, results: Sequence[FileResult]) -> None:
     half = len(results) // 2
     for part in (results[:half], results[half:]):  # many commits, so that tantivy merges
         for result in part:
-            await indexer.apply(Slice(updates=[update(result)]))
+            await indexer.apply(Transaction(updates=[update(result)]))
         await indexer.maintain(lambda: False)
     first, second, third = results[:3]
-    await indexer.apply(Slice(removals=[first.path]))
+    await indexer.apply(Transaction(removals=[first.path]))
     moved = replace(update(second).entry, path=b"moved.py")
-    await indexer.apply(Slice(moves=[Move(second.path, moved)]))
-    await indexer.apply(Slice(updates=[replace(update(third), chunks=third.chunks[1:])]))
+    await indexer.apply(Transaction(moves=[Move(second.path, moved)]))
+    await indexer.apply(Transaction(updates=[replace(update(third), chunks=third.chunks[1:])]))
     indexer.close()
     shutil.rmtree(directory / "root/lexical")
     shutil.rmtree(directory / "root/dense")

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Slice
+from codeindexd.types import Transaction
 from storage.catalog.slices import move, update
 
 FILES = 7
 
 
-def slice_of(generation: int) -> Slice:
+def slice_of(generation: int) -> Transaction:
     """What leads to ``generation``: rewrites, and now and then a move there and back or a removal."""
     path, text = f"d{generation % 3}/f{generation % FILES}.py", f"x{generation} same y{generation}"
     if generation % 10 == 9:
-        return Slice(removals=[b"d0"], updates=[update(path, text), update("mark", str(generation))])
+        return Transaction(removals=[b"d0"], updates=[update(path, text), update("mark", str(generation))])
     moves = [move("mark", f"marks/{generation}", str(generation - 1))] if generation % 4 == 3 else []
-    return Slice(moves=moves, updates=[update(path, text), update("mark", str(generation))])
+    return Transaction(moves=moves, updates=[update(path, text), update("mark", str(generation))])
 
 
 def work(directory: Path) -> None:

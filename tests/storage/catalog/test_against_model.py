@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from codeindexd.scan.merkle import Tree
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Committed, Failure, FileUpdate, Move, NodeKind, Outcome, Slice
+from codeindexd.types import Committed, Failure, FileUpdate, Move, NodeKind, Outcome, Transaction
 from storage.catalog.slices import directory, draft, leaf, skipped, stat
 
 names = st.sampled_from([b"a", b"b", b"c.py", b"a-", b"a0", b"\xff"])
@@ -85,7 +85,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.leaves[path] = Held(update, tuple(c.span.symbol for c in update.chunks))
         self.failures.pop(path, None)
 
-    def commit(self, changes: Slice) -> Committed:
+    def commit(self, changes: Transaction) -> Committed:
         committed = self.catalog.commit(changes)
         added = [chunk.chunk_id for chunk in committed.added]
         assert not self.born & set(added), "an id was given out twice"
@@ -108,7 +108,7 @@ class AgainstModel(RuleBasedStateMachine):
 
     @rule(changes=st.lists(updates, min_size=1, max_size=5))
     def update(self, changes: list[FileUpdate]) -> None:
-        self.commit(Slice(updates=changes))
+        self.commit(Transaction(updates=changes))
         for change in changes:
             self.put(change)
 
@@ -119,7 +119,7 @@ class AgainstModel(RuleBasedStateMachine):
         change = make_update(path, content, Outcome.INDEXED, 1)
         words = Counter(self.leaves[path].words) & Counter(content.split())
         with self.catalog.snapshot() as before:
-            self.commit(Slice(updates=[change]))
+            self.commit(Transaction(updates=[change]))
             old, old_chunks = before.file(path), before.chunks_of_file(path)
         self.put(change)
         with self.catalog.snapshot() as after:
@@ -133,7 +133,7 @@ class AgainstModel(RuleBasedStateMachine):
 
     @rule(removals=st.lists(paths, min_size=1, max_size=3), directories=st.lists(paths, max_size=2))
     def remove(self, removals: list[bytes], directories: list[bytes]) -> None:
-        self.commit(Slice(removals=removals, directories=[directory(path) for path in directories]))
+        self.commit(Transaction(removals=removals, directories=[directory(path) for path in directories]))
         for path in removals:
             self.drop(path)
         for path in directories:
@@ -148,7 +148,7 @@ class AgainstModel(RuleBasedStateMachine):
             for source, target in zip(sources, goals, strict=False)
         ]
         alive = set(self.alive)
-        self.commit(Slice(moves=moves))
+        self.commit(Transaction(moves=moves))
         assert self.alive <= alive, "moves make no chunks"
         lifted = {move.source: (self.leaves.pop(move.source), self.failures.pop(move.source, None)) for move in moves}
         for move in moves:
@@ -166,14 +166,14 @@ class AgainstModel(RuleBasedStateMachine):
         held = self.leaves[path]
         entry = replace(held.update.entry, stat=stat(seed))
         generation = self.generation
-        self.commit(Slice(touched=[entry]))
+        self.commit(Transaction(touched=[entry]))
         assert self.generation == generation
         self.leaves[path] = replace(held, update=replace(held.update, entry=entry))
 
     @rule(path=paths, retry=st.integers(0, 9))
     def fail(self, path: bytes, retry: int) -> None:
         failure = Failure(path, "chunk", "broken", 1, retry)
-        self.commit(Slice(failures=[failure]))
+        self.commit(Transaction(failures=[failure]))
         self.failures[path] = failure
 
     @rule()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Committed, Failure, Slice
+from codeindexd.types import Committed, Failure, Transaction
 from storage.catalog.slices import failed, update
 
 
@@ -26,7 +26,7 @@ def failure(path: bytes, retry: int = 0, *, attempts: int = 1, quarantined: bool
 
 def test_failures_come_by_path_and_limited(catalog: Catalog) -> None:
     some = [failure(path) for path in (b"b", b"a", b"c/d")]
-    catalog.commit(Slice(failures=some))
+    catalog.commit(Transaction(failures=some))
     assert catalog.failures() == [some[1], some[0], some[2]]
     assert catalog.failures(limit=1) == [some[1]]
     assert catalog.counts().failed == 3
@@ -35,46 +35,48 @@ def test_failures_come_by_path_and_limited(catalog: Catalog) -> None:
 
 def test_only_those_whose_time_has_come_are_due(catalog: Catalog) -> None:
     late, soon = failure(b"late", 100), failure(b"soon", 50)
-    catalog.commit(Slice(failures=[late, soon, failure(b"when it changes"), failure(b"q", 1, quarantined=True)]))
+    catalog.commit(Transaction(failures=[late, soon, failure(b"when it changes"), failure(b"q", 1, quarantined=True)]))
     assert catalog.failures_due(49) == []
     assert catalog.failures_due(50) == [soon]
     assert catalog.failures_due(1_000) == [soon, late]
 
 
 def test_an_update_clears_the_failure_unless_it_brings_one(catalog: Catalog) -> None:
-    catalog.commit(Slice(updates=[failed("a")], failures=[failure(b"a", 5)]))
+    catalog.commit(Transaction(updates=[failed("a")], failures=[failure(b"a", 5)]))
     assert catalog.counts().failed == 1
     again = failure(b"a", 9, attempts=2)
-    catalog.commit(Slice(updates=[failed("a")], failures=[again]))
+    catalog.commit(Transaction(updates=[failed("a")], failures=[again]))
     assert catalog.failures() == [again]
-    catalog.commit(Slice(updates=[update("a", "x")]))
+    catalog.commit(Transaction(updates=[update("a", "x")]))
     assert catalog.failures() == []
     assert catalog.counts().failed == 0
 
 
 def test_an_update_that_changes_nothing_still_clears(catalog: Catalog) -> None:
-    catalog.commit(Slice(updates=[update("a", "x")]))
-    catalog.commit(Slice(failures=[failure(b"a")]))
-    assert catalog.commit(Slice(updates=[update("a", "x")])) == Committed(1)
+    catalog.commit(Transaction(updates=[update("a", "x")]))
+    catalog.commit(Transaction(failures=[failure(b"a")]))
+    assert catalog.commit(Transaction(updates=[update("a", "x")])) == Committed(1)
     assert catalog.failures() == []
 
 
 def test_removals_clear_what_is_below_in_the_tree_or_not(catalog: Catalog) -> None:
-    catalog.commit(Slice(updates=[failed("d/a")], failures=[failure(p) for p in (b"d/a", b"d/x/y", b"d.x", b"d0")]))
-    catalog.commit(Slice(removals=[b"d"]))
+    catalog.commit(
+        Transaction(updates=[failed("d/a")], failures=[failure(p) for p in (b"d/a", b"d/x/y", b"d.x", b"d0")])
+    )
+    catalog.commit(Transaction(removals=[b"d"]))
     assert [f.path for f in catalog.failures()] == [b"d.x", b"d0"]
-    catalog.commit(Slice(removals=[b"d0"]))
+    catalog.commit(Transaction(removals=[b"d0"]))
     assert catalog.counts().failed == 1
-    catalog.commit(Slice(removals=[b""]))
+    catalog.commit(Transaction(removals=[b""]))
     assert catalog.failures() == []
 
 
 def test_a_file_that_becomes_a_directory_leaves_no_failure(catalog: Catalog) -> None:
-    catalog.commit(Slice(updates=[failed("a")], failures=[failure(b"a")]))
-    catalog.commit(Slice(updates=[update("a/b", "x")]))
+    catalog.commit(Transaction(updates=[failed("a")], failures=[failure(b"a")]))
+    catalog.commit(Transaction(updates=[update("a/b", "x")]))
     assert catalog.failures() == []
 
 
 def test_a_time_beyond_all_times_is_kept_as_the_last_one(catalog: Catalog) -> None:
-    catalog.commit(Slice(failures=[failure(b"a", 1 << 80)]))
+    catalog.commit(Transaction(failures=[failure(b"a", 1 << 80)]))
     assert catalog.failures()[0].next_retry_ns == (1 << 63) - 1

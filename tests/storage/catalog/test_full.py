@@ -12,14 +12,14 @@ import pytest
 
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Slice
+from codeindexd.types import Transaction
 from storage.catalog.slices import update
 from support.limits import largest_file
 
 
-def big(number: int) -> Slice:
+def big(number: int) -> Transaction:
     text = " ".join(f"w{number}_{i}" for i in range(300))
-    return Slice(updates=[update(f"d/f{number}_{i}.py", text) for i in range(10)])
+    return Transaction(updates=[update(f"d/f{number}_{i}.py", text) for i in range(10)])
 
 
 def commit_until_full(catalog: Catalog, attempts: int = 200) -> int:

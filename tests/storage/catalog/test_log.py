@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.storage.catalog import Catalog, store
-from codeindexd.types import Slice
+from codeindexd.types import Transaction
 from storage.catalog.slices import leaf, update
 
 
@@ -28,7 +28,7 @@ def test_two_thousand_commits_with_a_snapshot_always_open(
     current = catalog.snapshot()
     largest = 0
     for number in range(2_000):
-        catalog.commit(Slice(updates=[update(f"d{number % 20}/f.py", f"w{number} same")]))
+        catalog.commit(Transaction(updates=[update(f"d{number % 20}/f.py", f"w{number} same")]))
         previous, current = current, catalog.snapshot()
         previous.close()
         if by_hand and number % 50 == 49:
@@ -45,10 +45,10 @@ def test_commits_without_a_generation_do_not_fill_the_log_either(
 ) -> None:
     monkeypatch.setattr(store, "_LOG_LIMIT", 256 << 10)
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
-    catalog.commit(Slice(updates=[update("a", "x")]))
+    catalog.commit(Transaction(updates=[update("a", "x")]))
     with catalog.snapshot() as snapshot:
         for seed in range(500):
-            catalog.commit(Slice(touched=[leaf("a", "x", seed=seed)]))
+            catalog.commit(Transaction(touched=[leaf("a", "x", seed=seed)]))
         assert wal(catalog) < 512 << 10
         assert snapshot.generation == 1
     catalog.close()
@@ -56,11 +56,11 @@ def test_commits_without_a_generation_do_not_fill_the_log_either(
 
 def test_a_snapshot_of_an_older_generation_keeps_what_it_sees(tmp_path: Path) -> None:
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
-    catalog.commit(Slice(updates=[update("a", "x")]))
+    catalog.commit(Transaction(updates=[update("a", "x")]))
     with catalog.snapshot() as old:
-        catalog.commit(Slice(updates=[update("a", "y")]))
+        catalog.commit(Transaction(updates=[update("a", "y")]))
         assert not catalog.checkpoint()
-        catalog.commit(Slice(removals=[b"a"]))
+        catalog.commit(Transaction(removals=[b"a"]))
         assert [c.span.symbol for c in old.chunks_of_file(b"a")] == ["x"]
     assert catalog.checkpoint()
     catalog.close()
@@ -68,11 +68,11 @@ def test_a_snapshot_of_an_older_generation_keeps_what_it_sees(tmp_path: Path) ->
 
 def test_pins_moved_by_a_checkpoint_hold_still_again(tmp_path: Path) -> None:
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
-    catalog.commit(Slice(updates=[update("a", "x")]))
+    catalog.commit(Transaction(updates=[update("a", "x")]))
     with catalog.snapshot() as pinned:
         assert catalog.checkpoint()
         for word in ("y", "z"):
-            catalog.commit(Slice(updates=[update("a", word)]))
+            catalog.commit(Transaction(updates=[update("a", word)]))
             catalog.checkpoint()
         assert [c.span.symbol for c in pinned.chunks_of_file(b"a")] == ["x"]
         assert pinned.generation == 1
@@ -82,10 +82,10 @@ def test_pins_moved_by_a_checkpoint_hold_still_again(tmp_path: Path) -> None:
 def test_free_pages_go_back(tmp_path: Path) -> None:
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
     text = " ".join(f"w{i}" for i in range(2_000))
-    catalog.commit(Slice(updates=[update(f"f{i}", text) for i in range(5)]))
+    catalog.commit(Transaction(updates=[update(f"f{i}", text) for i in range(5)]))
     catalog.checkpoint()
     before = catalog.path.stat().st_size
-    catalog.commit(Slice(removals=[b""]))
+    catalog.commit(Transaction(removals=[b""]))
     catalog.vacuum(100_000)
     catalog.checkpoint()
     assert catalog.path.stat().st_size < before / 5
@@ -104,7 +104,7 @@ def test_a_catalog_at_rest_holds_few_pages_and_readers(tmp_path: Path) -> None:
     before = sqlite_memory()
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
     for start in range(0, 4_000, 500):
-        catalog.commit(Slice(updates=[update(f"d{n}/f.py", f"w{n} same") for n in range(start, start + 500)]))
+        catalog.commit(Transaction(updates=[update(f"d{n}/f.py", f"w{n} same") for n in range(start, start + 500)]))
     snapshots = [catalog.snapshot() for _ in range(5)]
     for snapshot in snapshots:
         assert len(list(snapshot.files())) == 4_000
@@ -118,5 +118,5 @@ def test_a_catalog_at_rest_holds_few_pages_and_readers(tmp_path: Path) -> None:
     assert at_rest < 3 << 20
     with contextlib.closing(catalog.snapshot()) as snapshot:
         assert len(list(snapshot.files())) == 4_000
-    assert catalog.commit(Slice(updates=[update("more.py", "w")])).generation == 9
+    assert catalog.commit(Transaction(updates=[update("more.py", "w")])).generation == 9
     catalog.close()

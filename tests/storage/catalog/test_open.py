@@ -11,7 +11,7 @@ import pytest
 
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Slice
+from codeindexd.types import Transaction
 from storage.catalog.slices import update
 
 
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 def fill(path: Path, files: int = 200) -> None:
     catalog = Catalog.open(path, root_id="r")
-    catalog.commit(Slice(updates=[update(f"d{i % 9}/f{i}.py", f"a{i} b{i} c{i}") for i in range(files)]))
+    catalog.commit(Transaction(updates=[update(f"d{i % 9}/f{i}.py", f"a{i} b{i} c{i}") for i in range(files)]))
     catalog.close()
 
 
@@ -30,7 +30,7 @@ def test_nobody_else_may_read_it_from_the_first_moment(path: Path) -> None:
     before = os.umask(0)
     try:
         catalog = Catalog.open(path, root_id="r")
-        catalog.commit(Slice(updates=[update("a", "x")]))
+        catalog.commit(Transaction(updates=[update("a", "x")]))
         modes = {p.name: p.stat().st_mode & 0o777 for p in path.parent.iterdir()}
         assert modes == {"catalog.db": 0o600, "catalog.db-wal": 0o600, "catalog.db-shm": 0o600}
         assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -44,7 +44,7 @@ def test_nobody_else_may_read_it_from_the_first_moment(path: Path) -> None:
 
 def test_it_opens_again_as_it_was(path: Path) -> None:
     catalog = Catalog.open(path, root_id="r")
-    catalog.commit(Slice(updates=[update("a", "x")]))
+    catalog.commit(Transaction(updates=[update("a", "x")]))
     told = (catalog.store_uuid, catalog.generation, catalog.root_hash, catalog.counts())
     catalog.close()
     catalog = Catalog.open(path, root_id="r", verify=True)
@@ -52,7 +52,7 @@ def test_it_opens_again_as_it_was(path: Path) -> None:
     catalog.close()
     catalog.close()
     with pytest.raises(FailedError):
-        catalog.commit(Slice())
+        catalog.commit(Transaction())
     with pytest.raises(FailedError):
         catalog.snapshot()
     with pytest.raises(FailedError):
@@ -135,7 +135,7 @@ def test_flipped_bits_are_found_or_harmless_and_never_a_foreign_error(path: Path
             with catalog.snapshot() as snapshot:
                 list(snapshot.all_chunks())
                 list(snapshot.files())
-            catalog.commit(Slice(updates=[update("d1/f1.py", "new")]))
+            catalog.commit(Transaction(updates=[update("d1/f1.py", "new")]))
         except (StoreDamagedError, StoreFullError):
             refused += 1
         finally:
@@ -147,7 +147,7 @@ def test_a_deleted_catalog_is_noticed(path: Path) -> None:
     catalog = Catalog.open(path, root_id="r")
     Catalog.remove(path)
     with pytest.raises(StoreDamagedError, match="deleted"):
-        catalog.commit(Slice(updates=[update("a", "x")]))
+        catalog.commit(Transaction(updates=[update("a", "x")]))
     with pytest.raises(StoreDamagedError, match="deleted"):
         catalog.snapshot()
     catalog.close()

@@ -13,7 +13,7 @@ import pytest
 
 from codeindexd.errors import FailedError
 from codeindexd.storage.catalog import Catalog, CatalogSnapshot
-from codeindexd.types import ChunkDraft, FileUpdate, Slice, Symbol
+from codeindexd.types import ChunkDraft, FileUpdate, Symbol, Transaction
 from storage.catalog.slices import draft, failed, raw, skipped, update
 
 
@@ -21,7 +21,7 @@ from storage.catalog.slices import draft, failed, raw, skipped, update
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
     catalog.commit(
-        Slice(
+        Transaction(
             updates=[
                 update("src/client.py", "Client Client.get Client.close"),
                 update("src/x/server.go", "Serve get", language="go", kind="method"),
@@ -96,13 +96,13 @@ def test_symbols_of_one_chunk_and_their_limit(catalog: Catalog) -> None:
     inner = (Symbol("a", "a", "class", 0), Symbol("b", "a.b", "method", 3), Symbol("b", "a.c.b", "method", 7))
     chunk: ChunkDraft = replace(draft("a"), span=replace(draft("a").span, symbols=inner))
     change: FileUpdate = replace(update("m.py", "a"), chunks=(chunk,))
-    catalog.commit(Slice(updates=[change]))
+    catalog.commit(Transaction(updates=[change]))
     with catalog.snapshot() as snapshot:
         assert [(c.path, s.line_offset) for c, s in snapshot.symbols("b")] == [(b"m.py", 3), (b"m.py", 7)]
         assert len(snapshot.symbols("b", limit=1)) == 1
         assert snapshot.chunk_ids(symbol="a.c.b").tolist() == [9]
         assert snapshot.chunks([9])[9].span.symbols == inner
-    catalog.commit(Slice(removals=[b"m.py"]))
+    catalog.commit(Transaction(removals=[b"m.py"]))
     assert catalog.check() == []
 
 
@@ -126,7 +126,7 @@ def test_files_and_chunks(snapshot: CatalogSnapshot) -> None:
 
 def test_many_ids_at_once(catalog: Catalog) -> None:
     text = " ".join(f"w{i}" for i in range(2_500))
-    catalog.commit(Slice(updates=[update("big.py", text)]))
+    catalog.commit(Transaction(updates=[update("big.py", text)]))
     with catalog.snapshot() as snapshot:
         assert len(snapshot.chunks(range(1, 3_000))) == 2_508
         assert [c.span.symbol for c in snapshot.chunks_of_file(b"big.py")] == text.split()
@@ -136,7 +136,7 @@ def test_many_ids_at_once(catalog: Catalog) -> None:
 def test_a_snapshot_stays_while_commits_go_on(catalog: Catalog, snapshot: CatalogSnapshot) -> None:
     chunks = snapshot.all_chunks()
     first = next(chunks)
-    catalog.commit(Slice(removals=[b"src"], updates=[update("README.md", "Other")]))
+    catalog.commit(Transaction(removals=[b"src"], updates=[update("README.md", "Other")]))
     assert [c.chunk_id for c in chunks] == list(range(2, 9))
     assert snapshot.chunks([1]) == {1: first}
     assert snapshot.generation == 1
@@ -163,7 +163,7 @@ def test_a_closed_snapshot_says_so_and_its_connection_is_used_again(catalog: Cat
 
 def test_snapshots_outlive_the_catalog(tmp_path: Path) -> None:
     catalog = Catalog.open(tmp_path / "other.db", root_id="r")
-    catalog.commit(Slice(updates=[update("a", "x")]))
+    catalog.commit(Transaction(updates=[update("a", "x")]))
     snapshot = catalog.snapshot()
     catalog.close()
     assert len(snapshot.all_chunk_ids()) == 1
@@ -189,7 +189,7 @@ def test_readers_and_the_writer_at_once(catalog: Catalog) -> None:
         try:
             for number in range(150):
                 changed, gone = update(f"src/f{number % 7}.py", f"a{number} b"), raw(f"src/f{number % 5}.py")
-                catalog.commit(Slice(updates=[changed], removals=[gone]))
+                catalog.commit(Transaction(updates=[changed], removals=[gone]))
                 catalog.checkpoint()
         finally:
             done.set()
@@ -204,5 +204,7 @@ def test_work_by_fingerprint(catalog: Catalog) -> None:
     assert stale({}) == []
     assert stale({"python": b"f2"}) == [b"src/client.py", b"tests/test_client.py", b"src/broken.py"]
     assert stale({"go": b"f2", "markdown": b"f2"}) == [b"src/x/server.go", b"README.md"]
-    catalog.commit(Slice(updates=[replace(skipped("logo.png"), fingerprint=b"f0"), update("n", "x", fingerprint=b"")]))
+    catalog.commit(
+        Transaction(updates=[replace(skipped("logo.png"), fingerprint=b"f0"), update("n", "x", fingerprint=b"")])
+    )
     assert stale({}) == [b"logo.png", b"n"]

@@ -11,7 +11,7 @@ import pytest
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.catalog.rows import get_text, put_text
-from codeindexd.types import Failure, Slice
+from codeindexd.types import Failure, Transaction
 from storage.catalog.slices import failed, skipped, update
 
 
@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
         failed("c.py"),
         skipped("d.key", "sensitive", "*.key"),
     ]
-    catalog.commit(Slice(updates=updates, failures=[Failure(b"c.py", "parse", "odd", 1, 5, quarantined=False)]))
+    catalog.commit(Transaction(updates=updates, failures=[Failure(b"c.py", "parse", "odd", 1, 5, quarantined=False)]))
     catalog.close()
     return path
 

@@ -10,7 +10,7 @@ import structlog
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
-from codeindexd.roots.supervisor import Stranded
+from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.roots.verify.audit import audit
 from codeindexd.roots.verify.findings import Audit, Difference
 
@@ -40,7 +40,7 @@ async def verify(root: Root, *, repair: bool, rebuild: Rebuild) -> dict[str, Any
     return entry
 
 
-async def verify_stranded(stranded: Stranded, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
+async def verify_stranded(stranded: FailedRoot, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
     """The same for a root whose stores cannot be opened: that is the difference, and beginning anew the repair."""
     difference = Difference(b"", "stores", f"cannot be opened: {stranded.problem.message}", "cannot be opened")
     entry = _entry(stranded.spec, Audit(differences=[difference]), failed_files=0)

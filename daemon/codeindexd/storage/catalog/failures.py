@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from codeindexd.storage.catalog.rows import Node, failure_from, failure_row, split
 from codeindexd.storage.catalog.stage import Stage
-from codeindexd.types import Failure, Outcome, Slice
+from codeindexd.types import Failure, Outcome, Transaction
 
 _ALL = "SELECT parent, name, stage, error, attempts, next_retry_ns, quarantined FROM failure"
 
 
 def write_failures(
-    connection: sqlite3.Connection, changes: Slice, stage: Stage, changed: Iterable[bytes]
+    connection: sqlite3.Connection, changes: Transaction, stage: Stage, changed: Iterable[bytes]
 ) -> tuple[int, bool]:
     """Bring the failure table up to a staged slice. A failure may be about a path that the tree does not have.
 
@@ -62,7 +62,7 @@ def _stored(connection: sqlite3.Connection, paths: Iterable[bytes], dropped: Ite
 
 
 def _outcome(
-    before: Mapping[bytes, Failure], brought: Mapping[bytes, Failure], changes: Slice, stage: Stage
+    before: Mapping[bytes, Failure], brought: Mapping[bytes, Failure], changes: Transaction, stage: Stage
 ) -> dict[bytes, Failure]:
     after = dict(before)
     moved = {path for move in changes.moves for path in (move.source, move.entry.path)}

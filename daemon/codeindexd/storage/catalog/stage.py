@@ -20,7 +20,7 @@ from codeindexd.storage.catalog.rows import (
     split,
 )
 from codeindexd.storage.sqlite import Row
-from codeindexd.types import ChunkDraft, Entry, FileUpdate, Move, NodeKind, Outcome, Slice
+from codeindexd.types import ChunkDraft, Entry, FileUpdate, Move, NodeKind, Outcome, Transaction
 
 _E = ", ".join(f"e.{column}" for column in NODE_COLUMNS.split(", "))
 _NODE = f"""
@@ -77,7 +77,7 @@ class Stage:
         self.dropped: list[bytes] = []
         self._fresh: set[bytes] = set()
 
-    def apply(self, changes: Slice) -> None:
+    def apply(self, changes: Transaction) -> None:
         """Work out the whole slice."""
         lifted = self._lift(changes.moves)
         for path in changes.removals:

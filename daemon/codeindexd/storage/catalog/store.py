@@ -17,7 +17,7 @@ from codeindexd.storage.catalog.state import SELECT_STATE, State
 from codeindexd.storage.catalog.tree import CatalogTree
 from codeindexd.storage.catalog.writer import write_slice
 from codeindexd.storage.sqlite import Reader, Translated, file_identity, give_back_pages, remove_database, rollback
-from codeindexd.types import Committed, Counts, Entry, Failure, Outcome, Slice
+from codeindexd.types import Committed, Counts, Entry, Failure, Outcome, Transaction
 
 _LOG_LIMIT = 16 << 20  # bytes; a commit that finds the write-ahead log above this folds it first
 _IDLE_READERS = 4
@@ -92,7 +92,7 @@ class Catalog:
 
     # writing
 
-    def commit(self, changes: Slice) -> Committed:
+    def commit(self, changes: Transaction) -> Committed:
         """Commit a slice in one transaction and say what the projections have to follow.
 
         Inside a slice removals come first, then moves, directories, updates, touched. The generation rises by one,

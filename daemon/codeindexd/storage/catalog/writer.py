@@ -13,7 +13,7 @@ from codeindexd.storage.catalog.failures import write_failures
 from codeindexd.storage.catalog.rows import FileRecord, Node, entry_row, put_text, split
 from codeindexd.storage.catalog.stage import Stage, leaves, only_stat_differs
 from codeindexd.storage.catalog.state import State, Tally
-from codeindexd.types import Committed, Entry, NodeKind, Outcome, Slice
+from codeindexd.types import Committed, Entry, NodeKind, Outcome, Transaction
 
 _Change = tuple[bytes, Node | None, Node | None]
 
@@ -27,7 +27,7 @@ class Written:
     changed: bool
 
 
-def write_slice(connection: sqlite3.Connection, state: State, kinds: dict[str, int], changes: Slice) -> Written:
+def write_slice(connection: sqlite3.Connection, state: State, kinds: dict[str, int], changes: Transaction) -> Written:
     """Write a slice inside the transaction that is open on ``connection``. Raises sqlite3.Error.
 
     The generation rises by one when anything changed that a query or a tree hash shows; new stats and failures alone
