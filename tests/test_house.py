@@ -23,7 +23,7 @@ FLOORS = (
     "watch storage scan",
     "analysis client",
     "workers protocol",
-    "config types errors __init__",
+    "config waiting types errors __init__",
 )
 ORDER = {room: number for number, room in enumerate(" ".join(FLOORS).split())}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

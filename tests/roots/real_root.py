@@ -12,6 +12,7 @@ import anyio
 
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
+from codeindexd.indexing import PIPELINE
 from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.roots import Root, RootDependencies, RootSettings
 from codeindexd.roots.registry import RootSpec
@@ -67,7 +68,7 @@ async def harness(base: Path) -> AsyncIterator[Harness]:
     (base / "code").mkdir()
     vectors = VectorStore.open(base / "vectors.db")
     settings = WorkerSettings(identity=_MODEL.identity, embed=True, nice=0)
-    pool = WorkerPool(settings, count=1)
+    pool = WorkerPool(settings, count=1, pipeline=PIPELINE)
     async with anyio.create_task_group() as tasks:
         await tasks.start(pool.serve)
         yield Harness(base, pool, vectors, settings)

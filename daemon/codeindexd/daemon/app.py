@@ -28,6 +28,7 @@ from codeindexd.daemon.paths import Paths
 from codeindexd.daemon.server import Limits, Server
 from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
+from codeindexd.indexing import PIPELINE
 from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.roots import Root, RootDependencies, RootSettings
 from codeindexd.roots.registry import Registry, RootSpec
@@ -98,7 +99,7 @@ class Daemon:
         self._vectors_sure = paths.vectors.name in break_seal(paths.cache)
         self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_mend, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
-        self._pool = WorkerPool(self._worker_settings(), count=count)
+        self._pool = WorkerPool(self._worker_settings(), count=count, pipeline=PIPELINE)
         self.roots = RootSupervisor(Registry(paths.roots_file), paths.roots, self._make_root)
         searcher = Searcher(self._models.by_identity, mask_secrets=config.privacy.mask_secrets)
         handlers = Handlers(

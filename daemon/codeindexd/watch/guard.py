@@ -11,6 +11,7 @@ import anyio.abc
 import anyio.to_thread
 
 from codeindexd.scan import RuleFiles
+from codeindexd.waiting import Signal
 from codeindexd.watch import filesystem, mounts
 from codeindexd.watch.cookies import Cookies
 
@@ -68,7 +69,7 @@ class EnvironmentMonitor:
         self._mounted: frozenset[mounts.Mount] = frozenset()
         self._identity = filesystem.identity(root)
         self._gone = False
-        self._look = anyio.Event()
+        self._look_now = Signal()
 
     @property
     def root_exists(self) -> bool:
@@ -78,7 +79,7 @@ class EnvironmentMonitor:
     def look(self, *, gone: bool = False) -> None:
         """Look now; ``gone``: an event said that the root went, so it is another one even if it looks the same."""
         self._gone |= gone
-        self._look.set()
+        self._look_now.set()
 
     async def is_same(self) -> bool:
         """Whether all is as it was known when something was last told; if not, that will be told soon.
@@ -103,8 +104,7 @@ class EnvironmentMonitor:
         try:
             while True:
                 with anyio.move_on_after(_EVERY_S):
-                    await self._look.wait()
-                self._look = anyio.Event()
+                    await self._look_now.wait()
                 rules = self.rules
                 self._tell(await self._see(), rules)
                 if jump := clocks.jump():

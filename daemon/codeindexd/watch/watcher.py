@@ -23,6 +23,7 @@ import structlog
 
 from codeindexd.scan import RuleFiles
 from codeindexd.scan.relpath import ROOT, collapse
+from codeindexd.waiting import Broadcast, Signal
 from codeindexd.watch import filesystem
 from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Usable, usable
@@ -97,8 +98,8 @@ class Watcher:
         self._poll_at = 0.0
         self._last_event = time.monotonic()
         self._last_count = 0
-        self._wake = anyio.Event()
-        self._adjusted = anyio.Event()
+        self._wake = Signal()
+        self._adjusted = Broadcast()
 
     # what the owner asks and tells
 
@@ -168,10 +169,8 @@ class Watcher:
     async def _keep_watching(self, tasks: anyio.abc.TaskGroup, task_status: anyio.abc.TaskStatus[None]) -> None:
         started = False
         while True:
-            self._wake = anyio.Event()
             await self._adjust(tasks)
-            self._adjusted.set()
-            self._adjusted = anyio.Event()
+            self._adjusted.notify_all()
             if not started:
                 started = True
                 task_status.started()

@@ -10,6 +10,7 @@ from typing import Protocol
 import anyio
 import msgspec
 
+from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers import guard, wire
 from codeindexd.workers.child import Child, describe_exit
 from codeindexd.workers.jobs import FileJob, WorkerSettings
@@ -34,19 +35,9 @@ class Timing:
     backoff_max_s: float = 30.0
     tries: int = 4
 
-
-class Signal:
-    """Wakes one waiter; set before anybody waits, it is not lost."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-
-    def set(self) -> None:
-        self._event.set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-        self._event = anyio.Event()
+    def backoff(self) -> Backoff:
+        """Return new pauses between starts that fail."""
+        return Backoff(self.backoff_s, self.backoff_max_s)
 
 
 @dataclass(frozen=True, slots=True)

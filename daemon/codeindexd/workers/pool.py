@@ -27,13 +27,13 @@ import structlog
 from anyio import TASK_STATUS_IGNORED
 
 from codeindexd.errors import CodeindexError, ShuttingDownError, WorkerError
+from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, TextsResult, WorkerSettings
-from codeindexd.workers.member import Member, Shutdown, Signal, Timing
+from codeindexd.workers.member import Member, Shutdown, Timing
 from codeindexd.workers.pressure import PressureReader
 from codeindexd.workers.schedule import Call, Lane, Schedule, Worker
 from codeindexd.workers.sizing import Pressure, allowed_workers
 
-PIPELINE = "codeindexd.indexing.pipeline:Pipeline"
 RECYCLE_BYTES = 192 * 1024 * 1024  # private memory a worker may keep beyond what it had at its start
 WINDOW_JOBS = 64  # jobs of one caller that are under way or waiting to be consumed
 WINDOW_BYTES = 32 * 1024 * 1024
@@ -66,8 +66,8 @@ class _Group:
     bulk: bool
     lanes: tuple[Lane, ...]
     limit: int
+    backoff: Backoff  # counts the starts that failed since the last successful one
     members: list[Member] = field(default_factory=list)
-    failures: int = 0  # starts that failed since the last that did not
     retry_at: float = 0.0
     lost_to: set[bytes] = field(default_factory=set)
     broken: bool = False  # workers start and then fail at everything
@@ -90,7 +90,7 @@ class _Stream:
 class WorkerPool:
     """See the module. ``count`` bulk workers; 0 = one that does everything, a file at a time.
 
-    ``pipeline`` is the import path ("module:name") of what workers run; tests give another one.
+    ``pipeline`` is the import path ("module:class") of what the workers run.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class WorkerPool:
         settings: WorkerSettings,
         *,
         count: int,
-        pipeline: str = PIPELINE,
+        pipeline: str,
         timing: Timing | None = None,
         recycle_bytes: int = RECYCLE_BYTES,
         pressure: Callable[[], Pressure] | None = None,
@@ -111,8 +111,8 @@ class WorkerPool:
         self._pipeline = pipeline
         self._pressure = pressure or PressureReader().read
         self._clock = clock
-        self._bulk = _Group(bulk=True, lanes=(Lane.BULK,), limit=1)
-        self._warm = _Group(bulk=False, lanes=(Lane.URGENT,), limit=1)
+        self._bulk = _Group(bulk=True, lanes=(Lane.BULK,), limit=1, backoff=self.timing.backoff())
+        self._warm = _Group(bulk=False, lanes=(Lane.URGENT,), limit=1, backoff=self.timing.backoff())
         self._streams: dict[Call, _Stream] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
         self._any_bulk = Signal()
@@ -269,12 +269,12 @@ class WorkerPool:
         if not count:
             return
         if self._clock() < group.retry_at:
-            if not live and group.failures >= self.timing.tries:
+            if not live and (group.broken or group.backoff.failures >= self.timing.tries):
                 self._give_up(group)
             return
         running = sum(len(member.worker.running) for member in live)
         wanted = max(math.ceil((count + running) / self.schedule.depth), math.ceil(size / self.schedule.ahead_bytes))
-        limit = 1 if group.failures else limit
+        limit = 1 if group.broken or group.backoff.failures else limit
         for _ in range(min(limit, wanted) - len(live)):
             self._spawn(group)
 
@@ -298,7 +298,7 @@ class WorkerPool:
         if not ending.started:
             await self._start_failed(group, ending)
         else:
-            group.failures = 0
+            group.backoff.reset()
             self._book_end(group, member, ending)
         self._balance(group)
 
@@ -306,11 +306,10 @@ class WorkerPool:
         now = self._clock()
         group.error = f"{ending.cause}: {ending.words.splitlines()[-1]}" if ending.words else ending.cause
         if now >= group.retry_at:  # several that fail together are one failure
-            group.failures += 1
-            delay = min(self.timing.backoff_max_s, self.timing.backoff_s * 2 ** (group.failures - 1))
+            delay = group.backoff.next_s()
             group.retry_at = now + delay
-            _log.warning("worker_start_failed", error=group.error, tries=group.failures, retry_s=delay)
-        if group.failures < self.timing.tries:
+            _log.warning("worker_start_failed", error=group.error, tries=group.backoff.failures, retry_s=delay)
+        if group.backoff.failures < self.timing.tries:
             await anyio.sleep(max(0.0, group.retry_at - now))
         elif not group.live:
             self._give_up(group)
@@ -330,7 +329,7 @@ class WorkerPool:
             group.broken = True
             group.lost_to.clear()
             group.error = ending.cause
-            group.failures, group.retry_at = self.timing.tries, self._clock() + self.timing.backoff_max_s
+            group.retry_at = self._clock() + self.timing.backoff_max_s
             self._give_up(group)
 
     def _give_up(self, group: _Group) -> None:

@@ -1,0 +1,98 @@
+"""What tasks of one event loop wait for: signals, broadcasts, gates, and growing pauses between retries."""
+
+from __future__ import annotations
+
+import anyio
+
+
+class Signal:
+    """Wakes one waiting task. A signal that is set while nobody waits is kept for the next wait."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def is_set(self) -> bool:
+        """Return True if the next wait returns at once."""
+        return self._event.is_set()
+
+    def set(self) -> None:
+        """Wake the waiting task, or let the next wait return at once."""
+        self._event.set()
+
+    def clear(self) -> None:
+        """Forget a signal that nobody has waited for yet."""
+        if self._event.is_set():  # a task may be waiting for an event that is not set
+            self._event = anyio.Event()
+
+    async def wait(self) -> None:
+        """Wait until the signal is set, then clear it."""
+        await self._event.wait()
+        self._event = anyio.Event()
+
+
+class Broadcast:
+    """Wakes every task that is waiting now. A broadcast that nobody waits for is lost."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def notify_all(self) -> None:
+        """Wake every task that is waiting now."""
+        self._event.set()
+        self._event = anyio.Event()
+
+    async def wait(self) -> None:
+        """Wait for the next :meth:`notify_all`."""
+        await self._event.wait()
+
+
+class Gate:
+    """Lets tasks pass while it is open, and makes them wait while it is closed."""
+
+    def __init__(self, *, is_open: bool) -> None:
+        self._event = anyio.Event()
+        if is_open:
+            self._event.set()
+
+    @property
+    def is_open(self) -> bool:
+        return self._event.is_set()
+
+    def open(self) -> None:
+        """Let every waiting task pass, and those that come until the gate is closed."""
+        self._event.set()
+
+    def close(self) -> None:
+        """Make tasks wait from now on."""
+        if self._event.is_set():  # tasks may be waiting for an event that is not set
+            self._event = anyio.Event()
+
+    async def wait(self) -> None:
+        """Wait until the gate is open."""
+        await self._event.wait()
+
+
+class Backoff:
+    """Pauses between retries: ``first_s`` seconds, then twice as long each time, up to ``longest_s``.
+
+    ``failures`` counts the pauses since the last :meth:`reset`.
+    """
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._next_s = first_s
+        self.failures = 0
+
+    def next_s(self, *, at_most_s: float | None = None) -> float:
+        """Count a failure and return the seconds to pause, ``at_most_s`` at most."""
+        longest_s = self._longest_s if at_most_s is None else min(self._longest_s, at_most_s)
+        pause_s = min(self._next_s, longest_s)
+        self._next_s = min(2 * pause_s, self._longest_s)
+        self.failures += 1
+        return pause_s
+
+    def reset(self) -> None:
+        """Start over with the first pause, after a success."""
+        self._next_s = self._first_s
+        self.failures = 0
