@@ -39,7 +39,7 @@ blocks = [bytearray(2_000) for _ in range(50_000)]
 last = bytearray(2_000)
 full = resident()
 del blocks
-assert memory.give_back()
+assert memory.trim()
 print(full - resident())
 """
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codeindexd.indexing.catch_up import matched
+from codeindexd.indexing.catch_up import match_chunks
 from codeindexd.types import ChunkDraft, StoredChunk, Symbol
 from storage.catalog.slices import draft
 
@@ -17,9 +17,9 @@ def defining(one: ChunkDraft, name: str) -> ChunkDraft:
 
 def test_chunks_of_one_text_get_back_the_names_that_each_defines() -> None:
     first, second = defining(draft("same"), "uno"), defining(draft("same", line=5), "due")
-    found = matched([stored(1, first), stored(2, second)], "python", [second, first])
+    found = match_chunks([stored(1, first), stored(2, second)], "python", [second, first])
     assert [(one.chunk_id, one.draft.span.symbols[0].name) for one in found] == [(1, "uno"), (2, "due")]
 
 
-def test_what_a_file_no_longer_gives_is_not_matched() -> None:
-    assert matched([stored(1, draft("old"))], "python", [draft("new"), defining(draft("old"), "other")]) == []
+def test_what_a_file_no_longer_gives_is_not_match_chunks() -> None:
+    assert match_chunks([stored(1, draft("old"))], "python", [draft("new"), defining(draft("old"), "other")]) == []

@@ -15,6 +15,7 @@ import pytest
 
 from codeindexd.analysis.embedding.base import Vectors, unit
 from codeindexd.indexing.embed_pending import PendingEmbedder
+from codeindexd.indexing.problems import RootProblems
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import VectorSpace
@@ -69,7 +70,8 @@ async def serving(
 ) -> AsyncIterator[PendingEmbedder]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     pool = WorkerPool(WorkerSettings(nice=0), count=1, pipeline="workers.scripted_pipelines:Steady")
-    made = PendingEmbedder(b"/nowhere", indexer, pool, embedder, on_hint=lambda _: None, on_problem=lambda *_: None)
+    problems = RootProblems(lambda *_: None)
+    made = PendingEmbedder(b"/nowhere", indexer, pool, embedder, problems, on_hint=lambda _: None)
     async with anyio.create_task_group() as outer:
         await outer.start(pool.serve)
         async with anyio.create_task_group() as inner:

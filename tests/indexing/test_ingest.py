@@ -15,6 +15,7 @@ import pytest
 import xxhash
 
 from codeindexd.indexing.ingest import Ingest
+from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import Entry, FileStat, FileUpdate, Move, NodeKind, Outcome, Transaction, VectorSpace
@@ -39,14 +40,14 @@ class Bench:
         self.pool = pool
         self.on_commit: Callable[[], None] = lambda: None
         self.hints: list[bytes] = []
-        self.problems: list[tuple[str, str]] = []
+        self.problems: list[tuple[ProblemKey, RootProblem]] = []
         self.work = Ingest(
             b"/nowhere",
             indexer,
             pool,
+            RootProblems(lambda key, problem: self.problems.append((key, problem)) if problem else None),
             on_hint=self.hints.extend,
             on_commit=lambda: self.on_commit(),
-            on_problem=lambda key, message, _: self.problems.append((key, message)) if message else None,
         )
 
     async def process(self, *names: str, again: bool = False) -> None:
@@ -98,7 +99,9 @@ async def test_one_bad_file_never_costs_another(tmp_path: Path, monkeypatch: pyt
         assert failures[b"raise"].attempts == 1
         assert before + 30e9 <= failures[b"raise"].next_retry_ns <= time.time_ns() + 30e9
         error = failures[b"raise"].error
-        assert error.startswith("ValueError (pipelines.py:"), "where, and never the text, which could quote the file"
+        assert error.startswith("ValueError (scripted_pipelines.py:"), (
+            "where, and never the text, which could quote the file"
+        )
         assert "such thing" not in error
 
 
@@ -124,7 +127,7 @@ async def test_a_newer_wish_wins_over_work_in_flight(tmp_path: Path, monkeypatch
         await made.process("after")
         assert made.outcome("sleep=0.3") is None, "it was removed while a worker had it"
         assert made.outcome("after") is Outcome.INDEXED
-        assert made.work.idle
+        assert made.work.is_idle
 
 
 async def test_paused_work_waits_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +164,7 @@ async def test_nobody_waits_for_a_file_that_is_gone(tmp_path: Path, monkeypatch:
                 waiting.start_soon(made.work.drained)
                 await anyio.wait_all_tasks_blocked()
                 made.work.submit([], [], [b"sleep=30"])
-        assert made.work.idle
+        assert made.work.is_idle
 
 
 async def test_nobody_waits_for_what_comes_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +172,7 @@ async def test_nobody_waits_for_what_comes_after(tmp_path: Path, monkeypatch: py
         made.on_commit = lambda: made.work.submit([Transaction(removals=[b"never there"])], [])
         await made.process("file1")
         assert made.outcome("file1") is Outcome.INDEXED
-        assert not made.work.idle
+        assert not made.work.is_idle
 
 
 async def test_no_result_overtakes_the_removal_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +214,7 @@ async def test_a_file_that_changes_all_the_time_is_committed_now_and_then(
                 await anyio.sleep(0.05)
 
         tasks.start_soon(change)
-        await eventually(lambda: made.work.pending.latest > 2)
+        await eventually(lambda: made.work.queue.latest > 2)
         with anyio.fail_after(60):
             await made.work.drained()
         assert made.outcome("sleep=0.2") is Outcome.INDEXED
@@ -222,11 +225,11 @@ async def test_what_a_worker_read_is_not_what_the_scan_saw(tmp_path: Path, monke
     """Changed back before the scan, say, and then no event comes: it is read twice, then looked at."""
     async with bench(tmp_path, monkeypatch) as made:
         made.work.submit([], [entry("file", "as it was for a moment")])
-        number = made.work.pending.latest
+        number = made.work.queue.latest
         with anyio.fail_after(60):
             await made.work.drained()
         assert made.outcome("file") is Outcome.INDEXED
-        assert made.work.pending.latest == number + 1
+        assert made.work.queue.latest == number + 1
         assert made.hints == [b"file"]
         await made.process("file2")
         assert made.hints == [b"file"]
@@ -239,13 +242,13 @@ async def test_a_comparison_waits_for_slices_and_knows_what_is_in_flight(
         made.work.submit([], [entry("sleep=0.3")])
         made.work.submit([Transaction(directories=[Entry(b"directory", NodeKind.DIRECTORY, b"")])], [])
         with anyio.fail_after(60):
-            while not made.work.pending.in_flight:
+            while not made.work.queue.in_flight:
                 await anyio.lowlevel.checkpoint()
-            assert [ticket.path for ticket in await made.work.compared_with()] == [b"sleep=0.3"]
+            assert [ticket.path for ticket in await made.work.transactions_committed()] == [b"sleep=0.3"]
             assert made.indexer.catalog.tree().node(b"directory") is not None
             await made.work.drained()
-            assert await made.work.compared_with() == []
-            await made.work.committed()
+            assert await made.work.transactions_committed() == []
+            await made.work.commit_finished()
 
 
 async def test_what_is_no_file_any_more_is_not_overtaken_by_a_result(
@@ -257,4 +260,4 @@ async def test_what_is_no_file_any_more_is_not_overtaken_by_a_result(
         made.work.submit([Transaction(updates=[FileUpdate(skipped, Outcome.SKIPPED, reason="oversized")])], [])
         await made.process("after")
         assert made.outcome("sleep=0.3") is Outcome.SKIPPED
-        assert made.work.idle
+        assert made.work.is_idle

@@ -36,19 +36,20 @@ class Harness:
         self._settings = RootSettings(
             index=Index(), debounce_s=0.01, deadline_s=0.1, max_hints=1000, reconcile_s=3600, poll=False
         )
-        self._services = RootDependencies(
+        self._dependencies = RootDependencies(
             pool=pool,
             vectors=vectors,
             embedder=_MODEL,
             others={},
             fingerprints=fingerprints(settings),
             cookies=base,
-            on_event=lambda what, root: None,
+            on_event=lambda event: None,
+            trim_memory=lambda: None,
         )
 
     def make(self) -> Root:
         """A root that has not been started."""
-        return Root(self._spec, self._directory, self._settings, self._services)
+        return Root(self._spec, self._directory, self._settings, self._dependencies)
 
     @asynccontextmanager
     async def running(self, prepare: Callable[[Root], Any] = lambda _: None) -> AsyncIterator[Root]:
@@ -78,6 +79,6 @@ async def harness(base: Path) -> AsyncIterator[Harness]:
 
 def found(root: Root, word: str) -> list[bytes]:
     """Paths of the files in which ``word`` is found."""
-    with root.indexer.catalog.snapshot() as catalog:
-        hits = root.indexer.lexical.snapshot().search(LexicalQuery(words=(word,)), 100)
+    with root.catalog_snapshot() as catalog:
+        hits = root._index.lexical.snapshot().search(LexicalQuery(words=(word,)), 100)
         return sorted({chunk.path for chunk in catalog.chunks([chunk_id for chunk_id, _, _ in hits]).values()})

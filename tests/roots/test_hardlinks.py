@@ -11,26 +11,26 @@ def scan(*below: bytes, linked: tuple[bytes, ...] = (), inode: int = 7) -> Scan:
 
 def test_linked_files_are_looked_at_together() -> None:
     links = LinkedFiles()
-    assert links.widened([b"a", b"b"]) == (b"a", b"b")
-    assert not links.take(scan(b"", linked=(b"a", b"d/e")))
-    assert links.widened([b"c"]) == (b"c",)
-    assert links.widened([b"a", b"c"]) == (b"a", b"c", b"d/e")
-    assert links.widened([b"d"]) == (b"a", b"d"), "a directory above one of them"
-    assert links.widened([b""]) == (b"",)
+    assert links.widen([b"a", b"b"]) == (b"a", b"b")
+    assert not links.update(scan(b"", linked=(b"a", b"d/e")))
+    assert links.widen([b"c"]) == (b"c",)
+    assert links.widen([b"a", b"c"]) == (b"a", b"c", b"d/e")
+    assert links.widen([b"d"]) == (b"a", b"d"), "a directory above one of them"
+    assert links.widen([b""]) == (b"",)
 
 
 def test_a_new_name_asks_for_a_walk_once() -> None:
     links = LinkedFiles()
-    assert links.take(scan(b"a", linked=(b"a",))), "its other name may be anywhere"
-    assert not links.take(scan(b"", linked=(b"a", b"b")))
-    assert not links.take(scan(b"a", linked=(b"a",)))
+    assert links.update(scan(b"a", linked=(b"a",))), "its other name may be anywhere"
+    assert not links.update(scan(b"", linked=(b"a", b"b")))
+    assert not links.update(scan(b"a", linked=(b"a",)))
     assert set(links.paths) == {b"a", b"b"}
-    assert not links.take(scan(b"b"))
+    assert not links.update(scan(b"b"))
     assert set(links.paths) == {b"a"}, "the other one has a single name now, or is gone"
 
 
 def test_a_name_that_leads_to_another_linked_file_asks_for_a_walk() -> None:
     links = LinkedFiles()
-    links.take(scan(b"", linked=(b"a", b"b"), inode=1))
-    assert not links.take(scan(b"b", linked=(b"b",), inode=1))
-    assert links.take(scan(b"b", linked=(b"b",), inode=2)), "what else it is called nobody has seen yet"
+    links.update(scan(b"", linked=(b"a", b"b"), inode=1))
+    assert not links.update(scan(b"b", linked=(b"b",), inode=1))
+    assert links.update(scan(b"b", linked=(b"b",), inode=2)), "what else it is called nobody has seen yet"

@@ -1,13 +1,17 @@
+"""Upkeep of the stores in quiet times."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import anyio
 import pytest
 
 from codeindexd.errors import CodeindexError, FailedError, StoreFullError
+from codeindexd.indexing.problems import RootProblems
 from codeindexd.roots import maintenance
+from codeindexd.storage.index_writer import IndexWriter
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -18,15 +22,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Quiet:
-    """As much of a root as upkeep sees: nothing to do, and stores that are maintained as told."""
-
-    caught_up = True
-    stopping = False
+class ScriptedIndex:
+    """An index whose upkeep ends as ``outcome`` says for the number of the round."""
 
     def __init__(self, outcome: Callable[[int], bool]) -> None:
-        self.indexer = self.current = self.work = self
-        self.idle = True
+        self.current = self
         self.generation = 1
         self.rounds = 0
         self.problems: list[str] = []
@@ -36,58 +36,66 @@ class Quiet:
         self.rounds += 1
         return self._outcome(self.rounds)
 
-    def set_problem(self, key: str, message: str, hint: str) -> None:
-        self.problems.append(message)
+    async def keep_tidy(self) -> None:
+        """Maintain this index as a root with nothing left to do would."""
+        await maintenance.keep_stores_tidy(
+            cast("IndexWriter", self),
+            RootProblems(lambda _, problem: self.problems.append(problem.message if problem else "")),
+            is_caught_up=lambda: True,
+            should_stop=lambda: False,
+            trim_memory=lambda: None,
+        )
 
 
-async def rounds_of(root: Any, *, then: Callable[[], None] = lambda: None) -> list[int]:
-    """How many rounds of upkeep there are until it rests, and how many after ``then``."""
+async def rounds_of(index: ScriptedIndex, *, then: Callable[[], None]) -> list[int]:
+    """Return the number of rounds until the upkeep rests, and until it rests again after ``then``."""
     found = []
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(maintenance.keep_tidy, root)
+        tasks.start_soon(index.keep_tidy)
         for _ in range(2):
             before = -1
-            while before != root.rounds:
-                before = root.rounds
+            while before != index.rounds:
+                before = index.rounds
                 await anyio.sleep(0.1)  # time for a hundred rounds: that there are no more is what is tested
-            found.append(root.rounds)
+            found.append(index.rounds)
             then()
         tasks.cancel_scope.cancel()
     return found
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "_EVERY_S", 0.001)
 
 
-async def test_stores_are_maintained_once_a_generation() -> None:
-    root = Quiet(lambda _: True)
+async def test_stores_are_maintained_once_per_generation() -> None:
+    index = ScriptedIndex(lambda _: True)
 
     def commit() -> None:
-        root.generation += 1
+        index.generation += 1
 
-    assert await rounds_of(root, then=commit) == [1, 2]
+    assert await rounds_of(index, then=commit) == [1, 2]
 
 
-async def test_what_is_not_done_is_tried_again_for_a_while_and_anew_after_a_commit() -> None:
-    root = Quiet(lambda _: False)
+async def test_unfinished_upkeep_is_retried_a_few_times_and_again_after_a_commit() -> None:
+    index = ScriptedIndex(lambda _: False)
 
     def commit() -> None:
-        root.generation += 1
+        index.generation += 1
 
-    assert await rounds_of(root, then=commit) == [6, 12]
+    assert await rounds_of(index, then=commit) == [6, 12]
 
 
 @pytest.mark.parametrize("error", [StoreFullError("no room"), FailedError("not now")])
-async def test_trouble_is_told_and_tried_again(error: CodeindexError) -> None:
+async def test_failed_upkeep_is_a_problem_until_a_retry_succeeds(error: CodeindexError) -> None:
     def outcome(number: int) -> bool:
         if number < 3:
             raise error
         return True
 
-    root = Quiet(outcome)
+    index = ScriptedIndex(outcome)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(maintenance.keep_tidy, root)
-        await eventually(lambda: root.problems == [error.message, error.message, ""])
+        tasks.start_soon(index.keep_tidy)
+        await eventually(lambda: index.problems == [error.message, ""])
+        assert index.rounds >= 3
         tasks.cancel_scope.cancel()

@@ -43,7 +43,7 @@ def test_a_recreated_root_is_another_one_under_the_same_id(tmp_path: Path) -> No
     (tmp_path / "keeps the inode busy").mkdir()
     shutil.move(here.spec.path, tmp_path / "old")
     here.spec.path.mkdir()
-    assert here.look() is Found.ANOTHER
+    assert here.look() is Found.REPLACED
     assert here.spec.id == "id"
     assert here.look() is Found.SAME
 
@@ -70,7 +70,7 @@ def test_an_empty_mount_point_is_a_missing_root_and_not_an_empty_one(tmp_path: P
         subprocess.run(["umount", str(place)], check=True)
     assert here.look() is Found.MISSING
     (place / "b.py").write_text("y")
-    assert here.look() is Found.ANOTHER, "files there are somebody's root again"
+    assert here.look() is Found.REPLACED, "files there are somebody's root again"
 
 
 def test_a_root_that_goes_while_nothing_can_be_written_is_missing_all_the_same(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ import anyio.abc
 import pytest
 
 from codeindexd.errors import FailedError, StoreFullError
-from codeindexd.roots import Root, maintenance
-from codeindexd.roots import root as module
+from codeindexd.roots import Root, maintenance, scan_loop
 from codeindexd.scan import Scanner
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.dense import Dense
@@ -59,7 +58,7 @@ async def test_a_root_that_could_not_start_lets_go_of_its_stores(
 
 
 async def test_sync_does_not_claim_what_could_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SEARCH_EVERY_S", 0.2)
+    monkeypatch.setattr(scan_loop, "_SEARCH_EVERY_S", 0.2)
     async with harness(tmp_path) as made, made.running() as root:
         (made.path / "a.py").write_text("def alpha(): pass\n")
         with monkeypatch.context() as broken:
@@ -77,7 +76,7 @@ async def test_what_could_not_be_looked_at_is_not_forgotten_over_another_look_th
         (made.path / "a.py").write_text("def alpha(): pass\n")
         with monkeypatch.context() as broken:
             broken.setattr(Scanner, "scan", failing(Scanner.scan, 1, NO_FILES))
-            await eventually(lambda: root.problems)
+            await eventually(lambda: root.status().problems)
         (made.path / "b.py").write_text("def beta(): pass\n")
         root.hint([b"b.py"])
         await eventually(lambda: found(root, "beta"))
@@ -116,7 +115,7 @@ async def test_its_own_configuration_is_followed_although_git_ignores_it(tmp_pat
             assert found(root, "alpha") == [b"a.py"]
             own.write_text("exclude = nonsense\n")
             await root.sync(30)
-            assert "codeindex.toml" in root.problems["config"].message
+            assert "codeindex.toml" in root.status().problems[0].message
             own.unlink()
             await root.sync(30)
             assert found(root, "alpha") == [b"a.py", b"b.py"]
@@ -143,7 +142,7 @@ async def test_the_end_does_not_wait_for_a_segment_being_built(tmp_path: Path, m
 async def test_a_directory_that_cannot_be_read_is_looked_at_again_after_everything_was_fine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "_FIRST_LOOK_S", 0.01)
+    monkeypatch.setattr(maintenance, "_FIRST_RESCAN_S", 0.01)
     looked: list[list[bytes]] = []
     async with harness(tmp_path) as made:
 
@@ -153,7 +152,7 @@ async def test_a_directory_that_cannot_be_read_is_looked_at_again_after_everythi
 
         async with made.running(remember) as root:
             looked.clear()
-            root.unreadable.looked([b""], [(b"sub", "Input/output error")])
+            root._unreadable.update([b""], [(b"sub", "Input/output error")])
             await eventually(lambda: [b"sub"] in looked)
 
 
@@ -171,7 +170,7 @@ async def test_who_waits_for_a_root_that_ends_is_told(tmp_path: Path, monkeypatc
 
         await tasks.start(live)
         await root.sync(60)
-        monkeypatch.setattr(module, "reconcile", look)
+        monkeypatch.setattr(scan_loop, "reconcile", look)
         (made.path / "a.py").write_text("def alpha(): pass\n")
-        with anyio.fail_after(20), pytest.raises(FailedError, match="ended while it was waited for"):
+        with anyio.fail_after(20), pytest.raises(FailedError, match="stopped before the request finished"):
             await root.sync(600)

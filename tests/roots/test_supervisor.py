@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import anyio
 import anyio.abc
@@ -52,9 +51,10 @@ class Slow:
 
     def __init__(self, spec: RootSpec, directory: Path, gate: Gate) -> None:
         self.spec = spec
-        self.indexer = SimpleNamespace(behind=SimpleNamespace(notes=[]))
         self._directory = directory
         self._gate = gate
+
+    def add_note(self, note: str) -> None: ...
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         await self._gate.passed()
@@ -152,7 +152,7 @@ async def test_roots_inside_a_fresh_root_are_absorbed_also_after_a_restart(place
         outer = roots.covering(place.directory("outer"))
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
-                tasks.start_soon(roots.absorb, outer)
+                tasks.start_soon(roots.absorb, outer.spec.id)
         assert await place.names(roots) == ["outer", "outermost"]
 
 

@@ -13,26 +13,31 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def _message(unreadable: Unreadable) -> str:
+    assert unreadable.problem is not None
+    return unreadable.problem.message
+
+
 async def test_what_could_not_be_read_is_known_until_a_look_at_it_succeeds() -> None:
     unreadable = Unreadable()
-    assert unreadable.problem == ("", "")
-    unreadable.looked([b""], [(b"a/x", "Permission denied"), (b"b", "Input/output error")])
-    assert unreadable.problem[0] == "a/x: Permission denied and 1 more"
+    assert unreadable.problem is None
+    unreadable.update([b""], [(b"a/x", "Permission denied"), (b"b", "Input/output error")])
+    assert _message(unreadable) == "a/x: Permission denied and 1 more"
     assert unreadable.paths == {b"a/x", b"b"}
-    unreadable.looked([b"a/xy", b"bb"], [])
+    unreadable.update([b"a/xy", b"bb"], [])
     assert unreadable.paths == {b"a/x", b"b"}, "looks at other places say nothing about these"
-    unreadable.looked([b"a"], [])
-    assert unreadable.problem[0] == "b: Input/output error"
-    unreadable.looked([b""], [])
-    assert unreadable.problem == ("", "")
+    unreadable.update([b"a"], [])
+    assert _message(unreadable) == "b: Input/output error"
+    unreadable.update([b""], [])
+    assert unreadable.problem is None
 
 
 async def test_waiting_for_something_unreadable() -> None:
     unreadable = Unreadable()
-    unreadable.looked([b""], [(b"a", "no")])
+    unreadable.update([b""], [(b"a", "no")])
     with anyio.fail_after(5):
         await unreadable.wait()
-    unreadable.looked([b"a"], [])
+    unreadable.update([b"a"], [])
     with anyio.move_on_after(0.01) as scope:
         await unreadable.wait()
     assert scope.cancelled_caught
@@ -49,7 +54,7 @@ async def test_who_waits_already_hears_of_what_comes_after_looks_that_were_fine(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
         await anyio.wait_all_tasks_blocked()
-        unreadable.looked([b""], [])
-        unreadable.looked([b""], [(b"a", "no")])
+        unreadable.update([b""], [])
+        unreadable.update([b""], [(b"a", "no")])
         with anyio.fail_after(5):
             await heard.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -42,16 +42,18 @@ class Indexed:
         self.vectors = VectorStore.open(directory / "vectors.db")
         space = VectorSpace("bundled", 256)
         self.indexer = IndexWriter(directory / "stores", root_id="one", vectors=self.vectors, space=space)
-        self._pin = self.indexer.current.pin
-        cast("Any", self.indexer.current).pin = self.pin
+
+    @property
+    def query_model(self) -> str:
+        return self.indexer.current.identity
 
     @property
     def clock(self) -> str:
         return self.spec.clock(self.indexer.current.generation)
 
     @contextmanager
-    def pin(self) -> Iterator[Snapshot | None]:
-        with self._pin() as snapshot:
+    def pin_snapshot(self) -> Iterator[Snapshot | None]:
+        with self.indexer.current.pin() as snapshot:
             meanwhile, self.meanwhile = self.meanwhile, lambda: None
             meanwhile()
             yield snapshot

@@ -30,7 +30,7 @@ from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
 from codeindexd.indexing import PIPELINE
 from codeindexd.indexing.fingerprint import fingerprints
-from codeindexd.roots import Root, RootDependencies, RootSettings
+from codeindexd.roots import Root, RootDependencies, RootEvent, RootEventKind, RootSettings
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.roots.verify import verify
@@ -176,16 +176,17 @@ class Daemon:
             fingerprints=fingerprints(self._worker_settings()),
             cookies=self.paths.cookies,
             on_event=self._on_event,
+            trim_memory=memory.trim,
         )
         return Root(spec, directory, settings, services)
 
-    def _on_event(self, what: str, root: Root) -> None:
-        if what == "identity":
-            self._soon.start_soon(self._attempt, "remember the roots", self.roots.remember)
+    def _on_event(self, event: RootEvent) -> None:
+        if event.kind is RootEventKind.IDENTITY:
+            self._soon.start_soon(self._attempt, "save_roots", self.roots.save)
             return
-        if root.state is RootState.FRESH:
-            self._soon.start_soon(self._attempt, "absorb roots", partial(self.roots.absorb, root))
-        self.events.report(what, root)
+        if event.state is RootState.FRESH:
+            self._soon.start_soon(self._attempt, "absorb_roots", partial(self.roots.absorb, event.spec.id))
+        self.events.publish(event)
 
     async def _attempt(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
         """Something that can be done another time: neither a full disk nor a mistake of ours may end the daemon."""
@@ -218,7 +219,7 @@ class Daemon:
         busy = [root for root in roots if root.state is not RootState.FRESH]
         if not busy:
             return f"{len(roots)} roots, all fresh"
-        left = sum(len(root.work.pending) for root in busy)
+        left = sum(root.progress.files_left for root in busy)
         return f"{len(roots)} roots, {len(busy)} {busy[0].state.value}, {left} files to go"
 
     async def _report_to_manager(self) -> None:
@@ -254,7 +255,7 @@ class Daemon:
 
     async def _examine(self, root: Root) -> None:
         """Compare a root that did not end cleanly with the disk, as ``verify --repair`` does, and settle the doubt."""
-        if not root.indexer.doubt.unsure or root.state is not RootState.FRESH:
+        if not root.needs_verify or root.state is not RootState.FRESH:
             return
         log.info("examining an index after an unclean end", root=str(root.spec.path))
         try:
@@ -269,7 +270,7 @@ class Daemon:
             await self.roots.rebuild(root.spec)
         else:
             if found.get("repaired", True):
-                root.indexer.doubt.settle()
+                root.mark_verified()
 
     def _mark_vectors(self) -> None:
         """Whatever a root still holds counts as used today."""
@@ -285,7 +286,7 @@ class Daemon:
     def _vectors_in_use(self) -> Iterator[Sequence[bytes]]:
         """The embed hashes of all roots, in parts, so that commits need not wait until all are marked."""
         for root in self.roots.all():
-            with root.indexer.catalog.snapshot() as snapshot:
+            with root.catalog_snapshot() as snapshot:
                 hashes = snapshot.embed_hashes()
                 while part := list(itertools.islice(hashes, _MARKED_AT_ONCE)):
                     yield part

@@ -16,7 +16,7 @@ from codeindexd.daemon import metrics, responses
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.errors import CodeindexError, FailedError, TimedOutError, UsageError
-from codeindexd.roots import Root, Synced
+from codeindexd.roots import Root, Synced, SyncMethod
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
 from codeindexd.search.query import parse
@@ -108,9 +108,9 @@ class Handlers:
             root = self._roots.covering(path)
             if root.state in (RootState.FRESH, RootState.MISSING, RootState.PAUSED):
                 return root
-            if root.state is RootState.DEGRADED and root.caught_up:
+            if root.state is RootState.DEGRADED and root.is_caught_up:
                 return root
-            await self._events.changed(root)
+            await self._events.wait(root.spec.id)
 
     async def remove(self, params: Params, connection: Connection) -> Result:
         """Forget a root and delete its index."""
@@ -194,7 +194,7 @@ class Handlers:
         return {
             "clock": ",".join(root.clock for root in roots),
             "took_ms": round((time.monotonic() - began) * 1000, 2),
-            "how": "walk" if any(one.how == "walk" for one in synced) else "cookie",
+            "how": "walk" if any(one.how is SyncMethod.WALK for one in synced) else "cookie",
         }
 
     async def _sync_to(self, clock: str, timeout_s: float) -> Result:
@@ -205,8 +205,8 @@ class Handlers:
             raise FailedError(f"the clock names a root that is gone: {min(missing)}", hint="ask for a new clock")
         with anyio.move_on_after(timeout_s) as scope:
             for identity, generation in wanted.items():
-                while roots[identity].indexer.current.generation < generation:
-                    await self._events.changed(roots[identity])
+                while roots[identity].generation < generation:
+                    await self._events.wait(identity)
         if scope.cancelled_caught:
             raise TimedOutError(f"generation {clock} was not reached in {timeout_s:g} s", hint="give more time")
         reached = ",".join(roots[identity].clock for identity in wanted)
@@ -222,7 +222,7 @@ class Handlers:
             "roots": running + [responses.stranded_status(one) for one in stranded],
             "embedder": {
                 **self._embedder(),
-                "pending": sum(len(root.indexer.pending_vectors) for root in roots),
+                "pending": sum(root.pending_vectors for root in roots),
             },
         }
 

@@ -25,7 +25,7 @@ def configure() -> bool:
         return False
 
 
-def give_back() -> bool:
+def trim() -> bool:
     """Return unused pages to the system; True when there were any. Takes milliseconds in which allocations wait."""
     try:
         return bool(_libc().malloc_trim(0))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from codeindexd.roots import Root
+from codeindexd.types import RootState
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -51,17 +52,20 @@ def render(roots: Iterable[Root], uptime_s: float) -> str:
     page.add("uptime_seconds", "gauge", "Time since the daemon started.", uptime_s)
     page.add("resident_bytes", "gauge", "Resident memory of the daemon process.", resident_bytes())
     for root in roots:
-        counts = root.indexer.catalog.counts()
+        status = root.status()
+        counts = status.counts
         labels = [("root", os.fsdecode(root.spec.raw).encode("utf-8", "replace").decode())]
         page.add("files", "gauge", "Indexed files.", counts.files, labels)
         page.add("chunks", "gauge", "Indexed chunks.", counts.chunks, labels)
         page.add("failed_files", "gauge", "Files that could not be processed.", counts.failed, labels)
-        page.add("pending_files", "gauge", "Files waiting for processing.", len(root.work.pending), labels)
-        page.add("pending_vectors", "gauge", "Chunks without a vector.", len(root.indexer.pending_vectors), labels)
-        page.add("generation", "gauge", "Generation that queries run on.", root.indexer.current.generation, labels)
-        page.add("chunks_embedded", "counter", "Chunks a model was run on.", root.chunks_embedded, labels)
-        page.add("fresh", "gauge", "1 when equal to the disk as far as is known.", root.state == "fresh", labels)
-        for name, stage in root.work.stages.items():
+        page.add("pending_files", "gauge", "Files waiting for processing.", status.progress.files_left, labels)
+        page.add("pending_vectors", "gauge", "Chunks without a vector.", status.pending_vectors, labels)
+        page.add("generation", "gauge", "Generation that queries run on.", status.generation, labels)
+        page.add("chunks_embedded", "counter", "Chunks a model was run on.", status.chunks_embedded, labels)
+        page.add(
+            "fresh", "gauge", "1 when equal to the disk as far as is known.", status.state is RootState.FRESH, labels
+        )
+        for name, stage in status.stages.items():
             staged = [*labels, ("stage", name)]
             page.add("stage_items", "counter", "Items processed.", stage.items, staged)
             page.add("stage_seconds", "counter", "Time spent.", stage.seconds, staged)

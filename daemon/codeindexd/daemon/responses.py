@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from codeindexd.errors import CodeindexError
+from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
-from codeindexd.roots import Problem, Root
+from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.search.searcher import Answer, Hit
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
@@ -21,15 +21,15 @@ _FAILURES_SHOWN = 20
 
 def roots_entry(root: Root) -> dict[str, Any]:
     """A root in the answer of ``roots.list`` and ``roots.add``."""
-    counts = root.indexer.catalog.counts()
+    status = root.status()
     return {
         **path_to_json(root.spec.raw),
         "id": root.spec.id,
-        "state": root.state.value,
-        "files": counts.files,
-        "chunks": counts.chunks,
-        "generation": root.indexer.current.generation,
-        "root_hash": root.indexer.catalog.root_hash.hex(),
+        "state": status.state.value,
+        "files": status.counts.files,
+        "chunks": status.counts.chunks,
+        "generation": status.generation,
+        "root_hash": status.root_hash.hex(),
     }
 
 
@@ -38,27 +38,27 @@ def root_status(root: Root) -> dict[str, Any]:
     try:
         return _running_status(root)
     except CodeindexError as error:
-        return stranded_status(FailedRoot(root.spec, Problem(error.message, error.hint)))
+        return stranded_status(FailedRoot(root.spec, RootProblem.from_error(error)))
 
 
 def _running_status(root: Root) -> dict[str, Any]:
-    counts = root.indexer.catalog.counts()
+    status = root.status()
     return {
         **path_to_json(root.spec.raw),
-        "state": root.state.value,
-        "clock": root.clock,
-        "root_hash": root.indexer.catalog.root_hash.hex(),
-        "files": counts.files,
-        "chunks": counts.chunks,
-        "pending_files": len(root.work.pending),
-        "pending_vectors": len(root.indexer.pending_vectors),
-        "failed_files": counts.failed,
-        "skipped": dict(sorted(counts.skipped.items())),
-        "failures": [failure_entry(failure) for failure in root.indexer.catalog.failures(limit=_FAILURES_SHOWN)],
-        "problems": [_problem_entry(problem) for problem in root.problems.values()],
-        "notes": list(root.indexer.behind.notes),
-        "progress": progress(root),
-        "stages": stages(root),
+        "state": status.state.value,
+        "clock": status.clock,
+        "root_hash": status.root_hash.hex(),
+        "files": status.counts.files,
+        "chunks": status.counts.chunks,
+        "pending_files": status.progress.files_left,
+        "pending_vectors": status.pending_vectors,
+        "failed_files": status.counts.failed,
+        "skipped": dict(sorted(status.counts.skipped.items())),
+        "failures": [failure_entry(failure) for failure in root.failures(_FAILURES_SHOWN)],
+        "problems": [_problem_entry(problem) for problem in status.problems],
+        "notes": list(status.notes),
+        "progress": progress_entry(status.progress),
+        "stages": _stage_entries(status),
     }
 
 
@@ -103,7 +103,7 @@ def stranded_status(stranded: FailedRoot) -> dict[str, Any]:
     }
 
 
-def _problem_entry(problem: Problem) -> dict[str, Any]:
+def _problem_entry(problem: RootProblem) -> dict[str, Any]:
     return {"message": problem.message, "hint": problem.hint}
 
 
@@ -118,24 +118,23 @@ def failure_entry(failure: Failure) -> dict[str, Any]:
     }
 
 
-def progress(root: Root) -> dict[str, Any]:
-    """How far the work at hand is; a rate and an ETA only while there is some."""
-    run, left = root.work.run, len(root.work.pending)
-    seconds = time.monotonic() - run.started
-    rate = run.files_done / seconds if left and seconds > 0 else 0.0
+def progress_entry(progress: Progress) -> dict[str, Any]:
+    """Return how far indexing is, with rates and an ETA only while something is left."""
+    done, left, seconds = progress.files_done, progress.files_left, progress.seconds
+    is_running = left > 0 and seconds > 0
+    files_per_s = done / seconds if is_running else 0.0
     return {
-        "files_done": run.files_done,
-        "files_total": run.files_done + left,
-        "chunks_done": run.chunks_done,
-        "files_per_s": round(rate, 1),
-        "chunks_per_s": round(run.chunks_done / seconds, 1) if left and seconds > 0 else 0.0,
-        "eta_s": round(left / rate, 1) if rate else None,
+        "files_done": done,
+        "files_total": done + left,
+        "chunks_done": progress.chunks_done,
+        "files_per_s": round(files_per_s, 1),
+        "chunks_per_s": round(progress.chunks_done / seconds, 1) if is_running else 0.0,
+        "eta_s": round(left / files_per_s, 1) if files_per_s else None,
     }
 
 
-def stages(root: Root) -> dict[str, Mapping[str, Any]]:
-    """Throughput by stage since the start of the daemon."""
-    queue = root.work.queue_lengths()
+def _stage_entries(status: RootStatus) -> dict[str, Mapping[str, Any]]:
+    """Return the throughput of each stage since the daemon started."""
     return {
         name: {
             "items": stage.items,
@@ -144,9 +143,9 @@ def stages(root: Root) -> dict[str, Mapping[str, Any]]:
             "per_s": round(stage.items / stage.seconds, 1) if stage.seconds else 0.0,
             "p50_ms": round(statistics.median(stage.recent) * 1000, 3) if stage.recent else 0.0,
             "errors": stage.errors,
-            "queue": queue.get(name, 0),
+            "queue": status.queue_lengths.get(name, 0),
         }
-        for name, stage in root.work.stages.items()
+        for name, stage in status.stages.items()
     }
 
 
@@ -203,8 +202,8 @@ def chunk_entry(chunk: StoredChunk) -> dict[str, Any]:
 def explain(root: Root, path: Path) -> dict[str, Any]:
     """Why ``path`` (absolute, in ``root``) is or is not indexed. Blocking: asks the catalog and the disk."""
     relative = _below(root, path)
-    failures = {failure.path: failure for failure in root.indexer.catalog.failures()}
-    with root.indexer.catalog.snapshot() as snapshot:
+    failures = {failure.path: failure for failure in root.failures()}
+    with root.catalog_snapshot() as snapshot:
         file = snapshot.file(relative)
         chunks = snapshot.chunks_of_file(relative)
     entry: dict[str, Any] = {
@@ -224,11 +223,11 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     if file is not None:
         return entry | {"reason": file.reason or file.entry.reason, "rule": file.entry.rule}
     if os.path.isdir(path) and relative not in failures:  # noqa: PTH112 - is_dir() raises for a very long name
-        verdict = root.scanner.explain(relative) if relative else None
+        verdict = root.exclusion_of(relative) if relative else None
         if verdict is None:
             return entry | {"indexed": True, "reason": "a directory that is indexed"}
         return entry | {"reason": verdict.reason, "rule": verdict.rule}
-    verdict = root.scanner.explain(relative)
+    verdict = root.exclusion_of(relative)
     if verdict is not None:
         return entry | {"reason": verdict.reason, "rule": verdict.rule}
     if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""Tells subscribers what happens to roots, at a bounded rate."""
+"""The clients that subscribed to roots, and what they are sent, at a bounded rate."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import anyio
 
 from codeindexd.daemon import responses
 from codeindexd.protocol.places import path_to_json
-from codeindexd.roots import Root
+from codeindexd.roots import RootEvent
 
 _PROGRESS_EVERY_S = 0.1
+_WAIT_S = 1.0
 
 
 class Subscriber(Protocol):
@@ -23,42 +24,43 @@ class Subscriber(Protocol):
 
 
 class Subscriptions:
-    """Fans out what roots report. ``progress`` is sent at most ten times a second, the rest as it happens."""
+    """Passes the events of roots on. ``progress`` is sent at most ten times a second, the rest as it happens."""
 
     def __init__(self) -> None:
         self._subscribers: dict[Subscriber, frozenset[str] | None] = {}
-        self._changed: dict[str, anyio.Event] = {}
+        self._next_event: dict[str, anyio.Event] = {}
         self._last_progress: dict[str, float] = {}
 
-    def subscribe(self, subscriber: Subscriber, identities: Sequence[str] | None) -> None:
-        """Tell ``subscriber`` of these roots, or of all when None; replaces what it subscribed to before."""
-        self._subscribers[subscriber] = None if identities is None else frozenset(identities)
+    def subscribe(self, subscriber: Subscriber, root_ids: Sequence[str] | None) -> None:
+        """Send ``subscriber`` the events of these roots, None for all; replaces its earlier subscription."""
+        self._subscribers[subscriber] = None if root_ids is None else frozenset(root_ids)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Stop telling ``subscriber``; harmless when it never subscribed."""
+        """Send ``subscriber`` no more events; harmless when it never subscribed."""
         self._subscribers.pop(subscriber, None)
 
-    async def changed(self, root: Root) -> None:
-        """Wait for the next report of ``root``; a second at most, since time itself changes some states."""
-        event = self._changed.setdefault(root.spec.id, anyio.Event())
-        with anyio.move_on_after(1.0):
+    async def wait(self, root_id: str) -> None:
+        """Wait for the next event of a root, or a second, since some states change by time alone."""
+        event = self._next_event.setdefault(root_id, anyio.Event())
+        with anyio.move_on_after(_WAIT_S):
             await event.wait()
 
-    def report(self, what: str, root: Root) -> None:
-        """``root`` has a new generation or state."""
-        identity = root.spec.id
-        if event := self._changed.pop(identity, None):
-            event.set()
+    def publish(self, event: RootEvent) -> None:
+        """Send an event to its subscribers."""
+        root_id = event.spec.id
+        if waiting := self._next_event.pop(root_id, None):
+            waiting.set()
         if not self._subscribers:
             return
         now = time.monotonic()
-        place = path_to_json(root.spec.raw, key="root")
-        self._send(identity, what, {**place, "clock": root.clock, "state": root.state.value})
-        if now - self._last_progress.get(identity, 0.0) >= _PROGRESS_EVERY_S or root.work.idle:
-            self._last_progress[identity] = now
-            self._send(identity, "progress", {**place, "state": root.state.value, **responses.progress(root)})
+        place = path_to_json(event.spec.raw, key="root")
+        state = event.state.value
+        self._send(root_id, event.kind.value, {**place, "clock": event.clock, "state": state})
+        if now - self._last_progress.get(root_id, 0.0) >= _PROGRESS_EVERY_S or event.progress.is_idle:
+            self._last_progress[root_id] = now
+            self._send(root_id, "progress", {**place, "state": state, **responses.progress_entry(event.progress)})
 
-    def _send(self, identity: str, method: str, params: dict[str, Any]) -> None:
-        for subscriber, identities in list(self._subscribers.items()):
-            if identities is None or identity in identities:
+    def _send(self, root_id: str, method: str, params: dict[str, Any]) -> None:
+        for subscriber, root_ids in list(self._subscribers.items()):
+            if root_ids is None or root_id in root_ids:
                 subscriber.notify(method, params)

@@ -1,11 +1,14 @@
-"""Brings projections that missed commits up to the catalog, while queries and new commits go on."""
+"""Catches projections that missed commits up to the catalog, while queries and new commits go on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import anyio
 import structlog
 
+from codeindexd.errors import FailedError, StoreFullError, WorkerError
+from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import ChunkDraft, Entry, IndexedChunk, StoredChunk
 from codeindexd.workers.jobs import FileJob
@@ -13,51 +16,113 @@ from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 _BATCH_CHUNKS = 2_000
+_RETRY_S = 10.0
+_LAGGING = RootProblem("an index is catching up with the catalog", "wait; answers may lack some code until then")
 
 
-async def replay(
+class CatchUp:
+    """Keeps the projections of one root at the catalog's generation, and tries again until they are.
+
+    ``on_hint`` gets the paths of files that changed meanwhile, ``on_reprocess`` files that have to be processed again.
+    """
+
+    def __init__(
+        self,
+        root: bytes,
+        index: IndexWriter,
+        pool: WorkerPool,
+        problems: RootProblems,
+        *,
+        on_hint: Callable[[list[bytes]], None],
+        on_reprocess: Callable[[list[Entry]], None],
+        on_caught_up: Callable[[], None],
+    ) -> None:
+        self._root = root
+        self._index = index
+        self._pool = pool
+        self._problems = problems
+        self._on_hint = on_hint
+        self._on_reprocess = on_reprocess
+        self._on_caught_up = on_caught_up
+        self._lagging = anyio.Event()
+        self._caught_up = anyio.Event()
+
+    def trigger(self) -> None:
+        """Note that a projection may lag."""
+        self._lagging.set()
+
+    async def serve(self) -> None:
+        """Catch up at once, and after every :meth:`trigger`; runs until cancelled."""
+        while True:
+            self._lagging = anyio.Event()
+            await self.run()
+            await self._lagging.wait()
+
+    async def run(self) -> None:
+        """Catch up; returns once no projection lags."""
+        while self._index.behind.lexical or self._index.behind.dense:
+            self._problems.set(ProblemKey.CATCH_UP, _LAGGING)
+            try:
+                await catch_up(
+                    self._root, self._index, self._pool, on_hint=self._on_hint, on_reprocess=self._on_reprocess
+                )
+            except (FailedError, StoreFullError, WorkerError) as error:
+                self._problems.set(ProblemKey.CATCH_UP, RootProblem.from_error(error))
+                await anyio.sleep(_RETRY_S)
+        self._problems.clear(ProblemKey.CATCH_UP)
+        self._on_caught_up()
+        self._caught_up.set()
+        self._caught_up = anyio.Event()
+
+    async def wait_for_lexical(self) -> None:
+        """Wait until the lexical index does not lag."""
+        while self._index.behind.lexical:
+            await self._caught_up.wait()
+
+
+async def catch_up(
     root: bytes,
-    indexer: IndexWriter,
+    index: IndexWriter,
     pool: WorkerPool,
     *,
     on_hint: Callable[[list[bytes]], None],
-    on_again: Callable[[list[Entry]], None],
+    on_reprocess: Callable[[list[Entry]], None],
 ) -> int:
-    """Bring both projections of a root up to its catalog; returns how many chunks were put back into the lexical one.
+    """Catch both projections of a root up with its catalog; return how many chunks were added to the lexical one.
 
-    Lexical terms are not stored anywhere else, so the files are read again. One whose bytes are no longer those that
-    were catalogued becomes a hint, and is handed to ``on_again`` if chunks of it are still lacking in the end: the
-    change that follows may well keep them (a move does). Raises StoreFullError, WorkerError.
+    Lexical terms are stored nowhere else, so the files are read again. One whose bytes are no longer those that were
+    catalogued becomes a hint. If chunks of it are still missing in the end it is handed to ``on_reprocess`` as well,
+    since the change that follows may keep them (a move does). Raises StoreFullError, FailedError, WorkerError.
     """
-    if indexer.behind.dense:
-        await indexer.replay_dense()
-    if not indexer.behind.lexical:
+    if index.behind.dense:
+        await index.replay_dense()
+    if not index.behind.lexical:
         return 0
-    missing = await indexer.missing_lexical()
-    log.info("replaying", root=root, files=len(missing), chunks=sum(map(len, missing.values())))
+    missing = await index.missing_lexical()
+    log.info("catching_up", root=root, files=len(missing), chunks=sum(map(len, missing.values())))
     jobs = [FileJob(job_id=number, root=root, path=path) for number, path in enumerate(missing)]
-    put_back = 0
+    added = 0
     batch: list[IndexedChunk] = []
     changed: list[bytes] = []
     async for result in pool.process(jobs):
-        found = matched(missing[result.path], result.language, result.chunks)
-        if len(found) < len(missing[result.path]):
+        matching = match_chunks(missing[result.path], result.language, result.chunks)
+        if len(matching) < len(missing[result.path]):
             changed.append(result.path)
-        batch.extend(found)
+        batch.extend(matching)
         if len(batch) >= _BATCH_CHUNKS:
-            await indexer.add_lexical(batch)
-            put_back += len(batch)
+            await index.add_lexical(batch)
+            added += len(batch)
             batch = []
-    await indexer.add_lexical(batch)
-    if again := await indexer.lexical_is_up():
-        on_again(again)
+    await index.add_lexical(batch)
+    if unprocessed := await index.lexical_is_up():
+        on_reprocess(unprocessed)
     if changed:
         on_hint(changed)
-    return put_back + len(batch)
+    return added + len(batch)
 
 
-def matched(chunks: Iterable[StoredChunk], language: str, drafts: Iterable[ChunkDraft]) -> list[IndexedChunk]:
-    """Those catalogued ``chunks`` of a file that are among the ``drafts`` it gives now, with all their index terms."""
+def match_chunks(chunks: Iterable[StoredChunk], language: str, drafts: Iterable[ChunkDraft]) -> list[IndexedChunk]:
+    """Return the catalogued ``chunks`` of a file that are among its present ``drafts``, with their index terms."""
     by_key = {draft.key: draft for draft in drafts}
     return [
         IndexedChunk(chunk.chunk_id, chunk.file_id, language, draft)

@@ -12,6 +12,7 @@ import structlog
 
 from codeindexd.analysis.embedding.base import Embedder, RowsRefusedError, Vectors
 from codeindexd.errors import EmbedderError, StoreFullError, WorkerError
+from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import StoredChunk
 from codeindexd.workers.jobs import TextRange, TextsJob
@@ -37,16 +38,16 @@ class PendingEmbedder:
         indexer: IndexWriter,
         pool: WorkerPool,
         embedder: Embedder,
+        problems: RootProblems,
         *,
         on_hint: Callable[[list[bytes]], None],
-        on_problem: Callable[[str, str, str], None],
     ) -> None:
         self._root = root
         self._indexer = indexer
         self._pool = pool
         self._embedder = embedder
         self._on_hint = on_hint
-        self._on_problem = on_problem
+        self._problems = problems
         self._wake = anyio.Event()
         self._unread: set[int] = set()  # their files were not what the catalog says; a commit may change that
         self.chunks_embedded = 0
@@ -69,11 +70,11 @@ class PendingEmbedder:
             try:
                 await self._embed(batch)
             except (EmbedderError, StoreFullError, WorkerError) as error:
-                self._on_problem("embedder", error.message, error.hint)
+                self._problems.set(ProblemKey.EMBEDDER, RootProblem.from_error(error))
                 await anyio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S if isinstance(error, EmbedderError) else _LONGEST_LOCAL_PAUSE_S)
             else:
-                self._on_problem("embedder", "", "")
+                self._problems.clear(ProblemKey.EMBEDDER)
                 pause = _FIRST_PAUSE_S
 
     def _next_batch(self) -> list[int]:

@@ -16,7 +16,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from codeindexd.errors import StoreFullError, WorkerError
 from codeindexd.indexing.policy import SliceLimit, in_order, retry_delay_ns, slice_limit
-from codeindexd.indexing.progress import Run, StageStats
+from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.indexing.progress import Progress, Run, StageStats
 from codeindexd.indexing.queue import Task, WorkQueue
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import Entry, Failure, FileUpdate, NodeKind, Outcome, Transaction
@@ -42,7 +43,7 @@ class Ingest:
     """The files of one root on their way through the workers into the catalog.
 
     ``on_hint`` is called with paths that have to be looked at again (they changed under the worker's hands or
-    vanished), ``on_commit`` after every commit, ``on_problem`` with (key, message, hint), message "" when it is over.
+    vanished), and ``on_commit`` after every commit.
     """
 
     def __init__(
@@ -50,19 +51,19 @@ class Ingest:
         root: bytes,
         indexer: IndexWriter,
         pool: WorkerPool,
+        problems: RootProblems,
         *,
         on_hint: Callable[[Iterable[bytes]], None],
         on_commit: Callable[[], None],
-        on_problem: Callable[[str, str, str], None],
     ) -> None:
         self._root = root
         self._indexer = indexer
         self._pool = pool
         self._on_hint = on_hint
         self._on_commit = on_commit
-        self._on_problem = on_problem
-        self.pending = WorkQueue()
-        self.run = Run()
+        self._problems = problems
+        self.queue = WorkQueue()
+        self._run = Run()
         self.stages: dict[str, StageStats] = {}
         self.chunks_embedded = 0
         self._edited: deque[bytes] = deque(maxlen=_REMEMBERED_EDITS)
@@ -94,10 +95,10 @@ class Ingest:
         """Take over what a reconciliation found; returns at once. ``again`` re-does files that are pending already."""
         self._ready.extend(slices)
         self._slices_given += len(slices)
-        since = {move.entry.path: self.pending.since(move.source) for part in slices for move in part.moves}
-        redo = [move.entry for part in slices for move in part.moves if move.source in self.pending]
+        since = {move.entry.path: self.queue.since(move.source) for part in slices for move in part.moves}
+        redo = [move.entry for part in slices for move in part.moves if move.source in self.queue]
         leaves = (update.entry.path for part in slices for update in part.updates)
-        if self.pending.forget({*gone, *leaves}):  # no result on its way may take the place of what is known now
+        if self.queue.forget({*gone, *leaves}):  # no result on its way may take the place of what is known now
             self._progress()
         files = [*files, *redo]
         urgent = len(files) <= _URGENT_FILES
@@ -105,35 +106,43 @@ class Ingest:
         if urgent:
             self._edited.extend(entry.path for entry in files)
         for entry in in_order(files, frozenset(self._edited)):
-            wanted |= self.pending.want(entry, urgent=urgent, again=again, since=since.get(entry.path)) is not None
+            wanted |= self.queue.want(entry, urgent=urgent, again=again, since=since.get(entry.path)) is not None
         if wanted:
             self._signal(urgent)
         if slices:
             self._commit_wake.set()
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether nothing is wanted, in flight or waiting to be committed."""
-        return not (self._ready or self.pending)
+        return not (self._ready or self.queue)
+
+    @property
+    def progress(self) -> Progress:
+        """How far the present run is."""
+        run = self._run
+        return Progress(
+            run.files_done, len(self.queue), run.chunks_done, time.monotonic() - run.started, is_idle=self.is_idle
+        )
 
     def queue_lengths(self) -> dict[str, int]:
         """Files waiting by stage: for a worker, and for a commit."""
         waiting = len(self._bulk) + len(self._urgent)
-        return {"read": max(0, len(self.pending) - waiting), "apply": waiting + len(self._ready)}
+        return {"read": max(0, len(self.queue) - waiting), "apply": waiting + len(self._ready)}
 
     async def drained(self) -> None:
         """Wait until all that is wanted now is committed or recorded as failed."""
-        await self.compared_with()
-        number = self.pending.latest  # a slice may have left files to be read
-        while not self.pending.settled(number):
+        await self.transactions_committed()
+        number = self.queue.latest  # a slice may have left files to be read
+        while not self.queue.settled(number):
             await self._advanced.wait()
 
-    def try_now(self) -> None:
+    def retry_now(self) -> None:
         """Somebody waits: do not sit out the pause after an error."""
         self._impatient.set()
         self._impatient = anyio.Event()
 
-    async def compared_with(self) -> list[Task]:
+    async def transactions_committed(self) -> list[Task]:
         """Wait until the slices submitted so far are in, for a comparison with the catalog would not know of them.
 
         Returns what is in flight, of which the catalog does not know either.
@@ -141,9 +150,9 @@ class Ingest:
         given = self._slices_given
         while self._slices_kept < given:
             await self._advanced.wait()
-        return self.pending.in_flight
+        return self.queue.in_flight
 
-    async def committed(self) -> None:
+    async def commit_finished(self) -> None:
         """Wait until the commit in progress is over."""
         async with self._committing:
             pass
@@ -184,11 +193,11 @@ class Ingest:
                     async for result in results:
                         await self._results_in.send(_Processed(taken.pop(result.job_id), result))
                 pause = _FIRST_PAUSE_S
-                self._on_problem("workers", "", "")
+                self._problems.clear(ProblemKey.WORKERS)
             except WorkerError as error:
-                self._on_problem("workers", error.message, error.hint)
+                self._problems.set(ProblemKey.WORKERS, RootProblem.from_error(error))
                 for ticket in taken.values():
-                    self.pending.put_back(ticket)
+                    self.queue.put_back(ticket)
                 pause = await self._rest(pause)
                 self._signal(urgent)
 
@@ -199,7 +208,7 @@ class Ingest:
         return min(pause * 2, _LONGEST_PAUSE_S)
 
     async def _jobs(self, urgent: bool, taken: dict[int, Task]) -> AsyncIterator[FileJob]:
-        while self._running.is_set() and (ticket := self.pending.next(urgent=urgent)):
+        while self._running.is_set() and (ticket := self.queue.next(urgent=urgent)):
             taken[ticket.number] = ticket
             yield FileJob(
                 ticket.number, self._root, ticket.path, size=ticket.entry.stat.size if ticket.entry.stat else 0
@@ -207,7 +216,7 @@ class Ingest:
 
     async def _gather(self) -> None:
         async for processed in self._results_out:
-            if not self.pending.counts(processed.ticket):
+            if not self.queue.counts(processed.ticket):
                 continue
             self._count(processed.result)
             if processed.ticket.urgent:
@@ -224,7 +233,7 @@ class Ingest:
         self.chunks_embedded += sum(chunk.embedded for chunk in result.chunks)
         for stage, seconds in result.seconds.items():
             self.stages.setdefault(stage, StageStats()).add(
-                seconds, bytes_=result.bytes_read, error=failed and stage == result.stage
+                seconds, size_bytes=result.bytes_read, error=failed and stage == result.stage
             )
         if failed and result.stage not in result.seconds:
             self.stages.setdefault(result.stage or "worker", StageStats()).add(0.0, error=True)
@@ -262,7 +271,7 @@ class Ingest:
     def _take_bulk(self, limit: SliceLimit, urgent: int, waited_s: float) -> list[_Processed]:
         """The bulk results that make a slice by now, or none; ``urgent`` results are committed before them."""
         count, chunks = len(self._bulk), self._bulk_chunks
-        complete = len(self.pending) <= count + urgent
+        complete = len(self.queue) <= count + urgent
         if not count or not (complete or limit.reached(chunks, count, waited_s)):
             return []
         bulk, self._bulk, self._bulk_chunks = self._bulk, [], 0
@@ -279,7 +288,7 @@ class Ingest:
     async def _commit_newest(self, batch: list[_Processed]) -> None:
         newest: dict[bytes, _Processed] = {}
         for processed in sorted(batch, key=lambda processed: processed.ticket.number):
-            if self.pending.counts(processed.ticket):
+            if self.queue.counts(processed.ticket):
                 newest[processed.ticket.path] = processed
         others = [processed for processed in newest.values() if self._is_other(processed)]
         self.submit([], [processed.ticket.entry for processed in others], again=True)
@@ -302,9 +311,9 @@ class Ingest:
         if updates:
             await self._persist(Transaction(updates=updates, failures=failures))
         for processed in batch:
-            self.pending.done(processed.ticket)
-        self.run.files_done += len(batch)
-        self.run.chunks_done += sum(len(update.chunks) for update in updates)
+            self.queue.done(processed.ticket)
+        self._run.files_done += len(batch)
+        self._run.chunks_done += sum(len(update.chunks) for update in updates)
         if look_again:
             self._on_hint(look_again)
 
@@ -314,7 +323,7 @@ class Ingest:
         It may have been changed back before the scan, and then no event comes.
         """
         result = processed.result
-        read = result.status in ("indexed", "skipped") and self.pending.is_current(processed.ticket)
+        read = result.status in ("indexed", "skipped") and self.queue.is_current(processed.ticket)
         if not read or result.leaf == processed.ticket.entry.hash or result.path in self._reread:
             self._reread.discard(result.path)
             return False
@@ -341,15 +350,15 @@ class Ingest:
                 result = await use_store()
             except StoreFullError as error:
                 log.error("cannot commit", error=error.message)  # noqa: TRY400 - the trace would say nothing more
-                self._on_problem("store", error.message, error.hint)
+                self._problems.set(ProblemKey.STORE, RootProblem.from_error(error))
                 pause = await self._rest(pause)
                 continue
-            self._on_problem("store", "", "")
+            self._problems.clear(ProblemKey.STORE)
             return result
 
     def _advance(self) -> None:
-        if self.idle:
-            self.run = Run()
+        if self.is_idle:
+            self._run = Run()
             self._slices_of_run = 0
         self._progress()
         self._on_commit()

@@ -1,14 +1,16 @@
-"""How far the work of one root is, and what its stages cost."""
+"""How far the indexing of one root is, and what its stages cost."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
 
+_RECENT = 256  # durations kept for the median
+
 
 @dataclass
 class StageStats:
-    """How much one stage did since the daemon started; ``recent`` keeps the last durations for the median."""
+    """What one stage did since the daemon started; ``recent`` holds the last durations in seconds."""
 
     items: int = 0
     bytes: int = 0
@@ -16,21 +18,32 @@ class StageStats:
     errors: int = 0
     recent: list[float] = field(default_factory=list)
 
-    def add(self, seconds: float, *, bytes_: int = 0, error: bool = False) -> None:
+    def add(self, seconds: float, *, size_bytes: int = 0, error: bool = False) -> None:
         """Count one item."""
         self.items += 1
-        self.bytes += bytes_
+        self.bytes += size_bytes
         self.seconds += seconds
         self.errors += error
         self.recent.append(seconds)
-        if len(self.recent) > 256:
-            del self.recent[:128]
+        if len(self.recent) > _RECENT:
+            del self.recent[: _RECENT // 2]
 
 
 @dataclass
 class Run:
-    """Progress of the work since it was last finished: what a progress bar shows."""
+    """What was done since there was last nothing to do: the past of a progress bar."""
 
     files_done: int = 0
     chunks_done: int = 0
     started: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is at one moment; ``seconds`` is its age, and ``is_idle`` says that nothing is left to do."""
+
+    files_done: int
+    files_left: int
+    chunks_done: int
+    seconds: float
+    is_idle: bool

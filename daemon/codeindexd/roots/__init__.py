@@ -1,6 +1,19 @@
 """One root's life, from its first walk to its removal."""
 
-from codeindexd.roots.root import Root
-from codeindexd.roots.settings import Problem, RootDependencies, RootSettings, Synced
+from codeindexd.indexing.problems import RootProblem
+from codeindexd.roots.events import RootEvent, RootEventKind
+from codeindexd.roots.root import Root, RootStatus
+from codeindexd.roots.settings import RootDependencies, RootSettings
+from codeindexd.roots.sync import Synced, SyncMethod
 
-__all__ = ["Problem", "Root", "RootDependencies", "RootSettings", "Synced"]
+__all__ = [
+    "Root",
+    "RootDependencies",
+    "RootEvent",
+    "RootEventKind",
+    "RootProblem",
+    "RootSettings",
+    "RootStatus",
+    "SyncMethod",
+    "Synced",
+]

@@ -1,11 +1,11 @@
-"""Files with several names. Writing through one sends an event for that name alone, so all are looked at together."""
+"""Files with several names. A write through one sends an event for that name alone, so all are scanned together."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from codeindexd.scan import Scan
-from codeindexd.scan.relpath import collapse, is_covered
+from codeindexd.scan.relpath import ROOT, collapse, is_covered
 
 
 class LinkedFiles:
@@ -16,21 +16,21 @@ class LinkedFiles:
 
     @property
     def paths(self) -> Collection[bytes]:
-        """What has to be looked at together."""
+        """The paths that have to be scanned together."""
         return self._files.keys()
 
-    def widened(self, below: Collection[bytes]) -> tuple[bytes, ...]:
-        """``below``, with every linked path when one of them is among what is to be looked at."""
+    def widen(self, below: Collection[bytes]) -> tuple[bytes, ...]:
+        """Return ``below``, with every linked path if one of them is in or under ``below``."""
         touched = any(is_covered(path, frozenset(below)) for path in self._files)
         return tuple(sorted(collapse([*below, *self._files] if touched else below)))
 
-    def take(self, scan: Scan) -> bool:
-        """Follow a scan. Whether only a walk can tell the other names of some file: they were linked just now.
+    def update(self, scan: Scan) -> bool:
+        """Follow a scan; return True if a new hard link requires a full walk, which alone can find its other names.
 
-        A path that was linked before may lead to another file by now, whose other names are unknown.
+        A path that was linked before may by now lead to another file, whose other names are unknown.
         """
         covered = frozenset(scan.below)
         new = scan.linked.items() - self._files.items()
         kept = {path: file for path, file in self._files.items() if not is_covered(path, covered)}
         self._files = kept | scan.linked
-        return bool(new) and b"" not in covered
+        return bool(new) and ROOT not in covered

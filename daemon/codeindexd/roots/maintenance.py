@@ -1,114 +1,107 @@
-"""What a root does in quiet times: failed files get another try, stores are kept in shape."""
+"""What a root does in quiet times: retry failed files, look again at unreadable ones, keep its stores in shape."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 import structlog
 
-from codeindexd.daemon import memory
-from codeindexd.errors import FailedError, StoreFullError, WorkerError
-from codeindexd.indexing.catch_up import replay
+from codeindexd.errors import FailedError, StoreFullError
+from codeindexd.indexing.ingest import Ingest
+from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.roots.unreadable import Unreadable
+from codeindexd.scan.relpath import Batch
 from codeindexd.storage.catalog import Catalog
+from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import Entry, NodeKind
-from codeindexd.workers.pool import WorkerPool
-
-if TYPE_CHECKING:
-    from codeindexd.roots.root import Root
 
 log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
-_FIRST_LOOK_S = 2.0
-_LONGEST_LOOK_S = 30.0
-_REPLAY_PAUSE_S = 10.0
-_ATTEMPTS = 6  # to be done with what others may hold up for long; the next commit begins anew
-
-
-async def bring_up(root: Root, pool: WorkerPool) -> None:
-    """Bring projections that lack commits up to the catalog, trying again until they are."""
-    while root.indexer.behind.lexical or root.indexer.behind.dense:
-        root.set_problem("replay", "an index is being brought up to the catalog", "answers may lack some code")
-        try:
-            await replay(
-                root.spec.raw,
-                root.indexer,
-                pool,
-                on_hint=root.look_again,
-                on_again=lambda files: root.work.submit([], files),
-            )
-        except (FailedError, StoreFullError, WorkerError) as error:
-            root.set_problem("replay", error.message, error.hint)
-            await anyio.sleep(_REPLAY_PAUSE_S)
-    root.set_problem("replay", "", "")
+_FIRST_RESCAN_S = 2.0
+_LONGEST_RESCAN_S = 30.0
+_ATTEMPTS = 6  # at what other processes may block for long; the next commit starts over
 
 
 def files_of(catalog: Catalog, paths: Collection[bytes] | None = None) -> list[Entry]:
-    """The catalogued files, or those among ``paths``."""
+    """Return the catalogued files, or those among ``paths``."""
     with catalog.snapshot() as snapshot:
         files = snapshot.files() if paths is None else filter(None, map(snapshot.file, paths))
         return [file.entry for file in files if file.entry.kind is NodeKind.FILE]
 
 
 def stale_files(catalog: Catalog, fingerprints: Callable[[str], bytes]) -> list[Entry]:
-    """Files whose bytes are the same and whose chunks would now be cut, masked or tokenised differently."""
+    """Return the files whose chunks this version would cut, mask or tokenise differently."""
     return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(fingerprints)]
 
 
-async def retry_failures(root: Root) -> None:
-    """Submit files again whose time to be retried has come; runs until cancelled."""
+async def retry_failures(catalog: Catalog, ingest: Ingest, *, is_paused: Callable[[], bool]) -> None:
+    """Submit failed files again once their time has come; runs until cancelled."""
     while True:
         await anyio.sleep(_EVERY_S)
         try:
-            due = await anyio.to_thread.run_sync(_due, root)
+            due = await anyio.to_thread.run_sync(_failures_due, catalog)
         except StoreFullError as error:
-            log.info("failures cannot be looked up now", root=str(root.spec.path), error=error.message)
+            log.info("failures_not_retried", store=str(catalog.path), error=error.message)
             continue
-        if due and not root.paused:
-            root.work.submit([], due, again=True)
+        due = [entry for entry in due if entry.path not in ingest.queue]
+        if due and not is_paused():
+            ingest.submit([], due, again=True)
 
 
-def _due(root: Root) -> list[Entry]:
-    failures = root.indexer.catalog.failures_due(time.time_ns())
+def _failures_due(catalog: Catalog) -> list[Entry]:
+    failures = catalog.failures_due(time.time_ns())
     if not failures:
         return []
-    with root.indexer.catalog.snapshot() as snapshot:
+    with catalog.snapshot() as snapshot:
         files = [snapshot.file(failure.path) for failure in failures]
-    return [file.entry for file in files if file and file.entry.path not in root.work.pending]
+    return [file.entry for file in files if file]
 
 
-async def retry_unreadable(root: Root) -> None:
-    """Look again at what could not be read, in growing intervals; runs until cancelled."""
-    pause = _FIRST_LOOK_S
+async def rescan_unreadable(
+    unreadable: Unreadable, *, on_hint: Callable[[Batch], None], is_paused: Callable[[], bool]
+) -> None:
+    """Look again at what could not be read, after growing pauses; runs until cancelled."""
+    pause = _FIRST_RESCAN_S
     while True:
-        await root.unreadable.wait()
+        await unreadable.wait()
         await anyio.sleep(pause)
-        if root.unreadable.paths and not root.paused:
-            root.hint(root.unreadable.paths)
-            pause = min(2 * pause, _LONGEST_LOOK_S)
+        if unreadable.paths and not is_paused():
+            on_hint(unreadable.paths)
+            pause = min(2 * pause, _LONGEST_RESCAN_S)
         else:
-            pause = _FIRST_LOOK_S
+            pause = _FIRST_RESCAN_S
 
 
-async def keep_tidy(root: Root) -> None:
-    """Keep the stores in shape once there was a commit and nothing is left to do, and give back memory; for ever."""
-    tidied = seen = -1
+async def keep_stores_tidy(
+    index: IndexWriter,
+    problems: RootProblems,
+    *,
+    is_caught_up: Callable[[], bool],
+    should_stop: Callable[[], bool],
+    trim_memory: Callable[[], object],
+) -> None:
+    """Maintain the stores, and return memory, once after every change that left nothing to do; runs until cancelled.
+
+    ``should_stop`` is asked by the threads that maintain.
+    """
+    maintained = seen = -1
     attempts = 0
     while True:
         await anyio.sleep(_EVERY_S)
-        generation = root.indexer.current.generation
-        if root.caught_up and generation != tidied:
-            attempts = attempts + 1 if generation == seen else 1
-            seen = generation
-            try:
-                done = await root.indexer.maintain(lambda: root.stopping or not root.work.idle)
-                await anyio.to_thread.run_sync(memory.give_back)
-            except (StoreFullError, FailedError) as error:
-                root.set_problem("upkeep", error.message, error.hint)
-            else:
-                root.set_problem("upkeep", "", "")
-                if done or attempts >= _ATTEMPTS:
-                    tidied = generation
+        generation = index.current.generation
+        if not is_caught_up() or generation == maintained:
+            continue
+        attempts = attempts + 1 if generation == seen else 1
+        seen = generation
+        try:
+            done = await index.maintain(should_stop)
+            await anyio.to_thread.run_sync(trim_memory)
+        except (StoreFullError, FailedError) as error:
+            problems.set(ProblemKey.MAINTENANCE, RootProblem.from_error(error))
+        else:
+            problems.clear(ProblemKey.MAINTENANCE)
+            if done or attempts >= _ATTEMPTS:
+                maintained = generation

@@ -20,7 +20,7 @@ class Found(enum.Enum):
 
     SAME = enum.auto()
     BACK = enum.auto()  # it had been missing
-    ANOTHER = enum.auto()  # a directory, but not the one it was: recreated, replaced, mounted
+    REPLACED = enum.auto()  # a directory, but not the one it was: recreated, replaced, mounted
     MISSING = enum.auto()
 
 
@@ -58,7 +58,7 @@ class Presence:
         if status.st_dev != self.spec.device and not self._holds_anything():
             return self._gone()
         self.spec = RootSpec(self.spec.id, self.spec.path, status.st_dev, status.st_ino)
-        return self._here(Found.ANOTHER)
+        return self._here(Found.REPLACED)
 
     def _holds_anything(self) -> bool:
         try:

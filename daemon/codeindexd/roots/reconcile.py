@@ -13,7 +13,7 @@ from codeindexd.scan.relpath import is_covered
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Transaction
 
-_SLICE_LEAVES = 2_000
+_TRANSACTION_LEAVES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Reconciled:
     catalog has them is not known: look again once no commit is in progress.
     """
 
-    slices: tuple[Transaction, ...]
+    transactions: tuple[Transaction, ...]
     files: tuple[Entry, ...]
     gone: frozenset[bytes]
     overtaken: frozenset[bytes]
@@ -41,7 +41,7 @@ def reconcile(scanner: Scanner, catalog: Catalog, below: Sequence[bytes], in_fli
     difference = diff(known, scan.tree, below=scan.below)
     again, overtaken = _overtaken(scan, in_flight)
     return Reconciled(
-        tuple(_ready_slices(difference)),
+        tuple(_transactions(difference)),
         tuple(entry for entry in (*difference.added, *difference.modified, *again) if entry.kind is NodeKind.FILE),
         frozenset(entry.path for entry in difference.removed) | {move.source for move in difference.moved} | overtaken,
         overtaken,
@@ -68,7 +68,7 @@ def _overtaken(scan: Scan, in_flight: Iterable[Task]) -> tuple[list[Entry], froz
     return files, frozenset(gone)
 
 
-def _ready_slices(difference: Diff) -> list[Transaction]:
+def _transactions(difference: Diff) -> list[Transaction]:
     """Everything that needs no parsing, removals first; leaves without text in parts of bounded size."""
     bare = [
         FileUpdate(entry, Outcome.SKIPPED, reason=entry.reason or "symlink")
@@ -76,12 +76,15 @@ def _ready_slices(difference: Diff) -> list[Transaction]:
         if entry.kind in (NodeKind.SKIPPED, NodeKind.SYMLINK)
     ]
     first = Transaction(
-        updates=bare[:_SLICE_LEAVES],
+        updates=bare[:_TRANSACTION_LEAVES],
         removals=[entry.path for entry in difference.removed],
         moves=difference.moved,
         directories=[entry for entry in difference.added if entry.kind is NodeKind.DIRECTORY],
         touched=difference.touched,
     )
-    rest = [Transaction(updates=bare[at : at + _SLICE_LEAVES]) for at in range(_SLICE_LEAVES, len(bare), _SLICE_LEAVES)]
+    rest = [
+        Transaction(updates=bare[at : at + _TRANSACTION_LEAVES])
+        for at in range(_TRANSACTION_LEAVES, len(bare), _TRANSACTION_LEAVES)
+    ]
     empty = not (first.updates or first.removals or first.moves or first.directories or first.touched)
     return ([] if empty else [first]) + rest

@@ -1,10 +1,11 @@
-"""One root's life: watch, settle, reconcile, work; its state, and the promise of ``sync``."""
+"""One root: a directory tree that is kept equal to its index."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -12,63 +13,84 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd.errors import FailedError, PathRefusedError, StoreFullError, TimedOutError
+from codeindexd.errors import FailedError
+from codeindexd.indexing.catch_up import CatchUp
 from codeindexd.indexing.embed_pending import PendingEmbedder
 from codeindexd.indexing.ingest import Ingest
+from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.indexing.progress import Progress, StageStats
 from codeindexd.roots import maintenance
 from codeindexd.roots.debounce import Debouncer
-from codeindexd.roots.hardlinks import LinkedFiles
+from codeindexd.roots.events import RootEvent, RootEventKind
 from codeindexd.roots.hints import Hints
-from codeindexd.roots.presence import Found, Presence
-from codeindexd.roots.reconcile import Reconciled, reconcile
+from codeindexd.roots.presence import Presence
 from codeindexd.roots.registry import RootSpec
-from codeindexd.roots.root_config import ROOT_CONFIG, RootConfigFile
-from codeindexd.roots.settings import Problem, RootDependencies, RootSettings, Synced
+from codeindexd.roots.root_config import RootConfigFile
+from codeindexd.roots.scan_loop import ScanLoop
+from codeindexd.roots.settings import RootDependencies, RootSettings
 from codeindexd.roots.shutdown import Shutdown
+from codeindexd.roots.sync import Sync, Synced
 from codeindexd.roots.unreadable import Unreadable
-from codeindexd.scan import Scan, Scanner
-from codeindexd.scan.relpath import is_covered
+from codeindexd.roots.verify.target import AuditTarget, WrongEntries
+from codeindexd.scan.ignore.builtin import Verdict
+from codeindexd.scan.relpath import ROOT
+from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.index_writer import IndexWriter
-from codeindexd.types import RootState
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import Counts, Entry, Failure, RootState
 from codeindexd.watch import Watcher
 
 log = structlog.get_logger(__name__)
-_COOKIE_TIMEOUT_S = 2.0
 _LOOK_AGAIN_S = 0.1
-_SEARCH_EVERY_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class RootStatus:
+    """What there is to tell about a root at one moment.
+
+    ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
+    """
+
+    state: RootState
+    clock: str
+    generation: int
+    root_hash: bytes
+    counts: Counts
+    pending_vectors: int
+    problems: tuple[RootProblem, ...]
+    notes: tuple[str, ...]
+    progress: Progress
+    stages: Mapping[str, StageStats]
+    queue_lengths: Mapping[str, int]
+    chunks_embedded: int
 
 
 class Root:
     """A directory tree kept equal to its index, from :meth:`serve` until its cancellation."""
 
-    def __init__(self, spec: RootSpec, directory: Path, settings: RootSettings, services: RootDependencies) -> None:
-        self.directory = directory
-        self.settings = settings
-        self.services = services
-        self.problems: dict[str, Problem] = {}
-        self.unreadable = Unreadable()
-        self.indexer: IndexWriter
-        self.work: Ingest
+    def __init__(self, spec: RootSpec, directory: Path, settings: RootSettings, dependencies: RootDependencies) -> None:
+        """``directory`` is where the stores of the root are."""
+        self._directory = directory
+        self._settings = settings
+        self._dependencies = dependencies
+        self._problems = RootProblems(self._on_problem)
+        self._unreadable = Unreadable()
         self._config_file = RootConfigFile(spec.path, settings.index)
-        if self._config_file.problem:
-            self.problems["config"] = self._config_file.problem
-        settler = Debouncer(settings.debounce_s, settings.deadline_s, settings.max_hints)
-        self._hints = Hints(settler, later_s=_LOOK_AGAIN_S)
+        debouncer = Debouncer(settings.debounce_s, settings.deadline_s, settings.max_hints)
+        self._hints = Hints(debouncer, later_s=_LOOK_AGAIN_S)
         self._presence = Presence(spec, directory / "missing")
-        self._walked = False
-        self._walking = False
+        self._shutdown = Shutdown()
         self._paused = False
-        self._fell_behind = anyio.Event()
-        self._brought_up = anyio.Event()
-        self._directories: set[bytes] = set()
-        self._linked = LinkedFiles()
-        self._last_walk = 0.0
-        self._failed_looks = 0
-        self._next_search = 0.0  # for a root that is missing or cannot be looked at
-        self._told: RootState | None = None
-        self._ending = Shutdown()
+        self._reported_state: RootState | None = None
+        self._index: IndexWriter
+        self._ingest: Ingest
+        self._embedder: PendingEmbedder
+        self._catch_up: CatchUp
+        self._watcher: Watcher
+        self._scans: ScanLoop
+        self._sync: Sync
 
-    # what others ask
+    # what others see
 
     @property
     def spec(self) -> RootSpec:
@@ -76,92 +98,116 @@ class Root:
         return self._presence.spec
 
     @property
-    def scanner(self) -> Scanner:
-        """What looks at the disk, by the present rules."""
-        return self._config_file.scanner
-
-    @property
     def state(self) -> RootState:
-        """The state of the root as it is known now."""
+        """The state of the root as far as it is known now."""
         if self._presence.missing:
             return RootState.MISSING
         if self._paused:
             return RootState.PAUSED
-        if self.problems:
+        if self._problems:
             return RootState.DEGRADED
-        if self._walking or not self._walked:
-            return RootState.INDEXING if self.indexer.catalog.generation == 0 else RootState.RECONCILING
-        if self._hints.outstanding or not self.work.idle:
+        if self._scans.is_walking or not self._scans.has_walked:
+            return RootState.INDEXING if self._index.catalog.generation == 0 else RootState.RECONCILING
+        if self._hints.outstanding or not self._ingest.is_idle:
             return RootState.INDEXING
         return RootState.FRESH
 
     @property
-    def caught_up(self) -> bool:
-        """Whether nothing is known to be outstanding, however well the root is watched."""
-        return self._walked and not self._hints.outstanding and self.work.idle
-
-    @property
-    def paused(self) -> bool:
-        """Whether indexing was stopped by the user."""
-        return self._paused
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the root is about to close its stores."""
-        return self._ending.begun
+    def generation(self) -> int:
+        """The generation that queries run on."""
+        return self._index.current.generation
 
     @property
     def clock(self) -> str:
-        """This root's part of a clock: its id and published generation."""
-        return self.spec.clock(self.indexer.current.generation)
+        """This root's part of a clock: its id and the generation that queries run on."""
+        return self.spec.clock(self.generation)
 
     @property
-    def chunks_embedded(self) -> int:
-        """How many chunks a model was run on since the daemon started; looked-up vectors do not count."""
-        return self.work.chunks_embedded + self._vectorizer.chunks_embedded
+    def is_caught_up(self) -> bool:
+        """Whether nothing is known to be outstanding, however well the root is watched."""
+        return self._scans.has_walked and not self._hints.outstanding and self._ingest.is_idle
 
     @property
     def missing_since(self) -> float | None:
-        """Seconds since the epoch at which the root was first not found; None while it is there."""
+        """Seconds since the epoch at which the directory was first not found; None while it is there."""
         return self._presence.missing_since
 
+    @property
+    def progress(self) -> Progress:
+        """How far indexing is."""
+        return self._ingest.progress
+
+    @property
+    def pending_vectors(self) -> int:
+        """How many chunks have no vector yet."""
+        return len(self._index.pending_vectors)
+
+    def status(self) -> RootStatus:
+        """Return all there is to tell. Blocking: asks the catalog; raises StoreFullError, StoreDamagedError."""
+        return RootStatus(
+            state=self.state,
+            clock=self.clock,
+            generation=self.generation,
+            root_hash=self._index.catalog.root_hash,
+            counts=self._index.catalog.counts(),
+            pending_vectors=self.pending_vectors,
+            problems=tuple(self._problems),
+            notes=tuple(self._index.behind.notes),
+            progress=self.progress,
+            stages=dict(self._ingest.stages),
+            queue_lengths=self._ingest.queue_lengths(),
+            chunks_embedded=self._ingest.chunks_embedded + self._embedder.chunks_embedded,
+        )
+
+    def failures(self, limit: int = -1) -> list[Failure]:
+        """Return the files that could not be processed, at most ``limit``, -1 for all. Blocking, as :meth:`status`."""
+        return self._index.catalog.failures(limit=limit)
+
+    def exclusion_of(self, path: bytes) -> Verdict | None:
+        """Return the rule that keeps ``path`` (below the root) out of the index, or None. Blocking: reads the disk."""
+        return self._config_file.scanner.explain(path)
+
+    def catalog_snapshot(self) -> CatalogSnapshot:
+        """Return what is committed now; the caller closes it."""
+        return self._index.catalog.snapshot()
+
+    def pin_snapshot(self) -> AbstractContextManager[Snapshot | None]:
+        """Return the snapshot that queries run on, kept open for the length of the block; None before the first."""
+        return self._index.current.pin()
+
+    @property
+    def query_model(self) -> str:
+        """Identity of the model whose vectors queries are answered from, "" before the first snapshot."""
+        return self._index.current.identity
+
+    # what others ask for
+
     def hint(self, paths: Iterable[bytes]) -> None:
-        """Look under ``paths`` soon."""
+        """Scan below ``paths`` soon."""
         self._hints.add(paths)
 
     def hint_from_thread(self, paths: Iterable[bytes]) -> None:
-        """The same as :meth:`hint`, for the threads that answer queries."""
+        """Scan below ``paths`` soon; for the threads that answer queries."""
         self._loop.call_soon_threadsafe(self.hint, tuple(paths))
-
-    def look_again(self, paths: Iterable[bytes]) -> None:
-        """Look under ``paths`` a little later: they changed under our hands, or are too young to trust."""
-        self._hints.add_later(paths)
 
     def pause(self) -> None:
         """Stop indexing; hints are kept."""
         self._paused = True
         self._hints.hold()
-        self.work.pause()
-        self._tell("state")
+        self._ingest.pause()
+        self._report(RootEventKind.STATE)
 
     def resume(self) -> None:
-        """Go on after :meth:`pause`."""
+        """Continue after :meth:`pause`."""
         self._paused = False
-        self.work.resume()
+        self._ingest.resume()
         self._hints.release()
-        self._tell("state")
+        self._report(RootEventKind.STATE)
 
     async def reindex(self) -> None:
-        """Process every file of the root again; vectors that are known are reused."""
-        self.work.submit([], await anyio.to_thread.run_sync(maintenance.files_of, self.indexer.catalog), again=True)
-        self.hint([b""])
-
-    async def redo(self, paths: Collection[bytes]) -> None:
-        """Process the catalogued files among ``paths`` again, changed or not, and look under all of them."""
-        self.work.submit(
-            [], await anyio.to_thread.run_sync(maintenance.files_of, self.indexer.catalog, paths), again=True
-        )
-        self.hint(paths)
+        """Process every file of the root again; known vectors are reused."""
+        self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._index.catalog))
+        self.hint([ROOT])
 
     async def sync(self, timeout_s: float) -> Synced:
         """Wait until every change made before the call can be searched.
@@ -170,228 +216,188 @@ class Root:
         """
         if self._paused:
             raise FailedError(f"{self.spec.path} is paused", hint="run `codeindex resume` first")
-        began, failed = time.monotonic(), self._failed_looks
-        how = "walk"
-        with self._ending.limit(timeout_s, str(self.spec.path)) as scope:
-            sound = self._walked and not self._presence.missing and "scan" not in self.problems
-            watched = sound and not self._watcher.suspicious
-            if watched and await self._watcher.cookie(_COOKIE_TIMEOUT_S):
-                how = "cookie"
-            else:
-                self.hint([b""])
-            self.work.try_now()
-            await self._hints.flushed()
-            if unheard := {*self._linked.paths, *self.unreadable.paths}:  # known for certain now that all was looked at
-                self.hint(unheard)
-                await self._hints.flushed()
-            await self.work.drained()
-            while self.indexer.behind.lexical:
-                await self._brought_up.wait()
-        if self._presence.missing:
-            raise FailedError(f"{self.spec.path} cannot be read", hint="bring the directory back, or remove the root")
-        if self._failed_looks > failed or "scan" in self.problems:
-            passed = Problem(f"{self.spec.path} could not be looked at for a moment", "try again")
-            problem = self.problems.get("scan", passed)
-            raise FailedError(problem.message, hint=problem.hint)
-        if scope.cancelled_caught:
-            raise TimedOutError(
-                f"{self.spec.path} was not in sync after {timeout_s:g} s ({len(self.work.pending)} files to go)",
-                hint="give --timeout more seconds; `codeindex status` shows the progress",
-            )
-        return Synced(self.indexer.current.generation, (time.monotonic() - began) * 1000, how)
+        began = anyio.current_time()
+        how = await self._sync.run(timeout_s)
+        return Synced(self.generation, (anyio.current_time() - began) * 1000, how)
 
-    # life
+    # recovery and verification
+
+    @property
+    def needs_verify(self) -> bool:
+        """Whether the stores may differ from the disk since an unclean shutdown."""
+        return self._index.doubt.unsure
+
+    def mark_verified(self) -> None:
+        """Note that the stores were compared with the disk."""
+        self._index.doubt.settle()
+
+    def add_note(self, note: str) -> None:
+        """Have ``status`` tell ``note`` until the root stops."""
+        self._index.behind.notes.append(note)
+
+    @property
+    def audit_target(self) -> AuditTarget:
+        """What an audit compares."""
+        return AuditTarget(
+            path=self.spec.raw,
+            scanner=self._config_file.scanner,
+            index=self._index,
+            pool=self._dependencies.pool,
+            embedder=self._dependencies.embedder,
+        )
+
+    async def repair(self, wrong: WrongEntries) -> None:
+        """Discard wrong entries of the stores and restore what they should be from the disk and the catalog."""
+        await self._index.discard(lexical=wrong.lexical, dense=wrong.dense, embed_hashes=wrong.embed_hashes)
+        self._index.behind.lexical |= wrong.lexical_lags
+        self._index.behind.dense |= wrong.dense_lags
+        await self._catch_up.run()
+        self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._index.catalog, wrong.paths))
+        self.hint(wrong.paths)
+
+    # its life
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Open the stores, answer (``started``), then watch and catch up until cancelled."""
+        """Open the stores, answer (``started``), then watch and index until cancelled."""
         self._loop = asyncio.get_running_loop()
-        self.indexer = await anyio.to_thread.run_sync(self.services.open_index, self.directory, self.spec.id)
+        open_index = self._dependencies.open_index
+        self._index = await anyio.to_thread.run_sync(open_index, self._directory, self.spec.id)
         try:
             await self._set_up()
             async with anyio.create_task_group() as tasks:
                 task_status.started()
-                tasks.start_soon(self._ending.note)
-                tasks.start_soon(self.work.serve)
-                tasks.start_soon(self._vectorizer.serve)
+                tasks.start_soon(self._shutdown.begin_on_cancellation)
+                tasks.start_soon(self._ingest.serve)
+                tasks.start_soon(self._embedder.serve)
                 await tasks.start(self._watcher.serve)
-                tasks.start_soon(self._keep_projections)
-                tasks.start_soon(maintenance.retry_unreadable, self)
-                tasks.start_soon(maintenance.retry_failures, self)
-                tasks.start_soon(maintenance.keep_tidy, self)
-                self.hint([b""])
-                await self._reconcile_forever()
+                tasks.start_soon(self._catch_up.serve)
+                self._start_maintenance(tasks)
+                self.hint([ROOT])
+                await self._submit_stale_files()
+                await self._scans.run()
         finally:
-            self._ending.begin()
+            self._shutdown.begin()
             with anyio.CancelScope(shield=True):
-                await self.indexer.write(self.indexer.close)
+                await self._index.write(self._index.close)
 
     async def _set_up(self) -> None:
-        for note in self.indexer.behind.notes:
-            log.warning("store rebuilt", root=str(self.spec.path), note=note)
-        self.work = Ingest(
+        """Create the parts, each of which knows only those before it."""
+        for note in self._index.behind.notes:
+            log.warning("store_rebuilt", root=str(self.spec.path), note=note)
+        pool = self._dependencies.pool
+        self._ingest = Ingest(
             self.spec.raw,
-            self.indexer,
-            self.services.pool,
-            on_hint=self.look_again,
+            self._index,
+            pool,
+            self._problems,
+            on_hint=self._hints.add_later,
             on_commit=self._on_commit,
-            on_problem=self.set_problem,
         )
-        self._vectorizer = PendingEmbedder(
+        self._embedder = PendingEmbedder(
             self.spec.raw,
-            self.indexer,
-            self.services.pool,
-            self.services.embedder,
-            on_hint=self.look_again,
-            on_problem=self.set_problem,
+            self._index,
+            pool,
+            self._dependencies.embedder,
+            self._problems,
+            on_hint=self._hints.add_later,
+        )
+        self._catch_up = CatchUp(
+            self.spec.raw,
+            self._index,
+            pool,
+            self._problems,
+            on_hint=self._hints.add_later,
+            on_reprocess=lambda files: self._ingest.submit([], files),
+            on_caught_up=self._embedder.wake,
         )
         self._watcher = Watcher(
             self.spec.path,
-            cookie_dir=self.services.cookies,
-            poll_interval_s=self.settings.poll_s,
-            poll=self.settings.poll,
+            cookie_dir=self._dependencies.cookies,
+            poll_interval_s=self._settings.poll_s,
+            poll=self._settings.poll,
             on_hints=self.hint,
-            on_degraded=lambda message, hint: self.set_problem("watch", message, hint),
-            on_recovered=lambda: self.set_problem("watch", "", ""),
-            on_root_changed=lambda: self.hint([b""]),
-            rules=await anyio.to_thread.run_sync(lambda: self.scanner.rule_files),
+            on_degraded=lambda message, hint: self._problems.set(ProblemKey.WATCH, RootProblem(message, hint)),
+            on_recovered=lambda: self._problems.clear(ProblemKey.WATCH),
+            on_root_changed=lambda: self.hint([ROOT]),
+            rules=await anyio.to_thread.run_sync(lambda: self._config_file.scanner.rule_files),
         )
-        self._directories = set(await anyio.to_thread.run_sync(self.indexer.catalog.tree().directories))
-        self._watcher.set_directories(self._directories)
-
-    async def replay(self) -> None:
-        """Bring projections that lack commits up to the catalog; returns when they are."""
-        await maintenance.bring_up(self, self.services.pool)
-        self._vectorizer.wake()
-        self._brought_up.set()
-        self._brought_up = anyio.Event()
-
-    async def _keep_projections(self) -> None:
-        while True:
-            self._fell_behind = anyio.Event()
-            await self.replay()
-            await self._fell_behind.wait()
-
-    # reconciling
-
-    async def _reconcile_forever(self) -> None:
-        self.work.submit(
-            [],
-            await anyio.to_thread.run_sync(maintenance.stale_files, self.indexer.catalog, self.services.fingerprints),
+        self._scans = ScanLoop(
+            catalog=self._index.catalog,
+            hints=self._hints,
+            ingest=self._ingest,
+            watcher=self._watcher,
+            problems=self._problems,
+            presence=self._presence,
+            config_file=self._config_file,
+            unreadable=self._unreadable,
+            reconcile_s=self._settings.reconcile_s,
+            report=self._report,
+            report_state_change=self._report_state_change,
         )
-        while True:
-            taken = await self._hints.batch(self._until_walk())
-            if taken is None:
-                self.hint([b""])
-                continue
-            number, batch = taken
-            await self._reconcile(self._linked.widened(batch))
-            self._hints.done(number)
-            if self.state is not self._told:
-                self._tell("state")
+        self._sync = Sync(
+            hints=self._hints,
+            scans=self._scans,
+            watcher=self._watcher,
+            ingest=self._ingest,
+            catch_up=self._catch_up,
+            presence=self._presence,
+            problems=self._problems,
+            shutdown=self._shutdown,
+        )
+        await self._scans.prepare()
+        self._problems.replace(ProblemKey.CONFIG, self._config_file.problem)
 
-    def _until_walk(self) -> float:
-        """Seconds until everything is looked at again, whatever events said."""
-        return max(1.0, self._last_walk + self.settings.reconcile_s - time.monotonic())
+    def _start_maintenance(self, tasks: anyio.abc.TaskGroup) -> None:
+        async def rescan_unreadable() -> None:
+            await maintenance.rescan_unreadable(self._unreadable, on_hint=self.hint, is_paused=lambda: self._paused)
 
-    async def _reconcile(self, below: Sequence[bytes]) -> None:
-        whole = b"" in below
-        if not await self._root_is_there():
-            return
-        self._walking = whole
-        began = time.monotonic()
-        in_flight = await self.work.compared_with()
-        try:
-            found = await anyio.to_thread.run_sync(reconcile, self.scanner, self.indexer.catalog, below, in_flight)
-        except (OSError, PathRefusedError, StoreFullError) as error:
-            hint = getattr(error, "hint", "check the directory's permissions")
-            self.set_problem("scan", f"cannot look at {self.spec.path}: {error}", hint)
-            self._failed_looks += 1
-            self._search_later()
-            return
-        finally:
-            self._walking = False
-        if whole:  # nobody remembers what else could not be looked at
-            self.set_problem("scan", "", "")
-        if await self._follow_config(found.scan) or self._linked.take(found.scan):
-            await self._reconcile([b""])
-            return
-        self._take_over(found, whole)
-        if found.overtaken:
-            await self.work.committed()
-            await self._reconcile(sorted(found.overtaken))
-        seconds = round(time.monotonic() - began, 3)
-        log.debug("reconciled", root=str(self.spec.path), below=len(below), files=len(found.files), seconds=seconds)
-        if whole:
-            self._walked = True
-            self._last_walk = time.monotonic()
-            self._watcher.mark_walked()
-            self._tell("state")
+        async def retry_failures() -> None:
+            await maintenance.retry_failures(self._index.catalog, self._ingest, is_paused=lambda: self._paused)
 
-    async def _follow_config(self, scan: Scan) -> bool:
-        """Whether the root's own configuration is another one now, and with it the scanner."""
-        if not is_covered(ROOT_CONFIG, scan.below):
-            return False
-        changed = await anyio.to_thread.run_sync(self._config_file.follow)
-        problem = self._config_file.problem or Problem("", "")
-        self.set_problem("config", problem.message, problem.hint)
-        return changed
+        async def keep_stores_tidy() -> None:
+            await maintenance.keep_stores_tidy(
+                self._index,
+                self._problems,
+                is_caught_up=lambda: self.is_caught_up,
+                should_stop=lambda: self._shutdown.begun or not self._ingest.is_idle,
+                trim_memory=self._dependencies.trim_memory,
+            )
 
-    def _take_over(self, found: Reconciled, whole: bool) -> None:
-        scan = found.scan
-        if whole:
-            self._directories = set(scan.directories)
-        else:
-            self._directories.difference_update(found.gone)
-            self._directories.update(scan.directories)
-        self._watcher.set_directories(self._directories, scan.rule_files, whole=whole)
-        self.unreadable.looked(scan.below, scan.errors)
-        self.set_problem("unreadable", *self.unreadable.problem)
-        self.work.submit(found.slices, found.files, found.gone)
-        if scan.unsettled:
-            self.look_again(scan.unsettled)
+        for service in (rescan_unreadable, retry_failures, keep_stores_tidy):
+            tasks.start_soon(service)
 
-    async def _root_is_there(self) -> bool:
-        """Whether there is something to scan; a root that is missing is looked for again soon."""
-        before = self.state
-        found = await anyio.to_thread.run_sync(self._presence.look)
-        if found is Found.MISSING:
-            self._search_later()
-        elif found is not Found.SAME:
-            self.hint([b""])
-        if found is Found.ANOTHER:
-            self.services.on_event("identity", self)
-        if self.state is not before:
-            self._tell("state")
-        return found is not Found.MISSING
+    async def _submit_stale_files(self) -> None:
+        fingerprints = self._dependencies.fingerprints
+        stale = await anyio.to_thread.run_sync(maintenance.stale_files, self._index.catalog, fingerprints)
+        self._ingest.submit([], stale)
 
-    def _search_later(self) -> None:
-        """Look at everything in a few seconds, once, however many hints bring us here."""
-        now = time.monotonic()
-        if now >= self._next_search:
-            self._next_search = now + _SEARCH_EVERY_S
-            self._hints.add_later([b""], _SEARCH_EVERY_S)
+    def _reprocess(self, files: Collection[Entry]) -> None:
+        self._ingest.submit([], list(files), again=True)
+
+    # what the parts report
 
     def _on_commit(self) -> None:
-        if self.indexer.behind.lexical or self.indexer.behind.dense:
-            self._fell_behind.set()
-        if self.indexer.pending_vectors:
-            self._vectorizer.wake()
-        self._tell("generation")
+        if self._index.behind.lexical or self._index.behind.dense:
+            self._catch_up.trigger()
+        if self._index.pending_vectors:
+            self._embedder.wake()
+        self._report(RootEventKind.GENERATION)
 
-    def set_problem(self, key: str, message: str, hint: str) -> None:
-        """Note a problem under ``key``, or with an empty message that it is over."""
-        before = self.problems.get(key)
-        if message:
-            self.problems[key] = Problem(message, hint)
-            if before is None or before.message != message:
-                log.warning("degraded", root=str(self.spec.path), what=key, problem=message)
-                self._tell("state")
-        elif before is not None:
-            del self.problems[key]
-            log.info("recovered", root=str(self.spec.path), what=key)
-            self._tell("state")
+    def _on_problem(self, key: ProblemKey, problem: RootProblem | None) -> None:
+        if problem is not None:
+            log.warning("root_degraded", root=str(self.spec.path), cause=key.value, problem=problem.message)
+        else:
+            log.info("root_recovered", root=str(self.spec.path), cause=key.value)
+        self._report(RootEventKind.STATE)
 
-    def _tell(self, event: str) -> None:
-        if not self._ending.begun:
-            self._told = self.state
-            self.services.on_event(event, self)
+    def _report(self, kind: RootEventKind) -> None:
+        if self._shutdown.begun:
+            return
+        state = self.state
+        if kind is not RootEventKind.IDENTITY:
+            self._reported_state = state
+        self._dependencies.on_event(RootEvent(kind, self.spec, state, self.clock, self.progress))
+
+    def _report_state_change(self) -> None:
+        if self.state is not self._reported_state:
+            self._report(RootEventKind.STATE)

@@ -1,4 +1,4 @@
-"""A root's scanner: by the configuration, narrowed by the file that the root may have of its own."""
+"""The scanner of one root: the configuration, narrowed by the root's own ``.codeindex.toml``."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from pathlib import Path
 
 from codeindexd.config import Index, load_root_config
 from codeindexd.errors import ConfigError
-from codeindexd.roots.settings import Problem
+from codeindexd.indexing.problems import RootProblem
 from codeindexd.scan import Scanner
 
 ROOT_CONFIG = b".codeindex.toml"
 
 
 class RootConfigFile:
-    """Follows the file's content, whatever the tree knows of it: git may ignore it. Blocking; used by one thread.
+    """Follows the content of the file, which git may ignore, so that the tree may not know it.
 
-    A file that cannot be used is a :attr:`problem` and narrows nothing.
+    Blocking; used by one thread at a time. A file that cannot be used is a :attr:`problem` and narrows nothing.
     """
 
     def __init__(self, path: Path, index: Index) -> None:
         self._path = path
         self._general = self._narrowed = index
-        self.problem: Problem | None = None
-        self.scanner = self._make()
-        self.follow()
+        self.problem: RootProblem | None = None
+        self.scanner = self._create_scanner()
+        self.reload()
 
-    def follow(self) -> bool:
-        """Read the file again; whether the rules are others now, and with them the scanner."""
+    def reload(self) -> bool:
+        """Read the file again; return True if the rules changed, and with them the scanner."""
         before, self._narrowed, self.problem = self._narrowed, self._general, None
         try:
             self._narrowed = self._general.narrowed(load_root_config(self._path))
         except ConfigError as error:
-            self.problem = Problem(error.message, error.hint)
+            self.problem = RootProblem.from_error(error)
         if self._narrowed != before:
-            self.scanner = self._make()
+            self.scanner = self._create_scanner()
         return self._narrowed != before
 
-    def _make(self) -> Scanner:
+    def _create_scanner(self) -> Scanner:
         index = self._narrowed
         return Scanner(
             self._path,

@@ -1,26 +1,23 @@
-"""What a root is made with and what it answers."""
+"""What a root is made with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
+from codeindexd.roots.events import RootEvent
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import VectorSpace
 from codeindexd.workers.pool import WorkerPool
 
-if TYPE_CHECKING:
-    from codeindexd.roots.root import Root
-
 
 @dataclass(frozen=True, slots=True)
 class RootSettings:
-    """What a root needs of the configuration. Times in seconds."""
+    """What a root needs of the configuration."""
 
     index: Index
     debounce_s: float
@@ -33,7 +30,11 @@ class RootSettings:
 
 @dataclass(frozen=True, slots=True)
 class RootDependencies:
-    """What all roots share. ``others`` are models that only questions are embedded with, by identity."""
+    """What all roots share.
+
+    ``others`` are models, by identity, that only queries are embedded with. ``trim_memory`` returns unused memory to
+    the system; it blocks, and is called in quiet times.
+    """
 
     pool: WorkerPool
     vectors: VectorStore
@@ -41,7 +42,8 @@ class RootDependencies:
     others: Mapping[str, Embedder]
     fingerprints: Callable[[str], bytes]
     cookies: Path
-    on_event: Callable[[str, Root], None]
+    on_event: Callable[[RootEvent], None]
+    trim_memory: Callable[[], object]
 
     def open_index(self, directory: Path, root_id: str) -> IndexWriter:
         """Open the stores of a root. Blocking; raises what :class:`IndexWriter` does."""
@@ -52,20 +54,3 @@ class RootDependencies:
             space=VectorSpace(self.embedder.identity, self.embedder.dimensions),
             usable={identity: VectorSpace(identity, other.dimensions) for identity, other in self.others.items()},
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something the user should know about a root, and what to do about it."""
-
-    message: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """The answer of ``sync``: the generation everything before the call is in, and how that is known."""
-
-    generation: int
-    took_ms: float
-    how: str

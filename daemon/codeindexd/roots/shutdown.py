@@ -1,4 +1,4 @@
-"""The end of a root: what takes long asks for it, and those who wait are told instead of waiting on."""
+"""The shutdown of one root: long work checks for it, and those who wait for the root are told at once."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from codeindexd.errors import FailedError
 
 
 class Shutdown:
-    """Begins once, when the root is stopped or fails; all on one event loop, but for reading :attr:`begun`."""
+    """Begins once, when the root is stopped or fails.
+
+    Everything runs on one event loop; only :attr:`begun` may be read by other threads.
+    """
 
     def __init__(self) -> None:
         self.begun = False
         self._waiting: set[anyio.CancelScope] = set()
 
     def begin(self) -> None:
-        """The root ends now."""
+        """Begin, and release everybody in :meth:`limit`."""
         self.begun = True
         for scope in list(self._waiting):
             scope.cancel()
 
-    async def note(self) -> None:
-        """Let the end begin when this is cancelled: the root waits for threads, and they ask whether to stop."""
+    async def begin_on_cancellation(self) -> None:
+        """Wait to be cancelled, and begin then: a root that ends waits for threads, which ask whether to stop."""
         try:
             await anyio.sleep_forever()
         finally:
             self.begin()
 
     @contextmanager
-    def limit(self, timeout_s: float, what: str) -> Iterator[anyio.CancelScope]:
-        """A wait of at most ``timeout_s`` seconds for the root ``what``. Raises FailedError when the root ends."""
+    def limit(self, timeout_s: float, root: str) -> Iterator[anyio.CancelScope]:
+        """Limit a wait for ``root`` to ``timeout_s`` seconds. Raises FailedError when the root ends meanwhile."""
         with anyio.move_on_after(timeout_s) as scope:
             self._waiting.add(scope)
             try:
@@ -40,4 +43,4 @@ class Shutdown:
             finally:
                 self._waiting.discard(scope)
         if self.begun:
-            raise FailedError(f"{what} ended while it was waited for", hint="ask again: it starts again by itself")
+            raise FailedError(f"{root} stopped before the request finished", hint="try again; it restarts by itself")

@@ -16,7 +16,8 @@ import anyio.to_thread
 import structlog
 
 from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, StoreDamagedError
-from codeindexd.roots import Problem, Root
+from codeindexd.indexing.problems import RootProblem
+from codeindexd.roots import Root
 from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, covering, inside
 from codeindexd.storage.recovery import suspect
 from codeindexd.types import RootState
@@ -34,7 +35,7 @@ class FailedRoot:
     """A root whose stores cannot be opened now, and why. It stays registered and is tried again."""
 
     spec: RootSpec
-    problem: Problem
+    problem: RootProblem
 
     @property
     def error(self) -> FailedError:
@@ -51,7 +52,7 @@ class _Life:
         self.scope = anyio.CancelScope()
         self.ended = anyio.Event()
         self.root: Root | None = None
-        self.problem = Problem("it has not been started", "")
+        self.problem = RootProblem("it has not been started", "")
         self._spec = spec
 
     @property
@@ -224,11 +225,12 @@ class RootSupervisor:
                 raise
             return self._running(admission.spec), admission
 
-    async def absorb(self, root: Root) -> None:
-        """Once a root is fresh, drop the roots inside it: their code is found through it from now on."""
-        if root.state is not RootState.FRESH:
+    async def absorb(self, root_id: str) -> None:
+        """Remove the roots inside a root, if that is fresh: their code is found through it from now on."""
+        life = self._lives.get(root_id)
+        if life is None or life.root is None or life.root.state is not RootState.FRESH:
             return
-        for spec in inside(root.spec, self._specs()):
+        for spec in inside(life.spec, self._specs()):
             with contextlib.suppress(NotIndexedError):  # removed by somebody else meanwhile
                 await self.remove(spec.id)
 
@@ -254,11 +256,11 @@ class RootSupervisor:
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / spec.id, ignore_errors=True))
             await self._start(spec, patient=True)
             root = self._running(spec)
-            root.indexer.behind.notes.append("the whole index was damaged and made anew from the disk")
+            root.add_note("the whole index was damaged and was rebuilt from the disk")
             return root
 
-    async def remember(self) -> None:
-        """Save the list again: a root changed its identity."""
+    async def save(self) -> None:
+        """Save the list of roots, after a root's directory was replaced. Raises StoreFullError."""
         async with self._change():
             await self._save()
 
@@ -289,8 +291,8 @@ def _may_be_damage(error: BaseException) -> bool:
     return isinstance(error, StoreDamagedError) or not isinstance(error, CodeindexError)
 
 
-def _problem(error: Exception) -> Problem:
+def _problem(error: Exception) -> RootProblem:
     told = _told(error)
     if isinstance(told, CodeindexError):
-        return Problem(told.message, told.hint or _REPAIR)
-    return Problem(f"{type(told).__name__}: {told}", _REPAIR)
+        return RootProblem(told.message, told.hint or _REPAIR)
+    return RootProblem(f"{type(told).__name__}: {told}", _REPAIR)

@@ -1,4 +1,4 @@
-"""What below a root cannot be read, until it can be: nothing announces that, so it is looked at again and again."""
+"""The paths below a root that cannot be read. No event says when they can be, so they are looked at again."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from collections.abc import Iterable, Sequence
 
 import anyio
 
+from codeindexd.indexing.problems import RootProblem
 from codeindexd.scan.relpath import Batch, collapse
 
 
 class Unreadable:
-    """Paths that the last looks could not read, with the error of each."""
+    """The paths that the last scans could not read, with the error of each."""
 
     def __init__(self) -> None:
         self._errors: dict[bytes, str] = {}
-        self._some = anyio.Event()
+        self._not_empty = anyio.Event()
 
-    def looked(self, below: Sequence[bytes], errors: Iterable[tuple[bytes, str]]) -> None:
-        """A scan of everything below ``below`` met these errors and no others."""
+    def update(self, below: Sequence[bytes], errors: Iterable[tuple[bytes, str]]) -> None:
+        """Record that a scan of everything under ``below`` met these errors and no others."""
         self._errors = {path: error for path, error in self._errors.items() if not _is_below(path, below)}
         self._errors.update(errors)
         if self._errors:
-            self._some.set()
-        elif self._some.is_set():  # otherwise somebody waits for the present one
-            self._some = anyio.Event()
+            self._not_empty.set()
+        elif self._not_empty.is_set():  # otherwise a task may be waiting for this very event
+            self._not_empty = anyio.Event()
 
     @property
     def paths(self) -> Batch:
@@ -32,18 +33,20 @@ class Unreadable:
         return collapse(self._errors)
 
     @property
-    def problem(self) -> tuple[str, str]:
-        """What to tell the user, and what to do about it; "" when everything can be read."""
+    def problem(self) -> RootProblem | None:
+        """What to tell the user; None when everything can be read."""
         if not self._errors:
-            return "", ""
+            return None
         path = min(self._errors)
         more = f" and {len(self._errors) - 1} more" if len(self._errors) > 1 else ""
-        hint = "check permissions and disk; it is looked at again and again"
-        return f"{os.fsdecode(path) or '.'}: {self._errors[path]}{more}", hint
+        return RootProblem(
+            f"{os.fsdecode(path) or '.'}: {self._errors[path]}{more}",
+            "check the permissions and the disk; it is read again by itself",
+        )
 
     async def wait(self) -> None:
         """Wait until there is something unreadable."""
-        await self._some.wait()
+        await self._not_empty.wait()
 
 
 def _is_below(path: bytes, tops: Sequence[bytes]) -> bool:

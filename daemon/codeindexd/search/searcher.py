@@ -142,7 +142,7 @@ class Searcher:
         text = " ".join([parsed.text, *parsed.phrases]).strip()
         terms = self._tokenizer.tokenize(text or " ".join(_words_of(parsed.regexes)))
         vectors = {}
-        for identity in {root.indexer.current.identity for root in roots} & self._embedders.keys():
+        for identity in {root.query_model for root in roots} & self._embedders.keys():
             try:
                 with anyio.fail_after(_EMBED_PATIENCE_S):
                     if text:
@@ -258,7 +258,7 @@ class Searcher:
         began = time.perf_counter()
         with contextlib.ExitStack() as pins:
             state = worst_state(roots)
-            pinned = [(root, pins.enter_context(root.indexer.current.pin())) for root in roots]
+            pinned = [(root, pins.enter_context(root.pin_snapshot())) for root in roots]
             parts = await self._parts(pinned, retrieve, wanted)
             chunks = sum(snapshot.chunks for _, snapshot in pinned if snapshot)
             return Answer(

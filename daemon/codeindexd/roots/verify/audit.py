@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import path_words
 from codeindexd.protocol.places import text_of_path
-from codeindexd.roots import Root
 from codeindexd.roots.verify.compare import compare_files
 from codeindexd.roots.verify.findings import Audit
 from codeindexd.roots.verify.sample import compare_sample
+from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.scan.merkle import diff
 from codeindexd.types import Entry, NodeKind, Outcome
 from codeindexd.workers.jobs import FileJob, FileResult
@@ -36,30 +36,30 @@ class _Nothing:
         return {}
 
 
-async def audit(root: Root) -> Audit:
+async def audit(target: AuditTarget) -> Audit:
     """Compare everything once. What is under way meanwhile may show up as a difference: look again after a sync."""
     found = Audit()
-    for problem in await anyio.to_thread.run_sync(root.indexer.catalog.check):
+    for problem in await anyio.to_thread.run_sync(target.index.catalog.check):
         found.differ(b"", "catalog", problem, kind=_FIGURES.sub("", problem))
     if found.differences:
         found.notes.append("nothing else was compared: the catalog contradicts itself")
         return found
-    paths = await anyio.to_thread.run_sync(_compare_whole, root, found)
-    wanted, held = await root.indexer.vectors_to_hold()
+    paths = await anyio.to_thread.run_sync(_compare_whole, target, found)
+    wanted, held = await target.index.vectors_to_hold()
     _compare_ids("dense index", "chunks", wanted, held, found)
-    async for results in _batches(root, paths):
-        await anyio.to_thread.run_sync(partial(compare_files, root, results, found))
-    if not root.services.pool.settings.embed:
-        await compare_sample(root, found)
+    async for results in _batches(target, paths):
+        await anyio.to_thread.run_sync(partial(compare_files, target, results, found))
+    if not target.pool.settings.embed:
+        await compare_sample(target, found)
     return found
 
 
-async def _batches(root: Root, paths: Sequence[bytes]) -> AsyncIterator[list[FileResult]]:
+async def _batches(target: AuditTarget, paths: Sequence[bytes]) -> AsyncIterator[list[FileResult]]:
     """The files of ``paths``, processed anew, in batches of bounded size."""
-    jobs = [FileJob(number, root.spec.raw, path, afresh=True) for number, path in enumerate(paths)]
+    jobs = [FileJob(number, target.path, path, afresh=True) for number, path in enumerate(paths)]
     batch: list[FileResult] = []
     chunks = 0
-    async for result in root.services.pool.process(jobs):
+    async for result in target.pool.process(jobs):
         batch.append(result)
         chunks += len(result.chunks)
         if chunks >= _BATCH_CHUNKS or len(batch) >= _BATCH_FILES:
@@ -69,13 +69,13 @@ async def _batches(root: Root, paths: Sequence[bytes]) -> AsyncIterator[list[Fil
         yield batch
 
 
-def _compare_whole(root: Root, found: Audit) -> list[bytes]:
+def _compare_whole(target: AuditTarget, found: Audit) -> list[bytes]:
     """What can be compared without opening a file's chunks; returns the paths of the files that have some."""
-    scan = root.scanner.scan([b""], _Nothing(), now_ns=time.time_ns())
-    with root.indexer.current.pin() as snapshot:
+    scan = target.scanner.scan([b""], _Nothing(), now_ns=time.time_ns())
+    with target.index.current.pin() as snapshot:
         if snapshot is None:
             return []
-        change = diff(root.indexer.catalog.tree(), scan.tree)
+        change = diff(target.index.catalog.tree(), scan.tree)
         unreadable = {path for path, _ in scan.errors}
         for what, entries in (
             ("not in the index", change.added),

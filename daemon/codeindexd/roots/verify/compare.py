@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codeindexd.roots import Root
 from codeindexd.roots.verify.findings import Audit
+from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.storage.projections import lexical_chunk
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import ChunkDraft, IndexedChunk, Outcome, StoredChunk, StoredFile
@@ -19,9 +19,9 @@ SAME = 0.9995
 _OUTCOMES = {"indexed": Outcome.INDEXED, "skipped": Outcome.SKIPPED}
 
 
-def compare_files(root: Root, results: Sequence[FileResult], found: Audit) -> None:
+def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Audit) -> None:
     """Hold freshly processed files against the current snapshot; one that changed in between is left out."""
-    with root.indexer.current.pin() as snapshot:
+    with target.index.current.pin() as snapshot:
         if snapshot is None:
             return
         pairs: list[tuple[StoredChunk, ChunkDraft]] = []
@@ -37,7 +37,7 @@ def compare_files(root: Root, results: Sequence[FileResult], found: Audit) -> No
                 found.chunks += len(stored)
                 pairs += zip(stored, result.chunks, strict=True)
         _compare_lexical(snapshot, pairs, found)
-        _compare_vectors(root, snapshot, pairs, found)
+        _compare_vectors(target, snapshot, pairs, found)
 
 
 def _difference(file: StoredFile, stored: Sequence[StoredChunk], result: FileResult) -> str:
@@ -69,19 +69,19 @@ def _compare_lexical(snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, Chun
 
 
 def _compare_vectors(
-    root: Root, snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, ChunkDraft]], found: Audit
+    target: AuditTarget, snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, ChunkDraft]], found: Audit
 ) -> None:
     """Vectors computed now, where workers compute them, against the dense index and the shared store.
 
     Of another model's vectors only this is compared here: that index and store hold the same ones.
     """
-    if snapshot.identity != root.indexer.space.identity:
+    if snapshot.identity != target.index.space.identity:
         return  # the model before still answers; the present one's index is being filled
     pairs = sorted(pairs, key=lambda pair: pair[0].chunk_id)
     ids = np.array([chunk.chunk_id for chunk, _ in pairs], dtype=np.int64)
     held = snapshot.dense.vectors(ids)
     hashes = [chunk.embed_hash for chunk, _ in pairs]
-    stored = root.indexer.vectors.get_many(root.indexer.space.identity, hashes)
+    stored = target.index.vectors.get_many(target.index.space.identity, hashes)
     for row, (chunk, draft) in enumerate(pairs):
         shared = stored.get(chunk.embed_hash)
         fresh = draft.vector or shared

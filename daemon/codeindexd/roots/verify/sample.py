@@ -7,42 +7,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.errors import EmbedderError
-from codeindexd.roots import Root
 from codeindexd.roots.verify.compare import differ_at, same
 from codeindexd.roots.verify.findings import Audit
+from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.types import StoredChunk
 from codeindexd.workers.jobs import TextRange, TextsJob
 
 _SAMPLE = 128  # a transformer needs seconds for so many, minutes or hours for all
 
 
-async def compare_sample(root: Root, found: Audit) -> None:
+async def compare_sample(target: AuditTarget, found: Audit) -> None:
     """Embed some chunks, evenly spread over the ids, and compare. A model that cannot be asked is noted."""
-    picked = await anyio.to_thread.run_sync(_pick, root)
+    picked = await anyio.to_thread.run_sync(_pick, target)
     jobs = [
-        TextsJob(number, root.spec.raw, chunk.path, leaf, (TextRange(0, 0, chunk.embed_hash),))
+        TextsJob(number, target.path, chunk.path, leaf, (TextRange(0, 0, chunk.embed_hash),))
         for number, (chunk, leaf) in enumerate(picked)
     ]
     texts: dict[int, str] = {}
-    async for result in root.services.pool.texts(jobs):
+    async for result in target.pool.texts(jobs):
         if result.status == "ok":
             texts[result.job_id] = result.texts[0]
     if not texts:
         return
     try:
-        fresh = await root.services.embedder.embed_documents(list(texts.values()))
+        fresh = await target.embedder.embed_documents(list(texts.values()))
     except EmbedderError as error:
         found.notes.append(f"vectors were not compared with the model: {error.message}")
         return
     chunks = [picked[number][0] for number in texts]
-    await anyio.to_thread.run_sync(_compare, root, chunks, np.ascontiguousarray(fresh, dtype="<f2"), found)
+    await anyio.to_thread.run_sync(_compare, target, chunks, np.ascontiguousarray(fresh, dtype="<f2"), found)
     found.notes.append(f"{len(texts)} of the vectors were computed again; the others were compared with the store")
 
 
-def _pick(root: Root) -> list[tuple[StoredChunk, bytes]]:
+def _pick(target: AuditTarget) -> list[tuple[StoredChunk, bytes]]:
     """Chunks with a vector, with the leaf hashes of their files."""
-    with root.indexer.current.pin() as snapshot:
-        if snapshot is None or snapshot.identity != root.indexer.space.identity:
+    with target.index.current.pin() as snapshot:
+        if snapshot is None or snapshot.identity != target.index.space.identity:
             return []
         ids = snapshot.dense.ids()
         if not len(ids):
@@ -53,8 +53,8 @@ def _pick(root: Root) -> list[tuple[StoredChunk, bytes]]:
         return [(chunk, files[chunk.file_id].entry.hash) for chunk in chunks if chunk.file_id in files]
 
 
-def _compare(root: Root, chunks: list[StoredChunk], fresh: NDArray[np.float16], found: Audit) -> None:
-    with root.indexer.current.pin() as snapshot:
+def _compare(target: AuditTarget, chunks: list[StoredChunk], fresh: NDArray[np.float16], found: Audit) -> None:
+    with target.index.current.pin() as snapshot:
         if snapshot is None:
             return
         for row, chunk in enumerate(chunks):

@@ -13,6 +13,7 @@ from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.roots.verify.audit import audit
 from codeindexd.roots.verify.findings import Audit, Difference
+from codeindexd.roots.verify.target import WrongEntries
 
 __all__ = ["verify", "verify_stranded"]
 
@@ -31,7 +32,7 @@ async def verify(root: Root, *, repair: bool, rebuild: Rebuild) -> dict[str, Any
     those found before. ``rebuild`` starts a root over from an empty index, for a catalog that cannot be trusted.
     """
     found = await _settled(root)
-    entry = _entry(root.spec, found, failed_files=root.indexer.catalog.counts().failed)
+    entry = _entry(root.spec, found, failed_files=root.status().counts.failed)
     if found.differences:
         log.warning("the index differs from the disk", root=str(root.spec.path), differences=len(found.differences))
         if repair:
@@ -69,7 +70,7 @@ async def _settled(root: Root) -> Audit:
     before: list[Difference] | None = None
     for _ in range(_ROUNDS):
         await root.sync(_SYNC_TIMEOUT_S)
-        found = await audit(root)
+        found = await audit(root.audit_target)
         if before is not None:
             found.keep_lasting(before)
         before = found.differences
@@ -85,9 +86,13 @@ async def _repair(root: Root, found: Audit, rebuild: Rebuild) -> Root:
     if "catalog" in whats:
         root = await rebuild(root.spec)
     else:
-        await root.indexer.discard(lexical=found.lexical, dense=found.dense, embed_hashes=found.embed_hashes)
-        root.indexer.behind.lexical |= "lexical index" in whats
-        root.indexer.behind.dense |= "dense index" in whats
-        await root.replay()
-        await root.redo({one.path for one in found.differences if one.path})
+        wrong = WrongEntries(
+            lexical=found.lexical,
+            dense=found.dense,
+            embed_hashes=found.embed_hashes,
+            lexical_lags="lexical index" in whats,
+            dense_lags="dense index" in whats,
+            paths={one.path for one in found.differences if one.path},
+        )
+        await root.repair(wrong)
     return root

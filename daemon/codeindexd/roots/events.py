@@ -1,0 +1,29 @@
+"""What a root reports while it runs: values, so that whoever hears of it needs no root."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from codeindexd.indexing.progress import Progress
+from codeindexd.roots.registry import RootSpec
+from codeindexd.types import RootState
+
+
+class RootEventKind(enum.StrEnum):
+    """What changed."""
+
+    GENERATION = "generation"  # queries run on another generation
+    STATE = "state"
+    IDENTITY = "identity"  # the root's path now holds another directory
+
+
+@dataclass(frozen=True, slots=True)
+class RootEvent:
+    """One change of a root, and how the root was at that moment."""
+
+    kind: RootEventKind
+    spec: RootSpec
+    state: RootState
+    clock: str
+    progress: Progress

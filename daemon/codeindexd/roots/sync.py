@@ -1,0 +1,98 @@
+"""``sync``: wait until every change made before the call can be searched."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from codeindexd.errors import FailedError, TimedOutError
+from codeindexd.indexing.catch_up import CatchUp
+from codeindexd.indexing.ingest import Ingest
+from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.roots.hints import Hints
+from codeindexd.roots.presence import Presence
+from codeindexd.roots.scan_loop import ScanLoop
+from codeindexd.roots.shutdown import Shutdown
+from codeindexd.scan.relpath import ROOT
+from codeindexd.watch import Watcher
+
+_COOKIE_TIMEOUT_S = 2.0
+
+
+class SyncMethod(enum.StrEnum):
+    """How a sync knows that it saw every change."""
+
+    COOKIE = "cookie"  # an event that was caused after them arrived
+    WALK = "walk"  # the whole root was scanned
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The generation that holds every change made before the call."""
+
+    generation: int
+    took_ms: float
+    how: SyncMethod
+
+
+class Sync:
+    """Carries out ``sync`` for one root."""
+
+    def __init__(
+        self,
+        *,
+        hints: Hints,
+        scans: ScanLoop,
+        watcher: Watcher,
+        ingest: Ingest,
+        catch_up: CatchUp,
+        presence: Presence,
+        problems: RootProblems,
+        shutdown: Shutdown,
+    ) -> None:
+        self._hints = hints
+        self._scans = scans
+        self._watcher = watcher
+        self._ingest = ingest
+        self._catch_up = catch_up
+        self._presence = presence
+        self._problems = problems
+        self._shutdown = shutdown
+
+    async def run(self, timeout_s: float) -> SyncMethod:
+        """Wait until every change made before the call can be searched.
+
+        Raises TimedOutError, and FailedError when the root is missing, cannot be read, or ends meanwhile.
+        """
+        path = self._presence.spec.path
+        failed_before = self._scans.failed_scans
+        how = SyncMethod.WALK
+        with self._shutdown.limit(timeout_s, str(path)) as scope:
+            how = await self._hint_changes()
+            self._ingest.retry_now()
+            await self._hints.flushed()
+            if silent := self._scans.paths_without_events:  # all known only now that everything was scanned
+                self._hints.add(silent)
+                await self._hints.flushed()
+            await self._ingest.drained()
+            await self._catch_up.wait_for_lexical()
+        if self._presence.missing:
+            raise FailedError(f"{path} cannot be read", hint="bring the directory back, or remove the root")
+        if self._scans.failed_scans > failed_before or ProblemKey.SCAN in self._problems:
+            passed = RootProblem(f"{path} could not be read for a moment", "try again")
+            problem = self._problems.get(ProblemKey.SCAN) or passed
+            raise FailedError(problem.message, hint=problem.hint)
+        if scope.cancelled_caught:
+            raise TimedOutError(
+                f"{path} was not in sync after {timeout_s:g} s ({len(self._ingest.queue)} files to go)",
+                hint="give --timeout more seconds; `codeindex status` shows the progress",
+            )
+        return how
+
+    async def _hint_changes(self) -> SyncMethod:
+        """Have every earlier change hinted: by its event, if none can have been lost, or by a walk."""
+        is_sound = self._scans.has_walked and not self._presence.missing and ProblemKey.SCAN not in self._problems
+        if is_sound and not self._watcher.suspicious and await self._watcher.cookie(_COOKIE_TIMEOUT_S):
+            return SyncMethod.COOKIE
+        self._hints.add([ROOT])
+        return SyncMethod.WALK
