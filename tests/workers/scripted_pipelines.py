@@ -12,7 +12,7 @@ from pathlib import Path
 import xxhash
 
 from codeindexd.types import ChunkDraft, FileStat, Span, Symbol
-from codeindexd.workers.jobs import FileJob, FileResult, TextsJob, TextsResult, WorkerSettings
+from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, TextsStatus, WorkerSettings
 
 _kept: list[bytearray] = []
 
@@ -37,7 +37,7 @@ class Scripted:
         )
         stat = FileStat(3, 1, 2, 3)
         return FileResult(
-            job.job_id, job.path, "indexed", stat=stat, leaf=self._leaf(job.path), chunks=(draft,),
+            job.job_id, job.path, FileStatus.INDEXED, stat=stat, leaf=self._leaf(job.path), chunks=(draft,),
             language="python", reason=f"nice {os.getpriority(os.PRIO_PROCESS, 0)}",
         )  # fmt: skip
 
@@ -46,7 +46,7 @@ class Scripted:
 
     def texts(self, job: TextsJob) -> TextsResult:
         self._act(job.path.decode(), "")
-        return TextsResult(job.job_id, job.path, "ok", [f"{r.start_byte}-{r.end_byte}" for r in job.ranges])
+        return TextsResult(job.job_id, job.path, TextsStatus.OK, [f"{r.start_byte}-{r.end_byte}" for r in job.ranges])
 
     def _act(self, verb: str, argument: str) -> None:
         match verb:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from codeindexd.errors import ShuttingDownError
-from codeindexd.workers.jobs import FileJob, TextRange, TextsJob
+from codeindexd.workers.jobs import FileJob, FileStatus, TextRange, TextsJob, TextsStatus
 from codeindexd.workers.member import Timing
 from codeindexd.workers.pool import WINDOW_JOBS, WorkerPool
 from codeindexd.workers.sizing import Pressure
@@ -27,7 +27,7 @@ async def test_every_job_has_one_result_and_values_survive_the_wire(served, make
         assert pool.stats.started == 2
     assert sorted(result.job_id for result in results) == list(range(500))
     one = results[0]
-    assert one.status == "indexed"
+    assert one.status is FileStatus.INDEXED
     assert one.stat is not None
     assert one.stat.size == 3
     assert one.chunks[0].span.symbols[0].qualified == "a.b"
@@ -144,7 +144,7 @@ async def test_texts(served):
     job = TextsJob(7, b"/r", b"a", b"l" * 16, ranges)
     async with served() as pool:
         results = [result async for result in pool.texts([job])]
-    assert [(result.job_id, result.status, result.texts) for result in results] == [(7, "ok", ["0-5", "5-9"])]
+    assert [(result.job_id, result.status, result.texts) for result in results] == [(7, TextsStatus.OK, ["0-5", "5-9"])]
 
 
 async def test_idle_workers_end_and_come_back(served, make_jobs):

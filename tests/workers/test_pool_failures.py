@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from codeindexd.errors import WorkerError
-from codeindexd.workers.jobs import TextRange, TextsJob
+from codeindexd.workers.jobs import FileStatus, TextRange, TextsJob, TextsStatus
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ async def test_a_poison_file_is_named_and_costs_nobody_else(served, make_jobs, v
     assert (poison.status, poison.stage, poison.quarantined) == ("failed", "worker", True)
     assert verb in poison.error
     assert cause in poison.error
-    assert all(result.status == "indexed" and not result.quarantined for result in results.values())
+    assert all(result.status is FileStatus.INDEXED and not result.quarantined for result in results.values())
 
 
 @pytest.mark.parametrize("verb", ["hang", "sleep"])
@@ -42,7 +42,7 @@ async def test_a_file_that_stalls_is_ended_by_its_budget(served, make_jobs, verb
     async with served(count=1, file_budget_s=0.3) as pool:
         results = {r.path: r async for r in pool.process(make_jobs("a", verb, "b", "c", "d"))}
     assert results.pop(verb.encode()).quarantined
-    assert all(result.status == "indexed" for result in results.values())
+    assert all(result.status is FileStatus.INDEXED for result in results.values())
     assert len(results) == 4
 
 
@@ -66,7 +66,7 @@ async def test_an_exception_is_a_result_and_keeps_the_worker(served, make_jobs):
     async with served(count=1) as pool:
         results = {r.path: r async for r in pool.process(make_jobs("raise", "a"))}
         assert pool.stats.restarts == 0
-    assert results[b"raise"].status == "failed"
+    assert results[b"raise"].status is FileStatus.FAILED
     assert results[b"raise"].error.startswith("ValueError (")
     assert "such thing" not in results[b"raise"].error, "a message may quote the file"
     assert not results[b"raise"].quarantined
@@ -81,7 +81,7 @@ async def test_a_poisonous_texts_job(served):
     job = TextsJob(1, b"/r", b"exit", b"l" * 16, (TextRange(0, 1, b"h" * 16),))
     async with served(count=1) as pool:
         results = [r async for r in pool.texts([job])]
-    assert results[0].status == "failed"
+    assert results[0].status is TextsStatus.FAILED
     assert "exit" in results[0].error
 
 

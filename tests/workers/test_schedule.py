@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from codeindexd.workers.jobs import FileJob, FileResult, TextRange, TextsJob, TextsResult, cost
+from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextRange, TextsJob, TextsResult, TextsStatus, cost
 from codeindexd.workers.schedule import Call, Lane, Schedule, Worker
 
 
@@ -25,7 +25,7 @@ def names(worker: Worker) -> list[str]:
 
 def answer(schedule: Schedule, worker: Worker, now: float = 0.0) -> str:
     job = worker.running[0].job
-    schedule.answered(worker, FileResult(job.job_id, job.path, "indexed"), now)
+    schedule.answered(worker, FileResult(job.job_id, job.path, FileStatus.INDEXED), now)
     return job.path.decode()
 
 
@@ -152,7 +152,7 @@ def test_a_foreign_answer_is_refused():
     schedule = Schedule()
     worker = bulk()
     with pytest.raises(ValueError, match="not asked"):
-        schedule.answered(worker, TextsResult(1, b"a", "ok"), 0.0)
+        schedule.answered(worker, TextsResult(1, b"a", TextsStatus.OK), 0.0)
     assert schedule.lost(worker, "") is None
 
 

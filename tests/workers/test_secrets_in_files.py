@@ -9,7 +9,7 @@ import pytest
 
 from analysis.secrets import secret_files
 from codeindexd.indexing.pipeline import Pipeline
-from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
+from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, WorkerSettings
 
 ONE, OTHER = secret_files.everything(1), secret_files.everything(2)
 NAMES = sorted(ONE)
@@ -20,7 +20,7 @@ def processed(directory: Path, name: str, files: dict[str, bytes], **settings: b
     (directory / name).write_bytes(files[name])
     pipeline = Pipeline(WorkerSettings(embed=True, max_chunk_bytes=600, **settings))
     result = pipeline.process(FileJob(1, str(directory).encode(), name.encode()))
-    assert result.status == "indexed", result
+    assert result.status is FileStatus.INDEXED, result
     assert result.chunks
     return result
 

@@ -15,7 +15,7 @@ from codeindexd.errors import EmbedderError, StoreFullError, WorkerError
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import StoredChunk
-from codeindexd.workers.jobs import TextRange, TextsJob
+from codeindexd.workers.jobs import TextRange, TextsJob, TextsStatus
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
@@ -98,7 +98,7 @@ class PendingEmbedder:
             for number, (path, (leaf, chunks)) in enumerate(files.items())
         ]
         async for result in self._pool.texts(jobs):
-            if result.status != "ok":
+            if result.status is not TextsStatus.OK:
                 changed.append(result.path)
                 continue
             for wanted, text in zip(jobs[result.job_id].ranges, result.texts, strict=True):

@@ -21,7 +21,7 @@ from codeindexd.indexing.progress import Progress, Run, StageStats
 from codeindexd.indexing.queue import Task, WorkQueue
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import Entry, Failure, FileUpdate, NodeKind, Outcome, Transaction
-from codeindexd.workers.jobs import FileJob, FileResult
+from codeindexd.workers.jobs import FileJob, FileResult, FileStatus
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
@@ -229,7 +229,7 @@ class Ingest:
                 await self._advanced.wait()
 
     def _count(self, result: FileResult) -> None:
-        failed = result.status == "failed"
+        failed = result.status is FileStatus.FAILED
         self.chunks_embedded += sum(chunk.embedded for chunk in result.chunks)
         for stage, seconds in result.seconds.items():
             self.stages.setdefault(stage, StageStats()).add(
@@ -298,11 +298,11 @@ class Ingest:
         look_again: list[bytes] = []
         for processed in batch:
             result = processed.result
-            if result.status == "vanished":
+            if result.status is FileStatus.VANISHED:
                 look_again.append(result.path)
                 continue
             updates.append(_update(processed))
-            if result.status == "failed":
+            if result.status is FileStatus.FAILED:
                 failures.append(self._failure(result))
             else:
                 self._attempts.pop(result.path, None)
@@ -323,7 +323,7 @@ class Ingest:
         It may have been changed back before the scan, and then no event comes.
         """
         result = processed.result
-        read = result.status in ("indexed", "skipped") and self.queue.is_current(processed.ticket)
+        read = result.status in (FileStatus.INDEXED, FileStatus.SKIPPED) and self.queue.is_current(processed.ticket)
         if not read or result.leaf == processed.ticket.entry.hash or result.path in self._reread:
             self._reread.discard(result.path)
             return False
@@ -370,10 +370,10 @@ class Ingest:
 
 def _update(processed: _Processed) -> FileUpdate:
     result, entry = processed.result, processed.ticket.entry
-    if result.status == "failed":
+    if result.status is FileStatus.FAILED:
         return FileUpdate(entry, Outcome.FAILED, reason=result.error)
     leaf = Entry(entry.path, NodeKind.FILE, result.leaf, result.stat if result.settled else None)
-    if result.status == "skipped":
+    if result.status is FileStatus.SKIPPED:
         return FileUpdate(leaf, Outcome.SKIPPED, fingerprint=result.fingerprint, reason=result.reason)
     return FileUpdate(
         leaf,

@@ -23,7 +23,7 @@ from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.scan.safe_read import Contents, is_settled, read_beneath
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import ChunkDraft, Span
-from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, WorkerSettings
+from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, TextsStatus, WorkerSettings
 
 log = structlog.get_logger(__name__)
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
@@ -73,7 +73,7 @@ class Pipeline:
             raise
         except OSError as error:
             if error.errno in _GONE:
-                return FileResult(job.job_id, job.path, "vanished")
+                return FileResult(job.job_id, job.path, FileStatus.VANISHED)
             return self._failed(job, watch, error.strerror or str(error))
         except Exception as error:  # noqa: BLE001 - one bad file never costs another
             return self._failed(job, watch, place_of(error))
@@ -83,13 +83,13 @@ class Pipeline:
         try:
             contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
         except OSError as error:
-            gone = error.errno in _GONE
-            return TextsResult(job.job_id, job.path, "vanished" if gone else "failed", error=error.strerror or "")
+            status = TextsStatus.VANISHED if error.errno in _GONE else TextsStatus.FAILED
+            return TextsResult(job.job_id, job.path, status, error=error.strerror or "")
         if xxhash.xxh3_128_digest(contents.data) != job.leaf:
-            return TextsResult(job.job_id, job.path, "changed")
+            return TextsResult(job.job_id, job.path, TextsStatus.CHANGED)
         decoded = decode(contents.data)
         if decoded is None:
-            return TextsResult(job.job_id, job.path, "changed")
+            return TextsResult(job.job_id, job.path, TextsStatus.CHANGED)
         masked = self._masked(decoded)
         texts = {}
         for span in self._spans(job.path, masked):
@@ -97,8 +97,8 @@ class Pipeline:
             texts[xxhash.xxh3_128_digest(text.encode())] = text
         wanted = [texts.get(part.embed_hash) for part in job.ranges]
         if None in wanted:
-            return TextsResult(job.job_id, job.path, "changed")
-        return TextsResult(job.job_id, job.path, "ok", [text for text in wanted if text is not None])
+            return TextsResult(job.job_id, job.path, TextsStatus.CHANGED)
+        return TextsResult(job.job_id, job.path, TextsStatus.OK, [text for text in wanted if text is not None])
 
     # steps
 
@@ -106,12 +106,12 @@ class Pipeline:
         contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
         leaf = xxhash.xxh3_128_digest(contents.data)
         if len(contents.data) > self._settings.max_file_bytes:
-            return FileResult(job.job_id, job.path, "vanished")  # it outgrew its bound: the scan has to see it
+            return FileResult(job.job_id, job.path, FileStatus.VANISHED)  # it outgrew its bound: the scan has to see it
         watch.enter("decode")
         decoded = decode(contents.data)
         if decoded is None:
             watch.stop()
-            return self._result(job, contents, leaf, watch, "skipped", reason="binary")
+            return self._result(job, contents, leaf, watch, FileStatus.SKIPPED, reason="binary")
         masked = self._masked(decoded)
         watch.enter("chunk")
         language = self._language(job.path, masked)
@@ -130,7 +130,7 @@ class Pipeline:
         )
         watch.stop()
         return self._result(
-            job, contents, leaf, watch, "indexed", language=language, encoding=decoded.encoding, chunks=chunks
+            job, contents, leaf, watch, FileStatus.INDEXED, language=language, encoding=decoded.encoding, chunks=chunks
         )
 
     def _masked(self, decoded: Decoded) -> bytes:
@@ -186,7 +186,9 @@ class Pipeline:
 
     def _failed(self, job: FileJob, watch: _Watch, error: str) -> FileResult:
         watch.stop()
-        return FileResult(job.job_id, job.path, "failed", stage=watch.stage, error=error, seconds=watch.seconds)
+        return FileResult(
+            job.job_id, job.path, FileStatus.FAILED, stage=watch.stage, error=error, seconds=watch.seconds
+        )
 
     def _result(
         self,

@@ -5,13 +5,28 @@ Paths are bytes, a job's ``path`` relative to its ``root``. ``job_id`` is the ca
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
-from typing import Literal
 
 from codeindexd.types import ChunkDraft, FileStat
 
-FileStatus = Literal["indexed", "skipped", "failed", "vanished"]
-TextsStatus = Literal["ok", "changed", "failed", "vanished"]
+
+class FileStatus(enum.StrEnum):
+    """What became of the file of a `FileJob`."""
+
+    INDEXED = "indexed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    VANISHED = "vanished"
+
+
+class TextsStatus(enum.StrEnum):
+    """What became of a `TextsJob`."""
+
+    OK = "ok"
+    CHANGED = "changed"  # the file is not the one that was catalogued
+    FAILED = "failed"
+    VANISHED = "vanished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +69,8 @@ class FileResult:
     """What became of a `FileJob`.
 
     ``leaf`` is the hash of the bytes that were chunked, ``stat`` the stat around that read, ``settled`` whether
-    the file held still meanwhile and is not racily clean. ``reason`` belongs to "skipped", ``stage`` and
-    ``error`` to "failed". ``quarantined``: the file ended or stalled its worker twice. ``seconds`` are per stage.
+    the file held still meanwhile and is not racily clean. ``reason`` belongs to ``SKIPPED``, ``stage`` and
+    ``error`` to ``FAILED``. ``quarantined``: the file ended or stalled its worker twice. ``seconds`` are per stage.
     """
 
     job_id: int
@@ -99,7 +114,7 @@ class TextsJob:
 
 @dataclass(frozen=True, slots=True)
 class TextsResult:
-    """The texts of a `TextsJob` in its order (empty unless ``status`` is "ok")."""
+    """The texts of a `TextsJob` in its order (empty unless ``status`` is ``OK``)."""
 
     job_id: int
     path: bytes
@@ -125,5 +140,5 @@ def cost(job: Job) -> int:
 def failed(job: Job, error: str, *, quarantined: bool = False) -> Result:
     """The result of a job that its worker could not answer."""
     if isinstance(job, FileJob):
-        return FileResult(job.job_id, job.path, "failed", stage="worker", error=error, quarantined=quarantined)
-    return TextsResult(job.job_id, job.path, "failed", error=error)
+        return FileResult(job.job_id, job.path, FileStatus.FAILED, stage="worker", error=error, quarantined=quarantined)
+    return TextsResult(job.job_id, job.path, TextsStatus.FAILED, error=error)

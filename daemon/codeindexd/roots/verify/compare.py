@@ -11,12 +11,12 @@ from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.storage.projections import lexical_chunk
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import ChunkDraft, IndexedChunk, Outcome, StoredChunk, StoredFile
-from codeindexd.workers.jobs import FileResult
+from codeindexd.workers.jobs import FileResult, FileStatus
 
 SAME = 0.9995
 """Cosine from which two vectors are the same one: they are stored with eleven bits, and models round by batch."""
 
-_OUTCOMES = {"indexed": Outcome.INDEXED, "skipped": Outcome.SKIPPED}
+_OUTCOMES = {FileStatus.INDEXED: Outcome.INDEXED, FileStatus.SKIPPED: Outcome.SKIPPED}
 
 
 def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Audit) -> None:
@@ -27,7 +27,7 @@ def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Aud
         pairs: list[tuple[StoredChunk, ChunkDraft]] = []
         for result in results:
             file = snapshot.catalog.file(result.path)
-            if file is None or result.status == "vanished" or (result.leaf and result.leaf != file.entry.hash):
+            if file is None or result.status is FileStatus.VANISHED or (result.leaf and result.leaf != file.entry.hash):
                 continue
             stored = snapshot.catalog.chunks_of_file(result.path)
             if difference := _difference(file, stored, result):
@@ -41,13 +41,13 @@ def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Aud
 
 
 def _difference(file: StoredFile, stored: Sequence[StoredChunk], result: FileResult) -> str:
-    if result.status == "failed":
+    if result.status is FileStatus.FAILED:
         return f"the file cannot be processed again: {result.error}"
     if _OUTCOMES[result.status] is not file.outcome:
         return f"catalogued as {file.outcome.name.lower()}, now {result.status}"
     if result.fingerprint != file.fingerprint:
         return "made by another version of the pipeline"
-    if result.status == "indexed" and (result.language, result.encoding) != (file.language, file.encoding):
+    if result.status is FileStatus.INDEXED and (result.language, result.encoding) != (file.language, file.encoding):
         return f"catalogued as {file.language} in {file.encoding}, now {result.language} in {result.encoding}"
     if len(stored) != len(result.chunks):
         return f"{len(stored)} chunks are catalogued, {len(result.chunks)} are cut now"

@@ -11,7 +11,7 @@ from codeindexd.roots.verify.compare import differ_at, same
 from codeindexd.roots.verify.findings import Audit
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.types import StoredChunk
-from codeindexd.workers.jobs import TextRange, TextsJob
+from codeindexd.workers.jobs import TextRange, TextsJob, TextsStatus
 
 _SAMPLE = 128  # a transformer needs seconds for so many, minutes or hours for all
 
@@ -25,7 +25,7 @@ async def compare_sample(target: AuditTarget, found: Audit) -> None:
     ]
     texts: dict[int, str] = {}
     async for result in target.pool.texts(jobs):
-        if result.status == "ok":
+        if result.status is TextsStatus.OK:
             texts[result.job_id] = result.texts[0]
     if not texts:
         return
