@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Run every check of the project, in the order in which they fail fastest: lint, format, types, tests.
 
-python tests/check.py [PYTEST-ARGUMENT ...]
+python tests/check.py [--fast] [PYTEST-ARGUMENT ...]
+
+``--fast`` leaves out the tests that start processes or wait for real time (marker ``processes``).
 """
 
 from __future__ import annotations
@@ -10,22 +12,30 @@ import subprocess
 import sys
 from pathlib import Path
 
+from longest import longest
+
 PROJECT = Path(__file__).resolve().parent.parent
+WORKERS = 4  # most tests wait for a disk or for another process: more than one per core pays
 
 
 def main() -> int:
-    """Exit status of the first check that fails, else 0."""
-    python = sys.executable
-    for command in (
-        [python, "-m", "ruff", "check", "."],
-        [python, "-m", "ruff", "format", "--check", "."],
-        [python, "-m", "mypy"],
-        [python, "-m", "pytest", *sys.argv[1:]],
+    """Return the exit status of the first check that fails, else 0."""
+    arguments = sys.argv[1:]
+    fast = "--fast" in arguments
+    pytest = ["-m", "not processes"] if fast else []
+    pytest += ["-n", str(WORKERS), "--dist", "worksteal", *(word for word in arguments if word != "--fast")]
+    for module, *options in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+        ["pytest", *pytest],
     ):
-        print("$", *command[1:], flush=True)
-        status = subprocess.run(command, cwd=PROJECT, check=False).returncode
+        print("$", module, *options, flush=True)
+        status = subprocess.run([sys.executable, "-m", module, *options], cwd=PROJECT, check=False).returncode
         if status:
             return status
+    if not fast:
+        print(longest(PROJECT / "daemon"))
     return 0
 
 

@@ -10,11 +10,6 @@ from codeindexd.waiting import Backoff, Broadcast, Gate, Signal
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def is_waiting(waitable: Signal | Broadcast | Gate) -> bool:
     """Return True if a wait that starts now does not return at once."""
     with anyio.move_on_after(0) as scope:

@@ -29,11 +29,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def indexer(tmp_path: Path) -> Iterator[IndexWriter]:
     vectors = VectorStore.open(tmp_path / "vectors.db")
     indexer = IndexWriter(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space-one", 8))

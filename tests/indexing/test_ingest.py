@@ -27,11 +27,6 @@ from support.waiting import eventually
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Bench:
     """A Work over real stores and real workers, whose pipeline does what a file's name says."""
 

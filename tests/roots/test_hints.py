@@ -11,11 +11,6 @@ from codeindexd.roots.hints import Hints
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Clock:
     """A clock that stands still until it is moved."""
 

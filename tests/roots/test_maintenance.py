@@ -17,11 +17,6 @@ from support.waiting import eventually
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class ScriptedIndex:
     """An index whose upkeep ends as ``outcome`` says for the number of the round."""
 

@@ -24,11 +24,6 @@ from support.waiting import eventually
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def failing(function: Any, times: int, error: Exception) -> Any:
     """``function``, but the first ``times`` calls raise ``error``."""
     left = [error] * times

@@ -19,11 +19,6 @@ from codeindexd.types import RootState
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Gate:
     """What everybody passes while it is open, and waits at while it is not."""
 

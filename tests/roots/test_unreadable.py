@@ -8,11 +8,6 @@ from codeindexd.roots.unreadable import Unreadable
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def _message(unreadable: Unreadable) -> str:
     assert unreadable.problem is not None
     return unreadable.problem.message

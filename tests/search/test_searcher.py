@@ -25,11 +25,6 @@ pytestmark = pytest.mark.anyio
 PIPELINE = Pipeline(WorkerSettings(embed=True))
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Indexed:
     """What the searcher asks of a root. ``meanwhile`` runs as soon as a question has its snapshot."""
 

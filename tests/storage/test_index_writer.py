@@ -27,11 +27,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def vectors(tmp_path: Path) -> Iterator[VectorStore]:
     store = VectorStore.open(tmp_path / "vectors.db")
     yield store

@@ -22,11 +22,6 @@ NEW = VectorSpace("space-two", 8)
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def vectors(tmp_path: Path) -> Iterator[VectorStore]:
     store = VectorStore.open(tmp_path / "vectors.db")
     yield store

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def index(tmp_path: Path) -> Iterator[IndexWriter]:
     vectors = VectorStore.open(tmp_path / "vectors.db")
     index = indexer(tmp_path, vectors)

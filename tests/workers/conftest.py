@@ -18,11 +18,6 @@ from support.places import TESTS
 QUICK = Timing(backoff_s=0.01, backoff_max_s=0.05, pressure_s=0.05)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _importable_by_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
