@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.analysis.embedding import static
+from support.places import DAEMON
 
-DAEMON = Path(static.__file__).parents[2]
 ANONYMOUS_MB = 25  # what a process may take for the model beyond the mapped files
 
 _CHILD = """
@@ -42,7 +41,7 @@ print(json.dumps([smaps("smaps_rollup")["Anonymous"] - before, smaps("smaps")]))
 
 _LOADING = """
 import json, sys, tracemalloc
-from codeindexd.analysis.embedding import static
+from support.places import DAEMON
 
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
