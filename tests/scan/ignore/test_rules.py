@@ -8,7 +8,7 @@ import time
 import pytest
 
 from codeindexd.scan.ignore import IgnoreRules, Source, is_sensitive_name
-from codeindexd.scan.ignore.glob import parse
+from codeindexd.scan.ignore.syntax import parse
 
 
 def _reason(rules: IgnoreRules, path: str, *, is_dir: bool = False) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from codeindexd.scan.ignore.glob import Pattern, parse
+from codeindexd.scan.ignore.syntax import Pattern, parse
 
 _BUCKET_FROM = 48
 _SHOWN = 160

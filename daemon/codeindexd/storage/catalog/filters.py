@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.storage.catalog.globs import common_directory, path_filter
+from codeindexd.storage.catalog.path_globs import common_directory, path_filter
 from codeindexd.storage.catalog.rows import join
 from codeindexd.storage.sqlite import Reader, Row
 from codeindexd.types import Outcome

@@ -1,9 +1,7 @@
-"""Git's wildcard matching, translated to regular expressions over bytes.
+"""The syntax of ignore files: git's wildcards as regular expressions over bytes.
 
 The rules are those of git's ``dir.c`` (how a line of an ignore file is read) and ``wildmatch.c`` (what a pattern
-matches), including their corner cases; the tests ask git itself. Every ``*`` but the last of a path component and
-every ``**`` but the last becomes an atomic group: the leftmost match is always good enough there, so no pattern can
-make the matcher backtrack exponentially.
+matches), including their corner cases; the tests compare with git itself.
 """
 
 from __future__ import annotations
@@ -11,6 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
+
+from codeindexd.scan.wildcards import Wildcard, to_regex
 
 _SPECIAL = frozenset(b"*?[\\")
 _SLASH = frozenset(b"/")
@@ -75,15 +75,7 @@ class _Atom:
     members: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Star:
-    """Any run of bytes; ``deep`` runs cross slashes, ``optional_dirs`` stands for ``**/``."""
-
-    deep: bool = False
-    optional_dirs: bool = False
-
-
-_Token = _Atom | _Star
+_Token = _Atom | Wildcard
 _LITERALS = [_Atom(frozenset((code,))) for code in range(256)]
 _ANY = _Atom(_NOT_SLASH)
 
@@ -152,7 +144,7 @@ def _name_matcher(body: bytes) -> _Matcher:
     tokens = _tokenise(body, pathname=False)
     if variants := _variants(tokens):
         return variants, (), b""
-    if isinstance(tokens[0], _Star) and (variants := _variants(tokens[1:])):
+    if isinstance(tokens[0], Wildcard) and (variants := _variants(tokens[1:])):
         return (), variants, b""
     return (), (), _regex(tokens)
 
@@ -199,17 +191,17 @@ def _tokenise(pattern: bytes, *, pathname: bool) -> list[_Token]:
     return tokens
 
 
-def _star(pattern: bytes, start: int, *, pathname: bool) -> tuple[_Star, int]:
+def _star(pattern: bytes, start: int, *, pathname: bool) -> tuple[Wildcard, int]:
     at = start
     while pattern[at : at + 1] == b"*":
         at += 1
     if not pathname or at - start == 1 or pattern[:start][-1:] not in (b"", b"/"):
-        return _Star(), at
+        return Wildcard.NAME, at
     if at == len(pattern) or pattern.startswith(b"\\/", at):
-        return _Star(deep=True), at
+        return Wildcard.PATH, at
     if pattern[at : at + 1] == b"/":
-        return _Star(optional_dirs=True), at + 1
-    return _Star(), at
+        return Wildcard.DIRECTORIES, at + 1
+    return Wildcard.NAME, at
 
 
 def _bracket(pattern: bytes, at: int) -> tuple[frozenset[int], int]:
@@ -265,7 +257,7 @@ def _variants(tokens: list[_Token]) -> tuple[bytes, ...]:
     count = 1
     choices: list[frozenset[int]] = []
     for token in tokens:
-        if isinstance(token, _Star):
+        if isinstance(token, Wildcard):
             return ()
         count *= len(token.members)
         if not count:
@@ -277,46 +269,18 @@ def _variants(tokens: list[_Token]) -> tuple[bytes, ...]:
 
 
 def _regex(tokens: list[_Token]) -> bytes:
-    """An expression for ``fullmatch``: groups between ``**`` are settled by their leftmost match."""
-    groups: list[list[_Token]] = [[]]
-    gaps: list[_Star] = []
-    for token in tokens:
-        if isinstance(token, _Star) and (token.optional_dirs or token.deep):
-            gaps.append(token)
-            groups.append([])
-        else:
-            groups[-1].append(token)
-    parts = [_group(groups[0])]
-    for number, (gap, group) in enumerate(zip(gaps, groups[1:], strict=True), 1):
-        between = b".*" if gap.deep else b"(?:[^/]*/)*"
-        parts.append(between + _group(group) if number == len(gaps) else b"(?>%s?%s)" % (between, _group(group)))
-    return b"".join(parts)
+    """Return an expression for ``fullmatch``."""
+    expression = to_regex([_one_of(token.members) if isinstance(token, _Atom) else token for token in tokens])
+    return expression.encode("latin-1")
 
 
-def _group(tokens: list[_Token]) -> bytes:
-    parts: list[bytes] = []
-    at = 0
-    while at < len(tokens):
-        token = tokens[at]
-        at += 1
-        if isinstance(token, _Atom):
-            parts.append(_atom(token.members))
-        else:
-            run_end = at
-            while run_end < len(tokens) and isinstance(nxt := tokens[run_end], _Atom) and nxt.members != _SLASH:
-                run_end += 1
-            run = b"".join(_atom(atom.members) for atom in tokens[at:run_end] if isinstance(atom, _Atom))
-            more = run_end < len(tokens) and isinstance(tokens[run_end], _Star)
-            parts.append(b"(?>[^/]*?%s)" % run if more else b"[^/]*%s" % run)
-            at = run_end
-    return b"".join(parts)
-
-
-def _atom(members: frozenset[int]) -> bytes:
+def _one_of(members: frozenset[int]) -> str:
+    """Return an expression for one byte out of ``members``, each byte being the character of its number."""
     if len(members) == 1:
-        return re.escape(bytes(members))
+        return re.escape(bytes(members).decode("latin-1"))
     if members == _NOT_SLASH:
-        return b"[^/]"
+        return "[^/]"
     if not members:
         raise _Malformed
-    return b"[%s]" % b"".join(b"\\x%02x" % code for code in sorted(members))
+    codes = "".join(f"\\x{code:02x}" for code in sorted(members))
+    return f"[{codes}]"

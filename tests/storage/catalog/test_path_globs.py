@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.storage.catalog.globs import common_directory, compile_glob, path_filter
+from codeindexd.storage.catalog.path_globs import common_directory, compile_glob, path_filter
 
 PATHS = ["a.py", "src/a.py", "src/x/b.py", "src/x/y/c.rs", "tests/a.py", "src/tests/t.py", "srcs/d.py", "src/x[1].py"]
 
