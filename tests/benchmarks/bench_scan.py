@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from codeindexd.scan import Scan, Scanner
 from codeindexd.scan.merkle import Tree, diff
+from codeindexd.scan.scanner import Scan, Scanner
 from codeindexd.types import NodeKind
 
 _ROUNDS = 7

@@ -57,7 +57,7 @@ class Field:
 
     def expected(self) -> str:
         """The root hash of what is on the disk now."""
-        from codeindexd.scan import Scanner
+        from codeindexd.scan.scanner import Scanner
 
         scan = Scanner(self.root).scan([b""], NOTHING, now_ns=time.time_ns() + LATER)
         return scan.tree.node(b"").hash.hex()

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from codeindexd.roots.hardlinks import LinkedFiles
-from codeindexd.scan import Scan
 from codeindexd.scan.merkle import Tree
+from codeindexd.scan.scanner import Scan
 
 
 def scan(*below: bytes, linked: tuple[bytes, ...] = (), inode: int = 7) -> Scan:

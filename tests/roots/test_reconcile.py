@@ -8,8 +8,8 @@ import pytest
 
 from codeindexd.indexing.queue import Task
 from codeindexd.roots.reconcile import reconcile
-from codeindexd.scan import Scanner
 from codeindexd.scan.merkle import leaf_hash
+from codeindexd.scan.scanner import Scanner
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, Transaction
 from support.trees import Link, Node, tree

@@ -14,7 +14,7 @@ import pytest
 
 from codeindexd.errors import FailedError, StoreFullError
 from codeindexd.roots import Root, maintenance, scan_loop
-from codeindexd.scan import Scanner
+from codeindexd.scan.scanner import Scanner
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.dense import Dense
 from codeindexd.types import RootState

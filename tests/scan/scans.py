@@ -6,8 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from codeindexd.scan import GitHome, Scan, Scanner
+from codeindexd.scan.git_excludes import GitHome
 from codeindexd.scan.merkle import Tree
+from codeindexd.scan.scanner import Scan, Scanner
 from codeindexd.types import NodeKind, TreeSource
 
 NOTHING = Tree({}, {})

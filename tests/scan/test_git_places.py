@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.scan import GitHome, Scan, Scanner
+from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.scanner import Scan, Scanner
 from codeindexd.types import NodeKind
 from scan.git_oracle import GitOracle
 from scan.scans import LATER, NOTHING, everything, reasons

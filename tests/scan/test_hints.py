@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.scan import Scan
 from codeindexd.scan.merkle import Tree, diff
+from codeindexd.scan.scanner import Scan
 from codeindexd.types import Diff, NodeKind
 from scan.scans import LATER, everything, reasons, scanner
 from support.trees import Link, tree

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.scan import GitHome, Scanner
+from codeindexd.scan.git_excludes import GitHome
 from codeindexd.scan.rule_files import read_bounded
+from codeindexd.scan.scanner import Scanner
 from scan.scans import LATER, NOTHING
 from support.trees import Link, tree
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.scan import GitHome, RuleFiles, Scan, Scanner
-from codeindexd.scan.rule_files import Notes
+from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.rule_files import Notes, RuleFiles
+from codeindexd.scan.scanner import Scan, Scanner
 from scan.scans import LATER, NOTHING
 from support.trees import Link, tree
 

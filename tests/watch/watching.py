@@ -11,8 +11,7 @@ from typing import Any
 
 import anyio
 
-from codeindexd.scan import RuleFiles
-from codeindexd.scan.rule_files import Notes
+from codeindexd.scan.rule_files import Notes, RuleFiles
 from codeindexd.watch import Watcher
 from support.waiting import eventually
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from codeindexd.scan import Scan
 from codeindexd.scan.relpath import ROOT, collapse, is_covered
+from codeindexd.scan.scanner import Scan
 
 
 class LinkedFiles:

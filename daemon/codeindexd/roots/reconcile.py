@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from codeindexd.indexing.queue import Task
-from codeindexd.scan import Scan, Scanner
 from codeindexd.scan.merkle import diff
 from codeindexd.scan.relpath import is_covered
+from codeindexd.scan.scanner import Scan, Scanner
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Transaction
 

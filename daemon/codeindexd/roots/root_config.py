@@ -7,7 +7,7 @@ from pathlib import Path
 from codeindexd.config import Index, load_root_config
 from codeindexd.errors import ConfigError
 from codeindexd.indexing.problems import RootProblem
-from codeindexd.scan import Scanner
+from codeindexd.scan.scanner import Scanner
 
 ROOT_CONFIG = b".codeindex.toml"
 

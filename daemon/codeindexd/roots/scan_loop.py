@@ -18,8 +18,8 @@ from codeindexd.roots.presence import Found, Presence
 from codeindexd.roots.reconcile import Reconciled, reconcile
 from codeindexd.roots.root_config import ROOT_CONFIG, RootConfigFile
 from codeindexd.roots.unreadable import Unreadable
-from codeindexd.scan import Scan
 from codeindexd.scan.relpath import ROOT, is_covered
+from codeindexd.scan.scanner import Scan
 from codeindexd.storage.catalog import Catalog
 from codeindexd.watch import Watcher
 

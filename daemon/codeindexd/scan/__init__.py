@@ -1,9 +1,4 @@
-"""What is on the disk: walks below hints, applies the ignore rules, hashes what may have changed."""
+"""What is on the disk: walks below hints, applies ignore rules, hashes what may have changed.
 
-from __future__ import annotations
-
-from codeindexd.scan.git_excludes import GitHome
-from codeindexd.scan.rule_files import RuleFiles
-from codeindexd.scan.scanner import Scan, Scanner, ScanStats
-
-__all__ = ["GitHome", "RuleFiles", "Scan", "ScanStats", "Scanner"]
+Imports nothing, since worker processes need no more than `safe_read` and start faster without the rest.
+"""

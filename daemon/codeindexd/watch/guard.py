@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from codeindexd.scan import RuleFiles
+from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.waiting import Signal
 from codeindexd.watch import filesystem, mounts
 from codeindexd.watch.cookies import Cookies

@@ -21,8 +21,8 @@ import anyio
 import anyio.abc
 import structlog
 
-from codeindexd.scan import RuleFiles
 from codeindexd.scan.relpath import ROOT, collapse
+from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.waiting import Broadcast, Signal
 from codeindexd.watch import filesystem
 from codeindexd.watch.cookies import Cookies

@@ -6,7 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from codeindexd.analysis.embedding.base import Embedder
-from codeindexd.scan import Scanner
+from codeindexd.scan.scanner import Scanner
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.workers.pool import WorkerPool
 
