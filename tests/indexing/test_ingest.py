@@ -94,13 +94,7 @@ async def test_one_bad_file_never_costs_another(tmp_path: Path, monkeypatch: pyt
         assert failures[b"raise"].attempts == 1
         assert before + 30e9 <= failures[b"raise"].next_retry_ns <= time.time_ns() + 30e9
         error = failures[b"raise"].error
-<<<<<<< HEAD
         assert error.startswith("ValueError (scripted_pipelines.py:"), "the text could quote the file"
-=======
-        assert error.startswith("ValueError (scripted_pipelines.py:"), (
-            "where, and never the text, which could quote the file"
-        )
->>>>>>> 65c8e86 (Rewrite docs for the new layout; add check.py --fast)
         assert "such thing" not in error
 
 
