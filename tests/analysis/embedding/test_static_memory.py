@@ -41,7 +41,7 @@ print(json.dumps([smaps("smaps_rollup")["Anonymous"] - before, smaps("smaps")]))
 
 _LOADING = """
 import json, sys, tracemalloc
-from support.places import DAEMON
+from codeindexd.analysis.embedding import static
 
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
