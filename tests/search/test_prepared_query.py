@@ -1,3 +1,5 @@
+"""Prepared queries: stems and whole names."""
+
 from __future__ import annotations
 
 import pytest
@@ -7,7 +9,7 @@ from codeindexd.search.prepared_query import PreparedQuery, name_stems, stems_of
 from codeindexd.search.query import parse
 
 
-def question(text: str) -> PreparedQuery:
+def prepared(text: str) -> PreparedQuery:
     terms = Tokenizer().tokenize(text)
     return PreparedQuery(parse(text), terms, stems_of(terms.words), [], {})
 
@@ -27,9 +29,9 @@ def question(text: str) -> PreparedQuery:
         ("?", "", []),
     ],
 )
-def test_what_is_taken_for_a_whole_name(text: str, only_stem: str, names: list[str]) -> None:
-    asked = question(text)
-    assert (asked.only_stem, list(asked.wanted_names)) == (only_stem, names)
+def test_whole_names_are_recognised_in_a_query(text: str, only_stem: str, names: list[str]) -> None:
+    query = prepared(text)
+    assert (query.only_stem, list(query.wanted_names)) == (only_stem, names)
 
 
 def test_names_are_compared_by_the_stems_of_their_words() -> None:

@@ -12,7 +12,7 @@ from codeindexd.errors import InvalidQueryError
 from codeindexd.search.query import ParsedQuery, parse
 
 
-def test_every_filter_is_taken_out_of_the_question() -> None:
+def test_filters_phrases_and_regexes_are_separated_from_the_words() -> None:
     parsed = parse(
         r'where lang:python path:src/** are -path:tests/** kind:Function symbol:Name "an exact phrase" it /re.*gex\/x/'
     )
@@ -42,40 +42,38 @@ def test_every_filter_is_taken_out_of_the_question() -> None:
         "🦀",
     ],
 )
-def test_what_only_looks_like_syntax_is_the_question(text: str) -> None:
+def test_text_that_only_resembles_syntax_stays_text(text: str) -> None:
     assert parse(text) == ParsedQuery(text=text)
 
 
-def test_values_may_be_quoted_and_quotes_escaped() -> None:
+def test_filter_values_can_be_quoted() -> None:
     assert parse('path:"my dir/**" x').include == ("my dir/**",)
     assert parse(r'"say \"hi\""').phrases == ('say "hi"',)
     assert parse('x ""').phrases == ()
 
 
-@pytest.mark.parametrize(
-    ("given_name", "ours"), [("C++", "cpp"), ("JS", "javascript"), ("py", "python"), ("Zig", "zig")]
-)
-def test_languages_have_nicknames(given_name: str, ours: str) -> None:
-    assert parse(f"lang:{given_name}").language == ours
+@pytest.mark.parametrize(("alias", "name"), [("C++", "cpp"), ("JS", "javascript"), ("py", "python"), ("Zig", "zig")])
+def test_languages_have_aliases(alias: str, name: str) -> None:
+    assert parse(f"lang:{alias}").language == name
 
 
 @pytest.mark.parametrize("name", ["py", "Python", "PYTHON", "python"])
-def test_filters_beside_the_text_are_read_as_those_in_it(name: str) -> None:
-    beside = parse("x path:a", language=name, path="src/**", kind="Function")
-    assert beside == parse(f"x path:a lang:{name} path:src/** kind:Function")
-    assert (beside.language, beside.include, beside.kinds) == ("python", ("a", "src/**"), ("function",))
+def test_filter_arguments_act_as_filters_in_the_text(name: str) -> None:
+    parsed = parse("x path:a", language=name, path="src/**", kind="Function")
+    assert parsed == parse(f"x path:a lang:{name} path:src/** kind:Function")
+    assert (parsed.language, parsed.include, parsed.kinds) == ("python", ("a", "src/**"), ("function",))
     assert parse("x lang:go kind:Class", language=name, kind="class").language == "python"
     assert parse("x kind:Class", kind="CLASS").kinds == ("class",)
     assert parse(f"x lang:py lang:{name}").language == "python"
 
 
 @pytest.mark.parametrize("text", ["/alpha/", "", "-path:tests/**"])
-@pytest.mark.parametrize("beside", [{"language": "py"}, {"path": "*.py"}, {"kind": "class"}])
-def test_a_filter_beside_the_text_is_enough_to_look_for(text: str, beside: dict[str, str]) -> None:
-    assert parse(text, **beside).text == ""
+@pytest.mark.parametrize("filters", [{"language": "py"}, {"path": "*.py"}, {"kind": "class"}])
+def test_a_filter_argument_alone_makes_a_query(text: str, filters: dict[str, str]) -> None:
+    assert parse(text, **filters).text == ""
 
 
-def test_filters_alone_list_what_passes() -> None:
+def test_filters_alone_make_a_query() -> None:
     assert parse("kind:function path:src/**").text == ""
 
 
@@ -92,18 +90,18 @@ def test_filters_alone_list_what_passes() -> None:
         ('x path:""', "no value"),
         ("lang:go lang:rust", "more than once"),
         ("-kind:function x", "cannot be negated"),
-        ("x /(/", "broken"),
-        ("x /(a+)+/", "forever"),
-        ("x /(a|aa)+$/", "forever"),
-        (r"x /(a)\1/", "forever"),
-        (r"x /(?P<n>a)(?P=n)/", "forever"),
-        ("x /(?x:a # (/", "broken"),
-        ("x /a.*b.*c.*d.*e.*f/", "forever"),
+        ("x /(/", "invalid: missing"),
+        (r"x /(a)\1/", "invalid"),
+        (r"x /(?P<n>a)(?P=n)/", "invalid"),
+        ("x /(?=a)/", "invalid"),
+        ("x /(?x:a # (/", "invalid"),
+        ("x /(?:a{1000}){1000}/", "invalid repetition size"),
+        (r"x /\pL{1000}/", "too large"),
         ("x /" + "a" * 1001 + "/", "1000 characters"),
         (" ".join(["path:a"] * 65), "64 filters"),
     ],
 )
-def test_what_cannot_be_answered_says_why_and_what_to_do(text: str, says: str) -> None:
+def test_an_unanswerable_query_is_refused_with_a_hint(text: str, says: str) -> None:
     with pytest.raises(InvalidQueryError, match=says) as caught:
         parse(text)
     assert caught.value.hint
@@ -125,15 +123,11 @@ _SYNTAX = st.sampled_from(
 
 
 @given(st.lists(_SYNTAX, max_size=20).map("".join))
-def test_heaps_of_syntax_are_parsed_or_refused(text: str) -> None:
+def test_piles_of_syntax_are_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidQueryError):
         parse(text)
 
 
-def test_the_regexes_of_a_question_share_one_limit_of_length_and_time() -> None:
+def test_the_regexes_of_a_query_share_one_limit_of_length() -> None:
     with pytest.raises(InvalidQueryError, match="longer than"):
         parse("words " + f"/{'a' * 600}/ /{'b' * 600}/")
-    regexes = parse("words /a*a*b/ /a*a*c/").regexes
-    regexes[0].budget.left_s = 0.0
-    with pytest.raises(InvalidQueryError, match="too slow"):
-        regexes[1].search("a" * 220)

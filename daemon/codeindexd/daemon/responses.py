@@ -13,7 +13,8 @@ from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.supervisor import FailedRoot
-from codeindexd.search.searcher import Answer, Hit
+from codeindexd.search.hits import Hit
+from codeindexd.search.searcher import Answer
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20

@@ -1,1 +1,1 @@
-"""From a query to hits that were confirmed against the disk."""
+"""Search: from a query to hits that were confirmed against the disk."""

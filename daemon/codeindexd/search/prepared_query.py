@@ -1,4 +1,4 @@
-"""A question as the retrievers and the ranking need it: terms, stems, whole names, vectors."""
+"""A query as the retrievers and the ranking need it: terms, stems, whole names, vectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from codeindexd.analysis.tokens import Terms, split_identifier, stem
 from codeindexd.search.query import ParsedQuery
 
-_REMEMBERED = 8_192  # words, and as many names of symbols: some megabytes
+_CACHE_ENTRIES = 8_192  # words, and as many symbol names: a few megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class PreparedQuery:
 
     @property
     def only_stem(self) -> str:
-        """The stem of the single word that was asked for; "" when there are others or it is a compound identifier."""
+        """The stem of the query's only word; "" if there are several or it is a compound identifier."""
         return self.stems[0] if len(set(self.terms.words)) == 1 and not self.terms.identifiers else ""
 
     @property
     def wanted_names(self) -> Sequence[str]:
-        """Whole names, lowercased, whose definition is wanted: compound identifiers, or the only word as it was typed.
+        """Lowercase names whose definition is wanted: compound identifiers, or the only word as it was typed.
 
-        With the underscores around it, if there are any: ``_retry`` is not ``retry``.
+        Surrounding underscores are kept: ``_retry`` is not ``retry``.
         """
         if not self.only_stem:
             return self.terms.identifiers
@@ -44,16 +44,16 @@ class PreparedQuery:
 
 
 def stems_of(words: Iterable[str]) -> list[str]:
-    """The stem of each word, as the lexical index holds them."""
+    """Return the stem of each word, as the lexical index holds it."""
     return list(map(_stem, words))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def name_stems(name: str) -> frozenset[str]:
-    """The stems of the words of one identifier."""
+    """Return the stems of the words of one identifier."""
     return frozenset(map(_stem, split_identifier(name)))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def _stem(word: str) -> str:
     return stem(word)

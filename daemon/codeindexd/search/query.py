@@ -1,19 +1,21 @@
-"""The query language: inline filters, phrases and regexes are taken out of a question. Pure.
+"""The query language: filters, phrases and regexes among the words of a query.
 
 ``lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/``: everything else is
-the question. A filter's value may be quoted (``path:"my dir/**"``); a backslash before a quote inside quotes keeps it.
-What merely looks like syntax stays part of the question: ``std::vector``, ``a/b/c``, ``don't``.
+the text that is searched for. A filter's value may be quoted (``path:"my dir/**"``); inside quotes, a backslash
+escapes a quote. Text that only resembles this syntax stays text: ``std::vector``, ``a/b/c``, ``don't``.
 """
 
 from __future__ import annotations
 
+import enum
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.search.regexes import BoundedRegex, bounded_regex, bounded_regexes
+from codeindexd.search.regexes import LineRegex, compile_regexes
 
 MAX_QUERY_BYTES: Final = 64 << 10
 MAX_FILTERS: Final = 64
@@ -24,19 +26,37 @@ LANGUAGES: Final = {
     "zsh": "bash", "kt": "kotlin", "hs": "haskell", "ex": "elixir", "jl": "julia", "ml": "ocaml", "md": "markdown",
     "yml": "yaml", "terraform": "hcl", "tf": "hcl",
 }  # fmt: skip
-_FILTERS: Final = {"lang": "language", "language": "language", "path": "path", "kind": "kind", "symbol": "symbol"}
 
 
-__all__ = ["BoundedRegex", "ParsedQuery", "bounded_regex", "normal_language", "parse"]
+class _Role(enum.Enum):
+    """What a part of a query is: a word, or which filter."""
+
+    WORD = enum.auto()
+    PHRASE = enum.auto()
+    REGEX = enum.auto()
+    LANGUAGE = enum.auto()
+    PATH = enum.auto()
+    NOT_PATH = enum.auto()
+    KIND = enum.auto()
+    SYMBOL = enum.auto()
+
+
+_FILTERS: Final = {
+    "lang": _Role.LANGUAGE,
+    "language": _Role.LANGUAGE,
+    "path": _Role.PATH,
+    "kind": _Role.KIND,
+    "symbol": _Role.SYMBOL,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
-    """A question without its filters.
+    """A query, split into its words and its filters.
 
-    ``text`` is the question's words. ``language`` is one of ours ("" = any), ``include`` and ``exclude`` are globs
-    over paths below the root, ``kinds`` and ``symbol`` narrow chunks, ``phrases`` must occur word by word,
-    ``regexes`` must be found in the chunk's text. All empty but filters: chunks that pass are listed.
+    ``text`` is the words. ``language`` is a name of ours ("" = any), ``include`` and ``exclude`` are globs over paths
+    below the root, ``kinds`` and ``symbol`` narrow chunks, ``phrases`` must occur word by word, ``regexes`` must match
+    the chunk's text. A query of filters alone lists the chunks that pass.
     """
 
     text: str = ""
@@ -46,78 +66,78 @@ class ParsedQuery:
     kinds: tuple[str, ...] = ()
     symbol: str = ""
     phrases: tuple[str, ...] = ()
-    regexes: tuple[BoundedRegex, ...] = ()
+    regexes: tuple[LineRegex, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """``role`` is "word", "phrase", "regex" or a filter's; ``negative`` for ``-path:``."""
+    """A part of a query."""
 
-    role: str
+    role: _Role
     value: str
-    negative: bool = False
 
 
 def parse(text: str, *, language: str = "", path: str = "", kind: str = "") -> ParsedQuery:
-    """``language``, ``path`` and ``kind`` are filters beside the text and read as those in it; that language wins.
+    """Parse a query. ``language``, ``path`` and ``kind`` act as filters in the text do; ``language`` overrides it.
 
-    Raises InvalidQueryError for an empty or huge query, one of negative filters only, contradicting filters,
-    and regexes that are broken or could take forever. A quote or slash without its partner is part of the question."""
+    A quote or slash without its partner is part of the text. Raises InvalidQueryError for a query that is empty, too
+    long, only negative or only a regex, for contradictory filters, and for regexes that are invalid or too large.
+    """
     if len(text.encode("utf-8", "replace")) > MAX_QUERY_BYTES:
         raise InvalidQueryError(
-            f"the query is longer than {MAX_QUERY_BYTES >> 10} KiB", hint="Ask about a part of it; use `related`."
+            f"the query is longer than {MAX_QUERY_BYTES >> 10} KiB",
+            hint="search for a part of it; to find similar code: codeindex related FILE:LINE",
         )
-    tokens = list(_tokens(text))
-    values = _gather(tokens)
+    values = _values_by_role(_tokens(text))
     parsed = ParsedQuery(
-        text=" ".join(token.value for token in tokens if token.role == "word"),
-        language=normal_language(language) or _only(list(map(normal_language, values.get("language", []))), "lang"),
-        include=(*values.get("path", ()), *([path] if path else [])),
-        exclude=tuple(values.get("-path", ())),
-        kinds=tuple(dict.fromkeys(one.lower() for one in [*values.get("kind", ()), kind] if one)),
-        symbol=_only(values.get("symbol", []), "symbol"),
-        phrases=tuple(values.get("phrase", ())),
-        regexes=bounded_regexes(values.get("regex", [])),
+        text=" ".join(values[_Role.WORD]),
+        language=normal_language(language) or _only(map(normal_language, values[_Role.LANGUAGE]), "lang"),
+        include=(*values[_Role.PATH], *([path] if path else [])),
+        exclude=tuple(values[_Role.NOT_PATH]),
+        kinds=tuple(dict.fromkeys(one.lower() for one in [*values[_Role.KIND], kind] if one)),
+        symbol=_only(values[_Role.SYMBOL], "symbol"),
+        phrases=tuple(values[_Role.PHRASE]),
+        regexes=compile_regexes(values[_Role.REGEX]),
     )
     if not any((parsed.text, parsed.language, parsed.include, parsed.kinds, parsed.symbol, parsed.phrases)):
-        _refuse_bare(parsed)
+        raise _nothing_to_find(parsed)
     return parsed
 
 
 def normal_language(name: str) -> str:
-    """Our name of a language: ``C++`` and ``cc`` are ``cpp``."""
+    """Return our name of a language: ``C++`` and ``cc`` are ``cpp``."""
     return LANGUAGES.get(name.lower(), name.lower())
 
 
-def _refuse_bare(parsed: ParsedQuery) -> None:
+def _nothing_to_find(parsed: ParsedQuery) -> InvalidQueryError:
     if parsed.regexes:
-        hint = "Add words to look for, or a filter such as path:src/**; regexes only narrow what these find."
-        raise InvalidQueryError("the query is only a regex", hint=hint)
+        hint = "add words, or a filter such as path:src/**; a regex only narrows what they find"
+        return InvalidQueryError("the query is only a regex", hint=hint)
     if parsed.exclude:
-        hint = "Say what to look for as well: words, or a positive filter such as path:src/**."
-        raise InvalidQueryError("the query only says what to leave out", hint=hint)
-    raise InvalidQueryError("the query is empty", hint="Ask in words, for example: where are passwords checked")
+        hint = "add words, or a positive filter such as path:src/**"
+        return InvalidQueryError("the query only says what to leave out", hint=hint)
+    return InvalidQueryError("the query is empty", hint="ask in words, for example: where are passwords checked")
 
 
-def _gather(tokens: list[_Token]) -> dict[str, list[str]]:
-    values: dict[str, list[str]] = {}
+def _values_by_role(tokens: Iterable[_Token]) -> defaultdict[_Role, list[str]]:
+    values: defaultdict[_Role, list[str]] = defaultdict(list)
     for token in tokens:
-        if token.role != "word":
-            values.setdefault(f"-{token.role}" if token.negative else token.role, []).append(token.value)
-    if sum(map(len, values.values())) > MAX_FILTERS:
-        raise InvalidQueryError(f"the query has more than {MAX_FILTERS} filters", hint="Use wider globs.")
+        values[token.role].append(token.value)
+    if sum(len(of_role) for role, of_role in values.items() if role is not _Role.WORD) > MAX_FILTERS:
+        raise InvalidQueryError(f"the query has more than {MAX_FILTERS} filters", hint="use fewer and wider globs")
     return values
 
 
-def _only(values: list[str], name: str) -> str:
-    if len(set(values)) > 1:
+def _only(values: Iterable[str], name: str) -> str:
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) > 1:
         raise InvalidQueryError(
-            f"the query gives {name}: more than once", hint=f"Ask for one {name} at a time, or leave the filter out."
+            f"the query gives {name}: more than once", hint=f"use one {name}: filter at a time, or none"
         )
-    return values[0] if values else ""
+    return distinct[0] if distinct else ""
 
 
-# -- cutting ---------------------------------------------------------------------------------------------------------
+# -- tokens ----------------------------------------------------------------------------------------------------------
 
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
 _END: Final = r"(?=\s|$)"
@@ -144,23 +164,24 @@ def _tokens(text: str) -> Iterator[_Token]:
 def _token(text: str, start: int) -> tuple[int, _Token | None]:
     if match := _EMPTY_FILTER.match(text, start):
         raise InvalidQueryError(
-            f"the filter {match[0]} has no value", hint=f"Write {match[1]}:VALUE without a space, or quote the colon."
+            f"the filter {match[0]} has no value",
+            hint=f"write {match[1]}:VALUE without a space, or put it in quotes to search for it as text",
         )
     if match := _FILTER.match(text, start):
         negative, name, quoted, plain = match.groups()
         role = _FILTERS[name.lower()]
         value = plain if quoted is None else _unescaped(quoted)
-        if negative and role != "path":
-            raise InvalidQueryError(f"-{name}: cannot be negated", hint="Only -path:GLOB leaves something out.")
-        return match.end(), _Token(role, value, bool(negative))
+        if negative and role is not _Role.PATH:
+            raise InvalidQueryError(f"-{name}: cannot be negated", hint="only paths can be left out: -path:GLOB")
+        return match.end(), _Token(_Role.NOT_PATH if negative else role, value)
     if match := _PHRASE.match(text, start):
         value = _unescaped(match[1]).strip()
-        return match.end(), _Token("phrase", value) if value else None
+        return match.end(), _Token(_Role.PHRASE, value) if value else None
     if match := _REGEX.match(text, start):
-        return match.end(), _Token("regex", match[1].replace("\\/", "/"))
+        return match.end(), _Token(_Role.REGEX, match[1].replace("\\/", "/"))
     match = _WORD.match(text, start)
     assert match is not None
-    return match.end(), _Token("word", match[0])
+    return match.end(), _Token(_Role.WORD, match[0])
 
 
 def _unescaped(quoted: str) -> str:

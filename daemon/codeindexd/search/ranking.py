@@ -1,8 +1,8 @@
-"""From the candidates of two retrievers to one order: a sum of normalised scores, then what the code itself says.
+"""From the candidates of two retrievers to one order: a sum of normalised scores and of what the code itself says.
 
 Pure: candidates in, scored candidates out. Normalised scores order better here than reciprocal ranks (Cormack et al.,
-SIGIR 2009), which forget by how much the first beats the second. The weights were chosen on the questions of eleven
-annotated repositories and judged on those of ten others; `docs/performance.md` has the figures.
+SIGIR 2009), which lose by how much the first beats the second. The weights were chosen on the questions of eleven
+annotated repositories and evaluated on those of ten others; `docs/performance.md` has the figures.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each signal counts, in units of a retriever's best hit. Chosen on annotated questions."""
+    """The weight of each signal, in units of a retriever's best hit."""
 
     lexical: float = 0.7
     dense: float = 1.0
-    path: float = 0.5  # share of the file's name that the question says
-    definition: float = 0.05  # share of the symbol's name that the question says
-    exact: float = 1.5  # a definition whose whole name stands in the question: of several words, or alone there
-    mention: float = 1.2  # a use of such a name, in any inflection where it is one word
-    test: float = 0.7  # taken off for test files unless the question asks for tests
-    prose: float = 0.15  # taken off for documents, data and configuration
-    company: float = 0.1  # of each other good chunk of the same file, up to `companions`
-    companions: int = 7
-    same_file: float = 0.3  # factor for each further chunk of a file already shown
+    path: float = 0.5  # times the share of the file's name that the query has
+    definition: float = 0.05  # times the share of the symbol's name that the query has
+    exact: float = 1.5  # a definition whose whole name is in the query: a compound name, or the query's only word
+    mention: float = 1.2  # a use of such a name, in any inflection if it is a single word
+    test: float = 0.7  # subtracted for test files unless the query asks for tests
+    prose: float = 0.15  # subtracted for documents, data and configuration
+    neighbour: float = 0.1  # times the score of each other good chunk of the same file, up to `max_neighbours`
+    max_neighbours: int = 7
+    same_file: float = 0.3  # factor for each further chunk of a file
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A chunk that some retriever found. ``lexical`` and ``dense`` are `normalised` scores, 0 where not found.
+    """A chunk that a retriever found. ``lexical`` and ``dense`` are `normalised` scores, 0 if not found.
 
-    ``symbol_words`` and ``name_words`` (of the file's name without its extension) are stems, as the question's are.
+    ``symbol_stems`` and ``file_stems`` (of the file's name without its extension) are compared with the query's stems.
     """
 
     chunk_id: int
@@ -41,16 +41,16 @@ class Candidate:
     path: bytes
     lexical: float = 0.0
     dense: float = 0.0
-    symbol_words: frozenset[str] = frozenset()
-    name_words: frozenset[str] = frozenset()
+    symbol_stems: frozenset[str] = frozenset()
+    file_stems: frozenset[str] = frozenset()
     defines: frozenset[str] = frozenset()  # whole names, lowercase
-    mentions: bool = False  # holds a whole name that stands in the question, or its only word
-    prose: bool = False
+    mentions: bool = False  # has a whole name of the query, or its only word
+    is_prose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A candidate's place: ``parts`` says where its score came from."""
+    """A candidate with its score, and the ``parts`` that add up to it."""
 
     candidate: Candidate
     score: float
@@ -58,9 +58,9 @@ class Ranked:
 
 
 def normalised(scores: Mapping[int, float], *, floor: float | None = None) -> dict[int, float]:
-    """Scores from 1 for the best down to 0 at ``floor`` (default: at the least of them).
+    """Return the scores scaled to 1 for the best and 0 at ``floor`` (default: the lowest of them).
 
-    BM25 is given floor 0; cosines their least, since what a hundredth hit still has says nothing.
+    Use floor 0 for BM25. Cosines need their lowest: even the hundredth hit has one well above 0.
     """
     if not scores:
         return {}
@@ -75,7 +75,7 @@ _ASKS_FOR_TESTS = frozenset({"test", "spec", "fixtur", "mock"})  # stems
 
 
 def is_test(path: bytes) -> bool:
-    """Whether a path looks like a test's."""
+    """Return True if ``path`` looks like a test's."""
     *directories, name = path.lower().split(b"/")
     stem = name.split(b".")[0]
     return (
@@ -88,10 +88,10 @@ def is_test(path: bytes) -> bool:
 
 
 def clean_cut(scores: Mapping[int, float], limit: int) -> dict[int, float]:
-    """The first ``limit`` of ``scores`` (best first), less those that tie with the first one left out, or at the end.
+    """Return the first ``limit`` of ``scores`` (best first), without those that tie with the first one cut off.
 
-    Which of equal chunks come first depends on the order in which they were indexed; the answer must not. When all of
-    them are equal they are kept.
+    The order of equal chunks depends on the order in which they were indexed, and answers must not. If ``limit``
+    scores or more are all equal, the first ``limit`` are kept.
     """
     if len(scores) < limit:
         return dict(scores)
@@ -101,7 +101,7 @@ def clean_cut(scores: Mapping[int, float], limit: int) -> dict[int, float]:
 
 
 def shortlist(lexical: Mapping[int, float], dense: Mapping[int, float], limit: int) -> list[int]:
-    """The ``limit`` chunk ids best by their normalised scores alone: only these are worth a closer look."""
+    """Return the ``limit`` chunk ids with the best weighted sum of both scores: only these are ranked."""
     weights = Weights()
     fused = {
         chunk_id: weights.lexical * lexical.get(chunk_id, 0.0) + weights.dense * dense.get(chunk_id, 0.0)
@@ -111,18 +111,18 @@ def shortlist(lexical: Mapping[int, float], dense: Mapping[int, float], limit: i
 
 
 def score(candidate: Candidate, words: frozenset[str], names: frozenset[str], weights: Weights) -> Ranked:
-    """A candidate's score before its neighbours are looked at."""
+    """Score a candidate without regard to other chunks of its file."""
     parts = {
         "lexical": weights.lexical * candidate.lexical,
         "dense": weights.dense * candidate.dense,
-        "path": weights.path * _share(candidate.name_words, words),
-        "definition": weights.definition * _share(candidate.symbol_words, words),
+        "path": weights.path * _share(candidate.file_stems, words),
+        "definition": weights.definition * _share(candidate.symbol_stems, words),
     }
     if candidate.defines & names:
         parts["exact"] = weights.exact
     elif candidate.mentions:
         parts["mention"] = weights.mention
-    if candidate.prose:
+    if candidate.is_prose:
         parts["prose"] = -weights.prose
     if is_test(candidate.path) and not words & _ASKS_FOR_TESTS:
         parts["test"] = -weights.test
@@ -135,25 +135,26 @@ def rank(
     names: Sequence[str] = (),
     weights: Weights | None = None,
 ) -> list[Ranked]:
-    """``candidates`` best first, for a question with the stems ``words`` and the whole identifiers ``names``.
+    """Return ``candidates`` best first, for a query with the stems ``words`` and the whole identifiers ``names``.
 
-    A file in which much was found lifts its chunks; each further chunk of a file counts less, so that answers show
-    many places. Equal scores keep a fixed order (path, then chunk id): the same question has the same answer.
+    A file with many good chunks lifts all of them, but each further chunk of a file counts less, so that answers show
+    many files. Equal scores are ordered by path, then chunk id: the same query has the same answer.
     """
     weights = weights or Weights()
-    asked, named = frozenset(words), frozenset(names)
-    files: defaultdict[int, list[Ranked]] = defaultdict(list)
+    stems, whole_names = frozenset(words), frozenset(names)
+    by_file: defaultdict[int, list[Ranked]] = defaultdict(list)
     for candidate in candidates:
-        files[candidate.file_id].append(score(candidate, asked, named, weights))
-    shown: list[Ranked] = []
-    for found in files.values():
-        found.sort(key=_order)
-        company = weights.company * sum(max(0.0, one.score) for one in found[1 : 1 + weights.companions])
-        for place, one in enumerate(found):
-            parts = {**one.parts, "company": company} if company else one.parts
-            total = one.score + company
-            shown.append(Ranked(one.candidate, total * weights.same_file**place if total > 0 else total, parts))
-    return sorted(shown, key=_order)
+        by_file[candidate.file_id].append(score(candidate, stems, whole_names, weights))
+    ranked: list[Ranked] = []
+    for of_file in by_file.values():
+        of_file.sort(key=_order)
+        neighbours = of_file[1 : 1 + weights.max_neighbours]
+        bonus = weights.neighbour * sum(max(0.0, one.score) for one in neighbours)
+        for position, one in enumerate(of_file):
+            parts = {**one.parts, "company": bonus} if bonus else one.parts  # the protocol's name for it
+            total = one.score + bonus
+            ranked.append(Ranked(one.candidate, total * weights.same_file**position if total > 0 else total, parts))
+    return sorted(ranked, key=_order)
 
 
 def _share(name: frozenset[str], words: frozenset[str]) -> float:

@@ -1,4 +1,4 @@
-"""A process that searches hostile texts with regexes; its system ends it when one of them takes too long."""
+"""A process that searches hostile texts with regexes and is killed by the kernel when one takes too long."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterable
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.search.query import bounded_regex
+from codeindexd.search.regexes import compile_regex
 
-ENOUGH_S = 3  # of CPU for one regex; it is told to stop after one second of slow lines
+MAX_CPU_S = 3  # for one regex on all texts
 TEXTS = [
     "a" * 4000,
     "a" * 6000,
@@ -26,33 +26,34 @@ TEXTS = [
 ]
 
 
-def endless(patterns: Iterable[str], *, bounded: bool = True) -> str:
-    """The first of ``patterns`` that does not end soon; "" when all do. Those that are refused take no part.
+def first_endless(patterns: Iterable[str], *, with_re: bool = False) -> str:
+    """Return the first of ``patterns`` that takes longer than MAX_CPU_S, "" if none does.
 
-    Without ``bounded`` nothing stands between them and ``re``.
+    Patterns that are refused count as fast. ``with_re`` uses Python's ``re`` instead of our module.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "endurance.hostile.regexes", *(["--bounded"] if bounded else [])],
+        [sys.executable, "-m", "endurance.hostile.regexes", *(["--re"] if with_re else [])],
         input="\n".join(map(json.dumps, patterns)),
         stdout=subprocess.PIPE,
         text=True,
         env={"PYTHONPATH": ":".join(filter(None, sys.path))},
     )
-    begun = done.stdout.splitlines()
+    tried = done.stdout.splitlines()
     if done.returncode > 0:
         raise AssertionError(f"exit status {done.returncode}")
-    return json.loads(begun[-1]) if done.returncode else ""
+    return json.loads(tried[-1]) if done.returncode else ""
 
 
 def main() -> None:
-    """Reads regexes, a line of JSON each, and says each before it is tried."""
+    """Read regexes from stdin, a line of JSON each, and print each before it is tried."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    hard_limit = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    compile_pattern = re.compile if "--re" in sys.argv else compile_regex
     for line in sys.stdin:
         print(line.strip(), flush=True)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + ENOUGH_S, hard))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + MAX_CPU_S, hard_limit))
         try:
-            regex = (bounded_regex if "--bounded" in sys.argv else re.compile)(json.loads(line))
+            regex = compile_pattern(json.loads(line))
             for text in TEXTS:
                 regex.search(text)
         except InvalidQueryError:

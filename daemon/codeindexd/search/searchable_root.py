@@ -1,0 +1,43 @@
+"""What a search needs to know about a root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import RootState
+
+
+class SearchableSpec(Protocol):
+    """Where a root is, and its part of a clock."""
+
+    @property
+    def raw(self) -> bytes:
+        """Absolute path of the root."""
+
+    def clock(self, generation: int) -> str:
+        """Return the root's part of a clock at ``generation``."""
+
+
+class SearchableRoot(Protocol):
+    """A root that can be searched."""
+
+    @property
+    def spec(self) -> SearchableSpec:
+        """Path and id of the root."""
+
+    @property
+    def state(self) -> RootState:
+        """Health of the root now."""
+
+    @property
+    def query_model(self) -> str:
+        """Identity of the model whose vectors the root answers from, "" before its first snapshot."""
+
+    def pin_snapshot(self) -> AbstractContextManager[Snapshot | None]:
+        """Keep the current snapshot open for a block; None before the first."""
+
+    def hint_from_thread(self, paths: Iterable[bytes]) -> None:
+        """Have ``paths`` below the root scanned soon. Thread-safe."""
