@@ -1,17 +1,15 @@
-"""Answers are of one generation, with real stores: what is committed while a question runs is not claimed."""
+"""Answers come from one generation: commits during a query appear in neither hits nor clock. With real stores."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from codeindexd.errors import NotIndexedError
 from codeindexd.indexing.pipeline import Pipeline
-from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
 from codeindexd.search.query import parse
 from codeindexd.search.searcher import Searcher
@@ -26,7 +24,7 @@ PIPELINE = Pipeline(WorkerSettings(embed=True))
 
 
 class Indexed:
-    """What the searcher asks of a root. ``meanwhile`` runs as soon as a question has its snapshot."""
+    """A searchable root. ``meanwhile`` runs once, as soon as a query has its snapshot."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory / "code"
@@ -36,19 +34,19 @@ class Indexed:
         self.meanwhile: Callable[[], None] = lambda: None
         self.vectors = VectorStore.open(directory / "vectors.db")
         space = VectorSpace("bundled", 256)
-        self.indexer = IndexWriter(directory / "stores", root_id="one", vectors=self.vectors, space=space)
+        self.index = IndexWriter(directory / "stores", root_id="one", vectors=self.vectors, space=space)
 
     @property
     def query_model(self) -> str:
-        return self.indexer.current.identity
+        return self.index.current.identity
 
     @property
     def clock(self) -> str:
-        return self.spec.clock(self.indexer.current.generation)
+        return self.spec.clock(self.index.current.generation)
 
     @contextmanager
     def pin_snapshot(self) -> Iterator[Snapshot | None]:
-        with self.indexer.current.pin() as snapshot:
+        with self.index.current.pin() as snapshot:
             meanwhile, self.meanwhile = self.meanwhile, lambda: None
             meanwhile()
             yield snapshot
@@ -64,7 +62,7 @@ class Indexed:
         assert done.stat is not None
         entry = Entry(name.encode(), NodeKind.FILE, done.leaf, done.stat)
         update = FileUpdate(entry, Outcome.INDEXED, done.language, done.encoding, done.fingerprint, chunks=done.chunks)
-        self.indexer._apply(Transaction(updates=[update]))
+        self.index._apply(Transaction(updates=[update]))
 
 
 @pytest.fixture
@@ -73,12 +71,8 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     root.save("a.py", "def alpha():\n    return 'first'\n")
     root.save("b.py", "def beta():\n    return alpha()\n")
     yield root
-    root.indexer.close()
+    root.index.close()
     root.vectors.close()
-
-
-def roots(*indexed: Indexed) -> list[Root]:
-    return [cast("Root", one) for one in indexed]
 
 
 def searcher() -> Searcher:
@@ -87,61 +81,61 @@ def searcher() -> Searcher:
 
 async def test_an_answer_names_the_generation_that_was_searched(indexed: Indexed) -> None:
     indexed.meanwhile = lambda: indexed.save("c.py", "def gamma():\n    return alpha()\n")
-    answer = await searcher().search(roots(indexed), parse("alpha"), 10)
+    answer = await searcher().search([indexed], parse("alpha"), 10)
     assert {hit.chunk.path for hit in answer.hits} == {b"a.py", b"b.py"}
     assert answer.clock == "one:2"
     assert indexed.clock == "one:3"
-    answer = await searcher().search(roots(indexed), parse("alpha"), 10)
+    answer = await searcher().search([indexed], parse("alpha"), 10)
     assert {hit.chunk.path for hit in answer.hits} == {b"a.py", b"b.py", b"c.py"}
     assert answer.clock == "one:3"
 
 
-async def test_an_answer_has_the_state_of_what_was_searched(indexed: Indexed) -> None:
-    def commit_what_is_outstanding() -> None:
+async def test_an_answer_has_the_state_at_its_start(indexed: Indexed) -> None:
+    def finish_indexing() -> None:
         indexed.save("c.py", "def gamma():\n    return alpha()\n")
         indexed.state = RootState.FRESH
 
     indexed.state = RootState.INDEXING
-    indexed.meanwhile = commit_what_is_outstanding
-    answer = await searcher().search(roots(indexed), parse("alpha"), 10)
+    indexed.meanwhile = finish_indexing
+    answer = await searcher().search([indexed], parse("alpha"), 10)
     assert answer.state is RootState.INDEXING
-    assert (await searcher().search(roots(indexed), parse("alpha"), 10)).state is RootState.FRESH
+    assert (await searcher().search([indexed], parse("alpha"), 10)).state is RootState.FRESH
 
 
-async def test_all_roots_are_held_from_the_beginning(indexed: Indexed, tmp_path: Path) -> None:
+async def test_all_roots_are_pinned_at_the_start(indexed: Indexed, tmp_path: Path) -> None:
     other = Indexed(tmp_path / "other")
     other.spec = RootSpec("two", other.directory, 1, 2)
     indexed.meanwhile = lambda: indexed.save("c.py", "def gamma():\n    return alpha()\n")
-    answer = await searcher().search(roots(indexed, other), parse("alpha"), 10)
+    answer = await searcher().search([indexed, other], parse("alpha"), 10)
     assert answer.clock == "one:2,two:0"
     assert len(answer.hits) == 2
-    other.indexer.close()
+    other.index.close()
     other.vectors.close()
 
 
-async def test_related_looks_up_its_place_in_what_it_searches(indexed: Indexed) -> None:
+async def test_related_looks_up_its_origin_in_the_pinned_snapshot(indexed: Indexed) -> None:
     indexed.meanwhile = lambda: indexed.save("a.py", "def other():\n    return 'second'\n")
-    answer = await searcher().related(roots(indexed)[0], b"a.py", 1, 10)
+    answer = await searcher().related(indexed, b"a.py", 1, 10)
     assert [hit.chunk.path for hit in answer.hits] == [b"b.py"]
     assert answer.clock == "one:2"
     with pytest.raises(NotIndexedError, match=r"a\.py:9"):
-        await searcher().related(roots(indexed)[0], b"a.py", 9, 10)
+        await searcher().related(indexed, b"a.py", 9, 10)
 
 
-async def test_a_snapshot_is_let_go_of_after_the_answer(indexed: Indexed) -> None:
-    current: SnapshotHolder = indexed.indexer.current
+async def test_snapshots_are_unpinned_after_the_answer(indexed: Indexed) -> None:
+    current: SnapshotHolder = indexed.index.current
     before = current._snapshot
     assert before is not None
-    await searcher().search(roots(indexed), parse("alpha"), 10)
+    await searcher().search([indexed], parse("alpha"), 10)
     with pytest.raises(NotIndexedError):
-        await searcher().related(roots(indexed)[0], b"gone.py", 1, 10)
+        await searcher().related(indexed, b"gone.py", 1, 10)
     assert before._pins == 0
 
 
-async def test_a_snippet_is_masked_as_its_file_is(indexed: Indexed) -> None:
+async def test_a_key_is_masked_in_every_chunk_that_it_spans(indexed: Indexed) -> None:
     body = "\n".join(f"  '{'aB3dE6gH' * 8}'," for _ in range(200))
     marks = ("-----BEGIN " + "PRIVATE KEY-----", "-----END " + "PRIVATE KEY-----")
     indexed.save("key.js", f"const alpha = [\n  '{marks[0]}',\n{body}\n  '{marks[1]}',\n].join('\\n');\n")
-    answer = await searcher().search(roots(indexed), parse("path:key.js"), 10)
+    answer = await searcher().search([indexed], parse("path:key.js"), 10)
     assert len(answer.hits) > 2
     assert not any("aB3dE6gH" in hit.snippet for hit in answer.hits)
