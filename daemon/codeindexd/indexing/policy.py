@@ -1,4 +1,4 @@
-"""The order of work and the size of a slice: decisions as values, nothing is done here."""
+"""The order of bulk work, the size of its commits and the time between retries: decisions as values."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ _LATE_PARTS = frozenset(b"test tests testing fixtures testdata vendor third_part
 _SMALL_BYTES = 64 * 1024
 
 
-def urgency(entry: Entry, hot: Container[bytes] = frozenset()) -> tuple[int, int, bytes]:
-    """Sort key of a file in bulk work: what the user is at, entry points, small sources, tests, huge files.
+def in_bulk_order(entries: Iterable[Entry], edited: Container[bytes] = frozenset()) -> list[Entry]:
+    """Return ``entries`` in the order in which bulk work takes them.
 
-    ``hot`` holds paths the user edited or was shown lately.
+    Files the user ``edited`` lately come first, then entry points, small sources, tests, and huge files.
     """
+    return sorted(entries, key=lambda entry: _bulk_rank(entry, edited))
+
+
+def _bulk_rank(entry: Entry, edited: Container[bytes]) -> tuple[int, int, bytes]:
     size = entry.stat.size if entry.stat else 0
     parts = entry.path.lower().split(b"/")
-    if entry.path in hot:
+    if entry.path in edited:
         group = 0
     elif parts[-1] in _ENTRY_POINTS:
         group = 1
@@ -35,38 +39,36 @@ def urgency(entry: Entry, hot: Container[bytes] = frozenset()) -> tuple[int, int
     return (group, len(parts) if group == 1 else 0, entry.path)
 
 
-def in_order(entries: Iterable[Entry], hot: Container[bytes] = frozenset()) -> list[Entry]:
-    """``entries`` as bulk work takes them."""
-    return sorted(entries, key=lambda entry: urgency(entry, hot))
-
-
 @dataclass(frozen=True, slots=True)
-class SliceLimit:
-    """When gathered results become a catalog transaction.
+class CommitLimit:
+    """When bulk results are committed together; any of the bounds suffices.
 
-    Commits cost a fixed part each (tantivy: about 8 ms for one document, 0.6 s for 10k), so bulk slices are large,
-    and the first ones small, so that something can be searched early.
+    Every commit has a fixed cost (tantivy: about 8 ms for one document, 0.6 s for 10k), so bulk commits are large, and
+    the first ones small, so that something can be searched early.
     """
 
     chunks: int
     files: int
     seconds: float
 
-    def reached(self, chunks: int, files: int, age_s: float) -> bool:
-        """Whether a slice of this many chunks and files, begun ``age_s`` seconds ago, is to be committed now."""
+    def is_reached(self, chunks: int, files: int, age_s: float) -> bool:
+        """Return True if this many chunks and files, the first ``age_s`` seconds old, are to be committed now."""
         return chunks >= self.chunks or files >= self.files or age_s >= self.seconds
 
 
-def slice_limit(committed: int) -> SliceLimit:
-    """The limit of the next bulk slice, ``committed`` slices into a run: doubling from a small first one."""
-    factor = 1 << min(committed, 4)
-    return SliceLimit(chunks=500 * factor, files=250 * factor, seconds=min(0.5 * factor, 4.0))
+MOST_COMMITS_DOUBLED = 4
+
+
+def commit_limit(bulk_commits: int) -> CommitLimit:
+    """Return the limit after ``bulk_commits`` commits of a run: it doubles from a small first one."""
+    factor = 1 << min(bulk_commits, MOST_COMMITS_DOUBLED)
+    return CommitLimit(chunks=500 * factor, files=250 * factor, seconds=min(0.5 * factor, 4.0))
 
 
 def retry_delay_ns(attempts: int, stage: str = "") -> int:
-    """How long a failed file rests after its ``attempts``-th failure: 30 s, doubled each time, a day at most.
+    """Return how long a file rests after its ``attempts``-th failure: 30 s, doubled each time, a day at most.
 
-    One that could not even be read costs nothing to try and will be readable without a sign: five minutes at most.
+    A file that could not even be read costs nothing to try, and no event says when it can be: five minutes at most.
     """
     longest = 300 if stage == "read" else 86_400
     return int(min(30 * 2 ** min(attempts - 1, 20), longest) * 1e9)

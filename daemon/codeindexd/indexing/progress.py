@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from codeindexd.workers.jobs import FileResult, FileStatus
+
 _RECENT = 256  # durations kept for the median
 
 
@@ -47,3 +49,43 @@ class Progress:
     chunks_done: int
     seconds: float
     is_idle: bool
+
+
+class IngestStats:
+    """What one root's indexing has done: since the daemon started by stage, and in the present run."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, StageStats] = {}
+        self.chunks_embedded = 0  # computed by a worker; vectors that were looked up do not count
+        self._run = Run()
+
+    def add_result(self, result: FileResult) -> None:
+        """Count what a worker did for one file."""
+        failed = result.status is FileStatus.FAILED
+        self.chunks_embedded += sum(chunk.embedded for chunk in result.chunks)
+        for stage, seconds in result.seconds.items():
+            error = failed and stage == result.stage
+            self._stage(stage).add(seconds, size_bytes=result.bytes_read, error=error)
+        if failed and result.stage not in result.seconds:
+            self._stage(result.stage or "worker").add(0.0, error=True)
+
+    def add_commit(self, seconds: float) -> None:
+        """Count a commit."""
+        self._stage("apply").add(seconds)
+
+    def add_committed(self, *, files: int, chunks: int) -> None:
+        """Count files of the present run that are done."""
+        self._run.files_done += files
+        self._run.chunks_done += chunks
+
+    def start_run(self) -> None:
+        """Begin a new run: nothing is left of the last one."""
+        self._run = Run()
+
+    def progress(self, *, files_left: int, is_idle: bool) -> Progress:
+        """Return how far the present run is."""
+        run = self._run
+        return Progress(run.files_done, files_left, run.chunks_done, time.monotonic() - run.started, is_idle)
+
+    def _stage(self, name: str) -> StageStats:
+        return self.stages.setdefault(name, StageStats())

@@ -1,4 +1,4 @@
-"""What is still to be done, path by path: the newest wish for a path wins, whatever is in flight for it."""
+"""The files that are to be processed, one task per path: the newest content wins, whatever a worker has."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from codeindexd.scan.relpath import is_covered
 from codeindexd.types import Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One file to process. ``number`` grows with every wish."""
+    """One file to process. Numbers grow with every task of a queue."""
 
     number: int
     entry: Entry
@@ -23,112 +24,114 @@ class Task:
         return self.entry.path
 
 
+@dataclass(slots=True)
+class _Pending:
+    """What is known about one pending path.
+
+    ``oldest`` is the number of the first task since which no result for the path was committed. It is at most
+    ``newest.number``. ``in_flight`` is the task that a worker got last.
+    """
+
+    newest: Task
+    oldest: int
+    in_flight: Task | None = None
+
+
 class WorkQueue:
-    """Wishes by path with two queues in front of the workers; not thread-safe, one owner.
+    """Tasks by path, with an urgent and a bulk queue in front of the workers; not thread-safe, one owner.
 
-    A path is pending from :meth:`want` until :meth:`done` or :meth:`forget`, also while a worker has it. Wishing
-    again for content that is already wished for changes nothing, so a walk in the middle of a cold start costs nothing.
+    A path is pending from :meth:`add` until :meth:`finish` of its newest task or :meth:`remove`, also while a worker
+    has it. Adding content that is pending already changes nothing, so that a walk in the middle of a cold start costs
+    nothing.
 
-    A file that changes faster than it is processed is still committed now and then: the result of a wish counts until
-    a newer one is done. Whoever waits for a wish waits for that, too.
+    A file may change faster than it is processed, and is still committed now and then, by three rules:
+
+    - Workers only ever get the newest task of a path.
+    - The result of an older task is still committed, unless a newer result was (:meth:`accepts`).
+    - Whoever waits for a task waits until a result at least as new is committed (:meth:`is_finished`).
     """
 
     def __init__(self) -> None:
-        self._numbers = 0
-        self._current: dict[bytes, Task] = {}
-        self._since: dict[bytes, int] = {}  # the number of the oldest wish for a pending path that nothing is done for
-        self._given: dict[bytes, Task] = {}  # to a worker last, for a path that is still pending
-        self._queues: tuple[deque[Task], deque[Task]] = (deque(), deque())  # bulk, urgent
+        self._pending: dict[bytes, _Pending] = {}
+        self._queues: tuple[deque[Task], deque[Task]] = (deque(), deque())  # bulk, urgent; older tasks are skipped
+        self.last_number = 0
+        """The number of the newest task; all that is pending now has at most this number."""
 
     def __len__(self) -> int:
-        return len(self._current)
+        return len(self._pending)
 
     def __contains__(self, path: bytes) -> bool:
-        return path in self._current
+        return path in self._pending
 
     def __iter__(self) -> Iterator[Task]:
-        return iter(list(self._current.values()))
+        return iter([pending.newest for pending in self._pending.values()])
 
-    def want(self, entry: Entry, *, urgent: bool, again: bool = False, since: int | None = None) -> Task | None:
-        """Ask for ``entry`` to be processed; None when exactly that is pending already and not ``again``.
+    def add(self, entry: Entry, *, urgent: bool, force: bool = False, oldest: int | None = None) -> Task | None:
+        """Queue ``entry``; return None when the same content is pending already and neither urgent now nor forced.
 
-        ``since`` is that of a wish for the same file under another path.
+        ``oldest`` is the :meth:`oldest_number` of the file under its earlier path.
         """
-        before = self._current.get(entry.path)
-        if before and before.entry.hash == entry.hash and not again and (before.urgent or not urgent):
+        before = self._pending.get(entry.path)
+        if before and before.newest.entry.hash == entry.hash and not force and (before.newest.urgent or not urgent):
             return None
-        self._numbers += 1
-        ticket = Task(self._numbers, entry, urgent)
-        older = [number for number in (since, self._since.get(entry.path)) if number is not None]
-        self._since[entry.path] = min([self._numbers, *older])
-        self._current[entry.path] = ticket
-        self._queues[urgent].append(ticket)
-        return ticket
+        self.last_number += 1
+        task = Task(self.last_number, entry, urgent)
+        numbers = [task.number, *([] if oldest is None else [oldest]), *([before.oldest] if before else [])]
+        self._pending[entry.path] = _Pending(task, min(numbers), before.in_flight if before else None)
+        self._queues[urgent].append(task)
+        return task
 
-    def forget(self, paths: Collection[bytes]) -> bool:
-        """Drop the wishes for ``paths`` and for everything below them; whether there were any."""
+    def remove(self, paths: Collection[bytes]) -> bool:
+        """Drop the tasks of ``paths`` and of everything below them; return True if there were any."""
         if not paths:
             return False
-        gone = [known for known in self._current if any(place in paths for place in _lineage(known))]
-        for path in gone:
-            del self._current[path], self._since[path]
-            self._given.pop(path, None)
-        return bool(gone)
+        removed = [path for path in self._pending if is_covered(path, paths)]
+        for path in removed:
+            del self._pending[path]
+        return bool(removed)
+
+    def take(self, *, urgent: bool) -> Task | None:
+        """Return the next task of a queue for a worker, or None."""
+        queue = self._queues[urgent]
+        while queue:
+            task = queue.popleft()
+            if self.is_newest(task):
+                self._pending[task.path].in_flight = task
+                return task
+        return None
+
+    def put_back(self, task: Task) -> None:
+        """Queue a task first that its worker did not finish."""
+        if self.is_newest(task):
+            self._queues[task.urgent].appendleft(task)
+
+    def finish(self, task: Task) -> None:
+        """Note that the result of a task is committed, or recorded as failed."""
+        if self.is_newest(task):
+            del self._pending[task.path]
+        elif self.accepts(task):
+            self._pending[task.path].oldest = task.number + 1
 
     @property
     def in_flight(self) -> list[Task]:
-        """One ticket for each file that may have been read already and is not committed yet."""
-        return list(self._given.values())
+        """One task for each file that may have been read already and is not committed yet."""
+        return [pending.in_flight for pending in self._pending.values() if pending.in_flight]
 
-    def is_current(self, ticket: Task) -> bool:
-        """Whether nothing newer is known about the ticket's path."""
-        return self._current.get(ticket.path) is ticket
+    def is_newest(self, task: Task) -> bool:
+        """Return True if the task is pending and nothing newer is known about its path."""
+        pending = self._pending.get(task.path)
+        return pending is not None and pending.newest is task
 
-    def counts(self, ticket: Task) -> bool:
-        """Whether the ticket's result brings its path nearer to what is wished for."""
-        since = self._since.get(ticket.path)
-        return since is not None and ticket.number >= since
+    def accepts(self, task: Task) -> bool:
+        """Return True if the result of a task is to be committed: its path is pending, and nothing newer was."""
+        pending = self._pending.get(task.path)
+        return pending is not None and task.number >= pending.oldest
 
-    def done(self, ticket: Task) -> None:
-        """The ticket's result is committed (or recorded as failed)."""
-        if self.is_current(ticket):
-            del self._current[ticket.path], self._since[ticket.path]
-            self._given.pop(ticket.path, None)
-        elif self.counts(ticket):
-            self._since[ticket.path] = ticket.number + 1
+    def is_finished(self, number: int) -> bool:
+        """Return True if every task up to ``number``, or a newer one of its path, is finished or removed."""
+        return all(pending.oldest > number for pending in self._pending.values())
 
-    def next(self, *, urgent: bool) -> Task | None:
-        """The next ticket of a queue that still counts, or None."""
-        queue = self._queues[urgent]
-        while queue:
-            ticket = queue.popleft()
-            if self.is_current(ticket):
-                self._given[ticket.path] = ticket
-                return ticket
-        return None
-
-    def put_back(self, ticket: Task) -> None:
-        """Queue a ticket again whose work was abandoned."""
-        if self.is_current(ticket):
-            self._queues[ticket.urgent].appendleft(ticket)
-
-    @property
-    def latest(self) -> int:
-        """The number of the newest wish; all that is pending now has at most this number."""
-        return self._numbers
-
-    def settled(self, number: int) -> bool:
-        """Whether everything wished for up to ``number`` is done, in the form that was wished for or a newer one."""
-        return all(since > number for since in self._since.values())
-
-    def since(self, path: bytes) -> int | None:
-        """The number of the oldest wish for ``path`` that nothing is done for; None when there is none."""
-        return self._since.get(path)
-
-
-def _lineage(path: bytes) -> Iterator[bytes]:
-    """``path`` and each directory above it, the root included."""
-    yield path
-    while path:
-        path = path.rpartition(b"/")[0]
-        yield path
+    def oldest_number(self, path: bytes) -> int | None:
+        """Return the number of the first unfinished task of ``path``, or None."""
+        pending = self._pending.get(path)
+        return pending.oldest if pending else None

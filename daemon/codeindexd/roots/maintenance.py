@@ -48,7 +48,7 @@ async def retry_failures(catalog: Catalog, ingest: Ingest, *, is_paused: Callabl
             continue
         due = [entry for entry in due if entry.path not in ingest.queue]
         if due and not is_paused():
-            ingest.submit([], due, again=True)
+            ingest.submit([], due, force=True)
 
 
 def _failures_due(catalog: Catalog) -> list[Entry]:

@@ -372,7 +372,7 @@ class Root:
         self._ingest.submit([], stale)
 
     def _reprocess(self, files: Collection[Entry]) -> None:
-        self._ingest.submit([], list(files), again=True)
+        self._ingest.submit([], list(files), force=True)
 
     # what the parts report
 

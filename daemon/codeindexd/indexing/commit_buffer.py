@@ -1,0 +1,108 @@
+"""What waits to be committed, and when it is due."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from codeindexd.indexing.policy import MOST_COMMITS_DOUBLED, commit_limit
+from codeindexd.indexing.queue import Task
+from codeindexd.types import Transaction
+from codeindexd.waiting import Signal
+from codeindexd.workers.jobs import FileResult
+
+_MOST_BULK_FILES = 4 * commit_limit(MOST_COMMITS_DOUBLED).files
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """A task and what its worker returned."""
+
+    task: Task
+    result: FileResult
+
+
+@dataclass(frozen=True, slots=True)
+class DueCommits:
+    """What is to be committed now: the first ``transactions`` of the buffer, then the urgent and the bulk files."""
+
+    transactions: int
+    urgent: Sequence[Processed]
+    bulk: Sequence[Processed]
+
+
+class CommitBuffer:
+    """Transactions that need no worker, and processed files; urgent ones are due at once, bulk ones in groups."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.transactions: deque[Transaction] = deque()
+        self._urgent: list[Processed] = []
+        self._bulk: list[Processed] = []
+        self._bulk_chunks = 0
+        self._bulk_commits = 0
+        self._clock = clock
+        self._bulk_since = clock()  # when bulk files were last committed, or none was waiting
+        self._added = Signal()
+
+    @property
+    def files(self) -> int:
+        """How many processed files wait."""
+        return len(self._urgent) + len(self._bulk)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more bulk files should be processed before some are committed."""
+        return len(self._bulk) > _MOST_BULK_FILES
+
+    def add_transactions(self, transactions: Sequence[Transaction]) -> None:
+        """Append transactions, which are committed before files that are added later."""
+        if transactions:
+            self.transactions.extend(transactions)
+            self._added.set()
+
+    def add_processed(self, processed: Processed) -> None:
+        """Append a processed file."""
+        if processed.task.urgent:
+            self._urgent.append(processed)
+        else:
+            self._bulk.append(processed)
+            self._bulk_chunks += len(processed.result.chunks)
+        self._added.set()
+
+    def start_run(self) -> None:
+        """Commit bulk files in small groups again."""
+        self._bulk_commits = 0
+
+    async def wait(self) -> None:
+        """Wait until something was added, or bulk files have waited for long enough."""
+        if self._bulk and not self._added.is_set():
+            patience_s = commit_limit(self._bulk_commits).seconds - (self._clock() - self._bulk_since)
+            with anyio.move_on_after(max(0.0, patience_s)):
+                await self._added.wait()
+        else:
+            await self._added.wait()
+
+    def take_due(self, pending_files: int) -> DueCommits:
+        """Return what is due; ``pending_files`` is how many files wait for a worker or for their commit.
+
+        Files leave the buffer, transactions stay in it until they are committed.
+        """
+        urgent, self._urgent = self._urgent, []
+        bulk: list[Processed] = []
+        if self._is_bulk_due(pending_files - len(urgent)):
+            bulk, self._bulk, self._bulk_chunks = self._bulk, [], 0
+            self._bulk_commits += 1
+        if not self._bulk:
+            self._bulk_since = self._clock()
+        return DueCommits(len(self.transactions), urgent, bulk)
+
+    def _is_bulk_due(self, pending_files: int) -> bool:
+        files = len(self._bulk)
+        is_complete = pending_files <= files
+        limit = commit_limit(self._bulk_commits)
+        age_s = self._clock() - self._bulk_since
+        return files > 0 and (is_complete or limit.is_reached(self._bulk_chunks, files, age_s))
