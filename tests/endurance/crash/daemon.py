@@ -22,7 +22,8 @@ from codeindexd.analysis.embedding.static_embedder import BundledEmbedder
 from codeindexd.cli.codeindexd import main
 from codeindexd.config import Embedding
 from codeindexd.daemon import app, embedders
-from codeindexd.indexing import embed_pending, ingest
+from codeindexd.indexing import catch_up, embed_pending, ingest
+from codeindexd.indexing.queue import Task
 from codeindexd.roots import maintenance
 from codeindexd.storage.dense import index as dense_index
 from codeindexd.storage.dense.maintenance import Thresholds
@@ -39,29 +40,31 @@ def hasten() -> None:
     maintenance._EVERY_S = _UPKEEP_S
     app._GLANCE_EVERY_S = _UPKEEP_S
     app._EXAMINE_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
-    maintenance._REPLAY_PAUSE_S = _UPKEEP_S
+    catch_up._RETRY_S = _UPKEEP_S
     dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
 
 
 def note_computed(path: Path) -> None:
     """Write down every chunk that a model is run on, by a worker or for the vectorizer."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    count, vectors_of = ingest.Ingest._count, embed_pending.PendingEmbedder._vectors_of
+    buffer_result, vectors_of = ingest.Ingest._buffer_result, embed_pending.PendingEmbedder._vectors_of
 
     def note(identity: str, hashes: Sequence[bytes]) -> None:
         os.write(file, b"".join(f"{identity} {digest.hex()}\n".encode() for digest in hashes))
 
-    @functools.wraps(count)
-    def counting(self: Any, result: FileResult) -> None:
-        note(self._indexer.space.identity, [chunk.embed_hash for chunk in result.chunks if chunk.embedded])
-        count(self, result)
+    @functools.wraps(buffer_result)
+    async def noting(self: Any, task: Task, result: FileResult) -> None:
+        if self.queue.accepts(task):
+            identity = self._committer._index.space.identity
+            note(identity, [chunk.embed_hash for chunk in result.chunks if chunk.embedded])
+        await buffer_result(self, task, result)
 
     @functools.wraps(vectors_of)
     async def embedding(self: Any, texts: dict[bytes, str]) -> Any:
         note(self._indexer.space.identity, list(texts))
         return await vectors_of(self, texts)
 
-    ingest.Ingest._count = counting  # type: ignore[method-assign]
+    ingest.Ingest._buffer_result = noting  # type: ignore[method-assign]
     embed_pending.PendingEmbedder._vectors_of = embedding  # type: ignore[method-assign]
 
 
