@@ -29,11 +29,11 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def indexer(tmp_path: Path) -> Iterator[IndexWriter]:
+def index(tmp_path: Path) -> Iterator[IndexWriter]:
     vectors = VectorStore.open(tmp_path / "vectors.db")
-    indexer = IndexWriter(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space-one", 8))
-    yield indexer
-    indexer.close()
+    index = IndexWriter(tmp_path / "root", root_id="id", vectors=vectors, space=VectorSpace("space-one", 8))
+    yield index
+    index.close()
     vectors.close()
 
 
@@ -61,12 +61,12 @@ class Asked:
 
 @asynccontextmanager
 async def serving(
-    indexer: IndexWriter, embedder: Asked, monkeypatch: pytest.MonkeyPatch
+    index: IndexWriter, embedder: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[PendingEmbedder]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     pool = WorkerPool(WorkerSettings(nice=0), count=1, pipeline="workers.scripted_pipelines:Steady")
     problems = RootProblems(lambda *_: None)
-    made = PendingEmbedder(b"/nowhere", indexer, pool, embedder, problems, on_hint=lambda _: None)
+    made = PendingEmbedder(b"/nowhere", index, pool, embedder, problems, on_hint=lambda _: None)
     async with anyio.create_task_group() as outer:
         await outer.start(pool.serve)
         async with anyio.create_task_group() as inner:
@@ -77,9 +77,9 @@ async def serving(
 
 
 async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
-    indexer: IndexWriter, monkeypatch: pytest.MonkeyPatch
+    index: IndexWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    indexer.pending_vectors.update((number, b"h" * 16) for number in range(10_000_000, 10_060_000))
+    index.pending_vectors.update((number, b"h" * 16) for number in range(10_000_000, 10_060_000))
     stop = threading.Event()
 
     def write() -> None:
@@ -87,16 +87,16 @@ async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
             if stop.is_set():
                 return
             some = range(start, start + 300)
-            indexer.pending_vectors.update((number, b"h" * 16) for number in some)
+            index.pending_vectors.update((number, b"h" * 16) for number in some)
             for number in some:
-                del indexer.pending_vectors[number]
+                del index.pending_vectors[number]
 
     before = sys.getswitchinterval()
     writer = threading.Thread(target=write)
     sys.setswitchinterval(1e-6)
     try:
         writer.start()
-        async with serving(indexer, Asked(), monkeypatch) as made:
+        async with serving(index, Asked(), monkeypatch) as made:
             await eventually(lambda: len(made._unread) > 60_000)  # all were looked for; no file has them
     finally:
         stop.set()
@@ -105,15 +105,15 @@ async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
 
 
 async def test_texts_that_the_model_refuses_are_asked_for_once(
-    indexer: IndexWriter, monkeypatch: pytest.MonkeyPatch
+    index: IndexWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await indexer.apply(save("a.py", "alpha", vector=False))
+    index.commit(save("a.py", "alpha", vector=False))
     embedder = Asked(refused="0-10")
-    async with serving(indexer, embedder, monkeypatch) as made:
-        await eventually(lambda: indexer.refused_vectors)
+    async with serving(index, embedder, monkeypatch) as made:
+        await eventually(lambda: index.refused_vectors)
         made.wake()
-        await indexer.apply(save("b.py", "beta", vector=False))
+        index.commit(save("b.py", "beta", vector=False))
         made.wake()
-        await eventually(lambda: len(indexer.refused_vectors) == 2)
+        await eventually(lambda: len(index.refused_vectors) == 2)
     assert embedder.texts == ["0-10", "0-10"]
-    assert indexer.pending_vectors.keys() == indexer.refused_vectors, "status counts them"
+    assert index.pending_vectors.keys() == index.refused_vectors, "status counts them"

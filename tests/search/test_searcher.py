@@ -62,7 +62,7 @@ class Indexed:
         assert done.stat is not None
         entry = Entry(name.encode(), NodeKind.FILE, done.leaf, done.stat)
         update = FileUpdate(entry, Outcome.INDEXED, done.language, done.encoding, done.fingerprint, chunks=done.chunks)
-        self.index._apply(Transaction(updates=[update]))
+        self.index.commit(Transaction(updates=[update]))
 
 
 @pytest.fixture

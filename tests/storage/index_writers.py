@@ -1,4 +1,4 @@
-"""A real indexer of small slices: ``save("a.py", "alpha")`` is a file whose chunks are its words."""
+"""A real index of small slices: ``save("a.py", "alpha")`` is a file whose chunks are its words."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def save(path: str, *words: str, vector: bool = True) -> Transaction:
     return Transaction(updates=[FileUpdate(entry, Outcome.INDEXED, "python", "utf-8", b"f" * 16, chunks=chunks)])
 
 
-def indexer(tmp_path: Path, vectors: VectorStore, space: VectorSpace = SPACE, **others: VectorSpace) -> IndexWriter:
+def open_index(tmp_path: Path, vectors: VectorStore, space: VectorSpace = SPACE, **others: VectorSpace) -> IndexWriter:
     usable = {other.identity: other for other in others.values()}
     return IndexWriter(tmp_path / "root", root_id="id", vectors=vectors, space=space, usable=usable)
 
@@ -62,14 +62,14 @@ def dense_ids(index: IndexWriter) -> list[int]:
         return snapshot.dense.ids().tolist()
 
 
-async def put_back(index: IndexWriter) -> int:
+def catch_up(index: IndexWriter) -> int:
     """What the replay does, with drafts from here instead of a worker."""
-    missing = await index.missing_lexical()
+    missing = index.find_missing_lexical()
     chunks = [
         IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, draft(chunk.span.symbol))
         for of_file in missing.values()
         for chunk in of_file
     ]
-    await index.add_lexical(chunks)
-    await index.lexical_is_up()
+    index.add_lexical(chunks)
+    index.mark_lexical_current()
     return len(chunks)

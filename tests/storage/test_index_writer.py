@@ -16,14 +16,12 @@ import pytest
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
 from codeindexd.storage.durable import own
 from codeindexd.storage.lexical import Lexical, LexicalQuery
-from codeindexd.storage.recovery import suspect
+from codeindexd.storage.recovery import mark_possible_damage
 from codeindexd.storage.sqlite import remove_database
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import Move, Transaction, VectorSpace
-from storage.index_writers import SPACE, dense_ids, found, indexer, put_back, save, vector_of
+from storage.index_writers import SPACE, catch_up, dense_ids, found, open_index, save, vector_of
 from support.limits import no_open_files
-
-pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -33,11 +31,11 @@ def vectors(tmp_path: Path) -> Iterator[VectorStore]:
     store.close()
 
 
-async def test_a_pinned_snapshot_sees_one_generation(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_pinned_snapshot_sees_one_generation(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     with index.current.pin() as before:
-        await index.apply(save("a.py", "beta"))
+        index.commit(save("a.py", "beta"))
         assert before is not None
         assert [c.span.symbol for c in before.catalog.chunks_of_file(b"a.py")] == ["alpha"]
         assert before.lexical.search(LexicalQuery(words=["beta"]), 5) == []
@@ -48,25 +46,25 @@ async def test_a_pinned_snapshot_sees_one_generation(tmp_path: Path, vectors: Ve
 
 
 @pytest.mark.parametrize("store", ["lexical", "dense"])
-async def test_a_projection_that_missed_commits_is_brought_up(tmp_path: Path, vectors: VectorStore, store: str) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha", "gamma"))
+def test_a_projection_that_missed_commits_is_brought_up(tmp_path: Path, vectors: VectorStore, store: str) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha", "gamma"))
     index.close()
     shutil.copytree(tmp_path / "root" / store, tmp_path / "old")
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha", "beta"))
-    await index.apply(save("b.py", "delta"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha", "beta"))
+    index.commit(save("b.py", "delta"))
     index.close()
     shutil.rmtree(tmp_path / "root" / store)
     shutil.copytree(tmp_path / "old", tmp_path / "root" / store)
 
-    index = indexer(tmp_path, vectors)
-    assert getattr(index.behind, store)
+    index = open_index(tmp_path, vectors)
+    assert getattr(index.lag, store)
     if store == "lexical":
-        assert await put_back(index) == 2, "only what was missing"
+        assert catch_up(index) == 2, "only what was missing"
     else:
-        await index.replay_dense()
-    assert not getattr(index.behind, store)
+        index.catch_up_dense()
+    assert not getattr(index.lag, store)
     assert [len(found(index, word)) for word in ("alpha", "beta", "gamma", "delta")] == [1, 1, 0, 1]
     assert sorted(dense_ids(index)) == index.catalog.snapshot().all_chunk_ids().tolist()
     assert not index.pending_vectors
@@ -74,150 +72,148 @@ async def test_a_projection_that_missed_commits_is_brought_up(tmp_path: Path, ve
 
 
 @pytest.mark.parametrize("store", ["lexical", "dense"])
-async def test_a_projection_ahead_of_its_catalog_is_rebuilt(tmp_path: Path, vectors: VectorStore, store: str) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_projection_ahead_of_its_catalog_is_rebuilt(tmp_path: Path, vectors: VectorStore, store: str) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
     shutil.copy(tmp_path / "root/catalog.db", tmp_path / "old.db")
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "beta"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "beta"))
     index.close()
     for name in ("catalog.db-wal", "catalog.db-shm"):
         (tmp_path / "root" / name).unlink(missing_ok=True)
     shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
 
-    index = indexer(tmp_path, vectors)
-    assert getattr(index.behind, store)
-    assert any(store in note for note in index.behind.notes)
-    await put_back(index)
-    await index.replay_dense()
+    index = open_index(tmp_path, vectors)
+    assert getattr(index.lag, store)
+    assert any(store in note for note in index.lag.notes)
+    catch_up(index)
+    index.catch_up_dense()
     assert [len(found(index, word)) for word in ("alpha", "beta")] == [1, 0]
     assert len(dense_ids(index)) == 1
     index.close()
 
 
 @pytest.mark.parametrize("victim", ["catalog.db", "lexical", "dense"])
-async def test_damage_costs_only_the_damaged_store(tmp_path: Path, vectors: VectorStore, victim: str) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_damage_costs_only_the_damaged_store(tmp_path: Path, vectors: VectorStore, victim: str) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
     place = tmp_path / "root" / victim
     for file in [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]:
         file.write_bytes(b"garbage" * 100)
-    index = indexer(tmp_path, vectors)
-    assert index.behind.notes
+    index = open_index(tmp_path, vectors)
+    assert index.lag.notes
     if victim == "catalog.db":
-        await index.apply(save("a.py", "alpha"))
+        index.commit(save("a.py", "alpha"))
     else:
-        await put_back(index)
-        await index.replay_dense()
+        catch_up(index)
+        index.catch_up_dense()
     assert len(found(index, "alpha")) == 1
     assert len(dense_ids(index)) == 1
     index.close()
 
 
-async def test_vectors_that_come_later_are_pending_until_then(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha", "beta", vector=False))
+def test_vectors_that_come_later_are_pending_until_then(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha", "beta", vector=False))
     assert len(found(index, "alpha")) == 1, "text does not wait"
     assert dense_ids(index) == []
     ids = sorted(index.pending_vectors)
-    await index.add_vectors({ids[0]: vector_of("alpha")})
+    index.add_vectors({ids[0]: vector_of("alpha")})
     assert dense_ids(index) == ids[:1]
     index.close()
-    index = indexer(tmp_path, vectors)
+    index = open_index(tmp_path, vectors)
     assert sorted(index.pending_vectors) == ids[1:], "known after a restart"
-    await index.apply(save("copy.py", "alpha", vector=False))
+    index.commit(save("copy.py", "alpha", vector=False))
     assert len(dense_ids(index)) == 2, "a copy takes the vector that is there"
     index.close()
 
 
-async def test_readers_that_cannot_switch_after_a_commit_switch_at_the_next_try(
-    tmp_path: Path, vectors: VectorStore
-) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_readers_that_cannot_switch_after_a_commit_switch_at_the_next_try(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     change = save("b.py", "beta", vector=False)
     with index.catalog.snapshot(), no_open_files(), pytest.raises(StoreFullError):  # it holds the last idle reader
-        await index.apply(change)
+        index.commit(change)
     assert index.catalog.generation == 2, "it was the switch that failed, not the commit"
-    await index.apply(change)
+    index.commit(change)
     assert index.current.generation == 2
-    assert index.behind.lexical, "a projection needs files, too"
-    assert await put_back(index) == 1
+    assert index.lag.lexical, "a projection needs files, too"
+    assert catch_up(index) == 1
     assert found(index, "beta")
     index.close()
 
 
-async def test_stores_that_cannot_be_opened_leave_none_locked(tmp_path: Path, vectors: VectorStore) -> None:
-    indexer(tmp_path, vectors).close()
+def test_stores_that_cannot_be_opened_leave_none_locked(tmp_path: Path, vectors: VectorStore) -> None:
+    open_index(tmp_path, vectors).close()
     lock = own(tmp_path / "root/dense" / SPACE.identity, "dense index")
     with pytest.raises(AlreadyRunningError, match="dense"):
-        indexer(tmp_path, vectors)
+        open_index(tmp_path, vectors)
     os.close(lock)
-    indexer(tmp_path, vectors).close()
+    open_index(tmp_path, vectors).close()
 
 
-async def test_a_lack_of_open_files_while_stores_are_opened_costs_nothing(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
-    await index.apply(save("a.py", "beta"))
+def test_a_lack_of_open_files_while_stores_are_opened_costs_nothing(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
+    index.commit(save("a.py", "beta"))
     index.close()
     for spare in count():
-        suspect(tmp_path / "root")  # so that everything is read
+        mark_possible_damage(tmp_path / "root")  # so that everything is read
         with suppress(StoreFullError), no_open_files(spare):
-            index = indexer(tmp_path, vectors, VectorSpace("space-two", 8), old=SPACE)
+            index = open_index(tmp_path, vectors, VectorSpace("space-two", 8), old=SPACE)
             break
     assert spare > 5
-    assert index.behind.notes == []
+    assert index.lag.notes == []
     assert found(index, "beta") == dense_ids(index) == [2]
     assert index.current.identity == SPACE.identity
     index.close()
 
 
-async def test_a_store_that_cannot_be_closed_well_keeps_no_other_open(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_store_that_cannot_be_closed_well_keeps_no_other_open(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     ends = os.pipe()
     os.dup2(ends[0], index.dense._state.log._log)  # a pipe cannot be synced
     index.close()
     for end in ends:
         os.close(end)
-    again = indexer(tmp_path, vectors)
+    again = open_index(tmp_path, vectors)
     assert found(again, "alpha") == dense_ids(again) == [1]
     again.close()
 
 
-async def test_a_chunk_that_replay_could_not_put_back_is_made_again(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_chunk_that_replay_could_not_put_back_is_made_again(tmp_path: Path, vectors: VectorStore) -> None:
     """Its file was moved while nobody looked: the move keeps the chunk, so nothing else would ever bring its terms."""
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
     shutil.rmtree(tmp_path / "root/lexical")
-    index = indexer(tmp_path, vectors)
-    assert list(await index.missing_lexical()) == [b"a.py"]
+    index = open_index(tmp_path, vectors)
+    assert list(index.find_missing_lexical()) == [b"a.py"]
     moved = Move(b"a.py", replace(save("a.py", "alpha").updates[0].entry, path=b"b.py"))
-    await index.apply(Transaction(moves=[moved]))
-    again = await index.lexical_is_up()
+    index.commit(Transaction(moves=[moved]))
+    again = index.mark_lexical_current()
     assert [entry.path for entry in again] == [b"b.py"]
     assert [entry.path for entry in index.catalog.unprocessed()] == [b"b.py"], "known after a kill"
     assert index.lexical.generation == index.catalog.generation
-    await index.apply(save("b.py", "alpha"))
+    index.commit(save("b.py", "alpha"))
     assert len(found(index, "alpha")) == len(dense_ids(index)) == 1
     assert index.catalog.check() == []
     index.close()
 
 
-async def test_a_file_to_be_made_again_is_named_again_when_the_stamp_failed(
+def test_a_file_to_be_made_again_is_named_again_when_the_stamp_failed(
     tmp_path: Path, vectors: VectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
-    await index.apply(save("b.py", "beta"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
+    index.commit(save("b.py", "beta"))
     index.close()
     shutil.rmtree(tmp_path / "root/lexical")
-    index = indexer(tmp_path, vectors)
-    assert len(await index.missing_lexical()) == 2
+    index = open_index(tmp_path, vectors)
+    assert len(index.find_missing_lexical()) == 2
     apply = Lexical.apply
 
     def full(self: Lexical, generation: int, *rest: Any, **more: Any) -> None:
@@ -228,86 +224,84 @@ async def test_a_file_to_be_made_again_is_named_again_when_the_stamp_failed(
     with monkeypatch.context() as once:
         once.setattr(Lexical, "apply", full)
         with pytest.raises(StoreFullError):
-            await index.lexical_is_up()
-    assert index.behind.lexical
-    assert list(await index.missing_lexical()) == [], "the catalog has no chunks of theirs any more"
-    again = await index.lexical_is_up()
+            index.mark_lexical_current()
+    assert index.lag.lexical
+    assert list(index.find_missing_lexical()) == [], "the catalog has no chunks of theirs any more"
+    again = index.mark_lexical_current()
     assert [entry.path for entry in again] == [b"a.py", b"b.py"]
     for entry, word in zip(again, ("alpha", "beta"), strict=True):
-        await index.apply(save(entry.path.decode(), word))
+        index.commit(save(entry.path.decode(), word))
     assert [len(found(index, word)) for word in ("alpha", "beta")] == [1, 1]
     index.close()
 
 
-async def test_a_catalog_taken_back_to_where_a_projection_was_held_up(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_catalog_taken_back_to_where_a_projection_was_held_up(tmp_path: Path, vectors: VectorStore) -> None:
     """A projection that is being brought up takes in commits under its old stamp; a power loss may take those back."""
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
     shutil.copy(tmp_path / "root/catalog.db", tmp_path / "old.db")
-    index = indexer(tmp_path, vectors)
-    index.behind.lexical = index.behind.dense = True
-    await index.apply(save("b.py", "beta"))
+    index = open_index(tmp_path, vectors)
+    index.lag.lexical = index.lag.dense = True
+    index.commit(save("b.py", "beta"))
     assert index.lexical.generation == index.dense.generation == 1
     index.close()
     shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
 
-    index = indexer(tmp_path, vectors)
-    assert (index.behind.lexical, index.behind.dense) == (True, True), "by their stamps they are not"
-    await put_back(index)
-    await index.replay_dense()
+    index = open_index(tmp_path, vectors)
+    assert (index.lag.lexical, index.lag.dense) == (True, True), "by their stamps they are not"
+    catch_up(index)
+    index.catch_up_dense()
     assert [len(found(index, word)) for word in ("alpha", "beta")] == [1, 0]
     assert len(dense_ids(index)) == 1
     index.close()
 
 
-async def test_a_suspicious_catalog_is_checked_before_it_is_used(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_suspicious_catalog_is_checked_before_it_is_used(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.catalog._connection.execute("UPDATE file SET chunk_ids = x'00'")
     index.close()
     with pytest.raises(ValueError, match="multiple of element size"):
-        indexer(tmp_path, vectors)
-    suspect(tmp_path / "root")
-    index = indexer(tmp_path, vectors)
-    assert any("catalog was damaged and made anew" in note for note in index.behind.notes)
-    await index.apply(save("a.py", "alpha"))
+        open_index(tmp_path, vectors)
+    mark_possible_damage(tmp_path / "root")
+    index = open_index(tmp_path, vectors)
+    assert any("catalog was damaged and was rebuilt" in note for note in index.lag.notes)
+    index.commit(save("a.py", "alpha"))
     assert len(found(index, "alpha")) == 1
     index.close()
 
 
-async def test_a_root_answers_while_the_vector_store_cannot_be_used(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_root_answers_while_the_vector_store_cannot_be_used(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
     vectors.close()
     (tmp_path / "vectors.db").rename(tmp_path / "aside")
     (tmp_path / "vectors.db").mkdir()
     store = VectorStore.open_or_mend(tmp_path / "vectors.db")
-    index = indexer(tmp_path, store)
+    index = open_index(tmp_path, store)
     assert found(index, "alpha") == dense_ids(index) == [1]
     change = save("b.py", "beta")
     with pytest.raises(StoreFullError):
-        await index.apply(change)
+        index.commit(change)
     (tmp_path / "vectors.db").rmdir()
     (tmp_path / "aside").rename(tmp_path / "vectors.db")
-    await index.apply(change)
+    index.commit(change)
     assert dense_ids(index) == [1, 2]
     assert store.count(SPACE.identity) == 2
     index.close()
     store.close()
 
 
-async def test_a_vector_store_that_was_deleted_is_made_anew_when_a_root_starts(
-    tmp_path: Path, vectors: VectorStore
-) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_vector_store_that_was_deleted_is_made_anew_when_a_root_starts(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     remove_database(vectors.path)
     with pytest.raises(StoreDamagedError):
-        await index.apply(save("b.py", "beta"))
+        index.commit(save("b.py", "beta"))
     index.close()
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("b.py", "beta"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("b.py", "beta"))
     assert dense_ids(index) == [1, 2]
     index.close()

@@ -1,6 +1,6 @@
-"""``kill -9`` at every named step of a writer's life: what was committed is there, and everything comes together again.
+"""``kill -9`` at every named step of a writer's life: what was committed is there, and the stores agree again.
 
-The real daemon is killed in ``tests/end_to_end/test_kills.py``, and many more times
+The daemon itself is killed in ``tests/end_to_end/test_kills.py``, and many more times
 by ``python tests/endurance kills``.
 """
 
@@ -10,7 +10,6 @@ import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import anyio
 import pytest
 
 from codeindexd.roots.registry import Registry
@@ -43,40 +42,40 @@ def test_a_kill_at_every_named_step(quick: Path, results: list[FileResult]) -> N
             print(step.name, 1, file=driver.stdin, flush=True)
             status = int(driver.stdout.readline())
             assert status == signal.SIGKILL, f"{step.name} was not reached ({status})"
-            anyio.run(_assert_whole, quick / step.name, results)
+            _assert_whole(quick / step.name, results)
         driver.stdin.close()
 
 
-async def _assert_whole(directory: Path, results: Sequence[FileResult]) -> None:
+def _assert_whole(directory: Path, results: Sequence[FileResult]) -> None:
     held = vectors_whole(directory / "vectors.db")
     assert Registry(directory / "roots.json").load() in ([], [writer.RootSpec("one", directory, 1, 2)])
-    indexer = writer.opened(directory)
-    files = {file.entry.path for file in indexer.catalog.snapshot().files()}
-    await _bring_together(indexer, results)
-    assert files == {file.entry.path for file in indexer.catalog.snapshot().files()}
-    indexer.doubt.settle()  # as after a comparison with the disk
-    indexer.close()
-    indexer = writer.opened(directory)
-    assert (indexer.behind.lexical, indexer.behind.dense, indexer.behind.notes) == (False, False, [])
-    indexer.close()
-    indexer.vectors.close()
+    index = writer.opened(directory)
+    files = {file.entry.path for file in index.catalog.snapshot().files()}
+    _catch_up(index, results)
+    assert files == {file.entry.path for file in index.catalog.snapshot().files()}
+    index.recovery.mark_verified()  # as after a comparison with the disk
+    index.close()
+    index = writer.opened(directory)
+    assert (index.lag.lexical, index.lag.dense, index.lag.notes) == (False, False, [])
+    index.close()
+    index.vectors.close()
     assert held <= vectors_whole(directory / "vectors.db"), "a vector that was committed is gone"
 
 
-async def _bring_together(indexer: IndexWriter, results: Sequence[FileResult]) -> None:
-    """What the daemon does at its start; then all stores hold the same."""
-    again = {entry.path for entry in await writer.put_back(indexer, writer.drafts_of(results))}
-    again |= {entry.path for entry in indexer.catalog.unprocessed()}
+def _catch_up(index: IndexWriter, results: Sequence[FileResult]) -> None:
+    """Do what the daemon does at its start, and assert that all stores hold the same."""
+    again = {entry.path for entry in writer.catch_up(index, writer.drafts_of(results))}
+    again |= {entry.path for entry in index.catalog.unprocessed()}
     for result in results:
         if result.path in again:
-            await indexer.apply(Transaction(updates=[writer.update(result)]))
+            index.commit(Transaction(updates=[writer.update(result)]))
     by_hash = {draft.embed_hash: draft.vector for result in results for draft in result.chunks}
-    found = {chunk: by_hash[digest] or b"" for chunk, digest in indexer.pending_vectors.items()}
-    await indexer.add_vectors(found)
-    assert indexer.catalog.check() == []
-    indexer.lexical.check()
-    indexer.dense.check()
-    with indexer.current.pin() as snapshot:
+    found = {chunk: by_hash[digest] or b"" for chunk, digest in index.pending_vectors.items()}
+    index.add_vectors(found)
+    assert index.catalog.check() == []
+    index.lexical.check()
+    index.dense.check()
+    with index.current.pin() as snapshot:
         assert snapshot is not None
         wanted = snapshot.catalog.all_chunk_ids().tolist()
         assert snapshot.lexical.chunk_ids().tolist() == wanted

@@ -15,9 +15,8 @@ from codeindexd.storage.previous_model import PreviousModelIndex
 from codeindexd.storage.snapshot import SnapshotHolder
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import VectorSpace
-from storage.index_writers import SPACE, dense_ids, indexer, save, vector_of
+from storage.index_writers import SPACE, dense_ids, open_index, save, vector_of
 
-pytestmark = pytest.mark.anyio
 NEW = VectorSpace("space-two", 8)
 
 
@@ -28,128 +27,126 @@ def vectors(tmp_path: Path) -> Iterator[VectorStore]:
     store.close()
 
 
-async def test_the_former_model_answers_until_the_new_one_is_complete(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_the_former_model_answers_until_the_new_one_is_complete(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
     assert index.current.identity == SPACE.identity
     assert len(dense_ids(index)) == 1
-    await index.add_vectors({chunk_id: vector_of("other") for chunk_id in index.pending_vectors})
+    index.add_vectors({chunk_id: vector_of("other") for chunk_id in index.pending_vectors})
     assert index.current.identity == NEW.identity
     assert [place.name for place in (tmp_path / "root/dense").iterdir()] == [NEW.identity]
     index.close()
 
 
-async def test_a_former_model_that_cannot_be_asked_is_not_kept(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_former_model_that_cannot_be_asked_is_not_kept(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
-    index = indexer(tmp_path, vectors, NEW)
+    index = open_index(tmp_path, vectors, NEW)
     assert index.current.identity == NEW.identity
     assert dense_ids(index) == []
     assert len(index.pending_vectors) == 1
     index.close()
 
 
-async def test_a_former_model_ahead_of_the_catalog_is_not_asked(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_former_model_ahead_of_the_catalog_is_not_asked(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
     shutil.copy(tmp_path / "root/catalog.db", tmp_path / "old.db")
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "beta"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "beta"))
     index.close()
     shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
-    assert index.former is None
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
+    assert index.previous_model is None
     assert index.current.identity == NEW.identity
     index.close()
 
 
-async def test_a_text_that_the_model_refuses_holds_nothing_up(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha", "odd"))
+def test_a_text_that_the_model_refuses_holds_nothing_up(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha", "odd"))
     index.close()
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
     known, odd = sorted(index.pending_vectors)
-    await index.refuse_vectors([odd])
+    index.refuse_vectors([odd])
     assert index.current.identity == SPACE.identity, "there is a vector to come"
-    await index.add_vectors({known: vector_of("other")})
+    index.add_vectors({known: vector_of("other")})
     assert index.current.identity == NEW.identity
     assert dense_ids(index) == [known]
     assert list(index.pending_vectors) == [odd], "status counts it"
-    await index.apply(save("b.py", "beta"))
+    index.commit(save("b.py", "beta"))
     assert len(dense_ids(index)) == 2, "new code is found by its meaning, too"
-    await index.apply(save("a.py", "alpha"))
+    index.commit(save("a.py", "alpha"))
     assert (index.pending_vectors, index.refused_vectors) == ({}, set())
     index.close()
 
 
 @pytest.mark.parametrize("last", ["vector", "refusal"])
-async def test_the_present_model_takes_over_whatever_comes_last(
-    tmp_path: Path, vectors: VectorStore, last: str
-) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha", "odd"))
+def test_the_present_model_takes_over_whatever_comes_last(tmp_path: Path, vectors: VectorStore, last: str) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha", "odd"))
     index.close()
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
     known, odd = sorted(index.pending_vectors)
     if last == "vector":
-        await index.refuse_vectors([odd])
-    await index.add_vectors({known: vector_of("other")})
+        index.refuse_vectors([odd])
+    index.add_vectors({known: vector_of("other")})
     if last == "refusal":
-        await index.refuse_vectors([odd])
+        index.refuse_vectors([odd])
     assert index.current.identity == NEW.identity
     index.close()
 
 
-async def test_a_model_that_refuses_everything_takes_nothing_over(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_model_that_refuses_everything_takes_nothing_over(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
-    await index.refuse_vectors(list(index.pending_vectors))
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
+    index.refuse_vectors(list(index.pending_vectors))
     assert index.current.identity == SPACE.identity
     index.close()
 
 
-async def test_of_two_former_models_the_more_complete_one_answers(tmp_path: Path, vectors: VectorStore) -> None:
+def test_of_two_former_models_the_more_complete_one_answers(tmp_path: Path, vectors: VectorStore) -> None:
     second, third = VectorSpace("b", 8), VectorSpace("c", 8)
     first = VectorSpace("z", 8)
-    index = indexer(tmp_path, vectors, first)
-    await index.apply(save("a.py", "alpha", "beta"))
+    index = open_index(tmp_path, vectors, first)
+    index.commit(save("a.py", "alpha", "beta"))
     index.close()
-    index = indexer(tmp_path, vectors, second, first=first)
-    await index.add_vectors({1: vector_of("other")})
+    index = open_index(tmp_path, vectors, second, first=first)
+    index.add_vectors({1: vector_of("other")})
     index.close()
-    index = indexer(tmp_path, vectors, third, first=first, second=second)
+    index = open_index(tmp_path, vectors, third, first=first, second=second)
     assert index.current.identity == first.identity
     assert sorted(dense_ids(index)) == [1, 2]
     assert sorted(place.name for place in (tmp_path / "root/dense").iterdir()) == ["c", "z"]
     index.close()
 
 
-async def test_a_former_model_that_another_process_holds_is_left_alone(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_former_model_that_another_process_holds_is_left_alone(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
     lock = own(tmp_path / "root/dense" / SPACE.identity, "dense index")
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
     assert index.current.identity == NEW.identity
     index.close()
     os.close(lock)
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
     assert (index.current.identity, dense_ids(index)) == (SPACE.identity, [1])
     index.close()
 
 
-async def test_a_former_model_that_is_damaged_is_deleted(tmp_path: Path, vectors: VectorStore) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+def test_a_former_model_that_is_damaged_is_deleted(tmp_path: Path, vectors: VectorStore) -> None:
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
     (tmp_path / "root/dense" / SPACE.identity / "manifest.json").write_text("{")
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
     assert index.current.identity == NEW.identity
     assert [place.name for place in (tmp_path / "root/dense").iterdir()] == [NEW.identity]
     index.close()
@@ -158,11 +155,11 @@ async def test_a_former_model_that_is_damaged_is_deleted(tmp_path: Path, vectors
 @pytest.mark.parametrize(
     "step", [(SnapshotHolder, "publish"), (PreviousModelIndex, "__init__")], ids=["the last step", "its own"]
 )
-async def test_an_error_that_passes_costs_the_former_model_nothing(
+def test_an_error_that_passes_costs_the_former_model_nothing(
     tmp_path: Path, vectors: VectorStore, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str]
 ) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha"))
     index.close()
 
     def fail(*_: object) -> None:
@@ -171,24 +168,24 @@ async def test_an_error_that_passes_costs_the_former_model_nothing(
     with monkeypatch.context() as once:
         once.setattr(*step, fail)
         with pytest.raises(StoreFullError):
-            indexer(tmp_path, vectors, NEW, old=SPACE)
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+            open_index(tmp_path, vectors, NEW, old=SPACE)
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
     assert (index.current.identity, dense_ids(index)) == (SPACE.identity, [1])
     index.close()
 
 
-async def test_what_the_new_model_should_have_is_told_while_the_former_one_answers(
+def test_what_the_new_model_should_have_is_told_while_the_former_one_answers(
     tmp_path: Path, vectors: VectorStore
 ) -> None:
-    index = indexer(tmp_path, vectors)
-    await index.apply(save("a.py", "alpha", "beta"))
+    index = open_index(tmp_path, vectors)
+    index.commit(save("a.py", "alpha", "beta"))
     index.close()
-    index = indexer(tmp_path, vectors, NEW, old=SPACE)
+    index = open_index(tmp_path, vectors, NEW, old=SPACE)
     for expected in ([], [1], [1, 2]):
-        wanted, held = await index.vectors_to_hold()
+        wanted, held = index.dense_contents()
         assert wanted.tolist() == held.tolist() == expected
-        await index.add_vectors({chunk_id: vector_of("other") for chunk_id in list(index.pending_vectors)[:1]})
+        index.add_vectors({chunk_id: vector_of("other") for chunk_id in list(index.pending_vectors)[:1]})
     index.dense.apply(index.dense.generation, add=[], remove=[2])
-    wanted, held = await index.vectors_to_hold()
+    wanted, held = index.dense_contents()
     assert (wanted.tolist(), held.tolist()) == ([1, 2], [1])
     index.close()

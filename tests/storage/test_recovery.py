@@ -3,44 +3,44 @@ from __future__ import annotations
 from pathlib import Path
 
 from codeindexd.storage.durable import SEAL, seal
-from codeindexd.storage.recovery import CATALOG, RecoveryState, suspect
+from codeindexd.storage.recovery import CATALOG, RecoveryState, mark_possible_damage
 
 
 def test_only_a_clean_end_is_trusted_and_only_once(tmp_path: Path) -> None:
-    assert not RecoveryState(tmp_path).unsure, "there is nothing yet"
+    assert not RecoveryState(tmp_path).needs_verify, "there is nothing yet"
     (tmp_path / CATALOG).write_bytes(b"rows")
-    assert RecoveryState(tmp_path).unsure
-    doubt = RecoveryState(tmp_path)
-    doubt.close()
-    assert RecoveryState(tmp_path).unsure, "doubt outlasts a clean end"
-    doubt.settle()
-    doubt.close()
-    assert not RecoveryState(tmp_path).unsure
-    assert RecoveryState(tmp_path).unsure, "the process before did not end cleanly"
+    assert RecoveryState(tmp_path).needs_verify
+    recovery = RecoveryState(tmp_path)
+    recovery.close()
+    assert RecoveryState(tmp_path).needs_verify, "recovery outlasts a clean end"
+    recovery.mark_verified()
+    recovery.close()
+    assert not RecoveryState(tmp_path).needs_verify
+    assert RecoveryState(tmp_path).needs_verify, "the process before did not end cleanly"
 
 
 def test_a_catalog_that_was_touched_since_is_not_trusted(tmp_path: Path) -> None:
     (tmp_path / CATALOG).write_bytes(b"rows")
-    doubt = RecoveryState(tmp_path)
-    doubt.settle()
-    doubt.close()
+    recovery = RecoveryState(tmp_path)
+    recovery.mark_verified()
+    recovery.close()
     (tmp_path / CATALOG).write_bytes(b"rowz")
-    assert RecoveryState(tmp_path).unsure
+    assert RecoveryState(tmp_path).needs_verify
 
 
 def test_suspicion_lasts_until_a_close_look_and_takes_nothing_on_trust(tmp_path: Path) -> None:
-    suspect(tmp_path)
+    mark_possible_damage(tmp_path)
     (tmp_path / "lexical").mkdir()
     seal(tmp_path / "lexical", [])
-    doubt = RecoveryState(tmp_path)
-    assert doubt.suspicious
-    assert doubt.unsure
+    recovery = RecoveryState(tmp_path)
+    assert recovery.needs_checksums
+    assert recovery.needs_verify
     assert not (tmp_path / "lexical" / SEAL).exists()
-    assert RecoveryState(tmp_path).suspicious, "killed before the look was over"
-    doubt.looked_closely()
-    assert not RecoveryState(tmp_path).suspicious
+    assert RecoveryState(tmp_path).needs_checksums, "killed before the look was over"
+    recovery.mark_checksums_verified()
+    assert not RecoveryState(tmp_path).needs_checksums
 
 
 def test_suspicion_of_what_is_not_there_is_no_error(tmp_path: Path) -> None:
-    suspect(tmp_path / "gone")
-    assert not RecoveryState(tmp_path).suspicious
+    mark_possible_damage(tmp_path / "gone")
+    assert not RecoveryState(tmp_path).needs_checksums

@@ -11,7 +11,7 @@ import pytest
 from codeindexd.errors import FailedError, StoreFullError
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
-from storage.index_writers import dense_ids, found, indexer, save
+from storage.index_writers import dense_ids, found, open_index, save
 from support.limits import no_open_files, unreadable
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[IndexWriter]:
     vectors = VectorStore.open(tmp_path / "vectors.db")
-    index = indexer(tmp_path, vectors)
+    index = open_index(tmp_path, vectors)
     yield index
     index.close()
     vectors.close()
@@ -42,7 +42,7 @@ def interrupt(index: IndexWriter) -> None:
 
 
 async def test_an_upkeep_that_failed_leaves_an_answer(index: IndexWriter) -> None:
-    await index.apply(save("a.py", "alpha"))
+    index.commit(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):
         await index.maintain(lambda: False)
@@ -50,14 +50,14 @@ async def test_an_upkeep_that_failed_leaves_an_answer(index: IndexWriter) -> Non
     assert found(index, "alpha") == dense_ids(index) == [1]
     assert index.current.generation == 1
     assert await index.maintain(lambda: False)
-    await index.apply(save("a.py", "beta"))
+    index.commit(save("a.py", "beta"))
     assert symbols(index) == ["beta"]
     assert index.catalog.checkpoint(), "no snapshot was left behind"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="swaps descriptors by /proc")
 async def test_a_failed_read_never_leads_into_another_generation(index: IndexWriter) -> None:
-    await index.apply(save("a.py", "alpha"))
+    index.commit(save("a.py", "alpha"))
     await index.maintain(lambda: False)
     with index.current.pin() as snapshot:
         assert snapshot is not None
@@ -66,26 +66,26 @@ async def test_a_failed_read_never_leads_into_another_generation(index: IndexWri
         connection.execute("PRAGMA shrink_memory")
         with unreadable(index.catalog.path), pytest.raises(StoreFullError):
             snapshot.catalog.chunks_of_file(b"a.py")
-        await index.apply(save("a.py", "beta"))
+        index.commit(save("a.py", "beta"))
         with pytest.raises(FailedError, match="closed"):
             snapshot.catalog.chunks_of_file(b"a.py")
     assert symbols(index) == ["beta"]
 
 
 async def test_a_lost_snapshot_waits_for_the_commit_that_is_on_its_way(index: IndexWriter) -> None:
-    await index.apply(save("a.py", "alpha"))
+    index.commit(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):
         await index.maintain(lambda: False)
     index.catalog.commit(save("a.py", "beta"))  # not with the readers yet
     with pytest.raises(FailedError, match="closed"):
         symbols(index)
-    await index.apply(save("b.py", "gamma"))
+    index.commit(save("b.py", "gamma"))
     assert symbols(index) == ["beta", "gamma"]
 
 
 async def test_a_lost_snapshot_that_cannot_be_renewed_now_is_renewed_later(index: IndexWriter) -> None:
-    await index.apply(save("a.py", "alpha"))
+    index.commit(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):
         await index.maintain(lambda: False)

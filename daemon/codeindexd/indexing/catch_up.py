@@ -60,7 +60,7 @@ class CatchUp:
 
     async def run(self) -> None:
         """Catch up; returns once no projection lags."""
-        while self._index.behind.lexical or self._index.behind.dense:
+        while self._index.lag.lexical or self._index.lag.dense:
             self._problems.set(ProblemKey.CATCH_UP, _LAGGING)
             try:
                 await catch_up(
@@ -76,7 +76,7 @@ class CatchUp:
 
     async def wait_for_lexical(self) -> None:
         """Wait until the lexical index does not lag."""
-        while self._index.behind.lexical:
+        while self._index.lag.lexical:
             await self._caught_up.wait()
 
 
@@ -94,11 +94,11 @@ async def catch_up(
     catalogued becomes a hint. If chunks of it are still missing in the end it is handed to ``on_reprocess`` as well,
     since the change that follows may keep them (a move does). Raises StoreFullError, FailedError, WorkerError.
     """
-    if index.behind.dense:
-        await index.replay_dense()
-    if not index.behind.lexical:
+    if index.lag.dense:
+        await index.write(index.catch_up_dense)
+    if not index.lag.lexical:
         return 0
-    missing = await index.missing_lexical()
+    missing = await index.write(index.find_missing_lexical)
     log.info("catching_up", root=root, files=len(missing), chunks=sum(map(len, missing.values())))
     jobs = [FileJob(job_id=number, root=root, path=path) for number, path in enumerate(missing)]
     added = 0
@@ -110,11 +110,11 @@ async def catch_up(
             changed.append(result.path)
         batch.extend(matching)
         if len(batch) >= _BATCH_CHUNKS:
-            await index.add_lexical(batch)
+            await index.write(index.add_lexical, batch)
             added += len(batch)
             batch = []
-    await index.add_lexical(batch)
-    if unprocessed := await index.lexical_is_up():
+    await index.write(index.add_lexical, batch)
+    if unprocessed := await index.write(index.mark_lexical_current):
         on_reprocess(unprocessed)
     if changed:
         on_hint(changed)

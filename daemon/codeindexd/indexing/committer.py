@@ -156,7 +156,7 @@ class Committer:
 
     async def _commit(self, transaction: Transaction) -> None:
         began = time.perf_counter()
-        await self._until_store_usable(lambda: self._index.apply(transaction))
+        await self._until_store_usable(lambda: self._index.write(self._index.commit, transaction))
         self._stats.add_commit(time.perf_counter() - began)
 
     async def _until_store_usable(self, use_store: Callable[[], Awaitable[T]]) -> T:

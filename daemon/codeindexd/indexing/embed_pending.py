@@ -35,7 +35,7 @@ class PendingEmbedder:
     def __init__(
         self,
         root: bytes,
-        indexer: IndexWriter,
+        index: IndexWriter,
         pool: WorkerPool,
         embedder: Embedder,
         problems: RootProblems,
@@ -43,7 +43,7 @@ class PendingEmbedder:
         on_hint: Callable[[list[bytes]], None],
     ) -> None:
         self._root = root
-        self._indexer = indexer
+        self._index = index
         self._pool = pool
         self._embedder = embedder
         self._on_hint = on_hint
@@ -79,8 +79,8 @@ class PendingEmbedder:
 
     def _next_batch(self) -> list[int]:
         """The newest chunks that can be embedded now."""
-        refused = self._indexer.refused_vectors
-        newest = reversed(list(self._indexer.pending_vectors))  # copied in one step: the writing thread changes it
+        refused = self._index.refused_vectors
+        newest = reversed(list(self._index.pending_vectors))  # copied in one step: the writing thread changes it
         return list(islice((i for i in newest if i not in refused and i not in self._unread), _BATCH_CHUNKS))
 
     async def _embed(self, batch: list[int]) -> None:
@@ -112,13 +112,13 @@ class PendingEmbedder:
             for _, chunks in files.values():
                 found.update((c.chunk_id, by_hash[c.embed_hash]) for c in chunks if c.embed_hash in by_hash)
         if found:
-            await self._indexer.add_vectors(found)
+            await self._index.write(self._index.add_vectors, found)
         hash_of = {chunk.chunk_id: chunk.embed_hash for _, chunks in files.values() for chunk in chunks}
         lacking = set(batch) - found.keys()
         refused = {chunk_id for chunk_id in lacking if hash_of.get(chunk_id) in asked}
         self._unread |= lacking - refused
         if refused:
-            await self._indexer.refuse_vectors(refused)
+            await self._index.write(self._index.refuse_vectors, refused)
         if changed:
             self._on_hint(changed)
 
@@ -136,10 +136,10 @@ class PendingEmbedder:
         """What the vector store has for these chunks by now, and the rest by file with the file's leaf hash."""
         found: dict[int, bytes] = {}
         files: dict[bytes, tuple[bytes, list[StoredChunk]]] = {}
-        with self._indexer.catalog.snapshot() as snapshot:
+        with self._index.catalog.snapshot() as snapshot:
             chunks: Mapping[int, StoredChunk] = snapshot.chunks(batch)
             hashes = [chunk.embed_hash for chunk in chunks.values()]
-            stored = self._indexer.vectors.get_many(self._indexer.space.identity, hashes)
+            stored = self._index.vectors.get_many(self._index.space.identity, hashes)
             for chunk_id, chunk in chunks.items():
                 if chunk.embed_hash in stored:
                     found[chunk_id] = stored[chunk.embed_hash]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -152,7 +153,7 @@ class Root:
             counts=self._index.catalog.counts(),
             pending_vectors=self.pending_vectors,
             problems=tuple(self._problems),
-            notes=tuple(self._index.behind.notes),
+            notes=tuple(self._index.lag.notes),
             progress=self.progress,
             stages=dict(self._ingest.stages),
             queue_lengths=self._ingest.queue_lengths(),
@@ -225,15 +226,15 @@ class Root:
     @property
     def needs_verify(self) -> bool:
         """Whether the stores may differ from the disk since an unclean shutdown."""
-        return self._index.doubt.unsure
+        return self._index.recovery.needs_verify
 
     def mark_verified(self) -> None:
         """Note that the stores were compared with the disk."""
-        self._index.doubt.settle()
+        self._index.recovery.mark_verified()
 
     def add_note(self, note: str) -> None:
         """Have ``status`` tell ``note`` until the root stops."""
-        self._index.behind.notes.append(note)
+        self._index.lag.notes.append(note)
 
     @property
     def audit_target(self) -> AuditTarget:
@@ -248,9 +249,12 @@ class Root:
 
     async def repair(self, wrong: WrongEntries) -> None:
         """Discard wrong entries of the stores and restore what they should be from the disk and the catalog."""
-        await self._index.discard(lexical=wrong.lexical, dense=wrong.dense, embed_hashes=wrong.embed_hashes)
-        self._index.behind.lexical |= wrong.lexical_lags
-        self._index.behind.dense |= wrong.dense_lags
+        discard = partial(
+            self._index.discard, lexical=wrong.lexical, dense=wrong.dense, embed_hashes=wrong.embed_hashes
+        )
+        await self._index.write(discard)
+        self._index.lag.lexical |= wrong.lexical_lags
+        self._index.lag.dense |= wrong.dense_lags
         await self._catch_up.run()
         self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._index.catalog, wrong.paths))
         self.hint(wrong.paths)
@@ -282,7 +286,7 @@ class Root:
 
     async def _set_up(self) -> None:
         """Create the parts, each of which knows only those before it."""
-        for note in self._index.behind.notes:
+        for note in self._index.lag.notes:
             log.warning("store_rebuilt", root=str(self.spec.path), note=note)
         pool = self._dependencies.pool
         self._ingest = Ingest(
@@ -377,7 +381,7 @@ class Root:
     # what the parts report
 
     def _on_commit(self) -> None:
-        if self._index.behind.lexical or self._index.behind.dense:
+        if self._index.lag.lexical or self._index.lag.dense:
             self._catch_up.trigger()
         if self._index.pending_vectors:
             self._embedder.wake()

@@ -19,7 +19,7 @@ from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, Stor
 from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots import Root
 from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, covering, inside
-from codeindexd.storage.recovery import suspect
+from codeindexd.storage.recovery import mark_possible_damage
 from codeindexd.types import RootState
 
 log = structlog.get_logger(__name__)
@@ -165,7 +165,7 @@ class RootSupervisor:
                             raise _told(error) from error
                         life.strand(error)
                         if _may_be_damage(error):
-                            suspect(self._directory / spec.id)
+                            mark_possible_damage(self._directory / spec.id)
                         log.exception("root stopped; it is started again", root=str(life.spec.path))
                         report()
                         pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else pause

@@ -1,4 +1,4 @@
-"""The sole writer of one root's stores: catalog first, then the projections, then the switch of the readers."""
+"""The only writer of one root's stores: catalog first, then the projections, then the switch of the readers."""
 
 from __future__ import annotations
 
@@ -37,11 +37,16 @@ _GATHER = 20_000
 
 
 class IndexWriter:
-    """Owns the catalog, the lexical and the dense index of one root.
+    """The catalog, the lexical and the dense index of one root, and the only one who writes them.
 
-    The methods named ``async`` may be called from anywhere in the event loop; they queue for the one writing thread.
-    A projection that misses a commit (disk full, kill between two commits) keeps its old stamp and is brought up by
-    :meth:`missing_lexical` / :meth:`add_lexical` and their dense twins; queries go on meanwhile.
+    Every method but :meth:`write` and :meth:`maintain` blocks and must run alone: an event loop hands it to
+    :meth:`write`, which runs one at a time in a thread. What is committed is visible to readers when a method returns.
+
+    A projection that misses a commit (a full disk, a kill between two commits) keeps its old generation and is noted in
+    ``lag``; queries go on meanwhile. The dense index catches up with :meth:`catch_up_dense`, the lexical one with
+    :meth:`find_missing_lexical`, :meth:`add_lexical` and :meth:`mark_lexical_current`.
+
+    Methods raise StoreFullError when a store cannot be written now, StoreDamagedError when one is damaged.
     """
 
     def __init__(
@@ -53,45 +58,49 @@ class IndexWriter:
         space: VectorSpace,
         usable: Mapping[str, VectorSpace] | None = None,
     ) -> None:
-        """``usable``: other models that questions can be embedded with; one of them may answer until ``space`` can."""
+        """Open the stores in ``directory``, and rebuild those that are damaged.
+
+        ``usable`` are other models, by identity, that queries can be embedded with; the vectors of one of them answer
+        until those of ``space`` are complete. Raises StoreFullError, FailedError, AlreadyRunningError.
+        """
         self.directory = directory
         self.vectors = vectors
         self.space = space
         self.current = SnapshotHolder(lambda: self.catalog.snapshot())
-        self.behind = ProjectionLag()
+        self.lag = ProjectionLag()
         self.pending_vectors: dict[int, bytes] = {}  # chunk id -> embed hash
         self.refused_vectors: set[int] = set()  # those of them that the model has no vector for
-        self._writing = anyio.Lock()
+        self._write_lock = anyio.Lock()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.doubt = RecoveryState(directory)
+        self.recovery = RecoveryState(directory)
         self._unpublished: Transaction | None = None
-        self._see_to_vectors()
-        with contextlib.ExitStack() as undo:  # what stays open after an error stays locked
-            self.catalog = open_catalog(directory, root_id, self.doubt, self.behind)
+        self._ensure_vector_store()
+        with contextlib.ExitStack() as undo:  # a store that stays open after an error stays locked
+            self.catalog = open_catalog(directory, root_id, self.recovery, self.lag)
             undo.callback(self.catalog.close)
-            self.lexical = open_lexical(directory, self.catalog, self.doubt, self.behind)
+            self.lexical = open_lexical(directory, self.catalog, self.recovery, self.lag)
             undo.callback(self.lexical.close)
-            self.dense = open_dense(directory, self.catalog, space, self.doubt, self.behind)
+            self.dense = open_dense(directory, self.catalog, space, self.recovery, self.lag)
             undo.callback(self.dense.close)
             self._find_pending_vectors()
-            self.former = self._open_former(usable or {})
-            if self.former is not None:
-                undo.callback(self.former.dense.close)
+            self.previous_model = self._open_previous_model(usable or {})
+            if self.previous_model is not None:
+                undo.callback(self.previous_model.dense.close)
             self._publish()
-            self.doubt.looked_closely()
+            self.recovery.mark_checksums_verified()
             undo.pop_all()
 
     # opening
 
-    def _see_to_vectors(self) -> None:
-        """The store of vectors may have been deleted or broken under the root that was here before."""
+    def _ensure_vector_store(self) -> None:
+        """Have the shared store of vectors repaired if it was deleted or broken while another root used it."""
         try:
-            self.vectors.ensure(closely=self.doubt.suspicious)
-        except StoreFullError as error:  # text can be searched without, and the next commit tries again
-            log.warning("vectors cannot be used now", directory=str(self.directory), error=error.message)
+            self.vectors.ensure(closely=self.recovery.needs_checksums)
+        except StoreFullError as error:  # text can be searched without it, and the next commit tries again
+            log.warning("vector_store_unusable", directory=str(self.directory), error=error.message)
 
-    def _open_former(self, usable: Mapping[str, VectorSpace]) -> PreviousModelIndex | None:
-        """The index of another model, kept only while it can answer and the present model's is incomplete."""
+    def _open_previous_model(self, usable: Mapping[str, VectorSpace]) -> PreviousModelIndex | None:
+        """Open the index of another model; it is kept only while the present model's is incomplete."""
         return open_previous_model(
             self.directory / "dense",
             self.space.identity,
@@ -100,41 +109,25 @@ class IndexWriter:
             newest=self.catalog.generation,
         )
 
-    @property
-    def _vectors_complete(self) -> bool:
-        """Whether the present model's index has every vector that the model gives, and any at all if it should."""
-        refused_all = self.pending_vectors and not len(self.dense.snapshot())
-        return self.pending_vectors.keys() <= self.refused_vectors and not refused_all
-
-    def _drop_former(self) -> None:
-        """The present model takes over once its vectors are complete."""
-        if self.former is not None and self._vectors_complete:
-            former, self.former = self.former, None
-            former.remove()
-            log.info("vectors switched", directory=str(self.directory), identity=self.space.identity)
-
     def _find_pending_vectors(self) -> None:
-        """Chunks of the catalog that the dense index does not hold (vectors to come, or lost with a dense index)."""
+        """Find the chunks that the dense index lacks: their vectors are still to be computed, or were lost."""
         with self.catalog.snapshot() as snapshot:
-            lacking = np.setdiff1d(snapshot.all_chunk_ids(), self.dense.snapshot().ids(), assume_unique=True)
-            self.pending_vectors = embed_hashes_of(snapshot.chunks, lacking)
+            missing = np.setdiff1d(snapshot.all_chunk_ids(), self.dense.snapshot().ids(), assume_unique=True)
+            self.pending_vectors = embed_hashes_of(snapshot.chunks, missing)
 
     # writing
 
-    async def apply(self, changes: Transaction) -> None:
-        """Commit one slice and switch the readers to it.
-
-        Raises StoreFullError when nothing was committed or the readers cannot be switched now; the same call works
-        when it can be. A projection that cannot follow is noted in ``behind``.
-        """
-        await self.write(self._apply, changes)
-
     async def write(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run ``function`` on the writing thread, one at a time."""
-        async with self._writing:
+        """Run a blocking method in a thread, after those that were given before."""
+        async with self._write_lock:
             return await anyio.to_thread.run_sync(function, *arguments)
 
-    def _apply(self, changes: Transaction) -> None:
+    def commit(self, changes: Transaction) -> None:
+        """Commit the changes and switch the readers to them.
+
+        Raises StoreFullError when nothing was committed or the readers cannot be switched now; then the same call is
+        to be repeated. A projection that cannot follow is noted in ``lag``.
+        """
         if changes is not self._unpublished:
             keep_vectors(self.vectors, self.space.identity, changes)
             before = self.catalog.generation
@@ -142,102 +135,107 @@ class IndexWriter:
             if committed.generation == before:
                 return
             self._project(committed)
-            self._unpublished = changes  # should the readers fail to switch, the next try must not commit it again
+            self._unpublished = changes  # if the readers fail to switch, a repeated call must not commit it again
         self._publish()
         self._unpublished = None
 
     def _project(self, committed: Committed) -> None:
+        """Bring a commit into both projections."""
         try:
             self.lexical.apply(
-                self.lexical.generation if self.behind.lexical else committed.generation,
+                self.lexical.generation if self.lag.lexical else committed.generation,
                 delete_chunks=committed.removed,
                 add_chunks=[lexical_chunk(chunk) for chunk in committed.added],
                 delete_paths=committed.paths_removed,
                 add_paths=[(file_id, path_words(path)) for file_id, path in committed.paths_added],
             )
         except CodeindexError as error:
-            self._fell_behind("lexical", error)
+            self.lag.lexical = True
+            self._log_lag("lexical", error)
         for chunk_id in committed.removed:
             self.pending_vectors.pop(chunk_id, None)
             self.refused_vectors.discard(chunk_id)
         try:
             known, unknown = split_by_vector(self.vectors, self.space.identity, committed.added)
             self.pending_vectors.update(unknown)
-            stamp = self.dense.generation if self.behind.dense else committed.generation
-            self.dense.apply(stamp, add=known, remove=committed.removed)
-            if self.former is not None:
-                self.former.dense.apply(committed.generation, add=[], remove=committed.removed)
+            generation = self.dense.generation if self.lag.dense else committed.generation
+            self.dense.apply(generation, add=known, remove=committed.removed)
+            if self.previous_model is not None:
+                self.previous_model.dense.apply(committed.generation, add=[], remove=committed.removed)
         except CodeindexError as error:
-            self._fell_behind("dense", error)
+            self.lag.dense = True
+            self._log_lag("dense", error)
 
-    def _fell_behind(self, what: str, error: CodeindexError) -> None:
-        log.warning("projection fell behind", store=what, directory=str(self.directory), error=error.message)
-        setattr(self.behind, what, True)
+    def _log_lag(self, store: str, error: CodeindexError) -> None:
+        log.warning("projection_lags", store=store, directory=str(self.directory), error=error.message)
 
     def _publish(self) -> None:
-        self._drop_former()
-        space, dense = (self.former.space, self.former.dense) if self.former else (self.space, self.dense)
+        """Switch the readers to what is committed."""
+        self._drop_previous_model()
+        previous = self.previous_model
+        space, dense = (previous.space, previous.dense) if previous else (self.space, self.dense)
         self.current.publish(
             Snapshot(self.catalog.snapshot(), self.lexical.snapshot(), dense.snapshot(), identity=space.identity)
         )
 
-    # vectors that come later
+    def _drop_previous_model(self) -> None:
+        """Let the present model take over if its vectors are complete."""
+        if self.previous_model is not None and self._vectors_are_complete:
+            previous, self.previous_model = self.previous_model, None
+            previous.remove()
+            log.info("model_switched", directory=str(self.directory), identity=self.space.identity)
 
-    async def add_vectors(self, found: Mapping[int, bytes]) -> None:
-        """Put vectors (by chunk id) into the store and the dense index, for chunks that still wait for one."""
-        await self.write(self._add_vectors, found)
+    @property
+    def _vectors_are_complete(self) -> bool:
+        """Whether the present model's index has every vector that the model gives, and any at all if it should."""
+        refused_all = self.pending_vectors and not len(self.dense.snapshot())
+        return self.pending_vectors.keys() <= self.refused_vectors and not refused_all
 
-    def _add_vectors(self, found: Mapping[int, bytes]) -> None:
+    # vectors that are computed later
+
+    def add_vectors(self, found: Mapping[int, bytes]) -> None:
+        """Add vectors, by chunk id, to the shared store and the dense index, for chunks that still lack one."""
         waiting = {chunk_id: vector for chunk_id, vector in found.items() if chunk_id in self.pending_vectors}
         self.vectors.put_many(
             self.space.identity, [(self.pending_vectors[chunk_id], vector) for chunk_id, vector in waiting.items()]
         )
         self.dense.apply(self.dense.generation, add=list(waiting.items()), remove=[])
-        brought = {chunk_id: self.pending_vectors.pop(chunk_id) for chunk_id in waiting}
+        added = {chunk_id: self.pending_vectors.pop(chunk_id) for chunk_id in waiting}
         try:
             self._publish()
         except CodeindexError:
-            self.pending_vectors.update(brought)  # no reader sees them yet
+            self.pending_vectors.update(added)  # no reader sees them yet
             raise
-        self.refused_vectors.difference_update(brought)
+        self.refused_vectors.difference_update(added)
 
-    async def refuse_vectors(self, chunk_ids: Collection[int]) -> None:
-        """The model has no vector for these chunks: they stay pending, but nothing waits for them any more."""
-        await self.write(self._refuse_vectors, chunk_ids)
-
-    def _refuse_vectors(self, chunk_ids: Collection[int]) -> None:
+    def refuse_vectors(self, chunk_ids: Collection[int]) -> None:
+        """Note that the model has no vector for these chunks: they stay pending, and nothing waits for them."""
         before = self.refused_vectors
         self.refused_vectors = before | (self.pending_vectors.keys() & chunk_ids)
-        if self.former is not None and self._vectors_complete:
+        if self.previous_model is not None and self._vectors_are_complete:
             try:
                 self._publish()
             except CodeindexError:
                 self.refused_vectors = before  # no reader was switched
                 raise
 
-    async def vectors_to_hold(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The chunks that the present model's index should have vectors of by now, and those it has, at one moment."""
-        return await self.write(self._vectors_to_hold)
-
-    def _vectors_to_hold(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def dense_contents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the ids of the chunks that the present model's index should hold, and of those that it holds."""
         pending = np.fromiter(self.pending_vectors, np.int64)
         with self.catalog.snapshot() as snapshot:
-            wanted = np.setdiff1d(snapshot.all_chunk_ids(), pending, assume_unique=True)
-        return wanted, self.dense.snapshot().ids()
+            expected = np.setdiff1d(snapshot.all_chunk_ids(), pending, assume_unique=True)
+        return expected, self.dense.snapshot().ids()
 
-    # replay
+    # catching up
 
-    async def replay_dense(self) -> None:
-        """Bring the dense index up to the catalog from the vector store; what the store lacks stays pending."""
-        await self.write(self._replay_dense)
-
-    def _replay_dense(self) -> None:
+    def catch_up_dense(self) -> None:
+        """Catch the dense index up with the catalog; vectors that the shared store lacks stay pending."""
         with self.catalog.snapshot() as snapshot:
-            wanted = snapshot.all_chunk_ids()
+            expected = snapshot.all_chunk_ids()
             held = self.dense.snapshot().ids()
-            superfluous = np.setdiff1d(held, wanted, assume_unique=True).tolist()
-            lacking = np.setdiff1d(wanted, held, assume_unique=True)
-            self.pending_vectors = embed_hashes_of(snapshot.chunks, lacking)
+            superfluous = np.setdiff1d(held, expected, assume_unique=True).tolist()
+            missing = np.setdiff1d(expected, held, assume_unique=True)
+            self.pending_vectors = embed_hashes_of(snapshot.chunks, missing)
             self.refused_vectors.intersection_update(self.pending_vectors)
         ids = list(self.pending_vectors)
         for start in range(0, max(len(ids), 1), _GATHER):
@@ -251,94 +249,81 @@ class IndexWriter:
                 self.refused_vectors.discard(chunk_id)
         self.dense.apply(self.catalog.generation, add=[], remove=[])
         self._publish()
-        self.behind.dense = False
+        self.lag.dense = False
 
-    async def missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
-        """Chunks by file that the lexical index lacks; superfluous ones and stale path documents are mended here."""
-        return await self.write(self._missing_lexical)
-
-    def _missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
+    def find_missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
+        """Remove what the lexical index has too much, and return the chunks that it lacks, by file."""
         with self.catalog.snapshot() as snapshot:
             missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
             paths = [(file.file_id, path_words(file.entry.path)) for file in snapshot.indexed_files()]
-        stale = self.lexical.snapshot().file_ids().tolist()
-        self.lexical.apply(self.lexical.generation, superfluous, delete_paths=stale, add_paths=paths)
+        old_paths = self.lexical.snapshot().file_ids().tolist()
+        self.lexical.apply(self.lexical.generation, superfluous, delete_paths=old_paths, add_paths=paths)
         return missing
 
-    async def add_lexical(self, chunks: Sequence[IndexedChunk]) -> None:
-        """Put back chunks that the lexical index lacked; harmless for those that left the catalog meanwhile."""
-        await self.write(self._add_lexical, chunks)
-
-    def _add_lexical(self, chunks: Sequence[IndexedChunk]) -> None:
+    def add_lexical(self, chunks: Sequence[IndexedChunk]) -> None:
+        """Add chunks that the lexical index lacked; those that left the catalog meanwhile are ignored."""
         with self.catalog.snapshot() as snapshot:
             alive = snapshot.chunks([chunk.chunk_id for chunk in chunks])
         ids = [chunk.chunk_id for chunk in chunks]
-        found = [lexical_chunk(chunk) for chunk in chunks if chunk.chunk_id in alive]
-        self.lexical.apply(self.lexical.generation, delete_chunks=ids, add_chunks=found)
+        documents = [lexical_chunk(chunk) for chunk in chunks if chunk.chunk_id in alive]
+        self.lexical.apply(self.lexical.generation, delete_chunks=ids, add_chunks=documents)
         self._publish()
 
-    async def lexical_is_up(self) -> list[Entry]:
-        """Stamp the lexical index with the catalog's generation: every committed chunk is in it.
+    def mark_lexical_current(self) -> list[Entry]:
+        """Give the lexical index the catalog's generation, and return the files that have to be processed.
 
-        Files with chunks that could not be put back (they were moved, or changed to and fro, or failed meanwhile) lose
-        their chunks. All files that have to be processed are returned, also those of a try before that failed half-way.
+        Files with chunks that could not be added (they moved, changed to and fro, or failed meanwhile) lose their
+        chunks, so that the lexical index has all that is committed. Files of an earlier call that failed half-way are
+        returned, too.
         """
-        return await self.write(self._stamp_lexical)
-
-    def _stamp_lexical(self) -> list[Entry]:
         with self.catalog.snapshot() as snapshot:
             missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
             incomplete = [file.entry for path in missing if (file := snapshot.file(path)) is not None]
         if incomplete:
-            self._apply(Transaction(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in incomplete]))
+            self.commit(Transaction(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in incomplete]))
         self.lexical.apply(self.catalog.generation, delete_chunks=superfluous)
         self._publish()
-        again = list(self.catalog.unprocessed())
-        self.behind.lexical = False
-        return again
+        unprocessed = list(self.catalog.unprocessed())
+        self.lag.lexical = False
+        return unprocessed
 
-    async def discard(
-        self, *, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]
-    ) -> None:
-        """Take out entries that proved wrong (chunk ids, hashes in the vector store); the replay makes them anew."""
-        await self.write(self._discard, lexical, dense, embed_hashes)
-
-    def _discard(self, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]) -> None:
+    def discard(self, *, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]) -> None:
+        """Remove entries that proved wrong: chunks from the projections, which then lag, and vectors from the store."""
         self.vectors.forget(self.space.identity, embed_hashes)
         if lexical:
             self.lexical.apply(self.lexical.generation, delete_chunks=list(lexical))
-            self.behind.lexical = True
+            self.lag.lexical = True
         if dense:
             self.dense.apply(self.dense.generation, add=[], remove=list(dense))
-            self.behind.dense = True
+            self.lag.dense = True
         self._publish()
 
-    # upkeep
+    # maintenance
 
     async def maintain(self, should_stop: Callable[[], bool]) -> bool:
-        """Quiet-time upkeep: fold the write-ahead log, build and merge dense segments, drop replaced lexical ones.
+        """Maintain the stores in a quiet time; return False if there is more to do in a while.
 
-        Building a segment can take a minute, so it runs beside commits and only the switch to it takes a turn. False
-        when there is more to do in a while, as a lexical merge has not ended.
+        The write-ahead log is folded, dense segments are built and merged, replaced lexical ones are removed. Building
+        a segment can take a minute, so it runs beside commits, and only the switch to it waits for its turn.
         """
-        await self.write(self._fold)
+        await self.write(self._maintain_catalog)
         if await anyio.to_thread.run_sync(self.dense.maintain, should_stop):
             await self.write(self._publish)
         return await self.write(self.lexical.tidy)
 
-    def _fold(self) -> None:
+    def _maintain_catalog(self) -> None:
         self.catalog.checkpoint()
         self.catalog.vacuum()
         self.catalog.rest()
 
     def close(self) -> None:
-        """Let go of all files; safe at any committed point."""
+        """Close all stores; safe after any commit."""
         self.current.publish(None)
-        closes = [self.former.dense.close] if self.former else []
+        closes = [self.previous_model.dense.close] if self.previous_model else []
         for close in (*closes, self.dense.close, self.lexical.close, self.catalog.close):
             try:
                 close()
-            except (CodeindexError, OSError) as error:  # the others must not stay locked; the next open looks closely
-                log.warning("store not closed cleanly", directory=str(self.directory), error=str(error))
-                self.doubt.unsure = True
-        self.doubt.close()
+            except (CodeindexError, OSError) as error:  # the others must not stay locked
+                log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
+                self.recovery.needs_verify = True
+        self.recovery.close()

@@ -1,4 +1,4 @@
-"""Opens the stores of one root: what is damaged, or ahead of the catalog, is made anew; what is behind is noted."""
+"""Opens the stores of one root. One that is damaged or ahead of the catalog is rebuilt, one that lags is noted."""
 
 from __future__ import annotations
 
@@ -23,69 +23,69 @@ log = structlog.get_logger(__name__)
 Projection = TypeVar("Projection", Lexical, Dense)
 
 
-def open_catalog(directory: Path, root_id: str, doubt: RecoveryState, behind: ProjectionLag) -> Catalog:
-    """The catalog in a root's directory; with a new one everything in the directory is new. Raises StoreFullError."""
+def open_catalog(directory: Path, root_id: str, recovery: RecoveryState, lag: ProjectionLag) -> Catalog:
+    """Open the catalog in a root's directory; a new one replaces everything in it. Raises StoreFullError."""
     path = directory / CATALOG
     try:
-        return Catalog.open(path, root_id=root_id, verify=doubt.suspicious)
+        return Catalog.open(path, root_id=root_id, verify=recovery.needs_checksums)
     except StoreDamagedError as error:
-        log.warning("catalog rebuilt", directory=str(directory), error=error.message)
-        behind.notes.append(f"the catalog was damaged and made anew from the disk: {error.message}")
-        doubt.begin_anew()
+        log.warning("catalog_rebuilt", directory=str(directory), error=error.message)
+        lag.notes.append(f"the catalog was damaged and was rebuilt from the disk: {error.message}")
+        recovery.reset()
         return Catalog.open(path, root_id=root_id)
 
 
-def open_lexical(directory: Path, catalog: Catalog, doubt: RecoveryState, behind: ProjectionLag) -> Lexical:
-    """The lexical index that belongs to ``catalog``. Raises StoreFullError, FailedError, AlreadyRunningError."""
+def open_lexical(directory: Path, catalog: Catalog, recovery: RecoveryState, lag: ProjectionLag) -> Lexical:
+    """Open the lexical index that belongs to ``catalog``. Raises StoreFullError, FailedError, AlreadyRunningError."""
     place = directory / "lexical"
-
-    def as_it_is() -> Lexical:
-        return Lexical.open(place, catalog.store_uuid)
-
-    def anew() -> Lexical:
-        return Lexical.create(place, catalog.store_uuid)
-
-    lexical = _usable("lexical", directory, catalog, behind, as_it_is, anew)
-    behind.lexical = doubt.unsure or lexical.generation < catalog.generation
+    lexical = _open_or_rebuild(
+        "lexical",
+        directory,
+        catalog,
+        lag,
+        lambda: Lexical.open(place, catalog.store_uuid),
+        lambda: Lexical.create(place, catalog.store_uuid),
+    )
+    lag.lexical = recovery.needs_verify or lexical.generation < catalog.generation
     return lexical
 
 
 def open_dense(
-    directory: Path, catalog: Catalog, space: VectorSpace, doubt: RecoveryState, behind: ProjectionLag
+    directory: Path, catalog: Catalog, space: VectorSpace, recovery: RecoveryState, lag: ProjectionLag
 ) -> Dense:
-    """The dense index of one model that belongs to ``catalog``. Raises as :func:`open_lexical`."""
+    """Open the dense index of one model that belongs to ``catalog``. Raises as :func:`open_lexical`."""
 
-    def anew() -> Dense:
+    def rebuild() -> Dense:
         shutil.rmtree(directory / "dense" / space.identity, ignore_errors=True)
         return dense_of(directory, catalog, space)
 
-    dense = _usable("dense", directory, catalog, behind, lambda: dense_of(directory, catalog, space), anew)
-    behind.dense = doubt.unsure or dense.generation < catalog.generation
+    dense = _open_or_rebuild("dense", directory, catalog, lag, lambda: dense_of(directory, catalog, space), rebuild)
+    lag.dense = recovery.needs_verify or dense.generation < catalog.generation
     return dense
 
 
 def dense_of(directory: Path, catalog: Catalog, space: VectorSpace) -> Dense:
-    """The dense index of a model as it is, or an empty one. Raises as :meth:`Dense.open`."""
+    """Open the dense index of a model as it is, or create an empty one. Raises as :meth:`Dense.open`."""
     place = directory / "dense" / space.identity
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Dense.open(place, store_uuid=catalog.store_uuid, identity=space.identity, dimensions=space.dimensions)
 
 
-def _usable(
-    what: str,
+def _open_or_rebuild(
+    store: str,
     directory: Path,
     catalog: Catalog,
-    behind: ProjectionLag,
-    as_it_is: Callable[[], Projection],
-    anew: Callable[[], Projection],
+    lag: ProjectionLag,
+    open_existing: Callable[[], Projection],
+    rebuild: Callable[[], Projection],
 ) -> Projection:
     try:
-        projection = as_it_is()
+        projection = open_existing()
         if projection.generation <= catalog.generation:
             return projection
         projection.close()
         raise StoreDamagedError(f"ahead of the catalog by {projection.generation - catalog.generation}")
     except StoreDamagedError as error:
-        log.warning("projection rebuilt", store=what, directory=str(directory), error=error.message)
-        behind.notes.append(f"the {what} index was made anew: {error.message}")
-    return anew()
+        log.warning("projection_rebuilt", store=store, directory=str(directory), error=error.message)
+        lag.notes.append(f"the {store} index was rebuilt: {error.message}")
+    return rebuild()

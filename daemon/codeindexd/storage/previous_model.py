@@ -1,4 +1,4 @@
-"""The dense index of a model configured before: it answers until the present model's is complete."""
+"""The dense index of the previously configured model, which answers until the present model's is complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class PreviousModelIndex:
-    """An open dense index and the model that questions to it are embedded with."""
+    """An open dense index, and the model that queries for it are embedded with."""
 
     def __init__(self, place: Path, space: VectorSpace, dense: Dense) -> None:
         self._place = place
@@ -29,8 +29,8 @@ class PreviousModelIndex:
         self.dense = dense
 
     def remove(self) -> None:
-        """Close the index and delete it: it answers no more."""
-        with suppress(CodeindexError):  # nobody needs it to be on the disk
+        """Close the index and delete it."""
+        with suppress(CodeindexError):  # it is deleted in any case
             self.dense.close()
         shutil.rmtree(self._place, ignore_errors=True)
 
@@ -43,11 +43,11 @@ def open_previous_model(
     *,
     newest: int,
 ) -> PreviousModelIndex | None:
-    """Of the indexes in ``parent`` beside that of the model ``present`` the one with the most vectors.
+    """Return the other model's index with the most vectors, and delete the rest.
 
-    The others are deleted: those of models not in ``usable``, damaged ones, and those of a generation above ``newest``,
-    whose ids may name other chunks by now. One that cannot be opened for another reason is left as it is. Raises
-    StoreFullError when one cannot be opened at this moment.
+    ``parent`` holds the indexes, ``present`` is the identity of the configured model. Deleted are also those of models
+    not in ``usable``, damaged ones, and those of a generation above ``newest``, whose ids may name other chunks by now.
+    One that cannot be opened for another reason is left as it is. Raises StoreFullError when one cannot be opened now.
     """
     with storing("dense index"):
         places = sorted(place for place in parent.iterdir() if place.name != present)
@@ -62,12 +62,12 @@ def open_previous_model(
             except StoreFullError:
                 raise
             except CodeindexError as error:
-                log.warning("a former model's vectors cannot be opened", directory=str(place), error=error.message)
+                log.warning("previous_model_not_opened", directory=str(place), error=error.message)
             else:
                 undo.callback(dense.close)
                 found.append(PreviousModelIndex(place, space, dense))
         undo.pop_all()
-    found.sort(key=lambda former: (former.dense.generation <= newest, len(former.dense.snapshot())))
+    found.sort(key=lambda index: (index.dense.generation <= newest, len(index.dense.snapshot())))
     best = found.pop() if found and found[-1].dense.generation <= newest else None
     for superfluous in found:
         superfluous.remove()

@@ -1,4 +1,4 @@
-"""What the projections are given of the catalog, and whether they have all of it."""
+"""What the projections take from the catalog, and what they lack of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GATHER = 20_000
 
 @dataclass
 class ProjectionLag:
-    """Which projections lack committed chunks: set by a failed write or found at open, cleared by the replay."""
+    """Which projections lack committed chunks: set by a failed write or at open, cleared once they caught up."""
 
     lexical: bool = False
     dense: bool = False
@@ -33,7 +33,7 @@ def _symbol_words(symbol: str) -> str:
 
 
 def lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
-    """The document of a committed chunk."""
+    """Return the document of a committed chunk."""
     span = chunk.draft.span
     return LexicalChunk(
         chunk_id=chunk.chunk_id,
@@ -50,18 +50,18 @@ def lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
 def compare_chunks(
     snapshot: CatalogSnapshot, held: NDArray[np.int64]
 ) -> tuple[dict[bytes, list[StoredChunk]], list[int]]:
-    """The chunks by file that are not among the ids ``held`` by a projection, and the ids that only it has."""
+    """Return the chunks, by file, that are not among the ids ``held`` by a projection, and the ids that only it has."""
     missing: dict[bytes, list[StoredChunk]] = {}
-    wanted = snapshot.all_chunk_ids()
-    lacking = np.setdiff1d(wanted, held, assume_unique=True)
-    for start in range(0, len(lacking), _GATHER):
-        for chunk in snapshot.chunks(lacking[start : start + _GATHER].tolist()).values():
+    expected = snapshot.all_chunk_ids()
+    missing_ids = np.setdiff1d(expected, held, assume_unique=True)
+    for start in range(0, len(missing_ids), _GATHER):
+        for chunk in snapshot.chunks(missing_ids[start : start + _GATHER].tolist()).values():
             missing.setdefault(chunk.path, []).append(chunk)
-    return missing, np.setdiff1d(held, wanted, assume_unique=True).tolist()
+    return missing, np.setdiff1d(held, expected, assume_unique=True).tolist()
 
 
 def keep_vectors(store: VectorStore, identity: str, changes: Transaction) -> None:
-    """Put into the store what was computed for a slice, and note that what was looked up is still of use.
+    """Put the vectors that were computed for a transaction into the store, and mark those that were looked up as used.
 
     Raises StoreFullError, StoreDamagedError.
     """
@@ -77,12 +77,12 @@ def keep_vectors(store: VectorStore, identity: str, changes: Transaction) -> Non
 def split_by_vector(
     store: VectorStore, identity: str, added: Sequence[IndexedChunk]
 ) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
-    """(chunk id, vector) where it came along or is in the store, and (chunk id, embed hash) where it is not.
+    """Return (chunk id, vector) where it came along or is in the store, and (chunk id, embed hash) where it is not.
 
     Raises StoreFullError, StoreDamagedError.
     """
-    lacking = [chunk.draft.embed_hash for chunk in added if chunk.draft.vector is None]
-    stored = store.get_many(identity, lacking) if lacking else {}
+    without = [chunk.draft.embed_hash for chunk in added if chunk.draft.vector is None]
+    stored = store.get_many(identity, without) if without else {}
     known: list[tuple[int, bytes]] = []
     unknown: list[tuple[int, bytes]] = []
     for chunk in added:
@@ -97,7 +97,7 @@ def split_by_vector(
 def embed_hashes_of(
     chunks: Callable[[Sequence[int]], Mapping[int, StoredChunk]], ids: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> dict[int, bytes]:
-    """The embed hash of every chunk of ``ids`` that ``chunks`` knows, by chunk id."""
+    """Return the embed hash of every chunk of ``ids`` that ``chunks`` knows, by chunk id."""
     found: dict[int, bytes] = {}
     for start in range(0, len(ids), _GATHER):
         part = chunks(ids[start : start + _GATHER].tolist())

@@ -1,8 +1,8 @@
-"""How far the stores of a root can be trusted at its start; kept in its directory, so it outlives the process.
+"""How far the stores of a root can be trusted when it starts; kept in its directory, so it outlives the process.
 
-After a clean end they can. After any other the projections are compared with the catalog, id by id: a power loss may
-have taken the catalog back to before what they hold. Everything in the stores is compared with the disk later, in a
-quiet time. After an error that means damage all checksums are looked at before anything is used.
+After a clean shutdown they can. After any other, the projections are compared with the catalog by chunk id, because a
+power loss may have taken the catalog back to before what they hold, and everything is compared with the disk later, in
+a quiet time. After an error that means damage, all checksums are verified before anything is used.
 """
 
 from __future__ import annotations
@@ -16,55 +16,58 @@ from codeindexd.storage.durable import SEAL, break_seal, seal, storing
 
 log = structlog.get_logger(__name__)
 CATALOG = "catalog.db"
-_SUSPECT = "suspect"
+_DAMAGE_MARKER = "suspect"
 _WHAT = "directory of the index"
 
 
-def suspect(directory: Path) -> None:
-    """A store in a root's directory may be damaged: the next start looks closely."""
+def mark_possible_damage(directory: Path) -> None:
+    """Have the next start verify all checksums in a root's directory."""
     try:
-        (directory / _SUSPECT).touch(mode=0o600)
+        (directory / _DAMAGE_MARKER).touch(mode=0o600)
     except OSError as error:
-        log.warning("suspicion cannot be noted", directory=str(directory), error=str(error))
+        log.warning("possible_damage_not_marked", directory=str(directory), error=str(error))
 
 
-def is_suspect(directory: Path) -> bool:
-    """Whether the next start will look closely."""
-    return (directory / _SUSPECT).exists()
+def has_possible_damage(directory: Path) -> bool:
+    """Return True if the next start verifies all checksums."""
+    return (directory / _DAMAGE_MARKER).exists()
 
 
 class RecoveryState:
-    """Of one root's directory. ``unsure`` until :meth:`settle`, ``suspicious`` until a close look was taken."""
+    """What the stores in one directory still need after an unclean shutdown or an error.
+
+    ``needs_verify`` says that they have to be compared with the disk, ``needs_checksums`` that they may be damaged.
+    """
 
     def __init__(self, directory: Path) -> None:
-        """Consumes what the last end left. Raises StoreFullError."""
+        """Read and remove the clean-shutdown marker. Raises StoreFullError."""
         self._directory = directory
-        self._mark = directory / _SUSPECT
+        self._damage_marker = directory / _DAMAGE_MARKER
         clean = CATALOG in break_seal(directory)
-        self.suspicious = is_suspect(directory)
-        self.unsure = self.suspicious or ((directory / CATALOG).exists() and not clean)
-        if self.suspicious:
+        self.needs_checksums = has_possible_damage(directory)
+        self.needs_verify = self.needs_checksums or ((directory / CATALOG).exists() and not clean)
+        if self.needs_checksums:
             with storing(_WHAT):
-                for kept in directory.rglob(SEAL):  # no store is to take its files on trust
-                    kept.unlink(missing_ok=True)
+                for marker in directory.rglob(SEAL):  # no store may trust its files
+                    marker.unlink(missing_ok=True)
 
-    def looked_closely(self) -> None:
-        """All stores opened with their checksums checked. Raises StoreFullError."""
+    def mark_checksums_verified(self) -> None:
+        """Note that all stores were opened with verified checksums. Raises StoreFullError."""
         with storing(_WHAT):
-            self._mark.unlink(missing_ok=True)
-        self.suspicious = False
+            self._damage_marker.unlink(missing_ok=True)
+        self.needs_checksums = False
 
-    def settle(self) -> None:
-        """The stores were compared with the disk, or are new."""
-        self.unsure = False
+    def mark_verified(self) -> None:
+        """Note that the stores were compared with the disk."""
+        self.needs_verify = False
 
-    def begin_anew(self) -> None:
-        """Delete everything in the directory: what is made from now on is new."""
+    def reset(self) -> None:
+        """Delete everything in the directory, so that nothing of it has to be trusted."""
         shutil.rmtree(self._directory)
         self._directory.mkdir(parents=True, mode=0o700)
-        self.suspicious = self.unsure = False
+        self.needs_checksums = self.needs_verify = False
 
     def close(self) -> None:
-        """A clean end; nothing is promised while there is doubt."""
-        if not self.unsure:
+        """Leave the clean-shutdown marker, unless the stores still have to be verified."""
+        if not self.needs_verify:
             seal(self._directory, [CATALOG])

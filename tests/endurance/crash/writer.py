@@ -67,21 +67,21 @@ def update(result: FileResult) -> FileUpdate:
     return FileUpdate(entry, Outcome.INDEXED, result.language, "utf-8", b"f" * 16, chunks=result.chunks)
 
 
-async def put_back(indexer: IndexWriter, drafts: dict[ChunkKey, ChunkDraft]) -> list[Entry]:
+def catch_up(index: IndexWriter, drafts: dict[ChunkKey, ChunkDraft]) -> list[Entry]:
     """The replay of both projections with drafts from memory; the files to be processed again."""
-    if indexer.behind.dense:
-        await indexer.replay_dense()
-    if not indexer.behind.lexical:
+    if index.lag.dense:
+        index.catch_up_dense()
+    if not index.lag.lexical:
         return []
-    missing = await indexer.missing_lexical()
+    missing = index.find_missing_lexical()
     known = [
         IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, draft)
         for chunks in missing.values()
         for chunk in chunks
         if (draft := drafts.get(chunk.key)) is not None
     ]
-    await indexer.add_lexical(known)
-    return await indexer.lexical_is_up()
+    index.add_lexical(known)
+    return index.mark_lexical_current()
 
 
 def drafts_of(results: Sequence[FileResult]) -> dict[ChunkKey, ChunkDraft]:
@@ -93,28 +93,28 @@ async def live(directory: Path, results: Sequence[FileResult]) -> None:
     """Everything that a writer ever does, in an order in which every named step comes by."""
     registry = Registry(directory / "roots.json")
     registry.save([RootSpec("one", directory, 1, 2)])
-    indexer = opened(directory)
+    index = opened(directory)
     half = len(results) // 2
     for part in (results[:half], results[half:]):  # many commits, so that tantivy merges
         for result in part:
-            await indexer.apply(Transaction(updates=[update(result)]))
-        await indexer.maintain(lambda: False)
+            index.commit(Transaction(updates=[update(result)]))
+        await index.maintain(lambda: False)
     first, second, third = results[:3]
-    await indexer.apply(Transaction(removals=[first.path]))
+    index.commit(Transaction(removals=[first.path]))
     moved = replace(update(second).entry, path=b"moved.py")
-    await indexer.apply(Transaction(moves=[Move(second.path, moved)]))
-    await indexer.apply(Transaction(updates=[replace(update(third), chunks=third.chunks[1:])]))
-    indexer.close()
+    index.commit(Transaction(moves=[Move(second.path, moved)]))
+    index.commit(Transaction(updates=[replace(update(third), chunks=third.chunks[1:])]))
+    index.close()
     shutil.rmtree(directory / "root/lexical")
     shutil.rmtree(directory / "root/dense")
-    indexer = opened(directory)
-    await put_back(indexer, drafts_of(results))
-    indexer.close()
-    indexer = opened(directory, SPACES[1])  # another model
+    index = opened(directory)
+    catch_up(index, drafts_of(results))
+    index.close()
+    index = opened(directory, SPACES[1])  # another model
     by_hash = {draft.embed_hash: draft.vector for result in results for draft in result.chunks}
-    await indexer.add_vectors({chunk: by_hash[digest] or b"" for chunk, digest in indexer.pending_vectors.items()})
-    indexer.vectors.prune(indexer.vectors.size_bytes() // 2, keep=[SPACES[0].identity])
-    indexer.close()
+    index.add_vectors({chunk: by_hash[digest] or b"" for chunk, digest in index.pending_vectors.items()})
+    index.vectors.prune(index.vectors.size_bytes() // 2, keep=[SPACES[0].identity])
+    index.close()
     registry.save([])
 
 

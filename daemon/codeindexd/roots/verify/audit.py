@@ -45,7 +45,7 @@ async def audit(target: AuditTarget) -> Audit:
         found.notes.append("nothing else was compared: the catalog contradicts itself")
         return found
     paths = await anyio.to_thread.run_sync(_compare_whole, target, found)
-    wanted, held = await target.index.vectors_to_hold()
+    wanted, held = await target.index.write(target.index.dense_contents)
     _compare_ids("dense index", "chunks", wanted, held, found)
     async for results in _batches(target, paths):
         await anyio.to_thread.run_sync(partial(compare_files, target, results, found))
