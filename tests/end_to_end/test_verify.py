@@ -221,7 +221,7 @@ def test_a_root_whose_stores_cannot_be_opened_is_named_kept_and_rebuilt(daemon: 
     assert daemon.call("search", query=VICTIM)["state"] == "fresh"
     assert chunks_embedded(daemon) == 0
     notes = {root["path"]: root["notes"] for root in daemon.call("status")["roots"]}
-    assert notes == {str(project): ["the whole index was damaged and made anew from the disk"], str(other): []}
+    assert notes == {str(project): ["the whole index was damaged and was rebuilt from the disk"], str(other): []}
 
 
 def test_a_store_that_was_damaged_is_made_anew_and_status_says_so(daemon: RealDaemon) -> None:

@@ -42,7 +42,7 @@ class Touchy(Pipeline):
 class _Pool(WorkerPool):
     def __init__(self, settings: Any, **options: Any) -> None:
         settings = replace(settings, file_budget_s=BUDGET_S, memory_limit_bytes=_MEMORY)
-        super().__init__(settings, pipeline="endurance.hostile.touchy_daemon:Touchy", **options)
+        super().__init__(settings, **{**options, "pipeline": "endurance.hostile.touchy_daemon:Touchy"})
 
 
 if __name__ == "__main__":
