@@ -6,6 +6,7 @@ Adapters translate foreign exceptions into these; only the command line maps the
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 """Errno values that say that this process or the machine has run out of something, not that the file is bad."""
@@ -25,6 +26,21 @@ class CodeindexError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def leaf_errors(error: BaseException) -> Iterator[BaseException]:
+    """Yield ``error``, or the errors inside of nested groups, which task groups put around what their tasks raise."""
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from leaf_errors(member)
+    else:
+        yield error
+
+
+def first_error(error: BaseException) -> BaseException:
+    """Return the error that a group is about: its first CodeindexError, otherwise its first error."""
+    leaves = list(leaf_errors(error))
+    return next((leaf for leaf in leaves if isinstance(leaf, CodeindexError)), leaves[0])
 
 
 def place_of(error: BaseException) -> str:

@@ -1,8 +1,15 @@
-"""What tasks of one event loop wait for: signals, broadcasts, gates, and growing pauses between retries."""
+"""What tasks of one event loop wait for: signals, broadcasts, gates, growing pauses between retries, and each other."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
 import anyio
+
+from codeindexd.errors import CodeindexError
+
+T = TypeVar("T")
 
 
 class Signal:
@@ -96,3 +103,25 @@ class Backoff:
         """Start over with the first pause, after a success."""
         self._next_s = self._first_s
         self.failures = 0
+
+
+async def run_all(functions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Run all functions at once, and return their results in order.
+
+    Raises the first CodeindexError, as it is, once all functions ended. Any other error cancels the rest.
+    """
+    results: dict[int, T] = {}
+    errors: list[CodeindexError] = []
+
+    async def run(number: int, function: Callable[[], Awaitable[T]]) -> None:
+        try:
+            results[number] = await function()
+        except CodeindexError as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for number, function in enumerate(functions):
+            tasks.start_soon(run, number, function)
+    if errors:
+        raise errors[0]
+    return [results[number] for number in sorted(results)]

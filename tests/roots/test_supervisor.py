@@ -1,4 +1,4 @@
-"""What becomes of the list of roots when those who change it do not wait, or change it at the same time."""
+"""The list of roots when clients leave in the middle of a change, or make changes at the same time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Gate:
-    """What everybody passes while it is open, and waits at while it is not."""
+    """A gate that says when somebody reached it."""
 
     def __init__(self) -> None:
         self.reached = anyio.Event()
@@ -39,7 +39,7 @@ class Gate:
 
 
 class Slow:
-    """Stands for a root whose stores open and close when the gate is open."""
+    """A root whose stores open and close while the gate is open."""
 
     state = RootState.FRESH
     missing_since = None
@@ -63,7 +63,7 @@ class Slow:
 
 
 class Place:
-    """A list of roots and their stores below ``base``, which outlast a daemon."""
+    """A list of roots and their stores below ``base``, which survive a daemon."""
 
     def __init__(self, base: Path) -> None:
         self.gate = Gate()
@@ -91,7 +91,7 @@ class Place:
         return Slow(spec, directory, self.gate)  # type: ignore[return-value]
 
     async def abandoned(self, change: Callable[[], Awaitable[object]]) -> None:
-        """Begin ``change`` and cancel it once it waits at the gate, which opens after that."""
+        """Start ``change``, cancel it once it waits at the gate, and open the gate then."""
         self.gate.shut()
         async with anyio.create_task_group() as tasks:
 
@@ -104,9 +104,9 @@ class Place:
             self.gate.open()
 
     async def names(self, roots: RootSupervisor) -> list[str]:
-        """The roots that run, after the change that goes on, which are those that are listed and have stores."""
-        async with roots._changing:
-            specs = [root.spec for root in roots.all()]
+        """Return the names of the running roots after the present change, and assert that list and stores agree."""
+        async with roots._change_lock:
+            specs = [root.spec for root in roots.running()]
         assert sorted(self._registry.load(), key=lambda spec: spec.path) == specs
         assert {place.name for place in self._stores.iterdir()} == {spec.id for spec in specs}
         return [spec.path.name for spec in specs]
@@ -117,20 +117,20 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-async def test_an_addition_that_nobody_waits_for_any_more_is_carried_out_whole(place: Place) -> None:
+async def test_an_addition_whose_client_left_is_completed(place: Place) -> None:
     async with place.served() as roots:
         await place.abandoned(lambda: roots.add(place.directory("one"), force=False))
         assert await place.names(roots) == ["one"]
 
 
-async def test_a_removal_that_nobody_waits_for_any_more_is_carried_out_whole(place: Place) -> None:
+async def test_a_removal_whose_client_left_is_completed(place: Place) -> None:
     async with place.served() as roots:
         root, _ = await roots.add(place.directory("one"), force=False)
         await place.abandoned(lambda: roots.remove(root.spec.id))
         assert await place.names(roots) == []
 
 
-async def test_a_root_that_is_begun_anew_stays_a_root_when_nobody_waits_for_it(place: Place) -> None:
+async def test_a_rebuild_whose_client_left_is_completed(place: Place) -> None:
     async with place.served() as roots:
         root, _ = await roots.add(place.directory("one"), force=False)
         await place.abandoned(lambda: roots.rebuild(root.spec))
@@ -139,7 +139,7 @@ async def test_a_root_that_is_begun_anew_stays_a_root_when_nobody_waits_for_it(p
         assert place.made == ["one", "one", "two"]
 
 
-async def test_roots_inside_a_fresh_root_are_absorbed_also_after_a_restart(place: Place) -> None:
+async def test_roots_inside_a_fresh_root_are_absorbed_after_a_restart_too(place: Place) -> None:
     async with place.served() as roots:
         for name in ("outer/inner", "outermost", "outer"):
             await roots.add(place.directory(name), force=False)
@@ -151,7 +151,7 @@ async def test_roots_inside_a_fresh_root_are_absorbed_also_after_a_restart(place
         assert await place.names(roots) == ["outer", "outermost"]
 
 
-async def test_a_root_that_was_removed_meanwhile_is_said_to_be_none(place: Place) -> None:
+async def test_a_root_that_was_removed_meanwhile_is_not_indexed(place: Place) -> None:
     async with place.served() as roots:
         root, _ = await roots.add(place.directory("one"), force=False)
         await roots.remove(root.spec.id)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codeindexd import __version__
-from codeindexd.errors import CodeindexError, UsageError
+from codeindexd.errors import CodeindexError, UsageError, leaf_errors
 
 if TYPE_CHECKING:
     from codeindexd.config import Config
@@ -55,12 +55,8 @@ def _run(settings: Config, places: Paths, *, log_format: str, log_level: str) ->
 
 def _only_error(group: BaseExceptionGroup[BaseException]) -> CodeindexError | None:
     """The error inside nested groups when it is the only one and ours: task groups wrap what their tasks raise."""
-    inner: BaseException = group
-    while isinstance(inner, BaseExceptionGroup):
-        if len(inner.exceptions) != 1:
-            return None
-        inner = inner.exceptions[0]
-    return inner if isinstance(inner, CodeindexError) else None
+    first, *others = leaf_errors(group)
+    return first if isinstance(first, CodeindexError) and not others else None
 
 
 def _report(error: CodeindexError) -> int:

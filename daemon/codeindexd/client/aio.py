@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +17,7 @@ from codeindexd import protocol
 from codeindexd.client import core
 from codeindexd.client.core import PathLike
 from codeindexd.client.sync import Client
-from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, TimedOutError
+from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, TimedOutError, leaf_errors
 
 if TYPE_CHECKING:
     from typing import Self
@@ -360,15 +360,6 @@ class AsyncClient:
 def _holds_only(group: BaseException, error: BaseException) -> bool:
     """Whether ``group`` is what ``error`` is, which is no cancellation, and nothing else but cancellations."""
     cancelled = anyio.get_cancelled_exc_class()
-    own = list(_leaves(error))
-    rest = [leaf for leaf in _leaves(group) if all(leaf is not one for one in own)]
+    own = list(leaf_errors(error))
+    rest = [leaf for leaf in leaf_errors(group) if all(leaf is not one for one in own)]
     return not any(isinstance(leaf, cancelled) for leaf in own) and all(isinstance(leaf, cancelled) for leaf in rest)
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors inside of nested groups; trio makes the groups anew."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error

@@ -126,9 +126,9 @@ class Daemon:
                 await services.start(self.roots.serve)
                 async with anyio.create_task_group() as edge:
                     await edge.start(server.serve)
-                    log.info("ready", version=__version__, socket=str(paths.socket), roots=len(self.roots.all()))
+                    log.info("ready", version=__version__, socket=str(paths.socket), roots=len(self.roots.running()))
                     activation.ready(self._headline())
-                    if self.roots.all():
+                    if self.roots.running():
                         self._pool.warm_up()
                     services.start_soon(self._report_to_manager)
                     services.start_soon(self._upkeep)
@@ -215,7 +215,7 @@ class Daemon:
                 self.stopping.set()
 
     def _headline(self) -> str:
-        roots = self.roots.all()
+        roots = self.roots.running()
         busy = [root for root in roots if root.state is not RootState.FRESH]
         if not busy:
             return f"{len(roots)} roots, all fresh"
@@ -239,13 +239,13 @@ class Daemon:
             await anyio.sleep(_GLANCE_EVERY_S)
             if time.monotonic() - looked >= _UPKEEP_EVERY_S:
                 looked = time.monotonic()
-                await self._attempt("forget roots that are gone", self.roots.forget_missing)
+                await self._attempt("forget roots that are gone", self.roots.remove_missing)
                 await self._attempt("mark vectors", partial(anyio.to_thread.run_sync, self._mark_vectors))
             await self._attempt("prune vectors", partial(anyio.to_thread.run_sync, self._prune_vectors))
             if time.monotonic() - self._began >= _EXAMINE_AFTER_S:
                 if not self._vectors_sure:
                     await self._attempt("examine the vectors", partial(anyio.to_thread.run_sync, self._examine_vectors))
-                for root in self.roots.all():
+                for root in self.roots.running():
                     await self._attempt("examine an index", partial(self._examine, root))
 
     def _examine_vectors(self) -> None:
@@ -285,7 +285,7 @@ class Daemon:
 
     def _vectors_in_use(self) -> Iterator[Sequence[bytes]]:
         """The embed hashes of all roots, in parts, so that commits need not wait until all are marked."""
-        for root in self.roots.all():
+        for root in self.roots.running():
             with root.catalog_snapshot() as snapshot:
                 hashes = snapshot.embed_hashes()
                 while part := list(itertools.islice(hashes, _MARKED_AT_ONCE)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from codeindexd import __version__
 from codeindexd.daemon import metrics, responses
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.subscriptions import Subscriptions
-from codeindexd.errors import CodeindexError, FailedError, TimedOutError, UsageError
+from codeindexd.errors import FailedError, TimedOutError, UsageError
 from codeindexd.roots import Root, Synced, SyncMethod
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
 from codeindexd.search.query import parse
 from codeindexd.search.searcher import Searcher
 from codeindexd.types import RootState
+from codeindexd.waiting import run_all
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
@@ -88,7 +90,7 @@ class Handlers:
 
     async def metrics(self, params: Params, connection: Connection) -> Result:
         """OpenMetrics text."""
-        text = await anyio.to_thread.run_sync(metrics.render, self._roots.all(), time.monotonic() - self._started)
+        text = await anyio.to_thread.run_sync(metrics.render, self._roots.running(), time.monotonic() - self._started)
         return {"content_type": metrics.CONTENT_TYPE, "text": text}
 
     # roots
@@ -123,9 +125,9 @@ class Handlers:
 
     async def list_roots(self, params: Params, connection: Connection) -> Result:
         """All roots."""
-        running, stranded = self._roots.around(None)
+        running, failed = self._roots.around(None)
         entries = [responses.roots_entry(root) for root in running]
-        return {"roots": entries + [responses.stranded_entry(one) for one in stranded]}
+        return {"roots": entries + [responses.failed_entry(one) for one in failed]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file again."""
@@ -186,9 +188,9 @@ class Handlers:
         timeout_s = _SYNC_TIMEOUT_S if params["timeout_s"] is None else params["timeout_s"]
         if params["clock"]:
             return await self._sync_to(params["clock"], timeout_s)
-        roots, stranded = self._around(params)
-        if stranded:
-            raise stranded[0].error
+        roots, failed = self._around(params)
+        if failed:
+            raise failed[0].error
         began = time.monotonic()
         synced = await _sync_all(roots, timeout_s)
         return {
@@ -200,7 +202,7 @@ class Handlers:
     async def _sync_to(self, clock: str, timeout_s: float) -> Result:
         began = time.monotonic()
         wanted = _parse_clock(clock)
-        roots = {root.spec.id: root for root in self._roots.all()}
+        roots = {root.spec.id: root for root in self._roots.running()}
         if missing := wanted.keys() - roots.keys():
             raise FailedError(f"the clock names a root that is gone: {min(missing)}", hint="ask for a new clock")
         with anyio.move_on_after(timeout_s) as scope:
@@ -214,12 +216,12 @@ class Handlers:
 
     async def status(self, params: Params, connection: Connection) -> Result:
         """Health of the daemon and of one or all roots."""
-        roots, stranded = self._around(params)
+        roots, failed = self._around(params)
         running = await anyio.to_thread.run_sync(lambda: [responses.root_status(root) for root in roots])
         return {
             **await self.info(params, connection),
             "rss_bytes": metrics.resident_bytes(),
-            "roots": running + [responses.stranded_status(one) for one in stranded],
+            "roots": running + [responses.failed_status(one) for one in failed],
             "embedder": {
                 **self._embedder(),
                 "pending": sum(root.pending_vectors for root in roots),
@@ -228,10 +230,10 @@ class Handlers:
 
     async def verify(self, params: Params, connection: Connection) -> Result:
         """Compare the index with the disk, chunk by chunk."""
-        roots, stranded = self._around(params)
+        roots, failed = self._around(params)
         repair, rebuild = bool(params["repair"]), self._roots.rebuild
         found = [await verify.verify(root, repair=repair, rebuild=rebuild) for root in roots]
-        found += [await verify.verify_stranded(one, repair=repair, rebuild=rebuild) for one in stranded]
+        found += [await verify.verify_failed(one, repair=repair, rebuild=rebuild) for one in failed]
         return {
             "ok": all(not one["differences"] or one.get("repaired", False) for one in found),
             "roots": found,
@@ -252,7 +254,7 @@ class Handlers:
         """Send ``progress``, ``generation`` and ``state`` of roots on this connection."""
         roots = self._roots.chosen(_paths(params["roots"])) if params["roots"] else None
         self._events.subscribe(connection, [root.spec.id for root in roots] if roots else None)
-        return {"clock": ",".join(root.clock for root in roots or self._roots.all())}
+        return {"clock": ",".join(root.clock for root in roots or self._roots.running())}
 
     async def unsubscribe(self, params: Params, connection: Connection) -> Result:
         """Send no more notifications on this connection."""
@@ -283,19 +285,5 @@ def _parse_clock(clock: str) -> dict[str, int]:
 
 
 async def _sync_all(roots: list[Root], timeout_s: float) -> list[Synced]:
-    """Sync all roots at once; the first error is raised as it is, not in a group."""
-    results: list[Synced] = []
-    errors: list[CodeindexError] = []
-
-    async def one(root: Root) -> None:
-        try:
-            results.append(await root.sync(timeout_s))
-        except CodeindexError as error:
-            errors.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        for root in roots:
-            tasks.start_soon(one, root)
-    if errors:
-        raise errors[0]
-    return results
+    """Sync all roots at once."""
+    return await run_all(partial(root.sync, timeout_s) for root in roots)

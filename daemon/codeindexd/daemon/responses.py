@@ -39,7 +39,7 @@ def root_status(root: Root) -> dict[str, Any]:
     try:
         return _running_status(root)
     except CodeindexError as error:
-        return stranded_status(FailedRoot(root.spec, RootProblem.from_error(error)))
+        return failed_status(FailedRoot(root.spec, RootProblem.from_error(error)))
 
 
 def _running_status(root: Root) -> dict[str, Any]:
@@ -63,11 +63,11 @@ def _running_status(root: Root) -> dict[str, Any]:
     }
 
 
-def stranded_entry(stranded: FailedRoot) -> dict[str, Any]:
+def failed_entry(failed: FailedRoot) -> dict[str, Any]:
     """A root whose stores cannot be opened, in the answer of ``roots.list``."""
     return {
-        **path_to_json(stranded.spec.raw),
-        "id": stranded.spec.id,
+        **path_to_json(failed.spec.raw),
+        "id": failed.spec.id,
         "state": RootState.DEGRADED.value,
         "files": 0,
         "chunks": 0,
@@ -76,12 +76,12 @@ def stranded_entry(stranded: FailedRoot) -> dict[str, Any]:
     }
 
 
-def stranded_status(stranded: FailedRoot) -> dict[str, Any]:
+def failed_status(failed: FailedRoot) -> dict[str, Any]:
     """A root whose stores cannot be opened, in the answer of ``status``."""
     return {
-        **path_to_json(stranded.spec.raw),
+        **path_to_json(failed.spec.raw),
         "state": RootState.DEGRADED.value,
-        "clock": stranded.spec.clock(0),
+        "clock": failed.spec.clock(0),
         "root_hash": "",
         "files": 0,
         "chunks": 0,
@@ -90,7 +90,7 @@ def stranded_status(stranded: FailedRoot) -> dict[str, Any]:
         "failed_files": 0,
         "skipped": {},
         "failures": [],
-        "problems": [_problem_entry(stranded.problem)],
+        "problems": [_problem_entry(failed.problem)],
         "notes": [],
         "progress": {
             "files_done": 0,
@@ -174,7 +174,7 @@ def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[st
 def answer(query: str, found: Answer, *, explain: bool = False, absent: Sequence[FailedRoot] = ()) -> dict[str, Any]:
     """The result of ``search`` and ``related``. ``absent`` should have taken part and could not: the answer says so."""
     state = RootState.DEGRADED if absent and found.state is not RootState.MISSING else found.state
-    notes = [*found.notes, *(stranded.error.message for stranded in absent)]
+    notes = [*found.notes, *(failed.error.message for failed in absent)]
     return {
         "query": query,
         "took_ms": round(found.took_ms, 2),

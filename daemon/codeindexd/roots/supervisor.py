@@ -1,4 +1,4 @@
-"""All roots of the user: which run, how one is added, absorbed, rebuilt and forgotten."""
+"""All roots of the user: which run, and how one is added, absorbed, rebuilt and removed."""
 
 from __future__ import annotations
 
@@ -15,246 +15,255 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, StoreDamagedError
+from codeindexd.errors import (
+    CodeindexError,
+    FailedError,
+    NotIndexedError,
+    StoreDamagedError,
+    first_error,
+    leaf_errors,
+)
 from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots import Root
 from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, covering, inside
 from codeindexd.storage.recovery import mark_possible_damage
 from codeindexd.types import RootState
+from codeindexd.waiting import Backoff
 
 log = structlog.get_logger(__name__)
 _MISSING_KEPT_S = 30 * 24 * 3600
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
-_STEADY_S = 60.0  # a root that lived so long starts again without a pause that has grown
-_REPAIR = "it is tried again every few seconds; `codeindex verify --repair PATH` begins its index anew"
+_STEADY_S = 60.0  # a root that ran for so long restarts after the first pause again
+_RESTART_HINT = "it restarts every few seconds; rebuild its index: codeindex verify --repair PATH"
 
 
 @dataclass(frozen=True, slots=True)
 class FailedRoot:
-    """A root whose stores cannot be opened now, and why. It stays registered and is tried again."""
+    """A registered root that does not run now, since its stores cannot be opened, and why. It is restarted."""
 
     spec: RootSpec
     problem: RootProblem
 
     @property
     def error(self) -> FailedError:
-        """What a question about it is answered with."""
+        """The answer to a request for this root."""
         return FailedError(
             f"the index of {self.spec.path} cannot be opened: {self.problem.message}", hint=self.problem.hint
         )
 
 
-class _Life:
-    """A root over its crashes and restarts: it either runs or is stranded, and is remembered in both cases."""
+class _SupervisedRoot:
+    """A registered root over its restarts: ``root`` while it runs, and ``problem`` while it does not."""
 
     def __init__(self, spec: RootSpec) -> None:
         self.scope = anyio.CancelScope()
-        self.ended = anyio.Event()
+        self.stopped = anyio.Event()
         self.root: Root | None = None
         self.problem = RootProblem("it has not been started", "")
         self._spec = spec
 
     @property
     def spec(self) -> RootSpec:
-        """The root as it is to be remembered: its directory may have been replaced since it was registered."""
+        """What is to be registered: the directory may have been replaced since it was."""
         return self.root.spec if self.root else self._spec
 
-    def strand(self, error: Exception) -> None:
-        """The root ended by ``error``."""
+    def fail(self, error: Exception) -> None:
+        """Note that the root stopped with ``error``."""
         self._spec = self.spec
         self.root = None
-        self.problem = _problem(error)
+        self.problem = _problem_of(error)
 
 
 class RootSupervisor:
-    """Runs one :class:`Root` per registered directory. One that crashes is started again and never takes another along.
+    """Runs one :class:`Root` per registered directory, and restarts one that fails without disturbing the others.
 
-    ``make`` builds a root that has not been started; ``directory`` is the parent of all roots' stores.
+    ``create`` builds a root that has not been started; ``directory`` is the parent of all roots' stores.
     """
 
-    def __init__(self, registry: Registry, directory: Path, make: Callable[[RootSpec, Path], Root]) -> None:
+    def __init__(self, registry: Registry, directory: Path, create: Callable[[RootSpec, Path], Root]) -> None:
         self._registry = registry
         self._directory = directory
-        self._make = make
-        self._lives: dict[str, _Life] = {}
-        self._changing = anyio.Lock()
+        self._create = create
+        self._supervised: dict[str, _SupervisedRoot] = {}
+        self._change_lock = anyio.Lock()
         self._tasks: anyio.abc.TaskGroup
 
-    # looking
+    # finding roots
 
-    def all(self) -> list[Root]:
-        """Every running root, in the order of their paths."""
+    def running(self) -> list[Root]:
+        """Return every running root, in the order of their paths."""
         return self.around(None)[0]
 
     def around(self, path: Path | None) -> tuple[list[Root], list[FailedRoot]]:
-        """The root that ``path`` lies in, without it all of them: those that run and those that are stranded.
+        """Return the root that ``path`` lies in, or all without a path: those that run, and those that failed.
 
         Each list is in the order of paths. Raises NotIndexedError.
         """
-        lives = self._lives.values() if path is None else [self._lives[self.registered(path).id]]
-        ordered = sorted(lives, key=lambda life: life.spec.path)
-        stranded = [FailedRoot(life.spec, life.problem) for life in ordered if life.root is None]
-        return [life.root for life in ordered if life.root], stranded
+        chosen = self._supervised.values() if path is None else [self._supervised[self.registered(path).id]]
+        ordered = sorted(chosen, key=lambda one: one.spec.path)
+        failed = [FailedRoot(one.spec, one.problem) for one in ordered if one.root is None]
+        return [one.root for one in ordered if one.root], failed
 
     def registered(self, path: Path) -> RootSpec:
-        """The root that ``path`` lies in, stranded or not. Raises NotIndexedError."""
+        """Return the root that ``path`` lies in, whether it runs or not. Raises NotIndexedError."""
         spec = covering(path, self._specs())
         if spec is None:
             raise NotIndexedError(f"{path} is not indexed", hint=f"index it: codeindex add {path}")
         return spec
 
     def covering(self, path: Path) -> Root:
-        """The root that ``path`` lies in. Raises NotIndexedError, and FailedError when it is stranded."""
+        """Return the running root that ``path`` lies in. Raises NotIndexedError, and FailedError when it failed."""
         return self._running(self.registered(path))
 
     def _running(self, spec: RootSpec) -> Root:
-        life = self._lives[spec.id]
-        if life.root is None:
-            raise FailedRoot(spec, life.problem).error
-        return life.root
+        supervised = self._supervised[spec.id]
+        if supervised.root is None:
+            raise FailedRoot(spec, supervised.problem).error
+        return supervised.root
 
     def chosen(self, paths: Sequence[Path] | None) -> list[Root]:
-        """The roots around ``paths``, each once; all that run when no path is given."""
+        """Return the roots that ``paths`` lie in, each once; all that run when no path is given."""
         if not paths:
-            return self.all()
+            return self.running()
         return list({root.spec.id: root for root in map(self.covering, paths)}.values())
 
     def _specs(self) -> list[RootSpec]:
-        return [life.spec for life in self._lives.values()]
+        return [supervised.spec for supervised in self._supervised.values()]
 
-    # life
+    # running roots
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Start what is registered; ``started`` once every root answers from what was committed, or is stranded."""
+        """Start the registered roots; ``started`` once each answers from what was committed, or failed."""
         async with anyio.create_task_group() as self._tasks:
             specs = await anyio.to_thread.run_sync(self._registry.load)
             async with anyio.create_task_group() as starting:
                 for spec in specs:
-                    starting.start_soon(partial(self._start, spec, patient=True))
-            await anyio.to_thread.run_sync(self._sweep)
+                    starting.start_soon(partial(self._start, spec, may_fail=True))
+            await anyio.to_thread.run_sync(self._remove_orphaned_stores)
             task_status.started()
             await anyio.sleep_forever()
 
-    async def _start(self, spec: RootSpec, *, patient: bool) -> None:
-        """Begin a root's life. With ``patient`` one that cannot be opened is stranded, otherwise it raises."""
-        await self._tasks.start(partial(self._keep_running, spec, patient=patient))
+    async def _start(self, spec: RootSpec, *, may_fail: bool) -> None:
+        """Start a root. One that cannot be opened is kept and restarted if it ``may_fail``, otherwise this raises."""
+        await self._tasks.start(partial(self._keep_running, spec, may_fail=may_fail))
 
     async def _keep_running(
-        self, spec: RootSpec, *, patient: bool, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+        self, spec: RootSpec, *, may_fail: bool, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
     ) -> None:
-        life = self._lives[spec.id] = _Life(spec)
-        reported = False
+        supervised = self._supervised[spec.id] = _SupervisedRoot(spec)
+        started = False
 
-        def report() -> None:
-            nonlocal reported
-            if not reported:
-                reported = True
+        def report_started() -> None:
+            nonlocal started
+            if not started:
+                started = True
                 task_status.started()
 
-        pause = _FIRST_PAUSE_S
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         try:
-            with life.scope:
+            with supervised.scope:
                 while True:
                     began = time.monotonic()
                     try:
-                        await self._live(life, report)
+                        await self._run_once(supervised, report_started)
                     except Exception as error:
-                        if not (reported or patient):
-                            del self._lives[spec.id]
-                            raise _told(error) from error
-                        life.strand(error)
+                        if not (started or may_fail):
+                            del self._supervised[spec.id]
+                            raise first_error(error) from error
+                        supervised.fail(error)
                         if _may_be_damage(error):
                             mark_possible_damage(self._directory / spec.id)
-                        log.exception("root stopped; it is started again", root=str(life.spec.path))
-                        report()
-                        pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else pause
-                        await anyio.sleep(pause)
-                        pause = min(2 * pause, _LONGEST_PAUSE_S)
+                        log.exception("root_failed", root=str(supervised.spec.path))
+                        report_started()
+                        if time.monotonic() - began > _STEADY_S:
+                            backoff.reset()
+                        await anyio.sleep(backoff.next_s())
         finally:
-            life.ended.set()
+            supervised.stopped.set()
 
-    async def _live(self, life: _Life, report: Callable[[], None]) -> None:
-        root = self._make(life.spec, self._directory / life.spec.id)
+    async def _run_once(self, supervised: _SupervisedRoot, report_started: Callable[[], None]) -> None:
+        root = self._create(supervised.spec, self._directory / supervised.spec.id)
         async with anyio.create_task_group() as tasks:
             await tasks.start(root.serve)
-            life.root = root
-            report()
+            supervised.root = root
+            report_started()
 
-    def _known(self, identity: str) -> None:
-        if identity not in self._lives:
-            raise NotIndexedError("the root was removed in the meantime", hint="see `codeindex roots`")
+    async def _stop(self, root_id: str) -> None:
+        supervised = self._supervised.pop(root_id)
+        supervised.scope.cancel()
+        await supervised.stopped.wait()
 
-    async def _stop(self, identity: str) -> None:
-        life = self._lives.pop(identity)
-        life.scope.cancel()
-        await life.ended.wait()
+    def _remove_stores(self, root_id: str) -> None:
+        shutil.rmtree(self._directory / root_id, ignore_errors=True)
 
-    def _sweep(self) -> None:
-        """Remove stores of roots that are not registered (a kill while removing one); none when the list is lost."""
+    def _remove_orphaned_stores(self) -> None:
+        """Remove stores that a kill during a removal left behind; none when the list of roots is lost."""
         if self._directory.is_dir() and not self._registry.lost:
             for place in self._directory.iterdir():
-                if place.name not in self._lives and len(place.name) == len("00000000-0000-0000-0000-000000000000"):
-                    shutil.rmtree(place, ignore_errors=True)
+                if place.name not in self._supervised and len(place.name) == len(
+                    "00000000-0000-0000-0000-000000000000"
+                ):
+                    self._remove_stores(place.name)
 
-    # changing
+    # changing the list of roots
 
     @contextlib.asynccontextmanager
     async def _change(self) -> AsyncIterator[None]:
-        """One change at a time, and whole: a client that goes away in the middle must not leave half a root."""
-        async with self._changing:
+        """Make one change at a time, and all of it: a client that goes away meanwhile must not leave half a root."""
+        async with self._change_lock:
             with anyio.CancelScope(shield=True):
                 yield
 
     async def add(self, path: Path, *, force: bool) -> tuple[Root, Admission]:
-        """Make ``path`` a root and start it; a path inside a root gives that root.
+        """Make ``path`` a root and start it, or return the root that covers it.
 
-        Raises PathRefusedError, and FailedError for a root that is stranded.
+        Raises PathRefusedError, StoreFullError when the list cannot be written, and FailedError for a root that failed.
         """
         async with self._change():
             specs = self._specs()
             admission = await anyio.to_thread.run_sync(lambda: admit(path, specs, force=force, home=Path.home()))
             if admission.covered:
                 return self._running(admission.spec), admission
-            await self._start(admission.spec, patient=False)
+            await self._start(admission.spec, may_fail=False)
             try:
                 await self._save()
             except CodeindexError:
                 await self._stop(admission.spec.id)
-                await anyio.to_thread.run_sync(self._sweep)
+                await anyio.to_thread.run_sync(self._remove_orphaned_stores)
                 raise
             return self._running(admission.spec), admission
 
     async def absorb(self, root_id: str) -> None:
         """Remove the roots inside a root, if that is fresh: their code is found through it from now on."""
-        life = self._lives.get(root_id)
-        if life is None or life.root is None or life.root.state is not RootState.FRESH:
+        outer = self._supervised.get(root_id)
+        if outer is None or outer.root is None or outer.root.state is not RootState.FRESH:
             return
-        for spec in inside(life.spec, self._specs()):
+        for spec in inside(outer.spec, self._specs()):
             with contextlib.suppress(NotIndexedError):  # removed by somebody else meanwhile
                 await self.remove(spec.id)
 
-    async def remove(self, identity: str) -> None:
-        """Forget a root and delete its index; vectors stay in the shared store until it needs the room.
+    async def remove(self, root_id: str) -> None:
+        """Stop a root and delete its index; its vectors stay in the shared store until that needs the room.
 
-        Raises NotIndexedError when it is no root any more, StoreFullError when the list cannot be written.
+        Raises NotIndexedError when it was removed already, StoreFullError when the list cannot be written.
         """
         async with self._change():
-            self._known(identity)
-            await self._save(without=identity)  # first: when that cannot be written the root stays as it is
-            await self._stop(identity)
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / identity, ignore_errors=True))
+            self._check_registered(root_id)
+            await self._save(without=root_id)  # first: if the list cannot be written, the root stays as it is
+            await self._stop(root_id)
+            await anyio.to_thread.run_sync(self._remove_stores, root_id)
 
     async def rebuild(self, spec: RootSpec) -> Root:
-        """Start a root over with an empty index.
+        """Restart a root with an empty index.
 
-        Raises FailedError when even that cannot be opened, NotIndexedError when it is no root any more.
+        Raises FailedError when even that cannot be opened, NotIndexedError when the root was removed.
         """
         async with self._change():
-            self._known(spec.id)
+            self._check_registered(spec.id)
             await self._stop(spec.id)
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._directory / spec.id, ignore_errors=True))
-            await self._start(spec, patient=True)
+            await anyio.to_thread.run_sync(self._remove_stores, spec.id)
+            await self._start(spec, may_fail=True)
             root = self._running(spec)
             root.add_note("the whole index was damaged and was rebuilt from the disk")
             return root
@@ -264,35 +273,31 @@ class RootSupervisor:
         async with self._change():
             await self._save()
 
-    async def forget_missing(self) -> None:
-        """Drop roots whose directory has been gone for 30 days."""
-        for root in self.all():
+    async def remove_missing(self) -> None:
+        """Remove roots whose directory has been missing for 30 days. Raises StoreFullError."""
+        for root in self.running():
             if root.missing_since and time.time() - root.missing_since > _MISSING_KEPT_S:
-                log.warning("root forgotten, it was missing for 30 days", root=str(root.spec.path))
+                log.warning("missing_root_removed", root=str(root.spec.path), missing_days=_MISSING_KEPT_S // 86_400)
                 await self.remove(root.spec.id)
+
+    def _check_registered(self, root_id: str) -> None:
+        if root_id not in self._supervised:
+            raise NotIndexedError("the root was removed in the meantime", hint="list the roots: codeindex roots")
 
     async def _save(self, *, without: str = "") -> None:
         specs = sorted((spec for spec in self._specs() if spec.id != without), key=lambda spec: spec.path)
         await anyio.to_thread.run_sync(self._registry.save, specs)
 
 
-def _told(error: Exception) -> Exception:
-    """What a group of exceptions is about: the first error of ours in it, otherwise the first of all."""
-    if not isinstance(error, ExceptionGroup):
-        return error
-    ours = error.subgroup(CodeindexError)
-    return _told((ours or error).exceptions[0])
+def _may_be_damage(error: Exception) -> bool:
+    """Return True if damaged stores may have raised this: broken rows also cause errors that nobody foresaw."""
+    return any(
+        isinstance(leaf, StoreDamagedError) or not isinstance(leaf, CodeindexError) for leaf in leaf_errors(error)
+    )
 
 
-def _may_be_damage(error: BaseException) -> bool:
-    """Whether stores that raised this are to be looked at closely: also what nobody foresaw comes from broken rows."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(map(_may_be_damage, error.exceptions))
-    return isinstance(error, StoreDamagedError) or not isinstance(error, CodeindexError)
-
-
-def _problem(error: Exception) -> RootProblem:
-    told = _told(error)
-    if isinstance(told, CodeindexError):
-        return RootProblem(told.message, told.hint or _REPAIR)
-    return RootProblem(f"{type(told).__name__}: {told}", _REPAIR)
+def _problem_of(error: Exception) -> RootProblem:
+    first = first_error(error)
+    if isinstance(first, CodeindexError):
+        return RootProblem(first.message, first.hint or _RESTART_HINT)
+    return RootProblem(f"{type(first).__name__}: {first}", _RESTART_HINT)

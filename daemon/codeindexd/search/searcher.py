@@ -7,13 +7,14 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.to_thread
 
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.tokens import Tokenizer
-from codeindexd.errors import CodeindexError, EmbedderError
+from codeindexd.errors import EmbedderError
 from codeindexd.search import retrieve
 from codeindexd.search.hits import Hit, HitRequest, first_hits
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
@@ -23,6 +24,7 @@ from codeindexd.search.regexes import LineRegex
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import RootState
+from codeindexd.waiting import run_all
 
 _MAX_SYMBOL_HITS = 1000
 _EMBED_TIMEOUT_S = 5.0
@@ -152,25 +154,12 @@ class Searcher:
         self, pinned: Sequence[PinnedRoot], retrieve_from: Retrieve, request: HitRequest
     ) -> list[list[Hit]]:
         """Retrieve and confirm the hits of every root, each in its own thread; raise the first error."""
-        hits_by_root: list[list[Hit]] = [[] for _ in pinned]
-        errors: list[CodeindexError] = []
 
         def hits_of(one: PinnedRoot) -> list[Hit]:
             ranked = retrieve_from(one)
             return first_hits(one.root, one.snapshot, ranked, request, mask_secrets=self._mask_secrets)
 
-        async def run(number: int, one: PinnedRoot) -> None:
-            try:
-                hits_by_root[number] = await anyio.to_thread.run_sync(hits_of, one)
-            except CodeindexError as error:
-                errors.append(error)
-
-        async with anyio.create_task_group() as tasks:
-            for number, one in enumerate(pinned):
-                tasks.start_soon(run, number, one)
-        if errors:
-            raise errors[0]
-        return hits_by_root
+        return await run_all(partial(anyio.to_thread.run_sync, hits_of, one) for one in pinned)
 
 
 def worst_state(roots: Iterable[SearchableRoot]) -> RootState:

@@ -15,7 +15,7 @@ from codeindexd.roots.verify.audit import audit
 from codeindexd.roots.verify.findings import Audit, Difference
 from codeindexd.roots.verify.target import WrongEntries
 
-__all__ = ["verify", "verify_stranded"]
+__all__ = ["verify", "verify_failed"]
 
 log = structlog.get_logger(__name__)
 Rebuild = Callable[[RootSpec], Awaitable[Root]]
@@ -41,12 +41,12 @@ async def verify(root: Root, *, repair: bool, rebuild: Rebuild) -> dict[str, Any
     return entry
 
 
-async def verify_stranded(stranded: FailedRoot, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
+async def verify_failed(failed: FailedRoot, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
     """The same for a root whose stores cannot be opened: that is the difference, and beginning anew the repair."""
-    difference = Difference(b"", "stores", f"cannot be opened: {stranded.problem.message}", "cannot be opened")
-    entry = _entry(stranded.spec, Audit(differences=[difference]), failed_files=0)
+    difference = Difference(b"", "stores", f"cannot be opened: {failed.problem.message}", "cannot be opened")
+    entry = _entry(failed.spec, Audit(differences=[difference]), failed_files=0)
     if repair:
-        root = await rebuild(stranded.spec)
+        root = await rebuild(failed.spec)
         entry["repaired"] = not (await _settled(root)).differences
     return entry
 
