@@ -1,4 +1,4 @@
-"""A second user of the machine: real processes under another uid, which own nothing of ours. Needs root."""
+"""A second user of the machine: real processes under another uid that own nothing of ours. Needs root."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ while True:
 
 
 def why_not() -> str:
-    """What is missing for a second user; "" when there can be one."""
+    """Return what is missing for a second user, or "" when nothing is."""
     if os.geteuid() != 0:
         return "needs root to become another user"
     return "" if PYTHON else "needs a python3 that every user can run"
@@ -55,7 +55,7 @@ def as_other(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def python_as_other(code: str, *arguments: str) -> str:
-    """What a program of the second user prints; AssertionError when it fails."""
+    """Return what a program of the second user prints. Raises AssertionError when it fails."""
     done = as_other(PYTHON, "-I", "-c", code, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -63,7 +63,7 @@ def python_as_other(code: str, *arguments: str) -> str:
 
 @contextmanager
 def impostor(socket_path: Path, heard: Path) -> Iterator[None]:
-    """A process of the second user that listens at ``socket_path``, writes what it is told to ``heard`` and agrees."""
+    """A process of the second user that listens at ``socket_path``, writes what it receives to ``heard`` and agrees."""
     command = [PYTHON, "-I", "-c", _LISTEN, str(socket_path), str(heard)]
     with subprocess.Popen(
         command, user=UID, group=UID, extra_groups=[], cwd="/", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""The stores of a stopped daemon, opened by hand: to falsify them, or to see what is in them."""
+"""The stores of a stopped daemon, opened directly to falsify or to inspect them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.daemons import RealDaemon
 
 
 class Stores:
-    """What a daemon with one root left in its cache directory."""
+    """The stores that a daemon with one root left in its cache directory."""
 
     def __init__(self, daemon: RealDaemon) -> None:
         self.cache = daemon.home / "cache/codeindexd"
@@ -32,23 +32,23 @@ class Stores:
         return self.cache / "vectors.db"
 
     def sql(self, database: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:
-        """Run one statement on a database and commit; the rows it gives."""
+        """Run one statement on a database, commit, and return its rows."""
         with closing(sqlite3.connect(database)) as connection, connection:
             return connection.execute(statement, parameters).fetchall()
 
     @property
     def store_uuid(self) -> str:
-        """The catalog's name for itself, which the projections are bound to."""
+        """The catalog's own id, which the projections refer to."""
         return str(self.sql(self.catalog, "SELECT value FROM meta WHERE key = 'store_uuid'")[0][0])
 
     def chunk_of(self, name: str) -> int:
-        """The id of the first chunk of the file called ``name``."""
+        """Return the id of the first chunk of the file called ``name``."""
         select = "SELECT min(chunk_id) FROM chunk c JOIN file f USING (file_id) WHERE f.name = ?"
         return int(str(self.sql(self.catalog, select, name.encode())[0][0]))
 
     @contextmanager
     def lexical(self) -> Iterator[Lexical]:
-        """The lexical index, open for writing."""
+        """Open the lexical index for writing."""
         index = Lexical.open(self.root / "lexical", self.store_uuid)
         try:
             yield index
@@ -57,7 +57,7 @@ class Stores:
 
     @contextmanager
     def dense(self) -> Iterator[Dense]:
-        """The dense index of the only model, open for writing."""
+        """Open the dense index of the only model for writing."""
         (place,) = (self.root / "dense").iterdir()
         index = Dense.open(place, store_uuid=self.store_uuid, identity=place.name, dimensions=256)
         try:
@@ -67,6 +67,6 @@ class Stores:
 
 
 def some_vector(seed: int = 1) -> bytes:
-    """A unit vector that no text has."""
+    """Return a unit vector that no text has."""
     numbers = np.random.default_rng(seed).normal(size=256)
     return (numbers / np.linalg.norm(numbers)).astype("<f2").tobytes()

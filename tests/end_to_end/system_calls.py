@@ -1,4 +1,4 @@
-"""The kernel's own account of what a daemon and its workers do: strace over its whole life."""
+"""The kernel's record of what a daemon and its workers do: strace from start to end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.daemons import RealDaemon, until
 
 
 def why_not() -> str:
-    """What is missing for an account; "" when there can be one."""
+    """Return what is missing for such a record, or "" when nothing is."""
     strace = shutil.which("strace")
     if strace is None:
         return "needs strace"
@@ -22,7 +22,7 @@ def why_not() -> str:
 
 @contextmanager
 def recorded(daemon: RealDaemon, calls: str) -> Iterator[list[str]]:
-    """Runs ``daemon`` inside the block; afterwards the list holds a line for each of ``calls`` that was made.
+    """Run ``daemon`` inside the block; afterwards the list holds a line for each of ``calls`` that was made.
 
     Each line begins with a process id; descriptors are shown with their paths.
     """

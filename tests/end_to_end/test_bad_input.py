@@ -1,4 +1,4 @@
-"""What users get wrong and what machines do to them: a clear message, a remedy, the right code, and nothing lost."""
+"""User errors and failing machines: a clear message, a remedy, the right exit code, and nothing lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small tmpfs, wh
 
 
 def refusal(daemon: RealDaemon, method: str, **params: object) -> dict[str, object]:
-    """The error of a request that has to fail; its hint is never empty."""
+    """Return the error of a request that has to fail; its hint is never empty."""
     client = daemon.client()
     error: dict[str, object] = client.call(method, **params)["error"]
     assert error["data"]["hint"], error  # type: ignore[index]
@@ -76,7 +76,7 @@ def test_asking_about_what_is_not_indexed(daemon: RealDaemon, project: Path) -> 
 
 
 def test_paths_that_lead_nowhere(daemon: RealDaemon, project: Path) -> None:
-    """A loop of links, and a name that no file system takes."""
+    """Paths are a loop of links and a name that no file system accepts."""
     (project / "loop").symlink_to("loop")
     daemon.call("roots.add", path=str(project), wait=True)
     for path in (project / "loop", project / "loop/x/y", project / ("n" * 300), project / ("d/" * 2500)):

@@ -1,4 +1,4 @@
-"""Every number of the configuration at its least and at its greatest: what is accepted works."""
+"""Every number of the configuration at its smallest and largest: what is accepted works."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ def test_the_daemon_indexes_and_answers_with(greatest: bool) -> None:
 
 
 def symbols(daemon: RealDaemon, query: str) -> set[str]:
-    """What is found once everything written so far is indexed."""
+    """Return what is found once everything written so far is indexed."""
     return {hit["symbol"] for hit in daemon.call("search", query=query, sync=True)["hits"]}

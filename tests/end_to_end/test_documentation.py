@@ -1,4 +1,4 @@
-"""The examples of the documentation, as they are printed, against a real daemon."""
+"""The examples of the documentation, run against a real daemon."""
 
 from __future__ import annotations
 

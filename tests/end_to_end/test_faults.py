@@ -1,6 +1,6 @@
-"""Faults that the kernel really gives: the daemon says so, answers as far as it can, loses nothing, and recovers alone.
+"""Real kernel faults: the daemon reports them, answers as far as it can, loses nothing, and recovers without help.
 
-`python tests/endurance faults` puts it through all of them; these are the quick ones.
+`python tests/endurance faults` runs all of them; these are the quick ones.
 """
 
 from __future__ import annotations

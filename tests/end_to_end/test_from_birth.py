@@ -1,6 +1,6 @@
-"""Whatever the daemon makes is its owner's alone from its first moment, even where the umask allows everything.
+"""Everything the daemon creates is private from its first moment, even where the umask allows everything.
 
-The kernel's own account is read: every file, directory and socket that the daemon and its workers make, with the mode
+This reads the kernel's record: every file, directory and socket that the daemon and its workers create, with the mode
 given, the umask in force and every later change of mode.
 """
 
@@ -25,7 +25,7 @@ _MODE = re.compile(r", 0(?P<mode>[0-7]{1,5})(?:\)| <unfinished)")
 
 
 class Account:
-    """What a trace says of the paths below ``home``."""
+    """What a trace says about the paths below ``home``."""
 
     def __init__(self, lines: list[str], home: Path) -> None:
         self.made: set[str] = set()
@@ -52,7 +52,7 @@ class Account:
 
 
 def _place(arguments: str) -> str:
-    """The path that a call is about, given as text, as text below an open directory, or as an open file."""
+    """Return the path of a call, given as text, as text below an open directory, or as an open file."""
     opened, text = re.search(r"<([^<>]*)>", arguments), re.search(r'"([^"]*)"', arguments)
     parts = [found[1] for found in (opened, text) if found]
     return os.path.join(*parts) if parts else ""  # noqa: PTH118 - an absolute text stands alone
@@ -60,7 +60,7 @@ def _place(arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def traced() -> Iterator[tuple[RealDaemon, Account]]:
-    """A daemon that was watched from its start to its end, with an umask of 0, while it indexed and answered."""
+    """The trace of a daemon from start to end, with an umask of 0, while it indexed and answered."""
     if reason := why_not():
         pytest.skip(reason)
     with real_daemon(start=False) as daemon:
@@ -85,7 +85,7 @@ def test_nothing_is_open_to_others_for_even_a_moment(traced: tuple[RealDaemon, A
 
 
 def test_the_account_has_everything_that_matters(traced: tuple[RealDaemon, Account]) -> None:
-    """Or the test above would show nothing: SQLite's side files, tantivy's and our own, the socket, the cookies."""
+    """The test above covers the side files of SQLite, of tantivy and of ours, the socket and the cookies."""
     _, account = traced
     names = {Path(place).name for place in account.made}
     assert {"vectors.db", "vectors.db-wal", "vectors.db-shm", "catalog.db", "catalog.db-wal", "lock"} <= names

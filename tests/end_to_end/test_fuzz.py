@@ -1,4 +1,4 @@
-"""The real daemon under hostile clients and files: others are answered, nothing grows, bad files are named."""
+"""Hostile clients and files against the real daemon: others are answered, nothing grows, bad files are named."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def daemon(place: Path) -> Iterator[RealDaemon]:
-    """One daemon for all of them: what one leaves behind the others meet."""
+    """One daemon for all these tests, so each meets what the others left behind."""
     with real_daemon("[workers]\nnice = 0\n") as running:
         for name in ("root", "other"):
             running.call("roots.add", path=str(place / name), wait=True)
@@ -46,7 +46,7 @@ def daemon(place: Path) -> Iterator[RealDaemon]:
 
 @pytest.fixture
 def level(daemon: RealDaemon) -> Iterator[Level]:
-    """The daemon before, held against the daemon afterwards."""
+    """The daemon's resources before, to compare with those afterwards."""
     before = Level.of(daemon)
     yield before
     before.check(daemon)

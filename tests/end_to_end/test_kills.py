@@ -1,6 +1,6 @@
-"""The real daemon and its workers, killed where it hurts.
+"""The real daemon and its workers, killed at the worst moments.
 
-``python tests/endurance kills`` and ``worker_kills.py`` do this hundreds of times.
+``python tests/endurance kills`` and ``worker_kills.py`` repeat this hundreds of times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nothing outside a root is ever indexed or shown, whatever links it is full of and however they change."""
+"""Nothing outside a root is ever indexed or shown, whatever links it contains and however they change."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ INSIDE = {
 
 
 def stores(daemon: RealDaemon) -> Iterator[Path]:
-    """Every file that the daemon keeps anything in."""
+    """Yield every file in which the daemon stores anything."""
     for name in ("cache", "state", "run"):
         yield from (path for path in (daemon.home / name).rglob("*") if path.is_file() and not path.is_symlink())
     yield daemon.home / "daemon.log"
 
 
 def traces_of(daemon: RealDaemon, outside: Path) -> list[str]:
-    """What the stores and answers of a daemon hold of the files in ``outside``: their text, terms or hashes."""
+    """Return what the stores and answers of a daemon hold of the files in ``outside``: their text, terms or hashes."""
     files = [path for path in outside.rglob("*") if path.is_file()]
     needles = {b"zzqx", b"utsiders_only", b"outsiders only"} | {xxh3_128_digest(path.read_bytes()) for path in files}
     found = []
@@ -58,7 +58,7 @@ def traces_of(daemon: RealDaemon, outside: Path) -> list[str]:
 
 @contextmanager
 def swapping(place: Path, aside: Path, link: Path) -> Iterator[list[int]]:
-    """``place`` gives way to ``link`` and comes back, over and over, until the end of the block; gives the count."""
+    """Swap ``place`` with ``link`` and back, over and over, until the end of the block; yields the count."""
     over = threading.Event()
     random, count = Random(0), [0]
 
@@ -146,7 +146,7 @@ def test_swapping_a_path_for_a_link_while_it_is_read_gains_nothing(
         for _ in range(15):
             begun = swaps[0]
             client.call("reindex", path=str(root))
-            client.call("sync", timeout_s=1)  # its answer does not matter: there is no end of changes
+            client.call("sync", timeout_s=1)  # its answer does not matter: the changes never end
             client.call("search", query="more_insiders_only outsiders_only zzqx_outside")
             client.call("explain", path=str(root / what))
             assert traces_of(daemon, outside) == []
@@ -172,7 +172,7 @@ def test_a_root_whose_path_becomes_a_link_is_missing(daemon: RealDaemon, outside
 
 
 def test_traces_are_found_where_there_are_some(daemon: RealDaemon, outside: Path) -> None:
-    """Or the tests above would show nothing."""
+    """Without this the tests above prove nothing."""
     daemon.call("roots.add", path=str(outside), wait=True)
     found = "\n".join(traces_of(daemon, outside))
     for where in ("catalog.db", "tantivy words", "tantivy identifiers", "tantivy name", "app.py"):

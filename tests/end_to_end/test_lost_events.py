@@ -1,6 +1,6 @@
-"""Events that are lost: the daemon notices, looks by itself, and a sync in the middle is exact.
+"""Lost events: the daemon notices, scans without being asked, and a sync in the middle is exact.
 
-`python tests/endurance lost_events` goes through all of them with many files; these are the quick ones.
+`python tests/endurance lost_events` runs all of them with many files; these are the quick ones.
 """
 
 from __future__ import annotations

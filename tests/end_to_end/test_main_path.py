@@ -1,4 +1,4 @@
-"""The promise of the first release, through the real daemon and its real socket."""
+"""The main promises, through the real daemon and its real socket."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_branch_switch_and_back_embeds_nothing_twice(daemon: RealDaemon, proje
 
 
 def embedded(daemon: RealDaemon) -> int:
-    """How many chunks a model has been run on for the present roots since the daemon started."""
+    """Return how many chunks a model was run on for the present roots since the daemon started."""
     lines = daemon.call("metrics")["text"].splitlines()
     return sum(int(line.split()[-1]) for line in lines if line.startswith("codeindexd_chunks_embedded_total"))
 

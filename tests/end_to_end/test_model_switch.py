@@ -1,4 +1,4 @@
-"""From one endpoint to another: the former model answers, verify knows it, and nothing keeps it for ever."""
+"""Changing from one endpoint to another: the previous model answers, verify knows, and nothing keeps it forever."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def configure(daemon: RealDaemon, text: str) -> None:
 
 @pytest.fixture
 def daemon(endpoint: EmbeddingServer, project: Path) -> Iterator[RealDaemon]:
-    """With all vectors of the first model."""
+    """A daemon with all vectors of the first model."""
     with real_daemon(config(endpoint, "first")) as started:
         started.call("roots.add", path=str(project), wait=True)
         until(lambda: pending(started) == 0, what="all vectors of the first model")
@@ -50,7 +50,7 @@ def pending(daemon: RealDaemon) -> int:
 
 
 def answering(daemon: RealDaemon) -> set[str]:
-    """The identities that the root holds an index of."""
+    """Return the identities of the models that the root has an index for."""
     return {place.name for place in daemon.home.glob("cache/codeindexd/roots/*/dense/*")}
 
 

@@ -1,4 +1,4 @@
-"""A real transformer instead of the bundled model: text first, vectors later, and the change from one to the other."""
+"""A real transformer instead of the bundled model: text first, vectors later, and the switch from one to the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File systems that come and go below a root of a running daemon, in a mount namespace that only the daemon is in."""
+"""File systems mounted and unmounted below a root of a running daemon, in a mount namespace of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not mounting.possible(), reason="needs root, and
 
 @pytest.fixture
 def daemon() -> Iterator[RealDaemon]:
-    """With a namespace of its own."""
+    """A daemon in a mount namespace of its own."""
     with real_daemon("[workers]\nnice = 0\n", start=False) as daemon:
         daemon.prefix = mounting.PRIVATELY
         yield daemon.start()

@@ -1,4 +1,4 @@
-"""Whatever people and tools do to a tree: after a sync the index is what an index built from scratch would be.
+"""Whatever people and tools do to a tree: after a sync, the index equals one built from scratch.
 
 The long run of the same is ``python tests/endurance operations``.
 """
@@ -27,7 +27,7 @@ _START = 12  # files that every tree begins with
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[RealDaemon]:
-    """The daemon that watches everything that happens."""
+    """The daemon that follows every change."""
     with real_daemon(CONFIG) as running:
         yield running
 
@@ -57,7 +57,7 @@ def trial(daemon: RealDaemon, reference: RealDaemon, seed: int) -> Iterator[Tria
         shutil.rmtree(place)
 
 
-@pytest.mark.timeout(600)  # a failure is made small before it is shown
+@pytest.mark.timeout(600)  # a failure is reduced before it is shown
 @settings(max_examples=6)
 @given(
     seed=st.integers(0, 1 << 32),
@@ -76,7 +76,7 @@ def test_any_sequence_of_operations_leaves_the_index_equal_to_the_disk(
 
 
 def test_the_oracles_see_what_they_are_asked_about(daemon: RealDaemon, reference: RealDaemon) -> None:
-    """An index of another tree is no index of this one, and a lost marker is missed."""
+    """The oracles tell an index of another tree from this one, and notice a lost marker."""
     with trial(daemon, reference, 1) as made:
         daemon.call("pause", path=str(made.root))
         made.do([files.create, files.edit, directories.make_deep])

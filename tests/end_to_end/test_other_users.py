@@ -1,4 +1,4 @@
-"""Another user of the machine gets nothing out of a daemon, and cannot pass for one. Real processes, real uids."""
+"""Another user of the machine gets nothing out of a daemon and cannot impersonate one. Real processes, real uids."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ print(sorted(set(got)))
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[RealDaemon]:
-    """A daemon with an index, below directories that everybody may look into."""
+    """A daemon with an index, below directories that everybody can read."""
     with real_daemon() as running:
         for directory in (running.home, *(running.home / name for name in ("run", "cache", "state", "config"))):
             directory.chmod(0o755)
@@ -68,7 +68,7 @@ def daemon() -> Iterator[RealDaemon]:
 
 
 def everything_of(daemon: RealDaemon) -> list[Path]:
-    """Every file and directory that the daemon made."""
+    """Return every file and directory that the daemon created."""
     tops = [daemon.home / name / "codeindexd" for name in ("run", "cache", "state")]
     return [*tops, *(path for top in tops for path in top.rglob("*"))]
 
@@ -85,7 +85,7 @@ def test_nobody_else_can_connect_list_read_or_change_anything(daemon: RealDaemon
 
 @pytest.mark.parametrize("mode", [0o1777, 0o755])
 def test_where_everybody_reaches_the_socket_the_uid_decides(tmp_path: Path, mode: int) -> None:
-    """Its mode keeps others away; where that is lost as well, whoever connects is told nothing."""
+    """The mode keeps others away; where even that is lost, other users still get no answer."""
     with real_daemon(start=False) as daemon:
         shared = daemon.home / "shared"
         shared.mkdir()
@@ -119,7 +119,7 @@ def test_a_directory_where_others_could_replace_the_socket_is_refused(tmp_path: 
 
 
 def test_a_runtime_directory_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
-    """/tmp/runtime-1000, say, made before its user's first login."""
+    """For example /tmp/runtime-1000, created before its user's first login."""
     with real_daemon(start=False) as daemon:
         squatted = daemon.home / "squatted"
         squatted.mkdir()
@@ -135,7 +135,7 @@ def test_a_runtime_directory_that_somebody_else_made_is_refused(tmp_path: Path) 
 
 @pytest.fixture
 def squatted(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """A socket of the second user where the daemon's should be, and what it was told."""
+    """A socket of the second user in the daemon's place, and what it received."""
     with real_daemon(start=False) as daemon:
         daemon.home.chmod(0o755)
         shared, heard = daemon.home / "shared", daemon.home / "heard"
@@ -183,7 +183,7 @@ def test_the_daemon_does_not_take_an_impostor_for_itself(squatted: tuple[Path, P
 
 
 def test_the_second_user_is_one() -> None:
-    """Or the tests above would show nothing."""
+    """Without this the tests above prove nothing."""
     assert as_other("id", "-u").stdout.strip() == str(UID)
     assert as_other("id", "-G").stdout.strip() == str(UID)
     assert issubclass(FailedError, CodeindexError)

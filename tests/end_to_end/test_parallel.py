@@ -1,4 +1,4 @@
-"""One worker, one file at a time, gives exactly what many workers give."""
+"""One worker with one file at a time gives exactly what many workers give."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUESTIONS = ["parse a header", "decode the body", "close the connection", "class
 
 
 def index_and_ask(daemon: RealDaemon, root: Path, **params: Any) -> tuple[Any, Any, Any]:
-    """Every chunk by file, the root hash, and the answers, without ids that only say who was first."""
+    """Return every chunk by file, the root hash, and the answers, without ids that depend on order."""
     entry = daemon.call("roots.add", path=str(root), wait=True, **params)["roots"][0]
     chunks = {}
     for path in sorted(root.rglob("*.py")):

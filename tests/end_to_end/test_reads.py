@@ -1,4 +1,4 @@
-"""Every save can be read at once with ``sync``, and nothing is ever read that is not on the disk."""
+"""Every save is searchable at once with ``sync``, and no answer shows what is not on the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ignore rules outside of a root change while the daemon runs: `sync` knows at once, and by itself it follows soon."""
+"""Ignore rules outside a root change while the daemon runs: `sync` knows at once, and otherwise it follows soon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOURCE = "def zebra_crossing(street):\n    return street\n"
 
 @pytest.fixture
 def outer(tmp_path: Path) -> Path:
-    """A repository in which ``pkg`` is to be a root."""
+    """A repository whose ``pkg`` becomes a root."""
     return tree(tmp_path / "outer", {".git/HEAD": "ref: x\n", ".git/config": "", "pkg/app.py": SOURCE})
 
 

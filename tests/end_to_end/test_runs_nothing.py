@@ -1,6 +1,6 @@
-"""The daemon runs its own workers and nothing else, and speaks to nobody, whatever a repository or a variable says.
+"""The daemon runs its own workers only and contacts nobody, whatever a repository or a variable says.
 
-Told by the kernel: every program that was started and every socket that was made.
+The kernel reports every program that was started and every socket that was created.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VARIABLES = ("GIT_PAGER", "GIT_EDITOR", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", 
 
 
 def hostile(marker: Path) -> dict[str, Node]:
-    """A repository that makes ``marker`` when anything of it is run, or asked of a git that heeds its configuration."""
+    """A repository that creates ``marker`` when anything in it is run, or when git runs with its configuration."""
     script = f"#!/bin/sh\nmkdir {marker}\n"
     code = f"import os\nos.mkdir({str(marker)!r})\n"
     config = (
@@ -51,7 +51,7 @@ def hostile(marker: Path) -> dict[str, Node]:
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What the daemon did over a hostile repository, in a hostile environment."""
+    """The trace of a daemon over a hostile repository, in a hostile environment."""
     if reason := why_not():
         pytest.skip(reason)
     place = tmp_path_factory.mktemp("hostile")
@@ -109,7 +109,7 @@ def test_a_hostile_model_stops_the_daemon_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_repository_cannot_change_the_configuration(daemon: RealDaemon, tmp_path: Path) -> None:
-    """Its file narrows what is indexed. Anything else in it is a problem that ``status`` tells, and without effect."""
+    """A root's file narrows what is indexed. Anything else in it has no effect and is a problem in ``status``."""
     text = '[embedding]\nmodel = "http://198.51.100.1/"\n[privacy]\nmask_secrets = false\n'
     root = tree(tmp_path / "root", {".codeindex.toml": text, "a.py": "def alpha():\n    password = 'tr0ub4dor&3xY'\n"})
     daemon.call("roots.add", path=str(root), wait=True)

@@ -1,4 +1,4 @@
-"""Planted credentials of every kind, through the real daemon: in no store, log, answer or message; nor questions."""
+"""Planted credentials of every kind: in no store, log, answer or message of the real daemon; nor are questions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealDaemon, Path]]:
-    """A daemon at its most talkative, with a root full of secrets."""
+    """A daemon at log level debug, with a root full of secrets."""
     root = tree(tmp_path_factory.mktemp("planted") / "root", dict(ONE))
     with real_daemon("[index]\nmax_chunk_bytes = 600\n", start=False) as running:
         running.start("--log-level", "debug")
@@ -40,7 +40,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealDaemo
 
 
 def secrets_in(held: bytes) -> list[str]:
-    """Names of the secrets that are in ``held``, in any case: terms are lowercase."""
+    """Return the names of the secrets in ``held``, ignoring case, since terms are lowercase."""
     lowered = held.lower()
     return [name for name, secret in SECRETS.items() if secret.lower().encode() in lowered]
 
@@ -139,7 +139,7 @@ def test_no_term_of_the_lexical_index_is_a_piece_of_one(daemon: tuple[RealDaemon
 
 
 def test_a_vector_does_not_depend_on_the_secret(daemon: tuple[RealDaemon, Path], tmp_path: Path) -> None:
-    """A second root with other secrets in the same places needs not one vector more."""
+    """A second root with other secrets in the same places needs no new vector."""
     running, _ = daemon
     before = vectors_of(running)
     other = tree(tmp_path / "other", dict(OTHER))
@@ -151,7 +151,7 @@ def test_a_vector_does_not_depend_on_the_secret(daemon: tuple[RealDaemon, Path],
 
 
 def vectors_of(daemon: RealDaemon) -> set[tuple[bytes, bytes]]:
-    """Every (embed hash, vector) of the vector store."""
+    """Return every (embed hash, vector) of the vector store."""
     store = sqlite3.connect(f"file:{daemon.home}/cache/codeindexd/vectors.db?mode=ro", uri=True)
     try:
         return set(store.execute("SELECT hash, data FROM key JOIN vector ON vector.id = vector_id"))

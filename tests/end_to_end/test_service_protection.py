@@ -1,4 +1,4 @@
-"""How well the installed service is confined, by the service manager's own judgement, and that it works like that."""
+"""The confinement of the installed service, rated by the service manager, and that the daemon works within it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def manager() -> Iterator[UserManager]:
 
 
 def call(manager: UserManager, method: str, **params: Any) -> dict[str, Any]:
-    """One request to the service."""
+    """Send one request to the service and return its result."""
     client = RawClient(manager.runtime / "codeindexd/codeindexd.sock")
     try:
         return client.call(method, **params).result
@@ -76,12 +76,12 @@ def test_its_exposure_is_not_above_the_recorded_one(manager: UserManager) -> Non
     assert recorded is not None, "docs/security.md records the level"
     version = re.search(r"systemd (\d+)", manager.run("systemctl", "--version"))
     assert version is not None
-    other = 0.3 if version[1] != recorded["version"] else 0.0  # each version weighs a little differently
+    other = 0.3 if version[1] != recorded["version"] else 0.0  # each version rates a little differently
     assert float(level[1]) <= float(recorded["level"]) + other, said
 
 
 def test_it_works_like_that(manager: UserManager) -> None:
-    """Including its workers, inotify, and a root in the home directory."""
+    """This includes its workers, inotify, and a root in the home directory."""
     root = tree(manager.home / "project", {"hello.py": "def greet_politely(name):\n    return name\n"})
     call(manager, "roots.add", path=str(root), wait=True)
     (root / "more.py").write_text("def farewell_warmly():\n    return 'bye'\n")
@@ -91,7 +91,7 @@ def test_it_works_like_that(manager: UserManager) -> None:
 
 
 def test_a_program_in_its_place_can_do_little(manager: UserManager) -> None:
-    """What somebody could try who got hold of the daemon, under the very same unit."""
+    """Attempts by somebody who took over the daemon, under the very same unit."""
     script = tree(manager.home / "tried", {"it.py": FORBIDDEN}) / "it.py"
     unit = (manager.home / ".config/systemd/user" / SERVICE).read_text()
     unit = re.sub(r"(?m)^ExecStart=.*$", f"ExecStart={sys.executable} {script}", unit)

@@ -1,4 +1,4 @@
-"""The soak itself, in small: a few of everything that a day has, and what is made of the samples."""
+"""A short soak: a few of every action of a day, and the evaluation of the samples."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def manager() -> Iterator[UserManager]:
 
 
 def codeindex(manager: UserManager, *arguments: str) -> dict[str, Any]:
-    """The JSON that ``codeindex`` prints in the manager's session."""
+    """Return the JSON that ``codeindex`` prints in the manager's session."""
     answer = manager.run(
         sys.executable, "-m", "codeindexd.cli.codeindex", *arguments, "--json", PYTHONPATH=os.pathsep.join(sys.path)
     )
@@ -52,7 +52,7 @@ def pid_of(manager: UserManager) -> int:
 
 
 def call(manager: UserManager, method: str, **params: Any) -> dict[str, Any]:
-    """One request at the socket that systemd listens on."""
+    """Send one request to the socket that systemd listens on and return its result."""
     client = RawClient(manager.runtime / "codeindexd/codeindexd.sock")
     try:
         return client.call(method, **params).result
@@ -198,8 +198,8 @@ sys.exit(main())
 
 
 def test_an_older_daemon_of_another_installation_is_not_restarted_for_every_command(service: UserManager) -> None:
-    """The service is installed from one environment, the client is of another and newer: the service would go on
-    starting the older daemon, whatever the client does."""
+    """The service comes from one environment and the newer client from another, so the service keeps starting the
+    older daemon whatever the client does."""
     other = service.home / "other/bin"
     other.mkdir(parents=True)
     (other / "python").symlink_to(sys.executable)

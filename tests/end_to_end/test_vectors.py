@@ -1,4 +1,4 @@
-"""The store that all roots share, when it is not to be used: text is searched all the same, and nothing is lost."""
+"""The shared vector store when it cannot be used: text stays searchable, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def state(daemon: RealDaemon) -> str:
 
 
 def found(daemon: RealDaemon, query: str) -> str:
-    """The path of the first hit."""
+    """Return the path of the first hit."""
     hits = daemon.call("search", query=query)["hits"]
     return str(hits[0]["path"]) if hits else ""
 

@@ -1,4 +1,4 @@
-"""The equality oracle can fail: every kind of falsehood in a store is found, named, and mended with the least work."""
+"""Every kind of falsehood in a store is found, named, and repaired with the least work."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def chunks_embedded(daemon: RealDaemon) -> int:
 
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    """A project, and the directories of a stopped daemon that has indexed it."""
+    """A project, and the directories of a stopped daemon that indexed it."""
     project = tree(tmp_path_factory.mktemp("indexed") / "project", PROJECT)
     with real_daemon(CONFIG) as daemon:
         daemon.call("roots.add", path=str(project), wait=True)
@@ -160,7 +160,7 @@ def daemon(indexed: tuple[Path, Path]) -> Iterator[RealDaemon]:
 def test_a_falsehood_is_found_and_mended(daemon: RealDaemon, falsify: Falsify, what: str, path: str) -> None:
     stores = Stores(daemon)
     falsify(stores)
-    seal(stores.root, ["catalog.db"])  # a clean end: after another the start itself would mend some of it
+    seal(stores.root, ["catalog.db"])  # a clean shutdown: after an unclean one the start itself would repair some of it
     daemon.start()
     assert (what, path) in differences(daemon), daemon.log
     repaired = daemon.call("verify", repair=True)
@@ -171,7 +171,7 @@ def test_a_falsehood_is_found_and_mended(daemon: RealDaemon, falsify: Falsify, w
 
 
 def test_a_lost_vector_is_not_even_a_difference(daemon: RealDaemon) -> None:
-    """Opening notices which chunks lack a vector and fetches it."""
+    """Opening the stores notices which chunks lack a vector and adds it."""
     lost_vector(Stores(daemon))
     daemon.start()
     assert differences(daemon) == set()

@@ -1,8 +1,8 @@
 """A real ``systemd --user``, booted for a test where PID 1 need not be systemd, with a home of its own.
 
-It needs root (to write control groups) and Debian's packages systemd and dbus-user-session. The manager keeps uid 0 but
-gives up every capability, so that units meet the limits of an ordinary user's manager, and yet can read an interpreter
-that lies in root's home. There is no journald: what services print lies in the manager's log.
+Needs root (to write control groups) and Debian's packages systemd and dbus-user-session. The manager keeps uid 0 but
+gives up every capability, so that units have the limits of an ordinary user's manager but can still read an interpreter
+in root's home. There is no journald: the output of services is in the manager's log.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MANAGERS = [Path("/usr/lib/systemd/systemd"), Path("/lib/systemd/systemd")]
 
 
 def why_not() -> str:
-    """What is missing for a user manager; "" when there can be one."""
+    """Return what is missing for a user manager, or "" when nothing is."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "needs root"
     for program in ("systemctl", "systemd-analyze", "setpriv", "dbus-daemon"):
@@ -57,7 +57,7 @@ class UserManager:
         return self.log_file.read_text(errors="replace")
 
     def run(self, *command: str, check: bool = True, **more: str) -> str:
-        """The standard output of a command in the session; AssertionError with everything said when it fails."""
+        """Run a command in the session and return its output. Raises AssertionError with all output when it fails."""
         done = subprocess.run(
             command,
             env=self.environment | more,
@@ -72,17 +72,17 @@ class UserManager:
         return done.stdout.strip()
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
-        """``systemctl --user``."""
+        """Run ``systemctl --user``."""
         return self.run("systemctl", "--user", *arguments, check=check)
 
     def show(self, unit: str, name: str) -> str:
-        """A property of a unit."""
+        """Return a property of a unit."""
         return self.systemctl("show", unit, f"--property={name}", "--value")
 
 
 @contextmanager
 def user_manager() -> Iterator[UserManager]:
-    """A manager in a short temporary home, gone with everything it started at the end."""
+    """Start a manager in a short temporary home; it and everything it started end with the block."""
     home = Path(tempfile.mkdtemp(prefix="cis"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
@@ -108,7 +108,7 @@ def _control_groups(name: str) -> Iterator[list[Path]]:
 
 
 def _emptied(group: Path) -> bool:
-    """Kill what is left in a control group that we made, and remove it."""
+    """Kill what is left in a control group that we created, and remove it."""
     for directory, _, _ in os.walk(group, topdown=False):
         for pid in (Path(directory) / "cgroup.procs").read_text().split():
             with contextlib.suppress(ProcessLookupError):

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], *, timeout_s: float = 20.0, what: str = "the condition") -> T:
-    """Poll ``condition`` until it is truthy and return its value; AssertionError after ``timeout_s`` seconds."""
+    """Poll ``condition`` until it is truthy and return its value. Raises AssertionError after ``timeout_s`` seconds."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not come true in {timeout_s} s"
@@ -31,7 +31,7 @@ def until(condition: Callable[[], T], *, timeout_s: float = 20.0, what: str = "t
 
 
 class Reply(dict[str, Any]):
-    """A JSON-RPC reply; ``result`` raises AssertionError on an error."""
+    """A JSON-RPC reply; ``result`` raises AssertionError if it is an error."""
 
     @property
     def result(self) -> dict[str, Any]:
@@ -41,13 +41,13 @@ class Reply(dict[str, Any]):
 
 
 class RawClient:
-    """The protocol by hand, so that the tests do not lean on the client they test elsewhere."""
+    """A client that speaks the raw protocol, so that tests do not depend on the client they test elsewhere."""
 
     def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         try:
             self._socket.connect(str(path))
-            self._socket.settimeout(timeout_s)  # not before: a connect with a limit of time fails on a full backlog
+            self._socket.settimeout(timeout_s)  # not earlier: a connect with a timeout fails on a full backlog
         except OSError:
             self._socket.close()
             raise
@@ -68,22 +68,22 @@ class RawClient:
         raise ConnectionError("the daemon closed the connection")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._file.close()
         self._socket.close()
 
 
 class RealDaemon:
-    """Starts, kills and asks a daemon; its directories live below ``home`` and outlast its processes.
+    """A daemon that can be started, killed and asked; its directories below ``home`` outlast its processes.
 
-    ``extra`` is put into the environment of what is started from then on; ``prefix`` is a command that runs the
+    ``extra`` is added to the environment of later processes; ``prefix`` is a command that runs the
     daemon in its own process, ``umask`` what the daemon is started with (-1: ours).
     """
 
     def __init__(self, home: Path, config: str = "") -> None:
         self.home = home
         self.process: subprocess.Popen[bytes] | None = None
-        self.prefix: list[str] = []  # a program that runs the daemon, by exec, under other circumstances
+        self.prefix: list[str] = []  # a program that runs the daemon, by exec, in another environment
         self.extra: dict[str, str] = {}
         self.prefix: list[str] = []
         self.umask = -1
@@ -94,7 +94,7 @@ class RealDaemon:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a daemon or a client of this home needs in its environment."""
+        """Return the environment for a daemon or a client of this home."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return kept | {
             "PYTHONPATH": str(DAEMON),
@@ -113,7 +113,7 @@ class RealDaemon:
 
     @property
     def log(self) -> str:
-        """Everything it said so far."""
+        """Everything the daemon printed so far."""
         return (self.home / "daemon.log").read_text(errors="replace")
 
     def start(self, *arguments: str, wait: bool = True) -> RealDaemon:
@@ -143,13 +143,13 @@ class RealDaemon:
         return True
 
     def client(self) -> RawClient:
-        """A new connection, closed with the daemon."""
+        """Open a connection that is closed with the daemon."""
         client = RawClient(self.socket)
         self._clients.append(client)
         return client
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """One request on a connection of its own; its result."""
+        """Send one request on a new connection and return its result."""
         client = RawClient(self.socket)
         try:
             return client.call(method, **params).result
@@ -170,14 +170,14 @@ class RealDaemon:
         )
 
     def kill(self) -> None:
-        """kill -9, and wait until it is gone."""
+        """Kill with SIGKILL and wait until the process is gone."""
         assert self.process is not None
         self.process.kill()
         self.process.wait(10)
         self._hang_up()
 
     def stop(self) -> int:
-        """SIGTERM; its exit status."""
+        """Send SIGTERM and return the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(20)
@@ -190,7 +190,7 @@ class RealDaemon:
         self._clients.clear()
 
     def end(self) -> None:
-        """Whatever state it is in: gone, its directories too."""
+        """End the daemon in whatever state it is, and remove its directories."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
         self._hang_up()
@@ -199,7 +199,7 @@ class RealDaemon:
 
 @contextmanager
 def real_daemon(config: str = "", *, start: bool = True) -> Iterator[RealDaemon]:
-    """A daemon in a short temporary directory (socket paths are short), gone at the end."""
+    """Yield a daemon in a short temporary directory (socket paths are short) that is removed at the end."""
     daemon = RealDaemon(Path(tempfile.mkdtemp(prefix="cix")), config)
     try:
         yield daemon.start() if start else daemon

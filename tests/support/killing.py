@@ -1,8 +1,8 @@
-"""Running a writer in a process of its own and killing it in the middle of things, many times and cheaply.
+"""Runs a writer in a process of its own and kills it in the middle of its work, many times and cheaply.
 
 A driver process imports the writer's module once and forks a child for every kill, so that the interpreter and the
 libraries start only once: ``python -m support.killing MODULE DIRECTORY``. The module's ``work(directory)`` prints a
-number after each thing done, for ever.
+number after each thing done, forever.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def start(module: str, *arguments: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def quick_directory() -> Iterator[Path]:
-    """A directory in memory where there is such: a kill loses nothing of the page cache, so syncs may be free."""
+    """Yield a directory in memory where possible: a kill loses nothing of the page cache, so fsync may cost nothing."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as directory:
         yield Path(directory)
@@ -41,10 +41,9 @@ def quick_directory() -> Iterator[Path]:
 
 @contextmanager
 def killer(module: str, directory: Path) -> Iterator[Callable[[int], int]]:
-    """Within the block, a function that runs the writer over ``directory`` and ``kill -9``s it.
+    """Yield a function that runs the writer over ``directory`` and ends it with ``kill -9``.
 
-    It is given how many numbers the writer may print before it is killed, in whatever it does then, and returns the
-    last number that was printed.
+    It takes the number of lines the writer may print before it is killed, and returns the last number printed.
     """
     with start("support.killing", module, str(directory)) as driver:
         assert driver.stdin is not None

@@ -1,4 +1,4 @@
-"""Limits of this process, as a full disk or a busy machine would set them."""
+"""Limits on this process that act like a full disk or a busy machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Inside the block a write beyond ``size`` bytes of any file fails with EFBIG, as ENOSPC would."""
+    """Make writes beyond ``size`` bytes of any file fail with EFBIG, like ENOSPC, inside the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -23,9 +23,9 @@ def largest_file(size: int) -> Iterator[None]:
 
 @contextmanager
 def no_open_files(spare: int = 0) -> Iterator[None]:
-    """Inside the block nothing more than ``spare`` files can be opened (EMFILE)."""
+    """Allow only ``spare`` more open files inside the block; further ones fail with EMFILE."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = [os.dup(0) for _ in range(spare + 1)]  # the lowest numbers that are free, so the last is the limit
+    free = [os.dup(0) for _ in range(spare + 1)]  # the lowest free numbers, so the last one is the limit
     for descriptor in free:
         os.close(descriptor)
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], hard))
@@ -37,7 +37,7 @@ def no_open_files(spare: int = 0) -> Iterator[None]:
 
 @contextmanager
 def unreadable(path: Path) -> Iterator[None]:
-    """Inside the block reading a SQLite database that this process has open fails, as on a medium that is going."""
+    """Make reads of a SQLite database that this process has open fail inside the block, as on a failing disk."""
     names = {os.fspath(path), os.fspath(path) + "-wal"}
     links = Path("/proc/self/fd").iterdir()
     opened = {int(link.name): target for link in links if (target := os.path.realpath(link)) in names}
@@ -57,5 +57,5 @@ def unreadable(path: Path) -> Iterator[None]:
 
 
 def open_files() -> int:
-    """How many descriptors this process has (Linux)."""
+    """Return how many descriptors this process has (Linux)."""
     return len(list(Path("/proc/self/fd").iterdir()))

@@ -1,4 +1,4 @@
-"""What the processes of a daemon hold: memory, files, threads, watches and time, read from /proc."""
+"""Resources of a daemon's processes, read from /proc: memory, files, threads, watches and CPU time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def family(pid: int) -> list[int]:
-    """A process and everything it started."""
+    """Return a process and everything it started."""
     found = [pid]
     for one in found:
         for task in Path(f"/proc/{one}/task").glob("*/children"):
@@ -21,14 +21,14 @@ def family(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes: proportional set size, and of it what is anonymous (not a mapped file)."""
+    """Memory in bytes: proportional set size, and the anonymous part of it (not mapped files)."""
 
     pss: int = 0
     anonymous: int = 0
 
     @classmethod
     def of(cls, pid: int) -> Memory:
-        """The memory of one process; nothing when it is gone."""
+        """Return the memory of one process, zero when it is gone."""
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
@@ -38,7 +38,7 @@ class Memory:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, its living children, and those it waited for."""
+    """Return user and system seconds of a process, its living children, and those it waited for."""
     ticks = 0
     for one in family(pid):
         try:
@@ -50,17 +50,17 @@ def cpu_seconds(pid: int) -> float:
 
 
 def open_files(pid: int) -> int:
-    """How many descriptors a process has."""
+    """Return how many descriptors a process has."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def threads(pid: int) -> int:
-    """How many threads a process has."""
+    """Return how many threads a process has."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 def inotify_watches(pid: int) -> int:
-    """How many directories or files a process watches, over all its inotify instances."""
+    """Return how many directories or files a process watches, over all its inotify instances."""
     count = 0
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -72,7 +72,7 @@ def inotify_watches(pid: int) -> int:
 
 
 def disk_bytes(place: Path) -> int:
-    """What the files below (or at) ``place`` take on the disk."""
+    """Return the bytes that the files below (or at) ``place`` take on the disk."""
     total = 0
     for path in [place, *place.rglob("*")]:
         try:

@@ -1,4 +1,4 @@
-"""Waiting for something another process or task does: polls, and fails loudly when it does not happen."""
+"""Polling for something another process or task does, with an error when it does not happen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import anyio
 
 
 async def eventually(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
-    """Returns as soon as ``condition()`` is true; raises TimeoutError after ``seconds``."""
+    """Return as soon as ``condition()`` is true. Raises TimeoutError after ``seconds``."""
     with anyio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for cannot set an event
             await anyio.sleep(0.01)
