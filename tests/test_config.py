@@ -1,4 +1,4 @@
-"""The configuration: where values come from, and what every mistake is answered with."""
+"""The configuration: the order of its sources, and a helpful error for every mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from codeindexd.errors import ConfigError
 
 
 def kinds(annotation: object) -> Iterator[msgspec.inspect.Type]:
-    """The types that a key may have."""
+    """Yield the types that a key may have."""
     kind = msgspec.inspect.type_info(annotation)
     yield from kind.types if isinstance(kind, msgspec.inspect.UnionType) else [kind]
 
@@ -26,13 +26,13 @@ def config(tmp_path: Path, text: str, **environ: str) -> Config:
     return load(tmp_path / "config.toml", environ)
 
 
-def test_without_a_file_there_are_defaults_unless_one_was_asked_for(tmp_path: Path) -> None:
+def test_a_missing_file_means_defaults_unless_it_is_required(tmp_path: Path) -> None:
     assert load(tmp_path / "none.toml", {}) == Config()
     with pytest.raises(ConfigError, match=r"none\.toml does not exist"):
         load(tmp_path / "none.toml", {}, required=True)
 
 
-def test_file_environment_and_command_line_win_in_this_order(tmp_path: Path) -> None:
+def test_the_command_line_overrides_the_environment_and_that_the_file(tmp_path: Path) -> None:
     text = "[watch]\ndebounce_ms = 50\ndeadline_ms = 700\n[workers]\ncount = 3\n"
     (tmp_path / "config.toml").write_text(text)
     environ = {"CODEINDEXD_WATCH_DEADLINE_MS": "800", "CODEINDEXD_WORKERS_COUNT": "2"}
@@ -41,11 +41,11 @@ def test_file_environment_and_command_line_win_in_this_order(tmp_path: Path) -> 
     assert loaded.index == Index()
 
 
-def test_the_key_of_an_endpoint_is_no_setting(tmp_path: Path) -> None:
+def test_the_api_key_of_an_endpoint_is_not_a_setting(tmp_path: Path) -> None:
     assert config(tmp_path, "", CODEINDEXD_EMBEDDING_API_KEY="sk-secret") == Config()
 
 
-def test_environment_values_are_read_by_the_type_of_their_key(tmp_path: Path) -> None:
+def test_environment_values_are_converted_to_the_type_of_their_key(tmp_path: Path) -> None:
     loaded = config(
         tmp_path,
         "",
@@ -66,9 +66,9 @@ def test_environment_values_are_read_by_the_type_of_their_key(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "says", "hint"),
     [
-        ("[wach]\n", r"config.toml: unknown section \[wach\]", "Did you mean watch?"),
-        ("[watch]\ndebounce = 1\n", r"config.toml: \[watch\] debounce: unknown key", "Did you mean debounce_ms?"),
-        ("[watch]\nzzz = 1\n", "unknown key", "Known are: debounce_ms"),
+        ("[wach]\n", r"config.toml: unknown section \[wach\]", "did you mean watch?"),
+        ("[watch]\ndebounce = 1\n", r"config.toml: \[watch\] debounce: unknown key", "did you mean debounce_ms?"),
+        ("[watch]\nzzz = 1\n", "unknown key", "known names are: debounce_ms"),
         (
             "[watch]\ndebounce_ms = '4'\n",
             "expected a whole number from 0 to 60000, got a string: '4'",
@@ -84,11 +84,13 @@ def test_environment_values_are_read_by_the_type_of_their_key(tmp_path: Path) ->
         ("[index]\nhidden = 1\n", "hidden: expected true or false", ""),
         ("[embedding]\nmodel = ''\n", "model: expected a string that is not empty", "bundled"),
         ("watch = 1\n", "watch must be a table, not a whole number", ""),
-        ("[watch]\ndebounce_ms = 500\ndeadline_ms = 100\n", "deadline_ms", "larger"),
+        ("[watch]\ndebounce_ms = 500\ndeadline_ms = 100\n", "deadline_ms", "raise deadline_ms"),
         ("[watch\n", r"config\.toml is not TOML", ""),
     ],
 )
-def test_mistakes_name_file_key_and_what_was_expected(tmp_path: Path, text: str, says: str, hint: str) -> None:
+def test_an_error_names_the_file_the_key_and_the_expected_value(
+    tmp_path: Path, text: str, says: str, hint: str
+) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         config(tmp_path, text)
     assert str(tmp_path) in caught.value.message
@@ -110,9 +112,9 @@ ODD = [
 
 @pytest.mark.parametrize(("section", "key", "number"), NUMBERS, ids=[f"{name[0]}.{name[1]}" for name in NUMBERS])
 class TestNumbers:
-    """What is accepted must work: nothing is computed from a number without bounds."""
+    """Every accepted number must work, so every number has bounds."""
 
-    def test_each_has_bounds(self, tmp_path: Path, section: str, key: str, number: IntType | FloatType) -> None:
+    def test_every_number_has_bounds(self, tmp_path: Path, section: str, key: str, number: IntType | FloatType) -> None:
         least = number.ge if number.ge is not None else number.gt
         assert least is not None
         assert number.le is not None
@@ -124,7 +126,7 @@ class TestNumbers:
                 text += "debounce_ms = 0\n" if key == "deadline_ms" else ""
                 assert getattr(getattr(config(tmp_path, f"{text}{key} = {value}\n"), section), key) == value
 
-    def test_odd_ones_are_refused_by_name(
+    def test_odd_numbers_are_refused_with_the_name_of_the_key(
         self, tmp_path: Path, section: str, key: str, number: IntType | FloatType
     ) -> None:
         messages = []
@@ -142,7 +144,7 @@ class TestNumbers:
         assert max(map(len, messages)) < 250
 
 
-def test_mistakes_in_the_environment_and_on_the_command_line_name_their_origin(tmp_path: Path) -> None:
+def test_errors_in_the_environment_and_the_command_line_name_their_source(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="CODEINDEXD_WATCH_DEBOUNCE_MS: expected a whole number"):
         config(tmp_path, "", CODEINDEXD_WATCH_DEBOUNCE_MS="soon")
     with pytest.raises(ConfigError, match="CODEINDEXD_WATCH_DEBONCE_MS: unknown key"):
@@ -151,15 +153,15 @@ def test_mistakes_in_the_environment_and_on_the_command_line_name_their_origin(t
         load(tmp_path / "none", {}, {"workers.count": "-1"})
 
 
-def test_files_that_cannot_be_read_are_errors_of_the_configuration(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_a_config_error(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
     with pytest.raises(ConfigError, match="not UTF-8"):
         load(tmp_path / "latin.toml", {})
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot read"):
         load(tmp_path, {})
 
 
-def test_a_configuration_written_out_is_read_back(tmp_path: Path) -> None:
+def test_a_printed_configuration_can_be_loaded(tmp_path: Path) -> None:
     loaded = config(tmp_path, '[index]\nexclude = ["a\\"b", "ü"]\n[workers]\ncount = 0\n')
     assert config(tmp_path, to_toml(loaded)) == loaded
     assert config(tmp_path, to_toml(Config())) == Config()
@@ -170,7 +172,7 @@ class TestRootConfig:
         (tmp_path / ".codeindex.toml").write_text(text)
         return load_root_config(tmp_path)
 
-    def test_it_may_narrow(self, tmp_path: Path) -> None:
+    def test_it_can_narrow_what_is_indexed(self, tmp_path: Path) -> None:
         assert load_root_config(tmp_path) == RootConfig()
         expected = RootConfig(include=("src/",), exclude=("*.gen.py",))
         assert self.load(tmp_path, 'include = ["src/"]\nexclude = ["*.gen.py"]\n') == expected
@@ -187,20 +189,20 @@ class TestRootConfig:
             ("= broken", "is not TOML"),
         ],
     )
-    def test_it_may_do_nothing_else(self, tmp_path: Path, text: str, says: str) -> None:
+    def test_it_can_set_nothing_else(self, tmp_path: Path, text: str, says: str) -> None:
         with pytest.raises(ConfigError, match=says):
             self.load(tmp_path, text)
 
-    def test_it_is_not_followed_elsewhere(self, tmp_path: Path) -> None:
+    def test_a_relative_link_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "other.toml").write_text("exclude = []")
         (tmp_path / ".codeindex.toml").symlink_to("other.toml")
         with pytest.raises(ConfigError, match="symbolic link"):
             load_root_config(tmp_path)
 
-    def test_narrowing_adds_excludes_and_the_users_stand_last(self) -> None:
-        ours = Index(exclude=("secret/",))
-        assert ours.narrowed(RootConfig(exclude=("!secret/",))).exclude == ("!secret/", "secret/")
-        assert ours.narrowed(RootConfig(include=("src/",))).include == ("src/",)
+    def test_narrowing_keeps_the_users_excludes_last(self) -> None:
+        own = Index(exclude=("secret/",))
+        assert own.narrowed(RootConfig(exclude=("!secret/",))).exclude == ("!secret/", "secret/")
+        assert own.narrowed(RootConfig(include=("src/",))).include == ("src/",)
 
     def test_with_includes_on_both_sides_a_file_must_pass_both(self) -> None:
         from codeindexd.scan.ignore import IgnoreRules
@@ -215,7 +217,7 @@ class TestRootConfig:
 
 
 class TestHostileRoot:
-    """``.codeindex.toml`` comes with the code, maybe a stranger's."""
+    """``.codeindex.toml`` comes with the code, which may be a stranger's."""
 
     def test_a_link_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text('include = ["password"]\n')
@@ -224,14 +226,14 @@ class TestHostileRoot:
             load_root_config(tmp_path)
 
     @pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK])
-    def test_what_is_no_file_holds_nobody_up(self, tmp_path: Path, kind: int) -> None:
+    def test_a_fifo_or_socket_does_not_block(self, tmp_path: Path, kind: int) -> None:
         os.mknod(tmp_path / ".codeindex.toml", kind | 0o600)
-        with pytest.raises(ConfigError, match=r"is no regular file|cannot be read"):
+        with pytest.raises(ConfigError, match=r"is not a regular file|cannot read"):
             load_root_config(tmp_path)
 
-    def test_a_directory_of_that_name_is_an_error_like_others(self, tmp_path: Path) -> None:
+    def test_a_directory_of_that_name_is_a_config_error(self, tmp_path: Path) -> None:
         (tmp_path / ".codeindex.toml").mkdir()
-        with pytest.raises(ConfigError, match="is no regular file"):
+        with pytest.raises(ConfigError, match="is not a regular file"):
             load_root_config(tmp_path)
 
     def test_a_huge_file_is_refused_before_it_is_parsed(self, tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ class TestHostileRoot:
     @pytest.mark.parametrize(
         "text", ["include = 'tr0ub4dor'", "exclude = ['a', 1, 'tr0ub4dor']", "exclude = {a='tr0ub4dor'}"]
     )
-    def test_its_values_are_not_repeated(self, tmp_path: Path, text: str) -> None:
+    def test_error_messages_do_not_repeat_its_values(self, tmp_path: Path, text: str) -> None:
         (tmp_path / ".codeindex.toml").write_text(text)
         with pytest.raises(ConfigError) as caught:
             load_root_config(tmp_path)
@@ -253,7 +255,7 @@ class TestHostileRoot:
     @pytest.mark.parametrize(
         "line", ["[embedding]\nmodel = '/tmp/evil'", "mask_secrets = false", "[privacy]\nmask_secrets = false"]
     )
-    def test_it_can_only_narrow(self, tmp_path: Path, line: str) -> None:
+    def test_it_cannot_weaken_privacy_settings(self, tmp_path: Path, line: str) -> None:
         (tmp_path / ".codeindex.toml").write_text(line)
         with pytest.raises(ConfigError, match="cannot be set for one root"):
             load_root_config(tmp_path)

@@ -1,4 +1,4 @@
-"""``python -m codeindexd`` is the daemon."""
+"""``python -m codeindexd``: the daemon."""
 
 import sys
 

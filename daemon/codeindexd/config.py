@@ -1,4 +1,4 @@
-"""The configuration: one frozen object, built at the edge from defaults, file, environment and command line."""
+"""The configuration: one frozen object, built from defaults, file, environment and command line."""
 
 from __future__ import annotations
 
@@ -16,49 +16,52 @@ import msgspec
 from codeindexd.errors import ConfigError
 
 _ENV_PREFIX = "CODEINDEXD_"
-_NO_SETTINGS = frozenset({"CODEINDEXD_EMBEDDING_API_KEY"})  # a secret: in no file, and printed by nobody
-_MOST_BYTES = 1 << 20  # of a root's own file
-_YEAR = 525_600  # minutes
-_SHOWN = 80  # characters of a wrong value
+_NO_SETTINGS = frozenset({"CODEINDEXD_EMBEDDING_API_KEY"})  # a secret: never in a file, never printed
+_MAX_ROOT_CONFIG_BYTES = 1 << 20
+_YEAR_MINUTES = 525_600
+_MAX_SHOWN_CHARS = 80  # of a wrong value
 
-# Every number has a lower and an upper bound: infinity is a number in TOML, and what is computed from it fails later.
-Minutes = Annotated[float, msgspec.Meta(gt=0, le=_YEAR)]
+# Every number has bounds: infinity is a number in TOML, and would fail later, in arithmetic.
+Minutes = Annotated[float, msgspec.Meta(gt=0, le=_YEAR_MINUTES)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
-    """How changes are noticed."""
+    """Detection of changes."""
 
-    # A save touches a file two to four times within a few milliseconds; 20 ms swallows that and nobody feels it.
+    # A save touches a file two to four times within a few milliseconds; 20 ms covers that and is not noticeable.
     debounce_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 20
-    # A build that writes without a pause must not keep everything else waiting for longer than a glance.
+    # A build that writes without pause must not delay other changes noticeably.
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)] = 1000
-    # Beyond this many paths, walking their parents costs less than remembering them. A guess.
+    # Beyond this many paths, scanning their parents costs less than keeping them. A guess.
     max_hints: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 10_000
-    # The full walk that finds what no event told; 50,000 files take a quarter of a second, so hourly costs nothing.
+    # The full walk that finds changes without events; 50,000 files take 0.25 s, so an hourly walk costs nothing.
     reconcile_minutes: Minutes = 60
-    # Walk every half minute instead of listening; network and FUSE file systems are found out without this.
+    # Walk every 30 seconds instead of using events; network and FUSE file systems are detected without this.
     poll: bool = False
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """What is indexed."""
+    """Selection of what is indexed."""
 
-    # Larger sources are generated or data in every tree we looked at; parsing one costs a hundred times its size.
+    # Larger sources were generated or data in every tree we examined; parsing takes a hundred times their size.
     max_file_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)] = 2 << 20
-    # About 150 lines: longer functions are cut, so that a hit still points somewhere. A guess.
+    # About 150 lines: longer functions are split, so that a hit still points to a place. A guess.
     max_chunk_bytes: Annotated[int, msgspec.Meta(ge=256, le=1 << 20)] = 6000
-    # Patterns of .gitignore syntax: only what matches one of these (empty: everything), and never what matches these.
+    # Patterns in .gitignore syntax: only files that match an include (none: all files), and none that match an exclude.
     include: tuple[Name, ...] = ()
     exclude: tuple[Name, ...] = ()
-    # Dot files are settings and caches far more often than code.
+    # Hidden files are far more often settings and caches than code.
     hidden: bool = False
-    # What git ignores was made by a machine and would drown the rest.
+    # Files that git ignores are generated and would bury the rest.
     gitignore: bool = True
 
     def narrowed(self, root: RootConfig) -> Index:
-        """With a root's own patterns, which only ever leave out more: the file comes with the code, maybe a
-        stranger's. Ours stand last, where they win over a negation there."""
+        """Return these settings narrowed by a root's own patterns.
+
+        Those can only leave out more: the file comes with the code, which may be a stranger's. The user's patterns
+        stand last, where they override a negation.
+        """
         if not (root.include and self.include):
             include = root.include or self.include
             return msgspec.structs.replace(self, include=include, exclude=(*root.exclude, *self.exclude))
@@ -68,58 +71,59 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True):
-    """The processes that read and parse. ``count`` 0: a single one, one file after the other, for debugging."""
+    """The processes that read and parse. With ``count`` 0 a single one, one file after the other, for debugging."""
 
-    # As many as CPUs and the memory budget allow; they run at idle priority.
+    # As many as the CPUs and the memory budget allow; they run at idle priority.
     count: Annotated[int, msgspec.Meta(ge=0, le=256)] | Literal["auto"] = "auto"
-    # The lowest: bulk indexing must never be felt by the compiler or the editor beside it.
+    # The lowest priority: bulk indexing must not slow down a compiler or an editor.
     nice: Annotated[int, msgspec.Meta(ge=0, le=19)] = 19
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """What all processes may take together."""
+    """Memory limits."""
 
-    # Daemon 60 MB, two busy workers 160 MB each. More workers than this affords are not started.
+    # Of all processes: daemon 60 MB, two busy workers 160 MB each. Workers beyond the budget are not started.
     budget_mb: Annotated[int, msgspec.Meta(ge=64, le=100_000_000)] = 400
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shared vector store may grow to; the vectors unused for longest go first."""
+    """Disk limits."""
 
-    # Four million vectors of 256 dimensions are 2 GB; ten keep every branch of every clone of most people.
+    # Of the shared vector store; the least recently used vectors are deleted first. Four million vectors of 256
+    # dimensions are 2 GB; 10 GB hold every branch of every clone for most users.
     budget_gb: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 10
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     """The embedding model: "bundled", a sentence-transformers name or directory, or the URL of an endpoint."""
 
-    # Works offline at once, and fast enough to keep up with saves.
+    # Works offline without a download, and is fast enough to keep up with saves.
     model: Name = "bundled"
-    # Chunks per call of a transformer or endpoint; larger batches won little on the CPU. A guess for accelerators.
+    # Chunks per call of a transformer or endpoint; larger batches gained little on the CPU. A guess for accelerators.
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32
-    # "auto" takes an accelerator where there is one.
+    # "auto" uses an accelerator if there is one.
     device: Name = "auto"
-    # A loaded transformer holds 400 MB and more; loading it again takes seconds. In less than the least it could be
-    # gone again before the question it was loaded for.
-    idle_unload_minutes: Annotated[float, msgspec.Meta(ge=0.1, le=_YEAR)] = 10
+    # A loaded transformer takes 400 MB or more; loading it again takes seconds. Below the minimum, it could be unloaded
+    # before the query that it was loaded for.
+    idle_unload_minutes: Annotated[float, msgspec.Meta(ge=0.1, le=_YEAR_MINUTES)] = 10
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """Defaults of answers."""
+    """Defaults for queries."""
 
-    # What fits on a screen.
+    # As many as fit on a screen.
     default_limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
 
 
 class Privacy(msgspec.Struct, frozen=True, kw_only=True):
-    """What never reaches an index or an answer."""
+    """Content that never reaches an index or an answer."""
 
-    # Masked before tokenising and embedding, and again in snippets.
+    # Secrets are masked before tokenising and embedding, and again in snippets.
     mask_secrets: bool = True
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that can be set; inner code gets values from it, never the environment."""
+    """All settings; inner code gets values from it and never reads the environment."""
 
     watch: Watch = Watch()
     index: Index = Index()
@@ -132,7 +136,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RootConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A root's own ``.codeindex.toml``: it may narrow what is indexed and nothing else."""
+    """The settings of a root's own ``.codeindex.toml``, which can only narrow what is indexed."""
 
     include: tuple[Name, ...] = ()
     exclude: tuple[Name, ...] = ()
@@ -145,17 +149,20 @@ def load(
     *,
     required: bool = False,
 ) -> Config:
-    """Defaults < file < ``CODEINDEXD_<SECTION>_<KEY>`` < ``overrides`` (``{"workers.count": 2}``).
+    """Load the configuration: defaults < file < ``CODEINDEXD_<SECTION>_<KEY>`` < ``overrides``.
 
-    A missing file means defaults unless ``required``. Raises ConfigError naming file (or variable), key and what was
-    expected.
+    ``overrides`` are by dotted key: ``{"workers.count": 2}``. A missing file means defaults unless ``required``. Raises
+    ConfigError naming the file or variable, the key and what was expected.
     """
     document = _read(path, required=required)
     settings: dict[str, dict[str, Any]] = {}
     for section, keys in document.items():
         kind = _section(section, str(path))
         if not isinstance(keys, dict):
-            raise ConfigError(f"{path}: {section} must be a table, not {_toml_type(keys)}", hint=f"Write [{section}].")
+            raise ConfigError(
+                f"{path}: {section} must be a table, not {_toml_type(keys)}",
+                hint=f"write [{section}] on a line of its own",
+            )
         settings[section] = {
             key: _value(kind, key, value, f"{path}: [{section}] {key}", strict=True) for key, value in keys.items()
         }
@@ -171,35 +178,35 @@ def load(
         raise ConfigError(
             f"{path}: [watch] deadline_ms ({config.watch.deadline_ms}) is below debounce_ms "
             f"({config.watch.debounce_ms})",
-            hint="The deadline bounds how long the debounce may be prolonged; make it the larger one.",
+            hint="changes wait for debounce_ms of quiet, but at most deadline_ms: raise deadline_ms",
         )
     return config
 
 
 def load_root_config(root: Path) -> RootConfig:
-    """A root's ``.codeindex.toml``; empty when there is none. It is never followed through a symlink.
+    """Load a root's ``.codeindex.toml``, empty if there is none. Symlinks are not followed.
 
-    Raises ConfigError naming the file, the key and what was expected: an error of that root only.
+    Raises ConfigError naming the file, the key and what was expected.
     """
     path = root / ".codeindex.toml"
     document = _parsed(path, _content_of(path))
     if isinstance(inner := document.get("index"), dict) and len(document) == 1:
-        document = inner  # written as in config.toml
+        document = inner  # in a section, as in config.toml
     fields = {}
     for key, value in document.items():
-        elsewhere = key in _SECTIONS or any(key in _keys(section) for section in _SECTIONS.values())
-        if elsewhere and key not in _keys(RootConfig):
-            hint = "A root may set include and exclude; the rest belongs into config.toml."
+        is_global = key in _SECTIONS or any(key in _keys(section) for section in _SECTIONS.values())
+        if is_global and key not in _keys(RootConfig):
+            hint = "a root can set only include and exclude; put other settings into config.toml"
             raise ConfigError(f"{path}: {key} cannot be set for one root", hint=hint)
         try:
             fields[key] = _value(RootConfig, key, value, f"{path}: {key}", strict=True)
-        except ConfigError as error:  # its value is a stranger's text, maybe a secret: it is not repeated
+        except ConfigError as error:  # the value is a stranger's text, maybe a secret: not repeated
             raise ConfigError(error.message.partition(", got ")[0], hint=error.hint) from None
     return RootConfig(**fields)
 
 
 def to_toml(config: Config) -> str:
-    """The configuration as a complete ``config.toml``."""
+    """Return the configuration as a complete ``config.toml``."""
     lines = []
     for section in _SECTIONS:
         lines.append(f"[{section}]")
@@ -209,7 +216,7 @@ def to_toml(config: Config) -> str:
     return "\n".join(lines)
 
 
-# -- inside ----------------------------------------------------------------------------------------------------------
+# -- helpers ---------------------------------------------------------------------------------------------------------
 
 _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "watch": Watch,
@@ -228,34 +235,38 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
         data = path.read_bytes()
     except FileNotFoundError:
         if required:
-            raise ConfigError(f"{path} does not exist", hint="Give an existing file, or none for defaults.") from None
+            raise ConfigError(
+                f"{path} does not exist", hint="name an existing file, or leave out --config for the defaults"
+            ) from None
         return {}
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check its permissions.") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
     return _parsed(path, data)
 
 
 def _content_of(path: Path) -> bytes:
-    """A root's file: empty where there is none. No link is followed, no FIFO waited for, nothing huge read."""
+    """Read a root's file, empty if there is none. Does not follow links, block on a FIFO, or read a huge file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except FileNotFoundError:
         return b""
     except OSError as error:
         if error.errno == errno.ELOOP:
-            hint = "Symbolic links are never followed; put the file there."
+            hint = "symbolic links are not followed: replace it by a file"
             raise ConfigError(f"{path} is a symbolic link", hint=hint) from None
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check its permissions.") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{path} is no regular file", hint="Remove it, or put a file there.")
-        data = os.read(descriptor, _MOST_BYTES + 1)
+            raise ConfigError(f"{path} is not a regular file", hint="remove it, or replace it by a file")
+        data = os.read(descriptor, _MAX_ROOT_CONFIG_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Check the disk.") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check the disk") from error
     finally:
         os.close(descriptor)
-    if len(data) > _MOST_BYTES:
-        raise ConfigError(f"{path} is larger than {_MOST_BYTES} bytes", hint="It holds a few patterns, no more.")
+    if len(data) > _MAX_ROOT_CONFIG_BYTES:
+        raise ConfigError(
+            f"{path} is larger than {_MAX_ROOT_CONFIG_BYTES} bytes", hint="keep only include and exclude patterns in it"
+        )
     return data
 
 
@@ -263,13 +274,13 @@ def _parsed(path: Path, data: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", hint="TOML files are UTF-8.") from error
+        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", hint="convert it to UTF-8") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, and numbers of thousands of digits
-        raise ConfigError(f"{path} is not TOML: {error}", hint="See https://toml.io for the syntax.") from error
+        raise ConfigError(f"{path} is not TOML: {error}", hint="see https://toml.io for the syntax") from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
-    """(section, key, text, variable); variables of no section (CODEINDEXD_SOCKET) are not ours to judge."""
+    """Return (section, key, text, variable) of each setting. CODEINDEXD_SOCKET and the like are in no section."""
     found = []
     for variable, text in sorted(environ.items()):
         section, _, key = variable.removeprefix(_ENV_PREFIX).lower().partition("_")
@@ -296,7 +307,9 @@ def _value(kind: type[msgspec.Struct], key: str, value: Any, where: str, *, stri
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
         if not strict and isinstance(value, str) and key == "count":
-            value = msgspec.convert(value, int, strict=False) if value.isdecimal() else value  # a union would not be
+            value = (
+                msgspec.convert(value, int, strict=False) if value.isdecimal() else value
+            )  # not converted in a union
         if isinstance(value, bool) and wanted is not bool:
             raise ConfigError(f"{where}: {_expected(kind, key)}, got a boolean", hint=_default_hint(kind, key))
         return msgspec.convert(value, wanted, strict=strict)
@@ -307,16 +320,16 @@ def _value(kind: type[msgspec.Struct], key: str, value: Any, where: str, *, stri
 
 
 def _shown(value: Any) -> str:
-    """The beginning of a wrong value."""
+    """Return the beginning of a wrong value."""
     try:
         text = repr(value)
-    except ValueError:  # hexadecimal, of more digits than Python prints
+    except ValueError:  # a hexadecimal number with more digits than Python prints
         return "too long to show"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}..."
 
 
 def _expected(kind: type[msgspec.Struct], key: str) -> str:
-    """ "expected a whole number from 1 to 10", out of the annotation that is also enforced."""
+    """Return "expected a whole number from 1 to 10", from the annotation that is enforced."""
     info = msgspec.inspect.type_info(_keys(kind)[key])
     return f"expected {_describe(info)}"
 
@@ -341,12 +354,12 @@ def _describe(info: msgspec.inspect.Type) -> str:
 
 def _default_hint(kind: type[msgspec.Struct], key: str) -> str:
     default = msgspec.json.encode(getattr(kind(), key)).decode("utf-8")
-    return f"The default is {default}."
+    return f"the default is {default}"
 
 
 def _did_you_mean(name: str, known: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]}?" if close else f"Known are: {', '.join(known)}."
+    return f"did you mean {close[0]}?" if close else f"known names are: {', '.join(known)}"
 
 
 def _toml_type(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The command line is tried against a daemon of the tests, from inside of its only root."""
+"""A fake daemon for the command-line tests, which run inside its only root."""
 
 from __future__ import annotations
 

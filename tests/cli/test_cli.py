@@ -1,4 +1,4 @@
-"""What transcripts do not show: terminals, signals, pipes, hostile text, the process itself."""
+"""The command line beyond transcripts: terminals, signals, pipes, hostile text, the process itself."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from support.places import DAEMON
 
 
 class Screen(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 def on_terminal(daemon: FakeDaemon, *words: str, **environ: str) -> tuple[int, str, str]:
-    """(exit code, output, errors) of a run that believes to be on a terminal."""
+    """Run a command on a fake terminal; return exit code, output and errors."""
     out, err = Screen(), Screen()
-    surroundings = {"CODEINDEXD_SOCKET": str(daemon.socket_path), "CODEINDEX_NO_START": "1", **environ}
-    return run(list(words), surroundings, Terminal(out, err, surroundings)), out.getvalue(), err.getvalue()
+    environment = {"CODEINDEXD_SOCKET": str(daemon.socket_path), "CODEINDEX_NO_START": "1", **environ}
+    return run(list(words), environment, Terminal(out, err, environment)), out.getvalue(), err.getvalue()
 
 
 def process(daemon: FakeDaemon, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """The program as its own process."""
+    """Run the program as a process."""
     environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON)}
     command = [sys.executable, "-m", "codeindexd.cli.codeindex", *words]
     return subprocess.run(command, env=environ, capture_output=True, timeout=60, check=False, **options)
 
 
-def test_colour_and_highlights_on_a_terminal_only(daemon: FakeDaemon) -> None:
+def test_colour_is_used_only_on_terminals(daemon: FakeDaemon) -> None:
     _, out, _ = on_terminal(daemon, "search", "password")
     assert "\x1b[35m" in out
     assert "\x1b[1;31mpassword\x1b[0m" in out
@@ -51,7 +51,7 @@ def test_colour_and_highlights_on_a_terminal_only(daemon: FakeDaemon) -> None:
     assert "\x1b" not in out
 
 
-def test_adding_shows_progress_on_one_line_and_takes_it_away(daemon: FakeDaemon, tmp_path: Path) -> None:
+def test_add_shows_a_progress_line_and_removes_it(daemon: FakeDaemon, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     code, out, err = on_terminal(daemon, "add", str(tmp_path / "new"))
     assert code == 0
@@ -64,7 +64,7 @@ def test_adding_shows_progress_on_one_line_and_takes_it_away(daemon: FakeDaemon,
     assert err == ""
 
 
-def test_json_is_one_document_whatever_goes_wrong(daemon: FakeDaemon) -> None:
+def test_json_errors_are_one_document(daemon: FakeDaemon) -> None:
     daemon.answers["search"] = RuntimeError("boom")
     for words in (["search", "x"], ["nonsense"], ["search"], ["status", "/nowhere"], ["related", "x"]):
         _, out, _ = on_terminal(daemon, *words, "--json")
@@ -80,7 +80,7 @@ def test_json_is_one_document_whatever_goes_wrong(daemon: FakeDaemon) -> None:
     ],
     ids=" ".join,
 )
-def test_an_empty_path_is_a_mistake_and_nothing_is_done(daemon: FakeDaemon, words: list[str]) -> None:
+def test_an_empty_path_is_a_usage_error(daemon: FakeDaemon, words: list[str]) -> None:
     before = dict(daemon.roots)
     code, out, _ = on_terminal(daemon, *words, "", *([] if "--watch" in words else ["--json"]))
     assert code == 2
@@ -88,7 +88,7 @@ def test_an_empty_path_is_a_mistake_and_nothing_is_done(daemon: FakeDaemon, word
     assert daemon.roots == before
 
 
-def test_without_a_daemon_and_a_start_the_exit_code_is_four(tmp_path: Path) -> None:
+def test_without_a_daemon_the_exit_code_is_four(tmp_path: Path) -> None:
     out, err = io.StringIO(), io.StringIO()
     environ = {"CODEINDEXD_SOCKET": str(tmp_path / "none")}
     assert run(["roots", "--no-start"], environ, Terminal(out, err, environ)) == 4
@@ -97,14 +97,14 @@ def test_without_a_daemon_and_a_start_the_exit_code_is_four(tmp_path: Path) -> N
     assert json.loads(out.getvalue())["error"]["name"] == "no_daemon"
 
 
-def test_a_socket_path_too_long_is_said_to_be(tmp_path: Path) -> None:
+def test_a_long_socket_path_is_reported(tmp_path: Path) -> None:
     out, err = io.StringIO(), io.StringIO()
     environ = {"CODEINDEXD_SOCKET": f"/{'x' * 200}"}
     assert run(["roots"], environ, Terminal(out, err, environ)) == 2
     assert "too long" in err.getvalue()
 
 
-def test_watching_goes_on_until_it_is_interrupted(daemon: FakeDaemon) -> None:
+def test_status_watch_ends_on_interrupt(daemon: FakeDaemon) -> None:
     calls = 0
 
     class Interrupting(Screen):
@@ -121,7 +121,7 @@ def test_watching_goes_on_until_it_is_interrupted(daemon: FakeDaemon) -> None:
     assert out.getvalue().count("\x1b[H\x1b[2J") == 3
 
 
-def test_an_interrupt_elsewhere_is_130_and_still_one_document(daemon: FakeDaemon) -> None:
+def test_an_interrupted_command_exits_with_130_and_one_document(daemon: FakeDaemon) -> None:
     class Interrupting(Screen):
         def write(self, text: str) -> int:
             if text.startswith('{"query"'):
@@ -134,7 +134,7 @@ def test_an_interrupt_elsewhere_is_130_and_still_one_document(daemon: FakeDaemon
     assert json.loads(out.getvalue())["error"]["message"] == "interrupted"
 
 
-def test_the_process_writes_paths_as_the_bytes_they_are(daemon: FakeDaemon) -> None:
+def test_paths_are_written_as_their_bytes(daemon: FakeDaemon) -> None:
     root = next(iter(daemon.roots))
     hit = place(root, path="caf\udce9.py", snippet="x = '\udce9\x1b[31m'\n")
     daemon.answers["search"] = {"query": "x", "state": "fresh", "dense_coverage": 1.0, "hits": [hit]}
@@ -143,7 +143,7 @@ def test_the_process_writes_paths_as_the_bytes_they_are(daemon: FakeDaemon) -> N
     assert b"\x1b" not in process(daemon, "search", "x").stdout
 
 
-def test_a_closed_pipe_is_no_error(daemon: FakeDaemon) -> None:
+def test_a_closed_pipe_is_not_an_error(daemon: FakeDaemon) -> None:
     read, write = os.pipe()
     os.close(read)
     environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON)}
@@ -159,14 +159,14 @@ def test_a_closed_pipe_is_no_error(daemon: FakeDaemon) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_help_and_version_are_asked_for_and_succeed(daemon: FakeDaemon) -> None:
+def test_help_and_version_succeed(daemon: FakeDaemon) -> None:
     assert b"codeindex 0." in process(daemon, "--version").stdout
     done = process(daemon, "search", "--help")
     assert done.returncode == 0
     assert b"-path:tests/**" in done.stdout
 
 
-def test_the_doctor_finds_something_to_say(daemon: FakeDaemon) -> None:
+def test_doctor_reports_its_checks(daemon: FakeDaemon) -> None:
     code, out, _ = on_terminal(daemon, "doctor", "--json")
     result = json.loads(out)
     assert code == (0 if result["ok"] else 1)
@@ -188,15 +188,15 @@ def test_the_doctor_finds_something_to_say(daemon: FakeDaemon) -> None:
         ("\u202eabc", "\ufffdabc"),
     ],
 )
-def test_nothing_printed_steers_the_terminal(text: str, shown: str) -> None:
+def test_control_characters_are_replaced(text: str, shown: str) -> None:
     assert safe(text) == shown
 
 
-def test_words_worth_showing_leave_out_filters_and_small_words() -> None:
+def test_wanted_words_exclude_filters_and_stop_words() -> None:
     assert wanted_words("where is the getUserName lang:python path:src/**") == {"getusername", "get", "user", "name"}
 
 
-def test_the_best_line_has_most_of_the_words_and_is_the_first_of_equals() -> None:
+def test_the_best_line_has_the_most_words_and_is_the_first_of_equals() -> None:
     lines = ["nothing", "user", "user password", "password user"]
     assert best_line(lines, frozenset({"user", "password"})) == 2
     assert best_line([], frozenset({"user"})) == 0
@@ -206,7 +206,7 @@ def test_the_best_line_has_most_of_the_words_and_is_the_first_of_equals() -> Non
     ("cwd", "shown"),
     [("/r", "src/auth.py"), ("/r/src", "auth.py"), ("/r/lib", "../src/auth.py"), ("/rest", "/r/src/auth.py")],
 )
-def test_paths_are_shown_from_where_one_stands(cwd: str, shown: str) -> None:
+def test_paths_in_the_current_root_are_relative(cwd: str, shown: str) -> None:
     assert shown_path(place("/r"), cwd) == shown  # type: ignore[arg-type]
 
 
@@ -214,5 +214,5 @@ def test_paths_are_shown_from_where_one_stands(cwd: str, shown: str) -> None:
     ("seconds", "text"),
     [(0.2, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (90_000, "1 day"), (-3, "0 s")],
 )
-def test_durations_read_well(seconds: float, text: str) -> None:
+def test_durations_are_formatted(seconds: float, text: str) -> None:
     assert progress.duration(seconds) == text

@@ -1,4 +1,4 @@
-"""``codeindexd`` as a process: what it says before there is a daemon."""
+"""The program ``codeindexd`` before the daemon runs: configuration, errors, version."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def codeindexd(environ: dict[str, str], *words: str) -> subprocess.CompletedProc
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_checked_configuration_is_one_to_start_with(environ: dict[str, str], tmp_path: Path) -> None:
+def test_check_config_prints_a_valid_configuration(environ: dict[str, str], tmp_path: Path) -> None:
     done = codeindexd({**environ, "CODEINDEXD_WORKERS_COUNT": "3"}, "--check-config", "--set", "search.default_limit=7")
     assert done.returncode == 0
     (tmp_path / "written.toml").write_text(done.stdout)
@@ -39,16 +39,16 @@ def test_the_checked_configuration_is_one_to_start_with(environ: dict[str, str],
     [
         (["--config", "/no/such.toml"], "/no/such.toml does not exist"),
         (["--set", "workers=1"], "not SECTION.KEY=VALUE"),
-        (["--set", "workers.cuont=1"], "Did you mean count?"),
+        (["--set", "workers.cuont=1"], "did you mean count?"),
         (["--log-format", "pretty"], "invalid choice"),
     ],
 )
-def test_what_is_wrong_is_said_and_exits_with_two(environ: dict[str, str], words: list[str], says: str) -> None:
+def test_a_wrong_command_line_exits_with_two(environ: dict[str, str], words: list[str], says: str) -> None:
     done = codeindexd(environ, "--check-config", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_its_version_is_known(environ: dict[str, str]) -> None:
+def test_version(environ: dict[str, str]) -> None:
     assert codeindexd(environ, "--version").stdout.startswith("codeindexd 0.")

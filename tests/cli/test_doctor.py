@@ -1,4 +1,4 @@
-"""The doctor on a sick machine: it never raises, says no secret, and one check hides no other."""
+"""The doctor on a broken machine: it never raises, shows no secrets, and runs every check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = {"versions", "open files", "git", "service manager", "daemon", "disk spa
 
 @pytest.fixture
 def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A home of its own, also for what asks the process's environment."""
+    """An environment with its own directories, also set for this process."""
     for name in ("CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
@@ -25,7 +25,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def found(environ: dict[str, str], name: str) -> list[dict[str, Any]]:
-    """The checks of that name; all others are there too."""
+    """Return the checks of that name; assert that all others ran too."""
     result = doctor.examine(environ)
     json.dumps(result)
     assert {check["name"] for check in result["checks"]} >= NAMES - {name}
@@ -52,7 +52,7 @@ def listed(tmp_path: Path, text: str) -> None:
         ("http://me:s3cret#@host/v1", "problem", "the endpoint's URL cannot be read"),
     ],
 )
-def test_an_endpoint_is_shown_without_what_it_is_proved_with(
+def test_an_endpoint_is_shown_without_its_credentials(
     environ: dict[str, str], tmp_path: Path, model: str, state: str, detail: str
 ) -> None:
     configured(tmp_path, f'[embedding]\nmodel = "{model}"\n')
@@ -61,10 +61,10 @@ def test_an_endpoint_is_shown_without_what_it_is_proved_with(
     assert "s3cret" not in json.dumps(doctor.examine(environ))
 
 
-def test_a_hanging_service_manager_is_a_finding(
+def test_a_hanging_service_manager_is_a_warning(
     environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(doctor, "_PROGRAM_TIMEOUT_S", 0.05)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/systemctl").write_text("#!/bin/sh\nexec sleep 30\n")
     (tmp_path / "bin/systemctl").chmod(0o755)
@@ -74,8 +74,8 @@ def test_a_hanging_service_manager_is_a_finding(
     assert "timed out" in check["detail"]
 
 
-def test_a_root_that_cannot_be_looked_at_hides_no_other(environ: dict[str, str], tmp_path: Path) -> None:
-    """A name longer than any file system takes fails as a directory without search permission does, also for root."""
+def test_an_unreadable_root_does_not_hide_others(environ: dict[str, str], tmp_path: Path) -> None:
+    """Too long a name fails like a directory without search permission, but for the superuser too."""
     (tmp_path / "here").mkdir()
     listed(tmp_path, json.dumps({"roots": [{"path": f"/{'x' * 300}"}, {"path": str(tmp_path / "here")}]}))
     first, second = found(environ, "root")
@@ -85,25 +85,23 @@ def test_a_root_that_cannot_be_looked_at_hides_no_other(environ: dict[str, str],
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"roots": [{}]}', '{"roots": [{"path": 5}]}', "[" * 100_000])
-def test_a_broken_list_of_roots_is_a_finding(environ: dict[str, str], tmp_path: Path, text: str) -> None:
+def test_a_broken_list_of_roots_is_reported(environ: dict[str, str], tmp_path: Path, text: str) -> None:
     listed(tmp_path, text)
     (check,) = found(environ, "roots")
     assert check["state"] in {"problem", "warning"}
 
 
-def test_a_check_that_fails_unforeseen_is_told_by_its_place(
-    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unexpected_error_is_reported_by_its_place(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> doctor.Check:
         raise KeyError("s3cret")
 
     monkeypatch.setattr(doctor, "_disk", fail)
     (check,) = found(environ, "disk space")
     assert check["state"] == "warning"
-    assert check["detail"].startswith("could not be looked at: KeyError (test_doctor.py:")
+    assert check["detail"].startswith("could not be checked: KeyError (test_doctor.py:")
 
 
-def test_without_a_usable_socket_path_the_machine_is_still_looked_at(
+def test_the_machine_is_checked_even_if_the_socket_path_is_unusable(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks = {check["name"]: check for check in doctor.examine({**environ, "CODEINDEXD_SOCKET": "/x" * 200})["checks"]}

@@ -1,4 +1,4 @@
-"""What is installed: the shipped units with this installation's program put in, and nothing else changed."""
+"""The installed files: the shipped units with this installation's program, otherwise unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.places import PROJECT
 
 @pytest.fixture
 def odd_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An installation in a directory whose name systemd's syntax has to quote."""
+    """An installation in a directory whose name must be quoted in unit files."""
     directory = tmp_path / "my 100% $HOME; env"
     directory.mkdir()
     (directory / "codeindexd").touch()
@@ -26,7 +26,7 @@ def odd_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return directory / "codeindexd"
 
 
-def test_only_the_program_is_put_into_the_unit() -> None:
+def test_only_the_program_is_changed_in_the_unit() -> None:
     files = service_manager.Systemd({"HOME": "/home/me"}).rendered()
     directory = Path("/home/me/.config/systemd/user")
     assert files.keys() == {directory / "codeindexd.service", directory / "codeindexd.socket"}
@@ -46,14 +46,14 @@ def test_without_a_script_the_interpreter_runs_the_package(monkeypatch: pytest.M
     assert service_manager.program() == (str(tmp_path / "python"), "-P", "-m", "codeindexd")
 
 
-def test_odd_names_are_quoted_for_systemd(odd_program: Path) -> None:
+def test_odd_program_paths_are_quoted_for_systemd(odd_program: Path) -> None:
     files = service_manager.Systemd({"XDG_CONFIG_HOME": "/c"}).rendered()
     unit = files[Path("/c/systemd/user/codeindexd.service")].decode()
     [line] = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
     assert line == f'ExecStart="{str(odd_program).replace("%", "%%")}"', "systemd expands no variable in the program"
 
 
-def test_the_agent_is_complete_and_names_program_and_socket() -> None:
+def test_the_agent_names_program_and_socket() -> None:
     manager = service_manager.Launchd({"HOME": "/Users/me", "CODEINDEXD_SOCKET": "/tmp/me/sock"})
     [(path, text)] = manager.rendered().items()
     assert path == Path("/Users/me/Library/LaunchAgents/io.github.codeindexd.plist")
@@ -72,14 +72,14 @@ def test_a_file_that_is_not_shipped_is_an_error() -> None:
         service_manager.shipped("systemd", "other.service")
 
 
-def test_a_system_without_systemd_is_told_what_else_there_is(tmp_path: Path) -> None:
+def test_without_systemd_the_hint_names_an_alternative(tmp_path: Path) -> None:
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
-    with pytest.raises(FailedError, match="no systemd on this system") as caught:
+    with pytest.raises(FailedError, match="systemd is not installed") as caught:
         service_manager.Systemd(environ).check()
     assert "autostart" in caught.value.hint
 
 
-def test_the_wheel_carries_the_units(tmp_path: Path) -> None:
+def test_the_wheel_contains_the_units(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],

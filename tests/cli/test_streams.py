@@ -1,4 +1,4 @@
-"""Standard streams as scripts and odd terminals leave them: closed, full, of another encoding."""
+"""Standard streams that are closed, full, or of another encoding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REAL_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is 
 
 
 def shell(daemon: FakeDaemon, command: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
-    """``codeindex`` in a shell, which can close a stream; on standard input is one request of a host of MCP."""
+    """Run ``codeindex`` in a shell, which can close streams; its standard input is one MCP request."""
     program = shlex.join([sys.executable, "-m", "codeindexd.cli.codeindex"])
     return subprocess.run(
         ["/bin/sh", "-c", f"{program} {command}"],
@@ -34,16 +34,14 @@ def shell(daemon: FakeDaemon, command: str, **environ: str) -> subprocess.Comple
 
 @pytest.mark.parametrize(("command", "code"), [("search x", 0), ("search nothing", 1), ("status /elsewhere", 3)])
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_a_closed_stream_takes_everything_and_the_exit_code_is_as_ever(
-    daemon: FakeDaemon, command: str, code: int, closed: str
-) -> None:
+def test_closed_streams_do_not_change_the_exit_code(daemon: FakeDaemon, command: str, code: int, closed: str) -> None:
     done = shell(daemon, f"{command} {closed}")
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
     assert bool(done.stdout) == (command == "search x" and ">&-" not in closed.split())
 
 
-def test_a_host_without_streams_is_told(daemon: FakeDaemon) -> None:
+def test_mcp_needs_both_streams(daemon: FakeDaemon) -> None:
     for closed in (">&-", "<&-"):
         done = shell(daemon, f"mcp {closed}")
         assert done.returncode == 2
@@ -52,14 +50,14 @@ def test_a_host_without_streams_is_told(daemon: FakeDaemon) -> None:
 
 @REAL_FULL
 @pytest.mark.parametrize("command", ["search x", "search x -n 1 --json", "roots", "--help", "nonsense --json", "mcp"])
-def test_a_full_disk_is_a_failure_and_said(daemon: FakeDaemon, command: str) -> None:
+def test_a_full_disk_is_reported(daemon: FakeDaemon, command: str) -> None:
     done = shell(daemon, f"{command} >/dev/full")
-    said = b"codeindex: standard output cannot be written: No space left on device\n"
-    assert (done.returncode, done.stderr) == (5, said)
+    expected = b"codeindex: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (5, expected)
 
 
 @REAL_FULL
-def test_a_full_disk_in_the_middle_of_a_long_answer_is_the_same(daemon: FakeDaemon) -> None:
+def test_a_disk_that_fills_up_is_reported_once(daemon: FakeDaemon) -> None:
     root = next(iter(daemon.roots))
     hits = [place(root, path=f"{'x' * 200}{number}.py") for number in range(1000)]
     daemon.answers["search"] = {"query": "x", "state": "fresh", "dense_coverage": 1.0, "hits": hits}
@@ -69,14 +67,14 @@ def test_a_full_disk_in_the_middle_of_a_long_answer_is_the_same(daemon: FakeDaem
 
 
 @REAL_FULL
-def test_notes_that_cannot_be_written_change_nothing(daemon: FakeDaemon) -> None:
+def test_unwritable_notes_do_not_change_the_exit_code(daemon: FakeDaemon) -> None:
     assert shell(daemon, "search nothing 2>/dev/full").returncode == 1
     assert shell(daemon, "status /elsewhere 2>/dev/full").returncode == 3
     assert shell(daemon, "search x >/dev/full 2>/dev/full").returncode == 5
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_every_character_is_written_in_every_encoding(daemon: FakeDaemon, encoding: str) -> None:
+def test_every_character_can_be_written_in_every_encoding(daemon: FakeDaemon, encoding: str) -> None:
     root = next(iter(daemon.roots))
     snippet = "x = 'é 日本語 \ud800 \udce9 \U0001f600'\n"
     hits = [place(root, path=name, snippet=snippet) for name in ("a.py", "caf\udce9.py", "日本.py", "z.py")]
@@ -89,7 +87,7 @@ def test_every_character_is_written_in_every_encoding(daemon: FakeDaemon, encodi
     assert json.loads(shell(daemon, "search x --json", PYTHONIOENCODING=encoding).stdout.decode(encoding))["hits"]
 
 
-def test_what_an_encoding_lacks_is_shown_as_its_number(daemon: FakeDaemon) -> None:
+def test_characters_outside_the_encoding_are_escaped(daemon: FakeDaemon) -> None:
     daemon.answers["search"] = {
         "query": "x",
         "state": "fresh",
@@ -99,7 +97,7 @@ def test_what_an_encoding_lacks_is_shown_as_its_number(daemon: FakeDaemon) -> No
     assert shell(daemon, "search x --files", PYTHONIOENCODING="latin-1").stdout == b"\\u65e5.py\n"
 
 
-def test_a_terminal_of_closed_streams_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_streams_are_not_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     terminal = Terminal.standard({})
@@ -111,7 +109,7 @@ def test_a_terminal_of_closed_streams_is_none(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("seconds", ["inf", "-inf", "nan", "-1", "soon", "1e999", "1e9"])
-def test_a_timeout_that_is_no_number_of_seconds_is_a_mistake(daemon: FakeDaemon, seconds: str) -> None:
+def test_an_invalid_timeout_is_a_usage_error(daemon: FakeDaemon, seconds: str) -> None:
     done = shell(daemon, f"sync --timeout {seconds} --json")
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"]["name"] == "usage"

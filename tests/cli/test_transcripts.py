@@ -2,7 +2,7 @@
 
 A transcript is a text file: ``$ codeindex ...`` begins a command, ``2> `` marks standard error, ``[n]`` the exit code
 (0 when absent). ``{project}`` and ``{tmp}`` stand for the paths of the run. ``daemon:`` lines set a root's state.
-Empty lines and lines that begin with # are for readers.
+Empty lines and lines that begin with # are comments.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 
 
 class Screen(io.StringIO):
-    """A stream that may claim to be a terminal."""
+    """A stream that can claim to be a terminal."""
 
     def __init__(self, *, terminal: bool = False) -> None:
         super().__init__()
@@ -32,10 +32,10 @@ class Screen(io.StringIO):
 
 
 def codeindex(daemon: FakeDaemon, *words: str, terminal: bool = False, **environ: str) -> tuple[int, str, str]:
-    """(exit code, standard output, standard error) of a run in this process."""
+    """Run a command in this process; return exit code, standard output and standard error."""
     out, err = Screen(terminal=terminal), Screen(terminal=terminal)
-    surroundings = {"CODEINDEXD_SOCKET": str(daemon.socket_path), "CODEINDEX_NO_START": "1", **environ}
-    code = run(list(words), surroundings, Terminal(out, err, surroundings))
+    environment = {"CODEINDEXD_SOCKET": str(daemon.socket_path), "CODEINDEX_NO_START": "1", **environ}
+    code = run(list(words), environment, Terminal(out, err, environment))
     return code, out.getvalue(), err.getvalue()
 
 

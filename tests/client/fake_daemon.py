@@ -1,7 +1,7 @@
-"""A daemon with canned answers behind the real server: what clients, command line and MCP are tested against.
+"""A daemon with canned answers behind the real server, for tests of the clients, the command line and MCP.
 
-It keeps its roots in memory, so that adding, removing and asking about unknown paths behave as they should. It runs
-in a thread of its own, ``with FakeDaemon(socket) as daemon``, or as a process:
+It keeps its roots in memory, so that adding, removing and querying unknown paths behave as in the real one. It runs in
+a thread, ``with FakeDaemon(socket) as daemon``, or as a process:
 ``python -m client.fake_daemon SOCKET``.
 """
 
@@ -34,7 +34,7 @@ def check_password(user: User, given: str) -> bool:
 
 
 def place(root: str, **fields: Any) -> dict[str, Any]:
-    """A hit with sensible fields."""
+    """Return a hit with plausible fields."""
     return {
         "root": root,
         "path": "src/auth.py",
@@ -81,7 +81,7 @@ class FakeDaemon:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # told to shut down already; its loop may end unasked
+        with contextlib.suppress(RuntimeError):  # already shut down by a client: its loop is closed
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
@@ -96,7 +96,7 @@ class FakeDaemon:
         anyio.from_thread.run_sync(notify, token=self._token)
 
     async def run(self) -> None:
-        """Serve until told to stop."""
+        """Serve until stopped."""
         self._stop = anyio.Event()
         self._token = anyio.lowlevel.current_token()
         self._loop = asyncio.get_running_loop()
@@ -118,7 +118,7 @@ class FakeDaemon:
             self._ready.set()
 
     def table(self) -> dict[str, Handler]:
-        """Verb to handler."""
+        """Return the handlers by method."""
         return {
             "server.info": self._info,
             "shutdown": self._shutdown,
@@ -189,7 +189,7 @@ class FakeDaemon:
     async def _add(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         path = params["path"]
         if not await anyio.Path(path).is_dir():
-            raise PathRefusedError(f"{path} is not a directory", hint="Give a directory.")
+            raise PathRefusedError(f"{path} is not a directory", hint="give the path of a directory")
         try:
             root, covered = self._around(path), path not in self.roots
         except NotIndexedError:
@@ -247,7 +247,7 @@ class FakeDaemon:
         if params["path"]:
             self._around(params["path"])
         if params["timeout_s"] == 0:
-            raise TimedOutError("not in sync after 0 s", hint="Give it more time.")
+            raise TimedOutError("not in sync after 0 s", hint="give it more time: --timeout SECONDS")
         return {"clock": "id:7", "took_ms": 20.1, "how": "cookie"}
 
     async def _status(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:

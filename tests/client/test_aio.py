@@ -1,4 +1,4 @@
-"""What only the async client has to get right: errors on their way out of ``async with``, and callers that wait."""
+"""The asynchronous client: errors that leave ``async with``, cancellation, and pending calls."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def daemon(tmp_path: Path) -> Iterator[FakeDaemon]:
         yield running
 
 
-async def _forever(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+async def _never_answer(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
     await anyio.sleep_forever()
     return {}
 
 
 @contextlib.contextmanager
-def deaf(path: Path) -> Iterator[Callable[[], None]]:
-    """Somebody who listens at ``path`` and reads nothing; what is given hangs up."""
+def silent_listener(path: Path) -> Iterator[Callable[[], None]]:
+    """Listen at ``path`` and read nothing; yield a function that hangs up."""
     leave = threading.Event()
 
     def listen() -> None:
@@ -50,9 +50,9 @@ def deaf(path: Path) -> Iterator[Callable[[], None]]:
 
 
 class TestLeaving:
-    """``async with`` ends with what its body raised."""
+    """``async with`` raises the error of its body."""
 
-    def test_an_error_reaches_the_handler_around_it(self, daemon: FakeDaemon) -> None:
+    def test_an_error_leaves_the_block_unwrapped(self, daemon: FakeDaemon) -> None:
         async def run() -> None:
             async with AsyncClient(daemon.socket_path, start=False) as client:
                 await client.search("x", roots=["/elsewhere"])
@@ -60,7 +60,7 @@ class TestLeaving:
         with pytest.raises(NotIndexedError):
             anyio.run(run)
 
-    def test_a_group_of_errors_stays_the_group_it_was(self, daemon: FakeDaemon) -> None:
+    def test_a_group_of_errors_leaves_the_block_unchanged(self, daemon: FakeDaemon) -> None:
         group = ExceptionGroup("several", [ValueError("a"), KeyError("b")])
 
         async def run() -> None:
@@ -71,7 +71,7 @@ class TestLeaving:
             anyio.run(run)
         assert caught.value is group
 
-    def test_an_error_goes_on_though_somebody_cancels_meanwhile(self, daemon: FakeDaemon) -> None:
+    def test_an_error_survives_a_concurrent_cancellation(self, daemon: FakeDaemon) -> None:
         async def run() -> None:
             with anyio.CancelScope() as scope:
                 async with AsyncClient(daemon.socket_path, start=False):
@@ -81,8 +81,8 @@ class TestLeaving:
         with pytest.raises(ValueError, match="first"):
             anyio.run(run)
 
-    def test_a_cancelled_body_is_cancelled_to_the_end_of_the_scope(self, daemon: FakeDaemon) -> None:
-        daemon.answers["search"] = _forever
+    def test_cancellation_reaches_the_end_of_the_scope(self, daemon: FakeDaemon) -> None:
+        daemon.answers["search"] = _never_answer
         after: list[str] = []
 
         async def run() -> bool:
@@ -97,25 +97,25 @@ class TestLeaving:
         assert anyio.run(run)
         assert after == []
 
-    def test_a_cancelled_task_of_asyncio_is_cancelled(self, daemon: FakeDaemon) -> None:
-        daemon.answers["search"] = _forever
-        asked = asyncio.Event()
+    def test_an_asyncio_task_can_be_cancelled(self, daemon: FakeDaemon) -> None:
+        daemon.answers["search"] = _never_answer
+        started = asyncio.Event()
 
         async def ask() -> None:
             async with AsyncClient(daemon.socket_path, start=False) as client:
-                asked.set()
+                started.set()
                 await client.search("x")
 
         async def run() -> bool:
             task = asyncio.create_task(ask())
-            await asked.wait()
+            await started.wait()
             task.cancel()
             await asyncio.wait([task])
             return task.cancelled()
 
         assert asyncio.run(run())
 
-    def test_a_client_that_was_left_answers_nobody_and_may_be_entered_again(self, daemon: FakeDaemon) -> None:
+    def test_a_closed_client_refuses_calls_and_can_be_entered_again(self, daemon: FakeDaemon) -> None:
         client = AsyncClient(daemon.socket_path, start=False)
 
         async def run() -> None:
@@ -128,9 +128,7 @@ class TestLeaving:
         anyio.run(run)
 
 
-def test_an_error_of_the_callback_is_raised_by_add_and_the_connection_goes_on(
-    daemon: FakeDaemon, tmp_path: Path
-) -> None:
+def test_an_error_in_the_callback_is_raised_by_add_and_keeps_the_connection(daemon: FakeDaemon, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
 
     def refuse(_: object) -> None:
@@ -145,14 +143,14 @@ def test_an_error_of_the_callback_is_raised_by_add_and_the_connection_goes_on(
     anyio.run(run)
 
 
-def test_all_callers_hear_of_the_end_also_those_whose_request_was_never_sent(tmp_path: Path) -> None:
-    """One of the requests is half sent, 16 are queued, and the other callers wait for room."""
-    heard: list[type[BaseException]] = []
+def test_the_end_of_the_connection_fails_every_pending_call(tmp_path: Path) -> None:
+    """One request is half sent, 16 are queued, and the other callers wait to queue theirs."""
+    errors: list[type[BaseException]] = []
 
     async def ask(client: AsyncClient, number: int) -> None:
         with pytest.raises(NoDaemonError) as caught:
             await client.search("x" * 30_000 + str(number))
-        heard.append(caught.type)
+        errors.append(caught.type)
 
     async def run(hang_up: Callable[[], None]) -> None:
         async with AsyncClient(tmp_path / "s", start=False) as client, anyio.create_task_group() as tasks:
@@ -161,6 +159,6 @@ def test_all_callers_hear_of_the_end_also_those_whose_request_was_never_sent(tmp
             await anyio.wait_all_tasks_blocked()
             hang_up()
 
-    with deaf(tmp_path / "s") as hang_up:
+    with silent_listener(tmp_path / "s") as hang_up:
         anyio.run(run, hang_up)
-    assert heard == [NoDaemonError] * 60
+    assert errors == [NoDaemonError] * 60

@@ -39,13 +39,13 @@ def daemon(tmp_path: Path, project: Path) -> Iterator[FakeDaemon]:
 
 
 def blocking(daemon: FakeDaemon, method: str, *args: Any, **options: Any) -> Any:
-    """One call with the blocking client."""
+    """Make one call with the blocking client."""
     with Client(daemon.socket_path, start=False) as client:
         return getattr(client, method)(*args, **options)
 
 
 def awaited(daemon: FakeDaemon, method: str, *args: Any, **options: Any) -> Any:
-    """The same with the async one."""
+    """Make one call with the asynchronous client."""
 
     async def run() -> Any:
         async with AsyncClient(daemon.socket_path, start=False) as client:
@@ -96,7 +96,7 @@ def test_every_method_is_answered(daemon: FakeDaemon, project: Path, call: Call)
         ("related_to", ("/elsewhere/a", 1), NotIndexedError),
     ],
 )
-def test_errors_are_classes(
+def test_errors_have_their_own_classes(
     daemon: FakeDaemon, call: Call, method: str, args: tuple[Any, ...], kind: type[CodeindexError]
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -113,29 +113,27 @@ def test_an_empty_path_is_not_the_current_directory(daemon: FakeDaemon, call: Ca
     assert daemon.seen == []
 
 
-def test_a_timeout_of_the_daemon_is_told_from_one_of_the_client(daemon: FakeDaemon, call: Call) -> None:
+def test_a_timeout_in_the_daemon_has_its_own_message(daemon: FakeDaemon, call: Call) -> None:
     with pytest.raises(TimedOutError, match="not in sync"):
         call(daemon, "sync", timeout_s=0)
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan")])
-def test_numbers_that_cannot_be_sent_are_a_mistake_of_the_caller(
-    daemon: FakeDaemon, call: Call, seconds: float
-) -> None:
-    with pytest.raises(UsageError, match="sync: a number is infinite or none"):
+def test_infinity_and_nan_are_usage_errors(daemon: FakeDaemon, call: Call, seconds: float) -> None:
+    with pytest.raises(UsageError, match="sync: a number is infinite or NaN"):
         call(daemon, "sync", timeout_s=seconds)
 
 
-def test_adding_tells_how_far_it_is(daemon: FakeDaemon, tmp_path: Path, call: Call) -> None:
+def test_add_reports_progress(daemon: FakeDaemon, tmp_path: Path, call: Call) -> None:
     (tmp_path / "more").mkdir()
-    heard: list[int] = []
-    added = call(daemon, "add", tmp_path / "more", on_progress=lambda progress: heard.append(progress["files_done"]))
+    received: list[int] = []
+    added = call(daemon, "add", tmp_path / "more", on_progress=lambda progress: received.append(progress["files_done"]))
     assert added["roots"][0]["state"] == "fresh"
-    assert heard == [60, 120]
+    assert received == [60, 120]
     assert [method for method, _ in daemon.seen] == ["roots.add", "subscribe", "roots.add", "unsubscribe"]
 
 
-def test_adding_without_waiting_returns_at_once(daemon: FakeDaemon, tmp_path: Path, call: Call) -> None:
+def test_add_without_waiting_returns_at_once(daemon: FakeDaemon, tmp_path: Path, call: Call) -> None:
     (tmp_path / "more").mkdir()
     assert call(daemon, "add", tmp_path / "more", wait=False, workers=0)["roots"][0]["state"] == "indexing"
     assert daemon.seen == [
@@ -143,14 +141,14 @@ def test_adding_without_waiting_returns_at_once(daemon: FakeDaemon, tmp_path: Pa
     ]
 
 
-def test_nobody_at_the_socket_is_no_daemon(tmp_path: Path) -> None:
+def test_a_missing_socket_means_no_daemon(tmp_path: Path) -> None:
     with pytest.raises(NoDaemonError) as caught, Client(tmp_path / "nobody", start=False) as client:
         client.info()
     assert caught.value.exit_code == 4
     assert "codeindexd" in caught.value.hint
 
 
-def test_async_nobody_at_the_socket_is_no_daemon(tmp_path: Path) -> None:
+def test_async_a_missing_socket_means_no_daemon(tmp_path: Path) -> None:
     async def run() -> None:
         async with AsyncClient(tmp_path / "nobody", start=False):
             pass
@@ -159,20 +157,20 @@ def test_async_nobody_at_the_socket_is_no_daemon(tmp_path: Path) -> None:
         anyio.run(run)
 
 
-async def _forever(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+async def _never_answer(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
     await anyio.sleep_forever()
     return {}
 
 
-def test_a_daemon_that_does_not_answer_in_time_is_given_up(daemon: FakeDaemon) -> None:
-    daemon.answers["search"] = _forever
+def test_a_request_times_out_and_closes_the_connection(daemon: FakeDaemon) -> None:
+    daemon.answers["search"] = _never_answer
     with Client(daemon.socket_path, start=False, timeout_s=0.1) as client:
         with pytest.raises(TimedOutError):
             client.search("x")
-        assert client.info()["pid"] == 4242  # on a new connection: the late answer is nobody's
+        assert client.info()["pid"] == 4242  # on a new connection, where the late answer cannot arrive
 
 
-def test_a_daemon_that_stops_says_so_and_then_there_is_none(tmp_path: Path) -> None:
+def test_a_stopping_daemon_refuses_queries_and_then_is_gone(tmp_path: Path) -> None:
     with FakeDaemon(tmp_path / "s") as daemon:
         daemon.answers["search"] = ShuttingDownError("the daemon is stopping")
         client = Client(daemon.socket_path, start=False)
@@ -183,18 +181,18 @@ def test_a_daemon_that_stops_says_so_and_then_there_is_none(tmp_path: Path) -> N
         client.info()
 
 
-def test_notifications_come_in_order_and_end_when_quiet(daemon: FakeDaemon) -> None:
+def test_notifications_arrive_in_order_and_end_after_the_timeout(daemon: FakeDaemon) -> None:
     with Client(daemon.socket_path, start=False) as client:
         assert client.subscribe() == "id:7"
         daemon.tell("state", {"root": "/p", "state": "fresh"})
         daemon.tell("generation", {"root": "/p"})
-        client.roots()  # what comes between is kept
+        client.roots()  # notifications that arrive meanwhile are kept
         assert [note["method"] for note in client.notifications(timeout_s=0.05)] == ["state", "generation"]
         client.unsubscribe()
     until(lambda: not daemon.subscribers)
 
 
-def test_async_requests_do_not_wait_for_each_other_and_may_be_cancelled(daemon: FakeDaemon) -> None:
+def test_async_requests_run_concurrently_and_can_be_cancelled(daemon: FakeDaemon) -> None:
     async def slow(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         await anyio.sleep_forever()
         return {}
@@ -221,11 +219,11 @@ def test_async_requests_do_not_wait_for_each_other_and_may_be_cancelled(daemon: 
 
 
 def test_async_notifications_end_with_the_connection(daemon: FakeDaemon) -> None:
-    heard = []
+    received = []
 
     async def listen(client: AsyncClient) -> None:
         async for note in client.notifications():
-            heard.append(note["method"])
+            received.append(note["method"])
             await client.shutdown()
 
     async def run() -> None:
@@ -236,18 +234,18 @@ def test_async_notifications_end_with_the_connection(daemon: FakeDaemon) -> None
                 await listen(client)
 
     anyio.run(run)
-    assert heard == ["state"]
+    assert received == ["state"]
 
 
 def test_both_clients_have_the_same_methods() -> None:
     def public(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
+        return {name for name in dir(kind) if not name.startswith("_")}
 
     assert public(AsyncClient) == public(Client) - {"close"}
 
 
 class TestPaths:
-    def test_they_become_absolute_with_links_resolved_but_the_last(
+    def test_paths_become_absolute_with_all_links_resolved_except_the_last(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "real").mkdir()
@@ -262,13 +260,13 @@ class TestPaths:
         assert core.absolute(b"caf\xe9") == f"{top}/caf\udce9"
 
     @pytest.mark.parametrize("path", ["", b"", "/a\0b/c", "~\0", "/a\ud800b", b"\0"])
-    def test_what_can_be_no_path_is_refused(self, path: str | bytes) -> None:
+    def test_invalid_paths_are_refused(self, path: str | bytes) -> None:
         for convert in (core.absolute, core.relative_name, core.absolute_or_none, lambda one: core.absolute_all([one])):
             with pytest.raises(UsageError):
                 convert(path)
         assert core.absolute_all(None) is None is core.absolute_or_none(None)
 
-    def test_the_innermost_root_counts(self) -> None:
+    def test_a_path_belongs_to_its_innermost_root(self) -> None:
         assert core.split_at_root("/a/b/c.py", ["/a", "/a/b", "/z"]) == ("/a/b", "c.py")
         assert core.split_at_root("/a/b", ["/"]) == ("/", "a/b")
         with pytest.raises(NotIndexedError):

@@ -1,4 +1,4 @@
-"""Whose daemon the user's service would start: ours, or another installation's of another version."""
+"""Recognising whether the user's service would start our daemon or another installation's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HERE = Path(sys.executable).parent
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """An environment with a service manager of its own: a script that shows what stands in ``exec-start``."""
+    """An environment whose service manager is a script that prints the file ``exec-start``."""
     environ = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     for name in ("CODEINDEXD_SOCKET", "XDG_DATA_HOME"):
         environ.pop(name, None)
@@ -39,7 +39,7 @@ def script(path: Path, text: str) -> Path:
 
 
 def installed(tmp_path: Path, program: Path) -> None:
-    """A service that runs ``program``, as systemctl 252 shows it."""
+    """Install a service that runs ``program``, as systemctl 252 shows it."""
     unit = tmp_path / "config/systemd/user/codeindexd.service"
     unit.parent.mkdir(parents=True, exist_ok=True)
     unit.write_text("[Service]\n")
@@ -64,33 +64,31 @@ def test_a_script_that_this_interpreter_runs_is_ours(tmp_path: Path, environ: di
 
 
 @pytest.mark.parametrize("text", ["#!/other/venv/bin/python\n", "#!/usr/bin/env python3\n", "\x7fELF", ""])
-def test_any_other_program_is_not(tmp_path: Path, environ: dict[str, str], text: str) -> None:
+def test_any_other_program_is_foreign(tmp_path: Path, environ: dict[str, str], text: str) -> None:
     program = script(tmp_path / "a place/codeindexd", text)
     for path in (program, tmp_path / "missing", tmp_path / "venv/bin/python"):
         installed(tmp_path, path)
         assert service.foreign_program(environ) == str(path)
 
 
-def test_an_environment_that_shares_the_interpreters_file_is_another(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_another_environment_of_the_same_interpreter_is_foreign(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "venv/bin").mkdir(parents=True)
     (tmp_path / "venv/bin/python").symlink_to(os.path.realpath(sys.executable))
     installed(tmp_path, tmp_path / "venv/bin/python")
     assert service.foreign_program(environ) == f"{tmp_path}/venv/bin/python"
 
 
-def test_without_a_service_or_its_manager_ours_is_started(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_without_a_service_nothing_foreign_is_started(tmp_path: Path, environ: dict[str, str]) -> None:
     assert service.foreign_program(environ) == ""
     assert not (tmp_path / "asked").exists()
     installed(tmp_path, tmp_path / "elsewhere/codeindexd")
-    assert start.foreign_program({**environ, "CODEINDEXD_SOCKET": "/s"}) == ""  # which no service listens on
+    assert start.foreign_program({**environ, "CODEINDEXD_SOCKET": "/s"}) == ""  # no service listens there
     (tmp_path / "exec-start").unlink()
     assert service.foreign_program(environ) == ""
     assert (tmp_path / "asked").read_text() == "--user show codeindexd.service --property=ExecStart\n"
 
 
-def test_an_older_daemon_that_another_installation_would_start_again_stays(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
+def test_an_older_daemon_of_another_installation_is_kept(tmp_path: Path, environ: dict[str, str]) -> None:
     program = script(tmp_path / "other/codeindexd", "#!/other/venv/bin/python\n")
     installed(tmp_path, program)
     notes: list[str] = []
@@ -104,7 +102,7 @@ def test_an_older_daemon_that_another_installation_would_start_again_stays(
     assert str(program) in notes[0]
 
 
-def test_the_command_line_says_so_once_on_standard_error(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_the_command_line_notes_a_kept_daemon_once(tmp_path: Path, environ: dict[str, str]) -> None:
     installed(tmp_path, tmp_path / "other/codeindexd")
     (tmp_path / "r/codeindexd").mkdir(parents=True)
     environ["XDG_RUNTIME_DIR"] = str(tmp_path / "r")
@@ -132,7 +130,7 @@ def test_an_older_daemon_whose_service_is_ours_is_replaced(
     path = tmp_path / "s"
     fresh = FakeDaemon(path)
     monkeypatch.setattr(start, "start_daemon", lambda *_, **__: fresh.__enter__())
-    monkeypatch.setattr(start, "wait_for_end", lambda _: until(lambda: not path.exists()))
+    monkeypatch.setattr(start, "wait_for_exit", lambda _: until(lambda: not path.exists()))
     notes: list[str] = []
     with FakeDaemon(path, version="0.0.1"), Client(path, environ=environ, note=notes.append) as client:
         assert client.roots() == {"roots": []}

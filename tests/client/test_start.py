@@ -1,4 +1,4 @@
-"""Starting a daemon where none answers: once however many ask, and with a reason when it fails."""
+"""Starting a daemon when none answers: only one for many clients, and with a reason if it fails."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def test_many_clients_at_once_start_one_daemon(environ: dict[str, str]) -> None:
     stop(path)
 
 
-def test_a_daemon_that_dies_is_reported_with_its_last_words(environ: dict[str, str]) -> None:
+def test_a_daemon_that_exits_is_reported_with_the_end_of_its_log(environ: dict[str, str]) -> None:
     command = [sys.executable, "-c", "import sys; print('first'); sys.exit('the disk is on fire')"]
     with pytest.raises(NoDaemonError, match=r"(?s)exit code 1.*the disk is on fire") as caught:
         start.start_daemon(environ["CODEINDEXD_SOCKET"], environ, command=command)
     assert "codeindexd.log" in caught.value.hint
 
 
-def test_who_loses_a_race_for_the_lock_finds_the_winner(environ: dict[str, str]) -> None:
+def test_a_daemon_that_loses_the_race_for_the_lock_is_not_an_error(environ: dict[str, str]) -> None:
     path = Path(environ["CODEINDEXD_SOCKET"])
     with FakeDaemon(path):
         start.start_daemon(str(path), environ, command=["false"])
 
 
-def test_an_installed_service_is_asked_first(tmp_path: Path, environ: dict[str, str]) -> None:
-    """The service manager is a script that starts the fake daemon at the place of the user's socket."""
+def test_an_installed_service_is_started_first(tmp_path: Path, environ: dict[str, str]) -> None:
+    """The service manager is a script that starts the fake daemon at the user's socket."""
     runtime = tmp_path / "r"
     path = runtime / "codeindexd" / "codeindexd.sock"
     unit = tmp_path / "config/systemd/user/codeindexd.service"
@@ -94,7 +94,7 @@ def _script(path: Path, body: str) -> None:
 
 
 def _starts(daemon: FakeDaemon) -> Callable[..., None]:
-    """A way to start that enters ``daemon``, in place of a process: who is replaced by whom is what counts here."""
+    """Return a substitute for ``start_daemon`` that enters ``daemon`` instead of starting a process."""
 
     def begin(path: str, environ: object, **_: object) -> None:
         daemon.__enter__()
@@ -106,7 +106,7 @@ def test_an_older_daemon_is_replaced_and_a_newer_one_is_not(tmp_path: Path, monk
     path = tmp_path / "s"
     fresh = FakeDaemon(path)
     monkeypatch.setattr(start, "start_daemon", _starts(fresh))
-    monkeypatch.setattr(start, "wait_for_end", lambda _: until(lambda: not path.exists()))
+    monkeypatch.setattr(start, "wait_for_exit", lambda _: until(lambda: not path.exists()))
     with FakeDaemon(path, version="0.0.1"), Client(path) as client:
         assert client.roots() == {"roots": []}
     assert [method for method, _ in fresh.seen] == ["roots.list"]
@@ -116,22 +116,22 @@ def test_an_older_daemon_is_replaced_and_a_newer_one_is_not(tmp_path: Path, monk
     assert "shutdown" not in [method for method, _ in newer.seen]
 
 
-def test_without_leave_to_start_an_older_daemon_is_used_as_it_is(tmp_path: Path) -> None:
+def test_an_older_daemon_is_kept_if_starting_is_forbidden(tmp_path: Path) -> None:
     with FakeDaemon(tmp_path / "s", version="0.0.1") as old, Client(tmp_path / "s", start=False) as client:
         assert client.roots() == {"roots": []}
     assert [method for method, _ in old.seen] == ["roots.list"]
 
 
-def test_waiting_for_the_end_of_a_process_ends_with_it() -> None:
+def test_waiting_for_a_process_ends_when_it_exits() -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    waiting = threading.Thread(target=start.wait_for_end, args=[process.pid])
+    waiting = threading.Thread(target=start.wait_for_exit, args=[process.pid])
     waiting.start()
     process.communicate(b"\n", timeout=20)
     waiting.join(20)
     assert not waiting.is_alive()
 
 
-def test_a_daemon_with_more_newcomers_than_it_lets_in_is_alive(tmp_path: Path) -> None:
+def test_a_daemon_with_a_full_backlog_is_alive(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as busy, contextlib.ExitStack() as waiting:
         busy.bind(str(path))

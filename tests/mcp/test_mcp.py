@@ -1,4 +1,4 @@
-"""The Model Context Protocol server, driven as a process over pipes as a host does."""
+"""The Model Context Protocol server, run as a process over pipes as a host does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.places import DAEMON
 
 
 class Host:
-    """The other end of the pipes."""
+    """A host that runs the server."""
 
     def __init__(self, daemon: FakeDaemon, errors: int | None = None) -> None:
         environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON)}
@@ -55,7 +55,7 @@ class Host:
         return reply
 
     def call(self, tool: str, **arguments: object) -> tuple[str, bool]:
-        """(text, whether it is an error)."""
+        """Call a tool and return its text, and whether it is an error."""
         result = self.ask("tools/call", name=tool, arguments=arguments)["result"]
         return result["content"][0]["text"], result["isError"]
 
@@ -82,7 +82,7 @@ def host(daemon: FakeDaemon) -> Iterator[Host]:
     assert host.end() == 0
 
 
-def test_a_session_from_the_first_message_to_the_last(host: Host) -> None:
+def test_a_complete_session(host: Host) -> None:
     result = host.ask("initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo={"name": "t"})["result"]
     assert result["protocolVersion"] == "2025-06-18"
     assert result["serverInfo"]["name"] == "codeindexd"
@@ -96,12 +96,12 @@ def test_a_session_from_the_first_message_to_the_last(host: Host) -> None:
         assert set(tool["inputSchema"]["required"]) <= set(tool["inputSchema"]["properties"])
 
 
-def test_an_unknown_version_is_answered_with_the_newest_we_speak(host: Host) -> None:
+def test_an_unknown_version_is_answered_with_the_newest_supported_one(host: Host) -> None:
     assert host.ask("initialize", protocolVersion="1999-01-01")["result"]["protocolVersion"] == mcp.VERSIONS[0]
     assert host.ask("initialize")["result"]["protocolVersion"] == mcp.VERSIONS[0]
 
 
-def test_every_tool_answers_in_text(host: Host, daemon: FakeDaemon, tmp_path: Path) -> None:
+def test_every_tool_answers_with_text(host: Host, daemon: FakeDaemon, tmp_path: Path) -> None:
     text, failed = host.call(
         "search_code", query="check password", root="/p", limit=1000, language="python", path="src/**"
     )
@@ -122,7 +122,7 @@ def test_every_tool_answers_in_text(host: Host, daemon: FakeDaemon, tmp_path: Pa
     assert host.call("find_symbol", name="nothing")[0] == "No definition found."
 
 
-def test_what_is_not_fresh_is_said(host: Host, daemon: FakeDaemon) -> None:
+def test_answers_say_if_the_index_is_not_fresh(host: Host, daemon: FakeDaemon) -> None:
     daemon.roots["/p"] = "degraded"
     assert "Note: the index is degraded" in host.call("search_code", query="x")[0]
     text, _ = host.call("index_status")
@@ -140,15 +140,15 @@ def test_what_is_not_fresh_is_said(host: Host, daemon: FakeDaemon) -> None:
         ("search_code", {"query": "x", "limit": True}, "limit must be a whole number"),
         ("search_code", {"query": "x", "limit": 0}, "limit must be 1 to 1000"),
         ("related_code", {"path": "/elsewhere/a", "line": 1}, "is not indexed"),
-        ("related_code", {"path": "/a\0b/c", "line": 1}, "no path can be '/a\\x00b/c'"),
-        ("search_code", {"query": "x", "root": "/a\ud800b"}, "no path can be '/a\\ud800b'"),
+        ("related_code", {"path": "/a\0b/c", "line": 1}, "'/a\\x00b/c' cannot be a path"),
+        ("search_code", {"query": "x", "root": "/a\ud800b"}, "'/a\\ud800b' cannot be a path"),
         ("search_code", {"query": "x\ud800", "root": "/elsewhere"}, "is not indexed"),
         ("index_status", {"root": ""}, "a path is empty"),
         ("add_root", {"path": ""}, "a path is empty"),
         ("add_root", {"path": "/no/such/place"}, "is not a directory"),
     ],
 )
-def test_what_goes_wrong_in_a_tool_is_a_result_the_model_can_read(
+def test_an_error_in_a_tool_is_a_result_with_a_hint(
     host: Host, tool: str, arguments: dict[str, object], says: str
 ) -> None:
     text, failed = host.call(tool, **arguments)
@@ -157,7 +157,7 @@ def test_what_goes_wrong_in_a_tool_is_a_result_the_model_can_read(
     assert not host.call("index_status")[1]
 
 
-def test_what_is_no_request_is_answered_and_the_session_goes_on(host: Host) -> None:
+def test_malformed_messages_do_not_end_the_session(host: Host) -> None:
     for line, code in (
         (b"{", -32700),
         (b"5", -32600),
@@ -179,7 +179,7 @@ def test_what_is_no_request_is_answered_and_the_session_goes_on(host: Host) -> N
     assert host.read() == [{"jsonrpc": "2.0", "id": 1, "result": {}}]
 
 
-def test_a_daemon_that_went_away_is_an_error_of_the_tool_and_its_return_is_noticed(tmp_path: Path) -> None:
+def test_a_stopped_daemon_is_a_tool_error_until_it_is_back(tmp_path: Path) -> None:
     with FakeDaemon(tmp_path / "s", roots={"/p": "fresh"}) as first:
         host = Host(first)
         assert not host.call("index_status")[1]
@@ -189,41 +189,41 @@ def test_a_daemon_that_went_away_is_an_error_of_the_tool_and_its_return_is_notic
         assert host.end() == 0
 
 
-def stuck(daemon: FakeDaemon, method: str) -> list[str]:
-    """Let ``method`` never answer; what is given tells what becomes of the requests."""
-    told: list[str] = []
+def hang(daemon: FakeDaemon, method: str) -> list[str]:
+    """Make ``method`` never answer; return a list that records its requests."""
+    events: list[str] = []
 
     async def answer(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
-        told.append("asked")
+        events.append("started")
         try:
             await anyio.sleep_forever()
         finally:
-            told.append("given up")
+            events.append("cancelled")
         return {}
 
     daemon.answers[method] = answer
-    return told
+    return events
 
 
-def asking(number: object, tool: str, **arguments: object) -> dict[str, Any]:
+def tool_call(number: object, tool: str, **arguments: object) -> dict[str, Any]:
     return {
         "jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": tool, "arguments": arguments}
     }  # fmt: skip
 
 
-def test_a_slow_tool_holds_nobody_up_and_can_be_cancelled(host: Host, daemon: FakeDaemon) -> None:
-    told = stuck(daemon, "search")
-    host.send(asking("slow", "search_code", query="x"))
-    until(lambda: told == ["asked"])
+def test_a_slow_tool_delays_nothing_and_can_be_cancelled(host: Host, daemon: FakeDaemon) -> None:
+    events = hang(daemon, "search")
+    host.send(tool_call("slow", "search_code", query="x"))
+    until(lambda: events == ["started"])
     assert host.ask("ping")["result"] == {}
     assert not host.call("index_status")[1]
     for params in ({"requestId": "slow", "reason": "enough"}, {"requestId": "slow"}, {"requestId": []}, {}, None, [1]):
         host.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
-    until(lambda: told == ["asked", "given up"])
-    assert host.ask("ping")["result"] == {}  # and at the end no answer to the cancelled one is left
+    until(lambda: events == ["started", "cancelled"])
+    assert host.ask("ping")["result"] == {}  # the cancelled request has no answer before this one
 
 
-def test_what_nobody_foresaw_costs_one_request(daemon: FakeDaemon) -> None:
+def test_an_unexpected_error_fails_only_its_request(daemon: FakeDaemon) -> None:
     host = Host(daemon, subprocess.PIPE)
     daemon.answers["search"] = {"state": "fresh"}
     error = host.ask("tools/call", name="search_code", arguments={"query": "x"})["error"]
@@ -237,7 +237,7 @@ def test_what_nobody_foresaw_costs_one_request(daemon: FakeDaemon) -> None:
 
 
 def in_process(daemon: FakeDaemon, *messages: object) -> dict[Any, Any]:
-    """The replies to messages that come all at once, by id."""
+    """Serve messages that arrive all at once, and return the replies by id."""
     out = io.BytesIO()
     lines = io.BytesIO(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
     mcp.serve(lambda: AsyncClient(daemon.socket_path, start=False), lines, out, print)
@@ -245,27 +245,27 @@ def in_process(daemon: FakeDaemon, *messages: object) -> dict[Any, Any]:
     return {reply["id"]: reply for reply in replies}
 
 
-def test_all_that_was_asked_is_answered_before_the_end(daemon: FakeDaemon) -> None:
-    asked = [asking(number, "search_code", query=f"q{number}") for number in range(200)]
-    replies = in_process(daemon, *asked)
+def test_all_requests_are_answered_before_the_session_ends(daemon: FakeDaemon) -> None:
+    requests = [tool_call(number, "search_code", query=f"q{number}") for number in range(200)]
+    replies = in_process(daemon, *requests)
     assert set(replies) == set(range(200))
     assert not any(reply["result"]["isError"] for reply in replies.values())
 
 
-def test_a_large_directory_is_not_waited_for_to_the_end(
+def test_adding_a_large_directory_returns_before_it_is_indexed(
     daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "_PATIENCE_S", 0.0)
-    (reply,) = in_process(daemon, asking(1, "add_root", path=str(tmp_path))).values()
+    monkeypatch.setattr(tools, "_ADD_TIMEOUT_S", 0.0)
+    (reply,) = in_process(daemon, tool_call(1, "add_root", path=str(tmp_path))).values()
     text = reply["result"]["content"][0]["text"]
-    assert text.startswith(f"{tmp_path}: indexing, 120 files\nIndexing goes on.")
-    (reply,) = in_process(daemon, asking(1, "index_status", root=str(tmp_path))).values()
-    assert reply["result"]["content"][0]["text"].endswith(": indexing, 120 files, 1903 chunks, 60 files to go")
-    (reply,) = in_process(daemon, asking(1, "add_root", path=str(tmp_path), wait=False)).values()
-    assert "Indexing goes on." in reply["result"]["content"][0]["text"]
+    assert text.startswith(f"{tmp_path}: indexing, 120 files\nIndexing continues.")
+    (reply,) = in_process(daemon, tool_call(1, "index_status", root=str(tmp_path))).values()
+    assert reply["result"]["content"][0]["text"].endswith(": indexing, 120 files, 1903 chunks, 60 files left")
+    (reply,) = in_process(daemon, tool_call(1, "add_root", path=str(tmp_path), wait=False)).values()
+    assert "Indexing continues." in reply["result"]["content"][0]["text"]
 
 
-def test_a_host_that_reads_no_more_ends_the_session(daemon: FakeDaemon) -> None:
+def test_a_host_that_stops_reading_ends_the_session(daemon: FakeDaemon) -> None:
     class Closed(io.BytesIO):
         def write(self, data: Any) -> int:
             raise BrokenPipeError

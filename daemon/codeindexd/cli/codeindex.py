@@ -1,4 +1,4 @@
-"""``codeindex``: parse, run, and turn every error into its exit code and the hint that helps."""
+"""The program ``codeindex``: parse, run, and turn every error into an exit code and a message."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run a command line and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     terminal = Terminal.standard(os.environ)
     try:
         code = run(words, os.environ, terminal)
         terminal.flush()
-    except BrokenPipeError:  # `codeindex search ... | head` has read enough
-        terminal.give_up()
+    except BrokenPipeError:  # the reader has enough: `codeindex search ... | head`
+        terminal.discard_output()
         return 0
     except OutputError as error:
-        terminal.give_up()
-        terminal.note(f"codeindex: standard output cannot be written: {error}")
+        terminal.discard_output()
+        terminal.note(f"codeindex: cannot write to standard output: {error}")
         return FailedError.exit_code
     return code
 
 
 def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int:
-    """One command with everything it depends on given; raises BrokenPipeError and OutputError only."""
+    """Run one command and return the exit code. Raises BrokenPipeError and OutputError only."""
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
     try:
         args = parser.parse(words)
@@ -66,7 +66,7 @@ def _report(error: CodeindexError, terminal: Terminal, *, as_json: bool) -> None
 
 
 def describe(error: CodeindexError) -> dict[str, Any]:
-    """The error as ``--json`` prints it."""
+    """Return the error as ``--json`` prints it."""
     return {"code": error.code, "name": error.name, "message": error.message, "hint": error.hint}
 
 

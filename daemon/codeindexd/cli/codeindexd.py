@@ -1,4 +1,4 @@
-"""``codeindexd``: the daemon in the foreground."""
+"""The program ``codeindexd``: the daemon in the foreground."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the daemon until it is told to stop; returns the exit code."""
+    """Run the daemon until it is stopped, and return the exit code."""
     args = _parser().parse_args(argv)
     from codeindexd import config
     from codeindexd.daemon import paths
@@ -47,14 +47,14 @@ def _run(settings: Config, places: Paths, *, log_format: str, log_level: str) ->
 
     from codeindexd.daemon import app, logs
 
-    os.umask(0o077)  # before anything is made: what libraries write is nobody else's from its first moment
+    os.umask(0o077)  # first of all: files that libraries create must be private too
     places.create()
     logs.configure(format=log_format, level=log_level, file=places.log_file)
     anyio.run(functools.partial(app.run, settings, paths=places))
 
 
 def _only_error(group: BaseExceptionGroup[BaseException]) -> CodeindexError | None:
-    """The error inside nested groups when it is the only one and ours: task groups wrap what their tasks raise."""
+    """Return the error in nested groups if it is the only one and ours: task groups wrap what their tasks raise."""
     first, *others = leaf_errors(group)
     return first if isinstance(first, CodeindexError) and not others else None
 
@@ -71,7 +71,7 @@ def _overrides(settings: Sequence[str]) -> dict[str, str]:
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or "." not in name:
-            raise UsageError(f"--set {setting}: not SECTION.KEY=VALUE", hint="For example: --set workers.count=2")
+            raise UsageError(f"--set {setting}: not SECTION.KEY=VALUE", hint="for example: --set workers.count=2")
         overrides[name] = value
     return overrides
 
@@ -80,11 +80,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="codeindexd", description="Keep a search index of your code as fresh as the disk.", allow_abbrev=False
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="set one value")
-    parser.add_argument("--check-config", action="store_true", help="validate the configuration and print the result")
-    parser.add_argument("--log-format", choices=["auto", "console", "json"], default="auto")
-    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="read this configuration file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one setting (repeatable)"
+    )
+    parser.add_argument("--check-config", action="store_true", help="check the configuration, print it, and exit")
+    parser.add_argument("--log-format", choices=["auto", "console", "json"], default="auto", help="log format (auto)")
+    parser.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="lowest level to log (info)"
+    )
     parser.add_argument("--version", action="version", version=f"codeindexd {__version__}")
     return parser
 

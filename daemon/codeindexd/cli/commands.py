@@ -1,4 +1,4 @@
-"""What each command does: an explicit table from verb to function. Each returns the exit code."""
+"""The commands of ``codeindex``: a function each, which returns the exit code."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     from codeindexd.client.results import RootsResult, SearchResult
 
 DONE, NOTHING = 0, 1
-_STATUS_EVERY_S = 1.0
+_MIN_REFRESH_S = 1.0  # of `status --watch`
 
 
 class Run:
-    """One run of the program: its arguments and its surroundings."""
+    """One run of the program: its arguments, environment and terminal."""
 
     def __init__(self, args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal) -> None:
         self.args = args
         self.environ = environ
         self.terminal = terminal
-        self._noted: set[str] = set()
+        self._printed_notes: set[str] = set()
 
     @property
     def cwd(self) -> str:
-        """The current directory, symlinks resolved."""
+        """The current directory, with symlinks resolved."""
         return os.getcwd()  # noqa: PTH109 - pathlib costs a fifth of a search's time
 
     @property
     def here(self) -> str:
-        """PATH as given, else the current directory: the daemon finds the root around it."""
+        """PATH as given, else the current directory; the daemon finds the root that contains it."""
         return self.cwd if self.args.path is None else str(self.args.path)
 
     def client(self) -> Client:
-        """A client that starts the daemon unless it was told not to."""
+        """Return a client that starts the daemon, unless the user forbids it."""
         return Client(start=self._may_start, environ=self.environ, note=self._note_once)
 
     def async_client(self) -> AsyncClient:
-        """The same for several questions at a time."""
+        """Return an asynchronous client that starts the daemon, unless the user forbids it."""
         from codeindexd.client.aio import AsyncClient
 
         return AsyncClient(start=self._may_start, environ=self.environ, note=self._note_once)
@@ -57,12 +57,12 @@ class Run:
         return not self.args.no_start and self.environ.get("CODEINDEX_NO_START", "") in {"", "0"}
 
     def _note_once(self, text: str) -> None:
-        if text not in self._noted:
-            self._noted.add(text)
+        if text not in self._printed_notes:
+            self._printed_notes.add(text)
             self.terminal.note(safe(text))
 
     def show(self, result: Any, render_text: Callable[[], None]) -> None:
-        """``result`` as the one JSON document, or for people."""
+        """Print ``result`` as the one JSON document, or call ``render_text``."""
         if self.args.json:
             self.terminal.print(json.dumps(result))
         else:
@@ -73,15 +73,15 @@ class Run:
 
 
 def add(run: Run) -> int:
-    """Index directories, showing how far it is."""
+    """Index directories, with a progress line."""
     from codeindexd.cli import progress
 
     workers = 0 if run.args.sequential else run.args.workers
     if workers is not None and workers < 0:
-        raise UsageError("--workers must be 0 or more")
-    done: RootsResult = {"roots": []}
+        raise UsageError("--workers must be 0 or more", hint="use 0 for one file after the other")
+    added: RootsResult = {"roots": []}
     with run.client() as client:
-        for path in run.args.paths or [repository_around(run.cwd)]:
+        for path in run.args.paths or [enclosing_repository(run.cwd)]:
             line = progress.ProgressLine(run.terminal, absolute(path))
             show = line.show if run.terminal.live and not run.args.json else None
             try:
@@ -90,28 +90,27 @@ def add(run: Run) -> int:
                 )
             finally:
                 line.close()
-            done["roots"] += result["roots"]
+            added["roots"] += result["roots"]
             if result.get("already_covered") and not run.args.json:
                 run.terminal.note(f"{safe(absolute(path))} is covered by the root {safe(result['roots'][0]['path'])}")
-    run.show(done, lambda: _each_root(run, done))
+    run.show(added, lambda: _print_summaries(run, added))
     return DONE
 
 
-def _each_root(run: Run, result: RootsResult) -> None:
+def _print_summaries(run: Run, result: RootsResult) -> None:
     from codeindexd.cli import progress
 
     for root in result["roots"]:
         run.terminal.print(progress.summary(root))
         if root["state"] in {"degraded", "missing"}:
-            run.terminal.note("hint: codeindex status says what is wrong")
+            run.terminal.note("hint: to see what is wrong: codeindex status")
 
 
-def repository_around(directory: str) -> str:
-    """The nearest directory upwards that holds a repository, else ``directory``."""
+def enclosing_repository(directory: str) -> str:
+    """Return the innermost repository that contains ``directory``, else ``directory``."""
     from pathlib import Path
 
-    here = Path(directory)
-    for candidate in (here, *here.parents):
+    for candidate in (Path(directory), *Path(directory).parents):
         if any((candidate / name).exists() for name in (".git", ".hg", ".jj")):
             return str(candidate)
     return directory
@@ -120,7 +119,9 @@ def repository_around(directory: str) -> str:
 def remove(run: Run) -> int:
     """Forget roots."""
     removed = []
-    paths = [absolute(path) for path in run.args.paths]  # all of them, before the first is gone
+    paths = [
+        absolute(path) for path in run.args.paths
+    ]  # all of them, before removing a directory changes what a link resolves to
     with run.client() as client:
         for path in paths:
             removed += client.remove(path)["removed"]
@@ -149,7 +150,7 @@ def reindex(run: Run) -> int:
     """Process every file again."""
     with run.client() as client:
         result = client.reindex(run.here)
-    run.show(result, lambda: _each_root(run, result))
+    run.show(result, lambda: _print_summaries(run, result))
     return DONE
 
 
@@ -157,19 +158,19 @@ def pause(run: Run) -> int:
     """Stop indexing a root."""
     with run.client() as client:
         result = client.pause(run.here)
-    run.show(result, lambda: _each_root(run, result))
+    run.show(result, lambda: _print_summaries(run, result))
     return DONE
 
 
 def resume(run: Run) -> int:
-    """Go on indexing a root."""
+    """Continue indexing a root."""
     with run.client() as client:
         result = client.resume(run.here)
-    run.show(result, lambda: _each_root(run, result))
+    run.show(result, lambda: _print_summaries(run, result))
     return DONE
 
 
-# questions
+# queries
 
 
 def search(run: Run) -> int:
@@ -192,14 +193,14 @@ def search(run: Run) -> int:
         except NotIndexedError:
             if not args.add or where is None:
                 raise
-            for path in args.roots or [repository_around(run.cwd)]:
+            for path in args.roots or [enclosing_repository(run.cwd)]:
                 client.add(path)
             result = client.search(query, **options)
-    run.show(result, lambda: _hits(run, result))
+    run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
 
 
-def _hits(run: Run, result: SearchResult) -> None:
+def _print_hits(run: Run, result: SearchResult) -> None:
     if getattr(run.args, "files", False):
         render.files(run.terminal, result, run.cwd)
     else:
@@ -211,19 +212,21 @@ def _hits(run: Run, result: SearchResult) -> None:
     for note in result.get("notes", []):
         run.terminal.note(f"note: {safe(note)}")
     if result["state"] != "fresh":
-        run.terminal.note(f"note: the index is not known to equal the disk ({result['state']}); see codeindex status")
+        run.terminal.note(
+            f"note: the index may differ from the disk ({result['state']}); for details: codeindex status"
+        )
     if result["dense_coverage"] < 1:
-        run.terminal.note(f"note: {result['dense_coverage']:.0%} of the chunks can be found by meaning so far")
+        run.terminal.note(f"note: {result['dense_coverage']:.0%} of the code can be found by meaning so far")
 
 
 def related(run: Run) -> int:
-    """Find code like that at a line."""
+    """Find code similar to that at a line."""
     path, _, line = run.args.place.rpartition(":")
     if not path or not line.isdecimal():
-        raise UsageError(f"not PATH:LINE: {run.args.place}", hint="For example: codeindex related src/main.py:42")
+        raise UsageError(f"not PATH:LINE: {run.args.place}", hint="for example: codeindex related src/main.py:42")
     with run.client() as client:
         result = client.related_to(path, int(line), limit=run.args.limit)
-    run.show(result, lambda: _hits(run, result))
+    run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
 
 
@@ -243,7 +246,7 @@ def symbol(run: Run) -> int:
 
 
 def sync(run: Run) -> int:
-    """Wait until every change made before can be searched."""
+    """Wait until all earlier changes can be searched."""
     with run.client() as client:
         result = client.sync(run.here, timeout_s=run.args.timeout)
     run.show(result, lambda: run.terminal.print(result["clock"]))
@@ -255,7 +258,7 @@ def status(run: Run) -> int:
     from codeindexd.cli import health
 
     if run.args.watch and run.args.json:
-        raise UsageError("--watch goes on for ever and --json prints one document", hint="Leave one of them out.")
+        raise UsageError("--watch does not end, but --json prints one document", hint="leave one of them out")
     with run.client() as client:
         result = client.status(run.args.path)
         if not run.args.watch:
@@ -267,24 +270,24 @@ def status(run: Run) -> int:
                 run.terminal.clear()
                 health.status(run.terminal, result)
                 run.terminal.flush()
-                _pause(client)
+                _wait_for_change(client)
                 result = client.status(run.args.path)
         except KeyboardInterrupt:
             return DONE
 
 
-def _pause(client: Client) -> None:
-    """Until something happened, but a second at least: a terminal needs no more."""
+def _wait_for_change(client: Client) -> None:
+    """Wait for a notification, but at least a second: more often would be no use in a terminal."""
     import time
 
-    began = time.monotonic()
-    for _ in client.notifications(timeout_s=_STATUS_EVERY_S):
-        if time.monotonic() - began >= _STATUS_EVERY_S:
+    started = time.monotonic()
+    for _ in client.notifications(timeout_s=_MIN_REFRESH_S):
+        if time.monotonic() - started >= _MIN_REFRESH_S:
             return
 
 
 def verify(run: Run) -> int:
-    """Hold the index against the disk."""
+    """Compare the index with the disk."""
     from codeindexd.cli import health
 
     with run.client() as client:
@@ -303,7 +306,7 @@ def explain(run: Run) -> int:
     return DONE
 
 
-# surroundings
+# environment
 
 
 def service(run: Run) -> int:
@@ -316,15 +319,15 @@ def service(run: Run) -> int:
 
 
 def doctor(run: Run) -> int:
-    """Look for problems of the environment."""
+    """Look for problems in the environment."""
     from codeindexd.cli import doctor as checks
 
     result = checks.examine(run.environ)
-    run.show(result, lambda: _findings(run, result))
+    run.show(result, lambda: _print_findings(run, result))
     return DONE if result["ok"] else NOTHING
 
 
-def _findings(run: Run, result: Mapping[str, Any]) -> None:
+def _print_findings(run: Run, result: Mapping[str, Any]) -> None:
     styles = {"ok": "good", "warning": "warn", "problem": "bad"}
     for check in result["checks"]:
         state = run.terminal.style(styles[check["state"]], f"{check['state']:<8}")
@@ -338,9 +341,9 @@ def mcp(run: Run) -> int:
     from codeindexd import mcp as server
 
     if run.args.json:
-        raise UsageError("mcp speaks its own JSON already", hint="Leave --json out.")
+        raise UsageError("mcp has no use for --json: it always speaks JSON", hint="leave --json out")
     if sys.stdin is None or sys.stdout is None:
-        raise UsageError("mcp speaks over standard input and output, and one is closed")
+        raise UsageError("mcp needs standard input and output, but one is closed", hint="start it from an MCP host")
     try:
         server.serve(run.async_client, sys.stdin.buffer, sys.stdout.buffer, lambda text: run.terminal.note(safe(text)))
     except BrokenPipeError:

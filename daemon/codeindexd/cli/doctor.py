@@ -1,7 +1,8 @@
-"""Looks for problems of the environment, each with its remedy; no daemon is needed."""
+"""Checks of the environment, each with a remedy for its problem. Works without a daemon."""
 
 from __future__ import annotations
 
+import enum
 import functools
 import importlib.metadata
 import importlib.util
@@ -15,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from codeindexd import __version__, protocol
 from codeindexd.config import Config, load
@@ -24,59 +25,72 @@ from codeindexd.errors import CodeindexError, place_of
 from codeindexd.watch.filesystem import reason_to_poll
 
 _PACKAGES = ("anyio", "msgspec", "numpy", "structlog", "tantivy", "tree-sitter", "usearch", "watchfiles", "xxhash")
-_WATCHES = 65_536  # a watch a directory: enough for about a dozen large repositories
-_INSTANCES = 128
-_QUEUE = 16_384
-_FILES = 4096
-_LOW_DISK = 2 << 30
-_NO_DISK = 200 << 20
-_PATIENCE_S = 10.0  # with a program that is asked
+_MIN_WATCHES = 65_536  # one per directory: enough for about a dozen large repositories
+_MIN_INSTANCES = 128
+_MIN_QUEUED_EVENTS = 16_384
+_MIN_OPEN_FILES = 4096
+_LOW_DISK_BYTES = 2 << 30
+_NO_DISK_BYTES = 200 << 20
+_PROGRAM_TIMEOUT_S = 10.0
+
+
+class CheckState(enum.StrEnum):
+    """The outcome of a check, as it is printed."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
 
 
 class Check(NamedTuple):
-    """One thing looked at. ``remedy`` is empty when there is nothing to do."""
+    """One check and its outcome. ``remedy`` is empty if there is nothing to do."""
 
     name: str
-    state: Literal["ok", "warning", "problem"]
+    state: CheckState
     detail: str
     remedy: str = ""
 
 
 def examine(environ: Mapping[str, str]) -> dict[str, Any]:
-    """``{"ok": no problems, "checks": [{"name", "state", "detail", "remedy"}]}``. Never raises: a check that cannot be
-    made is a warning, and the others are made."""
+    """Run all checks and return ``{"ok": no problems, "checks": [{"name", "state", "detail", "remedy"}]}``.
+
+    Never raises: a check that fails is a warning, and the others still run.
+    """
     checks = [
-        *_guarded("versions", _versions),
-        *_guarded("open files", _open_files),
-        *_guarded("git", _git),
-        *(_guarded("inotify", _inotify) if sys.platform == "linux" else ()),
-        *_guarded("service manager", lambda: _service_manager(environ)),
-        *_guarded("socket", lambda: _with_paths(Paths.of_user(environ), environ)),
+        *_run_check("versions", _versions),
+        *_run_check("open files", _open_files),
+        *_run_check("git", _git),
+        *(_run_check("inotify", _inotify) if sys.platform == "linux" else ()),
+        *_run_check("service manager", lambda: _service_manager(environ)),
+        *_run_check("socket", lambda: _with_paths(Paths.of_user(environ), environ)),
     ]
-    return {"ok": all(check.state != "problem" for check in checks), "checks": [check._asdict() for check in checks]}
+    return {
+        "ok": all(check.state is not CheckState.PROBLEM for check in checks),
+        "checks": [check._asdict() for check in checks],
+    }
 
 
 def _with_paths(paths: Paths, environ: Mapping[str, str]) -> Iterator[Check]:
-    yield from _guarded("daemon", lambda: _socket(paths.socket))
+    yield from _run_check("daemon", lambda: _socket(paths.socket))
     for name, directory in (("runtime", paths.runtime), ("state", paths.state), ("cache", paths.cache)):
-        yield from _guarded(f"{name} directory", functools.partial(_directory, name, directory))
-    yield from _guarded("disk space", lambda: _disk(paths.cache))
-    yield from _guarded("configuration", lambda: _configuration(paths.config_file, environ))
-    yield from _guarded("roots", lambda: _roots(paths.roots_file))
+        yield from _run_check(f"{name} directory", functools.partial(_directory, name, directory))
+    yield from _run_check("disk space", lambda: _disk(paths.cache))
+    yield from _run_check("configuration", lambda: _configuration(paths.config_file, environ))
+    yield from _run_check("roots", lambda: _roots(paths.roots_file))
 
 
-def _guarded(name: str, look: Callable[[], Check | Iterable[Check]]) -> Iterator[Check]:
-    """What ``look`` finds; what it raises is a finding too."""
+def _run_check(name: str, check: Callable[[], Check | Iterable[Check]]) -> Iterator[Check]:
+    """Yield the outcome of ``check``; an exception is an outcome too."""
     try:
-        found = look()
+        found = check()
         yield from [found] if isinstance(found, Check) else found
     except CodeindexError as error:
-        yield Check(name, "problem", error.message, error.hint)
+        yield Check(name, CheckState.PROBLEM, error.message, error.hint)
     except (OSError, subprocess.SubprocessError) as error:
-        remedy = "Check the permissions of the directories on the way." if isinstance(error, PermissionError) else ""
-        yield Check(name, "warning", f"could not be looked at: {error}", remedy)
-    except Exception as error:  # noqa: BLE001 - nobody foresaw it: told by its place, its text may quote anything
-        yield Check(name, "warning", f"could not be looked at: {place_of(error)}")
+        remedy = "check the permissions of its parent directories" if isinstance(error, PermissionError) else ""
+        yield Check(name, CheckState.WARNING, f"could not be checked: {error}", remedy)
+    except Exception as error:  # noqa: BLE001 - unexpected, so reported by its place: its message may quote anything
+        yield Check(name, CheckState.WARNING, f"could not be checked: {place_of(error)}")
 
 
 # -- the machine -----------------------------------------------------------------------------------------------------
@@ -90,96 +104,108 @@ def _versions() -> Check:
         except importlib.metadata.PackageNotFoundError:
             missing.append(package)
     if missing:
-        remedy = "Install codeindexd again, with its dependencies."
-        return Check("versions", "problem", f"not installed: {', '.join(missing)}", remedy)
+        remedy = "reinstall it with its dependencies: pip install --force-reinstall codeindexd"
+        return Check("versions", CheckState.PROBLEM, f"not installed: {', '.join(missing)}", remedy)
     python = f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
-    return Check("versions", "ok", f"codeindexd {__version__}, {python}, {', '.join(found)}")
+    return Check("versions", CheckState.OK, f"codeindexd {__version__}, {python}, {', '.join(found)}")
 
 
 def _open_files() -> Check:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < _FILES:
-        return Check("open files", "warning", f"at most {hard}", f"Raise the limit to {_FILES}: ulimit -Hn {_FILES}")
-    return Check("open files", "ok", f"{soft}, can be raised to {'any' if hard == resource.RLIM_INFINITY else hard}")
+    if hard != resource.RLIM_INFINITY and hard < _MIN_OPEN_FILES:
+        return Check(
+            "open files",
+            CheckState.WARNING,
+            f"at most {hard}",
+            f"raise the limit, as root: ulimit -Hn {_MIN_OPEN_FILES}",
+        )
+    return Check(
+        "open files", CheckState.OK, f"{soft}, can be raised to {'any' if hard == resource.RLIM_INFINITY else hard}"
+    )
 
 
 def _git() -> Check:
     git = shutil.which("git")
     if git is None:
-        detail = "not found; ignore rules work without it, git's own configuration is read as files"
-        return Check("git", "warning", detail, "Install git, if you use it.")
-    done = subprocess.run([git, "--version"], capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
-    return Check("git", "ok", done.stdout.strip())
+        detail = "not found; ignore rules work without it, since git's configuration files are read directly"
+        return Check("git", CheckState.WARNING, detail, "install git if you use it")
+    done = subprocess.run([git, "--version"], capture_output=True, text=True, timeout=_PROGRAM_TIMEOUT_S, check=False)
+    return Check("git", CheckState.OK, done.stdout.strip())
 
 
 def _inotify() -> Iterator[Check]:
     for name, least in (
-        ("max_user_watches", _WATCHES),
-        ("max_user_instances", _INSTANCES),
-        ("max_queued_events", _QUEUE),
+        ("max_user_watches", _MIN_WATCHES),
+        ("max_user_instances", _MIN_INSTANCES),
+        ("max_queued_events", _MIN_QUEUED_EVENTS),
     ):
         key = f"fs.inotify.{name}"
         try:
             value = int(Path(f"/proc/sys/fs/inotify/{name}").read_text("ascii"))
         except (OSError, ValueError) as error:
-            yield Check(key, "warning", f"cannot be read: {error}", "Changes are found by walking if events fail.")
+            yield Check(
+                key,
+                CheckState.WARNING,
+                f"cannot be read: {error}",
+                "none needed: if events fail, changes are found by scanning",
+            )
             continue
         if value < least:
             file = "/etc/sysctl.d/60-codeindexd.conf"
             remedy = f"echo {key}={least} | sudo tee -a {file} && sudo sysctl -p {file}"
-            yield Check(key, "warning", f"{value}, at least {least} is better", remedy)
+            yield Check(key, CheckState.WARNING, f"{value}; at least {least} is recommended", remedy)
         else:
-            yield Check(key, "ok", str(value))
+            yield Check(key, CheckState.OK, str(value))
 
 
 def _service_manager(environ: Mapping[str, str]) -> Check:
     name = "service manager"
     if sys.platform == "darwin":
-        return Check(name, "ok", "launchd")
+        return Check(name, CheckState.OK, "launchd")
     systemctl = shutil.which("systemctl")
-    detached = "codeindex starts the daemon itself; `codeindex service install` needs a systemd user manager."
+    detached = "none needed: codeindex starts the daemon itself; only `codeindex service install` needs systemd"
     if systemctl is None:
-        return Check(name, "warning", "systemd is not there", detached)
+        return Check(name, CheckState.WARNING, "systemd is not installed", detached)
     done = subprocess.run(
         [systemctl, "--user", "is-system-running"],
         env=dict(environ),
         capture_output=True,
         text=True,
-        timeout=_PATIENCE_S,
+        timeout=_PROGRAM_TIMEOUT_S,
         check=False,
     )
     state = done.stdout.strip()
     if state in {"running", "degraded", "starting"}:
-        return Check(name, "ok", f"systemd user manager: {state}")
-    return Check(name, "warning", f"no systemd user manager: {state or done.stderr.strip()}", detached)
+        return Check(name, CheckState.OK, f"systemd user manager: {state}")
+    return Check(name, CheckState.WARNING, f"no systemd user manager: {state or done.stderr.strip()}", detached)
 
 
-# -- our places ------------------------------------------------------------------------------------------------------
+# -- our files and directories ----------------------------------------------------------------------------------------
 
 
 def _socket(path: Path) -> Check:
     try:
         check_place(path)
     except FileNotFoundError:
-        pass  # its directory is made when needed, private
+        pass  # its directory is created when needed, private
     except CodeindexError as error:
-        return Check("daemon", "problem", error.message, error.hint)
+        return Check("daemon", CheckState.PROBLEM, error.message, error.hint)
     if not path.exists():
-        return Check("daemon", "ok", f"not running; it will listen at {path}")
+        return Check("daemon", CheckState.OK, f"not running; it will listen at {path}")
     try:
         info = _ask(path)
     except (OSError, CodeindexError, KeyError, TypeError) as error:
-        remedy = "The next codeindex command starts one; end the old one if it is stuck."
-        return Check("daemon", "warning", f"{path} is there and nobody answers: {error}", remedy)
+        remedy = "run any codeindex command to start one; stop the old one if it hangs"
+        return Check("daemon", CheckState.WARNING, f"{path} exists, but no daemon answers: {error}", remedy)
     if info["version"] != __version__:
-        detail = f"version {info['version']} runs (pid {info['pid']}), {__version__} is installed"
-        remedy = "The next codeindex command replaces an older daemon, unless another installation's service runs it."
-        return Check("daemon", "warning", detail, remedy)
-    return Check("daemon", "ok", f"version {info['version']}, pid {info['pid']}, {path}")
+        detail = f"version {info['version']} is running (pid {info['pid']}), but {__version__} is installed"
+        remedy = "run any codeindex command: it replaces an older daemon, unless another installation's service runs it"
+        return Check("daemon", CheckState.WARNING, detail, remedy)
+    return Check("daemon", CheckState.OK, f"version {info['version']}, pid {info['pid']}, {path}")
 
 
 def _ask(path: Path) -> Mapping[str, Any]:
-    """What the daemon says of itself."""
+    """Return version and process id of the running daemon."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
         raw.settimeout(5)
         raw.connect(str(path))
@@ -196,39 +222,51 @@ def _directory(name: str, directory: Path) -> Check:
     except FileNotFoundError:
         parent = next(place for place in directory.parents if place.exists())
         if os.access(parent, os.W_OK | os.X_OK):
-            return Check(title, "ok", f"{directory} (made when needed)")
-        return Check(title, "problem", f"{directory} cannot be made: {parent} is not writable", f"chmod u+wx {parent}")
+            return Check(title, CheckState.OK, f"{directory} (created when needed)")
+        return Check(
+            title,
+            CheckState.PROBLEM,
+            f"{directory} cannot be created: {parent} is not writable",
+            f"chmod u+wx {parent}",
+        )
     if not directory.is_dir():
-        return Check(title, "problem", f"{directory} is not a directory", f"mv {directory} {directory}.old")
+        return Check(title, CheckState.PROBLEM, f"{directory} is not a directory", f"mv {directory} {directory}.old")
     if found.st_uid != os.geteuid():
         remedy = f"sudo chown -R {os.geteuid()} {directory}"
-        return Check(title, "problem", f"{directory} belongs to another user (uid {found.st_uid})", remedy)
+        return Check(title, CheckState.PROBLEM, f"{directory} belongs to another user (uid {found.st_uid})", remedy)
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        return Check(title, "problem", f"{directory} cannot be written", f"chmod u+rwx {directory}")
+        return Check(title, CheckState.PROBLEM, f"{directory} cannot be written", f"chmod u+rwx {directory}")
     try:
         check_place(directory)
     except CodeindexError as error:
-        return Check(title, "problem", error.message, error.hint)
+        return Check(title, CheckState.PROBLEM, error.message, error.hint)
     if found.st_mode & 0o077:
-        return Check(title, "warning", f"{directory} is open to other users", f"chmod 700 {directory}")
-    return Check(title, "ok", str(directory))
+        return Check(title, CheckState.WARNING, f"{directory} is open to other users", f"chmod 700 {directory}")
+    return Check(title, CheckState.OK, str(directory))
 
 
 def _disk(cache: Path) -> Check:
     place = next(place for place in (cache, *cache.parents) if place.exists())
     free = shutil.disk_usage(place).free
     detail = f"{free / (1 << 30):,.1f} GiB free at {place}"
-    if free < _NO_DISK:
-        return Check("disk space", "problem", detail, "Make room, or set XDG_CACHE_HOME to a larger disk.")
-    if free < _LOW_DISK:
-        return Check("disk space", "warning", detail, "Make room; [disk] budget_gb bounds what the daemon keeps.")
-    return Check("disk space", "ok", detail)
+    if free < _NO_DISK_BYTES:
+        return Check(
+            "disk space",
+            CheckState.PROBLEM,
+            detail,
+            "free some space, or set XDG_CACHE_HOME to a directory on a larger disk",
+        )
+    if free < _LOW_DISK_BYTES:
+        return Check(
+            "disk space", CheckState.WARNING, detail, "free some space, or lower [disk] budget_gb in config.toml"
+        )
+    return Check("disk space", CheckState.OK, detail)
 
 
 def _configuration(file: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     config = load(file, environ)
-    yield Check("configuration", "ok", f"{file} ({'read' if file.exists() else 'not there: defaults'})")
-    yield from _guarded("model", lambda: _model(config))
+    yield Check("configuration", CheckState.OK, f"{file} ({'read' if file.exists() else 'does not exist: defaults'})")
+    yield from _run_check("model", lambda: _model(config))
 
 
 def _model(config: Config) -> Check:
@@ -236,22 +274,24 @@ def _model(config: Config) -> Check:
     if name == "bundled":
         spec = importlib.util.find_spec("codeindexd.analysis.embedding.static")
         if spec is None:
-            return Check("model", "problem", "the bundled model is not installed", "Install codeindexd again.")
-        return Check("model", "ok", "bundled")
+            return Check("model", CheckState.PROBLEM, "the bundled model is not installed", "reinstall codeindexd")
+        return Check("model", CheckState.OK, "bundled")
     if name.startswith(("http://", "https://")):
         from codeindexd.analysis.embedding.openai_api import Endpoint
 
         endpoint = Endpoint.parse(name)
         if endpoint.is_local:
-            return Check("model", "ok", f"endpoint {endpoint.name}")
-        remedy = "Text of your code is sent there; use an https address you trust."
-        return Check("model", "warning", f"endpoint {endpoint.name}", remedy)
+            return Check("model", CheckState.OK, f"endpoint {endpoint.name}")
+        remedy = "your code is sent there: use only an https address that you trust"
+        return Check("model", CheckState.WARNING, f"endpoint {endpoint.name}", remedy)
     if importlib.util.find_spec("sentence_transformers") is None:
-        remedy = "pip install 'codeindexd[transformers]', or set [embedding] model = \"bundled\""
-        return Check("model", "problem", f"{name} needs sentence-transformers, which is not installed", remedy)
+        remedy = "pip install 'codeindexd[transformers]', or set [embedding] model = \"bundled\" in config.toml"
+        return Check("model", CheckState.PROBLEM, f"{name} needs sentence-transformers, which is not installed", remedy)
     if ("/" in name and name.startswith(("/", "~", "."))) and not Path(name).expanduser().is_dir():
-        return Check("model", "problem", f"{name} is not a directory", "Correct [embedding] model.")
-    return Check("model", "ok", name)
+        return Check(
+            "model", CheckState.PROBLEM, f"{name} is not a directory", "correct [embedding] model in config.toml"
+        )
+    return Check("model", CheckState.OK, name)
 
 
 def _roots(file: Path) -> Iterator[Check]:
@@ -260,16 +300,21 @@ def _roots(file: Path) -> Iterator[Check]:
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
-        yield Check("roots", "problem", f"{file} cannot be read: {error}", "Move it away and add the roots again.")
+        yield Check(
+            "roots",
+            CheckState.PROBLEM,
+            f"{file} cannot be read: {error}",
+            f"mv {file} {file}.old, then add the roots again",
+        )
         return
     for root in roots:
-        yield from _guarded("root", functools.partial(_root, root))
+        yield from _run_check("root", functools.partial(_root, root))
 
 
 def _root(root: Path) -> Check:
     if not root.is_dir():
-        return Check("root", "warning", f"{root} is missing", f"Bring it back, or: codeindex remove {root}")
+        return Check("root", CheckState.WARNING, f"{root} is missing", f"restore it, or: codeindex remove {root}")
     if reason := reason_to_poll(root):
-        detail = f"{reason}: it is walked every half minute"
-        return Check("root", "warning", detail, "A clone on a local disk is found fresh within milliseconds.")
-    return Check("root", "ok", str(root))
+        detail = f"{reason}: scanned every 30 seconds instead of watched"
+        return Check("root", CheckState.WARNING, detail, "for updates within milliseconds, use a clone on a local disk")
+    return Check("root", CheckState.OK, str(root))

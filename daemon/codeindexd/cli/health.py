@@ -1,4 +1,4 @@
-"""Roots, status, verification and explanations for people."""
+"""Roots, status, verification and explanations as text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     )
 
 _STYLES = {"fresh": "good", "degraded": "bad", "missing": "bad"}
-_FAILURES_SHOWN = 10
-_DIFFERENCES_SHOWN = 20
+_MAX_FAILURES = 10
+_MAX_DIFFERENCES = 20
 
 
 def roots(terminal: Terminal, result: RootsResult) -> None:
-    """A table of roots."""
+    """Print a table of roots."""
     rows = [
         (root["state"], f"{root['files']:,}", f"{root['chunks']:,}", safe(root["path"])) for root in result["roots"]
     ]
@@ -33,7 +33,7 @@ def roots(terminal: Terminal, result: RootsResult) -> None:
 
 
 def status(terminal: Terminal, result: StatusResult, now: float | None = None) -> None:
-    """The daemon, a table of roots, and whatever is wrong with its remedy."""
+    """Print the daemon, a table of roots, and all problems with their remedies."""
     now = time.time() if now is None else now
     memory = result["rss_bytes"] / (1 << 20)
     up = progress.duration(result["uptime_s"])
@@ -74,8 +74,8 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
     lines += [terminal.style("warn", safe(note)) for note in root.get("notes", [])]
     if root["skipped"]:
         lines.append("skipped: " + ", ".join(f"{count:,} {safe(reason)}" for reason, count in root["skipped"].items()))
-    lines += [_failure(terminal, failure, now) for failure in root["failures"][:_FAILURES_SHOWN]]
-    if (more := root["failed_files"] - min(len(root["failures"]), _FAILURES_SHOWN)) > 0:
+    lines += [_failure(terminal, failure, now) for failure in root["failures"][:_MAX_FAILURES]]
+    if (more := root["failed_files"] - min(len(root["failures"]), _MAX_FAILURES)) > 0:
         lines.append(f"and {more:,} more failed files: see --json")
     if lines:
         terminal.print()
@@ -94,7 +94,7 @@ def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
 
 
 def verify(terminal: Terminal, result: VerifyResult) -> None:
-    """What differs, root by root."""
+    """Print the differences of every root."""
     for root in result["roots"]:
         found = root["differences"]
         outcome = terminal.style("good", "equal to the disk") if not found else progress.count(len(found), "difference")
@@ -102,16 +102,16 @@ def verify(terminal: Terminal, result: VerifyResult) -> None:
             outcome += ", repaired"
         checked = f"{progress.count(root['files_checked'], 'file')}, {progress.count(root['chunks_checked'], 'chunk')}"
         terminal.print(f"{safe(root['path'])}: {checked}: {outcome}")
-        for difference in found[:_DIFFERENCES_SHOWN]:
+        for difference in found[:_MAX_DIFFERENCES]:
             terminal.print(f"  {safe(difference['path'])}: {difference['what']}: {safe(difference['detail'])}")
-        if len(found) > _DIFFERENCES_SHOWN:
-            terminal.print(f"  and {len(found) - _DIFFERENCES_SHOWN:,} more: see --json")
+        if len(found) > _MAX_DIFFERENCES:
+            terminal.print(f"  and {len(found) - _MAX_DIFFERENCES:,} more: see --json")
     if not result["ok"]:
-        terminal.note("hint: codeindex verify --repair")
+        terminal.note("hint: to repair the index: codeindex verify --repair")
 
 
 def explain(terminal: Terminal, result: ExplainResult) -> None:
-    """Why a path is or is not indexed."""
+    """Print why a path is or is not indexed."""
     path = safe(result["path"])
     if result["indexed"]:
         language = f" as {result['language']}" if result["language"] else ""
@@ -132,7 +132,7 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
 
 
 def _table(terminal: Terminal, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns of numbers to the right, the first and the last to the left; nothing for no rows."""
+    """Print a table: the first and the last column left-aligned, numbers right-aligned. Nothing without rows."""
     if not rows:
         return
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]

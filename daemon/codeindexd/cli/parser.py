@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 _QUERY_HELP = """\
 inline filters: lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/
-everything else is the question. Exit codes: 0 hits, 1 none, 2 usage, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
+everything else is text to search for; put -- before a query that begins with -
+Exit codes: 0 hits, 1 no hits, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
 
-
-_ANYWHERE = frozenset({"--json", "--no-start"})  # understood before the command, too
+_GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # allowed before the command too
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises UsageError instead of ending the process, so that ``--json`` can answer in JSON."""
+    """A parser that raises UsageError instead of exiting, so that ``--json`` can print the error."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises UsageError."""
-        raise UsageError(message, hint=f"{self.prog} --help shows how it is used.")
+        """Raise UsageError."""
+        raise UsageError(message, hint=f"for usage: {self.prog} --help")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The parsed command line. Raises UsageError; exits by itself for --help and --version only."""
-    flags = [word for word in argv[: _first_word(argv)] if word in _ANYWHERE]
-    words = [word for place, word in enumerate(argv) if place >= _first_word(argv) or word not in _ANYWHERE]
+    """Parse a command line. Raises UsageError, and SystemExit for --help and --version."""
+    flags = [word for word in argv[: _first_word(argv)] if word in _GLOBAL_FLAGS]
+    words = [word for place, word in enumerate(argv) if place >= _first_word(argv) or word not in _GLOBAL_FLAGS]
     parser, commands = build()
     if words and not words[0].startswith("-"):
         if words[0] not in commands:
@@ -42,16 +42,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
         words[1:1] = flags
     args, rest = parser.parse_known_args(words)
     if args.command is None:
-        raise UsageError("no command is given", hint=f"Commands are: {', '.join(commands)}.")
-    chosen = commands[args.command]
+        raise UsageError("no command given", hint=f"commands are: {', '.join(commands)}")
+    subparser = commands[args.command]
     if rest:
-        # Words of a query may stand between options, and -path:GLOB is one of its filters.
-        loose = [word for word in rest if word.startswith("-") and not word.startswith("-path:")]
-        if loose or not hasattr(args, "query"):
-            chosen.error(f"unrecognized arguments: {' '.join(loose or rest)}")
+        # Words of a query may stand between options, and -path:GLOB is a filter of the query.
+        unknown = [word for word in rest if word.startswith("-") and not word.startswith("-path:")]
+        if unknown or not hasattr(args, "query"):
+            subparser.error(f"unrecognized arguments: {' '.join(unknown or rest)}")
         args.query += rest
     if getattr(args, "query", None) == []:
-        chosen.error("the following arguments are required: QUERY")
+        subparser.error("the following arguments are required: QUERY")
     return args
 
 
@@ -63,11 +63,11 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     import difflib
 
     close = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Commands are: {', '.join(known)}."
+    return f"did you mean {close[0]}?" if close else f"commands are: {', '.join(known)}"
 
 
 def build() -> tuple[Parser, dict[str, Parser]]:
-    """The parser, and those of all commands by name."""
+    """Return the parser, and the parsers of all commands by name."""
     parser = Parser(
         prog="codeindex",
         description="Search your code by meaning and by word, in an index that is as fresh as the disk.",
@@ -76,15 +76,15 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     parser.add_argument("--version", action="version", version=f"codeindex {__version__}")
     common = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="print exactly one JSON document")
-    common.add_argument("--no-start", action="store_true", help="do not start a daemon when none answers")
+    common.add_argument("--no-start", action="store_true", help="do not start a daemon if none is running")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
-    made_so_far: dict[str, Parser] = {}
+    by_name: dict[str, Parser] = {}
 
     def command(name: str, help_text: str, **more: Any) -> Parser:
         formatter = argparse.RawDescriptionHelpFormatter
         description = f"{help_text[0].upper()}{help_text[1:]}."
-        made = commands.add_parser(
+        subparser = commands.add_parser(
             name,
             parents=[common],
             help=help_text,
@@ -93,61 +93,67 @@ def build() -> tuple[Parser, dict[str, Parser]]:
             allow_abbrev=False,
             **more,
         )
-        assert isinstance(made, Parser)
-        made_so_far[name] = made
-        return made
+        assert isinstance(subparser, Parser)
+        by_name[name] = subparser
+        return subparser
 
     _roots(command)
-    _questions(command)
+    _queries(command)
     _health(command)
-    return parser, made_so_far
+    return parser, by_name
 
 
 def _roots(command: Command) -> None:
     add = command("add", "index a directory and keep its index fresh")
-    add.add_argument("paths", nargs="*", metavar="PATH", help="default: the repository around the current directory")
-    add.add_argument("--no-wait", action="store_true", help="return at once")
-    add.add_argument("--force", action="store_true", help="index a directory that is refused otherwise")
-    add.add_argument("--workers", type=int, metavar="N", help="processes to index with")
-    add.add_argument("--sequential", action="store_true", help="one file after the other in a single process")
+    add.add_argument(
+        "paths", nargs="*", metavar="PATH", help="default: the repository that contains the current directory"
+    )
+    add.add_argument("--no-wait", action="store_true", help="return without waiting for the index")
+    add.add_argument(
+        "--force", action="store_true", help="index even a directory that is normally refused, such as your home"
+    )
+    add.add_argument("--workers", type=int, metavar="N", help="number of worker processes")
+    add.add_argument("--sequential", action="store_true", help="process one file after the other (for debugging)")
     remove = command("remove", "forget a root and delete its index")
     remove.add_argument("paths", nargs="+", metavar="PATH")
-    command("roots", "list what is indexed")
+    command("roots", "list the indexed roots")
     for name, help_text in (
-        ("reindex", "process every file of a root again (vectors are reused)"),
+        ("reindex", "process every file of a root again; known vectors are reused"),
         ("pause", "stop indexing a root"),
-        ("resume", "go on indexing a root"),
+        ("resume", "continue indexing a root"),
     ):
         command(name, help_text).add_argument("path", nargs="?", metavar="PATH")
 
 
-def _questions(command: Command) -> None:
+def _queries(command: Command) -> None:
     search = command("search", "find code", epilog=_QUERY_HELP)
     search.add_argument("query", nargs="*", metavar="QUERY")
     search.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
     search.add_argument("--all", action="store_true", help="search all roots")
     search.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
     search.add_argument("--lang", metavar="L", dest="language", help="only this language")
-    search.add_argument("--path", metavar="GLOB", dest="glob", help="only paths that match")
-    search.add_argument("--kind", metavar="K", help="only chunks of this kind: function, class, section, ...")
-    search.add_argument("--sync", action="store_true", help="wait until every change made before is indexed")
-    search.add_argument("--add", action="store_true", help="index first if it is not indexed")
-    search.add_argument("--explain", action="store_true", help="show how the scores came about")
+    search.add_argument("--path", metavar="GLOB", dest="glob", help="only paths that match this glob")
+    search.add_argument("--kind", metavar="K", help="only code of this kind: function, class, section, ...")
+    search.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
+    search.add_argument("--add", action="store_true", help="first index the directory if it is not indexed")
+    search.add_argument("--explain", action="store_true", help="show the parts of each score")
     _rendering(search)
-    search.add_argument("--files", action="store_true", help="paths only")
-    related = command("related", "find code like that at a line")
+    search.add_argument("--files", action="store_true", help="print only paths")
+    related = command("related", "find code similar to that at a line")
     related.add_argument("place", metavar="PATH:LINE")
     related.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
     _rendering(related)
     symbol = command("symbol", "find where a name is defined")
     symbol.add_argument("name", metavar="NAME")
-    symbol.add_argument("--refs", action="store_true", help="also where it is used")
-    symbol.add_argument("--root", action="append", metavar="PATH", dest="roots", help="look here (repeatable)")
-    symbol.add_argument("--all", action="store_true", help="look in all roots")
+    symbol.add_argument("--refs", action="store_true", help="also show where it is used")
+    symbol.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
+    symbol.add_argument("--all", action="store_true", help="search all roots")
 
 
 def _rendering(parser: Parser) -> None:
-    parser.add_argument("--context", type=int, default=2, metavar="N", help="lines around the best line of a hit (2)")
+    parser.add_argument(
+        "--context", type=int, default=2, metavar="N", help="lines of context around the best line of each hit (2)"
+    )
 
 
 def _seconds(text: str) -> float:
@@ -156,22 +162,22 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
     return seconds
 
 
 def _health(command: Command) -> None:
-    sync = command("sync", "wait until every change made before can be searched; prints the clock")
+    sync = command("sync", "wait until all earlier changes can be searched, and print the clock")
     sync.add_argument("path", nargs="?", metavar="PATH")
-    sync.add_argument("--timeout", type=_seconds, metavar="S", help="seconds (60)")
+    sync.add_argument("--timeout", type=_seconds, metavar="S", help="give up after this many seconds (60)")
     status = command("status", "show the health of roots and of the daemon")
     status.add_argument("path", nargs="?", metavar="PATH")
-    status.add_argument("--watch", action="store_true", help="keep showing it")
-    verify = command("verify", "hold the index against the disk")
+    status.add_argument("--watch", action="store_true", help="refresh until interrupted")
+    verify = command("verify", "compare the index with the disk")
     verify.add_argument("path", nargs="?", metavar="PATH")
     verify.add_argument("--repair", action="store_true", help="repair what differs")
-    command("explain", "say why a file is or is not indexed").add_argument("path", metavar="PATH")
+    command("explain", "show why a file is or is not indexed").add_argument("path", metavar="PATH")
     service = command("service", "run the daemon as a systemd user service or launchd agent")
     service.add_argument("action", choices=["install", "uninstall", "status"])
-    command("doctor", "look for problems of the environment, each with its remedy")
+    command("doctor", "look for problems in the environment, and show how to fix them")
     command("mcp", "serve the Model Context Protocol on stdio")

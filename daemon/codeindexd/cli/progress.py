@@ -1,4 +1,4 @@
-"""The line that ``add`` updates while it waits."""
+"""Progress as text, and the line that ``add`` updates while it waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ProgressLine:
-    """Files, chunks, rate and time left of one root."""
+    """The progress line of one root: files, chunks, rate and time left."""
 
     def __init__(self, terminal: Terminal, path: str) -> None:
         self._terminal = terminal
@@ -22,12 +22,12 @@ class ProgressLine:
         self._terminal.line(f"{self._path}  {describe(progress)}")
 
     def close(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._terminal.clear_line()
 
 
 def describe(progress: Progress) -> str:
-    """``120/480 files  1,903 chunks  85 files/s  4 s left``."""
+    """Format progress: ``120/480 files  1,903 chunks  85 files/s  4 s left``."""
     done, total = progress.get("files_done", 0), progress.get("files_total", 0)
     parts = [f"{done:,}/{total:,} files", f"{progress.get('chunks_done', 0):,} chunks"]
     if rate := progress.get("files_per_s"):
@@ -38,12 +38,12 @@ def describe(progress: Progress) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """``1 file``, ``1,903 files``."""
+    """Format a number with its noun: ``1 file``, ``1,903 files``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:
-    """``42 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 days``."""
+    """Format a duration: ``42 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 days``."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -56,5 +56,5 @@ def duration(seconds: float) -> str:
 
 
 def summary(root: RootEntry) -> str:
-    """What became of a root that was added."""
+    """Return one line about a root: its state and size."""
     return f"{safe(root['path'])}: {root['state']}, {count(root['files'], 'file')}, {count(root['chunks'], 'chunk')}"

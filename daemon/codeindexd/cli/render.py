@@ -1,4 +1,4 @@
-"""Hits for people: where, what, and the lines that matter."""
+"""Hits as text: place, symbol, and the most relevant lines."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"[a-z0-9]+|[A-Z]+(?![a-z])|[A-Z][a-z0-9]*")
 _FILTER = re.compile(r'-?(?:lang|language|path|kind):(?:"[^"]*"|\S*)')
-_SHORT = re.compile(r"a|an|and|are|as|at|be|by|for|from|how|in|is|it|of|on|or|that|the|this|to|what|when|where|which")
-_WIDTH = 200
+_STOP_WORDS = re.compile(
+    r"a|an|and|are|as|at|be|by|for|from|how|in|is|it|of|on|or|that|the|this|to|what|when|where|which"
+)
+_MAX_LINE_CHARS = 200
 
 
 def search(terminal: Terminal, result: SearchResult, *, context: int, cwd: str, explain: bool = False) -> None:
-    """All hits with their best lines."""
+    """Print all hits with their best lines."""
     words = wanted_words(result["query"])
     for number, hit in enumerate(result["hits"]):
         if number:
@@ -32,13 +34,13 @@ def search(terminal: Terminal, result: SearchResult, *, context: int, cwd: str, 
 
 
 def files(terminal: Terminal, result: SearchResult, cwd: str) -> None:
-    """The paths of all hits, each once, best first."""
+    """Print the paths of all hits, each once, best first."""
     for path in dict.fromkeys(shown_path(hit, cwd) for hit in result["hits"]):
         terminal.print(path)
 
 
 def symbol(terminal: Terminal, result: SymbolResult, cwd: str) -> None:
-    """Definitions and uses, one line each."""
+    """Print definitions and uses, one line each."""
     for place in result["definitions"]:
         terminal.print(_headline(terminal, place, cwd))
     if result["references"]:
@@ -59,7 +61,7 @@ def _headline(terminal: Terminal, place: Hit | Place, cwd: str) -> str:
 
 
 def shown_path(place: Hit | Place, cwd: str) -> str:
-    """The path from the current directory when that lies in the hit's root, else from the top."""
+    """Return the path relative to the current directory if that is in the hit's root, else the absolute path."""
     root = place["root"]
     path = f"{root.rstrip('/')}/{place['path']}"
     if cwd == root or cwd.startswith(f"{root.rstrip('/')}/"):
@@ -68,10 +70,10 @@ def shown_path(place: Hit | Place, cwd: str) -> str:
 
 
 def wanted_words(query: str) -> frozenset[str]:
-    """The words of a question that are worth showing in a snippet, lowercased, camelCase apart."""
+    """Return the words of a query to highlight, in lowercase; words in camelCase also by their parts."""
     plain = _FILTER.sub(" ", query)
     words = {part.lower() for word in _WORD.findall(plain) for part in (word, *_CAMEL.findall(word))}
-    return frozenset(word for word in words if len(word) > 1 and not _SHORT.fullmatch(word))
+    return frozenset(word for word in words if len(word) > 1 and not _STOP_WORDS.fullmatch(word))
 
 
 def _snippet(terminal: Terminal, hit: Hit, words: frozenset[str], context: int) -> None:
@@ -81,14 +83,14 @@ def _snippet(terminal: Terminal, hit: Hit, words: frozenset[str], context: int) 
     margin = len(str(hit["start_line"] + last))
     for number in range(first, last):
         text = safe(lines[number]).expandtabs(4).rstrip()
-        if len(text) > _WIDTH:
-            text = text[: _WIDTH - 1] + "\u2026"
+        if len(text) > _MAX_LINE_CHARS:
+            text = text[: _MAX_LINE_CHARS - 1] + "\u2026"
         label = terminal.style("dim", f"{hit['start_line'] + number:>{margin}}:")
         terminal.print(f"{label} {_highlighted(terminal, text, words)}".rstrip())
 
 
 def best_line(lines: list[str], words: frozenset[str]) -> int:
-    """The index of the line with most of the question's words, the first of equals."""
+    """Return the index of the line with the most words of the query, the first of equals."""
     best, most = 0, 0
     for number, line in enumerate(lines):
         lowered = line.lower()

@@ -1,4 +1,4 @@
-"""``codeindex service``: what happened to the unit or agent, for people and as JSON."""
+"""The command ``codeindex service``: its actions, and their outcome as text and JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTIONS: Mapping[str, Callable[[Mapping[str, str]], Mapping[str, Any]]] = {
 
 
 def document(outcome: Any) -> dict[str, Any]:
-    """A dataclass with paths as JSON."""
+    """Return a dataclass as JSON, with paths as text."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Path):
@@ -31,7 +31,7 @@ def document(outcome: Any) -> dict[str, Any]:
 
 
 def show(terminal: Terminal, outcome: Mapping[str, Any]) -> None:
-    """A line a fact; lists one item a line."""
+    """Print one line per field, and one per item of a list."""
     for name, value in outcome.items():
         label = name.replace("_", " ")
         if isinstance(value, list):

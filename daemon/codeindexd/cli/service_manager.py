@@ -1,6 +1,6 @@
 """The systemd user units and the launchd agent: installing, removing and describing them.
 
-What is installed is what the project ships in ``systemd/`` and ``launchd/``, with the installed program put in.
+The installed files are those in ``systemd/`` and ``launchd/``, with the path of the installed program.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from codeindexd.storage.durable import replace_file
 SERVICE = "codeindexd.service"
 SOCKET = "codeindexd.socket"
 LABEL = "io.github.codeindexd"
-_MANAGER_S = 60.0
+_MANAGER_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done: ``files`` installed or removed, whether they were ``changed``, and what else is to be said."""
+    """What an action did: the ``files`` installed or removed, whether any ``changed``, and notes for the user."""
 
     manager: str
     files: tuple[Path, ...]
@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """``current``: the files are those that this version would install. ``detail``: the manager's own words."""
+    """The state of the service. ``current``: the files equal those of this version. ``detail``: as the manager says."""
 
     manager: str
     installed: bool
@@ -53,9 +53,9 @@ class ServiceStatus:
 
 
 def install(environ: Mapping[str, str] = os.environ) -> Outcome:
-    """Install and enable the service, and start it unless another daemon answers. Doing it again changes nothing.
+    """Install and enable the service, and start it unless another daemon runs. Idempotent.
 
-    Raises FailedError when there is no service manager for this user or a file cannot be written.
+    Raises FailedError if this user has no service manager or a file cannot be written.
     """
     manager = _manager(environ)
     manager.check()
@@ -68,7 +68,7 @@ def install(environ: Mapping[str, str] = os.environ) -> Outcome:
 
 
 def uninstall(environ: Mapping[str, str] = os.environ) -> Outcome:
-    """Stop, disable and remove the service; the index stays. Doing it again changes nothing. Raises FailedError."""
+    """Stop, disable and remove the service; the index is kept. Idempotent. Raises FailedError."""
     manager = _manager(environ)
     files = [path for path in manager.rendered() if path.exists()]
     if files:
@@ -76,26 +76,26 @@ def uninstall(environ: Mapping[str, str] = os.environ) -> Outcome:
         manager.disable()
         for path in files:
             path.unlink(missing_ok=True)
-        manager.forget()
+        manager.reload_after_removal()
     return Outcome(manager.name, tuple(files), bool(files), running=False)
 
 
 def status(environ: Mapping[str, str] = os.environ) -> ServiceStatus:
-    """What is installed, enabled and running. Raises FailedError only where no manager is known for the platform."""
+    """Return what is installed, enabled and running. Raises FailedError if a file of this installation is missing."""
     manager = _manager(environ)
     files = manager.rendered()
-    there = [path for path in files if path.exists()]
+    existing = [path for path in files if path.exists()]
     try:
         manager.check()
     except FailedError as error:
-        return ServiceStatus(manager.name, bool(there), False, False, False, tuple(there), error.message)
+        return ServiceStatus(manager.name, bool(existing), False, False, False, tuple(existing), error.message)
     return ServiceStatus(
         manager.name,
-        installed=len(there) == len(files),
+        installed=len(existing) == len(files),
         current=all(_read(path) == text for path, text in files.items()),
         enabled=manager.is_enabled(),
         running=manager.is_running(),
-        files=tuple(there),
+        files=tuple(existing),
         detail=manager.describe(),
     )
 
@@ -114,55 +114,54 @@ class Systemd:
         self._directory = Path(config) / "systemd" / "user"
 
     def rendered(self) -> dict[Path, bytes]:
-        """The units by the path they are installed at."""
+        """Return the unit files by the paths to install them at."""
         service = shipped("systemd", SERVICE).decode()
         service = re.sub(r"(?m)^ExecStart=.*$", lambda _match: f"ExecStart={_exec_start(program())}", service)
         return {self._directory / SERVICE: service.encode(), self._directory / SOCKET: shipped("systemd", SOCKET)}
 
     def check(self) -> None:
-        """Raises FailedError when no user manager answers."""
+        """Raise FailedError if no user manager answers."""
         if not shutil.which("systemctl", path=self._environ.get("PATH")):
             raise FailedError(
-                "there is no systemd on this system",
-                hint="Start `codeindexd` from your session's autostart; clients start it when they need it, too.",
+                "systemd is not installed",
+                hint="start `codeindexd` from your session's autostart; clients also start it when needed",
             )
         answer = self._systemctl("show", "--property=Version", "--value")
         if answer.returncode:
             raise FailedError(
                 f"no systemd user manager answers: {_last_line(answer.stderr)}",
-                hint="Log in through a session of systemd-logind (XDG_RUNTIME_DIR must be set), or as root: "
-                "loginctl enable-linger USER",
+                hint="log in again so that XDG_RUNTIME_DIR is set, or run: sudo loginctl enable-linger $USER",
             )
 
     def enable(self, *, changed: bool) -> list[str]:
-        """Enable both units, and start them where that takes nothing from a daemon that runs already."""
+        """Enable both units, and start them unless a daemon runs already. Return notes for the user."""
         if changed:
-            self._must("daemon-reload")
-        self._must("enable", SERVICE)
+            self._systemctl_checked("daemon-reload")
+        self._systemctl_checked("enable", SERVICE)
         if not self.is_running() and not self._is_active(SOCKET) and _answers(self._environ):
-            return ["a daemon runs already; the service takes over when that has ended"]
-        self._must("restart" if changed and self.is_running() else "start", SERVICE)
+            return ["another daemon is running; the service takes over when it ends"]
+        self._systemctl_checked("restart" if changed and self.is_running() else "start", SERVICE)
         return []
 
     def disable(self) -> None:
         """Stop and disable both units."""
-        self._must("disable", "--now", SERVICE, SOCKET)
+        self._systemctl_checked("disable", "--now", SERVICE, SOCKET)
 
-    def forget(self) -> None:
-        """The files are gone."""
-        self._must("daemon-reload")
+    def reload_after_removal(self) -> None:
+        """Have the manager notice that the files are gone."""
+        self._systemctl_checked("daemon-reload")
         self._systemctl("reset-failed", SERVICE)
 
     def is_enabled(self) -> bool:
-        """Whether it starts with the session."""
+        """Return True if the service starts with the session."""
         return self._systemctl("is-enabled", "--quiet", SERVICE).returncode == 0
 
     def is_running(self) -> bool:
-        """Whether the service runs."""
+        """Return True if the service is running."""
         return self._is_active(SERVICE)
 
     def describe(self) -> str:
-        """State, process and status text."""
+        """Return state, process and status text."""
         shown = self._systemctl("show", SERVICE, "--property=ActiveState,SubState,MainPID,StatusText").stdout
         values = dict(line.partition("=")[::2] for line in shown.splitlines())
         text = f"{values.get('ActiveState')} ({values.get('SubState')})"
@@ -173,12 +172,12 @@ class Systemd:
     def _is_active(self, unit: str) -> bool:
         return self._systemctl("is-active", "--quiet", unit).returncode == 0
 
-    def _must(self, *arguments: str) -> None:
+    def _systemctl_checked(self, *arguments: str) -> None:
         answer = self._systemctl(*arguments)
         if answer.returncode:
             raise FailedError(
                 f"systemctl --user {' '.join(arguments)} failed: {_last_line(answer.stderr)}",
-                hint=f"See `systemctl --user status {SERVICE}` and `journalctl --user -u {SERVICE}`.",
+                hint=f"see `systemctl --user status {SERVICE}` and `journalctl --user -u {SERVICE}`",
             )
 
     def _systemctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -186,7 +185,7 @@ class Systemd:
 
 
 class Launchd:
-    """The agents of launchd, in the domain of the user's session."""
+    """launchd, in the domain of the user's desktop session."""
 
     name = "launchd"
 
@@ -196,27 +195,27 @@ class Launchd:
         self._domain = f"gui/{os.getuid()}"
 
     def rendered(self) -> dict[Path, bytes]:
-        """The agent by the path it is installed at."""
+        """Return the agent file by the path to install it at."""
         agent = plistlib.loads(shipped("launchd", f"{LABEL}.plist"))
         agent["ProgramArguments"] = list(program())
         agent["Sockets"]["Listener"]["SockPathName"] = protocol.socket_path(self._environ)
         return {self._path: plistlib.dumps(agent)}
 
     def check(self) -> None:
-        """Raises FailedError when launchd has no session of this user."""
+        """Raise FailedError if launchd has no session of this user."""
         answer = self._launchctl("print", self._domain)
         if answer.returncode:
             raise FailedError(
                 f"launchd has no session of this user: {_last_line(answer.stderr)}",
-                hint="Run this in a terminal of your desktop session, not over ssh.",
+                hint="run this in a terminal of your desktop session, not over ssh",
             )
 
     def enable(self, *, changed: bool) -> list[str]:
-        """Load the agent, anew when it changed."""
+        """Load the agent; reload it if it changed. Return notes for the user."""
         if not changed and self.is_enabled():
             return []
         if not self.is_enabled() and _answers(self._environ):
-            return ["a daemon runs already; the service takes over at your next login"]
+            return ["another daemon is running; the service takes over at your next login"]
         with contextlib.suppress(OSError):
             Path(protocol.socket_path(self._environ)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._launchctl("bootout", f"{self._domain}/{LABEL}")
@@ -224,27 +223,27 @@ class Launchd:
         if answer.returncode:
             raise FailedError(
                 f"launchctl bootstrap failed: {_last_line(answer.stderr)}",
-                hint=f"See `launchctl print {self._domain}/{LABEL}`.",
+                hint=f"see `launchctl print {self._domain}/{LABEL}`",
             )
         return []
 
     def disable(self) -> None:
-        """Unload the agent, which stops it."""
+        """Unload and thereby stop the agent."""
         self._launchctl("bootout", f"{self._domain}/{LABEL}")
 
-    def forget(self) -> None:
-        """The file is gone; launchd keeps nothing else."""
+    def reload_after_removal(self) -> None:
+        """Do nothing: launchd keeps no state of a removed agent."""
 
     def is_enabled(self) -> bool:
-        """Whether the agent is loaded."""
+        """Return True if the agent is loaded."""
         return self._launchctl("print", f"{self._domain}/{LABEL}").returncode == 0
 
     def is_running(self) -> bool:
-        """Whether its process runs."""
+        """Return True if its process is running."""
         return "state = running" in self._launchctl("print", f"{self._domain}/{LABEL}").stdout
 
     def describe(self) -> str:
-        """State and process."""
+        """Return state and process."""
         shown = self._launchctl("print", f"{self._domain}/{LABEL}").stdout
         facts = re.findall(r"(?m)^\s*(state|pid|last exit code) = (.+)$", shown)
         return ", ".join(f"{name} {value}" for name, value in facts)
@@ -260,25 +259,25 @@ def _manager(environ: Mapping[str, str]) -> Systemd | Launchd:
 
 
 def program() -> tuple[str, ...]:
-    """The command that runs this installation's daemon: its script, or the interpreter where there is none."""
+    """Return the command that runs this installation's daemon: its script, or the interpreter if there is none."""
     script = Path(sys.executable).parent / "codeindexd"
     return (str(script),) if script.exists() else (sys.executable, "-P", "-m", "codeindexd")
 
 
 def shipped(directory: str, name: str) -> bytes:
-    """A file of the project's ``systemd/`` or ``launchd/``: in the wheel beside the code, in a checkout above it."""
+    """Return a file of the project's ``systemd/`` or ``launchd/``, from the wheel or a checkout. Raises FailedError."""
     code = Path(codeindexd.__file__).resolve().parent
     for place in (code / "service" / directory / name, code.parents[1] / directory / name):
         with contextlib.suppress(FileNotFoundError):
             return place.read_bytes()
-    raise FailedError(f"{directory}/{name} is missing from this installation", hint="Install codeindexd again.")
+    raise FailedError(f"{directory}/{name} is missing from this installation", hint="reinstall codeindexd")
 
 
 def _exec_start(command: Sequence[str]) -> str:
-    """A command as ExecStart of systemd.service(5) has it. Raises FailedError for a program that no line can hold."""
+    """Return a command in the syntax of ExecStart (systemd.service(5)). Raises FailedError if that is impossible."""
     program, *arguments = command
     if re.search(r"[\x00-\x1f\x7f\"'\\]", program):
-        hint = "Install codeindexd where no path has quotes, backslashes or control characters."
+        hint = "install codeindexd at a path without quotes, backslashes and control characters"
         raise FailedError(f"systemd cannot start {program!r}", hint=hint)
     words = [program, *(text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$") for text in arguments)]
     return " ".join(f'"{text}"' if re.search(r"[\s\"'\\;]", text) else text for text in words).replace("%", "%%")
@@ -310,7 +309,7 @@ def _write(path: Path, text: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, text)
     except OSError as error:
-        raise FailedError(f"{path} cannot be written: {error.strerror}", hint="Check its permissions.") from error
+        raise FailedError(f"cannot write {path}: {error.strerror}", hint="check its permissions") from error
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -322,11 +321,13 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Compl
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_MANAGER_S,
+            timeout=_MANAGER_TIMEOUT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FailedError(f"{command[0]} could not be run: {error}", hint="Is the service manager running?") from error
+        raise FailedError(
+            f"cannot run {command[0]}: {error}", hint="check that the service manager is running"
+        ) from error
 
 
 def _last_line(text: str) -> str:

@@ -6,7 +6,7 @@
 ...         print(hit["path"], hit["start_line"], hit["symbol"])
 
 Results are the JSON documents of the protocol, typed as dictionaries (``codeindexd.client.results``): fields that a
-newer daemon adds are simply there. Errors are the classes of ``codeindexd.errors``. Nothing heavy is imported.
+newer daemon adds are kept. Errors are the classes of ``codeindexd.errors``. Nothing heavy is imported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["AsyncClient", "Client"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "AsyncClient":  # anyio is not loaded for those who do without
+    if name == "AsyncClient":  # imported on demand: anyio is slow to load
         from codeindexd.client.aio import AsyncClient
 
         return AsyncClient

@@ -1,22 +1,23 @@
-"""What both clients share: parameters, paths, answers, and when a daemon is too old. No I/O but path resolution."""
+"""Code shared by both clients: paths, requests, results, errors, versions. No I/O except path resolution."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from codeindexd import __version__, protocol
-from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, NotIndexedError, UsageError
+from codeindexd.errors import FailedError, NoDaemonError, NotIndexedError, TimedOutError, UsageError
 
-KEPT_NOTIFICATIONS = 1000
+MAX_KEPT_NOTIFICATIONS = 1000
+_WRONG_PROGRAM = "check that no other program listens on this socket"
 PathLike: TypeAlias = "str | bytes | os.PathLike[str]"
 
 
 def absolute(path: PathLike) -> str:
-    """``path`` as the protocol wants it: absolute, ``~`` expanded, symlinks resolved but the last part's.
+    """Return ``path`` as the protocol wants it: absolute, ``~`` expanded, symlinks resolved except in the last part.
 
-    Raises UsageError for what can be no path.
+    Raises UsageError for a string that cannot be a path.
     """
     place = os.path.expanduser(_usable(path))  # noqa: PTH111 - pathlib costs a fifth of a search's time
     parent, name = os.path.split(place.rstrip("/"))
@@ -26,76 +27,99 @@ def absolute(path: PathLike) -> str:
 
 
 def absolute_all(paths: Iterable[PathLike] | None) -> list[str] | None:
-    """The same for a list; None stays None: all roots."""
+    """Apply :func:`absolute` to each path; None, which means all roots, stays None."""
     return None if paths is None else [absolute(path) for path in paths]
 
 
 def absolute_or_none(path: PathLike | None) -> str | None:
-    """The same where None means all roots."""
+    """Apply :func:`absolute`; None, which means all roots, stays None."""
     return None if path is None else absolute(path)
 
 
 def relative_name(path: PathLike) -> str:
-    """A path below a root, as text. Raises UsageError for what can be no path."""
+    """Return a path below a root as text. Raises UsageError for a string that cannot be a path."""
     return _usable(path)
 
 
 def _usable(path: PathLike) -> str:
     text = os.fsdecode(path)
-    if not text:  # which would mean the current directory, where a script's variable is not set
-        raise UsageError("a path is empty", hint="Write . for the current directory.")
+    if not text:  # not the current directory: more likely a script's unset variable
+        raise UsageError("a path is empty", hint="use . for the current directory")
     try:
         if b"\0" not in os.fsencode(text):
             return text
     except UnicodeEncodeError:
         pass
-    raise UsageError(f"no path can be {text!a}", hint="It holds a NUL byte or a lone surrogate.")
+    raise UsageError(
+        f"{text!a} cannot be a path: it contains a NUL byte or a lone surrogate", hint="check where the path comes from"
+    )
 
 
 def split_at_root(path: PathLike, roots: Iterable[str]) -> tuple[str, str]:
-    """(root, path below it) for the innermost of ``roots`` around ``path``. Raises NotIndexedError."""
+    """Return the innermost of ``roots`` that contains ``path``, and the path below it. Raises NotIndexedError."""
     place = absolute(path)
-    around = [root for root in roots if place.startswith(f"{root.rstrip('/')}/")]
-    if not around:
-        raise NotIndexedError(f"{place} is not indexed", hint="Index its directory: codeindex add PATH")
-    root = max(around, key=len)
+    containing = [root for root in roots if place.startswith(f"{root.rstrip('/')}/")]
+    if not containing:
+        import shlex
+
+        directory = shlex.quote(os.path.dirname(place))  # noqa: PTH120
+        raise NotIndexedError(f"{place} is not indexed", hint=f"index its directory: codeindex add {directory}")
+    root = max(containing, key=len)
     return root, place[len(root.rstrip("/")) + 1 :]
 
 
-def answered(message: Any) -> Any:
-    """The result in an answer; raises the error that it carries instead, as its own class."""
+def request_line(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
+    """Return a request as it is sent. Raises FailedError if it is too long."""
+    line = protocol.request(request_id, method, params)
+    if len(line) > protocol.MAX_REQUEST_BYTES:
+        raise FailedError(f"the request is longer than {protocol.MAX_REQUEST_BYTES} bytes", hint="make it shorter")
+    return line
+
+
+def result_of(message: Any) -> Any:
+    """Return the result in an answer, or raise the error in it as its own class."""
     if not isinstance(message, dict):
-        raise FailedError("the daemon sent something that is no answer", hint="Is another program on this socket?")
+        raise not_an_answer()
     if "error" in message:
         raise protocol.error_from_json(message["error"])
     if "result" not in message:
-        raise FailedError("the daemon sent an answer without a result", hint="Is another program on this socket?")
+        raise FailedError("the daemon sent an answer without a result", hint=_WRONG_PROGRAM)
     return message["result"]
 
 
-def closed() -> CodeindexError:
-    """The connection ended in the middle of a conversation."""
-    return NoDaemonError("the daemon closed the connection", hint="Try again: codeindex starts it when needed.")
+def not_an_answer() -> FailedError:
+    """Return the error for a message that is not one of the protocol."""
+    return FailedError("the daemon sent a message that is not an answer", hint=_WRONG_PROGRAM)
+
+
+def no_answer() -> TimedOutError:
+    """Return the error for a request that was not answered in time."""
+    return TimedOutError("the daemon does not answer", hint="see its log, or restart it")
+
+
+def connection_closed() -> NoDaemonError:
+    """Return the error for a connection that ended before the answer."""
+    return NoDaemonError("the daemon closed the connection", hint="try again: the daemon is started when needed")
 
 
 def no_daemon(path: str, reason: str) -> NoDaemonError:
-    """Nobody answers at ``path``."""
+    """Return the error for a socket ``path`` on which nobody answers."""
     return NoDaemonError(
         f"no daemon answers at {path}: {reason}",
-        hint="Start it with `codeindexd`, `codeindex service install`, or leave out --no-start.",
+        hint="start it with `codeindexd`, or leave out --no-start",
     )
 
 
 def is_older(version: str) -> bool:
-    """Whether a daemon of ``version`` is older than this client. Versions that cannot be compared are not."""
+    """Return True if ``version`` is older than this client's; False if they cannot be compared."""
     try:
         return _numbers(version) < _numbers(__version__)
     except ValueError:
         return False
 
 
-def older_stays(version: str, program: str) -> str:
-    """What the user should know of an older daemon that cannot be replaced, since ``program`` would be started."""
+def kept_older_daemon(version: str, program: str) -> str:
+    """Return the note for a user whose older daemon is kept, because its service would start ``program``."""
     return (
         f"note: the daemon is version {version}, this is {__version__}; its service runs {program}: upgrade that, "
         "or install the service from here: codeindex service install"

@@ -1,4 +1,4 @@
-"""The shapes of answers, as the protocol documents them. Fields that may be missing are marked."""
+"""The shapes of answers, as documented in the protocol. Fields that may be missing are marked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Place(TypedDict):
 
 
 class Hit(Place):
-    """A chunk in an answer, best first. ``explain``: parts of the score, when asked for."""
+    """A chunk in a ranked answer. ``explain`` holds the parts of the score, if requested."""
 
     score: float
     explain: NotRequired[dict[str, float]]
@@ -42,7 +42,7 @@ class SearchResult(TypedDict):
 
 
 class SymbolResult(TypedDict):
-    """Where a name is defined, and where it is used when that was asked for."""
+    """Where a name is defined, and where it is used if requested."""
 
     symbol: str
     definitions: list[Place]
@@ -63,27 +63,27 @@ class RootEntry(TypedDict):
 
 
 class RootsResult(TypedDict):
-    """Roots: all, or those a call was about."""
+    """All roots, or those that a call changed."""
 
     roots: list[RootEntry]
     already_covered: NotRequired[bool]
 
 
 class RemovedRoot(TypedDict):
-    """A root that is forgotten."""
+    """A root that was removed."""
 
     path: str
     id: str
 
 
 class RemoveResult(TypedDict):
-    """What ``remove`` removed."""
+    """The answer of ``roots.remove``."""
 
     removed: list[RemovedRoot]
 
 
 class Progress(TypedDict):
-    """How far the work at hand is; ``eta_s`` None while it cannot be told."""
+    """How far indexing is; ``eta_s`` is None while it is unknown."""
 
     files_done: int
     files_total: int
@@ -172,7 +172,7 @@ class SyncResult(TypedDict):
 
 
 class Difference(TypedDict):
-    """Something that is not as it should be."""
+    """Something in the index that differs from the disk."""
 
     path: str
     what: str
@@ -180,7 +180,7 @@ class Difference(TypedDict):
 
 
 class VerifiedRoot(TypedDict):
-    """What ``verify`` found in one root."""
+    """The differences that ``verify`` found in one root."""
 
     path: str
     files_checked: int
@@ -190,7 +190,7 @@ class VerifiedRoot(TypedDict):
 
 
 class VerifyResult(TypedDict):
-    """``ok``: there is no difference, or it has been repaired."""
+    """``ok`` is true if there are no differences, or all are repaired."""
 
     ok: bool
     roots: list[VerifiedRoot]
@@ -228,7 +228,7 @@ class MetricsResult(TypedDict):
 
 
 class ServerInfo(TypedDict):
-    """Which daemon answers."""
+    """Version and process of the daemon."""
 
     version: str
     pid: int
@@ -236,7 +236,7 @@ class ServerInfo(TypedDict):
 
 
 class Notification(TypedDict):
-    """What a subscription brings: ``method`` is "progress", "generation" or "state", ``params["root"]`` the root."""
+    """A notification: ``method`` is "progress", "generation" or "state", ``params["root"]`` the root."""
 
     method: str
     params: dict[str, object]

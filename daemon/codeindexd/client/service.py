@@ -1,4 +1,4 @@
-"""The user's service, as far as a client is concerned: starting it, and whose daemon it starts."""
+"""The user's service as a client sees it: starting it, and which program it runs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SYSTEMD_UNIT = "codeindexd.service"
-_START_S = 30.0
-_ASK_S = 5.0
-_HEAD = 4096  # bytes of a script, in which its interpreter stands
+_START_TIMEOUT_S = 30.0
+_SHOW_TIMEOUT_S = 5.0
+_HEAD_BYTES = 4096  # of a script: they name its interpreter
 
 
 def start(environ: Mapping[str, str]) -> bool:
-    """Whether the user's service manager took the job; False where the service is not installed."""
+    """Start the service; return False if it is not installed or cannot be started."""
     if sys.platform == "darwin":
         return any(
-            _runs(["launchctl", "kickstart", f"gui/{os.getuid()}/{agent.stem}"], os.environ) for agent in _agents()
+            _succeeds(["launchctl", "kickstart", f"gui/{os.getuid()}/{agent.stem}"], os.environ) for agent in _agents()
         )
-    return _has_unit(environ) and _runs(["systemctl", "--user", "start", SYSTEMD_UNIT], environ)
+    return _has_unit(environ) and _succeeds(["systemctl", "--user", "start", SYSTEMD_UNIT], environ)
 
 
 def foreign_program(environ: Mapping[str, str]) -> str:
-    """The program of another installation that the service would start in place of ours; "" where there is none."""
+    """Return the program of another installation that the service would start instead of ours, "" if none."""
     for program in _programs(environ):
         if not _is_ours(program):
             return program
@@ -33,7 +33,7 @@ def foreign_program(environ: Mapping[str, str]) -> str:
 
 
 def _programs(environ: Mapping[str, str]) -> list[str]:
-    """What the installed services run, as their manager understands it."""
+    """Return the programs of the installed services, as their manager reads the unit files."""
     if sys.platform == "darwin":
         return [program for agent in _agents() if (program := _program_of(agent))]
     if not _has_unit(environ):
@@ -46,7 +46,7 @@ def _programs(environ: Mapping[str, str]) -> list[str]:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=_ASK_S,
+            timeout=_SHOW_TIMEOUT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -55,13 +55,16 @@ def _programs(environ: Mapping[str, str]) -> list[str]:
 
 
 def _is_ours(program: str) -> bool:
-    """Whether ``program`` is this interpreter, or a script that this interpreter runs, by their directories: an
-    interpreter has several names there, and environments share the file that these lead to."""
+    """Return True if ``program`` is this interpreter, or a script that it runs.
+
+    Directories are compared: an interpreter has several names in its own, and environments share the file that these
+    names link to.
+    """
     interpreter = program
     if not Path(program).name.startswith("python"):
         try:
             with Path(program).open("rb") as script:
-                found = re.search(rb"(/[^\n\"']*/)python", script.read(_HEAD))
+                found = re.search(rb"(/[^\n\"']*/)python", script.read(_HEAD_BYTES))
         except OSError:
             return False
         if found is None:
@@ -92,9 +95,9 @@ def _program_of(agent: Path) -> str:
         return ""
 
 
-def _runs(command: Sequence[str], environ: Mapping[str, str]) -> bool:
+def _succeeds(command: Sequence[str], environ: Mapping[str, str]) -> bool:
     try:
-        done = subprocess.run(command, env=dict(environ), capture_output=True, timeout=_START_S, check=False)
+        done = subprocess.run(command, env=dict(environ), capture_output=True, timeout=_START_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

@@ -1,4 +1,4 @@
-"""Starting a daemon where none answers: through the user's service when it is installed, else detached."""
+"""Starting a daemon when none answers: through the user's service if it is installed, else detached."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from codeindexd import protocol
 from codeindexd.client import service
 from codeindexd.errors import NoDaemonError
 
-_PATIENCE_S = 20.0
-_AFTER_DEATH_S = 2.0
-_STEP_S = 0.02
+_START_TIMEOUT_S = 20.0
+_AFTER_EXIT_S = 2.0
+_POLL_S = 0.02
 _TAIL_LINES = 12
-_END_S = 10.0
+_EXIT_TIMEOUT_S = 10.0
 
 
 def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Sequence[str] | None = None) -> None:
     """Start a daemon and return when it answers at ``socket_path``.
 
-    Of many clients that find no daemon one starts it, the others wait. ``command`` replaces the detached daemon's.
-    Raises NoDaemonError with the last lines of its log when it dies or does not answer within 20 seconds, FailedError
-    when another user's process answers.
+    Of several clients that find no daemon, one starts it and the others wait. ``command`` replaces the detached
+    daemon's. Raises NoDaemonError with the end of its log if it exits or does not answer within 20 seconds, FailedError
+    if another user's process answers.
     """
-    with _opened(log_file(environ).with_name("start.lock")) as turn:
+    with _open_private(log_file(environ).with_name("start.lock")) as lock:
         try:
-            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if _wait(socket_path, None):
                 return
             raise NoDaemonError(
-                f"another client starts the daemon, and it does not answer at {socket_path}",
-                hint="Run `codeindexd` in a terminal to see what stops it.",
+                f"another client started the daemon, but it does not answer at {socket_path}",
+                hint="to see why, run it in a terminal: codeindexd",
             ) from None
         if answers(socket_path):
             return
@@ -47,18 +47,18 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
             if _wait(socket_path, None):
                 return
             unit = service.SYSTEMD_UNIT
-            hint = f"See `systemctl --user status {unit}` and `journalctl --user -u {unit}`."
-            raise NoDaemonError(f"the service was started and does not answer at {socket_path}", hint=hint)
+            hint = f"see `systemctl --user status {unit}` and `journalctl --user -u {unit}`"
+            raise NoDaemonError(f"the service was started, but does not answer at {socket_path}", hint=hint)
         _start_detached(socket_path, environ, command or [sys.executable, "-P", "-m", "codeindexd"])
 
 
 def foreign_program(environ: Mapping[str, str]) -> str:
-    """The program of another installation that `start_daemon` would have started; "" when it would start ours."""
+    """Return the program of another installation that `start_daemon` would start, "" if it would start ours."""
     return "" if "CODEINDEXD_SOCKET" in environ else service.foreign_program(environ)
 
 
 def answers(socket_path: str) -> bool:
-    """Whether a daemon listens at ``socket_path``. Raises FailedError when it is another user's process."""
+    """Return True if a daemon listens at ``socket_path``. Raises FailedError if it is another user's process."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             protocol.connect(probe, socket_path, 1.0)
@@ -70,21 +70,21 @@ def answers(socket_path: str) -> bool:
         return True
 
 
-def wait_for_end(pid: int) -> None:
-    """Return when the process is gone, or after ten seconds: a stopping daemon still holds its lock for a moment."""
-    until = time.monotonic() + _END_S
-    while time.monotonic() < until:
+def wait_for_exit(pid: int) -> None:
+    """Wait at most ten seconds until the process is gone: a stopping daemon holds its lock a little longer."""
+    deadline = time.monotonic() + _EXIT_TIMEOUT_S
+    while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)
         except OSError:
             return
-        time.sleep(_STEP_S)
+        time.sleep(_POLL_S)
 
 
 def _start_detached(socket_path: str, environ: Mapping[str, str], command: Sequence[str]) -> None:
     log = log_file(environ)
-    with _opened(log) as output:
-        begin = output.tell()
+    with _open_private(log) as output:
+        start = output.tell()
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -95,36 +95,38 @@ def _start_detached(socket_path: str, environ: Mapping[str, str], command: Seque
             start_new_session=True,
         )
     if _wait(socket_path, process):
-        process.returncode = process.returncode or 0  # it outlives us: no warning about an unfinished child
+        process.returncode = process.returncode or 0  # it outlives us: avoids a warning about an unfinished child
         return
-    died = process.poll()
-    what = f"ended at once (exit code {died})" if died is not None else f"does not answer after {_PATIENCE_S:g} s"
-    if died is None:
+    status = process.poll()
+    if status is None:
+        what = f"it does not answer after {_START_TIMEOUT_S:g} s"
         process.terminate()
         process.wait()
-    tail = _tail(log, begin)
+    else:
+        what = f"it ended (exit code {status})"
+    tail = _tail(log, start)
     raise NoDaemonError(
-        f"the daemon was started and {what}" + (f"; it said:\n{tail}" if tail else ""),
-        hint=f"Its log is {log}; `codeindex doctor` looks for the cause.",
+        f"the daemon was started, but {what}" + (f"; its log ends with:\n{tail}" if tail else ""),
+        hint=f"its log is {log}; to look for the cause: codeindex doctor",
     )
 
 
 def _wait(socket_path: str, process: subprocess.Popen[bytes] | None) -> bool:
-    """Whether somebody answers in time. A process that dies may have lost a race, so the winner gets its chance."""
-    until = time.monotonic() + _PATIENCE_S
-    died = False
-    while time.monotonic() < until:
+    """Return True if a daemon answers in time. A process that exits may have lost a race: the winner gets its time."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    exited = False
+    while time.monotonic() < deadline:
         if answers(socket_path):
             return True
-        if process is not None and not died and process.poll() is not None:
-            died = True
-            until = min(until, time.monotonic() + _AFTER_DEATH_S)
-        time.sleep(_STEP_S)
+        if process is not None and not exited and process.poll() is not None:
+            exited = True
+            deadline = min(deadline, time.monotonic() + _AFTER_EXIT_S)
+        time.sleep(_POLL_S)
     return False
 
 
-def _opened(path: Path) -> BinaryIO:
-    """A file of the state directory, open for appending, that nobody else can read. Raises NoDaemonError."""
+def _open_private(path: Path) -> BinaryIO:
+    """Open a file of the state directory for appending, readable by this user only. Raises NoDaemonError."""
     try:
         for directory in (*reversed(path.parent.parents), path.parent):
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -132,12 +134,12 @@ def _opened(path: Path) -> BinaryIO:
         return os.fdopen(os.open(path, flags, 0o600), "ab")
     except OSError as error:
         raise NoDaemonError(
-            f"no daemon can be started: {path}: {error.strerror}", hint="Is the state directory writable?"
+            f"cannot start a daemon: {path}: {error.strerror}", hint="check that the state directory is writable"
         ) from error
 
 
 def log_file(environ: Mapping[str, str]) -> Path:
-    """Where a detached daemon's output goes: the state directory."""
+    """Return the file in the state directory that a detached daemon's output goes to."""
     if state := environ.get("XDG_STATE_HOME", ""):
         return Path(state) / "codeindexd" / "codeindexd.log"
     import platformdirs
@@ -147,8 +149,8 @@ def log_file(environ: Mapping[str, str]) -> Path:
         return platformdirs.user_state_path("codeindexd", appauthor=False) / "codeindexd.log"
 
 
-def _tail(log: Path, begin: int) -> str:
+def _tail(log: Path, start: int) -> str:
     with log.open("rb") as lines:
-        lines.seek(max(begin, log.stat().st_size - (64 << 10)))
+        lines.seek(max(start, log.stat().st_size - (64 << 10)))
         text = lines.read().decode("utf-8", "replace")
     return "\n".join(f"  {line}" for line in text.splitlines()[-_TAIL_LINES:])

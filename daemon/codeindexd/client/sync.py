@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from codeindexd import protocol
 from codeindexd.client import core
 from codeindexd.client.core import PathLike
-from codeindexd.errors import FailedError, TimedOutError
+from codeindexd.client.methods import Methods
+from codeindexd.errors import TimedOutError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,17 +20,16 @@ if TYPE_CHECKING:
 
     from codeindexd.client import results
 
-_CONNECT_S = 5.0
-_WAITS = ("the daemon does not answer", "It may be stuck: see its log, or restart it.")
+_CONNECT_TIMEOUT_S = 5.0
 
 
-class Client:
-    """A connection to the daemon of this user, opened by the first request; not for several threads at a time.
+class Client(Methods):
+    """A connection to the daemon of this user, opened by the first request. Not thread-safe.
 
-    ``socket_path`` None: where the daemon of this user listens. With ``start`` a daemon that does not answer is
-    started, and one older than this client is replaced, unless a service would start it again from an installation of
-    its own: that one is used as it is, and ``note`` told so. ``timeout_s`` bounds every request (None: as long as it
-    takes); a timed-out connection is closed. All methods raise the errors of ``codeindexd.errors``.
+    ``socket_path`` None is where the daemon of this user listens. With ``start``, a daemon that does not answer is
+    started, and one older than this client is replaced, unless a service would start it again from another
+    installation: then it is used as it is, and ``note`` is called with a message. ``timeout_s`` limits every request
+    (None: no limit); a connection that timed out is closed. All methods raise the errors of ``codeindexd.errors``.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Client:
         self._socket: socket.socket | None = None
         self._buffer = protocol.LineBuffer(limit=None)
         self._lines: deque[bytes] = deque()
-        self._notifications: deque[results.Notification] = deque(maxlen=core.KEPT_NOTIFICATIONS)
+        self._notifications: deque[results.Notification] = deque(maxlen=core.MAX_KEPT_NOTIFICATIONS)
         self._last_id = 0
 
     def __enter__(self) -> Self:
@@ -69,173 +69,22 @@ class Client:
         self._lines.clear()
         self._notifications.clear()
 
-    # roots
-
-    def add(
-        self,
-        path: PathLike,
-        *,
-        wait: bool = True,
-        force: bool = False,
-        workers: int | None = None,
-        on_progress: Callable[[results.Progress], None] | None = None,
-    ) -> results.RootsResult:
-        """Index ``path`` and keep it fresh. Waits until it is unless ``wait`` is False; ``on_progress`` hears how far
-        it is, several times a second. ``workers``: processes to use, 0 = one file after the other."""
-        params = {"path": core.absolute(path), "force": force, "workers": workers}
-        if not wait or on_progress is None:
-            return cast("results.RootsResult", self.call("roots.add", {**params, "wait": wait}))
-        begun = self.call("roots.add", params)
-        roots = [root["path"] for root in begun["roots"]]
-        self.subscribe(roots)
-
-        def heard(note: results.Notification) -> None:
-            if note["method"] == "progress":
-                on_progress(cast("results.Progress", note["params"]))
-
-        try:
-            return cast("results.RootsResult", self.call("roots.add", {**params, "wait": True}, on_notification=heard))
-        finally:
-            if self._socket is not None:
-                self.unsubscribe()
-
-    def remove(self, path: PathLike) -> results.RemoveResult:
-        """Forget a root and delete its index."""
-        return cast("results.RemoveResult", self.call("roots.remove", {"path": core.absolute(path)}))
-
-    def roots(self) -> results.RootsResult:
-        """All roots."""
-        return cast("results.RootsResult", self.call("roots.list", {}))
-
-    def reindex(self, path: PathLike) -> results.RootsResult:
-        """Process every file of a root again; vectors are reused."""
-        return cast("results.RootsResult", self.call("reindex", {"path": core.absolute(path)}))
-
-    def pause(self, path: PathLike) -> results.RootsResult:
-        """Stop indexing a root."""
-        return cast("results.RootsResult", self.call("pause", {"path": core.absolute(path)}))
-
-    def resume(self, path: PathLike) -> results.RootsResult:
-        """Go on indexing a root."""
-        return cast("results.RootsResult", self.call("resume", {"path": core.absolute(path)}))
-
-    # questions
-
-    def search(
-        self,
-        query: str,
-        *,
-        roots: Iterable[PathLike] | None = None,
-        limit: int | None = None,
-        language: str | None = None,
-        path: str | None = None,
-        kind: str | None = None,
-        sync: bool = False,
-        explain: bool = False,
-    ) -> results.SearchResult:
-        """The chunks that answer ``query`` best, from the roots around ``roots`` (None: all).
-
-        ``path`` is a glob. With ``sync`` every change made before the call is in the answer.
-        """
-        where = core.absolute_all(roots)
-        return cast(
-            "results.SearchResult",
-            self.call(
-                "search",
-                {
-                    "query": query,
-                    "roots": where,
-                    "limit": limit,
-                    "language": language,
-                    "path": path,
-                    "kind": kind,
-                    "sync": sync,
-                    "explain": explain,
-                },
-            ),
-        )
-
-    def related(self, root: PathLike, path: PathLike, line: int, *, limit: int | None = None) -> results.SearchResult:
-        """Code like that at ``line`` of ``path``, which is relative to ``root``."""
-        params = {"root": core.absolute(root), "path": core.relative_name(path), "line": line, "limit": limit}
-        return cast("results.SearchResult", self.call("related", params))
-
-    def related_to(self, path: PathLike, line: int, *, limit: int | None = None) -> results.SearchResult:
-        """The same for a path of its own: the root around it is looked up. Raises NotIndexedError."""
-        root, name = core.split_at_root(path, [root["path"] for root in self.roots()["roots"]])
-        return self.related(root, name, line, limit=limit)
-
-    def symbol(
-        self, name: str, *, roots: Iterable[PathLike] | None = None, references: bool = False
-    ) -> results.SymbolResult:
-        """Where ``name`` is defined, with ``references`` also where it is used."""
-        params = {"name": name, "roots": core.absolute_all(roots), "references": references}
-        return cast("results.SymbolResult", self.call("symbol", params))
-
-    # freshness and health
-
-    def sync(
-        self, path: PathLike | None = None, *, clock: str | None = None, timeout_s: float | None = None
-    ) -> results.SyncResult:
-        """Return once every change made before the call (or all up to ``clock``) can be searched.
-
-        Raises TimedOutError after ``timeout_s``.
-        """
-        params = {"path": core.absolute_or_none(path), "clock": clock, "timeout_s": timeout_s}
-        return cast("results.SyncResult", self.call("sync", params))
-
-    def status(self, path: PathLike | None = None) -> results.StatusResult:
-        """Health of one or all roots and of the daemon."""
-        return cast("results.StatusResult", self.call("status", {"path": core.absolute_or_none(path)}))
-
-    def verify(self, path: PathLike | None = None, *, repair: bool = False) -> results.VerifyResult:
-        """Hold the index of one or all roots against the disk."""
-        params = {"path": core.absolute_or_none(path), "repair": repair}
-        return cast("results.VerifyResult", self.call("verify", params))
-
-    def explain(self, path: PathLike) -> results.ExplainResult:
-        """Why ``path`` is or is not indexed."""
-        return cast("results.ExplainResult", self.call("explain", {"path": core.absolute(path)}))
-
-    # the daemon
-
-    def info(self) -> results.ServerInfo:
-        """Which daemon answers."""
-        return cast("results.ServerInfo", self.call("server.info", {}))
-
-    def metrics(self) -> results.MetricsResult:
-        """Figures as OpenMetrics text."""
-        return cast("results.MetricsResult", self.call("metrics", {}))
-
     def shutdown(self) -> None:
-        """Have the daemon stop; returns when it has closed the connection."""
-        self.call("shutdown", {})
+        """Stop the daemon; returns when it has closed the connection."""
+        super().shutdown()
         if self._socket is not None:
-            self._socket.settimeout(_CONNECT_S)
+            self._socket.settimeout(_CONNECT_TIMEOUT_S)
             try:
                 while self._socket.recv(1 << 16):
                     pass
             except OSError:
-                pass  # a daemon that is killed meanwhile has stopped as well
+                pass  # a daemon that was killed meanwhile has stopped too
         self.close()
 
-    # notifications
-
-    def subscribe(self, roots: Iterable[PathLike] | None = None) -> str:
-        """Be told of progress, generations and states of ``roots`` (None: all), see ``notifications``.
-
-        Returns the clock at which this begins.
-        """
-        return str(self.call("subscribe", {"roots": core.absolute_all(roots)}).get("clock", ""))
-
-    def unsubscribe(self) -> None:
-        """Be told no more."""
-        self.call("unsubscribe", {})
-
     def notifications(self, timeout_s: float | None = None) -> Iterator[results.Notification]:
-        """What the subscription brings, as it comes; ends after ``timeout_s`` without any.
+        """Yield notifications as they arrive, until none arrives for ``timeout_s``.
 
-        Of those that come between, the latest 1,000 are kept.
+        Of those that arrive during requests, the latest 1,000 are kept. Raises NoDaemonError when the connection ends.
         """
         while True:
             while self._notifications:
@@ -244,9 +93,9 @@ class Client:
                 message = self._receive(timeout_s)
             except TimedOutError:
                 return
-            self._take(message)
+            self._keep_if_notification(message)
 
-    # the wire
+    # transport
 
     def call(
         self,
@@ -255,22 +104,36 @@ class Client:
         *,
         on_notification: Callable[[results.Notification], None] | None = None,
     ) -> Any:
-        """Send a request and return its result. Notifications that come meanwhile are kept unless somebody hears."""
+        """Send a request and return its result.
+
+        Notifications that arrive meanwhile go to ``on_notification``, or are kept without one. Raises the errors of
+        ``codeindexd.errors``.
+        """
         if self._socket is None:
             self._open()
         self._last_id += 1
-        line = protocol.request(self._last_id, method, params)
-        if len(line) > protocol.MAX_REQUEST_BYTES:
-            raise FailedError(f"the request is longer than {protocol.MAX_REQUEST_BYTES} bytes", hint="Ask for less.")
-        self._send(line)
+        self._send(core.request_line(self._last_id, method, params))
         while True:
-            message = self._receive(self._timeout_s, lasting=False)
+            message = self._receive(self._timeout_s, close_on_timeout=True)
             if isinstance(message, dict) and "method" in message and "id" not in message:
-                self._take(message)
+                self._keep_if_notification(message)
                 if on_notification is not None:
                     on_notification(self._notifications.pop())
             elif not isinstance(message, dict) or message.get("id") in {self._last_id, None}:
-                return core.answered(message)
+                return core.result_of(message)
+
+    def _call_with_progress(
+        self, method: str, params: Mapping[str, Any], on_progress: Callable[[results.Progress], None]
+    ) -> Any:
+        def listen(notification: results.Notification) -> None:
+            if notification["method"] == "progress":
+                on_progress(cast("results.Progress", notification["params"]))
+
+        try:
+            return self.call(method, params, on_notification=listen)
+        finally:
+            if self._socket is not None:
+                self.unsubscribe()
 
     def _open(self) -> None:
         if self._start:
@@ -297,12 +160,12 @@ class Client:
         if info["version"] != __version__ and core.is_older(info["version"]):
             from codeindexd.client import start
 
-            if other := start.foreign_program(self._environ):
+            if program := start.foreign_program(self._environ):
                 if self._note is not None:
-                    self._note(core.older_stays(info["version"], other))
+                    self._note(core.kept_older_daemon(info["version"], program))
                 return
             self.shutdown()
-            start.wait_for_end(info["pid"])
+            start.wait_for_exit(info["pid"])
             self._start_daemon()
 
     def _connect_or_fail(self) -> None:
@@ -314,7 +177,7 @@ class Client:
     def _connect(self) -> None:
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            protocol.connect(raw, self.socket_path, _CONNECT_S)
+            protocol.connect(raw, self.socket_path, _CONNECT_TIMEOUT_S)
             protocol.trust(raw, self.socket_path)
             raw.settimeout(None)
         except BaseException:
@@ -329,31 +192,31 @@ class Client:
             self._socket.sendall(line)
         except TimeoutError as error:
             self.close()
-            raise TimedOutError(_WAITS[0], hint=_WAITS[1]) from error
+            raise core.no_answer() from error
         except OSError:
-            pass  # the daemon may have said why before it closed: reading tells
+            pass  # the daemon may have sent the reason before it closed the connection: it is read next
 
-    def _receive(self, timeout_s: float | None, *, lasting: bool = True) -> Any:
-        """The next message. After a timeout the connection is closed unless it is ``lasting``."""
+    def _receive(self, timeout_s: float | None, *, close_on_timeout: bool = False) -> Any:
+        """Return the next message. Raises TimedOutError, and NoDaemonError when the connection ends."""
         while not self._lines:
             if self._socket is None:
-                raise core.closed()
+                raise core.connection_closed()
             self._socket.settimeout(timeout_s)
             try:
                 data = self._socket.recv(1 << 18)
             except TimeoutError as error:
-                if not lasting:
+                if close_on_timeout:
                     self.close()
-                raise TimedOutError(_WAITS[0], hint=_WAITS[1]) from error
+                raise core.no_answer() from error
             except OSError as error:
                 self.close()
-                raise core.closed() from error
+                raise core.connection_closed() from error
             if not data:
                 self.close()
-                raise core.closed()
+                raise core.connection_closed()
             self._lines += self._buffer.feed(data)
         return protocol.decode(self._lines.popleft())
 
-    def _take(self, message: Any) -> None:
+    def _keep_if_notification(self, message: Any) -> None:
         if isinstance(message, dict) and "method" in message:
             self._notifications.append({"method": str(message["method"]), "params": message.get("params") or {}})

@@ -1,4 +1,4 @@
-"""A Model Context Protocol server on stdio over the running daemon: JSON-RPC lines, tools only."""
+"""A Model Context Protocol server on stdio that offers the daemon's queries as tools."""
 
 from __future__ import annotations
 

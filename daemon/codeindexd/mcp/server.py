@@ -1,7 +1,7 @@
-"""Messages in, replies out, for as long as an agent's host keeps ``codeindex mcp``.
+"""A Model Context Protocol session over JSON-RPC lines.
 
-Requests are answered as they are ready, so a slow one holds up neither a ping nor its own cancellation. What goes wrong
-in a tool is a result with ``isError``, so that the model reads it and can act on the hint.
+Requests are answered in any order, so a slow one delays neither a ping nor its own cancellation. An error in a tool is
+a result with ``isError``, so that the model reads it and can act on the hint.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")  # newest first
 _INTERNAL_ERROR = -32603
-_AT_ONCE = 64  # requests, then reading pauses
+_MAX_CONCURRENT = 64  # requests; then reading pauses
 _INSTRUCTIONS = (
-    "Searches the user's indexed code by meaning and by word. Ask search_code in plain words, or with the filters "
-    "lang:python path:src/** -path:tests/** kind:function symbol:Name. Results are verified against the disk. "
-    "If a directory is not indexed, add_root indexes it."
+    "Searches the user's indexed code by meaning and by word. Query search_code in plain words, optionally with the "
+    "filters lang:python path:src/** -path:tests/** kind:function symbol:Name. Results are verified against the disk. "
+    "If a directory is not indexed, index it with add_root."
 )
 
 Reply = Mapping[str, Any]
@@ -42,18 +42,20 @@ class _RpcError(Exception):
 
 
 def serve(connect: Callable[[], AsyncClient], lines: IO[bytes], out: IO[bytes], note: Callable[[str], None]) -> None:
-    """Answer messages from ``lines`` on ``out`` until they end and all are answered. Nothing a message holds ends it
-    earlier; ``note`` is told of mistakes of ours. Raises OSError when ``out`` takes no more."""
+    """Answer messages from ``lines`` on ``out`` until they end and all are answered.
+
+    No message ends the session; ``note`` is called with internal errors. Raises OSError when ``out`` cannot be written.
+    """
     with start_blocking_portal() as portal:
         server = _Server(portal, connect, out, note)
         for line in lines:
             if line.strip():
-                server.take(line)
+                server.accept(line)
     server.check()
 
 
 class _Server:
-    """One session with a host. Its tasks run in the portal's loop, which alone writes."""
+    """One session with a host. Its tasks run in the portal's event loop; only they write."""
 
     def __init__(
         self, portal: BlockingPortal, connect: Callable[[], AsyncClient], out: IO[bytes], note: Callable[[str], None]
@@ -62,12 +64,12 @@ class _Server:
         self._connect = connect
         self._out = out
         self._note = note
-        self._room = threading.BoundedSemaphore(_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(_MAX_CONCURRENT)
         self._running: dict[str | int | float, Future[None]] = {}
-        self._broken: OSError | None = None
+        self._write_error: OSError | None = None
 
-    def take(self, line: bytes) -> None:
-        """Begin to answer a line. Raises OSError when earlier replies could not be written."""
+    def accept(self, line: bytes) -> None:
+        """Start answering a line. Raises OSError if earlier replies could not be written."""
         self.check()
         try:
             message = protocol.decode(line)
@@ -75,21 +77,21 @@ class _Server:
             message = error
         if isinstance(message, dict) and message.get("method") == "notifications/cancelled" and "id" not in message:
             return self._cancel(message.get("params"))
-        self._room.acquire()
+        self._slots.acquire()
         task = self._portal.start_task_soon(self._answer, message)
         if isinstance(message, dict) and _is_id(message.get("id")):
             self._running[message["id"]] = task
             task.add_done_callback(lambda _: self._running.pop(message["id"], None))
-        task.add_done_callback(lambda _: self._room.release())
+        task.add_done_callback(lambda _: self._slots.release())
         return None
 
     def check(self) -> None:
-        """Raises OSError when a reply could not be written."""
-        if self._broken is not None:
-            raise self._broken
+        """Raise OSError if a reply could not be written."""
+        if self._write_error is not None:
+            raise self._write_error
 
     def _cancel(self, params: Any) -> None:
-        """End a request that nobody waits for any more; it is not answered."""
+        """Cancel a running request; it is not answered."""
         request_id = params.get("requestId") if isinstance(params, dict) else None
         if _is_id(request_id) and (task := self._running.get(request_id)) is not None:
             task.cancel()
@@ -97,7 +99,7 @@ class _Server:
     async def _answer(self, message: Any) -> None:
         if isinstance(message, protocol.ProtocolError):
             reply: Any = _failure(None, message.code, message.message)
-        elif isinstance(message, list) and message:  # batches: the revision of 2025-03-26 has them
+        elif isinstance(message, list) and message:  # a batch, as in the revision of 2025-03-26
             reply = [one_reply for one in message if (one_reply := await self._reply(one)) is not None]
         else:
             reply = await self._reply(message)
@@ -107,15 +109,15 @@ class _Server:
             self._out.write(json.dumps(reply).encode("ascii") + b"\n")
             self._out.flush()
         except OSError as error:
-            self._broken = error
+            self._write_error = error
 
     async def _reply(self, message: Any) -> Reply | None:
         if not isinstance(message, dict) or not isinstance(message.get("method"), str):
             if isinstance(message, dict) and ("result" in message or "error" in message):
-                return None  # an answer; we never ask
+                return None  # an answer; we send no requests
             return _failure(None, protocol.INVALID_REQUEST, "not a JSON-RPC request")
         if "id" not in message:
-            return None  # a notification; none changes what we do
+            return None  # a notification; none needs an action
         if not _is_id(message["id"]):
             return _failure(None, protocol.INVALID_REQUEST, "id must be a string or a number")
         params = message.get("params")
@@ -123,7 +125,7 @@ class _Server:
             result = await self._result(message["method"], params if isinstance(params, dict) else {})
         except _RpcError as error:
             return _failure(message["id"], error.code, error.message)
-        except Exception as error:  # noqa: BLE001 - it costs one request, not the session
+        except Exception as error:  # noqa: BLE001 - must fail one request, not the session
             self._note(f"codeindex mcp: request failed: {place_of(error)}")
             return _failure(message["id"], _INTERNAL_ERROR, f"internal error: {place_of(error)}")
         return {"jsonrpc": "2.0", "id": message["id"], "result": result}
@@ -146,7 +148,9 @@ class _Server:
             raise _RpcError(protocol.INVALID_PARAMS, f"unknown tool: {name}")
         arguments = params.get("arguments")
         try:
-            async with self._connect() as client:  # of its own: it ends with the call, and what the call left behind
+            async with (
+                self._connect() as client
+            ):  # one per call: closing it also cancels what the call left running in the daemon
                 text = await tools.call(client, name, arguments if isinstance(arguments, dict) else {})
         except CodeindexError as error:
             message = f"{error.message}\nHint: {error.hint}" if error.hint else error.message
@@ -157,16 +161,16 @@ class _Server:
 
 
 def _is_id(value: Any) -> TypeGuard[str | int | float]:
-    """What a reply can repeat; 1e999 is read as infinity, which JSON cannot say."""
+    """Return True if a reply can repeat ``value``; 1e999 is read as infinity, which JSON cannot represent."""
     if isinstance(value, float):
         return isfinite(value)
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _initialize(params: Mapping[str, Any]) -> Reply:
-    asked = params.get("protocolVersion")
+    requested = params.get("protocolVersion")
     return {
-        "protocolVersion": asked if asked in VERSIONS else VERSIONS[0],
+        "protocolVersion": requested if requested in VERSIONS else VERSIONS[0],
         "capabilities": {"tools": {"listChanged": False}},
         "serverInfo": {"name": "codeindexd", "title": "codeindexd", "version": __version__},
         "instructions": _INSTRUCTIONS,

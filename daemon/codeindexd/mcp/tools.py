@@ -1,4 +1,4 @@
-"""What an agent can ask for: the tools, their schemas, and their answers as text for a model."""
+"""The tools for agents: their schemas, and their answers as text for a model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from codeindexd.client.results import Place, SearchResult
 
 _MAX_LIMIT = 50
-_PATIENCE_S = 30.0  # hosts give a tool up after a minute; what is indexed by then is found anyway
-_ROOT = {"type": "string", "description": "Absolute path of a directory in an indexed root. Default: all roots."}
+_ADD_TIMEOUT_S = 30.0  # hosts abort a tool after a minute; the part that is indexed by then can be searched
+_ROOT = {"type": "string", "description": "Absolute path of an indexed directory. Default: all roots."}
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT, "description": "Number of results, 10 by default."}
 TOOLS: dict[str, dict[str, Any]] = {
     "search_code": {
@@ -25,8 +25,8 @@ TOOLS: dict[str, dict[str, Any]] = {
         "properties": {
             "query": {
                 "type": "string",
-                "description": "A question or keywords. Inline filters: lang:python path:src/** -path:tests/** "
-                'kind:function symbol:Name "an exact phrase" /regex/',
+                "description": "A question or keywords, optionally with filters: lang:python path:src/** "
+                '-path:tests/** kind:function symbol:Name "an exact phrase" /regex/',
             },
             "root": _ROOT,
             "limit": _LIMIT,
@@ -38,21 +38,21 @@ TOOLS: dict[str, dict[str, Any]] = {
     },
     "find_symbol": {
         "title": "Find a symbol",
-        "description": "Where a function, class, method or type is defined, and on request where it is used.",
+        "description": "Find where a function, class, method or type is defined, and optionally where it is used.",
         "properties": {
             "name": {"type": "string", "description": "The name, plain or dotted: connect, Client.connect."},
             "root": _ROOT,
-            "references": {"type": "boolean", "description": "Also list uses. Default: false."},
+            "references": {"type": "boolean", "description": "Also find uses. Default: false."},
         },
         "required": ["name"],
         "read_only": True,
     },
     "related_code": {
         "title": "Find related code",
-        "description": "Code that resembles the function or section at a line of a file.",
+        "description": "Find code similar to the function or section at a line of a file.",
         "properties": {
             "path": {"type": "string", "description": "Absolute path of the file."},
-            "line": {"type": "integer", "minimum": 1, "description": "A line of the code in question, from 1."},
+            "line": {"type": "integer", "minimum": 1, "description": "A line of that code, counted from 1."},
             "limit": _LIMIT,
         },
         "required": ["path", "line"],
@@ -60,20 +60,23 @@ TOOLS: dict[str, dict[str, Any]] = {
     },
     "index_status": {
         "title": "Index status",
-        "description": "What is indexed, how fresh it is, and what could not be indexed and why.",
+        "description": "Show what is indexed, how fresh it is, and what could not be indexed and why.",
         "properties": {"root": _ROOT},
         "required": [],
         "read_only": True,
     },
     "add_root": {
         "title": "Index a directory",
-        "description": "Index a directory and keep its index fresh from now on. A large one takes minutes; what is "
-        "indexed can be searched meanwhile, and index_status tells how much is left.",
+        "description": "Index a directory and keep the index fresh. A large one takes minutes; the part that is "
+        "indexed can be searched meanwhile, and index_status shows how much is left.",
         "properties": {
-            "path": {"type": "string", "description": "Absolute path of the directory, best a repository's top."},
+            "path": {
+                "type": "string",
+                "description": "Absolute path of the directory, preferably the top of a repository.",
+            },
             "wait": {
                 "type": "boolean",
-                "description": "Wait until all of it can be searched, half a minute at most. Default: true.",
+                "description": "Wait until all of it can be searched, at most 30 seconds. Default: true.",
             },
         },
         "required": ["path"],
@@ -88,13 +91,13 @@ _TYPES: dict[str, tuple[type, str]] = {
 
 
 def descriptions() -> Iterator[Mapping[str, Any]]:
-    """All tools as a host lists them."""
+    """Yield all tools in the form of ``tools/list``."""
     for name, tool in TOOLS.items():
         yield _description(name, tool)
 
 
 async def call(client: AsyncClient, name: str, arguments: Mapping[str, Any]) -> str:
-    """What the tool ``name`` answers. Raises the errors of ``codeindexd.errors``, UsageError for wrong arguments."""
+    """Call the tool ``name``. Raises the errors of ``codeindexd.errors``, UsageError for wrong arguments."""
     return await _CALLS[name](client, _checked(name, arguments))
 
 
@@ -116,7 +119,7 @@ def _description(name: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _checked(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a tool that we know, typed. Raises UsageError."""
+    """Return the known arguments of a tool, typed. Raises UsageError."""
     tool = TOOLS[name]
     checked: dict[str, Any] = {}
     for key, schema in tool["properties"].items():
@@ -166,32 +169,34 @@ async def _find_symbol(client: AsyncClient, arguments: dict[str, Any]) -> str:
 
 async def _related_code(client: AsyncClient, arguments: dict[str, Any]) -> str:
     result = await client.related_to(arguments["path"], arguments["line"], limit=arguments.get("limit"))
-    return _hits(result, "Nothing resembles it.")
+    return _hits(result, "No similar code.")
 
 
 async def _index_status(client: AsyncClient, arguments: dict[str, Any]) -> str:
     result = await client.status(arguments.get("root"))
     lines = []
     for root in result["roots"]:
-        left = f", {root['pending_files']} files to go" if root["pending_files"] else ""
+        left = f", {root['pending_files']} files left" if root["pending_files"] else ""
         lines.append(f"{root['path']}: {root['state']}, {root['files']} files, {root['chunks']} chunks{left}")
         lines += [f"  {problem['message']} ({problem['hint']})" for problem in root.get("problems", [])]
         lines += [f"  {note}" for note in root.get("notes", [])]
         lines += [f"  not indexed: {failure['path']}: {failure['error']}" for failure in root["failures"][:10]]
-    return "\n".join(lines) or "Nothing is indexed yet; add_root indexes a directory."
+    return "\n".join(lines) or "Nothing is indexed yet. Index a directory with add_root."
 
 
 async def _add_root(client: AsyncClient, arguments: dict[str, Any]) -> str:
     path = arguments["path"]
     result = None
     if arguments.get("wait", True):
-        with anyio.move_on_after(_PATIENCE_S):
+        with anyio.move_on_after(_ADD_TIMEOUT_S):
             result = await client.add(path)
     if result is None:
         result = await client.add(path, wait=False)
     lines = [f"{root['path']}: {root['state']}, {root['files']} files" for root in result["roots"]]
     if any(root["state"] in {"indexing", "reconciling"} for root in result["roots"]):
-        lines.append("Indexing goes on. What is indexed can be searched; index_status tells how much is left.")
+        lines.append(
+            "Indexing continues. The part that is indexed can be searched; index_status shows how much is left."
+        )
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
-"""The socket protocol: where the socket is, requests, replies, errors and framing. Standard library only.
+"""The socket protocol: the socket's path, requests, replies, errors and framing. Standard library only.
 
-JSON-RPC 2.0, one JSON object a line, UTF-8, at most ``MAX_REQUEST_BYTES`` a request. Both ends use this module, so
-it stays cheap to import. Text leaves as ASCII (``\\uXXXX`` escapes), which keeps paths that are not UTF-8 intact:
-their surrogate escapes survive the way, and ``path_b64`` carries the exact bytes for readers that refuse those.
+JSON-RPC 2.0, one JSON object per line, UTF-8, at most ``MAX_REQUEST_BYTES`` per request. Both ends use this module, so
+it is cheap to import. Text is sent as ASCII (``\\uXXXX`` escapes), which preserves paths that are not UTF-8 as
+surrogate escapes; ``path_b64`` carries the exact bytes for readers that reject those.
 """
 
 from __future__ import annotations

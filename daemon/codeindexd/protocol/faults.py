@@ -1,4 +1,4 @@
-"""Errors on the wire: codes, and the way to and from the classes of errors.py."""
+"""Errors on the wire: their codes, and conversion to and from the classes of errors.py."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RequestId = str | int | float | None
 
 
 class ProtocolError(CodeindexError):
-    """A line that is no request of this protocol. ``request_id`` is the id to answer with, where one was readable."""
+    """A line that is not a request of this protocol. ``request_id`` is the id to answer with, if it could be read."""
 
     name = "protocol"
 
@@ -70,12 +70,12 @@ _BY_CODE: Final[Mapping[int, type[CodeindexError]]] = {
 
 
 def error_to_json(error: CodeindexError) -> dict[str, Any]:
-    """``{"code", "message", "data": {"hint", "name"}}``."""
+    """Return ``{"code", "message", "data": {"hint", "name"}}``."""
     return {"code": error.code, "message": error.message, "data": {"hint": error.hint, "name": error.name}}
 
 
 def error_from_json(value: Any) -> CodeindexError:
-    """The error that an answer carries, in its own class where we know it; never raises."""
+    """Return the error in an answer, as its own class if that is known. Never raises."""
     fields = value if isinstance(value, dict) else {}
     data = fields.get("data")
     data = data if isinstance(data, dict) else {}

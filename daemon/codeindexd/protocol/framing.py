@@ -1,4 +1,4 @@
-"""Lines, requests and answers."""
+"""Lines, requests and answers as they are sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_REQUEST_BYTES: Final = 1 << 20
 
 
 class Request(NamedTuple):
-    """A well-formed request. ``notification`` means that nobody waits for an answer."""
+    """A well-formed request. A ``notification`` is not answered."""
 
     id: RequestId
     method: str
@@ -33,8 +33,11 @@ class Request(NamedTuple):
 
 
 class LineBuffer:
-    """Cuts a stream of bytes into lines. After a line longer than ``limit``, ``oversized`` is set and nothing more
-    is returned; with ``limit`` None lines may have any length."""
+    """Splits a stream of bytes into lines.
+
+    After a line longer than ``limit``, ``oversized`` is True and no more lines are returned. With ``limit`` None, lines
+    may have any length.
+    """
 
     def __init__(self, limit: int | None = MAX_REQUEST_BYTES) -> None:
         self._buffer = bytearray()
@@ -42,11 +45,11 @@ class LineBuffer:
         self.oversized = False
 
     def __len__(self) -> int:
-        """Bytes of the unfinished line."""
+        """Return the size of the unfinished line in bytes."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that ``data`` completes, without their newlines, blank ones left out."""
+        """Return the lines that ``data`` completes, without newlines and blank lines."""
         if self.oversized:
             return []
         searched = len(self._buffer)
@@ -67,19 +70,19 @@ class LineBuffer:
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
-    """One line, newline included. Raises ValueError for what JSON cannot say (NaN, infinity), TypeError for objects."""
+    """Return one line, with its newline. Raises ValueError for NaN and infinity, TypeError for what is not JSON."""
     return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def decode(line: bytes) -> Any:
-    """The JSON value of one line. Raises ProtocolError (-32700) for anything else, however deep or odd."""
+    """Return the JSON value of one line. Raises ProtocolError (-32700) for anything else, however deeply nested."""
     try:
         return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError as error:  # broken UTF-8, broken JSON, numbers of thousands of digits
         reason = str(error)
-    raise ProtocolError(PARSE_ERROR, f"the line is not JSON: {reason}", hint="Send one JSON object on each line.")
+    raise ProtocolError(PARSE_ERROR, f"the line is not JSON: {reason}", hint="send one JSON object per line")
 
 
 def _refuse_constant(name: str) -> None:
@@ -87,46 +90,46 @@ def _refuse_constant(name: str) -> None:
 
 
 def request(request_id: RequestId, method: str, params: Mapping[str, Any]) -> bytes:
-    """The line of a request, for clients. Parameters that are None are left out: absent means default.
+    """Return the line of a request. Parameters that are None are left out: the daemon uses defaults.
 
-    Raises UsageError for numbers that JSON cannot say.
+    Raises UsageError for infinity and NaN.
     """
     kept = {name: value for name, value in params.items() if value is not None}
     try:
         return encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": kept})
     except ValueError:
-        raise UsageError(f"{method}: a number is infinite or none", hint="Give a finite one.") from None
+        raise UsageError(f"{method}: a number is infinite or NaN", hint="use a finite number") from None
 
 
 def notification(method: str, params: Mapping[str, Any]) -> bytes:
-    """The line of a message that expects no answer."""
+    """Return the line of a message that expects no answer."""
     return encode({"jsonrpc": "2.0", "method": method, "params": params})
 
 
 def result(request_id: RequestId, value: Any) -> bytes:
-    """The line of an answer."""
+    """Return the line of an answer."""
     return encode({"jsonrpc": "2.0", "id": request_id, "result": value})
 
 
 def failure(request_id: RequestId, error: CodeindexError) -> bytes:
-    """The line of an answer that says what went wrong."""
+    """Return the line of an answer that carries an error."""
     return encode({"jsonrpc": "2.0", "id": request_id, "error": error_to_json(error)})
 
 
 def parse_request(line: bytes) -> Request:
-    """A request with its parameters validated and defaults filled in.
+    """Parse and validate a request, and fill in its defaults.
 
-    Raises ProtocolError (-32700 no JSON, -32600 no request, -32601 unknown method, -32602 wrong parameters; the
-    message names the field) carrying the id to answer with.
+    Raises ProtocolError with the id to answer with: -32700 not JSON, -32600 not a request, -32601 unknown method,
+    -32602 wrong parameters (the message names the field).
     """
     value = decode(line)
     if isinstance(value, list):
-        raise ProtocolError(INVALID_REQUEST, "batches are not supported", hint="Send one request object on each line.")
+        raise ProtocolError(INVALID_REQUEST, "batches are not supported", hint="send one request object per line")
     if not isinstance(value, dict):
-        raise ProtocolError(INVALID_REQUEST, "a request is a JSON object", hint="See the protocol's documentation.")
+        raise ProtocolError(INVALID_REQUEST, "a request must be a JSON object", hint="see docs/protocol.md")
     request_id = value.get("id")
-    endless = isinstance(request_id, float) and not math.isfinite(request_id)  # 1e999: no answer could repeat it
-    if endless or isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
+    is_infinite = isinstance(request_id, float) and not math.isfinite(request_id)  # 1e999: an answer cannot repeat it
+    if is_infinite or isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
         raise ProtocolError(INVALID_REQUEST, "id must be a string, a number or null")
     try:
         return Request(request_id, *_method_and_params(value), notification="id" not in value)
@@ -145,8 +148,8 @@ def _method_and_params(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]
         raise ProtocolError(INVALID_REQUEST, "method must be a string")
     if method not in METHODS:
         shown = method if len(method) <= 80 else method[:80] + "..."
-        raise ProtocolError(UNKNOWN_METHOD, f"unknown method: {shown}", hint="Known are: " + ", ".join(METHODS))
+        raise ProtocolError(UNKNOWN_METHOD, f"unknown method: {shown}", hint="methods are: " + ", ".join(METHODS))
     params = value.get("params")
     if params is not None and not isinstance(params, dict):
-        raise ProtocolError(INVALID_PARAMS, "params must be an object", hint="Parameters are given by name.")
+        raise ProtocolError(INVALID_PARAMS, "params must be an object", hint="pass parameters by name")
     return method, validate(method, params or {})

@@ -1,9 +1,10 @@
-"""The table of methods with their parameters, and the check of a request against it."""
+"""The methods with their parameters, and validation against this table."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import enum
 import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -12,26 +13,37 @@ from codeindexd.errors import PathRefusedError, UsageError
 from codeindexd.protocol.faults import UNKNOWN_METHOD, ProtocolError
 from codeindexd.protocol.places import text_of_path
 
-MAX_LIMIT: Final = 1000  # hits of one answer; snippets are whole chunks, so this is some megabytes
+MAX_LIMIT: Final = 1000  # hits in one answer; snippets are whole chunks, so this is a few megabytes
+
+
+class ParamKind(enum.Enum):
+    """The type of a parameter; the value describes it in error messages."""
+
+    TEXT = "a string"
+    PATH = "an absolute path"
+    NAME = "a path relative to its root"
+    PATHS = "a list of absolute paths"
+    INTEGER = "a whole number"
+    NUMBER = "a number"
+    BOOLEAN = "true or false"
 
 
 class Param(NamedTuple):
-    """One parameter of a method. Kinds: ``text``, ``path`` (absolute), ``name`` (a path below a root), ``paths``
-    (list of absolute paths), ``integer``, ``number``, ``boolean``. ``default`` None means: the daemon decides."""
+    """One parameter of a method. With ``default`` None the daemon decides."""
 
     name: str
-    kind: str
+    kind: ParamKind
     required: bool = False
     default: Any = None
     minimum: float = -math.inf
     maximum: float = math.inf
 
 
-_PATH = Param("path", "path", required=True)
-_ANY_PATH = Param("path", "path")
-_ROOTS = Param("roots", "paths")
-_LIMIT = Param("limit", "integer", minimum=1, maximum=MAX_LIMIT)
-_SECONDS = Param("timeout_s", "number", minimum=0, maximum=7 * 24 * 3600)
+_PATH = Param("path", ParamKind.PATH, required=True)
+_ANY_PATH = Param("path", ParamKind.PATH)
+_ROOTS = Param("roots", ParamKind.PATHS)
+_LIMIT = Param("limit", ParamKind.INTEGER, minimum=1, maximum=MAX_LIMIT)
+_SECONDS = Param("timeout_s", ParamKind.NUMBER, minimum=0, maximum=7 * 24 * 3600)
 
 METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
     "server.info": (),
@@ -39,32 +51,36 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
     "metrics": (),
     "roots.add": (
         _PATH,
-        Param("wait", "boolean", default=False),
-        Param("force", "boolean", default=False),
-        Param("workers", "integer", minimum=0, maximum=256),
+        Param("wait", ParamKind.BOOLEAN, default=False),
+        Param("force", ParamKind.BOOLEAN, default=False),
+        Param("workers", ParamKind.INTEGER, minimum=0, maximum=256),
     ),
     "roots.remove": (_PATH,),
     "roots.list": (),
     "search": (
-        Param("query", "text", required=True),
+        Param("query", ParamKind.TEXT, required=True),
         _ROOTS,
         _LIMIT,
-        Param("language", "text"),
-        Param("path", "text"),
-        Param("kind", "text"),
-        Param("sync", "boolean", default=False),
-        Param("explain", "boolean", default=False),
+        Param("language", ParamKind.TEXT),
+        Param("path", ParamKind.TEXT),
+        Param("kind", ParamKind.TEXT),
+        Param("sync", ParamKind.BOOLEAN, default=False),
+        Param("explain", ParamKind.BOOLEAN, default=False),
     ),
     "related": (
-        Param("root", "path", required=True),
-        Param("path", "name", required=True),
-        Param("line", "integer", required=True, minimum=1, maximum=1 << 40),
+        Param("root", ParamKind.PATH, required=True),
+        Param("path", ParamKind.NAME, required=True),
+        Param("line", ParamKind.INTEGER, required=True, minimum=1, maximum=1 << 40),
         _LIMIT,
     ),
-    "symbol": (Param("name", "text", required=True), _ROOTS, Param("references", "boolean", default=False)),
-    "sync": (_ANY_PATH, Param("clock", "text"), _SECONDS),
+    "symbol": (
+        Param("name", ParamKind.TEXT, required=True),
+        _ROOTS,
+        Param("references", ParamKind.BOOLEAN, default=False),
+    ),
+    "sync": (_ANY_PATH, Param("clock", ParamKind.TEXT), _SECONDS),
     "status": (_ANY_PATH,),
-    "verify": (_ANY_PATH, Param("repair", "boolean", default=False)),
+    "verify": (_ANY_PATH, Param("repair", ParamKind.BOOLEAN, default=False)),
     "explain": (_PATH,),
     "reindex": (_PATH,),
     "pause": (_PATH,),
@@ -75,21 +91,21 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
 
 
 def validate(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of ``method``, all of them, typed, defaults filled in; unknown fields are dropped.
+    """Return all parameters of ``method``, typed, with defaults; unknown fields are dropped.
 
-    A path may come as ``NAME_b64`` instead of ``NAME``. Raises UsageError (-32602) naming the field, PathRefusedError
-    for a path that is not absolute, ProtocolError for an unknown method.
+    A path may be given as ``NAME_b64`` instead of ``NAME``. Raises UsageError (-32602) naming the field,
+    PathRefusedError for a path that is not absolute, ProtocolError for an unknown method.
     """
     if method not in METHODS:
         raise ProtocolError(UNKNOWN_METHOD, f"unknown method: {method}")
     checked: dict[str, Any] = {}
     for param in METHODS[method]:
         value = params.get(param.name)
-        if value is None and param.kind in {"path", "name"}:
+        if value is None and param.kind in {ParamKind.PATH, ParamKind.NAME}:
             value = _from_base64(param.name, params.get(f"{param.name}_b64"))
         if value is None:
             if param.required:
-                raise UsageError(f"{method}: {param.name} is missing", hint=f"{param.name} is {_EXPECTED[param.kind]}.")
+                raise UsageError(f"{method}: {param.name} is missing", hint=f"{param.name} is {param.kind.value}")
             value = param.default
         else:
             value = _check(method, param, value)
@@ -97,47 +113,35 @@ def validate(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-_EXPECTED: Final = {
-    "text": "a string",
-    "path": "an absolute path",
-    "name": "a path relative to its root",
-    "paths": "a list of absolute paths",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-}
-
-
 def _check(method: str, param: Param, value: Any) -> Any:
     typed = _typed(param, value)
     if typed is None:
-        expected = _EXPECTED[param.kind]
-        raise UsageError(f"{method}: {param.name} must be {expected}, not {_json_type(value)}")
+        raise UsageError(f"{method}: {param.name} must be {param.kind.value}, not {_json_type(value)}")
     if isinstance(typed, int | float) and not param.minimum <= typed <= param.maximum:
         bounds = f"{param.minimum:g} to {param.maximum:g}"
-        raise UsageError(f"{method}: {param.name} must be {bounds}", hint=f"{value} is out of range.")
+        raise UsageError(f"{method}: {param.name} must be {bounds}", hint=f"{value} is out of range")
     return typed
 
 
 def _typed(param: Param, value: Any) -> Any:
     match param.kind, value:
-        case "boolean", bool():
+        case ParamKind.BOOLEAN, bool():
             return value
         case _, bool():
             return None
-        case "integer", int():
+        case ParamKind.INTEGER, int():
             return value
-        case "integer", float() if value.is_integer():  # JSON has one kind of number
+        case ParamKind.INTEGER, float() if value.is_integer():  # JSON has one kind of number
             return int(value)
-        case "number", int() | float() if isinstance(value, int) or math.isfinite(value):
+        case ParamKind.NUMBER, int() | float() if isinstance(value, int) or math.isfinite(value):
             return value
-        case "text", str():
-            return value.encode("utf-8", "replace").decode("utf-8")  # lone surrogates are no text
-        case "path", str():
+        case ParamKind.TEXT, str():
+            return value.encode("utf-8", "replace").decode("utf-8")  # replaces lone surrogates
+        case ParamKind.PATH, str():
             return _absolute(param.name, value)
-        case "name", str():
+        case ParamKind.NAME, str():
             return _storable(param.name, value)
-        case "paths", list() if all(isinstance(item, str) for item in value):
+        case ParamKind.PATHS, list() if all(isinstance(item, str) for item in value):
             return [_absolute(param.name, item) for item in value]
     return None
 
@@ -149,17 +153,17 @@ def _json_type(value: Any) -> str:
 
 def _absolute(name: str, value: str) -> str:
     if not _storable(name, value).startswith("/"):
-        raise PathRefusedError(f"{name} is not an absolute path: {value!r}", hint="Paths on the socket are absolute.")
+        raise PathRefusedError(f"{name} is not an absolute path: {value!r}", hint="use an absolute path")
     return value
 
 
 def _storable(name: str, value: str) -> str:
     if not value or "\0" in value:
-        raise UsageError(f"{name} must not be empty or hold a NUL byte")
+        raise UsageError(f"{name} must not be empty or contain a NUL byte")
     try:
         value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise UsageError(f"{name} is not a path: it holds a lone surrogate") from None
+        raise UsageError(f"{name} is not a path: it contains a lone surrogate") from None
     return value
 
 

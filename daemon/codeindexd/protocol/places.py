@@ -1,4 +1,4 @@
-"""Where the socket is, by the same rules at both ends, and paths as JSON carries them."""
+"""The socket's path, by the same rules at both ends, and paths in JSON."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107  # bytes of su
 
 
 def socket_path(environ: Mapping[str, str]) -> str:
-    """Where the daemon of this user listens: ``CODEINDEXD_SOCKET``, else the runtime directory.
+    """Return where the daemon of this user listens: ``CODEINDEXD_SOCKET``, else in the runtime directory.
 
-    Raises ConfigError when the path is too long for a unix socket.
+    Raises ConfigError if the path is not absolute or too long for a unix socket.
     """
     path = environ.get("CODEINDEXD_SOCKET") or f"{runtime_directory(environ)}/codeindexd.sock"
     if not path.startswith("/"):
-        raise ConfigError(f"CODEINDEXD_SOCKET is not an absolute path: {path}", hint="Give it as an absolute path.")
+        raise ConfigError(
+            f"CODEINDEXD_SOCKET is not an absolute path: {path}", hint="set it to an absolute path, or unset it"
+        )
     check_socket_path(path)
     return path
 
 
 def check_socket_path(path: str) -> None:
-    """Raises ConfigError when ``path`` is too long for a unix socket."""
+    """Raise ConfigError if ``path`` is too long for a unix socket."""
     if (length := len(os.fsencode(path))) > MAX_SOCKET_PATH:
         raise ConfigError(
-            f"the socket path is too long: {length} bytes, a unix socket takes {MAX_SOCKET_PATH}: {path}",
-            hint="Set CODEINDEXD_SOCKET to a shorter path, for the daemon and its clients alike.",
+            f"the socket path is too long: {length} bytes, at most {MAX_SOCKET_PATH} are possible: {path}",
+            hint="set CODEINDEXD_SOCKET to a shorter path, for the daemon and its clients",
         )
 
 
 def runtime_directory(environ: Mapping[str, str]) -> str:
-    """The directory of the socket and the lock, by the same rules at both ends.
+    """Return the directory of the socket.
 
-    platformdirs is asked only where the environment and ``/run/user`` do not answer: its import is slower than a query.
+    platformdirs is used only if neither the environment nor ``/run/user`` has one: importing it is slower than a query.
     """
     base = environ.get("XDG_RUNTIME_DIR", "")
     if sys.platform != "darwin":
@@ -51,22 +53,22 @@ def runtime_directory(environ: Mapping[str, str]) -> str:
     import platformdirs
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns that XDG_RUNTIME_DIR is not set: that is why it is asked
+        warnings.simplefilter("ignore")  # it warns that XDG_RUNTIME_DIR is not set, which is why we are here
         return str(platformdirs.user_runtime_dir("codeindexd", appauthor=False))
 
 
 def text_of_path(path: bytes) -> str:
-    """A path as JSON carries it: UTF-8, other bytes as surrogate escapes."""
+    """Return a path as text for JSON: UTF-8, other bytes as surrogate escapes."""
     return path.decode("utf-8", "surrogateescape")
 
 
 def bytes_of_path(path: str) -> bytes:
-    """The bytes of a path that came as text; the inverse of text_of_path."""
+    """Return the bytes of a path that came as text; the inverse of text_of_path."""
     return path.encode("utf-8", "surrogateescape")
 
 
 def path_to_json(path: bytes, *, key: str = "path") -> dict[str, str]:
-    """``{"path": text}``, and ``path_b64`` with the exact bytes where they are not UTF-8."""
+    """Return ``{"path": text}``, with ``path_b64`` for the exact bytes if they are not UTF-8."""
     text = text_of_path(path)
     try:
         path.decode("utf-8")

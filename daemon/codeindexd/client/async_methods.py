@@ -1,0 +1,176 @@
+"""The methods of the protocol as calls. `methods` is generated from this file: tests/generate_client.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from codeindexd.client import core
+from codeindexd.client.core import PathLike
+
+if TYPE_CHECKING:
+    from codeindexd.client import results
+
+
+class AsyncMethods:
+    """Every method of the protocol, over a transport that subclasses add."""
+
+    async def call(self, method: str, params: Mapping[str, Any]) -> Any:
+        """Send a request and return its result. Raises the errors of ``codeindexd.errors``."""
+        raise NotImplementedError
+
+    async def _call_with_progress(
+        self, method: str, params: Mapping[str, Any], on_progress: Callable[[results.Progress], None]
+    ) -> Any:
+        """Send a request, and call ``on_progress`` until its result is here; then unsubscribe."""
+        raise NotImplementedError
+
+    # roots
+
+    async def add(
+        self,
+        path: PathLike,
+        *,
+        wait: bool = True,
+        force: bool = False,
+        workers: int | None = None,
+        on_progress: Callable[[results.Progress], None] | None = None,
+    ) -> results.RootsResult:
+        """Index ``path`` and keep it fresh.
+
+        Returns when it is fresh, or at once if ``wait`` is False. While waiting, ``on_progress`` is called several
+        times a second. ``workers`` is how many processes to use, 0 = one file after the other.
+        """
+        params = {"path": core.absolute(path), "force": force, "workers": workers}
+        if not wait or on_progress is None:
+            return cast("results.RootsResult", await self.call("roots.add", {**params, "wait": wait}))
+        started = await self.call("roots.add", params)
+        await self.subscribe([root["path"] for root in started["roots"]])
+        return cast(
+            "results.RootsResult",
+            await self._call_with_progress("roots.add", {**params, "wait": True}, on_progress),
+        )
+
+    async def remove(self, path: PathLike) -> results.RemoveResult:
+        """Forget a root and delete its index."""
+        return cast("results.RemoveResult", await self.call("roots.remove", {"path": core.absolute(path)}))
+
+    async def roots(self) -> results.RootsResult:
+        """Return all roots."""
+        return cast("results.RootsResult", await self.call("roots.list", {}))
+
+    async def reindex(self, path: PathLike) -> results.RootsResult:
+        """Process every file of a root again; vectors are reused."""
+        return cast("results.RootsResult", await self.call("reindex", {"path": core.absolute(path)}))
+
+    async def pause(self, path: PathLike) -> results.RootsResult:
+        """Stop indexing a root."""
+        return cast("results.RootsResult", await self.call("pause", {"path": core.absolute(path)}))
+
+    async def resume(self, path: PathLike) -> results.RootsResult:
+        """Continue indexing a root."""
+        return cast("results.RootsResult", await self.call("resume", {"path": core.absolute(path)}))
+
+    # queries
+
+    async def search(
+        self,
+        query: str,
+        *,
+        roots: Iterable[PathLike] | None = None,
+        limit: int | None = None,
+        language: str | None = None,
+        path: str | None = None,
+        kind: str | None = None,
+        sync: bool = False,
+        explain: bool = False,
+    ) -> results.SearchResult:
+        """Return the chunks that answer ``query`` best, from the roots that contain ``roots`` (None: all roots).
+
+        ``path`` is a glob. With ``sync`` the answer includes every change made before the call.
+        """
+        params = {
+            "query": query,
+            "roots": core.absolute_all(roots),
+            "limit": limit,
+            "language": language,
+            "path": path,
+            "kind": kind,
+            "sync": sync,
+            "explain": explain,
+        }
+        return cast("results.SearchResult", await self.call("search", params))
+
+    async def related(
+        self, root: PathLike, path: PathLike, line: int, *, limit: int | None = None
+    ) -> results.SearchResult:
+        """Return code similar to that at ``line`` of ``path``, which is relative to ``root``."""
+        params = {"root": core.absolute(root), "path": core.relative_name(path), "line": line, "limit": limit}
+        return cast("results.SearchResult", await self.call("related", params))
+
+    async def related_to(self, path: PathLike, line: int, *, limit: int | None = None) -> results.SearchResult:
+        """Return code similar to that at ``line`` of ``path``, in the root that contains it.
+
+        Raises NotIndexedError if no root does.
+        """
+        root, name = core.split_at_root(path, [root["path"] for root in (await self.roots())["roots"]])
+        return await self.related(root, name, line, limit=limit)
+
+    async def symbol(
+        self, name: str, *, roots: Iterable[PathLike] | None = None, references: bool = False
+    ) -> results.SymbolResult:
+        """Return where ``name`` is defined, and with ``references`` where it is used."""
+        params = {"name": name, "roots": core.absolute_all(roots), "references": references}
+        return cast("results.SymbolResult", await self.call("symbol", params))
+
+    # freshness and health
+
+    async def sync(
+        self, path: PathLike | None = None, *, clock: str | None = None, timeout_s: float | None = None
+    ) -> results.SyncResult:
+        """Return once every change made before the call (or every one up to ``clock``) can be searched.
+
+        Raises TimedOutError after ``timeout_s``.
+        """
+        params = {"path": core.absolute_or_none(path), "clock": clock, "timeout_s": timeout_s}
+        return cast("results.SyncResult", await self.call("sync", params))
+
+    async def status(self, path: PathLike | None = None) -> results.StatusResult:
+        """Return the health of the daemon and of one root, or of all."""
+        return cast("results.StatusResult", await self.call("status", {"path": core.absolute_or_none(path)}))
+
+    async def verify(self, path: PathLike | None = None, *, repair: bool = False) -> results.VerifyResult:
+        """Compare the index of one root, or of all, with the disk; with ``repair``, repair what differs."""
+        params = {"path": core.absolute_or_none(path), "repair": repair}
+        return cast("results.VerifyResult", await self.call("verify", params))
+
+    async def explain(self, path: PathLike) -> results.ExplainResult:
+        """Return why ``path`` is or is not indexed."""
+        return cast("results.ExplainResult", await self.call("explain", {"path": core.absolute(path)}))
+
+    # the daemon
+
+    async def info(self) -> results.ServerInfo:
+        """Return version and process id of the daemon."""
+        return cast("results.ServerInfo", await self.call("server.info", {}))
+
+    async def metrics(self) -> results.MetricsResult:
+        """Return metrics as OpenMetrics text."""
+        return cast("results.MetricsResult", await self.call("metrics", {}))
+
+    async def shutdown(self) -> None:
+        """Stop the daemon."""
+        await self.call("shutdown", {})
+
+    # notifications
+
+    async def subscribe(self, roots: Iterable[PathLike] | None = None) -> str:
+        """Receive progress, generations and states of ``roots`` (None: all) through ``notifications``.
+
+        Returns the clock at which the subscription begins.
+        """
+        return str((await self.call("subscribe", {"roots": core.absolute_all(roots)})).get("clock", ""))
+
+    async def unsubscribe(self) -> None:
+        """Receive no more notifications."""
+        await self.call("unsubscribe", {})
