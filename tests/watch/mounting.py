@@ -66,10 +66,10 @@ async def no_cookie_passes_before_a_mount_is_known(root: Path, cookies: Path) ->
         await owner.settled()
         for _ in range(3):
             _mount("tmpfs", root / "data")
-            assert not await owner.watcher.cookie(5.0) or b"data" in owner.hints
+            assert not await owner.watcher.events_delivered(5.0) or b"data" in owner.hints
             await owner.settled()
             _unmount(root / "data")
-            assert not await owner.watcher.cookie(5.0) or b"data" in owner.hints
+            assert not await owner.watcher.events_delivered(5.0) or b"data" in owner.hints
             await owner.settled()
         assert owner.root_changes == 0
 
@@ -81,7 +81,7 @@ async def without_events_over_a_directory(root: Path, cookies: Path) -> None:
         _mount("ramfs", root / "data")
         await eventually(lambda: owner.degraded)
         assert owner.degraded[0][0].startswith("data: on a file system without change events (ramfs)")
-        assert owner.watcher.suspicion == "some directories are polled"
+        assert owner.watcher.reason_to_walk == "some directories are polled"
         tree(root / "data", {"deep/b.py": "b"})
         await owner.caught_up()
         owner.hints.clear()
@@ -89,7 +89,7 @@ async def without_events_over_a_directory(root: Path, cookies: Path) -> None:
         await owner.hinted(b"src/a.py")
         _unmount(root / "data")
         await eventually(lambda: owner.recovered)
-        assert not owner.watcher.suspicious
+        assert not owner.watcher.needs_walk
         await owner.settled()
         (root / "data/a.py").write_text("so has it again")
         await owner.hinted(b"data/a.py")
@@ -102,8 +102,8 @@ async def without_events_over_the_root(root: Path, cookies: Path) -> None:
         _mount("ramfs", root)
         await eventually(lambda: owner.degraded)
         assert "is on a file system without change events (ramfs)" in owner.degraded[0][0]
-        assert owner.watcher.suspicion == "the root is polled"
-        assert not await owner.watcher.cookie(0.1)
+        assert owner.watcher.reason_to_walk == "the root is polled"
+        assert not await owner.watcher.events_delivered(0.1)
         tree(root, {"b.py": "b"})
         await owner.caught_up()
         _unmount(root)
@@ -118,7 +118,7 @@ async def without_events_from_the_start(root: Path, cookies: Path) -> None:
     """And no longer."""
     _mount("ramfs", root)
     async with watching(root, cookies) as owner:
-        await eventually(lambda: owner.watcher.suspicion == "the root is polled")
+        await eventually(lambda: owner.watcher.reason_to_walk == "the root is polled")
         tree(root, {"b.py": "b"})
         await owner.caught_up()
         _unmount(root)

@@ -13,7 +13,7 @@ import pytest
 from watchfiles import Change
 
 from codeindexd.watch import filesystem, inotify
-from codeindexd.watch.pace import PollPacer
+from codeindexd.watch.pacer import PollPacer
 from support.trees import tree
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="speaks of inotify")

@@ -77,8 +77,8 @@ def test_silent_directories_are_polled_without_being_touched(tmp_path: Path, mon
         {b"": str(root), b"usb": f"{root}/usb"}, {b"gone"}, {b"ssh": "fuse.sshfs", b"ssh/x": "fuse.sshfs"}
     )
     coverage = Coverage()
-    coverage.want([b"ssh", b"ssh/x", b"usb", b"gone"])
-    coverage.take(found, afresh=True)
+    coverage.set_targets([b"ssh", b"ssh/x", b"usb", b"gone"])
+    coverage.look().take(found, retry_refused=True)
     assert coverage.missing() == {b".git", b".git/info"}
     problem = polled_parts(coverage.polled, 30.0)
     assert problem is not None

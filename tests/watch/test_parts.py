@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from watchfiles import Change
 
-from codeindexd.watch import filesystem, pace
+from codeindexd.watch import filesystem, pacer
 from codeindexd.watch.coverage import Coverage, usable
 from codeindexd.watch.events import Reader
 from support.trees import Link, tree
@@ -67,14 +67,14 @@ def test_of_gits_own_files_only_those_count_that_hold_rules(change: Change, path
 
 
 def test_the_pace_relaxes_with_silence() -> None:
-    assert pace.resting_time(1) == 0
-    assert 0 < pace.resting_time(30) < 0.1
-    assert pace.resting_time(100_000) == 0.2
+    assert pacer.resting_time(1) == 0
+    assert 0 < pacer.resting_time(30) < 0.1
+    assert pacer.resting_time(100_000) == 0.2
 
 
-def test_a_pace_speaks_once_when_live_and_stops_at_once() -> None:
+def test_a_pacer_reports_once_when_live_and_stops_at_once() -> None:
     live: list[int] = []
-    stop = pace.PollPacer(on_live=lambda: live.append(1), on_stall=lambda seconds: None)
+    stop = pacer.PollPacer(on_live=lambda: live.append(1), on_stall=lambda seconds: None)
     assert not stop.is_set()
     assert not stop.is_set()
     assert live == [1]
@@ -101,26 +101,26 @@ def test_a_directory_is_watched_after_those_above_it(tmp_path: Path) -> None:
     assert all(order.index(path.rpartition(b"/")[0]) < at for at, path in enumerate(order) if path)
 
 
-def test_nothing_is_known_of_directories_where_something_stirred(tmp_path: Path) -> None:
+def test_a_look_covers_no_directory_that_changed_meanwhile(tmp_path: Path) -> None:
     root = tree(tmp_path, {"a/b/c/f": "x", "d/f": "x"})
     coverage = Coverage()
-    coverage.want([b"a", b"a/b", b"a/b/c", b"d"])
-    coverage.take(usable(root, [b"", b"a/b", b"a/b/c"]), afresh=False)
-    coverage.look_begins()
-    coverage.stir({b"a", b"d/f"})
-    coverage.take(usable(root, [b"a", b"d"]), afresh=False)
+    coverage.set_targets([b"a", b"a/b", b"a/b/c", b"d"])
+    coverage.look().take(usable(root, [b"", b"a/b", b"a/b/c"]), retry_refused=False)
+    with coverage.look() as look:
+        coverage.record_changes({b"a", b"d/f"})
+        look.take(usable(root, [b"a", b"d"]), retry_refused=False)
     assert coverage.missing() - {b".git", b".git/info"} == {b"a", b"a/b", b"a/b/c"}
-    coverage.want([b"a"])
-    coverage.take(usable(root, [b"a"]), afresh=False)
-    coverage.want([b"a", b"d"])
-    assert b"d" in coverage.missing(), "what was not wanted in between may not be watched any more"
+    coverage.set_targets([b"a"])
+    coverage.look().take(usable(root, [b"a"]), retry_refused=False)
+    coverage.set_targets([b"a", b"d"])
+    assert b"d" in coverage.missing(), "what was no target in between may not be watched any more"
 
 
-def test_what_moved_is_tried_again_with_everything_below_it(tmp_path: Path) -> None:
+def test_a_moved_directory_is_missing_with_everything_below_it(tmp_path: Path) -> None:
     root = tree(tmp_path, {"a/b/c/f": "x", "ab/f": "x"})
     coverage = Coverage()
-    coverage.want([b"a", b"a/b", b"a/b/c", b"ab", b"gone"])
-    coverage.take(usable(root, coverage.missing()), afresh=True)
+    coverage.set_targets([b"a", b"a/b", b"a/b/c", b"ab", b"gone"])
+    coverage.look().take(usable(root, coverage.missing()), retry_refused=True)
     assert coverage.missing() == set()
     assert coverage.forget({b"a/b"})
     assert coverage.missing() == {b"a/b", b"a/b/c"}
@@ -129,19 +129,17 @@ def test_what_moved_is_tried_again_with_everything_below_it(tmp_path: Path) -> N
     assert b"gone" in coverage.missing()
 
 
-def test_of_what_stirs_nothing_is_kept_while_nobody_looks(tmp_path: Path) -> None:
+def test_no_changes_are_kept_without_an_open_look(tmp_path: Path) -> None:
     """Files with names of their own, one a second, for weeks."""
     root = tree(tmp_path, {"a/f": "x"})
     coverage = Coverage()
-    coverage.want([b"a"])
-    coverage.look_begins()
-    coverage.take(usable(root, [b"", b"a"]), afresh=True)
+    coverage.set_targets([b"a"])
+    coverage.look().take(usable(root, [b"", b"a"]), retry_refused=True)
     before = len(pickle.dumps(coverage))
     for number in range(1000):
-        coverage.stir({b"a/%d" % number})
+        coverage.record_changes({b"a/%d" % number})
     assert len(pickle.dumps(coverage)) == before
-    coverage.look_begins()
-    coverage.stir({b"a"})
-    coverage.look_ends()
-    coverage.take(usable(root, [b"a"]), afresh=False)
+    with coverage.look():
+        coverage.record_changes({b"a"})
+    coverage.look().take(usable(root, [b"a"]), retry_refused=False)
     assert b"a" not in coverage.missing(), "that look was given up"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.watch import watcher
-from codeindexd.watch.pace import PollPacer
+from codeindexd.watch.pacer import PollPacer
 from codeindexd.watch.stream import SOURCE, Changes
 from support.waiting import eventually
 from watch.watching import watching
@@ -92,7 +92,7 @@ async def test_no_cookie_passes_while_an_overflow_waits_to_be_dealt_with(
         await eventually(source.folding.is_set)
         owner.hints.clear()
         try:
-            assert not await owner.watcher.cookie(5.0)
+            assert not await owner.watcher.events_delivered(5.0)
             assert owner.hints == [], "nothing else would have told"
         finally:
             source.folding.clear()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.watch import guard, portable
-from codeindexd.watch.pace import PollPacer
+from codeindexd.watch import environment, portable
+from codeindexd.watch.pacer import PollPacer
 from codeindexd.watch.stream import Changes
 from support.trees import Link, tree
 from watch.watching import rules_of, watching
@@ -67,7 +67,7 @@ async def test_a_change_of_the_rules(
     looked: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(guard, "_EVERY_S", 0.05 if looked else 3600.0)
+    monkeypatch.setattr(environment, "_INTERVAL_S", 0.05 if looked else 3600.0)
     home = tree(
         tmp_path / "home",
         {
@@ -85,22 +85,22 @@ async def test_a_change_of_the_rules(
             await owner.hinted(b"")
         else:
             change(home)
-            assert not await owner.watcher.cookie(5.0) or b"" in owner.hints
+            assert not await owner.watcher.events_delivered(5.0) or b"" in owner.hints
         await owner.settled()
-        assert await owner.watcher.cookie(5.0), "the new rules are those that are known now"
+        assert await owner.watcher.events_delivered(5.0), "the new rules are those that are known now"
 
 
 async def test_what_is_touched_or_rewritten_alike_changes_no_rules(
     root: Path, cookies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "_EVERY_S", 0.01)
+    monkeypatch.setattr(environment, "_INTERVAL_S", 0.01)
     home = tree(tmp_path / "home", {"dotfiles/ignore": "*.o\n", "linked": Link("dotfiles/ignore")})
     async with watching(root, cookies, rules=rules_of(root, home / "linked")) as owner:
         await owner.settled()
         for _ in range(10):
             (home / "dotfiles/new").write_text("*.o\n")
             (home / "dotfiles/new").replace(home / "dotfiles/ignore")
-            assert await owner.watcher.cookie(5.0)
+            assert await owner.watcher.events_delivered(5.0)
         assert owner.hints == []
 
 
@@ -111,16 +111,16 @@ async def test_rules_that_a_walk_read_are_heeded_from_then_on(root: Path, cookie
         await owner.settled()
         owner.watcher.set_directories([b"src"], rules_of(root, home / "second"))
         (home / "dotfiles/second").write_text("*.other\n")
-        assert not await owner.watcher.cookie(5.0)
+        assert not await owner.watcher.events_delivered(5.0)
         owner.watcher.set_directories([b"src"], rules_of(root, home / "second"), whole=True)
         (home / "dotfiles/first").write_text("*.other\n")
-        assert await owner.watcher.cookie(5.0), "no rule comes from there any more"
+        assert await owner.watcher.events_delivered(5.0), "no rule comes from there any more"
 
 
 async def test_where_watching_reaches_down_the_home_directory_is_not_watched(
     root: Path, cookies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "_EVERY_S", 0.05)
+    monkeypatch.setattr(environment, "_INTERVAL_S", 0.05)
     watched: list[str] = []
 
     def source(paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:

@@ -17,7 +17,7 @@ import pytest
 import watchfiles
 
 from codeindexd.watch import filesystem, portable, watcher
-from codeindexd.watch.pace import PollPacer
+from codeindexd.watch.pacer import PollPacer
 from codeindexd.watch.stream import Changes
 from support.trees import tree
 from support.waiting import eventually
@@ -39,8 +39,8 @@ async def test_a_root_deleted_and_made_again_is_watched_again(root: Path, cookie
         await owner.settled()
         shutil.rmtree(root)
         await eventually(lambda: owner.root_changes == 1)
-        assert owner.watcher.suspicious
-        assert not await owner.watcher.cookie(0.1)
+        assert owner.watcher.needs_walk
+        assert not await owner.watcher.events_delivered(0.1)
         tree(root, {"src/b.py": "bb"})
         await eventually(lambda: owner.root_changes == 2)
         await owner.caught_up()
@@ -108,14 +108,14 @@ async def test_directories_with_a_name_that_is_not_utf8_are_polled(root: Path, c
         _odd(root / "src").write_text("x")
         await owner.hinted(b"")
         await owner.caught_up()
-        await eventually(lambda: owner.watcher.suspicion == "some directories are polled")
+        await eventually(lambda: owner.watcher.reason_to_walk == "some directories are polled")
         (root / "src/a.py").write_text("changed")
         _odd(root / "src").write_text("changed")
         await owner.caught_up()
         (root / "docs/c.md").write_text("other directories have events")
         await owner.hinted(b"docs/c.md")
         _odd(root / "src").unlink()
-        await eventually(lambda: not owner.watcher.suspicious)
+        await eventually(lambda: not owner.watcher.needs_walk)
         await owner.settled()
         (root / "src/a.py").write_text("events again")
         await owner.hinted(b"src/a.py")
@@ -126,11 +126,11 @@ async def test_directories_with_a_name_that_is_not_utf8_are_polled(root: Path, c
 async def test_a_directory_whose_name_is_not_utf8_is_polled(root: Path, cookies: Path) -> None:
     _odd(root / "src").mkdir()
     async with watching(root, cookies) as owner:
-        await eventually(lambda: owner.watcher.suspicion == "some directories are polled")
+        await eventually(lambda: owner.watcher.reason_to_walk == "some directories are polled")
         (_odd(root / "src") / "f").write_text("x")
         await owner.caught_up()
         shutil.rmtree(_odd(root / "src"))
-        await eventually(lambda: not owner.watcher.suspicious)
+        await eventually(lambda: not owner.watcher.needs_walk)
         await owner.caught_up()
 
 
@@ -148,7 +148,7 @@ async def test_a_root_whose_name_is_not_utf8_is_polled(tmp_path: Path, cookies: 
 async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: Path, cookies: Path) -> None:
     async with watching(root, cookies, source=portable.watch) as owner:
         while not owner.degraded:
-            await eventually(lambda: owner.watcher._streams)
+            await eventually(lambda: owner.watcher._streams.live)
             _odd(root).write_text("x")
             _odd(root).unlink()
             owner.hints.clear()
@@ -156,7 +156,7 @@ async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: 
         assert "again and again" in owner.degraded[0][0]
         await eventually(lambda: owner.recovered)
         await owner.settled()
-        assert not owner.watcher.suspicious
+        assert not owner.watcher.needs_walk
 
 
 class Limited:
@@ -210,8 +210,8 @@ async def test_without_watches_the_root_is_polled_until_there_are_some(root: Pat
         [(message, hint)] = owner.degraded
         assert "file watches of this user are taken" in message
         assert "sysctl fs.inotify.max_user_watches=" in hint
-        assert owner.watcher.suspicious
-        assert not await owner.watcher.cookie(0.1)
+        assert owner.watcher.needs_walk
+        assert not await owner.watcher.events_delivered(0.1)
         (root / "src/a.py").write_text("found by polling")
         await owner.caught_up()
         kernel.limit = 100
@@ -219,7 +219,7 @@ async def test_without_watches_the_root_is_polled_until_there_are_some(root: Pat
         await owner.settled()
         (root / "src/a.py").write_text("and again by events")
         await owner.hinted(b"src/a.py")
-        assert not owner.watcher.suspicious
+        assert not owner.watcher.needs_walk
 
 
 async def test_directories_beyond_the_limit_are_polled_until_they_are_gone(root: Path, cookies: Path) -> None:
@@ -236,7 +236,7 @@ async def test_directories_beyond_the_limit_are_polled_until_they_are_gone(root:
         shutil.rmtree(root / "more")
         await eventually(lambda: owner.recovered)
         await owner.settled()
-        assert not owner.watcher.suspicious
+        assert not owner.watcher.needs_walk
 
 
 async def test_a_fold_takes_no_more_watches_than_there_are(
@@ -311,9 +311,9 @@ async def test_a_limit_that_was_raised_is_made_use_of_at_once(tmp_path: Path, co
 async def test_what_is_configured_to_be_polled_is_polled(root: Path, cookies: Path) -> None:
     async with watching(root, cookies, poll=True) as owner:
         await owner.hinted(b"")
-        assert owner.watcher.suspicious
+        assert owner.watcher.needs_walk
         assert owner.degraded == []
-        assert not await owner.watcher.cookie(1.0)
+        assert not await owner.watcher.events_delivered(1.0)
 
 
 async def test_a_burst_as_large_as_the_kernels_queue_is_not_trusted(root: Path, cookies: Path) -> None:
@@ -331,17 +331,17 @@ async def test_a_burst_as_large_as_the_kernels_queue_is_not_trusted(root: Path, 
         burst.set()
         (root / "src/a.py").write_text("x")
         await owner.hinted(b"")
-        assert "events at once" in owner.watcher.suspicion
+        assert "events at once" in owner.watcher.reason_to_walk
         assert len(owner.hints) < 10
         owner.walk()
-        assert not owner.watcher.suspicious
+        assert not owner.watcher.needs_walk
 
 
 @linux
-@pytest.mark.parametrize(("source", "reason"), [("watchfiles", "no look at events"), ("inotify", "overflowed")])
+@pytest.mark.parametrize(("source", "reason"), [("watchfiles", "events were not read"), ("inotify", "overflowed")])
 async def test_events_of_a_time_the_process_was_stopped(root: Path, cookies: Path, source: str, reason: str) -> None:
     """watchfiles does not tell of an overflow, so a long time without a look counts as one."""
-    helper = Path(__file__).with_name("watch_and_tell.py")
+    helper = Path(__file__).with_name("watch_and_print.py")
     async with await anyio.open_process([sys.executable, str(helper), str(root), str(cookies), source]) as process:
         told = _lines(process)
         while await anext(told) != "watching":
@@ -380,8 +380,8 @@ async def test_a_cookie_directory_that_vanishes_is_made_again(root: Path, cookie
     async with watching(root, cookies) as owner:
         await owner.settled()
         shutil.rmtree(cookies)
-        assert not await owner.watcher.cookie(0.1)
-        await eventually(lambda: "cookie directory" in owner.watcher.suspicion or owner.hints)
+        assert not await owner.watcher.events_delivered(0.1)
+        await eventually(lambda: "cookie directory" in owner.watcher.reason_to_walk or owner.hints)
         await owner.settled()
         (root / "src/a.py").write_text("changed")
         await owner.hinted(b"src/a.py")

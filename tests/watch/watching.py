@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from codeindexd.scan.rule_files import Notes, RuleFiles
+from codeindexd.scan.rule_files import RuleFileRecorder, RuleFiles
 from codeindexd.watch import Watcher
 from support.waiting import eventually
 
@@ -118,7 +118,7 @@ class Owner:
     async def settled(self) -> None:
         """Wait until every directory is watched, and forget the hints so far."""
         with anyio.fail_after(20):
-            while not await self.watcher.cookie(5.0) or self._pending:
+            while not await self.watcher.events_delivered(5.0) or self._pending:
                 await anyio.lowlevel.checkpoint()
         self.hints.clear()
 
@@ -129,7 +129,7 @@ def _at_or_below(path: bytes, top: bytes) -> bool:
 
 def rules_of(root: Path, *files: Path) -> RuleFiles:
     """What a scan of ``root`` notes that read these files."""
-    notes = Notes(root)
+    notes = RuleFileRecorder(root)
     for file in files:
         notes.read(file)
     return notes.files

@@ -92,7 +92,7 @@ class Sync:
     async def _hint_changes(self) -> SyncMethod:
         """Have every earlier change hinted: by its event, if none can have been lost, or by a walk."""
         is_sound = self._scans.has_walked and not self._presence.missing and ProblemKey.SCAN not in self._problems
-        if is_sound and not self._watcher.suspicious and await self._watcher.cookie(_COOKIE_TIMEOUT_S):
+        if is_sound and not self._watcher.needs_walk and await self._watcher.events_delivered(_COOKIE_TIMEOUT_S):
             return SyncMethod.COOKIE
         self._hints.add([ROOT])
         return SyncMethod.WALK

@@ -7,8 +7,9 @@ import stat
 from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 
-from codeindexd.scan.relpath import ROOT
+from codeindexd.scan.relpath import ROOT, is_covered
 from codeindexd.watch import mounts
 from codeindexd.watch.events import GIT_DIRECTORIES
 
@@ -23,90 +24,127 @@ class Usable:
 
 
 class Coverage:
-    """The directories of one root, each wanted one being missing, covered, refused or polled.
+    """The directories of one root that should be watched. Each target is missing, covered, refused or polled.
 
-    ``polled`` ones are on a file system without events, whose type is said, or have names that are not UTF-8 ("").
+    ``polled`` ones are on a file system without events, whose type is the value, or have names that are not UTF-8
+    (value "").
     """
 
     def __init__(self) -> None:
-        self.wanted: set[bytes] = {ROOT, *GIT_DIRECTORIES}
+        self.targets: set[bytes] = {ROOT, *GIT_DIRECTORIES}
         self.covered: set[bytes] = set()
         self.refused: set[bytes] = set()
         self.polled: dict[bytes, str] = {}
-        self._stirred: set[bytes] | None = None  # where something happened since the look at the disk that is not over
+        self._open_look: Look | None = None
 
-    def want(self, directories: Collection[bytes]) -> None:
-        """Replace what is wanted."""
-        self.wanted = {ROOT, *GIT_DIRECTORIES, *directories}
-        self.polled = {path: kind for path, kind in self.polled.items() if path in self.wanted}
+    def set_targets(self, directories: Collection[bytes]) -> None:
+        """Replace the directories that should be watched."""
+        self.targets = {ROOT, *GIT_DIRECTORIES, *directories}
+        self.polled = {path: kind for path, kind in self.polled.items() if path in self.targets}
 
     def missing(self) -> set[bytes]:
-        """Wanted directories that nothing is known about yet, or no longer."""
-        return self.wanted - self.covered - self.refused - self.polled.keys()
+        """Return the targets that nothing is known about yet, or no longer."""
+        return self.targets - self.covered - self.refused - self.polled.keys()
 
-    def look_begins(self) -> None:
-        """What stirs from now on makes doubtful what is found, until it is taken."""
-        self._stirred = set()
+    def look(self) -> Look:
+        """Begin a look at the disk, the only way to cover directories; use it as a context manager.
 
-    def stir(self, paths: Set[bytes]) -> None:
-        """Something happened at these paths."""
-        if self._stirred is not None:
-            self._stirred |= paths
-
-    def look_ends(self) -> None:
-        """What was found has been taken, or is given up: of what stirs from now on nothing is kept."""
-        self._stirred = None
-
-    def take(self, found: Usable, *, afresh: bool) -> None:
-        """``found.paths`` are watched from now on; ``afresh``: what was refused before was tried again.
-
-        Where something has happened since the look, a directory may be another one by now, watched under its old path
-        or not at all, and no further event would say so: nothing is known about those.
+        Changes from now on invalidate what the look finds, until it is taken or given up.
         """
-        if afresh:
+        self._open_look = Look(self)
+        return self._open_look
+
+    def record_changes(self, paths: Set[bytes]) -> None:
+        """Invalidate what an open look may find at these paths."""
+        if self._open_look is not None:
+            self._open_look.changed |= paths
+
+    def apply(self, look: Look, found: Usable, *, retry_refused: bool) -> None:
+        """Called by :meth:`Look.take`."""
+        if retry_refused:
             self.refused.clear()
             self.polled.clear()
         self.covered |= found.paths.keys()
-        self.covered &= self.wanted
+        self.covered &= self.targets
         self.covered -= found.refused
-        stirred = self._stirred or set()
-        if moved := stirred & self.wanted:  # a directory above a wanted one is wanted
-            self.covered = {path for path in self.covered if not _is_below(path, moved)}
-        self.refused |= {path for path in found.refused if not _is_below(path, stirred)}
-        self.unpoll(found)
+        if changed := look.changed & self.targets:  # a directory above a target is a target
+            self.covered = {path for path in self.covered if not is_covered(path, changed)}
+        self.refused |= {path for path in found.refused if not is_covered(path, look.changed)}
+        self.stop_polling(found.paths)
         self.polled |= found.polled
-        self.look_ends()
+        self.close(look)
 
-    def unpoll(self, found: Usable) -> None:
-        """``found.paths`` need not be polled any more: they can be watched, or are."""
-        self.polled = {path: kind for path, kind in self.polled.items() if path not in found.paths}
+    def close(self, look: Look) -> None:
+        """Called by :class:`Look` when it ends: without an open look, changes need not be kept."""
+        if self._open_look is look:
+            self._open_look = None
+
+    def stop_polling(self, directories: Collection[bytes]) -> None:
+        """Poll these directories no more: they can be watched, or are."""
+        self.polled = {path: kind for path, kind in self.polled.items() if path not in directories}
 
     def forget(self, moved: Set[bytes]) -> bool:
-        """``moved`` directories and what is below them have to be tried (again); whether that is any."""
+        """Make ``moved`` directories and those below them missing. Return False if there are none."""
         if not moved:
             return False
-        lost = {path for path in self.covered if _is_below(path, moved)}
-        self.covered -= lost
-        self.refused = {path for path in self.refused if not _is_below(path, moved)}
-        self.polled = {path: kind for path, kind in self.polled.items() if not _is_below(path, moved)}
+        self.covered = {path for path in self.covered if not is_covered(path, moved)}
+        self.refused = {path for path in self.refused if not is_covered(path, moved)}
+        self.polled = {path: kind for path, kind in self.polled.items() if not is_covered(path, moved)}
         return True
 
+    def cover_targets(self) -> None:
+        """Record that a recursive stream watches all targets."""
+        self.covered = set(self.targets)
+
+    def keep_covered(self, directories: Set[bytes]) -> None:
+        """Uncover everything but ``directories``."""
+        self.covered &= directories
+
+    def uncover(self, directories: Set[bytes]) -> None:
+        """Record that ``directories`` are not watched any more."""
+        self.covered -= directories
+
     def clear(self) -> None:
-        """Nothing is watched any more."""
+        """Record that nothing is watched any more."""
         self.covered.clear()
         self.refused.clear()
         self.polled.clear()
 
 
+class Look:
+    """An open look at the disk, from before the disk is examined until its findings are taken or given up."""
+
+    def __init__(self, coverage: Coverage) -> None:
+        self._coverage = coverage
+        self.changed: set[bytes] = set()  # paths where something happened since the look began
+
+    def take(self, found: Usable, *, retry_refused: bool) -> None:
+        """Record that ``found.paths`` are watched, and end the look.
+
+        Where something happened since the look began, a directory may have been replaced: it is watched under its old
+        path or not at all, and no further event would say so. Such directories become missing. With
+        ``retry_refused``, the look covered all that was refused before.
+        """
+        self._coverage.apply(self, found, retry_refused=retry_refused)
+
+    def __enter__(self) -> Look:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._coverage.close(self)
+
+
 def usable(root: Path, directories: Collection[bytes], *, look_inside: bool = False) -> Usable:
-    """Look which of ``directories`` (below ``root``) can be watched now, each after those above it. Never raises.
+    """Return which of ``directories`` (below ``root``) can be watched now, parents first. Never raises.
 
-    In that order they have to be watched: of a directory that is replaced after its own watch was made, and before that
-    of its parent, nobody would hear.
+    They have to be watched in that order: a directory that is replaced after its own watch was made, but before that of
+    its parent, would change unnoticed.
 
-    ``look_inside`` finds those that hold names which are not UTF-8: even opening such a file for reading breaks the
-    stream that watches its directory. File systems without events below the root are not touched: a server that does
-    not answer would hold up everything.
+    ``look_inside`` finds directories that hold names which are not UTF-8: even opening such a file for reading breaks
+    the stream that watches its directory. File systems without events below the root are not touched: a server that
+    does not answer would block the whole look.
     """
     found = Usable()
     base = os.fsencode(root)
@@ -145,9 +183,3 @@ def _is_readable_directory(path: bytes, *, follow: bool) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(status.st_mode) and os.access(path, os.R_OK)
-
-
-def _is_below(path: bytes, tops: Set[bytes]) -> bool:
-    while path and path not in tops:
-        path = path.rpartition(b"/")[0]
-    return path in tops

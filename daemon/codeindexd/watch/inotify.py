@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 
 from watchfiles import Change
 
-from codeindexd.watch.pace import PollPacer
+from codeindexd.watch.pacer import PollPacer
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200

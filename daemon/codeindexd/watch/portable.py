@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import watchfiles
 
-from codeindexd.watch.pace import PollPacer
+from codeindexd.watch.pacer import PollPacer
 
 _GROUP_MS = 100  # events that do not stop are handed on this often
 _STEP_MS = 10  # a set of events waits so long for more; watchfiles wakes up as often, and loses more the less it is

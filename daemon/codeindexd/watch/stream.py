@@ -12,7 +12,7 @@ import anyio.abc
 import watchfiles
 
 from codeindexd.watch import inotify, portable
-from codeindexd.watch.pace import PollPacer
+from codeindexd.watch.pacer import PollPacer
 
 Changes = Collection[tuple[watchfiles.Change, str]]
 

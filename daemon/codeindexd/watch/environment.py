@@ -1,4 +1,4 @@
-"""Looks every few seconds at what sends no events: which directories there are, what is mounted, rules, clocks."""
+"""Checks every few seconds what sends no events: the root's identity, mounts, rule files outside the root, clocks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from codeindexd.waiting import Signal
 from codeindexd.watch import filesystem, mounts
 from codeindexd.watch.cookies import Cookies
 
-_EVERY_S = 2.0
+_INTERVAL_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one look found; ``rules`` and ``mounted`` are None when this process could open nothing."""
+    """What one check found; ``rules`` and ``mounted`` are None if no file could be opened."""
 
     root: tuple[int, int] | None
     rules: RuleFiles | None = None
@@ -28,7 +28,7 @@ class _Seen:
 
     @classmethod
     def now(cls, root: Path, rules: RuleFiles, table: mounts.Table) -> _Seen:
-        """Blocking."""
+        """Check everything now. Blocking."""
         identity = filesystem.identity(root)
         try:
             return cls(identity, rules.now(), table.look())
@@ -37,12 +37,11 @@ class _Seen:
 
 
 class EnvironmentMonitor:
-    """Knows which directory the root is, and the rules it is walked by; all callbacks run in the event loop.
+    """Reports changes of one root's environment; all callbacks run in the event loop.
 
-    ``on_root(message)`` is called when the root vanished, came back or is another directory, ``on_mounts(points)`` when
-    file systems were mounted at these paths below it or taken away, ``on_rules()`` when a file with rules changed,
-    ``on_cookies(message)`` when the cookie directory is not the one that is watched, ``on_jump(reason)`` after sleep or
-    a set clock.
+    ``on_root(message)`` is called when the root vanished, came back or was replaced, ``on_mounts(points)`` when file
+    systems were mounted at these paths below it or unmounted, ``on_rules()`` when a rule file changed,
+    ``on_cookies(message)`` when the cookie directory was replaced, ``on_jump(reason)`` after sleep or a set clock.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class EnvironmentMonitor:
     ) -> None:
         self._root = root
         self._cookies = cookies
-        self.rules = rules  # as they were when they were read, or when a change of them was told
+        self.rules = rules  # as they were when they were read, or when their change was reported
         self._on_root = on_root
         self._on_mounts = on_mounts
         self._on_rules = on_rules
@@ -73,18 +72,18 @@ class EnvironmentMonitor:
 
     @property
     def root_exists(self) -> bool:
-        """Whether there was a directory at the last look."""
+        """True if the root was a directory at the last check."""
         return self._identity is not None
 
     def look(self, *, gone: bool = False) -> None:
-        """Look now; ``gone``: an event said that the root went, so it is another one even if it looks the same."""
+        """Check now. ``gone``: an event said that the root vanished, so it was replaced even if it looks the same."""
         self._gone |= gone
         self._look_now.set()
 
-    async def is_same(self) -> bool:
-        """Whether all is as it was known when something was last told; if not, that will be told soon.
+    async def is_unchanged(self) -> bool:
+        """Return True if nothing differs from what was last reported; otherwise a report follows soon.
 
-        What is mounted over a directory sends no event, nor do all of the files with rules.
+        Mounting over a directory sends no event, and neither do changes of some rule files.
         """
         seen = await self._see()
         same = seen.root == self._identity and seen.mounted == self._mounted
@@ -97,23 +96,23 @@ class EnvironmentMonitor:
         return await anyio.to_thread.run_sync(_Seen.now, self._root, self.rules, self._table, abandon_on_cancel=True)
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Look until cancelled; started when what changes from now on will be told."""
+        """Check until cancelled; started when changes from now on will be reported."""
         clocks = filesystem.Clocks()
         self._mounted = (await self._see()).mounted or frozenset()
         task_status.started()
         try:
             while True:
-                with anyio.move_on_after(_EVERY_S):
+                with anyio.move_on_after(_INTERVAL_S):
                     await self._look_now.wait()
                 rules = self.rules
-                self._tell(await self._see(), rules)
+                self._report_changes(await self._see(), rules)
                 if jump := clocks.jump():
                     self._on_jump(jump)
         finally:
             self._table.close()
 
-    def _tell(self, seen: _Seen, rules: RuleFiles) -> None:
-        """Tell what is another than it was; ``rules`` are those that ``seen`` was compared with."""
+    def _report_changes(self, seen: _Seen, rules: RuleFiles) -> None:
+        """Report what changed; ``rules`` are those that ``seen`` was compared with."""
         if seen.mounted is not None and seen.mounted != self._mounted:
             points = {mounts.relative(mount, self._root) for mount in seen.mounted ^ self._mounted}
             self._mounted = seen.mounted
@@ -121,10 +120,10 @@ class EnvironmentMonitor:
         if seen.root != self._identity or self._gone:
             self._gone = False
             self._identity = seen.root
-            self._on_root("the root is another directory" if seen.root else "the root vanished")
+            self._on_root("the root was replaced" if seen.root else "the root vanished")
         elif self._cookies.identity not in (None, filesystem.identity(self._cookies.directory)):
             self._on_cookies("the cookie directory vanished")
-        if seen.rules is not None and self.rules is rules:  # else a walk has just read them
+        if seen.rules is not None and self.rules is rules:  # otherwise a walk has just read them
             self.rules = seen.rules
             if not seen.rules.agree_with(rules):
                 self._on_rules()

@@ -1,4 +1,4 @@
-"""A process that watches: ``watch_and_tell.py ROOT COOKIES SOURCE`` prints "watching", then why it grows suspicious.
+"""A process that watches: ``watch_and_print.py ROOT COOKIES SOURCE`` prints "watching", then why it grows suspicious.
 
 SOURCE is ``watchfiles`` or ``inotify``.
 """
@@ -18,8 +18,8 @@ from codeindexd.watch import Watcher, inotify, portable
 
 async def main(root: Path, cookies: Path) -> None:
     def tell(_paths: Collection[bytes]) -> None:
-        if watcher.suspicion:
-            print(watcher.suspicion, flush=True)
+        if watcher.reason_to_walk:
+            print(watcher.reason_to_walk, flush=True)
         watcher.mark_walked()
 
     watcher = Watcher(
@@ -36,7 +36,7 @@ async def main(root: Path, cookies: Path) -> None:
         await tasks.start(watcher.serve)
         watcher.mark_walked()
         watcher.set_directories([b"src", b"docs"])
-        while not await watcher.cookie(5.0):
+        while not await watcher.events_delivered(5.0):
             pass
         print("watching", flush=True)
 

@@ -1,0 +1,114 @@
+"""The streams that watch one root: how they are started, replaced and dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from codeindexd.watch.cookies import Cookies
+from codeindexd.watch.coverage import Usable
+from codeindexd.watch.events import Reader
+from codeindexd.watch.stream import Changes, Source, Stream, StreamError, Trouble
+
+_DRAIN_S = 2.0
+
+
+class Streams:
+    """A main stream, and a recent one for the directories that appeared since the main one was started.
+
+    A stream cannot be extended, so it is replaced by one with more directories. A replaced stream is stopped only
+    after the event of a cookie that was written while its successor was already live: no event falls between them.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        cookies: Cookies,
+        reader: Reader,
+        source: Source,
+        *,
+        recursive: bool,
+        deliver: Callable[[Stream, Changes], None],
+        on_stall: Callable[[float], None],
+        on_broken: Callable[[Stream, StreamError], None],
+    ) -> None:
+        self.main: Stream | None = None
+        self.recent: Stream | None = None
+        self._root = root
+        self._cookies = cookies
+        self._reader = reader
+        self._source = source
+        self._recursive = recursive
+        self._deliver = deliver
+        self._on_stall = on_stall
+        self._on_broken = on_broken
+
+    @property
+    def live(self) -> list[Stream]:
+        return [stream for stream in (self.main, self.recent) if stream is not None]
+
+    @property
+    def recent_directories(self) -> frozenset[bytes]:
+        return self.recent.directories if self.recent is not None else frozenset()
+
+    async def start(self, tasks: anyio.abc.TaskGroup, found: Usable, *, on_live: Callable[[], None]) -> Stream:
+        """Start a stream over ``found.paths``, which becomes one of these when it replaces another.
+
+        ``on_live`` is called when it watches them, before its first event. Raises StreamError.
+        """
+        try:
+            self._cookies.prepare()
+        except OSError as error:
+            raise StreamError(Trouble.BROKEN, f"no cookie directory: {error}") from error
+        stream = Stream(
+            found.paths, on_live=on_live, deliver=self._deliver, on_stall=self._on_stall, on_broken=self._on_broken
+        )
+        paths = [str(self._root)] if self._recursive else list(found.paths.values())
+        paths.append(str(self._cookies.directory))
+        if not self._recursive:  # a directory with rules may be the user's home, too much to watch recursively
+            paths += await anyio.to_thread.run_sync(self._reader.rule_directories)
+        tasks.start_soon(partial(stream.serve, paths, self._source, recursive=self._recursive))
+        await stream.ready()
+        return stream
+
+    async def replace_all(self, stream: Stream) -> bool:
+        """Make a started ``stream`` the only one. Return False if events of its predecessors may be lost."""
+        replaced, self.main, self.recent = self.live, stream, None
+        return await self._retire(replaced)
+
+    async def replace_recent(self, stream: Stream) -> bool:
+        """Make a started ``stream`` the recent one. Return False if events of its predecessor may be lost."""
+        replaced, self.recent = self.recent, stream
+        return await self._retire([replaced] if replaced is not None else [])
+
+    def detach(self, broken: Stream | None) -> list[Stream]:
+        """Take out the recent stream if it is ``broken``, else all streams; give them to :meth:`stop_lost`."""
+        if broken is not None and broken is self.recent:
+            self.recent = None
+            return [broken]
+        detached, self.main, self.recent = self.live, None, None
+        return detached
+
+    async def stop_lost(self, detached: Collection[Stream]) -> None:
+        """Stop streams whose undelivered events are lost."""
+        for stream in detached:
+            self._cookies.forget(stream, delivered=False)
+            await stream.stop()
+
+    async def _retire(self, replaced: Collection[Stream]) -> bool:
+        """Stop streams whose successor is live. Return False if one did not deliver all of its events in time."""
+        self._cookies.leaving.update(replaced)
+        all_drained = True
+        for stream in replaced:
+            drained = False
+            with anyio.move_on_after(_DRAIN_S):
+                drained = await self._cookies.pass_through([stream])
+            self._cookies.forget(stream, delivered=drained)
+            await stream.stop()
+            all_drained &= drained
+        return all_drained
