@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.scan.git_excludes import GitHome
-from codeindexd.scan.rule_files import Notes, RuleFiles
+from codeindexd.scan.rule_files import RuleFileRecorder, RuleFiles
 from codeindexd.scan.scanner import Scan, Scanner
 from scan.scans import LATER, NOTHING
 from support.trees import Link, tree
@@ -114,14 +114,14 @@ def test_a_change_within_one_tick_of_the_clock_shows(tmp_path: Path) -> None:
     file = tmp_path / "rules"
     for number in range(200):
         file.write_text(f"{number:08}")
-        notes = Notes(tmp_path / "root")
+        notes = RuleFileRecorder(tmp_path / "root")
         notes.read(file)
         file.write_text(f"{number:07}x")
         assert _changes(notes.files)
 
 
 def test_of_a_file_that_changes_between_two_reads_the_first_counts(tmp_path: Path) -> None:
-    notes = Notes(tmp_path / "root")
+    notes = RuleFileRecorder(tmp_path / "root")
     notes.read(tmp_path / "rules")
     (tmp_path / "rules").write_text("*.o\n")
     assert notes.read(tmp_path / "rules") == b"*.o\n"
@@ -130,7 +130,7 @@ def test_of_a_file_that_changes_between_two_reads_the_first_counts(tmp_path: Pat
 
 def test_a_change_to_and_fro_is_none(tmp_path: Path) -> None:
     (tmp_path / "rules").write_text("*.o\n")
-    notes = Notes(tmp_path / "root")
+    notes = RuleFileRecorder(tmp_path / "root")
     notes.read(tmp_path / "rules")
     (tmp_path / "rules").unlink()
     (tmp_path / "rules").write_text("*.o\n")

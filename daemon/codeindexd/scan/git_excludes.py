@@ -17,7 +17,7 @@ from pathlib import Path
 
 from codeindexd.scan.ignore import Source
 from codeindexd.scan.ignore.patterns import compiled
-from codeindexd.scan.rule_files import Read
+from codeindexd.scan.rule_files import ReadRuleFile
 
 _SYSTEM = Path("/etc/gitconfig")
 _DEEPEST_INCLUDE = 10
@@ -53,7 +53,7 @@ class Repository:
     common: Path
 
     @classmethod
-    def at(cls, directory: Path, read: Read) -> Repository | None:
+    def at(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
         """The repository whose work tree begins at ``directory``, or None. Understands ``.git`` files."""
         git_dir = directory / ".git"
         pointer = read(git_dir, 4096)
@@ -67,12 +67,12 @@ class Repository:
         return cls(directory, git_dir, git_dir / os.fsdecode(shared.strip()) if shared else git_dir)
 
     @classmethod
-    def around(cls, directory: Path, read: Read) -> Repository | None:
+    def around(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
         """The repository that ``directory`` lies in, strictly below its top."""
         return next((found for parent in directory.parents if (found := cls.at(parent, read))), None)
 
 
-def exclude_sources(repository: Repository | None, git_home: GitHome, read: Read) -> list[Source]:
+def exclude_sources(repository: Repository | None, git_home: GitHome, read: ReadRuleFile) -> list[Source]:
     """info/exclude and the excludes file; the first has the last word."""
     sources: list[Source] = []
     if repository is not None:
@@ -83,7 +83,7 @@ def exclude_sources(repository: Repository | None, git_home: GitHome, read: Read
     return [source for source in sources if source.content]
 
 
-def _source(name: str, place: Path, chosen_by: Repository | None, read: Read) -> Source:
+def _source(name: str, place: Path, chosen_by: Repository | None, read: ReadRuleFile) -> Source:
     """The rules at ``place``; those that a repository points to from elsewhere are not to be quoted."""
     if chosen_by is not None:
         inside = read(place, within=chosen_by.top)
@@ -100,7 +100,7 @@ def _shown(place: Path, git_home: GitHome) -> str:
 
 
 def _excludes_file(
-    repository: Repository | None, git_home: GitHome, read: Read
+    repository: Repository | None, git_home: GitHome, read: ReadRuleFile
 ) -> tuple[Path | None, Repository | None]:
     """Where the excludes file is, and the repository whose configuration says so, if it is not the user's."""
     files = [git_home.system]
@@ -130,7 +130,7 @@ def _expanded(value: str, home: Path | None) -> Path:
 
 
 def _entries(
-    file: Path, repository: Repository | None, home: Path | None, read: Read, depth: int
+    file: Path, repository: Repository | None, home: Path | None, read: ReadRuleFile, depth: int
 ) -> Iterator[tuple[str, str]]:
     """(``section.key`` in lower case, value) in order, with what ``include.path`` brings in its place."""
     content = read(file)

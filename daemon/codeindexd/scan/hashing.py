@@ -14,24 +14,23 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from xxhash import xxh3_128, xxh3_128_digest
 
 from codeindexd.errors import ShuttingDownError
-from codeindexd.scan.safe_read import file_stat, is_settled, open_directory, settles_soon
+from codeindexd.scan.safe_read import OPEN_FILE, file_stat, is_settled, open_directory, opened, settles_soon
 from codeindexd.types import Entry, FileStat, NodeKind
 
-OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BUFFER_BYTES = 256 << 10
 _FILES_A_LIST = 64
 _LISTS_A_ROUND = 4  # per thread, before the calling thread measures again
 _REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.EAGAIN})  # by something else
 
 
-WorkQueue = tuple[bytes, Entry | None, FileStat | None]
-"""A file to be hashed: path, the entry known so far, the stat it was listed with (None: it could not be had)."""
+FileToHash = tuple[bytes, Entry | None, FileStat | None]
+"""A file to hash: path, the entry known so far, the stat it was listed with (None: it could not be read)."""
 
 
 @dataclass(slots=True)
@@ -39,7 +38,7 @@ class Group:
     """Files of one directory that have to be hashed."""
 
     directory: bytes
-    files: list[WorkQueue] = field(default_factory=list)
+    files: list[FileToHash] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -63,15 +62,6 @@ class _Replaced(Exception):  # noqa: N818 - never leaves this module
 
 class _Oversized(Exception):  # noqa: N818 - never leaves this module
     """The file grew over the limit."""
-
-
-@contextmanager
-def opened(descriptor: int) -> Iterator[int]:
-    """Closes the descriptor at the end."""
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 class Hasher:
@@ -120,11 +110,11 @@ class Hasher:
                 results += [_failed(path, known, error) for path, known, _ in group.files]
                 continue
             with opened(directory):
-                results += [self._file(directory, pending, buffer) for pending in group.files]
+                results += [self._file(directory, file, buffer) for file in group.files]
         return results
 
-    def _file(self, directory: int, pending: WorkQueue, buffer: memoryview) -> Hashed:
-        path, known, listed = pending
+    def _file(self, directory: int, file: FileToHash, buffer: memoryview) -> Hashed:
+        path, known, listed = file
         name = path[path.rfind(b"/") + 1 :]
         try:
             digest, after, size = self._hash(directory, name, buffer)
@@ -199,13 +189,7 @@ def _stable(before: FileStat, after: os.stat_result, size: int) -> bool:
 def _failed(path: bytes, known: Entry | None, error: OSError) -> Hashed:
     if error.errno == errno.ENOENT:
         return Hashed(path, None)
-    if error.errno in (
-        errno.ELOOP,
-        errno.ENOTDIR,
-        errno.ENXIO,
-        errno.EISDIR,
-        errno.EAGAIN,
-    ):  # replaced by something else
+    if error.errno in _REPLACED:
         return Hashed(path, known, unsettled=True)
     return Hashed(path, known, error=error.strerror or str(error))
 

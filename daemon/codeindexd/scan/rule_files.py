@@ -71,7 +71,7 @@ class RuleFiles:
         return self if others._states.keys() <= self._states.keys() else RuleFiles(others._states | self._states)
 
 
-class Read(Protocol):
+class ReadRuleFile(Protocol):
     """Reads a file that has a say in what is ignored; :func:`read_bounded`, or what notes that besides."""
 
     def __call__(
@@ -80,7 +80,7 @@ class Read(Protocol):
         """As :func:`read_bounded`."""
 
 
-class Notes:
+class RuleFileRecorder:
     """Reads for one scan of ``root`` and notes what no event of the root would tell of; one thread."""
 
     def __init__(self, root: Path) -> None:

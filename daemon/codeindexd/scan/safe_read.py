@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from codeindexd.scan.relpath import name_of, parent_of
 from codeindexd.types import FileStat
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _READ_ONCE = 1 << 20
 _FINE_WINDOW_NS = 50_000_000  # kernel clocks tick every 1 to 10 ms
 _COARSE_WINDOW_NS = 2_000_000_000  # FAT; some network file systems 1 s
@@ -62,6 +65,24 @@ def open_directory(root: int, directory: bytes) -> int:
     return current
 
 
+@contextmanager
+def opened(descriptor: int) -> Iterator[int]:
+    """Close the descriptor at the end of the block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def lstat_beneath(root: int, path: bytes) -> os.stat_result | None:
+    """Return the lstat of a path below the open directory ``root``, without following links; None if it has none."""
+    try:
+        with opened(open_directory(root, parent_of(path))) as descriptor:
+            return os.stat(name_of(path), dir_fd=descriptor, follow_symlinks=False)
+    except OSError:
+        return None
+
+
 def open_beneath(root: bytes, path: bytes) -> int:
     """Open the regular file ``path`` below ``root`` for reading and return its descriptor.
 
@@ -78,7 +99,7 @@ def open_beneath(root: bytes, path: bytes) -> int:
     finally:
         os.close(top)
     try:
-        descriptor = os.open(name, _OPEN_FILE, dir_fd=at)
+        descriptor = os.open(name, OPEN_FILE, dir_fd=at)
     finally:
         os.close(at)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

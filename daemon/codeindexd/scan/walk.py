@@ -7,31 +7,24 @@ import functools
 import os
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from codeindexd.errors import EXHAUSTED, ShuttingDownError
-from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources
-from codeindexd.scan.hashing import OPEN_FILE, Group, opened
-from codeindexd.scan.ignore import IGNORE_FILES, IgnoreRules, Verdict
-from codeindexd.scan.merkle import leaf_hash, skipped_hash, subtree
-from codeindexd.scan.relpath import parent_of
-from codeindexd.scan.rule_files import Read
-from codeindexd.scan.safe_read import OPEN_DIRECTORY, file_stat, open_directory
-from codeindexd.types import Entry, NodeKind, TreeSource
+from codeindexd.errors import ShuttingDownError
+from codeindexd.scan.directory_rules import DirectoryRules
+from codeindexd.scan.findings import OVERSIZED, SPECIAL, UNREADABLE, Findings, ScanInput, skipped
+from codeindexd.scan.hashing import Group
+from codeindexd.scan.ignore import IgnoreRules
+from codeindexd.scan.merkle import leaf_hash
+from codeindexd.scan.relpath import name_of, parent_of
+from codeindexd.scan.safe_read import OPEN_DIRECTORY, file_stat, open_directory, opened
+from codeindexd.types import Entry, NodeKind
 
-_MOST_OPEN = 64  # directories of one descent held open; those further up are opened anew for their next child
-_MOST_IGNORE_BYTES = 8 << 20
-_NOT_NOW = frozenset({errno.EIO, *EXHAUSTED})
+_MOST_OPEN = 64  # directories of one descent held open; those further up are reopened for their next child
 
 _encoded = functools.partial(str.encode, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
 
 Stat = Callable[..., os.stat_result]
-
-SPECIAL = Verdict(True, "special", "no regular file, directory or symbolic link")
-OVERSIZED = Verdict(True, "oversized", "index.max_file_bytes")
-UNREADABLE = Verdict(True, "unreadable", "cannot be read")
 
 
 @dataclass(slots=True)
@@ -47,40 +40,58 @@ class _Frame:
             self.descriptor = None
 
 
-@dataclass(slots=True)
 class Walk:
-    """One walk and what it found; ``children`` lacks the files of ``pending`` and the directories themselves.
+    """Looks at targets and walks those that are directories; what it finds goes into ``findings``."""
 
-    ``directories`` lists what was walked, parents first, with the entry known so far. ``restatted`` are directories
-    with a leaf of equal content under another stat or rule. ``watched`` are directories that were not walked and yet
-    hold what decides about others: the mark that leaves one out, the rules of a nested repository. ``linked`` are files
-    with more than one name.
-    """
+    def __init__(self, scan: ScanInput, rules: DirectoryRules, findings: Findings) -> None:
+        self._scan = scan
+        self._rules = rules
+        self._found = findings
+        self._max_file_bytes = scan.max_file_bytes
 
-    root_path: Path
-    root: int
-    known: TreeSource
-    max_file_bytes: int
-    git_home: GitHome
-    read: Read
-    should_stop: Callable[[], bool]
-    children: dict[bytes, dict[bytes, Entry]] = field(default_factory=dict)
-    directories: list[tuple[bytes, Entry | None]] = field(default_factory=list)
-    pending: list[Group] = field(default_factory=list)
-    errors: list[tuple[bytes, str]] = field(default_factory=list)
-    unsettled: list[bytes] = field(default_factory=list)
-    restatted: set[bytes] = field(default_factory=set)
-    watched: list[bytes] = field(default_factory=list)
-    linked: dict[bytes, tuple[int, int]] = field(default_factory=dict)
-    files: int = 0
+    def look(self, target: bytes) -> None:
+        """Put the entry at ``target`` among the findings, or walk it if it is a directory."""
+        if (entry := self._look(target)) is not None:
+            self._found.tops[target] = entry
 
-    def directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
-        """Walk ``path``; ``rules`` are those of its parent (of the root: its own).
+    def _look(self, target: bytes) -> Entry | None:
+        """Return the entry at ``target``; None if it is gone, was walked, or is waiting to be hashed."""
+        scan, found = self._scan, self._found
+        known = scan.known.node(target)
+        if not target:
+            return self._directory(target, self._rules.root, known)
+        name = name_of(target)
+        try:
+            parent = self._rules.of(parent_of(target))
+            with opened(open_directory(scan.root, parent_of(target))) as descriptor:
+                stat_of = functools.partial(os.stat, name, dir_fd=descriptor)
+                status = stat_of(follow_symlinks=False)
+                is_dir = stat.S_ISDIR(status.st_mode)
+                if (verdict := parent.judge(name, target, is_dir)) is not None:
+                    return skipped(target, verdict, known)
+                found.leaves += not is_dir
+                if stat.S_ISREG(status.st_mode):
+                    group = Group(parent_of(target))
+                    entry = self._file(target, stat_of, known, group)
+                    found.to_hash += [group] if group.files else []
+                    return entry
+                if not is_dir:
+                    is_link = stat.S_ISLNK(status.st_mode)
+                    return self._link_or_special(descriptor, name, target, known, is_link=is_link)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            found.add_error(target, error)
+            return found.keep(scan.known, target, known)
+        return self._directory(target, parent, known)
 
-        Returns an entry when the directory is a leaf or kept as it was, None when it was walked or is gone.
+    def _directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
+        """Walk ``path``; ``rules`` are those of its parent, or of the root its own.
+
+        Returns an entry if the directory is a leaf or kept as it was, None if it was walked or is gone.
         """
         try:
-            descriptor = open_directory(self.root, path)
+            descriptor = open_directory(self._scan.root, path)
         except OSError as error:
             return self._not_opened(path, known, error)
         stack: list[_Frame] = []
@@ -100,11 +111,11 @@ class Walk:
 
     def _descend(self, frame: _Frame, stack: list[_Frame]) -> None:
         path, known = frame.waiting.pop()
-        name = path[path.rfind(b"/") + 1 :]
+        name = name_of(path)
         entry: Entry | None
         try:
             if frame.descriptor is None:
-                descriptor = open_directory(self.root, path)
+                descriptor = open_directory(self._scan.root, path)
             else:
                 descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=frame.descriptor)
         except OSError as error:
@@ -115,13 +126,13 @@ class Walk:
             if len(stack) > _MOST_OPEN:
                 stack[-_MOST_OPEN - 1].close()
         if entry is not None:
-            self.children[frame.path][name] = entry
+            self._found.children[frame.path][name] = entry
 
     def _list(
         self, path: bytes, descriptor: int, rules: IgnoreRules, known: Entry | None
     ) -> tuple[_Frame | None, Entry | None]:
-        """List one directory. Takes over the descriptor; gives a frame when its subdirectories are to be walked."""
-        if self.should_stop():
+        """List one directory and take over its descriptor; return a frame if it has directories to walk."""
+        if self._scan.should_stop():
             os.close(descriptor)
             raise ShuttingDownError("the scan was stopped")
         keep = False
@@ -130,11 +141,11 @@ class Walk:
                 items = list(listing)
             names = _encoded("/".join([item.name for item in items])).split(b"/") if items else []
             if (marked := rules.marked(path, names)) is not None:
-                self.watched.append(path)
+                self._found.watched.append(path)
                 return None, skipped(path, marked, known)
-            rules = self.entered(rules, path, descriptor, names)
+            rules = self._rules.enter(rules, path, descriptor, names)
             waiting = self._place(path, descriptor, rules, names, items)
-            self.directories.append((path, known))
+            self._found.directories.append((path, known))
             keep = bool(waiting)
             return _Frame(path, descriptor if keep else None, rules, waiting), None
         except OSError as error:
@@ -151,9 +162,10 @@ class Walk:
         names: Sequence[bytes],
         items: Sequence[os.DirEntry[str]],
     ) -> list[tuple[bytes, Entry | None]]:
-        """Put the leaves of one directory in their place and return its directories that are to be walked."""
+        """Record the leaves of one directory and return the directories in it that have to be walked."""
         prefix = path + b"/" if path else b""
-        old = self.known.children(path)
+        found = self._found
+        old = self._scan.known.children(path)
         kept: dict[bytes, Entry] = {}
         waiting: list[tuple[bytes, Entry | None]] = []
         group = Group(path)
@@ -167,32 +179,32 @@ class Walk:
             if (is_dir or name in suspects) and (verdict := rules.judge(name, place, is_dir)) is not None:
                 entry = skipped(place, verdict, known)
                 if known is not None and entry is not known and entry.hash == known.hash:
-                    self.restatted.add(path)
+                    found.restatted.add(path)
             elif is_file:
-                entry = self.file(place, item.stat, known, group)
+                entry = self._file(place, item.stat, known, group)
             elif is_dir:
                 waiting.append((place, known))
                 continue
             else:
-                entry = self.other(descriptor, name, place, known, is_link=item.is_symlink())
+                entry = self._link_or_special(descriptor, name, place, known, is_link=item.is_symlink())
             if entry is not None:
                 kept[name] = entry
-        self.files += len(names) - len(waiting)
-        self.children[path] = kept
+        found.leaves += len(names) - len(waiting)
+        found.children[path] = kept
         if group.files:
-            self.pending.append(group)
+            found.to_hash.append(group)
         return waiting
 
-    def file(self, path: bytes, stat_of: Stat, known: Entry | None, group: Group) -> Entry | None:
-        """The entry of a regular file when that needs no look at its content; else it joins ``group``."""
+    def _file(self, path: bytes, stat_of: Stat, known: Entry | None, group: Group) -> Entry | None:
+        """Return the entry of a regular file if its content need not be read; otherwise add it to ``group``."""
         try:
             found = stat_of(follow_symlinks=False)
-        except OSError:  # the attempt to read it will say what is wrong
+        except OSError:  # reading it will report what is wrong
             group.files.append((path, known, None))
             return None
         if found.st_nlink > 1:
-            self.linked[path] = (found.st_dev, found.st_ino)
-        if found.st_size > self.max_file_bytes:
+            self._found.linked[path] = (found.st_dev, found.st_ino)
+        if found.st_size > self._max_file_bytes:
             return skipped(path, OVERSIZED, known)
         if (
             known is not None
@@ -207,8 +219,10 @@ class Walk:
         group.files.append((path, known, file_stat(found)))
         return None
 
-    def other(self, directory: int, name: bytes, path: bytes, known: Entry | None, *, is_link: bool) -> Entry | None:
-        """The entry of a symbolic link or of something that has no content; None when it is gone."""
+    def _link_or_special(
+        self, directory: int, name: bytes, path: bytes, known: Entry | None, *, is_link: bool
+    ) -> Entry | None:
+        """Return the entry of a symbolic link or special file; None if it is gone."""
         if not is_link:
             return skipped(path, SPECIAL, known)
         try:
@@ -216,83 +230,22 @@ class Walk:
         except FileNotFoundError:
             return None
         except OSError as error:
-            if error.errno == errno.EINVAL:  # no link any more
-                self.unsettled.append(path)
+            if error.errno == errno.EINVAL:  # it is no longer a link
+                self._found.unsettled.append(path)
                 return known
-            self.errors.append((path, error.strerror or str(error)))
+            self._found.add_error(path, error)
             return known or skipped(path, UNREADABLE, None)
         if known is not None and known.kind is NodeKind.SYMLINK and known.hash == digest:
             return known
         return Entry(path, NodeKind.SYMLINK, digest)
 
-    def entered(self, rules: IgnoreRules, path: bytes, descriptor: int, names: Collection[bytes]) -> IgnoreRules:
-        """The rules for the children of a directory that holds ``names``.
-
-        ``rules`` are those of its parent (of the root: its own).
-        """
-        if not path:
-            return rules  # the root's own files are among them from the start
-        files = {name: read_ignore_file(descriptor, name) for name in IGNORE_FILES if name in names}
-        repository = None
-        if b".git" in names and (nested := Repository.at(self.root_path / os.fsdecode(path), self.read)):
-            repository = exclude_sources(nested, self.git_home, self.read)
-            if (place := _below(self.root_path, nested.common)) is not None:
-                self.watched += [place, place + b"/info", *_above(place)]
-        return rules.enter(path, files, repository)
-
     def _not_opened(self, path: bytes, known: Entry | None, error: OSError) -> Entry | None:
         if error.errno == errno.ENOENT and path:
             return None
         if error.errno in (errno.ELOOP, errno.ENOTDIR) and path:  # replaced by something else a moment ago
-            self.unsettled.append(path)
+            self._found.unsettled.append(path)
             if known is None:
                 return None
         else:
-            self.errors.append((path, error.strerror or str(error)))
-        return self.keep(path, known)
-
-    def keep(self, path: bytes, known: Entry | None) -> Entry:
-        """What was known about ``path`` stays: with all that is below it when it was a directory."""
-        if known is None:
-            return skipped(path, UNREADABLE, None)
-        for entry in subtree(self.known, known):
-            if entry.kind is NodeKind.DIRECTORY:
-                self.children[entry.path] = dict(self.known.children(entry.path))
-        return known
-
-
-def _above(path: bytes) -> Iterator[bytes]:
-    """Every directory above ``path`` but the root: who watches a directory has to watch those, too."""
-    while path := parent_of(path):
-        yield path
-
-
-def _below(root: Path, place: Path) -> bytes | None:
-    """``place`` relative to the root; None when it lies outside."""
-    path = os.path.normpath(place)
-    return os.fsencode(os.path.relpath(path, root)) if path.startswith(f"{root}/") else None
-
-
-def skipped(path: bytes, verdict: Verdict, known: Entry | None) -> Entry:
-    """The leaf of something that is left out; the known one where nothing changed."""
-    reason, rule = verdict.reason, verdict.rule
-    if known is not None and known.kind is NodeKind.SKIPPED and known.reason == reason and known.rule == rule:
-        return known
-    return Entry(path, NodeKind.SKIPPED, skipped_hash(reason), None, reason, rule)
-
-
-def read_ignore_file(directory: int, name: bytes) -> bytes:
-    """The content of an ignore file; empty when it is no regular file or may not be read.
-
-    Like git, a symbolic link in its place is not followed. Raises OSError when it should be readable and is not now:
-    without it, what it ignores would be indexed.
-    """
-    try:
-        with opened(os.open(name, OPEN_FILE, dir_fd=directory)) as descriptor:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return b""
-            return os.read(descriptor, _MOST_IGNORE_BYTES)
-    except OSError as error:
-        if error.errno in _NOT_NOW:
-            raise
-        return b""
+            self._found.add_error(path, error)
+        return self._found.keep(self._scan.known, path, known)

@@ -1,0 +1,157 @@
+"""The ignore rules that apply in a directory: those of the root, git's from elsewhere, and those on the way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+from codeindexd.errors import EXHAUSTED
+from codeindexd.scan.findings import Findings, ScanInput
+from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources
+from codeindexd.scan.ignore import IGNORE_FILES, IgnoreRules, Source
+from codeindexd.scan.relpath import ROOT, parent_of
+from codeindexd.scan.rule_files import ReadRuleFile
+from codeindexd.scan.safe_read import OPEN_FILE, open_directory, opened
+
+_MOST_IGNORE_BYTES = 8 << 20
+_NOT_NOW = frozenset({errno.EIO, *EXHAUSTED})
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # such a directory has no rules
+
+GitRules = tuple[list[Source], list[tuple[str, bytes, bytes]]]
+"""git's exclude files, and the ignore files above the root."""
+
+
+class DirectoryRules:
+    """The rules for the children of any directory below the root, each read once a scan."""
+
+    def __init__(self, scan: ScanInput, findings: Findings, root_rules: IgnoreRules) -> None:
+        self._scan = scan
+        self._findings = findings
+        self.root = root_rules
+        self._known: dict[bytes, IgnoreRules] = {ROOT: root_rules}
+
+    def of(self, directory: bytes) -> IgnoreRules:
+        """Return the rules for the children of ``directory``. Raises OSError if they exist and cannot be read."""
+        rules = self._known.get(directory)
+        if rules is None:
+            rules = self.of(parent_of(directory))
+            try:
+                with opened(open_directory(self._scan.root, directory)) as descriptor:
+                    names = {name for name in (*IGNORE_FILES, b".git") if _exists(descriptor, name)}
+                    rules = self.enter(rules, directory, descriptor, names)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise  # without its rules, what the directory ignores would be indexed
+            self._known[directory] = rules
+        return rules
+
+    def enter(self, rules: IgnoreRules, path: bytes, descriptor: int, names: Collection[bytes]) -> IgnoreRules:
+        """Return the rules for the children of the open directory ``path``, which holds ``names``.
+
+        ``rules`` are those of its parent; of the root, its own. Raises OSError.
+        """
+        if not path:
+            return rules  # they contain the root's own files from the start
+        files = {name: read_ignore_file(descriptor, name) for name in IGNORE_FILES if name in names}
+        scan = self._scan
+        excludes = None
+        if b".git" in names and (nested := Repository.at(scan.root_path / os.fsdecode(path), scan.read)):
+            excludes = exclude_sources(nested, scan.git_home, scan.read)
+            if (place := _relative_to(scan.root_path, nested.common)) is not None:
+                self._findings.watched += [place, place + b"/info", *_directories_above(place)]
+        return rules.enter(path, files, excludes)
+
+
+def root_rules(
+    root_path: Path,
+    root: int,
+    rules_with_git: Callable[..., IgnoreRules],
+    git_home: GitHome,
+    read: ReadRuleFile,
+) -> IgnoreRules:
+    """Return the rules of the root itself. Raises OSError if its ignore files cannot be read now."""
+    sources, above = git_rules(root_path, git_home, read)
+    rules = rules_with_git(exclude_sources=sources, above=above)
+    return rules.enter(ROOT, {name: read_ignore_file(root, name) for name in IGNORE_FILES})
+
+
+def git_rules(root_path: Path, git_home: GitHome, read: ReadRuleFile) -> GitRules:
+    """Return git's rules from outside the root: its exclude files, and the ignore files above the root."""
+    repository = Repository.at(root_path, read)
+    if repository is not None or (repository := Repository.around(root_path, read)) is None:
+        return exclude_sources(repository, git_home, read), []
+    sources = exclude_sources(repository, git_home, read)
+    if _is_ignored(root_path, repository.top, sources, read):
+        return [], []  # the user asked for an ignored directory: git's rules do not apply inside
+    return sources, _ignore_files_above(root_path, repository.top, read)
+
+
+def read_ignore_file(directory: int, name: bytes) -> bytes:
+    """Return the content of an ignore file; empty if it is no regular file or may not be read.
+
+    Like git, this follows no symbolic link. Raises OSError if the file should be readable and is not now: without it,
+    what it ignores would be indexed.
+    """
+    try:
+        with opened(os.open(name, OPEN_FILE, dir_fd=directory)) as descriptor:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return b""
+            return os.read(descriptor, _MOST_IGNORE_BYTES)
+    except OSError as error:
+        if error.errno in _NOT_NOW:
+            raise
+        return b""
+
+
+def _ignore_files_above(root: Path, top: Path, read: ReadRuleFile) -> list[tuple[str, bytes, bytes]]:
+    """Return git's ignore files above a root inside a repository, the nearest first."""
+    found: list[tuple[str, bytes, bytes]] = []
+    for parent in root.parents:
+        content = _gitignore_of(parent, read)
+        shown = "../" * len(root.relative_to(parent).parts) + ".gitignore"
+        found.append((shown, content, os.fsencode(root.relative_to(parent)) + b"/"))
+        if parent == top:
+            break
+    return found
+
+
+def _gitignore_of(directory: Path, read: ReadRuleFile) -> bytes:
+    """Return the content of a .gitignore above the root; empty if there is none, or a link, which git ignores too."""
+    return read(directory / ".gitignore", follow=False) or b""
+
+
+def _is_ignored(root: Path, top: Path, sources: Sequence[Source], read: ReadRuleFile) -> bool:
+    """Return True if git ignores the whole root."""
+    rules = IgnoreRules.for_root(exclude_sources=sources, hidden=True, defaults=False)
+    path, place = b"", top
+    for part in root.relative_to(top).parts:
+        content = _gitignore_of(place, read)
+        rules = rules.enter(path, {b".gitignore": content} if content else {})
+        path, place = (path + b"/" if path else b"") + os.fsencode(part), place / part
+        verdict = rules.verdict(path, is_dir=True)
+        if verdict is not None and verdict.reason == "ignored":
+            return True
+    return False
+
+
+def _exists(directory: int, name: bytes) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _directories_above(path: bytes) -> Iterator[bytes]:
+    """Yield the directories above ``path`` below the root, which have to be watched to notice its replacement."""
+    while path := parent_of(path):
+        yield path
+
+
+def _relative_to(root: Path, place: Path) -> bytes | None:
+    """Return ``place`` relative to the root; None if it lies outside."""
+    path = os.path.normpath(place)
+    return os.fsencode(os.path.relpath(path, root)) if path.startswith(f"{root}/") else None

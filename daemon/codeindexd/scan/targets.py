@@ -1,0 +1,85 @@
+"""From hints to targets: the paths that have to be looked at."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+
+from codeindexd.scan.directory_rules import DirectoryRules
+from codeindexd.scan.findings import Findings, ScanInput
+from codeindexd.scan.ignore import IGNORE_FILES
+from codeindexd.scan.relpath import collapse, name_of, parent_of
+from codeindexd.scan.safe_read import file_stat, lstat_beneath, open_directory, opened
+from codeindexd.types import NodeKind
+
+_MARKER_FILES = frozenset({b"pyvenv.cfg", b"CACHEDIR.TAG"})
+
+
+def targets_of(hints: Iterable[bytes], scan: ScanInput, rules: DirectoryRules, findings: Findings) -> tuple[bytes, ...]:
+    """Return the sorted paths to look at for ``hints``, none below another.
+
+    A hint is widened to the directory whose rules changed, to the topmost new or vanished directory, or to an ignored
+    one. A hint whose rules cannot be read becomes an error in ``findings``.
+    """
+    targets = set()
+    for hint in sorted(collapse(hints)):
+        try:
+            target = _target_of(hint, scan, rules)
+            if target and _has_another_name(scan.root, target):
+                target = parent_of(target)
+        except OSError as error:
+            findings.add_error(hint, error)
+        else:
+            if target is not None:
+                targets.add(target)
+    return tuple(sorted(collapse(targets)))
+
+
+def _target_of(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> bytes | None:
+    """Return the path to look at for a hint, or None if it cannot matter."""
+    place = _place_of_rules(hint, scan)
+    if not place:
+        return place
+    parts = place.split(b"/")
+    current = b""
+    for number, name in enumerate(parts, 1):
+        parent, current = current, current + b"/" + name if current else name
+        status = lstat_beneath(scan.root, current)
+        if status is None or number == len(parts) or not stat.S_ISDIR(status.st_mode):
+            return current
+        known = scan.known.node(current)
+        if known is None or known.kind is not NodeKind.DIRECTORY or rules.of(parent).judge(name, current, True):
+            return current
+    return current
+
+
+def _place_of_rules(hint: bytes, scan: ScanInput) -> bytes | None:
+    """Return the directory of a changed rule file, None for git's other files, and any other hint unchanged."""
+    parts = hint.split(b"/")
+    if b".git" in parts:
+        at = parts.index(b".git")
+        inside = parts[at + 1 :]
+        return b"/".join(parts[:at]) if inside in ([], [b"info"], [b"info", b"exclude"]) else None
+    if parts[-1] in _MARKER_FILES:
+        return parent_of(hint)
+    if parts[-1] in IGNORE_FILES:
+        known, status = scan.known.node(hint), lstat_beneath(scan.root, hint)
+        if known is None or status is None or known.stat != file_stat(status):
+            return parent_of(hint)
+    return hint
+
+
+def _has_another_name(root: int, path: bytes) -> bool:
+    """Return True if the file at ``path`` has a name in other letter case there, on a file system that folds case."""
+    name = os.fsdecode(name_of(path))
+    other = name.swapcase()
+    if other == name:
+        return False
+    try:
+        with opened(open_directory(root, parent_of(path))) as directory:
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            folded = os.stat(other, dir_fd=directory, follow_symlinks=False)
+            return os.path.samestat(found, folded) and name not in os.listdir(directory)  # noqa: PTH208
+    except OSError:
+        return False
