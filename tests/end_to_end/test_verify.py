@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codeindexd.storage.durable import seal
+from codeindexd.storage.durable import write_clean_marker
 from codeindexd.storage.lexical import LexicalChunk
 from codeindexd.storage.vectors.schema import checksum
 from end_to_end.stopped_stores import Stores, some_vector
@@ -160,7 +160,9 @@ def daemon(indexed: tuple[Path, Path]) -> Iterator[RealDaemon]:
 def test_a_falsehood_is_found_and_mended(daemon: RealDaemon, falsify: Falsify, what: str, path: str) -> None:
     stores = Stores(daemon)
     falsify(stores)
-    seal(stores.root, ["catalog.db"])  # a clean shutdown: after an unclean one the start itself would repair some of it
+    write_clean_marker(
+        stores.root, ["catalog.db"]
+    )  # a clean shutdown: after an unclean one the start itself would repair some of it
     daemon.start()
     assert (what, path) in differences(daemon), daemon.log
     repaired = daemon.call("verify", repair=True)

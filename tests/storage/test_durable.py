@@ -1,4 +1,4 @@
-"""What stores share: ownership, replacement, the translation of errors, and the seal."""
+"""What stores share: ownership, replacement, the translation of errors, and the clean-shutdown marker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError, StoreFullError
-from codeindexd.storage.durable import SEAL, break_seal, own, replace_file, seal, storing, write_fully
+from codeindexd.storage.durable import (
+    CLEAN_MARKER,
+    own,
+    replace_file,
+    storing,
+    take_clean_marker,
+    write_clean_marker,
+    write_fully,
+)
 from support.limits import largest_file
 
 
@@ -66,19 +74,19 @@ def test_writing_at_an_offset(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"\0\0abc"
 
 
-def test_a_seal_trusts_what_is_unchanged_and_only_once(tmp_path: Path) -> None:
+def test_a_clean_marker_vouches_for_unchanged_files_once(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text(name)
-    seal(tmp_path, ["a", "b", "c"])
+    write_clean_marker(tmp_path, ["a", "b", "c"])
     (tmp_path / "b").write_text("B")
     (tmp_path / "c").unlink()
-    assert break_seal(tmp_path) == frozenset()  # a missing file spoils the seal as a whole
-    seal(tmp_path, ["a", "b"])
+    assert take_clean_marker(tmp_path) == frozenset()  # a missing file invalidates the whole marker
+    write_clean_marker(tmp_path, ["a", "b"])
     (tmp_path / "b").write_text("longer")
-    assert break_seal(tmp_path) == {"a"}
-    assert break_seal(tmp_path) == frozenset()
-    seal(tmp_path, ["a", "missing"])
-    assert not (tmp_path / SEAL).exists()
+    assert take_clean_marker(tmp_path) == {"a"}
+    assert take_clean_marker(tmp_path) == frozenset()
+    write_clean_marker(tmp_path, ["a", "missing"])
+    assert not (tmp_path / CLEAN_MARKER).exists()
     for odd in ("", "[]", "{", '{"a": 3}'):
-        (tmp_path / SEAL).write_text(odd)
-        assert break_seal(tmp_path) == frozenset()
+        (tmp_path / CLEAN_MARKER).write_text(odd)
+        assert take_clean_marker(tmp_path) == frozenset()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codeindexd.storage.durable import SEAL, seal
+from codeindexd.storage.durable import CLEAN_MARKER, write_clean_marker
 from codeindexd.storage.recovery import CATALOG, RecoveryState, mark_possible_damage
 
 
@@ -31,11 +31,11 @@ def test_a_catalog_that_was_touched_since_is_not_trusted(tmp_path: Path) -> None
 def test_suspicion_lasts_until_a_close_look_and_takes_nothing_on_trust(tmp_path: Path) -> None:
     mark_possible_damage(tmp_path)
     (tmp_path / "lexical").mkdir()
-    seal(tmp_path / "lexical", [])
+    write_clean_marker(tmp_path / "lexical", [])
     recovery = RecoveryState(tmp_path)
     assert recovery.needs_checksums
     assert recovery.needs_verify
-    assert not (tmp_path / "lexical" / SEAL).exists()
+    assert not (tmp_path / "lexical" / CLEAN_MARKER).exists()
     assert RecoveryState(tmp_path).needs_checksums, "killed before the look was over"
     recovery.mark_checksums_verified()
     assert not RecoveryState(tmp_path).needs_checksums

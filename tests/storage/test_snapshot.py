@@ -89,7 +89,7 @@ async def test_a_lost_snapshot_that_cannot_be_renewed_now_is_renewed_later(index
     interrupt(index)
     with pytest.raises(StoreFullError):
         await index.maintain(lambda: False)
-    index.catalog.rest()
+    index.catalog.release_caches()
     with no_open_files(), pytest.raises(FailedError, match="closed"):
         symbols(index)
     assert symbols(index) == ["alpha"]

@@ -35,7 +35,7 @@ from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.roots.verify import verify
 from codeindexd.search.searcher import Searcher
-from codeindexd.storage.durable import break_seal, seal
+from codeindexd.storage.durable import take_clean_marker, write_clean_marker
 from codeindexd.storage.sqlite import file_identity
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import RootState
@@ -96,7 +96,7 @@ class Daemon:
         self._models = await anyio.to_thread.run_sync(
             lambda: Embedders.open(config.embedding, state=paths.state, in_use=held)
         )
-        self._vectors_sure = paths.vectors.name in break_seal(paths.cache)
+        self._vectors_sure = paths.vectors.name in take_clean_marker(paths.cache)
         self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_mend, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
         self._pool = WorkerPool(self._worker_settings(), count=count, pipeline=PIPELINE)
@@ -140,7 +140,7 @@ class Daemon:
                 await self._models.aclose()
                 await anyio.to_thread.run_sync(self._vectors.close)
                 if self._vectors_sure:
-                    seal(paths.cache, [paths.vectors.name])
+                    write_clean_marker(paths.cache, [paths.vectors.name])
 
     # parts
 

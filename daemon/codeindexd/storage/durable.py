@@ -1,6 +1,6 @@
-"""What every store on disk needs: one owner, replacement in one step, our errors, and a seal after a clean end.
+"""What every store on disk needs: one owner, atomic replacement, our errors, and a clean-shutdown marker.
 
-Imports nothing of ours but the errors, so any adapter may use it.
+Imports nothing of ours but the errors, so that every adapter may use it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from codeindexd.errors import (
 )
 
 LOCK = "lock"
-SEAL = "sealed.json"
+CLEAN_MARKER = "sealed.json"
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM})
 _DAMAGED = frozenset({errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL})
 
 
 def store_error(number: int, message: str, what: str) -> CodeindexError:
-    """The error of ours that an OSError with errno ``number`` means for the store called ``what``."""
+    """Return our error for an OSError with errno ``number`` in the store called ``what``."""
     if number in _UNWRITABLE:
         return StoreFullError(
             f"the {what} cannot be written: {message}", hint="free disk space, or check quota and permissions"
@@ -52,9 +52,10 @@ def storing(what: str) -> Iterator[None]:
 
 
 def own(directory: Path, what: str) -> int:
-    """Make ``directory`` (mode 0700) and take its lock for this process; closing the descriptor returned lets go.
+    """Create ``directory`` (mode 0700) and lock it for this process; close the returned descriptor to unlock it.
 
-    The lock dies with the process, however that ends. Raises AlreadyRunningError when another holder lives.
+    The lock ends with the process, however it ends. Raises AlreadyRunningError if another process holds it, and the
+    errors of :func:`store_error`.
     """
     with storing(what):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -72,7 +73,7 @@ def own(directory: Path, what: str) -> int:
 
 
 def write_fully(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    """Write all of ``data`` at ``offset``. Raises OSError; then any prefix may have been written."""
+    """Write all of ``data`` at ``offset``. Raises OSError, after which any prefix may have been written."""
     left = memoryview(data).cast("B")
     while left:
         written = os.pwrite(descriptor, left, offset)
@@ -80,7 +81,7 @@ def write_fully(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make renames and new names in ``directory`` survive a power loss."""
+    """Make renames and new names in ``directory`` survive a power loss. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -89,9 +90,9 @@ def sync_directory(directory: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Make ``data`` the content of ``path`` in one step. Raises OSError; then the old content stands.
+    """Replace the content of ``path`` by ``data`` atomically. Raises OSError, after which the old content is unchanged.
 
-    It survives a power loss where the file system can sync directories; elsewhere the old content may come back.
+    The new content survives a power loss where the file system can sync directories; elsewhere the old may come back.
     """
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -101,30 +102,30 @@ def replace_file(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     temporary.rename(path)
-    with suppress(OSError):  # the switch has happened: an error now would say the opposite
+    with suppress(OSError):  # the file is replaced already: an error now would claim the opposite
         sync_directory(path.parent)
 
 
-def seal(directory: Path, names: Iterable[str]) -> None:
-    """Note the stats of ``names`` in ``directory`` at a clean end, so that the next open need not read them whole.
+def write_clean_marker(directory: Path, names: Iterable[str]) -> None:
+    """Record the stats of ``names`` at a clean shutdown, so that the next open need not verify these files.
 
-    A seal is a convenience: one that cannot be written is left out.
+    The clean-shutdown marker only saves time: if it cannot be written, there is none.
     """
     try:
         stats = {name: _gate(directory / name) for name in names}
-        (directory / SEAL).write_text(json.dumps(stats), encoding="utf-8")
+        (directory / CLEAN_MARKER).write_text(json.dumps(stats), encoding="utf-8")
     except OSError:
-        (directory / SEAL).unlink(missing_ok=True)
+        (directory / CLEAN_MARKER).unlink(missing_ok=True)
 
 
-def break_seal(directory: Path) -> frozenset[str]:
-    """Names whose files are as they were at the last clean end; empty after a crash.
+def take_clean_marker(directory: Path) -> frozenset[str]:
+    """Remove the clean-shutdown marker and return the names of files unchanged since; none after a crash.
 
-    The seal is consumed: a process that dies of a damaged file finds no seal next time and checks everything.
+    A process that dies of a damaged file finds no marker at its next start, and verifies everything.
     """
     try:
-        stats = json.loads((directory / SEAL).read_text(encoding="utf-8"))
-        (directory / SEAL).unlink()
+        stats = json.loads((directory / CLEAN_MARKER).read_text(encoding="utf-8"))
+        (directory / CLEAN_MARKER).unlink()
         return frozenset(name for name, gate in stats.items() if _gate(directory / name) == gate)
     except (OSError, ValueError, AttributeError):
         return frozenset()

@@ -314,7 +314,7 @@ class IndexWriter:
     def _maintain_catalog(self) -> None:
         self.catalog.checkpoint()
         self.catalog.vacuum()
-        self.catalog.rest()
+        self.catalog.release_caches()
 
     def close(self) -> None:
         """Close all stores; safe after any commit."""

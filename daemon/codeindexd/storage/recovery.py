@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.storage.durable import SEAL, break_seal, seal, storing
+from codeindexd.storage.durable import CLEAN_MARKER, storing, take_clean_marker, write_clean_marker
 
 log = structlog.get_logger(__name__)
 CATALOG = "catalog.db"
@@ -43,12 +43,12 @@ class RecoveryState:
         """Read and remove the clean-shutdown marker. Raises StoreFullError."""
         self._directory = directory
         self._damage_marker = directory / _DAMAGE_MARKER
-        clean = CATALOG in break_seal(directory)
+        clean = CATALOG in take_clean_marker(directory)
         self.needs_checksums = has_possible_damage(directory)
         self.needs_verify = self.needs_checksums or ((directory / CATALOG).exists() and not clean)
         if self.needs_checksums:
             with storing(_WHAT):
-                for marker in directory.rglob(SEAL):  # no store may trust its files
+                for marker in directory.rglob(CLEAN_MARKER):  # no store may trust its files
                     marker.unlink(missing_ok=True)
 
     def mark_checksums_verified(self) -> None:
@@ -70,4 +70,4 @@ class RecoveryState:
     def close(self) -> None:
         """Leave the clean-shutdown marker, unless the stores still have to be verified."""
         if not self.needs_verify:
-            seal(self._directory, [CATALOG])
+            write_clean_marker(self._directory, [CATALOG])

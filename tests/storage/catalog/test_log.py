@@ -112,7 +112,7 @@ def test_a_catalog_at_rest_holds_few_pages_and_readers(tmp_path: Path) -> None:
     for snapshot in snapshots:
         snapshot.close()
     busy = sqlite_memory() - before
-    catalog.rest()
+    catalog.release_caches()
     at_rest = sqlite_memory() - before
     assert at_rest < busy / 4
     assert at_rest < 3 << 20

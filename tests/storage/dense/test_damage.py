@@ -16,7 +16,7 @@ import pytest
 from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.storage.dense import Dense, maintenance, segment
 from codeindexd.storage.dense.maintenance import Thresholds
-from codeindexd.storage.durable import SEAL
+from codeindexd.storage.durable import CLEAN_MARKER
 from storage.dense.dense_writer import STORE, changes, held_after
 from storage.dense.sample_vectors import vector_of
 from support.limits import no_open_files, open_files
@@ -162,13 +162,13 @@ def test_check_finds_what_happens_while_it_is_open(tmp_path: Path) -> None:
     dense.close()
 
 
-def test_a_seal_spares_the_checksums_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clean_shutdown_marker_saves_the_checksums_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(tmp_path)
     read: list[int] = []
     monkeypatch.setattr("codeindexd.storage.dense.index.verify_files", lambda _, files: read.append(files.serial))
     dense = opened(tmp_path)
     assert read == []
-    assert not (tmp_path / SEAL).exists()
+    assert not (tmp_path / CLEAN_MARKER).exists()
     dense._state.log.close()  # ends without closing
     os.close(dense._lock)
     opened(tmp_path).close()
@@ -177,7 +177,7 @@ def test_a_seal_spares_the_checksums_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_orphans_are_removed_and_parts_are_not(tmp_path: Path) -> None:
     filled(tmp_path)
-    before = {path.name for path in tmp_path.iterdir()} - {SEAL}
+    before = {path.name for path in tmp_path.iterdir()} - {CLEAN_MARKER}
     for name in ("segment-99.usearch", "segment-99.f16", "tail-98.log", "manifest.json.new"):
         (tmp_path / name).write_bytes(b"left behind")
     dense = opened(tmp_path)
@@ -211,7 +211,7 @@ def test_a_lack_of_open_files_is_no_damage_and_leaves_none_open(tmp_path: Path) 
     gc.collect()
     before = open_files()
     for spare in count():
-        (tmp_path / SEAL).unlink(missing_ok=True)  # so that everything is read
+        (tmp_path / CLEAN_MARKER).unlink(missing_ok=True)  # so that everything is read
         with suppress(StoreFullError), no_open_files(spare):
             dense = opened(tmp_path)
             break

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
-from codeindexd.storage.durable import LOCK, SEAL
+from codeindexd.storage.durable import CLEAN_MARKER, LOCK
 from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery
 from codeindexd.storage.lexical.integrity import META, committed_files
 from support.limits import largest_file, no_open_files
@@ -96,14 +96,14 @@ def test_check_finds_what_happens_while_it_is_open(tmp_path: Path) -> None:
     lexical.close()
 
 
-def test_a_seal_spares_the_checksums_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clean_shutdown_marker_saves_the_checksums_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _filled(tmp_path)
     read: list[str] = []
     monkeypatch.setattr("codeindexd.storage.lexical.integrity._check_file", lambda path: read.append(path.name))
     lexical = Lexical.open(tmp_path, "store")
     assert read == []
     lexical._let_go()  # ends without closing
-    assert not (tmp_path / SEAL).exists()
+    assert not (tmp_path / CLEAN_MARKER).exists()
     Lexical.open(tmp_path, "store").close()
     assert len(read) == len(committed_files(tmp_path)) - 1
 
@@ -161,7 +161,7 @@ def test_a_mistake_of_the_caller_rolls_back_and_the_index_goes_on(tmp_path: Path
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     _filled(tmp_path)
-    before = {path.name for path in tmp_path.iterdir()} - {SEAL}
+    before = {path.name for path in tmp_path.iterdir()} - {CLEAN_MARKER}
     for name in (".tmpqLw6NJ", "0" * 32 + ".term", "0" * 32 + ".7.del"):
         (tmp_path / name).write_bytes(b"left behind")
     lexical = Lexical.open(tmp_path, "store")
@@ -200,7 +200,7 @@ def test_a_lack_of_open_files_is_no_damage(tmp_path: Path) -> None:
     lexical.apply(2, delete_chunks=[3])
     lexical.close()
     for spare in count():
-        (tmp_path / SEAL).unlink(missing_ok=True)  # so that everything is read
+        (tmp_path / CLEAN_MARKER).unlink(missing_ok=True)  # so that everything is read
         with suppress(StoreFullError), no_open_files(spare):
             lexical = Lexical.open(tmp_path, "store")
             break

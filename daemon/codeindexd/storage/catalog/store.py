@@ -248,8 +248,8 @@ class Catalog:
             self._refuse_when_closed()
             give_back_pages(self._connection, max_pages)
 
-    def rest(self) -> None:
-        """Let go of what saves time only while there is work: idle readers and the pages that the writer keeps."""
+    def release_caches(self) -> None:
+        """Free what saves time only while there is work: idle readers and the writer's cached pages."""
         with self._writing, Translated(self.path):
             self._refuse_when_closed()
             with self._guard:

@@ -17,7 +17,7 @@ from codeindexd.storage.dense.manifest import NAME, Manifest
 from codeindexd.storage.dense.segment import Segment, SegmentFiles, verify_files
 from codeindexd.storage.dense.snapshot import DenseSnapshot
 from codeindexd.storage.dense.state import State, rows_marked_dead
-from codeindexd.storage.durable import LOCK, break_seal, own, seal, storing
+from codeindexd.storage.durable import LOCK, own, storing, take_clean_marker, write_clean_marker
 
 _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 _NO_IDS = np.empty(0, dtype=np.int64)
@@ -54,7 +54,7 @@ class Dense:
         binding = Binding(store_uuid, identity, dimensions)
         with ExitStack() as undo:
             undo.callback(os.close, lock := own(directory, WHAT))
-            trusted = break_seal(directory)
+            trusted = take_clean_marker(directory)
             manifest = Manifest.load(directory, binding)
             if manifest is None:
                 made = cls._make(directory, lock, binding)
@@ -234,7 +234,7 @@ class Dense:
                 return
             try:
                 self._state.log.sync()
-                seal(
+                write_clean_marker(
                     self._directory, [p.name for files in self._manifest.segments for p in files.paths(self._directory)]
                 )
             finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import tantivy
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.storage.durable import LOCK, break_seal, own, seal, storing
+from codeindexd.storage.durable import LOCK, own, storing, take_clean_marker, write_clean_marker
 from codeindexd.storage.lexical.integrity import META, check_files, committed_files, remove_orphans, superfluous_files
 from codeindexd.storage.lexical.schema import (
     SENTINEL,
@@ -62,7 +62,7 @@ class Lexical:
             if empty:
                 lexical._make()
             else:
-                check_files(directory, trusted=break_seal(directory))
+                check_files(directory, trusted=take_clean_marker(directory))
                 remove_orphans(directory)
                 lexical._connect()
         except BaseException:
@@ -234,9 +234,9 @@ class Lexical:
             return
         self._writer = None
         try:
-            seal(self._directory, committed_files(self._directory))
+            write_clean_marker(self._directory, committed_files(self._directory))
         except StoreDamagedError:
-            pass  # no seal: the next open looks closely and says so
+            pass  # without a marker the next open verifies the files and reports what is wrong
         finally:
             self._let_go()
 

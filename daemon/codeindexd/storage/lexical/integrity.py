@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.storage.durable import LOCK, SEAL, storing
+from codeindexd.storage.durable import CLEAN_MARKER, LOCK, storing
 from codeindexd.storage.lexical.schema import WHAT
 
 META = "meta.json"
-_OURS = frozenset({META, LOCK, SEAL, ".managed.json", ".tantivy-meta.lock", ".tantivy-writer.lock"})
+_OURS = frozenset({META, LOCK, CLEAN_MARKER, ".managed.json", ".tantivy-meta.lock", ".tantivy-writer.lock"})
 _COMPONENTS = ("term", "idx", "pos", "fast", "fieldnorm", "store")
 _TAIL = struct.Struct("<II")
 _MAGIC = 1337
