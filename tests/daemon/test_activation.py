@@ -25,11 +25,11 @@ def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[socket.
 
 
 def test_the_manager_hears_everything(manager: socket.socket) -> None:
-    assert activation.enabled()
-    activation.ready("2 roots, all fresh")
-    activation.status("two\nlines")
-    activation.watchdog()
-    activation.stopping()
+    assert activation.is_enabled()
+    activation.notify_ready("2 roots, all fresh")
+    activation.notify_status("two\nlines")
+    activation.notify_alive()
+    activation.notify_stopping()
     assert [manager.recv(4096) for _ in range(4)] == [
         b"READY=1\nSTATUS=2 roots, all fresh",
         b"STATUS=two lines",
@@ -44,16 +44,16 @@ def test_abstract_sockets_are_understood(monkeypatch: pytest.MonkeyPatch) -> Non
         listening.bind(f"\0codeindexd-test-{os.getpid()}")
         listening.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@codeindexd-test-{os.getpid()}")
-        activation.ready()
+        activation.notify_ready()
         assert listening.recv(100) == b"READY=1"
 
 
 def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    assert not activation.enabled()
-    activation.ready()
+    assert not activation.is_enabled()
+    activation.notify_ready()
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    activation.ready()
+    activation.notify_ready()
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_other_descriptors_are_refused(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as idle, (tmp_path / "file").open("w") as file:
         for fd, count, reason in [
             (idle.fileno(), 1, "not a listening unix stream socket"),
-            (file.fileno(), 1, "not one socket"),
-            (idle.fileno(), 2, "not one socket"),
+            (file.fileno(), 1, "instead of one socket"),
+            (idle.fileno(), 2, "instead of one socket"),
         ]:
             output, _ = start_with(fd, count).communicate(timeout=20)
             assert reason in output
@@ -140,6 +140,6 @@ def test_descriptors_meant_for_another_process_are_left_alone() -> None:
 
 
 def test_a_file_in_place_of_a_socket_says_what_to_do() -> None:
-    with pytest.raises(FailedError, match="not one socket") as caught:
+    with pytest.raises(FailedError, match="instead of one socket") as caught:
         activation._adopt([0, 1])
     assert "ListenStream=" in caught.value.hint

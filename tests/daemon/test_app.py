@@ -1,4 +1,4 @@
-"""The daemon's composition, where it can be looked at without a process: what must not end it."""
+"""Errors of housekeeping, which must not end the daemon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codeindexd.daemon.paths import Paths
 from codeindexd.errors import StoreFullError
 
 
-def test_housekeeping_that_fails_is_logged_by_its_place_and_ends_nothing(tmp_path: Path) -> None:
+def test_failed_housekeeping_is_logged_and_ends_nothing(tmp_path: Path) -> None:
     daemon = Daemon(Config(), Paths(tmp_path, tmp_path, tmp_path, tmp_path, tmp_path / "s"))
 
     async def overflow() -> None:

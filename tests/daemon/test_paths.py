@@ -55,7 +55,7 @@ def test_an_open_directory_of_ours_is_closed(tmp_path: Path) -> None:
 
 def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(FailedError, match="cannot be used"):
+    with pytest.raises(FailedError, match="cannot use"):
         private_directory(tmp_path / "file")
 
 
@@ -63,12 +63,12 @@ def test_what_everybody_could_replace_is_refused(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
-    with pytest.raises(FailedError, match="can be written by everybody"):
+    with pytest.raises(FailedError, match="is writable by everybody"):
         private_directory(shared / "ours")
-    with pytest.raises(FailedError, match="can be written by everybody"):
+    with pytest.raises(FailedError, match="is writable by everybody"):
         private_directory(shared / "deeper" / "ours")
     (tmp_path / "link").symlink_to(shared)
-    with pytest.raises(FailedError, match="can be written by everybody"):
+    with pytest.raises(FailedError, match="is writable by everybody"):
         private_directory(tmp_path / "link" / "ours")
     shared.chmod(0o1777)
     private_directory(shared / "ours")
@@ -104,5 +104,5 @@ def test_what_lies_above_the_home_directory_is_taken_as_it_is(tmp_path: Path, mo
     monkeypatch.setenv("HOME", str(tmp_path / "all/me"))
     private_directory(tmp_path / "all/me/.cache/ours")
     (tmp_path / "all/me/.cache").chmod(0o777)
-    with pytest.raises(FailedError, match="can be written by everybody"):
+    with pytest.raises(FailedError, match="is writable by everybody"):
         private_directory(tmp_path / "all/me/.cache/ours")

@@ -259,7 +259,7 @@ class TestCrowds:
             busy.send(call(1, "sync"))
             assert waiting.started.wait(20)
             with Wire(daemon.socket_path) as next_one:
-                assert "clients are connected" in next_one.read()["error"]["message"]
+                assert "clients are already connected" in next_one.read()["error"]["message"]
                 assert next_one.read() is None
 
 

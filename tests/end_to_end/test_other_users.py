@@ -111,7 +111,7 @@ def test_a_directory_where_others_could_replace_the_socket_is_refused(tmp_path: 
         daemon.start(wait=False)
         assert daemon.process is not None
         assert daemon.process.wait(30) == 5
-        assert "can be written by everybody" in daemon.log
+        assert "is writable by everybody" in daemon.log
         checks = json.loads(daemon.run("doctor", "--json").stdout)["checks"]
         (check,) = (check for check in checks if check["name"] == "daemon")
         assert check["state"] == "problem"

@@ -1,6 +1,6 @@
-"""What passes between the daemon and the service manager that started it: systemd or launchd.
+"""Messages to the service manager that started the daemon, and the socket from it: systemd or launchd.
 
-Everything here does nothing where no manager asked for it. Protocols: sd_notify(3), sd_listen_fds(3),
+Everything here does nothing without a manager. Protocols: sd_notify(3), sd_listen_fds(3),
 launch_activate_socket(3).
 """
 
@@ -24,33 +24,33 @@ LAUNCHD_SOCKET = "Listener"  # the key under Sockets in the launchd agent
 _FIRST_FD = 3
 
 
-def enabled() -> bool:
-    """Whether a manager wants to hear from this process."""
+def is_enabled() -> bool:
+    """Return True if a manager expects messages from this process."""
     return bool(os.environ.get("NOTIFY_SOCKET"))
 
 
-def ready(status: str = "") -> None:
-    """The daemon answers."""
+def notify_ready(status: str = "") -> None:
+    """Tell the manager that the daemon answers."""
     _send("READY=1", *([_status(status)] if status else []))
 
 
-def status(text: str) -> None:
-    """One line for ``systemctl status``."""
+def notify_status(text: str) -> None:
+    """Send one line for ``systemctl status``."""
     _send(_status(text))
 
 
-def watchdog() -> None:
-    """The daemon is alive; due every ``watchdog_interval_s`` seconds."""
+def notify_alive() -> None:
+    """Tell the manager's watchdog that the daemon works; due every ``watchdog_interval_s`` seconds."""
     _send("WATCHDOG=1")
 
 
-def stopping() -> None:
-    """The daemon begins to stop."""
+def notify_stopping() -> None:
+    """Tell the manager that the daemon begins to stop."""
     _send("STOPPING=1", _status("stopping"))
 
 
 def watchdog_interval_s() -> float | None:
-    """Half the time after which the manager kills a silent daemon; None where it does not watch this process."""
+    """Return half the time after which the manager kills a silent daemon; None if it does not watch this process."""
     limit, watched = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not limit.isdecimal() or int(limit) == 0 or (watched and watched != str(os.getpid())):
         return None
@@ -70,15 +70,15 @@ def _send(*lines: str) -> None:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
             connection.sendto("\n".join(lines).encode(), socket.MSG_DONTWAIT, address)
-    except OSError as error:  # the manager's queue is full or it is gone: no reason to stop working
-        log.debug("the service manager was not told", error=str(error))
+    except OSError as error:  # the manager's queue is full, or it is gone
+        log.debug("service_manager_not_notified", error=str(error))
 
 
 def inherited_socket(environ: MutableMapping[str, str] = os.environ) -> socket.socket | None:
-    """The listening socket that the manager opened for this process; None when there is none.
+    """Return the listening socket that the manager opened for this process, or None.
 
-    It stays the manager's: it must not be unlinked. The variables that announce it are removed from ``environ``, so
-    that no child takes it for its own. Raises FailedError when it is not one listening unix stream socket.
+    Its path belongs to the manager and must not be unlinked. The variables that announce it are removed from
+    ``environ``, so that no child uses it. Raises FailedError when it is not one listening unix stream socket.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
@@ -94,16 +94,16 @@ def _adopt(fds: list[int]) -> socket.socket | None:
         return None
     if len(fds) > 1 or not _is_socket(fds[0]):
         raise FailedError(
-            f"{len(fds)} inherited descriptors are not one socket",
-            hint="The socket unit must have exactly one ListenStream=.",
+            f"the service manager passed {len(fds)} file descriptors instead of one socket",
+            hint="give the socket unit exactly one ListenStream=",
         )
     inherited = socket.socket(fileno=fds[0])
     listens = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if inherited.family != socket.AF_UNIX or inherited.type != socket.SOCK_STREAM or not listens:
-        inherited.detach()  # not ours to close
+        inherited.detach()  # the manager owns it
         raise FailedError(
-            "the inherited socket is not a listening unix stream socket",
-            hint="The socket unit must have a ListenStream= with a path.",
+            "the socket from the service manager is not a listening unix stream socket",
+            hint="give the socket unit a ListenStream= with a path",
         )
     inherited.set_inheritable(False)
     return inherited
@@ -116,7 +116,7 @@ def _is_socket(fd: int) -> bool:
 
 
 def _launchd_fds(name: str) -> list[int]:
-    """The descriptors launchd holds for the agent's socket ``name``; none when launchd did not start this process."""
+    """Return the descriptors that launchd holds for the socket ``name``; none if it did not start this process."""
     library = ctypes.CDLL(None)
     if not hasattr(library, "launch_activate_socket"):
         return []

@@ -33,21 +33,21 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client may use. Times in seconds.
+    """What one client may use.
 
-    ``in_flight`` requests are worked on at a time, then reading pauses. ``stall_s``: how long a client may take no
-    byte of an answer, or leave a request unfinished, before it is dropped. ``backlog_bytes`` of notifications wait
-    for a client; beyond that it is dropped, since leaving some out would tell it less than the truth.
+    ``in_flight`` requests run at a time, then reading pauses. A client is dropped when it takes no byte of an answer
+    or leaves a request unfinished for ``stall_s``, and when more than ``backlog_bytes`` of notifications wait for it:
+    leaving some out would make the others misleading.
     """
 
     connections: int = 1024
-    in_flight: int = 8  # of up to some megabytes each: what a client that reads nothing costs
+    in_flight: int = 8  # of up to some megabytes each, which a client that reads nothing occupies
     stall_s: float = 30.0
     backlog_bytes: int = 1 << 20
 
 
 class Connection:
-    """What a handler sees of its client: ``notify`` and ``on_close``. Everything else is the server's."""
+    """One client. Handlers use :meth:`notify` and :meth:`on_close`, the server everything else."""
 
     def __init__(self, raw: socket.socket, handlers: Mapping[str, Handler], limits: Limits, *, pid: int = 0) -> None:
         raw.setblocking(False)
@@ -79,32 +79,32 @@ class Connection:
         self._notifications.append(line)
         self._notification_bytes += len(line)
         if self._notification_bytes > self._limits.backlog_bytes:
-            self.drop("it does not read its notifications")
+            self.drop("notifications_not_read")
         elif not self._pumping:
             self._pumping = True
             self._tasks.start_soon(self._pump)
 
     def on_close(self, hook: Callable[[], None]) -> None:
-        """Have ``hook`` called once when the connection ends, however it ends."""
+        """Call ``hook`` once when the connection ends, however it ends."""
         self._close_hooks.append(hook)
 
     # for the server
 
     @property
     def busy(self) -> bool:
-        """Whether somebody waits at the other end: for an answer, or for notifications."""
+        """Whether the client waits for an answer or for notifications."""
         return self._in_flight > 0 or self._subscribed
 
     def drop(self, reason: str) -> None:
-        """End the connection now; what its client waits for is cancelled."""
+        """End the connection now, and cancel the requests of its client."""
         if not self._gone:
             self._gone = True
-            log.info("client dropped", client=self.number, pid=self.pid, reason=reason)
+            log.info("client_dropped", client=self.number, pid=self.pid, reason=reason)
             if self._tasks is not None:
                 self._tasks.cancel_scope.cancel()
 
     async def serve(self) -> None:
-        """Answer requests until the client is gone. Errors of the connection end it, nothing else."""
+        """Answer requests until the client is gone. Only errors of the connection end it."""
         try:
             async with anyio.create_task_group() as self._tasks:
                 await self._read()
@@ -116,20 +116,20 @@ class Connection:
                 try:
                     hook()
                 except Exception:
-                    log.exception("close hook failed", client=self.number)
+                    log.exception("close_hook_failed", client=self.number)
             self._socket.close()
 
     # reading
 
     async def _read(self) -> None:
-        """Start a task per request until the client has sent its last."""
+        """Start a task for every request until the client has sent its last."""
         buffer = protocol.LineBuffer()
-        due = math.inf  # of the request that has begun to arrive
+        deadline = math.inf  # when the request that has begun to arrive must be complete
         while not self._gone:
-            with anyio.CancelScope(deadline=due) as waiting:
+            with anyio.CancelScope(deadline=deadline) as waiting:
                 data = await self._receive()
             if waiting.cancelled_caught:
-                return self.drop("it left a request unfinished")
+                return self.drop("request_unfinished")
             if not data:
                 return None
             self.last_used = anyio.current_time()
@@ -139,9 +139,9 @@ class Connection:
             if buffer.oversized:
                 return await self._refuse_oversized()
             if not len(buffer):
-                due = math.inf
-            elif lines or due == math.inf:
-                due = anyio.current_time() + self._limits.stall_s
+                deadline = math.inf
+            elif lines or deadline == math.inf:
+                deadline = anyio.current_time() + self._limits.stall_s
         return None
 
     async def _receive(self) -> bytes:
@@ -170,11 +170,11 @@ class Connection:
         error = protocol.ProtocolError(
             protocol.INVALID_REQUEST,
             f"the request is longer than {protocol.MAX_REQUEST_BYTES} bytes",
-            hint="The connection is closed; send less at a time.",
+            hint="send less at a time, on a new connection",
         )
         await self._send(protocol.failure(None, error))
         await self._until_in_flight(0)
-        # Closing with unread bytes resets the connection and would take our answer along: read on for a moment.
+        # Closing with unread bytes would reset the connection before the client reads the answer: read on for a moment.
         with anyio.move_on_after(_LINGER_S):
             self._socket.shutdown(socket.SHUT_WR)
             drained = 0
@@ -191,7 +191,7 @@ class Connection:
                 await self._send(line)
         except anyio.get_cancelled_exc_class():
             if not self._gone and not request.notification:
-                stopping = ShuttingDownError("the daemon is stopping", hint="Try again; it is started when needed.")
+                stopping = ShuttingDownError("the daemon is stopping", hint="try again; it is started when needed")
                 self._send_what_fits(protocol.failure(request.id, stopping))
             raise
         finally:
@@ -206,12 +206,12 @@ class Connection:
                 raise protocol.ProtocolError(protocol.UNKNOWN_METHOD, f"{request.method} is not served here")
             return protocol.result(request.id, await handler(request.params, self))
         except CodeindexError as error:
-            log.debug("request refused", method=request.method, error=error.name)  # its message may quote the question
+            log.debug("request_refused", method=request.method, error=error.name)  # its message may quote the query
             return protocol.failure(request.id, error)
-        except Exception as error:  # noqa: BLE001 - it is answered, and logged by its place
-            log.error("request failed", method=request.method, error=place_of(error))  # noqa: TRY400 - neither may a trace
+        except Exception as error:  # noqa: BLE001 - it is answered, and logged without its message
+            log.error("request_failed", method=request.method, error=place_of(error))  # noqa: TRY400 - neither may a trace
             reason = f"internal error: {type(error).__name__}: {error}"
-            return protocol.failure(request.id, FailedError(reason, hint="The daemon's log has the details."))
+            return protocol.failure(request.id, FailedError(reason, hint="the daemon's log has the details"))
 
     async def _pump(self) -> None:
         try:
@@ -230,7 +230,7 @@ class Connection:
             await self._write(data)
 
     async def _write(self, data: bytes) -> None:
-        """Write all of ``data``, or drop the client when it takes nothing for ``stall_s``."""
+        """Write all of ``data``, or drop the client when it takes nothing for ``stall_s`` seconds."""
         view = memoryview(data)
         while view and not self._gone:
             try:
@@ -239,12 +239,12 @@ class Connection:
                 with anyio.move_on_after(self._limits.stall_s) as waiting:
                     await anyio.wait_writable(self._socket)
                 if waiting.cancelled_caught:
-                    self.drop("it does not read what it asked for")
+                    self.drop("answer_not_read")
             except OSError:
-                self.drop("it closed the connection")
+                self.drop("connection_closed")
 
     def _send_what_fits(self, data: bytes) -> None:
-        """A last line at the end of the daemon, where nobody may wait for a slow client."""
+        """Write a last line during shutdown, without waiting for a slow client."""
         if not self._writing.locked():
             try:
                 self._socket.send(data)
@@ -254,19 +254,19 @@ class Connection:
     # leaving
 
     async def _until_in_flight(self, most: int) -> None:
-        """Wait until at most ``most`` requests are under way.
+        """Wait until at most ``most`` requests run.
 
-        Nothing is read meanwhile, and that a client which sends no more is gone, not just listening
-        (``printf ... | nc -U``), is no event: it has to be asked for now and then.
+        Nothing is read meanwhile, and no event tells a client that is gone from one that only sends no more
+        (``printf ... | nc -U``): that has to be polled.
         """
         while self._in_flight > most and not self._gone:
             with anyio.move_on_after(_HANGUP_POLL_S):
                 await self._slot_free.wait()
             if self._hung_up():
-                self.drop("it went away")
+                self.drop("hung_up")
 
     def _hung_up(self) -> bool:
-        if sys.platform == "darwin":  # its poll() reports a hang-up for a half-closed socket too
+        if sys.platform == "darwin":  # its poll() reports a hang-up for half-closed sockets, too
             try:
                 self._socket.getpeername()
             except OSError:

@@ -1,6 +1,6 @@
-"""Which embedding models the daemon has at hand: the configured one, the bundled one, and those configured before.
+"""The embedding models that the daemon can use: the configured one, the bundled one, and those configured before.
 
-The others only ever embed questions, for roots whose vectors of the configured model are not complete yet.
+The others embed only queries, for roots whose vectors of the configured model are not complete yet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Embedders:
-    """``configured`` embeds code; ``by_identity`` holds every model that a question can be embedded with."""
+    """The configured model, which embeds code, and all models that queries can be embedded with, by identity."""
 
     def __init__(self, configured: Embedder, others: Mapping[str, Embedder]) -> None:
         self.configured = configured
@@ -31,9 +31,10 @@ class Embedders:
 
     @classmethod
     def open(cls, embedding: Embedding, *, state: Path, in_use: Collection[str]) -> Embedders:
-        """Blocking. ``in_use`` are the identities that some root holds an index of: their models are remembered.
+        """Open the models. Blocking.
 
-        Raises EmbedderError when the configured model cannot be had; the others may be missing.
+        Models whose identity is ``in_use``, because some root has an index of theirs, are remembered in ``state``.
+        Raises EmbedderError when the configured model cannot be opened; the others may be missing.
         """
         remembered, last = state / "models.json", state / "last-model"
         configured = create(embedding, remembered=remembered)
@@ -45,7 +46,7 @@ class Embedders:
             try:
                 other = create(msgspec.structs.replace(embedding, model=name), remembered=remembered)
             except EmbedderError as error:
-                log.info("a former model is not at hand", error=error.message)  # its name may be a URL with a password
+                log.info("previous_model_unavailable", error=error.message)  # its name may hold a password
                 continue
             others[other.identity] = other
             if other.identity in in_use:
@@ -54,13 +55,13 @@ class Embedders:
         return cls(configured, others)
 
     async def aclose(self) -> None:
-        """End processes and connections of all models."""
+        """Close the processes and connections of all models."""
         for embedder in self.by_identity.values():
             await embedder.aclose()
 
 
 def _read(path: Path) -> list[str]:
-    """The names of the models configured before; the first version kept one alone."""
+    """Return the names of the models configured before; the first version wrote only one."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -73,4 +74,4 @@ def _write(path: Path, names: list[str]) -> None:
     try:
         replace_file(path, json.dumps(names).encode())
     except OSError as error:
-        log.warning("the models in use cannot be noted", path=str(path), error=error.strerror)
+        log.warning("used_models_not_saved", path=str(path), error=error.strerror)

@@ -1,4 +1,4 @@
-"""The listening socket: made so that nobody else gets in, and taken away at the end."""
+"""The listening socket: private to its user, and removed when the daemon stops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROBE_S = 1.0
 class Listener:
     """A bound, listening, non-blocking unix socket.
 
-    ``close`` unlinks the path, unless the socket was inherited or the path is another socket's by now.
+    ``close`` unlinks the path, unless the socket was inherited or the path now belongs to another socket.
     """
 
     def __init__(self, raw: socket.socket, path: Path | None) -> None:
@@ -31,8 +31,8 @@ class Listener:
     def open(cls, path: Path) -> Listener:
         """Listen at ``path``, mode 0600. The caller holds the daemon's lock, so a dead socket there is removed.
 
-        Raises ConfigError for a path that is too long, AlreadyRunningError when somebody answers there, FailedError
-        when the place cannot be used or another user could put a socket of theirs there instead.
+        Raises ConfigError for a path that is too long, AlreadyRunningError when a daemon answers there, FailedError
+        when the path cannot be used or another user could replace the socket.
         """
         protocol.check_socket_path(str(path))
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -40,15 +40,15 @@ class Listener:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             check_place(path)
             _remove_stale(path)
-            os.fchmod(raw.fileno(), 0o600)  # on Linux the file is born with the mode of its socket: no open moment
+            os.fchmod(raw.fileno(), 0o600)  # on Linux the file gets this mode when it is created
             raw.bind(str(path))
             path.chmod(0o600)
             raw.listen(_BACKLOG)
             return cls(raw, path)
         except OSError as error:
             raw.close()
-            hint = "Check the directory, or set CODEINDEXD_SOCKET to another place."
-            raise FailedError(f"cannot listen at {path}: {error.strerror or error}", hint=hint) from error
+            hint = "check the directory, or set CODEINDEXD_SOCKET to another path"
+            raise FailedError(f"cannot listen on {path}: {error.strerror or error}", hint=hint) from error
         except BaseException:
             raw.close()
             raise
@@ -60,7 +60,7 @@ class Listener:
                 if self._path.lstat().st_ino == self._inode:
                     self._path.unlink()
             except OSError:
-                pass  # somebody cleaned up before us
+                pass  # it was removed already
         self.socket.close()
 
 
@@ -70,11 +70,11 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if found.st_uid != os.geteuid():
-        hint = "Set CODEINDEXD_SOCKET to a place of your own."
-        raise FailedError(f"{path} is in the way: it belongs to another user (uid {found.st_uid})", hint=hint)
+        hint = "set CODEINDEXD_SOCKET to a path in a directory of your own"
+        raise FailedError(f"{path} belongs to another user (uid {found.st_uid})", hint=hint)
     if not stat.S_ISSOCK(found.st_mode):
-        hint = "Move it away, or set CODEINDEXD_SOCKET to another place."
-        raise FailedError(f"{path} is in the way: it is not a socket", hint=hint)
+        hint = "move it away, or set CODEINDEXD_SOCKET to another path"
+        raise FailedError(f"{path} exists and is not a socket", hint=hint)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             protocol.connect(probe, str(path), _PROBE_S)
@@ -83,4 +83,4 @@ def _remove_stale(path: Path) -> None:
             return
         except TimeoutError:
             pass  # alive, with a full backlog
-    raise AlreadyRunningError(f"a daemon answers at {path} already", hint="Stop it first: codeindexd runs once a user.")
+    raise AlreadyRunningError(f"a daemon already answers on {path}", hint="stop it before you start another")

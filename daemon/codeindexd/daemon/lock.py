@@ -1,4 +1,4 @@
-"""One daemon per user: a lock that the kernel releases when its holder dies, however it dies."""
+"""The lock that lets each user run one daemon; the kernel releases it when its holder dies, however it dies."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from codeindexd.errors import AlreadyRunningError, FailedError
 
 
 class Lock:
-    """Holds ``path`` locked between entry and exit; the file names the holder and is never removed.
+    """A context manager that keeps the file ``path`` locked; the file names the holder and is never removed.
 
-    Removing it would let two daemons hold "the" lock: one the unlinked file, one the new file at the same path.
+    Removing it would let two daemons hold the lock: one on the unlinked file, one on a new file at the same path.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,7 +23,7 @@ class Lock:
         self._fd = -1
 
     def __enter__(self) -> Lock:
-        """Take the lock. Raises AlreadyRunningError naming the holder, FailedError when there can be no lock."""
+        """Take the lock. Raises AlreadyRunningError, which names the holder, and FailedError when it cannot be locked."""
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             self._take()
@@ -32,8 +32,8 @@ class Lock:
         except OSError as error:
             self._close()
             raise FailedError(
-                f"{self._path} cannot be locked: {error.strerror}",
-                hint="The state directory must be writable and on a file system with locks.",
+                f"cannot lock {self._path}: {error.strerror}",
+                hint="make the state directory writable, on a file system that supports locks",
             ) from error
         except AlreadyRunningError:
             self._close()
@@ -43,7 +43,7 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # a full disk must not hide what ended the daemon
+        with contextlib.suppress(OSError):  # a full disk must not hide the error that ended the daemon
             os.ftruncate(self._fd, 0)
         self._close()
 
@@ -56,7 +56,7 @@ class Lock:
             pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
             raise AlreadyRunningError(
                 f"codeindexd is already running (pid {pid or 'unknown'})",
-                hint="Use it with `codeindex status`; stop it with SIGTERM before starting another.",
+                hint=f"to start another one, stop it first: kill {pid}" if pid else "stop it before you start another",
             ) from None
 
     def _close(self) -> None:

@@ -1,7 +1,7 @@
-"""Where log lines go and what they look like: the journal, a terminal, a pipe, or a file of bounded size.
+"""The place and the format of log lines: the journal, a terminal, a pipe, or a file of bounded size.
 
-Events are fixed sentences with values beside them. Values are names, counts and times, never a file's content; a long
-one is cut, and exceptions are told without the values of variables.
+Events have a fixed name and fields. Fields are names, counts and times, never a file's content; long ones are cut, and
+exceptions are logged without the values of variables.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def configure(
     stream: TextIO | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Send structlog's and the standard library's log lines to one place; call it once, at the edge.
+    """Send the log lines of structlog and of the standard library to one place; call it once, at the start.
 
-    ``format`` is ``console``, ``json`` or ``auto``. ``auto`` writes for the journal where ``stream`` (stderr) is
-    connected to it, for eyes on a terminal, and else plain lines; to ``file``, which is rotated, when the stream leads
-    nowhere or into that very file (a detached daemon). Raises ValueError for an unknown format or level.
+    ``format`` is ``console``, ``json`` or ``auto``. ``auto`` writes for the journal if ``stream`` (stderr) is
+    connected to it, with colours on a terminal, and plain lines otherwise; to ``file``, which is rotated, when the
+    stream leads nowhere or to that very file (a detached daemon). Raises ValueError for an unknown format or level.
     """
     if format not in ("auto", "console", "json"):
         raise ValueError(f"unknown log format {format!r}")
@@ -66,7 +66,7 @@ def configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        cache_logger_on_first_use=False,  # a few microseconds a line, and it can be configured again
+        cache_logger_on_first_use=False,  # costs microseconds a line, and lets tests configure it again
     )
 
 
@@ -98,11 +98,11 @@ def _formatter(format: str, *, journal: bool, colours: bool) -> logging.Formatte
     )
 
 
-# -- what a line says ------------------------------------------------------------------------------------------------
+# the content of a line
 
 
 def _compact_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The exception as one line: what it is, and the innermost places it came through."""
+    """Describe the exception in one line: what it is, and the innermost places it came through."""
     info = event.pop("exc_info", None)
     error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else None
     if error is None and info is True:
@@ -113,7 +113,7 @@ def _compact_exception(_logger: WrappedLogger, _method: str, event: EventDict) -
 
 
 def describe(error: BaseException) -> str:
-    """``ValueError: what (inner.py:10 in f < outer.py:20 in g)``, and for a group that of its members."""
+    """Return ``ValueError: what (inner.py:10 in f < outer.py:20 in g)``, for a group with its members."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in reversed(frames))
     text = f"{type(error).__name__}: {error}" + (f" ({places})" if places else "")
@@ -148,7 +148,7 @@ def _render_plain(_logger: WrappedLogger, _method: str, event: EventDict) -> str
 
 
 class _JournalRenderer:
-    """One line an event, with the priority in front as sd-daemon(3) has it; the journal knows the time and the unit."""
+    """Renders one line per event, after its priority (sd-daemon(3)); the journal adds the time and the unit."""
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> str:
         priority = _PRIORITIES.get(event.pop("level", "info"), 5)
@@ -157,7 +157,7 @@ class _JournalRenderer:
         return f"<{priority}>{message}{_values(event)}"
 
 
-# -- where it goes ---------------------------------------------------------------------------------------------------
+# the place of the lines
 
 
 def _status(stream: TextIO) -> os.stat_result | None:
@@ -173,7 +173,7 @@ def _is_terminal(stream: TextIO) -> bool:
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether the stream is the journal's: JOURNAL_STREAM names it, so that a redirected stderr is not mistaken."""
+    """Return True if the stream is the one that JOURNAL_STREAM names; a redirected stderr is not."""
     status = _status(stream)
     return status is not None and environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 

@@ -1,4 +1,4 @@
-"""The daemon's figures as OpenMetrics text, and its own memory."""
+"""The daemon's metrics as OpenMetrics text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process; where the system does not tell the present, the most there was."""
+    """Return the resident memory of this process; where the system tells only the peak, the peak."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except OSError:
@@ -29,7 +29,7 @@ def _escaped(text: str) -> str:
 
 
 class _Page:
-    """Collects families in the order in which they are first named."""
+    """Metric families, in the order in which they are first added."""
 
     def __init__(self) -> None:
         self._families: dict[str, list[str]] = {}
@@ -47,7 +47,7 @@ class _Page:
 
 
 def render(roots: Iterable[Root], uptime_s: float) -> str:
-    """All figures of now."""
+    """Return all present values. Blocking: asks the catalogs of ``roots``."""
     page = _Page()
     page.add("uptime_seconds", "gauge", "Time since the daemon started.", uptime_s)
     page.add("resident_bytes", "gauge", "Resident memory of the daemon process.", resident_bytes())

@@ -1,4 +1,4 @@
-"""Where everything of a user lives, by the conventions of the platform; every directory is made with mode 0700."""
+"""The directories and files of one user's daemon, by the conventions of the platform; all have mode 0700."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CACHEDIR_TAG = """Signature: 8a477f597d28d172789f06886806bc55
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """All places of one user's daemon. ``socket`` and ``lock`` lie in ``runtime`` unless CODEINDEXD_SOCKET is set."""
+    """The paths of one user's daemon. ``socket`` is in ``runtime`` unless CODEINDEXD_SOCKET is set."""
 
     config: Path
     runtime: Path
@@ -32,7 +32,7 @@ class Paths:
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str]) -> Paths:
-        """The places of the calling user. Raises ConfigError for a socket path that is too long."""
+        """Return the paths of the calling user. Raises ConfigError for a socket path that is too long."""
         return cls(
             config=platformdirs.user_config_path(_APP, appauthor=False),
             runtime=Path(protocol.runtime_directory(environ)),
@@ -50,14 +50,14 @@ class Paths:
     def lock(self) -> Path:
         """The file that the running daemon holds locked.
 
-        It lies in the state directory, not beside the socket: what must not be shared by two daemons are the stores,
-        and two daemons with different runtime directories (a login session and a cron job) would share those.
+        It is in the state directory, not beside the socket: two daemons must not share the stores, and two with
+        different runtime directories (a login session and a cron job) would.
         """
         return self.state / "lock"
 
     @property
     def log_file(self) -> Path:
-        """What a daemon without a journal writes to."""
+        """The log of a daemon that has no journal."""
         return self.state / "codeindexd.log"
 
     @property
@@ -81,9 +81,9 @@ class Paths:
         return self.runtime / "cookies"
 
     def create(self) -> None:
-        """Make the directories that are missing, and close those of ours that are open to others.
+        """Create the missing directories, and make those that exist private.
 
-        Raises FailedError when one cannot be made or belongs to another user.
+        Raises FailedError when one cannot be created or belongs to another user.
         """
         for directory in (self.runtime, self.state, self.cache, self.roots, self.cookies):
             private_directory(directory)
@@ -92,13 +92,13 @@ class Paths:
             try:
                 tag.write_text(_CACHEDIR_TAG, "ascii")
             except OSError as error:
-                raise FailedError(f"{tag} cannot be written: {error.strerror}", hint="Check the disk.") from error
+                raise FailedError(f"cannot write {tag}: {error.strerror}", hint="check the disk") from error
 
 
 def private_directory(directory: Path) -> None:
-    """Make ``directory`` (and its parents) so that only its owner gets in.
+    """Create ``directory`` (and its parents) so that only its owner has access.
 
-    Raises FailedError, also when another user could put a directory of theirs in its place.
+    Raises FailedError, also when another user could replace the directory.
     """
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -106,24 +106,23 @@ def private_directory(directory: Path) -> None:
         check_place(directory)
         found = directory.lstat()
         if stat.S_ISLNK(found.st_mode) and found.st_uid == os.geteuid():
-            found = directory.stat()  # moved to another disk by its owner
+            found = directory.stat()  # its owner moved it to another disk
         if found.st_uid != os.geteuid():
             raise FailedError(
                 f"{directory} belongs to another user (uid {found.st_uid})",
-                hint=f"Remove it, or give it back: chown {os.geteuid()} {directory}",
+                hint=f"remove it, or make it yours: chown {os.geteuid()} {directory}",
             )
         if found.st_mode & 0o077:
             directory.chmod(0o700)
     except OSError as error:
-        raise FailedError(f"{directory} cannot be used: {error.strerror}", hint="Check its permissions.") from error
+        raise FailedError(f"cannot use {directory}: {error.strerror}", hint="check its permissions") from error
 
 
 def check_place(path: Path) -> None:
-    """Raises FailedError when a directory above ``path`` lets another user replace ``path``, OSError when one is gone.
+    """Raise FailedError when a directory above ``path`` lets another user replace it, and OSError when one is gone.
 
-    Each must belong to us or to root, and be writable for everybody only where everybody may delete but their own
-    (the sticky bit). What lies above the home directory is not ours to judge, nor are groups: many systems give every
-    user a group of their own.
+    Each must belong to this user or to root, and may be writable by everybody only with the sticky bit. Directories
+    above the home directory are not checked, nor are groups: many systems give every user a group of their own.
     """
     home = Path("~").expanduser() if "HOME" in os.environ else Path("/")
     given = {home, *home.parents, home.resolve(), *home.resolve().parents}
@@ -134,19 +133,19 @@ def check_place(path: Path) -> None:
             if found.st_uid not in (os.geteuid(), 0) and not _is_outside(found.st_uid):
                 raise FailedError(
                     f"{above} belongs to another user (uid {found.st_uid}), who could replace {path}",
-                    hint="Use a directory of your own: set XDG_RUNTIME_DIR, XDG_STATE_HOME, XDG_CACHE_HOME.",
+                    hint="use a directory of your own: set XDG_RUNTIME_DIR, XDG_STATE_HOME, XDG_CACHE_HOME",
                 )
         if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
             raise FailedError(
-                f"{above} can be written by everybody, who could replace {path}",
-                hint=f"chmod o-w {above}, or use another directory.",
+                f"{above} is writable by everybody, who could replace {path}",
+                hint=f"make it private: chmod o-w {above}",
             )
 
 
 def _is_outside(uid: int) -> bool:
-    """Whether ``uid`` stands for users outside of this user namespace, among them the system's root."""
+    """Return True if ``uid`` stands for users outside of this user namespace, such as the system's root."""
     try:
-        everybody = Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", str(2**32 - 1)]
-        return not everybody and uid == int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
+        maps_all = Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", str(2**32 - 1)]
+        return not maps_all and uid == int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
     except (OSError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""The socket of the daemon: an explicit table from verb to handler, served to this user's processes only."""
+"""The socket of the daemon, which serves only the processes of its user."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _NO_ROOM_PAUSE_S = 0.1
 class Server:
     """Answers requests at ``socket_path``, or on a listening socket inherited from systemd or launchd.
 
-    ``handlers`` maps every method of the protocol to ``async (params, connection) -> result``; parameters arrive
-    validated and complete. Handlers of one connection run side by side; one is cancelled when its client goes away.
+    ``handlers`` maps methods of the protocol to ``async (params, connection) -> result``; parameters arrive validated
+    and complete. Handlers of one connection run at the same time; they are cancelled when their client goes away.
     ``on_close`` is called with every connection that ends. The caller holds the daemon's lock.
     """
 
@@ -58,9 +58,9 @@ class Server:
         return len(self._connections)
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled; ``started`` when clients can connect. Requests under way are answered "shutting down".
+        """Serve until cancelled; ``started`` when clients can connect. Running requests are answered "shutting down".
 
-        Raises what ``Listener.open`` raises.
+        Raises what :meth:`Listener.open` raises.
         """
         listener = Listener(self._inherited, None) if self._inherited else Listener.open(self._path)
         try:
@@ -77,11 +77,11 @@ class Server:
         try:
             return listening.accept()[0]
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-            return None  # it was gone before we looked
+            return None  # the client is gone already
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            log.warning("no room for another client", error=error.strerror, clients=self.connections)
+            log.warning("client_not_accepted", error=error.strerror, clients=self.connections)
             self._make_room()
             await anyio.sleep(_NO_ROOM_PAUSE_S)
             return None
@@ -93,16 +93,16 @@ class Server:
             raw.close()
             return None
         if uid != os.geteuid():
-            log.warning("another user's process was turned away", uid=uid, pid=pid)
-            hint = "Every user has a daemon of their own."
-            _turn_away(raw, PathRefusedError("this daemon serves another user", hint=hint))
+            log.warning("client_of_another_user_refused", uid=uid, pid=pid)
+            hint = "every user has a daemon of their own; start yours"
+            _refuse(raw, PathRefusedError("this daemon serves another user", hint=hint))
             return None
         if self.connections >= self._limits.connections:
             self._make_room()
         if self.connections >= self._limits.connections:
-            log.warning("too many clients", clients=self.connections)
-            hint = "Close some, or share one connection: requests may be sent side by side."
-            _turn_away(raw, FailedError(f"{self.connections} clients are connected already", hint=hint))
+            log.warning("too_many_clients", clients=self.connections)
+            hint = "close some, or send requests at the same time on one connection"
+            _refuse(raw, FailedError(f"{self.connections} clients are already connected", hint=hint))
             return None
         client = Connection(raw, self._handlers, self._limits, pid=pid)
         self._connections[client.number] = client
@@ -111,23 +111,23 @@ class Server:
         return client
 
     def _make_room(self) -> None:
-        """End the connection that has been idle for longest. There is no time limit on idling: it costs nothing."""
+        """Drop the connection that has been idle for longest. Idling has no time limit, since it costs nothing."""
         idle = [client for client in self._connections.values() if not client.busy]
         if idle:
             client = min(idle, key=lambda client: client.last_used)
             del self._connections[client.number]
-            client.drop("its place was needed")
+            client.drop("idle_for_longest")
 
     async def _serve_client(self, client: Connection) -> None:
         try:
             await client.serve()
         except Exception:
-            log.exception("client failed", client=client.number)
+            log.exception("client_failed", client=client.number)
         finally:
             self._connections.pop(client.number, None)
 
 
-def _turn_away(raw: socket.socket, error: CodeindexError) -> None:
+def _refuse(raw: socket.socket, error: CodeindexError) -> None:
     raw.setblocking(False)
     with raw, contextlib.suppress(OSError):
         raw.send(protocol.failure(None, error))

@@ -38,8 +38,8 @@ _SMALL = Thresholds(tail_rows=48, segment_rows=600, dead_share=0.3, slack=16, re
 def hasten() -> None:
     """Upkeep soon after the last commit, with thresholds that a tree of some hundred files reaches."""
     maintenance._EVERY_S = _UPKEEP_S
-    app._GLANCE_EVERY_S = _UPKEEP_S
-    app._EXAMINE_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
+    app._UPKEEP_EVERY_S = _UPKEEP_S
+    app._VERIFY_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
     catch_up._RETRY_S = _UPKEEP_S
     dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
 
