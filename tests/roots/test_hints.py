@@ -35,9 +35,9 @@ async def test_a_batch_comes_when_it_has_settled() -> None:
     assert taken is not None
     number, batch = taken
     assert batch == {b"a", b"b"}
-    assert collected.outstanding, "being looked at"
+    assert collected.are_outstanding, "being looked at"
     collected.done(number)
-    assert not collected.outstanding
+    assert not collected.are_outstanding
 
 
 async def test_later_hints_neither_come_early_nor_delay_others() -> None:

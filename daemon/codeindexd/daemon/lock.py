@@ -23,7 +23,7 @@ class Lock:
         self._fd = -1
 
     def __enter__(self) -> Lock:
-        """Take the lock. Raises AlreadyRunningError, which names the holder, and FailedError when it cannot be locked."""
+        """Take the lock. Raises AlreadyRunningError, which names the holder, and FailedError."""
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             self._take()

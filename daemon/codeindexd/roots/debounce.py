@@ -1,8 +1,8 @@
-"""Turns hints into batches: quiet for the debounce time, or old enough that the deadline passed.
+"""Collects hints into batches, each once it was quiet for the debounce time or its deadline passed.
 
-Pure and driven by the clock it is given: every method takes ``now`` in seconds of one monotonic clock. After
-syncthing's watch aggregator: what cannot be held any more collapses to its parent, at last to the root, so that too
-many hints cost more looking and never a missed change.
+Time is an argument: every method takes ``now`` in seconds of one monotonic clock. After syncthing's watch aggregator:
+hints beyond the limit collapse to their parents, at last to the root, so that too many hints cost a larger scan and
+never a missed change.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from codeindexd.scan.relpath import ROOT, Batch, collapse, parent_of
 
 
 class Debouncer:
-    """Collects hints until they settle.
+    """The hints of one root that have not settled.
 
-    A batch is due ``debounce_s`` after its newest hint and at the latest ``deadline_s`` after its oldest one, so a
-    file that is written without pause is still looked at. It never holds more than ``max_hints`` paths.
+    A batch is due ``debounce_s`` after its newest hint and at the latest ``deadline_s`` after its oldest one, so that a
+    file that is written without pause is scanned, too. It never holds more than ``max_hints`` paths.
     """
 
     def __init__(self, debounce_s: float, deadline_s: float, max_hints: int) -> None:
@@ -35,7 +35,7 @@ class Debouncer:
         return len(self._paths)
 
     def add(self, paths: Iterable[bytes], now: float) -> None:
-        """Take hints (paths relative to the root, ``b""`` = the root). Adding none changes no deadline."""
+        """Add hints: paths relative to the root, ``b""`` for the root. Adding none changes no deadline."""
         new = set(paths)
         if not new:
             return
@@ -49,18 +49,18 @@ class Debouncer:
             self._paths = _narrow(self._paths, self._max_hints)
 
     def next_due(self) -> float | None:
-        """When the batch being collected is due; None when nothing is."""
+        """Return when the present batch is due, or None when it is empty."""
         if not self._paths:
             return None
         return min(self._newest + self._debounce_s, self._oldest + self._deadline_s)
 
     def due(self, now: float) -> Batch | None:
-        """The settled batch, or None while there is none. A batch is handed out once."""
+        """Return the present batch if it is due, and start a new one; otherwise None."""
         when = self.next_due()
         return self.flush(now) if when is not None and now >= when else None
 
     def flush(self, now: float) -> Batch | None:
-        """Whatever has been collected, settled or not; None when that is nothing."""
+        """Return the present batch, due or not, and start a new one; None when it is empty."""
         if not self._paths:
             return None
         batch = collapse(self._paths)
@@ -69,7 +69,7 @@ class Debouncer:
 
 
 def _narrow(paths: set[bytes], limit: int) -> set[bytes]:
-    """At most ``limit`` paths that cover all of ``paths``: the deepest level goes to its parents until it fits."""
+    """Return at most ``limit`` paths that cover all of ``paths``, by replacing the deepest ones with their parents."""
     narrowed = set(collapse(paths))
     while len(narrowed) > limit:
         depth = max(path.count(b"/") for path in narrowed)

@@ -10,102 +10,102 @@ import anyio
 
 from codeindexd.roots.debounce import Debouncer
 from codeindexd.scan.relpath import Batch
+from codeindexd.waiting import Broadcast, Signal
 
 
 class Hints:
     """Collects hints and hands them out as batches, one at a time, to one consumer.
 
-    A hint given before :meth:`flushed` is called has been reconciled when it returns. ``clock`` is a monotonic clock
-    in seconds.
+    A hint added before :meth:`flushed` is called has been scanned when that returns. ``clock`` is a monotonic clock in
+    seconds.
     """
 
-    def __init__(self, settler: Debouncer, *, later_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settler = settler
+    def __init__(self, debouncer: Debouncer, *, later_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._debouncer = debouncer
         self._later_s = later_s
         self._clock = clock
         self._later: deque[tuple[float, tuple[bytes, ...]]] = deque()
-        self._given = 0
-        self._taken = 0
+        self._added = 0
+        self._done = 0
         self._flush = False
-        self._held = False
-        self._busy = False
-        self._wake = anyio.Event()
-        self._progressed = anyio.Event()
+        self._is_held = False
+        self._is_scanning = False
+        self._changed = Signal()
+        self._progressed = Broadcast()
 
     @property
-    def outstanding(self) -> bool:
-        """Whether a hint waits, or a batch is being looked at."""
-        return self._busy or bool(self._later) or len(self._settler) > 0
+    def are_outstanding(self) -> bool:
+        """Whether a hint waits, or a batch is being scanned."""
+        return self._is_scanning or bool(self._later) or len(self._debouncer) > 0
 
     def add(self, paths: Iterable[bytes]) -> None:
-        """Look under ``paths`` once they have settled."""
-        self._settler.add(paths, self._clock())
-        self._given += 1
-        self._wake.set()
+        """Have ``paths`` scanned once they have settled."""
+        self._debouncer.add(paths, self._clock())
+        self._added += 1
+        self._changed.set()
 
     def add_later(self, paths: Iterable[bytes], delay_s: float | None = None) -> None:
-        """Look under ``paths`` after a while: they changed under our hands, or are too young to trust."""
+        """Have ``paths`` scanned after a while: they changed while they were read, or are too young to trust."""
         when = self._clock() + (self._later_s if delay_s is None else delay_s)
         self._later.append((when, tuple(paths)))
-        self._wake.set()
+        self._changed.set()
 
     def hold(self) -> None:
-        """Collect, but hand nothing out until :meth:`release`."""
-        self._held = True
+        """Collect hints, but hand out no batch until :meth:`release`."""
+        self._is_held = True
 
     def release(self) -> None:
         """Hand out batches again."""
-        self._held = False
-        self._wake.set()
+        self._is_held = False
+        self._changed.set()
 
     async def flushed(self) -> None:
-        """Wait until everything hinted so far has been reconciled, without waiting for it to settle."""
-        target = self._given
+        """Wait until all hints added so far have been scanned, without waiting for them to settle."""
+        target = self._added
         self._flush = True
-        self._wake.set()
-        while self._taken < target:
+        self._changed.set()
+        while self._done < target:
             await self._progressed.wait()
 
     async def batch(self, patience_s: float) -> tuple[int, Batch] | None:
-        """The next batch with its number for :meth:`done`; None after ``patience_s`` seconds without one."""
+        """Return the next batch and its number for :meth:`done`, or None after ``patience_s`` seconds without one."""
         deadline = self._clock() + patience_s
         while True:
             now = self._clock()
-            self._bring_due(now)
-            due = self._settler.next_due()
-            if due is not None and not self._held and (self._flush or now >= due):
-                batch = self._settler.flush(now)
+            self._add_due(now)
+            due = self._debouncer.next_due()
+            if due is not None and not self._is_held and (self._flush or now >= due):
+                batch = self._debouncer.flush(now)
                 assert batch is not None
-                self._flush, self._busy = False, True
-                return self._given, batch
+                self._flush, self._is_scanning = False, True
+                return self._added, batch
             if due is None and self._flush:
                 self._flush = False
-                self._advance(self._given)
+                self._advance(self._added)
             if now >= deadline:
                 return None
-            self._wake = anyio.Event()
-            with anyio.move_on_after(self._next(deadline, due) - now):
-                await self._wake.wait()
+            self._changed.clear()
+            with anyio.move_on_after(self._next_time(deadline, due) - now):
+                await self._changed.wait()
 
     def done(self, number: int) -> None:
-        """The batch with this number has been reconciled and what it found is on its way."""
-        self._busy = False
+        """Note that the batch with this number was scanned, and what it found was submitted."""
+        self._is_scanning = False
         self._advance(number)
 
-    def _bring_due(self, now: float) -> None:
+    def _add_due(self, now: float) -> None:
         due = [paths for when, paths in self._later if when <= now]
         if due:
             self._later = deque(item for item in self._later if item[0] > now)
             for paths in due:
-                self._settler.add(paths, now)
+                self._debouncer.add(paths, now)
 
-    def _next(self, deadline: float, due: float | None) -> float:
-        """When something has to be done without being woken."""
-        if self._held:
+    def _next_time(self, deadline: float, due: float | None) -> float:
+        """Return when something is to be done although nothing changes."""
+        if self._is_held:
             return deadline
         return min([deadline, *(when for when, _ in self._later), *([due] if due is not None else [])])
 
     def _advance(self, number: int) -> None:
-        self._taken = max(self._taken, number)
-        self._progressed.set()
-        self._progressed = anyio.Event()
+        self._done = max(self._done, number)
+        self._progressed.notify_all()

@@ -1,4 +1,4 @@
-"""Whether a root's directory is there, and still the one it was. Its absence never empties an index."""
+"""Whether a root's directory exists, and is still the same. Its absence never empties an index."""
 
 from __future__ import annotations
 
@@ -16,72 +16,71 @@ log = structlog.get_logger(__name__)
 
 
 class Found(enum.Enum):
-    """What a look at the root's path found."""
+    """What is at a root's path."""
 
     SAME = enum.auto()
-    BACK = enum.auto()  # it had been missing
-    REPLACED = enum.auto()  # a directory, but not the one it was: recreated, replaced, mounted
+    BACK = enum.auto()  # it was missing before
+    REPLACED = enum.auto()  # another directory: recreated, replaced, mounted
     MISSING = enum.auto()
 
 
 class Presence:
-    """Blocking; used by one thread at a time. ``spec`` follows the directory's identity.
+    """Follows a root's directory; ``spec`` holds its present identity. Blocking; used by one thread at a time.
 
-    A symbolic link that took the place of the root, or of a directory above it, leads to something else: then the
-    root is missing. A directory on another device that is empty is taken for a mount point without its file system,
-    not for a root that lost all its files.
+    The root counts as missing when a symbolic link took the place of it or of a directory above, and when there is an
+    empty directory on another device: that is a mount point without its file system, not a root that lost its files.
     """
 
-    def __init__(self, spec: RootSpec, mark: Path) -> None:
+    def __init__(self, spec: RootSpec, missing_marker: Path) -> None:
         self.spec = spec
         self.missing = False
-        self._mark = mark
+        self._marker = missing_marker
 
     @property
     def missing_since(self) -> float | None:
-        """Seconds since the epoch at which the root was first not found, over restarts; None while it is there."""
+        """Seconds since the epoch at which the root was first missing, also before a restart; None while it exists."""
         try:
-            return self._mark.stat().st_mtime if self.missing else None
+            return self._marker.stat().st_mtime if self.missing else None
         except OSError:
             return None
 
     def look(self) -> Found:
-        """See what is at the path now."""
+        """Return what is at the path now."""
         try:
             status = self.spec.path.lstat()
         except OSError:
-            return self._gone()
+            return self._set_missing()
         if not stat.S_ISDIR(status.st_mode) or os.path.realpath(self.spec.path) != os.fspath(self.spec.path):
-            return self._gone()
+            return self._set_missing()
         if (status.st_dev, status.st_ino) == (self.spec.device, self.spec.inode):
-            return self._here(Found.BACK if self.missing else Found.SAME)
-        if status.st_dev != self.spec.device and not self._holds_anything():
-            return self._gone()
+            return self._set_present(Found.BACK if self.missing else Found.SAME)
+        if status.st_dev != self.spec.device and not self._is_not_empty():
+            return self._set_missing()
         self.spec = RootSpec(self.spec.id, self.spec.path, status.st_dev, status.st_ino)
-        return self._here(Found.REPLACED)
+        return self._set_present(Found.REPLACED)
 
-    def _holds_anything(self) -> bool:
+    def _is_not_empty(self) -> bool:
         try:
             with os.scandir(self.spec.path) as entries:
                 return any(True for _ in entries)
         except OSError:
             return False
 
-    def _here(self, found: Found) -> Found:
+    def _set_present(self, found: Found) -> Found:
         if self.missing:
-            log.info("root is back", root=str(self.spec.path))
+            log.info("root_is_back", root=str(self.spec.path))
         self.missing = False
-        with contextlib.suppress(OSError):  # read-only: it is in nobody's way
-            self._mark.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # read-only: a marker that stays does no harm
+            self._marker.unlink(missing_ok=True)
         return found
 
-    def _gone(self) -> Found:
+    def _set_missing(self) -> Found:
         if not self.missing:
-            log.warning("root is missing", root=str(self.spec.path))
+            log.warning("root_missing", root=str(self.spec.path))
             self.missing = True
         try:
-            if not self._mark.exists():
-                self._mark.touch(mode=0o600)
+            if not self._marker.exists():
+                self._marker.touch(mode=0o600)
         except OSError as error:
-            log.warning("cannot note since when the root is missing", mark=str(self._mark), error=error.strerror)
+            log.warning("missing_root_not_marked", marker=str(self._marker), error=error.strerror)
         return Found.MISSING

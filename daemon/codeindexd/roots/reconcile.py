@@ -1,4 +1,4 @@
-"""From hints to the difference they stand for: scan below them, diff against the catalogued tree."""
+"""Compares the disk below some hints with the catalogued tree."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TRANSACTION_LEAVES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a reconciliation found: slices that need no worker, files that do, and what the scan saw on its way.
+    """The differences that a scan found: ``transactions`` that need no worker, and ``files`` that do.
 
-    ``gone`` are files that nobody needs to read any more. Those ``overtaken`` among them were in flight, so whether the
-    catalog has them is not known: look again once no commit is in progress.
+    ``gone`` are files that need not be read any more. Those ``overtaken`` among them were in flight, so it is not known
+    whether the catalog has them: they must be scanned again once no commit is in progress.
     """
 
     transactions: tuple[Transaction, ...]
@@ -32,9 +32,10 @@ class Reconciled:
 
 
 def reconcile(scanner: Scanner, catalog: Catalog, below: Sequence[bytes], in_flight: Iterable[Task] = ()) -> Reconciled:
-    """Scan ``below`` (paths under the root) and return what differs from the catalog. Blocking: run it in a thread.
+    """Scan ``below`` (paths under the root) and return what differs from the catalog. Blocking.
 
-    ``in_flight`` are files that may have been read before the scan.
+    ``in_flight`` are files that may have been read before the scan. Raises what :meth:`Scanner.scan` does, and
+    StoreFullError when the catalog cannot be read now.
     """
     known = catalog.tree()
     scan = scanner.scan(below, known, now_ns=time.time_ns())
@@ -50,41 +51,41 @@ def reconcile(scanner: Scanner, catalog: Catalog, below: Sequence[bytes], in_fli
 
 
 def _overtaken(scan: Scan, in_flight: Iterable[Task]) -> tuple[list[Entry], frozenset[bytes]]:
-    """What the scan says about files that a worker may have read before it: (to be read again, no files any more).
+    """Return which files in flight must be read again, and which are no files any more.
 
-    The catalog does not hold them yet, so the difference to it can be nothing where a result is on its way that must
-    not stay: of a file that was deleted meanwhile, or that is again what it had been before.
+    The catalog does not hold them yet, so they may not differ from it although their results are outdated: a file may
+    have been deleted meanwhile, or changed back to what the catalog has.
     """
     files: list[Entry] = []
     gone: set[bytes] = set()
-    for ticket in in_flight:
-        if not is_covered(ticket.path, scan.below):
+    for task in in_flight:
+        if not is_covered(task.path, scan.below):
             continue
-        node = scan.tree.node(ticket.path)
+        node = scan.tree.node(task.path)
         if node is None or node.kind is not NodeKind.FILE:
-            gone.add(ticket.path)
-        elif node.hash != ticket.entry.hash:
+            gone.add(task.path)
+        elif node.hash != task.entry.hash:
             files.append(node)
     return files, frozenset(gone)
 
 
 def _transactions(difference: Diff) -> list[Transaction]:
-    """Everything that needs no parsing, removals first; leaves without text in parts of bounded size."""
-    bare = [
+    """Return the changes that need no worker, removals first, with a bounded number of leaves in each transaction."""
+    leaves = [
         FileUpdate(entry, Outcome.SKIPPED, reason=entry.reason or "symlink")
         for entry in (*difference.added, *difference.modified)
         if entry.kind in (NodeKind.SKIPPED, NodeKind.SYMLINK)
     ]
     first = Transaction(
-        updates=bare[:_TRANSACTION_LEAVES],
+        updates=leaves[:_TRANSACTION_LEAVES],
         removals=[entry.path for entry in difference.removed],
         moves=difference.moved,
         directories=[entry for entry in difference.added if entry.kind is NodeKind.DIRECTORY],
         touched=difference.touched,
     )
     rest = [
-        Transaction(updates=bare[at : at + _TRANSACTION_LEAVES])
-        for at in range(_TRANSACTION_LEAVES, len(bare), _TRANSACTION_LEAVES)
+        Transaction(updates=leaves[at : at + _TRANSACTION_LEAVES])
+        for at in range(_TRANSACTION_LEAVES, len(leaves), _TRANSACTION_LEAVES)
     ]
     empty = not (first.updates or first.removals or first.moves or first.directories or first.touched)
     return ([] if empty else [first]) + rest

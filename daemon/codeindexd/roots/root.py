@@ -109,7 +109,7 @@ class Root:
             return RootState.DEGRADED
         if self._scans.is_walking or not self._scans.has_walked:
             return RootState.INDEXING if self._index.catalog.generation == 0 else RootState.RECONCILING
-        if self._hints.outstanding or not self._ingest.is_idle:
+        if self._hints.are_outstanding or not self._ingest.is_idle:
             return RootState.INDEXING
         return RootState.FRESH
 
@@ -126,7 +126,7 @@ class Root:
     @property
     def is_caught_up(self) -> bool:
         """Whether nothing is known to be outstanding, however well the root is watched."""
-        return self._scans.has_walked and not self._hints.outstanding and self._ingest.is_idle
+        return self._scans.has_walked and not self._hints.are_outstanding and self._ingest.is_idle
 
     @property
     def missing_since(self) -> float | None:

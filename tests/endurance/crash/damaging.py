@@ -19,11 +19,11 @@ from endurance.crash.tree import RealTree
 from support.daemons import until
 
 _NOTICED = {
-    "catalog rebuilt", "projection rebuilt", "replaying", "vector store rebuilt", "vector store mended",
-    "damaged vectors passed over", "a list of roots is broken", "the list of roots is taken from its copy",
-    "root stopped; it is started again", "index rebuilt",
+    "catalog_rebuilt", "projection_rebuilt", "catching_up", "vector store rebuilt", "vector store mended",
+    "damaged vectors passed over", "root_list_broken", "root_list_read_from_copy",
+    "root_failed", "index_rebuilt",
 }  # fmt: skip
-_EXAMINED = "the index differs from the disk"
+_EXAMINED = "index_differs_from_disk"
 OUTCOMES = ("at open", "by the examination", "harmless", "undetected")
 
 
@@ -137,7 +137,7 @@ class Damager:
         """What was not damaged is not made anew."""
         if again := whole.intersection(self.daemon.computed()):
             self._differs(where, f"{len(again)} vectors that were whole were computed again")
-        rebuilt = {line["store"] for line in self._said() if line["event"] == "projection rebuilt"}
+        rebuilt = {line["store"] for line in self._said() if line["event"] == "projection_rebuilt"}
         touched = {store for store in rebuilt if f"/{store}" not in harm.file and "catalog.db" not in harm.file}
         if touched:
             self._differs(where, f"{touched} made anew")
