@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -24,6 +25,7 @@ def largest_file(size: int) -> Iterator[None]:
 @contextmanager
 def no_open_files(spare: int = 0) -> Iterator[None]:
     """Allow only ``spare`` more open files inside the block; further ones fail with EMFILE."""
+    gc.collect()  # files that earlier code left open would be closed inside the block, and free their numbers
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = [os.dup(0) for _ in range(spare + 1)]  # the lowest free numbers, so the last one is the limit
     for descriptor in free:
