@@ -130,7 +130,7 @@ FAULTS = [
         fast=True,
     ),
     Fault("log full", lambda s: full(s.daemon.home / "logs"), "", disk="logs", silent=True),
-    Fault("runtime directory full", _no_cookies, "no cookie can be written", disk="run", silent=True, during=_sync),
+    Fault("runtime directory full", _no_cookies, "cookie_failed", disk="run", silent=True, during=_sync),
     Fault("stores: EIO on writing", lambda s: failing(s, "5 w"), "I/O", shim="cache", fast=True),
     Fault("stores: EIO on reading", lambda s: failing(s, "5 r"), "damaged", shim="cache", answers=False),
     Fault("stores: EIO on everything", lambda s: failing(s, "5 rwoa"), "", shim="cache", answers=False),

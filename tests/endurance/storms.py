@@ -278,8 +278,8 @@ def _old_few(field: Field) -> None:
 
 
 STORMS = [
-    Storm("queue overflown by many files", _overflow, _old_few, queue=64, says="events may be lost"),
-    Storm("queue overflown by one file", _overflow_unseen, queue=64, says="events may be lost"),
+    Storm("queue overflown by many files", _overflow, _old_few, queue=64, says="events_may_be_lost"),
+    Storm("queue overflown by one file", _overflow_unseen, queue=64, says="events_may_be_lost"),
     Storm("files read while stopped", _overflow_by_readers, _old_few, queue=64),
     Storm("stopped for 6 s", _asleep, _old_few),
     Storm("stopped while files are made", _stopped_long, bound_s=120),

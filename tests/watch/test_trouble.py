@@ -153,7 +153,7 @@ async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: 
             _odd(root).unlink()
             owner.hints.clear()
             await owner.hinted(b"")
-        assert "again and again" in owner.degraded[0][0]
+        assert "breaks repeatedly" in owner.degraded[0][0]
         await eventually(lambda: owner.recovered)
         await owner.settled()
         assert not owner.watcher.needs_walk
@@ -208,7 +208,7 @@ async def test_without_watches_the_root_is_polled_until_there_are_some(root: Pat
     kernel = Limited(0)
     async with watching(root, cookies, source=kernel) as owner:
         [(message, hint)] = owner.degraded
-        assert "file watches of this user are taken" in message
+        assert "file watches of this user are in use" in message
         assert "sysctl fs.inotify.max_user_watches=" in hint
         assert owner.watcher.needs_walk
         assert not await owner.watcher.events_delivered(0.1)
@@ -277,7 +277,7 @@ async def test_the_kernels_own_limit_is_met_and_left(tmp_path: Path, cookies: Pa
     async with watching(root, cookies) as owner:
         try:
             await eventually(lambda: owner.degraded)
-            assert "watches of this user are taken" in owner.degraded[0][0]
+            assert "watches of this user are in use" in owner.degraded[0][0]
             (root / "d150/f").write_text("found by polling")
             await owner.caught_up()
         finally:

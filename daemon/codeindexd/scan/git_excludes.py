@@ -1,10 +1,10 @@
-"""Where git keeps ignore rules outside the work tree: info/exclude and the excludes file of its configuration.
+"""git's ignore rules outside the work tree: info/exclude and the excludes file of its configuration.
 
-Reads git's files directly, so that a scan needs neither git nor a process. Whatever cannot be read counts as empty:
-an odd configuration must never cost more than its own rules.
+git's files are read directly, so that a scan needs neither git nor a process. Whatever cannot be read counts as empty:
+a broken configuration must never cost more than its own rules.
 
-A repository may be a stranger's, and its configuration may name any file as its excludes file. That file is heeded, as
-git heeds it, but nothing of its text is ever shown or kept unless it lies in the repository.
+A repository may come from a stranger, and its configuration may name any file as its excludes file. Its rules apply, as
+they do for git, but its text is never shown or kept unless the file lies in the repository.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from codeindexd.scan.ignore import Source
 from codeindexd.scan.ignore.patterns import compiled
+from codeindexd.scan.relpath import name_of
 from codeindexd.scan.rule_files import ReadRuleFile
 
 _SYSTEM = Path("/etc/gitconfig")
@@ -28,7 +29,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "b": "\b"}
 
 @dataclass(frozen=True, slots=True)
 class GitHome:
-    """Where the user's and the system's git configuration is looked for; None = nowhere."""
+    """Where to look for the user's and the system's git configuration; None means nowhere."""
 
     home: Path | None
     config_home: Path | None
@@ -36,7 +37,7 @@ class GitHome:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> GitHome:
-        """As git finds them: ``HOME``, ``XDG_CONFIG_HOME`` (default ``$HOME/.config``), ``GIT_CONFIG_NOSYSTEM``."""
+        """Return git's places: ``HOME``, ``XDG_CONFIG_HOME`` (default ``$HOME/.config``), ``GIT_CONFIG_NOSYSTEM``."""
         home = Path(environment["HOME"]) if environment.get("HOME") else None
         config = environment.get("XDG_CONFIG_HOME")
         config_home = Path(config) if config else home / ".config" if home else None
@@ -46,7 +47,7 @@ class GitHome:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A work tree and where its administrative files are; ``common`` differs from ``git_dir`` in linked worktrees."""
+    """A work tree and its administrative files; ``common`` differs from ``git_dir`` in linked worktrees."""
 
     top: Path
     git_dir: Path
@@ -54,7 +55,7 @@ class Repository:
 
     @classmethod
     def at(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
-        """The repository whose work tree begins at ``directory``, or None. Understands ``.git`` files."""
+        """Return the repository whose work tree begins at ``directory``, or None. Follows ``.git`` files."""
         git_dir = directory / ".git"
         pointer = read(git_dir, 4096)
         if pointer is not None:
@@ -68,12 +69,12 @@ class Repository:
 
     @classmethod
     def around(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
-        """The repository that ``directory`` lies in, strictly below its top."""
+        """Return the repository that ``directory`` lies in, strictly below its top, or None."""
         return next((found for parent in directory.parents if (found := cls.at(parent, read))), None)
 
 
 def exclude_sources(repository: Repository | None, git_home: GitHome, read: ReadRuleFile) -> list[Source]:
-    """info/exclude and the excludes file; the first has the last word."""
+    """Return the rules of info/exclude and of the excludes file; those of the first take precedence."""
     sources: list[Source] = []
     if repository is not None:
         sources.append(_source(".git/info/exclude", repository.common / "info" / "exclude", repository, read))
@@ -84,7 +85,7 @@ def exclude_sources(repository: Repository | None, git_home: GitHome, read: Read
 
 
 def _source(name: str, place: Path, chosen_by: Repository | None, read: ReadRuleFile) -> Source:
-    """The rules at ``place``; those that a repository points to from elsewhere are not to be quoted."""
+    """Return the rules at ``place``; not quotable if a repository points to a file outside of it."""
     if chosen_by is not None:
         inside = read(place, within=chosen_by.top)
         if inside is None:
@@ -102,7 +103,7 @@ def _shown(place: Path, git_home: GitHome) -> str:
 def _excludes_file(
     repository: Repository | None, git_home: GitHome, read: ReadRuleFile
 ) -> tuple[Path | None, Repository | None]:
-    """Where the excludes file is, and the repository whose configuration says so, if it is not the user's."""
+    """Return the excludes file, and the repository whose configuration names it unless the user's does."""
     files = [git_home.system]
     files.append(git_home.config_home / "git" / "config" if git_home.config_home else None)
     files.append(git_home.home / ".gitconfig" if git_home.home else None)
@@ -132,7 +133,7 @@ def _expanded(value: str, home: Path | None) -> Path:
 def _entries(
     file: Path, repository: Repository | None, home: Path | None, read: ReadRuleFile, depth: int
 ) -> Iterator[tuple[str, str]]:
-    """(``section.key`` in lower case, value) in order, with what ``include.path`` brings in its place."""
+    """Yield (``section.key`` in lower case, value) in order, with included files expanded in place."""
     content = read(file)
     if content is None or depth > _DEEPEST_INCLUDE:
         return
@@ -144,7 +145,7 @@ def _entries(
 
 
 def _included(section: str, subsection: str, file: Path, repository: Repository | None, home: Path | None) -> bool:
-    """Whether an include counts: unconditional ones and ``gitdir:`` conditions are understood."""
+    """Return True if an include applies; unconditional ones and ``gitdir:`` conditions are supported."""
     if section == "include":
         return not subsection
     condition, _, pattern = subsection.partition(":")
@@ -162,17 +163,17 @@ def _included(section: str, subsection: str, file: Path, repository: Repository 
 
 
 def _matches_path(pattern: str, place: Path, *, fold: bool) -> bool:
-    """The wildcards of ignore files, anchored at the root of the file system."""
+    """Match with the wildcards of ignore files, anchored at the root of the file system."""
     rules = compiled(os.fsencode(pattern.lower() if fold else pattern))
     for candidate in {place.absolute(), place.resolve()}:
         text = os.fsencode(str(candidate).lower() if fold else candidate)[1:]
-        if rules.last_match(text[text.rfind(b"/") + 1 :], text, is_dir=True) is not None:
+        if rules.last_match(name_of(text), text, is_dir=True) is not None:
             return True
     return False
 
 
 def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
-    """(section, subsection, key, value); a line that is no configuration is skipped."""
+    """Yield (section, subsection, key, value); lines that are no configuration are skipped."""
     section, subsection = "", ""
     lines = iter(text.removeprefix("\ufeff").splitlines())
     for raw in lines:
@@ -190,9 +191,9 @@ def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _value(text: str, before: str) -> tuple[str, bool]:
-    """The value so far with ``text`` added, and whether it goes on in the next line."""
+    """Return the value so far with ``text`` added, and whether it continues in the next line."""
     out, quoted, at = list(before), False, 0
-    kept = len(out)  # what follows this and is blank is not part of the value
+    kept = len(out)  # blanks after this are not part of the value
     text = text if before else text.lstrip()
     while at < len(text):
         char = text[at]

@@ -1,9 +1,10 @@
-"""Reading and hashing files: lists of files, one buffer a thread, threads only where the disk makes us wait.
+"""Reading and hashing files: in batches, with one buffer per thread, and with threads only while the disk is slow.
 
 The time goes into system calls, so a thread opens a directory once and its files relative to it. Memory-mapping and
-a future per file are both slower; and while everything comes from the page cache one thread beats eight, which only
-fight for the interpreter (50,000 small files: 0.9 against 3 seconds). So the waiting decides, and is asked again and
-again. Symbolic links are never followed, not even where one replaces a directory while the scan is running.
+a future per file are both slower. While everything comes from the page cache, one thread beats eight, which only
+compete for the interpreter (50,000 small files: 0.9 instead of 3 seconds). So the share of time spent waiting decides,
+and is measured again after each round. Symbolic links are never followed, even if one replaces a directory during the
+scan.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from codeindexd.scan.safe_read import OPEN_FILE, file_stat, is_settled, open_dir
 from codeindexd.types import Entry, FileStat, NodeKind
 
 _BUFFER_BYTES = 256 << 10
-_FILES_A_LIST = 64
-_LISTS_A_ROUND = 4  # per thread, before the calling thread measures again
+_FILES_PER_BATCH = 64
+_BATCHES_PER_ROUND = 4  # per thread, before the calling thread measures again
 _REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.EAGAIN})  # by something else
 
 
@@ -43,9 +44,9 @@ class Group:
 
 @dataclass(slots=True)
 class Hashed:
-    """What became of one file. ``entry`` is None when it is gone or, with an ``error``, was never known.
+    """The result of one file. ``entry`` is None if the file is gone or, with an ``error``, was never known.
 
-    ``unsettled``: it must be looked at again. ``restatted``: equal content under another stat.
+    ``unsettled`` files must be looked at again; ``restatted`` ones have equal content under another stat.
     """
 
     path: bytes
@@ -57,11 +58,11 @@ class Hashed:
 
 
 class _Replaced(Exception):  # noqa: N818 - never leaves this module
-    """What was a regular file when the directory was listed is none any more."""
+    """The path is no longer a regular file."""
 
 
 class _Oversized(Exception):  # noqa: N818 - never leaves this module
-    """The file grew over the limit."""
+    """The file grew beyond the limit."""
 
 
 class Hasher:
@@ -77,7 +78,7 @@ class Hasher:
         self._oversized = oversized
 
     def run(self, groups: Sequence[Group], should_stop: Callable[[], bool]) -> Iterator[Hashed]:
-        """What became of every file, in no particular order. Raises ShuttingDownError when told to stop."""
+        """Yield the result of every file, in no particular order. Raises ShuttingDownError once ``should_stop()``."""
         batches = list(_batches(groups))
         buffer = _buffer()
         at = 0
@@ -94,7 +95,7 @@ class Hasher:
                 if pool is None:
                     pool = stack.enter_context(ThreadPoolExecutor(self._threads, thread_name_prefix="hash"))
                     stack.callback(pool.shutdown, cancel_futures=True)
-                share = self._threads * _LISTS_A_ROUND
+                share = self._threads * _BATCHES_PER_ROUND
                 for results in pool.map(self._batch, batches[at : at + share]):
                     _check(should_stop)
                     yield from results
@@ -118,7 +119,7 @@ class Hasher:
         name = path[path.rfind(b"/") + 1 :]
         try:
             digest, after, size = self._hash(directory, name, buffer)
-            if listed is None or not _stable(listed, after, size):  # changed under our hands, or before: once more
+            if listed is None or not _stable(listed, after, size):  # it changed meanwhile, or before: once more
                 listed = file_stat(after)
                 digest, after, size = self._hash(directory, name, buffer)
         except _Oversized:
@@ -139,14 +140,14 @@ class Hasher:
         return Hashed(path, Entry(path, NodeKind.FILE, digest, found), unsettled, read_bytes=size)
 
     def _hash(self, directory: int, name: bytes, buffer: memoryview) -> tuple[bytes, os.stat_result, int]:
-        """Hash, the stat after reading and the number of bytes read."""
+        """Return the hash, the stat after reading and the number of bytes read."""
         descriptor = os.open(name, OPEN_FILE, dir_fd=directory)
         try:
             size = os.readv(descriptor, [buffer])
             if size < len(buffer):
                 digest = xxh3_128_digest(buffer[:size])
             else:
-                digest, size = self._rest(descriptor, buffer, size)
+                digest, size = self._hash_large(descriptor, buffer, size)
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
@@ -156,7 +157,7 @@ class Hasher:
             raise _Oversized
         return digest, after, size
 
-    def _rest(self, descriptor: int, buffer: memoryview, got: int) -> tuple[bytes, int]:
+    def _hash_large(self, descriptor: int, buffer: memoryview, got: int) -> tuple[bytes, int]:
         state, size = xxh3_128(), 0
         while got:
             state.update(buffer[:got])
@@ -177,7 +178,7 @@ def _check(should_stop: Callable[[], bool]) -> None:
 
 
 def _stable(before: FileStat, after: os.stat_result, size: int) -> bool:
-    """Whether nothing happened while ``size`` bytes were read (special file systems give more than they say)."""
+    """Return True if nothing changed while ``size`` bytes were read, which may be more than the stat says."""
     return (
         before.mtime_ns == after.st_mtime_ns
         and before.ctime_ns == after.st_ctime_ns
@@ -195,15 +196,15 @@ def _failed(path: bytes, known: Entry | None, error: OSError) -> Hashed:
 
 
 def _batches(groups: Iterable[Group]) -> Iterator[list[Group]]:
-    """The groups as lists of about equal numbers of files; a large directory is split."""
+    """Yield lists of groups with about equal numbers of files; large directories are split."""
     batch: list[Group] = []
     files = 0
     for group in groups:
-        for start in range(0, len(group.files), _FILES_A_LIST):
-            part = group.files[start : start + _FILES_A_LIST]
+        for start in range(0, len(group.files), _FILES_PER_BATCH):
+            part = group.files[start : start + _FILES_PER_BATCH]
             batch.append(Group(group.directory, part))
             files += len(part)
-            if files >= _FILES_A_LIST:
+            if files >= _FILES_PER_BATCH:
                 yield batch
                 batch, files = [], 0
     if batch:

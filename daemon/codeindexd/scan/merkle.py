@@ -17,7 +17,7 @@ from codeindexd.types import Diff, Entry, Move, NodeKind, TreeSource
 
 Buffer = bytes | bytearray | memoryview
 SameTreatment = Callable[[bytes, bytes], bool]
-"""Whether a file moved from the first to the second path is indexed just as before."""
+"""Returns True if a file moved from the first to the second path is indexed just as before."""
 
 _NO_CHILDREN: Mapping[bytes, Entry] = {}
 _EMPTY_FILE = xxh3_128_digest(b"")
@@ -26,19 +26,19 @@ _path = attrgetter("path")
 
 
 def leaf_hash(data: Buffer) -> bytes:
-    """16 bytes: the hash of a file's bytes, or of a symbolic link's target."""
+    """Return the hash (16 bytes) of a file's bytes, or of a symbolic link's target."""
     return xxh3_128_digest(data)
 
 
 def skipped_hash(reason: str) -> bytes:
-    """16 bytes: the hash of a leaf whose content does not count, only why it is left out."""
+    """Return the hash (16 bytes) of a leaf that is left out for ``reason``, whatever its content."""
     return xxh3_128_digest(b"skipped\0" + reason.encode())
 
 
 def node_hash(children: Iterable[Entry]) -> bytes:
-    """16 bytes: the hash of a directory with these children, whatever their order."""
-    # Siblings share their directory, so the order of their paths is that of their names. A name holds no NUL and a
-    # hash is of fixed length: the text can be read in one way only.
+    """Return the hash (16 bytes) of a directory with these children, in any order."""
+    # Siblings share their directory, so sorting by path sorts by name. Names hold no NUL and hashes have a fixed
+    # length, so the encoding is unambiguous.
     return xxh3_128_digest(
         b"".join(
             [
@@ -50,8 +50,8 @@ def node_hash(children: Iterable[Entry]) -> bytes:
 
 
 def same_suffix(source: bytes, target: bytes) -> bool:
-    """The default for moves: equal extension, or equal name where there is none."""
-    old, new = source[source.rfind(b"/") + 1 :], target[target.rfind(b"/") + 1 :]
+    """Return True if both paths have the same extension, or the same name if they have none; the default for moves."""
+    old, new = name_of(source), name_of(target)
     if b"." in old[1:] and b"." in new[1:]:
         return old[old.rfind(b".") :] == new[new.rfind(b".") :]
     return old == new
@@ -72,16 +72,16 @@ class Tree(TreeSource):
         *,
         restatted: Collection[bytes] = (),
     ) -> None:
-        """``nodes`` are the entries that nothing in ``children`` leads to; all hashes are trusted."""
+        """Trust all hashes; ``nodes`` are the entries that are not in ``children``."""
         self._tops = nodes
         self._children = children
         self.restatted = frozenset(restatted)
 
     @classmethod
     def build(cls, entries: Iterable[Entry]) -> Tree:
-        """The tree of these leaves and directories. Missing parents are added, directory hashes are computed.
+        """Return the tree of these leaves and directories. Missing parents are added, directory hashes are computed.
 
-        Later entries win over earlier ones of the same path. An entry whose hash is right is kept as the same object.
+        Of entries with the same path the last one counts. An entry whose hash is right stays the same object.
         """
         given = {entry.path: entry for entry in entries}
         children: dict[bytes, dict[bytes, Entry]] = defaultdict(dict)
@@ -104,33 +104,33 @@ class Tree(TreeSource):
 
     @property
     def root_hash(self) -> bytes:
-        """The hash of the whole root; empty when this tree does not cover it."""
+        """The hash of the whole root; empty if this tree does not cover it."""
         root = self._tops.get(b"")
         return root.hash if root else b""
 
     def node(self, path: bytes) -> Entry | None:
-        """The entry at ``path``, or None when nothing is there or the tree does not cover it."""
+        """Return the entry at ``path``, or None if there is none or the tree does not cover it."""
         entry = self._tops.get(path)
         if entry is None and path:
             entry = self._children.get(parent_of(path), _NO_CHILDREN).get(name_of(path))
         return entry
 
     def children(self, directory: bytes) -> Mapping[bytes, Entry]:
-        """Entries directly inside ``directory`` by name."""
+        """Return the entries directly inside ``directory`` by name."""
         return self._children.get(directory, _NO_CHILDREN)
 
     def entries(self) -> Iterator[Entry]:
-        """Every entry, directories before what they hold."""
+        """Yield every entry, directories before their content."""
         for path in sorted(self._tops):
             yield from subtree(self, self._tops[path])
 
     def leaves(self) -> Iterator[Entry]:
-        """Every entry that is no directory."""
+        """Yield every entry that is no directory."""
         return (entry for entry in self.entries() if entry.kind is not NodeKind.DIRECTORY)
 
 
 def subtree(tree: TreeSource, top: Entry) -> Iterator[Entry]:
-    """``top`` and everything below it, directories before what they hold, names in order."""
+    """Yield ``top`` and everything below it, directories before their content, names in order."""
     waiting = [top]
     while waiting:
         entry = waiting.pop()
@@ -147,11 +147,11 @@ def diff(
     below: Sequence[bytes] = (b"",),
     same_treatment: SameTreatment = same_suffix,
 ) -> Diff:
-    """What turns ``old`` into ``new`` at and below the paths ``below``. Every part is sorted by path.
+    """Return what turns ``old`` into ``new`` at and below the paths ``below``. Every part is sorted by path.
 
-    Equal subtrees are pruned. ``added`` and ``removed`` list directories too, each before what it holds. A file whose
-    content disappeared in one place and appeared in another is ``moved`` when ``same_treatment(source, target)``
-    says that nothing but its path changes; empty files are never moves. ``touched`` are leaves of equal content
+    Equal subtrees are pruned. ``added`` and ``removed`` list directories too, each before its content. A file whose
+    content disappeared in one place and appeared in another is ``moved`` if ``same_treatment(source, target)`` is
+    true: only its path changes. Empty files are never moved. ``touched`` are leaves of equal content
     whose stat (or, on skipped leaves, rule) differs.
     """
     found = _Comparison(old, new)
@@ -209,7 +209,7 @@ def _is_directory(entry: Entry) -> bool:
 
 
 def _moves(removed: Sequence[Entry], added: Sequence[Entry], same_treatment: SameTreatment) -> list[Move]:
-    """Pairs of equal content, those that kept their name first, then in the order of their paths."""
+    """Return pairs of equal content sorted by new path; files that kept their name are paired first."""
     sources: dict[bytes, list[bytes]] = defaultdict(list)
     for entry in _by_path(removed):
         if entry.kind is NodeKind.FILE and entry.hash != _EMPTY_FILE:
@@ -231,14 +231,14 @@ def _pair(sources: Sequence[bytes], targets: Sequence[Entry], same_treatment: Sa
     rest: list[Entry] = []
     taken: set[bytes] = set()
     for entry in targets:
-        namesakes = by_name[entry.path[entry.path.rfind(b"/") + 1 :]]
+        namesakes = by_name[name_of(entry.path)]
         if namesakes and same_treatment(namesakes[0], entry.path):
             taken.add(namesakes[0])
             yield Move(namesakes.popleft(), entry)
         else:
             rest.append(entry)
     free = [path for path in sources if path not in taken]
-    for entry in rest:  # a pairing saves work, it is no duty: a bounded look is enough
+    for entry in rest:  # pairing only saves work, so a bounded search is enough
         source = next((path for path in free[:_MOST_CANDIDATES] if same_treatment(path, entry.path)), None)
         if source is not None:
             free.remove(source)

@@ -30,12 +30,12 @@ class Contents:
 
 
 def file_stat(status: os.stat_result) -> FileStat:
-    """The part of a stat that the stat gate compares."""
+    """Return the part of a stat that shows changes."""
     return FileStat(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def is_settled(found: FileStat, now_ns: int) -> bool:
-    """Whether a later write must show in the stat: false within one tick of the file's clock.
+    """Return True if any later write must change the stat; within one tick of the file's clock it may not.
 
     A whole number of seconds may come from a coarse clock and gets a wider window. Times in the future never settle.
     """
@@ -46,12 +46,12 @@ def is_settled(found: FileStat, now_ns: int) -> bool:
 
 
 def settles_soon(found: FileStat, now_ns: int) -> bool:
-    """Whether a second look in a moment is worth while; not for times that are far in the future."""
+    """Return True if a second look in a moment will find the file settled; not if its times are far in the future."""
     return max(found.mtime_ns, found.ctime_ns) - now_ns <= _COARSE_WINDOW_NS
 
 
 def open_directory(root: int, directory: bytes) -> int:
-    """A descriptor of ``directory`` below the open directory ``root``; no symbolic link on the way is followed.
+    """Open ``directory`` below the open directory ``root`` without following links, and return its descriptor.
 
     Raises OSError.
     """
@@ -129,7 +129,7 @@ def read_beneath(root: bytes, path: bytes, *, max_bytes: int) -> Contents:
 
 
 def read_ranges(root: bytes, path: bytes, ranges: list[tuple[int, int]]) -> list[bytes]:
-    """The bytes of each (start, end) of ``path`` below ``root``; short where the file is shorter. Raises OSError."""
+    """Return the bytes of each (start, end) of ``path`` below ``root``, fewer past its end. Raises OSError."""
     descriptor = open_beneath(root, path)
     try:
         return [os.pread(descriptor, end - start, start) for start, end in ranges]

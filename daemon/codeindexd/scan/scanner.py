@@ -42,12 +42,12 @@ class ScanStats:
 class Scan:
     """What is on the disk at and below the paths ``below``.
 
-    ``below`` are the hints as they were followed: widened to the directory whose rules changed, to the topmost new
-    or vanished directory, to an ignored one. Give them to ``diff``. ``tree`` covers exactly these paths.
-    ``directories`` are those to be watched: walked ones, and those whose files decide what is ignored. ``errors`` are
-    (path, message); what could not be read is in the tree as it was known. ``unsettled`` has to be looked at again in a
-    moment. ``linked`` are (device, inode) of the files with more than one name. ``rule_files`` are those that the rules
-    rest on and that no event of the root tells of, as they were found.
+    ``below`` are the targets of the hints: widened to the directory whose rules changed, to the topmost new or
+    vanished directory, or to an ignored one. Give them to ``diff``. ``tree`` covers exactly these paths.
+    ``directories`` should be watched: walked ones, and those whose files decide what is ignored. ``errors`` are
+    (path, message); what could not be read is in the tree as it was known. ``unsettled`` must be looked at again in a
+    moment. ``linked`` are (device, inode) of files with more than one name. ``rule_files`` are the rule files that no
+    event of the root covers, as they were found.
     """
 
     tree: Tree

@@ -1,4 +1,4 @@
-"""File system events as hints: the async side of watchfiles."""
+"""File system events as hints."""
 
 from codeindexd.watch.watcher import Watcher
 

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class _Passage:
+    """A cookie on its way through ``waiting`` streams; ``lost`` once one of them ended without delivering it."""
+
     waiting: set[Stream]
     lost: bool = False
     done: anyio.Event = field(default_factory=anyio.Event)
@@ -34,53 +36,53 @@ class Cookies:
         self._prefix = uuid.uuid4().hex  # several watchers share the directory
         self._numbers = itertools.count()
         self._passages: dict[str, _Passage] = {}
-        self.leaving: set[Stream] = set()  # they have a successor, and may still hold events that nobody else has
+        self.leaving: set[Stream] = set()  # replaced, and may still hold events that no other stream has
 
     def prepare(self) -> None:
-        """Make sure that the directory is there. Raises OSError."""
+        """Create the directory if needed. Raises OSError."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.identity = filesystem.identity(self.directory)
 
     async def pass_through(self, streams: Collection[Stream]) -> bool:
-        """Whether a cookie written now came through every stream, and through those that are leaving.
+        """Write a cookie and return True once every stream, leaving ones included, has delivered its event.
 
-        False when one broke or none can be written.
+        Returns False if a stream breaks meanwhile, or if no cookie can be written.
         """
         name = f"{self._prefix}-{next(self._numbers)}"
         passage = self._passages[name] = _Passage({*streams, *self.leaving})
         try:
-            self._drop(name)
+            self._write(name)
             for stream in tuple(passage.waiting):
                 stream.pace.wake()
             await passage.done.wait()
         except OSError as error:
-            log.warning("no cookie can be written, so sync walks", directory=str(self.directory), error=error.strerror)
+            log.warning("cookie_failed", directory=str(self.directory), error=error.strerror)
             return False
         finally:
             del self._passages[name]
         return not passage.lost
 
     def seen(self, stream: Stream, names: Iterable[str]) -> None:
-        """``stream`` delivered the events of these cookies, and with them everything before."""
+        """Record that ``stream`` delivered the events of these cookies, and so every earlier event."""
         for name in names:
             if (passage := self._passages.get(name)) is not None:
-                _leave(passage, stream)
+                _remove(passage, stream)
 
     def forget(self, stream: Stream, *, delivered: bool) -> None:
-        """``stream`` ends; ``delivered``: nothing that others do not see as well was left in it."""
+        """Stop waiting for a ``stream`` that ends; ``delivered`` means that it held no event that others do not get."""
         self.leaving.discard(stream)
         for passage in self._passages.values():
             if stream in passage.waiting:
                 passage.lost |= not delivered
-                _leave(passage, stream)
+                _remove(passage, stream)
 
-    def _drop(self, name: str) -> None:
+    def _write(self, name: str) -> None:
         path = self.directory / name
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         path.unlink(missing_ok=True)
 
 
-def _leave(passage: _Passage, stream: Stream) -> None:
+def _remove(passage: _Passage, stream: Stream) -> None:
     passage.waiting.discard(stream)
     if not passage.waiting:
         passage.done.set()

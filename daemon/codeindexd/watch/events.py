@@ -1,4 +1,4 @@
-"""From watchfiles' changes to hints: what is below the root, what is ours, what no longer holds."""
+"""From changes to hints: which are below the root, which are cookies, which make watches stale."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchfiles import Change
 
-from codeindexd.scan.relpath import ROOT
+from codeindexd.scan.relpath import ROOT, parent_of
 from codeindexd.watch.stream import Changes
 
 GIT_DIRECTORIES = (b".git", b".git/info")
@@ -23,7 +23,7 @@ class News:
     """What a set of changes means."""
 
     hints: set[bytes] = field(default_factory=set)
-    moved: set[bytes] = field(default_factory=set)  # directories whose watch, and those below, may be dead or possible
+    moved: set[bytes] = field(default_factory=set)  # watches of these directories and below may be stale
     cookies: set[str] = field(default_factory=set)  # names in the cookie directory
     root_gone: bool = False
 
@@ -38,12 +38,12 @@ class Reader:
         self.rules = frozenset(rules)
 
     def rule_directories(self) -> list[str]:
-        """Where the rules are, as far as that can be watched now: what is gone would keep a stream from starting."""
+        """Return the directories of the rules that can be watched now; with one that is gone, no stream would start."""
         places = sorted({str(Path(file).parent) for file in self.rules})
         return [place for place in places if Path(place).is_dir() and os.access(place, os.R_OK)]
 
     def read(self, changes: Changes, covered: Set[bytes], refused: Set[bytes]) -> News:
-        """``covered`` directories are watched, ``refused`` ones could not be.
+        """Return what ``changes`` mean; ``covered`` directories are watched, ``refused`` ones could not be.
 
         An event deeper down (macOS) becomes a hint on the highest directory that is not covered.
         """
@@ -64,14 +64,14 @@ class Reader:
         return news
 
     def _below(self, path: bytes, change: Change, covered: Set[bytes], news: News) -> None:
-        """git's own files count only where they say what is ignored, and that may reach far: worktrees share them."""
+        """Add the hints of a change below the root; git's own files count only where they decide what is ignored."""
         before, git, rest = (b"/" + path + b"/").partition(b"/.git/")
         top, inside = before[1:], rest[:-1]
         if not git:
             news.hints.add(_first_uncovered(path, covered))
         elif inside in _GIT_RULES or inside.endswith(b"/info/exclude") or _SUBMODULE.fullmatch(inside):
             news.hints.add(ROOT)
-        elif inside in (b"", b"info", b"HEAD") and change != Change.modified:  # a repository begins or ends
+        elif inside in (b"", b"info", b"HEAD") and change != Change.modified:  # a repository appears or disappears
             if top:
                 news.hints.add(_first_uncovered(top, covered))
             elif inside != b"HEAD":  # replaced whenever a branch is checked out
@@ -81,8 +81,8 @@ class Reader:
 
 
 def _first_uncovered(path: bytes, covered: Set[bytes]) -> bytes:
-    """``path`` when its directory is watched, else the highest directory above it that is not."""
-    parent = path.rpartition(b"/")[0]
+    """Return ``path`` if its directory is watched, else the highest directory above it that is not."""
+    parent = parent_of(path)
     while parent and parent not in covered:
-        path, parent = parent, parent.rpartition(b"/")[0]
+        path, parent = parent, parent_of(parent)
     return path

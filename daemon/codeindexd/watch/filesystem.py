@@ -1,4 +1,4 @@
-"""What the operating system says about watching a root: whether it can be, its identity, its limits, its clocks."""
+"""What the operating system says about watching a root: can it be watched, its identity, limits, clocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CLOCK_JUMP_S = 5.0
 
 
 def reason_to_poll(root: Path) -> str:
-    """Why ``root`` cannot be watched at all; "" when it can."""
+    """Return why ``root`` cannot be watched at all; "" if it can."""
     mount = mounts.around(root, mounts.now())
     if mount is not None and mount.is_silent:
         return f"{root} is on a file system without change events ({mount.kind})"
@@ -27,7 +27,7 @@ def reason_to_poll(root: Path) -> str:
 
 
 def identity(root: Path) -> tuple[int, int] | None:
-    """(device, inode) of the directory at ``root``; None when there is none."""
+    """Return (device, inode) of the directory at ``root``; None if there is none."""
     try:
         status = root.stat()
     except OSError:
@@ -36,7 +36,7 @@ def identity(root: Path) -> tuple[int, int] | None:
 
 
 def limit(name: str, otherwise: int) -> int:
-    """The kernel's inotify limit ``name``, e.g. ``max_user_watches``."""
+    """Return the kernel's inotify limit ``name``, for example ``max_user_watches``."""
     try:
         return int((_INOTIFY / name).read_text())
     except (OSError, ValueError):
@@ -44,24 +44,24 @@ def limit(name: str, otherwise: int) -> int:
 
 
 def out_of_watches(message: str) -> tuple[str, str]:
-    """What to tell the user, and how to raise the limit that ``message`` (of watchfiles) speaks of."""
+    """Return the problem and the hint for the limit that ``message`` (of watchfiles) names."""
     if "os error 24" in message or "Too many open files" in message:
         now = limit("max_user_instances", 128)
         return (
-            f"all {now} inotify instances of this user are taken",
-            f"raise the limit: sudo sysctl fs.inotify.max_user_instances={max(512, now * 2)}",
+            f"all {now} inotify instances of this user are in use",
+            f"raise the limit with `sudo sysctl fs.inotify.max_user_instances={max(512, now * 2)}`",
         )
     now = limit("max_user_watches", 8192)
     return (
-        f"all {now} file watches of this user are taken",
-        f"raise the limit: sudo sysctl fs.inotify.max_user_watches={max(524_288, now * 2)}",
+        f"all {now} file watches of this user are in use",
+        f"raise the limit with `sudo sysctl fs.inotify.max_user_watches={max(524_288, now * 2)}`",
     )
 
 
 class Shortage:
-    """Watches ran out; notices that the kernel's limits were changed since, which is worth another try."""
+    """A lack of watches, until the kernel's limits change."""
 
-    LOOK_S = 2.0
+    CHECK_INTERVAL_S = 2.0
 
     def __init__(self) -> None:
         self._limits = self._read()
@@ -71,13 +71,13 @@ class Shortage:
         return limit("max_user_watches", 0), limit("max_user_instances", 0)
 
     def may_be_over(self) -> bool:
-        """Whether the limits are others than when this was made."""
+        """Return True if the limits changed since this was created."""
         return self._read() != self._limits
 
 
 @dataclass
 class Clocks:
-    """Notices that the machine slept or its clock was set."""
+    """Detects that the machine slept or that its clock was set."""
 
     asleep_s: float = 0.0
     offset_s: float = 0.0
@@ -92,7 +92,7 @@ class Clocks:
         return boot - steady, time.time() - steady
 
     def jump(self) -> str:
-        """Why nothing seen since the last call should be trusted; "" when all is well."""
+        """Return why nothing seen since the last call can be trusted; "" if nothing happened."""
         asleep_s, offset_s = self._read()
         slept, moved = asleep_s - self.asleep_s, offset_s - self.offset_s
         self.asleep_s, self.offset_s = asleep_s, offset_s

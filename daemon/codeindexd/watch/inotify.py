@@ -1,8 +1,8 @@
 """Events of directories on Linux, straight from the kernel.
 
-watchfiles swallows the kernel's word that its queue overflowed, so that a short storm can leave a tree stale until the
-next walk; a name that is not UTF-8 breaks its stream; and it wakes up all the time to be stopped or heard. Here an
-event is either read or still in the kernel's queue, an overflow is told, and nothing runs while nothing happens.
+watchfiles hides that the kernel's queue overflowed, so a short storm can leave a tree stale until the next walk; a name
+that is not UTF-8 breaks its stream; and it wakes up all the time to check whether to stop. Here an event is either read
+or still in the kernel's queue, an overflow is reported, and nothing runs while nothing happens.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ Changes = set[tuple[Change, str]]
 def watch(paths: Collection[str], pace: PollPacer, *, recursive: bool = False) -> Iterator[Changes]:
     """Yield what changed directly inside the directories ``paths`` until ``pace`` is stopped.
 
-    A set is complete after 3 ms without an event, or 100 ms after its first one. While nothing happens nothing runs,
-    not even now and then. An overflow is told to ``pace``. Raises OSError when a path cannot be watched, ValueError for
-    ``recursive``, which the kernel does not know.
+    A set is complete after 3 ms without an event, or 100 ms after its first one. An overflow is reported to ``pace``.
+    Raises OSError if a path cannot be watched, ValueError for ``recursive``, which the kernel does not support.
     """
     if recursive:
         raise ValueError("inotify watches single directories")
@@ -83,7 +82,7 @@ def watch(paths: Collection[str], pace: PollPacer, *, recursive: bool = False) -
 
 
 def _watched(paths: Collection[str]) -> tuple[int, dict[int, list[bytes]]]:
-    """A descriptor of events, and the paths by watch descriptor: several where they lead to one directory."""
+    """Return a descriptor of events and the paths by watch descriptor, several if they lead to one directory."""
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if descriptor < 0:
@@ -109,7 +108,7 @@ def _error(what: str) -> OSError:
 
 
 def _read(descriptor: int, paths_of: dict[int, list[bytes]], changes: Changes, pace: PollPacer) -> bool:
-    """Add everything that waits to ``changes``; whether there was something."""
+    """Add all waiting events to ``changes``. Return False if there was none."""
     grown = False
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The file systems mounted at and below a root. None that comes or goes sends an event to who watches directories."""
+"""The file systems mounted at and below a root. Mounting and unmounting send no event to watched directories."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codeindexd.errors import EXHAUSTED
+from codeindexd.scan.relpath import parent_of
 
 _TABLE = "/proc/self/mountinfo"
 _READ_BYTES = 1 << 16
 _SILENT = re.compile(
     r"9p|afpfs|afs|beegfs|ceph|cifs|coda|davfs|fuse(\..*)?|gfs2?|glusterfs|gpfs|lustre|ncpfs|nfs4?|ocfs2|orangefs|"
     r"prl_fs|smb3|smbfs|vboxsf|virtiofs|vmhgfs|webdav"
-)  # not fuseblk: a local disk (NTFS, exFAT), whose changes pass this kernel, which sees them
+)  # not fuseblk: a local disk (NTFS, exFAT), whose changes this kernel sees
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """``number`` is the kernel's, another one for each time that something is mounted; ``point`` is absolute."""
+    """A mounted file system. The kernel gives each mount a new ``number``; ``point`` is absolute."""
 
     number: str
     point: Path
@@ -30,12 +31,12 @@ class Mount:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it is a network or FUSE file system, where others make changes that this kernel does not see."""
+        """True for network and FUSE file systems, whose changes by others this kernel does not see."""
         return _SILENT.fullmatch(self.kind) is not None
 
 
 def parsed(text: str) -> Iterator[Mount]:
-    """What a text like /proc/self/mountinfo lists; of several at one point the last hides the others."""
+    """Yield the mounts of a text like /proc/self/mountinfo; of several at one point, the last hides the others."""
     for line in text.splitlines():
         before, separator, after = line.partition(" - ")
         fields = before.split(" ")
@@ -45,7 +46,7 @@ def parsed(text: str) -> Iterator[Mount]:
 
 
 def around(place: Path, mounts: Iterable[Mount]) -> Mount | None:
-    """The one that ``place`` is on; None when none is known (macOS)."""
+    """Return the mount that ``place`` is on; None if none is known (macOS)."""
     found: Mount | None = None
     for mount in mounts:
         nearer = found is None or len(mount.point.parts) >= len(found.point.parts)
@@ -55,7 +56,7 @@ def around(place: Path, mounts: Iterable[Mount]) -> Mount | None:
 
 
 def below(root: Path, mounts: Iterable[Mount]) -> dict[bytes, Mount]:
-    """Those at and below ``root``, by their path relative to it, without what is hidden by others mounted later."""
+    """Return the mounts at and below ``root`` by relative path, without those hidden by later ones."""
     found: dict[bytes, Mount] = {}
     for mount in mounts:
         if mount.point.is_relative_to(root):
@@ -66,22 +67,22 @@ def below(root: Path, mounts: Iterable[Mount]) -> dict[bytes, Mount]:
 
 
 def relative(mount: Mount, root: Path) -> bytes:
-    """Where below ``root`` it is."""
+    """Return the path of ``mount`` relative to ``root``."""
     return os.fsencode(mount.point.relative_to(root)) if mount.point != root else b""
 
 
 def kind_if_silent(directory: bytes, mounts: Mapping[bytes, Mount]) -> str:
-    """The type of the file system that ``directory`` is on, by :func:`below`; "" where its changes can be watched."""
+    """Return the type of the file system of ``directory``, given :func:`below`; "" if its changes can be watched."""
     while directory not in mounts:
         if not directory:
             return ""
-        directory = directory.rpartition(b"/")[0]
+        directory = parent_of(directory)
     mount = mounts[directory]
     return mount.kind if mount.is_silent else ""
 
 
 def now() -> list[Mount]:
-    """All that is mounted; empty where the kernel does not list it (macOS)."""
+    """Return all mounts; empty where the kernel does not list them (macOS)."""
     try:
         return list(parsed(Path(_TABLE).read_text("utf-8", "surrogateescape")))
     except OSError:
@@ -89,9 +90,9 @@ def now() -> list[Mount]:
 
 
 class Table:
-    """What is mounted at and below ``root``, read again only when the kernel says that it changed; any thread.
+    """The mounts at and below ``root``, read again only when the kernel reports a change. Any thread may call.
 
-    Nothing where the kernel does not list it (macOS).
+    Empty where the kernel does not list mounts (macOS).
     """
 
     def __init__(self, root: Path) -> None:
@@ -102,24 +103,24 @@ class Table:
         self._found: frozenset[Mount] = frozenset()
 
     def look(self) -> frozenset[Mount]:
-        """What there is now; of several at one point all. Raises OSError when it cannot be read at the moment."""
+        """Return the present mounts, hidden ones included. Raises OSError if they cannot be read now."""
         with self._lock:
             if self._changed():
                 try:
                     text = b"".join(self._pieces()).decode("utf-8", "surrogateescape")
                 except OSError:
-                    self._let_go()  # the kernel tells of a change once
+                    self._close_table()  # the kernel reports a change only once
                     raise
                 self._found = frozenset(mount for mount in parsed(text) if mount.point.is_relative_to(self._root))
             return self._found
 
     def close(self) -> None:
-        """Let go of the kernel's table: what was found last stays so."""
+        """Close the kernel's table; the last known mounts stay."""
         with self._lock:
             self._closed = True
-            self._let_go()
+            self._close_table()
 
-    def _let_go(self) -> None:
+    def _close_table(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None

@@ -1,4 +1,4 @@
-"""Events of directories by watchfiles, where the kernel's own interface is not read directly."""
+"""Events of directories by watchfiles, on systems whose own interface is not read directly."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import watchfiles
 
 from codeindexd.watch.pacer import PollPacer
 
-_GROUP_MS = 100  # events that do not stop are handed on this often
-_STEP_MS = 10  # a set of events waits so long for more; watchfiles wakes up as often, and loses more the less it is
+_GROUP_MS = 100  # a stream of events without a pause is delivered this often
+_STEP_MS = 10  # a set of events waits this long for more; the shorter, the more wake-ups and losses
 
 
 def watch(paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[set[tuple[watchfiles.Change, str]]]:
     """Yield what changed directly inside (``recursive``: anywhere below) ``paths`` until ``pace`` is stopped.
 
-    Raises OSError, and RuntimeError when a name is not UTF-8 or the stream breaks.
+    Raises OSError, and RuntimeError if a name is not UTF-8 or the stream breaks.
     """
     return watchfiles.watch(
         *paths,

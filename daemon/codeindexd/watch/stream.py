@@ -1,4 +1,4 @@
-"""One watcher over a fixed list of directories, run in a thread of its own."""
+"""A stream of events from a fixed list of directories, read in a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Changes = Collection[tuple[watchfiles.Change, str]]
 
 
 class Source(Protocol):
-    """Where events come from; tests put failures in its place."""
+    """A source of events; tests substitute failing ones."""
 
     def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         """Yield sets of (change, path) in or ``recursive``ly below the absolute ``paths`` until ``pace`` is stopped."""
@@ -26,11 +26,11 @@ class Source(Protocol):
 
 INOTIFY = sys.platform == "linux"
 SOURCE: Source = inotify.watch if INOTIFY else portable.watch
-_LOST_UNSEEN = 256  # a guess: what arrives while watchfiles copies so many events, and is lost, begins to matter
+_LOST_UNSEEN = 256  # a guess: while watchfiles copies this many events, enough are lost to matter
 
 
 def suspicious_burst(queue: int) -> int:
-    """How many events at once are a reason to look at everything, with a kernel queue of ``queue`` events."""
+    """Return how many events at once are a reason to walk everything, with a kernel queue of ``queue`` events."""
     return queue // 4 if INOTIFY else _LOST_UNSEEN  # a written file takes up to four events
 
 
@@ -41,7 +41,7 @@ class Trouble(enum.Enum):
     FORBIDDEN = "a directory may not be read"
     EXHAUSTED = "the kernel's limit of watches is reached"
     BROKEN = "the event stream broke"
-    SILENT = "nothing can tell of changes there"
+    SILENT = "the file system sends no events"
 
 
 class StreamError(Exception):
@@ -56,7 +56,7 @@ class Stream:
     """Watches ``paths`` (absolute) from ``await ready()`` until ``stop()`` or an error.
 
     All callbacks run in the event loop: ``on_live`` before the first event, then ``deliver`` in the order of the
-    events, the next of which wait until it has returned.
+    events, and later events wait until it returns.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Stream:
         self._ended = anyio.Event()
         self._live = False
         self.pace = PollPacer(
-            on_live=lambda: anyio.from_thread.run_sync(self._now_live),
+            on_live=lambda: anyio.from_thread.run_sync(self._go_live),
             on_stall=lambda seconds: anyio.from_thread.run_sync(self._on_stall, seconds),
         )
 
     async def serve(self, paths: Collection[str], source: Source, *, recursive: bool) -> None:
-        """Run until stopped or broken; never raises for trouble, which ``ready`` or ``on_broken`` report."""
+        """Run until stopped or broken. Does not raise when it breaks: ``ready`` or ``on_broken`` report that."""
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._stop_when_cancelled)
@@ -96,13 +96,13 @@ class Stream:
             self._on_broken(self, self.error)
 
     async def ready(self) -> None:
-        """Wait until everything is watched. Raises StreamError when it cannot be."""
+        """Wait until every path is watched. Raises StreamError if one cannot be."""
         await self._ready.wait()
         if not self._live:
             raise self.error or StreamError(Trouble.BROKEN, "the stream was stopped before it began")
 
     async def stop(self) -> None:
-        """End the stream, and wait until it has."""
+        """End the stream and wait until it has ended."""
         self.pace.stop()
         await self._ended.wait()
 
@@ -112,7 +112,7 @@ class Stream:
         finally:
             self.pace.stop()  # cancelling around the thread itself would wait for its next event
 
-    def _now_live(self) -> None:
+    def _go_live(self) -> None:
         self._live = True
         self._on_live()
         self._ready.set()
@@ -126,10 +126,10 @@ class Stream:
         try:
             yield from source(paths, self.pace, recursive=recursive)
         except (OSError, RuntimeError, UnicodeError) as error:
-            self.error = _translated(error)
+            self.error = _stream_error(error)
 
 
-def _translated(error: Exception) -> StreamError:
+def _stream_error(error: Exception) -> StreamError:
     text = str(error)
     if isinstance(error, FileNotFoundError):
         return StreamError(Trouble.VANISHED, text)

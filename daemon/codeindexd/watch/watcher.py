@@ -340,7 +340,7 @@ class Watcher:
     def _recover(self) -> None:
         self._retries.succeeded()
         self._problem = None
-        self._problems.tell(polled_parts(self._coverage.polled, self._poll_interval_s))
+        self._problems.report(polled_parts(self._coverage.polled, self._poll_interval_s))
 
     def _degrade(self, problem: Problem | None) -> None:
         """Poll the root because of ``problem``, if there is one."""
@@ -349,7 +349,7 @@ class Watcher:
             self._poll_at = 0.0
             root = os.fsencode(self._root).decode("utf-8", "backslashreplace")
             until = f"{root} is scanned every {self._poll_interval_s:g} s until that ends"
-            self._problems.tell((f"{problem[0]}; {until}", problem[1]))
+            self._problems.report((f"{problem[0]}; {until}", problem[1]))
 
     # what the streams report
 

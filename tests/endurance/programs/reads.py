@@ -61,4 +61,4 @@ def main() -> int:
 def _doubts(log: str) -> Counter[str]:
     """Why the watcher did not trust its events, how often."""
     said = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    return Counter(re.sub(r"[\d.]+", "N", one["reason"]) for one in said if one["event"] == "events may be lost")
+    return Counter(re.sub(r"[\d.]+", "N", one["reason"]) for one in said if one["event"] == "events_may_be_lost")

@@ -1,7 +1,7 @@
-"""What is left out by default, judged by name alone: the tables, and how they are asked.
+"""What is left out by default, judged by name alone.
 
-Sensitive names and version control stores are left out always. The other defaults say "not worth an index", and a
-negation in ``.codeindexignore`` (``!vendor/``) takes any of them back. They look at names below the root only: a
+Sensitive names and version control stores are always left out. The other defaults are not worth indexing, and a
+negation in ``.codeindexignore`` (``!vendor/``) re-includes any of them. They apply to names below the root only: a
 ``site-packages`` directory that is itself the root is indexed.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a path is left out. ``reason`` is a word to count by, ``rule`` names the pattern that decided."""
+    """Why a path is left out. ``reason`` is a category to count by, ``rule`` names the pattern that decided."""
 
     ignored: bool
     reason: str
@@ -142,25 +142,25 @@ _DIRECTORIES = (
 _HIDDEN = _default("hidden", "hidden directory")
 _SECRETS = _default("sensitive", "name of a secrets file")
 FINAL = frozenset({"vcs", "sensitive"})
-"""Reasons that no ignore file takes back."""
+"""Reasons that no ignore file overrides."""
 
 
 SUSPICIOUS_NAMES = frozenset(_FILES)
 SUSPICIOUS_EXTENSIONS = frozenset(_EXTENSIONS)
 SUSPICIOUS_TAILS = _TAILS
-"""Together with ``may_name_secrets``: what a lower-case name has when ``file_verdict`` is not None."""
+"""Every lower-case name with a ``file_verdict`` has one of these, or matches ``may_name_secrets``."""
 
 may_name_secrets = re.compile(rb"\.env|tfstate|tfvars|service.?account|secret|gcp.?key|credential").search
 
 
 def is_sensitive_name(name: bytes) -> bool:
-    """Whether a file of this name is never read, whatever the configuration says."""
+    """Return True if a file of this name is never read, whatever the configuration says."""
     verdict = file_verdict(name)
     return verdict is not None and verdict.reason == "sensitive"
 
 
 def directory_verdict(name: bytes) -> Verdict | None:
-    """The default for a directory of this name, hidden ones included."""
+    """Return the default for a directory of this name, hidden ones included."""
     verdict = _DIRECTORIES.get(name)
     if verdict is None:
         if name.startswith(b".") and name not in _SOURCE_DOT_DIRS:
@@ -171,7 +171,7 @@ def directory_verdict(name: bytes) -> Verdict | None:
 
 
 def file_verdict(name: bytes) -> Verdict | None:
-    """The default for a file (or anything else that is no directory) of this name."""
+    """Return the default for a file (or anything else that is no directory) of this name."""
     lower = name.lower()
     if (verdict := _FILES.get(lower)) is not None:
         return verdict
@@ -190,7 +190,7 @@ def file_verdict(name: bytes) -> Verdict | None:
 
 
 def marker_verdict(names: Collection[bytes]) -> Verdict | None:
-    """The default for a directory that holds these names: a virtual environment or a tagged cache."""
+    """Return the default for a directory that holds these names: a virtual environment or a tagged cache."""
     for marker, reason in _MARKERS.items():
         if marker in names:
             return _default(reason, f"holds {marker.decode()}")

@@ -1,4 +1,4 @@
-"""One ignore file, compiled: which of its patterns decides about a path."""
+"""Compiled ignore files: which pattern of a file decides about a path."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _ORDINARY_BYTES = 64 << 10
 
 
 Test = Callable[[bytes], object]
-"""Truthy when a text may match."""
+"""Returns something true if a text may match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a file has to have for one of the patterns to be able to leave it out.
+    """What a file must have so that one of the patterns can leave it out.
 
     ``names``, ``extensions`` (with their dot) and ``tails`` are about the last component, as are the expressions of
     ``name_globs``, or ``name_test`` where those are very many;
@@ -40,14 +40,14 @@ class Outline:
     home_test: Test | None
 
     def may_match_path_in(self, directory: bytes) -> bool:
-        """Whether ``path_test`` can be true in a directory, which is relative and ends in ``/`` or is empty."""
+        """Return True if ``path_test`` can be true in ``directory`` (relative, ending in ``/`` or empty)."""
         if self.home_test is not None and self.home_test(directory[:-1]):
             return True
         return bool(self.path_heads) and directory.startswith(self.path_heads)
 
 
 class PatternSet:
-    """The patterns of one file, ready to be asked. Immutable, and shared by all files of equal content."""
+    """The compiled patterns of one file. Immutable, and shared by all files of equal content."""
 
     __slots__ = ("_directories", "_files", "outline", "patterns")
 
@@ -61,16 +61,16 @@ class PatternSet:
         return bool(self.patterns)
 
     def may_match_below(self, directory: bytes) -> bool:
-        """Whether a pattern that is not negative may match inside ``directory`` (relative, ending in ``/``)."""
+        """Return True if a positive pattern may match inside ``directory`` (relative, ending in ``/``)."""
         return any(_may_match_below(pattern, directory) for pattern in self.patterns if not pattern.negative)
 
     def last_match(self, name: bytes, path: bytes, is_dir: bool) -> Pattern | None:
-        """The last pattern that matches, negative or not. ``path`` is relative to the patterns' directory."""
+        """Return the last pattern that matches, negative or not. ``path`` is relative to the patterns' directory."""
         return self._directories.last_match(name, path) if is_dir else self._files.last_match(name, path)
 
 
 def compiled(content: bytes) -> PatternSet:
-    """The patterns of an ignore file with this content (gitignore syntax, whatever the bytes)."""
+    """Return the patterns of an ignore file with this content (gitignore syntax, any bytes)."""
     return _compiled(content) if len(content) <= _ORDINARY_BYTES else _compiled_huge(content)
 
 
@@ -85,7 +85,7 @@ def _compiled_huge(content: bytes) -> PatternSet:
 
 
 def rule_text(source: str, pattern: Pattern) -> str:
-    """How a rule is shown: ``.gitignore:3: *.pyc``; printable and encodable whatever the file held."""
+    """Return a rule as users see it: ``.gitignore:3: *.pyc``; always printable and encodable."""
     text = pattern.text.decode("utf-8", "backslashreplace")
     if len(text) > _SHOWN:
         text = text[:_SHOWN] + "..."
@@ -93,9 +93,9 @@ def rule_text(source: str, pattern: Pattern) -> str:
 
 
 class _Matcher:
-    """Finds the last matching pattern with a few dictionary look-ups and at most a few expressions.
+    """Finds the last matching pattern with a few dictionary lookups and at most a few expressions.
 
-    Real ignore files are mostly literal names and ``*.ext``; both are single look-ups here.
+    Real ignore files are mostly literal names and ``*.ext``; both are single lookups here.
     """
 
     __slots__ = ("_extensions", "_name_globs", "_names", "_path_globs", "_paths", "_patterns", "_tails", "_with_tail")
@@ -163,7 +163,7 @@ class _Globs:
     """Many expressions in one: alternatives in falling order, so the first that matches is the last pattern.
 
     A long list is split by the first byte a text must have and compiled when first needed, so that a huge ignore
-    file costs what is asked of it and not what it could be asked.
+    file costs only what is used of it.
     """
 
     __slots__ = ("_any", "_bucketed", "_by_byte", "_compiled")
@@ -178,12 +178,12 @@ class _Globs:
         self._compiled: dict[int, tuple[re.Pattern[bytes], list[int]] | None] = {}
 
     def last(self, text: bytes) -> int:
-        """The highest index whose expression matches all of ``text``, or -1."""
+        """Return the highest index whose expression matches all of ``text``, or -1."""
         best = self._in(-1, text)
         return max(best, self._in(text[0], text)) if self._bucketed and text else best
 
     def test(self, text: bytes) -> bool:
-        """Whether any expression matches."""
+        """Return True if any expression matches."""
         return self.last(text) >= 0
 
     def _in(self, bucket: int, text: bytes) -> int:
@@ -205,7 +205,7 @@ class _Globs:
 
 
 def _first_byte(regex: bytes) -> int | None:
-    """The byte every match begins with, when the expression begins with a literal one."""
+    """Return the byte that every match begins with if the expression begins with a literal one."""
     if regex[0] == 0x5C:  # an escaped literal; every multi-byte escape of ours is inside brackets
         return regex[1]
     return None if regex[0] in b"[(." else regex[0]

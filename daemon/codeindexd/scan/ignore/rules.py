@@ -1,16 +1,16 @@
-"""Which paths below a root are left out, and which rule says so.
+"""Which paths below a root are left out, and by which rule.
 
-Asked in this order; the first that has an opinion decides:
+The first of these that applies decides:
 
-1. version control stores and sensitive names: left out, and nothing takes them back;
+1. version control stores and sensitive names: always left out;
 2. ``exclude`` and ``include`` of the configuration;
-3. ``.codeindexignore``, the deepest file first: a negation here also takes back every default below;
+3. ``.codeindexignore``, the deepest file first: a negation here also overrides every default below;
 4. git's own rules, exactly as git applies them to untracked files: ``.gitignore``, the deepest first, then the
-   repository's ``info/exclude``, then the user's global excludes. A negation here only takes back git's rules:
-   that git should track a file does not make a lock file worth searching;
+   repository's ``info/exclude``, then the user's global excludes. A negation here only overrides git's rules:
+   a lock file that git should track is still not worth searching;
 5. the defaults: hidden directories, vendored, generated, minified and binary files.
 
-What git tracks in spite of its rules is left out all the same: the rules are about names, the index is not read.
+Files that git tracks in spite of its rules are left out too: the rules are about names, and git's index is not read.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import NamedTuple
 from codeindexd.scan.ignore.builtin import FINAL, Verdict, directory_verdict, file_verdict, marker_verdict
 from codeindexd.scan.ignore.patterns import PatternSet, compiled, rule_text
 from codeindexd.scan.ignore.sieve import suspects
+from codeindexd.scan.relpath import name_of
 
 GITIGNORE = b".gitignore"
 OWN_IGNORE = b".codeindexignore"
@@ -29,7 +30,7 @@ IGNORE_FILES = frozenset({GITIGNORE, OWN_IGNORE})
 
 
 class Source(NamedTuple):
-    """A pattern file of git's: its name as rules show it, its content, and whether rules may quote a line of it."""
+    """One of git's pattern files: its name for users, its content, and whether its lines may be quoted."""
 
     name: str
     content: bytes
@@ -38,8 +39,8 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """A pattern file and where it counts from: ``skip`` leading bytes of a path are its directory, or, for a file
-    above the root, ``above`` is what has to be put in front."""
+    """A pattern file and its directory: ``skip`` leading bytes of a path, or for a file above the root the prefix
+    ``above`` of a path."""
 
     source: str
     patterns: PatternSet
@@ -58,8 +59,7 @@ class _Level:
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """The rules that hold for the children of one directory. Immutable; a directory without ignore files shares its
-    parent's object."""
+    """The rules for the children of one directory. Immutable; a directory without ignore files shares its parent's."""
 
     _git: tuple[_Level, ...]
     _own: tuple[_Level, ...]
@@ -81,11 +81,11 @@ class IgnoreRules:
         gitignore: bool = True,
         defaults: bool = True,
     ) -> IgnoreRules:
-        """The rules before any file of the root was read; ``enter(b"", ...)`` adds those of the root itself.
+        """Return the rules before any file of the root is read; ``enter(b"", ...)`` adds those of the root itself.
 
         ``exclude_sources`` are info/exclude and the global excludes, in this order: the first wins. ``above`` are
         (name, content, path of the root below that file's directory, ending in ``/``) of ignore files above a root
-        that lies inside a repository, the nearest first. ``include`` and ``exclude`` are in gitignore syntax; where
+        that lies inside a repository, the nearest first. ``include`` and ``exclude`` are in gitignore syntax; if
         ``include`` is not empty, files that match none of it are left out.
         """
         top = above[-1][2] if above else b""
@@ -109,10 +109,10 @@ class IgnoreRules:
         files: Mapping[bytes, bytes],
         repository: Sequence[Source] | None = None,
     ) -> IgnoreRules:
-        """The rules for the children of ``directory``, which is relative to the root.
+        """Return the rules for the children of ``directory``, which is relative to the root.
 
-        ``files`` holds the content of the ignore files found in it by name. ``repository`` is given when another
-        repository begins there: its exclude sources, as in ``for_root``; the git rules gathered so far end there.
+        ``files`` holds the content of the ignore files found in it by name. ``repository`` is given if another
+        repository begins there: its exclude sources, as in ``for_root``; the git rules collected so far end there.
         """
         git, own = self._git, self._own
         skip = len(directory) + 1 if directory else 0
@@ -132,15 +132,17 @@ class IgnoreRules:
         return replace(self, _git=git, _own=own, _include=include)
 
     def verdict(self, path: bytes, *, is_dir: bool) -> Verdict | None:
-        """Why ``path``, a child of the entered directory, is left out; None when it is kept.
+        """Return why ``path``, a child of the entered directory, is left out; None if it is kept.
 
         A symbolic link is no directory here, whatever it points to.
         """
-        return self.judge(path[path.rfind(b"/") + 1 :], path, is_dir)
+        return self.judge(name_of(path), path, is_dir)
 
     def suspects(self, directory: bytes, names: Sequence[bytes]) -> Collection[bytes]:
-        """Those of the file ``names`` directly inside the entered ``directory`` that ``verdict`` has to be asked about;
-        for all others it is None. The names must not be empty and hold no slash."""
+        """Return those file ``names`` inside the entered ``directory`` that ``verdict`` may leave out.
+
+        For all others it is None. The names must not be empty and hold no slash.
+        """
         if self._include is not None:
             return set(names)
         prefix = directory + b"/" if directory else b""
@@ -148,7 +150,7 @@ class IgnoreRules:
         return suspects([(level.patterns, (level.above + prefix)[level.skip :]) for level in levels], names)
 
     def judge(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
-        """``verdict`` for callers that have the last component at hand."""
+        """Return the verdict as :meth:`verdict` does, for callers that have the last component at hand."""
         default = directory_verdict(name) if is_dir else file_verdict(name)
         if default is not None and default.reason in FINAL:
             return default
@@ -165,15 +167,15 @@ class IgnoreRules:
         return default if default is not None and self._applies(default) else None
 
     def marked(self, directory: bytes, names: Collection[bytes]) -> Verdict | None:
-        """Why a directory is left out for what it holds (a virtual environment, a tagged cache); never the root.
+        """Return why a directory is left out for its content (a virtual environment, a tagged cache); never the root.
 
-        Asked on the rules of the parent.
+        Call it on the rules of the parent.
         """
         if not directory or not self._defaults or (verdict := marker_verdict(names)) is None:
             return None
-        name = directory[directory.rfind(b"/") + 1 :]
-        taken_back = next((own for level in self._own if (own := level.verdict(name, directory, True))), None)
-        return verdict if taken_back is None else None
+        name = name_of(directory)
+        overridden = next((own for level in self._own if (own := level.verdict(name, directory, True))), None)
+        return verdict if overridden is None else None
 
     def _applies(self, default: Verdict) -> bool:
         return not self._hidden if default.reason == "hidden" else self._defaults
@@ -191,7 +193,7 @@ class IgnoreRules:
 
     def _included(self, path: bytes, *, is_dir: bool) -> bool:
         assert self._include is not None
-        matched = self._include.verdict(path[path.rfind(b"/") + 1 :], path, is_dir)
+        matched = self._include.verdict(name_of(path), path, is_dir)
         return matched is not None and matched.ignored
 
 

@@ -1,8 +1,8 @@
-"""A quick look at a whole directory: which of its files may any rule leave out?
+"""A fast filter for whole directories: which files may any rule leave out?
 
-Walking a large root is a question a file, and nearly every answer is no. The sieve answers for all files of a
-directory at once, with a few passes over their joined names that run in C; only what it holds back is judged in
-full. It may hold back too much, never too little.
+Nearly every file of a large root is kept. The sieve finds the exceptions of a directory at once, with a few passes over
+its joined names that run in C; only the files it holds back are judged in full. It may hold back too many, never too
+few.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from codeindexd.scan.ignore.patterns import PatternSet, Test
 
 
 def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes]) -> set[bytes]:
-    """Those of the file ``names`` of one directory that have to be judged in full.
+    """Return those file ``names`` of one directory that have to be judged in full.
 
-    ``places`` are the pattern sets that hold there, each with the directory relative to it, ending in ``/``.
+    ``places`` are the pattern sets that apply there, each with the directory relative to it, ending in ``/``.
     """
     found = set(_merged(tuple(patterns for patterns, _ in places)).held_back(names))
     for patterns, relative in places:
@@ -33,7 +33,7 @@ def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes])
 
 @dataclass(frozen=True, slots=True)
 class _Merged:
-    """The part that is the same in every directory the pattern sets hold for; extensions are in lower case."""
+    """The part that is the same in every directory of the pattern sets; extensions are in lower case."""
 
     names: frozenset[bytes]
     extensions: frozenset[bytes]
@@ -82,5 +82,5 @@ def _merged(sets: tuple[PatternSet, ...]) -> _Merged:
 
 @functools.lru_cache(maxsize=1024)
 def _search(globs: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """Finds the names that any of the expressions matches in a text of names, each between slashes."""
+    """Return an expression that finds matching names in a text of names between slashes."""
     return re.compile(b"/(?=(%b)/)" % b"|".join(globs), re.DOTALL)

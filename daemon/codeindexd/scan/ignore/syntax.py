@@ -16,7 +16,7 @@ _SPECIAL = frozenset(b"*?[\\")
 _SLASH = frozenset(b"/")
 _NOT_SLASH = frozenset(range(256)) - _SLASH
 _MOST_VARIANTS = 32
-_LONGEST_PATH = 4096  # bytes; what must be longer can match nothing, and would take seconds to compile
+_LONGEST_PATH = 4096  # bytes; a longer pattern can match nothing, and would take seconds to compile
 
 
 def _codes(test: str) -> frozenset[int]:
@@ -49,8 +49,8 @@ class Pattern:
     """One line of an ignore file.
 
     ``by_path`` patterns are matched against the path relative to the file's directory, the others against the last
-    component. Exactly one of ``literals``, ``suffixes`` and ``regex`` is set: the texts it equals, the texts it ends
-    with, or an expression it matches as a whole. ``home`` may say in which directories that can be.
+    component. Exactly one of ``literals``, ``suffixes`` and ``regex`` is set: the texts it matches, the suffixes it
+    matches, or an expression for a full match. ``home`` may restrict the directories of possible matches.
     """
 
     line: int
@@ -81,7 +81,7 @@ _ANY = _Atom(_NOT_SLASH)
 
 
 def parse(content: bytes) -> list[Pattern]:
-    """The patterns of an ignore file in order; lines that can never match are left out. Never raises."""
+    """Return the patterns of an ignore file in order, without lines that can never match. Never raises."""
     if content.startswith(b"\xef\xbb\xbf"):
         content = content[3:]
     found = (_parse_line(number, line) for number, line in enumerate(content.split(b"\n"), 1))
@@ -108,7 +108,7 @@ def _parse_line(number: int, line: bytes) -> Pattern | None:
 
 
 def _at_any_depth(body: bytes) -> bytes:
-    """``**/name`` says no more than ``name`` does."""
+    """Return ``name`` for ``**/name``, which means the same; other patterns unchanged."""
     name = body.removeprefix(b"/")
     while name.startswith(b"**/"):
         name = name[3:]
@@ -116,7 +116,7 @@ def _at_any_depth(body: bytes) -> bytes:
 
 
 def _home(body: bytes) -> bytes:
-    """An expression for the directories that hold what a path pattern matches; empty when that is not obvious."""
+    """Return an expression for the directories of a path pattern's matches; empty if that is not obvious."""
     directory, _, name = body.removeprefix(b"/").rpartition(b"/")
     if not directory or b"**" in name or directory.endswith(b"*") or b"[" in body or b"\\" in body:
         return b""
@@ -125,7 +125,7 @@ def _home(body: bytes) -> bytes:
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:
-    """Trailing spaces do not count unless one is escaped; other white space does count."""
+    """Return the line without trailing spaces, except escaped ones; other white space stays."""
     end = len(line)
     while end and line[end - 1] == 0x20:
         end -= 1
@@ -150,9 +150,9 @@ def _name_matcher(body: bytes) -> _Matcher:
 
 
 def _path_matcher(body: bytes) -> _Matcher:
-    """As git does, compare the part before the first wildcard literally and match only the rest.
+    """Compare the part before the first wildcard literally and match only the rest, as git does.
 
-    That matters: in ``foo**/bar`` the rest starts with ``**/``, which then crosses directories.
+    It matters: in ``foo**/bar`` the rest starts with ``**/``, which then crosses directories.
     """
     body = body.removeprefix(b"/")
     if not body:
@@ -205,7 +205,7 @@ def _star(pattern: bytes, start: int, *, pathname: bool) -> tuple[Wildcard, int]
 
 
 def _bracket(pattern: bytes, at: int) -> tuple[frozenset[int], int]:
-    """The bytes a bracket expression matches and the position behind it; ``at`` is just after the ``[``."""
+    """Return the bytes that a bracket expression matches and the position behind it; ``at`` is just after the ``[``."""
     negated = pattern[at : at + 1] in (b"!", b"^")
     at += negated
     members: set[int] = set()
@@ -239,7 +239,7 @@ def _bracket_char(pattern: bytes, at: int) -> tuple[int, int]:
 
 
 def _named_class(pattern: bytes, at: int) -> tuple[frozenset[int], int] | None:
-    """``[:alpha:]`` at ``at``; None when it is no named class but an ordinary ``[`` inside the brackets."""
+    """Return the named class ``[:alpha:]`` at ``at``; None if that is an ordinary ``[`` inside the brackets."""
     close = pattern.find(b"]", at + 2)
     if close < 0:
         raise _Malformed
@@ -253,7 +253,7 @@ def _named_class(pattern: bytes, at: int) -> tuple[frozenset[int], int] | None:
 
 
 def _variants(tokens: list[_Token]) -> tuple[bytes, ...]:
-    """Every text that ``tokens`` stand for when they are few: ``[Bb]in`` is ``Bin`` or ``bin``."""
+    """Return every text that ``tokens`` match if those are few: ``[Bb]in`` is ``Bin`` or ``bin``."""
     count = 1
     choices: list[frozenset[int]] = []
     for token in tokens:
