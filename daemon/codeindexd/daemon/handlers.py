@@ -1,4 +1,4 @@
-"""What each method of the protocol does: an explicit table from verb to handler."""
+"""The methods of the protocol: an explicit table from method to handler."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _SEARCH_SYNC_TIMEOUT_S = 30.0
 
 
 class Handlers:
-    """The methods of the socket, over the services. Parameters arrive validated by the protocol's table."""
+    """Handlers of all methods. Parameters arrive validated and complete, as the protocol's table says."""
 
     def __init__(
         self,
         roots: RootSupervisor,
         searcher: Searcher,
-        events: Subscriptions,
+        subscriptions: Subscriptions,
         *,
         default_limit: int,
         embedder: Callable[[], Result],
@@ -47,7 +47,7 @@ class Handlers:
     ) -> None:
         self._roots = roots
         self._searcher = searcher
-        self._events = events
+        self._subscriptions = subscriptions
         self._default_limit = default_limit
         self._embedder = embedder
         self._resize = resize
@@ -55,7 +55,7 @@ class Handlers:
         self._started = time.monotonic()
 
     def table(self) -> dict[str, Handler]:
-        """Verb to handler."""
+        """Return the handler of every method."""
         return {
             "server.info": self.info,
             "shutdown": self.shutdown,
@@ -80,23 +80,23 @@ class Handlers:
     # the daemon
 
     async def info(self, params: Params, connection: Connection) -> Result:
-        """Version and process of the daemon."""
+        """Return version and process of the daemon."""
         return {"version": __version__, "pid": os.getpid(), "uptime_s": round(time.monotonic() - self._started, 3)}
 
     async def shutdown(self, params: Params, connection: Connection) -> Result:
-        """Stop the daemon in good order."""
+        """Begin a clean shutdown of the daemon."""
         self._stop()
         return {"stopping": True}
 
     async def metrics(self, params: Params, connection: Connection) -> Result:
-        """OpenMetrics text."""
+        """Return the metrics as OpenMetrics text."""
         text = await anyio.to_thread.run_sync(metrics.render, self._roots.running(), time.monotonic() - self._started)
         return {"content_type": metrics.CONTENT_TYPE, "text": text}
 
     # roots
 
     async def add(self, params: Params, connection: Connection) -> Result:
-        """Index a directory; with ``wait`` the answer comes when it is fresh, or cannot become so."""
+        """Index a directory; with ``wait``, answer once it is fresh or cannot become fresh."""
         if params["workers"] is not None:
             await self._resize(params["workers"])
         root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
@@ -112,25 +112,27 @@ class Handlers:
                 return root
             if root.state is RootState.DEGRADED and root.is_caught_up:
                 return root
-            await self._events.wait(root.spec.id)
+            await self._subscriptions.wait(root.spec.id)
 
     async def remove(self, params: Params, connection: Connection) -> Result:
-        """Forget a root and delete its index."""
+        """Remove a root and delete its index."""
         path = _path(params["path"])
         spec = self._roots.registered(path)
         if spec.path not in (path, _real(path)):
-            raise UsageError(f"{path} is inside the root {spec.path}", hint=f"codeindex remove {spec.path}")
+            raise UsageError(
+                f"{path} is inside the root {spec.path}", hint=f"remove the whole root: codeindex remove {spec.path}"
+            )
         await self._roots.remove(spec.id)
         return {"removed": [{"path": str(spec.path), "id": spec.id}]}
 
     async def list_roots(self, params: Params, connection: Connection) -> Result:
-        """All roots."""
+        """Return all roots."""
         running, failed = self._roots.around(None)
         entries = [responses.roots_entry(root) for root in running]
         return {"roots": entries + [responses.failed_entry(one) for one in failed]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
-        """Process every file again."""
+        """Process every file of a root again."""
         root = self._roots.covering(_path(params["path"]))
         await root.reindex()
         return {"roots": [responses.roots_entry(root)]}
@@ -142,15 +144,15 @@ class Handlers:
         return {"roots": [responses.roots_entry(root)]}
 
     async def resume(self, params: Params, connection: Connection) -> Result:
-        """Go on indexing a root."""
+        """Continue to index a root."""
         root = self._roots.covering(_path(params["path"]))
         root.resume()
         return {"roots": [responses.roots_entry(root)]}
 
-    # questions
+    # queries
 
     async def search(self, params: Params, connection: Connection) -> Result:
-        """Ranked, verified chunks."""
+        """Return ranked chunks, each verified against the disk."""
         parsed = parse(
             params["query"],
             language=params["language"] or "",
@@ -161,18 +163,18 @@ class Handlers:
         if params["sync"]:
             await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
-        absent = [] if params["roots"] else self._roots.around(None)[1]
-        return responses.answer(params["query"], found, explain=params["explain"], absent=absent)
+        missing = [] if params["roots"] else self._roots.around(None)[1]
+        return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
 
     async def related(self, params: Params, connection: Connection) -> Result:
-        """Chunks like the one at a place."""
+        """Return chunks like the one at a place."""
         root = self._roots.covering(_path(params["root"]))
         path = os.fsencode(params["path"])
         found = await self._searcher.related(root, path, params["line"], params["limit"] or self._default_limit)
         return responses.answer(f"{os.fsdecode(path)}:{params['line']}", found)
 
     async def symbol(self, params: Params, connection: Connection) -> Result:
-        """Definitions of a name, and its uses when asked for."""
+        """Return the definitions of a name, and its uses if requested."""
         roots = self._roots.chosen(_paths(params["roots"]))
         definitions, references = await self._searcher.symbol(roots, params["name"], references=params["references"])
         return {
@@ -184,7 +186,7 @@ class Handlers:
     # freshness
 
     async def sync(self, params: Params, connection: Connection) -> Result:
-        """Wait until every change made before the call, or the generation of ``clock``, can be searched."""
+        """Wait until every change made before the call, or the generations of ``clock``, can be searched."""
         timeout_s = _SYNC_TIMEOUT_S if params["timeout_s"] is None else params["timeout_s"]
         if params["clock"]:
             return await self._sync_to(params["clock"], timeout_s)
@@ -204,18 +206,22 @@ class Handlers:
         wanted = _parse_clock(clock)
         roots = {root.spec.id: root for root in self._roots.running()}
         if missing := wanted.keys() - roots.keys():
-            raise FailedError(f"the clock names a root that is gone: {min(missing)}", hint="ask for a new clock")
+            raise FailedError(
+                f"the clock names a root that was removed: {min(missing)}", hint="get a new clock: codeindex sync"
+            )
         with anyio.move_on_after(timeout_s) as scope:
             for identity, generation in wanted.items():
                 while roots[identity].generation < generation:
-                    await self._events.wait(identity)
+                    await self._subscriptions.wait(identity)
         if scope.cancelled_caught:
-            raise TimedOutError(f"generation {clock} was not reached in {timeout_s:g} s", hint="give more time")
+            raise TimedOutError(
+                f"generation {clock} was not reached in {timeout_s:g} s", hint="give --timeout more seconds"
+            )
         reached = ",".join(roots[identity].clock for identity in wanted)
         return {"clock": reached, "took_ms": round((time.monotonic() - began) * 1000, 2), "how": "cookie"}
 
     async def status(self, params: Params, connection: Connection) -> Result:
-        """Health of the daemon and of one or all roots."""
+        """Return the health of the daemon and of one or all roots."""
         roots, failed = self._around(params)
         running = await anyio.to_thread.run_sync(lambda: [responses.root_status(root) for root in roots])
         return {
@@ -229,7 +235,7 @@ class Handlers:
         }
 
     async def verify(self, params: Params, connection: Connection) -> Result:
-        """Compare the index with the disk, chunk by chunk."""
+        """Compare the index with the disk, chunk by chunk, and repair it if requested."""
         roots, failed = self._around(params)
         repair, rebuild = bool(params["repair"]), self._roots.rebuild
         found = [await verify.verify(root, repair=repair, rebuild=rebuild) for root in roots]
@@ -243,7 +249,7 @@ class Handlers:
         return self._roots.around(_path(params["path"]) if params["path"] else None)
 
     async def explain(self, params: Params, connection: Connection) -> Result:
-        """Why a path is or is not indexed."""
+        """Tell why a path is or is not indexed."""
         path = _path(params["path"])
         root = self._roots.covering(path)
         return await anyio.to_thread.run_sync(responses.explain, root, path)
@@ -253,12 +259,12 @@ class Handlers:
     async def subscribe(self, params: Params, connection: Connection) -> Result:
         """Send ``progress``, ``generation`` and ``state`` of roots on this connection."""
         roots = self._roots.chosen(_paths(params["roots"])) if params["roots"] else None
-        self._events.subscribe(connection, [root.spec.id for root in roots] if roots else None)
+        self._subscriptions.subscribe(connection, [root.spec.id for root in roots] if roots else None)
         return {"clock": ",".join(root.clock for root in roots or self._roots.running())}
 
     async def unsubscribe(self, params: Params, connection: Connection) -> Result:
         """Send no more notifications on this connection."""
-        self._events.unsubscribe(connection)
+        self._subscriptions.unsubscribe(connection)
         return {}
 
 
@@ -267,7 +273,7 @@ def _path(raw: Any) -> Path:
 
 
 def _real(path: Path) -> Path:
-    """Without links; as it is where they lead in circles, for which ``Path.resolve`` would raise."""
+    """Resolve links; a path with links in a circle stays as it is (``Path.resolve`` would raise)."""
     return Path(os.path.realpath(path))
 
 
@@ -280,7 +286,7 @@ def _parse_clock(clock: str) -> dict[str, int]:
         return {identity: int(number) for identity, _, number in (part.partition(":") for part in clock.split(","))}
     except ValueError:
         raise UsageError(
-            f"not a clock: {clock!r}", hint="pass a clock as an answer or `codeindex sync` gave it"
+            f"invalid clock: {clock!r}", hint="pass a clock from an answer, or from `codeindex sync`"
         ) from None
 
 

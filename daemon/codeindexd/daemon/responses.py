@@ -1,4 +1,4 @@
-"""What the outside sees of a root: the documents of the protocol, built from the state of the services."""
+"""The documents that the protocol's methods return, built from the state of roots and answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FAILURES_SHOWN = 20
 
 
 def roots_entry(root: Root) -> dict[str, Any]:
-    """A root in the answer of ``roots.list`` and ``roots.add``."""
+    """Return a root as ``roots.list`` and ``roots.add`` list it. Blocking: asks the catalog."""
     status = root.status()
     return {
         **path_to_json(root.spec.raw),
@@ -35,7 +35,7 @@ def roots_entry(root: Root) -> dict[str, Any]:
 
 
 def root_status(root: Root) -> dict[str, Any]:
-    """A root in the answer of ``status``; one whose stores cannot be read now must not hide the others."""
+    """Return a root as ``status`` lists it, also one whose stores cannot be read now. Blocking: asks the catalog."""
     try:
         return _running_status(root)
     except CodeindexError as error:
@@ -64,7 +64,7 @@ def _running_status(root: Root) -> dict[str, Any]:
 
 
 def failed_entry(failed: FailedRoot) -> dict[str, Any]:
-    """A root whose stores cannot be opened, in the answer of ``roots.list``."""
+    """Return a root that does not run, as ``roots.list`` lists it."""
     return {
         **path_to_json(failed.spec.raw),
         "id": failed.spec.id,
@@ -77,7 +77,7 @@ def failed_entry(failed: FailedRoot) -> dict[str, Any]:
 
 
 def failed_status(failed: FailedRoot) -> dict[str, Any]:
-    """A root whose stores cannot be opened, in the answer of ``status``."""
+    """Return a root that does not run, as ``status`` lists it."""
     return {
         **path_to_json(failed.spec.raw),
         "state": RootState.DEGRADED.value,
@@ -109,7 +109,7 @@ def _problem_entry(problem: RootProblem) -> dict[str, Any]:
 
 
 def failure_entry(failure: Failure) -> dict[str, Any]:
-    """A failed file; ``next_retry`` is seconds since the epoch, null when only a change of the file helps."""
+    """Return a failed file; ``next_retry`` is in seconds since the epoch, null when only a change of the file helps."""
     return {
         **path_to_json(failure.path),
         "stage": failure.stage,
@@ -151,7 +151,7 @@ def _stage_entries(status: RootStatus) -> dict[str, Mapping[str, Any]]:
 
 
 def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[str, Any]:
-    """A hit as answers carry it; lines and bytes are those on the disk now."""
+    """Return a hit; lines and bytes are those on the disk now."""
     entry: dict[str, Any] = {
         **path_to_json(hit.root.spec.raw, key="root"),
         **path_to_json(hit.chunk.path),
@@ -171,10 +171,10 @@ def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[st
     return entry
 
 
-def answer(query: str, found: Answer, *, explain: bool = False, absent: Sequence[FailedRoot] = ()) -> dict[str, Any]:
-    """The result of ``search`` and ``related``. ``absent`` should have taken part and could not: the answer says so."""
-    state = RootState.DEGRADED if absent and found.state is not RootState.MISSING else found.state
-    notes = [*found.notes, *(failed.error.message for failed in absent)]
+def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequence[FailedRoot] = ()) -> dict[str, Any]:
+    """Return the result of ``search`` and ``related``, with a note for every root that is ``missing`` from it."""
+    state = RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
+    notes = [*found.notes, *(failed.error.message for failed in missing)]
     return {
         "query": query,
         "took_ms": round(found.took_ms, 2),
@@ -187,7 +187,7 @@ def answer(query: str, found: Answer, *, explain: bool = False, absent: Sequence
 
 
 def chunk_entry(chunk: StoredChunk) -> dict[str, Any]:
-    """A chunk as ``explain`` lists it."""
+    """Return a chunk as ``explain`` lists it."""
     span = chunk.span
     return {
         "id": chunk.chunk_id,
@@ -201,7 +201,7 @@ def chunk_entry(chunk: StoredChunk) -> dict[str, Any]:
 
 
 def explain(root: Root, path: Path) -> dict[str, Any]:
-    """Why ``path`` (absolute, in ``root``) is or is not indexed. Blocking: asks the catalog and the disk."""
+    """Return why ``path`` (absolute, in ``root``) is or is not indexed. Blocking: asks the catalog and the disk."""
     relative = _below(root, path)
     failures = {failure.path: failure for failure in root.failures()}
     with root.catalog_snapshot() as snapshot:
@@ -226,18 +226,18 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     if os.path.isdir(path) and relative not in failures:  # noqa: PTH112 - is_dir() raises for a very long name
         verdict = root.exclusion_of(relative) if relative else None
         if verdict is None:
-            return entry | {"indexed": True, "reason": "a directory that is indexed"}
+            return entry | {"indexed": True, "reason": "an indexed directory"}
         return entry | {"reason": verdict.reason, "rule": verdict.rule}
     verdict = root.exclusion_of(relative)
     if verdict is not None:
         return entry | {"reason": verdict.reason, "rule": verdict.rule}
     if not os.path.lexists(path):
         return entry | {"reason": "does not exist"}
-    return entry | {"reason": "not looked at yet"}
+    return entry | {"reason": "not scanned yet"}
 
 
 def _below(root: Root, path: Path) -> bytes:
-    """``path`` relative to the root as bytes; symlinks above the root are resolved, inside it they are not."""
+    """Return ``path`` relative to the root; symlinks above the root are resolved, inside it they are not."""
     for candidate in (path, Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(path))):
         if candidate == root.spec.path:
             return b""

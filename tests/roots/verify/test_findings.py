@@ -12,9 +12,9 @@ LACKS = "lacks {count} chunks, the first is {first}"
 def look(*ids: int, counted: int = 0) -> Audit:
     found = Audit()
     if ids:
-        found.differ_in("dense index", LACKS, ids)
+        found.add_ids("dense index", LACKS, ids)
     if counted:
-        found.differ(b"", "catalog", f"the counters say {counted}", kind="the counters say")
+        found.add(b"", "catalog", f"the counters say {counted}", kind="the counters say")
     return found
 
 
@@ -39,7 +39,7 @@ def test_a_figure_that_changes_makes_no_other_difference() -> None:
 
 def test_differences_of_other_files_or_stores_are_others() -> None:
     first, second = Audit(), Audit()
-    first.differ(b"a.py", "chunks", "wrong")
-    first.differ(b"b.py", "dense index", "wrong")
-    second.differ(b"b.py", "chunks", "wrong")
+    first.add(b"a.py", "chunks", "wrong")
+    first.add(b"b.py", "dense index", "wrong")
+    second.add(b"b.py", "chunks", "wrong")
     assert lasting(first, second) == []

@@ -1,4 +1,4 @@
-"""One look at everything: the disk against the tree, and every file, processed anew, against the stores."""
+"""One comparison of everything: the disk with the tree, and every file, processed again, with the stores."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from codeindexd.workers.jobs import FileJob, FileResult
 
 _BATCH_CHUNKS = 4_000
 _BATCH_FILES = 400
-_FIGURES = re.compile(r"\d+")
+_NUMBERS = re.compile(r"\d+")
 
 
-class _Nothing:
-    """A tree without anything in it, so that a scan against it hashes every file."""
+class _EmptyTree:
+    """An empty tree: a scan that knows nothing hashes every file."""
 
     def node(self, path: bytes) -> Entry | None:
         return None
@@ -37,16 +37,16 @@ class _Nothing:
 
 
 async def audit(target: AuditTarget) -> Audit:
-    """Compare everything once. What is under way meanwhile may show up as a difference: look again after a sync."""
+    """Compare everything once. Changes that are being indexed may show up as differences: audit again after a sync."""
     found = Audit()
     for problem in await anyio.to_thread.run_sync(target.index.catalog.check):
-        found.differ(b"", "catalog", problem, kind=_FIGURES.sub("", problem))
+        found.add(b"", "catalog", problem, kind=_NUMBERS.sub("", problem))
     if found.differences:
         found.notes.append("nothing else was compared: the catalog contradicts itself")
         return found
-    paths = await anyio.to_thread.run_sync(_compare_whole, target, found)
-    wanted, held = await target.index.write(target.index.dense_contents)
-    _compare_ids("dense index", "chunks", wanted, held, found)
+    paths = await anyio.to_thread.run_sync(_compare_tree, target, found)
+    expected, held = await target.index.write(target.index.dense_contents)
+    _compare_ids("dense index", "chunks", expected, held, found)
     async for results in _batches(target, paths):
         await anyio.to_thread.run_sync(partial(compare_files, target, results, found))
     if not target.pool.settings.embed:
@@ -55,7 +55,7 @@ async def audit(target: AuditTarget) -> Audit:
 
 
 async def _batches(target: AuditTarget, paths: Sequence[bytes]) -> AsyncIterator[list[FileResult]]:
-    """The files of ``paths``, processed anew, in batches of bounded size."""
+    """Process the files ``paths`` again, and yield the results in batches of bounded size."""
     jobs = [FileJob(number, target.path, path, afresh=True) for number, path in enumerate(paths)]
     batch: list[FileResult] = []
     chunks = 0
@@ -69,9 +69,9 @@ async def _batches(target: AuditTarget, paths: Sequence[bytes]) -> AsyncIterator
         yield batch
 
 
-def _compare_whole(target: AuditTarget, found: Audit) -> list[bytes]:
-    """What can be compared without opening a file's chunks; returns the paths of the files that have some."""
-    scan = target.scanner.scan([b""], _Nothing(), now_ns=time.time_ns())
+def _compare_tree(target: AuditTarget, found: Audit) -> list[bytes]:
+    """Compare the disk, the tree and the ids in the lexical index; return the paths of the files to process."""
+    scan = target.scanner.scan([b""], _EmptyTree(), now_ns=time.time_ns())
     with target.index.current.pin() as snapshot:
         if snapshot is None:
             return []
@@ -84,33 +84,33 @@ def _compare_whole(target: AuditTarget, found: Audit) -> list[bytes]:
         ):
             for entry in entries:
                 if entry.path not in unreadable:
-                    found.differ(entry.path, what, entry.kind.name.lower())
+                    found.add(entry.path, what, entry.kind.name.lower())
         for move in change.moved:
-            found.differ(move.entry.path, "indexed under another path", text_of_path(move.source))
+            found.add(move.entry.path, "indexed under another path", text_of_path(move.source))
         paths, terms = [], []
         for file in snapshot.catalog.files():
             if file.entry.kind is not NodeKind.FILE or file.entry.path in unreadable:
                 continue
             if file.outcome is Outcome.UNPROCESSED:
-                found.differ(file.entry.path, "chunks", "the file was never processed")
+                found.add(file.entry.path, "chunks", "the file was never processed")
             elif file.outcome is not Outcome.FAILED:
                 paths.append(file.entry.path)
             if file.outcome is Outcome.INDEXED:
                 terms.append((file.file_id, path_words(file.entry.path)))
-        wanted = snapshot.catalog.all_chunk_ids()
-        _compare_ids("lexical index", "chunks", wanted, snapshot.lexical.chunk_ids(), found)
+        expected = snapshot.catalog.all_chunk_ids()
+        _compare_ids("lexical index", "chunks", expected, snapshot.lexical.chunk_ids(), found)
         files = np.sort(np.fromiter((file_id for file_id, _ in terms), np.int64))
         _compare_ids("lexical index", "paths", files, snapshot.lexical.file_ids(), found)
         for file_id in snapshot.lexical.lacking_paths(terms):
-            found.differ(b"", "lexical index", f"does not find the path of file {file_id} by its words")
+            found.add(b"", "lexical index", f"does not find the path of file {file_id} by its words")
     return paths
 
 
-def _compare_ids(what: str, things: str, wanted: NDArray[np.int64], held: NDArray[np.int64], found: Audit) -> None:
-    lacking, superfluous = np.setdiff1d(wanted, held), np.setdiff1d(held, wanted)
-    if len(lacking):
-        found.differ_in(what, f"lacks {{count}} {things}, the first is {{first}}", lacking.tolist())
+def _compare_ids(what: str, things: str, expected: NDArray[np.int64], held: NDArray[np.int64], found: Audit) -> None:
+    missing, superfluous = np.setdiff1d(expected, held), np.setdiff1d(held, expected)
+    if len(missing):
+        found.add_ids(what, f"lacks {{count}} {things}, the first is {{first}}", missing.tolist())
     if len(superfluous):
-        found.differ_in(what, f"has {{count}} {things} too many, the first is {{first}}", superfluous.tolist())
+        found.add_ids(what, f"has {{count}} {things} too many, the first is {{first}}", superfluous.tolist())
     if len(held) != len(np.unique(held)):
-        found.differ(b"", what, f"holds some {things} twice")
+        found.add(b"", what, f"holds some {things} twice")

@@ -1,4 +1,4 @@
-"""What an audit finds."""
+"""The results of an audit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One way in which the index is not what it should be; ``path`` is empty when it is about no single file.
+    """One difference between the index and the disk; ``path`` is empty when it concerns no single file.
 
-    ``kind`` is what it is recognised by in the next look: ``detail`` without the figures that change while the root
-    does. ``ids`` are the chunks or files that it is about, where it is about many: one that lasts is enough.
+    ``kind`` identifies it in the next audit: ``detail`` without the numbers that change while the root does. ``ids``
+    are the chunks or files that it concerns, if it concerns many.
     """
 
     path: bytes
@@ -23,10 +23,10 @@ class Difference:
 
 @dataclass
 class Audit:
-    """What was compared, what differed, and which entries of the projections have to be made anew.
+    """How much was compared, what differed, and which entries of the stores are wrong.
 
-    ``lexical`` and ``dense`` are ids of chunks whose documents or vectors are wrong, ``embed_hashes`` those of wrong
-    vectors in the shared store. ``notes`` say what could not be compared.
+    ``lexical`` and ``dense`` are ids of chunks with wrong documents or vectors, ``embed_hashes`` identify wrong vectors
+    in the shared store. ``notes`` say what could not be compared.
     """
 
     files: int = 0
@@ -38,22 +38,22 @@ class Audit:
     dense: set[int] = field(default_factory=set)
     embed_hashes: set[bytes] = field(default_factory=set)
 
-    def differ(self, path: bytes, what: str, detail: str, *, kind: str = "") -> None:
-        """Note a difference."""
+    def add(self, path: bytes, what: str, detail: str, *, kind: str = "") -> None:
+        """Add a difference."""
         self.differences.append(Difference(path, what, detail, kind or detail))
 
-    def differ_in(self, what: str, kind: str, ids: Collection[int]) -> None:
-        """Note that ``what`` differs in these chunks or files; ``kind`` has marks for how many and for the first."""
-        self.differences.append(_about(what, kind, frozenset(ids)))
+    def add_ids(self, what: str, kind: str, ids: Collection[int]) -> None:
+        """Add a difference in many chunks or files; ``kind`` has the placeholders ``{count}`` and ``{first}``."""
+        self.differences.append(_of_ids(what, kind, frozenset(ids)))
 
     def keep_lasting(self, before: Collection[Difference]) -> None:
-        """Leave out what was not there in the look before."""
+        """Keep only differences that the audit before found, too; of those with many ids, the ids that both found."""
         known = {one: one for one in before}
         lasting = [_lasting(known[one], one) for one in self.differences if one in known]
         self.differences = [one for one in lasting if one is not None]
 
 
-def _about(what: str, kind: str, ids: frozenset[int]) -> Difference:
+def _of_ids(what: str, kind: str, ids: frozenset[int]) -> Difference:
     return Difference(b"", what, kind.format(count=len(ids), first=min(ids)), kind, ids)
 
 
@@ -61,4 +61,4 @@ def _lasting(before: Difference, now: Difference) -> Difference | None:
     if not now.ids:
         return now
     ids = before.ids & now.ids
-    return _about(now.what, now.kind, ids) if ids else None
+    return _of_ids(now.what, now.kind, ids) if ids else None

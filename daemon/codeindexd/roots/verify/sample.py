@@ -1,4 +1,4 @@
-"""Vectors of a model that workers do not run: a sample is embedded anew and held against the index."""
+"""Compares a sample of the vectors with the model itself, for models that workers do not run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.errors import EmbedderError
-from codeindexd.roots.verify.compare import differ_at, same
+from codeindexd.roots.verify.compare import add_difference_at, is_same_vector
 from codeindexd.roots.verify.findings import Audit
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.types import StoredChunk
 from codeindexd.workers.jobs import TextRange, TextsJob, TextsStatus
 
-_SAMPLE = 128  # a transformer needs seconds for so many, minutes or hours for all
+_SAMPLE_CHUNKS = 128  # a transformer needs seconds for these, and minutes or hours for all
 
 
 async def compare_sample(target: AuditTarget, found: Audit) -> None:
-    """Embed some chunks, evenly spread over the ids, and compare. A model that cannot be asked is noted."""
+    """Embed some chunks, evenly spread over the ids, and compare; note when the model cannot be used now."""
     picked = await anyio.to_thread.run_sync(_pick, target)
     jobs = [
         TextsJob(number, target.path, chunk.path, leaf, (TextRange(0, 0, chunk.embed_hash),))
@@ -40,14 +40,14 @@ async def compare_sample(target: AuditTarget, found: Audit) -> None:
 
 
 def _pick(target: AuditTarget) -> list[tuple[StoredChunk, bytes]]:
-    """Chunks with a vector, with the leaf hashes of their files."""
+    """Return the chunks of the sample, which have a vector, with the leaf hashes of their files."""
     with target.index.current.pin() as snapshot:
         if snapshot is None or snapshot.identity != target.index.space.identity:
             return []
         ids = snapshot.dense.ids()
         if not len(ids):
             return []
-        chosen = np.unique(ids[np.linspace(0, len(ids) - 1, min(_SAMPLE, len(ids))).astype(np.int64)])
+        chosen = np.unique(ids[np.linspace(0, len(ids) - 1, min(_SAMPLE_CHUNKS, len(ids))).astype(np.int64)])
         chunks = snapshot.catalog.chunks(chosen.tolist()).values()
         files = snapshot.catalog.files_by_id({chunk.file_id for chunk in chunks})
         return [(chunk, files[chunk.file_id].entry.hash) for chunk in chunks if chunk.file_id in files]
@@ -59,7 +59,7 @@ def _compare(target: AuditTarget, chunks: list[StoredChunk], fresh: NDArray[np.f
             return
         for row, chunk in enumerate(chunks):
             held = snapshot.dense.vector(chunk.chunk_id)
-            if held is not None and not same(fresh[row].tobytes(), held):
+            if held is not None and not is_same_vector(fresh[row].tobytes(), held):
                 found.dense.add(chunk.chunk_id)
                 found.embed_hashes.add(chunk.embed_hash)
-                differ_at(chunk, "dense index", "the vector of {} is not that of their text", found)
+                add_difference_at(chunk, "dense index", "the vector of {} is not that of their text", found)

@@ -1,4 +1,4 @@
-"""The equality oracle: is the index what the disk says, chunk by chunk? And the least work that mends it."""
+"""``verify``: compares an index with the disk, chunk by chunk, and repairs it with the least work."""
 
 from __future__ import annotations
 
@@ -19,35 +19,37 @@ __all__ = ["verify", "verify_failed"]
 
 log = structlog.get_logger(__name__)
 Rebuild = Callable[[RootSpec], Awaitable[Root]]
-_ROUNDS = 3
+_AUDITS = 3
 _SYNC_TIMEOUT_S = 600.0
 
 
 async def verify(root: Root, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
-    """Compare disk, tree, catalog and both projections of a root; mend what differs when asked to.
+    """Compare disk, tree, catalog and both projections of a root; return the protocol's document about it.
 
-    Every file is cut, tokenised and (with the bundled model) embedded anew by the workers, and the result held
-    against the stores. Runs beside queries and indexing. A difference counts only if it is still there after everything
-    that was known to be outstanding is in, so edits during the check are no alarm. After a repair the differences are
-    those found before. ``rebuild`` starts a root over from an empty index, for a catalog that cannot be trusted.
+    Every file is chunked, tokenised and (with the bundled model) embedded again by the workers, and the result is
+    compared with the stores. Queries and indexing go on meanwhile. A difference counts only if it remains after
+    everything outstanding was committed, so edits during the check cause no alarm. With ``repair`` the differences are
+    those before the repair. ``rebuild`` restarts a root with an empty index, for a catalog that cannot be trusted.
+
+    Raises what :meth:`Root.sync` does, and StoreFullError, StoreDamagedError, WorkerError.
     """
-    found = await _settled(root)
+    found = await _lasting_differences(root)
     entry = _entry(root.spec, found, failed_files=root.status().counts.failed)
     if found.differences:
-        log.warning("the index differs from the disk", root=str(root.spec.path), differences=len(found.differences))
+        log.warning("index_differs_from_disk", root=str(root.spec.path), differences=len(found.differences))
         if repair:
             root = await _repair(root, found, rebuild)
-            entry["repaired"] = not (await _settled(root)).differences
+            entry["repaired"] = not (await _lasting_differences(root)).differences
     return entry
 
 
 async def verify_failed(failed: FailedRoot, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
-    """The same for a root whose stores cannot be opened: that is the difference, and beginning anew the repair."""
+    """Return the document about a root whose stores cannot be opened; the repair is to rebuild them."""
     difference = Difference(b"", "stores", f"cannot be opened: {failed.problem.message}", "cannot be opened")
     entry = _entry(failed.spec, Audit(differences=[difference]), failed_files=0)
     if repair:
         root = await rebuild(failed.spec)
-        entry["repaired"] = not (await _settled(root)).differences
+        entry["repaired"] = not (await _lasting_differences(root)).differences
     return entry
 
 
@@ -65,10 +67,10 @@ def _entry(spec: RootSpec, found: Audit, *, failed_files: int) -> dict[str, Any]
     }
 
 
-async def _settled(root: Root) -> Audit:
-    """What differs in every one of several looks, each after a sync."""
+async def _lasting_differences(root: Root) -> Audit:
+    """Audit several times, each after a sync, and return what differed every time."""
     before: list[Difference] | None = None
-    for _ in range(_ROUNDS):
+    for _ in range(_AUDITS):
         await root.sync(_SYNC_TIMEOUT_S)
         found = await audit(root.audit_target)
         if before is not None:
@@ -82,16 +84,16 @@ async def _settled(root: Root) -> Audit:
 
 
 async def _repair(root: Root, found: Audit, rebuild: Rebuild) -> Root:
-    whats = {one.what for one in found.differences}
-    if "catalog" in whats:
+    stores = {one.what for one in found.differences}
+    if "catalog" in stores:
         root = await rebuild(root.spec)
     else:
         wrong = WrongEntries(
             lexical=found.lexical,
             dense=found.dense,
             embed_hashes=found.embed_hashes,
-            lexical_lags="lexical index" in whats,
-            dense_lags="dense index" in whats,
+            lexical_lags="lexical index" in stores,
+            dense_lags="dense index" in stores,
             paths={one.path for one in found.differences if one.path},
         )
         await root.repair(wrong)
