@@ -226,13 +226,13 @@ def test_a_root_whose_stores_cannot_be_opened_is_named_kept_and_rebuilt(daemon: 
     assert notes == {str(project): ["the whole index was damaged and was rebuilt from the disk"], str(other): []}
 
 
-def test_a_store_that_was_damaged_is_made_anew_and_status_says_so(daemon: RealDaemon) -> None:
+def test_a_store_that_was_damaged_is_rebuilt_and_status_tells_it(daemon: RealDaemon) -> None:
     segment = next(Stores(daemon).root.glob("lexical/*.idx"))
     segment.write_bytes(segment.read_bytes()[:-9])
     daemon.start()
     until(lambda: daemon.call("status")["roots"][0]["state"] == "fresh", what="recovery")
     (note,) = daemon.call("status")["roots"][0]["notes"]
-    assert note.startswith("the lexical index was made anew: ")
+    assert note.startswith("the lexical index was rebuilt: ")
     assert note in daemon.run("status").stdout
     daemon.stop()
     daemon.start()
