@@ -279,7 +279,7 @@ def test_a_root_answers_while_the_vector_store_cannot_be_used(tmp_path: Path, ve
     vectors.close()
     (tmp_path / "vectors.db").rename(tmp_path / "aside")
     (tmp_path / "vectors.db").mkdir()
-    store = VectorStore.open_or_mend(tmp_path / "vectors.db")
+    store = VectorStore.open_or_repair(tmp_path / "vectors.db")
     index = open_index(tmp_path, store)
     assert found(index, "alpha") == dense_ids(index) == [1]
     change = save("b.py", "beta")

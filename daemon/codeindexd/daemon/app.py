@@ -100,7 +100,7 @@ class Daemon:
             lambda: Embedders.open(config.embedding, state=paths.state, in_use=in_use)
         )
         self._vectors_verified = paths.vectors.name in take_clean_marker(paths.cache)
-        self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_mend, paths.vectors)
+        self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_repair, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
         self._pool = WorkerPool(self._worker_settings(), count=count, pipeline=PIPELINE)
         self.roots = RootSupervisor(Registry(paths.roots_file), paths.roots, self._create_root)
@@ -253,7 +253,7 @@ class Daemon:
 
     def _verify_vectors(self) -> None:
         """Verify the checksums of the vector store, after an unclean shutdown."""
-        self._vectors.ensure(closely=True)
+        self._vectors.repair_if_damaged(thoroughly=True)
         self._vectors_verified = True
 
     async def _verify_if_needed(self, root: Root) -> None:

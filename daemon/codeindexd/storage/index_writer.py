@@ -95,7 +95,7 @@ class IndexWriter:
     def _ensure_vector_store(self) -> None:
         """Have the shared store of vectors repaired if it was deleted or broken while another root used it."""
         try:
-            self.vectors.ensure(closely=self.recovery.needs_checksums)
+            self.vectors.repair_if_damaged(thoroughly=self.recovery.needs_checksums)
         except StoreFullError as error:  # text can be searched without it, and the next commit tries again
             log.warning("vector_store_unusable", directory=str(self.directory), error=error.message)
 

@@ -19,8 +19,8 @@ from endurance.crash.tree import RealTree
 from support.daemons import until
 
 _NOTICED = {
-    "catalog_rebuilt", "projection_rebuilt", "catching_up", "vector store rebuilt", "vector store mended",
-    "damaged vectors passed over", "root_list_broken", "root_list_read_from_copy",
+    "catalog_rebuilt", "projection_rebuilt", "catching_up", "vector store rebuilt", "vector_store_repaired",
+    "damaged_vectors_skipped", "root_list_broken", "root_list_read_from_copy",
     "root_failed", "index_rebuilt",
 }  # fmt: skip
 _EXAMINED = "index_differs_from_disk"

@@ -117,7 +117,7 @@ def test_what_is_whole_of_a_broken_file_is_kept_and_readers_follow(path: Path) -
         store.check_structure()
     with pytest.raises(StoreDamagedError):
         reader.get_many("m", many)
-    kept = store.mend()
+    kept = store.repair()
     assert 900 < kept < 1_000
     for one in (store, reader):
         assert one.check() == []
@@ -134,7 +134,7 @@ def test_what_is_whole_of_a_broken_file_is_kept_and_readers_follow(path: Path) -
 @pytest.mark.parametrize("content", [b"", b"not a database at all " * 500])
 def test_a_file_that_nothing_can_be_read_of_is_begun_anew(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    store = VectorStore.open_or_mend(path)
+    store = VectorStore.open_or_repair(path)
     assert store.count("m") == 0
     store.put_many("m", [item(1)])
     assert store.get_many("m", items(1)) == items(1)

@@ -1,8 +1,8 @@
-"""The dense index of one root under one model: every vector findable at once, and never a rebuild on a save.
+"""The dense index of one root under one model: new vectors are found at once, and a save never causes a rebuild.
 
-A **tail** takes fresh vectors by appending and is scanned exactly; **segments** (HNSW graphs of about 100,000 vectors,
+New vectors are appended to a **tail**, which is scanned exactly; **segments** (HNSW graphs of about 100,000 vectors,
 immutable, memory-mapped) are built from it in quiet times. A removed vector is only marked dead until maintenance
-leaves it out. A manifest, replaced in one step, says which tail and segments belong together.
+leaves it out. A manifest, replaced atomically, says which tail and segments belong together.
 """
 
 from codeindexd.storage.dense.index import Dense

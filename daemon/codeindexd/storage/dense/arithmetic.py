@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 numkong: Any
 try:
     import numkong
-except ImportError:  # older usearch brings no numkong
+except ImportError:  # older versions of usearch do not install numkong
     numkong = None
 
 Ids = NDArray[np.int64]
@@ -19,13 +19,16 @@ Half = NDArray[np.float16]
 Single = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-ALIVE = np.iinfo(np.int32).max  # "died" of a row that is alive; otherwise the epoch of its death
+ALIVE = np.iinfo(np.int32).max  # the "died" epoch of a row that is alive
 _BLOCK = 4096
 _EXPONENT = np.uint16(0x7C00)
 
 
 def unit(vector: NDArray[Any], dimensions: int) -> Single:
-    """``vector`` as f32 of length 1 (zeros stay zeros). Raises ValueError on a wrong shape or non-finite values."""
+    """Return ``vector`` as f32 of length 1; zeros stay zeros.
+
+    Raises ValueError for a wrong shape or values that are not finite.
+    """
     query = np.asarray(vector, dtype=np.float32)
     if query.shape != (dimensions,):
         raise ValueError(f"a query vector has the shape {query.shape}, not ({dimensions},)")
@@ -36,13 +39,13 @@ def unit(vector: NDArray[Any], dimensions: int) -> Single:
 
 
 def first_non_finite(matrix: Half) -> int:
-    """The first row of ``matrix`` (n, d) with an infinity or NaN, or -1."""
+    """Return the first row of ``matrix`` (n, d) with an infinity or NaN, or -1."""
     bad = ((matrix.view(np.uint16) & _EXPONENT) == _EXPONENT).any(axis=1)
     return int(bad.argmax()) if bad.any() else -1
 
 
 def dot(matrix: Half, query: Single) -> Single:
-    """Dot products (n,) of the rows of ``matrix`` (n, d) with ``query`` (d,)."""
+    """Return the dot products (n,) of the rows of ``matrix`` (n, d) with ``query`` (d,)."""
     if not len(matrix):
         return np.empty(0, dtype=np.float32)
     if numkong is not None:
@@ -55,7 +58,7 @@ def dot(matrix: Half, query: Single) -> Single:
 
 
 def dot_in_blocks(matrix: Half, query: Single) -> Single:
-    """What :func:`dot` does, with numpy alone (some ten times slower: numpy converts f16 one value at a time)."""
+    """Compute :func:`dot` with numpy alone, about ten times slower: numpy converts f16 one value at a time."""
     rounded = query.astype(np.float16).astype(np.float32)
     scores = np.empty(len(matrix), dtype=np.float32)
     for start in range(0, len(matrix), _BLOCK):
@@ -64,7 +67,7 @@ def dot_in_blocks(matrix: Half, query: Single) -> Single:
 
 
 def best(ids: Ids, scores: Single, limit: int) -> tuple[Ids, Single]:
-    """The ``limit`` highest scores with their ids, best first; equal scores by id, so the choice is reproducible."""
+    """Return the ``limit`` highest scores with their ids, best first; equal scores by id, so reproducibly."""
     if limit < len(ids):
         threshold = np.partition(scores, -limit)[-limit]
         within = np.flatnonzero(scores >= threshold)

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from codeindexd.storage.dense.arithmetic import Half, Ids, first_non_finite
-from codeindexd.storage.dense.log import WHAT, Binding, Group, TailLog
+from codeindexd.storage.dense.log import WHAT, Binding, CommitGroup, TailLog
 from codeindexd.storage.dense.maintenance import Plan, Source, Thresholds, build_segment, next_step, remove_files
 from codeindexd.storage.dense.manifest import NAME, Manifest
 from codeindexd.storage.dense.segment import Segment, SegmentFiles, verify_files
 from codeindexd.storage.dense.snapshot import DenseSnapshot
-from codeindexd.storage.dense.state import State, rows_marked_dead
+from codeindexd.storage.dense.state import DenseState, rows_marked_dead
 from codeindexd.storage.durable import LOCK, own, storing, take_clean_marker, write_clean_marker
 
 _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
@@ -26,30 +26,30 @@ _NO_IDS = np.empty(0, dtype=np.int64)
 class Dense:
     """The vectors of one root under one model. One thread applies, another may maintain; any may search snapshots.
 
-    Guarantees: :meth:`apply` costs time by what changes, not by what is there, and is atomic against ``kill -9``;
-    after a power loss the index opens at an earlier whole commit and says so by its generation (the catalog
-    brings back the rest, so an apply need not wait for the disk; :meth:`flush` does); maintenance that is stopped or
-    killed at any step leaves the old parts or the new ones.
+    Guarantees: the cost of :meth:`apply` depends on what changes, not on the size of the index, and it is atomic
+    against ``kill -9``. After a power loss the index opens at an earlier complete commit, which its generation names;
+    the rest comes from the catalog, so an apply need not wait for the disk (:meth:`flush` does). Maintenance that is
+    stopped or killed at any step leaves the old parts or the new ones.
     """
 
-    def __init__(self, directory: Path, lock: int, state: State, manifest: Manifest) -> None:
+    def __init__(self, directory: Path, lock: int, state: DenseState, manifest: Manifest) -> None:
         """Use :meth:`open` or :meth:`create`."""
         self._directory = directory
         self._lock = lock
         self._state = state
         self._manifest = manifest
-        self._changing = threading.Lock()  # held for an apply, and for the moment in which maintenance switches
+        self._changing = threading.Lock()  # held during an apply, and while maintenance switches to new parts
         self._maintaining = threading.Lock()
         self._current = DenseSnapshot(state, state.log.generation)
 
     @classmethod
     def open(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
-        """Open the index in ``directory`` (its own, one per model), or make an empty one where there is none.
+        """Open the index in ``directory`` (its own, one per model), or create an empty one if there is none.
 
-        The tail is read whole and cut after its last whole commit; segments are compared with their checksums unless
-        the last end was clean. Raises StoreDamagedError when that leaves nothing to build on or it belongs to another
-        catalog or model (then :meth:`create` anew and add everything), StoreFullError, AlreadyRunningError when
-        another process has it open.
+        The tail is read whole and cut after its last complete commit; segments are compared with their checksums unless
+        the last shutdown was clean. Raises StoreDamagedError if that leaves nothing or if the index belongs to another
+        catalog or model (then :meth:`create` it and add everything), StoreFullError, AlreadyRunningError if another
+        process has it open.
         """
         binding = Binding(store_uuid, identity, dimensions)
         with ExitStack() as undo:
@@ -67,7 +67,7 @@ class Dense:
             segments = tuple(Segment(directory, files, dimensions) for files in manifest.segments)
             log, groups = TailLog.open(directory, manifest.tail, binding)
             undo.callback(log.close)
-            state = State(log, segments)
+            state = DenseState(log, segments)
             for group in groups:
                 state.absorb(group, 0)
             undo.pop_all()
@@ -75,7 +75,7 @@ class Dense:
 
     @classmethod
     def create(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
-        """Make an empty index of generation 0, replacing what is there. Raises StoreFullError, AlreadyRunningError."""
+        """Create an empty index of generation 0, replacing any other. Raises StoreFullError, AlreadyRunningError."""
         with ExitStack() as undo:
             undo.callback(os.close, lock := own(directory, WHAT))
             with storing(WHAT):
@@ -90,13 +90,13 @@ class Dense:
         _remove_orphans(directory, None)
         log = TailLog.create(directory, manifest.tail, binding)
         try:
-            log.append(Group(0, _NO_PAIRS, _NO_IDS, _NO_IDS), np.empty((0, binding.dimensions), dtype=np.float16))
+            log.append(CommitGroup(0, _NO_PAIRS, _NO_IDS, _NO_IDS), np.empty((0, binding.dimensions), dtype=np.float16))
             log.sync()
             manifest.save(directory)
         except BaseException:
             log.close()
             raise
-        return cls(directory, lock, State(log), manifest)
+        return cls(directory, lock, DenseState(log), manifest)
 
     @property
     def generation(self) -> int:
@@ -105,19 +105,19 @@ class Dense:
 
     @property
     def dimensions(self) -> int:
-        """Values of a vector."""
+        """The number of values of a vector."""
         return self._manifest.binding.dimensions
 
     def snapshot(self) -> DenseSnapshot:
-        """The state of the last :meth:`apply`; taking it costs nothing."""
+        """Return the state of the last :meth:`apply`; costs nothing."""
         return self._current
 
     def apply(self, generation: int, add: Sequence[tuple[int, bytes]], remove: Sequence[int]) -> None:
         """Remove the ids ``remove``, then add ``add``: pairs of id and d little-endian f16 values of unit length.
 
-        Adding a present id replaces its vector, the last of several wins; removing an absent one does nothing.
-        Raises ValueError naming the id of a vector of a wrong length or with values that are not finite, and when
-        ``generation`` is older than the index; StoreFullError when it cannot be written. Then nothing has changed.
+        Adding a present id replaces its vector, of several the last counts; removing an absent id does nothing.
+        Raises ValueError for a vector of a wrong length or with values that are not finite, and if ``generation`` is
+        older than the index; StoreFullError if the index cannot be written. After an error nothing has changed.
         """
         vectors = dict(add)
         added = np.fromiter(vectors, np.int64, len(vectors))
@@ -127,7 +127,7 @@ class Dense:
             state = self._state
             if generation < state.log.generation:
                 raise ValueError(f"generation {generation} is older than the {WHAT} ({state.log.generation})")
-            group = Group(generation, _NO_PAIRS, removed[state.knows(removed)], added)
+            group = CommitGroup(generation, _NO_PAIRS, removed[state.contains(removed)], added)
             state.log.append(group, rows)
             state.absorb(group, state.epoch + 1)
             self._current = DenseSnapshot(state, generation)
@@ -143,10 +143,10 @@ class Dense:
         return rows
 
     def maintain(self, should_stop: Callable[[], bool], thresholds: Thresholds | None = None) -> bool:
-        """Build segments from a large tail, merge and compact; True when something changed.
+        """Build segments from a large tail, merge and compact; return True if something changed.
 
-        Meant for quiet times, at idle priority, beside a thread that applies: that one waits only for the moment of a
-        switch. Stops soon after ``should_stop()`` says so, keeping what is done. Raises StoreFullError, FailedError.
+        Meant for quiet times, at idle priority, beside a thread that applies, which waits only during a switch.
+        Stops soon after ``should_stop()`` is true and keeps what is done. Raises StoreFullError, FailedError.
         """
         limits, changed = thresholds or Thresholds(), False
         with self._maintaining:
@@ -184,10 +184,10 @@ class Dense:
             remove_files(self._directory, SegmentFiles(serial, 0, {}))
             raise
         try:
-            base = Group(generation, rows_marked_dead(kept, epoch), _NO_IDS, tail.ids[staying])
+            base = CommitGroup(generation, rows_marked_dead(kept, epoch), _NO_IDS, tail.ids[staying])
             log.append(base, tail.matrix[staying])
             log.sync()
-            successor = State(log, segments)
+            successor = DenseState(log, segments)
             successor.absorb(base, 0)
             self._switch(successor, records)
         except BaseException:
@@ -199,8 +199,8 @@ class Dense:
         state.log.remove()
         return True
 
-    def _switch(self, successor: State, records: int) -> None:
-        """Let ``successor`` follow what was applied since the log had ``records``, and make it the index."""
+    def _switch(self, successor: DenseState, records: int) -> None:
+        """Bring ``successor`` up to date with what was applied since the log had ``records``, and make it the index."""
         with self._changing:
             state = self._state
             missed = state.log.groups_after(records)
@@ -217,7 +217,7 @@ class Dense:
             self._current = DenseSnapshot(successor, successor.log.generation)
 
     def check(self) -> None:
-        """Compare all segments with their checksums. Raises StoreDamagedError. (The tail is checked at open.)"""
+        """Compare all segments with their checksums. Raises StoreDamagedError. The tail is checked by :meth:`open`."""
         with self._maintaining:
             for files in self._manifest.segments:
                 verify_files(self._directory, files)
@@ -228,7 +228,7 @@ class Dense:
             self._state.log.sync()
 
     def close(self) -> None:
-        """Flush and let go of the files; snapshots stay valid. Waits for maintenance, so stop that first."""
+        """Flush and close the files; snapshots stay valid. Waits for maintenance, so stop that first."""
         with self._maintaining, self._changing:
             if self._lock < 0:
                 return
@@ -244,7 +244,7 @@ class Dense:
 
 
 def _remove_orphans(directory: Path, manifest: Manifest | None) -> None:
-    """Delete what a killed maintenance left: every file that the manifest does not name."""
+    """Delete what killed maintenance left: every file that the manifest does not name."""
     keep = {LOCK}
     if manifest is not None:
         keep |= {NAME, f"tail-{manifest.tail}.log", f"tail-{manifest.tail}.f16"}

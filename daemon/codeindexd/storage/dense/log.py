@@ -1,9 +1,9 @@
 """The tail on disk: a log of 32-byte records beside a file of f16 rows.
 
-The n-th ADD record of the log names the chunk of the n-th row. A COMMIT record closes a group: it carries the
-generation, the number of rows and an XXH3 checksum over the group's records and rows, seeded with the checksum before
-it, so a valid prefix is exactly a sequence of whole commits. Vectors are written before the records that name them.
-Nothing is synced on append: after a power loss the catalog says what the file system lost.
+The n-th ADD record of the log names the chunk of the n-th row. A COMMIT record ends a group: it carries the
+generation, the number of rows and an XXH3 checksum over the group's records and rows, seeded with the previous
+checksum, so a valid prefix is exactly a sequence of complete commits. Vectors are written before the records that name
+them. Nothing is synced on append: after a power loss the catalog knows what the file system lost.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ _FIRST_ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a dense index belongs to: a catalog and a model. Files of another binding are never mixed in."""
+    """The catalog and the model that a dense index belongs to. Files of different bindings are never mixed."""
 
     store_uuid: str
     identity: str
     dimensions: int
 
     def checksum(self, serial: int) -> int:
-        """A number that only this binding and ``serial`` have."""
+        """Return a number specific to this binding and ``serial``."""
         text = "\0".join([self.store_uuid, self.identity, str(self.dimensions), str(serial)])
         return xxhash.xxh3_64_intdigest(text.encode())
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """What one commit changed, in this order: rows of segments marked dead, ids removed, ids added."""
+class CommitGroup:
+    """The changes of one commit, in this order: rows of segments marked dead, ids removed, ids added."""
 
     generation: int
     dead: NDArray[np.int64]  # (n, 2): segment serial, row
@@ -58,7 +58,7 @@ class Group:
 
 
 class TailLog:
-    """The two files of a tail and how far they are valid. One thread at a time appends."""
+    """The two files of a tail and their valid length. One thread at a time appends."""
 
     def __init__(self, directory: Path, serial: int, binding: Binding) -> None:
         """Use :meth:`create` or :meth:`open`."""
@@ -77,7 +77,7 @@ class TailLog:
 
     @classmethod
     def create(cls, directory: Path, serial: int, binding: Binding) -> TailLog:
-        """New, empty files; the first :meth:`append` makes them valid. Raises StoreFullError."""
+        """Create empty files; the first :meth:`append` makes them valid. Raises StoreFullError."""
         tail = cls(directory, serial, binding)
         header = np.array([(_MAGIC, _FORMAT, serial, binding.dimensions, tail._seed)], dtype=RECORD)
         with tail._closed_on_error(), storing(WHAT):
@@ -88,10 +88,10 @@ class TailLog:
         return tail
 
     @classmethod
-    def open(cls, directory: Path, serial: int, binding: Binding) -> tuple[TailLog, list[Group]]:
-        """The valid prefix of existing files, as an appendable tail and its groups; a torn end is cut off.
+    def open(cls, directory: Path, serial: int, binding: Binding) -> tuple[TailLog, list[CommitGroup]]:
+        """Open existing files and return the tail and its groups; an incomplete end is cut off.
 
-        Raises StoreDamagedError when the header is not ours or not even the first commit is whole.
+        Raises StoreDamagedError if the header is not ours or not even the first commit is complete.
         """
         tail = cls(directory, serial, binding)
         with tail._closed_on_error():
@@ -104,7 +104,7 @@ class TailLog:
             tail._check_header(records)
             groups = list(tail._replay(records, stored))
             if not groups:
-                raise StoreDamagedError(f"{tail.log_path.name} of the {WHAT} has no whole commit")
+                raise StoreDamagedError(f"{tail.log_path.name} of the {WHAT} has no complete commit")
             with storing(WHAT):
                 os.ftruncate(tail._log, tail._size)
         return tail, groups
@@ -128,8 +128,8 @@ class TailLog:
             raise StoreDamagedError(f"{self.log_path.name} of the {WHAT} has a foreign or damaged header")
         self._size = RECORD.itemsize
 
-    def _replay(self, records: Records, stored: int) -> Iterator[Group]:
-        """Groups up to the first that is not whole, moving the valid end along."""
+    def _replay(self, records: Records, stored: int) -> Iterator[CommitGroup]:
+        """Yield the groups before the first incomplete one, and extend the valid length."""
         start = 1
         for end in np.flatnonzero(records["kind"] == _COMMIT).tolist():
             if end < start:
@@ -155,7 +155,7 @@ class TailLog:
         return digest.intdigest()
 
     def _reserve(self, rows: int) -> None:
-        """Have room for ``rows`` rows: a longer (sparse) file under a new mapping; older mappings stay valid."""
+        """Make room for ``rows`` rows in a longer (sparse) file under a new mapping; older mappings stay valid."""
         if rows <= self._capacity:
             return
         capacity = max(rows, _FIRST_ROWS, self._capacity + self._capacity // 2)
@@ -165,8 +165,8 @@ class TailLog:
         self.matrix = np.frombuffer(mapping, dtype=np.float16).reshape(capacity, self._binding.dimensions)
         self._capacity = capacity
 
-    def append(self, group: Group, rows: Half) -> None:
-        """Write one group with the rows of its added ids. Raises StoreFullError; then nothing has changed."""
+    def append(self, group: CommitGroup, rows: Half) -> None:
+        """Write one group with the rows of its added ids. Raises StoreFullError, after which nothing has changed."""
         body = _records(group)
         count = self.rows + len(rows)
         commit = np.array([(_COMMIT, len(body), count, group.generation, 0)], dtype=RECORD)
@@ -186,11 +186,11 @@ class TailLog:
 
     @property
     def records(self) -> int:
-        """How many records the log has, the header included."""
+        """The number of records of the log, header included."""
         return self._size // RECORD.itemsize
 
-    def groups_after(self, records: int) -> list[Group]:
-        """The groups appended since :attr:`records` had this value. Raises StoreDamagedError when unreadable."""
+    def groups_after(self, records: int) -> list[CommitGroup]:
+        """Return the groups appended since :attr:`records` had this value. Raises StoreDamagedError if unreadable."""
         with storing(WHAT):
             content = os.pread(self._log, self._size - records * RECORD.itemsize, records * RECORD.itemsize)
         found = np.frombuffer(content, dtype=RECORD)
@@ -224,7 +224,7 @@ def _bytes(array: NDArray[Any]) -> memoryview | bytes:
     return np.ascontiguousarray(array).view(np.uint8).data if array.size else b""
 
 
-def _records(group: Group) -> Records:
+def _records(group: CommitGroup) -> Records:
     dead, removed, added = len(group.dead), len(group.removed), len(group.added)
     body = np.zeros(dead + removed + added, dtype=RECORD)
     body["kind"] = np.repeat(np.array([_DEAD, _REMOVE, _ADD], dtype=np.uint32), (dead, removed, added))
@@ -236,9 +236,9 @@ def _records(group: Group) -> Records:
     return body
 
 
-def _group(body: Records, generation: int) -> Group:
+def _group(body: Records, generation: int) -> CommitGroup:
     dead = body[body["kind"] == _DEAD]
     pairs = np.stack([dead["count"].astype(np.int64), dead["value"].astype(np.int64)], axis=1)
     removed = body["value"][body["kind"] == _REMOVE].astype(np.int64)
     added = body["value"][body["kind"] == _ADD].astype(np.int64)
-    return Group(generation, pairs, removed, added)
+    return CommitGroup(generation, pairs, removed, added)

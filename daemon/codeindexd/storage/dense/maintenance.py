@@ -1,4 +1,4 @@
-"""What quiet times are for: when to build, merge or compact (a decision), and building a segment (the work)."""
+"""Maintenance in quiet times: the decision what to build, merge or compact, and building a segment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codeindexd.errors import StoreFullError
 from codeindexd.storage.dense.arithmetic import Half, Ids, Rows
 from codeindexd.storage.dense.log import WHAT
 from codeindexd.storage.dense.segment import Segment, SegmentFiles, checksum, grow_graph, map_matrix
-from codeindexd.storage.dense.state import State
+from codeindexd.storage.dense.state import DenseState
 from codeindexd.storage.durable import storing
 
 _BLOCK = 4096
@@ -21,20 +21,20 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When maintenance acts. Guesses, but for the tail: an exact scan of 50,000 x 256 takes 2.4 ms."""
+    """When maintenance acts. Guesses, except for the tail: an exact scan of 50,000 x 256 takes 2.4 ms."""
 
-    tail_rows: int = 50_000  # a tail of so many live vectors becomes a segment
-    segment_rows: int = 100_000  # a segment holds about so many
-    dead_share: float = 0.3  # of a segment or of the tail, above which it is written anew
-    slack: int = 1024  # dead rows of the tail that are never worth rewriting it
-    records: int = 16_384  # superfluous log records that are never worth it
+    tail_rows: int = 50_000  # a tail with this many live vectors becomes a segment
+    segment_rows: int = 100_000  # about as many as a segment holds
+    dead_share: float = 0.3  # of a segment or of the tail, above which it is rewritten
+    slack: int = 1024  # dead rows that are never worth rewriting the tail
+    records: int = 16_384  # superfluous log records that are never worth rewriting the tail
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One step: ``segments`` and the first ``tail_rows`` live ids of the tail become one new segment.
 
-    Whatever the step, the tail is written anew without its dead rows.
+    Every step rewrites the tail without its dead rows.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -43,15 +43,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Vectors to take over: ``ids`` (n,) of ``rows`` (n,) of ``matrix``."""
+    """Vectors to copy: ``ids`` (n,) of ``rows`` (n,) of ``matrix``."""
 
     ids: Ids
     matrix: Half
     rows: Rows
 
 
-def next_step(state: State, limits: Thresholds) -> Plan | None:
-    """The most useful step, or None when the index is in good shape. Every step brings it closer to that."""
+def next_step(state: DenseState, limits: Thresholds) -> Plan | None:
+    """Return the most useful step, or None if the index is in good shape. Repeated steps end there."""
     tail_live = len(state.row_of)
     if tail_live >= limits.tail_rows:
         fits = tail_live <= limits.segment_rows + limits.tail_rows  # no small rest
@@ -62,8 +62,8 @@ def next_step(state: State, limits: Thresholds) -> Plan | None:
     dead_rows = state.log.rows - tail_live
     dead_elsewhere = sum(len(segment.ids) - segment.live for segment in state.segments)
     needed = 2 + tail_live + dead_elsewhere
-    wordy = state.log.records - needed > max(limits.records, needed)
-    return Plan() if dead_rows > max(limits.slack, limits.dead_share * state.log.rows) or wordy else None
+    log_too_long = state.log.records - needed > max(limits.records, needed)
+    return Plan() if dead_rows > max(limits.slack, limits.dead_share * state.log.rows) or log_too_long else None
 
 
 def _to_merge(segments: Sequence[Segment], limits: Thresholds) -> tuple[Segment, ...]:
@@ -82,10 +82,10 @@ def _to_merge(segments: Sequence[Segment], limits: Thresholds) -> tuple[Segment,
 def build_segment(
     directory: Path, serial: int, sources: Sequence[Source], should_stop: Callable[[], bool]
 ) -> SegmentFiles | None:
-    """Write the files of a segment with all vectors of ``sources``, synced; None (and no files) when asked to stop.
+    """Write and sync the files of a segment with all vectors of ``sources``; return None, without files, if stopped.
 
-    The vectors go through a mapped file, so memory is needed for the graph alone. Until a manifest names them the
-    files are orphans, which the next open removes. Raises StoreFullError, FailedError.
+    The vectors go through a mapped file, so only the graph needs memory. Until a manifest names them the files are
+    orphans, which the next open removes. Raises StoreFullError, FailedError.
     """
     ids = np.concatenate([source.ids for source in sources])
     order = np.argsort(ids)
@@ -118,13 +118,13 @@ def build_segment(
 
 
 def remove_files(directory: Path, files: SegmentFiles) -> None:
-    """Delete whatever there is of a segment; mappings in use stay valid."""
+    """Delete the files of a segment, if any; mappings in use stay valid."""
     for suffix in ("usearch", "ids", "f16"):
         files.path(directory, suffix).unlink(missing_ok=True)
 
 
 def _write_sorted(path: Path, sources: Sequence[Source], order: Rows, dimensions: int) -> None:
-    """Rows of all sources in ``order``, block by block, so that no copy of them is ever whole in memory."""
+    """Write the rows of all sources in ``order``, block by block, so that memory never holds a full copy."""
     bounds = np.cumsum([0, *(len(source.ids) for source in sources)])
     with path.open("wb") as file:
         for start in range(0, len(order), _BLOCK):
@@ -137,7 +137,7 @@ def _write_sorted(path: Path, sources: Sequence[Source], order: Rows, dimensions
 
 
 def _same_matrix(graph_path: Path, matrix: Half) -> bool:
-    """Whether the vectors lie where we would map them in the file that usearch wrote."""
+    """Return True if the vectors are where we would map them in the file that usearch wrote."""
     try:
         inside = map_matrix(graph_path, *matrix.shape)
     except ValueError:

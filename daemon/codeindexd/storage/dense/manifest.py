@@ -1,4 +1,4 @@
-"""The manifest: which tail and which segments make up a dense index. Replaced in one step, checksummed."""
+"""The manifest: which tail and which segments make up a dense index. Replaced atomically, with a checksum."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Manifest:
     segments: tuple[SegmentFiles, ...] = ()
 
     def next_serial(self) -> int:
-        """A number that no file of this index has had."""
+        """Return a number that no file of this index has had."""
         return 1 + max([self.tail, *(segment.serial for segment in self.segments)])
 
     def save(self, directory: Path) -> None:
-        """Make this the manifest of ``directory``, surviving a power loss. Raises StoreFullError."""
+        """Write this as the manifest of ``directory``, safe against power loss. Raises StoreFullError."""
         body = {
             "format": _FORMAT,
             "store_uuid": self.binding.store_uuid,
@@ -45,10 +45,10 @@ class Manifest:
 
     @classmethod
     def load(cls, directory: Path, binding: Binding) -> Manifest | None:
-        """The manifest of ``directory``; None when there is none.
+        """Return the manifest of ``directory``, or None if there is none.
 
-        Raises StoreDamagedError when it is damaged, of another format, or of another binding, StoreFullError when it
-        cannot be read now.
+        Raises StoreDamagedError if it is damaged, of another format, or of another binding, StoreFullError if it cannot
+        be read now.
         """
         with storing(WHAT):
             try:
@@ -57,7 +57,7 @@ class Manifest:
                 return None
         try:
             body = json.loads(content)
-            whole = body.pop("checksum") == _checksum(body) and body["format"] == _FORMAT
+            is_valid = body.pop("checksum") == _checksum(body) and body["format"] == _FORMAT
             found = Binding(body["store_uuid"], body["identity"], body["dimensions"])
             segments = tuple(
                 SegmentFiles(s["serial"], s["rows"], {k: (size, xxh3) for k, (size, xxh3) in s["files"].items()})
@@ -66,7 +66,7 @@ class Manifest:
             manifest = cls(found, body["tail"], segments)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreDamagedError(f"the manifest of the {WHAT} is damaged: {error}") from error
-        if not whole:
+        if not is_valid:
             raise StoreDamagedError(f"the manifest of the {WHAT} does not match its checksum or is of another format")
         if found != binding:
             raise StoreDamagedError(f"the {WHAT} belongs to another catalog or model")

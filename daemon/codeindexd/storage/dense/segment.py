@@ -1,8 +1,8 @@
 """A segment: an immutable HNSW graph (usearch) with its vectors and ids, memory-mapped.
 
 Row r of a segment has the graph key r + 1; ids ascend, so an id is found by bisection. usearch writes the matrix of
-vectors first, so exact scores are read from its own file; where a release lays that file out differently, the
-vectors get a file of their own.
+vectors first, so exact scores are read from its own file; if a release uses another layout, the vectors get a file of
+their own.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ Checksum = tuple[int, int]  # size in bytes, xxh3_64
 
 @dataclass(frozen=True, slots=True)
 class SegmentFiles:
-    """What the manifest knows of a segment: its rows, and size and checksum of each of its files by suffix."""
+    """What the manifest records of a segment: its rows, and size and checksum of each of its files by suffix."""
 
     serial: int
     rows: int
     files: dict[str, Checksum]
 
     def path(self, directory: Path, suffix: str) -> Path:
-        """Where the file with this suffix (``usearch``, ``ids``, ``f16``) lies."""
+        """Return the path of the file with this suffix (``usearch``, ``ids``, ``f16``)."""
         return directory / f"segment-{self.serial}.{suffix}"
 
     def paths(self, directory: Path) -> Iterator[Path]:
-        """All files of the segment."""
+        """Yield the paths of all files of the segment."""
         return (self.path(directory, suffix) for suffix in self.files)
 
 
 class Segment:
-    """A segment as it is searched. Liveness is shared by all snapshots: a row died in an epoch, or is alive."""
+    """A searchable segment. All snapshots share its liveness: a row died in some epoch, or is alive."""
 
     def __init__(self, directory: Path, files: SegmentFiles, dimensions: int) -> None:
-        """Map the files. Raises StoreDamagedError when a size or a header is not what the manifest says."""
+        """Map the files. Raises StoreDamagedError if a size or a header differs from the manifest, StoreFullError."""
         self.files = files
         self.serial = files.serial
         self._serial_search = threading.Lock()  # usearch keeps scratch space per graph, not per caller
@@ -73,56 +73,59 @@ class Segment:
         except MemoryError as error:
             raise store_error(errno.ENOMEM, str(error), WHAT) from error
         except (RuntimeError, ValueError) as error:
-            with storing(WHAT), graph.open("rb"):  # the error does not tell a lack of open files from damage
+            with (
+                storing(WHAT),
+                graph.open("rb"),
+            ):  # tells a lack of open files from damage
                 pass
             raise StoreDamagedError(f"segment {self.serial} of the {WHAT} cannot be opened: {error}") from error
         if len(self._graph) != rows or self._graph.ndim != dimensions:
-            raise StoreDamagedError(f"segment {self.serial} of the {WHAT} has another shape than its manifest says")
+            raise StoreDamagedError(f"segment {self.serial} of the {WHAT} has a different shape than its manifest says")
         self._graph.expansion_search = _SEARCH_EXPANSION
         self.died: NDArray[np.int32] = np.full(rows, ALIVE, dtype=np.int32)
         self.live = rows
 
     def rows_of(self, ids: Ids) -> Rows:
-        """Rows of those of ``ids`` (each given once) that are here, dead or alive."""
+        """Return the rows of those ``ids`` (each given once) that are in the segment, dead or alive."""
         places = np.searchsorted(self.ids, ids)
         places[places == len(self.ids)] = 0
         found: Rows = places[self.ids[places] == ids]
         return found
 
     def kill(self, rows: Rows, epoch: int) -> None:
-        """Mark ``rows`` dead from ``epoch`` on; those that are dead already stay as they are."""
+        """Mark ``rows`` dead from ``epoch`` on; rows that are dead already keep their epoch."""
         alive = rows[self.died[rows] == ALIVE]
-        if len(alive):  # nothing is written otherwise: maintenance may look while another thread applies
+        if len(alive):  # otherwise write nothing: maintenance may read while another thread applies
             self.died[alive] = epoch
             self.live -= len(alive)
 
     def alive(self, epoch: int) -> Mask:
-        """Which rows are alive in ``epoch``."""
+        """Return a mask of the rows that are alive in ``epoch``."""
         return self.died > epoch
 
     def near(self, query: Single, count: int) -> Rows:
-        """About the ``count`` rows nearest to ``query``, dead ones included, in no particular order."""
+        """Return about ``count`` rows nearest to ``query``, dead ones included, in no particular order."""
         with self._serial_search:
             keys: NDArray[np.uint64] = self._graph.search(query, count, threads=1).keys
         return np.subtract(keys.astype(np.intp), 1)
 
 
 def new_graph(dimensions: int) -> Any:
-    """An empty usearch index of f16 vectors under inner product: the vectors have unit length."""
-    from usearch.index import Index  # costs a tenth of a daemon's start, which needs it only for large roots
+    """Return an empty usearch index of f16 vectors of unit length, under inner product."""
+    from usearch.index import Index  # imported late: a tenth of the daemon's start, and only large roots need it
 
     return Index(ndim=dimensions, metric="ip", dtype="f16", enable_key_lookups=False)
 
 
 def map_matrix(path: Path, rows: int, dimensions: int) -> np.memmap[Any, np.dtype[np.float16]]:
-    """The vectors inside a file that usearch saved, read-only."""
+    """Return the vectors inside a file that usearch saved, mapped read-only."""
     return np.memmap(path, dtype="<f2", mode="r", offset=_MATRIX_AT, shape=(rows, dimensions))
 
 
 def grow_graph(matrix: Half, should_stop: Callable[[], bool]) -> Any | None:
-    """A graph of all rows of ``matrix``, which must outlive it; None when asked to stop.
+    """Return a graph of all rows of ``matrix``, which must outlive it; None if stopped. Raises FailedError.
 
-    One thread only: parallel adds leave rows that are never found.
+    Uses one thread: parallel adds leave rows that are never found.
     """
     graph = new_graph(matrix.shape[1])
     keys = np.arange(1, len(matrix) + 1, dtype=np.uint64)
@@ -137,7 +140,7 @@ def grow_graph(matrix: Half, should_stop: Callable[[], bool]) -> Any | None:
 
 
 def checksum(path: Path) -> Checksum:
-    """Size and xxh3_64 of a file, read without mapping it. Raises OSError."""
+    """Return size and xxh3_64 of a file, read without mapping it. Raises OSError."""
     digest, size, buffer = xxhash.xxh3_64(), 0, bytearray(_READ_ONCE)
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):

@@ -1,4 +1,4 @@
-"""The reading side of the dense index: one moment of it, searchable from any thread."""
+"""The reading side of the dense index: its state at one moment, searchable from any thread."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 
 from codeindexd.storage.dense.arithmetic import Half, Ids, Mask, Rows, Single, best, dot, unit
 from codeindexd.storage.dense.segment import Segment
-from codeindexd.storage.dense.state import State, TailRows
+from codeindexd.storage.dense.state import DenseState, TailRows
 
-_EXACT_ROWS = 8192  # so many rows are scored one by one (about 1 ms) rather than searched for in a graph
+_EXACT_ROWS = 8192  # up to this many rows are scored one by one (about 1 ms) instead of searching a graph
 _SPARE = 16
 
 
 class DenseSnapshot:
-    """The vectors of one moment. It copies nothing, and stays valid while its owner writes, maintains or closes.
+    """The vectors at one moment. Copies nothing, and stays valid while its owner writes, maintains or closes.
 
-    Guarantees: it finds exactly the ids that were alive when it was taken; scores are cosine similarities of the f16
+    Guarantees: it contains exactly the ids that were alive when it was taken; scores are cosine similarities of the f16
     vectors, higher is better; the tail is searched exactly, segments as exactly as their graphs are.
     """
 
-    def __init__(self, state: State, generation: int) -> None:
-        """A snapshot of ``state`` as it is now."""
+    def __init__(self, state: DenseState, generation: int) -> None:
+        """Take a snapshot of ``state`` as it is now."""
         self._tail = state.tail()
         self._segments = state.segments
         self._epoch = state.epoch
@@ -35,16 +35,16 @@ class DenseSnapshot:
         return self._generation
 
     def __len__(self) -> int:
-        """How many vectors can be found."""
+        """Return the number of vectors."""
         return self._live
 
     def search(
         self, vector: NDArray[np.float32], limit: int, allowed: Ids | None = None
     ) -> tuple[Ids, NDArray[np.float32]]:
-        """The ``limit`` nearest of ``vector`` (d,) as (ids (n,), scores (n,)), best first, equal scores by id.
+        """Return the ``limit`` nearest to ``vector`` (d,) as (ids (n,), scores (n,)), best first, equal scores by id.
 
         ``allowed``, sorted and without duplicates, restricts the answer to these ids. A small restriction is searched
-        exactly. Raises ValueError on a vector of another shape or with values that are not finite.
+        exactly. Raises ValueError for a vector of another shape or with values that are not finite.
         """
         query = unit(vector, self._dimensions)
         if limit <= 0 or (allowed is not None and not len(allowed)):
@@ -80,13 +80,13 @@ class DenseSnapshot:
         return _exactly(segment.ids, segment.matrix, np.flatnonzero(wanted), query, limit)
 
     def ids(self) -> Ids:
-        """Ids of all vectors that can be found, sorted."""
+        """Return the sorted ids of all vectors."""
         alive = [self._tail.ids[self._tail.alive(self._epoch)]]
         alive += [segment.ids[segment.alive(self._epoch)] for segment in self._segments]
         return np.sort(np.concatenate(alive))
 
     def vector(self, chunk_id: int) -> NDArray[np.float32] | None:
-        """The vector (d,) of ``chunk_id``, or None when it has none here."""
+        """Return the vector (d,) of ``chunk_id``, or None if it has none here."""
         for row in np.flatnonzero(self._tail.ids == chunk_id).tolist():
             if self._tail.died[row] > self._epoch:
                 return np.asarray(self._tail.matrix[row], dtype=np.float32)
@@ -97,7 +97,7 @@ class DenseSnapshot:
         return None
 
     def vectors(self, ids: Ids) -> NDArray[np.float32]:
-        """The vectors (n, d) of ``ids`` (n,), sorted and without duplicates; a row of NaN where there is none here."""
+        """Return the vectors (n, d) of ``ids`` (n,), sorted and without duplicates; rows of NaN for missing ones."""
         found = np.full((len(ids), self._dimensions), np.nan, dtype=np.float32)
         parts: list[TailRows | Segment] = [self._tail, *self._segments]
         for part in parts:

@@ -1,7 +1,7 @@
-"""The dense index in memory: the rows of the tail, the segments, and who is alive since when.
+"""The dense index in memory: the rows of the tail, the segments, and in which epoch each row died.
 
-Nothing a snapshot reads is ever changed under it: rows are only appended, arrays grow by replacement, and a death is
-noted with its epoch, so a snapshot of an earlier epoch still counts the row as alive. Taking one copies nothing.
+What a snapshot reads never changes: rows are only appended, arrays grow by replacement, and a death is recorded with
+its epoch, so a snapshot of an earlier epoch still counts the row as alive. Taking a snapshot copies nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.storage.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows
-from codeindexd.storage.dense.log import Group, TailLog
+from codeindexd.storage.dense.log import CommitGroup, TailLog
 from codeindexd.storage.dense.segment import Segment
 
 
@@ -25,12 +25,12 @@ class TailRows:
     matrix: Half
 
     def alive(self, epoch: int) -> Mask:
-        """Which rows are alive in ``epoch``."""
+        """Return a mask of the rows that are alive in ``epoch``."""
         return self.died > epoch
 
 
 @dataclass
-class State:
+class DenseState:
     """A tail and its segments. One thread at a time changes it; ``epoch`` counts the changes of this process."""
 
     log: TailLog
@@ -43,23 +43,23 @@ class State:
 
     @property
     def live(self) -> int:
-        """How many vectors are alive."""
+        """The number of vectors that are alive."""
         return len(self.row_of) + sum(segment.live for segment in self.segments)
 
     def tail(self) -> TailRows:
-        """The rows that the tail has now."""
+        """Return the present rows of the tail."""
         return TailRows(self._ids[: self._count], self._died[: self._count], self.log.matrix[: self._count])
 
-    def knows(self, ids: Ids) -> Mask:
-        """Which of ``ids`` are alive, now."""
+    def contains(self, ids: Ids) -> Mask:
+        """Return a mask of the ``ids`` that are alive now."""
         known = np.fromiter((one in self.row_of for one in ids.tolist()), bool, len(ids))
         for segment in self.segments:
             rows = segment.rows_of(ids)
             known |= np.isin(ids, segment.ids[rows[segment.died[rows] == ALIVE]])
         return known
 
-    def absorb(self, group: Group, epoch: int) -> None:
-        """Follow a group that the log holds already: deaths first, then the new rows."""
+    def absorb(self, group: CommitGroup, epoch: int) -> None:
+        """Apply a group that the log holds already: deaths first, then the new rows."""
         for segment in self.segments:
             marked = group.dead[group.dead[:, 0] == segment.serial, 1]
             segment.kill(marked.astype(np.intp), epoch)
@@ -86,7 +86,7 @@ class State:
 
 
 def rows_marked_dead(segments: tuple[Segment, ...], epoch: int) -> NDArray[np.int64]:
-    """The (segment serial, row) pairs (n, 2) that are dead in ``epoch``."""
+    """Return the (segment serial, row) pairs (n, 2) that are dead in ``epoch``."""
     pairs = []
     for segment in segments:
         rows: Rows = np.flatnonzero(~segment.alive(epoch))

@@ -1,4 +1,4 @@
-"""The store of vectors that all roots share."""
+"""The vector store that all roots share."""
 
 from codeindexd.storage.vectors.store import VectorStore, today
 

@@ -1,4 +1,4 @@
-"""The file of a vector store: its connections, and what becomes of it when it is broken, deleted or not to be used."""
+"""The file of a vector store: its connections, and its repair when it is damaged, deleted or unusable."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from codeindexd.storage.vectors.salvage import salvaged
 from codeindexd.storage.vectors.schema import REBUILD, SCHEMA_VERSION, configure
 
 log = structlog.get_logger(__name__)
-_FRESH = ".new"  # a copy in the making
-_MENDED = ".mended"  # a copy that is whole and on the disk: it replaces the file, whenever it is found
+_NEW = ".new"  # an unfinished copy
+_REPAIRED = ".mended"  # a finished, synced copy: it replaces the file whenever it is found
 _PROBE = "SELECT (SELECT count(*) FROM identity), (SELECT max(hash) FROM key), (SELECT max(id) FROM vector)"
 
 
 class VectorFile(ABC):
     """One connection that writes, or one that reads and follows the file when it is replaced; calls take turns.
 
-    A file that cannot be opened or mended now is opened, or mended, when it is needed next: until then every use raises
-    StoreFullError.
+    A file that cannot be opened or repaired now is opened or repaired at its next use; until that succeeds, every use
+    raises StoreFullError.
     """
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
@@ -38,81 +38,81 @@ class VectorFile(ABC):
         self._file: tuple[int, int] | None = None
         self._identities: dict[str, tuple[int, int]] = {}  # name -> (id, dimensions)
         self._next_vector = 1
-        self._to_mend = False
+        self._needs_repair = False
         self._closed = False
 
     @abstractmethod
     def put_many(self, identity: str, vectors: Iterable[tuple[bytes, bytes]]) -> None:
-        """Keep vectors by embed hash."""
+        """Store vectors by embed hash."""
 
     @abstractmethod
     def check_structure(self) -> None:
-        """Have SQLite look through the whole file. Raises StoreDamagedError."""
+        """Check the whole file with SQLite. Raises StoreDamagedError."""
 
     # damage
 
-    def ensure(self, *, closely: bool = False) -> None:
-        """Mend the file when it is gone or proves broken; ``closely`` looks through all of it, beside other calls.
+    def repair_if_damaged(self, *, thoroughly: bool = False) -> None:
+        """Repair the file if it is gone or damaged; ``thoroughly`` checks all of it, beside other calls.
 
-        Raises StoreFullError when it can be neither used nor mended now.
+        Raises StoreFullError if it can be neither used nor repaired now.
         """
         try:
             with self._lock, Translated(self.path):
                 self._writer().execute(_PROBE).fetchall()
-            if closely:
+            if thoroughly:
                 with contextlib.closing(type(self)(self.path, read_only=True)) as reader:
                     reader.check_structure()
         except StoreDamagedError as error:
-            log.warning("vector store is mended", store=str(self.path), error=error.message)
-            self.mend()
+            log.warning("vector_store_damaged", store=str(self.path), error=error.message)
+            self.repair()
 
-    def mend(self) -> int:
-        """Begin anew with every vector that can still be read and matches its checksum; returns how many.
+    def repair(self) -> int:
+        """Replace the file by a copy of every vector that is readable and matches its checksum; return their number.
 
-        For a file that proved broken or was deleted. Readers in other processes follow. Raises StoreFullError; then
-        the file is as it was, and the next use of it tries again.
+        For a file that is damaged or was deleted. Readers in other processes follow. Raises StoreFullError, after which
+        the file is unchanged and its next use tries again.
         """
         with self._lock:
-            self._refuse_when_closed()
-            self._to_mend = True
-            kept = self._copy_what_is_whole()
-            self._to_mend = False  # the copy takes over as soon as it can
+            self._check_open()
+            self._needs_repair = True
+            kept = self._copy_intact()
+            self._needs_repair = False  # the copy takes over as soon as it can
             self._disconnect()
             self._connect_writer()
-            log.warning("vector store mended", store=str(self.path), kept=kept)
+            log.warning("vector_store_repaired", store=str(self.path), kept=kept)
             return kept
 
-    def _copy_what_is_whole(self) -> int:
-        fresh, kept = type(self)(_beside(self.path, _FRESH), read_only=False), 0
-        remove_database(fresh.path)
+    def _copy_intact(self) -> int:
+        copy, kept = type(self)(_beside(self.path, _NEW), read_only=False), 0
+        remove_database(copy.path)
         try:
-            fresh._connect_writer()
+            copy._connect_writer()
             for identity, vectors in salvaged(self.path):
-                fresh.put_many(identity, vectors)
+                copy.put_many(identity, vectors)
                 kept += len(vectors)
-            fresh._fold()
-            fresh.close()
-            fresh.path.rename(_beside(self.path, _MENDED))
+            copy._fold()
+            copy.close()
+            copy.path.rename(_beside(self.path, _REPAIRED))
         except BaseException as error:
-            fresh.close()
+            copy.close()
             with contextlib.suppress(StoreFullError):
-                remove_database(fresh.path)
+                remove_database(copy.path)
             if isinstance(error, OSError):
                 raise _unreplaceable(self.path, error) from error
             raise
         return kept
 
     def _fold(self) -> None:
-        """Bring everything from the log into the file, and onto the disk."""
+        """Move everything from the write-ahead log into the file, synced. Raises StoreFullError."""
         with Translated(self.path):
             busy, _, _ = self._writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            raise StoreFullError(f"{self.path} cannot be completed now", hint="it is tried again")
+            raise StoreFullError(f"{self.path} cannot be completed now", hint="it is retried")
 
     # connections
 
     def _connect_writer(self) -> None:
-        _take_over(self.path)
+        _adopt_repaired_copy(self.path)
         create_private(self.path)
         with Translated(self.path):
             connection = connect(self.path, read_only=False)
@@ -127,36 +127,36 @@ class VectorFile(ABC):
             self._file = file_identity(self.path)
 
     def _reader(self) -> sqlite3.Connection | None:
-        """The connection to read from; None while a read-only store has no file with tables in it."""
+        """Return the connection to read from; None while a read-only store has no file with tables."""
         if not self._read_only:
             return self._writer()
-        there = file_identity(self.path)
-        if self._connection is not None and there == self._file:
+        present = file_identity(self.path)
+        if self._connection is not None and present == self._file:
             return self._connection
         self._disconnect()
-        if there is None:
+        if present is None:
             return None
         connection: sqlite3.Connection | None = None
         try:
             connection = connect(self.path, read_only=True)
-            whole = connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
-        except sqlite3.OperationalError:  # being created or deleted at this moment
-            whole = False
+            is_ready = connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+        except sqlite3.OperationalError:  # it is being created or deleted
+            is_ready = False
         except sqlite3.Error:
             if connection is not None:
                 connection.close()
             raise
-        if not whole:
+        if not is_ready:
             if connection is not None:
                 connection.close()
             return None
-        self._connection, self._file = connection, there
+        self._connection, self._file = connection, present
         return connection
 
     def _writer(self) -> sqlite3.Connection:
-        self._refuse_when_closed()
-        if self._to_mend:
-            self.mend()
+        self._check_open()
+        if self._needs_repair:
+            self.repair()
         if self._connection is None:
             self._connect_writer()
         assert self._connection is not None
@@ -164,7 +164,7 @@ class VectorFile(ABC):
             raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=REBUILD)
         return self._connection
 
-    def _refuse_when_closed(self) -> None:
+    def _check_open(self) -> None:
         if self._read_only or self._closed:
             raise StoreFullError(f"{self.path} is not open for writing here", hint="the daemon is stopping")
 
@@ -188,24 +188,24 @@ class VectorFile(ABC):
             connection.close()
 
     def close(self) -> None:
-        """Let go of the file; harmless when repeated."""
+        """Close the file; may be called twice."""
         with self._lock:
             self._closed = True
             self._disconnect()
 
 
-def _take_over(path: Path) -> None:
-    """Let a whole copy that a mend made take the place of the file; one that is not whole is of no use.
+def _adopt_repaired_copy(path: Path) -> None:
+    """Replace the file by a repaired copy, if there is one, and delete an unfinished copy. Raises StoreFullError.
 
-    The old log goes first: SQLite would apply it to the copy.
+    The old log is deleted first, or SQLite would apply it to the copy.
     """
-    remove_database(_beside(path, _FRESH))
-    mended = _beside(path, _MENDED)
+    remove_database(_beside(path, _NEW))
+    repaired = _beside(path, _REPAIRED)
     try:
-        if mended.exists():
+        if repaired.exists():
             for suffix in ("-wal", "-shm", "-journal"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
-            mended.rename(path)
+            repaired.rename(path)
             with contextlib.suppress(OSError):
                 sync_directory(path.parent)
     except OSError as error:

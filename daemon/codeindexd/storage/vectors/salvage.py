@@ -1,4 +1,4 @@
-"""What can still be read of a vector store that is damaged."""
+"""Reading what is intact in a damaged vector store."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from contextlib import closing
 from pathlib import Path
 
 from codeindexd.storage.sqlite import Row, connect, file_identity, translate
-from codeindexd.storage.vectors.schema import whole
+from codeindexd.storage.vectors.schema import is_intact
 
 _VECTOR = "SELECT data, checksum FROM vector WHERE id = ?"
-# What passes. Not errors of input and output: what can never be read again is to be left behind.
-_PASSING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+# Temporary errors. I/O errors are not among them: what can never be read again must be left behind.
+_TEMPORARY = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _AFTER_ALL_HASHES = b"\xff" * 17
 
 
 def salvaged(path: Path) -> Iterator[tuple[str, list[tuple[bytes, bytes]]]]:
-    """(model identity, vectors by embed hash), in parts, of all that is readable and matches its checksum.
+    """Yield (model identity, vectors by embed hash), in parts, for all that is readable and matches its checksum.
 
-    Raises StoreFullError when the file cannot be opened or read at this moment: that says nothing about it.
+    Raises StoreFullError if the file cannot be opened or read now, which says nothing about its content.
     """
     if file_identity(path) is None:
         return
     try:
         connection = connect(path, read_only=True)
     except sqlite3.Error as error:
-        _raise_if_passing(error, path)
+        _raise_if_temporary(error, path)
         return
     with closing(connection):
         for number, name in _rows(path, connection, "SELECT id, name FROM identity"):
@@ -36,21 +36,21 @@ def salvaged(path: Path) -> Iterator[tuple[str, list[tuple[bytes, bytes]]]]:
                 vectors: list[tuple[bytes, bytes]] = []
                 for digest, vector_id in _rows(path, connection, select, number, *part):
                     for data, checksum in _rows(path, connection, _VECTOR, vector_id):
-                        if isinstance(name, str) and whole(name, digest, data, checksum):
+                        if isinstance(name, str) and is_intact(name, digest, data, checksum):
                             vectors.append((digest, data))
                 if vectors:
                     yield name, vectors
 
 
 def _rows(path: Path, connection: sqlite3.Connection, sql: str, *values: object) -> list[Row]:
-    """All rows of a statement, none when a page that it needs is broken."""
+    """Return all rows of a statement, or none if a page that it needs is damaged."""
     try:
         return connection.execute(sql, values).fetchall()
     except sqlite3.Error as error:
-        _raise_if_passing(error, path)
+        _raise_if_temporary(error, path)
         return []
 
 
-def _raise_if_passing(error: sqlite3.Error, path: Path) -> None:
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING and (ours := translate(error, path)):
+def _raise_if_temporary(error: sqlite3.Error, path: Path) -> None:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TEMPORARY and (ours := translate(error, path)):
         raise ours from error

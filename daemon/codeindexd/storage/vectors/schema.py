@@ -1,4 +1,4 @@
-"""The tables of the vector store: how a file is made, recognised, brought to this version, or refused."""
+"""The tables of the vector store: how a file is created, recognized, upgraded or rejected."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from codeindexd.storage.sqlite import rollback, use_write_ahead_log
 
 APPLICATION_ID = 0x43445678  # "CDVx"
 SCHEMA_VERSION = 2
-REBUILD = "it is made anew; what it held is embedded again when it is needed"
+REBUILD = "it is rebuilt; missing vectors are computed again when they are needed"
 _BATCH = 5_000
 
-# The key table is small and holds what changes (`used`); vectors lie in the order they came, so that inserts append.
+# The key table is small and holds what changes (`used`); vectors are stored in the order of arrival: inserts append.
 _TABLES = """
 CREATE TABLE identity (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimensions INTEGER NOT NULL);
 CREATE TABLE key (
@@ -27,20 +27,20 @@ CREATE TABLE vector (id INTEGER PRIMARY KEY, data BLOB NOT NULL, checksum INTEGE
 
 
 def checksum(identity: str, embed_hash: bytes, data: bytes) -> int:
-    """What SQLite cannot see: that these are the bytes that were kept under this hash (64 bits, signed)."""
+    """Return a checksum (64 bits, signed) that binds the bytes to their hash, which SQLite's own checks do not."""
     digest = xxhash.xxh3_64(identity.encode())
     digest.update(embed_hash)
     digest.update(data)
     return digest.intdigest() - (1 << 63)
 
 
-def whole(identity: str, embed_hash: bytes, data: object, expected: object) -> bool:
-    """Whether a stored vector is what was kept; damage may have changed even its type."""
+def is_intact(identity: str, embed_hash: bytes, data: object, expected: object) -> bool:
+    """Return True if a stored vector is unchanged; damage may have changed even its type."""
     return isinstance(data, bytes) and checksum(identity, embed_hash, data) == expected
 
 
 def configure(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in an empty file, bring an older version up, refuse what is no vector store.
+    """Create the tables in an empty file, upgrade an older version, reject other files.
 
     Raises sqlite3.Error, StoreDamagedError, StoreFullError.
     """
@@ -70,7 +70,7 @@ def _in_one_transaction(connection: sqlite3.Connection, *statements: str) -> Non
 
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
-    """The first version had none."""
+    """Upgrade the first version, which had no checksums."""
     connection.create_function("checksum_of", 3, checksum, deterministic=True)
     _in_one_transaction(
         connection,
@@ -83,7 +83,7 @@ def _add_checksums(connection: sqlite3.Connection) -> None:
 
 
 def bytes_in_use(connection: sqlite3.Connection) -> int:
-    """Bytes of the file without its free pages."""
+    """Return the bytes of the file without its free pages."""
 
     def pragma(name: str) -> int:
         return int(connection.execute(f"PRAGMA {name}").fetchone()[0])

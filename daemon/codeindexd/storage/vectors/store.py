@@ -1,6 +1,6 @@
-"""The vectors of all roots, by what was embedded: nothing is embedded twice.
+"""The vectors of all roots by embed hash, so that nothing is embedded twice.
 
-One SQLite file, written by the daemon alone and read by its worker processes while it is.
+One SQLite file, which only the daemon writes and its worker processes read meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import structlog
 from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.storage.sqlite import Row, Translated, give_back_pages, listed
 from codeindexd.storage.vectors.file import VectorFile
-from codeindexd.storage.vectors.schema import REBUILD, bytes_in_use, checksum, whole
+from codeindexd.storage.vectors.schema import REBUILD, bytes_in_use, checksum, is_intact
 
 log = structlog.get_logger(__name__)
 
@@ -26,23 +26,23 @@ _PRUNED_SHARE = 0.95  # of the budget, so that the next save does not exceed it 
 
 
 def today() -> int:
-    """Days since the epoch."""
+    """Return the days since the epoch."""
     return int(time.time() // 86_400)
 
 
 class VectorStore(VectorFile):
     """Vectors as little-endian float16 by (model identity, embed hash). Any thread may call; calls take turns.
 
-    Methods raise StoreDamagedError when the file proves broken or was deleted (:meth:`mend` it), StoreFullError
-    when it cannot be written or read now.
+    Methods raise StoreDamagedError if the file is damaged or was deleted (then :meth:`repair` it), StoreFullError if
+    it cannot be written or read now.
     """
 
     @classmethod
     def open(cls, path: Path, read_only: bool = False) -> VectorStore:
         """Open the store, or create it (file 0600 in a directory 0700).
 
-        With ``read_only`` the file may be missing or just being made: then there simply are no vectors yet, and later
-        calls look again; a store that was deleted and made anew is followed.
+        With ``read_only`` the file may be missing or unfinished: then there are no vectors yet, and later calls look
+        again. A store that is deleted and created again is followed. Raises StoreDamagedError, StoreFullError.
         """
         store = cls(path, read_only=read_only)
         if not read_only:
@@ -50,13 +50,13 @@ class VectorStore(VectorFile):
         return store
 
     @classmethod
-    def open_or_mend(cls, path: Path) -> VectorStore:
-        """Open the store, mended if it has to be. One that cannot be used now is opened when it is needed."""
+    def open_or_repair(cls, path: Path) -> VectorStore:
+        """Open the store, repaired if needed. One that cannot be used now is opened at its next use."""
         store = cls(path, read_only=False)
         try:
-            store.ensure()
+            store.repair_if_damaged()
         except StoreFullError as error:
-            log.warning("vectors cannot be used now", store=str(path), error=error.message, hint=error.hint)
+            log.warning("vector_store_unusable", store=str(path), error=error.message, hint=error.hint)
         return store
 
     def _identity(self, connection: sqlite3.Connection, name: str) -> tuple[int, int] | None:
@@ -70,18 +70,18 @@ class VectorStore(VectorFile):
     # reading
 
     def get_many(self, identity: str, hashes: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The vectors that are known, by embed hash; ``2 * dimensions`` bytes each.
+        """Return the known vectors by embed hash; ``2 * dimensions`` bytes each.
 
-        One that does not match its checksum is as good as none: it is embedded again, and :meth:`put_many` replaces it.
+        Damaged vectors are left out: they are embedded again, and :meth:`put_many` replaces them.
         """
         rows = self._look_up(identity, hashes, f"k.hash, v.data, v.checksum {_JOINED} WHERE k.identity = ?")
-        found = {digest: data for digest, data, expected in rows if whole(identity, digest, data, expected)}
+        found = {digest: data for digest, data, expected in rows if is_intact(identity, digest, data, expected)}
         if len(found) < len(rows):
-            log.warning("damaged vectors passed over", store=str(self.path), count=len(rows) - len(found))
+            log.warning("damaged_vectors_skipped", store=str(self.path), count=len(rows) - len(found))
         return found
 
     def known(self, identity: str, hashes: Iterable[bytes]) -> set[bytes]:
-        """Which embed hashes have a vector, without reading it."""
+        """Return the embed hashes that have a vector, without reading it."""
         return {row[0] for row in self._look_up(identity, hashes, "k.hash FROM key k WHERE k.identity = ?")}
 
     def _look_up(self, identity: str, hashes: Iterable[bytes], select: str) -> list[Row]:
@@ -98,13 +98,13 @@ class VectorStore(VectorFile):
         return found
 
     def size_bytes(self) -> int:
-        """Bytes in use in the file, without what pruning freed; 0 when there is no file."""
+        """Return the bytes in use in the file, without what pruning freed; 0 if there is no file."""
         with self._lock, Translated(self.path):
             connection = self._reader()
             return 0 if connection is None else bytes_in_use(connection)
 
     def count(self, identity: str) -> int:
-        """How many vectors an identity has."""
+        """Return the number of vectors of an identity."""
         with self._lock, Translated(self.path):
             connection = self._reader()
             known = self._identity(connection, identity) if connection is not None else None
@@ -116,9 +116,9 @@ class VectorStore(VectorFile):
     # writing
 
     def put_many(self, identity: str, vectors: Iterable[tuple[bytes, bytes]], *, day: int | None = None) -> None:
-        """Keep vectors (embed hash, little-endian float16) in one transaction; known hashes keep what they have.
+        """Store vectors (embed hash, little-endian float16) in one transaction; known hashes keep their vectors.
 
-        The first vector of an identity settles its dimensions; raises ValueError, keeping nothing, for other lengths.
+        The first vector of an identity sets its dimensions. Raises ValueError, storing nothing, for other lengths.
         """
         items = dict(vectors)
         if not items:
@@ -146,13 +146,13 @@ class VectorStore(VectorFile):
         known = self._identity(connection, name)
         if known is None:
             if length == 0 or length % 2:
-                raise ValueError(f"{length} bytes are no float16 vector")
+                raise ValueError(f"{length} bytes are not a float16 vector")
             connection.execute("INSERT INTO identity (name, dimensions) VALUES (?, ?)", (name, length // 2))
             known = self._identity(connection, name)
             assert known is not None
         elif length != 2 * known[1]:
             sql = f"SELECT length(v.data) {_JOINED} WHERE k.identity = ? LIMIT 1"
-            if connection.execute(sql, known[:1]).fetchone() == (length,):  # so it is the number that is damaged
+            if connection.execute(sql, known[:1]).fetchone() == (length,):  # the stored dimensions are damaged
                 connection.execute("UPDATE identity SET dimensions = ? WHERE id = ?", (length // 2, known[0]))
                 known = self._identities[name] = (known[0], length // 2)
         return known
@@ -160,13 +160,13 @@ class VectorStore(VectorFile):
     def _present(
         self, connection: sqlite3.Connection, number: int, name: str, hashes: Sequence[bytes]
     ) -> Iterator[bytes]:
-        """Those of ``hashes`` that have a whole vector; keys that lead to a damaged one, or another's, are deleted."""
+        """Yield the ``hashes`` with an intact vector; delete keys that lead to a damaged or another key's vector."""
         for marks, part in listed(hashes):
             joined = _JOINED.replace("JOIN", "LEFT JOIN")
             of_part = f"WHERE k.identity = ? AND k.hash IN ({marks})"
             sql = f"SELECT k.hash, v.data, v.checksum {joined} {of_part}"
             for digest, data, expected in connection.execute(sql, (number, *part)).fetchall():
-                if whole(name, digest, data, expected):
+                if is_intact(name, digest, data, expected):
                     yield digest
                 else:
                     connection.execute("DELETE FROM key WHERE identity = ? AND hash = ?", (number, digest))
@@ -174,7 +174,7 @@ class VectorStore(VectorFile):
     def mark_used(
         self, identity: str, hashes: Iterable[bytes], *, day: int | None = None, coarse_days: int = _COARSE_DAYS
     ) -> None:
-        """Note that vectors are in use, so that :meth:`prune` spares them; written every ``coarse_days`` at most."""
+        """Record that vectors are in use, so that :meth:`prune` spares them; written every ``coarse_days`` at most."""
         wanted = list(dict.fromkeys(hashes))
         with self._lock, self._transaction() as connection:
             known = self._identity(connection, identity)
@@ -190,9 +190,9 @@ class VectorStore(VectorFile):
             connection.execute(sql, (day, number, day - coarse_days, *part))
 
     def keep_within(self, budget: int, identity: str, in_use: Callable[[], Iterable[Iterable[bytes]]]) -> int:
-        """Prune a store of more than ``budget`` bytes, with some room to spare; returns how many vectors went.
+        """Prune a store of more than ``budget`` bytes to somewhat less; return the number of deleted vectors.
 
-        ``in_use()`` yields the embed hashes under ``identity`` that somebody holds: they count as used today.
+        ``in_use()`` yields the embed hashes under ``identity`` that some root uses: they count as used today.
         """
         if self.size_bytes() <= budget:
             return 0
@@ -201,7 +201,7 @@ class VectorStore(VectorFile):
         return self.prune(int(budget * _PRUNED_SHARE), keep=[identity])
 
     def forget(self, identity: str, hashes: Iterable[bytes]) -> None:
-        """Drop vectors by embed hash, in one transaction; harmless for those that are not there."""
+        """Delete vectors by embed hash, in one transaction; missing ones are ignored."""
         with self._lock, self._transaction() as connection:
             known = self._identity(connection, identity)
             if known is not None:
@@ -215,10 +215,10 @@ class VectorStore(VectorFile):
         connection.executemany(f"DELETE FROM key {of_key}", keys)  # noqa: S608
 
     def prune(self, max_bytes: int, keep: Collection[str] = ()) -> int:
-        """Shrink the store to ``max_bytes``; returns how many vectors went.
+        """Shrink the store to ``max_bytes``; return the number of deleted vectors.
 
-        Vectors of identities not in ``keep`` go first, then those of the others, the least recently used before the
-        rest. Works in short transactions, so readers and the next write hardly wait.
+        Vectors of identities not in ``keep`` are deleted first, and among equals the least recently used. Works in
+        short transactions, so readers and the next write hardly wait.
         """
         dropped = 0
         with self._lock, Translated(self.path):
@@ -271,7 +271,7 @@ class VectorStore(VectorFile):
             raise StoreDamagedError(f"{self.path} is damaged: {found}", hint=REBUILD)
 
     def check(self) -> list[str]:
-        """What is wrong with the store, in words; empty when all is well. Reads the whole file."""
+        """Return the problems found in the whole file; empty if there are none."""
         with self._lock, Translated(self.path):
             connection = self._reader()
             if connection is None:
@@ -281,5 +281,5 @@ class VectorStore(VectorFile):
                 "SELECT i.name, k.hash, v.data, v.checksum FROM key k LEFT JOIN identity i ON i.id = k.identity"
                 " LEFT JOIN vector v ON v.id = k.vector_id"
             )
-            bad = sum(name is None or not whole(name, *vector) for name, *vector in rows)
-            return ([] if found == ["ok"] else found) + ([f"{bad} keys have no whole vector"] if bad else [])
+            bad = sum(name is None or not is_intact(name, *vector) for name, *vector in rows)
+            return ([] if found == ["ok"] else found) + ([f"{bad} keys have no intact vector"] if bad else [])

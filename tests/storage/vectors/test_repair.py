@@ -49,7 +49,7 @@ def test_a_broken_store_that_cannot_be_mended_now_is_mended_when_it_is_used_agai
     with largest_file(1 << 18):
         for _ in range(2):
             with pytest.raises(StoreFullError) as caught:
-                store.ensure(closely=True)
+                store.repair_if_damaged(thoroughly=True)
             assert caught.value.hint
             assert files(path) == ["vectors.db", "vectors.db-shm", "vectors.db-wal"]
         with pytest.raises(StoreFullError):
@@ -66,7 +66,7 @@ def test_a_deleted_store_that_cannot_be_made_anew_now_is_made_when_it_is_used_ag
     for file in path.parent.iterdir():
         file.unlink()
     with largest_file(4096), pytest.raises(StoreFullError):
-        store.ensure()
+        store.repair_if_damaged()
     store.put_many("m", MORE.items())
     assert store.get_many("m", [*MANY, *MORE]) == MORE
     store.close()
@@ -74,7 +74,7 @@ def test_a_deleted_store_that_cannot_be_made_anew_now_is_made_when_it_is_used_ag
 
 def test_a_store_that_cannot_be_opened_at_the_start_is_opened_when_it_is_used(path: Path) -> None:
     with no_open_files():
-        store = VectorStore.open_or_mend(path)
+        store = VectorStore.open_or_repair(path)
         with pytest.raises(StoreFullError):
             store.known("m", MANY)
     store.put_many("m", MORE.items())
@@ -83,13 +83,13 @@ def test_a_store_that_cannot_be_opened_at_the_start_is_opened_when_it_is_used(pa
     with pytest.raises(StoreFullError, match="not open"):
         store.put_many("m", MORE.items())
     with pytest.raises(StoreFullError, match="not open"):
-        store.mend()
+        store.repair()
 
 
 def test_a_moment_without_open_files_is_no_reason_to_leave_vectors_behind(path: Path) -> None:
     store = VectorStore.open(path)
     with no_open_files(), pytest.raises(StoreFullError):
-        store.mend()
+        store.repair()
     assert store.known("m", MANY) == MANY.keys()
     store.close()
 
@@ -113,7 +113,7 @@ def deadly(call):
 store = VectorStore.open(Path(sys.argv[1]))
 store.put_many("m", [(b"m" * 16, bytes(512))])  # in the log alone
 os.unlink, os.rename, os.open = deadly(os.unlink), deadly(os.rename), deadly(os.open)
-assert store.mend() == 1001
+assert store.repair() == 1001
 store.close()
 """
 
@@ -127,7 +127,7 @@ def test_a_kill_at_any_step_of_a_mend_costs_no_vector(path: Path) -> None:
         for name, content in whole.items():
             (path.parent / name).write_bytes(content)
         status = subprocess.run([sys.executable, "-c", _MENDER, str(path), str(passing)], env=env).returncode
-        store = VectorStore.open_or_mend(path)
+        store = VectorStore.open_or_repair(path)
         assert store.known("m", [*MANY, *MORE]) == {*MANY, *MORE}, f"killed at step {passing}"
         assert store.check() == []
         store.close()
@@ -149,11 +149,11 @@ def test_a_copy_that_is_not_whole_never_takes_over(path: Path) -> None:
 
 def test_a_broken_store_is_noticed_by_a_close_look_alone(path: Path) -> None:
     break_a_page(path)
-    store = VectorStore.open_or_mend(path)
-    store.ensure()
+    store = VectorStore.open_or_repair(path)
+    store.repair_if_damaged()
     with pytest.raises(StoreDamagedError):
         store.check_structure()
-    store.ensure(closely=True)
+    store.repair_if_damaged(thoroughly=True)
     store.check_structure()
     assert 900 < len(store.get_many("m", MANY)) < 1_000
     store.close()
