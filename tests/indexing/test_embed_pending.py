@@ -1,4 +1,4 @@
-"""Vectors that come later: from a model that is slow, that refuses texts, or that was exchanged."""
+"""Vectors that are added later: of a slow model, of one that refuses texts, of one that replaced another."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def index(tmp_path: Path) -> Iterator[IndexWriter]:
     vectors.close()
 
 
-class Asked:
-    """An embedder that knows every text but those that contain ``refused``."""
+class RecordingEmbedder:
+    """An embedder that refuses texts which contain ``refused``, and records what it is asked."""
 
     model, identity, dimensions, device = "asked", "space-two", 8, "cpu"
 
@@ -61,7 +61,7 @@ class Asked:
 
 @asynccontextmanager
 async def serving(
-    index: IndexWriter, embedder: Asked, monkeypatch: pytest.MonkeyPatch
+    index: IndexWriter, embedder: RecordingEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[PendingEmbedder]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     pool = WorkerPool(WorkerSettings(nice=0), count=1, pipeline="workers.scripted_pipelines:Steady")
@@ -76,7 +76,7 @@ async def serving(
         outer.cancel_scope.cancel()
 
 
-async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
+async def test_batches_are_chosen_while_the_writing_thread_changes_what_is_pending(
     index: IndexWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.pending_vectors.update((number, b"h" * 16) for number in range(10_000_000, 10_060_000))
@@ -96,19 +96,17 @@ async def test_chunks_are_chosen_while_the_writing_thread_adds_and_removes_some(
     sys.setswitchinterval(1e-6)
     try:
         writer.start()
-        async with serving(index, Asked(), monkeypatch) as made:
-            await eventually(lambda: len(made._unread) > 60_000)  # all were looked for; no file has them
+        async with serving(index, RecordingEmbedder(), monkeypatch) as made:
+            await eventually(lambda: len(made._unreadable) > 60_000)  # all were tried; no file has them
     finally:
         stop.set()
         writer.join()
         sys.setswitchinterval(before)
 
 
-async def test_texts_that_the_model_refuses_are_asked_for_once(
-    index: IndexWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_refused_texts_are_embedded_only_once(index: IndexWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     index.commit(save("a.py", "alpha", vector=False))
-    embedder = Asked(refused="0-10")
+    embedder = RecordingEmbedder(refused="0-10")
     async with serving(index, embedder, monkeypatch) as made:
         await eventually(lambda: index.refused_vectors)
         made.wake()

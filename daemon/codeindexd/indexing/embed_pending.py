@@ -1,8 +1,9 @@
-"""Brings in the vectors that did not come with their chunks: a slow model, an endpoint, a model that changed."""
+"""Adds the vectors that did not come with their chunks: of a slow model, an endpoint, or a model that changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from itertools import islice
 
 import anyio
@@ -15,21 +16,30 @@ from codeindexd.errors import EmbedderError, StoreFullError, WorkerError
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import StoredChunk
+from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers.jobs import TextRange, TextsJob, TextsStatus
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 _BATCH_CHUNKS = 512
 _FIRST_PAUSE_S = 2.0
-_LONGEST_PAUSE_S = 300.0  # an endpoint is not to be pressed
-_LONGEST_LOCAL_PAUSE_S = 10.0  # a disk is
+_LONGEST_PAUSE_S = 300.0  # spares an endpoint that is overloaded
+_LONGEST_LOCAL_PAUSE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A catalogued file with chunks that have to be embedded."""
+
+    leaf: bytes
+    chunks: list[StoredChunk]
 
 
 class PendingEmbedder:
-    """Embeds the pending chunks of one root, newest first, without ever holding up text search.
+    """Embeds the pending chunks of one root, newest first, without ever delaying text search.
 
-    Texts are read again from the disk by the workers, guarded by the file's leaf hash; a file that changed meanwhile
-    is left to the change that is on its way.
+    The workers read the texts from the disk again, if the file still has the catalogued leaf hash. A file that changed
+    meanwhile is hinted through ``on_hint``, and left to the commit that follows.
     """
 
     def __init__(
@@ -46,105 +56,115 @@ class PendingEmbedder:
         self._index = index
         self._pool = pool
         self._embedder = embedder
-        self._on_hint = on_hint
         self._problems = problems
-        self._wake = anyio.Event()
-        self._unread: set[int] = set()  # their files were not what the catalog says; a commit may change that
+        self._on_hint = on_hint
+        self._committed = Signal()
+        self._unreadable: set[int] = set()  # chunks of files that are not as catalogued; a commit may change that
         self.chunks_embedded = 0
 
     def wake(self) -> None:
-        """Chunks without vectors may have been committed, or followed to where their files were moved."""
-        self._wake.set()
+        """Note a commit: it may have added chunks without vectors, or updated the paths of moved files."""
+        self._committed.set()
 
     async def serve(self) -> None:
-        """Run until cancelled."""
-        pause = _FIRST_PAUSE_S
+        """Embed whatever is pending; runs until cancelled."""
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
-            if self._wake.is_set():
-                self._unread.clear()
-            self._wake = anyio.Event()
+            if self._committed.is_set():
+                self._committed.clear()
+                self._unreadable.clear()
             batch = self._next_batch()
             if not batch:
-                await self._wake.wait()
+                await self._committed.wait()
+                self._unreadable.clear()
                 continue
             try:
                 await self._embed(batch)
             except (EmbedderError, StoreFullError, WorkerError) as error:
                 self._problems.set(ProblemKey.EMBEDDER, RootProblem.from_error(error))
-                await anyio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S if isinstance(error, EmbedderError) else _LONGEST_LOCAL_PAUSE_S)
+                is_local = not isinstance(error, EmbedderError)
+                await anyio.sleep(backoff.next_s(at_most_s=_LONGEST_LOCAL_PAUSE_S if is_local else None))
             else:
                 self._problems.clear(ProblemKey.EMBEDDER)
-                pause = _FIRST_PAUSE_S
+                backoff.reset()
 
     def _next_batch(self) -> list[int]:
-        """The newest chunks that can be embedded now."""
-        refused = self._index.refused_vectors
+        """Return the newest chunks that can be embedded now."""
+        excluded = self._index.refused_vectors | self._unreadable
         newest = reversed(list(self._index.pending_vectors))  # copied in one step: the writing thread changes it
-        return list(islice((i for i in newest if i not in refused and i not in self._unread), _BATCH_CHUNKS))
+        return list(islice((chunk_id for chunk_id in newest if chunk_id not in excluded), _BATCH_CHUNKS))
 
-    async def _embed(self, batch: list[int]) -> None:
-        found, files = await anyio.to_thread.run_sync(self._look_up, batch)
-        texts: dict[bytes, str] = {}
-        changed: list[bytes] = []
+    async def _embed(self, batch: Collection[int]) -> None:
+        vectors, files = await anyio.to_thread.run_sync(self._look_up, batch)
+        texts, changed = await self._read_texts(files)
+        if texts:
+            embedded = await self._embed_texts(texts)
+            self.chunks_embedded += len(embedded)
+            chunks = (chunk for file in files.values() for chunk in file.chunks)
+            vectors.update((c.chunk_id, embedded[c.embed_hash]) for c in chunks if c.embed_hash in embedded)
+        if vectors:
+            await self._index.write(self._index.add_vectors, vectors)
+        await self._exclude(set(batch) - vectors.keys(), files, asked=texts.keys())
+        if changed:
+            self._on_hint(changed)
+
+    def _look_up(self, batch: Collection[int]) -> tuple[dict[int, bytes], dict[bytes, _File]]:
+        """Return the vectors that the shared store has by now, by chunk id, and the other chunks by path."""
+        vectors: dict[int, bytes] = {}
+        files: dict[bytes, _File] = {}
+        with self._index.catalog.snapshot() as snapshot:
+            chunks: Mapping[int, StoredChunk] = snapshot.chunks(list(batch))
+            hashes = [chunk.embed_hash for chunk in chunks.values()]
+            stored = self._index.vectors.get_many(self._index.space.identity, hashes)
+            for chunk_id, chunk in chunks.items():
+                if chunk.embed_hash in stored:
+                    vectors[chunk_id] = stored[chunk.embed_hash]
+                elif chunk.path in files:
+                    files[chunk.path].chunks.append(chunk)
+                elif file := snapshot.file(chunk.path):
+                    files[chunk.path] = _File(file.entry.hash, [chunk])
+        return vectors, files
+
+    async def _read_texts(self, files: Mapping[bytes, _File]) -> tuple[dict[bytes, str], list[bytes]]:
+        """Return the texts of chunks by embed hash, and the paths of files that changed."""
         jobs = [
             TextsJob(
                 job_id=number,
                 root=self._root,
                 path=path,
-                leaf=leaf,
-                ranges=tuple(TextRange(c.span.start_byte, c.span.end_byte, c.embed_hash) for c in chunks),
+                leaf=file.leaf,
+                ranges=tuple(TextRange(c.span.start_byte, c.span.end_byte, c.embed_hash) for c in file.chunks),
             )
-            for number, (path, (leaf, chunks)) in enumerate(files.items())
+            for number, (path, file) in enumerate(files.items())
         ]
+        texts: dict[bytes, str] = {}
+        changed: list[bytes] = []
         async for result in self._pool.texts(jobs):
             if result.status is not TextsStatus.OK:
                 changed.append(result.path)
                 continue
-            for wanted, text in zip(jobs[result.job_id].ranges, result.texts, strict=True):
-                texts[wanted.embed_hash] = text
-        asked = set(texts)
-        if texts:
-            texts, vectors = await self._vectors_of(texts)
-            self.chunks_embedded += len(texts)
-            halves = np.ascontiguousarray(vectors, dtype="<f2")
-            by_hash = {embed_hash: halves[row].tobytes() for row, embed_hash in enumerate(texts)}
-            for _, chunks in files.values():
-                found.update((c.chunk_id, by_hash[c.embed_hash]) for c in chunks if c.embed_hash in by_hash)
-        if found:
-            await self._index.write(self._index.add_vectors, found)
-        hash_of = {chunk.chunk_id: chunk.embed_hash for _, chunks in files.values() for chunk in chunks}
-        lacking = set(batch) - found.keys()
-        refused = {chunk_id for chunk_id in lacking if hash_of.get(chunk_id) in asked}
-        self._unread |= lacking - refused
+            for part, text in zip(jobs[result.job_id].ranges, result.texts, strict=True):
+                texts[part.embed_hash] = text
+        return texts, changed
+
+    async def _embed_texts(self, texts: Mapping[bytes, str]) -> dict[bytes, bytes]:
+        """Return the stored form of the vectors by embed hash, without texts that the model has no vector for."""
+        hashes = list(texts)
+        vectors: Vectors
+        try:
+            vectors = await self._embedder.embed_documents(list(texts.values()))
+        except RowsRefusedError as error:
+            log.warning("texts_without_vector", count=len(error.rows), error=error.message)
+            refused = set(error.rows)
+            hashes = [embed_hash for row, embed_hash in enumerate(hashes) if row not in refused]
+            vectors = np.delete(error.vectors, sorted(refused), axis=0)
+        halves = np.ascontiguousarray(vectors, dtype="<f2")
+        return {embed_hash: halves[row].tobytes() for row, embed_hash in enumerate(hashes)}
+
+    async def _exclude(self, chunk_ids: set[int], files: Mapping[bytes, _File], *, asked: Collection[bytes]) -> None:
+        """Keep chunks without a vector from being tried again: those the model refused, and those not readable now."""
+        hash_of = {chunk.chunk_id: chunk.embed_hash for file in files.values() for chunk in file.chunks}
+        refused = {chunk_id for chunk_id in chunk_ids if hash_of.get(chunk_id) in asked}
+        self._unreadable |= chunk_ids - refused
         if refused:
             await self._index.write(self._index.refuse_vectors, refused)
-        if changed:
-            self._on_hint(changed)
-
-    async def _vectors_of(self, texts: dict[bytes, str]) -> tuple[dict[bytes, str], Vectors]:
-        """Vectors of texts by embed hash; a text that the model has no finite vector for is left out, not retried."""
-        try:
-            return texts, await self._embedder.embed_documents(list(texts.values()))
-        except RowsRefusedError as error:
-            log.warning("texts without a vector", count=len(error.rows), error=error.message)
-            refused = set(error.rows)
-            kept = {h: text for row, (h, text) in enumerate(texts.items()) if row not in refused}
-            return kept, np.delete(error.vectors, sorted(refused), axis=0)
-
-    def _look_up(self, batch: list[int]) -> tuple[dict[int, bytes], dict[bytes, tuple[bytes, list[StoredChunk]]]]:
-        """What the vector store has for these chunks by now, and the rest by file with the file's leaf hash."""
-        found: dict[int, bytes] = {}
-        files: dict[bytes, tuple[bytes, list[StoredChunk]]] = {}
-        with self._index.catalog.snapshot() as snapshot:
-            chunks: Mapping[int, StoredChunk] = snapshot.chunks(batch)
-            hashes = [chunk.embed_hash for chunk in chunks.values()]
-            stored = self._index.vectors.get_many(self._index.space.identity, hashes)
-            for chunk_id, chunk in chunks.items():
-                if chunk.embed_hash in stored:
-                    found[chunk_id] = stored[chunk.embed_hash]
-                elif chunk.path in files:
-                    files[chunk.path][1].append(chunk)
-                elif file := snapshot.file(chunk.path):
-                    files[chunk.path] = (file.entry.hash, [chunk])
-        return found, files

@@ -1,4 +1,4 @@
-"""The version of everything that turns a file's bytes into chunks; a file with another one is processed again."""
+"""The version of everything that turns a file's bytes into chunks; files with another one are processed again."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from codeindexd.analysis import chunking, secrets, tokens
 from codeindexd.workers.jobs import WorkerSettings
 
 PIPELINE_VERSION = 1
-"""Raised whenever the text given to the model, or what is made of its words for the lexical index, changes."""
+"""To be raised whenever the text given to the model or the terms of the lexical index change."""
 
 
 def fingerprints(settings: WorkerSettings) -> Callable[[str], bytes]:
-    """The 16-byte fingerprint of a language under these settings, the same in daemon and workers."""
+    """Return a function from language to 16-byte fingerprint, the same in daemon and workers."""
 
     @cache
     def of(language: str) -> bytes:

@@ -1,6 +1,6 @@
-"""What a worker does with one file: read, decode, mask, chunk, tokenise, hash, and embed what no store knows.
+"""The work on one file: read, decode, mask, chunk, tokenise, hash, and embed what the vector store lacks.
 
-Nothing here keeps state between files but caches; whatever goes wrong with a file is that file's result.
+Only caches are kept between files; whatever goes wrong with a file is that file's result.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno
 
 
 def embed_text(symbol: str, text: str) -> str:
-    """Exactly what the model is given for a chunk: the full name of its definition first, never its path."""
+    """Return exactly what the model gets for a chunk: the full name of its definition first, never its path."""
     return f"{symbol}\n{text}" if symbol else text
 
 
-class _Watch:
-    """Seconds by stage; ``stage`` is the one under way, for the report of a failure."""
+class _Stopwatch:
+    """Seconds by stage; ``stage`` is the present one, which a failure reports."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -53,7 +53,7 @@ class _Watch:
 
 
 class Pipeline:
-    """Processes files of any root with one set of settings."""
+    """Processes files of any root with the same settings."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -65,21 +65,21 @@ class Pipeline:
     # jobs
 
     def process(self, job: FileJob) -> FileResult:
-        """One file's chunks. Never raises for anything a file can do, but for running out of memory."""
-        watch = _Watch()
+        """Return the chunks of one file. Raises nothing but MemoryError, whatever the file holds."""
+        stopwatch = _Stopwatch()
         try:
-            return self._process(job, watch)
+            return self._process(job, stopwatch)
         except MemoryError:
             raise
         except OSError as error:
             if error.errno in _GONE:
                 return FileResult(job.job_id, job.path, FileStatus.VANISHED)
-            return self._failed(job, watch, error.strerror or str(error))
+            return self._failed(job, stopwatch, error.strerror or str(error))
         except Exception as error:  # noqa: BLE001 - one bad file never costs another
-            return self._failed(job, watch, place_of(error))
+            return self._failed(job, stopwatch, place_of(error))
 
     def texts(self, job: TextsJob) -> TextsResult:
-        """The texts of catalogued chunks, if the file still is what was catalogued."""
+        """Return the texts of catalogued chunks, if the file still has the catalogued content."""
         try:
             contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
         except OSError as error:
@@ -102,35 +102,42 @@ class Pipeline:
 
     # steps
 
-    def _process(self, job: FileJob, watch: _Watch) -> FileResult:
+    def _process(self, job: FileJob, stopwatch: _Stopwatch) -> FileResult:
         contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
         leaf = xxhash.xxh3_128_digest(contents.data)
         if len(contents.data) > self._settings.max_file_bytes:
-            return FileResult(job.job_id, job.path, FileStatus.VANISHED)  # it outgrew its bound: the scan has to see it
-        watch.enter("decode")
+            return FileResult(job.job_id, job.path, FileStatus.VANISHED)  # it grew too large: the next scan skips it
+        stopwatch.enter("decode")
         decoded = decode(contents.data)
         if decoded is None:
-            watch.stop()
-            return self._result(job, contents, leaf, watch, FileStatus.SKIPPED, reason="binary")
+            stopwatch.stop()
+            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="binary")
         masked = self._masked(decoded)
-        watch.enter("chunk")
+        stopwatch.enter("chunk")
         language = self._language(job.path, masked)
         spans = chunking.chunk(masked, language, max_bytes=self._settings.max_chunk_bytes)
-        watch.enter("tokenise")
+        stopwatch.enter("tokenise")
         texts = [embed_text(s.symbol, masked[s.start_byte : s.end_byte].decode("utf-8")) for s in spans]
         terms = [self._tokenizer.tokenize(text) for text in texts]
         hashes = [xxhash.xxh3_128_digest(text.encode()) for text in texts]
-        watch.enter("embed")
+        stopwatch.enter("embed")
         known = {} if job.afresh else self._stored(hashes)
         fresh = self._embed(known, hashes, texts, terms)
-        watch.enter("hash")
+        stopwatch.enter("hash")
         chunks = tuple(
             self._draft(contents.data, decoded, span, terms[n], hashes[n], known.get(hashes[n]), hashes[n] in fresh)
             for n, span in enumerate(spans)
         )
-        watch.stop()
+        stopwatch.stop()
         return self._result(
-            job, contents, leaf, watch, FileStatus.INDEXED, language=language, encoding=decoded.encoding, chunks=chunks
+            job,
+            contents,
+            leaf,
+            stopwatch,
+            FileStatus.INDEXED,
+            language=language,
+            encoding=decoded.encoding,
+            chunks=chunks,
         )
 
     def _masked(self, decoded: Decoded) -> bytes:
@@ -159,18 +166,18 @@ class Pipeline:
     def _embed(
         self, known: dict[bytes, bytes], hashes: Sequence[bytes], texts: Sequence[str], terms: Sequence[Terms]
     ) -> set[bytes]:
-        """Add the vectors that ``known`` lacks, by embed hash; returns which these were."""
+        """Add the vectors that ``known`` lacks, by embed hash, and return the hashes of those that were added."""
         if not self._settings.embed:
             return set()
-        lacking = {h: n for n, h in enumerate(hashes) if h not in known}
-        if lacking:
+        missing = {h: n for n, h in enumerate(hashes) if h not in known}
+        if missing:
             if self._model is None:
                 self._model = StaticModel.load()
-            titles = [self._tokenizer.words(first_line(texts[n])) for n in lacking.values()]
-            vectors = self._model.embed_words([terms[n].words for n in lacking.values()], titles)
+            titles = [self._tokenizer.words(first_line(texts[n])) for n in missing.values()]
+            vectors = self._model.embed_words([terms[n].words for n in missing.values()], titles)
             halves = np.ascontiguousarray(vectors, dtype="<f2")
-            known.update((h, halves[row].tobytes()) for row, h in enumerate(lacking))
-        return set(lacking)
+            known.update((h, halves[row].tobytes()) for row, h in enumerate(missing))
+        return set(missing)
 
     def _stored(self, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
         path = self._settings.vectors_db
@@ -181,13 +188,13 @@ class Pipeline:
                 self._vectors = VectorStore.open(Path(path), read_only=True)
             return dict(self._vectors.get_many(self._settings.identity, hashes))
         except (StoreDamagedError, StoreFullError):
-            self._vectors = None  # the daemon replaces it or says what is wrong; until then vectors are computed
+            self._vectors = None  # the daemon repairs it or reports it; until then all vectors are computed
             return {}
 
-    def _failed(self, job: FileJob, watch: _Watch, error: str) -> FileResult:
-        watch.stop()
+    def _failed(self, job: FileJob, stopwatch: _Stopwatch, error: str) -> FileResult:
+        stopwatch.stop()
         return FileResult(
-            job.job_id, job.path, FileStatus.FAILED, stage=watch.stage, error=error, seconds=watch.seconds
+            job.job_id, job.path, FileStatus.FAILED, stage=stopwatch.stage, error=error, seconds=stopwatch.seconds
         )
 
     def _result(
@@ -195,7 +202,7 @@ class Pipeline:
         job: FileJob,
         contents: Contents,
         leaf: bytes,
-        watch: _Watch,
+        stopwatch: _Stopwatch,
         status: FileStatus,
         *,
         reason: str = "",
@@ -216,5 +223,5 @@ class Pipeline:
             fingerprint=self._fingerprint(language),
             chunks=chunks,
             bytes_read=len(contents.data),
-            seconds=watch.seconds,
+            seconds=stopwatch.seconds,
         )

@@ -1,4 +1,4 @@
-"""One generation of one root, pinned: the catalog's read transaction and the two projections beside it."""
+"""One generation of one root for queries: the catalog's read transaction and both projections."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from codeindexd.storage.lexical import LexicalSnapshot
 
 
 class Snapshot:
-    """What a query runs on. It stays valid while pinned and closes itself once retired and unpinned.
+    """What a query runs on. It stays valid while pinned, and closes once it is retired and not pinned any more.
 
-    ``vectors`` is the number of chunks the dense side can find, of ``chunks`` in all.
+    ``vectors`` is the number of chunks with a vector, of ``chunks`` in all; ``identity`` is the model of the vectors.
     """
 
     def __init__(
@@ -27,13 +27,13 @@ class Snapshot:
         self.identity = identity
         self.chunks = catalog.counts().chunks
         self.vectors = len(dense)
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._pins = 0
         self._retired = False
 
     @property
     def generation(self) -> int:
-        """The catalog generation that every answer from this snapshot belongs to."""
+        """The catalog generation of everything in this snapshot."""
         return self.catalog.generation
 
     def _close_when_unused(self) -> None:
@@ -41,8 +41,8 @@ class Snapshot:
             self.catalog.close()
 
     def retire(self) -> None:
-        """Let go of the snapshot: it closes as soon as the last query on it ends."""
-        with self._guard:
+        """Close the snapshot as soon as no query pins it."""
+        with self._lock:
             self._retired = True
             self._close_when_unused()
 
@@ -50,18 +50,18 @@ class Snapshot:
 class SnapshotHolder:
     """The snapshot that new queries get; replaced in one step. Thread-safe.
 
-    ``pin_catalog`` pins what is committed now: an error while reading may cost a snapshot its transaction, and the
-    next query must not have to wait for a commit.
+    ``pin_catalog`` pins what is committed now: a read error may end the transaction of a snapshot, and the next query
+    must not have to wait for a commit.
     """
 
     def __init__(self, pin_catalog: Callable[[], CatalogSnapshot]) -> None:
         self._pin_catalog = pin_catalog
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
 
     def publish(self, snapshot: Snapshot | None) -> None:
-        """Make ``snapshot`` the current one and retire its predecessor."""
-        with self._guard:
+        """Make ``snapshot`` the current one, and retire the one before."""
+        with self._lock:
             previous, self._snapshot = self._snapshot, snapshot
         if previous is not None:
             previous.retire()
@@ -69,41 +69,41 @@ class SnapshotHolder:
     @property
     def generation(self) -> int:
         """The published generation, 0 before the first."""
-        with self._guard:
+        with self._lock:
             return self._snapshot.generation if self._snapshot else 0
 
     @property
     def identity(self) -> str:
         """The model whose vectors the published snapshot answers from, "" before the first."""
-        with self._guard:
+        with self._lock:
             return self._snapshot.identity if self._snapshot else ""
 
     @contextmanager
     def pin(self) -> Iterator[Snapshot | None]:
-        """The current snapshot, kept open for the length of the block."""
+        """Return the current snapshot, kept open for the length of the block; None before the first."""
         self._renew_if_lost()
-        with self._guard:
+        with self._lock:
             snapshot = self._snapshot
             if snapshot is not None:
-                with snapshot._guard:
+                with snapshot._lock:
                     snapshot._pins += 1
         try:
             yield snapshot
         finally:
             if snapshot is not None:
-                with snapshot._guard:
+                with snapshot._lock:
                     snapshot._pins -= 1
                     snapshot._close_when_unused()
 
     def _renew_if_lost(self) -> None:
-        """The same content over another transaction, unless a commit is on its way to the readers anyway."""
-        with self._guard:
+        """Replace a snapshot that lost its transaction, unless a commit is about to replace it anyway."""
+        with self._lock:
             lost = self._snapshot
         if lost is None or not lost.catalog.lost:
             return
-        with suppress(CodeindexError):  # the query says what is wrong
+        with suppress(CodeindexError):  # the query reports what is wrong
             catalog = self._pin_catalog()
-            with self._guard:
+            with self._lock:
                 renewed = self._snapshot is lost and catalog.generation == lost.generation
                 if renewed:
                     self._snapshot = Snapshot(catalog, lost.lexical, lost.dense, identity=lost.identity)

@@ -45,9 +45,9 @@ def hasten() -> None:
 
 
 def note_computed(path: Path) -> None:
-    """Write down every chunk that a model is run on, by a worker or for the vectorizer."""
+    """Write down every chunk that a model is run on, by a worker or for pending chunks."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    buffer_result, vectors_of = ingest.Ingest._buffer_result, embed_pending.PendingEmbedder._vectors_of
+    buffer_result, embed_texts = ingest.Ingest._buffer_result, embed_pending.PendingEmbedder._embed_texts
 
     def note(identity: str, hashes: Sequence[bytes]) -> None:
         os.write(file, b"".join(f"{identity} {digest.hex()}\n".encode() for digest in hashes))
@@ -59,13 +59,13 @@ def note_computed(path: Path) -> None:
             note(identity, [chunk.embed_hash for chunk in result.chunks if chunk.embedded])
         await buffer_result(self, task, result)
 
-    @functools.wraps(vectors_of)
+    @functools.wraps(embed_texts)
     async def embedding(self: Any, texts: dict[bytes, str]) -> Any:
         note(self._indexer.space.identity, list(texts))
-        return await vectors_of(self, texts)
+        return await embed_texts(self, texts)
 
     ingest.Ingest._buffer_result = noting  # type: ignore[method-assign]
-    embed_pending.PendingEmbedder._vectors_of = embedding  # type: ignore[method-assign]
+    embed_pending.PendingEmbedder._embed_texts = embedding  # type: ignore[method-assign]
 
 
 class Renamed(BundledEmbedder):
