@@ -1,4 +1,4 @@
-"""What every SQLite file of ours has in common: private from birth, write-ahead logged, errors told apart by fate."""
+"""What all our SQLite files share: private permissions, write-ahead logs, and errors translated by what to do."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Row = tuple[Any, ...]
 
 _READER_CACHE_KB = 1024  # a root has up to seven readers, and the system keeps the same pages for all of them
 BUSY_TIMEOUT_S = 5.0
-_MOST_LISTED = 512  # values in one statement; SQLite's own limit of parameters was 999 for long
-_STATEMENTS_KEPT = 64  # prepared, by each connection; more than there are different ones
-_WAITING_RIGHT = frozenset(
+_MOST_LISTED = 512  # values in one statement; older versions of SQLite allow 999 parameters
+_STATEMENTS_KEPT = 64  # prepared statements per connection; more than there are different ones
+_TEMPORARY = frozenset(
     {
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR,
@@ -39,22 +39,22 @@ _IOERR_CORRUPTFS = sqlite3.SQLITE_IOERR | (33 << 8)
 
 
 def translate(error: sqlite3.Error, path: Path) -> CodeindexError | None:
-    """Our error for one of SQLite's; None for a misuse of the module, which is a fault of ours and stays what it is."""
+    """Return our error for one of SQLite's; None for misuse of the module, which is a bug and stays as it is."""
     if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
         return None
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # none for text that is not UTF-8
     name = getattr(error, "sqlite_errorname", "no code")
     broken = code in (_IOERR_SHORT_READ, _IOERR_DATA, _IOERR_CORRUPTFS)
-    if code & 0xFF in _WAITING_RIGHT and not broken:
+    if code & 0xFF in _TEMPORARY and not broken:
         return StoreFullError(
             f"cannot use {path}: {error} ({name})",
-            hint="free disk space or make the directory writable; the work is tried again",
+            hint="free disk space or make the directory writable; indexing then continues",
         )
     return StoreDamagedError(f"{path} is damaged: {error} ({name})", hint="it is rebuilt from the disk")
 
 
 class Translated:
-    """``with Translated(path):`` turns SQLite's errors inside the block into ours."""
+    """A context manager that translates SQLite's errors inside the block into ours."""
 
     __slots__ = ("_path",)
 
@@ -74,9 +74,9 @@ class Translated:
 
 
 def create_private(path: Path) -> None:
-    """Make the file (mode 0600) and its directory (0700) unless they exist; SQLite's side files take the mode over.
+    """Create the file (mode 0600) and its directory (0700) unless they exist; SQLite's side files inherit the mode.
 
-    An existing file is only narrowed: opening and closing it here would drop this process's SQLite locks on it.
+    An existing file only gets its mode narrowed: opening and closing it here would drop this process's SQLite locks.
     Raises StoreFullError.
     """
     try:
@@ -102,9 +102,9 @@ def remove_database(path: Path) -> None:
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """A connection in autocommit mode that any thread may use, one at a time. Raises sqlite3.Error.
+    """Return a connection in autocommit mode that any thread may use, one at a time. Raises sqlite3.Error.
 
-    Never memory-mapped: a file cut short under a mapping would kill the process instead of raising.
+    Never memory-mapped: a file truncated under a mapping would kill the process instead of raising.
     """
     mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(
@@ -124,8 +124,8 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Set up a database for many readers beside one writer. Raises StoreFullError where the file system cannot."""
-    if path.stat().st_size == 0:  # heeded only before the first page is written, and a write afterwards
+    """Set up a database for many readers beside one writer. Raises StoreFullError if the file system cannot do that."""
+    if path.stat().st_size == 0:  # only effective before the first page is written
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
@@ -135,38 +135,38 @@ def use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def give_back_pages(connection: sqlite3.Connection, max_pages: int = 0) -> None:
-    """Cut free pages (all of them for 0) off the file; seen in its size after the next checkpoint.
+    """Give free pages (0: all of them) back to the file system; the file shrinks at the next checkpoint.
 
-    A script, since the module's ``execute`` would end the statement after its first page.
+    Uses a script, since the module's ``execute`` would end the statement after its first page.
     """
     connection.executescript(f"PRAGMA incremental_vacuum({int(max_pages)})")
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """(device, inode) of a file, None when there is none: tells a deleted or replaced database from the open one.
+    """Return (device, inode) of a file, or None if there is none; it shows that an open database was replaced.
 
-    Raises StoreFullError when it cannot be told now: then it is no reason to build the database anew.
+    Raises StoreFullError if it cannot be determined now, which is no reason to rebuild the database.
     """
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StoreFullError(f"cannot look at {path}: {error.strerror}", hint="check the permissions") from error
+        raise StoreFullError(f"cannot examine {path}: {error.strerror}", hint="check the permissions") from error
     return status.st_dev, status.st_ino
 
 
 def rollback(connection: sqlite3.Connection) -> None:
-    """End a transaction that failed; SQLite may have ended it already."""
+    """End a failed transaction, unless SQLite has ended it already."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
 
 def listed(values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """``values`` for ``IN (...)``, in parts that fit into a statement: (``?,?,?``, the values).
+    """Yield ``values`` for ``IN (...)``, in parts that fit into a statement: (``?,?,?``, the values).
 
-    Each part is filled up to a power of two with its last value. Connections keep their prepared statements, and 256
-    that differed in the length of a list alone held 7 MB in each of many readers.
+    Each part is padded to a power of two with its last value. Connections keep their prepared statements, and 256
+    that differed only in the length of a list took 7 MB in each of many readers.
     """
     for start in range(0, len(values), _MOST_LISTED):
         part = list(values[start : start + _MOST_LISTED])
@@ -183,7 +183,7 @@ class Reader:
     def __init__(self, path: Path, connection: sqlite3.Connection | None = None) -> None:
         """Take over ``connection``, or open one.
 
-        Raises StoreDamagedError when the file is gone, StoreFullError when it cannot be opened now.
+        Raises StoreDamagedError if the file is gone, StoreFullError if it cannot be opened now.
         """
         self.path = path
         self._lock = threading.Lock()
@@ -192,44 +192,44 @@ class Reader:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed, by its owner or by an error that ended its pin."""
+        """True once closed, by its owner or by an error that ended its pin."""
         return self._connection is None
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """All rows of one statement."""
+        """Return all rows of one statement."""
         with Translated(self.path), self._lock:
             connection = self._open()
             try:
                 return connection.execute(sql, parameters).fetchall()
             except BaseException:
-                self._close_unless_pinned(connection)
+                self._close_if_pin_lost(connection)
                 raise
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        """The first row of one statement."""
+        """Return the first row of one statement, or None."""
         with Translated(self.path), self._lock:
             connection = self._open()
             try:
                 found: Row | None = connection.execute(sql, parameters).fetchone()
             except BaseException:
-                self._close_unless_pinned(connection)
+                self._close_if_pin_lost(connection)
                 raise
             return found
 
-    def _close_unless_pinned(self, connection: sqlite3.Connection) -> None:
-        """SQLite ends a read transaction after some errors: what was pinned would be answered from a later state."""
+    def _close_if_pin_lost(self, connection: sqlite3.Connection) -> None:
+        """Close if an error ended the pinned transaction: answers would come from a later state."""
         if self._pinned and not connection.in_transaction:
             self._connection = None
             connection.close()
 
     def rows_in(self, sql: Callable[[str], str], values: Sequence[Any], before: Sequence[Any] = ()) -> list[Row]:
-        """The rows for many values, asked for in parts: ``sql`` gets the marks that stand for a part's values."""
+        """Return the rows for many values, in parts; ``sql`` gets the placeholders of a part's values."""
         return [row for marks, part in listed(values) for row in self.rows(sql(marks), (*before, *part))]
 
     def pin(self, sql: str) -> Row:
-        """Begin a read transaction (after ending the one before) and fix what it sees by reading a row.
+        """Begin a read transaction, after ending the previous one, and fix what it sees by reading a row.
 
-        When that fails the reader is closed: without its pin it would answer from anywhere.
+        If that fails the reader is closed: without its pin it would answer from any state.
         """
         with Translated(self.path), self._lock:
             connection = self._open()
@@ -250,7 +250,7 @@ class Reader:
         return self._connection
 
     def detach(self) -> sqlite3.Connection | None:
-        """Give the connection up, outside of any transaction; None when it was given up before or is of no use."""
+        """Return the connection, outside of any transaction, and stop using it; None if it is closed or broken."""
         with self._lock:
             connection, self._connection = self._connection, None
             if connection is None:
@@ -263,14 +263,14 @@ class Reader:
             return connection
 
     def close(self) -> None:
-        """Close the connection; harmless when repeated."""
+        """Close the connection; may be called twice."""
         connection = self.detach()
         if connection is not None:
             connection.close()
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """A read-only connection. Raises StoreDamagedError when the file is gone, StoreFullError when it cannot be read."""
+    """Open a read-only connection. Raises StoreDamagedError if the file is gone, StoreFullError if it is unreadable."""
     try:
         return connect(path, read_only=True)
     except sqlite3.Error as error:

@@ -53,7 +53,7 @@ def test_a_damaged_vector_is_as_good_as_none_until_it_is_put_again(path: Path, s
     store, reader = VectorStore.open(path), VectorStore.open(path, read_only=True)
     for one in (store, reader):
         assert one.get_many("m", items(1, 2, 3)) == items(2, 3)
-    assert store.check() == ["1 keys have no whole vector"]
+    assert store.check() == ["1 keys have no intact vector"]
     store.put_many("m", items(1, 2).items())
     for one in (store, reader):
         assert one.get_many("m", items(1, 2, 3)) == items(1, 2, 3)

@@ -101,7 +101,7 @@ def _compare_tree(target: AuditTarget, found: Audit) -> list[bytes]:
         _compare_ids("lexical index", "chunks", expected, snapshot.lexical.chunk_ids(), found)
         files = np.sort(np.fromiter((file_id for file_id, _ in terms), np.int64))
         _compare_ids("lexical index", "paths", files, snapshot.lexical.file_ids(), found)
-        for file_id in snapshot.lexical.lacking_paths(terms):
+        for file_id in snapshot.lexical.missing_paths(terms):
             found.add(b"", "lexical index", f"does not find the path of file {file_id} by its words")
     return paths
 

@@ -61,7 +61,7 @@ def _compare_lexical(snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, Chun
     documents = [
         lexical_chunk(IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, draft)) for chunk, draft in pairs
     ]
-    missing = set(snapshot.lexical.lacking(documents))
+    missing = set(snapshot.lexical.missing_chunks(documents))
     found.lexical |= missing
     for chunk, _ in pairs:
         if chunk.chunk_id in missing:

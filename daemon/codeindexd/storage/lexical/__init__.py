@@ -1,7 +1,7 @@
 """The lexical index: BM25 over the words, identifiers and symbols of chunks, and over paths (tantivy).
 
-Text is not stored, only terms and ids. Every commit replaces a sentinel document that carries the generation, so the
-contents and the generation of a snapshot always belong together, whenever the process is killed.
+Only terms and ids are stored, no text. Every commit replaces a sentinel document that carries the generation, so the
+content and the generation of a snapshot always belong together, whenever the process is killed.
 """
 
 from codeindexd.storage.lexical.index import Lexical

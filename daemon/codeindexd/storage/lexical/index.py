@@ -23,20 +23,20 @@ from codeindexd.storage.lexical.schema import (
 )
 from codeindexd.storage.lexical.snapshot import LexicalSnapshot
 
-_HEAP_BYTES = 15_000_000  # tantivy's minimum: slices are small, so more only costs memory
-# tantivy never forgets the name of a file that it has mapped: 2 KB a commit, which only opening the index anew frees.
+_HEAP_BYTES = 15_000_000  # tantivy's minimum: transactions are small, so more only costs memory
+# tantivy keeps the name of every file it ever mapped: 2 KB per commit, which only reopening the index frees.
 _COMMITS_BEFORE_REOPENING = 250
 
 
 class Lexical:
-    """One root's lexical index; a single thread writes, snapshots may be taken and searched from any thread.
+    """One root's lexical index. A single thread writes; any thread may take and search snapshots.
 
-    Guarantees: :meth:`apply` is atomic, also against ``kill -9`` and power loss; after an error the index stands at
-    its last commit and can be written again; one process at a time has it open.
+    Guarantees: :meth:`apply` is atomic, also against ``kill -9`` and power loss; after an error the index is at its
+    last commit and can be written again; one process at a time has it open.
     """
 
     def __init__(self, directory: Path, store_uuid: str, lock: int) -> None:
-        """Takes over ``lock``, the descriptor that owns ``directory``. Use :meth:`open` or :meth:`create`."""
+        """Take over ``lock``, the descriptor that locks ``directory``. Use :meth:`open` or :meth:`create`."""
         self._directory = directory
         self._store_uuid = store_uuid
         self._lock = lock
@@ -48,11 +48,11 @@ class Lexical:
 
     @classmethod
     def open(cls, directory: Path, store_uuid: str) -> Lexical:
-        """Open the index in ``directory``, or make an empty one of generation 0 where there is none at all.
+        """Open the index in ``directory``, or create an empty one of generation 0 if there is none.
 
-        After an unclean end all files are compared with their checksums. Raises StoreDamagedError when the index is
-        damaged, half made or belongs to another store (then :meth:`create` anew), StoreFullError when it cannot be
-        written, AlreadyRunningError when another process has it open.
+        After an unclean shutdown all files are compared with their checksums. Raises StoreDamagedError if the index is
+        damaged, incomplete or of another store (then :meth:`create` it), StoreFullError if it cannot be written,
+        AlreadyRunningError if another process has it open.
         """
         lock = own(directory, WHAT)
         lexical = cls(directory, store_uuid, lock)
@@ -66,13 +66,13 @@ class Lexical:
                 remove_orphans(directory)
                 lexical._connect()
         except BaseException:
-            lexical._let_go()
+            lexical._unlock()
             raise
         return lexical
 
     @classmethod
     def create(cls, directory: Path, store_uuid: str) -> Lexical:
-        """Make an empty index of generation 0, replacing whatever is in ``directory``.
+        """Create an empty index of generation 0, replacing whatever is in ``directory``.
 
         Raises StoreFullError, AlreadyRunningError.
         """
@@ -80,14 +80,14 @@ class Lexical:
         lexical = cls(directory, store_uuid, lock)
         try:
             with storing(WHAT):
-                # meta.json goes first: what is left after a kill in between reads as damaged, never as an index
+                # meta.json goes first: after a kill in between, the rest is damaged and not an index
                 (directory / META).unlink(missing_ok=True)
                 for path in directory.iterdir():
                     if path.name != LOCK:
                         path.unlink()
             lexical._make()
         except BaseException:
-            lexical._let_go()
+            lexical._unlock()
             raise
         return lexical
 
@@ -114,7 +114,7 @@ class Lexical:
 
     @property
     def store_uuid(self) -> str:
-        """The catalog that this index was made for."""
+        """The catalog that this index belongs to."""
         return self._store_uuid
 
     def apply(
@@ -127,10 +127,10 @@ class Lexical:
     ) -> None:
         """Commit one generation; the next :meth:`snapshot` has it.
 
-        ``delete_chunks`` are chunk ids, ``delete_paths`` file ids, ``add_paths`` (file id, path terms). Adding what is
-        there replaces it, so applying the same change twice is harmless. Raises StoreFullError when the disk is full:
-        nothing of it is visible then, and the same call works again once there is space; ValueError when
-        ``generation`` is older than the index.
+        ``delete_chunks`` are chunk ids, ``delete_paths`` file ids, ``add_paths`` (file id, path terms). Adding a
+        present id replaces it, so applying the same change twice is harmless. Raises StoreFullError if the disk is
+        full, after which nothing is visible and the call can be repeated; ValueError if ``generation`` is older than
+        the index.
         """
         if generation < self.generation:
             raise ValueError(f"generation {generation} is older than the lexical index ({self.generation})")
@@ -146,7 +146,7 @@ class Lexical:
     ) -> None:
         chunks = {chunk.chunk_id: chunk for chunk in add_chunks}
         paths = dict(add_paths)
-        # No local name for the writer: a traceback that somebody keeps would keep it, and with it tantivy's lock.
+        # No local name for the writer: a kept traceback would keep it alive, and with it tantivy's lock.
         try:
             with translated():
                 if self._writer is None:
@@ -170,12 +170,12 @@ class Lexical:
         self._refresh()
 
     def _roll_back(self) -> None:
-        """Back to the last commit. A writer that cannot do even that is dropped; the next apply makes another."""
+        """Go back to the last commit. A writer that cannot is dropped; the next apply creates another."""
         try:
             with translated():
                 if self._writer is not None:
                     self._writer.rollback()
-                    self._writer.garbage_collect_files()  # the disk may be full, and of what was to be committed
+                    self._writer.garbage_collect_files()  # the disk may be full of files for the failed commit
         except Exception:  # noqa: BLE001 - the first error is the one to report
             self._writer = None
 
@@ -185,15 +185,15 @@ class Lexical:
             self._current = LexicalSnapshot(self._index.searcher(), self._schema, self._store_uuid)
 
     def snapshot(self) -> LexicalSnapshot:
-        """The state of the last commit, pinned: later commits and merges do not change what it finds."""
+        """Return the pinned state of the last commit; later commits and merges do not change what it finds."""
         return self._current
 
     def tidy(self) -> bool:
-        """Delete the files of replaced segments; False while there is more than the last commit, as a merge goes on.
+        """Delete the files of replaced segments; return False if some are left because a merge is running.
 
-        tantivy does so itself at each commit and merge, but misses those that a merge still holds at that moment. When
-        no merge goes on and there were many commits, the index is opened anew, which frees what tantivy gathers; the
-        snapshot stays as it is. To be called by the writing thread. Raises StoreDamagedError, StoreFullError.
+        tantivy deletes them at each commit and merge, but misses those that a merge still uses at that moment. After
+        many commits, when no merge is running, the index is reopened, which frees memory that tantivy accumulates; the
+        snapshot stays as it is. Call it on the writing thread. Raises StoreDamagedError, StoreFullError.
         """
         if self._superfluous():
             if self._writer is not None:
@@ -206,7 +206,7 @@ class Lexical:
         return True
 
     def _reopen(self) -> None:
-        writer, self._writer = self._writer, None  # should the opening fail, the next commit tries again
+        writer, self._writer = self._writer, None  # if opening fails, the next commit tries again
         with translated():
             if writer is not None:
                 writer.wait_merging_threads()
@@ -220,8 +220,8 @@ class Lexical:
     def check(self) -> None:
         """Compare every file of the last commit with its checksum. Raises StoreDamagedError.
 
-        To be called by the writing thread: a merge that ends meanwhile may remove files, so a missing one counts
-        only when a second look at the commit still names it.
+        Call it on the writing thread. A merge that ends meanwhile may delete files, so a failure counts only if a
+        second check finds it too.
         """
         try:
             check_files(self._directory)
@@ -229,7 +229,7 @@ class Lexical:
             check_files(self._directory)
 
     def close(self) -> None:
-        """Let go of the index. Nothing is pending between two calls of :meth:`apply`, so nothing is lost."""
+        """Close the index. Nothing is pending between two calls of :meth:`apply`, so nothing is lost."""
         if self._lock < 0:
             return
         self._writer = None
@@ -238,9 +238,9 @@ class Lexical:
         except StoreDamagedError:
             pass  # without a marker the next open verifies the files and reports what is wrong
         finally:
-            self._let_go()
+            self._unlock()
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         self._writer = None
         os.close(self._lock)
         self._lock = -1

@@ -1,7 +1,7 @@
 """Reading a closed tantivy directory: which files a commit needs, and whether each still has its checksum.
 
 tantivy ends every file with a footer (JSON with the CRC-32 of what precedes it, its length, a magic number) and never
-looks at the checksum again, so a flipped bit would otherwise surface as a panic or as a wrong answer.
+verifies the checksum, so a flipped bit would otherwise cause a panic or a wrong answer.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _READ_ONCE = 1 << 20
 
 
 def committed_files(directory: Path) -> list[str]:
-    """Names of the files that the last commit in ``directory`` consists of.
+    """Return the names of the files of the last commit in ``directory``.
 
-    Raises StoreDamagedError, and StoreFullError or FailedError when it cannot be read now.
+    Raises StoreDamagedError, and StoreFullError or FailedError if it cannot be read now.
     """
     with storing(WHAT):
         content = (directory / META).read_bytes()
@@ -52,10 +52,11 @@ def _segment_files(segment: dict[str, Any]) -> list[str]:
 
 
 def remove_orphans(directory: Path) -> None:
-    """Delete what a killed writer left: segments it had not committed, and files it was about to rename.
+    """Delete what a killed writer left: uncommitted segments, and files it was about to rename.
 
-    tantivy collects only what its own list names, which a kill between two renames, or damage, leaves incomplete.
-    Nobody may have the index open; a merge of whom had it may still end. Raises StoreDamagedError, StoreFullError.
+    tantivy collects only the files in its own list, which a kill between two renames, or damage, leaves incomplete.
+    Nobody may have the index open, though a merge of the previous owner may still end. Raises StoreDamagedError,
+    StoreFullError.
     """
     with storing(WHAT):
         for path in superfluous_files(directory):
@@ -63,7 +64,7 @@ def remove_orphans(directory: Path) -> None:
 
 
 def superfluous_files(directory: Path) -> list[Path]:
-    """Files that the last commit does not need: of replaced segments, and of those in the making.
+    """Return the files that the last commit does not need: those of replaced and of unfinished segments.
 
     Raises StoreDamagedError, OSError.
     """
@@ -74,7 +75,7 @@ def superfluous_files(directory: Path) -> list[Path]:
 def check_files(directory: Path, *, trusted: Container[str] = ()) -> None:
     """Compare each committed file that is not ``trusted`` with its checksum.
 
-    Raises StoreDamagedError, and StoreFullError or FailedError when one cannot be read now.
+    Raises StoreDamagedError, and StoreFullError or FailedError if one cannot be read now.
     """
     names = committed_files(directory)
     for name in names:
@@ -85,7 +86,7 @@ def check_files(directory: Path, *, trusted: Container[str] = ()) -> None:
 
 
 def _check_numbers(directory: Path) -> None:
-    """What meta.json says of its segments is what their files say. Raises StoreDamagedError, StoreFullError."""
+    """Compare what meta.json says of its segments with their files. Raises StoreDamagedError, StoreFullError."""
     try:
         with storing(WHAT):
             meta = json.loads((directory / META).read_bytes())
@@ -95,25 +96,25 @@ def _check_numbers(directory: Path) -> None:
                 if deletes := segment["deletes"]:
                     size, deleted = _deleted(directory / f"{stem}.{deletes['opstamp']}.del")
                     _expect((size, deletes["num_deleted_docs"]), (segment["max_doc"], deleted))
-                    # tantivy passes over deletions older than what a segment has seen: documents would come back
+                    # tantivy skips deletions older than what a segment has seen: documents would reappear
                     _expect(meta["opstamp"], max(meta["opstamp"], deletes["opstamp"]))
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise StoreDamagedError(f"the {WHAT} has no readable {META}: {error}") from error
 
 
-def _expect(said: object, found: object) -> None:
-    if said != found:
-        raise StoreDamagedError(f"the {META} of the {WHAT} says {said} where its files say {found}")
+def _expect(recorded: object, found: object) -> None:
+    if recorded != found:
+        raise StoreDamagedError(f"the {META} of the {WHAT} says {recorded} where its files say {found}")
 
 
 def _rows(path: Path) -> int:
-    """How many documents a segment has, by the end of its columns; 0 when a later tantivy lays them out otherwise."""
+    """Return the number of documents by the end of a segment's columns; 0 if a later tantivy has another layout."""
     rows, mark = _COLUMNS_END.unpack(_body(path)[-_COLUMNS_END.size :])
     return int(rows) if mark == _COLUMNS else 0
 
 
 def _deleted(path: Path) -> tuple[int, int]:
-    """How many documents a segment has, and how many of them are not among the bits set for those alive."""
+    """Return the number of documents of a segment, and how many of them are not marked alive."""
     body = _body(path)
     alive = np.unpackbits(np.frombuffer(body[4:], dtype=np.uint8)).sum()
     size = int.from_bytes(body[:4], "little")

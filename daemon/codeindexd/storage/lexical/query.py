@@ -1,4 +1,4 @@
-"""What can be asked of the lexical index, and how it becomes a tantivy query: built, never parsed."""
+"""Queries to the lexical index, and their tantivy form, which is built and never parsed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tantivy import Occur, Query, Schema
 
 from codeindexd.storage.lexical.schema import encodable
 
-MAX_TERMS = 64  # of words, and again of identifiers: a pasted file must not become a query of ten thousand terms
-_CONSIDERED = 1024  # distinct terms that are looked at to find the rarest
+MAX_TERMS = 64  # of words, and as many identifiers: a pasted file must not become a query of ten thousand terms
+_CONSIDERED = 1024  # distinct terms among which the rarest are chosen
 
 # Field weights: guesses from reading, ordered by how much a match says about a chunk.
 _WORD_FIELDS = (("words", 1.0), ("symbol", 1.5))
@@ -25,12 +25,12 @@ DocumentFrequency = Callable[[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class LexicalQuery:
-    """A question to the lexical index; all terms are lowercased as the tokeniser makes them.
+    """A query to the lexical index; all terms are lowercase, as the tokenizer produces them.
 
-    ``words`` (as they are indexed: stems), ``names`` (whole one-word names) and ``identifiers`` score a chunk, any of
-    them suffices (with ``required`` every identifier must be
-    there). Each of ``phrases`` must be there, its words side by side. ``language``, ``kind``, ``file_ids`` and
-    ``chunk_ids`` restrict without scoring; an empty id list leaves nothing.
+    ``words`` (stems, as they are indexed), ``names`` (whole one-word names) and ``identifiers`` score a chunk; any of
+    them suffices, but with ``required`` every identifier must occur. Each of ``phrases`` must occur with its words
+    side by side. ``language``, ``kind``, ``file_ids`` and ``chunk_ids`` restrict without scoring; an empty id list
+    matches nothing.
     """
 
     words: Sequence[str] = ()
@@ -45,18 +45,18 @@ class LexicalQuery:
 
 
 def term(schema: Schema, field: str, value: str | int, boost: float = 1.0) -> Query:
-    """Documents whose ``field`` holds ``value``, with BM25 times ``boost``."""
+    """Return a query for documents whose ``field`` holds ``value``, scored by BM25 times ``boost``."""
     query = Query.term_query(schema, field, encodable(value) if isinstance(value, str) else value)
     return query if boost == 1.0 else Query.boost_query(query, boost)
 
 
 def any_of(queries: Sequence[Query]) -> Query:
-    """Documents that match at least one; scores add up."""
+    """Return a query for documents that match at least one of ``queries``; scores add up."""
     return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Should, query) for query in queries])
 
 
 def filtering(query: Query) -> Clause:
-    """A clause that must match and scores nothing."""
+    """Return a clause that must match and scores nothing."""
     return (Occur.Must, Query.const_score_query(query, 0.0))
 
 
@@ -80,7 +80,7 @@ def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFreque
 
 
 def restricted(query: Query, filters: Sequence[Clause]) -> Query:
-    """``query`` under ``filters``. Nested, for beside a must clause no should clause has to match."""
+    """Return ``query`` under ``filters``; nested, since beside a must clause no should clause has to match."""
     return Query.boolean_query([(Occur.Must, query), *filters]) if filters else query
 
 
@@ -89,14 +89,14 @@ def _anywhere(schema: Schema, fields: Sequence[tuple[str, float]], value: str) -
 
 
 def _phrase(schema: Schema, words: Sequence[str]) -> Query:
-    if len(words) == 1:  # tantivy panics on a phrase of one
+    if len(words) == 1:  # tantivy panics on a phrase of one word
         return term(schema, "words", words[0])
     bounded = [encodable(word) for word in words[:MAX_TERMS]]
     return Query.phrase_query(schema, "words", [(place, word) for place, word in enumerate(bounded)])
 
 
 def distinct_terms(terms: Sequence[str], frequency: Callable[[str], int]) -> list[str]:
-    """Each term once; of more than ``MAX_TERMS`` the rarest that occur at all, which is where BM25 gets its score."""
+    """Return each term once; of more than ``MAX_TERMS`` the rarest that occur, which contribute most to BM25."""
     distinct = list(dict.fromkeys(one for one in terms if one))
     if len(distinct) <= MAX_TERMS:
         return distinct

@@ -39,7 +39,10 @@ class LexicalChunk:
 
 
 def build_schema() -> Schema:
-    """Ids are i64, because a delete by term on an unsigned field deletes nothing. Only ``words`` keeps positions."""
+    """Return the schema; only ``words`` has positions.
+
+    Ids are i64, since deleting by term on an unsigned field deletes nothing.
+    """
     builder = SchemaBuilder()
     builder.add_integer_field("chunk_id", indexed=True, fast=True)
     builder.add_integer_field("file_id", indexed=True, fast=True)
@@ -55,7 +58,7 @@ def build_schema() -> Schema:
 
 
 def chunk_document(chunk: LexicalChunk, schema: Schema) -> Document:
-    """The document of a chunk; always built against the schema, or ints would take a type of their own."""
+    """Return the document of a chunk, built against the schema, without which ints would get another type."""
     fields = {
         "chunk_id": chunk.chunk_id,
         "file_id": chunk.file_id,
@@ -72,7 +75,7 @@ def chunk_document(chunk: LexicalChunk, schema: Schema) -> Document:
 
 
 def chunk_terms(chunk: LexicalChunk) -> Iterator[tuple[str, str]]:
-    """Everything that the document of a chunk is found by, as (field, term)."""
+    """Yield every (field, term) that finds the document of a chunk."""
     texts = {"words": chunk.words, "identifiers": chunk.identifiers, "symbol": chunk.symbol}
     texts["name"] = " ".join(_name_terms(chunk.names))
     for field, text in texts.items():
@@ -82,12 +85,12 @@ def chunk_terms(chunk: LexicalChunk) -> Iterator[tuple[str, str]]:
 
 
 def path_document(file_id: int, words: str, schema: Schema) -> Document:
-    """The document of a file's path: apart from its chunks, so that a move touches nothing else."""
+    """Return the document of a file's path, separate from its chunks so that a move changes nothing else."""
     return Document.from_dict({"path_id": file_id, "path": encodable(words)}, schema)
 
 
 def sentinel_document(store_uuid: str, generation: int, schema: Schema) -> Document:
-    """The document that says which store and generation a commit belongs to."""
+    """Return the document that names the store and the generation of a commit."""
     return Document.from_dict({"meta": SENTINEL, "store": store_uuid, "generation": generation}, schema)
 
 
@@ -101,15 +104,15 @@ def _name_terms(names: Sequence[str]) -> Iterator[str]:
 
 
 def encodable(text: str) -> str:
-    """``text`` with what UTF-8 cannot carry (lone surrogates of odd file names) replaced."""
+    """Return ``text`` with lone surrogates (of file names that are not UTF-8) replaced."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what tantivy raises, Rust panics included, into errors of ours.
+    """Translate what tantivy raises inside the block, Rust panics included.
 
-    Raises StoreFullError, StoreDamagedError, AlreadyRunningError, or FailedError for what is the caller's mistake.
+    Raises StoreFullError, StoreDamagedError, AlreadyRunningError, or FailedError for mistakes of the caller.
     """
     try:
         yield

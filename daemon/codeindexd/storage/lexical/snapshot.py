@@ -22,7 +22,7 @@ from codeindexd.storage.lexical.query import (
 )
 from codeindexd.storage.lexical.schema import SENTINEL, WHAT, LexicalChunk, chunk_terms, encodable, translated
 
-_IDS_IN_QUERY = 4096  # longer id lists are cheaper to apply to the hits than to look up term by term
+_IDS_IN_QUERY = 4096  # longer lists of ids are cheaper to apply to the hits than to look up term by term
 
 Ids = NDArray[np.int64]
 
@@ -31,7 +31,7 @@ class LexicalSnapshot:
     """One commit of the lexical index. Thread-safe; stays valid while its owner commits, merges or closes."""
 
     def __init__(self, searcher: tantivy.Searcher, schema: Schema, store_uuid: str) -> None:
-        """Pins ``searcher``. Raises StoreDamagedError when it is of another store or carries no generation."""
+        """Pin ``searcher``. Raises StoreDamagedError if it belongs to another store or has no generation."""
         self._searcher = searcher
         self._schema = schema
         with translated():
@@ -46,13 +46,13 @@ class LexicalSnapshot:
 
     @property
     def generation(self) -> int:
-        """The catalog generation whose chunks these are."""
+        """The catalog generation of the chunks."""
         return self._generation
 
     def search(self, query: LexicalQuery, limit: int) -> list[tuple[int, int, float]]:
-        """The best ``limit`` chunks as (chunk id, file id, score), best first, equal scores by chunk id.
+        """Return the best ``limit`` chunks as (chunk id, file id, score), best first, equal scores by chunk id.
 
-        Scores are BM25 over words, identifiers and symbols, all positive. A query without any term finds nothing.
+        Scores are BM25 over words, identifiers and symbols, all positive. A query without terms finds nothing.
         """
         filters = [filtering(term(self._schema, "language", query.language))] if query.language is not None else []
         if query.kind is not None:
@@ -104,7 +104,7 @@ class LexicalSnapshot:
         return hits
 
     def search_paths(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
-        """The best ``limit`` files by the terms of their paths as (file id, score), best first, equal ones by id."""
+        """Return the best ``limit`` files by path terms as (file id, score), best first, equal scores by id."""
         with translated():
             terms = distinct_terms(words, lambda word: self._searcher.doc_freq("path", encodable(word)))
             if not terms or limit <= 0:
@@ -117,12 +117,12 @@ class LexicalSnapshot:
         files.sort(key=lambda file: (-file[1], file[0]))
         return files
 
-    def lacking(self, chunks: Sequence[LexicalChunk]) -> list[int]:
-        """Ids of those of ``chunks`` that are not found by all of their own terms together."""
+    def missing_chunks(self, chunks: Sequence[LexicalChunk]) -> list[int]:
+        """Return the ids of those ``chunks`` that are not found by all of their own terms together."""
         return self._not_found("chunk_id", [(chunk.chunk_id, chunk_terms(chunk)) for chunk in chunks])
 
-    def lacking_paths(self, paths: Sequence[tuple[int, str]]) -> list[int]:
-        """File ids of those of ``paths`` (file id, terms) that are not found by all of their own terms together."""
+    def missing_paths(self, paths: Sequence[tuple[int, str]]) -> list[int]:
+        """Return the ids of those ``paths`` (file id, terms) that are not found by all of their own terms together."""
         return self._not_found(
             "path_id", [(file_id, [("path", one) for one in words.split()]) for file_id, words in paths]
         )
@@ -137,16 +137,16 @@ class LexicalSnapshot:
         return bool(self._searcher.search(Query.boolean_query(clauses), 1, count=False).hits)
 
     def document_frequency(self, word: str, field: str = "words") -> int:
-        """How many chunks hold ``word`` in ``field`` (words, identifiers, symbol, name); deleted ones may count."""
+        """Return how many chunks have ``word`` in ``field``, a text field of the schema; deleted ones may count."""
         with translated():
             return self._searcher.doc_freq(field, encodable(word))
 
     def chunk_ids(self) -> Ids:
-        """Ids of all chunks indexed, sorted."""
+        """Return the sorted ids of all indexed chunks."""
         return self._all("chunk_id")
 
     def file_ids(self) -> Ids:
-        """Ids of all files whose path is indexed, sorted."""
+        """Return the sorted ids of all files whose path is indexed."""
         return self._all("path_id")
 
     def _all(self, field: str) -> Ids:
