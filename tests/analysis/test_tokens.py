@@ -45,7 +45,7 @@ _NAMES = st.text(
         ("_-$", ""),
     ],
 )
-def test_splitting_of_identifiers(name: str, words: str) -> None:
+def test_identifiers_are_split(name: str, words: str) -> None:
     assert " ".join(split_identifier(name)) == words
 
 
@@ -57,13 +57,13 @@ def test_terms_keep_order_and_whole_compounds() -> None:
     )
 
 
-def test_decomposed_and_full_width_text_is_found_by_its_usual_form() -> None:
+def test_decomposed_and_full_width_text_is_normalised() -> None:
     words = Tokenizer().words
     assert words("cafe\u0301") == words("café") == ["café"]
     assert words("\uff28ello") == ["hello"]
 
 
-def test_what_was_tokenised_before_does_not_matter() -> None:
+def test_terms_do_not_depend_on_earlier_texts() -> None:
     text = " ".join(f"someName{n} other_{n}" for n in range(50)) + " " + "veryLong" * 20
     small = Tokenizer(memo_entries=8)
     assert small.tokenize(text) == Tokenizer().tokenize(text) == small.tokenize(text)
@@ -76,19 +76,19 @@ def test_memory_is_bounded() -> None:
     assert all(len(memo) + len(memo._older) <= 100 for memo in (tokenizer._words, tokenizer._compounds))
 
 
-def test_what_is_asked_for_again_and_again_is_remembered() -> None:
-    asked: list[str] = []
-    memo = Memo(lambda token: asked.append(token) or token.upper(), 10)  # type: ignore[func-returns-value]
+def test_frequent_tokens_stay_in_the_cache() -> None:
+    computed: list[str] = []
+    memo = Memo(lambda token: computed.append(token) or token.upper(), 10)  # type: ignore[func-returns-value]
     for n in range(100):
         assert memo["often"] == "OFTEN"
         assert memo[f"once{n}"] == f"ONCE{n}"
-    assert asked.count("often") == 1
+    assert computed.count("often") == 1
     assert memo["once0"] == "ONCE0"
-    assert asked.count("once0") == 2
+    assert computed.count("once0") == 2
 
 
 @given(st.text(alphabet="abzABZ_", max_size=60) | st.from_regex(r"\A(?:[a-z]+_?|[A-Z]+_?){0,6}\Z"))
-def test_the_short_way_of_splitting_is_the_same(name: str) -> None:
+def test_the_fast_path_splits_the_same_way(name: str) -> None:
     assert split_identifier(name) == tuple(part[:MAX_WORD].lower() for part in tokens._PARTS.findall(name))
 
 
@@ -101,7 +101,7 @@ def test_words_are_short_lowercase_and_not_empty(name: str) -> None:
 
 
 @given(_NAMES)
-def test_both_ways_of_splitting_agree(text: str) -> None:
+def test_both_ways_of_splitting_give_the_same_words(text: str) -> None:
     tokenizer = Tokenizer()
     words, identifiers = tokenizer.tokenize(text)
     assert words == tokenizer.words(text)
@@ -111,8 +111,8 @@ def test_both_ways_of_splitting_agree(text: str) -> None:
 
 @given(_NAMES)
 @example("A0a\u00d6")
-def test_words_of_words_are_themselves(name: str) -> None:
-    """A word that was read off an answer finds the same chunk when it is asked for."""
+def test_splitting_a_word_gives_the_word(name: str) -> None:
+    """A query for a word from an answer must find that chunk again."""
     for word in split_identifier(name):
         if word.isascii():
             assert split_identifier(word) == (word,)
@@ -130,7 +130,7 @@ def test_words_of_words_are_themselves(name: str) -> None:
         (b"", ""),
     ],
 )
-def test_words_of_paths(path: bytes, words: str) -> None:
+def test_paths_are_split_into_words(path: bytes, words: str) -> None:
     assert path_words(path) == words
 
 
@@ -158,7 +158,7 @@ def test_inflections_share_a_stem(family: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["string", "status", "bus", "class", "this", "is", "thing", "utf8", "größen", "id"])
-def test_what_only_looks_inflected_stays(word: str) -> None:
+def test_words_that_only_look_inflected_are_unchanged(word: str) -> None:
     assert stem(word) == word
 
 
@@ -173,12 +173,12 @@ _MARKS = ["e", "\u0301", "\u0323", " ", "\n", "é", "\u1100", "\u1161", "ﬁ", "
 
 @given(st.lists(st.sampled_from(_MARKS), min_size=1, max_size=12).map("".join))
 @settings(max_examples=30, deadline=None)
-def test_a_long_text_is_composed_like_a_short_one(text: str) -> None:
+def test_long_texts_are_normalised_like_short_ones(text: str) -> None:
     text = "a " * 2000 + text * 400
     assert tokens._normal(text) == unicodedata.normalize("NFKC", text)
 
 
-def test_a_run_of_accents_takes_no_longer_than_other_text() -> None:
-    began = time.process_time()
+def test_a_run_of_accents_is_normalised_in_linear_time() -> None:
+    started = time.process_time()
     Tokenizer().tokenize("a" + "\u0301\u0323" * 60_000)
-    assert time.process_time() - began < 5  # in one piece: ten seconds, and four times that for twice as many
+    assert time.process_time() - started < 5  # in one piece: ten seconds, and four times that for twice as many

@@ -49,7 +49,7 @@ def listed(tmp_path: Path, text: str) -> None:
         ("http://[::1]/v1", "ok", "endpoint http://[::1]/v1/embeddings"),
         ("https://me:s3cret@api.example/v1#m", "warning", "endpoint https://api.example/v1/embeddings#m"),
         ("http://localhost.example/v1", "warning", "endpoint http://localhost.example/v1/embeddings"),
-        ("http://me:s3cret#@host/v1", "problem", "the endpoint's URL cannot be read"),
+        ("http://me:s3cret#@host/v1", "problem", "cannot parse the endpoint's URL"),
     ],
 )
 def test_an_endpoint_is_shown_without_its_credentials(

@@ -1,4 +1,4 @@
-"""Requests, answers and framing, at their edges and under random bytes."""
+"""Requests, answers and framing, with edge cases and random bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refusal(message: object) -> protocol.ProtocolError:
     return caught.value
 
 
-def test_a_request_gets_all_parameters_of_its_method_with_defaults() -> None:
+def test_a_request_gets_the_defaults_of_its_method() -> None:
     request = call("search", query="x", unknown=1)
     assert request.params == {
         "query": "x",
@@ -60,7 +60,7 @@ def test_a_request_without_id_is_a_notification_and_null_is_an_id() -> None:
         b"\xef\xbb\xbf{}",
     ],
 )
-def test_what_is_no_json_is_a_parse_error(line: bytes) -> None:
+def test_invalid_json_is_a_parse_error(line: bytes) -> None:
     assert refusal(line).code == protocol.PARSE_ERROR
 
 
@@ -80,12 +80,12 @@ def test_what_is_no_json_is_a_parse_error(line: bytes) -> None:
         {"jsonrpc": "2.0", "id": {}, "method": "roots.list"},
     ],
 )
-def test_what_is_no_request_is_an_invalid_request(message: object) -> None:
+def test_other_json_is_an_invalid_request(message: object) -> None:
     assert refusal(message).code == protocol.INVALID_REQUEST
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999"])
-def test_an_id_beyond_all_numbers_is_an_invalid_request(number: bytes) -> None:
+def test_an_infinite_id_is_an_invalid_request(number: bytes) -> None:
     error = refusal(b'{"jsonrpc": "2.0", "id": ' + number + b', "method": "roots.list"}')
     assert (error.code, error.request_id) == (protocol.INVALID_REQUEST, None)
 
@@ -129,21 +129,21 @@ def test_params_must_be_an_object() -> None:
     assert refusal({"jsonrpc": "2.0", "id": 1, "method": "search", "params": ["x"]}).code == protocol.INVALID_PARAMS
 
 
-def test_a_relative_path_is_refused_as_a_path() -> None:
+def test_a_relative_path_is_refused() -> None:
     assert refusal({"jsonrpc": "2.0", "id": 1, "method": "roots.add", "params": {"path": "src"}}).code == 4
 
 
-def test_numbers_and_nulls_are_taken_generously() -> None:
+def test_integral_floats_and_nulls_are_accepted() -> None:
     assert call("search", query="x", limit=10.0).params["limit"] == 10
     assert call("search", query="x", limit=None).params["limit"] is None
     assert call("sync", timeout_s=3).params["timeout_s"] == 3
 
 
-def test_lone_surrogates_in_text_become_harmless() -> None:
+def test_lone_surrogates_in_text_are_replaced() -> None:
     call("search", query="a\ud800b").params["query"].encode("utf-8")
 
 
-def test_a_path_that_is_not_utf8_survives_both_ways() -> None:
+def test_a_path_that_is_not_utf8_survives_as_text_and_base64() -> None:
     raw = b"/caf\xe9/\xff"
     fields = protocol.path_to_json(raw)
     assert base64.b64decode(fields["path_b64"]) == raw
@@ -159,7 +159,7 @@ def test_any_path_survives(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_random_bytes_are_refused_and_nothing_worse(line: bytes) -> None:
+def test_random_bytes_are_refused(line: bytes) -> None:
     try:
         protocol.parse_request(line)
     except protocol.ProtocolError as error:
@@ -192,7 +192,7 @@ def test_random_parameters_are_typed_or_refused(method: str, params: dict[str, o
 
 
 @given(st.lists(st.binary(max_size=40)), st.lists(st.integers(1, 30)))
-def test_lines_do_not_depend_on_how_they_arrive(lines: list[bytes], cuts: list[int]) -> None:
+def test_lines_do_not_depend_on_the_pieces_they_arrive_in(lines: list[bytes], cuts: list[int]) -> None:
     whole = b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines)
     expected = protocol.LineBuffer().feed(whole)
     pieces, buffer, position = [], protocol.LineBuffer(), 0
@@ -203,14 +203,14 @@ def test_lines_do_not_depend_on_how_they_arrive(lines: list[bytes], cuts: list[i
     assert pieces == expected
 
 
-def test_an_oversized_line_ends_the_buffer_after_what_came_before() -> None:
+def test_lines_before_an_oversized_line_are_returned() -> None:
     buffer = protocol.LineBuffer(limit=10)
     assert buffer.feed(b"first\n" + b"x" * 11) == [b"first"]
     assert buffer.oversized
     assert buffer.feed(b"\nmore\n") == []
 
 
-def test_a_line_of_exactly_the_limit_passes_and_one_more_byte_does_not() -> None:
+def test_the_limit_of_a_line_is_exact() -> None:
     assert protocol.LineBuffer(limit=10).feed(b"x" * 10 + b"\n") == [b"x" * 10]
     buffer = protocol.LineBuffer(limit=10)
     assert buffer.feed(b"x" * 11 + b"\n") == []
@@ -232,7 +232,7 @@ def test_errors_come_back_as_their_own_class(kind: type[errors.CodeindexError]) 
     assert (back.message, back.hint, back.code) == ("what", "how", kind.code)
 
 
-def test_errors_of_strangers_come_back_by_code() -> None:
+def test_errors_of_unknown_names_come_back_by_code() -> None:
     assert type(protocol.error_from_json({"code": 1, "message": "m"})) is errors.NotIndexedError
     assert protocol.error_from_json({"code": -32601, "message": "m"}).code == -32601
     for odd in (None, [], {"code": "x"}, {"code": 99, "data": 3}):
@@ -240,17 +240,17 @@ def test_errors_of_strangers_come_back_by_code() -> None:
 
 
 class TestSocketPath:
-    def test_the_variable_wins_over_the_runtime_directory(self) -> None:
+    def test_the_variable_overrides_the_runtime_directory(self) -> None:
         environ = {"CODEINDEXD_SOCKET": "/tmp/x.sock", "XDG_RUNTIME_DIR": "/run/user/7"}
         assert protocol.socket_path(environ) == "/tmp/x.sock"
 
-    def test_the_runtime_directory_is_used_as_it_is(self) -> None:
+    def test_the_runtime_directory_is_used(self) -> None:
         assert protocol.socket_path({"XDG_RUNTIME_DIR": "/run/user/7/"}) == "/run/user/7/codeindexd/codeindexd.sock"
 
-    def test_without_either_there_is_a_place_all_the_same(self) -> None:
+    def test_without_either_there_is_a_default(self) -> None:
         assert protocol.socket_path({}).endswith("/codeindexd/codeindexd.sock")
 
-    def test_too_long_and_relative_paths_are_said_to_be(self) -> None:
+    def test_long_and_relative_paths_are_refused(self) -> None:
         with pytest.raises(errors.ConfigError, match="too long: 1"):
             protocol.socket_path({"CODEINDEXD_SOCKET": "/" + "x" * 120})
         with pytest.raises(errors.ConfigError, match="absolute"):

@@ -1,1 +1,1 @@
-"""Pure decisions about content: words, chunks, secrets and embeddings. Nothing here touches a store or the disk."""
+"""Pure decisions about content: words, chunks, secrets and embeddings. No access to stores or indexed files."""

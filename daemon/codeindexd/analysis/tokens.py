@@ -1,8 +1,8 @@
-"""One tokenisation for both indexes: text becomes lowercased words, compound identifiers are split and also kept whole.
+"""The tokenisation of both indexes: lowercased words, with compound identifiers split and also kept whole.
 
 ``parse_HTTPHeaders2`` gives the words ``parse``, ``http``, ``headers2`` and the identifier ``parse_httpheaders2``. The
 lexical index and the embedding model read the same words, so a chunk is tokenised once. Source code repeats its
-identifiers, so the split is memoised and nearly all the time is spent in C (regex, dict, chain).
+identifiers, so splits are cached and nearly all the time is spent in C (regex, dict, chain).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from itertools import chain
 from typing import NamedTuple, TypeVar
 
 TOKENIZER_VERSION = 1
-"""Raised whenever the same text gives other terms; part of every fingerprint."""
+"""Part of every fingerprint: raise it whenever the same text gives different terms."""
 
 MAX_WORD = 48
-"""Longest word in characters; longer ones are cut on both sides of the index, so they still find themselves."""
+"""Longest word in characters; longer ones are cut in documents and queries alike, so they still match."""
 
-_MAX_TOKEN = 256  # an identifier beyond this is data (a blob, a minified line): only its head is looked at
-_MEMO_TOKEN = 64  # longer tokens hardly repeat; keeping them out bounds the memo in bytes, not only in entries
+_MAX_TOKEN = 256  # a longer identifier is data (a blob, a minified line): only its head counts
+_MAX_MEMO_CHARS = 64  # longer tokens hardly repeat; without them the memo is bounded in bytes, not only entries
 _MEMO_ENTRIES = 16_000
 _VOWELS = frozenset("aeiouy")
 _NOUNS = (("ization", "iz", 3), ("isation", "is", 3), ("ation", "", 4), ("tion", "t", 4), ("at", "", 4))
@@ -29,39 +29,39 @@ _NOUNS = (("ization", "iz", 3), ("isation", "is", 3), ("ation", "", 4), ("tion",
 _Value = TypeVar("_Value")
 
 _TOKEN = re.compile(r"\w+")
-_MAX_PIECE = 4096  # characters; only a line of a megabyte is longer in a chunk
+_MAX_PIECE = 4096  # characters; only chunks of one huge line are longer
 _PIECE = re.compile(rf"(?s:.{{1,{_MAX_PIECE}}}(?=[\0-\x7f]|\Z)|.{{1,{_MAX_PIECE}}})")
 _SPACED = bytes(code if chr(code).isalnum() or code == 95 else 32 for code in range(128)) + b" " * 128
 _PARTS = re.compile(
     r"0[xX][0-9a-fA-F]+"  # a hexadecimal literal is one word
-    r"|(?:IPv[46]|OAuth|GraphQL|MySQL|SQLite|PostgreSQL|LaTeX|iOS|macOS)\d*(?![a-z])"  # names that camel case breaks
+    r"|(?:IPv[46]|OAuth|GraphQL|MySQL|SQLite|PostgreSQL|LaTeX|iOS|macOS)\d*(?![a-z])"  # camel case would split them
     r"|[A-Z]{2,}s(?![a-z])"  # plural acronyms: URLs
     r"|[A-Z]+(?![a-z])\d*"  # HTTP in HTTPServer, SHA256
     r"|[A-Z]?[a-z]+\d*"  # Server, utf8
     r"|\d+(?:[a-z]+|[A-Z](?![a-z]))?"  # 404, 2fa, 3D
 )
-_CJK = re.compile(  # scripts written without spaces; Hangul syllables too, since particles are glued to the noun
+_CJK = re.compile(  # scripts without spaces; also Hangul: its nouns carry particles
     "[\u2e80-\u2fff\u3005-\u3007\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
     "\U00020000-\U0003ffff]+"
 )
 
 
 class Terms(NamedTuple):
-    """What a text is found by, lowercased: ``words`` in order of appearance, ``identifiers`` whole."""
+    """The lowercased terms of a text: ``words`` in order of appearance, compound ``identifiers`` whole."""
 
     words: list[str]
     identifiers: list[str]
 
 
 def tokens_of(text: str) -> list[str]:
-    """The runs of word characters of a text, which `split_identifier` takes apart."""
-    if text.isascii():  # by a table and a split: twice as fast as the expression
+    """Return the runs of word characters in a text, for `split_identifier`."""
+    if text.isascii():  # table and split: twice as fast as the regex
         return text.encode("ascii").translate(_SPACED).decode("ascii").split()
     return _TOKEN.findall(_normal(text))
 
 
 def split_identifier(name: str) -> tuple[str, ...]:
-    """The lowercased words of one identifier, in order; empty when it has no letter or digit.
+    """Return the lowercased words of one identifier, in order; empty if it has no letter or digit.
 
     Splits at underscores, hyphens, dots and any other non-word character, and at changes of case; digits stay with
     the letters before them (``utf8``, ``base64``, ``getUserById2`` -> ``get user by id2``). Runs of CJK characters
@@ -69,16 +69,16 @@ def split_identifier(name: str) -> tuple[str, ...]:
     """
     if name.isascii():
         if len(name) <= MAX_WORD and (name.islower() or name.isupper()) and name.replace("_", "").isalpha():
-            return tuple(map(sys.intern, filter(None, name.lower().split("_"))))  # the same, and twice as fast
+            return tuple(map(sys.intern, filter(None, name.lower().split("_"))))  # same result, twice as fast
         return tuple([sys.intern(part[:MAX_WORD].lower()) for part in _PARTS.findall(name[:_MAX_TOKEN])])
     return tuple(word for token in _TOKEN.findall(_normal(name)) for word in _split_unicode(token[:_MAX_TOKEN]))
 
 
 def stem(word: str) -> str:
-    """What a lowercased word shares with its inflections: ``parse``, ``parses``, ``parsing`` -> ``pars``.
+    """Return the stem that a lowercased word shares with its inflections: ``parse``, ``parsing`` -> ``pars``.
 
-    Light on purpose: plural, -ing, -ed, final e and y, and verb nouns in -ation, -tion. For matching only, on both
-    sides of the index; the result need not be a word. Words with anything but ASCII letters stay as they are.
+    Deliberately light: plural, -ing, -ed, final e and y, and nouns in -ation, -tion. For matching only: the result need
+    not be a word. Words with other than ASCII letters are unchanged.
     """
     if len(word) < 4 or not (word.isascii() and word.isalpha()):
         return word
@@ -94,13 +94,13 @@ def stem(word: str) -> str:
 
 
 def path_words(path: bytes) -> str:
-    """Space-separated terms of a path: the words of every part, the file's stem whole where it is compound.
+    """Return the space-separated terms of a path: the words of every part, and a compound file name whole.
 
     The words of the extension come last: ``src/http/ClientPool.py`` -> ``src http client pool clientpool py``.
     """
     *directories, name = path.decode("utf-8", "replace").split("/")
     stem, dot, extension = name.rpartition(".")
-    if not stem:  # no extension, or a dot file: the whole name is the stem
+    if not stem:  # no extension, or a hidden file: the whole name is the stem
         stem, extension = dot + extension, ""
     terms = list(chain.from_iterable(map(split_identifier, [*directories, stem])))
     words = split_identifier(stem)
@@ -111,7 +111,7 @@ def path_words(path: bytes) -> str:
 
 
 class Tokenizer:
-    """Splits texts into terms, remembering how it split each identifier. One per thread; memory is bounded (~8 MB)."""
+    """Splits texts into terms, with a cache of split identifiers (at most about 8 MB). Use one per thread."""
 
     def __init__(self, *, memo_entries: int = _MEMO_ENTRIES) -> None:
         self._words = Memo(split_identifier, memo_entries)
@@ -119,25 +119,25 @@ class Tokenizer:
         self._stems = Memo(stem, memo_entries)
 
     def tokenize(self, text: str) -> Terms:
-        """The terms of ``text``; never raises. Equal texts give equal terms, whatever was tokenised before."""
+        """Return the terms of ``text``. Never raises; the result depends on nothing but the text."""
         tokens = tokens_of(text)
         words = list(chain.from_iterable(map(self._words.__getitem__, tokens)))
         return Terms(words, list(filter(None, map(self._compounds.__getitem__, tokens))))
 
     def words(self, text: str) -> list[str]:
-        """Only the words of ``text``: what an embedding needs."""
+        """Return only the words of ``text``, as embeddings need them."""
         return list(chain.from_iterable(map(self._words.__getitem__, tokens_of(text))))
 
     def stems(self, words: Iterable[str]) -> list[str]:
-        """The stem of each word, in order: what the lexical index holds and is asked for."""
+        """Return the stem of each word, in order, as the lexical index holds them."""
         return list(map(self._stems.__getitem__, words))
 
 
 class Memo(dict[str, _Value]):
-    """A function of one token that remembers at most ``limit`` answers: those for tokens seen lately.
+    """A function of one token with a cache of at most ``limit`` results, for recent tokens.
 
-    What it holds is one half of them; when that is full it becomes the other half, from which answers come back
-    when they are asked for again. May be used by several threads: at worst an answer is computed twice.
+    It keeps two generations: when the young one is full it becomes the old one, from which results return when they
+    are used again. Thread-safe: at worst a result is computed twice.
     """
 
     def __init__(self, function: Callable[[str], _Value], limit: int) -> None:
@@ -150,7 +150,7 @@ class Memo(dict[str, _Value]):
         value = self._older.get(token)
         if value is None:
             value = self._function(token)
-        if len(token) <= _MEMO_TOKEN:
+        if len(token) <= _MAX_MEMO_CHARS:
             if len(self) >= self._half:
                 self._older = dict(self)
                 self.clear()
@@ -159,7 +159,7 @@ class Memo(dict[str, _Value]):
 
 
 def _compound(token: str, words: Sequence[str]) -> str:
-    """The whole identifier, lowercased, where it has several words; else nothing."""
+    """Return the whole identifier, lowercased, if it has several words, else ""."""
     if len(words) < 2 or _CJK.search(token):
         return ""
     return token.strip("_")[:_MAX_TOKEN].lower()
@@ -174,7 +174,7 @@ def _singular(word: str) -> str:
 
 
 def _verb(word: str) -> str:
-    """Without -ing or -ed where a syllable is left; a doubled consonant (``running``) becomes one."""
+    """Remove -ing or -ed if a syllable is left; a doubled consonant (``running``) becomes one."""
     root = word.removesuffix("ing") if word.endswith("ing") else word.removesuffix("ed")
     if root == word or len(root) < 3 or _VOWELS.isdisjoint(root):
         return word
@@ -182,10 +182,10 @@ def _verb(word: str) -> str:
 
 
 def _normal(text: str) -> str:
-    """Compatibility-composed, so that a decomposed accent or a full-width letter is found by its usual form.
+    """Normalise to NFKC, so that decomposed accents and full-width letters match their usual forms.
 
-    In pieces, for the time it takes grows with the square of a run of accents. A piece ends before an ASCII
-    character where there is one: none composes with what is before it, so that nothing is lost there.
+    Done in pieces, since its time is quadratic in a run of accents. A piece ends before an ASCII character if possible:
+    none composes with what is before it, so the cut changes nothing.
     """
     if len(text) <= _MAX_PIECE:
         return unicodedata.normalize("NFKC", text)
@@ -194,7 +194,7 @@ def _normal(text: str) -> str:
 
 
 def _split_unicode(token: str) -> Iterator[str]:
-    """Words of one run of word characters that may hold any script."""
+    """Yield the words of one run of word characters of any script."""
     at = 0
     for match in _CJK.finditer(token):
         yield from _split_cased(token[at : match.start()])
@@ -205,7 +205,7 @@ def _split_unicode(token: str) -> Iterator[str]:
 
 
 def _split_cased(token: str) -> Iterator[str]:
-    """As ``_PARTS`` does it for ASCII, for letters of any script that knows case."""
+    """Split as ``_PARTS`` does, but for letters of any script with case."""
     if token.isascii():
         yield from (part[:MAX_WORD].lower() for part in _PARTS.findall(token))
         return
@@ -219,9 +219,10 @@ def _split_cased(token: str) -> Iterator[str]:
 
 
 def _boundary(token: str, start: int, i: int) -> bool:
-    """Whether a word starts at ``i``, after the one from ``start`` on.
+    """Return True if a word starts at ``i``, after the one that starts at ``start``.
 
-    From lower to upper, at the last capital of an acronym before a lower letter, and after the digits that end a word.
+    Words start at a change from lower to upper case, at the last capital of an acronym before a lowercase letter, and
+    after digits that end a word.
     """
     before, here = token[i - 1], token[i]
     if before.isdigit() and here.isalpha() and not token[start:i].isdigit():

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from codeindexd import __version__, protocol
+from codeindexd.analysis.embedding.create import BUNDLED_MODEL
 from codeindexd.config import Config, load
 from codeindexd.daemon.paths import Paths, check_place
 from codeindexd.errors import CodeindexError, place_of
@@ -271,7 +272,7 @@ def _configuration(file: Path, environ: Mapping[str, str]) -> Iterator[Check]:
 
 def _model(config: Config) -> Check:
     name = config.embedding.model
-    if name == "bundled":
+    if name == BUNDLED_MODEL:
         spec = importlib.util.find_spec("codeindexd.analysis.embedding.static")
         if spec is None:
             return Check("model", CheckState.PROBLEM, "the bundled model is not installed", "reinstall codeindexd")

@@ -37,14 +37,14 @@ class Embedders:
         Raises EmbedderError when the configured model cannot be opened; the others may be missing.
         """
         remembered, last = state / "models.json", state / "last-model"
-        configured = create(embedding, remembered=remembered)
+        configured = create(embedding, cache_file=remembered)
         others = {}
         names = [embedding.model]
         for name in dict.fromkeys(["bundled", *_read(last)]):
             if name == embedding.model:
                 continue
             try:
-                other = create(msgspec.structs.replace(embedding, model=name), remembered=remembered)
+                other = create(msgspec.structs.replace(embedding, model=name), cache_file=remembered)
             except EmbedderError as error:
                 log.info("previous_model_unavailable", error=error.message)  # its name may hold a password
                 continue

@@ -1,4 +1,4 @@
-"""What holds for the chunks of any text in any language."""
+"""Guarantees for the chunks of any text in any language."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL = [*sorted(LANGUAGES), "", "jupyter", "dart"]
 
 
 def check(text: bytes, spans: list[Span], max_bytes: int = chunking.DEFAULT_MAX_BYTES) -> None:
-    """The promises of ``chunk``, for these spans of this text."""
+    """Assert the guarantees of ``chunk`` for these spans of this text."""
     assert bool(spans) == bool(text.strip())
     at, line = 0, 1
     for span in spans:
@@ -33,7 +33,7 @@ def check(text: bytes, spans: list[Span], max_bytes: int = chunking.DEFAULT_MAX_
         at, line = span.end_byte, span.end_line + 1
         assert body.endswith(b"\n") or at == len(text)
         assert span.end_line - span.start_line == body.count(b"\n") - body.endswith(b"\n")
-        assert len(body.strip()) <= max_bytes or b"\n" not in body.strip()  # masses of blank rows join a neighbour
+        assert len(body.strip()) <= max_bytes or b"\n" not in body.strip()  # many blank rows join a neighbour
         assert all(0 <= symbol.line_offset <= span.end_line - span.start_line for symbol in span.symbols)
     assert not spans or at == len(text)
 
@@ -64,19 +64,19 @@ _TEXTS = st.one_of(st.binary(max_size=400), st.lists(_LINES, max_size=60).map(b"
 def test_chunks_tile_any_bytes(text: bytes, language: str, max_bytes: int, target: int) -> None:
     spans = chunk(text, language, max_bytes=max_bytes, target_chars=target)
     body = [span for span in spans if span.end_byte - span.start_byte > max_bytes]
-    for span in body:  # only blank rows may come on top of a single long line
+    for span in body:  # only blank rows may be added to a single long line
         assert len(text[span.start_byte : span.end_byte].strip().split(b"\n")) <= 2
     check(text, spans, max_bytes=1 << 30)
 
 
 @pytest.mark.parametrize("language", ALL)
 @pytest.mark.parametrize("text", [b"", b"\n", b" \n\t\n", b"\r\n \x0c\n"])
-def test_a_text_of_nothing_has_no_chunk(text: bytes, language: str) -> None:
+def test_a_text_of_whitespace_has_no_chunks(text: bytes, language: str) -> None:
     assert chunk(text, language) == []
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n\n", b"\r\n"])
-def test_a_missing_or_extra_last_newline_is_part_of_the_last_chunk(end: bytes) -> None:
+def test_missing_and_extra_final_newlines_belong_to_the_last_chunk(end: bytes) -> None:
     text = b"def f():\n    pass" + end
     (span,) = chunk(text, "python")
     assert (span.start_byte, span.end_byte, span.start_line) == (0, len(text), 1)
@@ -90,7 +90,7 @@ def test_only_newlines_end_lines() -> None:
     assert spans[-1].end_line == 3
 
 
-def test_a_line_that_is_too_long_stands_alone() -> None:
+def test_a_line_that_is_too_long_is_its_own_chunk() -> None:
     long = b"x = '" + b"a" * 9000 + b"'\n"
     text = b"a = 1\n" * 10 + long + b"b = 2\n" * 10
     for language in ("python", "", "javascript"):
@@ -118,7 +118,7 @@ def test_the_limit_holds_for_definitions_of_any_size() -> None:
     assert spans[-1].symbol == "small"
 
 
-def test_a_class_that_is_too_large_has_a_head_and_methods() -> None:
+def test_a_large_class_is_split_into_head_and_methods() -> None:
     method = '    def method_%d(self):\n        """Does a thing."""\n        return self.value * %d + 1\n\n'
     head = (
         'class Large(Base):\n    """A class with a head of its own, which says what it is for."""\n\n'
@@ -134,7 +134,7 @@ def test_a_class_that_is_too_large_has_a_head_and_methods() -> None:
     assert names == ["Large", *(f"Large.method_{n}" for n in range(60))]
 
 
-def test_comments_and_decorators_stay_with_what_follows() -> None:
+def test_comments_and_decorators_stay_with_the_definition() -> None:
     filler = "def filler_%d():\n" + "    work = 1\n" * 60 + "\n\n"
     text = (filler % 1 + "# Says what it does.\n@decorate\n@again(1)\n" + filler % 2).encode()
     first, second = chunk(text, "python")
@@ -142,7 +142,7 @@ def test_comments_and_decorators_stay_with_what_follows() -> None:
     assert text[second.start_byte :].startswith(b"# Says what it does.\n@decorate")
 
 
-def test_deep_nesting_is_no_recursion() -> None:
+def test_deep_nesting_does_not_recurse() -> None:
     for text, language in (
         (b"(" * 20_000 + b")" * 20_000, "python"),
         (b"[\n" * 5_000 + b"]\n" * 5_000, "json"),
@@ -156,7 +156,7 @@ def test_deep_nesting_is_no_recursion() -> None:
         check(text, chunk(text, language))
 
 
-def test_what_takes_too_long_to_parse_is_cut_into_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_that_takes_too_long_to_parse_is_cut_into_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     text = b"int f(int x) { return x; }\n" * 3000
     assert {s.kind for s in chunk(text, "c")} == {"function"}
     monkeypatch.setattr(chunker, "MAX_PARSE_SECONDS", -1.0)
@@ -167,12 +167,12 @@ def test_what_takes_too_long_to_parse_is_cut_into_windows(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("language", ["c", "yaml", "html", "ocaml", "json", "python"])
 @pytest.mark.parametrize("piece", [b"x={(\n", b"- ", b"- \n", b"<a>\n", b"(*\n", b"[\n"])
-def test_generated_nesting_crashes_no_parser(language: str, piece: bytes) -> None:
+def test_generated_nesting_does_not_crash_parsers(language: str, piece: bytes) -> None:
     text = piece * (120_000 // len(piece))
     check(text, chunk(text, language))
 
 
-def test_a_header_with_classes_is_cut_as_cpp() -> None:
+def test_a_header_with_classes_is_cpp() -> None:
     text = b"#pragma once\nnamespace net {\nclass Pool {\npublic:\n    int size() { return 1; }\n};\n}\n"
     names = [s.qualified for span in chunk(text, "c") for s in span.symbols]
     assert names == ["Pool", "Pool.size"]
@@ -187,14 +187,14 @@ def test_notebooks_are_cut_at_their_cells() -> None:
 
 
 @pytest.mark.parametrize("text", [b"class a\n" * 60_000, b"namespace" + b" " * 100_000, b"template\n" * 50_000])
-def test_a_header_is_told_from_cpp_in_linear_time(text: bytes) -> None:
+def test_headers_are_classified_in_linear_time(text: bytes) -> None:
     began = time.process_time()
     assert chunker._CPP_HEADER.search(text) is None
     assert time.process_time() - began < 5
 
 
-def test_what_a_parser_asks_again_and_again_is_given_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The binding keeps every piece for good, and Haskell's scanner asks for one at each line."""
+def test_a_parser_that_reads_often_gets_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The binding keeps every piece forever, and Haskell's scanner reads one per line."""
     given = 0
 
     class Parser:
@@ -213,4 +213,4 @@ def test_what_a_parser_asks_again_and_again_is_given_in_small_pieces(monkeypatch
     monkeypatch.setattr(chunker, "Parser", Parser)
     text = b"x\n" + b"".join(b"let f%d x = x\n" % number for number in range(4000))
     assert chunk(text, "haskell")
-    assert 0 < given < 16 << 20  # four thousand times the rest of the text would be 120 MB
+    assert 0 < given < 16 << 20  # 4,000 times the rest of the text would be 120 MB

@@ -1,4 +1,4 @@
-"""Every encoding gives the text, and every line's place in the file's own bytes."""
+"""Decoding gives the text of every encoding, and the source offset of every line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def decoded(data: bytes) -> Decoded:
 
 
 def rebuilt(data: bytes) -> str:
-    """The text put together from the source bytes of its chunks, which must tile the file."""
+    """Return the text joined from the source bytes of its chunks, which must tile the file."""
     result = decoded(data)
     spans = [result.to_source_span(span) for span in chunk(result.utf8, "python", target_chars=20)]
     assert spans[0].start_byte == 0
@@ -38,7 +38,7 @@ def rebuilt(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("encoding", SOURCES)
-def test_encodings_are_told_apart_and_chunks_find_their_bytes_again(encoding: str) -> None:
+def test_encodings_are_recognised_and_chunks_map_to_their_bytes(encoding: str) -> None:
     data = SOURCES[encoding]
     result = decoded(data)
     assert (result.encoding, result.text) == (encoding, TEXT)
@@ -46,7 +46,7 @@ def test_encodings_are_told_apart_and_chunks_find_their_bytes_again(encoding: st
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf16_without_a_mark_is_recognised_by_its_zeros(encoding: str) -> None:
+def test_utf16_without_a_byte_order_mark_is_recognised(encoding: str) -> None:
     data = TEXT.encode(encoding)
     assert decoded(data).encoding == encoding
     assert rebuilt(data) == TEXT
@@ -73,21 +73,21 @@ def test_plain_utf8_is_not_copied_or_mapped() -> None:
         b"\0" * 100,
     ],
 )
-def test_binary_files_are_none(data: bytes) -> None:
+def test_binary_files_are_not_decoded(data: bytes) -> None:
     assert decode(data) is None
 
 
 @pytest.mark.parametrize("text", ["", "a", "\n", "a\r\nb\r\n", "a\rb", "\x0c\n", "a\u2028b\n", "\x1b[1mhi\n"])
-def test_odd_texts_are_texts(text: str) -> None:
+def test_odd_texts_are_decoded(text: str) -> None:
     assert decoded(text.encode()).text == text
 
 
-def test_an_offset_inside_a_line_is_an_error_where_it_cannot_be_mapped() -> None:
+def test_an_offset_that_cannot_be_mapped_is_an_error() -> None:
     with pytest.raises(ValueError, match="not at the start of a line"):
         decoded(SOURCES["utf-16-le"]).to_source(3)
 
 
-def test_bytes_that_no_longer_fit_become_replacement_characters() -> None:
+def test_undecodable_bytes_become_replacement_characters() -> None:
     assert source_text(b"a\xff", "utf-8") == "a\ufffd"
     assert source_text(b"a\0b", "utf-16-le") == "a\ufffd"
 

@@ -1,4 +1,4 @@
-"""Mutated real files through every grammar: nothing raises, every promise holds, equal input gives equal chunks."""
+"""Mutated real files in every grammar: nothing raises, all guarantees hold, equal input gives equal chunks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NOISE = [
 
 
 def mutated(text: bytes, random: Random, other: bytes) -> bytes:
-    """``text`` with a few cuts, repeats, swaps, noise, and pieces of another language."""
+    """Return ``text`` with a few cuts, repeats, swaps, noise, and pieces of another language."""
     data = bytearray(text)
     for _ in range(random.randrange(1, 8)):
         at = random.randrange(len(data) + 1)
@@ -56,12 +56,12 @@ def mutated(text: bytes, random: Random, other: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_mutated_files_keep_every_promise(language: str) -> None:
+def test_all_guarantees_hold_for_mutated_files(language: str) -> None:
     name = language if (SAMPLES / f"{language}.sample").exists() else "ocaml"
     text = (SAMPLES / f"{name}.sample").read_bytes()
     others = [path.read_bytes() for path in sorted(SAMPLES.glob("*.sample"))]
     random = Random(language)
-    stop = time.monotonic() + SECONDS  # bounds the test's cost; every round that runs is the same everywhere
+    stop = time.monotonic() + SECONDS  # limits the time; every round is the same on every machine
     for _ in range(ROUNDS):
         broken = mutated(text, random, random.choice(others))
         target = random.choice((60, 300, 1000))
@@ -73,7 +73,7 @@ def test_mutated_files_keep_every_promise(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_files_of_every_other_language_keep_every_promise(language: str) -> None:
+def test_all_guarantees_hold_for_files_of_other_languages(language: str) -> None:
     for path in SAMPLES.glob("*.sample"):
         text = path.read_bytes()
         check(text, chunk(text, language, target_chars=200))

@@ -1,4 +1,4 @@
-"""Grammars load when needed; a missing one costs nothing but structure; the fingerprint knows which is there."""
+"""Grammars are loaded on demand; a missing one means windows; fingerprints depend on those installed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_fingerprints_differ_between_languages() -> None:
     assert len({fingerprint(name) for name in names}) == len(names)
 
 
-def test_versions_of_all_grammars_are_known() -> None:
+def test_versions_of_all_grammars_are_reported() -> None:
     versions = grammar_versions()
     assert versions.keys() == LANGUAGES
     assert "absent" not in versions.values()

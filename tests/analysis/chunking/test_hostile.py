@@ -1,4 +1,4 @@
-"""Hostile texts in a cage: for every language some shapes that crashed, leaked or took forever, and a few more."""
+"""Hostile texts in a child process: shapes that crashed, leaked or took forever, and a few more, per language."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def cage() -> Iterator[Cage]:
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
-def test_shapes_crash_nothing_and_keep_every_promise(cage: Cage, language: str) -> None:
+def test_all_guarantees_hold_for_hostile_shapes(cage: Cage, language: str) -> None:
     for name in Random(language).sample(sorted(SHAPES), _SHAPES):
         outcome = cage.try_(language, SHAPES[name](_BYTES)[:_BYTES])
         assert outcome.fate == "fine", (name, outcome)
 
 
 @pytest.mark.parametrize(("language", "text"), _KNOWN, ids=[f"{one[0]} {one[1][:12]!r}" for one in _KNOWN])
-def test_what_was_bad_once(cage: Cage, language: str, text: bytes) -> None:
+def test_former_failures(cage: Cage, language: str, text: bytes) -> None:
     assert cage.try_(language, text).fate == "fine"
 
 
-def test_a_cage_tells_what_became_of_a_text_and_goes_on() -> None:
+def test_a_cage_reports_the_outcome_and_continues() -> None:
     with Cage(budget_s=0.0) as cage:
         assert cage.try_("x" * 70, b"text").fate in {"fine", "hang"}
         child = cage._child or cage._start()
@@ -52,5 +52,5 @@ def test_a_cage_tells_what_became_of_a_text_and_goes_on() -> None:
         assert cage.try_("python", b"x = 1\n").fate == "crash"
 
 
-def test_shrinking_keeps_what_matters() -> None:
+def test_shrinking_keeps_the_failing_part() -> None:
     assert shrunk(b"a" * 500 + b"!" + b"b" * 300, lambda text: b"!" in text, tries=200) == b"!"

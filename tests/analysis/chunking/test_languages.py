@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codeindexd.analysis.chunking import LANGUAGES, detect
-from codeindexd.analysis.chunking.languages import known
+from codeindexd.analysis.chunking.languages import known_languages
 
 BY_PATH = """
 a.py python            a.pyi python           src/x/a.go go          a.rs rust            a.h c
@@ -47,16 +47,16 @@ FIRST_LINES = [
 
 
 @pytest.mark.parametrize(("path", "language"), PAIRS)
-def test_paths(path: str, language: str) -> None:
+def test_languages_are_detected_by_path(path: str, language: str) -> None:
     assert detect(path.encode()) == language.replace("-", "")
 
 
 @pytest.mark.parametrize(("line", "language"), FIRST_LINES)
-def test_first_lines_tell_what_the_name_does_not(line: bytes, language: str) -> None:
+def test_first_lines_decide_if_the_name_does_not(line: bytes, language: str) -> None:
     assert detect(b"bin/tool", line) == language
 
 
-def test_the_name_wins_over_the_first_line() -> None:
+def test_the_name_has_precedence_over_the_first_line() -> None:
     assert detect(b"a.py", b"#!/bin/sh") == "python"
 
 
@@ -65,6 +65,6 @@ def test_names_that_are_not_utf8() -> None:
     assert detect(b"\xff\xfe") == ""
 
 
-def test_more_than_a_hundred_languages_are_known_and_all_with_a_grammar() -> None:
-    assert len(known()) > 150
-    assert known() >= LANGUAGES
+def test_many_languages_are_known_including_all_with_a_grammar() -> None:
+    assert len(known_languages()) > 150
+    assert known_languages() >= LANGUAGES

@@ -1,4 +1,4 @@
-"""One realistic file a language: every chunk, its lines, kind and symbol, and the definitions inside it, exactly."""
+"""One realistic file per language: the exact chunks, with lines, kinds, symbols and definitions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TARGET = 300  # smaller than the default, so that short samples have several chu
 
 
 def rendered(spans: list[Span]) -> str:
-    """Chunks as text: ``lines kind symbol``, then the definitions in it, indented, with the line they start on."""
+    """Return chunks as text: ``lines kind symbol``, then their definitions, indented, with their first lines."""
     out = []
     for span in spans:
         out.append(f"{span.start_line}-{span.end_line} {span.kind} {span.symbol}".rstrip())

@@ -1,4 +1,4 @@
-"""Loopback endpoints and children that find the test models."""
+"""Endpoints on loopback, and an environment in which child processes find the test models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.places import TESTS
 
 
 @pytest.fixture(autouse=True)
-def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     monkeypatch.delenv("CODEINDEXD_EMBEDDING_API_KEY", raising=False)
 

@@ -1,4 +1,4 @@
-"""What every `Embedder` must do. A test module subclasses `EmbedderContract` and provides the fixture ``embedder``."""
+"""The contract of every `Embedder`: test modules subclass `EmbedderContract` and provide the fixture ``embedder``."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class EmbedderContract:
         assert vectors.dtype == np.float32
         assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3)
 
-    async def test_a_question(self, embedder):
+    async def test_a_query(self, embedder):
         vector = await embedder.embed_query("how is the configuration read?")
         assert vector.shape == (embedder.dimensions,)
         assert vector.dtype == np.float32
         assert abs(float(np.linalg.norm(vector)) - 1.0) < 1e-3
 
-    async def test_nothing(self, embedder):
+    async def test_no_texts(self, embedder):
         assert (await embedder.embed_documents([])).shape == (0, embedder.dimensions)
 
-    async def test_the_order_and_the_company_do_not_matter(self, embedder):
+    async def test_a_vector_does_not_depend_on_the_other_texts(self, embedder):
         together = await embedder.embed_documents(TEXTS)
         for n, text in enumerate(TEXTS):
             alone = (await embedder.embed_documents([text]))[0]
@@ -56,7 +56,7 @@ class EmbedderContract:
         again = await embedder.embed_documents(texts[90:])
         assert np.allclose(vectors[90:], again, atol=1e-2)
 
-    async def test_callers_at_the_same_time_get_their_own(self, embedder):
+    async def test_concurrent_callers_get_their_own_vectors(self, embedder):
         expected = await embedder.embed_documents(TEXTS)
         got: dict[int, object] = {}
 
@@ -66,7 +66,7 @@ class EmbedderContract:
         async with anyio.create_task_group() as tasks:
             for n in range(len(TEXTS)):
                 tasks.start_soon(ask, n)
-            tasks.start_soon(embedder.embed_query, "and a question")
+            tasks.start_soon(embedder.embed_query, "and a query")
         assert all(float(got[n] @ expected[n]) > 0.999 for n in got)
 
     async def test_closing_twice(self, embedder):

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as an OpenAI-compatible endpoint does, well or badly."""
+"""A real HTTP server on loopback that answers like an OpenAI-compatible endpoint, correctly or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class EmbeddingServer:
-    """``script`` holds answers to give before the good ones: a status, or a function of the request's JSON."""
+    """``script`` has answers to give before correct ones: a status, or a function of the request's JSON."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
@@ -73,7 +73,7 @@ class EmbeddingServer:
 
 
 def good(body: dict[str, Any], *, shuffle: bool = False) -> Answer:
-    """The right answer to a request."""
+    """Return the correct answer to a request."""
     data = [{"index": n, "embedding": (3 * hashed(text)).tolist()} for n, text in enumerate(body["input"])]
     if shuffle:
         data.reverse()

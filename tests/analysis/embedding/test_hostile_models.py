@@ -1,4 +1,4 @@
-"""A model is a stranger's data: loading one never runs a program that came with it."""
+"""Models are data from others: loading one never runs a program in it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLAIN = [
 
 
 class Bomb:
-    """Unpickled, it makes a file."""
+    """An object that creates a directory when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -34,7 +34,7 @@ class Bomb:
 
 
 def hostile(marker: Path) -> dict[str, dict[str, Node]]:
-    """Model directories that make ``marker`` when a careless library loads them."""
+    """Return model directories that create ``marker`` when a careless library loads them."""
     code = f"import os\nos.mkdir({str(marker)!r})\nclass Evil:\n    load = staticmethod(lambda *a, **k: None)\n"
     bomb = pickle.dumps(Bomb(marker))
 
@@ -42,15 +42,15 @@ def hostile(marker: Path) -> dict[str, dict[str, Node]]:
         return json.dumps([*PLAIN[:1], {"idx": 1, "path": path, "type": kind}])
 
     return {
-        "a module of its own": {"modules.json": module("evil.Evil"), "evil.py": code},
-        "a module from the library of another": {"modules.json": module("os.system")},
-        "a class of sentence-transformers that loads others": {
+        "its own module": {"modules.json": module("evil.Evil"), "evil.py": code},
+        "a module of the standard library": {"modules.json": module("os.system")},
+        "a sentence-transformers class that loads others": {
             "modules.json": module("sentence_transformers.models.Router"),
             "router_config.json": json.dumps({"types": {"a": "evil.Evil"}, "structure": {"a": ["a"]}}),
             "evil.py": code,
         },
         "a module without a type": {"modules.json": json.dumps([*PLAIN, "evil.Evil"])},
-        "a module elsewhere": {"modules.json": module("sentence_transformers.models.Pooling", "../..")},
+        "a module outside the directory": {"modules.json": module("sentence_transformers.models.Pooling", "../..")},
         "pickled weights": {"modules.json": json.dumps(PLAIN), "config.json": "{}", "pytorch_model.bin": bomb},
         "pickled weights in parts": {"config.json": "{}", "pytorch_model-00001-of-00002.bin": bomb},
         "pickled weights of a layer": {
@@ -67,15 +67,15 @@ def hostile(marker: Path) -> dict[str, dict[str, Node]]:
 
 
 @pytest.mark.parametrize("what", hostile(Path("/nowhere")))
-def test_what_would_run_a_program_is_refused_before_a_library_sees_it(tmp_path: Path, what: str) -> None:
+def test_a_model_with_a_program_is_refused_before_it_is_loaded(tmp_path: Path, what: str) -> None:
     model = tree(tmp_path / "model", {"config.json": "{}", **hostile(tmp_path / "marker")[what]})
-    with pytest.raises(EmbedderError, match="is refused") as caught:
+    with pytest.raises(EmbedderError, match="refusing to load") as caught:
         TransformerEmbedder.open(str(model), loader=HASHED)
     assert "safetensors" in caught.value.hint
     assert not (tmp_path / "marker").exists()
 
 
-def test_the_bomb_is_one(tmp_path: Path) -> None:
+def test_the_bomb_works(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Bomb(tmp_path / "marker")))
     assert (tmp_path / "marker").exists()
 
@@ -97,16 +97,16 @@ def test_the_bomb_is_one(tmp_path: Path) -> None:
         "a\nb",
     ],
 )
-def test_what_is_no_name_is_not_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_an_invalid_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     tree(tmp_path / "model", {"modules.json": json.dumps(PLAIN)})
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(EmbedderError, match="names no model"):
+    with pytest.raises(EmbedderError, match="is not a valid model name"):
         create(Embedding(model=name))
 
 
 def test_a_name_is_not_looked_up_in_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A repository may hold a directory of that name, and the daemon may have been started in it."""
+    """A repository may have a directory of that name, and the daemon may have been started in it."""
     tree(tmp_path / "org/model", {"modules.json": json.dumps(PLAIN), "model.safetensors": ""})
     monkeypatch.chdir(tmp_path)
     assert model_files.find("org/model", {"HF_HOME": str(tmp_path / "cache")}) is None

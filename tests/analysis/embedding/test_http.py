@@ -1,4 +1,4 @@
-"""The endpoint embedder against a real HTTP server: good answers, bad ones, none."""
+"""The endpoint embedder against a real HTTP server: good answers, bad answers, no answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analysis.embedding.scripted_models import DIMENSIONS, hashed
 from codeindexd.analysis.embedding import openai_api
 from codeindexd.analysis.embedding.base import RowsRefusedError
 from codeindexd.analysis.embedding.http import HttpEmbedder
-from codeindexd.analysis.embedding.model_cache import Notes
+from codeindexd.analysis.embedding.model_cache import ModelCache
 from codeindexd.analysis.embedding.openai_api import Endpoint, backoff, retry_after
 from codeindexd.errors import EmbedderError
 
@@ -41,7 +41,7 @@ class TestContract(EmbedderContract):
 pytestmark = pytest.mark.anyio
 
 
-async def test_requests_are_batches_in_the_protocol(server, embedder):
+async def test_texts_are_sent_in_batches(server, embedder):
     await embedder.embed_documents([f"t{n}" for n in range(20)] + [""])
     assert sorted(len(body["input"]) for _, _, body in server.requests) == [5, 8, 8]
     path, headers, body = server.requests[0]
@@ -52,7 +52,7 @@ async def test_requests_are_batches_in_the_protocol(server, embedder):
     assert all(text for _, _, body in server.requests for text in body["input"])
 
 
-async def test_answers_are_put_in_order(server, embedder):
+async def test_answers_are_put_in_the_order_of_the_request(server, embedder):
     server.shuffle = True
     vectors = await embedder.embed_documents(["alpha", "beta gamma", "delta"])
     for row, text in zip(vectors, ["alpha", "beta gamma", "delta"], strict=True):
@@ -60,32 +60,32 @@ async def test_answers_are_put_in_order(server, embedder):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_passing_trouble_is_waited_out(server, embedder, status):
+async def test_transient_errors_are_retried(server, embedder, status):
     server.script = [status, status]
     assert (await embedder.embed_documents(["a"])).shape == (1, DIMENSIONS)
     assert len(server.requests) == 3
 
 
-async def test_a_connection_that_breaks_is_tried_again(server, embedder):
+async def test_a_broken_connection_is_retried(server, embedder):
     server.script = [lambda _: None]
     assert (await embedder.embed_documents(["a"])).shape == (1, DIMENSIONS)
 
 
-async def test_trouble_that_stays_is_an_error(server, embedder):
+async def test_a_lasting_error_is_raised(server, embedder):
     server.script = [503] * 9
     with pytest.raises(EmbedderError, match="503"):
         await embedder.embed_documents(["a"])
     assert len(server.requests) == 5
     with pytest.raises(EmbedderError, match="503"):
         await embedder.embed_query("a")
-    assert len(server.requests) == 7  # nobody waits long for an answer to a question
+    assert len(server.requests) == 7  # queries are retried less often
 
 
 async def test_a_slow_endpoint_times_out(server):
     embedder = await opened(server, timeout_s=0.2)
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
         slow = HttpEmbedder(
-            Endpoint.parse(f"http://127.0.0.1:{deaf.getsockname()[1]}"), dimensions=4, timeout_s=0.05, pause_s=0.001
+            Endpoint.parse(f"http://127.0.0.1:{silent.getsockname()[1]}"), dimensions=4, timeout_s=0.05, pause_s=0.001
         )
         with pytest.raises(EmbedderError, match="in time"):
             await slow.embed_query("a")
@@ -93,16 +93,16 @@ async def test_a_slow_endpoint_times_out(server):
     await embedder.aclose()
 
 
-async def test_nobody_there(server):
+async def test_an_unreachable_endpoint(server):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(EmbedderError, match="cannot be reached") as caught:
+    with pytest.raises(EmbedderError, match="cannot reach") as caught:
         HttpEmbedder.open(f"http://user:secret@127.0.0.1:{port}")
     assert "running" in caught.value.hint
     assert "secret" not in caught.value.message
 
 
-async def test_texts_that_are_refused_are_named_and_the_others_answered(server, embedder):
+async def test_refused_texts_are_named_and_the_others_embedded(server, embedder):
     server.refuse = "enormous"
     texts = [f"t{n}" for n in range(12)]
     texts[3] = texts[9] = "enormous"
@@ -112,14 +112,14 @@ async def test_texts_that_are_refused_are_named_and_the_others_answered(server, 
     assert np.isfinite(np.delete(caught.value.vectors, [3, 9], axis=0)).all()
 
 
-async def test_an_endpoint_that_refuses_everything_is_not_asked_for_every_text(server, embedder):
+async def test_an_endpoint_that_refuses_everything_is_not_tried_with_every_text(server, embedder):
     server.script = [400] * 100
     with pytest.raises(EmbedderError, match="400"):
         await embedder.embed_documents([f"t{n}" for n in range(64)])
     assert len(server.requests) < 30
 
 
-async def test_the_key_is_sent_and_never_told(server, monkeypatch):
+async def test_the_key_is_sent_and_never_shown(server, monkeypatch):
     monkeypatch.setenv("CODEINDEXD_EMBEDDING_API_KEY", "sk-secret\n")
     embedder = await opened(server)
     await embedder.embed_query("a")
@@ -145,7 +145,7 @@ async def test_an_answer_that_repeats_the_query_string_is_not_shown(server, tail
 
 
 @pytest.mark.parametrize("key", ["sk-se\ncret", "sk-s\u00e9cret", "sk-se\x7fcret"])
-async def test_a_key_that_no_header_can_hold_is_refused_unseen(server, monkeypatch, key):
+async def test_an_invalid_key_is_refused_without_showing_it(server, monkeypatch, key):
     monkeypatch.setenv("CODEINDEXD_EMBEDDING_API_KEY", key)
     with pytest.raises(EmbedderError, match="CODEINDEXD_EMBEDDING_API_KEY") as caught:
         HttpEmbedder.open(server.url)
@@ -172,9 +172,9 @@ def answering(change):
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        (lambda data: data.pop(), "mixed up"),
+        (lambda data: data.pop(), "numbered its answers"),
         (lambda data: [item.pop("index") for item in data] and data.pop(), "1 vectors for 2"),
-        (lambda data: data[0].update(index=1), "mixed up"),
+        (lambda data: data[0].update(index=1), "numbered its answers"),
         (lambda data: [item["embedding"].pop() for item in data], "dimensions"),
         (lambda data: data[0]["embedding"].pop(), "dimensions"),
         (lambda data: data[0].update(embedding="AAAA"), "did not answer with embeddings"),
@@ -194,12 +194,12 @@ async def test_vectors_without_direction_are_refused_by_row(server, embedder):
     assert caught.value.rows == (1,)
 
 
-async def test_dimensions_are_asked_for_once_and_noted(server, tmp_path):
-    url, path = f"{server.url}/v1#m", tmp_path / "notes.json"
-    first = HttpEmbedder.open(url, notes=Notes(path))
+async def test_dimensions_are_requested_once_and_cached(server, tmp_path):
+    url, path = f"{server.url}/v1#m", tmp_path / "models.json"
+    first = HttpEmbedder.open(url, cache=ModelCache(path))
     assert first.dimensions == DIMENSIONS
     assert len(server.requests) == 1
-    second = HttpEmbedder.open(url, notes=Notes(path))
+    second = HttpEmbedder.open(url, cache=ModelCache(path))
     assert len(server.requests) == 1
     assert second.identity == first.identity
     given = HttpEmbedder.open(f"{server.url}/v1/embeddings#model=m&dimensions=16")
@@ -235,7 +235,7 @@ def test_urls(text, url, model):
 
 
 @pytest.mark.parametrize("text", ["http://", "ftp://h", "http://h:x", "http://h#dimensions=many", "http://h#a=b"])
-def test_urls_that_make_no_sense(text):
+def test_invalid_urls(text):
     with pytest.raises(EmbedderError) as caught:
         Endpoint.parse(text)
     assert caught.value.hint
@@ -254,13 +254,13 @@ def test_urls_that_make_no_sense(text):
         "ftp://user:s3cr3t@host/v1",
     ],
 )
-def test_a_password_is_not_repeated_when_the_url_cannot_be_read(text):
+def test_a_password_in_an_invalid_url_is_not_shown(text):
     with pytest.raises(EmbedderError) as caught:
         Endpoint.parse(text)
     assert "s3cr3t" not in caught.value.message + caught.value.hint
 
 
-def test_identity_knows_the_model_and_not_the_credentials():
+def test_identity_depends_on_the_model_and_not_on_credentials():
     def identity(url: str) -> str:
         return HttpEmbedder(Endpoint.parse(url), dimensions=4).identity
 
@@ -270,7 +270,7 @@ def test_identity_knows_the_model_and_not_the_credentials():
     )
 
 
-def test_pauses():
+def test_retry_pauses():
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     assert retry_after({}) is None
     assert retry_after({"retry-after": "7"}) == 7.0
@@ -282,7 +282,7 @@ def test_pauses():
     assert backoff(50, 1.0) <= openai_api.MAX_PAUSE_S
 
 
-def test_a_local_endpoint_is_not_reached_through_a_proxy(server, monkeypatch):
+def test_a_local_endpoint_bypasses_proxies(server, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:3128")
     assert HttpEmbedder.open(server.url).dimensions == DIMENSIONS
     assert httpx.__version__

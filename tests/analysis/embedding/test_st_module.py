@@ -1,4 +1,4 @@
-"""The bundled directory in sentence-transformers itself."""
+"""The bundled model loaded by sentence-transformers."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def model() -> StaticModel:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The bundled model where a test may spoil it."""
+    """A copy of the bundled model that a test can damage."""
     directory = tmp_path / "model"
     directory.mkdir()
     for name in (static.CONFIG, static.HASHES, static.ROWS, static.SCALES):
@@ -59,7 +59,7 @@ def copy(tmp_path: Path) -> Path:
         ("convert a string to a calendar date", DATES),
     ],
 )
-def test_a_question_is_nearest_to_the_code_that_answers_it(model: StaticModel, question: str, nearest: str) -> None:
+def test_a_query_is_nearest_to_the_code_that_answers_it(model: StaticModel, question: str, nearest: str) -> None:
     codes = [ARGPARSE, SOCKETS, DATES]
     scores = model.embed(codes) @ model.embed_query(question)
     assert codes[int(np.argmax(scores))] == nearest
@@ -81,13 +81,13 @@ def test_every_vector_is_finite_and_of_unit_length(model: StaticModel, texts: li
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_texts_without_words_have_a_direction_of_their_own(model: StaticModel) -> None:
+def test_texts_without_words_have_their_own_direction(model: StaticModel) -> None:
     empty, braces, code = model.embed(["", "}})\n", ARGPARSE])
     assert np.array_equal(empty, braces)
     assert abs(float(empty @ code)) < 0.35
 
 
-def test_neighbours_and_history_do_not_matter(model: StaticModel) -> None:
+def test_vectors_do_not_depend_on_other_texts(model: StaticModel) -> None:
     alone = model.embed([ARGPARSE])[0]
     model.embed([f"wordNumber{n}" for n in range(3000)])
     assert np.array_equal(model.embed([SOCKETS, ARGPARSE])[1], alone)
@@ -102,7 +102,7 @@ def test_words_and_text_give_the_same_vector(model: StaticModel) -> None:
 
 
 def test_the_first_line_weighs_more(model: StaticModel) -> None:
-    """A chunk is asked for by what it is called more often than by what it calls."""
+    """Queries name a chunk more often than what it calls."""
     named, calling = model.embed(
         ["def close_socket(x):\n    open_file(x)\n", "def open_file(x):\n    close_socket(x)\n"]
     )
@@ -110,20 +110,20 @@ def test_the_first_line_weighs_more(model: StaticModel) -> None:
     assert float(named @ question) > float(calling @ question) + 0.1
 
 
-def test_an_unknown_word_is_put_together_from_known_ones(model: StaticModel) -> None:
+def test_an_unknown_word_is_composed_of_known_ones(model: StaticModel) -> None:
     assert len(model.rows_of("user")) == 1
     glued = model.rows_of("userpasswordvalidator")
     assert glued == model.rows_of("user") + model.rows_of("password") + model.rows_of("validator")
 
 
-def test_words_of_unknown_characters_are_told_apart(model: StaticModel) -> None:
+def test_words_of_unknown_characters_have_different_vectors(model: StaticModel) -> None:
     first, again, other = model.embed(["ꙮꙮ", "ꙮꙮ", "ꙁꙃꙅ"])
     assert np.array_equal(first, again)
     assert float(first @ other) < 0.5
 
 
-def test_a_blob_costs_no_more_than_its_share(model: StaticModel) -> None:
-    """Unknown words are looked at up to a bound: a megabyte of one word is cut, not searched."""
+def test_a_long_unknown_word_takes_little_time(model: StaticModel) -> None:
+    """Only the start of an unknown word is examined."""
     assert len(model.rows_of("qxz" * 300_000)) <= 24
 
 
@@ -135,7 +135,7 @@ def test_arrays_are_mapped_not_read(model: StaticModel) -> None:
     assert not model._rows.flags.writeable
 
 
-def test_identity_follows_the_weights(copy: Path) -> None:
+def test_identity_depends_on_the_weights(copy: Path) -> None:
     before = StaticModel.load(copy).identity
     assert before == StaticModel.load().identity
     rows = np.load(copy / static.ROWS)
@@ -171,8 +171,8 @@ def test_the_bundled_model_is_small() -> None:
     assert sum(path.stat().st_size for path in static.BUNDLED.rglob("*") if path.is_file()) <= 16_000_000
 
 
-def test_a_look_up_finds_every_word_and_no_other(copy: Path) -> None:
-    """Hashes need not be spread evenly, and the first and the last row count too."""
+def test_look_ups_find_exactly_the_known_words(copy: Path) -> None:
+    """Also with uneven hashes, and for the first and the last row."""
     words = [f"w{n}" for n in range(500)]
     hashes = np.sort(np.array([static.word_hash(word) for word in words], np.uint64))
     finder = static._RowFinder(hashes)

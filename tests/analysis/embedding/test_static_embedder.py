@@ -1,4 +1,4 @@
-"""The bundled model through the contract of all embedders."""
+"""The bundled model under the contract of all embedders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bundled model costs a process: pages that all workers share, little of its own, next to nothing to load."""
+"""The memory and loading cost of the bundled model: workers share its pages and own little."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from support.places import DAEMON
 
-ANONYMOUS_MB = 25  # what a process may take for the model beyond the mapped files
+ANONYMOUS_MB = 25  # of a process for the model, beyond the mapped files
 
 _CHILD = """
 import json, random, sys
@@ -31,11 +31,11 @@ before = smaps("smaps_rollup")["Anonymous"]
 from codeindexd.analysis.embedding.static import StaticModel
 model = StaticModel.load()
 draw = random.Random(5)
-for _ in range(150):  # 30,000 words that the model does not know: more than it remembers
+for _ in range(150):  # 30,000 unknown words: more than the cache holds
     model.embed([" ".join("%08x" % draw.getrandbits(32) for _ in range(20)) for _ in range(10)])
 model._rows.max()
 print("ready", flush=True)
-sys.stdin.readline()  # until the other has touched it too
+sys.stdin.readline()  # until the other process has touched it too
 print(json.dumps([smaps("smaps_rollup")["Anonymous"] - before, smaps("smaps")]))
 """
 
@@ -79,7 +79,7 @@ def test_workers_share_the_rows_and_own_little() -> None:
 
 
 def test_loading_opens_few_files_and_builds_no_table() -> None:
-    """The configuration once, each array three times to map it, as numpy does it, and once to know that it is whole."""
+    """The configuration is read once; numpy opens each array three times to map it, and it is hashed once."""
     done = subprocess.run(
         [sys.executable, "-c", _LOADING], capture_output=True, check=True, text=True, env={"PYTHONPATH": str(DAEMON)}
     )

@@ -1,4 +1,4 @@
-"""The transformer embedder's processes, with a model that needs no library; the real one is tested beside."""
+"""The transformer embedder's processes, with a model that needs no library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from analysis.embedding.contract import EmbedderContract
 from analysis.embedding.scripted_models import DIMENSIONS
 from codeindexd.analysis.embedding.base import RowsRefusedError
-from codeindexd.analysis.embedding.model_cache import Notes
+from codeindexd.analysis.embedding.model_cache import ModelCache
 from codeindexd.analysis.embedding.model_process import BatchError
 from codeindexd.analysis.embedding.transformer import TransformerEmbedder
 from codeindexd.errors import EmbedderError
@@ -70,7 +70,7 @@ class TestContract(EmbedderContract):
     pass
 
 
-async def test_nothing_runs_before_it_is_needed_and_one_process_serves_all(embedder, directory):
+async def test_one_process_is_started_on_demand(embedder, directory):
     assert loads(directory) == []
     assert embedder.device == "auto"
     await embedder.embed_documents(["a"])
@@ -79,18 +79,18 @@ async def test_nothing_runs_before_it_is_needed_and_one_process_serves_all(embed
     assert embedder.device == "hashing"
 
 
-async def test_batches_hold_texts_of_equal_length(embedder, directory):
+async def test_batches_have_texts_of_similar_length(embedder, directory):
     await embedder.embed_documents(["x" * (n % 10) + "y" for n in range(20)])
     assert batches(directory) == ["8", "8", "4"]
 
 
-async def test_questions_and_documents_are_told_apart(embedder):
+async def test_queries_and_documents_are_embedded_differently(embedder):
     document = (await embedder.embed_documents(["text"]))[0]
     question = await embedder.embed_query("text")
     assert float(document @ question) < 0.99
 
 
-async def test_a_question_goes_before_waiting_batches(embedder, directory):
+async def test_a_query_goes_before_waiting_batches(embedder, directory):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(embedder.embed_documents, ["pause"] * 40)
         tasks.start_soon(embedder.embed_documents, ["pause"] * 40)
@@ -100,7 +100,7 @@ async def test_a_question_goes_before_waiting_batches(embedder, directory):
     assert batches(directory).index("query") <= 2
 
 
-async def test_it_is_let_go_of_when_idle_and_comes_back(make, directory):
+async def test_an_idle_model_is_unloaded_and_loaded_again(make, directory):
     embedder = make(idle_s=0.1)
     for round_ in (1, 2):
         await embedder.embed_documents(["a"])
@@ -108,7 +108,7 @@ async def test_it_is_let_go_of_when_idle_and_comes_back(make, directory):
         await eventually(partial(_gone, loads(directory)[-1]))
 
 
-async def test_a_question_may_be_cancelled_while_the_model_loads(make, directory):
+async def test_a_query_can_be_cancelled_while_the_model_loads(make, directory):
     (directory / "orders").write_text("slow")
     embedder = make()
     with anyio.move_on_after(0.3) as scope:
@@ -116,10 +116,10 @@ async def test_a_question_may_be_cancelled_while_the_model_loads(make, directory
     assert scope.cancelled_caught
     again = await embedder.embed_query("second")
     assert float(again @ await embedder.embed_query("second")) > 0.9999
-    assert len(loads(directory)) == 1  # the loading was not in vain
+    assert len(loads(directory)) == 1  # the model was not loaded again
 
 
-async def test_late_answers_are_thrown_away(embedder):
+async def test_late_answers_are_dropped(embedder):
     expected = (await embedder.embed_documents(["b c d"]))[0]
     with anyio.move_on_after(0.05):
         await embedder.embed_documents(["pause"])
@@ -136,8 +136,8 @@ async def test_a_text_that_cannot_be_embedded_is_named(embedder, text):
     assert np.isfinite(np.delete(caught.value.vectors, 5, axis=0)).all()
 
 
-class Touchy:
-    """A process that dies of some texts, and of too many at a time."""
+class FragileProcess:
+    """A process that ends on some texts, and on too many at a time."""
 
     def __init__(self, most: int = 1 << 30) -> None:
         self.deaths = 0
@@ -160,7 +160,7 @@ class Touchy:
 async def test_bad_texts_are_found_wherever_they_are(make, batch_size, neighbours):
     embedder = make(batch_size=batch_size)
     for at in [0, 1, 7, 16, 31, 32, 33, 64, 100, 127 - neighbours, 128 - neighbours]:
-        process = embedder._process = Touchy()
+        process = embedder._process = FragileProcess()
         bad = tuple(range(at, at + neighbours))
         texts = ["poison" if row in bad else "unharm" for row in range(128)]  # of one length
         with pytest.raises(RowsRefusedError) as caught:
@@ -171,18 +171,18 @@ async def test_bad_texts_are_found_wherever_they_are(make, batch_size, neighbour
 
 async def test_batches_that_are_too_large_become_smaller_once(make):
     embedder = make(batch_size=32)
-    process = embedder._process = Touchy(most=5)
+    process = embedder._process = FragileProcess(most=5)
     assert np.isfinite(await embedder.embed_documents(["t"] * 512)).all()
     assert process.deaths < process.calls / 2
 
 
-async def test_too_much_for_the_memory_is_halved(embedder, directory):
+async def test_a_batch_that_exhausts_memory_is_halved(embedder, directory):
     vectors = await embedder.embed_documents(["hungry", *(f"t{n}" for n in range(15))])
     assert np.isfinite(vectors).all()
     assert len(loads(directory)) == 1
 
 
-async def test_a_process_that_is_killed_comes_back(embedder, directory):
+async def test_a_killed_process_is_restarted(embedder, directory):
     await embedder.embed_documents(["a"])
     os.kill(loads(directory)[0], signal.SIGKILL)
     assert (await embedder.embed_query("a")).shape == (DIMENSIONS,)
@@ -192,7 +192,7 @@ async def test_a_process_that_is_killed_comes_back(embedder, directory):
     assert np.isfinite(await embedder.embed_documents(["a"])).all(), "a single text is not blamed for one death"
 
 
-async def test_a_model_that_dies_of_everything_is_an_error(embedder, directory):
+async def test_a_model_that_always_crashes_is_an_error(embedder, directory):
     with pytest.raises(EmbedderError, match="exit status 11"):
         await embedder.embed_documents(["poison"] * 32)
     assert len(loads(directory)) <= 11
@@ -207,7 +207,7 @@ async def test_an_error_of_the_model_is_an_error(embedder):
 
 
 @pytest.mark.parametrize(("order", "cause"), [("broken", "size mismatch"), ("crash", "exit status 7")])
-async def test_a_model_that_cannot_be_loaded_is_not_loaded_for_every_question(make, directory, order, cause):
+async def test_a_failed_load_is_not_retried_for_every_query(make, directory, order, cause):
     (directory / "orders").write_text(order)
     embedder = make()
     for _ in range(3):
@@ -228,37 +228,37 @@ async def test_closing_ends_the_process(embedder, directory):
     assert _gone(loads(directory)[0])
 
 
-def test_identity_is_the_content(directory, tmp_path):
-    def identity(place, notes=None) -> str:
-        return TransformerEmbedder.open(str(place), loader=HASHED, notes=notes).identity
+def test_identity_depends_on_the_content(directory, tmp_path):
+    def identity(place, cache=None) -> str:
+        return TransformerEmbedder.open(str(place), loader=HASHED, cache=cache).identity
 
-    notes = Notes(tmp_path / "notes.json")
-    first = identity(directory, notes)
+    cache = ModelCache(tmp_path / "cache.json")
+    first = identity(directory, cache)
     assert identity(tree(tmp_path / "copy", {**FILES, "README.md": "other", "onnx/model.bin": "x"})) == first
-    assert identity(directory, Notes(tmp_path / "notes.json")) == first
+    assert identity(directory, ModelCache(tmp_path / "cache.json")) == first
     changed = {
         identity(tree(tmp_path / name, {**FILES, name: "changed"})) for name in ("model.safetensors", "tokenizer.json")
     }
     assert len({first, *changed}) == 3
     (directory / "model.safetensors").write_text("changed")
-    assert identity(directory, notes) in changed
+    assert identity(directory, cache) in changed
 
 
-def test_dimensions_that_no_file_tells_are_asked_of_the_model(directory):
+def test_undeclared_dimensions_are_taken_from_the_loaded_model(directory):
     (directory / "modules.json").write_text('[{"path": "", "type": "sentence_transformers.models.StaticEmbedding"}]')
     assert TransformerEmbedder.open(str(directory), loader=HASHED).dimensions == DIMENSIONS
     assert len(loads(directory)) == 1
 
 
-def test_a_model_that_is_not_here(tmp_path, monkeypatch):
+def test_a_missing_model(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(EmbedderError, match="HF_HUB_OFFLINE") as caught:
         TransformerEmbedder.open("all-MiniLM-L6-v2", loader=HASHED)
     assert "directory" in caught.value.hint
-    with pytest.raises(EmbedderError, match="is no directory"):
+    with pytest.raises(EmbedderError, match="is not a directory"):
         TransformerEmbedder.open("/no/such/place", loader=HASHED)
-    with pytest.raises(EmbedderError, match="holds no"):
+    with pytest.raises(EmbedderError, match="has no"):
         TransformerEmbedder.open(str(tmp_path), loader=HASHED)
 
 
@@ -274,7 +274,7 @@ def _gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-async def test_a_process_that_stopped_is_ended_and_the_next_answers(embedder, directory, monkeypatch):
+async def test_a_stalled_process_is_killed_and_replaced(embedder, directory, monkeypatch):
     monkeypatch.setattr("codeindexd.analysis.embedding.model_process._STALLED_S", 0.05)
     await embedder.embed_query("a")
     (pid,) = loads(directory)
@@ -285,7 +285,7 @@ async def test_a_process_that_stopped_is_ended_and_the_next_answers(embedder, di
     assert not psutil.pid_exists(pid)
 
 
-async def test_a_process_that_is_slow_is_left_alone(embedder, directory, monkeypatch):
+async def test_a_slow_process_is_not_killed(embedder, directory, monkeypatch):
     monkeypatch.setattr("codeindexd.analysis.embedding.model_process._STALLED_S", 0.2)
     await embedder.embed_documents(["busy"])
     assert len(loads(directory)) == 1

@@ -1,4 +1,4 @@
-"""The transformer embedder with sentence-transformers and all-MiniLM-L6-v2, both as installed."""
+"""The transformer embedder with the installed sentence-transformers and all-MiniLM-L6-v2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from analysis.embedding.contract import TEXTS, EmbedderContract
 from codeindexd.analysis.embedding.transformer import TransformerEmbedder
-from codeindexd.analysis.embedding.transformer_process import multiplies_bfloat16
+from codeindexd.analysis.embedding.transformer_process import has_bfloat16_units
 from codeindexd.errors import EmbedderError
 
 _HAS_LIBRARY = importlib.util.find_spec("sentence_transformers") is not None
@@ -56,7 +56,7 @@ class TestContract(EmbedderContract):
 @pytest.mark.timeout(400)
 @pytest.mark.anyio
 class TestMeaning:
-    async def test_vectors_are_those_of_the_library(self, embedder):
+    async def test_vectors_equal_those_of_the_library(self, embedder):
         texts = ["def add(a, b): return a + b", "a much longer text " * 40]
         script = (
             "import sys, numpy as np\nfrom sentence_transformers import SentenceTransformer\n"
@@ -71,13 +71,13 @@ class TestMeaning:
         assert np.allclose((got * expected).sum(axis=1), 1.0, atol=1e-4)
         assert embedder.device.startswith("cpu")
 
-    async def test_questions_and_documents_agree_whatever_they_are_computed_with(self, embedder):
-        """On a CPU with AMX documents are multiplied in bfloat16, questions are not."""
+    async def test_queries_and_documents_agree_with_either_data_type(self, embedder):
+        """On a CPU with AMX, documents are embedded in bfloat16, queries are not."""
         documents = await embedder.embed_documents(TEXTS)
         for text, vector in zip(TEXTS, documents, strict=True):
             assert float(vector @ await embedder.embed_query(text)) > 0.9995
 
-    async def test_a_question_finds_its_answer(self, embedder):
+    async def test_a_query_finds_its_answer(self, embedder):
         documents = await embedder.embed_documents(
             ["def open_socket(host, port): ...", "def bake_bread(flour, water): ...", "class MatrixInverse: ..."]
         )
@@ -86,7 +86,7 @@ class TestMeaning:
 
     async def test_an_unknown_device_is_an_error(self):
         embedder = TransformerEmbedder.open(model_directory(), device="warp")
-        with pytest.raises(EmbedderError, match="cannot be loaded"):
+        with pytest.raises(EmbedderError, match="cannot load"):
             await embedder.embed_query("a")
         await embedder.aclose()
 
@@ -100,13 +100,13 @@ class TestMeaning:
         ("", False),
     ],
 )
-def test_bfloat16_is_for_cpus_that_multiply_it(tmp_path, text, expected):
+def test_cpus_with_bfloat16_units_are_recognised(tmp_path, text, expected):
     (tmp_path / "cpuinfo").write_text(text)
-    assert multiplies_bfloat16(tmp_path / "cpuinfo") is expected
-    assert not multiplies_bfloat16(tmp_path / "none")
+    assert has_bfloat16_units(tmp_path / "cpuinfo") is expected
+    assert not has_bfloat16_units(tmp_path / "none")
 
 
-def test_without_the_extra_the_remedy_is_named(monkeypatch):
+def test_without_the_extra_the_hint_names_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
     with pytest.raises(EmbedderError) as caught:
         TransformerEmbedder.open("all-MiniLM-L6-v2")

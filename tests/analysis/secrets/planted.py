@@ -1,4 +1,4 @@
-"""Credentials that never existed, one of every kind, generated so that no file of this repository holds one."""
+"""Fictitious credentials of every kind, generated so that no file of this repository contains one."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ _CONTEXTS: dict[str, tuple[str, str, int]] = {
 
 
 def random_text(random: Random, alphabet: str, length: int) -> str:
-    """Random characters with at least two digits, as nearly every real token has; no mark at either end."""
+    """Return random characters with at least two digits, as nearly all real tokens have; no punctuation at the ends."""
     letters = {"2": UPPER + "234567", "9": "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"}.get(alphabet) or _ALPHABETS[alphabet]
     while True:
         text = "".join(random.choice(letters) for _ in range(length))
@@ -188,13 +188,13 @@ def random_text(random: Random, alphabet: str, length: int) -> str:
 
 
 def token(random: Random, kind: str) -> str:
-    """A token of a provider in :data:`TOKENS`."""
+    """Return a token of a provider in :data:`TOKENS`."""
     parts = TOKENS[kind]
     return "".join(part if isinstance(part, str) else random_text(random, *part) for part in parts)
 
 
 def private_key(random: Random, name: str = "RSA ", lines: int = 12) -> str:
-    """A private key block whose body is random."""
+    """Return a private key block with a random body."""
     body = "\n".join(random_text(random, "b", 64) for _ in range(lines))
     last = random_text(random, "a", 20)
     dashes, what = "-" * 5, f"{name}PRIVATE KEY"
@@ -202,7 +202,7 @@ def private_key(random: Random, name: str = "RSA ", lines: int = 12) -> str:
 
 
 def all_kinds(random: Random) -> dict[str, tuple[str, str]]:
-    """For every kind: a line of code or configuration, and the secret inside it."""
+    """Return a line of code or configuration of every kind, and the secret in it."""
     out: dict[str, tuple[str, str]] = {}
     for kind in TOKENS:
         value = token(random, kind)

@@ -1,5 +1,4 @@
-"""Files of many kinds with credentials in them: where people put them, and where a chunk, an escape or an encoding
-comes in between."""
+"""Files of many kinds with credentials: in usual places, and split by chunks, escapes or encodings."""
 
 from __future__ import annotations
 
@@ -17,34 +16,38 @@ _SIZES = {2048: 1159, 4096: 2349}  # bytes of a private key by its bits
 
 
 def kinds(seed: int) -> Planted:
-    """Every kind: a line, and the secret in it. Lines of different seeds differ in their secrets only."""
+    """Return a line of every kind, and the secret in it. Different seeds differ only in the secrets."""
     return planted.all_kinds(Random(seed))
 
 
 def keys(seed: int) -> dict[int, list[str]]:
-    """Private keys by their bits: the lines between BEGIN and END."""
+    """Return private keys by their bits: the lines between BEGIN and END."""
     random = Random(seed)
     return {bits: key_lines(random, size) for bits, size in _SIZES.items()}
 
 
 def key_lines(random: Random, size: int, width: int = 64) -> list[str]:
-    """A private key of ``size`` bytes in base64, cut into lines, with slashes, which take two characters where they
-    are escaped, in the same places every time."""
+    """Return a private key of ``size`` bytes in base64, split into lines.
+
+    Slashes, which take two characters when escaped, are always in the same places.
+    """
     body = base64.b64encode(random.randbytes(size)).decode().replace("/", "s")
     lines = [body[start : start + width] for start in range(0, len(body), width)]
     return [f"{line[:20]}/{line[21:]}" if len(line) > 40 else line for line in lines]
 
 
 def everything(seed: int) -> dict[str, bytes]:
-    """All files: every kind and every key in every place."""
+    """Return all files: every kind and every key in every place."""
     return files(kinds(seed)) | {
         f"key_{bits}_{name}": text for bits, lines in keys(seed).items() for name, text in key_files(lines).items()
     }
 
 
 def secrets(seed: int) -> dict[str, str]:
-    """What must never be seen of these files, by a name: the secrets of every kind, and a piece of each line of the
-    keys, as it is and in base64 again."""
+    """Return what must never be seen of these files, by name.
+
+    These are the secrets of every kind, and a piece of each line of the keys, plain and in base64.
+    """
     found = {kind: secret for kind, (_, secret) in kinds(seed).items()}
     for bits, body in keys(seed).items():
         for number, line in enumerate(body):
@@ -55,7 +58,7 @@ def secrets(seed: int) -> dict[str, str]:
 
 
 def files(lines: Planted) -> dict[str, bytes]:
-    """The same lines in files of many kinds."""
+    """Return the same lines in files of many kinds."""
     texts = [line for line, _ in lines.values()]
     functions = "\n\n".join(f"def use_{n}(Client, connect, config):\n    {line}" for n, line in enumerate(texts))
     long = "\n".join(f"{'# ' + 'word ' * (n % 23)}\n{line}" for n, line in enumerate(texts))
@@ -102,7 +105,7 @@ def _encoded(block: list[str]) -> str:
 
 
 def key_files(body: list[str]) -> dict[str, bytes]:
-    """A private key in sources: quoted, concatenated, commented out, cut off, escaped, in other encodings."""
+    """Return a private key in sources: quoted, concatenated, commented out, cut off, escaped, in other encodings."""
     block = _block(body)
     texts = {
         name: head + between.join(map(form.format, block)) + tail
@@ -121,7 +124,7 @@ def key_files(body: list[str]) -> dict[str, bytes]:
 
 
 def notebook(cells: Iterable[str]) -> str:
-    """A notebook with one code cell a line, with outputs that repeat it."""
+    """Return a notebook with one code cell per line, and outputs that repeat it."""
     made = [
         {
             "cell_type": "code",

@@ -1,4 +1,4 @@
-"""Secrets are blanked out, whatever their kind; what only looks like one stays searchable."""
+"""Secrets of every kind are masked; text that only resembles them stays searchable."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ LOOKALIKES = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_hidden_and_nothing_moves(kind: str) -> None:
+def test_every_kind_is_masked_in_place(kind: str) -> None:
     for seed in range(5):
         line, secret = planted.all_kinds(Random(seed))[kind]
         text = CODE + line.encode() + b"\n" + CODE
@@ -90,8 +90,8 @@ def test_lookalikes_stay_searchable(line: str) -> None:
     assert mask(line.encode()) == line.encode()
 
 
-def test_hardly_anything_is_hidden_in_code_that_holds_no_secrets() -> None:
-    """Python's own modules: ten megabytes, with every way of handling passwords and tokens."""
+def test_hardly_anything_is_masked_in_code_without_secrets() -> None:
+    """Python's own modules: 10 MB, with many ways of handling passwords and tokens."""
     read = hidden = 0
     for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
         if not {"site-packages", "test", "tests", "idle_test"} & set(path.parts):
@@ -103,7 +103,7 @@ def test_hardly_anything_is_hidden_in_code_that_holds_no_secrets() -> None:
 
 
 @pytest.mark.parametrize("name", ["RSA ", "EC ", "OPENSSH ", "ENCRYPTED ", ""])
-def test_the_body_of_a_private_key_is_hidden_and_its_lines_stay(name: str) -> None:
+def test_the_body_of_a_private_key_is_masked_line_by_line(name: str) -> None:
     key = planted.private_key(Random(1), name)
     masked = mask(f'KEY = """\n{key}\n"""\n'.encode()).decode()
     body = masked.split("KEY-----")[1].split("-----END")[0]
@@ -112,14 +112,14 @@ def test_the_body_of_a_private_key_is_hidden_and_its_lines_stay(name: str) -> No
     assert f"BEGIN {name}PRIVATE KEY" in masked
 
 
-def test_a_private_key_on_one_line_of_json_is_hidden() -> None:
+def test_a_private_key_on_one_line_of_json_is_masked() -> None:
     key = planted.private_key(Random(2), "").replace("\n", "\\n")
     body = [line for line in key.split("\\n") if "KEY" not in line]
     masked = mask(f'{{"private_key": "{key}"}}'.encode()).decode()
     assert not any(line in masked for line in body if len(line) > 30)
 
 
-def test_every_piece_of_a_private_key_is_hidden_too() -> None:
+def test_every_piece_of_a_private_key_is_masked() -> None:
     lines = planted.private_key(Random(3), lines=40).split("\n")
     for first in range(0, len(lines), 10):
         piece = "\n".join(lines[first : first + 10])
@@ -127,20 +127,20 @@ def test_every_piece_of_a_private_key_is_hidden_too() -> None:
         assert not any(line in masked for line in lines[1:-1]), piece
 
 
-def test_putty_keys_are_hidden() -> None:
+def test_putty_keys_are_masked() -> None:
     body = planted.random_text(Random(4), "b", 64)
     head = "PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\n"
     assert mask(f"{head}{body}\nPrivate-MAC: 00\n".encode()) == f"{head}{'*' * 64}\nPrivate-MAC: 00\n".encode()
 
 
-def test_a_line_alone_is_masked_as_in_its_file() -> None:
+def test_a_single_line_is_masked_as_in_its_file() -> None:
     lines = [line for line, _ in planted.all_kinds(Random(5)).values()] + LOOKALIKES[:-1]
     Random(5).shuffle(lines)
     whole = mask("\n".join(lines).encode()).split(b"\n")
     assert whole == [mask(line.encode()) for line in lines]
 
 
-def test_ranges_are_sorted_and_apart() -> None:
+def test_ranges_are_sorted_and_disjoint() -> None:
     text = "\n".join(line for line, _ in planted.all_kinds(Random(6)).values()).encode()
     ranges = secret_ranges(text)
     assert all(start < end for start, end in ranges)
@@ -154,7 +154,7 @@ _PIECES = st.sampled_from([line for line, _ in planted.all_kinds(Random(7)).valu
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(_PIECES.map(str.encode), st.binary(max_size=30)), max_size=8))
-def test_any_bytes_keep_their_length_and_lines_and_masking_again_changes_nothing(pieces: list[bytes]) -> None:
+def test_masking_keeps_length_and_lines_and_is_idempotent(pieces: list[bytes]) -> None:
     text = b"\n".join(pieces)
     masked = mask(text)
     assert len(masked) == len(text)
@@ -168,16 +168,16 @@ def _line_ends(text: bytes) -> list[int]:
     return [index for index, byte in enumerate(text) if byte in b"\r\n"]
 
 
-def test_long_hostile_runs_do_not_stall() -> None:
+def test_long_hostile_runs_are_masked_quickly() -> None:
     for text in (b"A" * 200_000, b"eyJ" * 60_000, b"password=" * 2_000, b"://a:" * 40_000, b"a1B-" * 50_000):
         assert len(mask(text)) == len(text)
 
 
 @pytest.mark.parametrize("unit", [b"-eyJ1", b"/AQE1", b"-eyJ1" * 800 + b"..", b"key", b"Password"])
-def test_time_grows_with_the_text_and_not_with_its_square(unit: bytes) -> None:
-    began = time.process_time()
+def test_masking_takes_linear_time(unit: bytes) -> None:
+    started = time.process_time()
     mask(unit * (200_000 // len(unit)))
-    assert time.process_time() - began < 8  # with patterns that look through the rest from everywhere: 20 s and more
+    assert time.process_time() - started < 8  # with patterns that scan the rest from every position: 20 s and more
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,4 +1,4 @@
-"""Private keys are found in whatever dress, whole, cut off or in pieces; what only speaks of them stays."""
+"""Private keys are found in every form, whole, cut off or in pieces; text about keys is not masked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def left(masked: bytes, lines: list[str]) -> list[str]:
 @pytest.mark.parametrize("form", DRESSES)
 @pytest.mark.parametrize("size", [121, 1190, 2350])
 @pytest.mark.parametrize("width", [32, 64, 76])
-def test_a_key_is_hidden_in_any_dress_even_cut_off(form: str, size: int, width: int) -> None:
+def test_a_key_is_masked_in_any_form_even_cut_off(form: str, size: int, width: int) -> None:
     body = key_lines(Random(size), size, width)
     for lines in ([BEGIN, *body, END], [BEGIN, *body], [*body, END]):
         text = CODE + "\n".join(map(form.format, lines)) + "\n\n" + CODE
@@ -40,14 +40,14 @@ def test_a_key_is_hidden_in_any_dress_even_cut_off(form: str, size: int, width: 
 @pytest.mark.parametrize(
     "form", ["{begin}\\n{body}\\n{end}", "{begin} {body} {end}", "{begin}\\n{body}", "{begin}\\\\n{body}\\\\n{end}"]
 )
-def test_a_key_on_one_line_is_hidden(form: str) -> None:
+def test_a_key_on_one_line_is_masked(form: str) -> None:
     body = key_lines(Random(1), 1159)
     between = "\\\\n" if "\\\\" in form else "\\n" if "\\" in form else " "
     text = 'pem = "' + form.format(begin=BEGIN, body=between.join(body), end=END) + '"\n'
     assert left(mask(text.encode()), body) == []
 
 
-def test_two_ends_without_a_beginning_hide_what_is_before_each() -> None:
+def test_the_text_before_each_end_without_a_begin_is_masked() -> None:
     one, other = key_lines(Random(1), 1190), key_lines(Random(2), 1190)
     text = "\n".join([*one, END, "", CODE, *other, END]).encode()
     assert left(mask(text), [*one, *other]) == []
@@ -62,7 +62,7 @@ def test_headers_and_checksums_belong_to_the_key() -> None:
     assert left(mask("\n".join([*body, "=aB3d", end]).encode()), [*body, "=aB3d"]) == []
 
 
-def test_keys_in_the_form_of_rfc_4716_are_hidden() -> None:
+def test_keys_in_the_form_of_rfc_4716_are_masked() -> None:
     body = key_lines(Random(1), 1190, 70)
     begin, end = "---- BEGIN SSH2 ENCRYPTED " + "PRIVATE KEY ----", "---- END SSH2 ENCRYPTED " + "PRIVATE KEY ----"
     assert left(mask("\n".join([begin, *body, end]).encode()), body) == []
@@ -84,7 +84,7 @@ def test_a_piece_is_masked_as_in_its_file(bits: int) -> None:
                 assert byte == ord("*") or byte == whole[len(before) + place], (name, first)
 
 
-def test_code_between_a_mention_and_a_key_stays() -> None:
+def test_code_between_a_mention_and_a_key_is_not_masked() -> None:
     code = "SomeVeryLongClassName.someVeryLongMethodName(anotherVeryLongArgument)\n" * 20
     body = key_lines(Random(1), 1190)
     text = "\n".join([f'IF_IT_IS = "{BEGIN}"', code, BEGIN, *body, END, code]).encode()
@@ -103,7 +103,7 @@ def test_code_between_a_mention_and_a_key_stays() -> None:
         f"The quick brown fox\n{END}\n",
     ],
 )
-def test_what_only_speaks_of_keys_stays(text: str) -> None:
+def test_text_about_keys_is_not_masked(text: str) -> None:
     assert secret_ranges(text.encode()) == []
 
 
@@ -122,7 +122,7 @@ def test_what_only_speaks_of_keys_stays(text: str) -> None:
     ],
     ids=range(9),
 )
-def test_hostile_text_takes_no_time(text: str) -> None:
-    began = time.process_time()
+def test_hostile_text_is_masked_quickly(text: str) -> None:
+    started = time.process_time()
     mask(text.encode())
-    assert time.process_time() - began < 8  # once it took the cube of a line's length: an hour and more
+    assert time.process_time() - started < 8  # cubic time in the length of a line would take an hour and more

@@ -1,4 +1,4 @@
-"""Pure decisions about a file's content: its language, its text, its chunks."""
+"""Chunking: a file's language, its text, and its chunks. Pure."""
 
 from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk
 from codeindexd.analysis.chunking.encoding import Decoded, decode, source_text

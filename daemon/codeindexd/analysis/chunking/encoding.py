@@ -1,7 +1,7 @@
-"""Bytes of a file to text, and offsets in the text back to offsets in the file.
+"""Decoding of files to UTF-8, and offsets in the text back to offsets in the file.
 
-Everything downstream works on UTF-8 bytes. For a plain UTF-8 file those are the file's own bytes and nothing is
-copied or mapped; for the rest, :class:`Decoded` keeps enough to find the source bytes of every line again.
+Everything downstream works on UTF-8 bytes. For a plain UTF-8 file those are the file's own bytes, and nothing is copied
+or mapped; for others, :class:`Decoded` keeps the source offset of every line.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from codeindexd.types import Span
 
-_PROBE = 64 * 1024
-_UTF16_SHARE = 0.4  # of the probe's every other byte that must be NUL to call it UTF-16 without a mark
+_PROBE_BYTES = 64 * 1024
+_UTF16_SHARE = 0.4  # of every other byte in the probe must be NUL for UTF-16 without a byte order mark
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b"))
 
@@ -31,18 +31,18 @@ class Decoded:
     encoding: str
     bom: int
     source_size: int
-    _lines: tuple[np.ndarray, np.ndarray] | None = None  # (UTF-8, source) offset of every row's start
+    _lines: tuple[np.ndarray, np.ndarray] | None = None  # offsets of every row's start: (in UTF-8, in the source)
 
     @property
     def text(self) -> str:
-        """The whole text, decoded anew on every use."""
+        """The whole text; decoded on every use."""
         return self.utf8.decode("utf-8")
 
     def to_source(self, offset: int) -> int:
-        """The source byte offset of a UTF-8 offset that is 0, the end, or follows a ``\\n`` (as chunks' ends do).
+        """Return the source offset of a UTF-8 offset that is 0, the end, or follows a ``\\n`` (as chunks' ends do).
 
-        Offset 0 maps to 0, so a byte order mark belongs to the first chunk. Raises ValueError elsewhere in a line
-        of a file that is not UTF-8.
+        Offset 0 maps to 0, so a byte order mark belongs to the first chunk. Raises ValueError for an offset
+        inside a line of a file that is not UTF-8.
         """
         if offset <= 0:
             return 0
@@ -55,7 +55,7 @@ class Decoded:
         return int(sources[index])
 
     def to_source_span(self, span: Span) -> Span:
-        """``span`` (of :attr:`utf8`) with its byte range in the source; lines stay as they are."""
+        """Return ``span`` (of :attr:`utf8`) with its byte range in the source; lines are unchanged."""
         if self._lines is None and not self.bom:
             return span
         return dataclasses.replace(
@@ -64,11 +64,10 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded | None:
-    """``data`` as text, or None when it is binary.
+    """Decode ``data``, or return None if it is binary. Never raises.
 
-    A byte order mark decides; then NUL bytes mean UTF-16 if they sit in every other place as in Western text, and
-    binary otherwise; then UTF-8 if it is well-formed; then latin-1, unless it is full of control characters.
-    Never raises.
+    A byte order mark decides first. NUL bytes mean UTF-16 if they are in every other place, as in Western text, and
+    binary otherwise. Then UTF-8 if it is well-formed; then latin-1, unless it is full of control characters.
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
@@ -76,7 +75,7 @@ def decode(data: bytes) -> Decoded | None:
                 return None
             return _utf8(data, len(mark)) if encoding == "utf-8-sig" else _utf16(data, encoding, len(mark))
     if b"\0" in data:
-        guess = _utf16_guess(data[:_PROBE])
+        guess = _utf16_guess(data[:_PROBE_BYTES])
         return _utf16(data, guess, 0) if guess else None
     return _utf8(data, 0)
 
@@ -87,7 +86,7 @@ def _utf8(data: bytes, bom: int) -> Decoded | None:
         return None
     if body.isascii() or _is_utf8(body):
         return Decoded(body, "utf-8-sig" if bom else "utf-8", bom, len(data))
-    probe = data[:_PROBE]
+    probe = data[:_PROBE_BYTES]
     if len(probe) - len(probe.translate(None, _CONTROLS)) > len(probe) // 50:
         return None
     return _recoded(data, data.decode("latin-1"), "latin-1", 0)
@@ -102,9 +101,9 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _utf16_guess(probe: bytes) -> str:
-    """Which UTF-16 it must be without a mark, ``""`` when it is none."""
+    """Return the UTF-16 encoding of text without a byte order mark, ``""`` if it is not UTF-16."""
     pairs = len(probe) // 2
-    if pairs < 2 or (len(probe) % 2 and len(probe) < _PROBE):
+    if pairs < 2 or (len(probe) % 2 and len(probe) < _PROBE_BYTES):
         return ""
     even, odd = probe[: 2 * pairs : 2].count(0), probe[1 : 2 * pairs : 2].count(0)
     if odd >= _UTF16_SHARE * pairs and even * 20 <= odd:
@@ -142,7 +141,7 @@ def _after_newlines(is_newline: np.ndarray) -> np.ndarray:
 
 
 def source_text(data: bytes, encoding: str) -> str:
-    """A byte range of a file (a chunk's source bytes) as text, ``encoding`` as :func:`decode` named it.
+    """Return a byte range of a file (a chunk's source bytes) as text, ``encoding`` as :func:`decode` named it.
 
     A byte order mark at its start is dropped. Bytes that no longer fit the encoding (the file changed) become U+FFFD.
     """
@@ -152,7 +151,7 @@ def source_text(data: bytes, encoding: str) -> str:
 
 
 def line_ends(data: bytes, encoding: str) -> int:
-    """How many rows end in the bytes of a file from its start up to the start of a row."""
+    """Return how many rows end in the bytes of a file from its start to the start of a row."""
     if encoding.startswith("utf-16"):
         return data.decode(encoding, "replace").count("\n")
     return data.count(b"\n")

@@ -1,6 +1,6 @@
-"""Which grammar parses which language, loaded one by one when first needed.
+"""The grammars of all languages, each loaded when first needed.
 
-A grammar that is not installed or cannot be loaded is no error: its language is cut into line windows.
+A grammar that is not installed or cannot be loaded is not an error: its language is cut into windows of lines.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from codeindexd.analysis.chunking import rules_compiled, rules_other, rules_scri
 from codeindexd.analysis.chunking.rules import Namer, Rules
 
 CHUNKER_VERSION = "1"
-"""Part of every fingerprint: raise it whenever the same bytes would be cut differently than before."""
+"""Part of every fingerprint: raise it whenever the same bytes are cut differently."""
 
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a grammar comes from: a distribution, its module and the function that returns the grammar."""
+    """The source of a grammar: a distribution, its module, and the function that returns the grammar."""
 
     distribution: str
     rules: Rules
@@ -38,7 +38,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A loaded grammar with its rules, node types replaced by numbers."""
+    """A loaded grammar with its rules; node types are numbers."""
 
     language: Language
     rules: Rules
@@ -83,12 +83,12 @@ _SOURCES: Mapping[str, _Source] = {
 }
 
 LANGUAGES = frozenset(_SOURCES)
-"""The languages that are cut along their syntax when their grammar is installed."""
+"""The languages that are cut along their syntax if their grammar is installed."""
 
 
 @functools.cache
 def load(language: str) -> Grammar | None:
-    """The grammar of ``language``, or None when there is none or it cannot be loaded."""
+    """Return the grammar of ``language``, or None if there is none or it cannot be loaded."""
     source = _SOURCES.get(language)
     if source is None:
         return None
@@ -101,7 +101,7 @@ def load(language: str) -> Grammar | None:
 
 
 def _number(language: Language, rules: Rules) -> Grammar:
-    """Node types as numbers; one type can have several, which differ only in where it may stand."""
+    """Replace node types by numbers; one type can have several, which differ only in where it may stand."""
     namers: dict[int, Namer] = {}
     sets: dict[str, set[int]] = {"descend": {ERROR_KIND}, "attach": set(), "transparent": set()}
     for number in range(language.node_kind_count):
@@ -126,9 +126,9 @@ def _version(distribution: str) -> str:
 
 @functools.cache
 def fingerprint(language: str) -> str:
-    """Names everything here that decides how a file of ``language`` is cut; imports no grammar.
+    """Return a hash of everything here that determines how a file of ``language`` is cut. Imports no grammar.
 
-    A missing grammar has a fingerprint of its own, so installing it later re-does exactly the files it concerns.
+    A missing grammar has its own fingerprint, so installing it later reprocesses exactly the files of its language.
     """
     source = _SOURCES.get(language)
     parts = [CHUNKER_VERSION, language]
@@ -138,5 +138,5 @@ def fingerprint(language: str) -> str:
 
 
 def grammar_versions() -> dict[str, str]:
-    """Installed version of every grammar by language, ``"absent"`` where it is not installed; for diagnosis."""
+    """Return the installed version of every grammar by language, ``"absent"`` if not installed; for diagnosis."""
     return {language: _version(source.distribution) for language, source in sorted(_SOURCES.items())}

@@ -1,34 +1,34 @@
-"""Sections of Markdown: a heading owns everything up to the next heading of its level or a higher one."""
+"""Sections of Markdown: from a heading to the next one of its level or a higher level."""
 
 from __future__ import annotations
 
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.lines import Lines
-from codeindexd.analysis.chunking.outline import Found
+from codeindexd.analysis.chunking.outline import FoundDefinition
 from codeindexd.analysis.chunking.rules import source
 
-SEPARATOR = " > "  # headings are prose and have dots of their own
+SEPARATOR = " > "  # not a dot: headings are prose and contain dots
 
 
-def sections(root: Node, lines: Lines) -> list[Found]:
-    """Sections in document order; ``qualified`` is the path of headings down to it."""
-    out: list[Found] = []
-    open_: list[tuple[int, Found]] = []
+def sections(root: Node, lines: Lines) -> list[FoundDefinition]:
+    """Return the sections in document order; ``qualified`` is the path of headings."""
+    out: list[FoundDefinition] = []
+    open_: list[tuple[int, FoundDefinition]] = []
     end = lines.count
     for level, row, name in _headings(root, lines.text):
         while open_ and open_[-1][0] >= level:
             open_.pop()[1].end = row
         parent = open_[-1][1] if open_ else None
         path = f"{parent.qualified}{SEPARATOR}{name}" if parent is not None else name
-        section = Found(row, end, "section", name, path, parent)
+        section = FoundDefinition(row, end, "section", name, path, parent)
         out.append(section)
         open_.append((level, section))
     return out
 
 
 def _headings(root: Node, text: bytes) -> list[tuple[int, int, str]]:
-    """(level from 1, row, title) of every heading; the grammar nests sections under ``#`` headings only."""
+    """Return (level from 1, row, title) of every heading; the grammar nests sections only under ``#`` headings."""
     out = []
     stack = [root]
     while stack:
@@ -46,7 +46,7 @@ def _headings(root: Node, text: bytes) -> list[tuple[int, int, str]]:
 
 
 def _level(heading: Node) -> int:
-    """The digit in ``atx_h2_marker`` or ``setext_h2_underline``."""
+    """Return the digit in ``atx_h2_marker`` or ``setext_h2_underline``."""
     for child in heading.named_children:
         digits = [char for char in child.type if char.isdigit()]
         if digits:

@@ -1,4 +1,4 @@
-"""Tables of file names, extensions and interpreters. Each line: a language, then what it is known by."""
+"""Tables of file names, extensions and interpreters: a language per line, followed by its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which language a file is in, by its name and its first line."""
+"""Detection of a file's language by its name and its first line."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _MODES = {
 
 
 def detect(path: bytes, first_line: bytes = b"") -> str:
-    """The language's name (``python``, ``csharp``, ...), ``""`` for plain text or when nothing tells.
+    """Return the language's name (``python``, ``csharp``, ...), ``""`` for plain text or if it is unknown.
 
-    The whole file name decides first (``Makefile``), then its longest known extension (``.d.ts`` before ``.ts``),
-    then a ``#!`` line, then an editor's ``-*- mode -*-``. ``.h`` is C: whether it is C++ shows only in its content,
-    which the chunker looks at.
+    The whole file name decides first (``Makefile``), then its longest known extension (``.d.ts`` before ``.ts``), then
+    a ``#!`` line, then an editor's ``-*- mode -*-``. ``.h`` is C: only the content shows whether it is C++, which the
+    chunker checks.
     """
     name = path.rpartition(b"/")[2].decode("utf-8", "replace")
     language = BY_NAME.get(name) or BY_NAME.get(name.lower())
@@ -72,6 +72,6 @@ def _by_first_line(line: bytes) -> str:
 _KNOWN = frozenset(BY_EXTENSION.values()) | frozenset(BY_NAME.values())
 
 
-def known() -> frozenset[str]:
-    """Every language name that :func:`detect` can give, ``""`` aside."""
+def known_languages() -> frozenset[str]:
+    """Return every language name that :func:`detect` can return, except ``""``."""
     return _KNOWN | frozenset(BY_INTERPRETER.values())

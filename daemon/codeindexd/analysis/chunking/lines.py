@@ -1,4 +1,4 @@
-"""Rows of a text: where they start, which are blank, and windows over them."""
+"""The rows of a text, and windows of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NEWLINE = 10
 
 
 class Lines:
-    """The rows of ``text``, split at ``\\n`` only. Rows count from 0; ``starts`` has one entry more than rows."""
+    """The rows of ``text``, split at ``\\n`` only. Rows count from 0; ``starts`` has one entry more."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -25,11 +25,11 @@ class Lines:
         return len(self.starts) - 1
 
     def size(self, start: int, end: int) -> int:
-        """Bytes of the rows from ``start`` up to ``end``."""
+        """Return the size in bytes of the rows from ``start`` to ``end`` (exclusive)."""
         return self.starts[end] - self.starts[start]
 
     def spanned(self, start_byte: int, end_byte: int) -> tuple[int, int]:
-        """The rows of a byte range, as (first, after the last)."""
+        """Return the rows of a byte range, as (first, after the last)."""
         first = bisect_right(self.starts, start_byte) - 1
         return first, max(first + 1, bisect_left(self.starts, end_byte, first))
 
@@ -38,22 +38,22 @@ class Lines:
         return starts[row + 1] - starts[row] < 200 and not self.text[starts[row] : starts[row + 1]].strip()
 
     def indent(self, row: int) -> int:
-        """Leading blanks of a row; a tab counts as one, which is enough to compare neighbours."""
+        """Return the number of leading blanks of a row; a tab counts as one, which suffices to compare neighbours."""
         raw = self.text[self.starts[row] : min(self.starts[row + 1], self.starts[row] + 200)]
         return len(raw) - len(raw.lstrip())
 
 
 def windows(lines: Lines, start: int, end: int, *, target: int, limit: int) -> list[tuple[int, int]]:
-    """Rows ``start`` to ``end`` cut into runs of about ``target`` bytes and at most ``limit``.
+    """Cut rows ``start`` to ``end`` into windows of about ``target`` bytes and at most ``limit``.
 
-    A cut is made in the last third of a window: best before an unindented row after a blank one, else after a
-    blank row, else before the least indented one. A row longer than ``limit`` stands alone.
+    Cuts are in the last third of a window: preferably before an unindented row after a blank one, else after a blank
+    row, else before the least indented row. A row longer than ``limit`` is a window of its own.
     """
     out: list[tuple[int, int]] = []
     first = start
     row = start
     starts = lines.starts
-    rest = min(target * 5 // 4, limit)  # a last window may be a little longer, rather than a tiny one after it
+    rest = min(target * 5 // 4, limit)  # the last window may be a little longer, to avoid a tiny one after it
     while row < end:
         size = starts[row + 1] - starts[first]
         if starts[row + 1] - starts[row] > limit:
@@ -73,7 +73,7 @@ def windows(lines: Lines, start: int, end: int, *, target: int, limit: int) -> l
 
 
 def _best_cut(lines: Lines, first: int, row: int, target: int) -> int:
-    """The row to cut before, in ``first < cut <= row``."""
+    """Return the row to cut before, in ``first < cut <= row``."""
     best, best_score = row, -1.0
     earliest = lines.starts[first] + target * 2 // 3
     for cut in range(row, max(first, row - 60), -1):
@@ -88,8 +88,8 @@ def _best_cut(lines: Lines, first: int, row: int, target: int) -> int:
     return best
 
 
-def without_blank(pieces: Iterable[tuple[int, int]], lines: Lines) -> list[tuple[int, int]]:
-    """Pieces of nothing but whitespace joined to the one before them, or the first one to the one after it."""
+def join_blank(pieces: Iterable[tuple[int, int]], lines: Lines) -> list[tuple[int, int]]:
+    """Join pieces of whitespace only to the previous piece, or a first one to the next piece."""
     out: list[tuple[int, int]] = []
     starts, text = lines.starts, lines.text
     for start, end in pieces:

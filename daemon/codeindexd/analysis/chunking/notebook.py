@@ -1,11 +1,11 @@
-"""Jupyter notebooks: JSON whose cells are lists of strings, one line of code to a row."""
+"""Jupyter notebooks: JSON whose cells are lists of strings, one line of code per row."""
 
 from __future__ import annotations
 
 import itertools
 import re
 
-from codeindexd.analysis.chunking.lines import Lines, windows, without_blank
+from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
 from codeindexd.analysis.chunking.split import Limits
 from codeindexd.types import Span
 
@@ -14,7 +14,7 @@ _OPEN = re.compile(rb"\s*\{\s*\Z")
 
 
 def cells(lines: Lines, limits: Limits) -> list[Span]:
-    """One chunk a cell (kind ``cell``), large ones cut into windows; what is before the first cell is a ``block``."""
+    """Return one chunk per cell (kind ``cell``), large cells in windows; text before the first cell is a ``block``."""
     starts: list[int] = []
     for row in range(lines.count):
         if _CELL.match(lines.text, lines.starts[row], min(lines.starts[row + 1], lines.starts[row] + 200)):
@@ -31,7 +31,7 @@ def cells(lines: Lines, limits: Limits) -> list[Span]:
     first = starts[0] if starts else lines.count
     return [
         Span(lines.starts[start], lines.starts[end], start + 1, end, "cell" if start >= first else "block")
-        for start, end in without_blank(pieces, lines)
+        for start, end in join_blank(pieces, lines)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The definitions of a parsed file, found by walking only where definitions can be."""
+"""The definitions of a parsed file, found by walking only nodes that can contain definitions."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
 from codeindexd.analysis.chunking.lines import Lines
 from codeindexd.analysis.chunking.rules import Namer, kind_in
 
-MAX_DEFINITIONS = 50_000  # of one file; beyond that it is data, and a list of them helps nobody
+MAX_DEFINITIONS = 50_000  # in one file; beyond that it is data
 
 
 @dataclass(slots=True, eq=False)
-class Found:
-    """A definition: rows count from 0, ``end`` is the row after its last."""
+class FoundDefinition:
+    """A definition. Rows count from 0; ``end`` is the row after the last."""
 
     start: int
     end: int
     kind: str
     name: str
     qualified: str
-    parent: Found | None
+    parent: FoundDefinition | None
     listed: bool = True
 
 
-def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[Found]:
-    """All definitions in document order, outer ones before what is inside them."""
+def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDefinition]:
+    """Return all definitions in document order, outer ones before inner ones."""
     marks = _positions(lines.text, grammar.rules.keywords)
     own = 1 if grammar.rules.own_keyword else 0
-    found: list[Found] = []
-    stack: list[tuple[Node, Found | None]] = [(root, None)]
+    found: list[FoundDefinition] = []
+    stack: list[tuple[Node, FoundDefinition | None]] = [(root, None)]
     while stack and len(found) < MAX_DEFINITIONS:
         node, owner = stack.pop()
         for child in node.named_children:
@@ -44,14 +44,14 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[Found]:
                 if item is not None:
                     found.append(item)
                     needed = own
-            if kind in grammar.descend or (marks and _holds(marks, child, needed)):
+            if kind in grammar.descend or (marks and _contains_keyword(marks, child, needed)):
                 stack.append((child, inner))
     found.sort(key=lambda item: (item.start, -item.end))
     return _joined(found) if grammar.rules.clauses else found
 
 
 def _positions(text: bytes, keywords: tuple[bytes, ...]) -> list[int]:
-    """Where any keyword occurs; ``find`` runs at memory speed where one regular expression would not."""
+    """Return the positions of all keywords; ``find`` runs at memory speed, unlike one regex for all."""
     out: list[int] = []
     for word in keywords:
         at = text.find(word)
@@ -62,14 +62,16 @@ def _positions(text: bytes, keywords: tuple[bytes, ...]) -> list[int]:
     return out
 
 
-def _holds(marks: list[int], node: Node, besides: int) -> bool:
-    """Whether a keyword occurs in the node, after ``besides`` that are its own."""
-    index = bisect_left(marks, node.start_byte) + besides
+def _contains_keyword(marks: list[int], node: Node, own_keywords: int) -> bool:
+    """Return True if the node contains more keywords than ``own_keywords``."""
+    index = bisect_left(marks, node.start_byte) + own_keywords
     return index < len(marks) and marks[index] < node.end_byte
 
 
-def _define(node: Node, lines: Lines, namer: Namer, owner: Found | None) -> tuple[Found | None, Found | None]:
-    """The definition at ``node``, if it is one, and the owner of what is inside the node."""
+def _define(
+    node: Node, lines: Lines, namer: Namer, owner: FoundDefinition | None
+) -> tuple[FoundDefinition | None, FoundDefinition | None]:
+    """Return the definition at ``node``, or None, and the owner of the definitions inside the node."""
     definition = namer(node, lines.text)
     if definition is None or not definition.name:
         return None, owner
@@ -77,14 +79,14 @@ def _define(node: Node, lines: Lines, namer: Namer, owner: Found | None) -> tupl
     qualified = f"{owner.qualified}.{path}" if owner is not None else path
     start, end = lines.spanned(node.start_byte, node.end_byte)
     kind = kind_in(definition.kind, owner.kind if owner is not None else "")
-    item = Found(start, end, kind, definition.name, qualified, owner, definition.listed)
+    item = FoundDefinition(start, end, kind, definition.name, qualified, owner, definition.listed)
     return item, item if definition.scopes else owner
 
 
-def _joined(found: list[Found]) -> list[Found]:
-    """Clauses of one function, which follow each other under one name, as one definition."""
-    out: list[Found] = []
-    last: dict[int, Found] = {}
+def _joined(found: list[FoundDefinition]) -> list[FoundDefinition]:
+    """Join consecutive clauses of one function into one definition."""
+    out: list[FoundDefinition] = []
+    last: dict[int, FoundDefinition] = {}
     for item in found:
         previous = last.get(id(item.parent))
         if previous is not None and (previous.qualified, previous.kind) == (item.qualified, item.kind):
@@ -95,8 +97,8 @@ def _joined(found: list[Found]) -> list[Found]:
     return out
 
 
-def is_hopeless(root: Node, found: list[Found]) -> bool:
-    """Whether the parser made nothing of the file: no definition, and errors over most of its bytes."""
+def is_unparsed(root: Node, found: list[FoundDefinition]) -> bool:
+    """Return True if parsing failed: no definitions, and errors over most of the bytes."""
     if found or not root.has_error:
         return False
     if root.kind_id == ERROR_KIND:

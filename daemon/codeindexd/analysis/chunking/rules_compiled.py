@@ -25,7 +25,7 @@ _C_LEAVES = types(
 
 
 def _declared(node: Node | None) -> Node | None:
-    """The name inside a C declarator: ``*f(int)`` and ``(*f(void))(int)`` both declare ``f``."""
+    """Return the name in a C declarator: ``*f(int)`` and ``(*f(void))(int)`` both declare ``f``."""
     for _ in range(32):
         if node is None or node.type in _C_LEAVES:
             return node
@@ -37,7 +37,7 @@ def _declared(node: Node | None) -> Node | None:
 
 
 def _cpp_path(node: Node, text: bytes) -> str:
-    """``a::Foo<T>::bar`` as ``a.Foo.bar``."""
+    """Return ``a::Foo<T>::bar`` as ``a.Foo.bar``."""
     depth, out = 0, []
     name = source(node, text)
     if "operator" in name:

@@ -1,4 +1,4 @@
-"""Rules for Haskell and OCaml, and for what is data or prose: SQL, HCL, JSON, YAML, TOML, Markdown, HTML, CSS."""
+"""Rules for Haskell and OCaml, and for data and prose: SQL, HCL, JSON, YAML, TOML, Markdown, HTML, CSS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _haskell_instance(node: Node, text: bytes) -> Definition | None:
 
 
 def _haskell_signature(node: Node, text: bytes) -> Definition | None:
-    """A signature is the definition only of a class's method; elsewhere the equations are."""
+    """Return a class's method for a signature; elsewhere the equations are the definition."""
     parent = node.parent
     name = node.child_by_field_name("name")
     if parent is None or parent.type != "class_declarations" or name is None:
@@ -50,7 +50,7 @@ HASKELL = Rules(
 
 
 def _ocaml_let(node: Node, text: bytes) -> Definition | None:
-    """A ``let`` with parameters or a ``fun`` is a function; other values are constants of the module."""
+    """Return a function for a ``let`` with parameters or a ``fun``; other values are constants of the module."""
     pattern = node.child_by_field_name("pattern")
     if pattern is None or pattern.type not in ("value_name", "parenthesized_operator"):
         return None

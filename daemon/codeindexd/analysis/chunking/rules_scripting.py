@@ -25,7 +25,7 @@ _ELIXIR_KINDS = {
 
 
 def _js_member(node: Node, text: bytes) -> str:
-    """The dotted path of an assignment's left side, without the ``exports`` that says nothing."""
+    """Return the dotted path of an assignment's left side, without a leading ``exports``."""
     path = source(node, text)
     if any(mark in path for mark in "[]() \"'`?"):
         return ""
@@ -37,7 +37,7 @@ def _js_member(node: Node, text: bytes) -> str:
 
 
 def _js_value_kind(value: Node | None) -> str:
-    """An object literal is a scope for the functions in it; nobody looks for its definition as such."""
+    """Return an unlisted definition for an object literal, as the scope of its functions."""
     return _JS_VALUES.get(value.type, "") if value is not None else ""
 
 
@@ -118,7 +118,7 @@ def _ruby_name(kind: str) -> Namer:
 
 
 def _ruby_method(node: Node, text: bytes) -> Definition | None:
-    """Methods of a module are methods too; at the top of a file they are functions."""
+    """Return a method for one in a class or module, a function for one at the top of a file."""
     name = node.child_by_field_name("name")
     body = node.parent
     owner = body.parent if body is not None and body.type == "body_statement" else None
@@ -197,7 +197,7 @@ def _elixir_call(node: Node, text: bytes) -> Definition | None:
     head = arguments.named_children[0]
     if kind in ("test", "section"):
         return Definition(kind, source(head, text).strip('"'), listed=False) if head.type == "string" else None
-    for _ in range(4):  # ``def f(x) when g(x)``: the name is left of the guard, then the call's target
+    for _ in range(4):  # ``def f(x) when g(x)``: left of the guard, then the call's target
         inner = head.child_by_field_name("left" if head.type == "binary_operator" else "target")
         if inner is None or head.type not in ("binary_operator", "call"):
             break
@@ -218,7 +218,7 @@ ELIXIR = Rules(
 
 
 def _julia_head(node: Node | None) -> Node | None:
-    """The name under a signature: through ``where``, a return type, a call, type parameters and ``<:``."""
+    """Return the name in a signature: below ``where``, a return type, a call, type parameters and ``<:``."""
     for _ in range(8):
         if node is None or node.type in ("identifier", "operator", "field_expression", "scoped_identifier"):
             return node

@@ -1,4 +1,4 @@
-"""From a syntax tree to pieces that are small enough, and from pieces to chunks that are big enough."""
+"""Splits a syntax tree into atoms that are small enough, and packs atoms into chunks that are large enough."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import Grammar
 from codeindexd.analysis.chunking.lines import Lines, windows
-from codeindexd.analysis.chunking.outline import Found
+from codeindexd.analysis.chunking.outline import FoundDefinition
 from codeindexd.analysis.chunking.rules import CONTAINERS
 
 
 @dataclass(slots=True)
 class Limits:
-    """Bytes a chunk aims at, and bytes up to which a definition stays whole."""
+    """The target size of a chunk, and the size up to which a definition stays whole, in bytes."""
 
     target: int
     limit: int
 
     @property
     def tiny(self) -> int:
-        """Bytes below which a piece (a class line, a closing brace) does not stand alone."""
+        """The size below which a piece (a class line, a closing brace) is no chunk of its own, in bytes."""
         return self.target // 8
 
 
 @dataclass(slots=True)
 class Unit:
-    """Neighbouring nodes that share rows, with the comments before them. ``last`` is the row after their last."""
+    """Neighbouring nodes that share rows, with the comments before them. ``last`` is the row after their last row."""
 
     start: int
     last: int
@@ -40,18 +40,22 @@ class Unit:
 
 @dataclass(slots=True)
 class Atom:
-    """Rows that are not cut further. ``whole`` are the outermost definitions complete in it; ``owner`` is the one it
-    is a part of."""
+    """Rows that are not cut further.
+
+    ``whole`` are the outermost definitions that are complete in it; ``owner`` is the definition that it is a part of.
+    """
 
     start: int
     last: int
     end: int
-    owner: Found | None = None
-    whole: tuple[Found, ...] = ()
+    owner: FoundDefinition | None = None
+    whole: tuple[FoundDefinition, ...] = ()
 
 
-def atoms(root: Node, lines: Lines, grammar: Grammar, limits: Limits, found: Sequence[Found] = ()) -> list[Atom]:
-    """The rows of the file as pieces of at most ``limits.limit`` bytes, cut along the tree where it can be."""
+def atoms(
+    root: Node, lines: Lines, grammar: Grammar, limits: Limits, found: Sequence[FoundDefinition] = ()
+) -> list[Atom]:
+    """Return the rows of the file as atoms of at most ``limits.limit`` bytes, cut along the tree if possible."""
     starts = [item.start for item in found]
     out: list[Atom] = []
     stack: list[Iterator[Unit]] = [iter(_units([root], 0, lines.count, lines, grammar))]
@@ -73,16 +77,16 @@ def atoms(root: Node, lines: Lines, grammar: Grammar, limits: Limits, found: Seq
 
 
 def _is_table(unit: Unit) -> bool:
-    """Whether a unit is one long list of short values, where lines are as good a place to cut as nodes."""
+    """Return True if a unit is a long list of short values, which can be cut at lines as well as at nodes."""
     node = unit.nodes[-1]
     count = node.child_count
     return count > 200 and node.end_byte - node.start_byte < 40 * count
 
 
 def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
-    """The named children of all nodes, with transparent ones replaced by theirs.
+    """Return the named children of all nodes, with transparent ones replaced by their children.
 
-    Tokens are left out: the row of a bracket goes to what is before it, as blank rows do.
+    Tokens are left out: the row of a bracket goes to the unit before it, as blank rows do.
     """
     if not grammar.transparent:
         return [child for node in nodes for child in node.named_children]
@@ -98,12 +102,12 @@ def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
 
 
 def _units(nodes: Sequence[Node], start: int, end: int, lines: Lines, grammar: Grammar) -> list[Unit]:
-    """The children of ``nodes`` as units that tile the rows from ``start`` to ``end``; empty when there are none."""
+    """Return the children of ``nodes`` as units that tile the rows from ``start`` to ``end``."""
     out: list[Unit] = []
     pending: Unit | None = None
     starts, text = lines.starts, lines.text
     attach, prefix = grammar.attach, grammar.rules.attach_prefix
-    covered = -1  # bytes before this are in rows of the last unit or of pending comments
+    covered = -1  # bytes before it are in rows of the last unit or of pending comments
     for child in _children(nodes, grammar):
         start_byte, end_byte = child.start_byte, child.end_byte
         attaches = child.kind_id in attach or (prefix and text.startswith(prefix, start_byte))
@@ -133,11 +137,11 @@ def _units(nodes: Sequence[Node], start: int, end: int, lines: Lines, grammar: G
             out.append(Unit(first, last, last, [child]))
     if pending is not None:
         out.append(pending)
-    return _tiled(out, start, end)
+    return _tile(out, start, end)
 
 
-def _tiled(units: list[Unit], start: int, end: int) -> list[Unit]:
-    """Rows between units (blank ones, mostly) go to the unit before them."""
+def _tile(units: list[Unit], start: int, end: int) -> list[Unit]:
+    """Add rows between units (mostly blank ones) to the unit before them."""
     if not units:
         return units
     units[0].start = start
@@ -148,12 +152,12 @@ def _tiled(units: list[Unit], start: int, end: int) -> list[Unit]:
     return units
 
 
-def assign(pieces: list[Atom], found: Sequence[Found]) -> None:
-    """Tell every atom which definitions are complete in it and which one it is part of."""
+def assign(pieces: list[Atom], found: Sequence[FoundDefinition]) -> None:
+    """Set for every atom which definitions are complete in it and which one it is part of."""
     index = 0
-    open_: list[Found] = []
+    open_: list[FoundDefinition] = []
     for atom in pieces:
-        whole: list[Found] = []
+        whole: list[FoundDefinition] = []
         while index < len(found) and found[index].start < atom.end:
             item = found[index]
             index += 1
@@ -168,7 +172,7 @@ def assign(pieces: list[Atom], found: Sequence[Found]) -> None:
 
 
 def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom]]:
-    """Neighbouring atoms put together while they belong together and stay under the target."""
+    """Group neighbouring atoms that belong together and stay below the target size."""
     groups: list[list[Atom]] = []
     size = 0
     for atom in pieces:
@@ -179,7 +183,7 @@ def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom
         else:
             groups.append([atom])
             size = own
-    return _settled(groups, lines, limits)
+    return _join_tiny(groups, lines, limits)
 
 
 def _joins(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: Limits) -> bool:
@@ -195,19 +199,19 @@ def _joins(group: Sequence[Atom], size: int, atom: Atom, own: int, limits: Limit
     return not atom.whole or max(size, own) < limits.target // 2 or _is_code(atom.owner)
 
 
-def _inside(inner: Found | None, outer: Found | None) -> bool:
+def _inside(inner: FoundDefinition | None, outer: FoundDefinition | None) -> bool:
     while inner is not None and inner is not outer:
         inner = inner.parent
     return inner is outer
 
 
-def _is_code(owner: Found | None) -> bool:
-    """Inside a function, nested definitions are just statements."""
+def _is_code(owner: FoundDefinition | None) -> bool:
+    """Return True if ``owner`` is code such as a function, in which nested definitions are just statements."""
     return owner is not None and owner.kind not in CONTAINERS and owner.kind != "section"
 
 
-def _settled(groups: list[list[Atom]], lines: Lines, limits: Limits) -> list[list[Atom]]:
-    """A tiny last piece of a definition joins the piece before it; blank groups join a neighbour."""
+def _join_tiny(groups: list[list[Atom]], lines: Lines, limits: Limits) -> list[list[Atom]]:
+    """Join a tiny last piece of a definition to the piece before it."""
     out: list[list[Atom]] = []
     for group in groups:
         size = lines.size(group[0].start, group[-1].end)

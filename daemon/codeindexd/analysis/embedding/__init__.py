@@ -1,1 +1,1 @@
-"""Embedding models: the bundled one, sentence-transformers in a process of its own, an endpoint over HTTP."""
+"""Embedding models: the bundled one, sentence-transformers in a separate process, an endpoint over HTTP."""

@@ -1,4 +1,4 @@
-"""What an embedding model is to the rest of the daemon."""
+"""The interface of embedding models."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Vectors = NDArray[np.float32]
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns texts into vectors of unit length.
+    """A model that turns texts into vectors of unit length.
 
-    ``identity`` is a hex hash of everything that decides what a vector looks like (weights, tokeniser, prompts,
-    dtype): vectors of one identity can be compared and are shared by all roots. ``model`` is the name for people,
-    ``device`` where it runs ("cpu", "cuda", ...; "auto" before it is known). Methods may be called concurrently.
+    ``identity`` is a hex hash of everything that determines a vector (weights, tokeniser, prompts, dtype): vectors of
+    one identity can be compared and are shared by all roots. ``model`` is the name shown to users, ``device`` where it
+    runs ("cpu", "cuda", ...; "auto" before it is known). Methods may be called concurrently.
     """
 
     @property
@@ -35,22 +35,22 @@ class Embedder(Protocol):
     def device(self) -> str: ...
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of ``texts``, shape (len(texts), dimensions), float32, rows of unit length.
+        """Return the vectors of ``texts``, shape (len(texts), dimensions), float32, rows of unit length.
 
-        Raises `RowsRefusedError` when some texts have no vector, another `EmbedderError` when none can be had now.
+        Raises `RowsRefusedError` if some texts have no vector, another `EmbedderError` if embedding fails now.
         """
 
     async def embed_query(self, text: str) -> Vectors:
-        """The vector of a question, shape (dimensions,); raises `EmbedderError`."""
+        """Return the vector of a query, shape (dimensions,). Raises `EmbedderError`."""
 
     async def aclose(self) -> None:
-        """Lets go of processes and connections; calling it twice is harmless."""
+        """Close processes and connections. Idempotent."""
 
 
 class RowsRefusedError(EmbedderError):
-    """The model has no usable vector for some of the texts, however often it is asked.
+    """The model permanently has no usable vector for some of the texts.
 
-    ``rows`` are their positions, ``vectors`` is the whole answer, shape (n, dimensions), with NaN in those rows.
+    ``rows`` are their positions; ``vectors`` is the whole answer, shape (n, dimensions), with NaN in those rows.
     """
 
     def __init__(self, message: str, *, rows: tuple[int, ...], vectors: Vectors, hint: str = "") -> None:
@@ -60,7 +60,7 @@ class RowsRefusedError(EmbedderError):
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """``vectors`` (n, d) as float32 rows of unit length; raises `RowsRefusedError` for rows that have no direction."""
+    """Return ``vectors`` (n, d) as float32 rows of unit length. Raises `RowsRefusedError` for zero rows."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -69,5 +69,5 @@ def unit(vectors: Vectors) -> Vectors:
     if len(bad):
         result[bad] = np.nan
         rows = tuple(int(row) for row in bad)
-        raise RowsRefusedError(f"the model gave no usable vector for {len(rows)} texts", rows=rows, vectors=result)
+        raise RowsRefusedError(f"the model returned no usable vector for {len(rows)} texts", rows=rows, vectors=result)
     return result

@@ -1,7 +1,4 @@
-"""Embedding models: the bundled one, sentence-transformers in a process of its own, an endpoint over HTTP.
-
-Nothing heavy is imported before it is chosen.
-"""
+"""Creation of the configured embedding model; imports only what that model needs."""
 
 from __future__ import annotations
 
@@ -13,23 +10,27 @@ if TYPE_CHECKING:
     from codeindexd.config import Embedding
 
 
-def create(embedding: Embedding, *, remembered: Path | None = None) -> Embedder:
-    """The embedder that a configuration names: "bundled", the URL of an endpoint, a directory or a model's name.
+BUNDLED_MODEL = "bundled"
+"""The name of the bundled model in a configuration."""
 
-    Blocking: it may hash a model's files, fetch a model or ask an endpoint once. ``remembered`` is a file where
-    what was found out is kept, so that a later start needs neither. Raises `EmbedderError`.
+
+def create(embedding: Embedding, *, cache_file: Path | None = None) -> Embedder:
+    """Return the embedder that a configuration names: "bundled", an endpoint's URL, a directory or a model's name.
+
+    Blocking: it may hash a model's files, download a model or query an endpoint. ``cache_file`` keeps the results for
+    later starts. Raises `EmbedderError` if the model cannot be found or used.
     """
-    from codeindexd.analysis.embedding.model_cache import Notes
+    from codeindexd.analysis.embedding.model_cache import ModelCache
 
-    if embedding.model == "bundled":
+    if embedding.model == BUNDLED_MODEL:
         from codeindexd.analysis.embedding.static_embedder import BundledEmbedder
 
         return BundledEmbedder()
-    notes = Notes(remembered)
+    cache = ModelCache(cache_file)
     if embedding.model.startswith(("http://", "https://")):
         from codeindexd.analysis.embedding.http import HttpEmbedder
 
-        return HttpEmbedder.open(embedding.model, batch_size=embedding.batch_size, notes=notes)
+        return HttpEmbedder.open(embedding.model, batch_size=embedding.batch_size, cache=cache)
     from codeindexd.analysis.embedding.transformer import TransformerEmbedder
 
     return TransformerEmbedder.open(
@@ -37,5 +38,5 @@ def create(embedding: Embedding, *, remembered: Path | None = None) -> Embedder:
         batch_size=embedding.batch_size,
         device=embedding.device,
         idle_s=embedding.idle_unload_minutes * 60,
-        notes=notes,
+        cache=cache,
     )

@@ -1,7 +1,7 @@
 """An embedding model behind an OpenAI-compatible endpoint: ``POST <url>/v1/embeddings``.
 
-This is the only part of the daemon that sends text to another machine, and only to the URL in the configuration:
-redirects are not followed. The API key comes from the environment and is neither logged nor part of any message.
+Only this part of the daemon sends text to another machine, and only to the configured URL: redirects are not followed.
+The API key comes from the environment and appears in no log and no message.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import numpy as np
 
 from codeindexd.analysis.embedding import openai_api as wire
 from codeindexd.analysis.embedding.base import RowsRefusedError, Vectors, unit
-from codeindexd.analysis.embedding.model_cache import Note, Notes
+from codeindexd.analysis.embedding.model_cache import ModelCache, ModelFacts
 from codeindexd.analysis.embedding.openai_api import Endpoint
 from codeindexd.errors import EmbedderError
 
 API_KEY = "CODEINDEXD_EMBEDDING_API_KEY"
-_IN_FLIGHT = 4  # requests at a time: hides the latency of a remote endpoint, does not drown a local one
+_MAX_CONCURRENT = 4  # requests: hides the latency of a remote endpoint without overloading a local one
 _ATTEMPTS = 5
 _QUERY_ATTEMPTS = 2
 _PROBE_TIMEOUT_S = 10.0
-_PASSING = (httpx.TimeoutException, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-_HINT_TOO_LONG = "the endpoint refuses these texts, whatever else it accepts; a smaller index.max_chunk_bytes may help"
+_TRANSIENT_ERRORS = (httpx.TimeoutException, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+_HINT_TOO_LONG = "the endpoint refuses these texts but accepts others: try a smaller [index] max_chunk_bytes"
 
 
 class HttpEmbedder:
-    """See the module. Create it with `open`."""
+    """An embedder that sends texts to an endpoint. Create it with `open`."""
 
     device = "remote"
 
@@ -52,9 +52,9 @@ class HttpEmbedder:
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _PROBE_TIMEOUT_S)),
             headers=_headers(api_key),
             auth=None if api_key else endpoint.credentials,
-            trust_env=not endpoint.is_local,  # a proxy does not lead to this machine
+            trust_env=not endpoint.is_local,  # no proxy for this machine
         )
-        self._limiter = anyio.CapacityLimiter(_IN_FLIGHT)
+        self._limiter = anyio.CapacityLimiter(_MAX_CONCURRENT)
 
     @classmethod
     def open(
@@ -64,20 +64,20 @@ class HttpEmbedder:
         batch_size: int = 32,
         timeout_s: float = 60.0,
         pause_s: float = 0.5,
-        notes: Notes | None = None,
+        cache: ModelCache | None = None,
     ) -> HttpEmbedder:
-        """The embedder of ``url``; the number of dimensions is taken from the URL, the notes, or one request.
+        """Return the embedder of ``url``, with the dimensions from the URL, the cache, or one request.
 
-        Blocking. Raises `EmbedderError` when the URL makes no sense or the endpoint has to be asked and cannot be.
+        Blocking. Raises `EmbedderError` if the URL is invalid, or if a request is needed and fails.
         """
         endpoint = Endpoint.parse(url)
         api_key = os.environ.get(API_KEY, "").strip()
-        notes = notes or Notes(None)
-        note = notes.get(endpoint.key)
-        dimensions = endpoint.dimensions or (note.dimensions if note else 0)
+        cache = cache or ModelCache(None)
+        facts = cache.get(endpoint.key)
+        dimensions = endpoint.dimensions or (facts.dimensions if facts else 0)
         if not dimensions:
             dimensions = _probe(endpoint, api_key, min(timeout_s, _PROBE_TIMEOUT_S))
-            notes.put(endpoint.key, Note("", dimensions))
+            cache.put(endpoint.key, ModelFacts("", dimensions))
         return cls(
             endpoint,
             dimensions=dimensions,
@@ -97,7 +97,7 @@ class HttpEmbedder:
 
     @functools.cached_property
     def identity(self) -> str:
-        """Hash of URL (without credentials), model, prompts and dimensions; the weights behind it are not visible."""
+        """Hash of URL (without credentials), model, prompts and dimensions; the weights cannot be seen."""
         return wire.digest(f"{self._endpoint.key}\n{self._dimensions}")
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
@@ -129,11 +129,11 @@ class HttpEmbedder:
         return vector
 
     async def aclose(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         await self._client.aclose()
 
     async def _embed_or_split(self, texts: list[str]) -> Vectors:
-        """Rows for ``texts``; NaN for those that the endpoint refuses even alone."""
+        """Return rows for ``texts``, NaN for those that the endpoint refuses even alone."""
         try:
             return await self._embed(texts, attempts=_ATTEMPTS)
         except wire.RefusedError as error:
@@ -144,7 +144,7 @@ class HttpEmbedder:
                 [await self._embed_or_split(texts[:middle]), await self._embed_or_split(texts[middle:])]
             )
         try:
-            await self._embed(["a"], attempts=_ATTEMPTS)  # is it this text, or would it refuse anything?
+            await self._embed(["a"], attempts=_ATTEMPTS)  # does it refuse this text, or every text?
         except wire.RefusedError:
             raise EmbedderError(refused.message, hint=refused.hint) from None
         return np.full((1, self._dimensions), np.nan, dtype=np.float32)
@@ -155,7 +155,7 @@ class HttpEmbedder:
             try:
                 response = await self._client.post(self._endpoint.url, content=body)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                if attempt == attempts or not isinstance(error, _PASSING):
+                if attempt == attempts or not isinstance(error, _TRANSIENT_ERRORS):
                     raise wire.unreachable(self._endpoint, error) from error
                 pause = wire.backoff(attempt, self._pause_s)
             else:
@@ -169,7 +169,7 @@ class HttpEmbedder:
 
 
 def _probe(endpoint: Endpoint, api_key: str, timeout_s: float) -> int:
-    """Dimensions of what the endpoint answers to one short text."""
+    """Return the dimensions of the endpoint's vector for a short text."""
     try:
         response = httpx.post(
             endpoint.url,
@@ -187,9 +187,11 @@ def _probe(endpoint: Endpoint, api_key: str, timeout_s: float) -> int:
 
 
 def _headers(api_key: str) -> dict[str, str]:
-    """Raises `EmbedderError` for a key that no header can hold, since httpx would quote it."""
+    """Return the request headers. Raises `EmbedderError` for an invalid key, which httpx would quote in its error."""
     if not (api_key.isascii() and (not api_key or api_key.isprintable())):
-        raise EmbedderError(f"{API_KEY} holds characters that no HTTP header can", hint="copy the key once more")
+        raise EmbedderError(
+            f"{API_KEY} contains characters that are not allowed in an HTTP header", hint="copy the key again"
+        )
     headers = {"content-type": "application/json", "user-agent": "codeindexd"}
     if api_key:
         headers["authorization"] = f"Bearer {api_key}"

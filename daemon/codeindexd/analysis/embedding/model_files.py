@@ -1,9 +1,9 @@
-"""A sentence-transformers model as files on the disk: where they are, what they hash to, what its vectors look like.
+"""The files of a sentence-transformers model: their place, hash, dimensions, and whether they are safe to load.
 
-Nothing of sentence-transformers is imported here: that costs seconds and hundreds of megabytes.
+sentence-transformers is not imported here: that costs seconds and hundreds of megabytes.
 
-A model is somebody else's data, and its formats can carry programs: modules by the name of a class, pickled weights.
-What would run any of it is refused here, before a library sees it.
+A model is data from others, and its formats can contain programs: modules by class name, pickled weights. Models with
+programs are refused here, before a library reads them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from codeindexd.errors import EmbedderError
 
 _SUFFIXES = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja"})
 _OTHER_RUNTIMES = frozenset({"onnx", "openvino"})
-_PIECE = 1 << 20
+_READ_BYTES = 1 << 20
 _HUB_NAME = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 _LIBRARY = "sentence_transformers."
 _MODULES = frozenset(
@@ -39,21 +39,24 @@ _MODULES = frozenset(
 
 
 def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The directory of a model: itself, or the snapshot of a hub model that was fetched before; None when neither.
+    """Return the directory of a model, or of the snapshot of a downloaded hub model; None if it is not downloaded.
 
-    A directory is given by its whole path: a name is never looked up in the current directory, which may be a
-    stranger's repository. Raises `EmbedderError` for a directory that holds no model, and for what is no name.
+    A directory must be an absolute path: a name is never looked up in the current directory, which may be a stranger's
+    repository. Raises `EmbedderError` for a directory without a model, and for an invalid name.
     """
     directory = Path(model).expanduser()
     if directory.is_absolute():
         if not directory.is_dir():
-            raise EmbedderError(f"{directory} is no directory", hint="embedding.model names it")
+            raise EmbedderError(f"{directory} is not a directory", hint="correct [embedding] model in config.toml")
         if not any((directory / name).is_file() for name in ("modules.json", "config.json")):
-            raise EmbedderError(f"{directory} holds no sentence-transformers model", hint="modules.json is missing")
+            raise EmbedderError(
+                f"{directory} has no sentence-transformers model: modules.json is missing",
+                hint="correct [embedding] model in config.toml",
+            )
         return directory.resolve()
     if not _HUB_NAME.fullmatch(model) or ".." in model:
-        hint = 'embedding.model is "bundled", a model\'s name, the whole path of a directory, or an http(s) URL'
-        raise EmbedderError(f"{model} names no model", hint=hint)
+        hint = 'set [embedding] model to "bundled", a model\'s name, an absolute path, or an http(s) URL'
+        raise EmbedderError(f"{model} is not a valid model name", hint=hint)
     names = [model] if "/" in model else [f"sentence-transformers/{model}", model]
     for name in names:
         repository = _hub_cache(environ) / f"models--{name.replace('/', '--')}"
@@ -68,36 +71,38 @@ def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def refuse_programs(directory: Path) -> None:
-    """Raises `EmbedderError` when loading the model might run what came with it, whatever the library's version."""
+    """Raise `EmbedderError` if loading the model might run a program in it, with any version of the library."""
     for module in _json(directory / "modules.json", []):
         kind = str(module.get("type", "")) if isinstance(module, dict) else ""
         place = directory / str(module.get("path", "") if isinstance(module, dict) else "")
         if not kind.startswith(_LIBRARY) or kind.rpartition(".")[2] not in _MODULES:
             raise _refused(directory, f"its module {kind!r} is not one of {', '.join(sorted(_MODULES))}")
         if not place.resolve().is_relative_to(directory.resolve()):
-            raise _refused(directory, f"its module {kind!r} lies elsewhere")
+            raise _refused(directory, f"its module {kind!r} is outside the directory")
         activation = str(_json(place / "config.json", {}).get("activation_function") or "torch.nn.")
         if kind.endswith(".Dense") and not activation.startswith("torch.nn."):
             raise _refused(directory, f"its activation function is {activation!r}")
     for path in directory.rglob("pytorch_model*"):
         if path.suffix == ".bin" and not any(path.parent.glob("*.safetensors")):
-            raise _refused(directory, f"{path.relative_to(directory)} is a pickle, which can run anything when loaded")
+            raise _refused(
+                directory, f"{path.relative_to(directory)} is a pickle, which can run any program when loaded"
+            )
 
 
 def _refused(directory: Path, why: str) -> EmbedderError:
     hint = "use a model of plain modules with weights in the safetensors format, or serve it at an endpoint"
-    return EmbedderError(f"the model in {directory} is refused: {why}", hint=hint)
+    return EmbedderError(f"refusing to load the model in {directory}: {why}", hint=hint)
 
 
 def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the user forbade to ask the hub."""
+    """Return True if the user forbids access to the hub."""
     return any(
         environ.get(n, "").upper() in ("1", "ON", "YES", "TRUE") for n in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     )
 
 
 def stat_key(directory: Path) -> str:
-    """A key that changes whenever a file of the model may have changed; costs a stat per file."""
+    """Return a key that changes whenever a file of the model may have changed; costs a stat per file."""
     state = xxhash.xxh3_128()
     for name, path in _files(directory):
         stat = path.stat()
@@ -106,19 +111,19 @@ def stat_key(directory: Path) -> str:
 
 
 def content_identity(directory: Path) -> str:
-    """Hex hash of weights, tokeniser, modules, prompts and dtype: all are in files, wherever those lie."""
+    """Return a hex hash of weights, tokeniser, modules, prompts and dtype, independent of the directory."""
     state = xxhash.xxh3_128(b"st1\n")
     for name, path in _files(directory):
         content = xxhash.xxh3_128()
         with path.open("rb", buffering=0) as file:
-            while piece := file.read(_PIECE):
+            while piece := file.read(_READ_BYTES):
                 content.update(piece)
         state.update(f"{name}\0{content.hexdigest()}\n".encode())
     return state.hexdigest()
 
 
 def declared_dimensions(directory: Path) -> int:
-    """Length of a vector as far as the configuration files tell; 0 when the model has to be loaded to know it."""
+    """Return the dimensions according to the configuration files; 0 if the model must be loaded to know them."""
     truncated = _json(directory / "config_sentence_transformers.json", {}).get("truncate_dim")
     if truncated:
         return int(truncated)
@@ -142,11 +147,11 @@ def declared_dimensions(directory: Path) -> int:
 
 
 def _files(directory: Path) -> Iterator[tuple[str, Path]]:
-    """The files that decide what a vector looks like, by name relative to ``directory``, sorted."""
+    """Yield the files that determine a vector, with their names relative to ``directory``, sorted."""
     try:
         found = sorted(path for path in directory.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
     except OSError as error:
-        raise EmbedderError(f"{directory} cannot be read: {error.strerror}") from error
+        raise EmbedderError(f"cannot read {directory}: {error.strerror}", hint="check its permissions") from error
     for path in found:
         relative = path.relative_to(directory)
         if relative.parts[0] in _OTHER_RUNTIMES or relative.parts[0].startswith("."):

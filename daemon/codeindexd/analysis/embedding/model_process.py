@@ -1,4 +1,4 @@
-"""The daemon's end of a model's process: started, loaded, asked, started anew."""
+"""The daemon's side of a model's process: starts it, loads the model, sends requests, restarts it."""
 
 from __future__ import annotations
 
@@ -24,60 +24,60 @@ from codeindexd.workers.pressure import cpu_time
 from codeindexd.workers.wire import BrokenStreamError, Channel
 
 MODULE = "codeindexd.analysis.embedding.transformer_process"
-_RETRY_LOAD_S = 30.0  # loading costs seconds and gigabytes: what failed is not tried again at every question
-_STALLED_S = 60.0  # without an answer, and without any use of a CPU in all that time
-_STALLED_LOADING_S = 600.0  # a model may come over a slow network
-_HINT = "does `python -c 'import sentence_transformers'` work, and is there memory for the model?"
+_RETRY_LOAD_S = 30.0  # loading costs seconds and gigabytes: a failure is not retried for every query
+_STALLED_S = 60.0  # without an answer and without using a CPU
+_STALLED_LOADING_S = 600.0  # a download may be slow
+_HINT = "check that there is memory for the model, and that this works: python -c 'import sentence_transformers'"
 
 _log = structlog.get_logger("codeindexd.analysis.embedding.create")
 
 
 class BatchError(EmbedderError):
-    """This batch could not be embedded; a smaller one may."""
+    """This batch could not be embedded, but a smaller one may succeed."""
 
 
 class ModelProcess:
-    """One process, one request at a time, questions first. Safe to cancel anywhere: a late answer is thrown away."""
+    """One process, one request at a time, queries first. Safe to cancel anywhere: a late answer is dropped."""
 
     def __init__(self, load: wire.Load, *, dimensions: int, loader: str) -> None:
         self.device = ""
         self._load = load
         self._loader = loader
         self._dimensions = dimensions
-        self._turns = _Turns()
+        self._lock = _PriorityLock()
         self._child: Child | None = None
         self._loaded = False
         self._number = 0
         self._load_error: tuple[float, EmbedderError] | None = None
 
     async def encode(self, texts: list[str], *, query: bool) -> Vectors:
-        """Rows for ``texts``, shape (len(texts), dimensions), in one batch.
+        """Return rows for ``texts``, shape (len(texts), dimensions), from one batch.
 
-        Raises `BatchError` when the process died of it or ran out of memory, `EmbedderError` when the model cannot
-        be loaded or cannot embed at all.
+        Raises `BatchError` if the process ended or ran out of memory, `EmbedderError` if the model cannot be loaded or
+        cannot embed at all.
         """
-        async with self._turns.take(first=query):
+        async with self._lock.hold(first=query):
             while True:
-                child = await self._ready()
+                child = await self._loaded_process()
                 self._number += 1
                 await child.send([wire.Encode(self._number, texts, query)])
-                answer = await self._answer(child)
+                answer = await self._receive_answer(child)
                 if isinstance(answer, wire.Encoded):
                     return np.frombuffer(answer.rows, dtype="<f4").reshape(len(texts), self._dimensions)
                 if answer is not None:
-                    kind = BatchError if answer.kind == "memory" else EmbedderError
+                    kind = BatchError if answer.kind is wire.FailureKind.MEMORY else EmbedderError
                     raise kind(f"the model failed: {answer.error}")
-                status = await self._end()
-                if status != EXIT_IDLE:  # not just let go of in this very moment
+                status = await self._stop()
+                if status != EXIT_IDLE:  # not unloaded in this moment
                     _log.warning("embedder_lost", cause=describe_exit(status), texts=len(texts))
                     raise BatchError(f"the model's process ended: {describe_exit(status)}")
 
     async def aclose(self) -> None:
-        """Ends the process, if there is one."""
-        await self._end()
+        """Stop the process, if it runs."""
+        await self._stop()
 
-    async def _ready(self) -> Child:
-        """The process with the model loaded."""
+    async def _loaded_process(self) -> Child:
+        """Return the process with the model loaded."""
         if self._load_error is not None:
             when, error = self._load_error
             if time.monotonic() < when:
@@ -88,42 +88,44 @@ class ModelProcess:
             try:
                 self._child = await Child.spawn(MODULE, self._loader, one_thread=False, silent=True)
             except OSError as error:
-                raise self._no_load(str(error)) from error
+                raise self._load_failed(str(error)) from error
             await self._child.send([self._load])
         if not self._loaded:
             message = await self._receive(self._child)
             if isinstance(message, wire.Loaded):
                 await self._check(message)
             else:
-                status = await self._end()
-                raise self._no_load(message.error if isinstance(message, wire.Failed) else describe_exit(status))
+                status = await self._stop()
+                raise self._load_failed(message.error if isinstance(message, wire.Failed) else describe_exit(status))
         return self._child
 
     async def _check(self, message: wire.Loaded) -> None:
         if message.dimensions != self._dimensions:
-            await self._end()
-            raise self._no_load(f"it has {message.dimensions} dimensions, its configuration says {self._dimensions}")
+            await self._stop()
+            raise self._load_failed(
+                f"it has {message.dimensions} dimensions, but its configuration says {self._dimensions}"
+            )
         self._loaded = True
         self.device = message.device
         _log.info("embedder_loaded", model=self._load.model, device=message.device)
 
-    def _no_load(self, cause: str) -> EmbedderError:
-        error = EmbedderError(f"the model {self._load.model} cannot be loaded: {cause}", hint=_HINT)
+    def _load_failed(self, cause: str) -> EmbedderError:
+        error = EmbedderError(f"cannot load the model {self._load.model}: {cause}", hint=_HINT)
         self._load_error = (time.monotonic() + _RETRY_LOAD_S, error)
         return error
 
-    async def _answer(self, child: Child) -> wire.Encoded | wire.Failed | None:
+    async def _receive_answer(self, child: Child) -> wire.Encoded | wire.Failed | None:
         while True:
             message = await self._receive(child)
             if message is None:
                 return None
             if not isinstance(message, wire.Loaded) and message.number == self._number:
-                return message  # others belong to requests that were cancelled
+                return message  # other answers belong to cancelled requests
 
     async def _receive(self, child: Child) -> wire.ToDaemon | None:
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_end_when_stalled, child, _STALLED_S if self._loaded else _STALLED_LOADING_S)
+                tasks.start_soon(_kill_when_stalled, child, _STALLED_S if self._loaded else _STALLED_LOADING_S)
                 body = await child.receive()
                 tasks.cancel_scope.cancel()
             return None if body is None else wire.to_daemon.decode(body)
@@ -131,33 +133,33 @@ class ModelProcess:
             child.kill()
             return None
 
-    async def _end(self) -> int | None:
+    async def _stop(self) -> int | None:
         child, self._child = self._child, None
         return None if child is None else await child.stop()
 
 
-async def _end_when_stalled(child: Child, patience_s: float) -> None:
-    """Kill a process that owes an answer and neither works nor wants to: stopped, or in a deadlock."""
+async def _kill_when_stalled(child: Child, interval_s: float) -> None:
+    """Kill a process that owes an answer but uses no CPU: it is stopped or deadlocked."""
     before = cpu_time(child.pid)
     while before is not None:
-        await anyio.sleep(patience_s)
+        await anyio.sleep(interval_s)
         now = cpu_time(child.pid)
         if now is not None and not now[1] and now[0] - before[0] <= 0.0:
-            _log.warning("embedder_stalled", seconds=patience_s)
+            _log.warning("embedder_stalled", seconds=interval_s)
             child.kill()
             return
         before = now
 
 
-class _Turns:
-    """A lock that is handed to those who ask to be first before all others."""
+class _PriorityLock:
+    """A lock that ``first`` waiters get before all others."""
 
     def __init__(self) -> None:
         self._lock = anyio.Lock()
         self._first = 0
 
     @asynccontextmanager
-    async def take(self, *, first: bool) -> AsyncGenerator[None, None]:
+    async def hold(self, *, first: bool) -> AsyncGenerator[None, None]:
         self._first += first
         try:
             await self._lock.acquire()
@@ -176,7 +178,7 @@ class _Turns:
 
 
 def load_once(load: wire.Load, loader: str) -> int:
-    """Loads a model, which fetches it if need be, and returns its dimensions. Blocking; raises `EmbedderError`."""
+    """Load a model, downloading it if necessary, and return its dimensions. Blocking. Raises `EmbedderError`."""
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", MODULE, str(os.getpid()), loader],
@@ -188,7 +190,7 @@ def load_once(load: wire.Load, loader: str) -> int:
             start_new_session=True,
         )
     except OSError as error:
-        raise EmbedderError(f"the model {load.model} cannot be loaded: {error}", hint=_HINT) from error
+        raise EmbedderError(f"cannot load the model {load.model}: {error}", hint=_HINT) from error
     with process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -204,4 +206,4 @@ def load_once(load: wire.Load, loader: str) -> int:
     if isinstance(message, wire.Loaded):
         return message.dimensions
     cause = message.error if isinstance(message, wire.Failed) else describe_exit(process.returncode)
-    raise EmbedderError(f"the model {load.model} cannot be loaded: {cause}", hint=_HINT)
+    raise EmbedderError(f"cannot load the model {load.model}: {cause}", hint=_HINT)

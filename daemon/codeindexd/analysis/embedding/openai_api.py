@@ -1,4 +1,4 @@
-"""The OpenAI-compatible embeddings protocol as values: URLs, requests, answers, refusals, pauses. No I/O."""
+"""The OpenAI-compatible embeddings protocol: URLs, requests, answers, errors, retry pauses. No I/O."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from codeindexd.analysis.embedding.base import Vectors
 from codeindexd.errors import EmbedderError
 
 MAX_PAUSE_S = 30.0
-_LEAST_SECRET = 4  # characters; what is shorter stands in any text by chance
-_FORM = "set embedding.model to an URL such as http://localhost:8080/v1#model=NAME"
-_ESCAPES = "in a name or password : / ? # [ ] @ are written %3A %2F %3F %23 %5B %5D %40"
-_OPTIONS = "known are model, dimensions, query_prompt, document_prompt; a # in a password is written %23"
+_MIN_SECRET_CHARS = 4  # shorter strings occur in any text by chance
+_FORM = "set [embedding] model to a URL such as http://localhost:8080/v1#model=NAME"
+_ESCAPES = "in a user name or password, write : / ? # [ ] @ as %3A %2F %3F %23 %5B %5D %40"
+_OPTIONS = "options are model, dimensions, query_prompt, document_prompt; write a # in a password as %23"
 _TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _REFUSED = frozenset({400, 413, 422})
 
 
 class RefusedError(EmbedderError):
-    """The endpoint will not take this request, but may take another."""
+    """The endpoint refuses this request, but may accept others."""
 
 
 class _Item(msgspec.Struct):
@@ -42,7 +42,7 @@ class _Answer(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an embedding model answers. ``dimensions`` 0 = whatever it gives. ``repr`` shows no credentials."""
+    """The endpoint of an embedding model. ``dimensions`` 0 means the model's own. ``repr`` shows no credentials."""
 
     url: str
     model: str
@@ -54,21 +54,22 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """From ``scheme://[user:password@]host[:port][/v1[/embeddings]][#model]`` or, after the ``#``,
-        ``model=..&dimensions=..&query_prompt=..&document_prompt=..`` (percent-encoded). Raises `EmbedderError`.
+        """Parse ``scheme://[user:password@]host[:port][/v1[/embeddings]][#model]``.
+
+        After the ``#``, options are possible: ``model=..&dimensions=..&query_prompt=..&document_prompt=..``
+        (percent-encoded). Raises `EmbedderError` for an invalid URL.
         """
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
             options = _options(parts.fragment)
             dimensions = int(options.get("dimensions", "0"))
-        except ValueError:  # its text may quote any part of the URL, a password among them
-            raise EmbedderError("the endpoint's URL cannot be read", hint=f"{_FORM}; {_ESCAPES}") from None
+        except ValueError:  # its text may quote any part of the URL, also a password
+            raise EmbedderError("cannot parse the endpoint's URL", hint=f"{_FORM}; {_ESCAPES}") from None
         if options.keys() - {"model", "dimensions", "query_prompt", "document_prompt"}:
-            raise EmbedderError("the endpoint's URL cannot be used: it has unknown options after the #", hint=_OPTIONS)
+            raise EmbedderError("the endpoint's URL has unknown options after the #", hint=_OPTIONS)
         if parts.scheme not in ("http", "https") or not host or dimensions < 0:
-            what = "scheme, host or dimensions are wrong"
-            raise EmbedderError(f"the endpoint's URL cannot be used: {what}", hint=_FORM)
+            raise EmbedderError("the endpoint's URL has a wrong scheme, host or dimensions", hint=_FORM)
         path = parts.path.rstrip("/")
         if not path.endswith("/embeddings"):
             path += "/embeddings" if path.endswith("/v1") else "/v1/embeddings"
@@ -89,23 +90,23 @@ class Endpoint:
 
     @property
     def place(self) -> str:
-        """Scheme, host, port and path: fit for messages (a query string may hold a key)."""
+        """Scheme, host, port and path, for messages: a query string may contain a key."""
         return self.url.partition("?")[0]
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The name shown to users."""
         return f"{self.place}#{self.model}" if self.model else self.place
 
     @property
     def key(self) -> str:
-        """Everything but the dimensions that decides what a vector looks like; no credentials, no query string."""
+        """Everything that determines a vector, without credentials and query string."""
         return "\n".join(
             ("http1", self.place, self.model, str(self.dimensions), self.query_prompt, self.document_prompt)
         )
 
     def request(self, texts: list[str]) -> bytes:
-        """The body that asks for ``texts``; an empty text is sent as a blank, which endpoints accept."""
+        """Return the body of a request for ``texts``; an empty text is sent as a space, which endpoints accept."""
         body: dict[str, object] = {"input": [text or " " for text in texts], "encoding_format": "float"}
         if self.model:
             body["model"] = self.model
@@ -115,9 +116,9 @@ class Endpoint:
 
 
 def rows(endpoint: Endpoint, body: bytes, count: int, dimensions: int) -> Vectors:
-    """The vectors of an answer in the order of the request, shape (count, d), as the endpoint gave them.
+    """Return the vectors of an answer in the order of the request, shape (count, d), unnormalised.
 
-    Raises `EmbedderError` when it is no answer, or one with other numbers of vectors or dimensions (0 = any).
+    Raises `EmbedderError` if the answer is malformed or has the wrong number of vectors or dimensions (0 = any).
     """
     try:
         items = msgspec.json.decode(body, type=_Answer).data
@@ -126,26 +127,26 @@ def rows(endpoint: Endpoint, body: bytes, count: int, dimensions: int) -> Vector
     if any(item.index is not None for item in items):
         items.sort(key=lambda item: -1 if item.index is None else item.index)
         if [item.index for item in items] != list(range(count)):
-            raise EmbedderError(f"{endpoint.place} mixed up the order of {count} texts")
+            raise EmbedderError(f"{endpoint.place} numbered its answers to {count} texts wrongly", hint=_FORM)
     if len(items) != count:
-        raise EmbedderError(f"{endpoint.place} gave {len(items)} vectors for {count} texts")
+        raise EmbedderError(f"{endpoint.place} returned {len(items)} vectors for {count} texts", hint=_FORM)
     found = {len(item.embedding) for item in items}
     if len(found) != 1 or 0 in found or (dimensions and found != {dimensions}):
         raise EmbedderError(
-            f"{endpoint.place} gave vectors of {sorted(found)} dimensions, not {dimensions or 'one size'}",
-            hint="another model answers there now; name it in embedding.model and restart the daemon",
+            f"{endpoint.place} returned vectors of {sorted(found)} dimensions, not {dimensions or 'one size'}",
+            hint="the model there has changed: name it in [embedding] model and restart the daemon",
         )
     with np.errstate(over="ignore"):
         return np.array([item.embedding for item in items], dtype=np.float64).astype(np.float32)
 
 
 def is_transient(status: int) -> bool:
-    """Whether asking again may help."""
+    """Return True if a retry may succeed."""
     return status in _TRANSIENT
 
 
 def refusal(endpoint: Endpoint, response: httpx.Response) -> EmbedderError:
-    """The error for an answer that is not 200."""
+    """Return the error for an answer other than 200."""
     status = response.status_code
     excerpt = "" if _repeats_secrets(endpoint, response) else " ".join(response.text[:300].split())
     message = f"{endpoint.place} answered {status} {response.reason_phrase}"
@@ -153,38 +154,38 @@ def refusal(endpoint: Endpoint, response: httpx.Response) -> EmbedderError:
         return EmbedderError(message, hint="set CODEINDEXD_EMBEDDING_API_KEY in the daemon's environment")
     message += f": {excerpt}" if excerpt else ""
     if status in _REFUSED:
-        return RefusedError(message, hint="is the model's name right, and is it an embedding model?")
+        return RefusedError(message, hint="check the model's name, and that it is an embedding model")
     if status == 404:
         return EmbedderError(message, hint=f"no such model or path; {_FORM}")
     if 300 <= status < 400:
-        return EmbedderError(message, hint="redirects are not followed: give the final URL")
-    return EmbedderError(message, hint="the endpoint has trouble; vectors are made up for when it has not")
+        return EmbedderError(message, hint="redirects are not followed: use the final URL")
+    return EmbedderError(message, hint="check the endpoint; missing vectors are computed once it recovers")
 
 
 def _repeats_secrets(endpoint: Endpoint, response: httpx.Response) -> bool:
-    """Whether an answer holds what the request proved itself with: some repeat its headers or its whole URL."""
+    """Return True if an answer repeats credentials of the request: some quote its headers or its whole URL."""
     query = urlsplit(endpoint.url).query
     sent = [response.request.headers.get("authorization", "").partition(" ")[2], query, *(endpoint.credentials or ())]
     sent += [value for values in parse_qs(query).values() for value in values]
-    return any(len(secret) >= _LEAST_SECRET and secret in response.text for secret in sent)
+    return any(len(secret) >= _MIN_SECRET_CHARS and secret in response.text for secret in sent)
 
 
 def unreachable(endpoint: Endpoint, error: Exception) -> EmbedderError:
-    """The error for a request without an answer."""
+    """Return the error for a request without an answer."""
     if isinstance(error, httpx.TimeoutException):
-        return EmbedderError(f"{endpoint.place} did not answer in time", hint="is it busy, or is the URL wrong?")
+        return EmbedderError(f"{endpoint.place} did not answer in time", hint="check its load and the URL")
     detail = str(error) or type(error).__name__
-    return EmbedderError(f"{endpoint.place} cannot be reached: {detail}", hint="is the server running there?")
+    return EmbedderError(f"cannot reach {endpoint.place}: {detail}", hint="check that the server is running")
 
 
 def backoff(attempt: int, pause_s: float) -> float:
-    """Seconds to wait after the ``attempt``-th failure: doubling, half of it by chance."""
+    """Return the seconds to wait after the ``attempt``-th failure: exponential, half of it random."""
     pause: float = min(MAX_PAUSE_S, pause_s * 2.0 ** (attempt - 1))
-    return pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    return pause * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
 
 def retry_after(headers: Mapping[str, str], now: datetime.datetime | None = None) -> float | None:
-    """Seconds that ``Retry-After`` asks for, at most `MAX_PAUSE_S`; None when it does not."""
+    """Return the seconds in ``Retry-After``, at most `MAX_PAUSE_S`; None without that header."""
     value: str = headers.get("retry-after", "").strip()
     if value.isdigit():
         return min(MAX_PAUSE_S, float(value))
@@ -199,7 +200,7 @@ def retry_after(headers: Mapping[str, str], now: datetime.datetime | None = None
 
 
 def digest(text: str) -> str:
-    """An identity: 32 hex digits."""
+    """Return an identity of 32 hex digits."""
     return xxhash.xxh3_128_hexdigest(text.encode("utf-8"))
 
 

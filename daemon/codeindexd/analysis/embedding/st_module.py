@@ -1,8 +1,8 @@
 """The bundled model as a sentence-transformers module, so that its directory loads in ``SentenceTransformer``.
 
-``modules.json`` in the model's directory names `WordRows`; codeindexd must be importable, and the caller has to allow
-code from outside sentence-transformers (``trust_remote_code=True``). The daemon itself never imports this: it needs
-torch. Unlike the runtime it holds the rows as one float32 parameter, which can be trained on; ``save`` quantises it.
+``modules.json`` in the model's directory names `WordRows`; codeindexd must be importable, and the caller must allow
+code from outside sentence-transformers (``trust_remote_code=True``). The daemon never imports this: it needs torch.
+Unlike the runtime, it keeps the rows as one trainable float32 parameter; ``save`` quantises it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from codeindexd.analysis.embedding.static import StaticModel
 
 
 class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
-    """Texts to unit vectors as `StaticModel` makes them: a weighted sum of word rows."""
+    """A module that embeds texts as `StaticModel` does: a normalised weighted sum of word rows."""
 
     def __init__(self, model: StaticModel, directory: Path) -> None:
         super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
@@ -31,7 +31,7 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
     def preprocess(  # type: ignore[override, unused-ignore]
         self, inputs: list[str], prompt: str | None = None, **kwargs: Any
     ) -> dict[str, torch.Tensor]:
-        """Rows, their weights and where each text begins; a prompt is put before every text."""
+        """Return rows, their weights and the start of each text; a prompt is prepended to every text."""
         rows, weights, bounds = self._model.bags([f"{prompt}{text}" if prompt else text for text in inputs])
         return {
             "input_ids": torch.from_numpy(rows),
@@ -40,7 +40,7 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
         }
 
     def forward(self, features: dict[str, torch.Tensor], **kwargs: Any) -> dict[str, torch.Tensor]:
-        """Adds ``sentence_embedding``, shape (n, dimensions), unit length."""
+        """Add ``sentence_embedding``, shape (n, dimensions), unit length."""
         summed = torch.nn.functional.embedding_bag(
             features["input_ids"],
             self.rows,
@@ -52,11 +52,11 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
         return features
 
     def get_embedding_dimension(self) -> int:
-        """Length of a vector."""
+        """Return the dimensions."""
         return self._model.dimensions
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
-        """Write the directory again with the rows as they are now, quantised."""
+        """Write the model's files with the current rows, quantised."""
         target = Path(output_path)
         target.mkdir(parents=True, exist_ok=True)
         config = json.loads((self._directory / static.CONFIG).read_bytes())
@@ -75,6 +75,6 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
         init_defaults: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """The module of a local directory; raises `codeindexd.errors.EmbedderError` when it is damaged."""
+        """Return the module of a local directory. Raises `codeindexd.errors.EmbedderError` if it is damaged."""
         directory = Path(model_name_or_path) / subfolder
         return cls(StaticModel.load(directory), directory)

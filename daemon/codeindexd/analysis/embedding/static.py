@@ -2,8 +2,8 @@
 
 A directory holds ``config.json`` and three arrays sorted by word hash: ``hashes.npy`` (n,) uint64, ``rows.npy`` (n, d)
 int8, ``scales.npy`` (n,) float32. A word's row is found by the xxh3_64 of its UTF-8 form, so the words themselves are
-not stored and loading builds nothing; the weight of a word (rare ones count more) is folded into its scale. A word
-without a row of its own is put together from the longest words that have one (``getuserbyid`` -> get user by id).
+not stored and loading builds nothing; the weight of a word (rare words count more) is part of its scale. A word without
+its own row is composed of the longest words that have one (``getuserbyid`` -> get user by id).
 """
 
 from __future__ import annotations
@@ -28,38 +28,38 @@ BUNDLED = Path(__file__).with_name("bundled")
 CONFIG, HASHES, ROWS, SCALES = "config.json", "hashes.npy", "rows.npy", "scales.npy"
 FORMAT = 1
 BUCKETS = 256
-"""Rows shared by words of which not one character is known; each such word always falls into the same one."""
+"""Rows shared by words without a known part; the same word always gets the same row."""
 
 TITLE = 8
-"""How often the words of a text's first line count besides: it names what the rest is (a symbol, a heading)."""
+"""How many times more the words of a text's first line count: it names the rest (a symbol, a heading)."""
 
-EMPTY = "\0empty"  # the row of a text without a single word; no text holds it, as no word holds a NUL
+EMPTY = "\0empty"  # the row of a text without words; no word contains a NUL
 
-_LONGEST = 24  # of an unknown word only so much is looked at
-_LONGEST_PART = 16
+_MAX_UNKNOWN_CHARS = 24  # of an unknown word; the rest is ignored
+_MAX_PART_CHARS = 16
 _MEMO_ENTRIES = 24_000
 _FILTER_BITS = 20
 _FILTER_MASK = (1 << _FILTER_BITS) - 1
-_PAGE_BITS = 14  # hashes are as good as random, so a page of those that begin alike holds a few
+_PAGE_BITS = 14  # hashes are uniform, so a page of one prefix has a few
 _PAGE_SHIFT = 64 - _PAGE_BITS
-_SQUARES = [length**2 for length in range(_LONGEST_PART + 1)]
+_SQUARES = [length**2 for length in range(_MAX_PART_CHARS + 1)]
 _BLOCK = 64  # texts whose rows are counted together
 _ROW_BYTES = array("i").itemsize
-_TEXT_SHIFT = 32  # of a text's number above the row's in a key to sort by
+_TEXT_SHIFT = 32  # bits of the row's number in a sort key; the text's number is above them
 _ROW_MASK = (1 << _TEXT_SHIFT) - 1
-_HINT = "reinstall codeindexd, or set [embedding] model"
+_HINT = "reinstall codeindexd, or set [embedding] model in config.toml"
 
 
 def bucket(number: int) -> str:
-    """The name under which bucket ``number`` has its row."""
+    """Return the name under which bucket ``number`` has its row."""
     return f"\0bucket{number}"
 
 
 class StaticModel:
-    """Texts to unit vectors, 10,000 chunks and more a second. Instances share their mapped files, not their memory.
+    """A model that embeds more than 10,000 chunks a second. Instances share their mapped files, not their caches.
 
-    Every answer is finite, has unit length and depends on nothing but the text: a text without words gets one fixed
-    vector, far from all others. May be used by several threads at once.
+    Every vector is finite, has unit length and depends only on the text: a text without words gets one fixed vector,
+    far from all others. Thread-safe.
     """
 
     def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.int8], scales: Vectors, identity: str) -> None:
@@ -73,10 +73,10 @@ class StaticModel:
 
     @classmethod
     def load(cls, directory: Path | None = None) -> StaticModel:
-        """The model in ``directory``, by default the one that comes with the package.
+        """Load the model in ``directory``, by default the bundled one.
 
-        Maps the arrays; reads every byte once to know the identity (15 MB: a few milliseconds when cached).
-        Raises `EmbedderError` when a file is missing, damaged or of another format.
+        Maps the arrays, and reads every byte once to compute the identity (15 MB: a few milliseconds when cached).
+        Raises `EmbedderError` if a file is missing, damaged or of another format.
         """
         directory = BUNDLED if directory is None else directory
         try:
@@ -95,7 +95,7 @@ class StaticModel:
 
     @property
     def identity(self) -> str:
-        """Hex xxh3_128 of the arrays and of the version of the tokeniser."""
+        """Hex xxh3_128 of the arrays and the tokeniser's version."""
         return self._identity
 
     @property
@@ -103,13 +103,13 @@ class StaticModel:
         return int(self._rows.shape[1])
 
     def rows_of(self, word: str) -> tuple[int, ...]:
-        """Which rows make up a word: its own, or those it is put together from; empty only without any bucket."""
+        """Return the rows of a word: its own, or those of its parts; empty only in a model without buckets."""
         return self._finder.rows_of(word)
 
     def embed_words(self, texts: Sequence[Sequence[str]], titles: Sequence[Sequence[str]] | None = None) -> Vectors:
-        """Vectors of tokenised texts (`codeindexd.analysis.tokens`), shape (len(texts), dimensions), unit length.
+        """Return vectors of tokenised texts (`codeindexd.analysis.tokens`), shape (n, dimensions), unit length.
 
-        ``titles`` are the words of each text's `first_line`, which weigh more; without them all words weigh alike.
+        ``titles`` are the words of each text's `first_line`, which weigh more; without it all words weigh the same.
         """
         bags = [b"".join(map(self._of_word, words)) for words in texts]
         if titles is not None:
@@ -118,27 +118,27 @@ class StaticModel:
         return self._embed(bags)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of ``texts``, shape (len(texts), dimensions), float32, unit length."""
+        """Return vectors of ``texts``, shape (len(texts), dimensions), float32, unit length."""
         return self._embed([self._text_bag(text) for text in texts])
 
     def embed_query(self, text: str) -> Vectors:
-        """The vector of a question, shape (dimensions,): questions and documents are embedded alike."""
+        """Return the vector of a query, shape (dimensions,). Queries and documents are embedded alike."""
         vector: Vectors = self.embed([text])[0]
         return vector
 
     def bags(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int64]]:
-        """(rows, weights, bounds): text n is made up of ``rows[bounds[n]:bounds[n + 1]]``, each once, in order.
+        """Return (rows, weights, bounds): text n consists of ``rows[bounds[n]:bounds[n + 1]]``, distinct and sorted.
 
-        The weight of a row is the square root of how often its words count.
+        The weight of a row is the square root of its count.
         """
         return self._counted([self._text_bag(text) for text in texts])
 
     def table(self) -> Vectors:
-        """All rows at full width, shape (n, dimensions): for training, 60 MB."""
+        """Return all rows as float32, shape (n, dimensions), 60 MB: for training."""
         table: Vectors = self._rows.astype(np.float32) * self._scales[:, None]
         return table
 
-    # a bag: the rows of some text one after the other, each as often as it counts, as machine integers
+    # A bag is the rows of a text as machine integers, each as often as it counts.
 
     def _word_bag(self, word: str) -> bytes:
         return array("i", self._finder.rows_of(word)).tobytes()
@@ -162,7 +162,7 @@ class StaticModel:
         return out
 
     def _counted(self, bags: Sequence[bytes]) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int64]]:
-        """See `bags`. One sort counts the rows of all texts."""
+        """Count rows as `bags` returns them, with one sort for all texts."""
         filled = [bag or self._empty for bag in bags]
         sizes = np.fromiter(map(len, filled), np.int64, len(filled)) // _ROW_BYTES
         numbers = np.arange(len(filled) + 1, dtype=np.int64) << _TEXT_SHIFT
@@ -175,12 +175,12 @@ class StaticModel:
 
 
 def first_line(text: str) -> str:
-    """The title of a text: its first line that is not blank."""
+    """Return the title of a text: its first line that is not blank."""
     return text.lstrip().partition("\n")[0]
 
 
 def identity_of(directory: Path) -> str:
-    """Hex hash of all that decides a vector: the arrays' bytes and how text becomes words; raises `OSError`."""
+    """Return a hex hash of all that determines a vector: arrays, tokeniser, title weight. Raises `OSError`."""
     digest = xxhash.xxh3_128(f"codeindexd static {FORMAT} {TOKENIZER_VERSION} {TITLE}".encode())
     buffer = memoryview(bytearray(1 << 20))
     for name in (HASHES, ROWS, SCALES):
@@ -191,12 +191,12 @@ def identity_of(directory: Path) -> str:
 
 
 def word_hash(word: str) -> int:
-    """What ``hashes.npy`` holds for a word."""
+    """Return the hash of a word in ``hashes.npy``."""
     return xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
 
 
 def write_rows(directory: Path, table: Vectors, config: dict[str, object]) -> None:
-    """Quantise ``table`` and write it beside the ``hashes.npy`` that is there already, then the configuration."""
+    """Quantise ``table`` and write it beside the existing ``hashes.npy``, then write the configuration."""
     scales = np.maximum(np.abs(table).max(axis=1) / 127, 1e-12).astype(np.float32)
     np.save(directory / ROWS, np.rint(table / scales[:, None]).astype(np.int8))
     np.save(directory / SCALES, scales)
@@ -207,42 +207,42 @@ def write_rows(directory: Path, table: Vectors, config: dict[str, object]) -> No
 def _mapped(path: Path, dtype: type[np.generic], dimensions: int) -> NDArray[Any]:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.dtype != dtype or array.ndim != dimensions:
-        raise ValueError(f"{path.name} holds {array.dtype}, {array.ndim}-dimensional")
-    plain: NDArray[Any] = array.view(np.ndarray)  # a memmap object is slow to index
+        raise ValueError(f"{path.name} has {array.ndim} dimensions of {array.dtype}")
+    plain: NDArray[Any] = array.view(np.ndarray)  # indexing a memmap object is slow
     return plain
 
 
 class _RowFinder:
-    """word -> the rows that make it up."""
+    """Finds the rows of a word."""
 
     def __init__(self, hashes: NDArray[np.uint64]) -> None:
         self._hashes = memoryview(hashes.data)
         present = np.zeros(1 << _FILTER_BITS, np.bool_)
         present[hashes & np.uint64(_FILTER_MASK)] = True
-        self._present = present.tobytes()  # answers most look-ups of what is no word: splitting asks dozens a word
+        self._present = present.tobytes()  # answers most look-ups of unknown words: splitting makes dozens per word
         pages = np.arange(1 << _PAGE_BITS, dtype=np.uint64) << np.uint64(_PAGE_SHIFT)
         self._pages = array("i", [*np.searchsorted(hashes, pages).tolist(), len(hashes)])
 
     def rows_of(self, word: str) -> tuple[int, ...]:
-        """The word's own row, else those of its parts, else that of its bucket."""
+        """Return the word's own row, else those of its parts, else that of its bucket."""
         row = self._find(word_hash(word))
         if row is not None:
             return (row,)
-        parts = self._parts(word[:_LONGEST])
+        parts = self._parts(word[:_MAX_UNKNOWN_CHARS])
         if parts:
             return parts
         shared = self._find(word_hash(bucket(word_hash(word) % BUCKETS)))
         return () if shared is None else (shared,)
 
     def _parts(self, word: str) -> tuple[int, ...]:
-        """Rows of a split of ``word`` into known words, long ones preferred (largest sum of squared lengths)."""
+        """Split ``word`` into known words and return their rows; the largest sum of squared lengths wins."""
         data, ends = _encoded(word)
         present, digest = self._present, xxhash.xxh3_64_intdigest
         best = [0]
         rows: list[tuple[int, ...]] = [()]
         for end in range(1, len(ends)):
-            top, chosen = best[-1], rows[-1]  # a character nobody knows is passed over
-            first = max(0, end - _LONGEST_PART)
+            top, chosen = best[-1], rows[-1]  # an unknown character is skipped
+            first = max(0, end - _MAX_PART_CHARS)
             for start, before in enumerate(best[first:], first):
                 if (score := before + _SQUARES[end - start]) > top:
                     key = digest(data[ends[start] : ends[end]])
@@ -253,7 +253,7 @@ class _RowFinder:
         return rows[-1]
 
     def _find(self, key: int) -> int | None:
-        """The row of the word with this hash."""
+        """Return the row of the word with this hash, or None."""
         if not self._present[key & _FILTER_MASK]:
             return None
         page = key >> _PAGE_SHIFT
@@ -263,7 +263,7 @@ class _RowFinder:
 
 
 def _encoded(word: str) -> tuple[bytes, Sequence[int]]:
-    """UTF-8 as `word_hash` takes it, and where each character ends in it, from 0 on."""
+    """Return the UTF-8 that `word_hash` hashes, and the end of each character in it, beginning with 0."""
     if word.isascii():
         return word.encode("ascii"), range(len(word) + 1)
     characters = [character.encode("utf-8", "surrogatepass") for character in word]

@@ -1,4 +1,4 @@
-"""The model that comes with the package, as an `Embedder`: it answers from memory, so there is nothing to wait for."""
+"""The bundled model as an `Embedder`: it computes in this process, without waiting."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import anyio.to_thread
 from codeindexd.analysis.embedding.base import Vectors
 from codeindexd.analysis.embedding.static import StaticModel
 
-_INLINE = 4  # texts that are embedded faster than a thread is asked to
+_MAX_INLINE = 4  # texts; so few are embedded in less time than a thread takes to start
 
 
 class BundledEmbedder:
-    """Wraps a `StaticModel`. Documents usually never come here: workers embed with a model of their own."""
+    """A `StaticModel` as an `Embedder`. Usually embeds only queries: workers have their own instance."""
 
     model = "bundled"
     device = "cpu"
 
     def __init__(self, static: StaticModel | None = None) -> None:
-        """Raises `EmbedderError` when the model's files are missing or damaged."""
+        """Raise `EmbedderError` if the model's files are missing or damaged."""
         self._static = static or StaticModel.load()
 
     @property
@@ -31,7 +31,7 @@ class BundledEmbedder:
         return self._static.dimensions
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        if len(texts) <= _INLINE:
+        if len(texts) <= _MAX_INLINE:
             return self._static.embed(texts)
         return await anyio.to_thread.run_sync(self._static.embed, texts)
 
@@ -39,4 +39,4 @@ class BundledEmbedder:
         return self._static.embed_query(text)
 
     async def aclose(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to close."""

@@ -1,4 +1,4 @@
-"""The process of a sentence-transformers model: loads it, embeds batch after batch, ends when nobody asks any more."""
+"""The process of a sentence-transformers model: loads it, embeds batches, and exits when idle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,25 +22,25 @@ EXIT_NOT_LOADED = 80
 
 
 class Model(Protocol):
-    """What is needed of a loaded model."""
+    """The interface of a loaded model."""
 
     dimensions: int
     device: str
 
     def encode(self, texts: list[str], *, query: bool) -> Any:
-        """Array of shape (len(texts), dimensions)."""
+        """Return an array of shape (len(texts), dimensions)."""
 
 
 _SAMPLE = ("how is the configuration read?", "def read(path):\n    return tomllib.load(path)\n")
-_AGREES = 0.9995  # cosine above which vectors may be mixed in one index
+_MIN_COSINE = 0.9995  # above it, vectors of both types can share an index
 
 LOADER = "codeindexd.analysis.embedding.transformer_process:SentenceModel"
 
 
 def main(arguments: list[str]) -> int:
-    """Runs until the daemon closes its end or ``idle_s`` passed.
+    """Run until the daemon closes its end or ``idle_s`` has passed; return the exit status.
 
-    ``arguments``: the parent's pid, the import path of what makes a `Model` of a `wire.Load`.
+    ``arguments`` are the parent's pid and the import path of a function from `wire.Load` to `Model`.
     """
     parent, loader = arguments
     channel = guard.adopt(int(parent))
@@ -60,10 +60,10 @@ def _serve(channel: Channel, load: Callable[[wire.Load], Model]) -> int:
         raise BrokenStreamError("the first message must say what to load")
     try:
         model = load(start)
-    except Exception as error:  # noqa: BLE001 - whatever the library raises is told to the daemon, which gives up
-        channel.send(wire.Failed(0, "load", describe(error)))
+    except Exception as error:  # noqa: BLE001 - reported to the daemon, which gives up
+        channel.send(wire.Failed(0, wire.FailureKind.LOAD, describe(error)))
         return EXIT_NOT_LOADED
-    guard.lower_cpu_priority(start.nice)  # not before: a question may be waiting for the model
+    guard.lower_cpu_priority(start.nice)  # only now: a query may be waiting for the model
     channel.send(wire.Loaded(model.dimensions, model.device))
     while True:
         readable, _, _ = select.select([channel.read_fd], [], [], start.idle_s)
@@ -74,25 +74,26 @@ def _serve(channel: Channel, load: Callable[[wire.Load], Model]) -> int:
             return 0
         request = wire.to_process.decode(body)
         if not isinstance(request, wire.Encode):
-            raise BrokenStreamError("a model is loaded already")
+            raise BrokenStreamError("the model is already loaded")
         channel.send(_encode(model, request))
 
 
 def _encode(model: Model, request: wire.Encode) -> wire.Encoded | wire.Failed:
     try:
         rows = np.ascontiguousarray(model.encode(request.texts, query=request.query), dtype="<f4")
-    except Exception as error:  # noqa: BLE001 - told to the daemon
-        kind = "memory" if is_out_of_memory(error) else "other"
-        return wire.Failed(request.number, cast("Any", kind), describe(error))
+    except Exception as error:  # noqa: BLE001 - reported to the daemon
+        kind = wire.FailureKind.MEMORY if is_out_of_memory(error) else wire.FailureKind.OTHER
+        return wire.Failed(request.number, kind, describe(error))
     if rows.shape != (len(request.texts), model.dimensions):
-        return wire.Failed(request.number, "other", f"the model gave an array of shape {rows.shape}")
+        return wire.Failed(request.number, wire.FailureKind.OTHER, f"the model returned an array of shape {rows.shape}")
     return wire.Encoded(request.number, rows.tobytes())
 
 
-def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU has matrix units for bfloat16 (AMX): only then is it faster than float32, nearly threefold.
+def has_bfloat16_units(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return True if the CPU has matrix units for bfloat16 (AMX): only then is it faster than float32.
 
-    With AVX512-BF16 alone it was measured to be slower by a fifth, with neither three times slower.
+    Measured: with them it is nearly three times as fast, with AVX512-BF16 alone 20 % slower, with neither three times
+    slower.
     """
     try:
         lines = cpuinfo.read_text("ascii", "replace").splitlines()
@@ -102,21 +103,21 @@ def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """torch says it in several ways: a MemoryError, an OutOfMemoryError, a RuntimeError of the allocator."""
+    """Return True for a MemoryError, torch's OutOfMemoryError, and the allocator's RuntimeError."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
 def describe(error: BaseException) -> str:
-    """The first lines of an error, fit for the wire."""
+    """Return the start of an error's text, encodable as UTF-8."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class SentenceModel:
-    """A sentence-transformers model; ``device`` "auto" takes CUDA or MPS where there is one.
+    """A sentence-transformers model; ``device`` "auto" uses CUDA or MPS if there is one.
 
-    On a CPU that is faster with bfloat16, documents are embedded with it, unless the model's vectors suffer.
+    On a CPU that is faster with bfloat16, documents are embedded with it, unless the model's vectors change too much.
     """
 
     def __init__(self, start: wire.Load) -> None:
@@ -136,22 +137,22 @@ class SentenceModel:
         self._autocast: AbstractContextManager[Any] = nullcontext()
         sample = self.encode(list(_SAMPLE), query=False)
         self.dimensions = int(sample.shape[1])
-        if self.device == "cpu" and multiplies_bfloat16():
+        if self.device == "cpu" and has_bfloat16_units():
             self._autocast = torch.autocast("cpu", dtype=torch.bfloat16)
             if not self._agrees_with(sample):
                 self._autocast = nullcontext()
 
     def _agrees_with(self, sample: Any) -> bool:
-        """Whether the model's vectors of `_SAMPLE` are what they were."""
+        """Return True if the model's vectors of `_SAMPLE` are close to ``sample``."""
         try:
             again = self.encode(list(_SAMPLE), query=False)
-        except RuntimeError:  # a model that does a step of its own in float32
+        except RuntimeError:  # a model with its own step in float32
             return False
         lengths = np.linalg.norm(again, axis=1) * np.linalg.norm(sample, axis=1)
-        return bool(np.all((again * sample).sum(axis=1) > _AGREES * lengths))
+        return bool(np.all((again * sample).sum(axis=1) > _MIN_COSINE * lengths))
 
     def encode(self, texts: list[str], *, query: bool) -> Any:
-        """One forward pass. ``encode_query`` and ``encode_document`` use the model's own prompts for each."""
+        """Run one forward pass, with the model's own prompts for queries and documents."""
         by_role = getattr(self._model, "encode_query" if query else "encode_document", None)
         options: dict[str, Any] = {
             "batch_size": len(texts),
@@ -164,9 +165,9 @@ class SentenceModel:
             if name in (getattr(self._model, "prompts", None) or {}):
                 options["prompt_name"] = name
             by_role = self._model.encode
-        # A question is over before a second thread is awake: on a busy CPU one thread took 25 ms, two took 150 to 400.
+        # A query is done before a second thread wakes up: on a busy CPU one thread took 25 ms, two took 150 to 400 ms.
         self._torch.set_num_threads(1 if query else self._threads)
-        # Nor is it worth to convert all weights for.
+        # Nor is it worth converting all weights.
         with self._torch.inference_mode(), nullcontext() if query else self._autocast:
             return by_role(texts, **options)
 

@@ -1,16 +1,16 @@
-"""What the daemon and the process of a sentence-transformers model say to each other."""
+"""Messages between the daemon and the process of a sentence-transformers model."""
 
 from __future__ import annotations
 
-from typing import Literal
+import enum
 
 import msgspec
 
 
 class Load(msgspec.Struct, tag="load"):
-    """First message: which model, where it runs, when to let go of it.
+    """First message: which model to load, where it runs, when to unload it.
 
-    ``offline``: the model is on this machine, so the hub is not asked for anything.
+    With ``offline`` the hub is not contacted: the model is on this machine.
     """
 
     model: str
@@ -21,7 +21,7 @@ class Load(msgspec.Struct, tag="load"):
 
 
 class Encode(msgspec.Struct, tag="encode"):
-    """Embed ``texts`` in one batch; ``number`` comes back with the answer."""
+    """Embed ``texts`` in one batch; the answer repeats ``number``."""
 
     number: int
     texts: list[str]
@@ -29,24 +29,32 @@ class Encode(msgspec.Struct, tag="encode"):
 
 
 class Loaded(msgspec.Struct, tag="loaded"):
-    """The model is there."""
+    """The model is loaded."""
 
     dimensions: int
     device: str
 
 
 class Encoded(msgspec.Struct, tag="encoded"):
-    """``rows`` holds little-endian float32 vectors, one after the other."""
+    """Vectors: ``rows`` has them as little-endian float32, one after the other."""
 
     number: int
     rows: bytes
 
 
+class FailureKind(enum.StrEnum):
+    """Why a request failed."""
+
+    MEMORY = "memory"  # a smaller batch may succeed
+    LOAD = "load"  # the process exits
+    OTHER = "other"
+
+
 class Failed(msgspec.Struct, tag="failed"):
-    """``kind``: "memory" (a smaller batch may do), "load" (the process ends now), "other". ``number`` 0 = loading."""
+    """A request failed; ``number`` is 0 for loading."""
 
     number: int
-    kind: Literal["memory", "load", "other"]
+    kind: FailureKind
     error: str
 
 

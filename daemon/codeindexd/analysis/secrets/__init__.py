@@ -1,4 +1,4 @@
-"""Secrets in source text: where they are, and the text without them."""
+"""Secrets in source text: masking credentials."""
 
 from codeindexd.analysis.secrets.mask import SECRETS_VERSION, mask
 

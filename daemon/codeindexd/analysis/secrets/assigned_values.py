@@ -1,14 +1,15 @@
-"""Whether a value assigned to a telling name is a real credential or only looks the part.
+"""Tests whether a value assigned to a name is a real credential.
 
-Two questions: does the name promise a credential (``db_password`` does, ``password_hash`` and ``token_url`` do not),
-and does the value deliver (``changeme``, ``${PASSWORD}``, ``self.password`` and ``utf-8`` do not).
+Two tests: the name must denote a credential (``db_password`` does, ``password_hash`` and ``token_url`` do not), and the
+value must look real (``changeme``, ``${PASSWORD}``, ``self.password`` and ``utf-8`` do not).
 """
 
 from __future__ import annotations
 
+import enum
 import re
 
-_ENOUGH = 100  # bytes of a value, or of the end of a name, that are judged; hostile input has long ones, and many
+_MAX_JUDGED_BYTES = 100  # of a value, or of the end of a name; hostile input has many long ones
 
 _PASSWORD = re.compile(rb"passw(?:or[dt])?|passwd|passphrase|pwd|passcode")
 _STRONG = re.compile(rb"secret|token|bearer|credential|sessionid|" + _PASSWORD.pattern)
@@ -44,30 +45,37 @@ _NUMBER = re.compile(rb"[-+]?[0-9][0-9_.,eExXuUlL]*\Z|0[xX][0-9a-fA-F]+[uUlL]*\Z
 _PIECES = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
 
 
-def is_secret_name(name: bytes) -> str:
-    """``"password"``, ``"token"`` or ``""``: what ``name`` (a variable, key, option or tag) promises."""
-    name = name[-_ENOUGH:]
+class Credential(enum.Enum):
+    """The kind of credential that a name denotes."""
+
+    PASSWORD = enum.auto()
+    TOKEN = enum.auto()
+
+
+def credential_of_name(name: bytes) -> Credential | None:
+    """Return the kind of credential that ``name`` (a variable, key, option or tag) denotes, or None."""
+    name = name[-_MAX_JUDGED_BYTES:]
     tail = _TAIL.search(name)
     lowered = name.lower()
     if tail is not None and _NOT_SECRET.match(tail[0].lower()):
-        return ""
+        return None
     if _NOT_SECRET.match(re.split(rb"[_.\-$]", lowered)[-1] or b"-"):
-        return ""
+        return None
     if _CURSOR.search(lowered):
-        return ""
+        return None
     if b"hash" in lowered or b"public" in lowered or lowered.endswith((b"tokens", b"max_token")):
-        return ""
+        return None
     if _PASSWORD.search(lowered):
-        return "password"
+        return Credential.PASSWORD
     if _STRONG.search(lowered) or _KEY.search(lowered) or lowered.endswith((b"_auth", b"dockerauth")):
-        return "token"
-    return ""
+        return Credential.TOKEN
+    return None
 
 
 def changes(value: bytes) -> float:
-    """How often neighbours differ in class (digit, lower, upper), 0 to 1; a word's capital does not count.
+    """Return how often neighbours differ in class (digit, lower, upper), 0 to 1; a word's capital does not count.
 
-    Random tokens score 0.4 and more, identifiers and words with numbers under 0.25.
+    Random tokens score 0.4 or more, identifiers and words with numbers below 0.25.
     """
     count = 0
     before = 0
@@ -91,21 +99,21 @@ def _digits(value: bytes) -> int:
 
 
 def is_random(value: bytes, *, least: int = 16) -> bool:
-    """Whether a token of one alphabet looks generated: long, with digits and letters well mixed, not repetitive."""
-    value = value[:_ENOUGH]
+    """Return True if a token looks generated: long, with digits and letters well mixed, not repetitive."""
+    value = value[:_MAX_JUDGED_BYTES]
     if len(value) < least or _digits(value) < 2 or len(set(value)) < min(8, len(value) // 2):
         return False
     return changes(value) >= 0.2
 
 
 def is_token(value: bytes) -> bool:
-    """The weaker test for what already has a provider's own form: a digit, and not a row of the same characters."""
-    return _digits(value) > 0 and len(set(value)) >= 8 and not _PLACEHOLDER.search(value[:_ENOUGH].lower())
+    """Return True for a token in a provider's form, by a weaker test: a digit, and not one repeated character."""
+    return _digits(value) > 0 and len(set(value)) >= 8 and not _PLACEHOLDER.search(value[:_MAX_JUDGED_BYTES].lower())
 
 
 def is_placeholder(value: bytes) -> bool:
-    """Whether a value stands for a credential instead of being one."""
-    value = value[:_ENOUGH]
+    """Return True if a value is a placeholder for a credential."""
+    value = value[:_MAX_JUDGED_BYTES]
     lowered = value.lower()
     if _PLACEHOLDER.search(lowered) or _TEMPLATE.search(value):
         return True
@@ -114,14 +122,14 @@ def is_placeholder(value: bytes) -> bool:
     return len(set(value)) < 4
 
 
-def is_secret_value(value: bytes, promise: str, *, quoted: bool) -> bool:
-    """Whether ``value`` fits what its name promised; unquoted values must rule out being code."""
-    value = value[:_ENOUGH]
+def is_secret_value(value: bytes, credential: Credential, *, quoted: bool) -> bool:
+    """Return True if ``value`` fits the kind that its name denotes; an unquoted value must not look like code."""
+    value = value[:_MAX_JUDGED_BYTES]
     if not value or b" " in value or b"\t" in value or is_placeholder(value):
         return False
     if not quoted and (_NUMBER.match(value) or (_IDENTIFIER.match(value) and not _is_unquoted_secret(value))):
         return False
-    if promise == "password":
+    if credential is Credential.PASSWORD:
         return _is_password(value)
     if _UUID.match(value):
         return True
@@ -135,7 +143,7 @@ def _is_unquoted_secret(value: bytes) -> bool:
 
 
 def _is_words(value: bytes) -> bool:
-    """Whether the letters come as words (``oauth2-token-v1``, ``XAmzSecurityToken``), not in ones and twos."""
+    """Return True if the letters form words (``oauth2-token-v1``, ``XAmzSecurityToken``), not ones and twos."""
     pieces = _PIECES.findall(value)
     return bool(pieces) and sum(map(len, pieces)) >= 4 * len(pieces)
 

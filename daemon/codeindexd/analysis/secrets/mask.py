@@ -1,12 +1,12 @@
-"""Find credentials inside source text and blank them out, so that no index, no model and no snippet holds them.
+"""Finds credentials in source text and masks them, so that no index, model or snippet contains them.
 
-What is hidden: tokens of known providers by their form, private keys, passwords in connection strings, authorization
-headers, and values assigned to names like ``password`` or ``api_key`` when they look like the real thing. Hidden
-bytes become ``*``; nothing moves: same length, same lines.
+Masked are tokens of known providers, private keys, passwords in connection strings, authorization headers, and values
+assigned to names like ``password`` or ``api_key`` if they look real. Masked bytes become ``*``: length and lines stay
+the same.
 
-Fast because hardly any text is looked at twice: long runs of token characters are found with numpy, words with
-``bytes.find``, and only what is found meets a regular expression. Everything but a private key is recognised within
-its own line, so a piece of a file is masked as the whole file is.
+It is fast because little text is examined twice: long runs of token characters are found with numpy, words with
+``bytes.find``, and only these are matched with regexes. Everything except a private key is recognised within its own
+line, so a piece of a file is masked like the whole file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from codeindexd.analysis.secrets.assigned_values import (
+    Credential,
+    credential_of_name,
     is_placeholder,
     is_random,
-    is_secret_name,
     is_secret_value,
     is_token,
 )
@@ -29,18 +30,18 @@ from codeindexd.analysis.secrets.provider_tokens import LOOSE_TOKENS, TOKENS
 __all__ = ["KEY_REACH", "SECRETS_VERSION", "mask", "mentions_key", "secret_ranges"]
 
 SECRETS_VERSION = "3"
-"""Part of every file's fingerprint: raise it whenever the same bytes would be masked differently than before."""
+"""Part of every fingerprint: raise it whenever the same bytes are masked differently."""
 
 Ranges = list[tuple[int, int]]
 
-_RUN = 20  # bytes of the shortest provider token
+_MIN_TOKEN_BYTES = 20  # of the shortest provider token
 _TOKEN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~:%$@?&"
-_OUTSIDE = bytes(byte not in _TOKEN_BYTES for byte in range(256))  # a translation to 0 and 1: faster than numpy's take
+_OUTSIDE = bytes(byte not in _TOKEN_BYTES for byte in range(256))  # translate to 0 and 1: faster than numpy's take
 _MIXED = re.compile(rb"[0-9]|hf_")
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[bytes]:
-    """One expression for all, standing between characters that cannot continue a token."""
+    """Return one regex for all patterns, between characters that cannot continue a token."""
     return re.compile(f"(?<![A-Za-z0-9])(?:{'|'.join(patterns)})(?![A-Za-z0-9])".encode())
 
 
@@ -71,15 +72,15 @@ _HEADER = re.compile(
     ([A-Za-z0-9_.~+/-]{12,4000}={0,2})""",
     re.VERBOSE | re.IGNORECASE,
 )
-_TAKES_APART = re.compile(rb"(?:split|parse|strip)[_a-z]")
+_PARSER_NAME = re.compile(rb"(?:split|parse|strip)[_a-z]")
 _CURL = re.compile(rb"(?:-u|--user)[ =]{1,2}[\"']?[\w.@%+-]{1,100}:([^\s\"':]{6,100})")
 
 
 def mask(text: bytes, *, before: bytes = b"", after: bytes = b"") -> bytes:
-    """``text`` with every secret overwritten by ``*``: same length, same line ends. ``mask(mask(x)) == mask(x)``.
+    """Return ``text`` with every secret replaced by ``*``: same length, same line ends. ``mask(mask(x)) == mask(x)``.
 
-    Never raises. What it hides is what :func:`secret_ranges` finds. A piece of a file, cut between lines, is masked as
-    in its file when ``before`` and ``after`` are what stands around it, up to :data:`KEY_REACH` bytes.
+    Masks what :func:`secret_ranges` finds. Never raises. A piece of a file, cut between lines, is masked as in its file
+    if ``before`` and ``after`` are the surrounding bytes, up to :data:`KEY_REACH` of them.
     """
     ranges = secret_ranges(text)
     if before or after:
@@ -101,13 +102,12 @@ def _stars(secret: bytes) -> bytes:
 
 
 def secret_ranges(text: bytes) -> Ranges:
-    """The byte ranges ``[start, end)`` to hide, sorted and not overlapping.
+    """Return the byte ranges ``[start, end)`` to mask, sorted and disjoint.
 
-    A whole file is the best context there is (a chunk may begin in the middle of a private key), so ranges found in
-    it may be applied to its pieces.
+    Prefer whole files (a chunk may begin in the middle of a private key): their ranges can be applied to pieces.
     """
     found = (_tokens(text), key_ranges(text), _urls(text), _assignments(text))
-    return _merged([(start, _whole_characters(text, end)) for ranges in found for start, end in ranges])
+    return _merged([(start, _after_character(text, end)) for ranges in found for start, end in ranges])
 
 
 def _merged(ranges: Ranges) -> Ranges:
@@ -121,20 +121,20 @@ def _merged(ranges: Ranges) -> Ranges:
     return out
 
 
-def _whole_characters(text: bytes, end: int) -> int:
-    """``end`` moved behind a UTF-8 character that a length limit cut in two."""
+def _after_character(text: bytes, end: int) -> int:
+    """Return ``end``, moved after a UTF-8 character that a length limit split."""
     while end < len(text) and text[end] & 0xC0 == 0x80:
         end += 1
     return end
 
 
 def _tokens(text: bytes) -> Iterator[tuple[int, int]]:
-    """Provider tokens, which are long runs of few characters with a digit somewhere."""
-    if len(text) < _RUN:
+    """Yield provider tokens: long runs of token characters with a digit."""
+    if len(text) < _MIN_TOKEN_BYTES:
         return
     outside = np.flatnonzero(np.frombuffer(text.translate(_OUTSIDE), np.bool_))
     bounds = np.concatenate(([-1], outside, [len(text)]))
-    long = np.flatnonzero(np.diff(bounds) > _RUN)
+    long = np.flatnonzero(np.diff(bounds) > _MIN_TOKEN_BYTES)
     for start, end in zip((bounds[long] + 1).tolist(), bounds[long + 1].tolist(), strict=True):
         if not _MIXED.search(text, start, end):
             continue
@@ -148,7 +148,7 @@ def _tokens(text: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _urls(text: bytes) -> Iterator[tuple[int, int]]:
-    """Passwords in ``scheme://user:password@host``, and in curl's ``-u user:password``."""
+    """Yield passwords in ``scheme://user:password@host``, and in curl's ``-u user:password``."""
     at = text.find(b"://")
     while at >= 0:
         match = _URL.match(text, at)
@@ -159,7 +159,7 @@ def _urls(text: bytes) -> Iterator[tuple[int, int]]:
         at = text.find(option)
         while at >= 0:
             match = _CURL.match(text, at + 1)
-            if match and is_secret_value(match[1], "password", quoted=True):
+            if match and is_secret_value(match[1], Credential.PASSWORD, quoted=True):
                 yield match.span(1)
             at = text.find(option, at + 4)
 
@@ -172,7 +172,7 @@ def _is_example_password(value: bytes) -> bool:
 
 
 def _assignments(text: bytes) -> Iterator[tuple[int, int]]:
-    """Values given to names that promise a credential."""
+    """Yield values assigned to names of credentials."""
     lowered = text.lower()
     seen = -1
     hits: list[int] = []
@@ -210,33 +210,33 @@ def _assigned(text: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
         return
     name = text[start:end]
     passed = match["op"] in (b"(", b",")  # to a function of that name, or after an argument of that name
-    promise = is_secret_name(name.rpartition(b".")[2] if passed else name)
-    if not promise or (passed and _TAKES_APART.match(name.rpartition(b".")[2])):
+    credential = credential_of_name(name.rpartition(b".")[2] if passed else name)
+    if credential is None or (passed and _PARSER_NAME.match(name.rpartition(b".")[2])):
         return
     if match["gap"] is not None and not _is_option(text, start, name):
         return
     if match["op"] == b"," and b"]" in text[end : match.start("op")]:
         return  # a slice or an optional part, not a key
     if text.startswith(b"::", start - 2) and text[end] in b"\"'":
-        return  # the last part of a type's name, in quotes
+        return  # the last part of a quoted type name
     if match["op"] == b":" and (text.startswith(b":", start - 1) or (match["bare"] or b"").count(b":") > 1):
         return  # a part of a resource's name, as in arn:aws:...:secret:name
     if match["tag"] is not None and text[start - 1 : start] != b"<":
         return
     quoted = match["quoted"]
     if quoted is not None:
-        if is_secret_value(quoted, promise, quoted=True):
+        if is_secret_value(quoted, credential, quoted=True):
             yield match.span("quoted")
     elif (
         match["op"] not in (b",", b"(")
         and not text.startswith(b"(", match.end())
-        and is_secret_value(match["bare"], promise, quoted=match["tag"] is not None)
+        and is_secret_value(match["bare"], credential, quoted=match["tag"] is not None)
     ):
         yield match.span("bare")
 
 
 def _is_option(text: bytes, start: int, name: bytes) -> bool:
-    """Whether a blank may stand between name and value: ``--password x``, netrc's ``password x``."""
+    """Return True if a space may separate name and value: ``--password x``, netrc's ``password x``."""
     if name.startswith(b"--"):
         return True
     line = text[text.rfind(b"\n", 0, start) + 1 : start]

@@ -1,8 +1,8 @@
-"""Private keys inside a text: their bodies, however they are quoted, commented out, cut into lines, or cut off.
+"""Private keys in a text: finding their bodies, even quoted, commented out, split into lines, or cut off.
 
-A body is what stands between the lines that begin and end a key. It may be a list of strings, a chain of calls or a
-comment, so everything in it that could be base64 is taken where base64 is most of it. Where one of the two lines is not
-in the text, the body goes on for as long as line after line is mostly base64.
+A body is the text between the lines that begin and end a key. It may be a list of strings, a chain of calls or a
+comment, so if most of it is base64, everything that could be base64 is masked. If one of the two lines is missing, the
+body extends as long as each line is mostly base64.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from codeindexd.analysis.secrets.assigned_values import is_random
 
-_MAX_KEY = 20_000  # bytes between BEGIN and END
-KEY_REACH = _MAX_KEY + 200
-"""A key that a piece of a text cuts begins and ends within so many bytes before and behind the piece."""
+_MAX_KEY_BYTES = 20_000  # between BEGIN and END
+KEY_REACH = _MAX_KEY_BYTES + 200
+"""How many bytes before and after a piece of text a key that it cuts may begin and end."""
 
-_MARK = re.compile(rb"(-----|---- )(BEGIN|END) (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?(?: ----|-----)")
-_BEFORE_NAME, _BEHIND_NAME = 64, 32  # bytes of a mark before and behind "PRIVATE KEY"
+_MARKER = re.compile(rb"(-----|---- )(BEGIN|END) (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?(?: ----|-----)")
+_BEFORE_NAME, _AFTER_NAME = 64, 32  # bytes of a marker around "PRIVATE KEY"
 # "-----BEGIN " in base64, and a name that ends in "PRIVATE": how Kubernetes keeps keys
 _ENCODED_START = b"LS0tLS1CRUdJTi"
 _ENCODED = re.compile(
@@ -30,14 +30,14 @@ _SHORT_RUN = re.compile(rb"(?<=\n)[A-Za-z0-9+/]{1,15}={0,2}(?=\r?\n)|(?<=[\"'`])
 _ANY = re.compile(rb"\\[nrt]|([A-Za-z0-9+/=]+)")
 _PADDED = re.compile(rb"(?:^|[\s\"'`*>|+-])[A-Za-z0-9+/]{2,64}={1,2}(?=[\s\"'`\\]|\Z)")
 _HEADER = re.compile(rb"[^A-Za-z0-9]*(?:[A-Z][A-Za-z-]{2,20}: .*)?\Z", re.DOTALL)
-_HEADERS = 4  # lines of them in a row
-_LAST = 200  # bytes of a line that may end a key
+_MAX_HEADERS = 4  # consecutive lines
+_MAX_LAST_BYTES = 200  # of a line that may end a key
 _PLAIN_LINE = re.compile(rb"[ \t]*[A-Za-z0-9+/]{60,76}={0,2}\r?\Z")
 _PUTTY = re.compile(rb"^Private-Lines: *\d+\r?\n((?:[A-Za-z0-9+/=]+\r?(?:\n|\Z))+)", re.MULTILINE)
 
 
-class _Mark(NamedTuple):
-    """``start`` and ``end`` of what says that a key begins or ends; ``kind`` is "" for one that is base64 itself."""
+class _Marker(NamedTuple):
+    """A marker of a key's begin or end. ``kind`` is BEGIN, END, or "" for a begin that is itself base64."""
 
     start: int
     end: int
@@ -45,12 +45,12 @@ class _Mark(NamedTuple):
 
 
 def mentions_key(text: bytes) -> bool:
-    """Whether a private key may begin or end in ``text``. Cheap."""
+    """Return True if a private key may begin or end in ``text``. Cheap."""
     return b"PRIVATE KEY" in text or b"Private-Lines:" in text or _ENCODED_START in text
 
 
 def key_ranges(text: bytes) -> Iterator[tuple[int, int]]:
-    """Byte ranges ``[start, end)`` of the base64 of private keys, in no order."""
+    """Yield the byte ranges ``[start, end)`` of the base64 of private keys, in no order."""
     if mentions_key(text):
         yield from _blocks(text)
         for match in _PUTTY.finditer(text):
@@ -60,7 +60,7 @@ def key_ranges(text: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _is_plain(text: bytes) -> bool:
-    """Whether every line is base64 as wide as in a key: the middle of one, cut out."""
+    """Return True if every line is base64 as wide as in a key: the text is the middle of one."""
     at = 0
     while at < len(text):
         end = text.find(b"\n", at)
@@ -71,15 +71,15 @@ def _is_plain(text: bytes) -> bool:
     return True
 
 
-def _marks(text: bytes) -> list[_Mark]:
-    marks = []
+def _markers(text: bytes) -> list[_Marker]:
+    markers = []
     done = 0
     for at in _places(text, b"PRIVATE KEY"):
-        if match := _MARK.search(text, max(done, at - _BEFORE_NAME), at + _BEHIND_NAME):
-            marks.append(_Mark(*match.span(), match[2].decode()))
+        if match := _MARKER.search(text, max(done, at - _BEFORE_NAME), at + _AFTER_NAME):
+            markers.append(_Marker(*match.span(), match[2].decode()))
             done = match.end()
-    marks += [_Mark(at, at, "") for at in _places(text, _ENCODED_START) if _ENCODED.match(text, at)]
-    return sorted(marks)
+    markers += [_Marker(at, at, "") for at in _places(text, _ENCODED_START) if _ENCODED.match(text, at)]
+    return sorted(markers)
 
 
 def _places(text: bytes, part: bytes) -> Iterator[int]:
@@ -90,16 +90,19 @@ def _places(text: bytes, part: bytes) -> Iterator[int]:
 
 
 def _blocks(text: bytes) -> Iterator[tuple[int, int]]:
-    marks = _marks(text)
-    for number, mark in enumerate(marks):
-        before = marks[number - 1] if number else _Mark(0, 0, "")
-        behind = marks[number + 1] if number + 1 < len(marks) else _Mark(len(text), len(text), "")
-        if mark.kind != "END":
-            closed = (mark.kind, behind.kind) == ("BEGIN", "END") and behind.start - mark.end <= _MAX_KEY
-            stop = behind.start if closed else _last_of(text, mark.end, behind.start)
-            yield from _body(text, mark.end, stop)
-        elif before.kind != "BEGIN" or mark.start - before.end > _MAX_KEY:
-            yield from _body(text, _first_of(text, before.end, mark.start), mark.start)
+    markers = _markers(text)
+    for number, marker in enumerate(markers):
+        before = markers[number - 1] if number else _Marker(0, 0, "")
+        following = markers[number + 1] if number + 1 < len(markers) else _Marker(len(text), len(text), "")
+        if marker.kind != "END":
+            closed = (marker.kind, following.kind) == (
+                "BEGIN",
+                "END",
+            ) and following.start - marker.end <= _MAX_KEY_BYTES
+            stop = following.start if closed else _end_without_marker(text, marker.end, following.start)
+            yield from _body(text, marker.end, stop)
+        elif before.kind != "BEGIN" or marker.start - before.end > _MAX_KEY_BYTES:
+            yield from _body(text, _start_without_marker(text, before.end, marker.start), marker.start)
 
 
 def _body(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -114,7 +117,7 @@ def _body(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_generated(text: bytes, runs: list[tuple[int, int]]) -> bool:
-    """Whether a run as long as a key's line looks generated, or three of a narrower key."""
+    """Return True if a run as long as a key's line looks generated, or three shorter runs do."""
     found = 0
     for first, last in runs:
         if last - first >= 24 and is_random(text[first:last]):
@@ -129,21 +132,21 @@ def _is_mostly(runs: list[tuple[int, int]], text: bytes) -> bool:
 
 
 def _is_line(line: bytes) -> bool:
-    """Whether a line looks like one of a key: base64, and little around it."""
+    """Return True if a line looks like one of a key: mostly base64."""
     runs = [match.span() for match in _LONG.finditer(line)]
     return bool(runs) and _is_mostly(runs, line)
 
 
-def _last_of(text: bytes, start: int, limit: int) -> int:
-    """Where the body of a key that begins at ``start`` ends, without an END."""
+def _end_without_marker(text: bytes, start: int, limit: int) -> int:
+    """Return where the body of a key that begins at ``start`` ends, if there is no END."""
     stop = at = _line_end(text, start, limit)
     headers = 0
-    while at < limit and at - start < _MAX_KEY and headers <= _HEADERS:
+    while at < limit and at - start < _MAX_KEY_BYTES and headers <= _MAX_HEADERS:
         following = _line_end(text, at + 1, limit)
         line = text[at + 1 : following]
         if _is_line(line):
             stop, headers = following, 0
-        elif _PADDED.search(line[:_LAST]):
+        elif _PADDED.search(line[:_MAX_LAST_BYTES]):
             return following
         elif _HEADER.match(line):
             headers += 1
@@ -158,11 +161,11 @@ def _line_end(text: bytes, start: int, limit: int) -> int:
     return end if end >= 0 else limit
 
 
-def _first_of(text: bytes, limit: int, stop: int) -> int:
-    """Where the body of a key that ends at ``stop`` begins, without a BEGIN. Its last line may look like anything."""
+def _start_without_marker(text: bytes, limit: int, stop: int) -> int:
+    """Return where the body of a key that ends at ``stop`` begins, without a BEGIN. Its last line may be anything."""
     last = start = at = max(limit, text.rfind(b"\n", limit, stop) + 1)
     headers = 0
-    while at > limit and stop - at < _MAX_KEY and headers <= _HEADERS:
+    while at > limit and stop - at < _MAX_KEY_BYTES and headers <= _MAX_HEADERS:
         before = max(limit, text.rfind(b"\n", limit, at - 1) + 1)
         line = text[before : at - 1]
         if _is_line(line):

@@ -1,7 +1,7 @@
-"""What the secrets of known providers look like: a name, then a regular expression of the whole token.
+"""The secrets of known providers: a name and a regex of the whole token each.
 
-Written from the providers' public documentation of their token formats. Every pattern stands between characters
-that cannot continue a token. A group, where there is one, is the part to hide; without one it is the whole match.
+Written from the providers' public documentation of their token formats. Every pattern must be surrounded by characters
+that cannot continue a token. A group is the part to mask; without one it is the whole match.
 """
 
 from __future__ import annotations
@@ -129,14 +129,14 @@ TOKENS: dict[str, str] = {
     "sentry": r"(?:sntrys_eyJ[\w+/=-]{60,}|sntryu_[0-9a-f]{64})",
     "typeform": r"tfp_[\w.=-]{40,}",
     "wakatime": r"waka_" + _UUID,
-    # bounded and possessive: every eyJ in a megabyte of them would otherwise look through the rest of it
+    # bounded and possessive: otherwise every eyJ in a megabyte of them scans the rest of it
     "jwt": r"eyJ[\w-]{10,4000}+\.(?:eyJ[\w-]{10,}(?:\.[\w-]{10,})?|"
     r"(?<=[\w-]{19}\.)[\w-]{0,4000}+\.[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,})",
     "azure-sas": r"(?:AccountKey|SharedAccessKey|SharedSecret)=([A-Za-z0-9+/%]{40,}={0,2})",
     "azure-sas-signature": r"[?&]sig=([A-Za-z0-9%+/]{40,}={0,2})",
 }
 
-# Forms so plain that ordinary text has them too: the rest of the token must look generated as well.
+# Forms so plain that they occur in ordinary text: the token must also look generated.
 LOOSE_TOKENS: dict[str, str] = {
     "openai-old": r"sk-[A-Za-z0-9]{32,64}",
     "alibaba": r"LTAI[A-Za-z0-9]{12,22}",
