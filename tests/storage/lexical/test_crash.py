@@ -40,7 +40,7 @@ def test_kills_never_part_the_generation_from_the_contents(quick: Path) -> None:
             if chance.random() < 0.5:
                 lexical.close()
             else:
-                lexical._let_go()  # as a process that ends without closing
+                lexical._unlock()  # as a process that ends without closing
 
 
 def test_orphans_of_a_killed_writer_are_collected(quick: Path) -> None:

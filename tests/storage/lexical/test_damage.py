@@ -102,7 +102,7 @@ def test_a_clean_shutdown_marker_saves_the_checksums_once(tmp_path: Path, monkey
     monkeypatch.setattr("codeindexd.storage.lexical.integrity._check_file", lambda path: read.append(path.name))
     lexical = Lexical.open(tmp_path, "store")
     assert read == []
-    lexical._let_go()  # ends without closing
+    lexical._unlock()  # ends without closing
     assert not (tmp_path / CLEAN_MARKER).exists()
     Lexical.open(tmp_path, "store").close()
     assert len(read) == len(committed_files(tmp_path)) - 1
