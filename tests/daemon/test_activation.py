@@ -1,4 +1,4 @@
-"""The service manager's protocols, spoken to a real datagram socket and with real inherited descriptors."""
+"""The service managers' protocols, with a real datagram socket and real inherited descriptors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[socket.
         yield listening
 
 
-def test_the_manager_hears_everything(manager: socket.socket) -> None:
+def test_all_notifications_reach_the_manager(manager: socket.socket) -> None:
     assert activation.is_enabled()
     activation.notify_ready("2 roots, all fresh")
     activation.notify_status("two\nlines")
@@ -39,7 +39,7 @@ def test_the_manager_hears_everything(manager: socket.socket) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
-def test_abstract_sockets_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_abstract_notify_sockets_work(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(f"\0codeindexd-test-{os.getpid()}")
         listening.settimeout(5)
@@ -48,7 +48,7 @@ def test_abstract_sockets_are_understood(monkeypatch: pytest.MonkeyPatch) -> Non
         assert listening.recv(100) == b"READY=1"
 
 
-def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     assert not activation.is_enabled()
     activation.notify_ready()
@@ -66,7 +66,7 @@ def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_
         ("x", "", None),
     ],
 )
-def test_the_watchdog_is_fed_twice_as_often_as_asked(
+def test_the_watchdog_interval_is_half_the_limit(
     monkeypatch: pytest.MonkeyPatch, limit: str, pid: str, expected: float | None
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", limit)
@@ -91,7 +91,7 @@ else:
 
 
 def start_with(fd: int, count: int = 1) -> subprocess.Popen[str]:
-    """A process that finds ``fd`` as its descriptor 3, as systemd starts it."""
+    """Run a process with ``fd`` as its descriptor 3, as systemd does."""
 
     def arrange() -> None:
         os.dup2(fd, 3)
@@ -132,14 +132,14 @@ def test_other_descriptors_are_refused(tmp_path: Path) -> None:
             assert reason in output
 
 
-def test_descriptors_meant_for_another_process_are_left_alone() -> None:
+def test_descriptors_for_another_process_are_ignored() -> None:
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "OTHER": "x"}
     assert activation.inherited_socket(environ) is None
     assert environ == {"OTHER": "x"}
     assert activation.inherited_socket({}) is None
 
 
-def test_a_file_in_place_of_a_socket_says_what_to_do() -> None:
+def test_a_file_instead_of_a_socket_is_refused_with_a_hint() -> None:
     with pytest.raises(FailedError, match="instead of one socket") as caught:
         activation._adopt([0, 1])
     assert "ListenStream=" in caught.value.hint

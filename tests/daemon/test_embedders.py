@@ -1,4 +1,4 @@
-"""Which models are at hand for questions while vectors of another one are on their way."""
+"""The models that queries can be embedded with while another model's vectors are incomplete."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def opened(state: Path, name: str, in_use: Collection[str] = ()) -> Embedders:
 
 
 def identity(state: Path, name: str) -> str:
-    """Of a model, found out without a trace."""
+    """Return the identity of a model, in a state directory of its own."""
     apart = state / "apart"
     apart.mkdir(exist_ok=True)
     return opened(apart, name).configured.identity
 
 
-def test_a_former_model_is_at_hand_as_long_as_a_root_holds_its_vectors(tmp_path: Path) -> None:
+def test_a_previous_model_is_kept_while_a_root_has_its_vectors(tmp_path: Path) -> None:
     a, b, c = (identity(tmp_path, name) for name in "abc")
     opened(tmp_path, "a")
     for _ in range(3):
-        assert a in opened(tmp_path, "b", {a, b}).others, "also after a restart in the middle of the change"
+        assert a in opened(tmp_path, "b", {a, b}).others, "after a restart in the middle of the switch, too"
     assert {a, b} <= opened(tmp_path, "c", {a, b}).others.keys()
     assert b in opened(tmp_path, "c", {b, c}).others
     assert a not in opened(tmp_path, "c", {b, c}).others
@@ -40,15 +40,15 @@ def test_a_former_model_is_at_hand_as_long_as_a_root_holds_its_vectors(tmp_path:
     assert not {a, b} & opened(tmp_path, "c", {c}).others.keys()
 
 
-def test_the_model_configured_last_is_at_hand_once(tmp_path: Path) -> None:
-    """Whether a root holds vectors of it is known only when it has been asked what it is."""
+def test_the_last_configured_model_is_available_once(tmp_path: Path) -> None:
+    """Its identity, and so whether a root has its vectors, is known only once it was opened."""
     a = identity(tmp_path, "a")
     opened(tmp_path, "a")
     assert opened(tmp_path, "b").others.keys() == {a, identity(tmp_path, "bundled")}
     assert a not in opened(tmp_path, "b").others
 
 
-def test_what_the_version_before_noted_is_understood(tmp_path: Path) -> None:
+def test_the_file_of_the_first_version_is_read(tmp_path: Path) -> None:
     a = identity(tmp_path, "a")
     (tmp_path / "last-model").write_text(json.dumps(ENDPOINT.format("a")))
     assert a in opened(tmp_path, "b", {a}).others
@@ -58,6 +58,6 @@ def test_what_the_version_before_noted_is_understood(tmp_path: Path) -> None:
         assert a not in opened(tmp_path, "b").others
 
 
-def test_a_note_that_cannot_be_written_is_no_reason_not_to_start(tmp_path: Path) -> None:
+def test_the_daemon_starts_when_the_used_models_cannot_be_saved(tmp_path: Path) -> None:
     (tmp_path / "last-model").mkdir()
     assert opened(tmp_path, "bundled").others == {}

@@ -1,4 +1,4 @@
-"""One daemon at a time; a lock dies with its holder."""
+"""The lock that allows one daemon at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hold(path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_second_daemon_is_told_who_runs(tmp_path: Path) -> None:
+def test_a_second_daemon_is_refused_with_the_holder_pid(tmp_path: Path) -> None:
     with hold(tmp_path / "lock") as process:
         with pytest.raises(AlreadyRunningError, match=f"pid {process.pid}"), Lock(tmp_path / "lock"):
             pass
@@ -46,7 +46,7 @@ def test_a_second_daemon_is_told_who_runs(tmp_path: Path) -> None:
     assert (tmp_path / "lock").read_text() == ""
 
 
-def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
+def test_a_lock_is_released_when_its_holder_dies(tmp_path: Path) -> None:
     with hold(tmp_path / "lock") as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -55,7 +55,7 @@ def test_a_lock_dies_with_its_holder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_is_private_and_follows_no_link(tmp_path: Path) -> None:
+def test_the_lock_file_is_private_and_never_a_link(tmp_path: Path) -> None:
     with Lock(tmp_path / "lock"):
         assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
@@ -64,6 +64,6 @@ def test_a_lock_is_private_and_follows_no_link(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_no_directory_no_lock(tmp_path: Path) -> None:
+def test_a_missing_directory_cannot_be_locked(tmp_path: Path) -> None:
     with pytest.raises(FailedError, match="cannot lock"), Lock(tmp_path / "gone" / "lock"):
         pass

@@ -1,4 +1,4 @@
-"""Log lines: one event, one line, at the right place, with nothing in it that does not belong there."""
+"""Log lines: one per event, at the right place, without values that do not belong there."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lines(**options: object) -> tuple[io.StringIO, structlog.typing.FilteringBou
     return stream, structlog.get_logger("codeindexd.test")
 
 
-def test_plain_lines_have_values_beside_the_sentence() -> None:
+def test_plain_lines_have_fields_after_the_event() -> None:
     stream, log = lines()
     log.warning("store rebuilt", root="/a b", files=3, empty="", name="x\ny")
     assert stream.getvalue().endswith(
@@ -52,7 +52,7 @@ def test_json_lines_are_json() -> None:
     assert json.loads(line).items() >= {"event": "ready", "level": "info", "path": "\udce9"}.items()
 
 
-def test_levels_hold_for_both_kinds_of_loggers() -> None:
+def test_the_level_applies_to_structlog_and_logging() -> None:
     stream, log = lines(level="warning")
     log.info("quiet")
     logging.getLogger("foreign").info("quiet")
@@ -62,7 +62,7 @@ def test_levels_hold_for_both_kinds_of_loggers() -> None:
     assert "error   loud and clear logger=foreign" in stream.getvalue()
 
 
-def test_chatty_libraries_say_warnings_only() -> None:
+def test_chatty_libraries_log_only_warnings() -> None:
     stream, _ = lines(level="debug")
     logging.getLogger("watchfiles.main").info("3 changes detected")
     logging.getLogger("httpx").info("HTTP Request: POST")
@@ -99,7 +99,7 @@ def test_exceptions_are_one_line_without_the_values_of_variables() -> None:
         assert "hunter2" not in line
 
 
-def test_groups_name_their_members() -> None:
+def test_exception_groups_list_their_members() -> None:
     text = logs.describe(ExceptionGroup("two", [ValueError("a"), KeyError("b")]))
     assert text == "ExceptionGroup: two (2 sub-exceptions) [ValueError: a] [KeyError: 'b']"
 
@@ -153,7 +153,7 @@ def test_a_detached_daemon_writes_a_file_of_bounded_size(tmp_path: Path, where: 
     assert max(sizes.values()) <= logs.FILE_BYTES
 
 
-def test_a_stream_that_somebody_reads_is_used(tmp_path: Path) -> None:
+def test_a_stream_with_a_reader_is_used(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as stream:
         logs.configure(stream=stream, file=tmp_path / "codeindexd.log", environ={})
         structlog.get_logger().info("hello")
@@ -161,7 +161,7 @@ def test_a_stream_that_somebody_reads_is_used(tmp_path: Path) -> None:
     assert not (tmp_path / "codeindexd.log").exists()
 
 
-def test_nonsense_is_refused() -> None:
+def test_unknown_formats_and_levels_are_refused() -> None:
     with pytest.raises(ValueError, match="format"):
         logs.configure(format="xml")
     with pytest.raises(ValueError, match="level"):

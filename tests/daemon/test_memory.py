@@ -76,10 +76,10 @@ def test_threads_share_a_few_arenas() -> None:
     assert _python(_ARENAS, "bounded").count("<heap nr=") <= 2
 
 
-def test_large_blocks_between_small_ones_go_back_at_once() -> None:
+def test_large_blocks_are_returned_at_once() -> None:
     assert int(_python(_LARGE)) < 5_000_000
     assert int(_python(_LARGE, "configured")) > 40_000_000
 
 
-def test_what_was_freed_between_things_in_use_is_given_back() -> None:
+def test_trim_returns_pages_between_blocks_in_use() -> None:
     assert int(_python(_GIVE_BACK)) > 50_000_000

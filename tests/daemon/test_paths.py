@@ -1,4 +1,4 @@
-"""The places of a user: where they are, and that nobody else gets in."""
+"""The directories of a user: where they are, and that they are private."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return places
 
 
-def test_everything_has_its_place(environ: dict[str, str], tmp_path: Path) -> None:
+def test_paths_follow_the_platform_conventions(environ: dict[str, str], tmp_path: Path) -> None:
     paths = Paths.of_user(environ)
     assert paths.config_file == tmp_path / "config_home/codeindexd/config.toml"
     assert paths.socket == tmp_path / "run/codeindexd/codeindexd.sock"
@@ -29,7 +29,7 @@ def test_everything_has_its_place(environ: dict[str, str], tmp_path: Path) -> No
     assert paths.vectors == tmp_path / "cache_home/codeindexd/vectors.db"
 
 
-def test_directories_are_made_private_and_the_cache_is_tagged(environ: dict[str, str]) -> None:
+def test_created_directories_are_private_and_the_cache_is_tagged(environ: dict[str, str]) -> None:
     paths = Paths.of_user(environ)
     paths.create()
     paths.create()
@@ -39,7 +39,7 @@ def test_directories_are_made_private_and_the_cache_is_tagged(environ: dict[str,
     assert not paths.config.exists()
 
 
-def test_the_socket_variable_moves_the_socket_only(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_socket_variable_moves_only_the_socket(environ: dict[str, str], tmp_path: Path) -> None:
     paths = Paths.of_user({**environ, "CODEINDEXD_SOCKET": str(tmp_path / "x.sock")})
     assert paths.socket == tmp_path / "x.sock"
     assert paths.runtime == tmp_path / "run/codeindexd"
@@ -47,19 +47,19 @@ def test_the_socket_variable_moves_the_socket_only(environ: dict[str, str], tmp_
         Paths.of_user({**environ, "CODEINDEXD_SOCKET": "/" + "x" * 200})
 
 
-def test_an_open_directory_of_ours_is_closed(tmp_path: Path) -> None:
+def test_an_own_directory_that_is_open_to_others_is_made_private(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir(mode=0o755)
     private_directory(tmp_path / "open")
     assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o700
 
 
-def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FailedError, match="cannot use"):
         private_directory(tmp_path / "file")
 
 
-def test_what_everybody_could_replace_is_refused(tmp_path: Path) -> None:
+def test_paths_that_everybody_could_replace_are_refused(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
@@ -76,7 +76,7 @@ def test_what_everybody_could_replace_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
-def test_what_another_user_could_replace_is_refused(tmp_path: Path) -> None:
+def test_paths_that_another_user_could_replace_are_refused(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     (theirs / "ours").mkdir(parents=True)
     os.chown(theirs, 61234, 61234)
@@ -98,7 +98,7 @@ def test_a_directory_moved_to_another_disk_by_its_owner_stays_usable(tmp_path: P
     assert stat.S_IMODE((tmp_path / "big").stat().st_mode) == 0o700
 
 
-def test_what_lies_above_the_home_directory_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directories_above_the_home_directory_are_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "all/me").mkdir(parents=True)
     (tmp_path / "all").chmod(0o777)
     monkeypatch.setenv("HOME", str(tmp_path / "all/me"))

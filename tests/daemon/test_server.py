@@ -84,7 +84,7 @@ def test_requests_of_one_connection_do_not_wait_for_each_other(daemon: FakeDaemo
         assert [wire.read()["id"], wire.read()["id"]] == [2, 1]
 
 
-def test_broken_lines_are_answered_and_the_connection_goes_on(daemon: FakeDaemon) -> None:
+def test_invalid_lines_are_answered_and_the_connection_stays_open(daemon: FakeDaemon) -> None:
     with Wire(daemon.socket_path) as wire:
         wire.send(b"{nonsense\n", b"\n\r\n  \n", b"[]\n", b"\xff\xfe\n", call(1, "nope"), call(2, "search"))
         codes = [wire.read()["error"]["code"] for _ in range(5)]
@@ -106,7 +106,7 @@ def test_a_notification_is_not_answered(daemon: FakeDaemon) -> None:
         assert wire.read()["id"] == 1
 
 
-def test_the_largest_request_passes_and_a_larger_one_is_answered_before_the_end(daemon: FakeDaemon) -> None:
+def test_the_largest_request_is_served_and_a_larger_one_is_refused(daemon: FakeDaemon) -> None:
     with Wire(daemon.socket_path) as wire:
         empty = len(protocol.request(1, "search", {"query": ""}))
         wire.send(protocol.request(1, "search", {"query": "x" * (protocol.MAX_REQUEST_BYTES - empty + 1)}))
@@ -123,7 +123,7 @@ def _flood(raw: socket.socket, size: int) -> None:
         raw.sendall(b"x" * size)
 
 
-def test_a_crashing_handler_is_answered_and_harms_nobody(daemon: FakeDaemon) -> None:
+def test_an_error_of_a_handler_is_answered_and_affects_no_other_request(daemon: FakeDaemon) -> None:
     daemon.answers["search"] = RuntimeError("boom")
     daemon.answers["status"] = {"score": float("nan")}
     with Wire(daemon.socket_path) as wire, Wire(daemon.socket_path) as other:
@@ -137,7 +137,7 @@ def test_a_crashing_handler_is_answered_and_harms_nobody(daemon: FakeDaemon) -> 
         assert other.read()["id"] == 3
 
 
-def test_errors_carry_their_hint_and_name(daemon: FakeDaemon) -> None:
+def test_errors_have_a_hint_and_a_name(daemon: FakeDaemon) -> None:
     with Wire(daemon.socket_path) as wire:
         wire.send(call(1, "status", path="/elsewhere"))
         assert wire.read()["error"] == {
@@ -147,7 +147,7 @@ def test_errors_carry_their_hint_and_name(daemon: FakeDaemon) -> None:
         }
 
 
-def test_who_sends_no_more_but_listens_gets_the_answer(daemon: FakeDaemon) -> None:
+def test_a_half_closed_client_gets_its_answer(daemon: FakeDaemon) -> None:
     with Wire(daemon.socket_path) as wire:
         wire.send(call(1, "roots.list"))
         wire.socket.shutdown(socket.SHUT_WR)
@@ -156,7 +156,7 @@ def test_who_sends_no_more_but_listens_gets_the_answer(daemon: FakeDaemon) -> No
 
 
 class Waiting:
-    """A handler that waits until it is cancelled, and tells of both."""
+    """A handler that waits until it is cancelled, and records both."""
 
     def __init__(self) -> None:
         self.started = threading.Event()
@@ -172,7 +172,7 @@ class Waiting:
 
 
 @pytest.mark.parametrize("pipelined", [1, 100])
-def test_what_a_client_waits_for_is_cancelled_when_it_goes(daemon: FakeDaemon, pipelined: int) -> None:
+def test_requests_are_cancelled_when_their_client_leaves(daemon: FakeDaemon, pipelined: int) -> None:
     waiting = Waiting()
     daemon.answers["sync"] = waiting
     with Wire(daemon.socket_path) as wire:
@@ -181,7 +181,7 @@ def test_what_a_client_waits_for_is_cancelled_when_it_goes(daemon: FakeDaemon, p
     assert waiting.cancelled.wait(20)
 
 
-def test_stopping_answers_what_is_under_way(tmp_path: Path) -> None:
+def test_running_requests_are_answered_during_shutdown(tmp_path: Path) -> None:
     waiting = Waiting()
     with FakeDaemon(tmp_path / "s") as daemon:
         daemon.answers["sync"] = waiting
@@ -193,14 +193,14 @@ def test_stopping_answers_what_is_under_way(tmp_path: Path) -> None:
         assert wire.read() is None
 
 
-def test_shutdown_is_answered_before_the_end(daemon: FakeDaemon) -> None:
+def test_shutdown_is_answered_before_the_daemon_stops(daemon: FakeDaemon) -> None:
     with Wire(daemon.socket_path) as wire:
         wire.send(call(1, "shutdown"))
         assert wire.read()["result"] == {"stopping": True}
         assert wire.read() is None
 
 
-def test_no_more_than_the_limit_is_worked_on_at_a_time(tmp_path: Path) -> None:
+def test_no_more_requests_run_than_the_limit(tmp_path: Path) -> None:
     running, most = 0, 0
 
     async def counted(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
@@ -233,7 +233,7 @@ class TestCrowds:
                 last.send(call(1, "roots.list"))
                 assert last.read()["id"] == 1
 
-    def test_the_one_idle_longest_makes_room(self, tmp_path: Path) -> None:
+    def test_the_client_idle_for_longest_is_dropped_for_a_new_one(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
         daemon.limits = Limits(connections=3)
         with daemon, Wire(daemon.socket_path) as first, Wire(daemon.socket_path) as second:
@@ -250,7 +250,7 @@ class TestCrowds:
                 first.send(call(3, "roots.list"))
                 assert first.read()["id"] == 3
 
-    def test_with_all_busy_the_next_is_turned_away_with_a_reason(self, tmp_path: Path) -> None:
+    def test_a_client_is_refused_with_a_reason_when_all_others_are_busy(self, tmp_path: Path) -> None:
         waiting = Waiting()
         daemon = FakeDaemon(tmp_path / "s")
         daemon.limits = Limits(connections=1)
@@ -264,7 +264,7 @@ class TestCrowds:
 
 
 class TestSlowClients:
-    def test_who_reads_no_answers_is_dropped(self, tmp_path: Path) -> None:
+    def test_a_client_that_reads_no_answers_is_dropped(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
         daemon.limits = Limits(stall_s=0.2)
         daemon.answers["metrics"] = {"text": "x" * (4 << 20)}
@@ -275,7 +275,7 @@ class TestSlowClients:
             until(lambda: daemon.server.connections == 1, what="the drop")
             assert _ends(wire.socket)
 
-    def test_who_leaves_a_request_unfinished_is_dropped(self, tmp_path: Path) -> None:
+    def test_a_client_that_leaves_a_request_unfinished_is_dropped(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
         daemon.limits = Limits(stall_s=0.2)
         with daemon, Wire(daemon.socket_path) as wire, Wire(daemon.socket_path) as idle:
@@ -284,7 +284,7 @@ class TestSlowClients:
             idle.send(call(1, "roots.list"))  # idling alone is no offence
             assert idle.read()["id"] == 1
 
-    def test_who_sends_a_request_byte_by_byte_for_too_long_is_dropped(self, tmp_path: Path) -> None:
+    def test_a_client_that_takes_too_long_for_a_request_is_dropped(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
         daemon.limits = Limits(stall_s=0.3)
         with daemon, Wire(daemon.socket_path) as wire:
@@ -296,14 +296,14 @@ class TestSlowClients:
                     time.sleep(0.005)  # the subject of the test: never long enough to count as stalled
             assert sent < 10_000
 
-    def test_who_reads_slowly_gets_everything(self, tmp_path: Path) -> None:
+    def test_a_slow_reader_gets_everything(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
         daemon.answers["metrics"] = {"text": "x" * (4 << 20)}
         with daemon, Wire(daemon.socket_path) as wire:
             wire.send(call(1, "metrics"))
             assert len(wire.read()["result"]["text"]) == 4 << 20
 
-    def test_who_reads_no_notifications_is_dropped_and_forgotten(self, tmp_path: Path) -> None:
+    def test_a_client_that_reads_no_notifications_is_dropped_and_unsubscribed(self, tmp_path: Path) -> None:
         daemon = FakeDaemon(tmp_path / "s")
         daemon.limits = Limits(backlog_bytes=10_000)
         with daemon, Wire(daemon.socket_path) as wire:
@@ -327,7 +327,7 @@ def _ends(raw: socket.socket) -> bool:
 
 
 class TestPlace:
-    def test_the_socket_is_private_and_gone_afterwards(self, tmp_path: Path) -> None:
+    def test_the_socket_is_private_and_removed_at_the_end(self, tmp_path: Path) -> None:
         path = tmp_path / "deep" / "er" / "s"
         with FakeDaemon(path):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -342,25 +342,25 @@ class TestPlace:
             wire.send(call(1, "roots.list"))
             assert wire.read()["id"] == 1
 
-    def test_a_living_one_is_not(self, daemon: FakeDaemon) -> None:
+    def test_a_socket_in_use_is_not_replaced(self, daemon: FakeDaemon) -> None:
         with pytest.raises(AlreadyRunningError):
             Listener.open(daemon.socket_path)
         with Wire(daemon.socket_path) as wire:
             wire.send(call(1, "roots.list"))
             assert wire.read()["id"] == 1
 
-    def test_a_file_in_the_way_is_left_alone(self, tmp_path: Path) -> None:
+    def test_a_file_at_the_socket_path_is_kept(self, tmp_path: Path) -> None:
         path = tmp_path / "s"
         path.write_text("precious")
         with pytest.raises(FailedError, match="not a socket"):
             Listener.open(path)
         assert path.read_text() == "precious"
 
-    def test_a_path_too_long_for_a_socket_says_so(self, tmp_path: Path) -> None:
+    def test_a_path_too_long_for_a_socket_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="too long"):
             Listener.open(tmp_path / ("x" * 120))
 
-    def test_the_socket_of_a_successor_is_not_unlinked(self, tmp_path: Path) -> None:
+    def test_the_socket_of_a_later_daemon_is_not_unlinked(self, tmp_path: Path) -> None:
         path = tmp_path / "s"
         old = Listener.open(path)
         path.unlink()
@@ -392,7 +392,7 @@ class TestPlace:
         anyio.run(run)
         assert path.exists()
 
-    def test_a_handler_for_no_method_is_a_mistake(self, tmp_path: Path) -> None:
+    def test_a_handler_for_an_unknown_method_is_refused(self, tmp_path: Path) -> None:
         async def handler(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
             return {}
 

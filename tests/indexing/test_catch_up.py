@@ -15,11 +15,11 @@ def defining(one: ChunkDraft, name: str) -> ChunkDraft:
     return replace(one, span=replace(one.span, symbols=(Symbol(name, name, "function", 0),)))
 
 
-def test_chunks_of_one_text_get_back_the_names_that_each_defines() -> None:
+def test_chunks_with_the_same_text_keep_their_own_symbols() -> None:
     first, second = defining(draft("same"), "uno"), defining(draft("same", line=5), "due")
     found = match_chunks([stored(1, first), stored(2, second)], "python", [second, first])
     assert [(one.chunk_id, one.draft.span.symbols[0].name) for one in found] == [(1, "uno"), (2, "due")]
 
 
-def test_what_a_file_no_longer_gives_is_not_match_chunks() -> None:
+def test_chunks_that_a_file_no_longer_has_do_not_match() -> None:
     assert match_chunks([stored(1, draft("old"))], "python", [draft("new"), defining(draft("old"), "other")]) == []

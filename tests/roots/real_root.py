@@ -1,4 +1,4 @@
-"""A real root in the test's own process: real stores, watches and workers, and nothing around it."""
+"""Real roots in the process of the test, with real stores, watches and workers, without a daemon."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MODEL = cast("Embedder", SimpleNamespace(identity="space", dimensions=256))
 
 
 class Harness:
-    """Makes roots over ``path``, which share a pool and one directory of stores."""
+    """Creates roots over ``path`` that share a pool and one directory of stores."""
 
     def __init__(self, base: Path, pool: WorkerPool, vectors: VectorStore, settings: WorkerSettings) -> None:
         path = base / "code"
@@ -65,7 +65,7 @@ class Harness:
 
 @asynccontextmanager
 async def harness(base: Path) -> AsyncIterator[Harness]:
-    """A pool of one worker and a vector store below ``base``, whose ``code`` is the root's directory."""
+    """Run a pool of one worker, with a vector store below ``base``; roots are over ``base/code``."""
     (base / "code").mkdir()
     vectors = VectorStore.open(base / "vectors.db")
     settings = WorkerSettings(identity=_MODEL.identity, embed=True, nice=0)
@@ -78,7 +78,7 @@ async def harness(base: Path) -> AsyncIterator[Harness]:
 
 
 def found(root: Root, word: str) -> list[bytes]:
-    """Paths of the files in which ``word`` is found."""
+    """Return the paths of the files in which ``word`` is found."""
     with root.catalog_snapshot() as catalog:
         hits = root._index.lexical.snapshot().search(LexicalQuery(words=(word,)), 100)
         return sorted({chunk.path for chunk in catalog.chunks([chunk_id for chunk_id, _, _ in hits]).values()})

@@ -1,4 +1,4 @@
-"""Hints settle into batches: none is lost, none waits past the deadline, none lies below another."""
+"""Batches of hints: no hint is lost, waits past the deadline, or lies below another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def covers(batch: frozenset[bytes], path: bytes) -> bool:
     return any(path == top or top == b"" or path.startswith(top + b"/") for top in batch)
 
 
-def test_a_batch_is_due_when_it_has_been_quiet() -> None:
+def test_a_batch_is_due_after_the_debounce_time() -> None:
     settler = Debouncer(0.1, 1.0, 10)
     settler.add([b"a"], 5.0)
     settler.add([b"b"], 5.05)
@@ -31,7 +31,7 @@ def test_a_batch_is_due_when_it_has_been_quiet() -> None:
     assert settler.due(9.0) is None
 
 
-def test_the_deadline_ends_a_storm() -> None:
+def test_a_batch_is_due_at_the_deadline_during_constant_hints() -> None:
     settler = Debouncer(0.1, 1.0, 10)
     for tick in range(100):
         settler.add([b"log"], tick * 0.05)
@@ -42,7 +42,7 @@ def test_the_deadline_ends_a_storm() -> None:
     pytest.fail("the deadline passed and nothing was due")
 
 
-def test_no_hints_change_nothing() -> None:
+def test_adding_no_hints_changes_no_deadline() -> None:
     settler = Debouncer(0.1, 1.0, 10)
     settler.add([b"a"], 0.0)
     settler.add(iter(()), 0.09)
@@ -50,7 +50,7 @@ def test_no_hints_change_nothing() -> None:
     assert settler.flush(99.0) is None
 
 
-def test_too_many_hints_become_their_directories_and_at_last_the_root() -> None:
+def test_too_many_hints_collapse_to_parents_and_at_last_to_the_root() -> None:
     settler = Debouncer(0.1, 1.0, 3)
     settler.add([b"src/x/1", b"src/x/2", b"src/x/3", b"top"], 0.0)
     assert settler.flush(99.0) == {b"src/x", b"top"}
@@ -58,11 +58,11 @@ def test_too_many_hints_become_their_directories_and_at_last_the_root() -> None:
     assert settler.flush(99.0) == {b""}
 
 
-def test_names_that_only_share_a_prefix_are_not_below_each_other() -> None:
+def test_names_with_a_common_prefix_are_not_below_each_other() -> None:
     assert collapse([b"a", b"a-b", b"a/b", b"a.py", b"a-b/c/d"]) == {b"a", b"a-b", b"a.py"}
 
 
-def test_limits_that_make_no_sense_are_refused() -> None:
+def test_invalid_limits_are_refused() -> None:
     with pytest.raises(ValueError, match="deadline"):
         Debouncer(1.0, 0.5, 10)
     with pytest.raises(ValueError, match="at least one"):

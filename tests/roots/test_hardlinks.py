@@ -9,7 +9,7 @@ def scan(*below: bytes, linked: tuple[bytes, ...] = (), inode: int = 7) -> Scan:
     return Scan(Tree({}, {}), below, linked=dict.fromkeys(linked, (1, inode)))
 
 
-def test_linked_files_are_looked_at_together() -> None:
+def test_linked_files_are_scanned_together() -> None:
     links = LinkedFiles()
     assert links.widen([b"a", b"b"]) == (b"a", b"b")
     assert not links.update(scan(b"", linked=(b"a", b"d/e")))
@@ -19,7 +19,7 @@ def test_linked_files_are_looked_at_together() -> None:
     assert links.widen([b""]) == (b"",)
 
 
-def test_a_new_name_asks_for_a_walk_once() -> None:
+def test_a_new_hard_link_requires_one_walk() -> None:
     links = LinkedFiles()
     assert links.update(scan(b"a", linked=(b"a",))), "its other name may be anywhere"
     assert not links.update(scan(b"", linked=(b"a", b"b")))
@@ -29,8 +29,8 @@ def test_a_new_name_asks_for_a_walk_once() -> None:
     assert set(links.paths) == {b"a"}, "the other one has a single name now, or is gone"
 
 
-def test_a_name_that_leads_to_another_linked_file_asks_for_a_walk() -> None:
+def test_a_path_that_becomes_another_linked_file_requires_a_walk() -> None:
     links = LinkedFiles()
     links.update(scan(b"", linked=(b"a", b"b"), inode=1))
     assert not links.update(scan(b"b", linked=(b"b",), inode=1))
-    assert links.update(scan(b"b", linked=(b"b",), inode=2)), "what else it is called nobody has seen yet"
+    assert links.update(scan(b"b", linked=(b"b",), inode=2)), "its other names have not been scanned"

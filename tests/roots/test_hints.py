@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that moves only when it is told to."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -25,7 +25,7 @@ def hints(clock: Callable[[], float], debounce_s: float = 0.05) -> Hints:
     return Hints(Debouncer(debounce_s, 10.0, 1000), later_s=0.5, clock=clock)
 
 
-async def test_a_batch_comes_when_it_has_settled() -> None:
+async def test_a_batch_is_returned_once_it_settled() -> None:
     clock = Clock()
     collected = hints(clock)
     collected.add([b"a", b"b"])
@@ -35,12 +35,12 @@ async def test_a_batch_comes_when_it_has_settled() -> None:
     assert taken is not None
     number, batch = taken
     assert batch == {b"a", b"b"}
-    assert collected.are_outstanding, "being looked at"
+    assert collected.are_outstanding, "it is being scanned"
     collected.done(number)
     assert not collected.are_outstanding
 
 
-async def test_later_hints_neither_come_early_nor_delay_others() -> None:
+async def test_later_hints_are_not_early_and_delay_no_others() -> None:
     clock = Clock()
     collected = hints(clock)
     collected.add_later([b"young"])
@@ -58,7 +58,7 @@ async def test_later_hints_neither_come_early_nor_delay_others() -> None:
     assert taken[1] == {b"young"}
 
 
-async def test_what_is_held_waits_and_is_not_lost() -> None:
+async def test_held_hints_are_returned_after_release() -> None:
     clock = Clock()
     collected = hints(clock)
     collected.hold()
@@ -71,7 +71,7 @@ async def test_what_is_held_waits_and_is_not_lost() -> None:
     assert taken[1] == {b"a"}
 
 
-async def test_flushed_waits_for_what_was_hinted_before_and_does_not_wait_to_settle() -> None:
+async def test_flushed_waits_for_earlier_hints_without_settling() -> None:
     collected = hints(Clock(), debounce_s=9.0)
     collected.add([b"a"])
     order: list[str] = []
@@ -95,6 +95,6 @@ async def test_flushed_waits_for_what_was_hinted_before_and_does_not_wait_to_set
     assert order[:3] == ["took [b'a']", "done", "flushed"]
 
 
-async def test_flushed_returns_at_once_when_nothing_was_hinted() -> None:
+async def test_flushed_returns_at_once_without_hints() -> None:
     with anyio.fail_after(5):
         await hints(Clock()).flushed()

@@ -18,12 +18,12 @@ def presence(tmp_path: Path) -> Presence:
     return Presence(RootSpec("id", root, status.st_dev, status.st_ino), tmp_path / "missing")
 
 
-def test_a_directory_that_stays_is_the_same(tmp_path: Path) -> None:
+def test_an_unchanged_directory_is_the_same(tmp_path: Path) -> None:
     here = presence(tmp_path)
     assert [here.look(), here.look()] == [Found.SAME, Found.SAME]
 
 
-def test_a_missing_root_is_remembered_over_restarts_and_comes_back(tmp_path: Path) -> None:
+def test_missing_since_survives_a_restart_until_the_root_is_back(tmp_path: Path) -> None:
     here = presence(tmp_path)
     here.spec.path.rename(tmp_path / "aside")
     assert here.look() is Found.MISSING
@@ -31,14 +31,14 @@ def test_a_missing_root_is_remembered_over_restarts_and_comes_back(tmp_path: Pat
     assert since is not None
     again = Presence(here.spec, tmp_path / "missing")
     assert again.look() is Found.MISSING
-    assert again.missing_since == since, "the thirty days do not start anew"
+    assert again.missing_since == since, "the thirty days do not start again"
     (tmp_path / "aside").rename(here.spec.path)
     assert again.look() is Found.BACK
     assert again.missing_since is None
     assert not (tmp_path / "missing").exists()
 
 
-def test_a_recreated_root_is_another_one_under_the_same_id(tmp_path: Path) -> None:
+def test_a_recreated_root_keeps_its_id(tmp_path: Path) -> None:
     here = presence(tmp_path)
     (tmp_path / "keeps the inode busy").mkdir()
     shutil.move(here.spec.path, tmp_path / "old")
@@ -48,7 +48,7 @@ def test_a_recreated_root_is_another_one_under_the_same_id(tmp_path: Path) -> No
     assert here.look() is Found.SAME
 
 
-def test_a_file_in_its_place_is_not_a_root(tmp_path: Path) -> None:
+def test_a_file_at_the_path_is_a_missing_root(tmp_path: Path) -> None:
     here = presence(tmp_path)
     here.spec.path.rmdir()
     here.spec.path.write_text("x")
@@ -56,7 +56,7 @@ def test_a_file_in_its_place_is_not_a_root(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs, which only root may do")
-def test_an_empty_mount_point_is_a_missing_root_and_not_an_empty_one(tmp_path: Path) -> None:
+def test_an_empty_mount_point_is_a_missing_root(tmp_path: Path) -> None:
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
@@ -70,10 +70,10 @@ def test_an_empty_mount_point_is_a_missing_root_and_not_an_empty_one(tmp_path: P
         subprocess.run(["umount", str(place)], check=True)
     assert here.look() is Found.MISSING
     (place / "b.py").write_text("y")
-    assert here.look() is Found.REPLACED, "files there are somebody's root again"
+    assert here.look() is Found.REPLACED, "a directory with files is a root again"
 
 
-def test_a_root_that_goes_while_nothing_can_be_written_is_missing_all_the_same(tmp_path: Path) -> None:
+def test_a_root_is_missing_although_no_marker_can_be_written(tmp_path: Path) -> None:
     here = presence(tmp_path)
     here = Presence(here.spec, tmp_path / "no such directory/missing")
     here.spec.path.rename(tmp_path / "aside")
@@ -83,8 +83,8 @@ def test_a_root_that_goes_while_nothing_can_be_written_is_missing_all_the_same(t
 
 
 @pytest.mark.parametrize("part", ["root", "root/above/deep"])
-def test_a_link_in_the_place_of_a_root_leads_nowhere(tmp_path: Path, part: str) -> None:
-    """Not even to the very same directory: what is reached through links was never asked for."""
+def test_a_link_at_the_path_is_a_missing_root(tmp_path: Path, part: str) -> None:
+    """Even a link to the same directory: paths behind links are never indexed."""
     (tmp_path / "root/above/deep").mkdir(parents=True)
     place = tmp_path / part
     status = place.stat()

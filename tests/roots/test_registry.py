@@ -18,7 +18,7 @@ def spec(path: Path, identity: str = "one") -> RootSpec:
     return RootSpec(identity, path, status.st_dev, status.st_ino)
 
 
-def test_the_list_survives_being_saved(tmp_path: Path) -> None:
+def test_a_saved_list_is_loaded_again(tmp_path: Path) -> None:
     odd = tmp_path / "caf\udce9"
     odd.mkdir()
     registry = Registry(tmp_path / "roots.json")
@@ -28,14 +28,14 @@ def test_the_list_survives_being_saved(tmp_path: Path) -> None:
 
 
 def saved(directory: Path) -> tuple[Path, list[RootSpec]]:
-    """A list that was saved twice, and what it holds."""
+    """Save a list twice, and return what it holds."""
     registry, specs = Registry(directory / "roots.json"), [spec(directory), spec(directory, "two")]
     registry.save(specs[:1])
     registry.save(specs)
     return directory / "roots.json", specs
 
 
-def test_every_flipped_bit_is_noticed_and_costs_no_root(tmp_path: Path) -> None:
+def test_every_flipped_bit_is_detected_and_loses_no_root(tmp_path: Path) -> None:
     place, specs = saved(tmp_path)
     whole = place.read_bytes()
     noticed = 0
@@ -70,7 +70,7 @@ def test_one_copy_of_the_list_is_enough(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text('{"roots": []}')])
 @pytest.mark.parametrize(("first", "then"), [("roots.json", "roots-copy.json"), ("roots-copy.json", "roots.json")])
-def test_one_copy_after_the_other_may_come_to_harm(
+def test_the_copies_may_be_damaged_one_after_the_other(
     tmp_path: Path, harm: Callable[[Path], object], first: str, then: str
 ) -> None:
     place, specs = saved(tmp_path)
@@ -81,13 +81,13 @@ def test_one_copy_after_the_other_may_come_to_harm(
         assert not registry.lost
 
 
-def test_lists_that_are_all_broken_are_kept_aside(tmp_path: Path) -> None:
+def test_damaged_lists_are_renamed(tmp_path: Path) -> None:
     place, _ = saved(tmp_path)
     for path in (place, tmp_path / "roots-copy.json"):
         path.write_text('{"roots": [{"id": 1}')
     registry = Registry(place)
     assert registry.load() == []
-    assert registry.lost, "so that nobody takes their stores for superfluous"
+    assert registry.lost, "their stores must not be removed"
     assert [kept.read_text() for kept in tmp_path.glob("roots*.broken-*")] == 2 * ['{"roots": [{"id": 1}']
 
 
@@ -99,14 +99,14 @@ def test_the_first_format_is_read(tmp_path: Path) -> None:
     assert Registry(place).load() == specs
 
 
-def test_a_save_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
+def test_files_of_a_killed_save_are_removed(tmp_path: Path) -> None:
     place, specs = saved(tmp_path)
     (tmp_path / "roots.json.new").write_text("half")
     assert Registry(place).load() == specs
     assert sorted(path.name for path in tmp_path.iterdir()) == ["roots-copy.json", "roots.json"]
 
 
-def test_what_cannot_be_a_root_is_refused_with_a_remedy(tmp_path: Path) -> None:
+def test_paths_that_cannot_be_roots_are_refused_with_a_hint(tmp_path: Path) -> None:
     tree(tmp_path, {"file.txt": "x", "home": None})
     for path, words in [
         (tmp_path / "missing", "does not exist"),
@@ -129,14 +129,14 @@ def test_a_child_is_covered_and_a_parent_absorbs(tmp_path: Path) -> None:
     assert inside(admit(tmp_path, [a, ab], force=False, home=HOME).spec, [a, ab]) == (a, ab)
 
 
-def test_a_path_belongs_to_the_root_around_it_even_when_it_is_gone(tmp_path: Path) -> None:
+def test_a_missing_path_belongs_to_the_root_around_it(tmp_path: Path) -> None:
     tree(tmp_path, {"a": None})
     a = spec(tmp_path / "a", "a")
     assert covering(tmp_path / "a/gone/file.py", [a]) is a
     assert covering(tmp_path / "ab", [a]) is None
 
 
-def test_a_list_that_cannot_be_read_is_no_empty_list(tmp_path: Path) -> None:
+def test_a_list_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "roots.json").mkdir()
     with pytest.raises(FailedError, match="cannot read"):
         Registry(tmp_path / "roots.json").load()

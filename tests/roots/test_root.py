@@ -1,4 +1,4 @@
-"""What a root promises when something goes wrong for a moment."""
+"""A root while something fails for a moment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 def failing(function: Any, times: int, error: Exception) -> Any:
-    """``function``, but the first ``times`` calls raise ``error``."""
+    """Return ``function`` with an error in the first ``times`` calls."""
     left = [error] * times
 
     def one(*arguments: Any, **more: Any) -> Any:
@@ -39,9 +39,7 @@ def failing(function: Any, times: int, error: Exception) -> Any:
 NO_FILES = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
-async def test_a_root_that_could_not_start_lets_go_of_its_stores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_root_that_failed_to_start_closes_its_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with harness(tmp_path) as made:
         (made.path / "a.py").write_text("def alpha(): pass\n")
         monkeypatch.setattr(Catalog, "failures", failing(Catalog.failures, 1, StoreFullError("no open files left")))
@@ -52,7 +50,7 @@ async def test_a_root_that_could_not_start_lets_go_of_its_stores(
             assert found(root, "alpha") == [b"a.py"]
 
 
-async def test_sync_does_not_claim_what_could_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sync_fails_when_a_scan_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan_loop, "_SEARCH_EVERY_S", 0.2)
     async with harness(tmp_path) as made, made.running() as root:
         (made.path / "a.py").write_text("def alpha(): pass\n")
@@ -64,7 +62,7 @@ async def test_sync_does_not_claim_what_could_not_be_looked_at(tmp_path: Path, m
         assert found(root, "alpha") == [b"a.py"]
 
 
-async def test_what_could_not_be_looked_at_is_not_forgotten_over_another_look_that_works(
+async def test_a_failed_scan_is_remembered_until_a_walk_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with harness(tmp_path) as made, made.running() as root:
@@ -82,9 +80,7 @@ async def test_what_could_not_be_looked_at_is_not_forgotten_over_another_look_th
         await eventually(lambda: root.state is RootState.FRESH)
 
 
-async def test_many_hints_on_a_missing_root_are_one_search_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_hints_on_a_missing_root_cause_one_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with harness(tmp_path) as made, made.running() as root:
         made.path.rename(tmp_path / "elsewhere")
         await eventually(lambda: root.state is RootState.MISSING)
@@ -96,7 +92,7 @@ async def test_many_hints_on_a_missing_root_are_one_search_for_it(
         await eventually(lambda: root.state is RootState.FRESH)
 
 
-async def test_its_own_configuration_is_followed_although_git_ignores_it(tmp_path: Path) -> None:
+async def test_the_root_configuration_is_followed_although_git_ignores_it(tmp_path: Path) -> None:
     async with harness(tmp_path) as made:
         (made.path / ".gitignore").write_text(".codeindex.toml\n")
         for name in ("a.py", "b.py"):
@@ -117,7 +113,9 @@ async def test_its_own_configuration_is_followed_although_git_ignores_it(tmp_pat
             await eventually(lambda: root.state is RootState.FRESH)
 
 
-async def test_the_end_does_not_wait_for_a_segment_being_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_shutdown_does_not_wait_for_a_segment_being_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     building = threading.Event()
 
     def maintain(self: Dense, should_stop: Any, thresholds: Any = None) -> bool:
@@ -134,9 +132,7 @@ async def test_the_end_does_not_wait_for_a_segment_being_built(tmp_path: Path, m
                 await eventually(building.is_set)
 
 
-async def test_a_directory_that_cannot_be_read_is_looked_at_again_after_everything_was_fine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unreadable_directory_is_scanned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "_FIRST_RESCAN_S", 0.01)
     looked: list[list[bytes]] = []
     async with harness(tmp_path) as made:
@@ -151,7 +147,7 @@ async def test_a_directory_that_cannot_be_read_is_looked_at_again_after_everythi
             await eventually(lambda: [b"sub"] in looked)
 
 
-async def test_who_waits_for_a_root_that_ends_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sync_fails_when_the_root_stops_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def look(*_: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 

@@ -13,21 +13,21 @@ def _message(unreadable: Unreadable) -> str:
     return unreadable.problem.message
 
 
-async def test_what_could_not_be_read_is_known_until_a_look_at_it_succeeds() -> None:
+async def test_a_path_is_unreadable_until_a_scan_of_it_succeeds() -> None:
     unreadable = Unreadable()
     assert unreadable.problem is None
     unreadable.update([b""], [(b"a/x", "Permission denied"), (b"b", "Input/output error")])
     assert _message(unreadable) == "a/x: Permission denied and 1 more"
     assert unreadable.paths == {b"a/x", b"b"}
     unreadable.update([b"a/xy", b"bb"], [])
-    assert unreadable.paths == {b"a/x", b"b"}, "looks at other places say nothing about these"
+    assert unreadable.paths == {b"a/x", b"b"}, "other paths were scanned"
     unreadable.update([b"a"], [])
     assert _message(unreadable) == "b: Input/output error"
     unreadable.update([b""], [])
     assert unreadable.problem is None
 
 
-async def test_waiting_for_something_unreadable() -> None:
+async def test_wait_returns_while_something_is_unreadable() -> None:
     unreadable = Unreadable()
     unreadable.update([b""], [(b"a", "no")])
     with anyio.fail_after(5):
@@ -38,7 +38,7 @@ async def test_waiting_for_something_unreadable() -> None:
     assert scope.cancelled_caught
 
 
-async def test_who_waits_already_hears_of_what_comes_after_looks_that_were_fine() -> None:
+async def test_a_waiting_task_is_woken_after_scans_without_errors() -> None:
     unreadable = Unreadable()
     heard = anyio.Event()
 

@@ -1,4 +1,4 @@
-"""A real index of small slices: ``save("a.py", "alpha")`` is a file whose chunks are its words."""
+"""Real indexes with small commits: ``save("a.py", "alpha")`` saves a file whose chunks are its words."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def dense_ids(index: IndexWriter) -> list[int]:
 
 
 def catch_up(index: IndexWriter) -> int:
-    """What the replay does, with drafts from here instead of a worker."""
+    """Catch the lexical index up, with drafts made here instead of by a worker; return how many chunks it lacked."""
     missing = index.find_missing_lexical()
     chunks = [
         IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, draft(chunk.span.symbol))

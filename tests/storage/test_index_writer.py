@@ -1,4 +1,4 @@
-"""The writer's promises, with real stores: catalog first, projections that fell behind are found out and brought up."""
+"""The index writer with real stores: the catalog is committed first, and projections that lag catch up."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_pinned_snapshot_sees_one_generation(tmp_path: Path, vectors: VectorSt
 
 
 @pytest.mark.parametrize("store", ["lexical", "dense"])
-def test_a_projection_that_missed_commits_is_brought_up(tmp_path: Path, vectors: VectorStore, store: str) -> None:
+def test_a_projection_that_missed_commits_catches_up(tmp_path: Path, vectors: VectorStore, store: str) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha", "gamma"))
     index.close()
@@ -95,7 +95,7 @@ def test_a_projection_ahead_of_its_catalog_is_rebuilt(tmp_path: Path, vectors: V
 
 
 @pytest.mark.parametrize("victim", ["catalog.db", "lexical", "dense"])
-def test_damage_costs_only_the_damaged_store(tmp_path: Path, vectors: VectorStore, victim: str) -> None:
+def test_only_a_damaged_store_is_rebuilt(tmp_path: Path, vectors: VectorStore, victim: str) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -114,7 +114,7 @@ def test_damage_costs_only_the_damaged_store(tmp_path: Path, vectors: VectorStor
     index.close()
 
 
-def test_vectors_that_come_later_are_pending_until_then(tmp_path: Path, vectors: VectorStore) -> None:
+def test_vectors_that_are_added_later_are_pending_until_then(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha", "beta", vector=False))
     assert len(found(index, "alpha")) == 1, "text does not wait"
@@ -130,7 +130,7 @@ def test_vectors_that_come_later_are_pending_until_then(tmp_path: Path, vectors:
     index.close()
 
 
-def test_readers_that_cannot_switch_after_a_commit_switch_at_the_next_try(tmp_path: Path, vectors: VectorStore) -> None:
+def test_readers_that_could_not_switch_do_so_when_the_commit_is_repeated(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     change = save("b.py", "beta", vector=False)
@@ -139,13 +139,13 @@ def test_readers_that_cannot_switch_after_a_commit_switch_at_the_next_try(tmp_pa
     assert index.catalog.generation == 2, "it was the switch that failed, not the commit"
     index.commit(change)
     assert index.current.generation == 2
-    assert index.lag.lexical, "a projection needs files, too"
+    assert index.lag.lexical, "a projection needs descriptors, too"
     assert catch_up(index) == 1
     assert found(index, "beta")
     index.close()
 
 
-def test_stores_that_cannot_be_opened_leave_none_locked(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_failed_open_leaves_no_store_locked(tmp_path: Path, vectors: VectorStore) -> None:
     open_index(tmp_path, vectors).close()
     lock = own(tmp_path / "root/dense" / SPACE.identity, "dense index")
     with pytest.raises(AlreadyRunningError, match="dense"):
@@ -154,13 +154,13 @@ def test_stores_that_cannot_be_opened_leave_none_locked(tmp_path: Path, vectors:
     open_index(tmp_path, vectors).close()
 
 
-def test_a_lack_of_open_files_while_stores_are_opened_costs_nothing(tmp_path: Path, vectors: VectorStore) -> None:
+def test_an_open_without_free_descriptors_loses_nothing(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.commit(save("a.py", "beta"))
     index.close()
     for spare in count():
-        mark_possible_damage(tmp_path / "root")  # so that everything is read
+        mark_possible_damage(tmp_path / "root")  # so that all checksums are verified
         with suppress(StoreFullError), no_open_files(spare):
             index = open_index(tmp_path, vectors, VectorSpace("space-two", 8), old=SPACE)
             break
@@ -171,7 +171,7 @@ def test_a_lack_of_open_files_while_stores_are_opened_costs_nothing(tmp_path: Pa
     index.close()
 
 
-def test_a_store_that_cannot_be_closed_well_keeps_no_other_open(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_store_that_fails_to_close_leaves_no_other_open(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     ends = os.pipe()
@@ -184,8 +184,8 @@ def test_a_store_that_cannot_be_closed_well_keeps_no_other_open(tmp_path: Path, 
     again.close()
 
 
-def test_a_chunk_that_replay_could_not_put_back_is_made_again(tmp_path: Path, vectors: VectorStore) -> None:
-    """Its file was moved while nobody looked: the move keeps the chunk, so nothing else would ever bring its terms."""
+def test_a_file_with_a_chunk_that_cannot_be_added_is_processed_again(tmp_path: Path, vectors: VectorStore) -> None:
+    """Its file was moved meanwhile. A move keeps the chunk, so nothing else would ever add its terms."""
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -204,7 +204,7 @@ def test_a_chunk_that_replay_could_not_put_back_is_made_again(tmp_path: Path, ve
     index.close()
 
 
-def test_a_file_to_be_made_again_is_named_again_when_the_stamp_failed(
+def test_files_to_process_are_returned_again_after_a_failed_call(
     tmp_path: Path, vectors: VectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = open_index(tmp_path, vectors)
@@ -226,7 +226,7 @@ def test_a_file_to_be_made_again_is_named_again_when_the_stamp_failed(
         with pytest.raises(StoreFullError):
             index.mark_lexical_current()
     assert index.lag.lexical
-    assert list(index.find_missing_lexical()) == [], "the catalog has no chunks of theirs any more"
+    assert list(index.find_missing_lexical()) == [], "the catalog has no chunks of these files any more"
     again = index.mark_lexical_current()
     assert [entry.path for entry in again] == [b"a.py", b"b.py"]
     for entry, word in zip(again, ("alpha", "beta"), strict=True):
@@ -235,8 +235,8 @@ def test_a_file_to_be_made_again_is_named_again_when_the_stamp_failed(
     index.close()
 
 
-def test_a_catalog_taken_back_to_where_a_projection_was_held_up(tmp_path: Path, vectors: VectorStore) -> None:
-    """A projection that is being brought up takes in commits under its old stamp; a power loss may take those back."""
+def test_a_projection_catches_up_with_a_catalog_that_lost_commits(tmp_path: Path, vectors: VectorStore) -> None:
+    """A lagging projection takes in commits under its old generation; a power loss may undo those in the catalog."""
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -249,7 +249,7 @@ def test_a_catalog_taken_back_to_where_a_projection_was_held_up(tmp_path: Path, 
     shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
 
     index = open_index(tmp_path, vectors)
-    assert (index.lag.lexical, index.lag.dense) == (True, True), "by their stamps they are not"
+    assert (index.lag.lexical, index.lag.dense) == (True, True), "their generations do not show it"
     catch_up(index)
     index.catch_up_dense()
     assert [len(found(index, word)) for word in ("alpha", "beta")] == [1, 0]
@@ -257,7 +257,7 @@ def test_a_catalog_taken_back_to_where_a_projection_was_held_up(tmp_path: Path, 
     index.close()
 
 
-def test_a_suspicious_catalog_is_checked_before_it_is_used(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_possibly_damaged_catalog_is_verified_before_use(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.catalog._connection.execute("UPDATE file SET chunk_ids = x'00'")
@@ -294,7 +294,7 @@ def test_a_root_answers_while_the_vector_store_cannot_be_used(tmp_path: Path, ve
     store.close()
 
 
-def test_a_vector_store_that_was_deleted_is_made_anew_when_a_root_starts(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_deleted_vector_store_is_rebuilt_when_a_root_starts(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     remove_database(vectors.path)

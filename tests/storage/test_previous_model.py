@@ -1,4 +1,4 @@
-"""The change from one model to another: what answers meanwhile, and when that ends."""
+"""The switch from one model to another: which one answers, and until when."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def vectors(tmp_path: Path) -> Iterator[VectorStore]:
     store.close()
 
 
-def test_the_former_model_answers_until_the_new_one_is_complete(tmp_path: Path, vectors: VectorStore) -> None:
+def test_the_previous_model_answers_until_the_new_one_is_complete(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -40,7 +40,7 @@ def test_the_former_model_answers_until_the_new_one_is_complete(tmp_path: Path, 
     index.close()
 
 
-def test_a_former_model_that_cannot_be_asked_is_not_kept(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_previous_model_without_embedder_is_not_kept(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -51,7 +51,7 @@ def test_a_former_model_that_cannot_be_asked_is_not_kept(tmp_path: Path, vectors
     index.close()
 
 
-def test_a_former_model_ahead_of_the_catalog_is_not_asked(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_previous_model_ahead_of_the_catalog_is_not_used(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -66,14 +66,14 @@ def test_a_former_model_ahead_of_the_catalog_is_not_asked(tmp_path: Path, vector
     index.close()
 
 
-def test_a_text_that_the_model_refuses_holds_nothing_up(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_refused_text_does_not_delay_the_new_model(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha", "odd"))
     index.close()
     index = open_index(tmp_path, vectors, NEW, old=SPACE)
     known, odd = sorted(index.pending_vectors)
     index.refuse_vectors([odd])
-    assert index.current.identity == SPACE.identity, "there is a vector to come"
+    assert index.current.identity == SPACE.identity, "one vector is still pending"
     index.add_vectors({known: vector_of("other")})
     assert index.current.identity == NEW.identity
     assert dense_ids(index) == [known]
@@ -86,7 +86,9 @@ def test_a_text_that_the_model_refuses_holds_nothing_up(tmp_path: Path, vectors:
 
 
 @pytest.mark.parametrize("last", ["vector", "refusal"])
-def test_the_present_model_takes_over_whatever_comes_last(tmp_path: Path, vectors: VectorStore, last: str) -> None:
+def test_the_new_model_takes_over_after_the_last_vector_or_refusal(
+    tmp_path: Path, vectors: VectorStore, last: str
+) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha", "odd"))
     index.close()
@@ -101,7 +103,7 @@ def test_the_present_model_takes_over_whatever_comes_last(tmp_path: Path, vector
     index.close()
 
 
-def test_a_model_that_refuses_everything_takes_nothing_over(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_model_that_refuses_everything_never_takes_over(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -111,7 +113,7 @@ def test_a_model_that_refuses_everything_takes_nothing_over(tmp_path: Path, vect
     index.close()
 
 
-def test_of_two_former_models_the_more_complete_one_answers(tmp_path: Path, vectors: VectorStore) -> None:
+def test_the_more_complete_of_two_previous_models_answers(tmp_path: Path, vectors: VectorStore) -> None:
     second, third = VectorSpace("b", 8), VectorSpace("c", 8)
     first = VectorSpace("z", 8)
     index = open_index(tmp_path, vectors, first)
@@ -127,7 +129,7 @@ def test_of_two_former_models_the_more_complete_one_answers(tmp_path: Path, vect
     index.close()
 
 
-def test_a_former_model_that_another_process_holds_is_left_alone(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_previous_model_locked_by_another_process_is_kept(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -141,7 +143,7 @@ def test_a_former_model_that_another_process_holds_is_left_alone(tmp_path: Path,
     index.close()
 
 
-def test_a_former_model_that_is_damaged_is_deleted(tmp_path: Path, vectors: VectorStore) -> None:
+def test_a_damaged_previous_model_is_deleted(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
@@ -155,7 +157,7 @@ def test_a_former_model_that_is_damaged_is_deleted(tmp_path: Path, vectors: Vect
 @pytest.mark.parametrize(
     "step", [(SnapshotHolder, "publish"), (PreviousModelIndex, "__init__")], ids=["the last step", "its own"]
 )
-def test_an_error_that_passes_costs_the_former_model_nothing(
+def test_a_temporary_error_does_not_delete_the_previous_model(
     tmp_path: Path, vectors: VectorStore, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str]
 ) -> None:
     index = open_index(tmp_path, vectors)
@@ -174,9 +176,7 @@ def test_an_error_that_passes_costs_the_former_model_nothing(
     index.close()
 
 
-def test_what_the_new_model_should_have_is_told_while_the_former_one_answers(
-    tmp_path: Path, vectors: VectorStore
-) -> None:
+def test_dense_contents_are_those_of_the_new_model(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha", "beta"))
     index.close()

@@ -1,4 +1,4 @@
-"""What queries run on outlives an error that passes: the next query is answered, and never from two generations."""
+"""Snapshots after temporary errors: the next query is answered, and never from two generations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def symbols(index: IndexWriter) -> list[str]:
 
 
 def interrupt(index: IndexWriter) -> None:
-    """Make the next statement of the published snapshot fail, and all that follow."""
+    """Make every further statement of the published snapshot fail."""
     with index.current.pin() as snapshot:
         assert snapshot is not None
         connection = snapshot.catalog._reader._connection
@@ -41,7 +41,7 @@ def interrupt(index: IndexWriter) -> None:
         connection.set_progress_handler(lambda: 1, 1)
 
 
-async def test_an_upkeep_that_failed_leaves_an_answer(index: IndexWriter) -> None:
+async def test_queries_are_answered_after_failed_maintenance(index: IndexWriter) -> None:
     index.commit(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):
@@ -56,7 +56,7 @@ async def test_an_upkeep_that_failed_leaves_an_answer(index: IndexWriter) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="swaps descriptors by /proc")
-async def test_a_failed_read_never_leads_into_another_generation(index: IndexWriter) -> None:
+async def test_a_snapshot_never_changes_its_generation_after_a_failed_read(index: IndexWriter) -> None:
     index.commit(save("a.py", "alpha"))
     await index.maintain(lambda: False)
     with index.current.pin() as snapshot:
@@ -72,19 +72,19 @@ async def test_a_failed_read_never_leads_into_another_generation(index: IndexWri
     assert symbols(index) == ["beta"]
 
 
-async def test_a_lost_snapshot_waits_for_the_commit_that_is_on_its_way(index: IndexWriter) -> None:
+async def test_a_lost_snapshot_is_not_renewed_while_a_commit_is_unpublished(index: IndexWriter) -> None:
     index.commit(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):
         await index.maintain(lambda: False)
-    index.catalog.commit(save("a.py", "beta"))  # not with the readers yet
+    index.catalog.commit(save("a.py", "beta"))  # the readers do not see it yet
     with pytest.raises(FailedError, match="closed"):
         symbols(index)
     index.commit(save("b.py", "gamma"))
     assert symbols(index) == ["beta", "gamma"]
 
 
-async def test_a_lost_snapshot_that_cannot_be_renewed_now_is_renewed_later(index: IndexWriter) -> None:
+async def test_a_lost_snapshot_is_renewed_when_files_can_be_opened_again(index: IndexWriter) -> None:
     index.commit(save("a.py", "alpha"))
     interrupt(index)
     with pytest.raises(StoreFullError):

@@ -66,8 +66,8 @@ class Committer:
         while True:
             await self._buffer.wait()
             await self._running.wait()
-            # Only what is due by now: a result follows the transactions that were given before its file was queued, and
-            # more may be given without end.
+            # Only what is due by now, since more may be submitted without end. Transactions that were submitted before
+            # a file was queued precede its result.
             due = self._buffer.take_due(len(self._queue))
             for _ in range(due.transactions):
                 await self._commit_next_transaction()

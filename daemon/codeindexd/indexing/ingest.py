@@ -122,7 +122,7 @@ class Ingest:
         self._bulk_lane.wake()
 
     def retry_now(self) -> None:
-        """Cut short the pause after an error, since somebody waits."""
+        """Cut short the pauses after errors, for a request that waits."""
         self._hurry.notify_all()
 
     # how far it is

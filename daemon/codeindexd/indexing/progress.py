@@ -33,7 +33,7 @@ class StageStats:
 
 @dataclass
 class Run:
-    """What was done since there was last nothing to do: the past of a progress bar."""
+    """What was done since the ingest was last idle, for a progress bar."""
 
     files_done: int = 0
     chunks_done: int = 0

@@ -26,7 +26,7 @@ class Task:
 
 @dataclass(slots=True)
 class _Pending:
-    """What is known about one pending path.
+    """One pending path.
 
     ``oldest`` is the number of the first task since which no result for the path was committed. It is at most
     ``newest.number``. ``in_flight`` is the task that a worker got last.
@@ -48,7 +48,7 @@ class WorkQueue:
 
     - Workers only ever get the newest task of a path.
     - The result of an older task is still committed, unless a newer result was (:meth:`accepts`).
-    - Whoever waits for a task waits until a result at least as new is committed (:meth:`is_finished`).
+    - A task counts as finished once a result at least as new is committed (:meth:`is_finished`).
     """
 
     def __init__(self) -> None:

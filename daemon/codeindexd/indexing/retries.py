@@ -13,11 +13,11 @@ from codeindexd.waiting import Backoff, Broadcast
 from codeindexd.workers.jobs import FileResult
 
 _FIRST_PAUSE_S = 2.0
-_LONGEST_PAUSE_S = 10.0  # what somebody who has made room waits at most; a try that fails costs next to nothing
+_LONGEST_PAUSE_S = 10.0  # the longest wait after room was made on the disk; a failed try is cheap
 
 
 class RetryPause:
-    """Growing pauses between tries, which ``hurry`` cuts short because somebody waits."""
+    """Growing pauses between tries, which ``hurry`` cuts short."""
 
     def __init__(self, hurry: Broadcast) -> None:
         self._hurry = hurry

@@ -1,4 +1,4 @@
-"""What a root reports while it runs: values, so that whoever hears of it needs no root."""
+"""Events of a root, as values, so that subscribers need no root."""
 
 from __future__ import annotations
 

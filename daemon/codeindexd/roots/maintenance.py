@@ -85,7 +85,7 @@ async def keep_stores_tidy(
 ) -> None:
     """Maintain the stores, and return memory, once after every change that left nothing to do; runs until cancelled.
 
-    ``should_stop`` is asked by the threads that maintain.
+    ``should_stop`` is called by the threads that maintain.
     """
     maintained = seen = -1
     attempts = 0

@@ -23,7 +23,7 @@ _FORMAT = 2
 
 @dataclass(frozen=True, slots=True)
 class RootSpec:
-    """What is remembered about a root across restarts: its id, its path, and which directory that was."""
+    """What is remembered about a root across restarts: its id, its path, and the identity of its directory."""
 
     id: str
     path: Path

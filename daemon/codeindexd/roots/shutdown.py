@@ -1,4 +1,4 @@
-"""The shutdown of one root: long work checks for it, and those who wait for the root are told at once."""
+"""The shutdown of one root: long work checks for it, and waiting requests fail at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lasts from one look to the next, although the root changes in between."""
+"""Differences that last from one audit to the next, although the root changes in between."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def lasting(*looks: Audit) -> list[str]:
     return [one.detail for one in looks[-1].differences]
 
 
-def test_a_hole_lasts_while_others_come_and_go() -> None:
+def test_an_id_found_missing_twice_is_a_lasting_difference() -> None:
     assert lasting(look(3, 7, 9), look(7, 9, 11, 12), look(7, 20)) == ["lacks 1 chunks, the first is 7"]
 
 
-def test_holes_that_come_and_go_are_none() -> None:
+def test_ids_found_missing_once_are_no_lasting_difference() -> None:
     assert lasting(look(3), look(7), look(9)) == []
     assert lasting(look(3), look(), look(3)) == []
 
 
-def test_a_figure_that_changes_makes_no_other_difference() -> None:
+def test_a_difference_stays_the_same_when_its_numbers_change() -> None:
     assert lasting(look(counted=3), look(counted=5), look(counted=9)) == ["the counters say 9"]
 
 
-def test_differences_of_other_files_or_stores_are_others() -> None:
+def test_differences_of_other_files_or_stores_do_not_last() -> None:
     first, second = Audit(), Audit()
     first.add(b"a.py", "chunks", "wrong")
     first.add(b"b.py", "dense index", "wrong")

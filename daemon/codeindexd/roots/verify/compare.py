@@ -53,7 +53,7 @@ def _difference(file: StoredFile, stored: Sequence[StoredChunk], result: FileRes
         return f"{len(stored)} chunks are catalogued, {len(result.chunks)} are cut now"
     for chunk, draft in zip(stored, result.chunks, strict=True):
         if (chunk.span, chunk.key) != (draft.span, draft.key):
-            return f"{_lines(chunk)} are not what was indexed"
+            return f"{_lines(chunk)} differ from what was indexed"
     return ""
 
 

@@ -13,7 +13,7 @@ from codeindexd.workers.pool import WorkerPool
 
 @dataclass(frozen=True, slots=True)
 class AuditTarget:
-    """The disk and the stores of a running root, and what computes chunks and vectors anew."""
+    """The disk and the stores of a running root, and what computes chunks and vectors again."""
 
     path: bytes
     scanner: Scanner
