@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from codeindexd.indexing.catch_up import match_chunks
 from codeindexd.types import ChunkDraft, StoredChunk, Symbol
-from storage.catalog.slices import draft
+from storage.catalog.transactions import draft
 
 
 def stored(chunk_id: int, one: ChunkDraft) -> StoredChunk:

@@ -20,6 +20,17 @@ def name_of(path: bytes) -> bytes:
     return path[path.rfind(b"/") + 1 :]
 
 
+def split(path: bytes) -> tuple[bytes, bytes]:
+    """Return (directory, name) of a path; the root is (b"", b"")."""
+    parent, _, name = path.rpartition(b"/")
+    return parent, name
+
+
+def join(directory: bytes, name: bytes) -> bytes:
+    """Return the path of ``name`` in ``directory``."""
+    return directory + b"/" + name if directory else name
+
+
 def ancestors(path: bytes) -> Iterator[bytes]:
     """Yield every directory above ``path``, the root last. The root has none."""
     while path:

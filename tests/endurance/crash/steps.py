@@ -46,7 +46,7 @@ STEPS = (
     *_around("vectors.put", "edits", "codeindexd.storage.vectors:VectorStore.put_many"),
     Step("vectors.put.inside", "edits", "codeindexd.storage.vectors:VectorStore._present", "before"),
     *_around("catalog.commit", "edits", "codeindexd.storage.catalog:Catalog.commit"),
-    Step("catalog.commit.inside", "edits", "codeindexd.storage.catalog.store:write_slice", "after"),
+    Step("catalog.commit.inside", "edits", "codeindexd.storage.catalog.store:write_transaction", "after"),
     *_around("lexical.commit", "edits", "codeindexd.storage.lexical.index:Lexical._commit"),
     Step("lexical.commit.inside", "edits", "codeindexd.storage.lexical.index:sentinel_document", "before"),
     Step("lexical.commit.committed", "edits", "codeindexd.storage.lexical.index:Lexical._refresh", "before"),

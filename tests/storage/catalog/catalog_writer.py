@@ -6,12 +6,12 @@ from pathlib import Path
 
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Transaction
-from storage.catalog.slices import move, update
+from storage.catalog.transactions import move, update
 
 FILES = 7
 
 
-def slice_of(generation: int) -> Transaction:
+def transaction_of(generation: int) -> Transaction:
     """What leads to ``generation``: rewrites, and now and then a move there and back or a removal."""
     path, text = f"d{generation % 3}/f{generation % FILES}.py", f"x{generation} same y{generation}"
     if generation % 10 == 9:
@@ -25,7 +25,7 @@ def work(directory: Path) -> None:
     catalog = Catalog.open(directory / "catalog.db", root_id="r")
     snapshot = catalog.snapshot()
     while True:
-        committed = catalog.commit(slice_of(catalog.generation + 1))
+        committed = catalog.commit(transaction_of(catalog.generation + 1))
         snapshot.close()
         snapshot = catalog.snapshot()
         print(committed.generation, flush=True)

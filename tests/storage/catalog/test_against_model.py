@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from codeindexd.scan.merkle import Tree
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Committed, Failure, FileUpdate, Move, NodeKind, Outcome, Transaction
-from storage.catalog.slices import directory, draft, leaf, skipped, stat
+from storage.catalog.transactions import directory, draft, leaf, skipped, stat
 
 names = st.sampled_from([b"a", b"b", b"c.py", b"a-", b"a0", b"\xff"])
 paths = st.lists(names, min_size=1, max_size=3).map(b"/".join)

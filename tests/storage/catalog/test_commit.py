@@ -11,7 +11,7 @@ import pytest
 from codeindexd.scan.merkle import Tree
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Committed, Failure, FileStat, NodeKind, Outcome, StoredFile, Symbol, Transaction
-from storage.catalog.slices import directory, draft, failed, leaf, move, raw, skipped, stat, update
+from storage.catalog.transactions import directory, draft, failed, leaf, move, raw, skipped, stat, update
 
 
 @pytest.fixture

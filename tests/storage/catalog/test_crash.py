@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from codeindexd.storage.catalog import Catalog
-from storage.catalog.catalog_writer import slice_of
+from storage.catalog.catalog_writer import transaction_of
 from support.killing import killer
 
 _KILLS = 25
@@ -26,7 +26,7 @@ def _compare(catalog: Catalog, reference: Catalog, printed: int) -> None:
     assert catalog.generation in (printed, printed + 1)
     assert catalog.check() == []
     while reference.generation < catalog.generation:
-        reference.commit(slice_of(reference.generation + 1))
+        reference.commit(transaction_of(reference.generation + 1))
     assert catalog.root_hash == reference.root_hash
     with catalog.snapshot() as mine, reference.snapshot() as other:
         assert list(mine.all_chunks()) == list(other.all_chunks())

@@ -9,7 +9,7 @@ import pytest
 
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Committed, Failure, Transaction
-from storage.catalog.slices import failed, update
+from storage.catalog.transactions import failed, update
 
 
 @pytest.fixture

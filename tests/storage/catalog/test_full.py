@@ -13,7 +13,7 @@ import pytest
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Transaction
-from storage.catalog.slices import update
+from storage.catalog.transactions import update
 from support.limits import largest_file
 
 

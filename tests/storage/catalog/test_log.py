@@ -11,7 +11,7 @@ import pytest
 
 from codeindexd.storage.catalog import Catalog, store
 from codeindexd.types import Transaction
-from storage.catalog.slices import leaf, update
+from storage.catalog.transactions import leaf, update
 
 
 def wal(catalog: Catalog) -> int:

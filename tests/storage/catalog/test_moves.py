@@ -10,7 +10,7 @@ import pytest
 from codeindexd.scan.merkle import Tree
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Entry, Failure, FileUpdate, Move, NodeKind, Outcome, Transaction
-from storage.catalog.slices import directory, leaf, move, raw, skipped, update
+from storage.catalog.transactions import directory, leaf, move, raw, skipped, update
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Transaction
-from storage.catalog.slices import update
+from storage.catalog.transactions import update
 
 
 @pytest.fixture

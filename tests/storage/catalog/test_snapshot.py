@@ -14,7 +14,7 @@ import pytest
 from codeindexd.errors import FailedError
 from codeindexd.storage.catalog import Catalog, CatalogSnapshot
 from codeindexd.types import ChunkDraft, FileUpdate, Symbol, Transaction
-from storage.catalog.slices import draft, failed, raw, skipped, update
+from storage.catalog.transactions import draft, failed, raw, skipped, update
 
 
 @pytest.fixture

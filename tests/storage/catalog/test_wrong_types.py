@@ -12,7 +12,7 @@ from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.catalog.rows import get_text, put_text
 from codeindexd.types import Failure, Transaction
-from storage.catalog.slices import failed, skipped, update
+from storage.catalog.transactions import failed, skipped, update
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The catalog: one SQLite file a root, with its tree, files, chunks, symbols and failures."""
+"""The catalog: one SQLite file per root, with its tree, files, chunks, symbols and failures."""
 
 from __future__ import annotations
 

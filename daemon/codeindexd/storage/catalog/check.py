@@ -1,4 +1,4 @@
-"""Whether a catalog agrees with itself: structure, counters, directory hashes, orphans."""
+"""Consistency checks of a catalog: structure, counters, directory hashes, orphans."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 
 from codeindexd.errors import StoreDamagedError
 from codeindexd.scan.merkle import node_hash
-from codeindexd.storage.catalog.rows import OUTCOMES, entry_from, get_ids, get_symbols, get_text, join, symbol_keys
+from codeindexd.scan.relpath import join
+from codeindexd.storage.catalog.rows import OUTCOMES, entry_from, get_ids, get_symbols, get_text, symbol_keys
 from codeindexd.storage.catalog.schema import reading_rows
-from codeindexd.storage.catalog.state import SELECT_STATE, State
+from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Counts, Entry, NodeKind, Outcome
 
-_Columns = tuple[tuple[str, str], ...]  # of typeof(), and the names of the columns that may have them
+_Columns = tuple[tuple[str, str], ...]  # results of typeof(), and the columns that may have them
 _TEXT = "'text', 'blob'"  # as put_text makes it
 _BIG = "'integer', 'text', 'null'"  # as put_int makes it
 _TYPES: dict[str, _Columns] = {
@@ -46,9 +47,9 @@ _TYPES: dict[str, _Columns] = {
 
 
 def check_catalog(reader: Reader) -> list[str]:
-    """Every inconsistency found, in words; empty when there is none. Reads everything in one transaction's view.
+    """Return a description of every inconsistency, with everything read in one transaction's view.
 
-    What cannot be read is an inconsistency, too. Raises StoreFullError when that is only so now.
+    What cannot be read is an inconsistency, too. Raises StoreFullError if it is only unreadable for now.
     """
     problems: list[str] = []
     try:
@@ -67,21 +68,21 @@ def _check_all(reader: Reader, problems: list[str]) -> None:
         problems.append("the state row is missing")
         return
     leaf_ids = _check_tree(reader, problems)
-    _check_files(reader, State.of(row), leaf_ids, problems)
+    _check_files(reader, CatalogState.of(row), leaf_ids, problems)
     _check_symbols(reader, problems)
 
 
 def _check_types(reader: Reader, problems: list[str]) -> None:
-    """SQLite stores anything anywhere: one bit makes a number of an empty text, and its own checks call it well."""
+    """Check column types: one flipped bit turns an empty text into a number, and SQLite's own checks accept it."""
     for table, columns in _TYPES.items():
         odd = " OR ".join(f"typeof({name}) NOT IN ({types})" for types, names in columns for name in names.split())
         ((count,),) = reader.rows(f"SELECT count(*) FROM {table} WHERE {odd}")  # noqa: S608
         if count:
-            problems.append(f"{count} rows of {table} hold values of a wrong type")
+            problems.append(f"{count} rows of {table} have values of a wrong type")
 
 
 def _check_tree(reader: Reader, problems: list[str]) -> dict[int, bytes]:
-    """Directory hashes and parents; returns the path by file id of every leaf."""
+    """Check directory hashes and parents; return the path of every leaf by file id."""
     children: dict[bytes, list[Entry]] = defaultdict(list)
     directories: dict[bytes, bytes] = {}
     leaf_ids: dict[int, bytes] = {}
@@ -99,16 +100,16 @@ def _check_tree(reader: Reader, problems: list[str]) -> dict[int, bytes]:
             problems.append(f"{path!r} has no file id of its own")
         else:
             leaf_ids[row[2]] = path
-    problems += [f"{parent!r} holds entries and is no directory" for parent in children if parent not in directories]
+    problems += [f"{parent!r} has entries and is not a directory" for parent in children if parent not in directories]
     problems += [
-        f"the hash of directory {path!r} is not that of its entries"
+        f"the hash of directory {path!r} does not match its entries"
         for path, digest in directories.items()
         if node_hash(children[path]) != digest
     ]
     return leaf_ids
 
 
-def _check_files(reader: Reader, state: State, leaf_ids: dict[int, bytes], problems: list[str]) -> None:
+def _check_files(reader: Reader, state: CatalogState, leaf_ids: dict[int, bytes], problems: list[str]) -> None:
     kinds: dict[int, str] = dict(reader.rows("SELECT code, name FROM kind"))
     expected: dict[int, tuple[int, str]] = {}
     outcomes: Counter[Outcome] = Counter()
@@ -127,13 +128,13 @@ def _check_files(reader: Reader, state: State, leaf_ids: dict[int, bytes], probl
             failed.add(path)
         ids, codes = get_ids(row[5]).tolist(), np.frombuffer(row[6], dtype="<u2").tolist()
         if len(ids) != len(codes) or (ids and outcome is not Outcome.INDEXED):
-            problems.append(f"the chunk list of {path!r} does not fit")
+            problems.append(f"the chunk list of {path!r} is inconsistent")
         expected.update((i, (file_id, kinds.get(code, ""))) for i, code in zip(ids, codes, strict=False))
     problems += [f"{path!r} lacks its file row" for file_id, path in leaf_ids.items() if file_id not in seen]
     actual = {row[0]: (row[1], row[2]) for row in reader.rows("SELECT chunk_id, file_id, kind FROM chunk")}
     if actual != expected:
         odd = sorted(i for i in actual.keys() | expected.keys() if actual.get(i) != expected.get(i))
-        problems.append(f"{len(odd)} chunks are not as their files list them, the first is {odd[0]}")
+        problems.append(f"{len(odd)} chunks differ from the lists of their files, the first is {odd[0]}")
     counted = Counts(
         outcomes[Outcome.INDEXED],
         len(actual),
@@ -142,9 +143,9 @@ def _check_files(reader: Reader, state: State, leaf_ids: dict[int, bytes], probl
         dict(sorted(skipped.items())),
     )
     if counted != state.counts:
-        problems.append(f"the counters say {state.counts}, counted are {counted}")
+        problems.append(f"the counters say {state.counts}, but {counted} were counted")
     if max(actual, default=0) >= state.next_chunk or max(seen, default=0) >= state.next_file:
-        problems.append("an id is in use that was not given out")
+        problems.append("an id is in use that was never assigned")
 
 
 def _check_symbols(reader: Reader, problems: list[str]) -> None:
@@ -155,4 +156,4 @@ def _check_symbols(reader: Reader, problems: list[str]) -> None:
     }
     actual = set(reader.rows("SELECT name, chunk_id FROM symbol"))
     if actual != expected:
-        problems.append(f"{len(actual ^ expected)} symbol entries do not fit their chunks")
+        problems.append(f"{len(actual ^ expected)} symbol entries do not match their chunks")

@@ -1,4 +1,4 @@
-"""Chunks of a slice: which stay, which go, which are new, and the rows that make it so."""
+"""The chunks of a transaction: which are kept, removed and added, and the rows to write."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UPDATE chunk SET start_byte = ?, end_byte = ?, start_line = ?, end_line = ?, sym
 
 @dataclass(slots=True)
 class ChunkChanges:
-    """What a slice does to the chunk tables; ``added`` and ``removed`` are what the projections have to follow."""
+    """The changes to the chunk tables; projections have to follow ``added`` and ``removed``."""
 
     next_chunk: int
     added: list[IndexedChunk] = field(default_factory=list)
@@ -45,10 +45,10 @@ class ChunkChanges:
 
 
 class ChunkDiffer:
-    """Diffs the chunks of the files of one slice.
+    """Diffs the chunks of the files of one transaction.
 
-    A chunk stays the same chunk when its :attr:`ChunkDraft.key` and its file's language are the same:
-    then nothing in the projections has to change. Equal chunks of a file are matched in their order.
+    A chunk keeps its id if its :attr:`ChunkDraft.key` and its file's language are unchanged: then no projection has to
+    change. Equal chunks of a file are matched in order.
     """
 
     def __init__(self, connection: sqlite3.Connection, next_chunk: int, kinds: dict[str, int]) -> None:
@@ -58,12 +58,12 @@ class ChunkDiffer:
         self.changes = ChunkChanges(next_chunk)
 
     def drop(self, record: FileRecord) -> None:
-        """The file is gone: so are its chunks."""
+        """Remove the chunks of a file that is gone."""
         if record.chunk_ids:
             self._drop_rows(self._old_rows(get_ids(record.chunk_ids).tolist()).values())
 
     def diff(self, old: FileRecord | None, new: FileRecord, drafts: Sequence[ChunkDraft]) -> tuple[bytes, bytes]:
-        """Chunk ids and kinds of the file with these drafts, as its row holds them."""
+        """Return chunk ids and kinds of the file with these drafts, as its row stores them."""
         before = self._old_rows(get_ids(old.chunk_ids).tolist()) if old is not None and old.chunk_ids else {}
         waiting: dict[ChunkKey, deque[Row]] = defaultdict(deque)
         if old is not None and old.language == new.language:
@@ -141,7 +141,7 @@ class ChunkDiffer:
         return code
 
     def write(self) -> None:
-        """Bring the chunk tables up to the changes."""
+        """Write the changes to the chunk tables."""
         changes, run = self.changes, self._connection.executemany
         run("DELETE FROM symbol WHERE name = ? AND chunk_id = ?", changes.keys_removed)
         run("DELETE FROM chunk WHERE chunk_id = ?", [(chunk_id,) for chunk_id in changes.removed])

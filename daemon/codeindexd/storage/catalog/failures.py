@@ -1,12 +1,13 @@
-"""Failures of a slice: cleared with the files they were about, moved along with them, or brought anew."""
+"""The failures of a transaction: cleared or moved with their files, or added."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from codeindexd.storage.catalog.rows import Node, failure_from, failure_row, split
+from codeindexd.scan.relpath import is_covered, split
+from codeindexd.storage.catalog.rows import Node, failure_from, failure_row
 from codeindexd.storage.catalog.stage import Stage
 from codeindexd.types import Failure, Outcome, Transaction
 
@@ -16,26 +17,26 @@ _ALL = "SELECT parent, name, stage, error, attempts, next_retry_ns, quarantined 
 def write_failures(
     connection: sqlite3.Connection, changes: Transaction, stage: Stage, changed: Iterable[bytes]
 ) -> tuple[int, bool]:
-    """Bring the failure table up to a staged slice. A failure may be about a path that the tree does not have.
+    """Update the failure table for a staged transaction. A failure's path need not be in the tree.
 
-    Returns by how much the number of failed paths changes, and whether any failure did.
+    Returns the change in the number of failed paths, and whether any failure changed.
     """
-    brought = {failure.path: failure for failure in changes.failures}
+    added = {failure.path: failure for failure in changes.failures}
     named = [update.entry.path for update in changes.updates] + [move.entry.path for move in changes.moves]
-    paths = {*changed, *brought, *stage.dropped, *named}
+    paths = {*changed, *added, *stage.dropped, *named}
     before = _stored(connection, paths, stage.dropped)
-    after = _outcome(before, brought, changes, stage) if before or brought else {}
+    after = _outcome(before, added, changes, stage) if before or added else {}
     connection.executemany(
         "DELETE FROM failure WHERE parent = ? AND name = ?", [split(path) for path in before.keys() - after.keys()]
     )
     rows = [failure_row(failure) for path, failure in after.items() if before.get(path) != failure]
     connection.executemany("INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    grown = 0
+    growth = 0
     for path in paths | before.keys() | after.keys():
         node = stage.node(path)
-        grown += path in after or _failed(node)
-        grown -= path in before or _failed(stage.before[path])
-    return grown, bool(rows) or before.keys() != after.keys()
+        growth += path in after or _failed(node)
+        growth -= path in before or _failed(stage.before[path])
+    return growth, bool(rows) or before.keys() != after.keys()
 
 
 def _failed(node: Node | None) -> bool:
@@ -43,7 +44,7 @@ def _failed(node: Node | None) -> bool:
 
 
 def _stored(connection: sqlite3.Connection, paths: Iterable[bytes], dropped: Iterable[bytes]) -> dict[bytes, Failure]:
-    """Stored failures of these paths, and of everything below the dropped ones."""
+    """Return the stored failures of these paths, and of everything below the dropped ones."""
     if connection.execute("SELECT 1 FROM failure LIMIT 1").fetchone() is None:
         return {}
     rows = []
@@ -62,7 +63,7 @@ def _stored(connection: sqlite3.Connection, paths: Iterable[bytes], dropped: Ite
 
 
 def _outcome(
-    before: Mapping[bytes, Failure], brought: Mapping[bytes, Failure], changes: Transaction, stage: Stage
+    before: Mapping[bytes, Failure], added: Mapping[bytes, Failure], changes: Transaction, stage: Stage
 ) -> dict[bytes, Failure]:
     after = dict(before)
     moved = {path for move in changes.moves for path in (move.source, move.entry.path)}
@@ -70,20 +71,16 @@ def _outcome(
     updated = {update.entry.path for update in changes.updates}
     for path in before:
         stage.node(path)
-        if path in updated or path in moved or _is_leaf_no_more(path, stage) or _below(path, stage.dropped):
+        if path in updated or path in moved or _is_no_longer_leaf(path, stage) or is_covered(path, stage.dropped):
             del after[path]
     for move, failure in targets:
         node = stage.after.get(move.entry.path)
         if node is not None and move.entry.path not in updated:
             after[move.entry.path] = replace(failure, path=move.entry.path)
-    after.update(brought)
+    after.update(added)
     return after
 
 
-def _is_leaf_no_more(path: bytes, stage: Stage) -> bool:
+def _is_no_longer_leaf(path: bytes, stage: Stage) -> bool:
     old, new = stage.before[path], stage.after[path]
     return old is not None and old.file is not None and (new is None or new.file is None)
-
-
-def _below(path: bytes, tops: Sequence[bytes]) -> bool:
-    return any(not top or path == top or path.startswith(top + b"/") for top in tops)

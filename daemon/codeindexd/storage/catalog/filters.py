@@ -1,4 +1,4 @@
-"""Filters over files and chunks, answered from the file table alone: each row carries its chunks' ids and kinds."""
+"""Filters over files and chunks that read only the file table, whose rows hold the ids and kinds of chunks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.path_globs import common_directory, path_filter
-from codeindexd.storage.catalog.rows import join
 from codeindexd.storage.sqlite import Reader, Row
 from codeindexd.types import Outcome
 
 
 def file_ids(reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str]) -> NDArray[np.int64]:
-    """(n,) sorted ids of indexed files."""
+    """Return the sorted ids (n,) of indexed files."""
     rows = _files(reader, "file_id", language, include, exclude)
     return np.fromiter((row[2] for row in rows), dtype=np.int64, count=len(rows))
 
@@ -22,7 +22,7 @@ def file_ids(reader: Reader, language: str | None, include: Sequence[str], exclu
 def chunk_ids(
     reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str], kinds: Sequence[str]
 ) -> NDArray[np.int64]:
-    """(n,) sorted ids of chunks."""
+    """Return the sorted ids (n,) of chunks."""
     rows = _files(reader, "chunk_ids, chunk_kinds" if kinds else "chunk_ids", language, include, exclude)
     ids = np.frombuffer(b"".join([row[2] for row in rows]), dtype="<i8")
     if kinds:
@@ -35,10 +35,10 @@ def chunk_ids(
 def _files(
     reader: Reader, columns: str, language: str | None, include: Sequence[str], exclude: Sequence[str]
 ) -> list[Row]:
-    """(parent, name, *columns) of the indexed files that pass, by file id; the path is empty when no glob needs it."""
+    """Return (parent, name, *columns) of the files that pass, by file id; without globs, parent and name are NULL."""
     directory = common_directory(include)
     if directory and include[0].lstrip("/").encode("utf-8", "surrogateescape") == directory + b"/**":
-        include = ()  # the directory says it all
+        include = ()  # the directory is the whole filter
     by_path = bool(include or exclude)
     where = ["outcome = ?"]
     parameters: list[object] = [int(Outcome.INDEXED)]

@@ -1,4 +1,4 @@
-"""Between rows and values: what a column holds and how it is read back."""
+"""Conversion between rows and values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
+from codeindexd.scan.relpath import join, split
 from codeindexd.storage.sqlite import Row
 from codeindexd.types import Entry, Failure, FileStat, NodeKind, Outcome, Span, StoredChunk, StoredFile, Symbol
 
@@ -19,7 +20,7 @@ _REBUILD = "it is rebuilt from the disk"
 
 
 class _Known(dict[int, T]):
-    """Members of an enumeration by stored code; five times as fast as calling the enumeration."""
+    """Enum members by stored code; five times as fast as calling the enum."""
 
     def __missing__(self, code: object) -> T:
         raise StoreDamagedError(f"the catalog holds the unknown code {code!r}", hint=_REBUILD)
@@ -43,24 +44,13 @@ FROM chunk c JOIN file f ON f.file_id = c.file_id
 """
 
 
-def split(path: bytes) -> tuple[bytes, bytes]:
-    """(directory, name) of a path; the root is (b"", b"")."""
-    parent, _, name = path.rpartition(b"/")
-    return parent, name
-
-
-def join(parent: bytes, name: bytes) -> bytes:
-    """The path of ``name`` in ``parent``."""
-    return parent + b"/" + name if parent else name
-
-
 def put_int(value: int) -> int | str:
-    """An integer of any size as SQLite takes it (64 bits signed, else text)."""
+    """Return an integer of any size as SQLite can store it: 64 bits signed, larger ones as text."""
     return value if value in _INT64 else str(value)
 
 
 def put_text(text: str) -> str | bytes:
-    """Text as SQLite takes it; what is not Unicode (surrogates from odd file names) becomes a blob."""
+    """Return text as SQLite can store it; text with lone surrogates (from odd file names) becomes a blob."""
     if not text.isascii():
         try:
             text.encode()
@@ -70,7 +60,10 @@ def put_text(text: str) -> str | bytes:
 
 
 def get_text(stored: object) -> str:
-    """What :func:`put_text` was given. Raises StoreDamagedError: one bit of a row turns an empty text into a number."""
+    """Return what :func:`put_text` was given.
+
+    Raises StoreDamagedError: one flipped bit turns an empty text into a number.
+    """
     if isinstance(stored, str):
         return stored
     if not isinstance(stored, bytes):
@@ -78,27 +71,27 @@ def get_text(stored: object) -> str:
     try:
         return stored.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
-        raise StoreDamagedError(f"the catalog holds text that is none: {error.reason}", hint=_REBUILD) from error
+        raise StoreDamagedError(f"the catalog holds invalid text: {error.reason}", hint=_REBUILD) from error
 
 
 def put_ids(ids: Iterable[int]) -> bytes:
-    """Ids as little-endian int64."""
+    """Return ids as little-endian int64."""
     return np.fromiter(ids, dtype="<i8").tobytes()
 
 
 def get_ids(blob: bytes) -> NDArray[np.int64]:
-    """(n,) int64, read-only."""
+    """Return ids (n,), read-only."""
     return np.frombuffer(blob, dtype="<i8")
 
 
 def entry_from(path: bytes, row: Row) -> Entry:
-    """An entry from its NODE_COLUMNS."""
+    """Return an entry from its NODE_COLUMNS."""
     parent, name = split(path)
     return entries_from(parent, [(name, *row)])[name]
 
 
 def entries_from(directory: bytes, rows: Iterable[Row]) -> dict[bytes, Entry]:
-    """Entries inside a directory by name, from (name, NODE_COLUMNS): the loop that a whole tree is read with."""
+    """Return the entries of a directory by name, from (name, NODE_COLUMNS); fast, since whole trees are read so."""
     above = directory + b"/" if directory else b""
     found: dict[bytes, Entry] = {}
     for name, kind, digest, size, mtime_ns, ctime_ns, inode, reason, rule in rows:
@@ -114,7 +107,7 @@ def entries_from(directory: bytes, rows: Iterable[Row]) -> dict[bytes, Entry]:
 
 
 def entry_row(entry: Entry, file_id: int | None) -> Row:
-    """All columns of `entry`, in their order."""
+    """Return all columns of table `entry`, in order."""
     parent, name = split(entry.path)
     stat: tuple[Any, ...] = (None, None, None, None)
     if entry.stat is not None:
@@ -124,7 +117,7 @@ def entry_row(entry: Entry, file_id: int | None) -> Row:
 
 
 def stored_file(row: Row) -> StoredFile:
-    """A file from the columns of STORED_FILE."""
+    """Return a file from the columns of STORED_FILE."""
     file_id, parent, name = row[:3]
     outcome, language, encoding, fingerprint, reason, chunks = row[11:]
     entry = entry_from(join(parent, name), row[3:11])
@@ -132,19 +125,19 @@ def stored_file(row: Row) -> StoredFile:
 
 
 def stored_chunk(row: Row) -> StoredChunk:
-    """A chunk from the columns of STORED_CHUNK."""
+    """Return a chunk from the columns of STORED_CHUNK."""
     chunk_id, file_id, parent, name, language, start, end, first, last, kind, symbol, symbols, *hashes = row
     span = Span(start, end, first, last, kind, get_text(symbol), get_symbols(symbols))
     return StoredChunk(chunk_id, file_id, join(parent, name), language, span, *hashes)
 
 
-_SymbolRow = tuple[Any, Any, str, int]  # text as put_text makes it
+_SymbolRow = tuple[Any, Any, str, int]  # text as put_text returns it
 _decode_symbols = msgspec.msgpack.Decoder(list[_SymbolRow])
 _encode = msgspec.msgpack.Encoder().encode
 
 
 def put_symbols(symbols: tuple[Symbol, ...]) -> bytes | None:
-    """Definitions as a blob, None for none."""
+    """Return definitions as a blob, or None if there are none."""
     if not symbols:
         return None
     try:
@@ -154,7 +147,7 @@ def put_symbols(symbols: tuple[Symbol, ...]) -> bytes | None:
 
 
 def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
-    """What :func:`put_symbols` was given."""
+    """Return what :func:`put_symbols` was given. Raises StoreDamagedError."""
     if blob is None:
         return ()
     try:
@@ -165,17 +158,17 @@ def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
 
 
 def symbol_key(name: str) -> bytes:
-    """What a symbol is looked up by: its case folded."""
+    """Return the lookup key of a symbol name: its case folded."""
     return name.lower().encode() if name.isascii() else name.casefold().encode("utf-8", "surrogatepass")
 
 
 def last_part(name: str) -> str:
-    """``get`` of ``Client.get``."""
+    """Return the last part of a name: ``get`` of ``Client.get``."""
     return name.rpartition(".")[2] or name
 
 
 def symbol_keys(symbol: str, symbols: tuple[Symbol, ...]) -> set[bytes]:
-    """Every key that leads to a chunk with this symbol path and these definitions."""
+    """Return every key that leads to a chunk with this symbol path and these definitions."""
     keys = {symbol_key(s.name) for s in symbols}
     if symbol:
         keys.add(symbol_key(symbol.rpartition(".")[2] or symbol))
@@ -183,13 +176,13 @@ def symbol_keys(symbol: str, symbols: tuple[Symbol, ...]) -> set[bytes]:
 
 
 def failure_from(row: Row) -> Failure:
-    """A failure from (parent, name, stage, error, attempts, next_retry_ns, quarantined)."""
+    """Return a failure from (parent, name, stage, error, attempts, next_retry_ns, quarantined)."""
     parent, name, stage, error, attempts, next_retry_ns, quarantined = row
     return Failure(join(parent, name), get_text(stage), get_text(error), attempts, next_retry_ns, bool(quarantined))
 
 
 def failure_row(failure: Failure) -> Row:
-    """All columns of `failure`, in their order."""
+    """Return all columns of table `failure`, in order."""
     retry = min(failure.next_retry_ns, _INT64[-1])
     return (
         *split(failure.path),
@@ -203,7 +196,7 @@ def failure_row(failure: Failure) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """What `file` holds of a leaf besides its path; ``reason`` is that of a skipped leaf."""
+    """A row of table `file` without its path; ``reason`` is that of a skipped leaf."""
 
     file_id: int
     outcome: Outcome
@@ -217,7 +210,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A tree node with what the catalog keeps of it; ``file`` is None for directories."""
+    """A tree node with its row of table `file`; ``file`` is None for directories."""
 
     entry: Entry
     file: FileRecord | None = None

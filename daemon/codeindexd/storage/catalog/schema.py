@@ -1,4 +1,4 @@
-"""The catalog's tables, and how a catalog file is created, recognised and refused."""
+"""The catalog's tables, and how a catalog file is created, recognized or rejected."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ APPLICATION_ID = 0x43444978  # "CDIx"
 SCHEMA_VERSION = 2
 REBUILD = "it is rebuilt from the disk; vectors are reused"
 
-# `entry` is the tree, clustered so that a directory's children lie together; `file` is what became of each leaf's
-# bytes. A file's chunk ids stand in its row (little-endian int64, kinds beside them as uint16), which makes filters and
-# removals a scan of files instead of chunks, and an index on chunk.file_id superfluous.
+# `entry` is the tree, clustered so that a directory's children are adjacent; `file` is the outcome of each leaf. A
+# file's chunk ids are in its row (little-endian int64, with kinds as uint16), so that filters and removals scan files
+# instead of chunks, and chunk.file_id needs no index.
 # Ids come from counters in `state`, inside the transaction that uses them: never reused, and known before the insert.
 # Integers beyond 64 bits (inodes, times of some file systems) are stored as text, text with lone surrogates as blobs:
-# see rows.py. Columns are left without a type where that must survive.
+# see rows.py. Such columns have no declared type.
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE state (
@@ -59,7 +59,7 @@ CREATE INDEX failure_due ON failure (next_retry_ns) WHERE next_retry_ns > 0;
 
 @contextlib.contextmanager
 def reading_rows(path: Path) -> Iterator[None]:
-    """Inside the block an exception that nobody foresaw means a row that holds what we never wrote: damage."""
+    """Treat unexpected exceptions inside the block as damage: a row has values that we never write."""
     try:
         yield
     except (CodeindexError, OSError, MemoryError, sqlite3.Error):
@@ -69,9 +69,9 @@ def reading_rows(path: Path) -> Iterator[None]:
 
 
 def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
-    """The writing connection of a catalog, created when there is none.
+    """Return the writing connection of a catalog, which is created if there is none.
 
-    Raises StoreDamagedError for a file that is no catalog of this root and version, StoreFullError when it cannot be
+    Raises StoreDamagedError for a file that is not a catalog of this root and version, StoreFullError if it cannot be
     written.
     """
     create_private(path)
@@ -79,30 +79,30 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
         connection = connect(path, read_only=False)
         try:
             _configure(connection, path)
-            _look_at_size(connection, path)
+            _check_size(connection, path)
             if _is_empty(connection):
                 _create(connection, root_id)
-            _recognise(connection, path, root_id)
+            _check_identity(connection, path, root_id)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _look_at_size(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that was cut short; SQLite would notice only when it reads a missing page."""
-    with contextlib.suppress(sqlite3.OperationalError):  # a full disk, say: the size proves nothing then
+def _check_size(connection: sqlite3.Connection, path: Path) -> None:
+    """Reject a truncated file, which SQLite would notice only when it reads a missing page."""
+    with contextlib.suppress(sqlite3.OperationalError):  # for example a full disk: the size proves nothing then
         (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         expected = _pragma(connection, "page_count") * _pragma(connection, "page_size")
         size = path.stat().st_size
         if not busy and size < expected:
-            raise StoreDamagedError(f"{path} was cut short: {size} of {expected} bytes", hint=REBUILD)
+            raise StoreDamagedError(f"{path} was truncated: {size} of {expected} bytes", hint=REBUILD)
 
 
 def _configure(connection: sqlite3.Connection, path: Path) -> None:
     use_write_ahead_log(connection, path)
-    connection.execute("PRAGMA journal_size_limit = 0")  # so the log's size on disk is what is in use
-    connection.execute("PRAGMA wal_autocheckpoint = 0")  # Catalog.checkpoint() does it, and moves the pins along
+    connection.execute("PRAGMA journal_size_limit = 0")  # so that the log's size on disk is the size in use
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # Catalog.checkpoint() does it, and moves pinned readers too
     connection.execute("PRAGMA cache_size = -8192")
 
 
@@ -137,18 +137,16 @@ def _create(connection: sqlite3.Connection, root_id: str) -> None:
         raise
 
 
-def _recognise(connection: sqlite3.Connection, path: Path, root_id: str) -> None:
+def _check_identity(connection: sqlite3.Connection, path: Path, root_id: str) -> None:
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise StoreDamagedError(f"{path} is not a catalog", hint=REBUILD)
     version = _pragma(connection, "user_version")
     if version != SCHEMA_VERSION:
-        raise StoreDamagedError(
-            f"{path} has schema version {version}, this program knows {SCHEMA_VERSION}", hint=REBUILD
-        )
+        raise StoreDamagedError(f"{path} has schema version {version}, expected {SCHEMA_VERSION}", hint=REBUILD)
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     if meta.get("root_id") != root_id:
         raise StoreDamagedError(f"{path} belongs to another root ({meta.get('root_id')})", hint=REBUILD)
     root = connection.execute("SELECT 1 FROM entry WHERE parent = x'' AND name = x''").fetchone()
     state = connection.execute("SELECT 1 FROM state WHERE one = 1").fetchone()
     if root is None or state is None or not meta.get("store_uuid"):
-        raise StoreDamagedError(f"{path} lacks its root, state or identity", hint=REBUILD)
+        raise StoreDamagedError(f"{path} has no root, state or identity", hint=REBUILD)

@@ -1,4 +1,4 @@
-"""One generation of a catalog, held still for queries."""
+"""One generation of a catalog, pinned for queries."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from codeindexd.scan.relpath import split
 from codeindexd.storage.catalog import filters
 from codeindexd.storage.catalog.rows import (
     STORED_CHUNK,
     STORED_FILE,
     get_ids,
     last_part,
-    split,
     stored_chunk,
     stored_file,
     symbol_key,
 )
-from codeindexd.storage.catalog.state import SELECT_STATE, State
+from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Counts, Outcome, StoredChunk, StoredFile, Symbol
 
@@ -35,8 +35,8 @@ class CatalogSnapshot:
 
     Everything comes from one generation, except that the stats of files may be newer: commits that change nothing else
     do not count as a generation, and :meth:`repin` moves a snapshot past them. An open snapshot keeps the write-ahead
-    log from being folded past it, so close it when it is replaced. Every method raises StoreDamagedError when the file
-    proves broken, StoreFullError when it cannot be read now, FailedError once the snapshot is closed.
+    log from being checkpointed past it, so close it when it is replaced. Every method raises StoreDamagedError if the
+    file is damaged, StoreFullError if it cannot be read now, FailedError once the snapshot is closed.
     """
 
     def __init__(self, reader: Reader, release: Callable[[CatalogSnapshot, sqlite3.Connection | None], None]) -> None:
@@ -44,42 +44,42 @@ class CatalogSnapshot:
         self._reader = reader
         self._release = release
         self._filtered: dict[tuple[object, ...], NDArray[np.int64]] = {}
-        self._state = State.of(reader.pin(SELECT_STATE))
+        self._state = CatalogState.of(reader.pin(SELECT_STATE))
 
     @property
     def generation(self) -> int:
-        """The generation that is pinned."""
+        """The pinned generation."""
         return self._state.generation
 
     @property
     def lost(self) -> bool:
-        """Whether an error ended the transaction: nothing can be read here any more."""
+        """True if an error ended the transaction, so that nothing can be read any more."""
         return self._reader.closed
 
     def counts(self) -> Counts:
-        """How much the catalog held."""
+        """Return how much the catalog held."""
         return self._state.counts
 
     def repin(self) -> None:
-        """Pin what is committed now. Only for the catalog, and only while the generation is still the same."""
-        state = State.of(self._reader.pin(SELECT_STATE))
+        """Pin what is committed now. Only for the catalog, and only while the generation is the same."""
+        state = CatalogState.of(self._reader.pin(SELECT_STATE))
         assert state.generation == self._state.generation, (state.generation, self._state.generation)
         self._state = state
 
     # files
 
     def file(self, path: bytes) -> StoredFile | None:
-        """The leaf at a path, of any kind and outcome; None for directories and for nothing."""
+        """Return the leaf at a path, of any kind and outcome; None for directories and missing paths."""
         rows = self._reader.rows(f"{STORED_FILE} WHERE e.parent = ? AND e.name = ?", split(path))
         return stored_file(rows[0]) if rows else None
 
     def files_by_id(self, ids: Iterable[int]) -> dict[int, StoredFile]:
-        """The leaves that still exist, by file id."""
+        """Return the existing leaves by file id."""
         rows = self._reader.rows_in(lambda marks: f"{STORED_FILE} WHERE f.file_id IN ({marks})", [int(i) for i in ids])
         return {row[0]: stored_file(row) for row in rows}
 
     def files(self) -> Iterator[StoredFile]:
-        """All leaves in the order of their ids, read in pages."""
+        """Yield all leaves in the order of their ids, read in pages."""
         last = 0
         while True:
             sql = f"{STORED_FILE} WHERE f.file_id > ? ORDER BY f.file_id LIMIT {_PAGE}"
@@ -90,25 +90,25 @@ class CatalogSnapshot:
             last = rows[-1][0]
 
     def indexed_files(self) -> Iterator[StoredFile]:
-        """The leaves with outcome INDEXED: those that path search knows."""
+        """Yield the leaves with outcome INDEXED, which path search knows."""
         return (file for file in self.files() if file.outcome is Outcome.INDEXED)
 
     def file_ids(
         self, *, language: str | None = None, include: Sequence[str] = (), exclude: Sequence[str] = ()
     ) -> NDArray[np.int64]:
-        """(n,) sorted ids of the indexed files that pass the filters; see :meth:`chunk_ids`."""
+        """Return the sorted ids (n,) of the indexed files that pass the filters; see :meth:`chunk_ids`."""
         return filters.file_ids(self._reader, language, include, exclude)
 
     # chunks
 
     def chunks(self, ids: Iterable[int]) -> dict[int, StoredChunk]:
-        """The chunks that exist, by id."""
+        """Return the existing chunks by id."""
         wanted = [int(i) for i in ids]
         rows = self._reader.rows_in(lambda marks: f"{STORED_CHUNK} WHERE c.chunk_id IN ({marks})", wanted)
         return {row[0]: stored_chunk(row) for row in rows}
 
     def chunks_of_file(self, file: bytes | int) -> list[StoredChunk]:
-        """The chunks of a file (path or file id) in the order of its lines; empty when it has none."""
+        """Return the chunks of a file (path or file id) in the order of its lines."""
         if isinstance(file, bytes):
             sql = (
                 "SELECT f.chunk_ids FROM entry e JOIN file f ON f.file_id = e.file_id WHERE e.parent = ? AND e.name = ?"
@@ -123,7 +123,7 @@ class CatalogSnapshot:
         return [found[chunk_id] for chunk_id in ids if chunk_id in found]
 
     def all_chunks(self) -> Iterator[StoredChunk]:
-        """All chunks in the order of their ids, read in pages."""
+        """Yield all chunks in the order of their ids, read in pages."""
         last = 0
         while True:
             sql = f"{STORED_CHUNK} WHERE c.chunk_id > ? ORDER BY c.chunk_id LIMIT {_PAGE}"
@@ -134,11 +134,11 @@ class CatalogSnapshot:
             last = rows[-1][0]
 
     def all_chunk_ids(self) -> NDArray[np.int64]:
-        """(n,) sorted ids of all chunks."""
+        """Return the sorted ids (n,) of all chunks."""
         return self.chunk_ids()
 
     def embed_hashes(self) -> Iterator[bytes]:
-        """The embed hash of every chunk, in the order of ids, read in pages: which vectors are in use."""
+        """Yield the embed hash of every chunk in the order of ids, read in pages: the vectors in use."""
         last = 0
         while True:
             sql = "SELECT chunk_id, embed_hash FROM chunk WHERE chunk_id > ? ORDER BY chunk_id LIMIT ?"
@@ -157,11 +157,11 @@ class CatalogSnapshot:
         kinds: Sequence[str] = (),
         symbol: str | None = None,
     ) -> NDArray[np.int64]:
-        """(n,) sorted ids of the chunks that pass every filter given. The array is shared: do not write to it.
+        """Return the sorted ids (n,) of the chunks that pass every given filter. The array is shared and read-only.
 
-        ``include`` and ``exclude`` are path globs (one of the first, none of the second; see globs.py), ``kinds`` are
-        alternatives, ``symbol`` is a name as for :meth:`symbols`, looked for in definitions and in the chunk's own
-        symbol path. The last few answers are kept.
+        ``include`` and ``exclude`` are path globs (a path matches one of the first and none of the second; see
+        path_globs.py), ``kinds`` are alternatives, ``symbol`` is a name as for :meth:`symbols`, searched in definitions
+        and in the chunk's own symbol path. The last few answers are cached.
         """
         key = (language, tuple(include), tuple(exclude), tuple(kinds), symbol)
         found = self._filtered.get(key)
@@ -182,10 +182,10 @@ class CatalogSnapshot:
     # symbols
 
     def symbols(self, name: str, *, limit: int = 1_000) -> list[tuple[StoredChunk, Symbol]]:
-        """Definitions of ``name``, those of exactly this name first, then those that differ in case.
+        """Return the definitions of ``name``, exact matches first, then those that differ in case.
 
-        ``Class.method`` (also ``Class::method``) finds qualified names that end so. Within a rank the order is that of
-        paths and lines. Of a name with more than 10,000 chunks only those with the lowest ids are looked at.
+        ``Class.method`` (also ``Class::method``) finds qualified names that end so. Equal matches are sorted by path
+        and line. Of a name with more than 10,000 chunks only those with the lowest ids are considered.
         """
         wanted = _dotted(name)
         ranked = [
@@ -201,7 +201,7 @@ class CatalogSnapshot:
         wanted = _dotted(name)
         ids = self._named(wanted)
         if "." not in wanted:
-            return ids  # the key says it all
+            return ids  # the key is sufficient
         return {
             chunk.chunk_id
             for chunk in self.chunks(ids).values()
@@ -210,14 +210,14 @@ class CatalogSnapshot:
         }
 
     def _named(self, wanted: str) -> set[int]:
-        """Chunks whose symbol key is that of the name or of its last part."""
+        """Return the chunks with the symbol key of the name or of its last part."""
         keys = (symbol_key(wanted), symbol_key(last_part(wanted)))
         return {row[0] for row in self._reader.rows("SELECT chunk_id FROM symbol WHERE name IN (?, ?)", keys)}
 
     # life
 
     def close(self) -> None:
-        """End the read transaction; harmless when repeated. Generators in use end with FailedError."""
+        """End the read transaction; may be called twice. Generators in use raise FailedError."""
         self._release(self, self._reader.detach())
 
     def __enter__(self) -> Self:
@@ -234,7 +234,7 @@ def _dotted(name: str) -> str:
 
 
 def _rank(wanted: str, name: str, qualified: str) -> int | None:
-    """0 for exactly this name, 1 for one that differs in case, None for another."""
+    """Return 0 for exactly this name, 1 for one that differs in case, None for another."""
     if _names(wanted, name, qualified):
         return 0
     if _names(wanted.casefold(), name.casefold(), qualified.casefold()):

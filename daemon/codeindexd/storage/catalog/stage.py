@@ -1,6 +1,6 @@
-"""A slice's effect on the tree, worked out beside the tables: what every path it touches held before and holds after.
+"""A transaction's effect on the tree, computed before anything is written: every touched path before and after.
 
-Everything later (rows to write, chunks to diff, counters) follows from comparing the two.
+Everything else (rows to write, chunks to diff, counters) follows from comparing the two.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from codeindexd.scan.relpath import join, split
 from codeindexd.storage.catalog.rows import (
     NODE_COLUMNS,
     OUTCOMES,
@@ -16,8 +17,6 @@ from codeindexd.storage.catalog.rows import (
     Node,
     entry_from,
     get_text,
-    join,
-    split,
 )
 from codeindexd.storage.sqlite import Row
 from codeindexd.types import ChunkDraft, Entry, FileUpdate, Move, NodeKind, Outcome, Transaction
@@ -49,7 +48,7 @@ def _node(row: Row) -> tuple[bytes, Node]:
 
 
 def nodes_below(connection: sqlite3.Connection, directory: bytes) -> Iterator[tuple[bytes, Node]]:
-    """Everything under a directory, by path."""
+    """Yield (path, node) for everything below a directory."""
     for row in connection.execute(_INSIDE, (directory,)):
         yield _node(row)
     if directory:
@@ -61,11 +60,11 @@ def nodes_below(connection: sqlite3.Connection, directory: bytes) -> Iterator[tu
 
 
 class Stage:
-    """Applies a slice in the order removals, moves, directories, updates, touched.
+    """Applies a transaction in the order removals, moves, directories, updates, touched.
 
-    The sources of moves are lifted out first, so a directory that is removed does not take them along.
-    ``before`` and ``after`` hold every path that was looked at, ``drafts`` the chunks of updated files by file id,
-    ``dropped`` the paths that were removed with everything below.
+    The sources of moves are taken out first, so that removing their directory does not remove them too. ``before`` and
+    ``after`` hold every examined path, ``drafts`` the chunks of updated files by file id, ``dropped`` the paths that
+    were removed with everything below.
     """
 
     def __init__(self, connection: sqlite3.Connection, next_file: int) -> None:
@@ -78,12 +77,12 @@ class Stage:
         self._fresh: set[bytes] = set()
 
     def apply(self, changes: Transaction) -> None:
-        """Work out the whole slice."""
-        lifted = self._lift(changes.moves)
+        """Stage the whole transaction. Raises ValueError if it makes the root a file."""
+        taken_out = self._take_out(changes.moves)
         for path in changes.removals:
             self._drop(path)
         for move in changes.moves:
-            self._place(move, lifted.pop(move.source, None))
+            self._place(move, taken_out.pop(move.source, None))
         for entry in changes.directories:
             self._make_directory(entry.path)
         for update in changes.updates:
@@ -92,14 +91,14 @@ class Stage:
             self._touch(entry)
 
     def changed(self) -> Iterator[tuple[bytes, Node | None, Node | None]]:
-        """(path, before, after) wherever the two differ."""
+        """Yield (path, before, after) wherever the two differ."""
         for path, after in self.after.items():
             before = self.before[path]
             if before != after:
                 yield path, before, after
 
     def node(self, path: bytes) -> Node | None:
-        """What the path holds by now."""
+        """Return the staged node at ``path``."""
         if path not in self.after:
             row = self._connection.execute(_ONE, split(path)).fetchone()
             self.before[path] = self.after[path] = None if row is None else _node(row)[1]
@@ -107,20 +106,20 @@ class Stage:
 
     def _put(self, path: bytes, node: Node | None) -> None:
         self.after[path] = node
-        if self.before[path] is None:  # the table does not know it: remember it for _drop_below
+        if self.before[path] is None:  # the table does not have it: remember it for _drop_below
             if node is None:
                 self._fresh.discard(path)
             else:
                 self._fresh.add(path)
 
-    def _lift(self, moves: Sequence[Move]) -> dict[bytes, FileRecord]:
-        lifted: dict[bytes, FileRecord] = {}
+    def _take_out(self, moves: Sequence[Move]) -> dict[bytes, FileRecord]:
+        taken_out: dict[bytes, FileRecord] = {}
         for move in moves:
             node = self.node(move.source)
             if node is not None and node.file is not None and node.entry.hash == move.entry.hash:
-                lifted[move.source] = node.file
+                taken_out[move.source] = node.file
                 self._put(move.source, None)
-        return lifted
+        return taken_out
 
     def _drop(self, path: bytes) -> None:
         self.dropped.append(path)
@@ -141,7 +140,7 @@ class Stage:
             self._put(path, None)
 
     def _make_directory(self, path: bytes) -> None:
-        """Make the path a directory, and everything above it."""
+        """Make ``path`` a directory, and everything above it."""
         while True:
             node = self.node(path)
             if node is not None and node.entry.kind is NodeKind.DIRECTORY:
@@ -150,7 +149,7 @@ class Stage:
             path = split(path)[0]
 
     def _clear_for_leaf(self, path: bytes) -> Node | None:
-        """Make room for a leaf and return the one that is there."""
+        """Make room for a leaf at ``path`` and return the present one."""
         if not path:
             raise ValueError("the root of a tree is a directory")
         node = self.node(path)
@@ -161,10 +160,10 @@ class Stage:
         return node
 
     def _place(self, move: Move, record: FileRecord | None) -> None:
-        """Put a lifted file at its new path.
+        """Put the file of a move at its new path.
 
-        A source that is gone, or holds other content than the move says, leaves its target without chunks: it is
-        kept as not processed, which is seen and mended, instead of being missing or wrong.
+        If the source is gone or has other content than the move says, the target is UNPROCESSED, which is noticed and
+        repaired, instead of being missing or wrong.
         """
         if record is None:
             self._update(FileUpdate(move.entry, Outcome.UNPROCESSED))
@@ -198,7 +197,7 @@ class Stage:
         self._put(entry.path, Node(entry, record))
 
     def _touch(self, entry: Entry) -> None:
-        """Take over the stat (and rule) of a leaf whose content is what the catalog has; anything else is ignored."""
+        """Update the stat (and rule) of a leaf with unchanged content; ignore any other."""
         node = self.node(entry.path)
         if node is None or node.file is None or node.entry.hash != entry.hash or node.entry.kind is not entry.kind:
             return
@@ -206,12 +205,12 @@ class Stage:
 
 
 def leaves(nodes: Iterable[tuple[bytes, Node | None]]) -> dict[int, tuple[bytes, FileRecord]]:
-    """(path, record) by file id."""
+    """Return (path, record) by file id."""
     return {node.file.file_id: (path, node.file) for path, node in nodes if node is not None and node.file is not None}
 
 
 def only_stat_differs(before: Node | None, after: Node | None) -> bool:
-    """Whether a change is worth no generation: nothing that a query or a tree hash shows."""
+    """Return True if a change shows in no query and no tree hash, and so needs no new generation."""
     if before is None or after is None or before.file != after.file:
         return False
     old, new = before.entry, after.entry

@@ -1,4 +1,4 @@
-"""The catalog's one state row: generation, id counters and the counts that status shows, kept up inside each commit."""
+"""The catalog's state row: generation, id counters and the counts for ``status``, updated in each commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SELECT_STATE = (
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class CatalogState:
     """The state row. ``failed`` counts leaves that failed and paths with a failure, each path once."""
 
     generation: int
@@ -26,13 +26,13 @@ class State:
     counts: Counts
 
     @classmethod
-    def of(cls, row: Row) -> State:
-        """From the columns of SELECT_STATE."""
+    def of(cls, row: Row) -> CatalogState:
+        """Return the state from the columns of SELECT_STATE."""
         generation, next_file, next_chunk, files, chunks, failed, pending, skipped = row
         return cls(generation, next_file, next_chunk, Counts(files, chunks, failed, pending, json.loads(skipped)))
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Store it."""
+        """Write the state row."""
         counts = self.counts
         connection.execute(
             "UPDATE state SET generation = ?, next_file = ?, next_chunk = ?, files = ?, chunks = ?, failed = ?,"
@@ -51,7 +51,7 @@ class State:
 
 
 class Tally:
-    """Counts on the move: start from the stored ones, take nodes out and put nodes in."""
+    """Running counts: the stored ones, with nodes added and removed."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
@@ -61,7 +61,7 @@ class Tally:
         self.failed = counts.failed
 
     def add(self, node: Node | None, sign: int) -> None:
-        """Count a node in (1) or out (-1)."""
+        """Add (``sign`` 1) or remove (-1) a node."""
         if node is None or node.file is None:
             return
         self._outcomes[node.file.outcome] += sign
@@ -70,7 +70,7 @@ class Tally:
             self._skipped[node.file.reason] += sign
 
     def counts(self) -> Counts:
-        """The new counts."""
+        """Return the new counts."""
         return replace(
             self._counts,
             files=self._counts.files + self._outcomes[Outcome.INDEXED],

@@ -9,28 +9,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
+from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.check import check_catalog
-from codeindexd.storage.catalog.rows import NODE_COLUMNS, entry_from, failure_from, join
+from codeindexd.storage.catalog.rows import NODE_COLUMNS, entry_from, failure_from
 from codeindexd.storage.catalog.schema import REBUILD, open_writer, reading_rows
 from codeindexd.storage.catalog.snapshot import CatalogSnapshot
-from codeindexd.storage.catalog.state import SELECT_STATE, State
+from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.catalog.tree import CatalogTree
-from codeindexd.storage.catalog.writer import write_slice
+from codeindexd.storage.catalog.writer import write_transaction
 from codeindexd.storage.sqlite import Reader, Translated, file_identity, give_back_pages, remove_database, rollback
 from codeindexd.types import Committed, Counts, Entry, Failure, Outcome, Transaction
 
-_LOG_LIMIT = 16 << 20  # bytes; a commit that finds the write-ahead log above this folds it first
+_LOG_LIMIT = 16 << 20  # bytes; a commit that finds a larger write-ahead log checkpoints it first
 _IDLE_READERS = 4
 _FAILURE = "SELECT parent, name, stage, error, attempts, next_retry_ns, quarantined FROM failure"
-_MADE = "(f.outcome = 1 OR (f.outcome <> 4 AND f.fingerprint <> x''))"  # by something with a fingerprint
+_HAS_FINGERPRINT = "(f.outcome = 1 OR (f.outcome <> 4 AND f.fingerprint <> x''))"
 _E = ", ".join(f"e.{column}" for column in NODE_COLUMNS.split(", "))
 
 
 class Catalog:
     """One SQLite file. Methods are synchronous; any thread may call, writers take turns.
 
-    Every method raises StoreDamagedError when the file proves broken or was deleted (rebuild it), and StoreFullError
-    when it cannot be written or read now; then nothing was committed and the object goes on.
+    Every method raises StoreDamagedError if the file is damaged or was deleted (rebuild it), and StoreFullError if it
+    cannot be written or read now; then nothing was committed and the catalog stays usable.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -38,13 +39,13 @@ class Catalog:
         self.path = path
         self._connection = connection
         self._writing = threading.RLock()
-        self._guard = threading.Lock()  # for the two collections of snapshots
+        self._snapshots_lock = threading.Lock()  # for the two collections of snapshots
         self._open_snapshots: set[CatalogSnapshot] = set()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._identity = file_identity(path)
         self._wal = path.with_name(path.name + "-wal")
-        self._state = State.of(connection.execute(SELECT_STATE).fetchone())
+        self._state = CatalogState.of(connection.execute(SELECT_STATE).fetchone())
         self._kinds = self._stored_kinds()
         self.store_uuid: str = connection.execute("SELECT value FROM meta WHERE key = 'store_uuid'").fetchone()[0]
         self._reader = Reader(path)
@@ -54,8 +55,8 @@ class Catalog:
     def open(cls, path: Path, *, root_id: str, verify: bool = False) -> Catalog:
         """Open the catalog of the root, or create it (file 0600 in a directory 0700).
 
-        ``verify`` looks through the whole file first, as :meth:`check` does, for when there is reason to doubt it.
-        Raises StoreDamagedError (broken, another root's, another schema), StoreFullError.
+        ``verify`` checks the whole file first, as :meth:`check` does, for use after an unclean shutdown. Raises
+        StoreDamagedError (damaged, of another root or schema), StoreFullError.
         """
         with contextlib.ExitStack() as undo, Translated(path), reading_rows(path):
             connection = open_writer(path, root_id)
@@ -75,7 +76,7 @@ class Catalog:
 
     @property
     def generation(self) -> int:
-        """The generation committed last, 0 for none."""
+        """The generation of the last commit, 0 before the first."""
         return self._state.generation
 
     @property
@@ -83,26 +84,26 @@ class Catalog:
         """16 bytes: the hash over all committed leaves."""
         root = self._tree.node(b"")
         if root is None:
-            raise StoreDamagedError(f"{self.path} lacks its root", hint=REBUILD)
+            raise StoreDamagedError(f"{self.path} has no root", hint=REBUILD)
         return root.hash
 
     def counts(self) -> Counts:
-        """How much is committed; costs nothing."""
+        """Return how much is committed; costs nothing."""
         return self._state.counts
 
     # writing
 
     def commit(self, changes: Transaction) -> Committed:
-        """Commit a slice in one transaction and say what the projections have to follow.
+        """Commit ``changes`` in one transaction and return what the projections have to follow.
 
-        Inside a slice removals come first, then moves, directories, updates, touched. The generation rises by one,
-        unless nothing changed that a query or a tree hash shows (no change at all, stats, failures). A move whose
-        source is gone or holds other content leaves its target UNPROCESSED; touched leaves of other content are left
-        alone. Raises ValueError for a slice that makes the root a file.
+        Removals come first, then moves, directories, updates, touched. The generation rises by one, unless nothing
+        changed that a query or a tree hash shows (no change at all, stats, failures). A move whose source is gone or
+        has other content leaves its target UNPROCESSED; touched leaves with other content are ignored. Raises
+        ValueError if the root would become a file.
         """
         with self._writing:
             with self._transaction() as connection:
-                written = write_slice(connection, self._state, self._kinds, changes)
+                written = write_transaction(connection, self._state, self._kinds, changes)
                 if not written.changed:
                     rollback(connection)
             self._state = written.state
@@ -111,10 +112,10 @@ class Catalog:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._writing, Translated(self.path):
-            self._refuse_when_closed()
+            self._check_open()
             if self._identity != file_identity(self.path):
                 raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=REBUILD)
-            self._fold_large_log()
+            self._checkpoint_large_log()
             connection = self._connection
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -126,7 +127,7 @@ class Catalog:
                 self._kinds = self._stored_kinds()
                 raise
 
-    def _refuse_when_closed(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise FailedError(f"{self.path} is closed here", hint="the daemon is stopping")
 
@@ -136,25 +137,25 @@ class Catalog:
     # reading
 
     def tree(self) -> CatalogTree:
-        """The committed tree; it follows the commits and needs no closing."""
+        """Return the committed tree; it follows the commits and needs no closing."""
         return self._tree
 
     def snapshot(self) -> CatalogSnapshot:
-        """Pin what is committed now. Close it when it is replaced."""
-        with self._guard:
-            self._refuse_when_closed()
+        """Pin what is committed now. Close the snapshot when it is replaced."""
+        with self._snapshots_lock:
+            self._check_open()
             reader = Reader(self.path, self._idle.pop() if self._idle else None)
         try:
             snapshot = CatalogSnapshot(reader, self._take_back)
         except BaseException:
             reader.close()
             raise
-        with self._guard:
+        with self._snapshots_lock:
             self._open_snapshots.add(snapshot)
         return snapshot
 
     def _take_back(self, snapshot: CatalogSnapshot, connection: sqlite3.Connection | None) -> None:
-        with self._guard:
+        with self._snapshots_lock:
             self._open_snapshots.discard(snapshot)
             if connection is not None and not self._closed and len(self._idle) < _IDLE_READERS:
                 self._idle.append(connection)
@@ -163,20 +164,20 @@ class Catalog:
             connection.close()
 
     def unprocessed(self) -> Iterator[Entry]:
-        """Leaves that are in the tree and were not chunked yet."""
+        """Yield leaves that are in the tree and not chunked yet."""
         return self._entries("f.outcome = ?", (int(Outcome.UNPROCESSED),))
 
     def files_with_other_fingerprint(self, fingerprint_of: Callable[[str], bytes]) -> Iterator[Entry]:
-        """Leaves whose chunks were made by something else than what ``fingerprint_of(language)`` now names.
+        """Yield leaves whose fingerprint differs from ``fingerprint_of(language)``.
 
-        Skipped and failed leaves count when they have a fingerprint: what decided over them may decide otherwise now.
+        Skipped and failed leaves count if they have a fingerprint: today's pipeline may decide otherwise.
         """
-        made = self._reader.rows(
-            f"SELECT DISTINCT language, fingerprint FROM file f WHERE {_MADE}"  # noqa: S608
+        stored = self._reader.rows(
+            f"SELECT DISTINCT language, fingerprint FROM file f WHERE {_HAS_FINGERPRINT}"  # noqa: S608
         )
-        for language, fingerprint in made:
+        for language, fingerprint in stored:
             if fingerprint_of(language) != fingerprint:
-                where = f"f.language = ? AND f.fingerprint = ? AND {_MADE}"
+                where = f"f.language = ? AND f.fingerprint = ? AND {_HAS_FINGERPRINT}"
                 yield from self._entries(where, (language, fingerprint))
 
     def _entries(self, where: str, parameters: tuple[object, ...]) -> Iterator[Entry]:
@@ -189,12 +190,12 @@ class Catalog:
             yield entry_from(join(row[0], row[1]), row[2:])
 
     def failures(self, limit: int = -1) -> list[Failure]:
-        """Failures by path, all of them unless limited."""
+        """Return failures sorted by path, all of them unless limited."""
         rows = self._reader.rows(f"{_FAILURE} ORDER BY parent, name LIMIT ?", (limit,))
         return [failure_from(row) for row in rows]
 
     def failures_due(self, now_ns: int) -> list[Failure]:
-        """Failures whose time to be tried again has come, the longest due first."""
+        """Return the failures that are due for a retry, the longest due first."""
         rows = self._reader.rows(
             f"{_FAILURE} WHERE next_retry_ns > 0 AND next_retry_ns <= ? AND NOT quarantined ORDER BY next_retry_ns",
             (now_ns,),
@@ -204,29 +205,30 @@ class Catalog:
     # upkeep
 
     def checkpoint(self) -> bool:
-        """Fold the write-ahead log into the file; True when all of it is in, so that the log starts over.
+        """Move the write-ahead log into the file; return True if all of it was moved, so that the log starts over.
 
-        Open snapshots of the current generation are moved along, so they are no obstacle; one of an older generation
-        is, until it is closed. Commits call this by themselves when the log has grown large.
+        Open snapshots of the current generation are moved too and do not prevent that; one of an older generation does
+        until it is closed. Commits do this when the log has become large.
         """
         with self._writing, Translated(self.path):
-            self._refuse_when_closed()
-            return self._fold()
+            self._check_open()
+            return self._checkpoint()
 
-    def _fold_large_log(self) -> None:
+    def _checkpoint_large_log(self) -> None:
         try:
             size = self._wal.stat().st_size
         except OSError:
             return
         if size > _LOG_LIMIT:
-            with contextlib.suppress(sqlite3.OperationalError, StoreFullError):  # the commit will say what is wrong
-                self._fold()
+            with contextlib.suppress(sqlite3.OperationalError, StoreFullError):  # the commit will report what is wrong
+                self._checkpoint()
 
-    def _fold(self) -> bool:
-        """A pinned reader holds back the fold beyond its pin, and the log's restart while it reads from the log.
+    def _checkpoint(self) -> bool:
+        """Checkpoint the log. Return False if part of it is left.
 
-        So pins move to the newest frame first (same generation, so the same content), and after a full fold once more:
-        then they read from the file itself and the next commit begins the log anew.
+        A pinned reader prevents checkpointing past its pin, and restarting the log while it reads from the log. So pins
+        move to the newest frame first (same generation, so the same content), and once more after a full checkpoint:
+        then they read from the file itself and the next commit restarts the log.
         """
         self._repin()
         busy, pages, folded = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -236,32 +238,32 @@ class Catalog:
         return True
 
     def _repin(self) -> None:
-        with self._guard:
+        with self._snapshots_lock:
             current = [s for s in self._open_snapshots if s.generation == self.generation]
         for snapshot in current:
-            with contextlib.suppress(FailedError):  # closed meanwhile
+            with contextlib.suppress(FailedError):  # it was closed meanwhile
                 snapshot.repin()
 
     def vacuum(self, max_pages: int = 1_000) -> None:
         """Give up to ``max_pages`` free pages back to the file system."""
         with self._writing, Translated(self.path):
-            self._refuse_when_closed()
+            self._check_open()
             give_back_pages(self._connection, max_pages)
 
     def release_caches(self) -> None:
         """Free what saves time only while there is work: idle readers and the writer's cached pages."""
         with self._writing, Translated(self.path):
-            self._refuse_when_closed()
-            with self._guard:
+            self._check_open()
+            with self._snapshots_lock:
                 idle, self._idle = self._idle, []
             for connection in idle:
                 connection.close()
             self._connection.execute("PRAGMA shrink_memory")
 
     def check(self) -> list[str]:
-        """Whether the catalog agrees with itself: what is wrong, in words; empty when all is well.
+        """Return a description of every inconsistency; empty if there is none.
 
-        Reads the whole file (about a second for 100k chunks) in one read transaction; commits go on meanwhile.
+        Reads the whole file (about a second for 100k chunks) in one read transaction; commits continue meanwhile.
         """
         reader = Reader(self.path)
         try:
@@ -271,17 +273,17 @@ class Catalog:
             reader.close()
 
     def close(self) -> None:
-        """Fold the log and let go of the file; harmless when repeated. Open snapshots stay usable until closed."""
+        """Checkpoint the log and close the file; may be called twice. Open snapshots stay usable until closed."""
         with self._writing:
             if self._closed:
                 return
-            with self._guard:
+            with self._snapshots_lock:
                 self._closed = True
                 idle, self._idle = self._idle, []
             for connection in idle:
                 connection.close()
             self._reader.close()
             self._tree.reader.close()
-            with contextlib.suppress(sqlite3.Error, CodeindexError):  # then the log stays and is read at the next open
-                self._fold()
+            with contextlib.suppress(sqlite3.Error, CodeindexError):  # the log stays and is read at the next open
+                self._checkpoint()
             self._connection.close()

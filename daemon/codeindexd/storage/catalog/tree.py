@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from codeindexd.storage.catalog.rows import NODE_COLUMNS, entries_from, entry_from, join, split
+from codeindexd.scan.relpath import join, split
+from codeindexd.storage.catalog.rows import NODE_COLUMNS, entries_from, entry_from
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Entry, NodeKind, TreeSource
 
@@ -14,23 +15,23 @@ _DIRECTORIES = "SELECT parent, name FROM entry WHERE kind = ?"
 
 
 class CatalogTree(TreeSource):
-    """Every call reads what is committed at that moment, on a connection of its own; any thread may call.
+    """The committed tree. Every call reads what is committed at that moment; any thread may call.
 
-    Raises StoreDamagedError, StoreFullError.
+    Methods raise StoreDamagedError, StoreFullError.
     """
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
 
     def node(self, path: bytes) -> Entry | None:
-        """The entry at ``path`` (``b""`` is the root), or None."""
+        """Return the entry at ``path`` (``b""`` is the root), or None."""
         row = self.reader.row(_NODE, split(path))
         return None if row is None else entry_from(path, row)
 
     def children(self, directory: bytes) -> Mapping[bytes, Entry]:
-        """Entries directly inside ``directory`` by name."""
+        """Return the entries directly inside ``directory`` by name."""
         return entries_from(directory, self.reader.rows(_CHILDREN, (directory,)))
 
     def directories(self) -> list[bytes]:
-        """Every directory of the tree, the root among them."""
+        """Return every directory of the tree, including the root."""
         return [join(parent, name) for parent, name in self.reader.rows(_DIRECTORIES, (int(NodeKind.DIRECTORY),))]

@@ -1,4 +1,4 @@
-"""One catalog transaction: stage a slice, diff its chunks, write the rows, re-hash the directories."""
+"""Writing one catalog transaction: stage it, diff its chunks, write the rows, hash the directories again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
 from codeindexd.scan.merkle import node_hash
+from codeindexd.scan.relpath import split
 from codeindexd.storage.catalog.chunks import ChunkDiffer
 from codeindexd.storage.catalog.failures import write_failures
-from codeindexd.storage.catalog.rows import FileRecord, Node, entry_row, put_text, split
+from codeindexd.storage.catalog.rows import FileRecord, Node, entry_row, put_text
 from codeindexd.storage.catalog.stage import Stage, leaves, only_stat_differs
-from codeindexd.storage.catalog.state import State, Tally
+from codeindexd.storage.catalog.state import CatalogState, Tally
 from codeindexd.types import Committed, Entry, NodeKind, Outcome, Transaction
 
 _Change = tuple[bytes, Node | None, Node | None]
@@ -20,23 +21,25 @@ _Change = tuple[bytes, Node | None, Node | None]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a transaction did: ``changed`` False means that there is nothing to commit."""
+    """The result of a transaction; if not ``changed``, there is nothing to commit."""
 
     committed: Committed
-    state: State
+    state: CatalogState
     changed: bool
 
 
-def write_slice(connection: sqlite3.Connection, state: State, kinds: dict[str, int], changes: Transaction) -> Written:
-    """Write a slice inside the transaction that is open on ``connection``. Raises sqlite3.Error.
+def write_transaction(
+    connection: sqlite3.Connection, state: CatalogState, kinds: dict[str, int], changes: Transaction
+) -> Written:
+    """Write ``changes`` inside the SQLite transaction that is open on ``connection``. Raises sqlite3.Error.
 
-    The generation rises by one when anything changed that a query or a tree hash shows; new stats and failures alone
-    are written under the generation that is.
+    The generation rises by one if anything changed that a query or a tree hash shows; new stats and failures alone
+    are written under the present generation.
     """
     stage = Stage(connection, state.next_file)
     stage.apply(changes)
     differ = ChunkDiffer(connection, state.next_chunk, kinds)
-    _settle_chunks(stage, differ)
+    _diff_chunks(stage, differ)
     changed = list(stage.changed())
     failed, failures_changed = write_failures(connection, changes, stage, [path for path, _, _ in changed])
     effective = bool(differ.changes.moved) or not all(only_stat_differs(old, new) for _, old, new in changed)
@@ -51,13 +54,13 @@ def write_slice(connection: sqlite3.Connection, state: State, kinds: dict[str, i
         tally.add(new, 1)
     tally.failed += failed
     committed = _committed(state.generation + 1, differ, stage) if effective else Committed(state.generation)
-    state = State(committed.generation, stage.next_file, differ.changes.next_chunk, tally.counts())
+    state = CatalogState(committed.generation, stage.next_file, differ.changes.next_chunk, tally.counts())
     state.write(connection)
     return Written(committed, state, True)
 
 
-def _settle_chunks(stage: Stage, differ: ChunkDiffer) -> None:
-    """Diff the chunks of updated files and drop those of files that are gone."""
+def _diff_chunks(stage: Stage, differ: ChunkDiffer) -> None:
+    """Diff the chunks of updated files and remove those of files that are gone."""
     before, after = leaves(stage.before.items()), leaves(stage.after.items())
     for file_id, (_, record) in before.items():
         if file_id not in after:
@@ -104,10 +107,10 @@ def _file_row(path: bytes, record: FileRecord) -> tuple[object, ...]:
 
 
 def _rehash(connection: sqlite3.Connection, changed: Iterable[_Change]) -> None:
-    """Recompute the directories above what changed, the deepest first, as far up as hashes differ."""
+    """Recompute the hashes of directories above changes, the deepest first, as far up as they differ."""
     by_depth: dict[int, set[bytes]] = {}
     for path, old, new in changed:
-        if _seen_in_hash(old) != _seen_in_hash(new):
+        if _hashed_part(old) != _hashed_part(new):
             if path:
                 _enqueue(by_depth, split(path)[0])
             if new is not None and new.entry.kind is NodeKind.DIRECTORY:
@@ -118,7 +121,7 @@ def _rehash(connection: sqlite3.Connection, changed: Iterable[_Change]) -> None:
                 _enqueue(by_depth, split(directory)[0])
 
 
-def _seen_in_hash(node: Node | None) -> tuple[NodeKind, bytes] | None:
+def _hashed_part(node: Node | None) -> tuple[NodeKind, bytes] | None:
     return None if node is None else (node.entry.kind, node.entry.hash)
 
 
@@ -128,7 +131,7 @@ def _enqueue(by_depth: dict[int, set[bytes]], directory: bytes) -> None:
 
 
 def _rehash_one(connection: sqlite3.Connection, directory: bytes) -> bool:
-    """Whether the directory is there and has another hash than before."""
+    """Update the hash of a directory. Return False if it is gone or unchanged."""
     place = split(directory)
     row = connection.execute("SELECT hash FROM entry WHERE parent = ? AND name = ? AND kind = 1", place).fetchone()
     if row is None:
@@ -141,7 +144,7 @@ def _rehash_one(connection: sqlite3.Connection, directory: bytes) -> bool:
 
 
 class _Child(NamedTuple):
-    """As much of an entry as :func:`node_hash` looks at; entries proper would cost more than the hash."""
+    """The part of an entry that :func:`node_hash` reads; creating entries would cost more than the hash."""
 
     path: bytes
     kind: int
@@ -165,5 +168,5 @@ def _committed(generation: int, differ: ChunkDiffer, stage: Stage) -> Committed:
 
 
 def _searchable(nodes: Mapping[bytes, Node | None]) -> dict[int, bytes]:
-    """Path by file id of the files that path search knows: the indexed ones."""
+    """Return the path by file id of the indexed files, which path search knows."""
     return {i: path for i, (path, record) in leaves(nodes.items()).items() if record.outcome is Outcome.INDEXED}
