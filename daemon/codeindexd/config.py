@@ -161,7 +161,7 @@ def load(
         if not isinstance(keys, dict):
             raise ConfigError(
                 f"{path}: {section} must be a table, not {_toml_type(keys)}",
-                hint=f"write [{section}] on a line of its own",
+                hint=f"write [{section}] on its own line",
             )
         settings[section] = {
             key: _value(kind, key, value, f"{path}: [{section}] {key}", strict=True) for key, value in keys.items()

@@ -1,6 +1,6 @@
-"""Every error of ours, with its fate: what becomes of the request, the file or the daemon that met it.
+"""All errors of codeindexd, with their error codes and exit codes.
 
-Adapters translate foreign exceptions into these; only the command line maps them to exit codes.
+Adapters translate foreign exceptions into these; only the command line uses the exit codes.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import errno
 from collections.abc import Iterator
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""Errno values that say that this process or the machine has run out of something, not that the file is bad."""
+"""Errno values that mean that this process or the machine lacks resources, not that the file is bad."""
 
 
 class CodeindexError(Exception):
-    """Base of all errors that a user may see. ``hint`` says what to do about it.
+    """The base of all errors that a user may see. ``hint`` says what to do about it.
 
     ``code`` is the JSON-RPC error code of the protocol, ``exit_code`` the command line's.
     """
@@ -29,7 +29,7 @@ class CodeindexError(Exception):
 
 
 def leaf_errors(error: BaseException) -> Iterator[BaseException]:
-    """Yield ``error``, or the errors inside of nested groups, which task groups put around what their tasks raise."""
+    """Yield ``error``, or the errors inside nested groups: task groups wrap what their tasks raise."""
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             yield from leaf_errors(member)
@@ -44,9 +44,9 @@ def first_error(error: BaseException) -> BaseException:
 
 
 def place_of(error: BaseException) -> str:
-    """An exception that nobody foresaw, by its kind and where it was raised: ``KeyError (split.py:120 in cut)``.
+    """Return the class of an unexpected exception and where it was raised: ``KeyError (split.py:120 in cut)``.
 
-    Not by its message, which may quote the file or the question that it met.
+    Its message is left out: it may quote the file or the query.
     """
     inner = error.__traceback__
     while inner is not None and inner.tb_next is not None:
@@ -59,7 +59,7 @@ def place_of(error: BaseException) -> str:
 
 
 class NotIndexedError(CodeindexError):
-    """The path asked about belongs to no root."""
+    """A path belongs to no root."""
 
     code = 1
     exit_code = 3
@@ -67,7 +67,7 @@ class NotIndexedError(CodeindexError):
 
 
 class InvalidQueryError(CodeindexError):
-    """The query cannot be answered as it stands."""
+    """The query is invalid."""
 
     code = 2
     exit_code = 2
@@ -75,7 +75,7 @@ class InvalidQueryError(CodeindexError):
 
 
 class TimedOutError(CodeindexError):
-    """What was waited for did not happen in the time given."""
+    """Something did not happen in the given time."""
 
     code = 3
     exit_code = 6
@@ -83,7 +83,7 @@ class TimedOutError(CodeindexError):
 
 
 class PathRefusedError(CodeindexError):
-    """A path that cannot become, or is not, a root."""
+    """A path cannot become a root, or is not one."""
 
     code = 4
     exit_code = 2
@@ -91,7 +91,7 @@ class PathRefusedError(CodeindexError):
 
 
 class FailedError(CodeindexError):
-    """The request was fine and could not be carried out."""
+    """A valid request failed."""
 
 
 class ShuttingDownError(CodeindexError):
@@ -118,7 +118,7 @@ class UsageError(CodeindexError):
 
 
 class ConfigError(CodeindexError):
-    """A configuration file or variable is wrong; the message names file, key and what was expected."""
+    """A configuration file or variable is wrong; the message names the file, the key and what was expected."""
 
     exit_code = 2
     name = "config"
@@ -131,25 +131,25 @@ class AlreadyRunningError(CodeindexError):
 
 
 class StoreDamagedError(CodeindexError):
-    """A store cannot be opened or fails its checksum; it is rebuilt from what is whole."""
+    """A store cannot be opened or fails its checksum; it is rebuilt from its undamaged parts."""
 
     name = "store_damaged"
 
 
 class StoreFullError(CodeindexError):
-    """A store cannot be written (disk full, read-only, quota); nothing was committed, the work is retried."""
+    """A store cannot be written (disk full, read-only, quota); nothing was committed, and the write is retried."""
 
     name = "store_full"
 
 
 class WatchError(CodeindexError):
-    """Events cannot be had for (part of) a root; it is polled instead and the root says ``degraded``."""
+    """A root, or part of it, cannot be watched; it is polled instead, and the root is ``degraded``."""
 
     name = "watch"
 
 
 class EmbedderError(CodeindexError):
-    """An embedding model cannot be loaded or reached; text search goes on, vectors wait."""
+    """An embedding model cannot be loaded or reached; text search works meanwhile, vectors are pending."""
 
     name = "embedder"
 

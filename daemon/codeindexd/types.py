@@ -1,4 +1,4 @@
-"""The values every floor speaks in: frozen, without behaviour that needs I/O.
+"""The values that all rooms share: frozen, without I/O.
 
 Paths are ``bytes`` relative to their root, separated by ``/``, without a leading slash; the root itself is ``b""``.
 Hashes are 16-byte xxh3_128 digests. Times are nanoseconds since the epoch unless a name says otherwise.
@@ -17,7 +17,7 @@ ChunkKey = tuple[bytes, bytes, int, str, str]  # span hash, embed hash, terms ha
 
 
 class NodeKind(enum.IntEnum):
-    """What a tree node is; the number is stored and hashed, so it never changes meaning."""
+    """The kind of a tree node. The numbers are stored and hashed, so they never change meaning."""
 
     DIRECTORY = 1
     FILE = 2
@@ -26,7 +26,7 @@ class NodeKind(enum.IntEnum):
 
 
 class RootState(enum.StrEnum):
-    """Health of a root, from best to worst; only ``FRESH`` means equal to the disk as far as is known."""
+    """The health of a root, from best to worst. Only ``FRESH`` means equal to the disk, as far as is known."""
 
     FRESH = "fresh"
     RECONCILING = "reconciling"
@@ -38,7 +38,7 @@ class RootState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What the stat gate compares: equal stats of a file that is not racily clean mean equal bytes."""
+    """The stat fields that decide whether a file is read: if they are equal and not racily clean, so are its bytes."""
 
     size: int
     mtime_ns: int
@@ -51,8 +51,8 @@ class Entry:
     """One node of a tree.
 
     ``hash`` is xxh3_128 of a file's bytes, of a symlink's target text, of a directory's sorted
-    (name, kind, child hash) list, or of a skipped leaf's reason. ``stat`` is None for directories and for
-    leaves that must be looked at again (racily clean). ``reason`` and ``rule`` are set on skipped leaves only.
+    (name, kind, child hash) list, or of a skipped leaf's reason. ``stat`` is None for directories and for racily clean
+    leaves, which must be read again. ``reason`` and ``rule`` are set only on skipped leaves.
     """
 
     path: bytes
@@ -64,18 +64,18 @@ class Entry:
 
 
 class TreeSource(Protocol):
-    """A Merkle tree that can be read top-down; the scanned tree and the catalogued one both are."""
+    """A Merkle tree that can be read top-down: the scanned tree and the catalogued one."""
 
     def node(self, path: bytes) -> Entry | None:
-        """The entry at ``path`` (``b""`` is the root), or None."""
+        """Return the entry at ``path`` (``b""`` is the root), or None."""
 
     def children(self, directory: bytes) -> Mapping[bytes, Entry]:
-        """Entries directly inside ``directory`` by name; empty when it is no directory of this tree."""
+        """Return the entries directly inside ``directory`` by name; empty if it is not a directory of this tree."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A file whose content is unchanged and whose path is not: ``entry`` is its new place."""
+    """A file whose path changed and whose content did not: ``entry`` is its new place."""
 
     source: bytes
     entry: Entry
@@ -83,13 +83,13 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What turns one tree into another. Directories are listed only so that empty ones are not lost."""
+    """The difference between two trees. Directories are listed so that empty ones are kept."""
 
     added: tuple[Entry, ...] = ()
     modified: tuple[Entry, ...] = ()
     removed: tuple[Entry, ...] = ()
     moved: tuple[Move, ...] = ()
-    touched: tuple[Entry, ...] = ()  # equal content under a new stat: only the catalogued stat changes
+    touched: tuple[Entry, ...] = ()  # equal content with a new stat: only the catalogued stat changes
 
     def __bool__(self) -> bool:
         return bool(self.added or self.modified or self.removed or self.moved or self.touched)
@@ -97,7 +97,7 @@ class Diff:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A definition inside a chunk; ``line_offset`` counts from the chunk's first line, so moving it is free."""
+    """A definition inside a chunk; ``line_offset`` counts from the chunk's first line, so moving the chunk is free."""
 
     name: str
     qualified: str
@@ -107,7 +107,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A contiguous byte range of one file as the chunker cuts it. Lines count from 1, both ends included."""
+    """A contiguous byte range of one file, as cut by the chunker. Lines count from 1, both ends included."""
 
     start_byte: int
     end_byte: int
@@ -120,10 +120,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """A chunk as a worker returns it: place, identity and index terms, never its text.
+    """A chunk as returned by a worker: place, identity and index terms, never its text.
 
     ``words`` and ``identifiers`` are space-separated terms for the lexical index. ``vector`` holds
-    ``dimensions`` little-endian float16 values of unit length, or None when the embedder runs elsewhere.
+    ``dimensions`` little-endian float16 values of unit length, or None if the embedder runs elsewhere.
     """
 
     span: Span
@@ -132,23 +132,23 @@ class ChunkDraft:
     words: str
     identifiers: str
     vector: bytes | None = None
-    embedded: bool = False  # True when the vector was computed for this draft, not looked up
+    embedded: bool = False  # True if the vector was computed for this draft, not looked up
 
     @property
     def terms_hash(self) -> int:
-        """A hash of the index terms (64 bits, signed): words, identifiers, names that the chunk defines."""
+        """A signed 64-bit hash of the index terms: words, identifiers, names that the chunk defines."""
         names = "\0".join(symbol.name for symbol in self.span.symbols)
         text = f"{self.words}\0{self.identifiers}\0{names}"
         return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) - (1 << 63)
 
     @property
     def key(self) -> ChunkKey:
-        """What makes two chunks of a file the same chunk, wherever their lines are."""
+        """The identity of a chunk within its file, independent of its lines."""
         return self.span_hash, self.embed_hash, self.terms_hash, self.span.kind, self.span.symbol
 
 
 class Outcome(enum.IntEnum):
-    """What became of a leaf's bytes; stored, so the numbers never change meaning."""
+    """The outcome of processing a leaf. Stored, so the numbers never change meaning."""
 
     INDEXED = 1
     SKIPPED = 2  # by rule: ignored, binary, oversized, sensitive, a symlink, ...
@@ -158,7 +158,7 @@ class Outcome(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileUpdate:
-    """The new state of one leaf, committed whole or not at all.
+    """The new state of one leaf, committed atomically.
 
     ``entry.hash`` is the hash of the bytes that were chunked. ``reason`` says why a file is skipped.
     """
@@ -174,7 +174,7 @@ class FileUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a file is not indexed and when it is tried again (``next_retry_ns`` 0 = when it changes)."""
+    """Why a file is not indexed, and when it is retried (``next_retry_ns`` 0 = when it changes)."""
 
     path: bytes
     stage: str
@@ -189,16 +189,16 @@ class Transaction:
     """One catalog transaction: a set of files that switch together."""
 
     updates: Sequence[FileUpdate] = ()
-    removals: Sequence[bytes] = ()  # leaves and directories; a directory takes what is below it along
+    removals: Sequence[bytes] = ()  # leaves and directories; a directory with everything below it
     moves: Sequence[Move] = ()
-    directories: Sequence[Entry] = ()  # added directories, so that empty ones are part of the tree
+    directories: Sequence[Entry] = ()  # added directories, so that empty ones are in the tree
     touched: Sequence[Entry] = ()
     failures: Sequence[Failure] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedChunk:
-    """A chunk that a commit gave an id: what the projections have to add."""
+    """A chunk with the id that a commit gave it, for the projections to add."""
 
     chunk_id: int
     file_id: int
@@ -208,18 +208,18 @@ class IndexedChunk:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a catalog commit changed, in the terms of the projections."""
+    """The changes of a catalog commit, as the projections apply them."""
 
     generation: int
     added: Sequence[IndexedChunk] = ()
     removed: Sequence[int] = ()  # chunk ids
     paths_added: Sequence[tuple[int, bytes]] = ()  # (file id, path): new or moved files
-    paths_removed: Sequence[int] = ()  # file ids that are gone or moved
+    paths_removed: Sequence[int] = ()  # ids of removed or moved files
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk as the catalog has it, joined with its file."""
+    """A chunk in the catalog, joined with its file."""
 
     chunk_id: int
     file_id: int
@@ -232,13 +232,13 @@ class StoredChunk:
 
     @property
     def key(self) -> ChunkKey:
-        """As that of :class:`ChunkDraft`."""
+        """The same key as that of :class:`ChunkDraft`."""
         return self.span_hash, self.embed_hash, self.terms_hash, self.span.kind, self.span.symbol
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file as the catalog has it."""
+    """A file in the catalog."""
 
     file_id: int
     entry: Entry
@@ -252,7 +252,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much a root's catalog holds."""
+    """The numbers of files and chunks in a root's catalog."""
 
     files: int = 0  # indexed files
     chunks: int = 0
@@ -263,7 +263,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """The model whose vectors a dense index holds: its identity (hash) and how many dimensions they have."""
+    """The vector space of a dense index: the model's identity (hash) and the number of dimensions."""
 
     identity: str
     dimensions: int

@@ -2,8 +2,8 @@
 
     python -m training.contrast --vocabulary vocabulary.tsv --table table.npy --pairs pairs.jsonl --out DIR
 
-InfoNCE with in-batch negatives, both ways. A batch is made of groups from one package each, so most of a question's
-rivals come from the same repository: those are the hard negatives that a search in one repository meets.
+InfoNCE with in-batch negatives, in both directions. A batch consists of groups of pairs from one package, so most
+negatives of a question come from the same repository: these are the hard negatives of a search in one repository.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Side:
     offsets: NDArray[np.int64]
 
     def bags(self, chosen: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(ids, weights, offsets) of some texts, as an embedding bag takes them."""
+        """Return (ids, weights, offsets) of some texts, as an embedding bag takes them."""
         parts = [np.arange(self.offsets[n], self.offsets[n + 1]) for n in chosen]
         where = np.concatenate(parts)
         starts = np.cumsum([0] + [len(part) for part in parts[:-1]])
@@ -49,7 +49,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Questions and answers with the package each pair comes from."""
+    """Questions and answers, with the package of each pair."""
 
     questions: Side
     answers: Side
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=2048)
-    parser.add_argument("--group", type=int, default=32, help="pairs of one package in a row")
+    parser.add_argument("--group", type=int, default=32, help="consecutive pairs from one package")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--temperature", type=float, default=0.06)
     parser.add_argument("--kinds", default="", help="train on these kinds of pairs only, comma-separated")
@@ -107,21 +107,21 @@ def main() -> None:
 
 
 def pool(table: torch.Tensor, bags: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Unit vectors of bags of rows; counts weigh by their square root, as the runtime does it."""
+    """Return unit vectors of bags of rows, weighted by the square root of their counts, as the runtime does."""
     ids, counts, offsets = (part.to(table.device) for part in bags)
     summed = torch.nn.functional.embedding_bag(ids, table, offsets, mode="sum", per_sample_weights=counts.sqrt())
     return torch.nn.functional.normalize(summed, dim=1)
 
 
 def info_nce(questions: torch.Tensor, answers: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Cross entropy of finding the own answer among all of the batch, and the own question."""
+    """Return the cross entropy of finding each question's answer in the batch, and each answer's question."""
     scores = questions @ answers.T / temperature
     own = torch.arange(len(scores), device=scores.device)
     return (torch.nn.functional.cross_entropy(scores, own) + torch.nn.functional.cross_entropy(scores.T, own)) / 2
 
 
 def batches_of(packages: list[str], batch: int, group: int, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Endless batches of ``batch`` pairs in groups from one package; every pair once before any comes again."""
+    """Yield endless batches of ``batch`` pairs, in groups from one package; every pair occurs before any repeats."""
     members: defaultdict[str, list[int]] = defaultdict(list)
     for n, package in enumerate(packages):
         members[package].append(n)
@@ -136,7 +136,7 @@ def batches_of(packages: list[str], batch: int, group: int, random: np.random.Ge
 
 
 def read_pairs(path: Path, words: list[str], model: StaticModel, kinds: frozenset[str]) -> Pairs:
-    """Pairs as rows of the table; words without a row are split as the runtime splits them."""
+    """Return pairs as rows of the table; words without a row are split as the runtime does."""
     own = {word: n for n, word in enumerate(words)}
     place = {model.rows_of(word)[0]: n for word, n in own.items()}
     split: dict[str, tuple[int, ...]] = {word: (n,) for word, n in own.items()}

@@ -1,9 +1,9 @@
-"""Training texts out of package archives: permissively licensed sources, cleaned, de-duplicated, benchmark excluded.
+"""Training texts from package archives: permissively licensed sources, cleaned, de-duplicated, without the benchmark.
 
     python -m training.corpus --archives DIR... --exclude-names FILE --exclude-content DIR --out corpus.jsonl
 
-Reads every .tar.*, .tgz, .zip and .whl below the directories and writes one JSON object a line: package, path,
-language, text. Order and content depend on the archives alone, so equal archives give an equal corpus.
+Reads every .tar.*, .tgz, .zip and .whl below the directories and writes one JSON object per line: package,
+path, language, text. Equal archives give an equal corpus.
 """
 
 from __future__ import annotations
@@ -27,22 +27,29 @@ _NAMES = (
     "elixir zig julia ocaml sql html css toml yaml markdown rst"
 )
 _LANGUAGES = frozenset(_NAMES.split())
-_FOREIGN = re.compile(  # what is copied into a package, generated, or only data
+_FOREIGN = re.compile(  # copied into a package, generated, or only data
     r"(^|/)(vendor|vendored|_vendor|third[-_]?party|3rd[-_]?party|external|extern|node_modules|bundled|deps|dist|"
     r"min|locale|locales|fixtures?|testdata|snapshots?|__snapshots__|generated|gen|debian|\.pc)(/|$)|\.min\.|\.bundle\."
 )
 _SPACE = re.compile(r"\s+")
 _VERSION = re.compile(r"[-_.]?v?\d+(\.\d+)*.*$")
-_ROOMS = {"python": 3.0, "csharp": 1.5, "swift": 1.5, "kotlin": 1.5}  # languages with more questions asked of them
+_LANGUAGE_SHARES = {
+    "python": 3.0,
+    "csharp": 1.5,
+    "swift": 1.5,
+    "kotlin": 1.5,
+}  # more benchmark questions
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archives", type=Path, nargs="+", required=True)
-    parser.add_argument("--sources", type=Path, required=True, help="which archives are permissive: sources.tsv")
-    parser.add_argument("--exclude-names", type=Path, required=True, help="owner/name a line")
-    parser.add_argument("--exclude-content", type=Path, required=True, help="no file of this tree may be in the corpus")
-    parser.add_argument("--package-bytes", type=int, default=14_000_000, help="a large package must not drown others")
+    parser.add_argument("--sources", type=Path, required=True, help="sources.tsv: which archives are permissive")
+    parser.add_argument(
+        "--exclude-names", type=Path, required=True, help="held-out repositories, one owner/name per line"
+    )
+    parser.add_argument("--exclude-content", type=Path, required=True, help="tree of files to exclude from the corpus")
+    parser.add_argument("--package-bytes", type=int, default=14_000_000, help="most bytes from one package")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     names = excluded_names(args.exclude_names.read_text())
@@ -61,7 +68,7 @@ def main() -> None:
             left = args.package_bytes
             for path, data in members(archive):
                 language = detect(path.encode("utf-8", "replace"), data[:200].split(b"\n", 1)[0])
-                room = _LANGUAGE_BYTES * _ROOMS.get(language, 1.0)
+                room = _LANGUAGE_BYTES * _LANGUAGE_SHARES.get(language, 1.0)
                 if language not in _LANGUAGES or left < len(data) or by_language[language] > room:
                     continue
                 if names.intersection(_VERSION.sub("", part) for part in path.lower().split("/")[:-1]):
@@ -82,7 +89,7 @@ def main() -> None:
 
 
 def excluded_names(listing: str) -> frozenset[str]:
-    """Names of packages and directories that belong to a held-out repository, lowercased."""
+    """Return the lowercase names of packages and directories of held-out repositories."""
     repositories = [line.strip().lower() for line in listing.splitlines() if "/" in line and not line.startswith("#")]
     names = {name for line in repositories for name in (line.split("/")[1], line.replace("/", "-"))}
     names |= {"ruby-rails", "libfmt", "fmt", "nlohmann", "actionpack", "activerecord", "activesupport", "railties"}
@@ -92,19 +99,19 @@ def excluded_names(listing: str) -> frozenset[str]:
 
 
 def content_hash(text: str) -> str:
-    """Equal for copies that differ in white space only."""
+    """Return a hash that is equal for copies that differ only in whitespace."""
     return hashlib.sha256(_SPACE.sub(" ", text).strip().encode("utf-8", "replace")).hexdigest()
 
 
 def worth_reading(text: str) -> bool:
-    """Whether people wrote it: no minified lines, no tables of numbers."""
+    """Return True if people wrote the text: no minified lines, no tables of numbers."""
     lines = text.count("\n") + 1
     letters = sum(map(text[:4000].count, "etaoinsr"))
     return len(text) > 200 and len(text) / lines < 120 and letters > min(len(text), 4000) * 0.15
 
 
 def members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """(path, bytes) of an archive's source files, in the archive's order; nothing is unpacked to the disk."""
+    """Yield (path, bytes) of an archive's source files, in its order, without unpacking it to the disk."""
     if archive.suffix in {".whl", ".zip"}:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():

@@ -3,7 +3,7 @@
     python -m training.distil --vocabulary vocabulary.tsv --teacher teacher.npy --out DIR [--table table.npy]
 
 Weights are smooth inverse frequencies (Arora, Liang and Ma, "A Simple but Tough-to-Beat Baseline for Sentence
-Embeddings", ICLR 2017) over document frequencies; directions are PCA's, each divided by a power of its spread.
+Embeddings", ICLR 2017) over document frequencies; directions are those of a PCA, each divided by a power of its spread.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--dimensions", type=int, default=256)
-    parser.add_argument("--whitening", type=float, default=0.25, help="0 = plain PCA, 1 = all directions alike")
-    parser.add_argument("--smoothing", type=float, default=0.003, help="document frequency at which a word weighs half")
-    parser.add_argument("--table", type=Path, help="also write the float table, to train on")
+    parser.add_argument(
+        "--whitening", type=float, default=0.25, help="0: plain PCA, 1: equal variance in all directions"
+    )
+    parser.add_argument(
+        "--smoothing", type=float, default=0.003, help="document frequency at which a word has half the weight"
+    )
+    parser.add_argument("--table", type=Path, help="also write the float table, for training")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     words, frequencies = read_vocabulary(args.vocabulary)
@@ -35,14 +39,14 @@ def main() -> None:
 
 
 def read_vocabulary(path: Path) -> tuple[list[str], Table]:
-    """Words and the share of files each occurs in."""
+    """Return words and the share of files in which each occurs."""
     head, *lines = path.read_text().splitlines()
     pairs = [line.split("\t") for line in lines]
     return [word for word, _ in pairs], np.array([int(n) for _, n in pairs], np.float32) / int(head.split("\t")[1])
 
 
 def reduce(vectors: Table, dimensions: int, whitening: float) -> Table:
-    """The ``dimensions`` main directions of centred ``vectors``, rows of unit length."""
+    """Return the ``dimensions`` main directions of centred ``vectors``, as rows of unit length."""
     vectors = vectors - vectors.mean(axis=0)
     values, axes = np.linalg.eigh(np.cov(vectors, rowvar=False))
     top = np.argsort(-values)[:dimensions]

@@ -1,4 +1,4 @@
-"""Writes a table of word vectors as the directory that `codeindexd.analysis.embedding.static` maps."""
+"""Export of a table of word vectors to a directory that `codeindexd.analysis.embedding.static` maps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def export(words: Sequence[str], table: Table, directory: Path, *, about: dict[s
     words += [static.bucket(n) for n in range(static.BUCKETS)] + [static.EMPTY]
     hashes = np.array([static.word_hash(word) for word in words], np.uint64)
     if len(np.unique(hashes)) != len(hashes):
-        raise ValueError("two words have one hash")
+        raise ValueError("two words have the same hash")
     order = np.argsort(hashes)
     directory.mkdir(parents=True, exist_ok=True)
     np.save(directory / static.HASHES, hashes[order])

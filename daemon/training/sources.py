@@ -1,9 +1,9 @@
-"""Which licence each archive is under, as it says itself; only permissive ones may be trained on.
+"""The licence that each archive declares; only permissively licensed ones may be used for training.
 
     python -m training.sources --archives DIR... --out sources.tsv
 
 Reads package.json (npm), METADATA (wheels) and debian/copyright (the .debian.tar.* beside a .orig.tar.*). Of several
-licences in one Debian package the one of the most files decides ("Files: *"). What says nothing is not permissive.
+licences in one Debian package, that of "Files: *" decides. Archives without a licence are not permissive.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAIN = re.compile(r"^Files:\s*\*.*?^License:\s*(.+?)$", re.MULTILINE | re.DOTAL
 _ANY = re.compile(r"^License:\s*(.+?)$", re.MULTILINE)
 _LATER = re.compile(r"[- ]or[- ]later", re.IGNORECASE)
 _ALTERNATIVE = re.compile(r"\bor\b", re.IGNORECASE)
-_BY_NAME = {  # archives whose metadata says nothing; what the licence file inside says
+_BY_NAME = {  # archives without a licence in the metadata: as stated in their licence files
     "MIT": "busboy jekyll lua-penlight luasocket ncdu nedb peewee php-slim rake rbenv rubocop rust-coreutils",
     "BSD-3-Clause": "php-nikic-fast-route",
     "MIT OR Apache-2.0": "rust-rand",
@@ -51,14 +51,14 @@ def main() -> None:
 
 
 def is_permissive(licence: str) -> bool:
-    """Whether code under it may be used with attribution alone; of alternatives one such suffices."""
+    """Return True if the licence requires only attribution; of alternatives, one such licence suffices."""
     if not _PERMISSIVE.search(licence):
         return False
     return not _COPYLEFT.search(licence) or bool(_ALTERNATIVE.search(_LATER.sub("", licence)))
 
 
 def licence_of(archive: Path) -> str:
-    """The licence an archive declares, in one line; "" when none is found."""
+    """Return the licence that an archive declares, in one line; "" if none is found."""
     if archive.suffix == ".whl":
         return _wheel(archive)
     if archive.suffix == ".tgz":
@@ -70,10 +70,10 @@ def _wheel(archive: Path) -> str:
     with zipfile.ZipFile(archive) as opened:
         name = next((n for n in opened.namelist() if n.endswith(".dist-info/METADATA")), None)
         head = opened.read(name).decode("utf-8", "replace").split("\n\n", 1)[0] if name else ""
-    said = re.findall(
+    declared = re.findall(
         r"^(?:License-Expression|License|Classifier: License ::(?: OSI Approved ::)?):? *(.+)$", head, re.MULTILINE
     )
-    return " ; ".join(dict.fromkeys(line.strip() for line in said))
+    return " ; ".join(dict.fromkeys(line.strip() for line in declared))
 
 
 def _npm(archive: Path) -> str:
@@ -84,8 +84,8 @@ def _npm(archive: Path) -> str:
                 and member.name.endswith("/package.json")
                 and (file := tar.extractfile(member))
             ):
-                said = json.load(file).get("license", "")
-                return str(said.get("type", "") if isinstance(said, dict) else said)
+                licence = json.load(file).get("license", "")
+                return str(licence.get("type", "") if isinstance(licence, dict) else licence)
     return ""
 
 

@@ -1,8 +1,8 @@
-"""The teacher's vector of every word of the vocabulary, each alone and in a few short frames, averaged.
+"""The teacher's vectors of all words, averaged over the word alone and in a few short phrases.
 
     python -m training.teacher --vocabulary vocabulary.tsv --teacher DIR --out teacher.npy
 
-``DIR`` is a sentence-transformers directory (all-MiniLM-L6-v2, Apache-2.0, is what the bundled model was made with).
+``DIR`` is a sentence-transformers directory (all-MiniLM-L6-v2, Apache-2.0, was used for the bundled model).
 """
 
 from __future__ import annotations

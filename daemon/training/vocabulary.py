@@ -1,9 +1,9 @@
-"""The words that get a row of their own, most useful first, with the document frequencies that weigh them.
+"""The words that get their own row, most useful first, with the document frequencies for their weights.
 
     python -m training.vocabulary --corpus corpus.jsonl --size 57000 --out vocabulary.tsv
 
-A word's rank follows in how many packages it is used, not how often: a name that one package repeats a million times
-helps nobody else. Every single character that occurs widely is kept, so that any word can be put together.
+A word's rank depends on how many packages use it, not how often: a name that one package repeats a million times is of
+no use to others. All common single characters are kept, so that any word can be composed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from codeindexd.analysis.tokens import Tokenizer
 
-_ODD = re.compile(r"^(\d+[a-z]?|0x[0-9a-f]+|[0-9a-f]{6,}|.*\d.*\d.*\d.*)$")  # numbers and hashes: put together instead
+_ODD = re.compile(r"^(\d+[a-z]?|0x[0-9a-f]+|[0-9a-f]{6,}|.*\d.*\d.*\d.*)$")  # numbers and hashes
 _MAX_LETTERS = 24
 
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def choose(files: Counter[str], packages: Counter[str], size: int) -> list[str]:
-    """The ``size`` words of the widest use; characters and short numbers first."""
+    """Return the ``size`` most widely used words; characters and short numbers first."""
     keep = [word for word in files if len(word) == 1 and packages[word] >= 5]
     keep += [str(n) for n in range(10, 100)]
     taken = set(keep)

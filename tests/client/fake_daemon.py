@@ -276,7 +276,7 @@ class FakeDaemon:
             "skipped": {"binary": 4, "ignored": 1200},
             "failures": [failure] if bad else [],
             "problems": [{"message": "inotify is out of watches", "hint": "sysctl ..."}] if bad else [],
-            "notes": ["the lexical index was made anew: meta.json is cut off"] if bad else [],
+            "notes": ["the lexical index was rebuilt: meta.json is cut off"] if bad else [],
             "progress": _progress(60),
             "stages": {},
         }

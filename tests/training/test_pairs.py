@@ -1,4 +1,4 @@
-"""Questions and answers mined from code: each kind from a sample that has one of it."""
+"""Questions and answers mined from code: a sample for each kind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 from training.pairs import clean, inside, mined, pieces_of, take_doc
 
-LINES = "".join(f'    settings.setdefault("colour{n}", defaults[{n}])\n' for n in range(13))  # a chunk of its own
+LINES = "".join(f'    settings.setdefault("colour{n}", defaults[{n}])\n' for n in range(13))  # a whole chunk
 SOURCE = f'''import json
 
 
@@ -41,11 +41,11 @@ def rows(*files: tuple[str, str, str]) -> list[dict[str, str]]:
 
 
 def mine(*files: tuple[str, str, str]) -> list[tuple[str, str, str, str]]:
-    """Pairs of enough draws that everything left to chance has happened."""
+    """Return the pairs of so many draws that every random choice occurred."""
     return [pair for seed in range(20) for pair in mined(rows(*files), random.Random(seed))]
 
 
-def test_kinds() -> None:
+def test_every_kind_is_mined() -> None:
     pairs = mine(
         ("app/settings.py", "python", SOURCE),
         ("tests/test_settings.py", "python", TESTS),
@@ -54,14 +54,14 @@ def test_kinds() -> None:
     assert {kind for kind, *_ in pairs} == {"doc", "name", "inside", "path", "test", "heading"}
 
 
-def test_a_docstring_asks_for_its_function_without_it() -> None:
+def test_a_docstring_is_paired_with_its_function_without_it() -> None:
     answers = {answer for kind, _, question, answer in mine(("a.py", "python", SOURCE)) if kind == "doc"}
     assert any("setdefault" in answer and "Missing keys" not in answer for answer in answers)
     questions = {question for kind, _, question, _ in mine(("a.py", "python", SOURCE)) if kind == "doc"}
     assert any(question.endswith("Read the settings of a user from a file.") for question in questions)
 
 
-def test_the_name_of_a_test_asks_for_what_it_tests() -> None:
+def test_the_name_of_a_test_is_paired_with_the_tested_definition() -> None:
     pairs = [
         (question, answer)
         for kind, _, question, answer in mined(
@@ -75,7 +75,7 @@ def test_the_name_of_a_test_asks_for_what_it_tests() -> None:
     assert "read_settings_file" not in answer
 
 
-def test_a_comment_asks_for_the_lines_around_it() -> None:
+def test_a_comment_is_paired_with_the_lines_around_it() -> None:
     (piece,) = [piece for piece in pieces_of(SOURCE, "python") if piece.own_name == "read_settings_file"]
     ((comment, around),) = inside(piece.code)
     assert comment == "an empty file is the same as none"
@@ -89,7 +89,7 @@ def test_comments_above_a_definition_are_its_documentation() -> None:
     assert code.startswith("void close_socket")
 
 
-def test_legal_notices_and_parameters_are_no_questions() -> None:
+def test_legal_notices_and_parameters_are_not_questions() -> None:
     assert clean(["Copyright 2020 the authors of this file"]) == ""
     assert clean(["Opens a file for reading", ":param path: where it is"]) == "Opens a file for reading"
     assert clean(["Two words"]) == ""

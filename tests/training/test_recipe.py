@@ -1,4 +1,4 @@
-"""The recipe of the bundled model from archives to vectors, each step by its command, on a few small packages."""
+"""The recipe of the bundled model from archives to vectors, each step by its command, with a few small packages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HELD_OUT = "def kept_for_the_benchmark(path):\n    return [line.strip() for line
 
 
 def module(topic: str) -> str:
-    """A source file about ``topic``, long enough to be read, with something to mine."""
+    """Return a source file about ``topic``, long enough to be used, with pairs to mine."""
     return "\n\n".join(
         f"def {verb}_{topic}_entries(values, limit):\n"
         f'    """{verb.title()} the {topic} entries that a caller asked for."""\n'
@@ -59,7 +59,7 @@ def step(name: str, *arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what the first steps make of archives, of which some must not be read."""
+    """A directory with the output of the first steps, from archives of which some must not be used."""
     base = tmp_path_factory.mktemp("training")
     (base / "archives").mkdir()
     (base / "benchmark").mkdir()
@@ -112,7 +112,7 @@ def test_licences(licence: str, permissive: bool) -> None:
     assert is_permissive(licence) is permissive
 
 
-def test_what_is_held_out_copied_or_foreign_is_left_out(corpus: Path) -> None:
+def test_held_out_copied_and_foreign_files_are_excluded(corpus: Path) -> None:
     found = [json.loads(line) for line in (corpus / "corpus.jsonl").read_text().splitlines()]
     assert [(row["package"], row["path"]) for row in found] == [
         ("alpha", "alpha/colours.py"),
@@ -120,12 +120,12 @@ def test_what_is_held_out_copied_or_foreign_is_left_out(corpus: Path) -> None:
     ]
 
 
-def test_the_steps_end_in_a_model_that_loads(corpus: Path, tmp_path: Path) -> None:
+def test_the_steps_produce_a_model_that_loads(corpus: Path, tmp_path: Path) -> None:
     vocabulary, pairs, table = corpus / "vocabulary.tsv", corpus / "pairs.jsonl", corpus / "table.npy"
     step("vocabulary", "--corpus", corpus / "corpus.jsonl", "--size", "400", "--out", vocabulary)
     words = [line.split("\t")[0] for line in vocabulary.read_text().splitlines()[1:]]
     assert {"colour", "word", "entries", "a", "42"} <= set(words)
-    vectors = np.random.default_rng(1).normal(size=(len(words), 24)).astype(np.float16)  # a teacher that knows nothing
+    vectors = np.random.default_rng(1).normal(size=(len(words), 24)).astype(np.float16)  # a random teacher
     np.save(corpus / "teacher.npy", vectors)
     step(
         "distil", "--vocabulary", vocabulary, "--teacher", corpus / "teacher.npy", "--dimensions", "16",

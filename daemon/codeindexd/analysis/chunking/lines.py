@@ -47,7 +47,7 @@ def windows(lines: Lines, start: int, end: int, *, target: int, limit: int) -> l
     """Cut rows ``start`` to ``end`` into windows of about ``target`` bytes and at most ``limit``.
 
     Cuts are in the last third of a window: preferably before an unindented row after a blank one, else after a blank
-    row, else before the least indented row. A row longer than ``limit`` is a window of its own.
+    row, else before the least indented row. A row longer than ``limit`` is its own window.
     """
     out: list[tuple[int, int]] = []
     first = start

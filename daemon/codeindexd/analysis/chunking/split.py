@@ -24,7 +24,7 @@ class Limits:
 
     @property
     def tiny(self) -> int:
-        """The size below which a piece (a class line, a closing brace) is no chunk of its own, in bytes."""
+        """The size below which a piece (a class line, a closing brace) is not a chunk, in bytes."""
         return self.target // 8
 
 
