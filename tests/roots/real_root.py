@@ -80,5 +80,5 @@ async def harness(base: Path) -> AsyncIterator[Harness]:
 def found(root: Root, word: str) -> list[bytes]:
     """Return the paths of the files in which ``word`` is found."""
     with root.catalog_snapshot() as catalog:
-        hits = root._index.lexical.snapshot().search(LexicalQuery(words=(word,)), 100)
+        hits = root._parts.index.lexical.snapshot().search(LexicalQuery(words=(word,)), 100)
         return sorted({chunk.path for chunk in catalog.chunks([chunk_id for chunk_id, _, _ in hits]).values()})

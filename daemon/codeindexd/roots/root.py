@@ -15,22 +15,19 @@ import anyio.to_thread
 import structlog
 
 from codeindexd.errors import FailedError
-from codeindexd.indexing.catch_up import CatchUp
-from codeindexd.indexing.embed_pending import PendingEmbedder
-from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import Progress, StageStats
 from codeindexd.roots import maintenance
 from codeindexd.roots.debounce import Debouncer
 from codeindexd.roots.events import RootEvent, RootEventKind
 from codeindexd.roots.hints import Hints
+from codeindexd.roots.parts import RootParts, create_parts
 from codeindexd.roots.presence import Presence
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.root_config import RootConfigFile
-from codeindexd.roots.scan_loop import ScanLoop
 from codeindexd.roots.settings import RootDependencies, RootSettings
 from codeindexd.roots.shutdown import Shutdown
-from codeindexd.roots.sync import Sync, Synced
+from codeindexd.roots.sync import Synced
 from codeindexd.roots.unreadable import Unreadable
 from codeindexd.roots.verify.target import AuditTarget, WrongEntries
 from codeindexd.scan.ignore.builtin import Verdict
@@ -39,7 +36,6 @@ from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Counts, Entry, Failure, RootState
-from codeindexd.watch import Watcher
 
 log = structlog.get_logger(__name__)
 _LOOK_AGAIN_S = 0.1
@@ -83,13 +79,7 @@ class Root:
         self._shutdown = Shutdown()
         self._paused = False
         self._reported_state: RootState | None = None
-        self._index: IndexWriter
-        self._ingest: Ingest
-        self._embedder: PendingEmbedder
-        self._catch_up: CatchUp
-        self._watcher: Watcher
-        self._scans: ScanLoop
-        self._sync: Sync
+        self._parts: RootParts
 
     # what others see
 
@@ -107,16 +97,16 @@ class Root:
             return RootState.PAUSED
         if self._problems:
             return RootState.DEGRADED
-        if self._scans.is_walking or not self._scans.has_walked:
-            return RootState.INDEXING if self._index.catalog.generation == 0 else RootState.RECONCILING
-        if self._hints.are_outstanding or not self._ingest.is_idle:
+        if self._parts.scans.is_walking or not self._parts.scans.has_walked:
+            return RootState.INDEXING if self._parts.index.catalog.generation == 0 else RootState.RECONCILING
+        if self._hints.are_outstanding or not self._parts.ingest.is_idle:
             return RootState.INDEXING
         return RootState.FRESH
 
     @property
     def generation(self) -> int:
         """The generation that queries run on."""
-        return self._index.current.generation
+        return self._parts.index.current.generation
 
     @property
     def clock(self) -> str:
@@ -126,7 +116,7 @@ class Root:
     @property
     def is_caught_up(self) -> bool:
         """Whether nothing is known to be outstanding, however well the root is watched."""
-        return self._scans.has_walked and not self._hints.are_outstanding and self._ingest.is_idle
+        return self._parts.scans.has_walked and not self._hints.are_outstanding and self._parts.ingest.is_idle
 
     @property
     def missing_since(self) -> float | None:
@@ -136,12 +126,12 @@ class Root:
     @property
     def progress(self) -> Progress:
         """How far indexing is."""
-        return self._ingest.progress
+        return self._parts.ingest.progress
 
     @property
     def pending_vectors(self) -> int:
         """How many chunks have no vector yet."""
-        return len(self._index.pending_vectors)
+        return len(self._parts.index.pending_vectors)
 
     def status(self) -> RootStatus:
         """Return all there is to tell. Blocking: asks the catalog; raises StoreFullError, StoreDamagedError."""
@@ -149,20 +139,20 @@ class Root:
             state=self.state,
             clock=self.clock,
             generation=self.generation,
-            root_hash=self._index.catalog.root_hash,
-            counts=self._index.catalog.counts(),
+            root_hash=self._parts.index.catalog.root_hash,
+            counts=self._parts.index.catalog.counts(),
             pending_vectors=self.pending_vectors,
             problems=tuple(self._problems),
-            notes=tuple(self._index.lag.notes),
+            notes=tuple(self._parts.index.lag.notes),
             progress=self.progress,
-            stages=dict(self._ingest.stages),
-            queue_lengths=self._ingest.queue_lengths(),
-            chunks_embedded=self._ingest.chunks_embedded + self._embedder.chunks_embedded,
+            stages=dict(self._parts.ingest.stages),
+            queue_lengths=self._parts.ingest.queue_lengths(),
+            chunks_embedded=self._parts.ingest.chunks_embedded + self._parts.embedder.chunks_embedded,
         )
 
     def failures(self, limit: int = -1) -> list[Failure]:
         """Return the files that could not be processed, at most ``limit``, -1 for all. Blocking, as :meth:`status`."""
-        return self._index.catalog.failures(limit=limit)
+        return self._parts.index.catalog.failures(limit=limit)
 
     def exclusion_of(self, path: bytes) -> Verdict | None:
         """Return the rule that keeps ``path`` (below the root) out of the index, or None. Blocking: reads the disk."""
@@ -170,16 +160,16 @@ class Root:
 
     def catalog_snapshot(self) -> CatalogSnapshot:
         """Return what is committed now; the caller closes it."""
-        return self._index.catalog.snapshot()
+        return self._parts.index.catalog.snapshot()
 
     def pin_snapshot(self) -> AbstractContextManager[Snapshot | None]:
         """Return the snapshot that queries run on, kept open for the length of the block; None before the first."""
-        return self._index.current.pin()
+        return self._parts.index.current.pin()
 
     @property
     def query_model(self) -> str:
         """Identity of the model whose vectors queries are answered from, "" before the first snapshot."""
-        return self._index.current.identity
+        return self._parts.index.current.identity
 
     # what others ask for
 
@@ -195,19 +185,19 @@ class Root:
         """Stop indexing; hints are kept."""
         self._paused = True
         self._hints.hold()
-        self._ingest.pause()
+        self._parts.ingest.pause()
         self._report(RootEventKind.STATE)
 
     def resume(self) -> None:
         """Continue after :meth:`pause`."""
         self._paused = False
-        self._ingest.resume()
+        self._parts.ingest.resume()
         self._hints.release()
         self._report(RootEventKind.STATE)
 
     async def reindex(self) -> None:
         """Process every file of the root again; known vectors are reused."""
-        self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._index.catalog))
+        self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._parts.index.catalog))
         self.hint([ROOT])
 
     async def sync(self, timeout_s: float) -> Synced:
@@ -218,7 +208,7 @@ class Root:
         if self._paused:
             raise FailedError(f"{self.spec.path} is paused", hint="run `codeindex resume` first")
         began = anyio.current_time()
-        how = await self._sync.run(timeout_s)
+        how = await self._parts.sync.run(timeout_s)
         return Synced(self.generation, (anyio.current_time() - began) * 1000, how)
 
     # recovery and verification
@@ -226,15 +216,15 @@ class Root:
     @property
     def needs_verify(self) -> bool:
         """Whether the stores may differ from the disk since an unclean shutdown."""
-        return self._index.recovery.needs_verify
+        return self._parts.index.recovery.needs_verify
 
     def mark_verified(self) -> None:
         """Note that the stores were compared with the disk."""
-        self._index.recovery.mark_verified()
+        self._parts.index.recovery.mark_verified()
 
     def add_note(self, note: str) -> None:
         """Have ``status`` tell ``note`` until the root stops."""
-        self._index.lag.notes.append(note)
+        self._parts.index.lag.notes.append(note)
 
     @property
     def audit_target(self) -> AuditTarget:
@@ -242,7 +232,7 @@ class Root:
         return AuditTarget(
             path=self.spec.raw,
             scanner=self._config_file.scanner,
-            index=self._index,
+            index=self._parts.index,
             pool=self._dependencies.pool,
             embedder=self._dependencies.embedder,
         )
@@ -250,13 +240,13 @@ class Root:
     async def repair(self, wrong: WrongEntries) -> None:
         """Discard wrong entries of the stores and restore what they should be from the disk and the catalog."""
         discard = partial(
-            self._index.discard, lexical=wrong.lexical, dense=wrong.dense, embed_hashes=wrong.embed_hashes
+            self._parts.index.discard, lexical=wrong.lexical, dense=wrong.dense, embed_hashes=wrong.embed_hashes
         )
-        await self._index.write(discard)
-        self._index.lag.lexical |= wrong.lexical_lags
-        self._index.lag.dense |= wrong.dense_lags
-        await self._catch_up.run()
-        self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._index.catalog, wrong.paths))
+        await self._parts.index.write(discard)
+        self._parts.index.lag.lexical |= wrong.lexical_lags
+        self._parts.index.lag.dense |= wrong.dense_lags
+        await self._parts.catch_up.run()
+        self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._parts.index.catalog, wrong.paths))
         self.hint(wrong.paths)
 
     # its life
@@ -265,90 +255,45 @@ class Root:
         """Open the stores, answer (``started``), then watch and index until cancelled."""
         self._loop = asyncio.get_running_loop()
         open_index = self._dependencies.open_index
-        self._index = await anyio.to_thread.run_sync(open_index, self._directory, self.spec.id)
+        index = await anyio.to_thread.run_sync(open_index, self._directory, self.spec.id)
         try:
-            await self._set_up()
+            await self._set_up(index)
             async with anyio.create_task_group() as tasks:
                 task_status.started()
                 tasks.start_soon(self._shutdown.begin_on_cancellation)
-                tasks.start_soon(self._ingest.serve)
-                tasks.start_soon(self._embedder.serve)
-                await tasks.start(self._watcher.serve)
-                tasks.start_soon(self._catch_up.serve)
+                tasks.start_soon(self._parts.ingest.serve)
+                tasks.start_soon(self._parts.embedder.serve)
+                await tasks.start(self._parts.watcher.serve)
+                tasks.start_soon(self._parts.catch_up.serve)
                 self._start_maintenance(tasks)
                 self.hint([ROOT])
                 await self._submit_stale_files()
-                await self._scans.run()
+                await self._parts.scans.run()
         finally:
             self._shutdown.begin()
             with anyio.CancelScope(shield=True):
-                await self._index.write(self._index.close)
+                await index.write(index.close)
 
-    async def _set_up(self) -> None:
-        """Create the parts, each of which knows only those before it."""
-        for note in self._index.lag.notes:
+    async def _set_up(self, index: IndexWriter) -> None:
+        """Create the parts, which are ready to be served."""
+        for note in index.lag.notes:
             log.warning("store_rebuilt", root=str(self.spec.path), note=note)
-        pool = self._dependencies.pool
-        self._ingest = Ingest(
-            self.spec.raw,
-            self._index,
-            pool,
-            self._problems,
-            on_hint=self._hints.add_later,
-            on_commit=self._on_commit,
-        )
-        self._embedder = PendingEmbedder(
-            self.spec.raw,
-            self._index,
-            pool,
-            self._dependencies.embedder,
-            self._problems,
-            on_hint=self._hints.add_later,
-        )
-        self._catch_up = CatchUp(
-            self.spec.raw,
-            self._index,
-            pool,
-            self._problems,
-            on_hint=self._hints.add_later,
-            on_reprocess=lambda files: self._ingest.submit([], files),
-            on_caught_up=self._embedder.wake,
-        )
-        self._watcher = Watcher(
-            self.spec.path,
-            cookie_dir=self._dependencies.cookies,
-            poll_interval_s=self._settings.poll_s,
-            poll=self._settings.poll,
-            on_hints=self.hint,
-            on_degraded=lambda message, hint: self._problems.set(ProblemKey.WATCH, RootProblem(message, hint)),
-            on_recovered=lambda: self._problems.clear(ProblemKey.WATCH),
-            on_root_changed=lambda: self.hint([ROOT]),
-            rules=await anyio.to_thread.run_sync(lambda: self._config_file.scanner.rule_files),
-        )
-        self._scans = ScanLoop(
-            catalog=self._index.catalog,
-            hints=self._hints,
-            ingest=self._ingest,
-            watcher=self._watcher,
-            problems=self._problems,
+        rules = await anyio.to_thread.run_sync(lambda: self._config_file.scanner.rule_files)
+        self._parts = create_parts(
+            index,
+            self._settings,
+            self._dependencies,
+            rules,
             presence=self._presence,
             config_file=self._config_file,
+            hints=self._hints,
             unreadable=self._unreadable,
-            reconcile_s=self._settings.reconcile_s,
+            problems=self._problems,
+            shutdown=self._shutdown,
             report=self._report,
             report_state_change=self._report_state_change,
         )
-        self._sync = Sync(
-            hints=self._hints,
-            scans=self._scans,
-            watcher=self._watcher,
-            ingest=self._ingest,
-            catch_up=self._catch_up,
-            presence=self._presence,
-            problems=self._problems,
-            shutdown=self._shutdown,
-        )
-        await self._scans.prepare()
+        await self._parts.scans.prepare()
         self._problems.replace(ProblemKey.CONFIG, self._config_file.problem)
 
     def _start_maintenance(self, tasks: anyio.abc.TaskGroup) -> None:
@@ -356,14 +301,16 @@ class Root:
             await maintenance.rescan_unreadable(self._unreadable, on_hint=self.hint, is_paused=lambda: self._paused)
 
         async def retry_failures() -> None:
-            await maintenance.retry_failures(self._index.catalog, self._ingest, is_paused=lambda: self._paused)
+            await maintenance.retry_failures(
+                self._parts.index.catalog, self._parts.ingest, is_paused=lambda: self._paused
+            )
 
         async def keep_stores_tidy() -> None:
             await maintenance.keep_stores_tidy(
-                self._index,
+                self._parts.index,
                 self._problems,
                 is_caught_up=lambda: self.is_caught_up,
-                should_stop=lambda: self._shutdown.begun or not self._ingest.is_idle,
+                should_stop=lambda: self._shutdown.begun or not self._parts.ingest.is_idle,
                 trim_memory=self._dependencies.trim_memory,
             )
 
@@ -372,20 +319,13 @@ class Root:
 
     async def _submit_stale_files(self) -> None:
         fingerprints = self._dependencies.fingerprints
-        stale = await anyio.to_thread.run_sync(maintenance.stale_files, self._index.catalog, fingerprints)
-        self._ingest.submit([], stale)
+        stale = await anyio.to_thread.run_sync(maintenance.stale_files, self._parts.index.catalog, fingerprints)
+        self._parts.ingest.submit([], stale)
 
     def _reprocess(self, files: Collection[Entry]) -> None:
-        self._ingest.submit([], list(files), force=True)
+        self._parts.ingest.submit([], list(files), force=True)
 
     # what the parts report
-
-    def _on_commit(self) -> None:
-        if self._index.lag.lexical or self._index.lag.dense:
-            self._catch_up.trigger()
-        if self._index.pending_vectors:
-            self._embedder.wake()
-        self._report(RootEventKind.GENERATION)
 
     def _on_problem(self, key: ProblemKey, problem: RootProblem | None) -> None:
         if problem is not None:

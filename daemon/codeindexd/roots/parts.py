@@ -1,0 +1,116 @@
+"""The parts of a running root, created in an order in which each knows only those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from codeindexd.indexing.catch_up import CatchUp
+from codeindexd.indexing.embed_pending import PendingEmbedder
+from codeindexd.indexing.ingest import Ingest
+from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.roots.events import RootEventKind
+from codeindexd.roots.hints import Hints
+from codeindexd.roots.presence import Presence
+from codeindexd.roots.root_config import RootConfigFile
+from codeindexd.roots.scan_loop import ScanLoop
+from codeindexd.roots.settings import RootDependencies, RootSettings
+from codeindexd.roots.shutdown import Shutdown
+from codeindexd.roots.sync import Sync
+from codeindexd.roots.unreadable import Unreadable
+from codeindexd.scan.relpath import ROOT
+from codeindexd.scan.rule_files import RuleFiles
+from codeindexd.storage.index_writer import IndexWriter
+from codeindexd.watch import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class RootParts:
+    """What a root has while its stores are open: from the index to ``sync``."""
+
+    index: IndexWriter
+    ingest: Ingest
+    embedder: PendingEmbedder
+    catch_up: CatchUp
+    watcher: Watcher
+    scans: ScanLoop
+    sync: Sync
+
+
+def create_parts(
+    index: IndexWriter,
+    settings: RootSettings,
+    dependencies: RootDependencies,
+    rules: RuleFiles,
+    *,
+    presence: Presence,
+    config_file: RootConfigFile,
+    hints: Hints,
+    unreadable: Unreadable,
+    problems: RootProblems,
+    shutdown: Shutdown,
+    report: Callable[[RootEventKind], None],
+    report_state_change: Callable[[], None],
+) -> RootParts:
+    """Create the parts of the root at ``presence.spec``, over its open index.
+
+    ``rules`` are the ignore files that its scanner reads. ``report`` passes an event on to subscribers, and
+    ``report_state_change`` does so if the state is not the last reported one. Raises StoreFullError.
+    """
+    spec = presence.spec
+
+    def on_commit() -> None:
+        if index.lag.lexical or index.lag.dense:
+            catch_up.trigger()
+        if index.pending_vectors:
+            embedder.wake()
+        report(RootEventKind.GENERATION)
+
+    ingest = Ingest(spec.raw, index, dependencies.pool, problems, on_hint=hints.add_later, on_commit=on_commit)
+    embedder = PendingEmbedder(
+        spec.raw, index, dependencies.pool, dependencies.embedder, problems, on_hint=hints.add_later
+    )
+    catch_up = CatchUp(
+        spec.raw,
+        index,
+        dependencies.pool,
+        problems,
+        on_hint=hints.add_later,
+        on_reprocess=lambda files: ingest.submit([], files),
+        on_caught_up=embedder.wake,
+    )
+    watcher = Watcher(
+        spec.path,
+        cookie_dir=dependencies.cookies,
+        poll_interval_s=settings.poll_s,
+        poll=settings.poll,
+        on_hints=hints.add,
+        on_degraded=lambda message, hint: problems.set(ProblemKey.WATCH, RootProblem(message, hint)),
+        on_recovered=lambda: problems.clear(ProblemKey.WATCH),
+        on_root_changed=lambda: hints.add([ROOT]),
+        rules=rules,
+    )
+    scans = ScanLoop(
+        catalog=index.catalog,
+        hints=hints,
+        ingest=ingest,
+        watcher=watcher,
+        problems=problems,
+        presence=presence,
+        config_file=config_file,
+        unreadable=unreadable,
+        reconcile_s=settings.reconcile_s,
+        report=report,
+        report_state_change=report_state_change,
+    )
+    sync = Sync(
+        hints=hints,
+        scans=scans,
+        watcher=watcher,
+        ingest=ingest,
+        catch_up=catch_up,
+        presence=presence,
+        problems=problems,
+        shutdown=shutdown,
+    )
+    return RootParts(index, ingest, embedder, catch_up, watcher, scans, sync)
