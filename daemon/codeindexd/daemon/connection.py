@@ -19,6 +19,7 @@ import structlog
 
 from codeindexd import protocol
 from codeindexd.errors import CodeindexError, FailedError, ShuttingDownError, place_of
+from codeindexd.waiting import Broadcast
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +59,7 @@ class Connection:
         self._handlers = handlers
         self._limits = limits
         self._in_flight = 0
-        self._slot_free = anyio.Event()
+        self._request_ended = Broadcast()
         self._writing = anyio.Lock(fast_acquire=True)  # no checkpoint: the answer to "shutdown" must still get out
         self._notifications: deque[bytes] = deque()
         self._notification_bytes = 0
@@ -196,8 +197,7 @@ class Connection:
             raise
         finally:
             self._in_flight -= 1
-            self._slot_free.set()
-            self._slot_free = anyio.Event()
+            self._request_ended.notify_all()
 
     async def _result(self, request: protocol.Request) -> bytes:
         handler = self._handlers.get(request.method)
@@ -261,7 +261,7 @@ class Connection:
         """
         while self._in_flight > most and not self._gone:
             with anyio.move_on_after(_HANGUP_POLL_S):
-                await self._slot_free.wait()
+                await self._request_ended.wait()
             if self._hung_up():
                 self.drop("hung_up")
 

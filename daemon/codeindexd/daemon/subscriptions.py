@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ import anyio
 from codeindexd.daemon import responses
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import RootEvent
+from codeindexd.waiting import Broadcast
 
 _PROGRESS_EVERY_S = 0.1
 _WAIT_S = 1.0
@@ -28,7 +30,7 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._subscribers: dict[Subscriber, frozenset[str] | None] = {}
-        self._next_event: dict[str, anyio.Event] = {}
+        self._events: defaultdict[str, Broadcast] = defaultdict(Broadcast)  # by root id
         self._last_progress: dict[str, float] = {}
 
     def subscribe(self, subscriber: Subscriber, root_ids: Sequence[str] | None) -> None:
@@ -41,15 +43,13 @@ class Subscriptions:
 
     async def wait(self, root_id: str) -> None:
         """Wait for the next event of a root, or a second, since some states change by time alone."""
-        event = self._next_event.setdefault(root_id, anyio.Event())
         with anyio.move_on_after(_WAIT_S):
-            await event.wait()
+            await self._events[root_id].wait()
 
     def publish(self, event: RootEvent) -> None:
         """Send an event to its subscribers."""
         root_id = event.spec.id
-        if waiting := self._next_event.pop(root_id, None):
-            waiting.set()
+        self._events[root_id].notify_all()
         if not self._subscribers:
             return
         now = time.monotonic()

@@ -11,13 +11,14 @@ from codeindexd.errors import FailedError, StoreFullError, WorkerError
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import ChunkDraft, Entry, IndexedChunk, StoredChunk
+from codeindexd.waiting import Broadcast, Signal
 from codeindexd.workers.jobs import FileJob
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 _BATCH_CHUNKS = 2_000
 _RETRY_S = 10.0
-_LAGGING = RootProblem("an index is catching up with the catalog", "wait; answers may lack some code until then")
+_LAGGING = RootProblem("the index is catching up with missed changes", "wait: answers may lack some code until then")
 
 
 class CatchUp:
@@ -44,8 +45,8 @@ class CatchUp:
         self._on_hint = on_hint
         self._on_reprocess = on_reprocess
         self._on_caught_up = on_caught_up
-        self._lagging = anyio.Event()
-        self._caught_up = anyio.Event()
+        self._lagging = Signal()
+        self._caught_up = Broadcast()
 
     def trigger(self) -> None:
         """Note that a projection may lag."""
@@ -54,7 +55,7 @@ class CatchUp:
     async def serve(self) -> None:
         """Catch up at once, and after every :meth:`trigger`; runs until cancelled."""
         while True:
-            self._lagging = anyio.Event()
+            self._lagging.clear()
             await self.run()
             await self._lagging.wait()
 
@@ -71,8 +72,7 @@ class CatchUp:
                 await anyio.sleep(_RETRY_S)
         self._problems.clear(ProblemKey.CATCH_UP)
         self._on_caught_up()
-        self._caught_up.set()
-        self._caught_up = anyio.Event()
+        self._caught_up.notify_all()
 
     async def wait_for_lexical(self) -> None:
         """Wait until the lexical index does not lag."""

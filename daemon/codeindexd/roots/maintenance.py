@@ -17,6 +17,7 @@ from codeindexd.scan.relpath import Batch
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import Entry, NodeKind
+from codeindexd.waiting import Backoff
 
 log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
@@ -64,15 +65,14 @@ async def rescan_unreadable(
     unreadable: Unreadable, *, on_hint: Callable[[Batch], None], is_paused: Callable[[], bool]
 ) -> None:
     """Look again at what could not be read, after growing pauses; runs until cancelled."""
-    pause = _FIRST_RESCAN_S
+    backoff = Backoff(_FIRST_RESCAN_S, _LONGEST_RESCAN_S)
     while True:
         await unreadable.wait()
-        await anyio.sleep(pause)
+        await anyio.sleep(backoff.next_s())
         if unreadable.paths and not is_paused():
             on_hint(unreadable.paths)
-            pause = min(2 * pause, _LONGEST_RESCAN_S)
         else:
-            pause = _FIRST_RESCAN_S
+            backoff.reset()
 
 
 async def keep_stores_tidy(

@@ -33,14 +33,14 @@ class Presence:
 
     def __init__(self, spec: RootSpec, missing_marker: Path) -> None:
         self.spec = spec
-        self.missing = False
+        self.is_missing = False
         self._marker = missing_marker
 
     @property
     def missing_since(self) -> float | None:
         """Seconds since the epoch at which the root was first missing, also before a restart; None while it exists."""
         try:
-            return self._marker.stat().st_mtime if self.missing else None
+            return self._marker.stat().st_mtime if self.is_missing else None
         except OSError:
             return None
 
@@ -53,7 +53,7 @@ class Presence:
         if not stat.S_ISDIR(status.st_mode) or os.path.realpath(self.spec.path) != os.fspath(self.spec.path):
             return self._set_missing()
         if (status.st_dev, status.st_ino) == (self.spec.device, self.spec.inode):
-            return self._set_present(Found.BACK if self.missing else Found.SAME)
+            return self._set_present(Found.BACK if self.is_missing else Found.SAME)
         if status.st_dev != self.spec.device and not self._is_not_empty():
             return self._set_missing()
         self.spec = RootSpec(self.spec.id, self.spec.path, status.st_dev, status.st_ino)
@@ -67,17 +67,17 @@ class Presence:
             return False
 
     def _set_present(self, found: Found) -> Found:
-        if self.missing:
+        if self.is_missing:
             log.info("root_is_back", root=str(self.spec.path))
-        self.missing = False
+        self.is_missing = False
         with contextlib.suppress(OSError):  # read-only: a marker that stays does no harm
             self._marker.unlink(missing_ok=True)
         return found
 
     def _set_missing(self) -> Found:
-        if not self.missing:
+        if not self.is_missing:
             log.warning("root_missing", root=str(self.spec.path))
-            self.missing = True
+            self.is_missing = True
         try:
             if not self._marker.exists():
                 self._marker.touch(mode=0o600)

@@ -91,7 +91,7 @@ class Root:
     @property
     def state(self) -> RootState:
         """The state of the root as far as it is known now."""
-        if self._presence.missing:
+        if self._presence.is_missing:
             return RootState.MISSING
         if self._paused:
             return RootState.PAUSED

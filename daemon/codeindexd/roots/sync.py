@@ -76,7 +76,7 @@ class Sync:
                 await self._hints.flushed()
             await self._ingest.drained()
             await self._catch_up.wait_for_lexical()
-        if self._presence.missing:
+        if self._presence.is_missing:
             raise FailedError(f"{path} cannot be read", hint="bring the directory back, or remove the root")
         if self._scans.failed_scans > failed_before or ProblemKey.SCAN in self._problems:
             passed = RootProblem(f"{path} could not be read for a moment", "try again")
@@ -91,7 +91,7 @@ class Sync:
 
     async def _hint_changes(self) -> SyncMethod:
         """Have every earlier change hinted: by its event, if none can have been lost, or by a walk."""
-        is_sound = self._scans.has_walked and not self._presence.missing and ProblemKey.SCAN not in self._problems
+        is_sound = self._scans.has_walked and not self._presence.is_missing and ProblemKey.SCAN not in self._problems
         if is_sound and not self._watcher.needs_walk and await self._watcher.events_delivered(_COOKIE_TIMEOUT_S):
             return SyncMethod.COOKIE
         self._hints.add([ROOT])

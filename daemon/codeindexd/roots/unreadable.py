@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-import anyio
-
 from codeindexd.indexing.problems import RootProblem
-from codeindexd.scan.relpath import Batch, collapse
+from codeindexd.scan.relpath import Batch, collapse, is_covered
+from codeindexd.waiting import Gate
 
 
 class Unreadable:
@@ -16,16 +15,16 @@ class Unreadable:
 
     def __init__(self) -> None:
         self._errors: dict[bytes, str] = {}
-        self._not_empty = anyio.Event()
+        self._not_empty = Gate(is_open=False)
 
     def update(self, below: Sequence[bytes], errors: Iterable[tuple[bytes, str]]) -> None:
         """Record that a scan of everything under ``below`` met these errors and no others."""
-        self._errors = {path: error for path, error in self._errors.items() if not _is_below(path, below)}
+        self._errors = {path: error for path, error in self._errors.items() if not is_covered(path, below)}
         self._errors.update(errors)
         if self._errors:
-            self._not_empty.set()
-        elif self._not_empty.is_set():  # otherwise a task may be waiting for this very event
-            self._not_empty = anyio.Event()
+            self._not_empty.open()
+        else:
+            self._not_empty.close()
 
     @property
     def paths(self) -> Batch:
@@ -47,7 +46,3 @@ class Unreadable:
     async def wait(self) -> None:
         """Wait until there is something unreadable."""
         await self._not_empty.wait()
-
-
-def _is_below(path: bytes, tops: Sequence[bytes]) -> bool:
-    return any(not top or path == top or path.startswith(top + b"/") for top in tops)
