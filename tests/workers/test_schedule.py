@@ -139,19 +139,19 @@ def test_a_call_is_finished_when_all_was_taken():
     call, worker = schedule.open(Lane.BULK), bulk()
     submit(schedule, call, "a")
     call.exhausted = True
-    assert not call.finished
+    assert not call.is_finished
     schedule.assign(worker, 0.0)
     answer(schedule, worker)
-    assert not call.finished
+    assert not call.is_finished
     assert call.take().path == b"a"
-    assert call.finished
+    assert call.is_finished
     assert call.held_cost == 0
 
 
 def test_a_foreign_answer_is_refused():
     schedule = Schedule()
     worker = bulk()
-    with pytest.raises(ValueError, match="not asked"):
+    with pytest.raises(ValueError, match="another job"):
         schedule.answered(worker, TextsResult(1, b"a", TextsStatus.OK), 0.0)
     assert schedule.lost(worker, "") is None
 

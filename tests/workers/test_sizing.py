@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.workers.sizing import WORKER_MEMORY, Pressure, allowed_workers, overdue, worker_count
+from codeindexd.workers.sizing import WORKER_MEMORY_BYTES, Pressure, allowed_workers, is_overdue, worker_count
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from codeindexd.workers.sizing import WORKER_MEMORY, Pressure, allowed_workers, 
     [
         ("auto", 4, 0, 4),
         ("auto", 64, 0, 8),
-        ("auto", 8, 2 * WORKER_MEMORY, 2),
+        ("auto", 8, 2 * WORKER_MEMORY_BYTES, 2),
         ("auto", 8, 1, 1),
         (0, 8, 0, 0),
         (12, 2, 1, 12),
@@ -60,4 +60,4 @@ def test_one_worker_is_always_allowed():
     ],
 )
 def test_overdue(wall_s, cpu_s, starved, gone):
-    assert overdue(wall_s=wall_s, cpu_s=cpu_s, starved=starved, budget_s=20.0) is gone
+    assert is_overdue(wall_s=wall_s, cpu_s=cpu_s, starved=starved, budget_s=20.0) is gone

@@ -1,4 +1,4 @@
-"""A pool of processes that turn files into chunks; nothing is imported here, a worker pays for what it uses.
+"""A pool of worker processes. Imports nothing, so that a worker loads only what it uses.
 
-``pool.WorkerPool`` is the daemon's side, ``process`` the worker's, ``jobs`` what they say to each other.
+``pool.WorkerPool`` is the daemon's side, ``process`` the worker's side, ``jobs`` what they exchange.
 """

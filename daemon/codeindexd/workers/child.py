@@ -1,4 +1,4 @@
-"""A child process that speaks frames over its stdin and stdout: the daemon's end of the wire."""
+"""A child process that exchanges frames over its stdin and stdout: the daemon's end of the pipe."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ import msgspec
 import codeindexd
 from codeindexd.workers.wire import FrameBuffer, frame
 
-_PIECE = 64 * 1024
-_LAST_WORDS = 4096
-_SECRETS = ("CODEINDEXD_EMBEDDING_API_KEY",)  # for the daemon only, not for what parses or computes
+_READ_BYTES = 64 * 1024
+_STDERR_BYTES_KEPT = 4096
+_SECRETS = ("CODEINDEXD_EMBEDDING_API_KEY",)  # for the daemon only, not for its children
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Child:
-    """One child; it has one reader and one writer. Create it with `spawn`, end it with `stop`, always."""
+    """One child process with one reader and one writer. Create it with `spawn`, and always end it with `stop`."""
 
     def __init__(self, process: anyio.abc.Process) -> None:
         self._process = process
         self._pidfd = _open_pidfd(process.pid)
         self._buffer = FrameBuffer()
         self._frames: deque[bytes] = deque()
-        self._words = bytearray()
+        self._stderr = bytearray()
 
     @classmethod
     async def spawn(cls, module: str, *arguments: str, one_thread: bool = True, silent: bool = False) -> Child:
-        """Starts ``python -m module <our pid> <arguments>``; raises OSError.
+        """Start ``python -m module <our pid> <arguments>``. Raises OSError.
 
-        It must be called from the thread that lives as long as the daemon does: the child's parent-death signal
-        is bound to the thread that started it. The child's directory is ``/`` and nothing is imported from there,
-        so that a code root's ``json.py`` never runs. ``silent``: what it writes to stderr is thrown away.
+        Call it from the daemon's main thread: the child's parent-death signal is bound to the thread that started it.
+        The child's directory is ``/`` and it imports nothing from there, so that a code root's ``json.py`` never runs.
+        ``silent`` discards what it writes to stderr.
         """
-        with anyio.CancelScope(shield=True):  # half a start would be a process that nobody owns
+        with anyio.CancelScope(shield=True):  # an interrupted start would leave a process that nobody owns
             process = await anyio.open_process(
                 [sys.executable, "-P", "-m", module, str(os.getpid()), *arguments],
                 stdin=subprocess.PIPE,
@@ -59,50 +59,50 @@ class Child:
         return self._process.pid
 
     async def send(self, messages: Sequence[msgspec.Struct]) -> None:
-        """Writes messages; a child that is gone is not an error here, its reader will notice."""
+        """Write messages. A child that is gone is no error here: `receive` will report it."""
         assert self._process.stdin is not None
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, BrokenPipeError):
             await self._process.stdin.send(b"".join(map(frame, messages)))
 
     async def receive(self) -> bytes | None:
-        """The next frame's body, None when the child has closed its end. Raises `wire.BrokenStreamError`."""
+        """Return the next frame's body, or None once the child has closed its end. Raises `wire.BrokenStreamError`."""
         assert self._process.stdout is not None
         while not self._frames:
             try:
-                data = await self._process.stdout.receive(_PIECE)
+                data = await self._process.stdout.receive(_READ_BYTES)
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return None
             self._frames.extend(self._buffer.feed(data))
         return self._frames.popleft()
 
     async def listen(self) -> None:
-        """Reads the child's stderr until its end and keeps the last of it; runs beside everything else."""
+        """Read the child's stderr to its end and keep its tail; run this in a task of its own."""
         if self._process.stderr is None:
             return
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             async for piece in self._process.stderr:
-                self._words += piece
-                del self._words[:-_LAST_WORDS]
+                self._stderr += piece
+                del self._stderr[:-_STDERR_BYTES_KEPT]
 
     @property
-    def last_words(self) -> str:
-        """The end of what the child wrote to stderr."""
-        return self._words.decode("utf-8", "backslashreplace").strip()
+    def stderr_tail(self) -> str:
+        """The tail of what the child wrote to stderr."""
+        return self._stderr.decode("utf-8", "backslashreplace").strip()
 
     def kill(self) -> None:
-        """Ends the child now."""
+        """Kill the child now."""
         self._signal(signal.SIGKILL)
 
     async def close_input(self) -> None:
-        """Tells the child that nothing more will come; it then ends by itself."""
+        """Close the child's stdin, after which it ends by itself."""
         assert self._process.stdin is not None
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await self._process.stdin.aclose()
 
     async def stop(self, grace_s: float = 0.4) -> int | None:
-        """Ends the child (terminate, then kill), reaps it and returns its exit status (negative = signal).
+        """Terminate the child, kill it after ``grace_s``, reap it and return its exit status (negative: a signal).
 
-        None when it cannot even be killed, as in an uninterruptible read of a dead network disk.
+        Returns None if it cannot even be killed, as in an uninterruptible read of a dead network disk.
         """
         with anyio.CancelScope(shield=True):
             self._signal(signal.SIGTERM)
@@ -119,8 +119,10 @@ class Child:
         return self._process.returncode
 
     def _signal(self, number: signal.Signals) -> None:
-        """Not through the process object, which reaps a child that is gone and so takes its exit status from the
-        event loop's watcher; and by pidfd where there is one, so that a reused pid is never hit.
+        """Send a signal, by pidfd if possible, so that a reused pid is never hit.
+
+        Not through the process object: it reaps a child that is gone, and the event loop's watcher would miss its exit
+        status.
         """
         if self._process.returncode is not None:
             return
@@ -131,13 +133,13 @@ class Child:
                 os.kill(self._process.pid, number)
 
     async def _drain(self) -> None:
-        """Reads both pipes to their ends, without which the event loop would not let go of them."""
+        """Read both pipes to their ends, without which the event loop would not close them."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.listen)
             with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 assert self._process.stdout is not None
                 while True:
-                    await self._process.stdout.receive(_PIECE)
+                    await self._process.stdout.receive(_READ_BYTES)
 
 
 def _open_pidfd(pid: int) -> int | None:
@@ -145,12 +147,12 @@ def _open_pidfd(pid: int) -> int | None:
         return None
     try:
         return os.pidfd_open(pid)
-    except OSError:  # gone already, or a kernel before 5.3
+    except OSError:  # it is gone already, or the kernel is older than 5.3
         return None
 
 
 def environment(*, one_thread: bool) -> dict[str, str]:
-    """The environment of a child: ours without secrets, importing the same package, one arena, one thread each."""
+    """Return the environment of a child: ours without secrets, with our package, two malloc arenas, one thread."""
     env = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     home = str(Path(codeindexd.__file__).resolve().parent.parent)
     given = [str(Path(entry).absolute()) for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry]
@@ -162,9 +164,9 @@ def environment(*, one_thread: bool) -> dict[str, str]:
 
 
 def describe_exit(status: int | None) -> str:
-    """Words for an exit status."""
+    """Describe an exit status."""
     if status is None:
-        return "it cannot be ended"
+        return "it cannot be killed"
     if status >= 0:
         return f"exit status {status}"
     try:

@@ -1,4 +1,4 @@
-"""What the daemon asks of a worker and what it gets back: frozen values that msgspec encodes natively.
+"""Jobs and results: what the daemon sends to a worker and gets back, as frozen values that msgspec encodes.
 
 Paths are bytes, a job's ``path`` relative to its ``root``. ``job_id`` is the caller's and comes back unchanged.
 """
@@ -12,7 +12,7 @@ from codeindexd.types import ChunkDraft, FileStat
 
 
 class FileStatus(enum.StrEnum):
-    """What became of the file of a `FileJob`."""
+    """The outcome of a `FileJob`."""
 
     INDEXED = "indexed"
     SKIPPED = "skipped"
@@ -21,22 +21,22 @@ class FileStatus(enum.StrEnum):
 
 
 class TextsStatus(enum.StrEnum):
-    """What became of a `TextsJob`."""
+    """The outcome of a `TextsJob`."""
 
     OK = "ok"
-    CHANGED = "changed"  # the file is not the one that was catalogued
+    CHANGED = "changed"  # the file differs from the catalogued one
     FAILED = "failed"
     VANISHED = "vanished"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What every worker of a pool is told once, at its start.
+    """Settings that every worker of a pool gets at its start.
 
-    ``vectors_db`` and ``identity`` name the vector store and the model to look embeddings up in; ``embed`` says
-    whether the worker computes the missing ones itself. ``nice`` is the priority of bulk workers (the warm one
-    always runs at normal priority). ``memory_limit_bytes`` bounds private memory, 0 = no limit.
-    ``file_budget_s`` is the wall-clock time one file may take.
+    ``vectors_db`` and ``identity`` name the vector store and the model whose vectors are looked up; with ``embed`` the
+    worker computes missing ones itself. ``nice`` is the priority of bulk workers (the warm one always runs at normal
+    priority). ``memory_limit_bytes`` limits private memory, 0 means no limit. ``file_budget_s`` is the wall-clock time
+    that one file may take.
     """
 
     vectors_db: str | None = None
@@ -54,7 +54,7 @@ class WorkerSettings:
 class FileJob:
     """Read, chunk and hash one file. ``size`` is the expected number of bytes, for fairness and bounds only.
 
-    ``afresh``: embed every chunk, also where the store has its vector.
+    With ``afresh`` every chunk is embedded, even if the store has its vector.
     """
 
     job_id: int
@@ -66,11 +66,12 @@ class FileJob:
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of a `FileJob`.
+    """The result of a `FileJob`.
 
-    ``leaf`` is the hash of the bytes that were chunked, ``stat`` the stat around that read, ``settled`` whether
-    the file held still meanwhile and is not racily clean. ``reason`` belongs to ``SKIPPED``, ``stage`` and
-    ``error`` to ``FAILED``. ``quarantined``: the file ended or stalled its worker twice. ``seconds`` are per stage.
+    ``leaf`` is the hash of the bytes that were chunked, ``stat`` the stat around that read. ``settled`` means that the
+    file did not change meanwhile and that a later write must change its stat. ``reason`` belongs to ``SKIPPED``,
+    ``stage`` and ``error`` to ``FAILED``. A ``quarantined`` file ended or stalled its worker twice. ``seconds`` are by
+    stage.
     """
 
     job_id: int
@@ -93,7 +94,7 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class TextRange:
-    """A chunk whose text is wanted: source bytes ``start_byte`` to ``end_byte`` (exclusive)."""
+    """A chunk whose text is requested: source bytes ``start_byte`` to ``end_byte`` (exclusive)."""
 
     start_byte: int
     end_byte: int
@@ -102,7 +103,7 @@ class TextRange:
 
 @dataclass(frozen=True, slots=True)
 class TextsJob:
-    """Re-read the text to embed of catalogued chunks, provided the file still hashes to ``leaf``."""
+    """Read the texts of catalogued chunks again, provided the file still hashes to ``leaf``."""
 
     job_id: int
     root: bytes
@@ -114,7 +115,7 @@ class TextsJob:
 
 @dataclass(frozen=True, slots=True)
 class TextsResult:
-    """The texts of a `TextsJob` in its order (empty unless ``status`` is ``OK``)."""
+    """The texts of a `TextsJob` in the order of its ranges (empty unless ``status`` is ``OK``)."""
 
     job_id: int
     path: bytes
@@ -127,18 +128,18 @@ Job = FileJob | TextsJob
 Result = FileResult | TextsResult
 
 _UNKNOWN_COST = 16 * 1024
-_JOB_COST = 2 * 1024  # a guess at what a job costs beside its bytes
+_JOB_COST = 2 * 1024  # a guess at what a job costs besides its bytes
 
 
 def cost(job: Job) -> int:
-    """Bytes a job is accounted with while it is under way."""
+    """Return the bytes that a job counts for while it is in progress."""
     if isinstance(job, FileJob):
         return _JOB_COST + (job.size or _UNKNOWN_COST)
     return _JOB_COST + sum(wanted.end_byte - wanted.start_byte for wanted in job.ranges)
 
 
 def failed(job: Job, error: str, *, quarantined: bool = False) -> Result:
-    """The result of a job that its worker could not answer."""
+    """Return the result of a job that its worker could not complete."""
     if isinstance(job, FileJob):
         return FileResult(job.job_id, job.path, FileStatus.FAILED, stage="worker", error=error, quarantined=quarantined)
     return TextsResult(job.job_id, job.path, TextsStatus.FAILED, error=error)

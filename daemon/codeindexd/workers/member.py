@@ -1,4 +1,4 @@
-"""One worker process as the daemon keeps it: started, fed, read, watched and ended by one task."""
+"""One worker process on the daemon's side: started, fed, read, supervised and stopped by one task."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import anyio
 import msgspec
 
 from codeindexd.waiting import Backoff, Signal
-from codeindexd.workers import guard, wire
+from codeindexd.workers import process_limits, wire
 from codeindexd.workers.child import Child, describe_exit
 from codeindexd.workers.jobs import FileJob, WorkerSettings
 from codeindexd.workers.pressure import cpu_time
 from codeindexd.workers.schedule import Call, Schedule, Task, Worker
-from codeindexd.workers.sizing import overdue
+from codeindexd.workers.sizing import is_overdue
 
 MODULE = "codeindexd.workers"
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds, and what goes with them. The idle times trade memory against 0.2 s of start; the rest are guesses."""
+    """Times in seconds, and tries. Idle times trade memory against 0.2 s of start; the rest are guesses."""
 
     bulk_idle_s: float = 20.0
     warm_idle_s: float = 600.0
     start_s: float = 60.0  # at idle priority on a busy machine a start may take long
-    end_s: float = 2.0  # from "nothing more will come" to the kill
+    end_s: float = 2.0  # from closing its input to the kill
     grace_s: float = 0.4  # from SIGTERM to SIGKILL
     pressure_s: float = 5.0
     backoff_s: float = 0.25
@@ -41,12 +41,12 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Shutdown:
-    """How a worker ended. ``started``: it had been ready for jobs. ``words``: the end of what it wrote to stderr."""
+class WorkerExit:
+    """How a worker ended. ``started``: it was ready for jobs before. ``stderr_tail``: the end of its stderr."""
 
     started: bool
     cause: str
-    words: str = ""
+    stderr_tail: str = ""
 
 
 class Owner(Protocol):
@@ -84,20 +84,20 @@ class Member:
         self._busy = Signal()
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Make the worker look for jobs."""
         self._wake.set()
 
     def retire(self) -> None:
-        """Takes no more jobs and ends when those it has are answered."""
+        """Give the worker no more jobs; it ends once it has answered those it has."""
         self.worker.retiring = True
         self._wake.set()
 
-    async def run(self) -> Shutdown:
-        """Runs the process from start to end. Cancelling it ends the process at once."""
+    async def run(self) -> WorkerExit:
+        """Run the process from start to end. Cancelling kills the process at once."""
         try:
             child = await Child.spawn(MODULE, self._pipeline)
         except OSError as error:
-            return Shutdown(started=False, cause=str(error))
+            return WorkerExit(started=False, cause=str(error))
         self.pid = child.pid
         status = None
         try:
@@ -106,13 +106,15 @@ class Member:
                 if await self._start(child):
                     self.ready = True
                     tasks.start_soon(self._feed, child)
-                    tasks.start_soon(self._watch, child)
+                    tasks.start_soon(self._supervise, child)
                     await self._read(child)
                 tasks.cancel_scope.cancel()
         finally:
             self.worker.retiring = True
             status = await child.stop(self._owner.timing.grace_s)
-        return Shutdown(started=self.ready, cause=self._cause or self._describe(status), words=child.last_words)
+        return WorkerExit(
+            started=self.ready, cause=self._cause or self._describe(status), stderr_tail=child.stderr_tail
+        )
 
     async def _start(self, child: Child) -> bool:
         with anyio.move_on_after(self._owner.timing.start_s):
@@ -132,7 +134,7 @@ class Member:
                 assert not isinstance(message, wire.Ready)
                 call = self._owner.schedule.answered(self.worker, message.result, self._clock())
             except (AssertionError, ValueError) as error:
-                self._end(child, f"it broke the protocol: {error}")
+                self._kill(child, f"it broke the protocol: {error}")
                 return
             if message.memory > self._base_memory + self._owner.recycle_bytes and not self.worker.retiring:
                 self._owner.recycled()
@@ -145,7 +147,7 @@ class Member:
             body = await child.receive()
             return None if body is None else wire.to_daemon.decode(body)
         except (wire.BrokenStreamError, msgspec.MsgspecError) as error:
-            self._end(child, f"it broke the protocol: {error}")
+            self._kill(child, f"it broke the protocol: {error}")
             return None
 
     async def _feed(self, child: Child) -> None:
@@ -153,21 +155,21 @@ class Member:
             given = self._owner.schedule.assign(self.worker, self._clock()) if self._owner.may_work(self) else []
             if given:
                 self._busy.set()
-                await child.send([_message(ticket) for ticket in given])
+                await child.send([_message(task) for task in given])
             elif self.worker.retiring and not self.worker.running:
                 await child.close_input()
                 await anyio.sleep(self._owner.timing.end_s)
-                self._end(child, "it did not end when it was told to")
+                self._kill(child, "it did not exit after its input was closed")
                 return
             else:
                 await self._wake.wait()
 
-    async def _watch(self, child: Child) -> None:
-        """Ends the process when the file it works on has had its time or its memory, or when it has been idle."""
+    async def _supervise(self, child: Child) -> None:
+        """Kill the process when its file takes too much time or memory; retire it when it has been idle."""
         running = self.worker.running
         while True:
             while running:
-                await self._watch_file(child, running[0])
+                await self._supervise_file(child, running[0])
             if self.worker.retiring:
                 return
             left = self.worker.since + self._idle_s - self._clock()
@@ -177,32 +179,32 @@ class Member:
             with anyio.move_on_after(left):
                 await self._busy.wait()
 
-    async def _watch_file(self, child: Child, ticket: Task) -> None:
+    async def _supervise_file(self, child: Child, task: Task) -> None:
         budget_s = self._owner.settings.file_budget_s
         limit = self._owner.settings.memory_limit_bytes
         pause = min(1.0, max(0.02, budget_s / 10))
         at_start = cpu_time(child.pid)
         late = 0
-        while self.worker.running and self.worker.running[0] is ticket:
+        while self.worker.running and self.worker.running[0] is task:
             await anyio.sleep(pause)
-            if not self.worker.running or self.worker.running[0] is not ticket:
+            if not self.worker.running or self.worker.running[0] is not task:
                 return
             now = cpu_time(child.pid)
             used = now[0] - at_start[0] if now and at_start else None
             wall_s = self._clock() - self.worker.since
-            gone = overdue(wall_s=wall_s, cpu_s=used, starved=bool(now and now[1]), budget_s=budget_s)
-            late = late + 1 if gone else 0
-            if late == 2:  # not on the first look: the answer may be lying in the pipe of a daemon that was suspended
-                self._end(child, f"it took longer than {budget_s:g} s")
-            elif limit and guard.private_memory(child.pid) > limit:
-                self._end(child, _out_of_memory(limit))
+            is_late = is_overdue(wall_s=wall_s, cpu_s=used, starved=bool(now and now[1]), budget_s=budget_s)
+            late = late + 1 if is_late else 0
+            if late == 2:  # not on the first look: after a suspension of the daemon, the answer may be in the pipe
+                self._kill(child, f"it took longer than {budget_s:g} s")
+            elif limit and process_limits.private_memory(child.pid) > limit:
+                self._kill(child, _out_of_memory(limit))
 
-    def _end(self, child: Child, cause: str) -> None:
+    def _kill(self, child: Child, cause: str) -> None:
         self._cause = self._cause or cause
         child.kill()
 
     def _describe(self, status: int | None) -> str:
-        if status == guard.EXIT_OUT_OF_MEMORY:
+        if status == process_limits.EXIT_OUT_OF_MEMORY:
             return _out_of_memory(self._owner.settings.memory_limit_bytes)
         return describe_exit(status)
 
@@ -211,5 +213,5 @@ def _out_of_memory(limit: int) -> str:
     return f"it needed more than {limit // (1024 * 1024)} MB of memory"
 
 
-def _message(ticket: Task) -> wire.RunFile | wire.RunTexts:
-    return wire.RunFile(ticket.job) if isinstance(ticket.job, FileJob) else wire.RunTexts(ticket.job)
+def _message(task: Task) -> wire.RunFile | wire.RunTexts:
+    return wire.RunFile(task.job) if isinstance(task.job, FileJob) else wire.RunTexts(task.job)

@@ -3,12 +3,12 @@
 No file is parsed in the daemon's process. Guarantees to callers:
 
 - every job gets exactly one result, whatever it does to its worker, unless no worker can be started at all;
-- memory stays flat however many jobs are given: jobs are taken from their source only as results are consumed;
+- memory stays flat for any number of jobs: jobs are taken from their source only as results are consumed;
 - callers share the bulk workers by bytes; urgent jobs have a worker of their own at normal priority;
-- leaving a stream of results drops what it has not handed out yet.
+- leaving a stream of results drops the rest of it.
 
 Neither multiprocessing nor anyio's process pool does this: both run the parent's main script again in every child,
-neither can say which job killed a worker, and idle workers are not let go.
+neither can say which job killed a worker, and both keep idle workers.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from anyio import TASK_STATUS_IGNORED
 from codeindexd.errors import CodeindexError, ShuttingDownError, WorkerError
 from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, TextsResult, WorkerSettings
-from codeindexd.workers.member import Member, Shutdown, Timing
+from codeindexd.workers.member import Member, Timing, WorkerExit
 from codeindexd.workers.pressure import PressureReader
 from codeindexd.workers.schedule import Call, Lane, Schedule, Worker
 from codeindexd.workers.sizing import Pressure, allowed_workers
 
 RECYCLE_BYTES = 192 * 1024 * 1024  # private memory a worker may keep beyond what it had at its start
-WINDOW_JOBS = 64  # jobs of one caller that are under way or waiting to be consumed
+WINDOW_JOBS = 64  # jobs of one caller that are in progress or not consumed yet
 WINDOW_BYTES = 32 * 1024 * 1024
 _DEPTH = 4
-_BROKEN_AFTER = 5  # workers lost to different files before any file was ever answered: it is not the files
+_BROKEN_AFTER = 5  # workers lost to different files before any result: the files are not the cause
 
 _log = structlog.get_logger("codeindexd.workers")
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """Figures for ``status``. ``allowed``: bulk workers that may work under the present pressure."""
+    """Figures for ``status``. ``allowed`` is the number of bulk workers that may work under the present pressure."""
 
     workers: int
     busy: int
@@ -54,7 +54,7 @@ class PoolStats:
     running: int
     answered: int
     started: int
-    restarts: int  # workers that were lost, by whatever cause
+    restarts: int  # workers that were lost, for any cause
     recycled: int
     pids: tuple[int, ...]
 
@@ -80,7 +80,7 @@ class _Group:
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """What the pool keeps for one caller beside its `Call`."""
+    """What the pool keeps for one caller besides its `Call`."""
 
     arrived: Signal = field(default_factory=Signal)
     room: Signal = field(default_factory=Signal)
@@ -88,7 +88,7 @@ class _Stream:
 
 
 class WorkerPool:
-    """See the module. ``count`` bulk workers; 0 = one that does everything, a file at a time.
+    """A pool of ``count`` bulk workers; with 0, one worker does everything, one file at a time.
 
     ``pipeline`` is the import path ("module:class") of what the workers run.
     """
@@ -123,9 +123,9 @@ class WorkerPool:
     # --- the service -------------------------------------------------------------------------------------------
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Owns the processes until it is cancelled or `stop` is called; starts none before there is a job."""
+        """Run the pool until cancelled or stopped; no process is started before there is a job."""
         if self._tasks is not None:
-            raise RuntimeError("the worker pool is served already")
+            raise RuntimeError("the worker pool is running already")
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
@@ -136,12 +136,12 @@ class WorkerPool:
             self._fail((Lane.BULK, Lane.URGENT), lambda: ShuttingDownError("the worker pool is stopping"))
 
     def stop(self) -> None:
-        """Ends `serve` and with it all processes."""
+        """End `serve` and all processes."""
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
     async def resize(self, count: int) -> None:
-        """Changes the number of bulk workers; those too many finish the files they have."""
+        """Change the number of bulk workers; surplus workers finish their files first."""
         self._set_count(count)
         for group in (self._bulk, self._warm):
             for member in group.live:
@@ -154,19 +154,21 @@ class WorkerPool:
     def process(
         self, jobs: Iterable[FileJob] | AsyncIterable[FileJob], *, urgent: bool = False
     ) -> AsyncGenerator[FileResult, None]:
-        """Results in the order of completion. Raises `WorkerError` when no worker can be started (after retries),
-        `ShuttingDownError`, and whatever ``jobs`` raises.
+        """Yield results in the order of completion.
+
+        Raises `WorkerError` if no worker can be started after retries, `ShuttingDownError`, and whatever ``jobs``
+        raises.
         """
         return cast("AsyncGenerator[FileResult, None]", self._results(jobs, urgent=urgent))
 
     def texts(
         self, jobs: Iterable[TextsJob] | AsyncIterable[TextsJob], *, urgent: bool = False
     ) -> AsyncGenerator[TextsResult, None]:
-        """Like `process`, for the texts of catalogued chunks."""
+        """Yield results as `process` does, for the texts of catalogued chunks."""
         return cast("AsyncGenerator[TextsResult, None]", self._results(jobs, urgent=urgent))
 
     def warm_up(self) -> None:
-        """Starts the worker for urgent jobs before there is one."""
+        """Start the worker for urgent jobs before there is such a job."""
         if self._warm.limit and not self._warm.live and self._clock() >= self._warm.retry_at:
             self._spawn(self._warm)
 
@@ -193,7 +195,7 @@ class WorkerPool:
             raise ShuttingDownError("the worker pool is not running")
         call = self.schedule.open(Lane.URGENT if urgent else Lane.BULK)
         stream = self._streams[call] = _Stream()
-        self._tasks.start_soon(self._take, call, stream, jobs)
+        self._tasks.start_soon(self._take_jobs, call, stream, jobs)
         try:
             while True:
                 while call.results:
@@ -202,20 +204,20 @@ class WorkerPool:
                     yield result
                 if call.error is not None:
                     raise call.error
-                if call.finished:
+                if call.is_finished:
                     return
                 await stream.arrived.wait()
-        finally:  # nothing here may wait: it also runs when the caller just drops the iterator
+        finally:  # must not await: it also runs when the caller just drops the iterator
             self.schedule.close(call)
             del self._streams[call]
             stream.scope.cancel()
 
-    async def _take(self, call: Call, stream: _Stream, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
-        """Takes jobs from their source as there is room for them."""
+    async def _take_jobs(self, call: Call, stream: _Stream, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
+        """Take jobs from their source as there is room for them."""
         group = self._warm if call.lane is Lane.URGENT and self._warm.limit else self._bulk
         with stream.scope:
             try:
-                async for job in _each(jobs):
+                async for job in _iterate(jobs):
                     while call.held and (call.held >= WINDOW_JOBS or call.held_cost >= WINDOW_BYTES):
                         await stream.room.wait()
                     if call.closed:
@@ -228,7 +230,7 @@ class WorkerPool:
         stream.arrived.set()
 
     def delivered(self, call: Call) -> None:
-        """A result of ``call`` is there (called by members)."""
+        """Wake the caller of ``call``, which has a new result (called by members)."""
         if (stream := self._streams.get(call)) is not None:
             stream.arrived.set()
 
@@ -249,16 +251,16 @@ class WorkerPool:
         self._allowed = self._bulk.limit
 
     def may_work(self, member: Member) -> bool:
-        """Whether ``member`` may take jobs under the present pressure; those held back idle until they end."""
+        """Return True if ``member`` may take jobs under the present pressure; others idle until they end."""
         live = self._bulk.live
         return member not in live or live.index(member) < self._allowed
 
     def recycled(self) -> None:
-        """A member ends because of its size (called by members)."""
+        """Count a member that ends because of its memory (called by members)."""
         self._recycled += 1
 
     def _balance(self, group: _Group) -> None:
-        """Wakes the workers of a group and starts those that are missing for what waits."""
+        """Wake the workers of a group and start more if waiting jobs need them."""
         for member in group.members:
             member.wake()
         live = group.live
@@ -290,22 +292,23 @@ class WorkerPool:
             self._any_bulk.set()
 
     async def _own(self, group: _Group, member: Member) -> None:
-        """The one task of a worker, from its start to what follows from its end."""
+        """Run a worker and handle its end; the only task of this worker."""
         try:
-            ending = await member.run()
+            worker_exit = await member.run()
         finally:
             group.members.remove(member)
-        if not ending.started:
-            await self._start_failed(group, ending)
+        if not worker_exit.started:
+            await self._start_failed(group, worker_exit)
         else:
             group.backoff.reset()
-            self._book_end(group, member, ending)
+            self._handle_loss(group, member, worker_exit)
         self._balance(group)
 
-    async def _start_failed(self, group: _Group, ending: Shutdown) -> None:
+    async def _start_failed(self, group: _Group, worker_exit: WorkerExit) -> None:
         now = self._clock()
-        group.error = f"{ending.cause}: {ending.words.splitlines()[-1]}" if ending.words else ending.cause
-        if now >= group.retry_at:  # several that fail together are one failure
+        last_line = "".join(worker_exit.stderr_tail.splitlines()[-1:])
+        group.error = f"{worker_exit.cause}: {last_line}" if last_line else worker_exit.cause
+        if now >= group.retry_at:  # several failures at the same time count as one
             delay = group.backoff.next_s()
             group.retry_at = now + delay
             _log.warning("worker_start_failed", error=group.error, tries=group.backoff.failures, retry_s=delay)
@@ -314,12 +317,14 @@ class WorkerPool:
         elif not group.live:
             self._give_up(group)
 
-    def _book_end(self, group: _Group, member: Member, ending: Shutdown) -> None:
-        culprit = self.schedule.lost(member.worker, ending.cause)
+    def _handle_loss(self, group: _Group, member: Member, worker_exit: WorkerExit) -> None:
+        culprit = self.schedule.lost(member.worker, worker_exit.cause)
         if culprit is None:
             return
         self._restarts += 1
-        _log.warning("worker_lost", pid=member.pid, cause=ending.cause, path=culprit.job.path, strikes=culprit.strikes)
+        _log.warning(
+            "worker_lost", pid=member.pid, cause=worker_exit.cause, path=culprit.job.path, strikes=culprit.strikes
+        )
         self.delivered(culprit.call)
         group.lost_to.add(culprit.job.path)
         if self.schedule.answers:
@@ -328,17 +333,17 @@ class WorkerPool:
         elif group.broken or len(group.lost_to) >= _BROKEN_AFTER:
             group.broken = True
             group.lost_to.clear()
-            group.error = ending.cause
+            group.error = worker_exit.cause
             group.retry_at = self._clock() + self.timing.backoff_max_s
             self._give_up(group)
 
     def _give_up(self, group: _Group) -> None:
         text = f"no worker process can be started: {group.error}"
-        hint = "free some memory, or reinstall codeindexd; `codeindex doctor` checks the installation"
+        hint = "free memory, or run `codeindex doctor` to check the installation"
         self._fail(group.lanes, lambda: WorkerError(text, hint=hint))
 
     async def _watch_pressure(self) -> None:
-        """While there are bulk workers: lets as many of them work as the machine can spare."""
+        """Limit the working bulk workers to what the machine can spare, while there are any."""
         while True:
             await self._any_bulk.wait()
             while self._bulk.members:
@@ -351,7 +356,7 @@ class WorkerPool:
                 await anyio.sleep(self.timing.pressure_s)
 
 
-async def _each(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Job]:
+async def _iterate(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Job]:
     if isinstance(jobs, AsyncIterable):
         async for job in jobs:
             yield job

@@ -1,6 +1,6 @@
-"""A worker process: reads jobs, runs the pipeline on them one after the other, answers in the same order.
+"""The worker process: reads jobs, runs the pipeline on one after the other, and answers in the same order.
 
-That order is what lets the daemon name the file that ended a worker: it is the first one without an answer.
+That order tells the daemon which file ended a worker: the first one without an answer.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import sys
 from typing import Protocol, cast
 
 from codeindexd.errors import place_of
-from codeindexd.workers import guard, wire
+from codeindexd.workers import process_limits, wire
 from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, TextsResult, WorkerSettings, failed
 
 
 class Pipeline(Protocol):
-    """What a worker does with one file."""
+    """What a worker runs for each job."""
 
     def process(self, job: FileJob) -> FileResult: ...
 
@@ -24,15 +24,15 @@ class Pipeline(Protocol):
 
 
 def main(arguments: list[str]) -> int:
-    """Runs a worker until the daemon closes its end. ``arguments``: the parent's pid, the pipeline's import path."""
+    """Run a worker until the daemon closes its end. ``arguments``: the parent's pid, the pipeline ("module:class")."""
     parent, pipeline_path = arguments
-    channel = guard.adopt(int(parent))
+    channel = process_limits.adopt(int(parent))
     try:
         return _serve(channel, pipeline_path)
     except (BrokenPipeError, wire.BrokenStreamError):
-        return guard.EXIT_ORPHANED
+        return process_limits.EXIT_ORPHANED
     except MemoryError:
-        os._exit(guard.EXIT_OUT_OF_MEMORY)  # nothing that allocates can be relied on now
+        os._exit(process_limits.EXIT_OUT_OF_MEMORY)  # anything that allocates may fail now
 
 
 def _serve(channel: wire.Channel, pipeline_path: str) -> int:
@@ -41,12 +41,12 @@ def _serve(channel: wire.Channel, pipeline_path: str) -> int:
         return 0
     start = wire.to_worker.decode(first)
     if not isinstance(start, wire.Start):
-        raise wire.BrokenStreamError("the first message must be the settings")
+        raise wire.BrokenStreamError("the first message is not the settings")
     pipeline = _load(pipeline_path, start.settings)
-    guard.limit_memory(start.settings.memory_limit_bytes)
-    if start.bulk:  # not before: behind a busy machine the start alone would take a minute, seemingly broken
-        guard.lower_priority(start.settings.nice)
-    channel.send(wire.Ready(guard.private_memory()))
+    process_limits.limit_memory(start.settings.memory_limit_bytes)
+    if start.bulk:  # not earlier: on a busy machine the start alone would take a minute and look broken
+        process_limits.lower_priority(start.settings.nice)
+    channel.send(wire.Ready(process_limits.private_memory()))
     while (body := channel.receive()) is not None:
         _answer(channel, pipeline, wire.to_worker.decode(body))
     return 0
@@ -63,7 +63,7 @@ def _answer(channel: wire.Channel, pipeline: Pipeline, message: wire.ToWorker) -
     result = _run(pipeline, message.job)
     try:
         channel.send(_done(result))
-    except (TypeError, ValueError, OverflowError) as error:  # not encodable: the pipeline broke its promise
+    except (TypeError, ValueError, OverflowError) as error:  # the pipeline returned something that cannot be encoded
         channel.send(_done(failed(message.job, place_of(error))))
 
 
@@ -77,10 +77,10 @@ def _run(pipeline: Pipeline, job: Job) -> Result:
 
 
 def _done(result: Result) -> wire.FileDone | wire.TextsDone:
-    memory = guard.private_memory()
+    memory = process_limits.private_memory()
     return wire.FileDone(result, memory) if isinstance(result, FileResult) else wire.TextsDone(result, memory)
 
 
 def run() -> None:
-    """Entry point of ``python -m codeindexd.workers``."""
+    """Run as ``python -m codeindexd.workers``."""
     sys.exit(main(sys.argv[1:]))

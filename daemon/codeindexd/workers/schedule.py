@@ -1,9 +1,9 @@
 """Which job goes to which worker: decided synchronously, without processes, clocks or waiting.
 
 A `Call` is one caller's stream of jobs. Calls of a lane share its workers by start-time fair queueing: the next job
-comes from the call that has been served the fewest bytes. A worker answers in order, so when it is lost the first
-job without an answer is the culprit; it is tried once more, alone, after the rest of its call. The others of that
-worker go back to the front of their queues and nobody hears of it.
+comes from the call that has been served the fewest bytes. A worker answers in order, so if it is lost, the first job
+without an answer is the culprit. It is retried once, alone, after the rest of its call. The other jobs of that worker
+go back to the front of their queues, unnoticed by their callers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_STRIKES = 2
 
 
 class Lane(enum.Enum):
-    """What kind of worker a call wants."""
+    """The kind of worker that a call needs."""
 
     BULK = "bulk"
     URGENT = "urgent"
@@ -27,7 +27,7 @@ class Lane(enum.Enum):
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A job on its way: whose it is, what it is accounted with, how many workers it has cost."""
+    """A job in progress: its call, its cost in bytes, and the number of workers it has ended."""
 
     call: Call
     job: Job
@@ -37,7 +37,7 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One caller's jobs. ``held`` and ``held_cost`` count what the caller gave and has not got back yet."""
+    """One caller's jobs. ``held`` and ``held_cost`` count what the caller gave and has not got back."""
 
     lane: Lane
     pending: deque[Task] = field(default_factory=deque)
@@ -50,11 +50,12 @@ class Call:
     error: Exception | None = None
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
+        """True once every job was given back and no more will come."""
         return self.exhausted and not self.held
 
     def take(self) -> Result:
-        """Hands one result to the caller, which makes room for another job."""
+        """Return one result to the caller, which makes room for another job."""
         result, cost = self.results.popleft()
         self.held -= 1
         self.held_cost -= cost
@@ -63,7 +64,7 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One worker as the schedule sees it. ``since``: when the job it works on began, or when it ran out of jobs."""
+    """One worker as the schedule sees it. ``since`` is when its present job began, or when it ran out of jobs."""
 
     lanes: tuple[Lane, ...]
     since: float
@@ -73,7 +74,7 @@ class Worker:
 
 
 class Schedule:
-    """All calls, all workers. ``depth`` and ``ahead_bytes`` bound what is sent to a worker before it answered."""
+    """All calls and workers. ``depth`` and ``ahead_bytes`` limit what is sent to a worker before it answers."""
 
     def __init__(self, *, depth: int = 4, ahead_bytes: int = 256 * 1024) -> None:
         self.depth = depth
@@ -82,14 +83,14 @@ class Schedule:
         self._calls: list[Call] = []
 
     def open(self, lane: Lane) -> Call:
-        """A new call; it starts level with the least served one of its lane."""
+        """Open a call; it starts level with the least served one of its lane."""
         served = min((call.served for call in self._active(lane)), default=0)
         call = Call(lane, served=served)
         self._calls.append(call)
         return call
 
     def close(self, call: Call) -> None:
-        """Forgets a call: pending jobs are dropped, answers still under way will be thrown away."""
+        """Forget a call: drop its pending jobs, and discard answers still to come."""
         call.closed = True
         call.pending.clear()
         call.results.clear()
@@ -97,54 +98,54 @@ class Schedule:
             self._calls.remove(call)
 
     def calls(self, lanes: tuple[Lane, ...]) -> list[Call]:
-        """The open calls of ``lanes``."""
+        """Return the open calls of ``lanes``."""
         return [call for call in self._calls if call.lane in lanes]
 
     def submit(self, call: Call, job: Job) -> None:
-        """Queues a job."""
-        ticket = Task(call, job, jobs.cost(job))
+        """Queue a job."""
+        task = Task(call, job, jobs.cost(job))
         call.held += 1
-        call.held_cost += ticket.cost
-        call.pending.append(ticket)
+        call.held_cost += task.cost
+        call.pending.append(task)
 
     def waiting(self, lanes: tuple[Lane, ...]) -> tuple[int, int]:
-        """(jobs, bytes) that no worker has yet."""
-        tickets = [ticket for call in self._calls if call.lane in lanes for ticket in call.pending]
-        return len(tickets), sum(ticket.cost for ticket in tickets)
+        """Return (jobs, bytes) that no worker has yet."""
+        tasks = [task for call in self._calls if call.lane in lanes for task in call.pending]
+        return len(tasks), sum(task.cost for task in tasks)
 
     def assign(self, worker: Worker, now: float) -> list[Task]:
-        """Gives ``worker`` what it may take now; the tickets are to be sent in this order."""
+        """Give ``worker`` what it may take now; send it the returned tasks in this order."""
         given = []
-        while not worker.retiring and (ticket := self._next(worker)) is not None:
+        while not worker.retiring and (task := self._next(worker)) is not None:
             if not worker.running:
                 worker.since = now
-            worker.running.append(ticket)
-            given.append(ticket)
+            worker.running.append(task)
+            given.append(task)
         return given
 
     def answered(self, worker: Worker, result: Result, now: float) -> Call:
-        """Books an answer for the job at the head; raises ValueError when it is not that job's."""
+        """Record the answer to the worker's first job. Raises ValueError if it answers another job."""
         if not worker.running or worker.running[0].job.job_id != result.job_id:
-            raise ValueError("an answer to a question that was not asked")
-        ticket = worker.running.popleft()
+            raise ValueError("it answered another job than its first")
+        task = worker.running.popleft()
         worker.since = now
         worker.answers += 1
         self.answers += 1
-        self._deliver(ticket, result)
-        return ticket.call
+        self._deliver(task, result)
+        return task.call
 
     def lost(self, worker: Worker, cause: str) -> Task | None:
-        """Books the end of a worker; returns the culprit, which has its strike, or None when it had no job."""
+        """Record the loss of a worker. Return the culprit, now with a strike more, or None if it had no job."""
         worker.retiring = True
-        tickets = list(worker.running)
+        tasks = list(worker.running)
         worker.running.clear()
-        if not tickets:
+        if not tasks:
             return None
-        culprit, *innocent = tickets
-        for ticket in reversed(innocent):
-            if not ticket.call.closed:
-                ticket.call.pending.appendleft(ticket)
-                ticket.call.served -= ticket.cost
+        culprit, *innocent = tasks
+        for task in reversed(innocent):
+            if not task.call.closed:
+                task.call.pending.appendleft(task)
+                task.call.served -= task.cost
         culprit.strikes += 1
         if culprit.strikes < MAX_STRIKES and not culprit.call.closed:
             culprit.call.pending.append(culprit)
@@ -154,9 +155,9 @@ class Schedule:
             self._deliver(culprit, jobs.failed(culprit.job, error, quarantined=True))
         return culprit
 
-    def _deliver(self, ticket: Task, result: Result) -> None:
-        if not ticket.call.closed:
-            ticket.call.results.append((result, ticket.cost))
+    def _deliver(self, task: Task, result: Result) -> None:
+        if not task.call.closed:
+            task.call.results.append((result, task.cost))
 
     def _active(self, lane: Lane) -> list[Call]:
         return [call for call in self._calls if call.lane is lane and call.held]
@@ -164,9 +165,7 @@ class Schedule:
     def _next(self, worker: Worker) -> Task | None:
         running = worker.running
         if running and (
-            len(running) >= self.depth
-            or running[0].strikes
-            or sum(ticket.cost for ticket in running) >= self.ahead_bytes
+            len(running) >= self.depth or running[0].strikes or sum(task.cost for task in running) >= self.ahead_bytes
         ):
             return None
         for lane in worker.lanes:
@@ -175,8 +174,8 @@ class Schedule:
                 continue
             call = min(waiting, key=lambda one: one.served)
             if call.pending[0].strikes and running:
-                return None  # a suspect is tried alone
-            ticket = call.pending.popleft()
-            call.served += ticket.cost
-            return ticket
+                return None  # a suspect is retried alone
+            task = call.pending.popleft()
+            call.served += task.cost
+            return task
         return None

@@ -1,4 +1,4 @@
-"""How many workers there are and how many of them may work now. Pure."""
+"""How many workers there are, and how many of them may work now."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-MAX_AUTO = 8  # a guess: beyond it the sole writer is what indexing waits for
-WORKER_MEMORY = 160 * 1024 * 1024  # what a busy worker takes, with the model and a large file's syntax tree
+MAX_AUTO = 8  # a guess: beyond it, indexing waits for the only writer
+WORKER_MEMORY_BYTES = 160 * 1024 * 1024  # of a busy worker, with the model and a large file's syntax tree
 
 # Percent of the last ten seconds in which some (all) tasks waited. Guesses, on the polite side.
 _CPU_SOME = 25.0
@@ -18,10 +18,10 @@ _MEMORY_LOW = 0.06  # share of memory still available, for systems without press
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """What the machine is going through; None = not known here.
+    """The load of the machine; None means unknown.
 
     ``cpu_some``, ``memory_some``, ``memory_full``: percent stalled over ten seconds. ``foreground``: CPUs kept busy
-    by work at normal priority other than this process. ``memory_available``: share of all memory.
+    by other processes at normal priority. ``memory_available``: share of all memory.
     """
 
     cpu_some: float | None = None
@@ -33,21 +33,21 @@ class Pressure:
 
 
 def worker_count(setting: int | Literal["auto"], cpus: int, memory_budget: int) -> int:
-    """Bulk workers for a setting: a number is taken as it is (0 = sequential), "auto" fits CPUs and memory (bytes).
+    """Return the number of bulk workers for a setting: a number as it is (0: sequential), "auto" by CPUs and memory.
 
-    ``memory_budget`` 0 = no budget.
+    ``memory_budget`` is in bytes; 0 means none.
     """
     if setting != "auto":
         return max(0, setting)
-    affordable = memory_budget // WORKER_MEMORY if memory_budget else MAX_AUTO
+    affordable = memory_budget // WORKER_MEMORY_BYTES if memory_budget else MAX_AUTO
     return max(1, min(cpus, MAX_AUTO, affordable))
 
 
 def allowed_workers(count: int, cpus: int, pressure: Pressure) -> int:
-    """How many of ``count`` bulk workers may take work now; never none, so indexing always ends.
+    """Return how many of ``count`` bulk workers may take jobs now; at least one, so that indexing always ends.
 
-    ``cpus`` are those of the whole machine, which is what ``pressure`` speaks of.
-    CPU pressure alone is no reason to give way: our own idle-priority processes cause it too. What others use is.
+    ``cpus`` are those of the whole machine, as ``pressure`` is. CPU pressure alone is no reason to work less, since
+    our own idle-priority processes cause it too; the CPUs used by others are.
     """
     if count <= 1 or pressure.on_battery:
         return min(count, 1)
@@ -67,11 +67,11 @@ def _above(figure: float | None, bound: float) -> bool:
     return figure is not None and figure > bound
 
 
-def overdue(*, wall_s: float, cpu_s: float | None, starved: bool, budget_s: float) -> bool:
-    """Whether a file has had its time: ``wall_s`` since it began, ``cpu_s`` of it on a CPU (None = not known).
+def is_overdue(*, wall_s: float, cpu_s: float | None, starved: bool, budget_s: float) -> bool:
+    """Return True if a file has used up its time: ``wall_s`` since it began, ``cpu_s`` of it on a CPU (None: unknown).
 
-    At idle priority on a busy machine a blameless file may wait longer than its budget for a CPU or the disk
-    (``starved``); it gets ten times the wall-clock time then, but not more CPU.
+    At idle priority on a busy machine a harmless file may wait longer than its budget for a CPU or the disk
+    (``starved``). It then gets ten times the wall-clock time, but not more CPU time.
     """
     if wall_s < budget_s:
         return False

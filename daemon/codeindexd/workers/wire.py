@@ -1,7 +1,7 @@
 """Frames between the daemon and its processes: four bytes of length, then one msgpack value.
 
-The messages are msgspec structs so that one tagged union decodes them; what they carry are the dataclasses of
-`jobs` and `codeindexd.types`.
+Messages are msgspec structs, so that one tagged union decodes them; they carry the dataclasses of `jobs` and
+`codeindexd.types`.
 """
 
 from __future__ import annotations
@@ -15,40 +15,48 @@ import msgspec
 from codeindexd.workers.jobs import FileJob, FileResult, TextsJob, TextsResult, WorkerSettings
 
 _HEADER = struct.Struct(">I")
-MAX_FRAME = 512 * 1024 * 1024  # far above any result: a larger length means that the stream is out of step
+MAX_FRAME = 512 * 1024 * 1024  # far above any result: a larger length means that the stream is corrupt
 
 
 class BrokenStreamError(Exception):
-    """The other side sent something that is no frame, or ended in the middle of one."""
+    """The other side sent something that is not a frame, or ended inside one."""
 
 
 class Start(msgspec.Struct, tag="start"):
-    """First message to a worker: what it must know before its first job."""
+    """The first message to a worker: its settings."""
 
     settings: WorkerSettings
     bulk: bool
 
 
 class RunFile(msgspec.Struct, tag="file"):
+    """A job for `Pipeline.process`."""
+
     job: FileJob
 
 
 class RunTexts(msgspec.Struct, tag="texts"):
+    """A job for `Pipeline.texts`."""
+
     job: TextsJob
 
 
 class Ready(msgspec.Struct, tag="ready"):
-    """First message of a worker: it can take jobs now. ``memory`` is its private memory in bytes."""
+    """The first message of a worker, which can take jobs now. ``memory`` is its private memory in bytes."""
 
     memory: int
 
 
 class FileDone(msgspec.Struct, tag="file_done"):
+    """The answer to `RunFile`, with the worker's private memory in bytes."""
+
     result: FileResult
     memory: int
 
 
 class TextsDone(msgspec.Struct, tag="texts_done"):
+    """The answer to `RunTexts`, with the worker's private memory in bytes."""
+
     result: TextsResult
     memory: int
 
@@ -62,24 +70,24 @@ to_daemon: msgspec.msgpack.Decoder[ToDaemon] = msgspec.msgpack.Decoder(ToDaemon)
 
 
 def frame(message: msgspec.Struct) -> bytes:
-    """``message`` as it goes over the pipe."""
+    """Return ``message`` as a frame."""
     body = _encoder.encode(message)
     return _HEADER.pack(len(body)) + body
 
 
 class FrameBuffer:
-    """Cuts a stream of bytes into frames."""
+    """Splits a stream of bytes into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     @property
     def partial(self) -> bool:
-        """Whether the stream stands in the middle of a frame."""
+        """True if the stream stopped inside a frame."""
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Takes ``data`` and yields the bodies that are complete now; raises `BrokenStreamError`."""
+        """Add ``data`` and yield the bodies that are complete now. Raises `BrokenStreamError`."""
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:
             (length,) = _HEADER.unpack_from(self._buffer)
@@ -94,14 +102,14 @@ class FrameBuffer:
 
 
 class Channel:
-    """The blocking end of the wire that a child process holds: one file descriptor to read, one to write."""
+    """The child process's blocking end of the pipe: one file descriptor to read, one to write."""
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
         self.read_fd = read_fd
         self.write_fd = write_fd
 
     def receive(self) -> bytes | None:
-        """The next frame's body; None when the daemon closed its end. Raises `BrokenStreamError`."""
+        """Return the next frame's body, or None once the daemon has closed its end. Raises `BrokenStreamError`."""
         header = self._read(_HEADER.size)
         if header is None:
             return None
@@ -114,7 +122,7 @@ class Channel:
         return body or b""
 
     def send(self, message: msgspec.Struct) -> None:
-        """Writes one message; raises `OSError` when the daemon is gone."""
+        """Write one message. Raises `OSError` if the daemon is gone."""
         view = memoryview(frame(message))
         while view:
             view = view[os.write(self.write_fd, view) :]

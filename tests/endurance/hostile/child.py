@@ -18,7 +18,7 @@ from codeindexd.analysis.chunking import chunk, decode, detect
 from codeindexd.analysis.embedding.static import StaticModel, first_line
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.indexing.pipeline import embed_text
-from codeindexd.workers import guard
+from codeindexd.workers import process_limits
 from codeindexd.workers.jobs import WorkerSettings
 
 HEADER = struct.Struct("<HI")
@@ -72,8 +72,8 @@ def main() -> None:
     """Reads (language, data), writes a line of JSON for each: ``seconds`` by stage, ``chunks``, ``broken``,
     and private ``memory`` in bytes after it."""
     faulthandler.enable()
-    guard.die_with(os.getppid())
-    guard.limit_memory(WorkerSettings().memory_limit_bytes)
+    process_limits.die_with(os.getppid())
+    process_limits.limit_memory(WorkerSettings().memory_limit_bytes)
     model = StaticModel.load()
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "w")
     while header := source.read(HEADER.size):
@@ -87,7 +87,7 @@ def main() -> None:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what the cage is for
             broken = f"{type(error).__name__}: {error}"[:300]
-        memory = guard.private_memory()
+        memory = process_limits.private_memory()
         sink.write(json.dumps({"seconds": clock.seconds, "chunks": chunks, "broken": broken, "memory": memory}) + "\n")
         sink.flush()
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from codeindexd.analysis.embedding import transformer_wire as wire
-from codeindexd.workers import guard
+from codeindexd.workers import process_limits
 from codeindexd.workers.wire import BrokenStreamError, Channel
 
 EXIT_IDLE = 79
@@ -43,12 +43,12 @@ def main(arguments: list[str]) -> int:
     ``arguments`` are the parent's pid and the import path of a function from `wire.Load` to `Model`.
     """
     parent, loader = arguments
-    channel = guard.adopt(int(parent))
+    channel = process_limits.adopt(int(parent))
     module, _, name = loader.partition(":")
     try:
         return _serve(channel, getattr(importlib.import_module(module), name))
     except (BrokenPipeError, BrokenStreamError):
-        return guard.EXIT_ORPHANED
+        return process_limits.EXIT_ORPHANED
 
 
 def _serve(channel: Channel, load: Callable[[wire.Load], Model]) -> int:
@@ -63,7 +63,7 @@ def _serve(channel: Channel, load: Callable[[wire.Load], Model]) -> int:
     except Exception as error:  # noqa: BLE001 - reported to the daemon, which gives up
         channel.send(wire.Failed(0, wire.FailureKind.LOAD, describe(error)))
         return EXIT_NOT_LOADED
-    guard.lower_cpu_priority(start.nice)  # only now: a query may be waiting for the model
+    process_limits.lower_cpu_priority(start.nice)  # only now: a query may be waiting for the model
     channel.send(wire.Loaded(model.dimensions, model.device))
     while True:
         readable, _, _ = select.select([channel.read_fd], [], [], start.idle_s)

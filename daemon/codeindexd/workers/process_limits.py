@@ -1,6 +1,6 @@
-"""The child's side of being a good process: dies with its parent, stays small, stays polite.
+"""Limits that a child process sets on itself: it dies with its parent, and bounds its memory and priority.
 
-Everything here is called once, by a child process of ours on itself, before it does any work.
+A child calls these functions once, before it does any work.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ EXIT_ORPHANED = 78
 _PR_SET_PDEATHSIG = 1
 _IOPRIO_WHO_PROCESS = 1
 _IOPRIO_IDLE = 3 << 13  # class 3 (idle), no level
-_IOPRIO_SET = {"x86_64": 251, "i686": 289, "armv7l": 314, "ppc64le": 273, "s390x": 282}  # elsewhere the generic 30
+_IOPRIO_SET = {"x86_64": 251, "i686": 289, "armv7l": 314, "ppc64le": 273, "s390x": 282}  # 30 on other architectures
 _PRIO_DARWIN_PROCESS = 4
 _PRIO_DARWIN_BG = 0x1000
 _PAGE = resource.getpagesize()
 
 
 def adopt(parent: int) -> Channel:
-    """Ties this process to ``parent`` and takes stdin and stdout away from everybody else.
+    """Tie this process to ``parent`` and return the channel on its stdin and stdout.
 
     Afterwards fd 0 reads nothing and fd 1 is stderr, so that no library can write into the stream of frames.
     """
     die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then ends its children
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then stops its children
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     channel = Channel(os.dup(0), os.dup(1))
@@ -49,22 +49,22 @@ def adopt(parent: int) -> Channel:
 
 
 def die_with(parent: int) -> None:
-    """Sees to it that this process does not outlive ``parent``, even inside native code that never returns."""
+    """Make this process die with ``parent``, even inside native code that never returns."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
         watch(parent=parent, memory_limit=0)
-    if os.getppid() != parent:  # it was gone before the request was made
+    if os.getppid() != parent:  # it was gone before prctl was called
         os._exit(EXIT_ORPHANED)
 
 
 def watch(*, parent: int, memory_limit: int, interval_s: float = 1.0) -> None:
-    """Ends this process from a thread once ``parent`` is gone or private memory passes ``memory_limit`` (0 = any).
+    """Exit from a thread once ``parent`` is gone or private memory exceeds ``memory_limit`` bytes (0: no limit).
 
-    For systems without a parent-death signal or an enforced memory limit; native code that holds the GIL delays it.
+    For systems without a parent-death signal or an enforced memory limit. Native code that holds the GIL delays it.
     """
 
-    def look() -> None:
+    def check_forever() -> None:
         while True:
             if os.getppid() != parent:
                 os._exit(EXIT_ORPHANED)
@@ -72,14 +72,14 @@ def watch(*, parent: int, memory_limit: int, interval_s: float = 1.0) -> None:
                 os._exit(EXIT_OUT_OF_MEMORY)
             time.sleep(interval_s)
 
-    threading.Thread(target=look, name="guard", daemon=True).start()
+    threading.Thread(target=check_forever, name="process-limits", daemon=True).start()
 
 
 def limit_memory(limit: int) -> None:
-    """Bounds private writable memory to ``limit`` bytes (0 = no bound).
+    """Limit private writable memory to ``limit`` bytes (0: no limit).
 
-    RLIMIT_DATA, not RLIMIT_AS: mapped models, stores and indexes are not what must be bounded. macOS does not
-    enforce either, so there a thread looks.
+    Uses RLIMIT_DATA, not RLIMIT_AS: mapped models, stores and indexes need no limit. macOS enforces neither, so there
+    a thread checks.
     """
     if not limit:
         return
@@ -92,9 +92,9 @@ def limit_memory(limit: int) -> None:
 
 
 def lower_priority(nice: int) -> None:
-    """CPU and disk priority of bulk work: as far behind everything else as the system offers.
+    """Lower CPU and disk priority for bulk work as far as the system allows; ``nice`` 0 changes nothing.
 
-    Each step is best effort: a refusal only costs politeness. ``nice`` 0 changes nothing.
+    Best effort: a refused step is ignored.
     """
     if nice <= 0:
         return
@@ -108,10 +108,10 @@ def lower_priority(nice: int) -> None:
 
 
 def lower_cpu_priority(nice: int) -> None:
-    """Gives way to what runs at a lower nice value.
+    """Run at nice value ``nice``, or at a higher one that is set already.
 
-    A process that leads a session is alone in its scheduler autogroup on Linux, where its nice value means nothing
-    to others; the autogroup's own nice value does.
+    On Linux, a session leader is alone in its scheduler autogroup, where its nice value has no effect on other
+    processes; the nice value of the autogroup does.
     """
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
@@ -120,9 +120,9 @@ def lower_cpu_priority(nice: int) -> None:
 
 
 def private_memory(pid: int | None = None) -> int:
-    """Resident bytes of a process that are not shared or file-backed; 0 when it cannot be told.
+    """Return the resident bytes of a process that are not shared or file-backed; 0 if unknown.
 
-    Where there is no /proc: the peak resident size of this process, 0 for another one.
+    Without /proc, returns the peak resident size of this process, and 0 for another one.
     """
     try:
         fields = Path(f"/proc/{pid or 'self'}/statm").read_bytes().split()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from codeindexd.workers import guard
+from codeindexd.workers import process_limits
 from codeindexd.workers.child import describe_exit, environment
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    preamble = "import os, resource, sys, time\nfrom codeindexd.workers import guard\n"
+    preamble = "import os, resource, sys, time\nfrom codeindexd.workers import process_limits\n"
     return subprocess.run(
         [sys.executable, "-P", "-c", preamble + code], env=environment(one_thread=True), capture_output=True, text=True
     )
@@ -23,7 +23,7 @@ def test_memory_is_limited_and_mapped_files_do_not_count(tmp_path):
     done = run(
         f"""
 import mmap
-guard.limit_memory(256 << 20)
+process_limits.limit_memory(256 << 20)
 mapped = mmap.mmap(os.open({str(big)!r}, os.O_RDONLY), 1 << 30, access=mmap.ACCESS_READ)
 try:
     bytearray(512 << 20)
@@ -36,25 +36,26 @@ except MemoryError:
 
 def test_the_watching_thread_ends_what_grows():
     done = run(
-        "guard.watch(parent=os.getppid(), memory_limit=1 << 20, interval_s=0.01)\nx = b'1' * (8 << 20)\ntime.sleep(60)"
+        "process_limits.watch(parent=os.getppid(), memory_limit=1 << 20, interval_s=0.01)\n"
+        "x = b'1' * (8 << 20)\ntime.sleep(60)"
     )
-    assert done.returncode == guard.EXIT_OUT_OF_MEMORY
+    assert done.returncode == process_limits.EXIT_OUT_OF_MEMORY
 
 
 def test_the_watching_thread_ends_what_was_orphaned():
     assert (
-        run("guard.watch(parent=1 << 22, memory_limit=0, interval_s=0.01)\ntime.sleep(60)").returncode
-        == guard.EXIT_ORPHANED
+        run("process_limits.watch(parent=1 << 22, memory_limit=0, interval_s=0.01)\ntime.sleep(60)").returncode
+        == process_limits.EXIT_ORPHANED
     )
 
 
 def test_an_orphan_does_not_even_start():
-    assert run("guard.die_with(1 << 22)\nprint('alive')").returncode == guard.EXIT_ORPHANED
+    assert run("process_limits.die_with(1 << 22)\nprint('alive')").returncode == process_limits.EXIT_ORPHANED
 
 
 def test_adopting_takes_the_standard_streams_and_forbids_core_files():
     done = run("""
-channel = guard.adopt(os.getppid())
+channel = process_limits.adopt(os.getppid())
 print("for stderr", resource.getrlimit(resource.RLIMIT_CORE), os.read(0, 9), flush=True)
 os.write(channel.write_fd, b"for the daemon")
 """)
@@ -63,10 +64,10 @@ os.write(channel.write_fd, b"for the daemon")
 
 
 def test_private_memory_leaves_out_what_is_shared():
-    before = guard.private_memory()
+    before = process_limits.private_memory()
     kept = bytearray(b"1" * (32 << 20))
-    assert guard.private_memory() - before > 24 << 20
-    assert guard.private_memory(1 << 22) == 0
+    assert process_limits.private_memory() - before > 24 << 20
+    assert process_limits.private_memory(1 << 22) == 0
     del kept
 
 
