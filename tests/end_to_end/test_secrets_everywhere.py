@@ -169,6 +169,6 @@ def test_no_question_is_logged(daemon: tuple[RealDaemon, Path]) -> None:
         client.call("search", query="x", language=question, path=f"[{question}")
     client.call("unpublishedidea")
     log = running.log
-    assert "request refused" in log, "refusals are told, without the question"
+    assert "request_refused" in log, "refusals are logged, without the query"
     assert "unpublishedidea" not in log
     assert "x" * 100 not in log
