@@ -86,7 +86,7 @@ def parse(text: str, *, language: str = "", path: str = "", kind: str = "") -> P
     if len(text.encode("utf-8", "replace")) > MAX_QUERY_BYTES:
         raise InvalidQueryError(
             f"the query is longer than {MAX_QUERY_BYTES >> 10} KiB",
-            hint="search for a part of it; to find similar code: codeindex related FILE:LINE",
+            hint="search for a part of it; to find similar code: codeindex related PATH:LINE",
         )
     values = _values_by_role(_tokens(text))
     parsed = ParsedQuery(

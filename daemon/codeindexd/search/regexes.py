@@ -105,7 +105,7 @@ def _invalid(pattern: str, error: re2.error) -> InvalidQueryError:
         return InvalidQueryError(
             f"the regex /{pattern}/ is too large", hint="repeat less often, or use narrower character classes"
         )
-    problem, separator, part = reason.partition(": ")
+    problem, separator, part = reason.replace("invalid perl operator", "unsupported syntax").partition(": ")
     return InvalidQueryError(
         f"the regex /{pattern}/ is invalid: {problem}{separator}{part.removeprefix(_LINE_ANCHORS)}",
         hint="use RE2 syntax (https://github.com/google/re2/wiki/Syntax): no lookaround, no backreferences",

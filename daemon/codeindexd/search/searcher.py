@@ -112,7 +112,7 @@ class Searcher:
         return definitions.hits, [hit for hit in uses.hits if last_part in hit.snippet]
 
     async def _prepare(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> tuple[PreparedQuery, list[str]]:
-        """Return the query with its terms and vectors, and notes on the vectors that could not be had."""
+        """Return the query with its terms and vectors, and notes on embedding failures."""
         text = " ".join([parsed.text, *parsed.phrases]).strip()
         terms = self._tokenizer.tokenize(text or " ".join(_literal_words(parsed.regexes)))
         phrases = [words for phrase in parsed.phrases if (words := self._tokenizer.words(phrase))]
