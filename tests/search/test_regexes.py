@@ -228,6 +228,10 @@ def test_the_regexes_of_a_query_share_their_time() -> None:
         second.search("a")
 
 
+def test_compiled_regexes_are_not_kept_in_a_cache() -> None:
+    assert compile_regex("a+")._compiled is not compile_regex("a+")._compiled
+
+
 def test_a_refused_regex_is_not_logged(capfd: pytest.CaptureFixture[str]) -> None:
     for pattern in ("(", r"\pL{1000}", "a{2000}"):
         with contextlib.suppress(InvalidQueryError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from codeindexd import protocol
-from codeindexd.client import service
+from codeindexd.client import installed_service
 from codeindexd.errors import NoDaemonError
 
 _START_TIMEOUT_S = 20.0
@@ -43,10 +43,10 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
             ) from None
         if answers(socket_path):
             return
-        if command is None and "CODEINDEXD_SOCKET" not in environ and service.start(environ):
+        if command is None and "CODEINDEXD_SOCKET" not in environ and installed_service.start(environ):
             if _wait(socket_path, None):
                 return
-            unit = service.SYSTEMD_UNIT
+            unit = installed_service.SYSTEMD_UNIT
             hint = f"see `systemctl --user status {unit}` and `journalctl --user -u {unit}`"
             raise NoDaemonError(f"the service was started, but does not answer at {socket_path}", hint=hint)
         _start_detached(socket_path, environ, command or [sys.executable, "-P", "-m", "codeindexd"])
@@ -54,7 +54,7 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
 
 def foreign_program(environ: Mapping[str, str]) -> str:
     """Return the program of another installation that `start_daemon` would start, "" if it would start ours."""
-    return "" if "CODEINDEXD_SOCKET" in environ else service.foreign_program(environ)
+    return "" if "CODEINDEXD_SOCKET" in environ else installed_service.foreign_program(environ)
 
 
 def answers(socket_path: str) -> bool:

@@ -79,6 +79,8 @@ def compile_regex(pattern: str, budget: TimeBudget | None = None) -> LineRegex:
         compiled = re2.compile((_LINE_ANCHORS + pattern).encode("utf-8", "surrogatepass"), options)
     except re2.error as error:
         raise _invalid(pattern, error) from error
+    finally:
+        re2.purge()  # its cache would keep the memory of 128 regexes
     return LineRegex(pattern, compiled, budget or TimeBudget())
 
 

@@ -14,7 +14,7 @@ import pytest
 from client.fake_daemon import FakeDaemon
 from codeindexd.cli.codeindex import run
 from codeindexd.cli.terminal import Terminal
-from codeindexd.client import Client, service, start
+from codeindexd.client import Client, installed_service, start
 from support.daemons import until
 from support.places import DAEMON
 
@@ -60,7 +60,7 @@ def test_a_script_that_this_interpreter_runs_is_ours(tmp_path: Path, environ: di
     (tmp_path / "linked").symlink_to(program)
     for path in (program, tmp_path / "linked", Path(sys.executable), HERE / "python3"):
         installed(tmp_path, path)
-        assert service.foreign_program(environ) == ""
+        assert installed_service.foreign_program(environ) == ""
 
 
 @pytest.mark.parametrize("text", ["#!/other/venv/bin/python\n", "#!/usr/bin/env python3\n", "\x7fELF", ""])
@@ -68,23 +68,23 @@ def test_any_other_program_is_foreign(tmp_path: Path, environ: dict[str, str], t
     program = script(tmp_path / "a place/codeindexd", text)
     for path in (program, tmp_path / "missing", tmp_path / "venv/bin/python"):
         installed(tmp_path, path)
-        assert service.foreign_program(environ) == str(path)
+        assert installed_service.foreign_program(environ) == str(path)
 
 
 def test_another_environment_of_the_same_interpreter_is_foreign(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "venv/bin").mkdir(parents=True)
     (tmp_path / "venv/bin/python").symlink_to(os.path.realpath(sys.executable))
     installed(tmp_path, tmp_path / "venv/bin/python")
-    assert service.foreign_program(environ) == f"{tmp_path}/venv/bin/python"
+    assert installed_service.foreign_program(environ) == f"{tmp_path}/venv/bin/python"
 
 
 def test_without_a_service_nothing_foreign_is_started(tmp_path: Path, environ: dict[str, str]) -> None:
-    assert service.foreign_program(environ) == ""
+    assert installed_service.foreign_program(environ) == ""
     assert not (tmp_path / "asked").exists()
     installed(tmp_path, tmp_path / "elsewhere/codeindexd")
     assert start.foreign_program({**environ, "CODEINDEXD_SOCKET": "/s"}) == ""  # no service listens there
     (tmp_path / "exec-start").unlink()
-    assert service.foreign_program(environ) == ""
+    assert installed_service.foreign_program(environ) == ""
     assert (tmp_path / "asked").read_text() == "--user show codeindexd.service --property=ExecStart\n"
 
 
