@@ -138,7 +138,7 @@ def check_place(path: Path) -> None:
         if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
             raise FailedError(
                 f"{above} is writable by everybody, who could replace {path}",
-                hint=f"make it private: chmod o-w {above}",
+                hint=f"chmod o-w {above}",
             )
 
 
