@@ -11,7 +11,7 @@ import anyio
 from codeindexd.config import Embedding
 from codeindexd.daemon.embedders import Embedders
 
-ENDPOINT = "http://127.0.0.1:9/v1#model={}&dimensions=16"  # nobody is asked before there is a text
+ENDPOINT = "http://127.0.0.1:9/v1#model={}&dimensions=16"  # not contacted before a text is embedded
 
 
 def opened(state: Path, name: str, in_use: Collection[str] = ()) -> Embedders:

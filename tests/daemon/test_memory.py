@@ -29,7 +29,7 @@ libc.fflush(None)
 barrier.wait()
 """
 
-_GIVE_BACK = """
+_TRIM = """
 import resource
 from pathlib import Path
 from codeindexd.daemon import memory
@@ -82,4 +82,4 @@ def test_large_blocks_are_returned_at_once() -> None:
 
 
 def test_trim_returns_pages_between_blocks_in_use() -> None:
-    assert int(_python(_GIVE_BACK)) > 50_000_000
+    assert int(_python(_TRIM)) > 50_000_000

@@ -21,21 +21,21 @@ def covers(batch: frozenset[bytes], path: bytes) -> bool:
 
 
 def test_a_batch_is_due_after_the_debounce_time() -> None:
-    settler = Debouncer(0.1, 1.0, 10)
-    settler.add([b"a"], 5.0)
-    settler.add([b"b"], 5.05)
-    assert settler.next_due() == pytest.approx(5.15)
-    assert settler.due(5.1) is None
-    assert settler.due(5.15) == {b"a", b"b"}
-    assert settler.next_due() is None
-    assert settler.due(9.0) is None
+    debouncer = Debouncer(0.1, 1.0, 10)
+    debouncer.add([b"a"], 5.0)
+    debouncer.add([b"b"], 5.05)
+    assert debouncer.next_due() == pytest.approx(5.15)
+    assert debouncer.due(5.1) is None
+    assert debouncer.due(5.15) == {b"a", b"b"}
+    assert debouncer.next_due() is None
+    assert debouncer.due(9.0) is None
 
 
 def test_a_batch_is_due_at_the_deadline_during_constant_hints() -> None:
-    settler = Debouncer(0.1, 1.0, 10)
+    debouncer = Debouncer(0.1, 1.0, 10)
     for tick in range(100):
-        settler.add([b"log"], tick * 0.05)
-        if (batch := settler.due(tick * 0.05)) is not None:
+        debouncer.add([b"log"], tick * 0.05)
+        if (batch := debouncer.due(tick * 0.05)) is not None:
             assert tick * 0.05 == pytest.approx(1.0)
             assert batch == {b"log"}
             return
@@ -43,19 +43,19 @@ def test_a_batch_is_due_at_the_deadline_during_constant_hints() -> None:
 
 
 def test_adding_no_hints_changes_no_deadline() -> None:
-    settler = Debouncer(0.1, 1.0, 10)
-    settler.add([b"a"], 0.0)
-    settler.add(iter(()), 0.09)
-    assert settler.due(0.1) == {b"a"}
-    assert settler.flush(99.0) is None
+    debouncer = Debouncer(0.1, 1.0, 10)
+    debouncer.add([b"a"], 0.0)
+    debouncer.add(iter(()), 0.09)
+    assert debouncer.due(0.1) == {b"a"}
+    assert debouncer.flush(99.0) is None
 
 
 def test_too_many_hints_collapse_to_parents_and_at_last_to_the_root() -> None:
-    settler = Debouncer(0.1, 1.0, 3)
-    settler.add([b"src/x/1", b"src/x/2", b"src/x/3", b"top"], 0.0)
-    assert settler.flush(99.0) == {b"src/x", b"top"}
-    settler.add([b"a", b"b", b"c", b"d"], 0.0)
-    assert settler.flush(99.0) == {b""}
+    debouncer = Debouncer(0.1, 1.0, 3)
+    debouncer.add([b"src/x/1", b"src/x/2", b"src/x/3", b"top"], 0.0)
+    assert debouncer.flush(99.0) == {b"src/x", b"top"}
+    debouncer.add([b"a", b"b", b"c", b"d"], 0.0)
+    assert debouncer.flush(99.0) == {b""}
 
 
 def test_names_with_a_common_prefix_are_not_below_each_other() -> None:
@@ -71,24 +71,24 @@ def test_invalid_limits_are_refused() -> None:
 
 @given(steps, limits)
 def test_no_hint_is_lost_and_none_is_late(timeline: list[tuple[float, list[bytes]]], limit: int) -> None:
-    settler = Debouncer(0.5, 2.0, limit)
+    debouncer = Debouncer(0.5, 2.0, limit)
     waiting: dict[bytes, float] = {}
     now = 0.0
     for pause, new in timeline:
         now += pause
-        if (batch := settler.due(now)) is not None:
+        if (batch := debouncer.due(now)) is not None:
             waiting = {path: since for path, since in waiting.items() if not covers(batch, path)}
             assert not waiting, "a batch takes every hint that waits"
             assert len(batch) <= limit
             assert collapse(batch) == batch
         for since in waiting.values():
             assert now - since < 2.0, "a hint waited past the deadline"
-        settler.add(new, now)
+        debouncer.add(new, now)
         for path in new:
             waiting.setdefault(path, now)
-        assert (settler.next_due() is not None) == bool(waiting)
-        assert len(settler) <= limit
-    last = settler.flush(99.0) or frozenset()
+        assert (debouncer.next_due() is not None) == bool(waiting)
+        assert len(debouncer) <= limit
+    last = debouncer.flush(99.0) or frozenset()
     assert all(covers(last, path) for path in waiting)
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Gate:
-    """A gate that says when somebody reached it."""
+    """A gate that says when a task reached it."""
 
     def __init__(self) -> None:
         self.reached = anyio.Event()

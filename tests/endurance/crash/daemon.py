@@ -61,7 +61,7 @@ def note_computed(path: Path) -> None:
 
     @functools.wraps(embed_texts)
     async def embedding(self: Any, texts: dict[bytes, str]) -> Any:
-        note(self._indexer.space.identity, list(texts))
+        note(self._index.space.identity, list(texts))
         return await embed_texts(self, texts)
 
     ingest.Ingest._buffer_result = noting  # type: ignore[method-assign]

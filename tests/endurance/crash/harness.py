@@ -139,7 +139,7 @@ class Crasher:
         """Bring the daemon to a step and let it die there; False when it was not reached (then it is killed)."""
         passing = self.chance.choice((1, 1, 1, 2, 3))
         when = BY_NAME[step].when
-        if when in ("start", "replay", "switch"):
+        if when in ("start", "catch_up", "switch"):
             return self._kill_while_starting(step, when)
         self.daemon.arm(step, passing)
         self._pruned |= when == "prune"
@@ -154,8 +154,8 @@ class Crasher:
         return self._dead_or_killed(step)
 
     def _kill_while_starting(self, step: str, when: str) -> bool:
-        if when == "replay":
-            before = "dense.apply.before" if step.startswith("replay.dense") else "lexical.commit.before"
+        if when == "catch_up":
+            before = "dense.apply.before" if step.startswith("catch_up.dense") else "lexical.commit.before"
             if not self.kill_at(before):
                 return False
         else:

@@ -28,7 +28,7 @@ MERGE = "lexical.merge"
 class Step:
     """A moment in the product's code: ``place`` is ``module:attribute`` or ``module:Class.attribute``.
 
-    ``when`` says what makes a daemon pass it: edits, quiet times, a start, a replay, a switch of models, roots that
+    ``when`` says what makes a daemon pass it: edits, quiet times, a start, catching up, a switch of models, roots that
     come and go, or pruning. ``moment`` is before or after the function, or ``half``: after half of what it writes.
     """
 
@@ -66,10 +66,14 @@ STEPS = (
     *_around("open.lexical", "start", "codeindexd.storage.index_writer:open_lexical"),
     *_around("lexical.collect", "start", "codeindexd.storage.lexical.index:Lexical._connect"),
     *_around("open.dense", "start", "codeindexd.storage.index_writer:open_dense"),
-    *_around("replay.missing_lexical", "replay", "codeindexd.storage.index_writer:IndexWriter.find_missing_lexical"),
-    *_around("replay.add_lexical", "replay", "codeindexd.storage.index_writer:IndexWriter.add_lexical"),
-    *_around("replay.lexical_is_up", "replay", "codeindexd.storage.index_writer:IndexWriter.mark_lexical_current"),
-    *_around("replay.dense", "replay", "codeindexd.storage.index_writer:IndexWriter.catch_up_dense"),
+    *_around(
+        "catch_up.find_missing_lexical", "catch_up", "codeindexd.storage.index_writer:IndexWriter.find_missing_lexical"
+    ),
+    *_around("catch_up.add_lexical", "catch_up", "codeindexd.storage.index_writer:IndexWriter.add_lexical"),
+    *_around(
+        "catch_up.mark_lexical_current", "catch_up", "codeindexd.storage.index_writer:IndexWriter.mark_lexical_current"
+    ),
+    *_around("catch_up.dense", "catch_up", "codeindexd.storage.index_writer:IndexWriter.catch_up_dense"),
     *_around("vectors.add", "switch", "codeindexd.storage.index_writer:IndexWriter.add_vectors"),
     *_around("model.drop", "switch", "codeindexd.storage.index_writer:IndexWriter._drop_previous_model"),
     Step("model.drop.inside", "switch", "codeindexd.storage.previous_model:shutil.rmtree", "before"),
