@@ -172,7 +172,7 @@ def test_a_daemon_that_runs_already_is_not_disturbed(service: UserManager) -> No
             until(lambda: _answered_by(service) == detached.pid, what="the detached daemon")
             outcome = service_manager.install(service.environment)
             assert not outcome.running
-            assert "runs already" in outcome.notes[0]
+            assert "another daemon is running" in outcome.notes[0]
             assert call(service, "server.info")["pid"] == detached.pid
         finally:
             detached.terminate()
