@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import resource
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +25,12 @@ from codeindexd.daemon.lock import Lock
 from codeindexd.daemon.paths import Paths
 from codeindexd.daemon.server import Limits, Server
 from codeindexd.daemon.subscriptions import Subscriptions
-from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
+from codeindexd.daemon.upkeep import Upkeep, attempt
 from codeindexd.indexing import PIPELINE
 from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.roots import Root, RootDependencies, RootEvent, RootEventKind, RootSettings
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
-from codeindexd.roots.verify import verify
 from codeindexd.search.searcher import Searcher
 from codeindexd.storage.durable import take_clean_marker, write_clean_marker
 from codeindexd.storage.sqlite import file_identity
@@ -50,10 +47,7 @@ _QUERY_THREADS = 40
 _OPEN_FILES = 8192
 _OWN_FILES = 48  # of a daemon with one root; clients get half of the rest
 _STATUS_EVERY_S = 2.0
-_UPKEEP_EVERY_S = 60.0  # an hour of indexing can add gigabytes to the vector store
-_RARE_UPKEEP_EVERY_S = 3600.0
-_VERIFY_AFTER_S = 60.0  # of uptime: at the start people have work for the machine
-_MARKED_AT_ONCE = 10_000
+_SILENT_S = 3600.0  # without a service manager
 
 
 async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None = None) -> None:
@@ -84,12 +78,10 @@ class Daemon:
         self.stopping = anyio.Event()
         self.subscriptions = Subscriptions()
         self.roots: RootSupervisor
-        self._started = time.monotonic()
         self._tasks: anyio.abc.TaskGroup
         self._embedders: Embedders
         self._pool: WorkerPool
         self._vectors: VectorStore
-        self._vectors_verified = False
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
@@ -99,11 +91,18 @@ class Daemon:
         self._embedders = await anyio.to_thread.run_sync(
             lambda: Embedders.open(config.embedding, state=paths.state, in_use=in_use)
         )
-        self._vectors_verified = paths.vectors.name in take_clean_marker(paths.cache)
+        vectors_verified = paths.vectors.name in take_clean_marker(paths.cache)
         self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_repair, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
         self._pool = WorkerPool(self._worker_settings(), count=count, pipeline=PIPELINE)
         self.roots = RootSupervisor(Registry(paths.roots_file), paths.roots, self._create_root)
+        upkeep = Upkeep(
+            self.roots,
+            self._vectors,
+            identity=self._embedders.configured.identity,
+            budget_gb=config.disk.budget_gb,
+            vectors_verified=vectors_verified,
+        )
         searcher = Searcher(self._embedders.by_identity, mask_secrets=config.privacy.mask_secrets)
         handlers = Handlers(
             self.roots,
@@ -134,7 +133,7 @@ class Daemon:
                     if self.roots.running():
                         self._pool.warm_up()
                     tasks.start_soon(self._report_to_manager)
-                    tasks.start_soon(self._upkeep)
+                    tasks.start_soon(upkeep.serve)
                     yield self
                     edge.cancel_scope.cancel()
                 tasks.cancel_scope.cancel()
@@ -142,7 +141,7 @@ class Daemon:
             with anyio.CancelScope(shield=True):
                 await self._embedders.aclose()
                 await anyio.to_thread.run_sync(self._vectors.close)
-                if self._vectors_verified:
+                if upkeep.vectors_verified:
                     write_clean_marker(paths.cache, [paths.vectors.name])
 
     # parts
@@ -185,20 +184,11 @@ class Daemon:
 
     def _on_event(self, event: RootEvent) -> None:
         if event.kind is RootEventKind.IDENTITY:
-            self._tasks.start_soon(self._attempt, "save_roots", self.roots.save)
+            self._tasks.start_soon(attempt, "save_roots", self.roots.save)
             return
         if event.state is RootState.FRESH:
-            self._tasks.start_soon(self._attempt, "absorb_roots", partial(self.roots.absorb, event.spec.id))
+            self._tasks.start_soon(attempt, "absorb_roots", partial(self.roots.absorb, event.spec.id))
         self.subscriptions.publish(event)
-
-    async def _attempt(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
-        """Do what can be done another time: neither a full disk nor an unforeseen error may end the daemon."""
-        try:
-            await action()
-        except CodeindexError as error:
-            log.warning("housekeeping_failed", what=what, error=error.message, hint=error.hint)
-        except Exception as error:  # noqa: BLE001 - it is logged, without its message
-            log.error("housekeeping_failed", what=what, error=place_of(error))  # noqa: TRY400 - a trace may quote what the code read
 
     def _describe_embedder(self) -> dict[str, Any]:
         embedder = self._embedders.configured
@@ -234,65 +224,7 @@ class Daemon:
             if (headline := self._headline()) != reported:
                 activation.notify_status(headline)
                 reported = headline
-            await anyio.sleep(min(interval, _STATUS_EVERY_S) if activation.is_enabled() else _RARE_UPKEEP_EVERY_S)
-
-    async def _upkeep(self) -> None:
-        last_rare = time.monotonic()
-        while True:
-            await anyio.sleep(_UPKEEP_EVERY_S)
-            if time.monotonic() - last_rare >= _RARE_UPKEEP_EVERY_S:
-                last_rare = time.monotonic()
-                await self._attempt("remove_missing_roots", self.roots.remove_missing)
-                await self._attempt("mark_vectors", partial(anyio.to_thread.run_sync, self._mark_vectors))
-            await self._attempt("prune_vectors", partial(anyio.to_thread.run_sync, self._prune_vectors))
-            if time.monotonic() - self._started >= _VERIFY_AFTER_S:
-                if not self._vectors_verified:
-                    await self._attempt("verify_vectors", partial(anyio.to_thread.run_sync, self._verify_vectors))
-                for root in self.roots.running():
-                    await self._attempt("verify_root", partial(self._verify_if_needed, root))
-
-    def _verify_vectors(self) -> None:
-        """Verify the checksums of the vector store, after an unclean shutdown."""
-        self._vectors.repair_if_damaged(thoroughly=True)
-        self._vectors_verified = True
-
-    async def _verify_if_needed(self, root: Root) -> None:
-        """Compare a root with the disk after an unclean shutdown, as ``verify --repair`` does."""
-        if not root.needs_verify or root.state is not RootState.FRESH:
-            return
-        log.info("verifying_after_unclean_shutdown", root=str(root.spec.path))
-        try:
-            found = await verify.verify(root, repair=True, rebuild=self.roots.rebuild)
-        except CodeindexError as error:
-            if not isinstance(error, StoreDamagedError):
-                raise
-            log.warning("index_rebuilt", root=str(root.spec.path), error=error.message)
-            await self.roots.rebuild(root.spec)
-        except (ValueError, TypeError, LookupError, AttributeError):  # broken rows where nothing checks for them
-            log.exception("index_rebuilt", root=str(root.spec.path))
-            await self.roots.rebuild(root.spec)
-        else:
-            if found.get("repaired", True):
-                root.mark_verified()
-
-    def _mark_vectors(self) -> None:
-        """Mark the vectors that any root holds as used today."""
-        for hashes in self._vectors_in_use():
-            self._vectors.mark_used(self._embedders.configured.identity, hashes)
-
-    def _prune_vectors(self) -> None:
-        budget = int(self.config.disk.budget_gb * (1 << 30))
-        dropped = self._vectors.keep_within(budget, self._embedders.configured.identity, self._vectors_in_use)
-        if dropped:
-            log.info("vectors_pruned", dropped=dropped, budget_gb=self.config.disk.budget_gb)
-
-    def _vectors_in_use(self) -> Iterator[Sequence[bytes]]:
-        """Yield the embed hashes of all roots, in parts, so that commits need not wait until all are marked."""
-        for root in self.roots.running():
-            with root.catalog_snapshot() as snapshot:
-                hashes = snapshot.embed_hashes()
-                while part := list(itertools.islice(hashes, _MARKED_AT_ONCE)):
-                    yield part
+            await anyio.sleep(min(interval, _STATUS_EVERY_S) if activation.is_enabled() else _SILENT_S)
 
 
 def _allow_open_files() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from codeindexd.analysis.embedding.static_embedder import BundledEmbedder
 from codeindexd.cli.codeindexd import main
 from codeindexd.config import Embedding
-from codeindexd.daemon import app, embedders
+from codeindexd.daemon import embedders, upkeep
 from codeindexd.indexing import catch_up, embed_pending, ingest
 from codeindexd.indexing.queue import Task
 from codeindexd.roots import maintenance
@@ -38,8 +38,8 @@ _SMALL = Thresholds(tail_rows=48, segment_rows=600, dead_share=0.3, slack=16, re
 def hasten() -> None:
     """Upkeep soon after the last commit, with thresholds that a tree of some hundred files reaches."""
     maintenance._EVERY_S = _UPKEEP_S
-    app._UPKEEP_EVERY_S = _UPKEEP_S
-    app._VERIFY_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
+    upkeep._EVERY_S = _UPKEEP_S
+    upkeep._VERIFY_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
     catch_up._RETRY_S = _UPKEEP_S
     dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
 
