@@ -1,4 +1,4 @@
-"""Asks git which paths it ignores, with nothing of this machine's configuration in the way."""
+"""Asks git which paths it ignores, independent of this machine's configuration."""
 
 from __future__ import annotations
 

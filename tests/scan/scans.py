@@ -1,4 +1,4 @@
-"""Scans that nothing of this machine's configuration gets into, at a time when every clock has ticked."""
+"""Scans independent of this machine's configuration, at a time when every file has settled."""
 
 from __future__ import annotations
 

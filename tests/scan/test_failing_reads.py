@@ -1,4 +1,4 @@
-"""A disk that gives errors and a process without file descriptors: what cannot be read stays as it was known."""
+"""Disk errors and a lack of file descriptors: whatever cannot be read stays as it was known."""
 
 from __future__ import annotations
 

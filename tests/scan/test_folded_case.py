@@ -1,4 +1,4 @@
-"""File systems that find a file under its name in other letters, as macOS has: an old name is no file of its own."""
+"""File systems that ignore case, as on macOS: an old name in other case is not a second file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _look(root: Path, known: Tree, *hints: bytes) -> Diff:
 
 @pytest.mark.usefixtures("_folding")
 @pytest.mark.parametrize("place", ["", "src/", "src/deep/"])
-def test_a_file_renamed_to_other_letters_is_moved(tmp_path: Path, place: str) -> None:
+def test_a_file_renamed_in_case_only_is_moved(tmp_path: Path, place: str) -> None:
     root = tree(tmp_path, {f"{place}Foo.py": "x", f"{place}other.py": "y"})
     known = everything(root).tree
     (root / f"{place}Foo.py").rename(root / f"{place}foo.py")
@@ -53,7 +53,7 @@ def test_a_file_renamed_to_other_letters_is_moved(tmp_path: Path, place: str) ->
 
 
 @pytest.mark.usefixtures("_folding")
-def test_a_directory_renamed_to_other_letters_takes_all_along(tmp_path: Path) -> None:
+def test_a_directory_renamed_in_case_only_is_moved_with_its_content(tmp_path: Path) -> None:
     root = tree(tmp_path, {"src/Deep/a.py": "x", "src/Deep/er/b.py": "y", "src/c.py": "z"})
     known = everything(root).tree
     (root / "src/Deep").rename(root / "src/deep")
@@ -63,7 +63,7 @@ def test_a_directory_renamed_to_other_letters_takes_all_along(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("_folding")
-def test_what_kept_its_name_is_looked_at_alone(tmp_path: Path) -> None:
+def test_a_file_that_kept_its_name_is_scanned_alone(tmp_path: Path) -> None:
     root = tree(tmp_path, {"src/Foo.py": "x", "src/123": "y", "src/z.py": "z"})
     known = everything(root).tree
     tree(root, {"src/Foo.py": "changed", "src/123": "too", "src/z.py": "not asked for"})

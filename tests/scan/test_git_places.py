@@ -1,4 +1,4 @@
-"""Ignore rules from everywhere git reads them: above the root, in worktrees, in the user's configuration."""
+"""Ignore rules from all of git's places: above the root, in worktrees, in the user's configuration."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_without_a_repository_the_ignore_files_count(tmp_path: Path) -> None:
     assert reasons(everything(tmp_path)) == {".git": "vcs", "a.log": "ignored"}
 
 
-def test_odd_ignore_files_cost_only_themselves(tmp_path: Path) -> None:
+def test_odd_ignore_files_affect_nothing_else(tmp_path: Path) -> None:
     nodes = {
         f"{place}/{name}": "x" for place in ("noise", "dir", "link", "dangling", "pipe") for name in ("a.py", "b.c")
     }
@@ -123,7 +123,7 @@ def test_odd_ignore_files_cost_only_themselves(tmp_path: Path) -> None:
     assert scan.errors == []
 
 
-def test_odd_git_configuration_costs_nothing(tmp_path: Path) -> None:
+def test_odd_git_configuration_is_ignored(tmp_path: Path) -> None:
     tree(
         tmp_path / "top",
         {"a.py": "x", ".git/HEAD": "ref: x", ".git/config": b"[core\n\xff\0 = [[\n[core]\nexcludesFile"},

@@ -1,4 +1,4 @@
-"""What a hint is widened to, and that looking below hints finds just what a full walk finds."""
+"""What hints are widened to, and that scanning below hints gives the same tree as a full walk."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def test_inside_a_new_directory_everything_is_new(tmp_path: Path, known: Tree) -
 
 
 @pytest.mark.parametrize("hint", ["out/d.py", "out", "out/deeper/still", "src/b.log"])
-def test_what_is_ignored_stays_closed(tmp_path: Path, known: Tree, hint: str) -> None:
+def test_ignored_directories_are_not_entered(tmp_path: Path, known: Tree, hint: str) -> None:
     tree(tmp_path, {"out/d.py": "changed", "src/b.log": "changed"})
     scan, difference = _look(tmp_path, known, hint)
     assert not difference
     assert (scan.directories, scan.stats.hashed) == ([], 0)
 
 
-def test_changed_rules_open_and_close(tmp_path: Path, known: Tree) -> None:
+def test_changed_rules_include_and_exclude_directories(tmp_path: Path, known: Tree) -> None:
     tree(tmp_path, {".gitignore": "*.log\n/src/deep\n"})
     scan, difference = _look(tmp_path, known, ".gitignore")
     assert scan.below == (b"",)
@@ -107,7 +107,7 @@ def test_only_the_line_of_a_rule_moved(tmp_path: Path, known: Tree) -> None:
     ]
 
 
-def test_git_s_own_files_are_no_hints(tmp_path: Path, known: Tree) -> None:
+def test_gits_own_files_are_no_hints(tmp_path: Path, known: Tree) -> None:
     tree(tmp_path, {"src/.git/HEAD": "ref: refs/heads/main\n", "src/.git/info/exclude": "a.py\n"})
     assert _look(tmp_path, known, "src/.git/HEAD", "src/.git/objects/ab")[0].below == ()
     scan, difference = _look(tmp_path, known, "src/.git/info/exclude")
@@ -117,7 +117,7 @@ def test_git_s_own_files_are_no_hints(tmp_path: Path, known: Tree) -> None:
     assert [entry.path for entry in difference.modified] == [b"src/a.py", b"src/b.log"]  # the outer rules end there
 
 
-def test_files_directories_and_links_trade_places(tmp_path: Path, known: Tree) -> None:
+def test_files_directories_and_links_replace_each_other(tmp_path: Path, known: Tree) -> None:
     (tmp_path / "e.py").unlink()
     shutil.rmtree(tmp_path / "src/deep")
     tree(tmp_path, {"e.py/inside.py": "i", "src/deep": Link("/")})
@@ -130,7 +130,7 @@ def test_files_directories_and_links_trade_places(tmp_path: Path, known: Tree) -
     ]
 
 
-def test_a_directory_becomes_an_environment(tmp_path: Path, known: Tree) -> None:
+def test_a_directory_becomes_a_virtual_environment(tmp_path: Path, known: Tree) -> None:
     tree(tmp_path, {"src/deep/pyvenv.cfg": "home = /usr\n"})
     scan, difference = _look(tmp_path, known, "src/deep/pyvenv.cfg")
     assert reasons(scan) == {"src/deep": "vendored"}

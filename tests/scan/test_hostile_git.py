@@ -1,4 +1,4 @@
-"""A repository may be a stranger's work: its git directory names files that are none of its business."""
+"""A hostile repository, whose git directory points to files outside of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_rules_of_the_user_and_of_the_repository_itself_are_quoted(tmp_path: Pat
     assert f"{root}/rules:1: *.one" in rules_of(root, home)
 
 
-def test_what_is_no_regular_file_holds_no_rules(tmp_path: Path) -> None:
+def test_a_special_file_holds_no_rules(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero"), Path("/dev/tty"), tmp_path / "none"):
         assert read_bounded(path) is None
@@ -74,7 +74,7 @@ def test_what_is_no_regular_file_holds_no_rules(tmp_path: Path) -> None:
     assert rules_of(root, tmp_path) == ""
 
 
-def test_a_file_swapped_for_another_is_not_taken_for_inside(tmp_path: Path) -> None:
+def test_a_file_swapped_during_the_check_does_not_count_as_inside(tmp_path: Path) -> None:
     root = tree(tmp_path / "root", {"a": "inside", "link": Link("../b")})
     tree(tmp_path, {"b": "outside"})
     assert read_bounded(root / "a", within=root) == b"inside"

@@ -1,4 +1,4 @@
-"""The tree's hash says what is in it and nothing else; the difference of two trees is exact."""
+"""A tree's hash depends only on its content, and the difference of two trees is exact."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_order_does_not_matter_and_stats_do_not_count(files: dict[bytes, bytes],
 
 
 @given(_FILES.filter(bool), st.data())
-def test_any_change_shows(files: dict[bytes, bytes], data: st.DataObject) -> None:
+def test_any_change_changes_the_hash(files: dict[bytes, bytes], data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(sorted(files)))
     before = _tree(files)
     assert _tree(files | {path: files[path] + b"!"}).root_hash != before.root_hash
@@ -63,7 +63,7 @@ def test_any_change_shows(files: dict[bytes, bytes], data: st.DataObject) -> Non
 
 
 @given(_FILES, _FILES)
-def test_the_difference_is_what_it_takes(old: dict[bytes, bytes], new: dict[bytes, bytes]) -> None:
+def test_applying_the_difference_gives_the_new_tree(old: dict[bytes, bytes], new: dict[bytes, bytes]) -> None:
     before, after = _tree(old), _tree(new)
     difference = diff(before, after, same_treatment=lambda source, target: True)
     files = dict(old)
@@ -80,7 +80,9 @@ def test_the_difference_is_what_it_takes(old: dict[bytes, bytes], new: dict[byte
 
 
 @given(_FILES, _FILES)
-def test_the_difference_of_a_part_is_that_part(old: dict[bytes, bytes], new: dict[bytes, bytes]) -> None:
+def test_the_difference_below_a_path_is_that_part_of_the_whole(
+    old: dict[bytes, bytes], new: dict[bytes, bytes]
+) -> None:
     whole = diff(_tree(old), _tree(new), same_treatment=lambda source, target: False)
     part = diff(_tree(old), _tree(new), below=[b"a", b"a/b"], same_treatment=lambda source, target: False)
 
@@ -127,13 +129,13 @@ def test_same_suffix() -> None:
     assert not same_suffix(b".bashrc", b".profile")
 
 
-def test_touched_is_found_where_the_tree_says_so() -> None:
+def test_touched_leaves_are_found_where_the_tree_is_marked() -> None:
     before = _tree({b"a/f": b"1", b"b/g": b"2"})
     plain = _tree({b"a/f": b"1", b"b/g": b"2"}, stamp=5)
     inside = {directory: plain.children(directory) for directory in (b"", b"a", b"b")}
-    told = Tree({b"": Entry(b"", NodeKind.DIRECTORY, plain.root_hash)}, inside, restatted=[b"", b"b"])
+    marked = Tree({b"": Entry(b"", NodeKind.DIRECTORY, plain.root_hash)}, inside, restatted=[b"", b"b"])
     assert not diff(before, plain)
-    assert [entry.path for entry in diff(before, told).touched] == [b"b/g"]
+    assert [entry.path for entry in diff(before, marked).touched] == [b"b/g"]
 
 
 def test_kinds_change() -> None:
@@ -147,7 +149,7 @@ def test_kinds_change() -> None:
     assert difference.modified == (link,)
 
 
-def test_build_adds_parents_and_keeps_right_entries() -> None:
+def test_build_adds_parents_and_keeps_correct_entries() -> None:
     tree = _tree({b"a/b/c": b"1"})
     again = Tree.build([*tree.entries(), Entry(b"empty", NodeKind.DIRECTORY, b"")])
     assert [entry.path for entry in again.entries()] == [b"", b"a", b"a/b", b"a/b/c", b"empty"]
@@ -159,5 +161,5 @@ def test_build_adds_parents_and_keeps_right_entries() -> None:
     assert again.children(b"a/b/c") == {}
 
 
-def test_reasons_hash_apart() -> None:
+def test_different_reasons_have_different_hashes() -> None:
     assert len({skipped_hash("binary"), skipped_hash("ignored"), leaf_hash(b"binary")}) == 3

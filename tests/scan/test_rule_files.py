@@ -1,4 +1,4 @@
-"""What a scan notes of the rules that no event of its root tells of, and whether a change of them shows."""
+"""Which rule files a scan records because no event of its root covers them, and whether their changes are found."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CHANGES: dict[str, Callable[[Path, Path], object]] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_what_is_outside_of_the_root(home: Path, outer: Path, what: str) -> None:
+def test_changes_outside_of_the_root_are_found(home: Path, outer: Path, what: str) -> None:
     root = outer / "pkg/deep"
     scan = _scan(root, home)
     assert not _changes(scan.rule_files)
@@ -94,7 +94,7 @@ def test_a_nested_worktree_whose_repository_is_elsewhere(home: Path, outer: Path
     assert _changes(part)
 
 
-def test_of_what_events_tell_of_nothing_is_noted(home: Path, tmp_path: Path) -> None:
+def test_files_covered_by_events_are_not_recorded(home: Path, tmp_path: Path) -> None:
     root = tree(tmp_path / "root", {".git/HEAD": "x", "nested/.git/HEAD": "x", "nested/a.py": "a"})
     assert _scan(root, home).rule_files.paths == {f"{home}/.config/git/config", f"{home}/.config/git/ignore"} | {
         f"{home}/.gitconfig"
@@ -103,13 +103,13 @@ def test_of_what_events_tell_of_nothing_is_noted(home: Path, tmp_path: Path) -> 
     assert f"{linked}/.git/info/exclude" in _scan(linked, home).rule_files.paths
 
 
-def test_git_at_work_changes_no_rules(home: Path, outer: Path) -> None:
+def test_ordinary_git_commands_change_no_rules(home: Path, outer: Path) -> None:
     files = _scan(outer / "pkg", home).rule_files
     tree(outer, {".git/index": "x", ".git/HEAD": "ref: refs/heads/other\n", ".git/config": ""})
     assert not _changes(files)
 
 
-def test_a_change_within_one_tick_of_the_clock_shows(tmp_path: Path) -> None:
+def test_a_change_within_one_clock_tick_is_found(tmp_path: Path) -> None:
     """Also when the file was read in that tick: content is compared as long as a stat says too little."""
     file = tmp_path / "rules"
     for number in range(200):
@@ -120,7 +120,7 @@ def test_a_change_within_one_tick_of_the_clock_shows(tmp_path: Path) -> None:
         assert _changes(notes.files)
 
 
-def test_of_a_file_that_changes_between_two_reads_the_first_counts(tmp_path: Path) -> None:
+def test_the_first_of_two_reads_of_a_changing_file_counts(tmp_path: Path) -> None:
     notes = RuleFileRecorder(tmp_path / "root")
     notes.read(tmp_path / "rules")
     (tmp_path / "rules").write_text("*.o\n")
@@ -128,7 +128,7 @@ def test_of_a_file_that_changes_between_two_reads_the_first_counts(tmp_path: Pat
     assert _changes(notes.files)
 
 
-def test_a_change_to_and_fro_is_none(tmp_path: Path) -> None:
+def test_a_reverted_change_is_none(tmp_path: Path) -> None:
     (tmp_path / "rules").write_text("*.o\n")
     notes = RuleFileRecorder(tmp_path / "root")
     notes.read(tmp_path / "rules")

@@ -17,7 +17,7 @@ def test_reads_a_file_with_its_stat(tmp_path: Path) -> None:
     assert contents.stat.inode == (root / "a/b.txt").stat().st_ino
 
 
-def test_a_file_that_outgrew_its_bound_is_cut_one_byte_beyond_it(tmp_path: Path) -> None:
+def test_a_file_beyond_its_bound_is_cut_one_byte_after_it(tmp_path: Path) -> None:
     root = tree(tmp_path, {"big": "x" * 50})
     assert len(read_beneath(os.fsencode(root), b"big", max_bytes=10).data) == 11
 
@@ -39,7 +39,7 @@ def test_a_fifo_neither_blocks_nor_reads(tmp_path: Path) -> None:
         open_beneath(os.fsencode(tmp_path), b"pipe")
 
 
-def test_ranges_beyond_the_end_come_back_short(tmp_path: Path) -> None:
+def test_ranges_beyond_the_end_are_shortened(tmp_path: Path) -> None:
     root = tree(tmp_path, {"f": "0123456789"})
     assert read_ranges(os.fsencode(root), b"f", [(0, 3), (8, 20), (50, 60)]) == [b"012", b"89", b""]
 

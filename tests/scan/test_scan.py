@@ -1,4 +1,4 @@
-"""Scans of real directories: what is found, what is hashed, what is only looked at."""
+"""Scans of real directories: what is found, what is hashed, and what only needs a stat."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_second_scan_reads_nothing_and_keeps_the_objects(tmp_path: Path) -> No
     assert not diff(first.tree, second.tree)
 
 
-def test_the_known_tree_is_asked_once_a_directory(tmp_path: Path) -> None:
+def test_the_known_tree_is_read_once_per_directory(tmp_path: Path) -> None:
     tree(tmp_path, {f"d{number % 4}/e{number}/f.py": "1" for number in range(12)})
     first = everything(tmp_path)
     asked: list[bytes] = []
@@ -137,7 +137,7 @@ def test_touched_and_changed(tmp_path: Path) -> None:
     assert (difference.added, difference.removed, difference.touched) == ((), (), ())
 
 
-def test_a_write_that_keeps_size_and_mtime_is_seen(tmp_path: Path) -> None:
+def test_a_write_that_keeps_size_and_mtime_is_found(tmp_path: Path) -> None:
     tree(tmp_path, {"a.py": "x = 1"})
     first = everything(tmp_path)
     before = (tmp_path / "a.py").stat()
@@ -160,7 +160,7 @@ def test_young_files_are_hashed_again_until_they_settle(tmp_path: Path) -> None:
     assert second.tree.node(b"a.py").stat is not None  # type: ignore[union-attr]
 
 
-def test_settling_by_the_grain_of_the_clock() -> None:
+def test_settling_depends_on_the_resolution_of_the_clock() -> None:
     fine, whole = 1_700_000_000_123_456_789, 1_700_000_000_000_000_000
     settled = {
         (time_ns, age): is_settled(FileStat(1, time_ns, time_ns, 1), time_ns + age)
@@ -171,7 +171,7 @@ def test_settling_by_the_grain_of_the_clock() -> None:
     assert [settled[whole, age] for age in (50_000_000, 1_999_000_000, 2_000_000_000)] == [False, False, True]
 
 
-def test_files_from_the_future_are_always_hashed_and_never_chased(tmp_path: Path) -> None:
+def test_files_from_the_future_are_always_hashed_and_never_retried(tmp_path: Path) -> None:
     tree(tmp_path, {"a.py": "1"})
     future = time.time_ns() + 2 * LATER
     os.utime(tmp_path / "a.py", ns=(future, future))
@@ -201,7 +201,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("size", [0, 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 700_000])
-def test_any_size_hashes_right(tmp_path: Path, size: int) -> None:
+def test_files_of_any_size_are_hashed_correctly(tmp_path: Path, size: int) -> None:
     content = random.Random(size).randbytes(size)
     tree(tmp_path, {"f": content})
     scan = everything(tmp_path)
@@ -209,7 +209,7 @@ def test_any_size_hashes_right(tmp_path: Path, size: int) -> None:
     assert scan.stats.bytes == size
 
 
-def test_threads_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_give_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, {f"d{number % 7}/f{number}.py": f"{number}" for number in range(1500)})
     alone = everything(tmp_path, threads=1)
     ticks = iter(range(10**9))
@@ -242,7 +242,7 @@ def test_unreadable_files_and_directories_stay_as_they_were(public: Path) -> Non
     assert [entry.path for entry in diff(second.tree, third.tree).modified] == [b"d.py"]
 
 
-def test_names_that_are_not_text(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     for name in (b"\xff\xfe.py", b"new\nline.py", "ünïcode.py".encode()):
         (tmp_path / os.fsdecode(name)).write_bytes(name)
     scan = everything(tmp_path)
@@ -271,7 +271,7 @@ def test_very_deep_trees(tmp_path: Path) -> None:
     assert len(list(Path("/dev/fd").iterdir())) == held
 
 
-def test_root_gone_and_stopping(tmp_path: Path) -> None:
+def test_a_missing_root_and_stopping_raise(tmp_path: Path) -> None:
     tree(tmp_path, {"a.py": "1", "file": "x"})
     for place in ("missing", "file"):
         with pytest.raises(PathRefusedError):
@@ -306,7 +306,7 @@ def test_the_root_hash_is_a_function_of_the_content(
         assert everything(two).tree.root_hash != before
 
 
-def test_what_decides_about_others_is_watched_though_it_is_not_walked(tmp_path: Path) -> None:
+def test_directories_that_decide_about_others_are_watched_without_being_walked(tmp_path: Path) -> None:
     tree(tmp_path, {"env/pyvenv.cfg": "", "env/lib/a.py": "x", "tagged/CACHEDIR.TAG": "", "build/a.py": "x"})
     tree(tmp_path, {"nested/.git/HEAD": "ref: refs/heads/main\n", "nested/a.py": "x", "no/.git/config": ""})
     directories = set(everything(tmp_path).directories)
@@ -316,7 +316,7 @@ def test_what_decides_about_others_is_watched_though_it_is_not_walked(tmp_path: 
     assert set(everything(tmp_path).directories) == (directories | {b"tree"}) - {b"build"}
 
 
-def test_files_with_several_names_are_told(tmp_path: Path) -> None:
+def test_files_with_several_names_are_reported(tmp_path: Path) -> None:
     tree(tmp_path, {"d/one.py": "x", "single.py": "y", "ignored.log": "z", ".gitignore": "*.log\n"})
     (tmp_path / "two.py").hardlink_to(tmp_path / "d/one.py")
     (tmp_path / "linked.log").hardlink_to(tmp_path / "ignored.log")

@@ -1,4 +1,4 @@
-"""What stores share: ownership, replacement, the translation of errors, and the clean-shutdown marker."""
+"""What stores share: locks, atomic replacement, translated errors, and the clean-shutdown marker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_errors_are_translated_by_what_they_mean_for_the_store(number: int, ours
         raise OSError(number, os.strerror(number))
 
 
-def test_one_owner_at_a_time(tmp_path: Path) -> None:
+def test_one_process_at_a_time_holds_the_lock(tmp_path: Path) -> None:
     lock = own(tmp_path / "a" / "store", "thing")
     assert (tmp_path / "a" / "store").stat().st_mode & 0o777 == 0o700
     with pytest.raises(AlreadyRunningError, match="thing"):
@@ -55,7 +55,7 @@ def test_a_lock_that_is_a_symlink_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:
+def test_replacing_is_atomic(tmp_path: Path) -> None:
     path = tmp_path / "file"
     replace_file(path, b"old")
     assert path.stat().st_mode & 0o777 == 0o600

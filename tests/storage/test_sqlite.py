@@ -1,4 +1,4 @@
-"""What all our SQLite files share: privacy from the first moment, and errors with the right fate."""
+"""What all our SQLite files share: private permissions, and errors translated by what to do."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def error_with(code: int) -> sqlite3.Error:
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR | (3 << 8)])
-def test_what_waiting_may_cure_is_full(code: int) -> None:
+def test_temporary_errors_are_store_full(code: int) -> None:
     with pytest.raises(StoreFullError, match="SQLITE_ODD"), Translated(Path("x")):
         raise error_with(code)
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR | (2 << 8)])
-def test_what_waiting_cannot_cure_is_damage(code: int) -> None:
+def test_permanent_errors_are_damage(code: int) -> None:
     with pytest.raises(StoreDamagedError), Translated(Path("x")):
         raise error_with(code)
 
 
-def test_a_misuse_stays_what_it_is(path: Path) -> None:
+def test_misuse_is_not_translated(path: Path) -> None:
     reader = Reader(path)
     with pytest.raises(sqlite3.ProgrammingError):
         reader.rows("SELECT ?", (1, 2))
@@ -122,7 +122,7 @@ def test_a_read_that_ends_the_transaction_closes_a_pinned_reader(path: Path) -> 
     loose.close()
 
 
-def test_a_wrong_statement_leaves_a_pin_alone(path: Path) -> None:
+def test_a_wrong_statement_keeps_the_pin(path: Path) -> None:
     reader = Reader(path)
     reader.pin("SELECT count(*) FROM t")
     with pytest.raises(StoreDamagedError):

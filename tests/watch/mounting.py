@@ -75,7 +75,7 @@ async def no_cookie_passes_before_a_mount_is_known(root: Path, cookies: Path) ->
 
 
 async def without_events_over_a_directory(root: Path, cookies: Path) -> None:
-    """It alone is polled, the user is told, and no cookie counts until it is gone."""
+    """Only it is polled, the user is informed, and no cookie counts until it is gone."""
     async with watching(root, cookies) as owner:
         await owner.settled()
         _mount("ramfs", root / "data")

@@ -1,4 +1,4 @@
-"""Events straight from the kernel: none is missed, and a queue that overflows says so."""
+"""Events read from the kernel: none is missed, and an overflow of the queue is reported."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Script:
 
 
 def what_happens(deed: Callable[[], object], *paths: Path) -> set[tuple[Change, str]]:
-    """All changes that are told of ``deed``."""
+    """Return all changes reported for ``deed``."""
     return Script(deed, *paths).changes()
 
 
@@ -80,7 +80,7 @@ def test_every_kind_of_change(tmp_path: Path) -> None:
     }
 
 
-def test_a_watched_directory_that_goes_is_told_under_its_own_path(tmp_path: Path) -> None:
+def test_a_watched_directory_that_vanishes_is_reported_under_its_own_path(tmp_path: Path) -> None:
     root = tree(tmp_path / "root", {"kept/a": "x", "moved": None, "removed": None})
 
     def deeds() -> None:
@@ -106,7 +106,7 @@ def test_what_cannot_be_watched(tmp_path: Path, name: str) -> None:
         Script(lambda: None, tmp_path / name).changes()
 
 
-def test_it_ends_when_it_is_stopped_while_nothing_happens(tmp_path: Path) -> None:
+def test_it_stops_while_nothing_happens(tmp_path: Path) -> None:
     elsewhere = threading.Thread(target=lambda: script.pace.stop())
     script = Script(elsewhere.start, tree(tmp_path / "place", {}), ends=False)
     assert script.changes() == set()
@@ -114,7 +114,7 @@ def test_it_ends_when_it_is_stopped_while_nothing_happens(tmp_path: Path) -> Non
     script.pace.stop()  # harmless when nothing is watched any more
 
 
-def test_an_overflow_is_told(tmp_path: Path) -> None:
+def test_an_overflow_is_reported(tmp_path: Path) -> None:
     place = tree(tmp_path / "place", {"a": "", "b": ""})
 
     def storm() -> None:
@@ -126,7 +126,7 @@ def test_an_overflow_is_told(tmp_path: Path) -> None:
     assert script.stalls == [float("inf")]
 
 
-def test_no_event_is_missed_while_others_are_handed_over(tmp_path: Path) -> None:
+def test_no_event_is_missed_while_others_are_delivered(tmp_path: Path) -> None:
     """Unless that is said: some machines have short queues."""
     code = "import sys\nfor n in range(8000): open(f'{sys.argv[1]}/{n}', 'x').close()"
     place = tree(tmp_path / "place", {})

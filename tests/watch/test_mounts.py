@@ -1,4 +1,4 @@
-"""File systems that are mounted at and below a root, by the kernel's list of them and by real ones."""
+"""File systems mounted at and below a root, by the kernel's list and by real mounts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
         ("/mnt/twice", "ext4", False),
     ],
 )
-def test_file_systems_without_events_are_told_by_their_mount(path: str, kind: str, silent: bool) -> None:
+def test_file_systems_without_events_are_recognized_by_their_mount(path: str, kind: str, silent: bool) -> None:
     mount = mounts.around(Path(path), mounts.parsed(MOUNTS))
     assert mount is not None
     assert (mount.kind, mount.is_silent) == (kind, silent)
@@ -89,7 +89,7 @@ def test_silent_directories_are_polled_without_being_touched(tmp_path: Path, mon
 
 @pytest.mark.skipif(not mounting.possible(), reason="needs root, and a mount namespace of its own")
 @pytest.mark.parametrize("scenario", mounting.SCENARIOS)
-def test_a_file_system(tmp_path: Path, scenario: str) -> None:
+def test_mounting(tmp_path: Path, scenario: str) -> None:
     """In a process with mounts of its own, which nobody else sees."""
     done = subprocess.run(
         [*mounting.PRIVATELY, sys.executable, mounting.__file__, scenario, str(tmp_path)],

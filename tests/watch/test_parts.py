@@ -1,4 +1,4 @@
-"""The parts that decide without events: file systems, clocks, pace, coverage."""
+"""The parts of watching that need no events: file systems, clocks, pace, coverage."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def test_this_file_system_can_be_watched(tmp_path: Path) -> None:
     assert "not UTF-8" in filesystem.reason_to_poll(Path(os.fsdecode(b"/tmp/\xff")))
 
 
-def test_each_limit_has_its_remedy() -> None:
+def test_each_limit_has_a_hint() -> None:
     assert "max_user_watches" in filesystem.out_of_watches("OS file watch limit reached.")[1]
     assert "max_user_instances" in filesystem.out_of_watches("Too many open files (os error 24)")[1]
 
 
-def test_sleep_and_set_clocks_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sleep_and_set_clocks_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     clocks = filesystem.Clocks()
     assert clocks.jump() == ""
     clocks.asleep_s -= 300
@@ -61,12 +61,12 @@ def test_sleep_and_set_clocks_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
         (Change.added, "new/sub/.git", {b"new"}),
     ],
 )
-def test_of_gits_own_files_only_those_count_that_hold_rules(change: Change, path: str, hints: set[bytes]) -> None:
+def test_only_those_of_gits_own_files_count_that_hold_rules(change: Change, path: str, hints: set[bytes]) -> None:
     news = Reader(Path("/root"), Path("/cookies")).read({(change, f"/root/{path}")}, {b"", b"a", b".git"}, set())
     assert news.hints == hints
 
 
-def test_the_pace_relaxes_with_silence() -> None:
+def test_the_pace_slows_down_in_silence() -> None:
     assert pacer.resting_time(1) == 0
     assert 0 < pacer.resting_time(30) < 0.1
     assert pacer.resting_time(100_000) == 0.2
@@ -82,7 +82,7 @@ def test_a_pacer_reports_once_when_live_and_stops_at_once() -> None:
     assert stop.is_set()
 
 
-def test_directories_are_looked_at_before_they_are_watched(tmp_path: Path) -> None:
+def test_directories_are_checked_before_they_are_watched(tmp_path: Path) -> None:
     root = tree(tmp_path, {"d/f": "x", "link": Link("d")})
     odd = b"d/\xff"
     Path(os.fsdecode(os.fsencode(root) + b"/" + odd)).mkdir()
@@ -93,7 +93,7 @@ def test_directories_are_looked_at_before_they_are_watched(tmp_path: Path) -> No
 
 
 def test_a_directory_is_watched_after_those_above_it(tmp_path: Path) -> None:
-    """A child that was replaced after its own watch began and before its parent's would be watched no more, unheard."""
+    """A child replaced between its own watch and its parent's would be unwatched without any event."""
     names = [f"{one}/{two}/{three}" for one in "ab" for two in ("a", "a-b", "c") for three in range(3)]
     wanted = {os.fsencode(path.relative_to(tmp_path)) for path in tree(tmp_path, dict.fromkeys(names, "x")).rglob("*")}
     order = list(usable(tmp_path, wanted | {b""}).paths)
@@ -130,7 +130,7 @@ def test_a_moved_directory_is_missing_with_everything_below_it(tmp_path: Path) -
 
 
 def test_no_changes_are_kept_without_an_open_look(tmp_path: Path) -> None:
-    """Files with names of their own, one a second, for weeks."""
+    """Otherwise memory would grow: files with new names, one per second, for weeks."""
     root = tree(tmp_path, {"a/f": "x"})
     coverage = Coverage()
     coverage.set_targets([b"a"])

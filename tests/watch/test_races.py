@@ -1,4 +1,4 @@
-"""What happens to directories while the watcher is about to watch them, or others."""
+"""Directories that change while the watcher is starting to watch them, or others."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Late:
     """A source that makes a directory after the look at the disk and before the watches, and waits for its event."""
 
     def __init__(self, root: Path) -> None:
-        self.told = threading.Event()
+        self.changed = threading.Event()
         self._late = root / "late"
 
     def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
         if any(path.endswith("/new") for path in paths) and not self._late.exists():
             self._late.mkdir()
-            assert self.told.wait(20)
+            assert self.changed.wait(20)
         yield from SOURCE(paths, pace, recursive=recursive)
 
 
@@ -40,7 +40,7 @@ async def test_a_directory_that_appears_while_others_are_being_watched_is_not_re
         owner.expect(b"late")
         (root / "new").mkdir()
         await eventually(lambda: b"late" in owner.hints)
-        source.told.set()
+        source.changed.set()
         await owner.settled()
         (root / "late/a.py").write_text("a")
         await owner.caught_up()
@@ -78,7 +78,7 @@ class Overflowing:
             yield changes
 
 
-async def test_no_cookie_passes_while_an_overflow_waits_to_be_dealt_with(
+async def test_no_cookie_passes_while_an_overflow_is_pending(
     root: Path, cookies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Overflowing(root, cookies)
@@ -93,7 +93,7 @@ async def test_no_cookie_passes_while_an_overflow_waits_to_be_dealt_with(
         owner.hints.clear()
         try:
             assert not await owner.watcher.events_delivered(5.0)
-            assert owner.hints == [], "nothing else would have told"
+            assert owner.hints == [], "nothing else would have reported it"
         finally:
             source.folding.clear()
             source.gate.set()

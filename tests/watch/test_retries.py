@@ -1,4 +1,4 @@
-"""When a stream is tried again that could not be started, and when the user is told; driven by a clock of our own."""
+"""When a failed stream is started again, and when the user hears of it; with a clock of our own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _tries(retries: Retries, clock: Clock, seconds: float) -> list[tuple[str, st
     return answers
 
 
-def test_what_vanishes_once_or_twice_is_tried_again_at_once_and_is_no_problem() -> None:
+def test_vanishing_once_or_twice_is_retried_at_once_and_is_no_problem() -> None:
     clock = Clock()
     retries = Retries(30.0, clock=clock)
     for _ in range(100):
@@ -39,7 +39,7 @@ def test_what_vanishes_once_or_twice_is_tried_again_at_once_and_is_no_problem() 
         retries.succeeded()
 
 
-def test_what_vanishes_again_and_again_is_a_problem_and_costs_ever_less() -> None:
+def test_vanishing_repeatedly_is_a_problem_and_is_retried_ever_less_often() -> None:
     clock = Clock()
     answers = _tries(Retries(30.0, clock=clock), clock, 60.0)
     assert len(answers) < 40, "instead of 1,200"
@@ -48,7 +48,7 @@ def test_what_vanishes_again_and_again_is_a_problem_and_costs_ever_less() -> Non
     assert "/root/gone" in answers[-1][0]
 
 
-def test_a_success_ends_the_row() -> None:
+def test_a_success_resets_the_pauses() -> None:
     clock = Clock()
     retries = Retries(30.0, clock=clock)
     _tries(retries, clock, 60.0)
@@ -56,7 +56,7 @@ def test_a_success_ends_the_row() -> None:
     assert retries.failed(VANISHED) is None
 
 
-def test_a_started_stream_is_left_alone_for_as_long_as_it_is_large() -> None:
+def test_the_larger_a_started_stream_the_longer_it_is_left_alone() -> None:
     clock = Clock()
     retries = Retries(30.0, clock=clock)
     retries.rest(500)

@@ -1,4 +1,4 @@
-"""Files with ignore rules that no event of the root tells of: each change hints the root, and no cookie passes."""
+"""Rule files that no event of the root covers: each change hints the root, and no cookie passes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _write_with_equal_stat(home: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("looked", [True, False], ids=["by itself", "by a cookie"])
-async def test_a_change_of_the_rules(
+async def test_a_changed_rule_file_hints_the_root(
     root: Path,
     cookies: Path,
     tmp_path: Path,
@@ -90,7 +90,7 @@ async def test_a_change_of_the_rules(
         assert await owner.watcher.events_delivered(5.0), "the new rules are those that are known now"
 
 
-async def test_what_is_touched_or_rewritten_alike_changes_no_rules(
+async def test_a_rule_file_with_unchanged_content_changes_no_rules(
     root: Path, cookies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "_INTERVAL_S", 0.01)
@@ -104,7 +104,9 @@ async def test_what_is_touched_or_rewritten_alike_changes_no_rules(
         assert owner.hints == []
 
 
-async def test_rules_that_a_walk_read_are_heeded_from_then_on(root: Path, cookies: Path, tmp_path: Path) -> None:
+async def test_rule_files_that_a_walk_read_are_monitored_from_then_on(
+    root: Path, cookies: Path, tmp_path: Path
+) -> None:
     home = tree(tmp_path / "home", {"dotfiles/first": "*.o\n", "dotfiles/second": "*.a\n"})
     first = tree(home, {"first": Link("dotfiles/first"), "second": Link("dotfiles/second")}) / "first"
     async with watching(root, cookies, rules=rules_of(root, first)) as owner:
@@ -117,7 +119,7 @@ async def test_rules_that_a_walk_read_are_heeded_from_then_on(root: Path, cookie
         assert await owner.watcher.events_delivered(5.0), "no rule comes from there any more"
 
 
-async def test_where_watching_reaches_down_the_home_directory_is_not_watched(
+async def test_a_recursive_watcher_does_not_watch_the_home_directory(
     root: Path, cookies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "_INTERVAL_S", 0.05)

@@ -1,4 +1,4 @@
-"""What goes wrong: the root vanishes, names are no UTF-8, watches run out, events overflow; nothing stays missed."""
+"""Trouble: the root vanishes, names are not UTF-8, watches run out, events overflow. Every change is still found."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
     return tree(tmp_path / "root", {"src/a.py": "a", "docs/c.md": "c"})
 
 
-async def test_a_root_deleted_and_made_again_is_watched_again(root: Path, cookies: Path) -> None:
+async def test_a_deleted_and_recreated_root_is_watched_again(root: Path, cookies: Path) -> None:
     async with watching(root, cookies) as owner:
         await owner.settled()
         shutil.rmtree(root)
@@ -145,7 +145,7 @@ async def test_a_root_whose_name_is_not_utf8_is_polled(tmp_path: Path, cookies: 
 
 
 @linux
-async def test_a_stream_that_breaks_again_and_again_is_polled_for_a_while(root: Path, cookies: Path) -> None:
+async def test_a_root_whose_stream_breaks_repeatedly_is_polled_for_a_while(root: Path, cookies: Path) -> None:
     async with watching(root, cookies, source=portable.watch) as owner:
         while not owner.degraded:
             await eventually(lambda: owner.watcher._streams.live)
@@ -190,7 +190,7 @@ class Racing:
         yield from portable.watch(paths, pace, recursive=recursive)
 
 
-async def test_directories_that_come_and_go_are_no_broken_stream(root: Path, cookies: Path) -> None:
+async def test_directories_that_come_and_go_do_not_count_as_a_broken_stream(root: Path, cookies: Path) -> None:
     source = Racing(8)
     async with watching(root, cookies, source=source) as owner:
         await owner.settled()
@@ -204,7 +204,7 @@ async def test_directories_that_come_and_go_are_no_broken_stream(root: Path, coo
         await owner.hinted(b"stays/a.py")
 
 
-async def test_without_watches_the_root_is_polled_until_there_are_some(root: Path, cookies: Path) -> None:
+async def test_without_free_watches_the_root_is_polled(root: Path, cookies: Path) -> None:
     kernel = Limited(0)
     async with watching(root, cookies, source=kernel) as owner:
         [(message, hint)] = owner.degraded
@@ -222,7 +222,7 @@ async def test_without_watches_the_root_is_polled_until_there_are_some(root: Pat
         assert not owner.watcher.needs_walk
 
 
-async def test_directories_beyond_the_limit_are_polled_until_they_are_gone(root: Path, cookies: Path) -> None:
+async def test_directories_beyond_the_limit_are_polled(root: Path, cookies: Path) -> None:
     kernel = Limited(20)
     async with watching(root, cookies, source=kernel) as owner:
         await owner.settled()
@@ -239,7 +239,7 @@ async def test_directories_beyond_the_limit_are_polled_until_they_are_gone(root:
         assert not owner.watcher.needs_walk
 
 
-async def test_a_fold_takes_no_more_watches_than_there_are(
+async def test_a_fold_needs_no_more_watches_than_the_limit(
     tmp_path: Path, cookies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "_FOLD_NOW", 10)
@@ -267,7 +267,7 @@ def _limited(name: str, value: int) -> Iterator[None]:
 
 @needs_root
 @linux
-async def test_the_kernels_own_limit_is_met_and_left(tmp_path: Path, cookies: Path) -> None:
+async def test_the_kernels_own_limit_is_reached_and_left(tmp_path: Path, cookies: Path) -> None:
     root = tree(tmp_path / "root", {f"d{number}/f": "x" for number in range(200)})
     try:
         limited = _limited("max_user_watches", 100)
@@ -290,7 +290,7 @@ async def test_the_kernels_own_limit_is_met_and_left(tmp_path: Path, cookies: Pa
 
 @needs_root
 @linux
-async def test_a_limit_that_was_raised_is_made_use_of_at_once(tmp_path: Path, cookies: Path) -> None:
+async def test_a_raised_limit_is_used_at_once(tmp_path: Path, cookies: Path) -> None:
     root = tree(tmp_path / "root", {f"d{number}/f": "x" for number in range(200)})
     limited = _limited("max_user_watches", 100)
     try:
@@ -308,7 +308,7 @@ async def test_a_limit_that_was_raised_is_made_use_of_at_once(tmp_path: Path, co
         await owner.hinted(b"d150/f")
 
 
-async def test_what_is_configured_to_be_polled_is_polled(root: Path, cookies: Path) -> None:
+async def test_a_root_configured_to_be_polled_is_polled(root: Path, cookies: Path) -> None:
     async with watching(root, cookies, poll=True) as owner:
         await owner.hinted(b"")
         assert owner.watcher.needs_walk
@@ -316,7 +316,7 @@ async def test_what_is_configured_to_be_polled_is_polled(root: Path, cookies: Pa
         assert not await owner.watcher.events_delivered(1.0)
 
 
-async def test_a_burst_as_large_as_the_kernels_queue_is_not_trusted(root: Path, cookies: Path) -> None:
+async def test_a_burst_as_large_as_the_kernels_queue_requires_a_walk(root: Path, cookies: Path) -> None:
     burst = threading.Event()
 
     def source(paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
@@ -339,12 +339,12 @@ async def test_a_burst_as_large_as_the_kernels_queue_is_not_trusted(root: Path, 
 
 @linux
 @pytest.mark.parametrize(("source", "reason"), [("watchfiles", "events were not read"), ("inotify", "overflowed")])
-async def test_events_of_a_time_the_process_was_stopped(root: Path, cookies: Path, source: str, reason: str) -> None:
-    """watchfiles does not tell of an overflow, so a long time without a look counts as one."""
+async def test_a_stopped_process_reports_lost_events(root: Path, cookies: Path, source: str, reason: str) -> None:
+    """watchfiles does not report an overflow, so a long time without reading counts as one."""
     helper = Path(__file__).with_name("watch_and_print.py")
     async with await anyio.open_process([sys.executable, str(helper), str(root), str(cookies), source]) as process:
-        told = _lines(process)
-        while await anext(told) != "watching":
+        lines = _lines(process)
+        while await anext(lines) != "watching":
             pass
         process.send_signal(signal.SIGSTOP)
         await eventually(lambda: _is_stopped(process.pid))  # a busy machine takes its time, and it reads on meanwhile
@@ -353,7 +353,7 @@ async def test_events_of_a_time_the_process_was_stopped(root: Path, cookies: Pat
             os.utime(root / ("src" if number % 2 else "docs"))
         await eventually(lambda: source == "inotify" or anyio.current_time() - started > 2.5)
         process.send_signal(signal.SIGCONT)
-        async for line in told:
+        async for line in lines:
             if reason in line:
                 break
         else:
@@ -376,7 +376,7 @@ async def _lines(process: anyio.abc.Process) -> Any:
             yield line
 
 
-async def test_a_cookie_directory_that_vanishes_is_made_again(root: Path, cookies: Path) -> None:
+async def test_a_vanished_cookie_directory_is_created_again(root: Path, cookies: Path) -> None:
     async with watching(root, cookies) as owner:
         await owner.settled()
         shutil.rmtree(cookies)

@@ -49,7 +49,7 @@ async def test_ignored_directories_are_not_watched(root: Path, cookies: Path) ->
         assert owner.hints == []
 
 
-async def test_a_tree_made_and_filled_at_once_is_found_whole(root: Path, cookies: Path) -> None:
+async def test_a_tree_created_and_filled_at_once_is_found_completely(root: Path, cookies: Path) -> None:
     async with watching(root, cookies) as owner:
         await owner.settled()
         await anyio.to_thread.run_sync(_make_900_files, root / "made")
@@ -65,7 +65,7 @@ def _make_900_files(top: Path) -> None:
             (directory / f"{name}.py").write_text("x")
 
 
-async def test_a_copied_tree_is_found_whole(root: Path, cookies: Path, tmp_path: Path) -> None:
+async def test_a_copied_tree_is_found_completely(root: Path, cookies: Path, tmp_path: Path) -> None:
     _make_900_files(tmp_path / "elsewhere")
     async with watching(root, cookies) as owner:
         await owner.settled()
@@ -91,7 +91,7 @@ async def test_a_renamed_directory_is_watched_under_its_new_name(root: Path, coo
         await owner.hinted(b"src/deep/b.py")
 
 
-async def test_a_directory_deleted_and_made_again_is_watched_again(root: Path, cookies: Path) -> None:
+async def test_a_deleted_and_recreated_directory_is_watched_again(root: Path, cookies: Path) -> None:
     async with watching(root, cookies) as owner:
         await owner.settled()
         for text in ("one", "three", "fifteen"):
@@ -196,7 +196,9 @@ async def test_a_rule_file_elsewhere_hints_the_root(root: Path, cookies: Path, t
         await owner.hinted(b"")
 
 
-async def test_directories_are_watched_although_one_with_rules_went(root: Path, cookies: Path, tmp_path: Path) -> None:
+async def test_directories_are_watched_although_one_with_rules_vanished(
+    root: Path, cookies: Path, tmp_path: Path
+) -> None:
     tree(tmp_path / "home", {"git/ignore": "*.o\n"})
     async with watching(root, cookies, rules=rules_of(root, tmp_path / "home/git/ignore")) as owner:
         await owner.settled()
@@ -207,7 +209,7 @@ async def test_directories_are_watched_although_one_with_rules_went(root: Path, 
         await owner.hinted(b"new/a.py")
 
 
-async def test_a_recursive_watcher_covers_the_same(root: Path, cookies: Path) -> None:
+async def test_a_recursive_watcher_covers_the_same_changes(root: Path, cookies: Path) -> None:
     """As on macOS, where events come from below ignored directories too: they become hints on those."""
     async with watching(root, cookies, recursive=True, source=portable.watch, ignored=[b"node_modules"]) as owner:
         await owner.settled()

@@ -1,4 +1,4 @@
-"""A process that watches: ``watch_and_print.py ROOT COOKIES SOURCE`` prints "watching", then why it grows suspicious.
+"""A process that watches: ``watch_and_print.py ROOT COOKIES SOURCE`` prints "watching", then why it needs a walk.
 
 SOURCE is ``watchfiles`` or ``inotify``.
 """
@@ -17,7 +17,7 @@ from codeindexd.watch import Watcher, inotify, portable
 
 
 async def main(root: Path, cookies: Path) -> None:
-    def tell(_paths: Collection[bytes]) -> None:
+    def report(_paths: Collection[bytes]) -> None:
         if watcher.reason_to_walk:
             print(watcher.reason_to_walk, flush=True)
         watcher.mark_walked()
@@ -26,7 +26,7 @@ async def main(root: Path, cookies: Path) -> None:
         root,
         cookie_dir=cookies,
         poll_interval_s=60,
-        on_hints=tell,
+        on_hints=report,
         on_degraded=lambda message, hint: print(message, hint),
         on_recovered=lambda: None,
         on_root_changed=lambda: None,

@@ -1,4 +1,4 @@
-"""A watcher under test with an owner that records what it is told, and walks like the real one."""
+"""A watcher under test with an owner that records its reports and walks like the real one."""
 
 from __future__ import annotations
 

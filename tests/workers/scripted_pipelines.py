@@ -1,4 +1,4 @@
-"""What workers run in tests: a pipeline that does what the file's name says, to itself if need be."""
+"""Pipelines for tests: the file's name says what they do, even to their own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real processes doing ordinary work: throughput, order, fairness, bounds, leaving early, coming and going."""
+"""Real worker processes doing ordinary work: order, fairness, bounds, early exits, restarts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_every_job_has_one_result_and_values_survive_the_wire(served, make
     assert one.chunks[0].vector == b"\0" * 512
 
 
-async def test_nothing_is_started_before_there_is_work(served, make_jobs):
+async def test_no_process_is_started_before_there_is_a_job(served, make_jobs):
     async with served() as pool:
         assert pool.stats.started == 0
         assert [result async for result in pool.process([])] == []
@@ -58,7 +58,7 @@ async def test_jobs_are_taken_from_their_source_only_as_results_are_consumed(ser
             assert taken <= WINDOW_JOBS + consumed + 1
 
 
-async def test_bytes_bound_what_is_under_way(served, make_jobs):
+async def test_bytes_in_progress_are_bounded(served, make_jobs):
     taken = []
 
     def source():
@@ -127,7 +127,7 @@ async def test_bulk_jobs_run_at_idle_priority(served, make_jobs):
     assert results[0].reason == "nice 19"
 
 
-async def test_count_zero_is_one_worker_and_one_file_at_a_time(served, make_jobs):
+async def test_count_zero_means_one_worker_and_one_file_at_a_time(served, make_jobs):
     async with served(count=0) as pool:
         stream = pool.process(make_jobs(*(f"f{n}" for n in range(20))))
         most = 0
@@ -147,7 +147,7 @@ async def test_texts(served):
     assert [(result.job_id, result.status, result.texts) for result in results] == [(7, TextsStatus.OK, ["0-5", "5-9"])]
 
 
-async def test_idle_workers_end_and_come_back(served, make_jobs):
+async def test_idle_workers_end_and_are_started_again(served, make_jobs):
     async with served(timing=Timing(bulk_idle_s=0.1, warm_idle_s=0.1)) as pool:
         for round_ in (1, 2):
             assert len([r async for r in pool.process(make_jobs("a"))]) == 1

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
     ("verb", "cause"),
     [("exit", "exit status 3"), ("kill", "SIGKILL"), ("abort", "SIGABRT"), ("segv", "SIGSEGV"), ("hog", "memory")],
 )
-async def test_a_poison_file_is_named_and_costs_nobody_else(served, make_jobs, verb, cause):
+async def test_a_poison_file_is_named_and_affects_no_other(served, make_jobs, verb, cause):
     names = [f"f{n}" for n in range(60)]
     names[10] = verb
     async with served(count=2, memory_limit_bytes=256 << 20) as pool:
@@ -38,7 +38,7 @@ async def test_a_poison_file_is_named_and_costs_nobody_else(served, make_jobs, v
 
 
 @pytest.mark.parametrize("verb", ["hang", "sleep"])
-async def test_a_file_that_stalls_is_ended_by_its_budget(served, make_jobs, verb):
+async def test_a_file_that_stalls_is_stopped_by_its_budget(served, make_jobs, verb):
     async with served(count=1, file_budget_s=0.3) as pool:
         results = {r.path: r async for r in pool.process(make_jobs("a", verb, "b", "c", "d"))}
     assert results.pop(verb.encode()).quarantined
@@ -46,7 +46,7 @@ async def test_a_file_that_stalls_is_ended_by_its_budget(served, make_jobs, verb
     assert len(results) == 4
 
 
-async def test_many_poison_files_beside_each_other(served, make_jobs):
+async def test_many_poison_files_at_once(served, make_jobs):
     names = ["a", *(f"exit-{n}" for n in range(7)), "b", *(f"f{n}" for n in range(20))]
     async with served(count=2) as pool:
         results = {r.path: r async for r in pool.process(make_jobs(*names))}
@@ -62,7 +62,7 @@ async def test_a_file_that_dies_once_is_indexed(served, make_jobs, tmp_path):
     assert [r.status for r in results] == ["indexed"] * 3
 
 
-async def test_an_exception_is_a_result_and_keeps_the_worker(served, make_jobs):
+async def test_an_exception_becomes_a_result_and_the_worker_lives(served, make_jobs):
     async with served(count=1) as pool:
         results = {r.path: r async for r in pool.process(make_jobs("raise", "a"))}
         assert pool.stats.restarts == 0
@@ -72,7 +72,7 @@ async def test_an_exception_is_a_result_and_keeps_the_worker(served, make_jobs):
     assert not results[b"raise"].quarantined
 
 
-async def test_what_libraries_print_does_not_reach_the_wire(served, make_jobs):
+async def test_output_of_libraries_does_not_reach_the_pipe(served, make_jobs):
     async with served(count=1) as pool:
         assert [r.status async for r in pool.process(make_jobs("print", "a"))] == ["indexed", "indexed"]
 
@@ -103,7 +103,7 @@ async def test_a_stopped_worker_does_not_outlive_the_pool(served, make_jobs):
 
 
 @pytest.mark.parametrize("pipeline", ["Broken", "Cursed", "NoSuchName"])
-async def test_a_broken_installation_is_an_error_and_no_spin(served, make_jobs, pipeline):
+async def test_a_broken_installation_is_an_error_without_endless_retries(served, make_jobs, pipeline):
     async with served(pipeline, count=2) as pool:
         with pytest.raises(WorkerError) as caught:
             [r async for r in pool.process(make_jobs(*(f"f{n}" for n in range(30))))]
@@ -117,7 +117,7 @@ async def test_a_broken_installation_is_an_error_and_no_spin(served, make_jobs, 
         assert "libmissing.so" in caught.value.message
 
 
-async def test_no_interpreter(served, make_jobs, monkeypatch):
+async def test_a_missing_interpreter_is_an_error(served, make_jobs, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     async with served() as pool:
         with pytest.raises(WorkerError, match="No such file"):

@@ -1,4 +1,4 @@
-"""Reading a machine's figures from a directory that looks like one."""
+"""Reading a machine's figures from a fake /proc and /sys."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_figures(tmp_path):
     assert total_memory(root) == 1_024_000
 
 
-def test_foreground_is_what_others_use_at_normal_priority(tmp_path):
+def test_foreground_is_the_cpu_use_of_others_at_normal_priority(tmp_path):
     root = machine(tmp_path)
     reader = PressureReader(root)
     reader.read(100.0)
@@ -44,7 +44,7 @@ def test_foreground_is_what_others_use_at_normal_priority(tmp_path):
     assert reader.read(110.0).foreground == pytest.approx(1.5, abs=0.1)
 
 
-def test_nothing_is_known_where_there_is_nothing(tmp_path):
+def test_missing_figures_are_unknown(tmp_path):
     assert PressureReader(tmp_path).read() == Pressure()
     assert total_memory(tmp_path) == 0
     assert cpu_time(1, tmp_path) is None

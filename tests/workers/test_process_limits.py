@@ -1,4 +1,4 @@
-"""What a child does to itself, each in a process of its own."""
+"""Limits that a child sets on itself, each tested in a process of its own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ except MemoryError:
     assert done.stdout == f"{1 << 30}\n"
 
 
-def test_the_watching_thread_ends_what_grows():
+def test_the_watching_thread_ends_a_process_that_grows():
     done = run(
         "process_limits.watch(parent=os.getppid(), memory_limit=1 << 20, interval_s=0.01)\n"
         "x = b'1' * (8 << 20)\ntime.sleep(60)"
@@ -42,7 +42,7 @@ def test_the_watching_thread_ends_what_grows():
     assert done.returncode == process_limits.EXIT_OUT_OF_MEMORY
 
 
-def test_the_watching_thread_ends_what_was_orphaned():
+def test_the_watching_thread_ends_an_orphan():
     assert (
         run("process_limits.watch(parent=1 << 22, memory_limit=0, interval_s=0.01)\ntime.sleep(60)").returncode
         == process_limits.EXIT_ORPHANED
@@ -53,7 +53,7 @@ def test_an_orphan_does_not_even_start():
     assert run("process_limits.die_with(1 << 22)\nprint('alive')").returncode == process_limits.EXIT_ORPHANED
 
 
-def test_adopting_takes_the_standard_streams_and_forbids_core_files():
+def test_adopting_replaces_the_standard_streams_and_forbids_core_files():
     done = run("""
 channel = process_limits.adopt(os.getppid())
 print("for stderr", resource.getrlimit(resource.RLIMIT_CORE), os.read(0, 9), flush=True)
@@ -63,7 +63,7 @@ os.write(channel.write_fd, b"for the daemon")
     assert done.stderr == "for stderr (0, 0) b''\n"
 
 
-def test_private_memory_leaves_out_what_is_shared():
+def test_private_memory_excludes_shared_memory():
     before = process_limits.private_memory()
     kept = bytearray(b"1" * (32 << 20))
     assert process_limits.private_memory() - before > 24 << 20
@@ -80,7 +80,7 @@ def test_secrets_and_relative_paths_are_not_inherited(monkeypatch):
     assert env["OMP_NUM_THREADS"] == "1"
 
 
-def test_exit_statuses_have_words():
+def test_exit_statuses_are_described():
     assert describe_exit(3) == "exit status 3"
     assert describe_exit(-11) == "signal SIGSEGV"
     assert describe_exit(-63) == "signal 63"

@@ -29,7 +29,7 @@ def answer(schedule: Schedule, worker: Worker, now: float = 0.0) -> str:
     return job.path.decode()
 
 
-def test_depth_and_bytes_bound_what_is_sent_ahead():
+def test_depth_and_bytes_limit_what_is_sent_ahead():
     schedule = Schedule(depth=3, ahead_bytes=100_000)
     call = schedule.open(Lane.BULK)
     submit(schedule, call, *"abcde")
@@ -71,7 +71,7 @@ def test_calls_share_by_bytes():
     assert 4 <= served["l"] <= 7
 
 
-def test_a_late_call_starts_level():
+def test_a_late_call_starts_level_with_the_others():
     schedule = Schedule(depth=1)
     first, worker = schedule.open(Lane.BULK), bulk()
     submit(schedule, first, *(f"f{n}" for n in range(20)))
@@ -87,7 +87,7 @@ def test_a_late_call_starts_level():
     assert Counter(order) == {"f": 5, "s": 5}
 
 
-def test_the_first_without_an_answer_is_the_culprit_and_the_others_go_on_in_order():
+def test_the_first_job_without_an_answer_is_the_culprit_and_the_others_continue_in_order():
     schedule = Schedule(depth=4)
     call, worker = schedule.open(Lane.BULK), bulk()
     submit(schedule, call, *"abcdef")
@@ -100,7 +100,7 @@ def test_the_first_without_an_answer_is_the_culprit_and_the_others_go_on_in_orde
     assert schedule.assign(worker, 0.0) == []
 
 
-def test_a_suspect_runs_alone_and_a_second_strike_ends_it():
+def test_a_suspect_runs_alone_and_is_given_up_after_a_second_strike():
     schedule = Schedule(depth=4)
     call = schedule.open(Lane.BULK)
     submit(schedule, call, "bad", "good")
@@ -134,7 +134,7 @@ def test_a_closed_call_leaves_nothing_behind():
     assert schedule.waiting((Lane.BULK,)) == (0, 0)
 
 
-def test_a_call_is_finished_when_all_was_taken():
+def test_a_call_is_finished_when_all_results_were_taken():
     schedule = Schedule()
     call, worker = schedule.open(Lane.BULK), bulk()
     submit(schedule, call, "a")
@@ -156,7 +156,7 @@ def test_a_foreign_answer_is_refused():
     assert schedule.lost(worker, "") is None
 
 
-def test_cost_counts_the_bytes_asked_for():
+def test_cost_counts_the_requested_bytes():
     wanted = TextsJob(1, b"/", b"a", b"", (TextRange(10, 30, b""), TextRange(40, 50, b"")))
     assert cost(wanted) - cost(TextsJob(1, b"/", b"a", b"", ())) == 30
     assert cost(FileJob(1, b"/", b"a", 5000)) - cost(FileJob(1, b"/", b"a", 1000)) == 4000

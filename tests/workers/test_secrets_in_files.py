@@ -1,4 +1,4 @@
-"""What a worker hands over is the same whatever the secrets in a file were: terms, names, hashes and vectors."""
+"""A worker's results do not depend on the secrets in a file: terms, names, hashes and vectors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def processed(directory: Path, name: str, files: dict[str, bytes], **settings: b
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_that_is_handed_over_depends_on_a_secret(tmp_path: Path, name: str) -> None:
+def test_no_result_depends_on_a_secret(tmp_path: Path, name: str) -> None:
     one, other = processed(tmp_path, name, ONE), processed(tmp_path, name, OTHER)
     for mine, theirs in zip(one.chunks, other.chunks, strict=True):
         assert replace(mine, span_hash=b"") == replace(theirs, span_hash=b"")
@@ -34,7 +34,7 @@ def test_nothing_that_is_handed_over_depends_on_a_secret(tmp_path: Path, name: s
     assert one.leaf != other.leaf, "the files do differ"
 
 
-def test_without_masking_they_would_differ(tmp_path: Path) -> None:
+def test_without_masking_results_would_differ(tmp_path: Path) -> None:
     """Or the test above would show nothing."""
     one = processed(tmp_path, "functions.py", ONE, mask_secrets=False)
     other = processed(tmp_path, "functions.py", OTHER, mask_secrets=False)

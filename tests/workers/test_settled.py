@@ -1,4 +1,4 @@
-"""Whether a stat can be trusted to show the next write, as a worker says it."""
+"""Whether the stat in a worker's result must show the next write."""
 
 from __future__ import annotations
 

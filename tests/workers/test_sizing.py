@@ -1,4 +1,4 @@
-"""How many workers there are, how many may work, and when a file has had its time."""
+"""How many workers there are, how many may work, and when a file has used up its time."""
 
 from __future__ import annotations
 

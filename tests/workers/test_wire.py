@@ -1,4 +1,4 @@
-"""Frames, whole and in pieces, and what is no frame."""
+"""Frames, complete and in pieces, and invalid ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codeindexd.workers.jobs import FileJob, FileResult, TextRange, TextsJob, Wo
 
 
 @given(st.lists(st.integers(1, 400), max_size=60), st.integers(0, 5))
-def test_pieces_of_any_size_give_the_same_frames(cuts, count):
+def test_chunks_of_any_size_give_the_same_frames(cuts, count):
     messages = [wire.RunFile(FileJob(n, b"/r\xff", b"p" * (n * 37))) for n in range(count)]
     stream = b"".join(map(wire.frame, messages))
     buffer, got = wire.FrameBuffer(), []
@@ -25,7 +25,7 @@ def test_pieces_of_any_size_give_the_same_frames(cuts, count):
     assert not buffer.partial
 
 
-def test_every_message_of_the_daemon_is_told_apart():
+def test_every_message_of_the_daemon_is_distinguished():
     messages = [
         wire.Start(WorkerSettings(vectors_db="v.db"), bulk=True),
         wire.RunFile(FileJob(1, b"/", b"\xfe")),
@@ -57,7 +57,7 @@ def test_a_channel_reads_what_the_daemon_writes_and_sees_its_end():
         os.close(descriptor)
 
 
-def test_half_a_frame_and_nonsense_are_refused():
+def test_incomplete_and_invalid_frames_are_rejected():
     read, write = os.pipe()
     os.write(write, wire.frame(wire.Ready(7))[:-1])
     os.close(write)

@@ -121,7 +121,7 @@ class Pipeline:
         terms = [self._tokenizer.tokenize(text) for text in texts]
         hashes = [xxhash.xxh3_128_digest(text.encode()) for text in texts]
         stopwatch.enter("embed")
-        known = {} if job.afresh else self._stored(hashes)
+        known = {} if job.recompute_vectors else self._stored(hashes)
         fresh = self._embed(known, hashes, texts, terms)
         stopwatch.enter("hash")
         chunks = tuple(

@@ -173,6 +173,8 @@ def _by_path(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
 
 class _Comparison:
+    """The differences of two trees found so far."""
+
     def __init__(self, old: TreeSource, new: TreeSource) -> None:
         self._old = old
         self._new = new
@@ -183,6 +185,7 @@ class _Comparison:
         self.touched: list[Entry] = []
 
     def compare(self, before: Entry | None, after: Entry | None) -> None:
+        """Add the differences at and below one path."""
         waiting = [(before, after)]
         while waiting:
             before, after = waiting.pop()

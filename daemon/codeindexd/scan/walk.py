@@ -29,12 +29,15 @@ Stat = Callable[..., os.stat_result]
 
 @dataclass(slots=True)
 class _Frame:
+    """A listed directory with those of its directories that are still to be walked."""
+
     path: bytes
     descriptor: int | None
     rules: IgnoreRules
     waiting: list[tuple[bytes, Entry | None]]
 
     def close(self) -> None:
+        """Close the descriptor, if it is open."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None

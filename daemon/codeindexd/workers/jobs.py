@@ -54,14 +54,14 @@ class WorkerSettings:
 class FileJob:
     """Read, chunk and hash one file. ``size`` is the expected number of bytes, for fairness and bounds only.
 
-    With ``afresh`` every chunk is embedded, even if the store has its vector.
+    With ``recompute_vectors`` every chunk is embedded, even if the store has its vector.
     """
 
     job_id: int
     root: bytes
     path: bytes
     size: int = 0
-    afresh: bool = False
+    recompute_vectors: bool = False
 
 
 @dataclass(frozen=True, slots=True)

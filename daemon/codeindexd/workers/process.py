@@ -18,9 +18,11 @@ from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, 
 class Pipeline(Protocol):
     """What a worker runs for each job."""
 
-    def process(self, job: FileJob) -> FileResult: ...
+    def process(self, job: FileJob) -> FileResult:
+        """Return the result of one file; exceptions become failed results."""
 
-    def texts(self, job: TextsJob) -> TextsResult: ...
+    def texts(self, job: TextsJob) -> TextsResult:
+        """Return the texts of catalogued chunks."""
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""git itself says what is ignored: on generated patterns and on real trees under real-world ignore files."""
+"""Our ignore rules compared with git itself, on generated patterns and on real trees with real ignore files."""
 
 from __future__ import annotations
 

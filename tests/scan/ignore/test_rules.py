@@ -1,4 +1,4 @@
-"""Our own rules on top of git's: precedence, defaults, what nothing takes back, and odd ignore files."""
+"""Our own rules on top of git's: precedence, defaults, rules that nothing overrides, and odd ignore files."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ _SENSITIVE = [
 
 
 @pytest.mark.parametrize("name", _SENSITIVE)
-def test_sensitive_names_are_never_taken_back(name: str) -> None:
+def test_sensitive_names_are_never_reincluded(name: str) -> None:
     rules = _root("!*\n", "!*\n!.env*\n", hidden=True, defaults=False, include=["*"])
     assert is_sensitive_name(name.encode())
     assert _reason(rules, name) == "sensitive"
@@ -131,7 +131,7 @@ def test_sensitive_directories() -> None:
     assert _reason(_root(), "credentials", is_dir=True) == ""
 
 
-def test_own_file_wins_over_git_and_takes_back_defaults() -> None:
+def test_our_ignore_file_overrides_git_and_defaults() -> None:
     rules = _root("*.log\n!package-lock.json\n", "!keep.log\n!vendor/\n!.idea/\n!*.min.js\nsecretive.py\n")
     assert _reason(rules, "other.log") == "ignored"
     assert _reason(rules, "keep.log") == ""
@@ -163,7 +163,7 @@ def test_include_and_exclude() -> None:
     assert _reason(inside, "src/deep/a.gen.py") == "excluded"
 
 
-def test_directories_that_can_hold_nothing_included_stay_closed() -> None:
+def test_directories_without_possible_matches_of_include_are_skipped() -> None:
     rules = _root(include=["src/lib/", "/docs/*.md", "tests/**/*.py"])
     closed = {path: _reason(rules, path, is_dir=True) for path in ("src", "docs", "tests", "other")}
     assert closed == {"src": "", "docs": "", "tests": "", "other": "excluded"}
@@ -173,12 +173,12 @@ def test_directories_that_can_hold_nothing_included_stay_closed() -> None:
     assert _reason(rules.enter(b"tests", {}), "tests/deep", is_dir=True) == ""
 
 
-def test_gitignore_off_keeps_our_own() -> None:
+def test_gitignore_off_keeps_our_own_rules() -> None:
     rules = _root("*.py\n", "*.c\n", gitignore=False, exclude_sources=[Source("x", b"*.h")])
     assert [_reason(rules, path) for path in ("a.py", "a.h", "a.c")] == ["", "", "ignored"]
 
 
-def test_nested_repository_restarts_git_and_keeps_ours() -> None:
+def test_a_nested_repository_resets_gits_rules_and_keeps_ours() -> None:
     outer = _root("*.log\n", "*.c\n", exclude_sources=[Source("global", b"*.tmp")])
     inner = outer.enter(b"sub", {}, [Source(".git/info/exclude", b"/top.txt")])
     assert [_reason(outer, path) for path in ("a.log", "a.c", "a.tmp")] == ["ignored"] * 3
@@ -218,7 +218,7 @@ def test_marked_directories() -> None:
     assert rules.marked(b"sub", {b"a.py"}) is None
 
 
-def test_garbage_costs_nothing_but_itself() -> None:
+def test_garbage_in_an_ignore_file_affects_nothing_else() -> None:
     noise = random.Random(5).randbytes(1 << 20)
     started = time.thread_time()
     rules = IgnoreRules.for_root().enter(b"", {b".gitignore": noise + b"\n*.log\n", b".codeindexignore": noise[::-1]})
@@ -245,7 +245,7 @@ def test_no_pattern_backtracks_without_bound(pattern: bytes) -> None:
     assert time.thread_time() - started < 2
 
 
-def test_a_source_that_must_not_be_quoted_is_heeded_and_named_by_its_line() -> None:
+def test_a_source_that_must_not_be_quoted_applies_and_is_named_by_line() -> None:
     rules = IgnoreRules.for_root(exclude_sources=[Source("~/.netrc", b"\n*.py password", quotable=False)])
     verdict = rules.verdict(b"a.py password", is_dir=False)
     assert verdict is not None

@@ -1,4 +1,4 @@
-"""Commits to a catalog without end, printing each generation: made to be killed."""
+"""Commits to a catalog forever and prints each generation, until it is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalog against a dictionary: any sequence of slices leaves what the dictionary says."""
+"""The catalog compared with a dictionary after any sequence of transactions."""
 
 from __future__ import annotations
 

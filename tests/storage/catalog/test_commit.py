@@ -1,4 +1,4 @@
-"""What one commit does to tree, ids, chunks and generations."""
+"""The effect of one commit on tree, ids, chunks and generations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_new_catalog_is_an_empty_tree_at_generation_zero(catalog: Catalog) -> 
     assert catalog.tree().node(b"a") is None
 
 
-def test_a_commit_gives_ids_and_counts_one_generation(catalog: Catalog) -> None:
+def test_a_commit_assigns_ids_and_one_generation(catalog: Catalog) -> None:
     first, second = update("src/a.py", "one two"), update("b.py", "three")
     committed = catalog.commit(Transaction(updates=[first, second]))
     assert committed.generation == catalog.generation == 1
@@ -84,7 +84,7 @@ def test_other_terms_or_another_language_make_another_chunk(catalog: Catalog) ->
     assert ([c.chunk_id for c in committed.added], committed.removed) == ([3], [2])
 
 
-def test_definitions_of_a_kept_chunk_are_brought_up(catalog: Catalog) -> None:
+def test_definitions_of_a_kept_chunk_are_updated(catalog: Catalog) -> None:
     before = update("a.py", "one")
     catalog.commit(Transaction(updates=[before]))
     (name,) = {symbol.name for symbol in before.chunks[0].span.symbols}
@@ -95,7 +95,7 @@ def test_definitions_of_a_kept_chunk_are_brought_up(catalog: Catalog) -> None:
         assert [symbol.qualified for _, symbol in snapshot.symbols(name)] == [f"Outer.{name}"]
 
 
-def test_a_chunk_that_defines_other_names_is_another(catalog: Catalog) -> None:
+def test_a_chunk_that_defines_other_names_gets_a_new_id(catalog: Catalog) -> None:
     """The lexical index finds it by those names, and they may change with what stands before the chunk."""
     before = update("a.py", "one")
     catalog.commit(Transaction(updates=[before]))
@@ -115,7 +115,7 @@ def test_ids_are_never_reused(catalog: Catalog) -> None:
     assert [(c.chunk_id, c.file_id) for c in committed.added] == [(3, 2), (4, 2)]
 
 
-def test_a_slice_that_changes_nothing_burns_no_generation(catalog: Catalog) -> None:
+def test_a_transaction_that_changes_nothing_uses_no_generation(catalog: Catalog) -> None:
     same = Transaction(updates=[update("a/a.py", "one")], directories=[directory("d")])
     catalog.commit(same)
     for changes in (
@@ -176,7 +176,7 @@ def test_other_outcomes_drop_the_chunks_and_the_path(catalog: Catalog) -> None:
     assert again.paths_added == [(1, b"a.py")]
 
 
-def test_a_directory_takes_everything_below_along_and_nothing_beside(catalog: Catalog) -> None:
+def test_removing_a_directory_removes_everything_below_and_nothing_else(catalog: Catalog) -> None:
     stays = [update(path, path) for path in ("d.x", "d-a/b", "d0", "da", "e/d/x")]
     goes = [update(path, path) for path in ("d/a", "d/b/c/x", "d/b.y")]
     catalog.commit(Transaction(updates=[*stays, *goes], directories=[directory("d/empty")]))

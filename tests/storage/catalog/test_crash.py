@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment: no commit is lost, none is half there."""
+"""``kill -9`` at any moment: no commit is lost, and none is partial."""
 
 from __future__ import annotations
 

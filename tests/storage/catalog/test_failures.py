@@ -1,4 +1,4 @@
-"""Failures: kept, due, cleared, counted."""
+"""Failures: stored, due, cleared, counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def failure(path: bytes, retry: int = 0, *, attempts: int = 1, quarantined: bool
     return Failure(path, "chunk", "too slow", attempts, retry, quarantined)
 
 
-def test_failures_come_by_path_and_limited(catalog: Catalog) -> None:
+def test_failures_are_sorted_by_path_and_limited(catalog: Catalog) -> None:
     some = [failure(path) for path in (b"b", b"a", b"c/d")]
     catalog.commit(Transaction(failures=some))
     assert catalog.failures() == [some[1], some[0], some[2]]
@@ -33,7 +33,7 @@ def test_failures_come_by_path_and_limited(catalog: Catalog) -> None:
     assert catalog.generation == 0
 
 
-def test_only_those_whose_time_has_come_are_due(catalog: Catalog) -> None:
+def test_only_failures_past_their_retry_time_are_due(catalog: Catalog) -> None:
     late, soon = failure(b"late", 100), failure(b"soon", 50)
     catalog.commit(Transaction(failures=[late, soon, failure(b"when it changes"), failure(b"q", 1, quarantined=True)]))
     assert catalog.failures_due(49) == []
@@ -41,7 +41,7 @@ def test_only_those_whose_time_has_come_are_due(catalog: Catalog) -> None:
     assert catalog.failures_due(1_000) == [soon, late]
 
 
-def test_an_update_clears_the_failure_unless_it_brings_one(catalog: Catalog) -> None:
+def test_an_update_clears_the_failure_unless_it_has_a_new_one(catalog: Catalog) -> None:
     catalog.commit(Transaction(updates=[failed("a")], failures=[failure(b"a", 5)]))
     assert catalog.counts().failed == 1
     again = failure(b"a", 9, attempts=2)
@@ -77,6 +77,6 @@ def test_a_file_that_becomes_a_directory_leaves_no_failure(catalog: Catalog) -> 
     assert catalog.failures() == []
 
 
-def test_a_time_beyond_all_times_is_kept_as_the_last_one(catalog: Catalog) -> None:
+def test_a_retry_time_beyond_64_bits_is_clamped(catalog: Catalog) -> None:
     catalog.commit(Transaction(failures=[failure(b"a", 1 << 80)]))
     assert catalog.failures()[0].next_retry_ns == (1 << 63) - 1

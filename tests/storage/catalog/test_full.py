@@ -1,4 +1,4 @@
-"""No room: nothing is committed, nothing is lost, and work goes on once there is room again."""
+"""A full disk: nothing is committed, nothing is lost, and commits work once there is space again."""
 
 from __future__ import annotations
 

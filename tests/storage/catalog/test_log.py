@@ -66,7 +66,7 @@ def test_a_snapshot_of_an_older_generation_keeps_what_it_sees(tmp_path: Path) ->
     catalog.close()
 
 
-def test_pins_moved_by_a_checkpoint_hold_still_again(tmp_path: Path) -> None:
+def test_pins_moved_by_a_checkpoint_are_stable_again(tmp_path: Path) -> None:
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
     catalog.commit(Transaction(updates=[update("a", "x")]))
     with catalog.snapshot() as pinned:
@@ -79,7 +79,7 @@ def test_pins_moved_by_a_checkpoint_hold_still_again(tmp_path: Path) -> None:
     catalog.close()
 
 
-def test_free_pages_go_back(tmp_path: Path) -> None:
+def test_free_pages_are_returned(tmp_path: Path) -> None:
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
     text = " ".join(f"w{i}" for i in range(2_000))
     catalog.commit(Transaction(updates=[update(f"f{i}", text) for i in range(5)]))
@@ -100,7 +100,7 @@ def sqlite_memory() -> int:
 
 
 @pytest.mark.skipif(not hasattr(_sqlite3, "__file__"), reason="SQLite's own figures are out of reach in this Python")
-def test_a_catalog_at_rest_holds_few_pages_and_readers(tmp_path: Path) -> None:
+def test_release_caches_frees_pages_and_readers(tmp_path: Path) -> None:
     before = sqlite_memory()
     catalog = Catalog.open(tmp_path / "catalog.db", root_id="r")
     for start in range(0, 4_000, 500):

@@ -1,4 +1,4 @@
-"""Moves, and paths that change what they are."""
+"""Moves, and paths that change their kind."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ def test_a_move_and_a_new_file_at_its_source(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("source", ["gone", "a", "d"])
-def test_a_move_that_does_not_fit_leaves_work_to_do(catalog: Catalog, source: str) -> None:
+def test_a_move_with_a_wrong_source_leaves_its_target_unprocessed(catalog: Catalog, source: str) -> None:
     catalog.commit(Transaction(updates=[update("a", "one")], directories=[directory("d")]))
     catalog.commit(Transaction(moves=[move(source, "b", "other")]))
     assert [entry.path for entry in catalog.unprocessed()] == [b"b"]
     assert catalog.counts().pending == 1
 
 
-def test_one_source_gives_one_file(catalog: Catalog) -> None:
+def test_one_source_moves_to_one_target_only(catalog: Catalog) -> None:
     catalog.commit(Transaction(updates=[update("a", "one")]))
     catalog.commit(Transaction(moves=[move("a", "b", "one"), move("a", "c", "one")]))
     assert chunks(catalog, "b") == (1, [1])
@@ -103,7 +103,7 @@ def test_a_file_becomes_a_directory_and_back(catalog: Catalog) -> None:
     assert same_tree(catalog, leaf("a", "one"), directory("x"))
 
 
-def test_updates_that_contradict_each_other_end_as_the_last(catalog: Catalog) -> None:
+def test_the_last_of_contradicting_updates_counts(catalog: Catalog) -> None:
     catalog.commit(
         Transaction(updates=[update("a/b", "one"), update("a", "two"), update("c", "one"), update("c/d", "x")])
     )
@@ -128,7 +128,7 @@ def test_skipped_leaves_move_too(catalog: Catalog) -> None:
     assert catalog.tree().node(b"d/b.bin") == target
 
 
-def test_a_failure_goes_with_its_file(catalog: Catalog) -> None:
+def test_a_failure_moves_with_its_file(catalog: Catalog) -> None:
     catalog.commit(Transaction(updates=[update("a", "one")], failures=[Failure(b"a", "chunk", "slow", 1, 10)]))
     catalog.commit(Transaction(moves=[move("a", "b", "one")]))
     assert catalog.failures() == [Failure(b"b", "chunk", "slow", 1, 10)]

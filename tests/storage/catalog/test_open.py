@@ -1,4 +1,4 @@
-"""Opening: who may read it, what is refused, what is recovered."""
+"""Opening a catalog: permissions, rejected files, recovery."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def test_nobody_else_may_read_it_from_the_first_moment(path: Path) -> None:
 def test_it_opens_again_as_it_was(path: Path) -> None:
     catalog = Catalog.open(path, root_id="r")
     catalog.commit(Transaction(updates=[update("a", "x")]))
-    told = (catalog.store_uuid, catalog.generation, catalog.root_hash, catalog.counts())
+    before = (catalog.store_uuid, catalog.generation, catalog.root_hash, catalog.counts())
     catalog.close()
     catalog = Catalog.open(path, root_id="r", verify=True)
-    assert (catalog.store_uuid, catalog.generation, catalog.root_hash, catalog.counts()) == told
+    assert (catalog.store_uuid, catalog.generation, catalog.root_hash, catalog.counts()) == before
     catalog.close()
     catalog.close()
     with pytest.raises(FailedError):
@@ -70,7 +70,7 @@ def test_two_catalogs_are_two_stores(path: Path) -> None:
     "statement",
     ["PRAGMA user_version = 1", "PRAGMA application_id = 7", "UPDATE meta SET value = 'other' WHERE key = 'root_id'"],
 )
-def test_what_is_not_ours_is_refused_with_a_hint(path: Path, statement: str) -> None:
+def test_a_foreign_file_is_rejected_with_a_hint(path: Path, statement: str) -> None:
     fill(path)
     other = sqlite3.connect(path)
     other.execute(statement)
@@ -100,14 +100,14 @@ def test_a_file_that_is_no_database_is_damaged(path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
-def test_a_file_cut_short_is_damaged(path: Path, keep: float) -> None:
+def test_a_truncated_file_is_damaged(path: Path, keep: float) -> None:
     fill(path)
     os.truncate(path, int(path.stat().st_size * keep))
     with pytest.raises(StoreDamagedError):
         Catalog.open(path, root_id="r")
 
 
-def test_an_emptied_file_begins_anew(path: Path) -> None:
+def test_an_emptied_file_becomes_an_empty_catalog(path: Path) -> None:
     fill(path)
     os.truncate(path, 0)
     catalog = Catalog.open(path, root_id="r")
@@ -159,6 +159,6 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         Catalog.open(tmp_path / "file" / "catalog.db", root_id="r")
 
 
-def test_the_side_files_go_when_it_closes(path: Path) -> None:
+def test_closing_removes_the_side_files(path: Path) -> None:
     fill(path)
     assert [p.name for p in path.parent.iterdir()] == ["catalog.db"]

@@ -1,4 +1,4 @@
-"""What queries read: filters, symbols, and one generation for as long as they need it."""
+"""What queries read: filters, symbols, and one stable generation."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_filters(snapshot: CatalogSnapshot) -> None:
     assert snapshot.file_ids(include=["src"]).tolist() == [1, 2]
 
 
-def test_a_filter_asked_again_is_not_computed_again(snapshot: CatalogSnapshot) -> None:
+def test_a_repeated_filter_is_not_computed_again(snapshot: CatalogSnapshot) -> None:
     first = snapshot.chunk_ids(include=("src/**",))
     assert snapshot.chunk_ids(include=["src/**"]) is first
     with pytest.raises(ValueError, match="read-only"):
@@ -133,7 +133,7 @@ def test_many_ids_at_once(catalog: Catalog) -> None:
         assert sum(1 for _ in snapshot.all_chunks()) == 2_508
 
 
-def test_a_snapshot_stays_while_commits_go_on(catalog: Catalog, snapshot: CatalogSnapshot) -> None:
+def test_a_snapshot_is_stable_during_commits(catalog: Catalog, snapshot: CatalogSnapshot) -> None:
     chunks = snapshot.all_chunks()
     first = next(chunks)
     catalog.commit(Transaction(removals=[b"src"], updates=[update("README.md", "Other")]))
@@ -145,7 +145,7 @@ def test_a_snapshot_stays_while_commits_go_on(catalog: Catalog, snapshot: Catalo
         assert (later.generation, later.counts().chunks) == (2, 3)
 
 
-def test_a_closed_snapshot_says_so_and_its_connection_is_used_again(catalog: Catalog) -> None:
+def test_a_closed_snapshot_raises_and_its_connection_is_reused(catalog: Catalog) -> None:
     snapshot = catalog.snapshot()
     chunks = snapshot.all_chunks()
     snapshot.close()
@@ -196,7 +196,7 @@ def test_readers_and_the_writer_at_once(catalog: Catalog) -> None:
         assert all(reader.result() > 0 for reader in readers)
 
 
-def test_work_by_fingerprint(catalog: Catalog) -> None:
+def test_files_with_another_fingerprint_are_listed(catalog: Catalog) -> None:
     def stale(current: dict[str, bytes]) -> list[bytes]:
         found = catalog.files_with_other_fingerprint(lambda language: current.get(language, b"f1"))
         return [entry.path for entry in found]

@@ -1,4 +1,4 @@
-"""One bit in the header of a row makes a number of an empty text, which SQLite's own checks do not always mind."""
+"""Values of wrong types: one flipped bit turns an empty text into a number, which SQLite's checks may accept."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("table", "column", "value"), CASES)
-def test_a_value_of_another_type_is_damage_that_is_found(path: Path, table: str, column: str, value: str) -> None:
+def test_a_value_of_a_wrong_type_is_found_as_damage(path: Path, table: str, column: str, value: str) -> None:
     key = COLUMNS[table][0]
     where = f"WHERE {key} = (SELECT max({key}) FROM {table})"
     assert without_types(path, f"UPDATE {table} SET {column} = {value} {where}") > 0
@@ -94,7 +94,7 @@ def test_text_is_text_or_damage() -> None:
 
 
 @pytest.mark.parametrize(("table", "column"), [("entry", "reason"), ("file", "reason"), ("chunk", "symbol")])
-def test_reading_such_a_row_is_damage_and_nothing_else(path: Path, table: str, column: str) -> None:
+def test_reading_a_row_with_a_wrong_type_raises_damage_only(path: Path, table: str, column: str) -> None:
     without_types(path, f"UPDATE {table} SET {column} = 1")
     catalog = Catalog.open(path, root_id="r")
     with catalog.snapshot() as snapshot, pytest.raises(StoreDamagedError, match="in place of text"):

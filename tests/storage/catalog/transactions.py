@@ -1,4 +1,4 @@
-"""Short ways to say catalog slices: ``update("src/a.py", "one two")`` is a file whose chunks are its words."""
+"""Shorthand for catalog transactions: ``update("src/a.py", "one two")`` is a file whose chunks are its words."""
 
 from __future__ import annotations
 

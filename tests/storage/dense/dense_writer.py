@@ -30,7 +30,7 @@ _PER_GENERATION = 12
 
 
 def changes(generation: int) -> tuple[list[tuple[int, bytes]], list[int]]:
-    """What ``generation`` adds and removes: a dozen new ones, one of them anew, most of those three before."""
+    """Return what ``generation`` adds and removes: a dozen new ids, one replaced, most of those three before."""
     first = generation * _PER_GENERATION
     added = [(one, vector_of(one)) for one in range(first, first + _PER_GENERATION)]
     earlier = range(first - 3 * _PER_GENERATION, first - 2 * _PER_GENERATION)

@@ -1,4 +1,4 @@
-"""Vectors that a test can make again from an id alone, and clustered ones as code has them."""
+"""Reproducible vectors for tests, from an id alone, and clustered ones like those of code."""
 
 from __future__ import annotations
 

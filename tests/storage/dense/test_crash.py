@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment and at every step: the generation and the vectors always belong together."""
+"""``kill -9`` at any moment and at every step: the generation and the vectors always match."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _assert_whole(directory: Path, *, at_least: int) -> int:
     return dense.generation
 
 
-def test_kills_never_part_the_generation_from_the_vectors(quick: Path) -> None:
+def test_after_a_kill_generation_and_vectors_match(quick: Path) -> None:
     chance = random.Random(4)
     generation = 0
     with killer("storage.dense.dense_writer", quick) as kill_after:
@@ -49,7 +49,7 @@ def test_kills_never_part_the_generation_from_the_vectors(quick: Path) -> None:
     assert list(quick.glob("segment-*")), "maintenance never got to build a segment"
 
 
-def test_a_kill_at_every_single_step(quick: Path) -> None:
+def test_a_kill_at_every_step(quick: Path) -> None:
     with start("storage.dense.dense_writer", str(quick)) as process:
         assert process.stdout is not None
         reached = [int(line) for line in process.stdout]

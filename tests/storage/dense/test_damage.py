@@ -1,4 +1,4 @@
-"""Damage is recognised at open: a torn tail is cut to whole commits, anything else is refused."""
+"""Damage is recognized at open: a torn tail is cut to complete commits, other damage is rejected."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_every_torn_end_of_the_log_is_cut(tmp_path: Path) -> None:
     assert seen == {0, 1, 2, 3, 4, 5}
 
 
-def test_garbage_after_the_last_commit_is_ignored_for_good(tmp_path: Path) -> None:
+def test_garbage_after_the_last_commit_is_ignored(tmp_path: Path) -> None:
     filled(tmp_path, generations=3, maintained_at=0)
     log = only(tmp_path, "tail-*.log")
     commits = log.read_bytes()
@@ -153,7 +153,7 @@ def test_a_tail_of_another_index_is_refused(tmp_path: Path) -> None:
         opened(mine)
 
 
-def test_check_finds_what_happens_while_it_is_open(tmp_path: Path) -> None:
+def test_check_finds_damage_while_the_index_is_open(tmp_path: Path) -> None:
     dense = opened(filled(tmp_path))
     dense.check()
     _flip(only(tmp_path, "segment-*.ids"))
@@ -175,7 +175,7 @@ def test_a_clean_shutdown_marker_saves_the_checksums_once(tmp_path: Path, monkey
     assert len(read) == 1
 
 
-def test_orphans_are_removed_and_parts_are_not(tmp_path: Path) -> None:
+def test_orphans_are_removed_and_parts_of_the_index_are_not(tmp_path: Path) -> None:
     filled(tmp_path)
     before = {path.name for path in tmp_path.iterdir()} - {CLEAN_MARKER}
     for name in ("segment-99.usearch", "segment-99.f16", "tail-98.log", "manifest.json.new"):
@@ -186,7 +186,7 @@ def test_orphans_are_removed_and_parts_are_not(tmp_path: Path) -> None:
     dense.close()
 
 
-def test_vectors_get_a_file_of_their_own_where_usearch_lays_its_out_otherwise(
+def test_vectors_get_their_own_file_if_usearch_uses_another_layout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "_same_matrix", lambda *_: False)

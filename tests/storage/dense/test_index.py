@@ -1,4 +1,4 @@
-"""The dense index as a store: what is applied can be found, what is refused changes nothing."""
+"""The dense index as a store: applied vectors are found, rejected changes have no effect."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_last_of_several_wins_and_a_present_id_is_replaced(dense: Dense) -> 
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_vectors_that_are_not_finite_are_refused_by_name(dense: Dense, value: float) -> None:
+def test_vectors_that_are_not_finite_are_rejected_by_id(dense: Dense, value: float) -> None:
     dense.apply(1, [(1, vector_of(1))], [])
     bad = single(vector_of(5)).astype("<f2")
     bad[11] = value
@@ -85,7 +85,7 @@ def test_vectors_that_are_not_finite_are_refused_by_name(dense: Dense, value: fl
     assert (dense.generation, dense.snapshot().ids().tolist()) == (1, [1])
 
 
-def test_a_zero_vector_is_no_harm(dense: Dense) -> None:
+def test_a_zero_vector_is_harmless(dense: Dense) -> None:
     dense.apply(1, [(1, bytes(32)), (2, vector_of(2))], [])
     assert dense.snapshot().search(single(vector_of(2)), 2)[0].tolist() == [2, 1]
     assert dense.snapshot().search(np.zeros(16, dtype=np.float32), 2)[1].tolist() == [0.0, 0.0]
@@ -114,7 +114,7 @@ def test_another_catalog_model_or_width_is_refused(tmp_path: Path) -> None:
     dense.close()
 
 
-def test_a_second_opener_is_told_clearly(tmp_path: Path, dense: Dense) -> None:
+def test_a_second_opener_gets_a_clear_error(tmp_path: Path, dense: Dense) -> None:
     with pytest.raises(AlreadyRunningError, match="open in another process"):
         opened(tmp_path / "dense")
     with pytest.raises(AlreadyRunningError):
@@ -169,7 +169,7 @@ def test_flush_and_close_can_be_repeated(dense: Dense) -> None:
     assert dense.snapshot().ids().tolist() == [1]
 
 
-def test_searching_goes_on_beside_a_writer_and_maintenance(tmp_path: Path) -> None:
+def test_searches_work_beside_a_writer_and_maintenance(tmp_path: Path) -> None:
     """Every snapshot a reader sees holds exactly the ids of its generation, also while parts are switched."""
     dense = opened(tmp_path)
     vectors = {one: vector_of(one) for one in range(1, 2001)}

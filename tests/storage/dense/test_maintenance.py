@@ -1,4 +1,4 @@
-"""When maintenance acts, that it comes to rest, and that it can be stopped at any moment."""
+"""When maintenance acts, that it terminates, and that it can be stopped at any moment."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_large_tail_becomes_segments_without_a_small_rest(dense: Dense) -> Non
     assert not dense.maintain(lambda: False, SMALL)
 
 
-def test_dead_segments_are_written_anew_and_small_ones_merged(dense: Dense, tmp_path: Path) -> None:
+def test_dead_segments_are_rewritten_and_small_ones_merged(dense: Dense, tmp_path: Path) -> None:
     add(dense, 1, range(1, 151))
     dense.maintain(lambda: False, SMALL)
     add(dense, 2, range(151, 221), remove=range(1, 41))  # 27 % dead
@@ -74,7 +74,7 @@ def test_a_tail_of_dead_rows_is_compacted(dense: Dense, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("tail-*"))) == 2
 
 
-def test_it_stops_when_asked_and_leaves_everything_as_it_was(dense: Dense, tmp_path: Path) -> None:
+def test_maintenance_stops_when_asked_and_changes_nothing(dense: Dense, tmp_path: Path) -> None:
     add(dense, 1, range(1, 1001))
     files = {path.name for path in tmp_path.iterdir()}
     for patience in range(3):
@@ -133,7 +133,7 @@ def test_the_exact_scan_agrees_with_numpy() -> None:
         )
 
 
-def test_without_a_kernel_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numpy_is_used_without_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = clustered(100, 16)
     expected = arithmetic.dot(matrix, matrix[3].astype(np.float32))
     monkeypatch.setattr(arithmetic, "numkong", None)

@@ -1,4 +1,4 @@
-"""The dense index against a dictionary: whatever is done in whatever order, both answer alike."""
+"""The dense index compared with a dictionary after any sequence of operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment: the generation and the contents always belong together."""
+"""``kill -9`` at any moment: the generation and the content always match."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def quick() -> Iterator[Path]:
         yield directory
 
 
-def test_kills_never_part_the_generation_from_the_contents(quick: Path) -> None:
+def test_after_a_kill_generation_and_content_match(quick: Path) -> None:
     chance = random.Random(20)
     last = 0
     with killer("storage.lexical.lexical_writer", quick) as kill_after:

@@ -1,4 +1,4 @@
-"""A damaged index is recognised at open and replaced; a full disk costs nothing but the attempt."""
+"""A damaged index is recognized at open and replaced; a full disk changes nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _filled(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [_truncate, _empty, _flip, _zero, _remove])
-def test_every_file_of_a_commit_is_watched_over(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+def test_damage_to_any_file_of_a_commit_is_found(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     _filled(tmp_path)
     names = committed_files(tmp_path)
     assert {name.rpartition(".")[2] for name in names} == {
@@ -66,7 +66,7 @@ def test_every_file_of_a_commit_is_watched_over(tmp_path: Path, harm: Callable[[
     lexical.close()
 
 
-def test_a_damaged_index_can_be_made_anew_in_place(tmp_path: Path) -> None:
+def test_a_damaged_index_can_be_recreated_in_place(tmp_path: Path) -> None:
     _filled(tmp_path)
     (tmp_path / META).write_bytes(b"{")
     (tmp_path / "strange.file").write_bytes(b"?")
@@ -78,14 +78,14 @@ def test_a_damaged_index_can_be_made_anew_in_place(tmp_path: Path) -> None:
     lexical.close()
 
 
-def test_an_index_half_made_or_half_deleted_is_damaged_not_empty(tmp_path: Path) -> None:
+def test_an_incomplete_index_is_damaged_not_empty(tmp_path: Path) -> None:
     _filled(tmp_path)
     (tmp_path / META).unlink()
     with pytest.raises(StoreDamagedError):
         Lexical.open(tmp_path, "store")
 
 
-def test_check_finds_what_happens_while_it_is_open(tmp_path: Path) -> None:
+def test_check_finds_damage_while_the_index_is_open(tmp_path: Path) -> None:
     _filled(tmp_path)
     lexical = Lexical.open(tmp_path, "store")
     lexical.check()
@@ -147,7 +147,7 @@ def test_a_full_disk_at_the_first_open(tmp_path: Path) -> None:
     lexical.close()
 
 
-def test_a_mistake_of_the_caller_rolls_back_and_the_index_goes_on(tmp_path: Path) -> None:
+def test_a_mistake_of_the_caller_rolls_back_and_the_index_stays_usable(tmp_path: Path) -> None:
     lexical = Lexical.open(tmp_path, "store")
     lexical.apply(1, add_chunks=[LexicalChunk(1, 1, "alpha")])
     for wrong in (LexicalChunk(2**70, 1, "beta"), LexicalChunk(2, 1, "beta", language=None)):  # type: ignore[arg-type]

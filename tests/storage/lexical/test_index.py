@@ -1,4 +1,4 @@
-"""The lexical index as a store: what is applied is there, once, under its generation."""
+"""The lexical index as a store: applied changes are there exactly once, under their generation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_new_index_is_empty_and_of_generation_zero(lexical: Lexical) -> None:
     assert found(lexical, "anything") == []
 
 
-def test_what_is_applied_is_found_under_its_generation(lexical: Lexical) -> None:
+def test_applied_chunks_are_found_under_their_generation(lexical: Lexical) -> None:
     lexical.apply(
         3, add_chunks=[chunk(1, "parse the config"), chunk(2, "write a file")], add_paths=[(1, "src main py")]
     )
@@ -68,7 +68,7 @@ def test_adding_a_chunk_again_replaces_it(lexical: Lexical) -> None:
     assert [one for one, _ in lexical.snapshot().search_paths(["new"], 5)] == [7]
 
 
-def test_a_move_touches_the_path_alone(lexical: Lexical) -> None:
+def test_a_move_changes_only_the_path(lexical: Lexical) -> None:
     lexical.apply(1, add_chunks=[chunk(1, "alpha", file_id=7)], add_paths=[(7, "src old py")])
     lexical.apply(2, delete_paths=[7], add_paths=[(7, "lib new py")])
     snapshot = lexical.snapshot()
@@ -87,7 +87,7 @@ def test_large_ids_keep_their_value(lexical: Lexical) -> None:
     assert lexical.snapshot().chunk_ids().tolist() == []
 
 
-def test_text_that_utf8_cannot_carry_is_indexed_all_the_same(lexical: Lexical) -> None:
+def test_text_with_lone_surrogates_is_indexed(lexical: Lexical) -> None:
     odd = b"caf\xe9".decode("utf-8", "surrogateescape")
     lexical.apply(1, add_chunks=[chunk(1, f"alpha {odd} na\u00efve", names=(odd,))], add_paths=[(1, f"src {odd}")])
     assert found(lexical, "na\u00efve") == [1]
@@ -114,7 +114,7 @@ def test_a_snapshot_does_not_change(lexical: Lexical) -> None:
     assert len(before.search(LexicalQuery(words=["alpha"]), 100)) == 50
 
 
-def test_nothing_of_a_failed_commit_stays_on_the_disk(lexical: Lexical, tmp_path: Path) -> None:
+def test_a_failed_commit_leaves_nothing_on_the_disk(lexical: Lexical, tmp_path: Path) -> None:
     lexical.apply(1, add_chunks=[chunk(1, "alpha")])
     much = [chunk(10 + n, " ".join(f"w{n}x{k}" for k in range(4000))) for n in range(120)]  # more than memory
     with pytest.raises(AttributeError):
@@ -125,7 +125,7 @@ def test_nothing_of_a_failed_commit_stays_on_the_disk(lexical: Lexical, tmp_path
     assert found(lexical, "alpha") == [1, 2]
 
 
-def test_it_is_not_tidy_while_there_is_more_than_a_commit(lexical: Lexical, tmp_path: Path) -> None:
+def test_tidy_is_unfinished_while_a_merge_keeps_files(lexical: Lexical, tmp_path: Path) -> None:
     stranger = tmp_path / "lexical" / "0123456789abcdef.store"
     stranger.write_bytes(b"in the making")
     assert not lexical.tidy()
@@ -161,7 +161,7 @@ assert lexical.snapshot().chunk_ids().tolist() == list(range(10))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc tells what is in use")
-def test_what_tantivy_gathers_with_every_commit_is_freed(tmp_path: Path) -> None:
+def test_memory_that_tantivy_accumulates_is_freed(tmp_path: Path) -> None:
     grown = {}
     for reopened_after in (50, 10_000):
         directory = tmp_path / str(reopened_after)
@@ -173,11 +173,11 @@ def test_what_tantivy_gathers_with_every_commit_is_freed(tmp_path: Path) -> None
             check=True,
         )
         grown[reopened_after] = int(done.stdout)
-    assert grown[10_000] > 400_000, "tantivy forgets by itself now: nothing needs to be opened anew"
+    assert grown[10_000] > 400_000, "tantivy frees this memory itself now: reopening is unnecessary"
     assert grown[50] < grown[10_000] / 4
 
 
-def test_an_index_opened_anew_goes_on_where_it_was(lexical: Lexical, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reopened_index_continues_where_it_was(lexical: Lexical, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "_COMMITS_BEFORE_REOPENING", 2)
     for generation in range(1, 8):
         held = lexical.snapshot()
@@ -189,9 +189,7 @@ def test_an_index_opened_anew_goes_on_where_it_was(lexical: Lexical, monkeypatch
         assert found(lexical, "alpha") == list(range(1, generation + 1))
 
 
-def test_an_index_that_cannot_be_opened_anew_goes_on_all_the_same(
-    lexical: Lexical, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_index_that_cannot_be_reopened_stays_usable(lexical: Lexical, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "_COMMITS_BEFORE_REOPENING", 1)
     lexical.apply(1, add_chunks=[chunk(1, "alpha")])
     with monkeypatch.context() as patched:
@@ -210,7 +208,7 @@ def test_a_moment_without_open_files_is_no_damage(lexical: Lexical) -> None:
     assert lexical.tidy()
 
 
-def test_it_is_as_it_was_after_reopening(tmp_path: Path) -> None:
+def test_reopening_keeps_the_content(tmp_path: Path) -> None:
     for generation in range(1, 6):
         lexical = Lexical.open(tmp_path, "store")
         assert lexical.generation == generation - 1
@@ -222,7 +220,7 @@ def test_it_is_as_it_was_after_reopening(tmp_path: Path) -> None:
     lexical.close()
 
 
-def test_a_second_opener_is_told_clearly_and_harms_nothing(tmp_path: Path, lexical: Lexical) -> None:
+def test_a_second_opener_gets_a_clear_error_and_harms_nothing(tmp_path: Path, lexical: Lexical) -> None:
     lexical.apply(1, add_chunks=[chunk(1, "alpha")])
     with pytest.raises(AlreadyRunningError, match="open in another process"):
         Lexical.open(tmp_path / "lexical", "store")
@@ -232,7 +230,7 @@ def test_a_second_opener_is_told_clearly_and_harms_nothing(tmp_path: Path, lexic
     assert found(lexical, "alpha") == [1, 2]
 
 
-def test_an_index_of_another_store_is_refused_and_can_be_made_anew(tmp_path: Path) -> None:
+def test_an_index_of_another_store_is_rejected_and_can_be_recreated(tmp_path: Path) -> None:
     lexical = Lexical.open(tmp_path, "store")
     lexical.apply(9, add_chunks=[chunk(1, "alpha")])
     lexical.close()
@@ -258,7 +256,7 @@ def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "a" / "lexical").iterdir() if path.stat().st_mode & 0o077} == set()
 
 
-def test_searching_goes_on_beside_a_writer(lexical: Lexical) -> None:
+def test_searches_work_beside_a_writer(lexical: Lexical) -> None:
     """Every snapshot that a reader sees holds exactly the ids of its generation."""
     wrong: list[str] = []
     done = threading.Event()

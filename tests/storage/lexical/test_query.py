@@ -1,4 +1,4 @@
-"""What a question to the lexical index finds, and in which order."""
+"""What queries to the lexical index find, and in which order."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_filters_restrict_and_score_nothing(snapshot: LexicalSnapshot) -> None:
     assert ids(snapshot, words=["user"], language="PYTHON") == []
 
 
-def test_questions_without_terms_or_room_find_nothing(snapshot: LexicalSnapshot) -> None:
+def test_queries_without_terms_or_limit_find_nothing(snapshot: LexicalSnapshot) -> None:
     assert ids(snapshot) == []
     assert ids(snapshot, language="python") == []
     assert ids(snapshot, words=["", ""]) == []
@@ -87,7 +87,7 @@ def test_questions_without_terms_or_room_find_nothing(snapshot: LexicalSnapshot)
     assert snapshot.search_paths(["src"], 0) == []
 
 
-def test_query_syntax_means_nothing_here(snapshot: LexicalSnapshot) -> None:
+def test_query_syntax_has_no_meaning(snapshot: LexicalSnapshot) -> None:
     for odd in ("user AND", '"user', "words:user", "us*", "/u.*/", "+user", "[a TO b]", "\x00", "x" * 100_000):
         assert ids(snapshot, words=[odd], identifiers=[odd], phrases=[["user", odd]]) == []
 
@@ -103,7 +103,7 @@ def test_paths(snapshot: LexicalSnapshot) -> None:
     assert snapshot.document_frequency("get_user_by_id", "identifiers") == 2
 
 
-def test_a_pasted_file_becomes_a_bounded_question(snapshot: LexicalSnapshot) -> None:
+def test_a_pasted_file_becomes_a_bounded_query(snapshot: LexicalSnapshot) -> None:
     noise = [f"word{n}" for n in range(900)]
     assert ids(snapshot, words=[*noise, "list", *noise])[0] == 3
     counted = {f"w{n}": n for n in range(2000)}

@@ -1,4 +1,4 @@
-"""Damage to the vector store that SQLite itself cannot see, and stores of the version that could not see it either."""
+"""Damage to the vector store that SQLite itself cannot detect, and stores of the version without checksums."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def falsify(path: Path, statement: str, *values: object) -> None:
         "DELETE FROM vector WHERE id = 1",
     ],
 )
-def test_a_damaged_vector_is_as_good_as_none_until_it_is_put_again(path: Path, statement: str) -> None:
+def test_a_damaged_vector_counts_as_missing_until_it_is_stored_again(path: Path, statement: str) -> None:
     store = VectorStore.open(path)
     for number in (1, 2, 3):
         store.put_many("m", [item(number)])
@@ -62,7 +62,7 @@ def test_a_damaged_vector_is_as_good_as_none_until_it_is_put_again(path: Path, s
     reader.close()
 
 
-def test_a_vector_of_another_model_is_not_taken_for_ours(path: Path) -> None:
+def test_a_vector_of_another_model_is_not_returned(path: Path) -> None:
     store = VectorStore.open(path)
     store.put_many("m1", [item(1)])
     store.put_many("m2", [item(2)])
@@ -73,7 +73,7 @@ def test_a_vector_of_another_model_is_not_taken_for_ours(path: Path) -> None:
     store.close()
 
 
-def test_damaged_dimensions_are_mended_by_what_is_there(path: Path) -> None:
+def test_damaged_dimensions_are_repaired_from_the_vectors(path: Path) -> None:
     store = VectorStore.open(path)
     store.put_many("m", [item(1)])
     store.close()
@@ -103,7 +103,7 @@ def test_a_store_of_the_first_version_keeps_its_vectors(path: Path) -> None:
     store.close()
 
 
-def test_what_is_whole_of_a_broken_file_is_kept_and_readers_follow(path: Path) -> None:
+def test_intact_vectors_of_a_damaged_file_are_kept_and_readers_follow(path: Path) -> None:
     many = dict(item(number, 256) for number in range(1_000))
     store = VectorStore.open(path)
     store.put_many("m", many.items())
@@ -132,7 +132,7 @@ def test_what_is_whole_of_a_broken_file_is_kept_and_readers_follow(path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all " * 500])
-def test_a_file_that_nothing_can_be_read_of_is_begun_anew(path: Path, content: bytes) -> None:
+def test_an_unreadable_file_is_replaced_by_an_empty_store(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     store = VectorStore.open_or_repair(path)
     assert store.count("m") == 0

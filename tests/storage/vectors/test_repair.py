@@ -1,4 +1,4 @@
-"""A vector store that is mended: what is whole outlives a full disk, a lack of open files and a kill at any moment."""
+"""Repair of a vector store: intact vectors survive a full disk, a lack of open files and a kill at any moment."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def files(path: Path) -> list[str]:
     return sorted(file.name for file in path.parent.iterdir())
 
 
-def test_a_broken_store_that_cannot_be_mended_now_is_mended_when_it_is_used_again(path: Path) -> None:
+def test_a_damaged_store_that_cannot_be_repaired_now_is_repaired_at_its_next_use(path: Path) -> None:
     break_a_page(path)
     store = VectorStore.open(path)
     with largest_file(1 << 18):
@@ -61,7 +61,7 @@ def test_a_broken_store_that_cannot_be_mended_now_is_mended_when_it_is_used_agai
     store.close()
 
 
-def test_a_deleted_store_that_cannot_be_made_anew_now_is_made_when_it_is_used_again(path: Path) -> None:
+def test_a_deleted_store_that_cannot_be_recreated_now_is_recreated_at_its_next_use(path: Path) -> None:
     store = VectorStore.open(path)
     for file in path.parent.iterdir():
         file.unlink()
@@ -72,7 +72,7 @@ def test_a_deleted_store_that_cannot_be_made_anew_now_is_made_when_it_is_used_ag
     store.close()
 
 
-def test_a_store_that_cannot_be_opened_at_the_start_is_opened_when_it_is_used(path: Path) -> None:
+def test_a_store_that_cannot_be_opened_at_the_start_is_opened_at_its_next_use(path: Path) -> None:
     with no_open_files():
         store = VectorStore.open_or_repair(path)
         with pytest.raises(StoreFullError):
@@ -86,7 +86,7 @@ def test_a_store_that_cannot_be_opened_at_the_start_is_opened_when_it_is_used(pa
         store.repair()
 
 
-def test_a_moment_without_open_files_is_no_reason_to_leave_vectors_behind(path: Path) -> None:
+def test_a_lack_of_open_files_during_a_repair_loses_no_vector(path: Path) -> None:
     store = VectorStore.open(path)
     with no_open_files(), pytest.raises(StoreFullError):
         store.repair()
@@ -118,7 +118,7 @@ store.close()
 """
 
 
-def test_a_kill_at_any_step_of_a_mend_costs_no_vector(path: Path) -> None:
+def test_a_kill_at_any_step_of_a_repair_loses_no_vector(path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     whole = {name: (path.parent / name).read_bytes() for name in files(path)}
     for passing in range(1, 40):
@@ -139,7 +139,7 @@ def test_a_kill_at_any_step_of_a_mend_costs_no_vector(path: Path) -> None:
     assert passing > 8
 
 
-def test_a_copy_that_is_not_whole_never_takes_over(path: Path) -> None:
+def test_an_unfinished_copy_never_replaces_the_file(path: Path) -> None:
     path.with_name("vectors.db.new").write_bytes(path.read_bytes()[:8192])
     store = VectorStore.open(path)
     assert store.known("m", MANY) == MANY.keys()
@@ -147,7 +147,7 @@ def test_a_copy_that_is_not_whole_never_takes_over(path: Path) -> None:
     assert files(path) == ["vectors.db"]
 
 
-def test_a_broken_store_is_noticed_by_a_close_look_alone(path: Path) -> None:
+def test_only_a_thorough_check_finds_hidden_damage(path: Path) -> None:
     break_a_page(path)
     store = VectorStore.open_or_repair(path)
     store.repair_if_damaged()

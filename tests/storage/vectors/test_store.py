@@ -1,4 +1,4 @@
-"""The vector store: what is kept, for whom, how much of it, and what its readers see."""
+"""The vector store: what it stores, for which identity, how much, and what its readers see."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def store(path: Path) -> Iterator[VectorStore]:
     store.close()
 
 
-def test_what_is_put_is_got_by_identity(store: VectorStore) -> None:
+def test_stored_vectors_are_returned_by_identity(store: VectorStore) -> None:
     store.put_many("m1", items(1, 2).items())
     store.put_many("m2", [item(1, 4)])
     assert store.get_many("m1", items(1, 2, 3)) == items(1, 2)
@@ -225,7 +225,7 @@ def test_pruning_drops_other_identities_then_the_least_recently_used(store: Vect
     assert store.check() == []
 
 
-def test_a_store_over_its_budget_keeps_what_is_in_use(store: VectorStore) -> None:
+def test_a_store_over_its_budget_keeps_vectors_in_use(store: VectorStore) -> None:
     yesterday = today() - 1
     held = fill(store, "m", 0, 1_000, day=yesterday)
     fill(store, "m", 1_000, 1_000, day=yesterday)
@@ -246,7 +246,7 @@ def test_pruning_makes_the_file_smaller(store: VectorStore, path: Path) -> None:
     assert path.with_name("vectors.db-wal").stat().st_size == 0
 
 
-def test_use_keeps_a_vector(store: VectorStore) -> None:
+def test_recent_use_protects_a_vector(store: VectorStore) -> None:
     first, second = fill(store, "m", 0, 500, day=10), fill(store, "m", 500, 500, day=11)
     store.mark_used("m", first, day=40)
     store.mark_used("none", first, day=40)
@@ -257,7 +257,7 @@ def test_use_keeps_a_vector(store: VectorStore) -> None:
     assert len(store.known("m", third)) == 500
 
 
-def test_use_is_written_once_a_week_at_most(store: VectorStore) -> None:
+def test_use_is_recorded_once_a_week_at_most(store: VectorStore) -> None:
     some = fill(store, "m", 0, 100, day=10)
     connection = store._connection
     assert connection is not None
@@ -272,7 +272,7 @@ def test_use_is_written_once_a_week_at_most(store: VectorStore) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database at all " * 50, b"SQLite format 3\0" + b"\xff" * 5_000])
-def test_a_broken_store_is_made_anew(path: Path, content: bytes) -> None:
+def test_a_damaged_store_is_replaced(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StoreDamagedError):
@@ -297,7 +297,7 @@ def test_another_schema_is_refused(path: Path, statement: str) -> None:
         VectorStore.open(path)
 
 
-def test_a_cut_file_is_noticed_when_it_matters(path: Path) -> None:
+def test_a_truncated_file_is_found_when_it_is_read(path: Path) -> None:
     store = VectorStore.open(path)
     many = fill(store, "m", 0, 2_000, day=1)
     store.close()
@@ -314,7 +314,7 @@ def test_a_deleted_store_is_noticed(path: Path, store: VectorStore) -> None:
         store.get_many("m", items(1))
 
 
-def test_a_full_disk_keeps_nothing_and_goes_on_later(store: VectorStore) -> None:
+def test_a_full_disk_stores_nothing_and_later_puts_work(store: VectorStore) -> None:
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         with largest_file(1 << 20), pytest.raises(StoreFullError):

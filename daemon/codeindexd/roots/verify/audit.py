@@ -56,7 +56,7 @@ async def audit(target: AuditTarget) -> Audit:
 
 async def _batches(target: AuditTarget, paths: Sequence[bytes]) -> AsyncIterator[list[FileResult]]:
     """Process the files ``paths`` again, and yield the results in batches of bounded size."""
-    jobs = [FileJob(number, target.path, path, afresh=True) for number, path in enumerate(paths)]
+    jobs = [FileJob(number, target.path, path, recompute_vectors=True) for number, path in enumerate(paths)]
     batch: list[FileResult] = []
     chunks = 0
     async for result in target.pool.process(jobs):

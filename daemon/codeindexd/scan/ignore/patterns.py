@@ -120,6 +120,7 @@ class _Matcher:
         self._path_globs = _Globs(path_globs) if path_globs else None
 
     def outline(self) -> Outline:
+        """Return what a file must have to match."""
         paths: dict[bytes, set[bytes]] = {}
         for path, index in self._paths.items():
             if not self._patterns[index].negative:
@@ -145,6 +146,7 @@ class _Matcher:
         return frozenset(text for text, index in texts.items() if not self._patterns[index].negative)
 
     def last_match(self, name: bytes, path: bytes) -> Pattern | None:
+        """Return the last pattern that matches, or None."""
         best = self._names.get(name, -1)
         if self._extensions and (dot := name.rfind(b".")) >= 0:
             best = max(best, self._extensions.get(name[dot:], -1))

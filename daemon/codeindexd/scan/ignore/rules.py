@@ -49,6 +49,7 @@ class _Level:
     quotable: bool = True
 
     def verdict(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
+        """Return the verdict of this file on ``path``, which is relative to the root; None if no pattern matches."""
         path = self.above + path if self.above else path[self.skip :]
         pattern = self.patterns.last_match(name, path, is_dir)
         if pattern is None:

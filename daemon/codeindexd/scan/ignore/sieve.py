@@ -42,6 +42,7 @@ class _Merged:
     tests: tuple[Test, ...]
 
     def held_back(self, names: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the names that have to be judged in full, some of them several times."""
         joined = b"/%b/" % b"/".join(names)
         joined_lower = joined.lower()
         lowers = joined_lower[1:-1].split(b"/")

@@ -73,10 +73,7 @@ class Segment:
         except MemoryError as error:
             raise store_error(errno.ENOMEM, str(error), WHAT) from error
         except (RuntimeError, ValueError) as error:
-            with (
-                storing(WHAT),
-                graph.open("rb"),
-            ):  # tells a lack of open files from damage
+            with storing(WHAT), graph.open("rb"):  # it fails for lack of open files, which is no damage
                 pass
             raise StoreDamagedError(f"segment {self.serial} of the {WHAT} cannot be opened: {error}") from error
         if len(self._graph) != rows or self._graph.ndim != dimensions:

@@ -61,7 +61,7 @@ def filtering(query: Query) -> Clause:
 
 
 def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFrequency) -> Query | None:
-    """The scoring part of ``query``; None when it has no terms at all."""
+    """Return the scoring part of ``query``; None if it has no terms."""
     words = distinct_terms(query.words, lambda word: frequency("words", word))
     identifiers = distinct_terms(query.identifiers, lambda name: frequency("identifiers", name))
     names = distinct_terms(query.names, lambda name: frequency("name", name))

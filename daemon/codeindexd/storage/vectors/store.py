@@ -263,7 +263,7 @@ class VectorStore(VectorFile):
     # life
 
     def check_structure(self) -> None:
-        """Have SQLite look through the whole file. Raises StoreDamagedError."""
+        """Check the whole file with SQLite. Raises StoreDamagedError."""
         with self._lock, Translated(self.path):
             connection = self._reader()
             found = "ok" if connection is None else connection.execute("PRAGMA quick_check(1)").fetchone()[0]
