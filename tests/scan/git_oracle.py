@@ -24,7 +24,7 @@ class GitOracle:
         }
 
     def git(self, *arguments: str, given: bytes = b"", allowed: tuple[int, ...] = (0,)) -> bytes:
-        """The output of a git command run at the top."""
+        """Return the output of a git command run at the top."""
         done = subprocess.run(
             ["git", "-c", "safe.directory=*", *arguments],
             cwd=self.top,
@@ -37,13 +37,13 @@ class GitOracle:
         return done.stdout
 
     def init(self) -> GitOracle:
-        """Make ``top`` a repository."""
+        """Create a repository at ``top``."""
         self.top.mkdir(parents=True, exist_ok=True)
         self.git("init", "-q")
         return self
 
     def matches(self, paths: Iterable[bytes]) -> dict[bytes, tuple[bytes, int, bytes]]:
-        """path -> (source, line, pattern) of the pattern that decides; nothing for paths that none matches."""
+        """Return (source, line, pattern) of the deciding pattern by path, without paths that no pattern matches."""
         out = self.git(
             "check-ignore", "--no-index", "-z", "-v", "-n", "--stdin", given=b"\0".join(paths), allowed=(0, 1)
         ).split(b"\0")[:-1]
@@ -51,9 +51,9 @@ class GitOracle:
         return {path: (source, int(line), pattern) for source, line, pattern, path in records if line}
 
     def ignored(self, paths: Iterable[bytes]) -> set[bytes]:
-        """Those of the paths that git ignores."""
+        """Return those paths that git ignores."""
         return {path for path, (_, _, pattern) in self.matches(paths).items() if not pattern.startswith(b"!")}
 
     def untracked_ignored(self) -> set[bytes]:
-        """Every file below the top that git calls untracked and ignored."""
+        """Return every file below the top that git lists as untracked and ignored."""
         return set(self.git("ls-files", "-z", "--others", "--ignored", "--exclude-standard").split(b"\0")[:-1])

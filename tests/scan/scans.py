@@ -13,19 +13,19 @@ from codeindexd.types import NodeKind, TreeSource
 
 NOTHING = Tree({}, {})
 NOWHERE = GitHome(None, None, None)
-LATER = 10**18  # nanoseconds: far enough for every clock to have ticked
+LATER = 10**18  # nanoseconds, late enough for every file to be settled
 
 
 def scanner(root: Path, **options: object) -> Scanner:
-    """A scanner that reads no configuration of this machine."""
+    """Return a scanner that reads no configuration of this machine."""
     return Scanner(root, git_home=NOWHERE, **options)  # type: ignore[arg-type]
 
 
 def everything(root: Path, known: TreeSource = NOTHING, **options: object) -> Scan:
-    """The whole root."""
+    """Scan the whole root."""
     return scanner(root, **options).scan([b""], known, now_ns=time.time_ns() + LATER)
 
 
 def reasons(scan: Scan) -> dict[str, str]:
-    """path -> why it is left out."""
+    """Return the reason by path of everything that is left out."""
     return {os.fsdecode(entry.path): entry.reason for entry in scan.tree.leaves() if entry.kind is NodeKind.SKIPPED}

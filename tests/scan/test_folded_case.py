@@ -18,7 +18,7 @@ from support.trees import tree
 
 @pytest.fixture
 def _folding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every name that is looked up in a directory is found in any case."""
+    """Make every lookup in a directory ignore case."""
 
     def folded(call: Callable[..., Any]) -> Callable[..., Any]:
         def run(path: Any, *arguments: Any, dir_fd: int | None = None, **options: Any) -> Any:

@@ -20,7 +20,7 @@ from support.trees import Link, tree
 
 
 def _scan(oracle: GitOracle, root: Path | None = None) -> Scan:
-    """A scan by the rules of git alone, as the oracle's user."""
+    """Scan with git's rules only, as the oracle's user."""
     home = GitHome.from_environment(oracle.environment)
     scanner = Scanner(root or oracle.top, git_home=home, hidden=True, defaults=False, max_file_bytes=1 << 40)
     return scanner.scan([b""], NOTHING, now_ns=time.time_ns() + LATER)
@@ -76,7 +76,7 @@ def test_a_root_inside_a_repository(oracle: GitOracle) -> None:
         "../../.gitignore:1: *.log",
         "../.gitignore:2: root/d.py",
     }
-    # git would leave out all of it: who asks for it means it
+    # git ignores all of it, but the user asked for it
     assert _kept(_scan(oracle, oracle.top / "build/x")) == {b"f.log", b"g"}
 
 

@@ -155,7 +155,7 @@ def test_explain(tmp_path: Path, known: Tree) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_hints_lead_to_the_same_tree_as_a_walk(tmp_path: Path, seed: int) -> None:
-    """Random edits, a hint each: patching the known tree with the differences gives the tree of a full walk."""
+    """After random edits with a hint each, patching the known tree gives the tree of a full walk."""
     chance = random.Random(seed)
     names = ["a", "b.py", "c.log", "d", ".gitignore", "vendor"]
     tree(tmp_path, {f"{one}/{two}/f.py": one for one in "ad" for two in "ad"})

@@ -18,7 +18,7 @@ SECRET = "*.py machine example.org password tr0ub4dor"
 
 
 def rules_of(root: Path, home: Path) -> str:
-    """Every rule that a scan notes about the tree, as the catalog would keep it and ``explain`` would show it."""
+    """Return every rule that a scan records in its tree, as the catalog stores it and ``explain`` shows it."""
     scanner = Scanner(root, git_home=GitHome(home, home / ".config", None))
     leaves = scanner.scan([b""], NOTHING, now_ns=time.time_ns() + LATER).tree.leaves()
     return "\n".join(entry.rule for entry in leaves if entry.rule and not entry.rule.startswith("default: "))

@@ -17,7 +17,7 @@ _CONTENT = st.sampled_from([b"", b"one", b"two", b"three"])
 
 
 def _consistent(files: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """Without files that other files lie below."""
+    """Return the files without those that other files are below."""
     above = {path[:at] for path in files for at in range(len(path)) if path[at : at + 1] == b"/"}
     return {path: content for path, content in files.items() if path not in above}
 
@@ -34,7 +34,7 @@ def _tree(files: Mapping[bytes, bytes], *, stamp: int = 0) -> Tree:
 
 
 class _Counting(Tree):
-    """Counts how many directories are looked into."""
+    """Counts how many directories are read."""
 
     looks = 0
 

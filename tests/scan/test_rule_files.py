@@ -110,7 +110,7 @@ def test_ordinary_git_commands_change_no_rules(home: Path, outer: Path) -> None:
 
 
 def test_a_change_within_one_clock_tick_is_found(tmp_path: Path) -> None:
-    """Also when the file was read in that tick: content is compared as long as a stat says too little."""
+    """Even if the file was read in that tick: content is compared while its stat cannot be trusted."""
     file = tmp_path / "rules"
     for number in range(200):
         file.write_text(f"{number:08}")

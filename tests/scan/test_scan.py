@@ -27,7 +27,7 @@ from support.trees import Link, tree
 
 @contextmanager
 def without_privileges() -> Iterator[None]:
-    """As a user whom permissions bind, also where the tests run as root."""
+    """Run as a user without root's permissions, even if the tests run as root."""
     if os.geteuid() != 0:
         yield
         return
@@ -40,7 +40,7 @@ def without_privileges() -> Iterator[None]:
 
 @pytest.fixture
 def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory that every user can reach and read."""
+    """Create a directory that every user can reach and read."""
     base = Path(os.path.realpath(os.environ.get("TMPDIR", "/tmp"))) / f"scan-{os.getpid()}-{random.getrandbits(32):x}"
     base.mkdir(mode=0o755)
     base.chmod(0o755)
@@ -153,7 +153,7 @@ def test_young_files_are_hashed_again_until_they_settle(tmp_path: Path) -> None:
     first = scanner(tmp_path).scan([b""], NOTHING, now_ns=wrote + 1_000_000)
     assert first.unsettled == [b"a.py"]
     assert first.tree.node(b"a.py").stat is None  # type: ignore[union-attr]
-    (tmp_path / "a.py").write_text("2")  # within the tick: neither size nor, perhaps, time tells
+    (tmp_path / "a.py").write_text("2")  # within the same tick: neither size nor, perhaps, time changes
     second = scanner(tmp_path).scan(first.unsettled, first.tree, now_ns=wrote + LATER)
     assert [entry.path for entry in diff(first.tree, second.tree, below=second.below).modified] == [b"a.py"]
     assert second.unsettled == []
@@ -253,7 +253,7 @@ def test_very_deep_trees(tmp_path: Path) -> None:
     tree(tmp_path, {f"{name}/g.py": name for name in "abxyz"})
     held = len(list(Path("/dev/fd").iterdir()))
     descriptor = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(1200):  # deeper than any path can name
+    for _ in range(1200):  # deeper than the longest path
         os.mkdir("deep", dir_fd=descriptor)
         below = os.open("deep", os.O_RDONLY, dir_fd=descriptor)
         os.close(descriptor)

@@ -28,7 +28,7 @@ PRIVATELY = ["unshare", "--mount", "--propagation", "private"]
 
 @functools.cache
 def possible() -> bool:
-    """Whether this process may have such a namespace and mount something there."""
+    """Return True if this process may create such a namespace and mount something in it."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         return False
     tried = subprocess.run([*PRIVATELY, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
@@ -44,7 +44,7 @@ def _unmount(place: Path) -> None:
 
 
 async def comes_and_goes_below_the_root(root: Path, cookies: Path) -> None:
-    """What is in it is found, what is made there is hinted, and what it hid is back in the end."""
+    """Its content is found, new files in it are hinted, and hidden files are found again after unmounting."""
     async with watching(root, cookies) as owner:
         await owner.settled()
         _mount("tmpfs", root / "data")
@@ -61,7 +61,7 @@ async def comes_and_goes_below_the_root(root: Path, cookies: Path) -> None:
 
 
 async def no_cookie_passes_before_a_mount_is_known(root: Path, cookies: Path) -> None:
-    """Not even right after it."""
+    """No cookie passes, even right after the mount."""
     async with watching(root, cookies) as owner:
         await owner.settled()
         for _ in range(3):
@@ -96,7 +96,7 @@ async def without_events_over_a_directory(root: Path, cookies: Path) -> None:
 
 
 async def without_events_over_the_root(root: Path, cookies: Path) -> None:
-    """Although the root could be watched when the daemon started."""
+    """The root is polled although it could be watched at first."""
     async with watching(root, cookies) as owner:
         await owner.settled()
         _mount("ramfs", root)
@@ -115,7 +115,7 @@ async def without_events_over_the_root(root: Path, cookies: Path) -> None:
 
 
 async def without_events_from_the_start(root: Path, cookies: Path) -> None:
-    """And no longer."""
+    """The root is polled only while the mount is there."""
     _mount("ramfs", root)
     async with watching(root, cookies) as owner:
         await eventually(lambda: owner.watcher.reason_to_walk == "the root is polled")

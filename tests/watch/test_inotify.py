@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="speaks of inoti
 
 
 class Script:
-    """Reads the events of ``paths``: does something once all are watched, and stops when that ``ends``."""
+    """Reads the events of ``paths``: runs something once all are watched, and stops after its events."""
 
     def __init__(self, deed: Callable[[], object], *paths: Path, ends: bool = True) -> None:
         self.stalls: list[float] = []
@@ -38,14 +38,14 @@ class Script:
 
     def _stalled(self, seconds: float) -> None:
         self.stalls.append(seconds)
-        self.finish()  # the end may be among what was lost
+        self.finish()  # the last event may be among the lost ones
 
     def finish(self) -> None:
-        """Everything has happened."""
+        """Stop: everything has happened."""
         (self._end / "now").touch()
 
     def changes(self) -> set[tuple[Change, str]]:
-        """All changes until the end."""
+        """Return all changes until the end."""
         seen: set[tuple[Change, str]] = set()
         for changes in self._events():
             seen |= changes
@@ -127,7 +127,7 @@ def test_an_overflow_is_reported(tmp_path: Path) -> None:
 
 
 def test_no_event_is_missed_while_others_are_delivered(tmp_path: Path) -> None:
-    """Unless that is said: some machines have short queues."""
+    """An overflow must be reported: some machines have short queues."""
     code = "import sys\nfor n in range(8000): open(f'{sys.argv[1]}/{n}', 'x').close()"
     place = tree(tmp_path / "place", {})
 

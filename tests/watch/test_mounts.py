@@ -68,7 +68,7 @@ def test_without_a_list_of_mounts_everything_can_be_watched(tmp_path: Path) -> N
 
 
 def test_silent_directories_are_polled_without_being_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are not even there in this test: a server that does not answer would hold up who asks it."""
+    """They do not even exist here: touching a server that does not answer would block."""
     listed = MOUNTS.replace("/mnt", str(tmp_path))
     monkeypatch.setattr(mounts, "now", lambda: list(mounts.parsed(listed)))
     root = tree(tmp_path, {"usb/a": "a"})
@@ -90,7 +90,7 @@ def test_silent_directories_are_polled_without_being_touched(tmp_path: Path, mon
 @pytest.mark.skipif(not mounting.possible(), reason="needs root, and a mount namespace of its own")
 @pytest.mark.parametrize("scenario", mounting.SCENARIOS)
 def test_mounting(tmp_path: Path, scenario: str) -> None:
-    """In a process with mounts of its own, which nobody else sees."""
+    """Runs in a process with its own mount namespace."""
     done = subprocess.run(
         [*mounting.PRIVATELY, sys.executable, mounting.__file__, scenario, str(tmp_path)],
         capture_output=True,

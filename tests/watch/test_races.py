@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Late:
-    """A source that makes a directory after the look at the disk and before the watches, and waits for its event."""
+    """A source that creates a directory between the look at the disk and the watches, and waits for its event."""
 
     def __init__(self, root: Path) -> None:
         self.changed = threading.Event()
@@ -60,7 +60,7 @@ async def test_a_directory_that_was_hidden_while_others_appeared_is_watched_agai
 
 
 class Overflowing:
-    """A source that loses events just before a cookie comes through, while the streams are being folded into one."""
+    """A source that loses events just before a cookie passes, while the streams are folded into one."""
 
     def __init__(self, root: Path, cookies: Path) -> None:
         self.folding = threading.Event()

@@ -9,7 +9,7 @@ VANISHED = StreamError(Trouble.VANISHED, "/root/gone: No such file or directory"
 
 
 class Clock:
-    """Seconds, moved by hand."""
+    """A clock in seconds that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -19,7 +19,7 @@ class Clock:
 
 
 def _tries(retries: Retries, clock: Clock, seconds: float) -> list[tuple[str, str] | None]:
-    """What it answers while every try fails, each made as soon as it may be."""
+    """Return the answers while every try fails, each made as early as allowed."""
     answers = []
     end = clock.now + seconds
     while clock.now < end:

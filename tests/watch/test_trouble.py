@@ -101,7 +101,7 @@ def _odd(path: Path) -> Path:
 
 @linux
 async def test_directories_with_a_name_that_is_not_utf8_are_polled(root: Path, cookies: Path) -> None:
-    """Such a name ends a stream of watchfiles, even when the file is only opened, so its directory is not watched."""
+    """Even opening such a file ends a stream of watchfiles, so its directory is not watched."""
     async with watching(root, cookies, source=portable.watch) as owner:
         await owner.settled()
         (root / "src/before.py").write_text("x")
@@ -160,7 +160,7 @@ async def test_a_root_whose_stream_breaks_repeatedly_is_polled_for_a_while(root:
 
 
 class Limited:
-    """Events from a kernel that gives out ``limit`` watches, as watchfiles reports it."""
+    """A source with at most ``limit`` watches, whose errors are those of watchfiles."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -177,7 +177,7 @@ class Limited:
 
 
 class Racing:
-    """watchfiles in a race with somebody who removes the newest directory at the last moment, so often."""
+    """watchfiles in a race with somebody who removes the newest directory just before it is watched."""
 
     def __init__(self, races: int) -> None:
         self.races = races
@@ -347,7 +347,7 @@ async def test_a_stopped_process_reports_lost_events(root: Path, cookies: Path, 
         while await anext(lines) != "watching":
             pass
         process.send_signal(signal.SIGSTOP)
-        await eventually(lambda: _is_stopped(process.pid))  # a busy machine takes its time, and it reads on meanwhile
+        await eventually(lambda: _is_stopped(process.pid))  # on a busy machine it continues reading for a while
         started = anyio.current_time()
         for number in range(filesystem.limit("max_queued_events", 16_384) + 100):
             os.utime(root / ("src" if number % 2 else "docs"))

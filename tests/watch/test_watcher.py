@@ -125,7 +125,7 @@ async def test_cookies_hold_while_directories_appear(root: Path, cookies: Path) 
 
 
 class Held:
-    """watchfiles whose stream number ``held`` delivers only once ``gate`` is open."""
+    """A source whose stream number ``held`` delivers only once ``gate`` is open."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -154,7 +154,7 @@ async def test_a_cookie_waits_for_a_stream_that_is_being_replaced(root: Path, co
         (root / "two").mkdir()
         await eventually(lambda: source.streams > source.held and owner.watcher._cookies.leaving)
         try:
-            assert owner.hints.count(b"two") > 1, "its event, and again in the moment in which it became watched"
+            assert owner.hints.count(b"two") > 1, "once for its event, once when it became watched"
             assert not await owner.watcher.events_delivered(0.3)
         finally:
             source.gate.set()
@@ -210,7 +210,7 @@ async def test_directories_are_watched_although_one_with_rules_vanished(
 
 
 async def test_a_recursive_watcher_covers_the_same_changes(root: Path, cookies: Path) -> None:
-    """As on macOS, where events come from below ignored directories too: they become hints on those."""
+    """As on macOS, where events below ignored directories become hints on those directories."""
     async with watching(root, cookies, recursive=True, source=portable.watch, ignored=[b"node_modules"]) as owner:
         await owner.settled()
         (root / "src/deep/b.py").write_text("changed")

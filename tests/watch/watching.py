@@ -54,7 +54,7 @@ class Owner:
         self.root_changes += 1
 
     async def serve(self) -> None:
-        """Walk below every hint, for ever."""
+        """Walk below every hint, forever."""
         while True:
             await self._news.wait()
             self._news = anyio.Event()
@@ -62,7 +62,7 @@ class Owner:
                 self.walk()
 
     def walk(self) -> None:
-        """Look below every pending hint and tell the watcher which directories there are."""
+        """Walk below every pending hint and give the watcher the directories found."""
         pending, self._pending = self._pending, set()
         for path in pending:
             self._directories = {one for one in self._directories if not _at_or_below(one, path)}
@@ -98,17 +98,17 @@ class Owner:
         self._take([b""])
 
     def expect(self, directory: bytes) -> None:
-        """Have a directory watched that was there at the last walk and is gone since."""
+        """Let the watcher watch a directory that has vanished since the last walk."""
         self._directories.add(directory)
 
     def on_disk(self) -> dict[bytes, int]:
-        """What a walk of everything finds now."""
+        """Return what a walk of everything finds now."""
         fresh = Owner(self.root, self.root, ignored=self.ignored)
         fresh._look(b"")
         return fresh.seen
 
     async def caught_up(self) -> None:
-        """Wait until what was seen is what is there."""
+        """Wait until the files seen are those on the disk."""
         await eventually(lambda: self.seen == self.on_disk())
 
     async def hinted(self, path: bytes) -> None:
@@ -128,7 +128,7 @@ def _at_or_below(path: bytes, top: bytes) -> bool:
 
 
 def rules_of(root: Path, *files: Path) -> RuleFiles:
-    """What a scan of ``root`` notes that read these files."""
+    """Return the rule files that a scan of ``root`` records after reading these files."""
     notes = RuleFileRecorder(root)
     for file in files:
         notes.read(file)
@@ -137,7 +137,7 @@ def rules_of(root: Path, *files: Path) -> RuleFiles:
 
 @asynccontextmanager
 async def watching(root: Path, cookie_dir: Path, **options: Any) -> AsyncIterator[Owner]:
-    """An owner whose watcher runs, with the root walked once."""
+    """Run an owner with a watcher, after one walk of the root."""
     owner = Owner(root, cookie_dir, **options)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(owner.serve)

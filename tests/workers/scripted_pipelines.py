@@ -73,7 +73,7 @@ class Scripted:
                 sys.stdout.write("noise\n" * 1000)
                 sys.stdout.flush()
                 os.write(1, b"more noise")
-            case "once":  # the argument names a marker: the first to come leaves it and dies
+            case "once":  # the argument names a marker file: the first worker creates it and dies
                 marker = Path(bytes.fromhex(argument).decode())
                 if not marker.exists():
                     marker.touch()
@@ -81,14 +81,14 @@ class Scripted:
 
 
 class Broken:
-    """An installation that does not work."""
+    """A pipeline that cannot be created."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         raise ImportError("libmissing.so: cannot open shared object file")
 
 
 class Cursed:
-    """An installation that starts and then fails at whatever it is given."""
+    """A pipeline that starts and then fails at every job."""
 
     def __init__(self, settings: WorkerSettings) -> None: ...
 
@@ -97,7 +97,7 @@ class Cursed:
 
 
 class Steady(Scripted):
-    """A file's content is its name, so that it is what the scan saw."""
+    """A pipeline that takes a file's name for its content, so that leaves match the scan."""
 
     def _leaf(self, path: bytes) -> bytes:
         return xxhash.xxh3_128_digest(path)

@@ -85,7 +85,7 @@ async def test_two_roots_share_the_pool(served, make_jobs):
         tasks.start_soon(consume, pool, "small", 40)
     after = order[order.index("small") :]
     small = after[: len(after) - after[::-1].index("small")]
-    assert Counter(small)["large"] <= 60  # turn by turn, although "large" was there first with 280 to go
+    assert Counter(small)["large"] <= 60  # they alternate, although "large" came first and has 280 left
 
 
 async def test_leaving_drops_the_rest(served, make_jobs):
@@ -177,7 +177,7 @@ async def test_on_battery_one_bulk_worker_works(served, make_jobs):
     ):
         while pool.stats.allowed > 1:
             await anext(stream)
-        for _ in range(13):  # what the others had been given before
+        for _ in range(13):  # the jobs that the others had already
             await anext(stream)
         assert len({(await anext(stream)).leaf for _ in range(30)}) == 1
 

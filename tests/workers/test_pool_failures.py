@@ -165,6 +165,6 @@ def test_no_orphan_survives_a_killed_daemon(tmp_path):
 
 def _alive(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # whoever is pid 1 here reaps it
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # pid 1 reaps it
     except psutil.NoSuchProcess:
         return False

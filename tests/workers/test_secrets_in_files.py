@@ -16,7 +16,7 @@ NAMES = sorted(ONE)
 
 
 def processed(directory: Path, name: str, files: dict[str, bytes], **settings: bool) -> FileResult:
-    """The result for the file of that name, cut into small pieces."""
+    """Return the result for the file of that name, cut into small chunks."""
     (directory / name).write_bytes(files[name])
     pipeline = Pipeline(WorkerSettings(embed=True, max_chunk_bytes=600, **settings))
     result = pipeline.process(FileJob(1, str(directory).encode(), name.encode()))
@@ -31,11 +31,11 @@ def test_no_result_depends_on_a_secret(tmp_path: Path, name: str) -> None:
     for mine, theirs in zip(one.chunks, other.chunks, strict=True):
         assert replace(mine, span_hash=b"") == replace(theirs, span_hash=b"")
         assert mine.vector
-    assert one.leaf != other.leaf, "the files do differ"
+    assert one.leaf != other.leaf, "the files differ"
 
 
 def test_without_masking_results_would_differ(tmp_path: Path) -> None:
-    """Or the test above would show nothing."""
+    """Otherwise the test above would prove nothing."""
     one = processed(tmp_path, "functions.py", ONE, mask_secrets=False)
     other = processed(tmp_path, "functions.py", OTHER, mask_secrets=False)
     pairs = list(zip(one.chunks, other.chunks, strict=False))

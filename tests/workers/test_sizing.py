@@ -28,9 +28,9 @@ def test_worker_count(setting, cpus, budget, count):
     [
         (Pressure(), 4),
         (Pressure(on_battery=True), 1),
-        (Pressure(cpu_some=90.0), 4),  # by whom, is not known
-        (Pressure(cpu_some=90.0, foreground=0.3), 4),  # by ourselves
-        (Pressure(cpu_some=5.0, foreground=3.0), 4),  # others work, nobody waits
+        (Pressure(cpu_some=90.0), 4),  # the cause is unknown
+        (Pressure(cpu_some=90.0, foreground=0.3), 4),  # caused by us
+        (Pressure(cpu_some=5.0, foreground=3.0), 4),  # others work, but nobody waits
         (Pressure(cpu_some=90.0, foreground=2.2), 2),
         (Pressure(cpu_some=90.0, foreground=9.0), 1),
         (Pressure(memory_some=20.0), 2),

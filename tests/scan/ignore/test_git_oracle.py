@@ -31,7 +31,7 @@ _FILE = st.lists(_PATTERN, max_size=6).map(b"\n".join)
 
 
 class _Oracle(GitOracle):
-    """A repository over a fixed tree; ``paths`` tells which of its paths are directories, parents first."""
+    """A repository over a fixed tree; ``paths`` says which of its paths are directories, parents first."""
 
     paths: Mapping[bytes, bool]
 
@@ -63,7 +63,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> _Oracle:
 
 
 def _decided(oracle: _Oracle, files: Mapping[bytes, bytes], rules: IgnoreRules) -> dict[bytes, int]:
-    """path -> line of the pattern that leaves it out, for every path outside ignored directories."""
+    """Return the line of the deciding pattern by path, for every path outside ignored directories."""
     entered = {b"": rules.enter(b"", {b".gitignore": files.get(b"", b"")})}
     decided: dict[bytes, int] = {}
     for path, is_dir in oracle.paths.items():
@@ -122,7 +122,7 @@ def _lines(style: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> GitOracle:
-    """A copy of several packages of the standard library as a repository."""
+    """Create a repository from several packages of the standard library."""
     base = tmp_path_factory.mktemp("library")
     source = Path(sysconfig.get_path("stdlib"))
     for package in ("email", "json", "logging", "unittest", "http", "collections", "encodings", "importlib"):

@@ -139,7 +139,7 @@ def test_our_ignore_file_overrides_git_and_defaults() -> None:
     assert _reason(rules, ".idea", is_dir=True) == ""
     assert _reason(rules, "x.min.js") == ""
     assert _reason(rules, "secretive.py") == "ignored"
-    assert _reason(rules, "package-lock.json") == "generated"  # git's negation is about tracking, not about worth
+    assert _reason(rules, "package-lock.json") == "generated"  # git's negation is about tracking, not about searching
 
 
 def test_the_rule_is_named() -> None:

@@ -12,7 +12,7 @@ FILES = 7
 
 
 def transaction_of(generation: int) -> Transaction:
-    """What leads to ``generation``: rewrites, and now and then a move there and back or a removal."""
+    """Return the changes of ``generation``: rewrites, and sometimes a move there and back or a removal."""
     path, text = f"d{generation % 3}/f{generation % FILES}.py", f"x{generation} same y{generation}"
     if generation % 10 == 9:
         return Transaction(removals=[b"d0"], updates=[update(path, text), update("mark", str(generation))])
@@ -21,7 +21,7 @@ def transaction_of(generation: int) -> Transaction:
 
 
 def work(directory: Path) -> None:
-    """Never returns."""
+    """Commit forever."""
     catalog = Catalog.open(directory / "catalog.db", root_id="r")
     snapshot = catalog.snapshot()
     while True:

@@ -51,7 +51,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.leaves: dict[bytes, Held] = {}
         self.directories: set[bytes] = set()
         self.failures: dict[bytes, Failure] = {}
-        self.alive: set[int] = set()  # chunk ids, as the answers to commits tell
+        self.alive: set[int] = set()  # chunk ids, according to the results of commits
         self.searchable: dict[int, bytes] = {}
         self.born: set[int] = set()
         self.generation = 0
@@ -88,7 +88,7 @@ class AgainstModel(RuleBasedStateMachine):
     def commit(self, changes: Transaction) -> Committed:
         committed = self.catalog.commit(changes)
         added = [chunk.chunk_id for chunk in committed.added]
-        assert not self.born & set(added), "an id was given out twice"
+        assert not self.born & set(added), "an id was assigned twice"
         assert set(committed.removed) <= self.alive
         assert len(set(committed.removed)) == len(committed.removed)
         self.born.update(added)
@@ -104,7 +104,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.generation = committed.generation
         return committed
 
-    # what happens
+    # operations
 
     @rule(changes=st.lists(updates, min_size=1, max_size=5))
     def update(self, changes: list[FileUpdate]) -> None:
@@ -149,7 +149,7 @@ class AgainstModel(RuleBasedStateMachine):
         ]
         alive = set(self.alive)
         self.commit(Transaction(moves=moves))
-        assert self.alive <= alive, "moves make no chunks"
+        assert self.alive <= alive, "moves create no chunks"
         lifted = {move.source: (self.leaves.pop(move.source), self.failures.pop(move.source, None)) for move in moves}
         for move in moves:
             held, _ = lifted[move.source]
@@ -181,7 +181,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.catalog.close()
         self.catalog = Catalog.open(self.place / "catalog.db", root_id="r")
 
-    # what must hold
+    # invariants
 
     @invariant()
     def the_tree_is_the_models(self) -> None:

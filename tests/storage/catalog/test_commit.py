@@ -96,7 +96,7 @@ def test_definitions_of_a_kept_chunk_are_updated(catalog: Catalog) -> None:
 
 
 def test_a_chunk_that_defines_other_names_gets_a_new_id(catalog: Catalog) -> None:
-    """The lexical index finds it by those names, and they may change with what stands before the chunk."""
+    """The lexical index finds it by those names, which may change with the code before the chunk."""
     before = update("a.py", "one")
     catalog.commit(Transaction(updates=[before]))
     span = replace(before.chunks[0].span, symbols=(Symbol("uno", "uno", "function", 0),))

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def without_types(path: Path, statement: str) -> int:
-    """Run a statement on the tables as if their columns had no types, which would convert what is put into them."""
+    """Run a statement without the column types, which would convert the values."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         kept = connection.execute("SELECT rowid, sql FROM sqlite_master WHERE type = 'table'").fetchall()
         connection.execute("PRAGMA writable_schema = ON")

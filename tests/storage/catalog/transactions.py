@@ -25,7 +25,7 @@ def directory(path: str | bytes) -> Entry:
 
 
 def draft(word: str, line: int = 1, *, kind: str = "function", words: str = "") -> ChunkDraft:
-    """A chunk of one line that defines ``word``; a word with a dot is a method."""
+    """Return a chunk of one line that defines ``word``; a word with a dot is a method."""
     name = word.rpartition(".")[2]
     span = Span(line * 10, line * 10 + 10, line, line, kind, word, (Symbol(name, word, kind, 0),))
     return ChunkDraft(span, xxh3_128_digest(word.encode()), xxh3_128_digest(b"e" + word.encode()), words or word, "")
@@ -40,7 +40,7 @@ def update(
     seed: int = 1,
     kind: str = "function",
 ) -> FileUpdate:
-    """An indexed file; every word of its content is a chunk."""
+    """Return an indexed file; every word of its content is a chunk."""
     chunks = tuple(draft(word, line, kind=kind) for line, word in enumerate(content.split(), 1))
     return FileUpdate(leaf(path, content, seed=seed), Outcome.INDEXED, language, "utf-8", fingerprint, chunks=chunks)
 

@@ -42,7 +42,7 @@ def changes(generation: int) -> tuple[list[tuple[int, bytes]], list[int]]:
 
 
 def held_after(generation: int) -> dict[int, bytes]:
-    """The ids and vectors in the index after ``generation``."""
+    """Return the ids and vectors in the index after ``generation``."""
     held: dict[int, bytes] = {}
     for number in range(1, generation + 1):
         added, removed = changes(number)
@@ -72,7 +72,7 @@ def die_at(step: int) -> None:
 
 
 def work_alone(directory: Path, report: Path) -> None:
-    """Apply and maintain in turn up to the last generation; ``report`` has a byte for each generation applied."""
+    """Apply and maintain in turn up to the last generation; ``report`` gets a byte for each applied one."""
     dense = Dense.open(directory, **STORE)  # type: ignore[arg-type]
     with report.open("ab", buffering=0) as file:
         while dense.generation < GENERATIONS_OF_A_STEPPER:
@@ -84,7 +84,7 @@ def work_alone(directory: Path, report: Path) -> None:
 
 
 def every_step(base: Path) -> None:
-    """See the module."""
+    """Run as the module says."""
     for step in itertools.count(1):
         report = base / f"{step}.applied"
         report.touch()
@@ -101,7 +101,7 @@ def every_step(base: Path) -> None:
 
 
 def work(directory: Path) -> None:
-    """Apply one generation after the other for ever, printing each, with maintenance going on in a second thread."""
+    """Apply one generation after the other forever, printing each, with maintenance in a second thread."""
     dense = Dense.open(directory, **STORE)  # type: ignore[arg-type]
 
     def maintain() -> None:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 @functools.cache
 def vector_of(chunk_id: int, dimensions: int = 16, version: int = 0) -> bytes:
-    """The f16 bytes of a unit vector that depends on the arguments alone."""
+    """Return the f16 bytes of a unit vector that depends only on the arguments."""
     values = np.random.default_rng([abs(chunk_id), version, dimensions]).normal(size=dimensions)
     return (values / np.linalg.norm(values)).astype("<f2").tobytes()
 
 
 def clustered(count: int, dimensions: int, *, clusters: int = 300, seed: int = 0) -> NDArray[np.float16]:
-    """Unit vectors (count, dimensions) around random centres."""
+    """Return unit vectors (count, dimensions) around random centers."""
     chance = np.random.default_rng(seed)
     centres = chance.normal(size=(clusters, dimensions))
     values = centres[chance.integers(0, clusters, count)] + 0.8 * chance.normal(size=(count, dimensions))

@@ -46,7 +46,7 @@ def test_after_a_kill_generation_and_vectors_match(quick: Path) -> None:
             printed = kill_after(chance.randint(1, 40))
             assert printed > generation
             generation = _assert_whole(quick, at_least=printed)
-    assert list(quick.glob("segment-*")), "maintenance never got to build a segment"
+    assert list(quick.glob("segment-*")), "maintenance never built a segment"
 
 
 def test_a_kill_at_every_step(quick: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_damaged_part_is_refused(tmp_path: Path, pattern: str, harm: Callable[
     filled(tmp_path)
     harm(only(tmp_path, pattern))
     if pattern == "manifest.json" and harm is _remove:
-        dense = opened(tmp_path)  # nothing says that there was anything: an empty index, which the catalog fills
+        dense = opened(tmp_path)  # without a manifest this is an empty index, which the catalog fills
         assert (dense.generation, len(dense.snapshot())) == (0, 0)
         dense.close()
         return
@@ -92,7 +92,7 @@ def test_a_damaged_tail_is_cut_to_whole_commits_or_refused(
     tmp_path: Path, pattern: str, harm: Callable[[Path], None]
 ) -> None:
     filled(tmp_path)
-    if pattern == "tail-*.f16":  # without the room that it has for rows to come
+    if pattern == "tail-*.f16":  # without the space reserved for later rows
         log = only(tmp_path, "tail-*.log").read_bytes()
         os.truncate(only(tmp_path, pattern), 32 * sum(log[at] == 1 for at in range(32, len(log), 32)))
     harm(only(tmp_path, pattern))
@@ -129,7 +129,7 @@ def test_garbage_after_the_last_commit_is_ignored(tmp_path: Path) -> None:
     filled(tmp_path, generations=3, maintained_at=0)
     log = only(tmp_path, "tail-*.log")
     commits = log.read_bytes()
-    log.write_bytes(commits + commits[32:])  # whole commits, but not in their place
+    log.write_bytes(commits + commits[32:])  # complete commits in the wrong place
     dense = opened(tmp_path)
     assert (dense.generation, log.stat().st_size) == (3, len(commits))
     dense.apply(4, *changes(4))
@@ -211,7 +211,7 @@ def test_a_lack_of_open_files_is_no_damage_and_leaves_none_open(tmp_path: Path) 
     gc.collect()
     before = open_files()
     for spare in count():
-        (tmp_path / CLEAN_MARKER).unlink(missing_ok=True)  # so that everything is read
+        (tmp_path / CLEAN_MARKER).unlink(missing_ok=True)  # so that every file is verified
         with suppress(StoreFullError), no_open_files(spare):
             dense = opened(tmp_path)
             break

@@ -170,7 +170,7 @@ def test_flush_and_close_can_be_repeated(dense: Dense) -> None:
 
 
 def test_searches_work_beside_a_writer_and_maintenance(tmp_path: Path) -> None:
-    """Every snapshot a reader sees holds exactly the ids of its generation, also while parts are switched."""
+    """Every snapshot of a reader holds exactly the ids of its generation, even while parts are replaced."""
     dense = opened(tmp_path)
     vectors = {one: vector_of(one) for one in range(1, 2001)}
     wrong: list[str] = []

@@ -28,7 +28,7 @@ def add(dense: Dense, generation: int, ids: range, remove: range = range(0)) -> 
 
 
 def shape(dense: Dense) -> tuple[int, list[int]]:
-    """Live rows of the tail and of each segment."""
+    """Return the live rows of the tail and of each segment."""
     return len(dense._state.row_of), [segment.live for segment in dense._state.segments]
 
 

@@ -24,7 +24,7 @@ SMALL = Thresholds(tail_rows=12, segment_rows=24, dead_share=0.3, slack=2, recor
 
 
 def assert_alike(snapshot: DenseSnapshot, held: Mapping[int, bytes]) -> None:
-    """The snapshot holds exactly ``held`` and ranks it as a scan over it would (segments here are scanned whole)."""
+    """Assert that the snapshot holds exactly ``held`` and ranks it as a complete scan would (segments are small here)."""
     assert snapshot.ids().tolist() == sorted(held)
     assert len(snapshot) == len(held)
     query = np.frombuffer(vector_of(7, DIMENSIONS, 3), dtype="<f2").astype(np.float32)
@@ -40,7 +40,7 @@ def assert_alike(snapshot: DenseSnapshot, held: Mapping[int, bytes]) -> None:
 
 
 class DenseModel(RuleBasedStateMachine):
-    """Applies, removals, maintenance and reopening, with snapshots kept on the way."""
+    """Applies, removals, maintenance and reopening, with snapshots kept in between."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class DenseModel(RuleBasedStateMachine):
     @rule()
     def maintain_fully(self) -> None:
         self.dense.maintain(lambda: False, SMALL)
-        assert not self.dense.maintain(lambda: False, SMALL), "maintenance does not come to rest"
+        assert not self.dense.maintain(lambda: False, SMALL), "maintenance does not terminate"
 
     @rule(clean=st.booleans())
     def reopen(self, clean: bool) -> None:

@@ -12,7 +12,7 @@ _PER_GENERATION = 12
 
 
 def held_after(generation: int) -> tuple[list[int], list[int]]:
-    """Chunk ids and file ids held after ``generation``: each adds some and removes half of its predecessor's."""
+    """Return the chunk ids and file ids after ``generation``; each adds some and removes half of the previous ones."""
     chunks, files = set[int](), set[int]()
     for number in range(1, generation + 1):
         removed, added = changes(number)
@@ -22,13 +22,13 @@ def held_after(generation: int) -> tuple[list[int], list[int]]:
 
 
 def changes(generation: int) -> tuple[list[int], list[int]]:
-    """Chunk ids that ``generation`` removes and adds."""
+    """Return the chunk ids that ``generation`` removes and adds."""
     first = generation * _PER_GENERATION
     return list(range(first - _PER_GENERATION, first, 2)), list(range(first, first + _PER_GENERATION))
 
 
 def apply(lexical: Lexical, generation: int) -> None:
-    """Bring ``lexical`` to ``generation`` from the one before."""
+    """Apply ``generation`` to ``lexical``, which is at the previous one."""
     removed, added = changes(generation)
     chance = random.Random(generation)
     chunks = [
@@ -40,7 +40,7 @@ def apply(lexical: Lexical, generation: int) -> None:
 
 
 def work(directory: Path) -> None:
-    """Apply one generation after the other for ever, printing each after its commit."""
+    """Apply one generation after the other forever, printing each after its commit."""
     lexical = Lexical.open(directory, STORE)
     while True:
         generation = lexical.generation + 1

@@ -30,7 +30,7 @@ def test_after_a_kill_generation_and_content_match(quick: Path) -> None:
             lexical = Lexical.open(quick, STORE)
             snapshot = lexical.snapshot()
             chunks, files = held_after(snapshot.generation)
-            assert snapshot.generation in (printed, printed + 1), "a printed commit is lost, or one came from nowhere"
+            assert snapshot.generation in (printed, printed + 1), "a printed commit is lost, or there is one too many"
             assert snapshot.generation > last
             assert snapshot.chunk_ids().tolist() == chunks
             assert snapshot.file_ids().tolist() == files

@@ -191,7 +191,7 @@ def test_every_flipped_bit_of_the_metadata_is_noticed_or_changes_nothing(tmp_pat
             assert snapshot.file_ids().tolist() == [*range(1, 5), *range(6, 200)]
             lexical.close()
         shutil.rmtree(tmp_path / "damaged")
-    assert noticed > len(flips) // 2  # the rest is white space and what only says how to write
+    assert noticed > len(flips) // 2  # the rest is white space and settings for writing
 
 
 def test_a_lack_of_open_files_is_no_damage(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_lack_of_open_files_is_no_damage(tmp_path: Path) -> None:
     lexical.apply(2, delete_chunks=[3])
     lexical.close()
     for spare in count():
-        (tmp_path / CLEAN_MARKER).unlink(missing_ok=True)  # so that everything is read
+        (tmp_path / CLEAN_MARKER).unlink(missing_ok=True)  # so that every file is verified
         with suppress(StoreFullError), no_open_files(spare):
             lexical = Lexical.open(tmp_path, "store")
             break

@@ -193,7 +193,7 @@ def test_an_index_that_cannot_be_reopened_stays_usable(lexical: Lexical, monkeyp
     monkeypatch.setattr(index, "_COMMITS_BEFORE_REOPENING", 1)
     lexical.apply(1, add_chunks=[chunk(1, "alpha")])
     with monkeypatch.context() as patched:
-        patched.setattr(lexical, "_superfluous", list)  # which needs an open file, too
+        patched.setattr(lexical, "_superfluous", list)  # it needs an open file, too
         with no_open_files(), pytest.raises(StoreFullError):
             lexical.tidy()
     assert found(lexical, "alpha") == [1]

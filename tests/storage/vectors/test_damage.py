@@ -94,7 +94,7 @@ def test_a_store_of_the_first_version_keeps_its_vectors(path: Path) -> None:
     store.close()
     falsify(path, "ALTER TABLE vector DROP COLUMN checksum")
     falsify(path, "PRAGMA user_version = 1")
-    assert VectorStore.open(path, read_only=True).get_many("m", many) == {}, "not before the daemon has seen to it"
+    assert VectorStore.open(path, read_only=True).get_many("m", many) == {}, "not before the daemon has upgraded it"
     store = VectorStore.open(path)
     assert store.get_many("m", many) == many
     assert store.get_many("other", items(1)) == dict([item(1, 4)])

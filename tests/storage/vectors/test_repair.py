@@ -111,7 +111,7 @@ def deadly(call):
     return wrapper
 
 store = VectorStore.open(Path(sys.argv[1]))
-store.put_many("m", [(b"m" * 16, bytes(512))])  # in the log alone
+store.put_many("m", [(b"m" * 16, bytes(512))])  # only in the write-ahead log
 os.unlink, os.rename, os.open = deadly(os.unlink), deadly(os.rename), deadly(os.open)
 assert store.repair() == 1001
 store.close()
