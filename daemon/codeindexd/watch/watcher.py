@@ -8,7 +8,6 @@ what happened to it before.
 
 from __future__ import annotations
 
-import enum
 import os
 import sys
 import time
@@ -33,6 +32,7 @@ from codeindexd.watch.event_rate import EventRate
 from codeindexd.watch.events import Reader
 from codeindexd.watch.problems import Problem, Problems, polled_parts
 from codeindexd.watch.retries import Retries
+from codeindexd.watch.states import WatchState
 from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble, suspicious_burst
 from codeindexd.watch.streams import Streams
 
@@ -43,24 +43,6 @@ _FOLD_MIN = 64  # recent directories worth a fold in quiet times
 _FOLD_NOW = 512  # more than these, and than the main stream has, are folded at once
 _LONG_S = 3600.0
 NO_RULES = RuleFiles()
-
-
-class State(enum.Enum):
-    """How changes below the root are found. The value says why some may be missed.
-
-    ::
-
-        UNWATCHED -- a main stream was started ------------------> WATCHED
-        WATCHED ---- a stream broke, or events were lost --------> UNWATCHED, until streams are replaced
-        either ----- streams cannot be started, or keep breaking > POLLED
-        POLLED ----- everything that can be watched is watched --> WATCHED
-
-    A watcher that is configured to poll is always POLLED.
-    """
-
-    UNWATCHED = "the root is not watched at the moment"
-    WATCHED = ""
-    POLLED = "the root is polled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +121,13 @@ class Watcher:
     # what the owner asks and reports
 
     @property
-    def state(self) -> State:
+    def state(self) -> WatchState:
         """How changes are found at the moment."""
         if self._poll or self._problem is not None:
-            return State.POLLED
+            return WatchState.POLLED
         if self._loss is not None or self._streams.main is None:
-            return State.UNWATCHED
-        return State.WATCHED
+            return WatchState.UNWATCHED
+        return WatchState.WATCHED
 
     @property
     def reason_to_walk(self) -> str:
@@ -183,10 +165,10 @@ class Watcher:
     async def events_delivered(self, timeout_s: float) -> bool:
         """Return True if every event of earlier changes was delivered within ``timeout_s`` seconds."""
         with anyio.move_on_after(timeout_s):
-            while self._coverage.missing() and self.state is State.WATCHED:
+            while self._coverage.missing() and self.state is WatchState.WATCHED:
                 await self._adjusted.wait()
-            passed = self.state is State.WATCHED and await self._cookies.pass_through(self._streams.live)
-            return passed and self.state is State.WATCHED and await self._environment.is_unchanged()
+            passed = self.state is WatchState.WATCHED and await self._cookies.pass_through(self._streams.live)
+            return passed and self.state is WatchState.WATCHED and await self._environment.is_unchanged()
         return False
 
     # life

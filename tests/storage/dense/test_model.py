@@ -24,7 +24,7 @@ SMALL = Thresholds(tail_rows=12, segment_rows=24, dead_share=0.3, slack=2, recor
 
 
 def assert_alike(snapshot: DenseSnapshot, held: Mapping[int, bytes]) -> None:
-    """Assert that the snapshot holds exactly ``held`` and ranks it as a complete scan would (segments are small here)."""
+    """Assert that the snapshot holds exactly ``held`` and ranks it as a complete scan would."""
     assert snapshot.ids().tolist() == sorted(held)
     assert len(snapshot) == len(held)
     query = np.frombuffer(vector_of(7, DIMENSIONS, 3), dtype="<f2").astype(np.float32)
