@@ -11,7 +11,7 @@ from watchfiles import Change
 
 from codeindexd.watch import filesystem, pacer
 from codeindexd.watch.coverage import Coverage, usable
-from codeindexd.watch.events import Reader
+from codeindexd.watch.events import ChangeReader
 from support.trees import Link, tree
 
 
@@ -62,7 +62,7 @@ def test_sleep_and_set_clocks_are_detected(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_only_those_of_gits_own_files_count_that_hold_rules(change: Change, path: str, hints: set[bytes]) -> None:
-    news = Reader(Path("/root"), Path("/cookies")).read({(change, f"/root/{path}")}, {b"", b"a", b".git"}, set())
+    news = ChangeReader(Path("/root"), Path("/cookies")).read({(change, f"/root/{path}")}, {b"", b"a", b".git"}, set())
     assert news.hints == hints
 
 

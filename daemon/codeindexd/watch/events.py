@@ -28,7 +28,7 @@ class News:
     root_gone: bool = False
 
 
-class Reader:
+class ChangeReader:
     """Reads changes for one root. The files ``rules``, absolute paths, hint the whole root."""
 
     def __init__(self, root: Path, cookie_dir: Path, rules: Collection[str] = ()) -> None:

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Usable
-from codeindexd.watch.events import Reader
+from codeindexd.watch.events import ChangeReader
 from codeindexd.watch.stream import Changes, Source, Stream, StreamError, Trouble
 
 _DRAIN_S = 2.0
@@ -29,7 +29,7 @@ class Streams:
         self,
         root: Path,
         cookies: Cookies,
-        reader: Reader,
+        reader: ChangeReader,
         source: Source,
         *,
         recursive: bool,

@@ -29,7 +29,7 @@ from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, Look, Usable, usable
 from codeindexd.watch.environment import EnvironmentMonitor
 from codeindexd.watch.event_rate import EventRate
-from codeindexd.watch.events import Reader
+from codeindexd.watch.events import ChangeReader
 from codeindexd.watch.problems import Problem, Problems, polled_parts
 from codeindexd.watch.retries import Retries
 from codeindexd.watch.states import WatchState
@@ -84,7 +84,7 @@ class Watcher:
         self._on_root_changed = on_root_changed
         self._poll = poll
         self._recursive = recursive
-        self._reader = Reader(root, cookie_dir, rules.paths)
+        self._reader = ChangeReader(root, cookie_dir, rules.paths)
         self._cookies = Cookies(cookie_dir)
         self._environment = EnvironmentMonitor(
             root,
