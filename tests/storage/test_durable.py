@@ -11,7 +11,7 @@ import pytest
 from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.durable import (
     CLEAN_MARKER,
-    own,
+    lock_directory,
     replace_file,
     storing,
     take_clean_marker,
@@ -40,18 +40,18 @@ def test_errors_are_translated_by_what_they_mean_for_the_store(number: int, ours
 
 
 def test_one_process_at_a_time_holds_the_lock(tmp_path: Path) -> None:
-    lock = own(tmp_path / "a" / "store", "thing")
+    lock = lock_directory(tmp_path / "a" / "store", "thing")
     assert (tmp_path / "a" / "store").stat().st_mode & 0o777 == 0o700
     with pytest.raises(AlreadyRunningError, match="thing"):
-        own(tmp_path / "a" / "store", "thing")
+        lock_directory(tmp_path / "a" / "store", "thing")
     os.close(lock)
-    os.close(own(tmp_path / "a" / "store", "thing"))
+    os.close(lock_directory(tmp_path / "a" / "store", "thing"))
 
 
 def test_a_lock_that_is_a_symlink_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CodeindexError):
-        own(tmp_path, "thing")
+        lock_directory(tmp_path, "thing")
     assert not (tmp_path / "elsewhere").exists()
 
 

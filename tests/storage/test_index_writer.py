@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
-from codeindexd.storage.durable import own
+from codeindexd.storage.durable import lock_directory
 from codeindexd.storage.lexical import Lexical, LexicalQuery
 from codeindexd.storage.recovery import mark_possible_damage
 from codeindexd.storage.sqlite import remove_database
@@ -147,7 +147,7 @@ def test_readers_that_could_not_switch_do_so_when_the_commit_is_repeated(tmp_pat
 
 def test_a_failed_open_leaves_no_store_locked(tmp_path: Path, vectors: VectorStore) -> None:
     open_index(tmp_path, vectors).close()
-    lock = own(tmp_path / "root/dense" / SPACE.identity, "dense index")
+    lock = lock_directory(tmp_path / "root/dense" / SPACE.identity, "dense index")
     with pytest.raises(AlreadyRunningError, match="dense"):
         open_index(tmp_path, vectors)
     os.close(lock)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import StoreFullError
-from codeindexd.storage.durable import own
+from codeindexd.storage.durable import lock_directory
 from codeindexd.storage.previous_model import PreviousModelIndex
 from codeindexd.storage.snapshot import SnapshotHolder
 from codeindexd.storage.vectors import VectorStore
@@ -133,7 +133,7 @@ def test_a_previous_model_locked_by_another_process_is_kept(tmp_path: Path, vect
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
     index.close()
-    lock = own(tmp_path / "root/dense" / SPACE.identity, "dense index")
+    lock = lock_directory(tmp_path / "root/dense" / SPACE.identity, "dense index")
     index = open_index(tmp_path, vectors, NEW, old=SPACE)
     assert index.current.identity == NEW.identity
     index.close()

@@ -51,7 +51,7 @@ def storing(what: str) -> Iterator[None]:
         raise store_error(error.errno or 0, str(error), what) from error
 
 
-def own(directory: Path, what: str) -> int:
+def lock_directory(directory: Path, what: str) -> int:
     """Create ``directory`` (mode 0700) and lock it for this process; close the returned descriptor to unlock it.
 
     The lock ends with the process, however it ends. Raises AlreadyRunningError if another process holds it, and the

@@ -17,7 +17,7 @@ from codeindexd.storage.dense.manifest import NAME, Manifest
 from codeindexd.storage.dense.segment import Segment, SegmentFiles, verify_files
 from codeindexd.storage.dense.snapshot import DenseSnapshot
 from codeindexd.storage.dense.state import DenseState, rows_marked_dead
-from codeindexd.storage.durable import LOCK, own, storing, take_clean_marker, write_clean_marker
+from codeindexd.storage.durable import LOCK, lock_directory, storing, take_clean_marker, write_clean_marker
 
 _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 _NO_IDS = np.empty(0, dtype=np.int64)
@@ -53,7 +53,7 @@ class Dense:
         """
         binding = Binding(store_uuid, identity, dimensions)
         with ExitStack() as undo:
-            undo.callback(os.close, lock := own(directory, WHAT))
+            undo.callback(os.close, lock := lock_directory(directory, WHAT))
             trusted = take_clean_marker(directory)
             manifest = Manifest.load(directory, binding)
             if manifest is None:
@@ -77,7 +77,7 @@ class Dense:
     def create(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
         """Create an empty index of generation 0, replacing any other. Raises StoreFullError, AlreadyRunningError."""
         with ExitStack() as undo:
-            undo.callback(os.close, lock := own(directory, WHAT))
+            undo.callback(os.close, lock := lock_directory(directory, WHAT))
             with storing(WHAT):
                 (directory / NAME).unlink(missing_ok=True)
             made = cls._make(directory, lock, Binding(store_uuid, identity, dimensions))

@@ -9,7 +9,7 @@ from pathlib import Path
 import tantivy
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.storage.durable import LOCK, own, storing, take_clean_marker, write_clean_marker
+from codeindexd.storage.durable import LOCK, lock_directory, storing, take_clean_marker, write_clean_marker
 from codeindexd.storage.lexical.integrity import META, check_files, committed_files, remove_orphans, superfluous_files
 from codeindexd.storage.lexical.schema import (
     SENTINEL,
@@ -54,7 +54,7 @@ class Lexical:
         damaged, incomplete or of another store (then :meth:`create` it), StoreFullError if it cannot be written,
         AlreadyRunningError if another process has it open.
         """
-        lock = own(directory, WHAT)
+        lock = lock_directory(directory, WHAT)
         lexical = cls(directory, store_uuid, lock)
         try:
             with storing(WHAT):
@@ -76,7 +76,7 @@ class Lexical:
 
         Raises StoreFullError, AlreadyRunningError.
         """
-        lock = own(directory, WHAT)
+        lock = lock_directory(directory, WHAT)
         lexical = cls(directory, store_uuid, lock)
         try:
             with storing(WHAT):
