@@ -39,9 +39,9 @@ def lines(**options: object) -> tuple[io.StringIO, structlog.typing.FilteringBou
 
 def test_plain_lines_have_fields_after_the_event() -> None:
     stream, log = lines()
-    log.warning("store rebuilt", root="/a b", files=3, empty="", name="x\ny")
+    log.warning("store_rebuilt", root="/a b", files=3, empty="", name="x\ny")
     assert stream.getvalue().endswith(
-        r'warning store rebuilt root="/a b" files=3 empty="" name="x\ny" logger=codeindexd.test' + "\n"
+        r'warning store_rebuilt root="/a b" files=3 empty="" name="x\ny" logger=codeindexd.test' + "\n"
     )
 
 

@@ -19,7 +19,7 @@ from endurance.crash.tree import RealTree
 from support.daemons import until
 
 _NOTICED = {
-    "catalog_rebuilt", "projection_rebuilt", "catching_up", "vector store rebuilt", "vector_store_repaired",
+    "catalog_rebuilt", "projection_rebuilt", "catching_up", "vector_store_damaged", "vector_store_repaired",
     "damaged_vectors_skipped", "root_list_broken", "root_list_read_from_copy",
     "root_failed", "index_rebuilt",
 }  # fmt: skip
