@@ -30,7 +30,7 @@ async def main(root: Path, cookies: Path) -> None:
         on_degraded=lambda message, hint: print(message, hint),
         on_recovered=lambda: None,
         on_root_changed=lambda: None,
-        source=portable.watch if sys.argv[3] == "watchfiles" else inotify.watch,
+        source=portable.watch if sys.argv[3] == "watchfiles" else inotify.SHARED,
     )
     async with anyio.create_task_group() as tasks:
         await tasks.start(watcher.serve)

@@ -38,6 +38,10 @@ class Cookies:
         self._passages: dict[str, _Passage] = {}
         self.leaving: set[Stream] = set()  # replaced, and may still hold events that no other stream has
 
+    def owns(self, path: str) -> bool:
+        """Return True if ``path``, in the cookie directory, is a cookie of this watcher."""
+        return path.startswith(self._prefix, path.rfind("/") + 1)
+
     def prepare(self) -> None:
         """Create the directory if needed. Raises OSError."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -42,6 +42,10 @@ class ChangeReader:
         places = sorted({str(Path(file).parent) for file in self.rules})
         return [place for place in places if Path(place).is_dir() and os.access(place, os.R_OK)]
 
+    def is_rule_file(self, path: str) -> bool:
+        """Return True if a change of ``path`` hints the whole root."""
+        return path in self.rules
+
     def read(self, changes: Changes, covered: Set[bytes], refused: Set[bytes]) -> News:
         """Return what ``changes`` mean; ``covered`` directories are watched, ``refused`` ones could not be.
 

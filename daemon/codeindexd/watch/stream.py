@@ -1,10 +1,13 @@
-"""A stream of events from a fixed list of directories, read in a thread of its own."""
+"""A stream of events from a fixed list of directories."""
 
 from __future__ import annotations
 
+import asyncio
 import enum
+import math
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -24,8 +27,9 @@ class Source(Protocol):
         """Yield sets of (change, path) in or ``recursive``ly below the absolute ``paths`` until ``pace`` is stopped."""
 
 
+Wanted = Callable[[str], bool]
 INOTIFY = sys.platform == "linux"
-SOURCE: Source = inotify.watch if INOTIFY else portable.watch
+SOURCE: Source = inotify.SHARED if INOTIFY else portable.watch
 _LOST_UNSEEN = 256  # a guess: while watchfiles copies this many events, enough are lost to matter
 
 
@@ -74,6 +78,9 @@ class Stream:
         self._deliver = deliver
         self._on_stall = on_stall
         self._on_broken = on_broken
+        self._failure: Exception | None = None  # of a callback
+        self._subscription: inotify.Subscription | None = None
+        self._stopped = anyio.Event()
         self._ready = anyio.Event()
         self._ended = anyio.Event()
         self._live = False
@@ -82,18 +89,76 @@ class Stream:
             on_stall=lambda seconds: anyio.from_thread.run_sync(self._on_stall, seconds),
         )
 
-    async def serve(self, paths: Collection[str], source: Source, *, recursive: bool) -> None:
-        """Run until stopped or broken. Does not raise when it breaks: ``ready`` or ``on_broken`` report that."""
+    async def serve(
+        self, paths: Collection[str], filtered: Mapping[str, Wanted], source: Source, *, owner: str, recursive: bool
+    ) -> None:
+        """Run until stopped or broken. Does not raise when it breaks: ``ready`` or ``on_broken`` report that.
+
+        Of the directories ``filtered``, only the paths that their functions accept matter. ``owner`` is who the
+        directories count for when watches run out.
+        """
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._stop_when_cancelled)
-                await anyio.to_thread.run_sync(self._run, paths, source, recursive, limiter=anyio.CapacityLimiter(1))
-                tasks.cancel_scope.cancel()
+            if isinstance(source, inotify.Inotify):
+                await self._subscribe(paths, filtered, source, owner)
+            else:
+                await self._read_in_thread([*paths, *filtered], source, recursive=recursive)
         finally:
             self._ready.set()
             self._ended.set()
+        if self._failure is not None:
+            raise self._failure
         if self.error is not None and self._live:
             self._on_broken(self, self.error)
+
+    async def _subscribe(
+        self, paths: Collection[str], filtered: Mapping[str, Wanted], hub: inotify.Inotify, owner: str
+    ) -> None:
+        """Have the thread that reads for all streams call this one in the event loop."""
+        post = asyncio.get_running_loop().call_soon_threadsafe
+        subscribe = partial(
+            hub.subscribe,
+            paths,
+            owner=owner,
+            filtered=filtered,
+            on_changes=lambda changes: post(self._take, changes),
+            on_overflow=lambda: post(self._on_stall, math.inf),
+            on_error=lambda error: post(self._fail, error),
+        )
+        try:
+            self._subscription = await anyio.to_thread.run_sync(subscribe)
+        except OSError as error:
+            self.error = _stream_error(error)
+            return
+        try:
+            if not self.pace.stopped:
+                self._go_live()
+                self._subscription.start()
+                await self._stopped.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._subscription.close)
+
+    def _take(self, changes: Changes) -> None:
+        """Deliver changes from the reading thread of all streams, which waits."""
+        assert self._subscription is not None
+        try:
+            if not self.pace.stopped:
+                self._deliver(self, changes)
+        except Exception as error:  # noqa: BLE001 - raised where the stream is served
+            self._failure = error
+            self._stopped.set()
+        finally:
+            self._subscription.processed()
+
+    def _fail(self, error: OSError) -> None:
+        self.error = _stream_error(error)
+        self._stopped.set()
+
+    async def _read_in_thread(self, paths: Collection[str], source: Source, *, recursive: bool) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._stop_when_cancelled)
+            await anyio.to_thread.run_sync(self._run, paths, source, recursive, limiter=anyio.CapacityLimiter(1))
+            tasks.cancel_scope.cancel()
 
     async def ready(self) -> None:
         """Wait until every path is watched. Raises StreamError if one cannot be."""
@@ -104,6 +169,7 @@ class Stream:
     async def stop(self) -> None:
         """End the stream and wait until it has ended."""
         self.pace.stop()
+        self._stopped.set()
         await self._ended.wait()
 
     async def _stop_when_cancelled(self) -> None:

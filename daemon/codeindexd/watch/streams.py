@@ -69,10 +69,12 @@ class Streams:
             found.paths, on_live=on_live, deliver=self._deliver, on_stall=self._on_stall, on_broken=self._on_broken
         )
         paths = [str(self._root)] if self._recursive else list(found.paths.values())
-        paths.append(str(self._cookies.directory))
+        filtered = {str(self._cookies.directory): self._cookies.owns}
         if not self._recursive:  # a directory with rules may be the user's home, too much to watch recursively
-            paths += await anyio.to_thread.run_sync(self._reader.rule_directories)
-        tasks.start_soon(partial(stream.serve, paths, self._source, recursive=self._recursive))
+            rules = await anyio.to_thread.run_sync(self._reader.rule_directories)
+            filtered |= dict.fromkeys(rules, self._reader.is_rule_file)
+        owner = str(self._root)
+        tasks.start_soon(partial(stream.serve, paths, filtered, self._source, owner=owner, recursive=self._recursive))
         await stream.ready()
         return stream
 
