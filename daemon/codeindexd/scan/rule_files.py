@@ -66,9 +66,23 @@ class RuleFiles:
             if (other := others._states.get(place, state)) is not state
         )
 
+    def seem_unchanged(self, stat_of: StatOf) -> bool:
+        """Return False if a file may have changed; :meth:`now` then tells. Opens no file."""
+        return all(
+            (state.stat is not None or state.digest is None) and stat_of(place.path, follow=place.follow) == state.stat
+            for place, state in self._states.items()
+        )
+
     def completed(self, others: RuleFiles) -> RuleFiles:
         """Return these files, and those of ``others`` that are not among them."""
         return self if others._states.keys() <= self._states.keys() else RuleFiles(others._states | self._states)
+
+
+class StatOf(Protocol):
+    """Returns the stat of a file, None if it has none."""
+
+    def __call__(self, path: str, *, follow: bool) -> FileStat | None:
+        """Return the stat of ``path``, with ``follow`` of what a link leads to."""
 
 
 class ReadRuleFile(Protocol):

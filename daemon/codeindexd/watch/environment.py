@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import anyio.to_thread
 
 from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.waiting import Signal
-from codeindexd.watch import filesystem, mounts
+from codeindexd.watch import filesystem, mounts, rounds
 from codeindexd.watch.cookies import Cookies
 
 _INTERVAL_S = 2.0
@@ -27,11 +29,11 @@ class _Seen:
     mounted: frozenset[mounts.Mount] | None = None
 
     @classmethod
-    def now(cls, root: Path, rules: RuleFiles, table: mounts.Table) -> _Seen:
+    def now(cls, root: Path, rules: RuleFiles) -> _Seen:
         """Check everything now. Blocking."""
         identity = filesystem.identity(root)
         try:
-            return cls(identity, rules.now(), table.look())
+            return cls(identity, rules.now(), mounts.TABLE.below(root))
         except OSError:
             return cls(identity)
 
@@ -64,11 +66,12 @@ class EnvironmentMonitor:
         self._on_rules = on_rules
         self._on_cookies = on_cookies
         self._on_jump = on_jump
-        self._table = mounts.Table(root)
         self._mounted: frozenset[mounts.Mount] = frozenset()
         self._identity = filesystem.identity(root)
         self._gone = False
         self._look_now = Signal()
+        self._mounts_version = -1
+        self._loop: asyncio.AbstractEventLoop
 
     @property
     def root_exists(self) -> bool:
@@ -93,23 +96,44 @@ class EnvironmentMonitor:
         return False
 
     async def _see(self) -> _Seen:
-        return await anyio.to_thread.run_sync(_Seen.now, self._root, self.rules, self._table, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(_Seen.now, self._root, self.rules, abandon_on_cancel=True)
+
+    def check(self, now: rounds.Round) -> None:
+        """Look closer if something may have changed. Called in the thread of the rounds; raises RuntimeError."""
+        known = self._cookies.identity
+        same = (
+            not self._gone
+            and filesystem.identity(self._root) == self._identity
+            and known in (None, filesystem.identity(self._cookies.directory))
+            and self.rules.seem_unchanged(now.stat)
+            and mounts.TABLE.last_version() == self._mounts_version
+        )
+        if not same:
+            self._loop.call_soon_threadsafe(self._look_now.set)
+
+    def report_jump(self, reason: str) -> None:
+        """Pass on that the machine slept or its clock was set. Called in the thread of the rounds."""
+        self._loop.call_soon_threadsafe(self._on_jump, reason)
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Check until cancelled; started when changes from now on will be reported."""
-        clocks = filesystem.Clocks()
+        self._loop = asyncio.get_running_loop()
+        self._mounts_version = mounts.TABLE.last_version()
         self._mounted = (await self._see()).mounted or frozenset()
+        # a server that does not answer must not keep the others from being checked
+        alone = bool(await anyio.to_thread.run_sync(filesystem.reason_to_poll, self._root))
+        if not alone:
+            rounds.SHARED.join(self)
         task_status.started()
         try:
             while True:
-                with anyio.move_on_after(_INTERVAL_S):
+                with anyio.move_on_after(_INTERVAL_S if alone else math.inf):
                     await self._look_now.wait()
                 rules = self.rules
+                self._mounts_version = mounts.TABLE.last_version()
                 self._report_changes(await self._see(), rules)
-                if jump := clocks.jump():
-                    self._on_jump(jump)
         finally:
-            self._table.close()
+            rounds.SHARED.leave(self)
 
     def _report_changes(self, seen: _Seen, rules: RuleFiles) -> None:
         """Report what changed; ``rules`` are those that ``seen`` was compared with."""

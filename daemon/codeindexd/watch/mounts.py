@@ -90,44 +90,51 @@ def now() -> list[Mount]:
 
 
 class Table:
-    """The mounts at and below ``root``, read again only when the kernel reports a change. Any thread may call.
+    """All mounts, read again only when the kernel reports a change. Any thread may call; one file for all roots.
 
     Empty where the kernel does not list mounts (macOS).
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._descriptor: int | None = None
-        self._closed = False
-        self._found: frozenset[Mount] = frozenset()
+        self._found: tuple[Mount, ...] = ()
+        self._version = 0
 
-    def look(self) -> frozenset[Mount]:
-        """Return the present mounts, hidden ones included. Raises OSError if they cannot be read now."""
+    def last_version(self) -> int:
+        """Return a number that changes with the mounts, -1 if they cannot be read now. Touches no file system."""
+        try:
+            self._update()
+        except OSError:
+            return -1
+        return self._version
+
+    def below(self, root: Path) -> frozenset[Mount]:
+        """Return the present mounts at and below ``root``, hidden ones included.
+
+        Raises OSError if they cannot be read now.
+        """
+        found = self._update()
+        return frozenset(mount for mount in found if mount.point.is_relative_to(root))
+
+    def _update(self) -> tuple[Mount, ...]:
         with self._lock:
             if self._changed():
+                self._version += 1
                 try:
                     text = b"".join(self._pieces()).decode("utf-8", "surrogateescape")
                 except OSError:
-                    self._close_table()  # the kernel reports a change only once
+                    self._close()  # the kernel reports a change only once
                     raise
-                self._found = frozenset(mount for mount in parsed(text) if mount.point.is_relative_to(self._root))
+                self._found = tuple(parsed(text))
             return self._found
 
-    def close(self) -> None:
-        """Close the kernel's table; the last known mounts stay."""
-        with self._lock:
-            self._closed = True
-            self._close_table()
-
-    def _close_table(self) -> None:
+    def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None
 
     def _changed(self) -> bool:
-        if self._closed:
-            return False
         if self._descriptor is None:
             try:
                 self._descriptor = os.open(_TABLE, os.O_RDONLY | os.O_CLOEXEC)
@@ -144,3 +151,7 @@ class Table:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         while piece := os.read(self._descriptor, _READ_BYTES):
             yield piece
+
+
+TABLE = Table()
+"""The table of this process."""
