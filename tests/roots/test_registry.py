@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import FailedError, PathRefusedError
-from codeindexd.roots.registry import Registry, RootSpec, admit, covering, inside
+from codeindexd.roots.registry import Registry, RootSpec, admit, containing, inside
 from support.trees import Link, tree
 
 HOME = Path("/nonexistent-home")
@@ -132,8 +132,36 @@ def test_a_child_is_covered_and_a_parent_absorbs(tmp_path: Path) -> None:
 def test_a_missing_path_belongs_to_the_root_around_it(tmp_path: Path) -> None:
     tree(tmp_path, {"a": None})
     a = spec(tmp_path / "a", "a")
-    assert covering(tmp_path / "a/gone/file.py", [a]) is a
-    assert covering(tmp_path / "ab", [a]) is None
+    assert containing(tmp_path / "a/gone/file.py", [a]) == [(a, b"gone/file.py")]
+    assert containing(tmp_path / "ab", [a]) == []
+
+
+def test_the_innermost_root_comes_first(tmp_path: Path) -> None:
+    tree(tmp_path, {"a/b/c": None, "link": Link("a/b")})
+    outer, inner = spec(tmp_path, "outer"), spec(tmp_path / "a/b", "inner")
+    assert containing(tmp_path / "a/b/c", [outer, inner]) == [(inner, b"c"), (outer, b"a/b/c")]
+    assert containing(tmp_path / "link/c", [outer, inner]) == [
+        (outer, b"link/c"),
+        (inner, b"c"),
+        (outer, b"a/b/c"),
+    ], "as it is written, then resolved"
+    assert containing(tmp_path / "a/b", [outer, inner])[0] == (inner, b"")
+
+
+def test_a_directory_that_a_root_leaves_out_is_not_covered_by_it(tmp_path: Path) -> None:
+    tree(tmp_path, {"ignored/lib": None})
+    outer = spec(tmp_path, "outer")
+    asked: list[bytes] = []
+
+    def indexes(spec: RootSpec, below: bytes) -> bool:
+        asked.append(below)
+        return False
+
+    admission = admit(tmp_path / "ignored/lib", [outer], force=False, home=HOME, indexes=indexes)
+    assert not admission.covered
+    assert admission.spec.path == tmp_path / "ignored/lib"
+    assert asked == [b"ignored/lib"]
+    assert admit(tmp_path, [outer], force=False, home=HOME, indexes=indexes).spec is outer, "the root itself is covered"
 
 
 def test_a_list_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

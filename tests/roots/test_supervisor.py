@@ -14,6 +14,7 @@ from codeindexd.errors import NotIndexedError
 from codeindexd.roots import Root
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
+from codeindexd.scan.ignore import Verdict
 from codeindexd.types import RootState
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +50,16 @@ class Slow:
         self._directory = directory
         self._gate = gate
 
-    def add_note(self, note: str) -> None: ...
+        self.notes: list[str] = []
+
+    def add_note(self, note: str) -> None:
+        self.notes.append(note)
+
+    def indexes(self, path: bytes) -> bool:
+        return self.exclusion_of(path) is None
+
+    def exclusion_of(self, path: bytes) -> Verdict | None:
+        return Verdict(True, "ignored", ".gitignore:1: left-out/") if b"left-out" in path.split(b"/") else None
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         await self._gate.passed()
@@ -144,7 +154,7 @@ async def test_roots_inside_a_fresh_root_are_absorbed_after_a_restart_too(place:
         for name in ("outer/inner", "outermost", "outer"):
             await roots.add(place.directory(name), force=False)
     async with place.served() as roots:
-        outer = roots.covering(place.directory("outer"))
+        outer = await roots.covering(place.directory("outer"))
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
                 tasks.start_soon(roots.absorb, outer.spec.id)
@@ -159,3 +169,45 @@ async def test_a_root_that_was_removed_meanwhile_is_not_indexed(place: Place) ->
             await roots.remove(root.spec.id)
         with pytest.raises(NotIndexedError):
             await roots.rebuild(root.spec)
+
+
+async def test_a_root_in_a_directory_that_the_outer_root_leaves_out_stays(place: Place) -> None:
+    async with place.served() as roots:
+        for name in ("outer/left-out/lib", "outer/kept", "outer"):
+            await roots.add(place.directory(name), force=False)
+        outer = await roots.covering(place.directory("outer"))
+        await roots.absorb(outer.spec.id)
+        assert await place.names(roots) == ["outer", "lib"]
+        assert outer.notes == [  # type: ignore[attr-defined]
+            f"{place.directory('outer/kept')} was a root of its own, and is found through this one now"
+        ]
+        _, again = await roots.add(place.directory("outer/left-out/lib/deep"), force=False)
+        assert again.spec.path.name == "lib"
+
+
+async def test_a_left_out_directory_is_not_indexed_until_it_is_added(place: Place) -> None:
+    inside = place.directory("outer/left-out")
+    async with place.served() as roots:
+        await roots.add(place.directory("outer"), force=False)
+        for path in (inside, inside / "gone"):
+            with pytest.raises(NotIndexedError, match=r"leaves it out \(\.gitignore:1: left-out/\)") as raised:
+                await roots.covering(path)
+            assert raised.value.hint == f"index it: codeindex add {inside}"
+        assert (await roots.explaining(inside)).spec.path.name == "outer", "its rule explains it"
+        _, admission = await roots.add(inside, force=False)
+        assert not admission.covered
+        assert (await roots.covering(inside / "gone")).spec.path == inside
+        assert [root.spec.path.name for root in await roots.chosen([inside, inside / "a", inside.parent])] == [
+            "left-out",
+            "outer",
+        ]
+
+
+async def test_a_file_belongs_to_the_root_of_its_directory_whatever_its_name(place: Place) -> None:
+    directory = place.directory("outer")
+    (directory / "left-out").write_text("a file that the rules leave out")
+    async with place.served() as roots:
+        await roots.add(directory, force=False)
+        with pytest.raises(NotIndexedError):  # the fake judges by name alone; Root.indexes looks at the directory
+            await roots.covering(directory / "left-out")
+        assert (await roots.explaining(directory / "left-out")).spec.path == directory

@@ -195,7 +195,13 @@ def search(run: Run) -> int:
                 raise
             for path in args.roots or [enclosing_repository(run.cwd)]:
                 client.add(path)
-            result = client.search(query, **options)
+            try:
+                result = client.search(query, **options)
+            except NotIndexedError:  # the repository leaves the current directory out
+                if args.roots:
+                    raise
+                client.add(run.cwd)
+                result = client.search(query, **options)
     run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
 

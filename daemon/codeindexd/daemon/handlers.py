@@ -16,7 +16,7 @@ from codeindexd import __version__
 from codeindexd.daemon import metrics, responses
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.subscriptions import Subscriptions
-from codeindexd.errors import FailedError, TimedOutError, UsageError
+from codeindexd.errors import FailedError, NotIndexedError, TimedOutError, UsageError
 from codeindexd.roots import Root, Synced, SyncMethod
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
@@ -107,7 +107,7 @@ class Handlers:
 
     async def _until_fresh(self, path: Path) -> Root:
         while True:
-            root = self._roots.covering(path)
+            root = await self._roots.covering(path)
             if root.state in (RootState.FRESH, RootState.MISSING, RootState.PAUSED):
                 return root
             if root.state is RootState.DEGRADED and root.is_caught_up:
@@ -117,7 +117,7 @@ class Handlers:
     async def remove(self, params: Params, connection: Connection) -> Result:
         """Remove a root and delete its index."""
         path = _path(params["path"])
-        spec = self._roots.registered(path)
+        spec = self._roots.containing(path)
         if spec.path not in (path, _real(path)):
             raise UsageError(
                 f"{path} is inside the root {spec.path}", hint=f"remove the whole root: codeindex remove {spec.path}"
@@ -127,25 +127,25 @@ class Handlers:
 
     async def list_roots(self, params: Params, connection: Connection) -> Result:
         """Return all roots."""
-        running, failed = self._roots.around(None)
+        running, failed = self._roots.every()
         entries = [responses.roots_entry(root) for root in running]
         return {"roots": entries + [responses.failed_entry(one) for one in failed]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file of a root again."""
-        root = self._roots.covering(_path(params["path"]))
+        root = await self._roots.covering(_path(params["path"]))
         await root.reindex()
         return {"roots": [responses.roots_entry(root)]}
 
     async def pause(self, params: Params, connection: Connection) -> Result:
         """Stop indexing a root."""
-        root = self._roots.covering(_path(params["path"]))
+        root = await self._roots.covering(_path(params["path"]))
         root.pause()
         return {"roots": [responses.roots_entry(root)]}
 
     async def resume(self, params: Params, connection: Connection) -> Result:
         """Continue to index a root."""
-        root = self._roots.covering(_path(params["path"]))
+        root = await self._roots.covering(_path(params["path"]))
         root.resume()
         return {"roots": [responses.roots_entry(root)]}
 
@@ -159,23 +159,27 @@ class Handlers:
             path=params["path"] or "",
             kind=params["kind"] or "",
         )
-        roots = self._roots.chosen(_paths(params["roots"]))
+        roots = await self._roots.chosen(_paths(params["roots"]))
         if params["sync"]:
             await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
-        missing = [] if params["roots"] else self._roots.around(None)[1]
+        missing = [] if params["roots"] else self._roots.every()[1]
         return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Return chunks like the one at a place."""
-        root = self._roots.covering(_path(params["root"]))
+        root = await self._roots.covering(_path(params["root"]))
         path = os.fsencode(params["path"])
-        found = await self._searcher.related(root, path, params["line"], params["limit"] or self._default_limit)
+        try:
+            found = await self._searcher.related(root, path, params["line"], params["limit"] or self._default_limit)
+        except NotIndexedError:
+            await self._roots.covering(root.spec.path / os.fsdecode(path))  # which says so if its directory is left out
+            raise
         return responses.answer(f"{os.fsdecode(path)}:{params['line']}", found)
 
     async def symbol(self, params: Params, connection: Connection) -> Result:
         """Return the definitions of a name, and its uses if requested."""
-        roots = self._roots.chosen(_paths(params["roots"]))
+        roots = await self._roots.chosen(_paths(params["roots"]))
         definitions, references = await self._searcher.symbol(roots, params["name"], references=params["references"])
         return {
             "symbol": params["name"],
@@ -190,7 +194,7 @@ class Handlers:
         timeout_s = _SYNC_TIMEOUT_S if params["timeout_s"] is None else params["timeout_s"]
         if params["clock"]:
             return await self._sync_to(params["clock"], timeout_s)
-        roots, failed = self._around(params)
+        roots, failed = await self._around(params)
         if failed:
             raise failed[0].error
         began = time.monotonic()
@@ -222,7 +226,7 @@ class Handlers:
 
     async def status(self, params: Params, connection: Connection) -> Result:
         """Return the health of the daemon and of one or all roots."""
-        roots, failed = self._around(params)
+        roots, failed = await self._around(params)
         running = await anyio.to_thread.run_sync(lambda: [responses.root_status(root) for root in roots])
         return {
             **await self.info(params, connection),
@@ -236,7 +240,7 @@ class Handlers:
 
     async def verify(self, params: Params, connection: Connection) -> Result:
         """Compare the index with the disk, chunk by chunk, and repair it if requested."""
-        roots, failed = self._around(params)
+        roots, failed = await self._around(params)
         repair, rebuild = bool(params["repair"]), self._roots.rebuild
         found = [await verify.verify(root, repair=repair, rebuild=rebuild) for root in roots]
         found += [await verify.verify_failed(one, repair=repair, rebuild=rebuild) for one in failed]
@@ -245,20 +249,20 @@ class Handlers:
             "roots": found,
         }
 
-    def _around(self, params: Params) -> tuple[list[Root], list[FailedRoot]]:
-        return self._roots.around(_path(params["path"]) if params["path"] else None)
+    async def _around(self, params: Params) -> tuple[list[Root], list[FailedRoot]]:
+        return await self._roots.around(_path(params["path"]) if params["path"] else None)
 
     async def explain(self, params: Params, connection: Connection) -> Result:
         """Tell why a path is or is not indexed."""
         path = _path(params["path"])
-        root = self._roots.covering(path)
+        root = await self._roots.explaining(path)
         return await anyio.to_thread.run_sync(responses.explain, root, path)
 
     # notifications
 
     async def subscribe(self, params: Params, connection: Connection) -> Result:
         """Send ``progress``, ``generation`` and ``state`` of roots on this connection."""
-        roots = self._roots.chosen(_paths(params["roots"])) if params["roots"] else None
+        roots = await self._roots.chosen(_paths(params["roots"])) if params["roots"] else None
         self._subscriptions.subscribe(connection, [root.spec.id for root in roots] if roots else None)
         return {"clock": ",".join(root.clock for root in roots or self._roots.running())}
 

@@ -6,7 +6,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,9 +142,17 @@ def _set_aside(path: Path, error: Exception) -> None:
     log.warning("root_list_broken", kept_as=str(aside), error=str(error))
 
 
-def admit(path: Path, existing: Sequence[RootSpec], *, force: bool, home: Path) -> Admission:
+def admit(
+    path: Path,
+    existing: Sequence[RootSpec],
+    *,
+    force: bool,
+    home: Path,
+    indexes: Callable[[RootSpec, bytes], bool] = lambda spec, below: True,
+) -> Admission:
     """Return what adding ``path`` (absolute) means.
 
+    ``indexes`` says whether a root's rules index the directory at a path below it; only then it covers that directory.
     Raises PathRefusedError for a path that cannot or should not be a root; ``force`` allows the home directory and
     ``/``.
     """
@@ -159,8 +167,8 @@ def admit(path: Path, existing: Sequence[RootSpec], *, force: bool, home: Path) 
         raise PathRefusedError(f"{path} is not a directory", hint=f"add its directory: codeindex add {resolved.parent}")
     if not os.access(resolved, os.R_OK | os.X_OK):
         raise PathRefusedError(f"{path} cannot be read", hint=f"give yourself access: chmod u+rx {resolved}")
-    for spec in existing:
-        if resolved == spec.path or spec.path in resolved.parents:
+    for spec, below in containing(resolved, existing):
+        if not below or indexes(spec, below):
             return Admission(spec, covered=True)
     if not force and (resolved == home.resolve() or resolved == Path(resolved.anchor)):
         raise PathRefusedError(
@@ -176,10 +184,15 @@ def inside(spec: RootSpec, existing: Sequence[RootSpec]) -> tuple[RootSpec, ...]
     return tuple(other for other in existing if spec.path in other.path.parents)
 
 
-def covering(path: Path, specs: Sequence[RootSpec]) -> RootSpec | None:
-    """Return the root that ``path`` (absolute, not necessarily existing) lies in, or None."""
+def containing(path: Path, specs: Sequence[RootSpec]) -> list[tuple[RootSpec, bytes]]:
+    """Return the roots that ``path`` (absolute, not necessarily existing) lies in, each with the path below it.
+
+    The innermost comes first; those that contain only the resolved path follow those that contain it as it is written.
+    """
+    found: dict[str, tuple[RootSpec, bytes]] = {}
     for candidate in (path, Path(os.path.realpath(path))):
-        for spec in specs:
-            if candidate == spec.path or spec.path in candidate.parents:
-                return spec
-    return None
+        around = [spec for spec in specs if candidate == spec.path or spec.path in candidate.parents]
+        for spec in sorted(around, key=lambda spec: len(spec.path.parts), reverse=True):
+            relative = candidate.relative_to(spec.path)
+            found.setdefault(f"{spec.id}:{relative}", (spec, os.fsencode(relative) if relative.parts else b""))
+    return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import anyio.abc
 import anyio.to_thread
 import structlog
 
-from codeindexd.errors import FailedError
+from codeindexd.errors import FailedError, PathRefusedError
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import Progress, StageStats
 from codeindexd.roots import maintenance
@@ -31,7 +32,7 @@ from codeindexd.roots.sync import Synced
 from codeindexd.roots.unreadable import Unreadable
 from codeindexd.roots.verify.target import AuditTarget, WrongEntries
 from codeindexd.scan.ignore.builtin import Verdict
-from codeindexd.scan.relpath import ROOT
+from codeindexd.scan.relpath import ROOT, parent_of
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.snapshot import Snapshot
@@ -157,6 +158,19 @@ class Root:
     def exclusion_of(self, path: bytes) -> Verdict | None:
         """Return the rule that keeps ``path`` (below the root) out of the index, or None. Blocking: reads the disk."""
         return self._config_file.scanner.explain(path)
+
+    def indexes(self, path: bytes) -> bool:
+        """Return True if the rules of the root index the directory ``path`` (below the root). Blocking: reads the disk.
+
+        A path that is no directory counts as the nearest directory above it. While the root is missing, nobody can
+        tell, and it is True.
+        """
+        while path and not os.path.isdir(os.path.join(self.spec.raw, path)):  # noqa: PTH112, PTH118 - bytes
+            path = parent_of(path)
+        try:
+            return self.exclusion_of(path) is None
+        except (PathRefusedError, OSError):
+            return True
 
     def catalog_snapshot(self) -> CatalogSnapshot:
         """Return what is committed now; the caller closes it."""

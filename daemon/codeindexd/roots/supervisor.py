@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,13 +21,14 @@ from codeindexd.errors import (
     CodeindexError,
     FailedError,
     NotIndexedError,
+    PathRefusedError,
     StoreDamagedError,
     first_error,
     leaf_errors,
 )
 from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots import Root
-from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, covering, inside
+from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, containing, inside
 from codeindexd.storage.recovery import mark_possible_damage
 from codeindexd.types import RootState
 from codeindexd.waiting import Backoff
@@ -93,28 +96,67 @@ class RootSupervisor:
 
     def running(self) -> list[Root]:
         """Return every running root, in the order of their paths."""
-        return self.around(None)[0]
+        return self.every()[0]
 
-    def around(self, path: Path | None) -> tuple[list[Root], list[FailedRoot]]:
-        """Return the root that ``path`` lies in, or all without a path: those that run, and those that failed.
+    def every(self) -> tuple[list[Root], list[FailedRoot]]:
+        """Return all roots: those that run, and those that failed, each list in the order of paths."""
+        return self._by_state(self._supervised.values())
 
-        Each list is in the order of paths. Raises NotIndexedError.
+    async def around(self, path: Path | None) -> tuple[list[Root], list[FailedRoot]]:
+        """Return the root that indexes ``path``, or all without a path, as :meth:`every` does.
+
+        Raises NotIndexedError.
         """
-        chosen = self._supervised.values() if path is None else [self._supervised[self.registered(path).id]]
+        if path is None:
+            return self.every()
+        return self._by_state([self._supervised[(await self.indexing(path)).id]])
+
+    @staticmethod
+    def _by_state(chosen: Iterable[_SupervisedRoot]) -> tuple[list[Root], list[FailedRoot]]:
         ordered = sorted(chosen, key=lambda one: one.spec.path)
         failed = [FailedRoot(one.spec, one.problem) for one in ordered if one.root is None]
         return [one.root for one in ordered if one.root], failed
 
-    def registered(self, path: Path) -> RootSpec:
-        """Return the root that ``path`` lies in, whether it runs or not. Raises NotIndexedError."""
-        spec = covering(path, self._specs())
-        if spec is None:
-            raise NotIndexedError(f"{path} is not indexed", hint=f"index it: codeindex add {path}")
-        return spec
+    def containing(self, path: Path) -> RootSpec:
+        """Return the root at ``path``, else the innermost around it, also if its rules leave the path out.
 
-    def covering(self, path: Path) -> Root:
-        """Return the running root that ``path`` lies in. Raises NotIndexedError, and FailedError when it failed."""
-        return self._running(self.registered(path))
+        Raises NotIndexedError.
+        """
+        places = containing(path, self._specs())
+        if not places:
+            raise _not_indexed(path)
+        return next((spec for spec, below in places if not below), places[0][0])
+
+    async def indexing(self, path: Path) -> RootSpec:
+        """Return the innermost root whose rules index the directory ``path``, or the one around the file ``path``.
+
+        A root that does not run now counts by its path alone. Raises NotIndexedError.
+        """
+        places = containing(path, self._specs())
+        for spec, below in places:
+            indexed = not below or await anyio.to_thread.run_sync(self._indexes, spec, below)
+            if indexed and spec.id in self._supervised:  # it may have been removed meanwhile
+                return spec
+        raise await anyio.to_thread.run_sync(self._left_out, path, places)
+
+    def _indexes(self, spec: RootSpec, below: bytes) -> bool:
+        """Return True if the rules of a root index the directory at ``below``. Blocking."""
+        supervised = self._supervised.get(spec.id)
+        return supervised is None or supervised.root is None or supervised.root.indexes(below)
+
+    def _left_out(self, path: Path, places: Sequence[tuple[RootSpec, bytes]]) -> NotIndexedError:
+        """Return the error for a path that no root indexes, with the rule of the innermost root around it. Blocking."""
+        for spec, below in places:
+            supervised = self._supervised.get(spec.id)
+            if supervised is not None and supervised.root is not None:
+                with contextlib.suppress(PathRefusedError, OSError):
+                    if verdict := supervised.root.exclusion_of(below):
+                        return _not_indexed(path, f": the root {spec.path} leaves it out ({verdict.rule})")
+        return _not_indexed(path)
+
+    async def covering(self, path: Path) -> Root:
+        """Return the running root that indexes ``path``. Raises NotIndexedError, and FailedError when it failed."""
+        return self._running(await self.indexing(path))
 
     def _running(self, spec: RootSpec) -> Root:
         supervised = self._supervised[spec.id]
@@ -122,11 +164,24 @@ class RootSupervisor:
             raise FailedRoot(spec, supervised.problem).error
         return supervised.root
 
-    def chosen(self, paths: Sequence[Path] | None) -> list[Root]:
-        """Return the roots that ``paths`` lie in, each once; all that run when no path is given."""
+    async def chosen(self, paths: Sequence[Path] | None) -> list[Root]:
+        """Return the roots that index ``paths``, each once; all that run when no path is given."""
         if not paths:
             return self.running()
-        return list({root.spec.id: root for root in map(self.covering, paths)}.values())
+        return list({root.spec.id: root for root in [await self.covering(path) for path in paths]}.values())
+
+    async def explaining(self, path: Path) -> Root:
+        """Return the running root that can tell about ``path``: the one that indexes it, else the innermost around it.
+
+        Raises as :meth:`covering`.
+        """
+        around = [spec for spec in self._specs() if path == spec.path or spec.path in path.parents]
+        for spec, below in containing(path, around):
+            if await anyio.to_thread.run_sync(self._indexes, spec, below):
+                return self._running(spec)
+        if not around:
+            return await self.covering(path)
+        return self._running(max(around, key=lambda spec: len(spec.path.parts)))
 
     def _specs(self) -> list[RootSpec]:
         return [supervised.spec for supervised in self._supervised.values()]
@@ -222,7 +277,9 @@ class RootSupervisor:
         """
         async with self._change():
             specs = self._specs()
-            admission = await anyio.to_thread.run_sync(lambda: admit(path, specs, force=force, home=Path.home()))
+            admission = await anyio.to_thread.run_sync(
+                lambda: admit(path, specs, force=force, home=Path.home(), indexes=self._indexes)
+            )
             if admission.covered:
                 return self._running(admission.spec), admission
             await self._start(admission.spec, may_fail=False)
@@ -235,13 +292,21 @@ class RootSupervisor:
             return self._running(admission.spec), admission
 
     async def absorb(self, root_id: str) -> None:
-        """Remove the roots inside a root, if that is fresh: their code is found through it from now on."""
+        """Remove the roots inside a fresh root that it indexes as well: their code is found through it from now on.
+
+        A root in a directory that the outer one leaves out stays.
+        """
         outer = self._supervised.get(root_id)
         if outer is None or outer.root is None or outer.root.state is not RootState.FRESH:
             return
         for spec in inside(outer.spec, self._specs()):
+            below = os.fsencode(spec.path.relative_to(outer.spec.path))
+            if not await anyio.to_thread.run_sync(self._indexes, outer.spec, below) or outer.root is None:
+                continue
             with contextlib.suppress(NotIndexedError):  # removed by somebody else meanwhile
                 await self.remove(spec.id)
+                log.info("root_absorbed", root=str(outer.spec.path), absorbed=str(spec.path))
+                outer.root.add_note(f"{spec.path} was a root of its own, and is found through this one now")
 
     async def remove(self, root_id: str) -> None:
         """Stop a root and delete its index; its vectors stay in the shared store until that needs the room.
@@ -287,6 +352,11 @@ class RootSupervisor:
     async def _save(self, *, without: str = "") -> None:
         specs = sorted((spec for spec in self._specs() if spec.id != without), key=lambda spec: spec.path)
         await anyio.to_thread.run_sync(self._registry.save, specs)
+
+
+def _not_indexed(path: Path, why: str = "") -> NotIndexedError:
+    directory = path if os.path.isdir(path) else path.parent  # noqa: PTH112 - is_dir() raises for a very long name
+    return NotIndexedError(f"{path} is not indexed{why}", hint=f"index it: codeindex add {shlex.quote(str(directory))}")
 
 
 def _may_be_damage(error: Exception) -> bool:
