@@ -160,7 +160,9 @@ class Outcome(enum.IntEnum):
 class FileUpdate:
     """The new state of one leaf, committed atomically.
 
-    ``entry.hash`` is the hash of the bytes that were chunked. ``reason`` says why a file is skipped.
+    ``entry.hash`` is the hash of the bytes that were chunked. ``reason`` says why a file is skipped. ``trigrams`` are
+    those of an indexed file's text, as little-endian uint32; None if they were not determined. ``is_masked`` says that
+    secrets in the text are masked.
     """
 
     entry: Entry
@@ -170,6 +172,8 @@ class FileUpdate:
     fingerprint: bytes = b""
     reason: str = ""
     chunks: tuple[ChunkDraft, ...] = ()
+    trigrams: bytes | None = None
+    is_masked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import anyio
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
 from codeindexd.indexing import PIPELINE
-from codeindexd.indexing.fingerprint import fingerprints
+from codeindexd.indexing.fingerprint import fingerprints, text_version
 from codeindexd.roots import Root, RootDependencies, RootSettings
 from codeindexd.roots.registry import RootSpec
 from codeindexd.storage.lexical import LexicalQuery
@@ -42,6 +42,7 @@ class Harness:
             embedder=_MODEL,
             others={},
             fingerprints=fingerprints(settings),
+            text_version=text_version(settings),
             cookies=base,
             on_event=lambda event: None,
             trim_memory=lambda: None,

@@ -17,7 +17,7 @@ from codeindexd.errors import NotIndexedError, UsageError
 
 if TYPE_CHECKING:
     from codeindexd.client.aio import AsyncClient
-    from codeindexd.client.results import RootsResult, SearchResult
+    from codeindexd.client.results import GrepResult, RootsResult, SearchResult
 
 DONE, NOTHING = 0, 1
 _MIN_REFRESH_S = 1.0  # of `status --watch`
@@ -215,14 +215,32 @@ def _print_hits(run: Run, result: SearchResult) -> None:
     run.terminal.flush()
     if not result["hits"]:
         run.terminal.note("no hits")
+    _print_notes(run, result)
+    if result["dense_coverage"] < 1:
+        run.terminal.note(f"note: {result['dense_coverage']:.0%} of the code can be found by meaning so far")
+
+
+def grep(run: Run) -> int:
+    """Find every line that matches a pattern."""
+    from codeindexd.cli import grep as lines
+
+    options = lines.parameters(run.args, run.cwd)
+    with run.client() as client:
+        result = client.grep(run.args.pattern, **options)
+    run.show(result, lambda: lines.show(run.terminal, result, run.args, run.cwd))
+    if not run.args.json:
+        run.terminal.flush()
+        _print_notes(run, result)
+    return DONE if result["total"] else NOTHING
+
+
+def _print_notes(run: Run, result: SearchResult | GrepResult) -> None:
     for note in result.get("notes", []):
         run.terminal.note(f"note: {safe(note)}")
     if result["state"] != "fresh":
         run.terminal.note(
             f"note: the index may differ from the disk ({result['state']}); for details: codeindex status"
         )
-    if result["dense_coverage"] < 1:
-        run.terminal.note(f"note: {result['dense_coverage']:.0%} of the code can be found by meaning so far")
 
 
 def related(run: Run) -> int:
@@ -364,6 +382,7 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "remove": remove,
     "roots": roots,
     "search": search,
+    "grep": grep,
     "related": related,
     "symbol": symbol,
     "sync": sync,

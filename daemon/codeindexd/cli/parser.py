@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from codeindexd import __version__
+from codeindexd.cli import grep
 from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _queries(command: Command) -> None:
     search.add_argument("--explain", action="store_true", help="show the parts of each score")
     _rendering(search)
     search.add_argument("--files", action="store_true", help="print only paths")
+    grep.add_arguments(command("grep", "find every line that matches a pattern", epilog=grep.HELP))
     related = command("related", "find code similar to that at a line")
     related.add_argument("place", metavar="PATH:LINE")
     related.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from codeindexd.cli.terminal import Terminal, safe
 
 if TYPE_CHECKING:
-    from codeindexd.client.results import Hit, Place, SearchResult, SymbolResult
+    from codeindexd.client.results import Hit, Line, LineCount, Place, SearchResult, SymbolResult
 
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"[a-z0-9]+|[A-Z]+(?![a-z])|[A-Z][a-z0-9]*")
@@ -60,7 +60,7 @@ def _headline(terminal: Terminal, place: Hit | Place, cwd: str) -> str:
     return "  ".join(parts)
 
 
-def shown_path(place: Hit | Place, cwd: str) -> str:
+def shown_path(place: Hit | Place | Line | LineCount, cwd: str) -> str:
     """Return the path relative to the current directory if that is in the hit's root, else the absolute path."""
     root = place["root"]
     path = f"{root.rstrip('/')}/{place['path']}"

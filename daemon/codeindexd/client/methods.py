@@ -101,6 +101,49 @@ class Methods:
         }
         return cast("results.SearchResult", self.call("search", params))
 
+    def grep(
+        self,
+        pattern: str,
+        *,
+        roots: Iterable[PathLike] | None = None,
+        path: Iterable[str] | None = None,
+        language: str | None = None,
+        fixed: bool = False,
+        ignore_case: bool = False,
+        word: bool = False,
+        before: int = 0,
+        after: int = 0,
+        max_count: int | None = None,
+        limit: int | None = None,
+        files_only: bool = False,
+        count: bool = False,
+        every_match: bool = False,
+        sync: bool = False,
+    ) -> results.GrepResult:
+        """Return every line that matches ``pattern``, a regex in RE2's syntax, or with ``fixed`` a plain text.
+
+        Only what is below ``roots`` is searched (None: all roots), and of that only what matches the globs ``path``;
+        one that begins with ``!`` excludes. ``max_count`` bounds the lines of each file, ``limit`` those of the answer.
+        """
+        params = {
+            "pattern": pattern,
+            "roots": core.absolute_all(roots),
+            "path": None if path is None else list(path),
+            "language": language,
+            "fixed": fixed,
+            "ignore_case": ignore_case,
+            "word": word,
+            "before": before,
+            "after": after,
+            "max_count": max_count,
+            "limit": limit,
+            "files_only": files_only,
+            "count": count,
+            "every_match": every_match,
+            "sync": sync,
+        }
+        return cast("results.GrepResult", self.call("grep", params))
+
     def related(self, root: PathLike, path: PathLike, line: int, *, limit: int | None = None) -> results.SearchResult:
         """Return code similar to that at ``line`` of ``path``, which is relative to ``root``."""
         params = {"root": core.absolute(root), "path": core.relative_name(path), "line": line, "limit": limit}

@@ -41,6 +41,50 @@ class SearchResult(TypedDict):
     notes: NotRequired[list[str]]
 
 
+class Line(TypedDict):
+    """A matching line. ``column`` counts bytes from 1; ``spans`` are the matches as byte offsets in ``text``.
+
+    ``cut`` says that ``text`` is only a part of the line. ``before`` and ``after`` are the lines around it.
+    """
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    line: int
+    column: int
+    text: str
+    spans: list[list[int]]
+    cut: NotRequired[bool]
+    before: NotRequired[list[str]]
+    after: NotRequired[list[str]]
+
+
+class LineCount(TypedDict):
+    """How many lines of a file match."""
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    count: int
+
+
+class GrepResult(TypedDict):
+    """The answer of ``grep``. ``files`` and ``total`` count all, ``truncated`` says that some are missing."""
+
+    pattern: str
+    matches: list[Line]
+    counts: NotRequired[list[LineCount]]
+    files: int
+    total: int
+    searched: int
+    truncated: bool
+    left_out: dict[str, int]
+    took_ms: float
+    clock: str
+    state: str
+    notes: NotRequired[list[str]]
+
+
 class SymbolResult(TypedDict):
     """Where a name is defined, and where it is used if requested."""
 

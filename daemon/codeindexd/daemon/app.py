@@ -27,7 +27,7 @@ from codeindexd.daemon.server import Limits, Server
 from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.daemon.upkeep import Upkeep, attempt
 from codeindexd.indexing import PIPELINE
-from codeindexd.indexing.fingerprint import fingerprints
+from codeindexd.indexing.fingerprint import fingerprints, text_version
 from codeindexd.roots import Root, RootDependencies, RootEvent, RootEventKind, RootSettings
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
@@ -176,6 +176,7 @@ class Daemon:
             embedder=self._embedders.configured,
             others=self._embedders.others,
             fingerprints=fingerprints(self._worker_settings()),
+            text_version=text_version(self._worker_settings()),
             cookies=self.paths.cookies,
             on_event=self._on_event,
             trim_memory=memory.trim,

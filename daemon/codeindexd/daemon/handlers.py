@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from codeindexd.errors import FailedError, NotIndexedError, TimedOutError, Usage
 from codeindexd.roots import Root, Synced, SyncMethod
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
-from codeindexd.search.query import parse
+from codeindexd.search.grep import GrepRequest
+from codeindexd.search.line_matcher import LineMatcher
+from codeindexd.search.query import normal_language, parse
 from codeindexd.search.searcher import Searcher
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
@@ -64,6 +67,7 @@ class Handlers:
             "roots.remove": self.remove,
             "roots.list": self.list_roots,
             "search": self.search,
+            "grep": self.grep,
             "related": self.related,
             "symbol": self.symbol,
             "sync": self.sync,
@@ -165,6 +169,39 @@ class Handlers:
         found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
         missing = [] if params["roots"] else self._roots.every()[1]
         return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
+
+    async def grep(self, params: Params, connection: Connection) -> Result:
+        """Return every line that matches a pattern, each read from the disk."""
+        matcher = LineMatcher(
+            params["pattern"], fixed=params["fixed"], ignore_case=params["ignore_case"], word=params["word"]
+        )
+        globs = params["path"] or []
+        request = GrepRequest(
+            matcher,
+            include=[glob for glob in globs if not glob.startswith("!")],
+            exclude=[glob[1:] for glob in globs if glob.startswith("!")],
+            language=normal_language(params["language"]) if params["language"] else None,
+            before=params["before"] or params["context"],
+            after=params["after"] or params["context"],
+            max_count=params["max_count"],
+            limit=params["limit"],
+            names_only=params["files_only"],
+            every_match=params["every_match"],
+            budget_s=params["budget_s"],
+        )
+        places = _paths(params["roots"])
+        roots = self._roots.chosen(places)
+        if params["sync"]:
+            await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
+        requests = [(root, replace(request, below=self._below(root, places or []))) for root in roots]
+        found = await self._searcher.grep(requests)
+        missing = [] if places else self._roots.around(None)[1]
+        return responses.grep_answer(params, found, missing=missing)
+
+    def _below(self, root: Root, places: Sequence[Path]) -> list[bytes]:
+        """Return those of ``places`` that are in ``root``, relative to it; none if all of it is meant."""
+        below = [responses.path_below(root, place) for place in places if self._roots.covering(place) is root]
+        return [] if b"" in below else below
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Return chunks like the one at a place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.supervisor import FailedRoot
+from codeindexd.search.grep import MatchedLine
 from codeindexd.search.hits import Hit
-from codeindexd.search.searcher import Answer
+from codeindexd.search.searcher import Answer, GrepAnswer
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
@@ -186,6 +188,60 @@ def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequenc
     }
 
 
+def grep_answer(params: Mapping[str, Any], found: GrepAnswer, *, missing: Sequence[FailedRoot] = ()) -> dict[str, Any]:
+    """Return the result of ``grep``: the lines, how many there are in all, and what was not searched."""
+    limit: int = params["limit"]
+    lines = [line for _, result in found.results for line in result.lines][:limit]
+    total = sum(result.total for _, result in found.results)
+    left_out: Counter[str] = Counter()
+    for _, result in found.results:
+        left_out.update(result.left_out)
+    state = RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
+    counted = params["count"] or params["files_only"]
+    returned = 0 if counted else len(lines)
+    notes = [failed.error.message for failed in missing]
+    if not counted and returned < total:
+        notes.append(f"{total - returned} more lines match; raise the limit, or narrow the search")
+    notes += [f"{files} files were left out: {reason}" for reason, files in sorted(left_out.items())]
+    return {
+        "pattern": params["pattern"],
+        "matches": [] if counted else [line_entry(line) for line in lines],
+        **({"counts": _count_entries(found)} if counted else {}),
+        "files": sum(result.files for _, result in found.results),
+        "total": total,
+        "searched": sum(result.searched for _, result in found.results),
+        "truncated": bool(left_out) or (not counted and returned < total),
+        "left_out": dict(sorted(left_out.items())),
+        "took_ms": round(found.took_ms, 2),
+        "clock": found.clock,
+        "state": state.value,
+        **({"notes": notes} if notes else {}),
+    }
+
+
+def line_entry(line: MatchedLine) -> dict[str, Any]:
+    """Return a matching line as it is on the disk now."""
+    return {
+        **path_to_json(line.root.spec.raw, key="root"),
+        **path_to_json(line.path),
+        "line": line.line,
+        "column": line.column,
+        "text": line.text,
+        "spans": [list(span) for span in line.spans],
+        **({"cut": True} if line.cut else {}),
+        **({"before": list(line.before)} if line.before else {}),
+        **({"after": list(line.after)} if line.after else {}),
+    }
+
+
+def _count_entries(found: GrepAnswer) -> list[dict[str, Any]]:
+    return [
+        {**path_to_json(root.spec.raw, key="root"), **path_to_json(path), "count": count}
+        for root, result in found.results
+        for path, count in result.counts.items()
+    ]
+
+
 def chunk_entry(chunk: StoredChunk) -> dict[str, Any]:
     """Return a chunk as ``explain`` lists it."""
     span = chunk.span
@@ -202,7 +258,7 @@ def chunk_entry(chunk: StoredChunk) -> dict[str, Any]:
 
 def explain(root: Root, path: Path) -> dict[str, Any]:
     """Return why ``path`` (absolute, in ``root``) is or is not indexed. Blocking: asks the catalog and the disk."""
-    relative = _below(root, path)
+    relative = path_below(root, path)
     failures = {failure.path: failure for failure in root.failures()}
     with root.catalog_snapshot() as snapshot:
         file = snapshot.file(relative)
@@ -236,7 +292,7 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     return entry | {"reason": "not scanned yet"}
 
 
-def _below(root: Root, path: Path) -> bytes:
+def path_below(root: Root, path: Path) -> bytes:
     """Return ``path`` relative to the root; symlinks above the root are resolved, inside it they are not."""
     for candidate in (path, Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(path))):
         if candidate == root.spec.path:

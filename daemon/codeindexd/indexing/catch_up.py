@@ -10,13 +10,15 @@ import structlog
 from codeindexd.errors import FailedError, StoreFullError, WorkerError
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.storage.index_writer import IndexWriter
+from codeindexd.storage.text import Document
 from codeindexd.types import ChunkDraft, Entry, IndexedChunk, StoredChunk
 from codeindexd.waiting import Broadcast, Signal
-from codeindexd.workers.jobs import FileJob
+from codeindexd.workers.jobs import FileJob, FileStatus
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 _BATCH_CHUNKS = 2_000
+_BATCH_FILES = 200
 _RETRY_S = 10.0
 _LAGGING = RootProblem("the index is catching up with missed changes", "wait: answers may lack some code until then")
 
@@ -61,7 +63,7 @@ class CatchUp:
 
     async def run(self) -> None:
         """Catch up; returns once no projection lags."""
-        while self._index.lag.lexical or self._index.lag.dense:
+        while self._index.lag.any:
             self._problems.set(ProblemKey.CATCH_UP, _LAGGING)
             try:
                 await catch_up(
@@ -88,7 +90,7 @@ async def catch_up(
     on_hint: Callable[[list[bytes]], None],
     on_reprocess: Callable[[list[Entry]], None],
 ) -> int:
-    """Catch both projections of a root up with its catalog; return how many chunks were added to the lexical one.
+    """Catch the projections of a root up with its catalog; return how many chunks were added to the lexical one.
 
     Lexical terms are stored nowhere else, so the files are read again. One whose bytes are no longer those that were
     catalogued becomes a hint. If chunks of it are still missing in the end it is handed to ``on_reprocess`` as well,
@@ -96,6 +98,8 @@ async def catch_up(
     """
     if index.lag.dense:
         await index.write(index.catch_up_dense)
+    if index.lag.text:
+        await _catch_up_text(root, index, pool, on_hint=on_hint)
     if not index.lag.lexical:
         return 0
     missing = await index.write(index.find_missing_lexical)
@@ -119,6 +123,31 @@ async def catch_up(
     if changed:
         on_hint(changed)
     return added + len(batch)
+
+
+async def _catch_up_text(
+    root: bytes, index: IndexWriter, pool: WorkerPool, *, on_hint: Callable[[list[bytes]], None]
+) -> None:
+    """Have the files whose content the text index lacks read again; those that changed become hints."""
+    missing = await index.write(index.find_missing_text)
+    if missing:
+        log.info("catching_up_text", root=root, files=len(missing))
+    contents = {file.entry.path: content for content, file in missing.items()}
+    jobs = [FileJob(job_id=number, root=root, path=path, text_only=True) for number, path in enumerate(contents)]
+    batch: list[Document] = []
+    changed: list[bytes] = []
+    async for result in pool.process(jobs):
+        if result.status is not FileStatus.INDEXED or result.leaf != contents[result.path]:
+            changed.append(result.path)
+            continue
+        batch.append(Document.from_bytes(result.leaf, result.trigrams, is_masked=result.is_masked))
+        if len(batch) >= _BATCH_FILES:
+            await index.write(index.add_text, batch)
+            batch = []
+    await index.write(index.add_text, batch)
+    await index.write(index.mark_text_current)
+    if changed:
+        on_hint(changed)
 
 
 def match_chunks(chunks: Iterable[StoredChunk], language: str, drafts: Iterable[ChunkDraft]) -> list[IndexedChunk]:

@@ -188,4 +188,6 @@ def _update_of(processed: Processed) -> FileUpdate:
         encoding=result.encoding,
         fingerprint=result.fingerprint,
         chunks=result.chunks,
+        trigrams=result.trigrams,
+        is_masked=result.is_masked,
     )

@@ -13,6 +13,14 @@ from codeindexd.workers.jobs import WorkerSettings
 PIPELINE_VERSION = 1
 """To be raised whenever the text given to the model or the terms of the lexical index change."""
 
+TEXT_VERSION = 1
+"""To be raised whenever the trigrams of a file change; they depend on decoding, too."""
+
+
+def text_version(settings: WorkerSettings) -> str:
+    """Return the version of what the text index holds: an index of another one is made again."""
+    return f"text={TEXT_VERSION} secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}"
+
 
 def fingerprints(settings: WorkerSettings) -> Callable[[str], bytes]:
     """Return a function from language to 16-byte fingerprint, the same in daemon and workers."""

@@ -18,6 +18,7 @@ from codeindexd.analysis import chunking, secrets
 from codeindexd.analysis.chunking.encoding import Decoded, decode
 from codeindexd.analysis.embedding.static import StaticModel, first_line
 from codeindexd.analysis.tokens import Terms, Tokenizer
+from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.errors import StoreDamagedError, StoreFullError, place_of
 from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.scan.safe_read import Contents, is_settled, read_beneath
@@ -113,8 +114,15 @@ class Pipeline:
             stopwatch.stop()
             return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="binary")
         masked = self._masked(decoded)
+        stopwatch.enter("trigrams")
+        trigrams, is_masked = trigrams_of(masked).astype("<u4").tobytes(), masked != decoded.utf8
         stopwatch.enter("chunk")
         language = self._language(job.path, masked)
+        if job.text_only:
+            stopwatch.stop()
+            return self._result(
+                job, contents, leaf, stopwatch, FileStatus.INDEXED, trigrams=trigrams, is_masked=is_masked
+            )
         spans = chunking.chunk(masked, language, max_bytes=self._settings.max_chunk_bytes)
         stopwatch.enter("tokenise")
         texts = [embed_text(s.symbol, masked[s.start_byte : s.end_byte].decode("utf-8")) for s in spans]
@@ -138,6 +146,8 @@ class Pipeline:
             language=language,
             encoding=decoded.encoding,
             chunks=chunks,
+            trigrams=trigrams,
+            is_masked=is_masked,
         )
 
     def _masked(self, decoded: Decoded) -> bytes:
@@ -209,6 +219,8 @@ class Pipeline:
         language: str = "",
         encoding: str = "",
         chunks: tuple[ChunkDraft, ...] = (),
+        trigrams: bytes = b"",
+        is_masked: bool = False,
     ) -> FileResult:
         return FileResult(
             job.job_id,
@@ -222,6 +234,8 @@ class Pipeline:
             encoding=encoding,
             fingerprint=self._fingerprint(language),
             chunks=chunks,
+            trigrams=trigrams,
+            is_masked=is_masked,
             bytes_read=len(contents.data),
             seconds=stopwatch.seconds,
         )

@@ -13,6 +13,8 @@ from codeindexd.errors import PathRefusedError, UsageError
 from codeindexd.protocol.faults import UNKNOWN_METHOD, ProtocolError
 from codeindexd.protocol.places import text_of_path
 
+MAX_LINES: Final = 100_000  # lines in one answer of grep; a line is cut at 4 KB
+MAX_CONTEXT: Final = 1000  # lines around a match
 MAX_LIMIT: Final = 1000  # hits in one answer; snippets are whole chunks, so this is a few megabytes
 
 
@@ -23,6 +25,7 @@ class ParamKind(enum.Enum):
     PATH = "an absolute path"
     NAME = "a path relative to its root"
     PATHS = "a list of absolute paths"
+    TEXTS = "a list of strings"
     INTEGER = "a whole number"
     NUMBER = "a number"
     BOOLEAN = "true or false"
@@ -66,6 +69,25 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("kind", ParamKind.TEXT),
         Param("sync", ParamKind.BOOLEAN, default=False),
         Param("explain", ParamKind.BOOLEAN, default=False),
+    ),
+    "grep": (
+        Param("pattern", ParamKind.TEXT, required=True),
+        _ROOTS,
+        Param("path", ParamKind.TEXTS),
+        Param("language", ParamKind.TEXT),
+        Param("fixed", ParamKind.BOOLEAN, default=False),
+        Param("ignore_case", ParamKind.BOOLEAN, default=False),
+        Param("word", ParamKind.BOOLEAN, default=False),
+        Param("before", ParamKind.INTEGER, default=0, minimum=0, maximum=MAX_CONTEXT),
+        Param("after", ParamKind.INTEGER, default=0, minimum=0, maximum=MAX_CONTEXT),
+        Param("context", ParamKind.INTEGER, default=0, minimum=0, maximum=MAX_CONTEXT),
+        Param("max_count", ParamKind.INTEGER, minimum=1, maximum=1 << 40),
+        Param("limit", ParamKind.INTEGER, default=1000, minimum=1, maximum=MAX_LINES),
+        Param("files_only", ParamKind.BOOLEAN, default=False),
+        Param("count", ParamKind.BOOLEAN, default=False),
+        Param("every_match", ParamKind.BOOLEAN, default=False),
+        Param("budget_s", ParamKind.NUMBER, default=10, minimum=0.01, maximum=600),
+        Param("sync", ParamKind.BOOLEAN, default=False),
     ),
     "related": (
         Param("root", ParamKind.PATH, required=True),
@@ -141,6 +163,10 @@ def _typed(param: Param, value: Any) -> Any:
             return _absolute(param.name, value)
         case ParamKind.NAME, str():
             return _storable(param.name, value)
+        case ParamKind.TEXTS, str():
+            return [value.encode("utf-8", "replace").decode("utf-8")]
+        case ParamKind.TEXTS, list() if all(isinstance(item, str) for item in value):
+            return [item.encode("utf-8", "replace").decode("utf-8") for item in value]
         case ParamKind.PATHS, list() if all(isinstance(item, str) for item in value):
             return [_absolute(param.name, item) for item in value]
     return None

@@ -60,7 +60,7 @@ def create_parts(
     spec = presence.spec
 
     def on_commit() -> None:
-        if index.lag.lexical or index.lag.dense:
+        if index.lag.any:
             catch_up.trigger()
         if index.pending_vectors:
             embedder.wake()

@@ -32,7 +32,8 @@ class RootSettings:
 class RootDependencies:
     """What all roots share.
 
-    ``others`` are models, by identity, that only queries are embedded with. ``trim_memory`` returns unused memory to
+    ``others`` are models, by identity, that only queries are embedded with. ``text_version`` is that of
+    :func:`indexing.fingerprint.text_version`. ``trim_memory`` returns unused memory to
     the system; it blocks, and is called in quiet times.
     """
 
@@ -41,6 +42,7 @@ class RootDependencies:
     embedder: Embedder
     others: Mapping[str, Embedder]
     fingerprints: Callable[[str], bytes]
+    text_version: str
     cookies: Path
     on_event: Callable[[RootEvent], None]
     trim_memory: Callable[[], object]
@@ -52,5 +54,6 @@ class RootDependencies:
             root_id=root_id,
             vectors=self.vectors,
             space=VectorSpace(self.embedder.identity, self.embedder.dimensions),
+            text_version=self.text_version,
             usable={identity: VectorSpace(identity, other.dimensions) for identity, other in self.others.items()},
         )

@@ -78,7 +78,7 @@ def compile_regex(pattern: str, budget: TimeBudget | None = None) -> LineRegex:
     try:
         compiled = re2.compile((_LINE_ANCHORS + pattern).encode("utf-8", "surrogatepass"), options)
     except re2.error as error:
-        raise _invalid(pattern, error) from error
+        raise invalid_regex(pattern, error) from error
     finally:
         re2.purge()  # its cache would keep the memory of 128 regexes
     return LineRegex(pattern, compiled, budget or TimeBudget())
@@ -100,7 +100,7 @@ def _check_length(patterns: Sequence[str]) -> None:
         raise InvalidQueryError(f"the {what} longer than {MAX_REGEX_CHARS} characters", hint="use shorter regexes")
 
 
-def _invalid(pattern: str, error: re2.error) -> InvalidQueryError:
+def invalid_regex(pattern: str, error: re2.error) -> InvalidQueryError:
     """Translate RE2's error, which quotes the offending part of the pattern."""
     reason = error.args[0].decode("utf-8", "replace")
     if reason.startswith("pattern too large"):

@@ -16,6 +16,7 @@ from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.errors import EmbedderError
 from codeindexd.search import retrieve
+from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.hits import Hit, HitRequest, first_hits
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.query import ParsedQuery
@@ -43,6 +44,16 @@ class Answer:
     dense_coverage: float
     took_ms: float
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class GrepAnswer:
+    """Matching lines by root, and the state and clock of what was searched."""
+
+    results: list[tuple[SearchableRoot, GrepResult]]
+    state: RootState
+    clock: str
+    took_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,28 @@ class Searcher:
         return await self._answer(
             [root], lambda pinned: retrieve.similar_chunks(pinned.snapshot, path, line, limit), HitRequest(limit)
         )
+
+    async def grep(self, requests: Sequence[tuple[SearchableRoot, GrepRequest]]) -> GrepAnswer:
+        """Return every line that matches, of each root as its request says.
+
+        Raises FailedError when nothing can be read.
+        """
+        started = time.perf_counter()
+        roots = [root for root, _ in requests]
+        wanted = {id(root): request for root, request in requests}
+        state = worst_state(roots)
+        with _pin_all(roots) as pinned:
+
+            def search_one(one: PinnedRoot) -> GrepResult:
+                return grep_root(one.root, one.snapshot, wanted[id(one.root)], mask_secrets=self._mask_secrets)
+
+            results = await run_all(partial(anyio.to_thread.run_sync, search_one, one) for one in pinned)
+            return GrepAnswer(
+                [(one.root, result) for one, result in zip(pinned, results, strict=True)],
+                state,
+                _clock(roots, pinned),
+                (time.perf_counter() - started) * 1000,
+            )
 
     async def symbol(
         self, roots: Sequence[SearchableRoot], name: str, *, references: bool

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import path_words
 from codeindexd.errors import CodeindexError, StoreFullError
-from codeindexd.storage.opening import dense_of, open_catalog, open_dense, open_lexical
+from codeindexd.storage.opening import dense_of, open_catalog, open_dense, open_lexical, open_text
 from codeindexd.storage.previous_model import PreviousModelIndex, open_previous_model
 from codeindexd.storage.projections import (
     ProjectionLag,
@@ -25,11 +25,23 @@ from codeindexd.storage.projections import (
     keep_vectors,
     lexical_chunk,
     split_by_vector,
+    text_documents,
 )
 from codeindexd.storage.recovery import RecoveryState
 from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
+from codeindexd.storage.text import Document
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import Committed, Entry, FileUpdate, IndexedChunk, Outcome, StoredChunk, Transaction, VectorSpace
+from codeindexd.types import (
+    Committed,
+    Entry,
+    FileUpdate,
+    IndexedChunk,
+    Outcome,
+    StoredChunk,
+    StoredFile,
+    Transaction,
+    VectorSpace,
+)
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -37,7 +49,7 @@ _GATHER = 20_000
 
 
 class IndexWriter:
-    """The catalog, the lexical and the dense index of one root, and the only one who writes them.
+    """The catalog, the lexical, the dense and the text index of one root, and the only one who writes them.
 
     Every method but :meth:`write` and :meth:`maintain` blocks and must run alone: an event loop hands it to
     :meth:`write`, which runs one at a time in a thread. What is committed is visible to readers when a method returns.
@@ -57,11 +69,14 @@ class IndexWriter:
         vectors: VectorStore,
         space: VectorSpace,
         usable: Mapping[str, VectorSpace] | None = None,
+        text_version: str = "",
     ) -> None:
         """Open the stores in ``directory``, and rebuild those that are damaged.
 
         ``usable`` are other models, by identity, that queries can be embedded with; the vectors of one of them answer
-        until those of ``space`` are complete. Raises StoreFullError, FailedError, AlreadyRunningError.
+        until those of ``space`` are complete. A text index of another ``text_version`` is rebuilt.
+
+        Raises StoreFullError, FailedError, AlreadyRunningError.
         """
         self.directory = directory
         self.vectors = vectors
@@ -74,6 +89,7 @@ class IndexWriter:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.recovery = RecoveryState(directory)
         self._unpublished: Transaction | None = None
+        self._text_gaps: set[bytes] = set()  # contents that could not be read again when the text index caught up
         self._ensure_vector_store()
         with contextlib.ExitStack() as undo:  # a store that stays open after an error stays locked
             self.catalog = open_catalog(directory, root_id, self.recovery, self.lag)
@@ -82,6 +98,8 @@ class IndexWriter:
             undo.callback(self.lexical.close)
             self.dense = open_dense(directory, self.catalog, space, self.recovery, self.lag)
             undo.callback(self.dense.close)
+            self.text = open_text(directory, self.catalog, text_version, self.recovery, self.lag)
+            undo.callback(self.text.close)
             self._find_pending_vectors()
             self.previous_model = self._open_previous_model(usable or {})
             if self.previous_model is not None:
@@ -134,13 +152,14 @@ class IndexWriter:
             committed = self.catalog.commit(changes)
             if committed.generation == before:
                 return
-            self._project(committed)
+            self._project(committed, changes)
             self._unpublished = changes  # if the readers fail to switch, a repeated call must not commit it again
         self._publish()
         self._unpublished = None
 
-    def _project(self, committed: Committed) -> None:
-        """Bring a commit into both projections."""
+    def _project(self, committed: Committed, changes: Transaction) -> None:
+        """Bring a commit into all projections."""
+        self._project_text(committed, changes)
         try:
             self.lexical.apply(
                 self.lexical.generation if self.lag.lexical else committed.generation,
@@ -166,6 +185,17 @@ class IndexWriter:
             self.lag.dense = True
             self._log_lag("dense", error)
 
+    def _project_text(self, committed: Committed, changes: Transaction) -> None:
+        try:
+            generation = self.text.generation if self.lag.text else committed.generation
+            self.text.apply(generation, text_documents(changes))
+        except CodeindexError as error:  # what could not be written is found in memory, and written later
+            self._log_lag("text", error)
+        self._text_gaps = set(self.text.lacking(self._text_gaps))
+        indexed = (update.entry.hash for update in changes.updates if update.outcome is Outcome.INDEXED)
+        if self.text.lacking(indexed):
+            self.lag.text = True
+
     def _log_lag(self, store: str, error: CodeindexError) -> None:
         log.warning("projection_lags", store=store, directory=str(self.directory), error=error.message)
 
@@ -175,7 +205,14 @@ class IndexWriter:
         previous = self.previous_model
         space, dense = (previous.space, previous.dense) if previous else (self.space, self.dense)
         self.current.publish(
-            Snapshot(self.catalog.snapshot(), self.lexical.snapshot(), dense.snapshot(), identity=space.identity)
+            Snapshot(
+                self.catalog.snapshot(),
+                self.lexical.snapshot(),
+                dense.snapshot(),
+                self.text.snapshot(),
+                identity=space.identity,
+                text_is_complete=not (self.lag.text or self._text_gaps),
+            )
         )
 
     def _drop_previous_model(self) -> None:
@@ -287,6 +324,25 @@ class IndexWriter:
         self.lag.lexical = False
         return unprocessed
 
+    def find_missing_text(self) -> dict[bytes, StoredFile]:
+        """Return the contents that the text index lacks, each with a file that holds it."""
+        with self.catalog.snapshot() as snapshot:
+            missing = self.text.lacking(snapshot.indexed_contents())
+            return {file.entry.hash: file for file in snapshot.files_with(missing)}
+
+    def add_text(self, documents: Sequence[Document]) -> None:
+        """Add contents that the text index lacked."""
+        self.text.apply(self.text.generation, documents)
+        self._publish()
+
+    def mark_text_current(self) -> None:
+        """Note that the text index has all that can be read. Exact searches read other files themselves."""
+        self._text_gaps = set(self.find_missing_text())
+        if not self._text_gaps:
+            self.text.apply(self.catalog.generation, [])
+        self.lag.text = False
+        self._publish()
+
     def discard(self, *, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]) -> None:
         """Remove entries that proved wrong: chunks from the projections, which then lag, and vectors from the store."""
         self.vectors.forget(self.space.identity, embed_hashes)
@@ -309,7 +365,13 @@ class IndexWriter:
         await self.write(self._maintain_catalog)
         if await anyio.to_thread.run_sync(self.dense.maintain, should_stop):
             await self.write(self._publish)
+        if await anyio.to_thread.run_sync(self.text.maintain, self._live_contents, should_stop):
+            await self.write(self._publish)
         return await self.write(self.lexical.tidy)
+
+    def _live_contents(self) -> set[bytes]:
+        with self.catalog.snapshot() as snapshot:
+            return set(snapshot.indexed_contents())
 
     def _maintain_catalog(self) -> None:
         self.catalog.checkpoint()
@@ -320,7 +382,7 @@ class IndexWriter:
         """Close all stores; safe after any commit."""
         self.current.publish(None)
         closes = [self.previous_model.dense.close] if self.previous_model else []
-        for close in (*closes, self.dense.close, self.lexical.close, self.catalog.close):
+        for close in (*closes, self.text.close, self.dense.close, self.lexical.close, self.catalog.close):
             try:
                 close()
             except (CodeindexError, OSError) as error:  # the others must not stay locked

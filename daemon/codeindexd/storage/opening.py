@@ -15,12 +15,13 @@ from codeindexd.storage.dense import Dense
 from codeindexd.storage.lexical import Lexical
 from codeindexd.storage.projections import ProjectionLag
 from codeindexd.storage.recovery import CATALOG, RecoveryState
+from codeindexd.storage.text import TextIndex
 
 if TYPE_CHECKING:
     from codeindexd.types import VectorSpace
 
 log = structlog.get_logger(__name__)
-Projection = TypeVar("Projection", Lexical, Dense)
+Projection = TypeVar("Projection", Lexical, Dense, TextIndex)
 
 
 def open_catalog(directory: Path, root_id: str, recovery: RecoveryState, lag: ProjectionLag) -> Catalog:
@@ -48,6 +49,23 @@ def open_lexical(directory: Path, catalog: Catalog, recovery: RecoveryState, lag
     )
     lag.lexical = recovery.needs_verify or lexical.generation < catalog.generation
     return lexical
+
+
+def open_text(
+    directory: Path, catalog: Catalog, version: str, recovery: RecoveryState, lag: ProjectionLag
+) -> TextIndex:
+    """Open the text index that belongs to ``catalog``. Raises as :func:`open_lexical`."""
+    place, binding = directory / "text", f"{catalog.store_uuid} {version}"
+    text = _open_or_rebuild(
+        "text",
+        directory,
+        catalog,
+        lag,
+        lambda: TextIndex.open(place, binding, verify=recovery.needs_verify),
+        lambda: TextIndex.create(place, binding),
+    )
+    lag.text = recovery.needs_verify or text.generation < catalog.generation
+    return text
 
 
 def open_dense(

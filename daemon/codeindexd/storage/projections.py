@@ -12,19 +12,26 @@ from numpy.typing import NDArray
 from codeindexd.analysis.tokens import split_identifier, stem
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.lexical import LexicalChunk
+from codeindexd.storage.text import Document
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import IndexedChunk, StoredChunk, Transaction
+from codeindexd.types import IndexedChunk, Outcome, StoredChunk, Transaction
 
 _GATHER = 20_000
 
 
 @dataclass
 class ProjectionLag:
-    """Which projections lack committed chunks: set by a failed write or at open, cleared once they caught up."""
+    """Which projections lack committed files: set by a failed write or at open, cleared once they caught up."""
 
     lexical: bool = False
     dense: bool = False
+    text: bool = False
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def any(self) -> bool:
+        """Whether any projection lags."""
+        return self.lexical or self.dense or self.text
 
 
 @lru_cache(maxsize=10_000)
@@ -45,6 +52,15 @@ def lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
         language=chunk.language,
         kind=span.kind,
     )
+
+
+def text_documents(changes: Transaction) -> list[Document]:
+    """Return the contents that a transaction brings to the text index."""
+    return [
+        Document.from_bytes(update.entry.hash, update.trigrams, is_masked=update.is_masked)
+        for update in changes.updates
+        if update.outcome is Outcome.INDEXED and update.trigrams is not None
+    ]
 
 
 def compare_chunks(

@@ -10,20 +10,31 @@ from codeindexd.errors import CodeindexError
 from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.dense import DenseSnapshot
 from codeindexd.storage.lexical import LexicalSnapshot
+from codeindexd.storage.text import TextSnapshot
 
 
 class Snapshot:
     """What a query runs on. It stays valid while pinned, and closes once it is retired and not pinned any more.
 
     ``vectors`` is the number of chunks with a vector, of ``chunks`` in all; ``identity`` is the model of the vectors.
+    ``text_is_complete`` says that the text index has the content of every indexed file.
     """
 
     def __init__(
-        self, catalog: CatalogSnapshot, lexical: LexicalSnapshot, dense: DenseSnapshot, *, identity: str
+        self,
+        catalog: CatalogSnapshot,
+        lexical: LexicalSnapshot,
+        dense: DenseSnapshot,
+        text: TextSnapshot,
+        *,
+        identity: str,
+        text_is_complete: bool,
     ) -> None:
         self.catalog = catalog
         self.lexical = lexical
         self.dense = dense
+        self.text = text
+        self.text_is_complete = text_is_complete
         self.identity = identity
         self.chunks = catalog.counts().chunks
         self.vectors = len(dense)
@@ -35,6 +46,17 @@ class Snapshot:
     def generation(self) -> int:
         """The catalog generation of everything in this snapshot."""
         return self.catalog.generation
+
+    def with_catalog(self, catalog: CatalogSnapshot) -> Snapshot:
+        """Return the same content over another transaction of the catalog."""
+        return Snapshot(
+            catalog,
+            self.lexical,
+            self.dense,
+            self.text,
+            identity=self.identity,
+            text_is_complete=self.text_is_complete,
+        )
 
     def _close_when_unused(self) -> None:
         if self._retired and self._pins == 0:
@@ -106,7 +128,7 @@ class SnapshotHolder:
             with self._lock:
                 renewed = self._snapshot is lost and catalog.generation == lost.generation
                 if renewed:
-                    self._snapshot = Snapshot(catalog, lost.lexical, lost.dense, identity=lost.identity)
+                    self._snapshot = lost.with_catalog(catalog)
             if renewed:
                 lost.retire()
             else:

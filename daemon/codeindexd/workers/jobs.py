@@ -54,7 +54,8 @@ class WorkerSettings:
 class FileJob:
     """Read, chunk and hash one file. ``size`` is the expected number of bytes, for fairness and bounds only.
 
-    With ``recompute_vectors`` every chunk is embedded, even if the store has its vector.
+    With ``recompute_vectors`` every chunk is embedded, even if the store has its vector. With ``text_only`` the result
+    has the trigrams and no chunks.
     """
 
     job_id: int
@@ -62,6 +63,7 @@ class FileJob:
     path: bytes
     size: int = 0
     recompute_vectors: bool = False
+    text_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class FileResult:
     ``leaf`` is the hash of the bytes that were chunked, ``stat`` the stat around that read. ``settled`` means that the
     file did not change meanwhile and that a later write must change its stat. ``reason`` belongs to ``SKIPPED``,
     ``stage`` and ``error`` to ``FAILED``. A ``quarantined`` file ended or stalled its worker twice. ``seconds`` are by
-    stage.
+    stage. ``trigrams`` are those of the text, as little-endian uint32, after masking; ``is_masked`` if that changed it.
     """
 
     job_id: int
@@ -87,6 +89,8 @@ class FileResult:
     encoding: str = ""
     fingerprint: bytes = b""
     chunks: tuple[ChunkDraft, ...] = ()
+    trigrams: bytes = b""
+    is_masked: bool = False
     bytes_read: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     quarantined: bool = False

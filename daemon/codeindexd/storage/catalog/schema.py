@@ -10,6 +10,7 @@ from pathlib import Path
 
 from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
 from codeindexd.scan.merkle import node_hash
+from codeindexd.storage.catalog.contents import INDEX
 from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
 from codeindexd.types import NodeKind
 
@@ -83,6 +84,7 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
             if _is_empty(connection):
                 _create(connection, root_id)
             _check_identity(connection, path, root_id)
+            connection.execute(INDEX)  # younger than the schema: catalogs without it only lack this
         except BaseException:
             connection.close()
             raise

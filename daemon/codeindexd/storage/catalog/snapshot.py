@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.scan.relpath import split
-from codeindexd.storage.catalog import filters
+from codeindexd.storage.catalog import contents, filters
 from codeindexd.storage.catalog.rows import (
     STORED_CHUNK,
     STORED_FILE,
@@ -98,6 +98,18 @@ class CatalogSnapshot:
     ) -> NDArray[np.int64]:
         """Return the sorted ids (n,) of the indexed files that pass the filters; see :meth:`chunk_ids`."""
         return filters.file_ids(self._reader, language, include, exclude)
+
+    def files_with(self, hashes: Sequence[bytes]) -> list[StoredFile]:
+        """Return the indexed files whose content has one of these leaf hashes."""
+        return contents.files_with(self._reader, hashes)
+
+    def indexed_contents(self) -> Iterator[bytes]:
+        """Yield the leaf hash of every indexed file."""
+        return contents.indexed_contents(self._reader)
+
+    def files_without_chunks(self, skipped_for: Collection[str]) -> list[StoredFile]:
+        """Return the files that are there and not indexed: failed, not processed yet, or skipped for these reasons."""
+        return contents.files_without_chunks(self._reader, skipped_for)
 
     # chunks
 

@@ -1,0 +1,36 @@
+"""Trigrams of a text: the distinct runs of three bytes within its lines, with ASCII letters in lower case.
+
+A trigram is a number, ``first << 16 | second << 8 | third``. Trigrams that contain a line break are left out, because
+patterns are matched line by line.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Trigrams = NDArray[np.uint32]
+"""(n,) sorted, distinct trigrams."""
+
+_FOLD = np.arange(256, dtype=np.uint8)
+_FOLD[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
+_LINE_BREAK = ord("\n")
+_NONE: Trigrams = np.empty(0, np.uint32)
+
+
+def fold(text: bytes) -> bytes:
+    """Return ``text`` with ASCII letters in lower case, as trigrams see it."""
+    return text.translate(bytes(_FOLD))
+
+
+def trigrams_of(text: bytes) -> Trigrams:
+    """Return the trigrams of a UTF-8 text."""
+    if len(text) < 3:
+        return _NONE
+    letters = _FOLD[np.frombuffer(text, np.uint8)]
+    wide = letters.astype(np.uint32)
+    found = (wide[:-2] << 16) | (wide[1:-1] << 8) | wide[2:]
+    breaks = letters == _LINE_BREAK
+    if breaks.any():
+        found = found[~(breaks[:-2] | breaks[1:-1] | breaks[2:])]
+    return np.unique(found)

@@ -1,0 +1,161 @@
+"""``codeindex grep``: its options, and matching lines as ripgrep prints them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codeindexd.cli.render import shown_path
+from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from codeindexd.client.results import GrepResult, Line, LineCount
+
+_MAX_LINES = 100_000
+HELP = """\
+PATTERN is a regex in RE2's syntax: as Python's, without lookaround and backreferences.
+Without PATH, the current directory is searched. Every line of every indexed file is found; what is
+left out is said on standard error.
+Exit codes: 0 some line matches, 1 none, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command, named as in ripgrep."""
+    parser.add_argument("pattern", metavar="PATTERN")
+    parser.add_argument("paths", nargs="*", metavar="PATH")
+    parser.add_argument("-i", "--ignore-case", action="store_true", help="match letters of any case")
+    parser.add_argument("-S", "--smart-case", action="store_true", help="ignore case unless PATTERN has a capital")
+    parser.add_argument("-w", "--word-regexp", action="store_true", dest="word", help="match whole words only")
+    parser.add_argument("-F", "--fixed-strings", action="store_true", dest="fixed", help="PATTERN is plain text")
+    parser.add_argument("-l", "--files-with-matches", action="store_true", dest="files_only", help="print only paths")
+    parser.add_argument("-c", "--count", action="store_true", help="print how many lines of each file match")
+    parser.add_argument("-o", "--only-matching", action="store_true", help="print only what matches, one match a line")
+    parser.add_argument("-A", "--after-context", type=int, default=0, metavar="N", help="also print N lines after")
+    parser.add_argument("-B", "--before-context", type=int, default=0, metavar="N", help="also print N lines before")
+    parser.add_argument("-C", "--context", type=int, default=0, metavar="N", help="the same on both sides")
+    parser.add_argument(
+        "-g", "--glob", action="append", metavar="GLOB", dest="globs", help="only such paths, with ! none of them"
+    )
+    parser.add_argument("-t", "--type", metavar="LANG", dest="language", help="only this language")
+    parser.add_argument("-m", "--max-count", type=int, metavar="N", help="at most N lines of each file")
+    parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one match a line")
+    parser.add_argument("-N", "--no-line-number", action="store_true", help="print no line numbers")
+    parser.add_argument("-n", "--line-number", action="store_true", help="print line numbers (the default)")
+    parser.add_argument("--no-heading", action="store_true", help="print the path on every line, also on a terminal")
+    parser.add_argument("--all", action="store_true", help="search all roots")
+    parser.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
+
+
+def parameters(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
+    """Return the arguments of ``Client.grep``. Raises UsageError."""
+    for name in ("after_context", "before_context", "context"):
+        if getattr(args, name) < 0:
+            raise UsageError(f"--{name.replace('_', '-')} must be 0 or more", hint="give a number of lines")
+    if args.max_count is not None and args.max_count < 1:
+        raise UsageError("--max-count must be 1 or more", hint="give a number of lines")
+    return {
+        "roots": None if args.all else args.paths or [cwd],
+        "path": args.globs,
+        "language": args.language,
+        "fixed": args.fixed,
+        "ignore_case": args.ignore_case or (args.smart_case and args.pattern == args.pattern.lower()),
+        "word": args.word,
+        "before": args.before_context or args.context,
+        "after": args.after_context or args.context,
+        "max_count": args.max_count,
+        "limit": _MAX_LINES,
+        "files_only": args.files_only,
+        "count": args.count,
+        "every_match": args.only_matching or args.vimgrep or not (args.files_only or args.count),
+        "sync": args.sync,
+    }
+
+
+def show(terminal: Terminal, result: GrepResult, args: argparse.Namespace, cwd: str) -> None:
+    """Print the result as the options ask for it."""
+    if args.files_only:
+        for entry in result.get("counts", []):
+            terminal.print(terminal.style("path", _path(entry, cwd)))
+    elif args.count:
+        for entry in result.get("counts", []):
+            terminal.print(f"{terminal.style('path', _path(entry, cwd))}:{entry['count']}")
+    else:
+        _Printer(terminal, args, cwd).show(result["matches"])
+
+
+def _path(entry: Line | LineCount, cwd: str) -> str:
+    return safe(shown_path(entry, cwd))
+
+
+class _Printer:
+    """Prints matching lines with their context, under headings on a terminal."""
+
+    def __init__(self, terminal: Terminal, args: argparse.Namespace, cwd: str) -> None:
+        self._terminal = terminal
+        self._args = args
+        self._cwd = cwd
+        self._heading = terminal.full_screen and not (args.no_heading or args.vimgrep)
+        self._has_context = bool(args.before_context or args.after_context or args.context)
+        self._path = ""
+        self._last_line = 0
+
+    def show(self, matches: list[Line]) -> None:
+        """Print all lines."""
+        matching = {(match["root"], match["path"], match["line"]) for match in matches}
+        for match in matches:
+            self._begin(match)
+            if self._args.only_matching or self._args.vimgrep:
+                self._print_each(match)
+                continue
+            before, after = match.get("before", []), match.get("after", [])
+            place = (match["root"], match["path"])
+            first = match["line"] - len(before)
+            if self._has_context and self._last_line and first > self._last_line + 1:
+                self._terminal.print("--")
+            for number, text in enumerate(before, first):
+                if number > self._last_line and (*place, number) not in matching:
+                    self._print(number, "-", safe(text))
+            self._print(match["line"], ":", "".join(self._highlighted(match)))
+            for number, text in enumerate(after, match["line"] + 1):
+                if (*place, number) in matching:
+                    break
+                self._print(number, "-", safe(text))
+
+    def _begin(self, match: Line) -> None:
+        path = _path(match, self._cwd)
+        if path == self._path:
+            return
+        if self._path and (self._heading or self._has_context):
+            self._terminal.print("" if self._heading else "--")
+        self._path, self._last_line = path, 0
+        if self._heading:
+            self._terminal.print(self._terminal.style("path", path))
+
+    def _print(self, number: int, separator: str, text: str) -> None:
+        self._last_line = number
+        parts = [] if self._heading else [self._terminal.style("path", self._path)]
+        if not self._args.no_line_number:
+            parts.append(self._terminal.style("good", str(number)))
+        self._terminal.print("".join(f"{part}{separator}" for part in parts) + text)
+
+    def _print_each(self, match: Line) -> None:
+        data = match["text"].encode()
+        for start, end in match["spans"]:
+            if self._args.vimgrep:
+                column = match["column"] + start - match["spans"][0][0]
+                self._terminal.print(f"{self._path}:{match['line']}:{column}:{safe(match['text'])}")
+            else:
+                self._print(match["line"], ":", safe(data[start:end].decode("utf-8", "replace")))
+
+    def _highlighted(self, match: Line) -> Iterator[str]:
+        data = match["text"].encode()
+        at = 0
+        for start, end in match["spans"]:
+            yield safe(data[at:start].decode("utf-8", "replace"))
+            yield self._terminal.style("match", safe(data[start:end].decode("utf-8", "replace")))
+            at = end
+        yield safe(data[at:].decode("utf-8", "replace"))

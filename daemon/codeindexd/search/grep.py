@@ -1,0 +1,260 @@
+"""Exact search: every line that matches a pattern, in every file that is indexed.
+
+The text index names the contents that may match. Each is read from the disk and matched there, so every line of an
+answer is on the disk now. Files that the text index does not know (they failed, are not processed yet, or are too large
+to be chunked) are read in any case. What could not be searched is named in the answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import xxhash
+
+from codeindexd.analysis import secrets
+from codeindexd.analysis.chunking.encoding import decode
+from codeindexd.errors import EXHAUSTED, FailedError
+from codeindexd.scan.relpath import is_covered
+from codeindexd.scan.safe_read import read_beneath
+from codeindexd.search.line_matcher import LineMatch, LineMatcher
+from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.catalog.path_globs import path_filter
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import Outcome, StoredFile
+
+TEXTUAL_REASONS = frozenset({"oversized", "generated", "minified"})
+"""Why files without chunks may nevertheless be text."""
+
+MAX_TEXT_BYTES = 32 << 20
+_MAX_LINE_BYTES = 4096  # of a line that is shown; longer ones are cut around the match
+_BEFORE_MATCH = 200
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class GrepRequest:
+    """What to look for, where, and how much to return.
+
+    ``below`` are files and directories, relative to the root; without any, all of it is searched.
+    ``include`` and ``exclude`` are path filters, ``language`` is a name as the catalog has it. ``max_count`` is the
+    number of matching lines per file, ``limit`` that of the whole answer; both only bound what is returned, and
+    ``budget_s`` bounds the time. With ``names_only`` one match per file is looked for.
+    """
+
+    matcher: LineMatcher
+    below: Collection[bytes] = ()
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    language: str | None = None
+    before: int = 0
+    after: int = 0
+    max_count: int | None = None
+    limit: int = 1000
+    names_only: bool = False
+    every_match: bool = False
+    budget_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedLine:
+    """A line of an answer. ``spans`` are the matches in ``text`` as byte offsets in its UTF-8.
+
+    ``column`` counts bytes from 1 in the whole line; ``cut`` says that ``text`` is only a part of it. ``before`` and
+    ``after`` are the lines around it.
+    """
+
+    root: SearchableRoot
+    path: bytes
+    line: int
+    column: int
+    text: str
+    spans: Sequence[tuple[int, int]]
+    cut: bool = False
+    before: Sequence[str] = ()
+    after: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class GrepResult:
+    """Matches in the order of paths and lines. ``total`` and ``files`` count all, ``lines`` holds what is returned.
+
+    ``counts`` has the number of matching lines of each file, ``left_out`` how many files were not searched, by reason.
+    """
+
+    lines: list[MatchedLine] = field(default_factory=list)
+    total: int = 0
+    searched: int = 0
+    counts: dict[bytes, int] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def files(self) -> int:
+        """How many files have a match."""
+        return len(self.counts)
+
+
+def grep_root(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, *, mask_secrets: bool) -> GrepResult:
+    """Search one root. Blocking. Raises FailedError when nothing can be read."""
+    deadline = time.monotonic() + request.budget_s
+    result = GrepResult()
+    changed: set[bytes] = set()
+    files = _files(snapshot, request)
+    for number, (file, may_be_masked) in enumerate(files):
+        if time.monotonic() > deadline:
+            result.left_out["not searched in time"] += len(files) - number
+            break
+        path = file.entry.path
+        text, is_current = _read(root.spec.raw, file, result.left_out)
+        if not is_current:
+            changed.add(path)
+        if text is None:
+            continue
+        result.searched += 1
+        if not request.matcher.is_affordable(text):
+            result.left_out["too large for this pattern"] += 1
+            continue
+        mask_it = mask_secrets and (may_be_masked or not is_current)
+        _search_text(root, path, text, request, result, mask_secrets=mask_it)
+    if changed:
+        root.hint_from_thread(changed)
+    return result
+
+
+def _files(snapshot: Snapshot, request: GrepRequest) -> list[tuple[StoredFile, bool]]:
+    """Return the files that have to be read, in the order of their paths, and whether they may hold secrets."""
+    passes = path_filter(request.include, request.exclude)
+    below = frozenset(request.below)
+    found: dict[int, tuple[StoredFile, bool]] = {}
+
+    def take(files: Iterable[StoredFile], masked: Mapping[bytes, bool]) -> None:
+        for file in files:
+            path = file.entry.path
+            if (
+                passes(path)
+                and (not below or is_covered(path, below))
+                and (request.language is None or file.language == request.language)
+            ):
+                found[file.file_id] = file, masked.get(file.entry.hash, True)
+
+    candidates = _candidates(snapshot, request.matcher)
+    while part := dict(itertools.islice(candidates, _AT_ONCE)):
+        take(snapshot.catalog.files_with(list(part)), part)
+    take(snapshot.catalog.files_without_chunks(TEXTUAL_REASONS), {})
+    return sorted(found.values(), key=lambda item: item[0].entry.path)
+
+
+def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[bytes, bool]]:
+    """Yield the contents that may match, those that the text index lacks included, and whether they may be masked."""
+    yield from snapshot.text.candidates(matcher.query)
+    if not snapshot.text_is_complete:
+        known = snapshot.text.contents()
+        yield from ((content, True) for content in set(snapshot.catalog.indexed_contents()) if content not in known)
+
+
+def _read(root: bytes, file: StoredFile, left_out: Counter[str]) -> tuple[bytes | None, bool]:
+    """Return the file's text as UTF-8, None where there is none, and whether it still is what was catalogued."""
+    try:
+        data = read_beneath(root, file.entry.path, max_bytes=MAX_TEXT_BYTES).data
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise FailedError(
+                f"cannot verify results against the disk: {error.strerror}",
+                hint="close programs, or raise the limit of open files or memory",
+            ) from error
+        return None, False
+    if len(data) > MAX_TEXT_BYTES:
+        left_out[f"larger than {MAX_TEXT_BYTES >> 20} MiB"] += 1
+        return None, True
+    is_current = file.outcome is not Outcome.INDEXED or xxhash.xxh3_128_digest(data) == file.entry.hash
+    decoded = decode(data)
+    return (decoded.utf8 if decoded else None), is_current
+
+
+def _search_text(
+    root: SearchableRoot, path: bytes, text: bytes, request: GrepRequest, result: GrepResult, *, mask_secrets: bool
+) -> None:
+    lines = request.matcher.lines(text)
+    first = next(lines, None)
+    if first is None:
+        return
+    shown = secrets.mask(text) if mask_secrets else text
+    if shown == text:
+        matching: Iterable[LineMatch] = _chained(first, lines)
+    else:
+        matching = (line for line in request.matcher.lines(shown) if _is_visible(request.matcher, text, shown, line))
+    count = 0
+    for line in matching:
+        count += 1
+        returned = request.max_count is None or count <= request.max_count
+        if returned and len(result.lines) < request.limit and not (request.names_only and count > 1):
+            result.lines.append(_matched_line(root, path, shown, line, request))
+        if request.names_only or (request.max_count is not None and count >= request.max_count):
+            break
+    if count:
+        result.counts[path] = count
+        result.total += count
+
+
+def _chained(first: LineMatch, rest: Iterator[LineMatch]) -> Iterator[LineMatch]:
+    yield first
+    yield from rest
+
+
+def _is_visible(matcher: LineMatcher, text: bytes, shown: bytes, line: LineMatch) -> bool:
+    """Return True if a match of the line lies outside masked text."""
+    return any(text[start:end] == shown[start:end] for start, end in matcher.spans(shown, line))
+
+
+def _matched_line(root: SearchableRoot, path: bytes, text: bytes, line: LineMatch, request: GrepRequest) -> MatchedLine:
+    spans = list(request.matcher.spans(text, line)) if request.every_match else [(line.start, line.end)]
+    low, high = line.line_start, line.line_end
+    if high - low > _MAX_LINE_BYTES:
+        low = max(low, min(line.start - _BEFORE_MATCH, high - _MAX_LINE_BYTES))
+        high = min(high, low + _MAX_LINE_BYTES)
+        low = _at_letter(text, low)
+        high = _at_letter(text, high)
+    inside = [(max(start, low) - low, min(end, high) - low) for start, end in spans if start <= high and end >= low]
+    before, after = _around(text, line, request.before, request.after)
+    return MatchedLine(
+        root,
+        path,
+        line.number,
+        line.start - line.line_start + 1,
+        _shown(text[low:high]),
+        inside,
+        cut=(low, high) != (line.line_start, line.line_end),
+        before=before,
+        after=after,
+    )
+
+
+def _at_letter(text: bytes, at: int) -> int:
+    """Return the start of the letter that the byte at ``at`` belongs to."""
+    while 0 < at < len(text) and text[at] & 0xC0 == 0x80:
+        at -= 1
+    return at
+
+
+def _around(text: bytes, line: LineMatch, before: int, after: int) -> tuple[list[str], list[str]]:
+    earlier: list[str] = []
+    end = line.line_start - 1
+    while len(earlier) < before and end >= 0:
+        start = text.rfind(b"\n", 0, end) + 1
+        earlier.insert(0, _shown(text[start:end][:_MAX_LINE_BYTES]))
+        end = start - 1
+    later: list[str] = []
+    start = line.line_end + 1
+    while len(later) < after and start < len(text):
+        end = text.find(b"\n", start)
+        end = len(text) if end < 0 else end
+        later.append(_shown(text[start:end][:_MAX_LINE_BYTES]))
+        start = end + 1
+    return earlier, later
+
+
+def _shown(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode("utf-8", "replace")

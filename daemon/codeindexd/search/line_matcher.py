@@ -1,0 +1,94 @@
+"""Finds the lines of a text that match a pattern, as grep does: RE2, line by line, in time linear in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import re2
+
+from codeindexd.errors import InvalidQueryError
+from codeindexd.search.regexes import invalid_regex
+from codeindexd.search.trigram_query import literal_query, regex_query
+from codeindexd.storage.text import Query
+
+MAX_PATTERN_CHARS: Final = 10_000
+_MAX_COMPILED_BYTES: Final = 4 << 20
+_MAX_STEPS: Final = 1_000_000_000  # instructions times bytes: some seconds when RE2's cache of states overflows
+_NO_WORD: Final = r"[^\pL\pM\pN\p{Pc}]"
+
+
+@dataclass(frozen=True, slots=True)
+class LineMatch:
+    """The first match of a line: byte offsets in the text, the end excluded. ``number`` counts lines from 1."""
+
+    number: int
+    line_start: int
+    line_end: int
+    start: int
+    end: int
+
+
+class LineMatcher:
+    """A compiled pattern. ``query`` is what the text index can say about the texts that it matches in."""
+
+    def __init__(self, pattern: str, *, fixed: bool = False, ignore_case: bool = False, word: bool = False) -> None:
+        """Compile ``pattern``, a regex in RE2's syntax, or with ``fixed`` a plain text.
+
+        ``^`` and ``$`` are the ends of a line. With ``word`` a match has to begin and end at the edge of a word.
+        Raises InvalidQueryError if the pattern is empty, too long, invalid or too large when compiled.
+        """
+        if not pattern:
+            raise InvalidQueryError("the pattern is empty", hint="give the text or the regex to look for")
+        if len(pattern) > MAX_PATTERN_CHARS:
+            raise InvalidQueryError(
+                f"the pattern is longer than {MAX_PATTERN_CHARS} characters", hint="look for a part of it"
+            )
+        self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
+        self._word = word
+        source = re2.escape(pattern) if fixed else pattern
+        if word:
+            source = rf"(?:^|{_NO_WORD})({source})(?:{_NO_WORD}|$)"
+        self._group = 1 if word else 0
+        options = re2.Options()
+        options.max_mem = _MAX_COMPILED_BYTES
+        options.log_errors = False
+        options.never_nl = True
+        options.case_sensitive = not ignore_case
+        try:
+            self._compiled: Any = re2.compile(f"(?m){source}".encode("utf-8", "surrogatepass"), options)
+        except re2.error as error:
+            raise invalid_regex(pattern, error) from error
+
+    def is_affordable(self, text: bytes) -> bool:
+        """Return True if matching ``text`` takes seconds at most, whatever it holds."""
+        return len(text) * int(self._compiled.programsize) <= _MAX_STEPS
+
+    def lines(self, text: bytes) -> Iterator[LineMatch]:
+        """Yield the matching lines of a UTF-8 text. Other threads run while RE2 works."""
+        at = counted = 0
+        number = 1
+        while at < len(text) and (match := self._compiled.search(text, at)) is not None:
+            start, end = match.span(self._group)
+            line_start = text.rfind(b"\n", 0, start) + 1
+            if line_start == len(text) and text:  # the end of the last line is not a line of its own
+                return
+            line_end = text.find(b"\n", start)
+            line_end = len(text) if line_end < 0 else line_end
+            number += text.count(b"\n", counted, line_start)
+            counted = line_start
+            yield LineMatch(number, line_start, line_end, start, end)
+            at = line_end + 1
+
+    def spans(self, text: bytes, line: LineMatch) -> Iterator[tuple[int, int]]:
+        """Yield every match of a line, as byte offsets in the text."""
+        at = line.line_start
+        limit = line.line_end
+        inside = text[: limit + 1]
+        while at <= limit and (match := self._compiled.search(inside, at)) is not None:
+            start, end = match.span(self._group)
+            if (start >= limit and end > limit) or start > limit:
+                return
+            yield start, end
+            at = max(end, start + 1)

@@ -1,0 +1,67 @@
+"""The manifest of a text index: its segments and its generation. Replaced in one step, checksummed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from codeindexd.errors import StoreDamagedError
+from codeindexd.storage.durable import replace_file, storing
+from codeindexd.storage.text.segment import WHAT
+
+NAME = "manifest.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The parts of a text index. Serial numbers are never reused; ``last_serial`` is the highest one given."""
+
+    store_uuid: str
+    generation: int = 0
+    last_serial: int = 0
+    serials: tuple[int, ...] = ()
+
+    def save(self, directory: Path) -> None:
+        """Make this the manifest of ``directory``, surviving a power loss. Raises StoreFullError."""
+        body = {
+            "format": _FORMAT,
+            "store_uuid": self.store_uuid,
+            "generation": self.generation,
+            "last_serial": self.last_serial,
+            "segments": list(self.serials),
+        }
+        with storing(WHAT):
+            replace_file(directory / NAME, json.dumps({**body, "checksum": _checksum(body)}).encode())
+
+    @classmethod
+    def load(cls, directory: Path, store_uuid: str) -> Manifest | None:
+        """Return the manifest of ``directory``, or None when there is none.
+
+        Raises StoreDamagedError when it is damaged, of another format or of another catalog, StoreFullError when it
+        cannot be read now.
+        """
+        with storing(WHAT):
+            try:
+                content = (directory / NAME).read_bytes()
+            except FileNotFoundError:
+                return None
+        try:
+            body = json.loads(content)
+            intact = body.pop("checksum") == _checksum(body) and body["format"] == _FORMAT
+            manifest = cls(body["store_uuid"], body["generation"], body["last_serial"], tuple(body["segments"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreDamagedError(f"the manifest of the {WHAT} is damaged: {error}") from error
+        if not intact:
+            raise StoreDamagedError(f"the manifest of the {WHAT} does not match its checksum or is of another format")
+        if manifest.store_uuid != store_uuid:
+            raise StoreDamagedError(f"the {WHAT} belongs to another catalog")
+        return manifest
+
+
+def _checksum(body: dict[str, Any]) -> int:
+    return xxhash.xxh3_64_intdigest(json.dumps(body, sort_keys=True).encode())

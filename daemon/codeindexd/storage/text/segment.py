@@ -1,0 +1,258 @@
+"""A segment: an immutable, memory-mapped file with the posting lists of up to some ten thousand documents.
+
+Layout, little-endian, each part padded to a multiple of 8 bytes: a header of 32 bytes (magic, format, documents,
+trigrams, bytes of lists); for each document its content hash (16 bytes), the xxh3_64 of its trigrams (8) and a flag for
+masked secrets (1); the distinct trigrams, ascending (4 each); where the list of each ends (8 each); the lists (see
+`postings`), not padded; the xxh3_64 of everything before it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from codeindexd.analysis.trigrams import Trigrams
+from codeindexd.errors import StoreDamagedError
+from codeindexd.storage.durable import storing, write_fully
+from codeindexd.storage.text.postings import Numbers, bitmap_bytes, decode, decode_many, encode
+from codeindexd.storage.text.query import All, And, Nothing, Or, Query, Trigram
+
+WHAT = "text index"
+HASH_BYTES = 16
+_ENTRY_BYTES = HASH_BYTES + 8 + 1
+_MAGIC = b"CITX"
+_FORMAT = 1
+_HEADER = struct.Struct("<4sIIIQ8x")
+_CHECKSUM_BYTES = 8
+_RANGES = 32  # parts of the trigrams that a merge holds in memory one after the other
+_ALL_TRIGRAMS = 1 << 24
+
+Selection = NDArray[np.bool_]
+"""(documents,) which documents of a segment are meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A content to be added: its leaf hash, the trigrams of its text, and whether secrets in it are masked."""
+
+    content: bytes
+    trigrams: Trigrams
+    is_masked: bool = False
+
+    @classmethod
+    def from_bytes(cls, content: bytes, trigrams: bytes, *, is_masked: bool) -> Document:
+        """Return a document whose trigrams are given as little-endian uint32."""
+        return cls(content, np.frombuffer(trigrams, "<u4").astype(np.uint32, copy=False), is_masked)
+
+
+def _padded(size: int) -> int:
+    """Return ``size`` rounded up to a multiple of 8, so that what follows is aligned."""
+    return -size % 8 + size
+
+
+def digest_of(trigrams: Trigrams) -> int:
+    """Return the xxh3_64 of a document's trigrams, by which an audit compares them."""
+    return xxhash.xxh3_64_intdigest(trigrams.astype("<u4").tobytes())
+
+
+class Segment:
+    """An open segment. ``digests`` are those of the documents' trigrams and ``masked`` their flags, by number."""
+
+    def __init__(self, path: Path) -> None:
+        """Map the file. Raises StoreDamagedError if it is no segment, StoreFullError if it cannot be read now."""
+        self.path = path
+        with storing(WHAT):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                self._map = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+            except ValueError as error:
+                raise StoreDamagedError(f"{path} is empty") from error
+            finally:
+                os.close(descriptor)
+        data = np.frombuffer(self._map, np.uint8)
+        try:
+            magic, version, documents, trigrams, size = _HEADER.unpack_from(self._map)
+        except struct.error as error:
+            raise StoreDamagedError(f"{path} is too short") from error
+        self.documents: int = documents
+        entry = _ENTRY_BYTES
+        tables = _HEADER.size + _padded(self.documents * entry)
+        lists = tables + _padded(trigrams * 4) + trigrams * 8
+        if magic != _MAGIC or version != _FORMAT or lists + size + _CHECKSUM_BYTES != len(self._map):
+            raise StoreDamagedError(f"{path} is no segment of the {WHAT}, or was cut off")
+        entries = data[_HEADER.size : _HEADER.size + self.documents * entry].reshape(self.documents, entry)
+        self._contents = entries[:, :HASH_BYTES]
+        self.digests = np.ascontiguousarray(entries[:, HASH_BYTES:-1]).view("<u8").ravel()
+        self.masked = entries[:, -1].astype(np.bool_)
+        self._trigrams = data[tables : tables + trigrams * 4].view("<u4")
+        self._ends = np.frombuffer(self._map, "<u8", trigrams, tables + _padded(trigrams * 4))
+        self._lists = data[lists : lists + size]
+
+    def content(self, number: int) -> bytes:
+        """Return the hash of a document's content."""
+        return bytes(self._contents[number])
+
+    def contents(self) -> list[bytes]:
+        """Return the hashes of all documents' contents, by number."""
+        joined = self._contents.tobytes()
+        return [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
+
+    def verify(self) -> None:
+        """Compare the file with its checksum. Raises StoreDamagedError."""
+        stored = int.from_bytes(self._map[-_CHECKSUM_BYTES:], "little")
+        if xxhash.xxh3_64_intdigest(memoryview(self._map)[:-_CHECKSUM_BYTES]) != stored:
+            raise StoreDamagedError(f"{self.path} does not match its checksum")
+
+    def select(self, query: Query) -> Selection:
+        """Return the documents that may match."""
+        match query:
+            case All():
+                return np.ones(self.documents, np.bool_)
+            case Nothing():
+                return np.zeros(self.documents, np.bool_)
+            case Trigram():
+                return self._holding(query.value)
+            case Or():
+                found = np.zeros(self.documents, np.bool_)
+                for part in query.parts:
+                    found |= self.select(part)
+                return found
+            case And():
+                found = np.ones(self.documents, np.bool_)
+                for part in sorted(query.parts, key=self._cost):
+                    found &= self.select(part)
+                    if not found.any():
+                        break
+                return found
+
+    def _cost(self, query: Query) -> int:
+        """Return how many bytes of lists have to be decoded: the shortest list first excludes most for the least."""
+        match query:
+            case Trigram():
+                start, end = self._bounds(query.value)
+                return end - start
+            case And() | Or():
+                return sum(map(self._cost, query.parts))
+            case _:
+                return 0
+
+    def _bounds(self, trigram: int) -> tuple[int, int]:
+        at = int(np.searchsorted(self._trigrams, trigram))
+        if at == len(self._trigrams) or self._trigrams[at] != trigram:
+            return 0, 0
+        return (int(self._ends[at - 1]) if at else 0), int(self._ends[at])
+
+    def _holding(self, trigram: int) -> Selection:
+        start, end = self._bounds(trigram)
+        if end - start == bitmap_bytes(self.documents) and end > start:
+            bits = np.unpackbits(self._lists[start:end], bitorder="little")[: self.documents]
+            return bits.view(np.bool_)
+        found = np.zeros(self.documents, np.bool_)
+        if end > start:
+            found[decode(self._lists[start:end], self.documents)] = True
+        return found
+
+    def pairs(self, low: int, high: int) -> tuple[Numbers, Numbers]:
+        """Return every (trigram, document number) with ``low <= trigram < high``, in this order."""
+        first, last = np.searchsorted(self._trigrams, [low, high]).tolist()
+        if first == last:
+            return np.empty(0, np.uint32), np.empty(0, np.uint32)
+        start = int(self._ends[first - 1]) if first else 0
+        ends = self._ends[first:last].astype(np.int64)
+        lengths = np.diff(np.concatenate(([start], ends)))
+        counts, numbers = decode_many(self._lists[start : int(ends[-1])], lengths, self.documents)
+        return np.repeat(self._trigrams[first:last], counts).astype(np.uint32), numbers
+
+
+def write_segment(path: Path, documents: Sequence[Document]) -> None:
+    """Write a new segment of ``documents`` and sync it. Raises StoreFullError; then part of the file may exist."""
+    sizes = [len(document.trigrams) for document in documents]
+    trigrams = np.concatenate([document.trigrams for document in documents])
+    numbers = np.repeat(np.arange(len(documents), dtype=np.uint32), sizes)
+    order = np.argsort(trigrams, kind="stable")  # numbers ascend already, and stay so within a trigram
+    encoded = [encode(trigrams[order], numbers[order], len(documents))]
+    digests = np.array([digest_of(document.trigrams) for document in documents], "<u8")
+    masked = np.array([document.is_masked for document in documents], np.bool_)
+    _write(path, [document.content for document in documents], digests, masked, encoded)
+
+
+def merge_segments(path: Path, segments: Sequence[Segment], kept: Sequence[Selection]) -> bool:
+    """Write a new segment of the ``kept`` documents of ``segments``; return False when there are none.
+
+    Raises StoreFullError; then part of the file may exist.
+    """
+    contents: list[bytes] = []
+    renumbered = []
+    for segment, selection in zip(segments, kept, strict=True):
+        numbers = np.full(segment.documents, -1, np.int64)
+        numbers[selection] = np.arange(len(contents), len(contents) + int(selection.sum()))
+        renumbered.append(numbers)
+        contents += [content for content, keep in zip(segment.contents(), selection, strict=True) if keep]
+    if not contents:
+        return False
+    digests = np.concatenate([segment.digests[selection] for segment, selection in zip(segments, kept, strict=True)])
+    masked = np.concatenate([segment.masked[selection] for segment, selection in zip(segments, kept, strict=True)])
+    step = _ALL_TRIGRAMS // _RANGES
+    bounds = [(low, low + step) for low in range(0, _ALL_TRIGRAMS, step)]
+    encoded = [_merged(segments, renumbered, low, high, len(contents)) for low, high in bounds]
+    _write(path, contents, digests, masked, encoded)
+    return True
+
+
+def _merged(
+    segments: Sequence[Segment], renumbered: Sequence[NDArray[np.int64]], low: int, high: int, documents: int
+) -> tuple[Numbers, Numbers, NDArray[np.uint8]]:
+    trigrams, numbers = [], []
+    for segment, mapping in zip(segments, renumbered, strict=True):
+        own, old = segment.pairs(low, high)
+        new = mapping[old]
+        alive = new >= 0
+        trigrams.append(own[alive])
+        numbers.append(new[alive].astype(np.uint32))
+    together = np.concatenate(trigrams)
+    order = np.argsort(together, kind="stable")
+    return encode(together[order], np.concatenate(numbers)[order], documents)
+
+
+def _write(
+    path: Path,
+    contents: Sequence[bytes],
+    digests: NDArray[np.uint64],
+    masked: Selection,
+    encoded: Sequence[tuple[Numbers, Numbers, NDArray[np.uint8]]],
+) -> None:
+    trigrams = np.concatenate([part[0] for part in encoded]).astype("<u4")
+    ends = np.cumsum(np.concatenate([part[1] for part in encoded]), dtype="<u8")
+    size = int(ends[-1]) if len(ends) else 0
+    entries = np.empty((len(contents), _ENTRY_BYTES), np.uint8)
+    entries[:, :HASH_BYTES] = np.frombuffer(b"".join(contents), np.uint8).reshape(-1, HASH_BYTES)
+    entries[:, -1] = masked
+    entries[:, HASH_BYTES:-1] = digests.astype("<u8").view(np.uint8).reshape(-1, 8)
+    parts = [
+        _HEADER.pack(_MAGIC, _FORMAT, len(contents), len(trigrams), size),
+        entries.tobytes().ljust(_padded(entries.size), b"\0"),
+        trigrams.tobytes().ljust(_padded(trigrams.nbytes), b"\0"),
+        ends.tobytes(),
+        *(part[2].tobytes() for part in encoded),
+    ]
+    checksum = xxhash.xxh3_64()
+    with storing(WHAT):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            at = 0
+            for part in parts:
+                checksum.update(part)
+                write_fully(descriptor, part, at)
+                at += len(part)
+            write_fully(descriptor, checksum.intdigest().to_bytes(_CHECKSUM_BYTES, "little"), at)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,81 @@
+"""Lines that match, compared with Python's own matching of one line after the other."""
+
+from __future__ import annotations
+
+import re
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import assume, given
+
+from codeindexd.errors import InvalidQueryError
+from codeindexd.search.line_matcher import LineMatcher
+
+
+def lines(pattern: str, text: str, **options: bool) -> list[tuple[int, str, str]]:
+    data = text.encode()
+    found = LineMatcher(pattern, **options).lines(data)
+    return [
+        (one.number, data[one.line_start : one.line_end].decode(), data[one.start : one.end].decode()) for one in found
+    ]
+
+
+def test_each_line_is_reported_once_with_its_first_match() -> None:
+    assert lines("a+", "aa b a\n\nxaay\nb\n") == [(1, "aa b a", "aa"), (3, "xaay", "aa")]
+
+
+def test_anchors_are_the_ends_of_a_line() -> None:
+    assert lines("^b$", "ab\nb\nb c\nb") == [(2, "b", "b"), (4, "b", "b")]
+    assert lines("^$", "a\n\nb\n") == [(2, "", "")]
+
+
+def test_nothing_matches_across_lines() -> None:
+    assert lines(r"a\sb", "a\nb\n") == []
+    assert lines(r"a[^x]*b", "a\nb a b\n") == [(2, "b a b", "a b")]
+    assert lines("a\nb", "a\nb\n") == []
+
+
+def test_a_fixed_text_stands_for_itself() -> None:
+    assert lines("a.b*(", "axb\n a.b*( \n", fixed=True) == [(2, " a.b*( ", "a.b*(")]
+
+
+def test_case_is_ignored_on_request_in_any_script() -> None:
+    assert lines("äpfel", "ÄPFEL\n", ignore_case=True) == [(1, "ÄPFEL", "ÄPFEL")]
+    assert lines("äpfel", "ÄPFEL\n") == []
+    assert lines("(?i)abc", "xABC\n") == [(1, "xABC", "ABC")]
+
+
+def test_whole_words_begin_and_end_where_words_do() -> None:
+    assert lines("cat", "concat cat\ncatalog\n cat.\n", word=True) == [(1, "concat cat", "cat"), (3, " cat.", "cat")]
+    assert lines("caf", "café\n", word=True) == []
+    assert lines("foo|foobar", "foobar\n", word=True) == [(1, "foobar", "foobar")]
+
+
+def test_every_match_of_a_line_can_be_listed() -> None:
+    text = b"ab ab\nab"
+    matcher = LineMatcher("ab?")
+    found = [[text[start:end] for start, end in matcher.spans(text, line)] for line in matcher.lines(text)]
+    assert found == [[b"ab", b"ab"], [b"ab"]]
+
+
+@pytest.mark.parametrize("pattern", ["", "(", r"(?=a)", r"\1", "a" * 20_000, "(?:(?:a{1000}){100}){10}"])
+def test_what_cannot_be_matched_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidQueryError):
+        LineMatcher(pattern)
+
+
+_PIECES = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", "a*", "(?:ab)+", "^", "$", "b?", " ", r"\w"])
+
+
+@given(st.lists(_PIECES, min_size=1, max_size=5), st.text("ab \nA", max_size=40), st.booleans())
+def test_lines_are_those_that_match_on_their_own(pieces: list[str], text: str, ignore_case: bool) -> None:
+    pattern = "".join(pieces)
+    try:
+        plain = re.compile(pattern, re.ASCII | (re.IGNORECASE if ignore_case else 0))
+    except re.error:
+        assume(False)
+    every = text.split("\n")
+    if every[-1] == "":
+        every.pop()
+    expected = [number for number, line in enumerate(every, 1) if plain.search(line)]
+    assert [number for number, _, _ in lines(pattern, text, ignore_case=ignore_case)] == expected
