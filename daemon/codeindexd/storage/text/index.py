@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codeindexd.storage.durable import LOCK, own, storing
+from codeindexd.storage.durable import LOCK, lock_directory, storing
 from codeindexd.storage.text.manifest import NAME, Manifest
 from codeindexd.storage.text.segment import WHAT, Document, Segment, merge_segments, write_segment
 from codeindexd.storage.text.snapshot import TextSnapshot
@@ -63,7 +63,7 @@ class TextIndex:
         used (then :meth:`create` and add everything), StoreFullError, AlreadyRunningError.
         """
         with ExitStack() as undo:
-            undo.callback(os.close, lock := own(directory, WHAT))
+            undo.callback(os.close, lock := lock_directory(directory, WHAT))
             manifest = Manifest.load(directory, store_uuid)
             if manifest is None:
                 manifest = Manifest(store_uuid)
@@ -80,7 +80,7 @@ class TextIndex:
     def create(cls, directory: Path, store_uuid: str) -> TextIndex:
         """Make an empty index of generation 0, replacing what is there. Raises StoreFullError, AlreadyRunningError."""
         with ExitStack() as undo:
-            undo.callback(os.close, lock := own(directory, WHAT))
+            undo.callback(os.close, lock := lock_directory(directory, WHAT))
             manifest = Manifest(store_uuid)
             manifest.save(directory)
             _remove_orphans(directory, manifest)
