@@ -2,67 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from codeindexd.errors import NotIndexedError
-from codeindexd.indexing.pipeline import Pipeline
 from codeindexd.roots.registry import RootSpec
 from codeindexd.search.query import parse
 from codeindexd.search.searcher import Searcher
-from codeindexd.storage.index_writer import IndexWriter
-from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
-from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, RootState, Transaction, VectorSpace
-from codeindexd.workers.jobs import FileJob, WorkerSettings
+from codeindexd.storage.snapshot import SnapshotHolder
+from codeindexd.types import RootState
+from search.indexed_root import Indexed
 
 pytestmark = pytest.mark.anyio
-PIPELINE = Pipeline(WorkerSettings(embed=True))
-
-
-class Indexed:
-    """A searchable root. ``meanwhile`` runs once, as soon as a query has its snapshot."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory / "code"
-        self.directory.mkdir(parents=True)
-        self.spec = RootSpec("one", self.directory, 1, 1)
-        self.state = RootState.FRESH
-        self.meanwhile: Callable[[], None] = lambda: None
-        self.vectors = VectorStore.open(directory / "vectors.db")
-        space = VectorSpace("bundled", 256)
-        self.index = IndexWriter(directory / "stores", root_id="one", vectors=self.vectors, space=space)
-
-    @property
-    def query_model(self) -> str:
-        return self.index.current.identity
-
-    @property
-    def clock(self) -> str:
-        return self.spec.clock(self.index.current.generation)
-
-    @contextmanager
-    def pin_snapshot(self) -> Iterator[Snapshot | None]:
-        with self.index.current.pin() as snapshot:
-            meanwhile, self.meanwhile = self.meanwhile, lambda: None
-            meanwhile()
-            yield snapshot
-
-    def hint_from_thread(self, paths: Iterable[bytes]) -> None:
-        pass
-
-    def save(self, name: str, text: str) -> None:
-        """Write a file and commit it."""
-        path = self.directory / name
-        path.write_text(text)
-        done = PIPELINE.process(FileJob(1, self.spec.raw, name.encode()))
-        assert done.stat is not None
-        entry = Entry(name.encode(), NodeKind.FILE, done.leaf, done.stat)
-        update = FileUpdate(entry, Outcome.INDEXED, done.language, done.encoding, done.fingerprint, chunks=done.chunks)
-        self.index.commit(Transaction(updates=[update]))
 
 
 @pytest.fixture
@@ -71,8 +24,7 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     root.save("a.py", "def alpha():\n    return 'first'\n")
     root.save("b.py", "def beta():\n    return alpha()\n")
     yield root
-    root.index.close()
-    root.vectors.close()
+    root.close()
 
 
 def searcher() -> Searcher:

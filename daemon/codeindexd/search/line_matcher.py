@@ -46,20 +46,21 @@ class LineMatcher:
                 f"the pattern is longer than {MAX_PATTERN_CHARS} characters", hint="look for a part of it"
             )
         self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
-        self._word = word
         source = re2.escape(pattern) if fixed else pattern
-        if word:
-            source = rf"(?:^|{_NO_WORD})({source})(?:{_NO_WORD}|$)"
-        self._group = 1 if word else 0
         options = re2.Options()
         options.max_mem = _MAX_COMPILED_BYTES
         options.log_errors = False
         options.never_nl = True
         options.case_sensitive = not ignore_case
+        # The regex for whole words is large and slow, so it is given only lines that the plain one matches.
+        word_source = rf"(?:^|{_NO_WORD})({source})(?:{_NO_WORD}|$)"
         try:
             self._compiled: Any = re2.compile(f"(?m){source}".encode("utf-8", "surrogatepass"), options)
+            self._word: Any = re2.compile(word_source.encode("utf-8", "surrogatepass"), options) if word else None
         except re2.error as error:
             raise invalid_regex(pattern, error) from error
+        finally:
+            re2.purge()  # its cache would keep the memory of 128 regexes
 
     def is_affordable(self, text: bytes) -> bool:
         """Return True if matching ``text`` takes seconds at most, whatever it holds."""
@@ -70,25 +71,27 @@ class LineMatcher:
         at = counted = 0
         number = 1
         while at < len(text) and (match := self._compiled.search(text, at)) is not None:
-            start, end = match.span(self._group)
+            start, end = match.span()
             line_start = text.rfind(b"\n", 0, start) + 1
             if line_start == len(text) and text:  # the end of the last line is not a line of its own
                 return
             line_end = text.find(b"\n", start)
             line_end = len(text) if line_end < 0 else line_end
+            at = line_end + 1
+            if self._word is not None:
+                if (whole := self._word.search(text[line_start:line_end])) is None:
+                    continue
+                start, end = whole.start(1) + line_start, whole.end(1) + line_start
             number += text.count(b"\n", counted, line_start)
             counted = line_start
             yield LineMatch(number, line_start, line_end, start, end)
-            at = line_end + 1
 
     def spans(self, text: bytes, line: LineMatch) -> Iterator[tuple[int, int]]:
         """Yield every match of a line, as byte offsets in the text."""
-        at = line.line_start
-        limit = line.line_end
-        inside = text[: limit + 1]
-        while at <= limit and (match := self._compiled.search(inside, at)) is not None:
-            start, end = match.span(self._group)
-            if (start >= limit and end > limit) or start > limit:
-                return
-            yield start, end
+        inside = text[line.line_start : line.line_end]
+        regex, group = (self._compiled, 0) if self._word is None else (self._word, 1)
+        at = 0
+        while at <= len(inside) and (match := regex.search(inside, at)) is not None:
+            start, end = match.span(group)
+            yield start + line.line_start, end + line.line_start
             at = max(end, start + 1)

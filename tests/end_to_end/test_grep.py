@@ -1,0 +1,145 @@
+"""``codeindex grep`` beside ripgrep over the same files, and what becomes of it when files and daemons come and go."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from support.daemons import RealDaemon
+
+KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+_PATTERNS = 200
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """Some packages of the standard library, and files in which text is hard to see."""
+    root = tmp_path / "library"
+    standard = Path(sysconfig.get_path("stdlib"))
+    for package in ("json", "email", "asyncio", "http", "logging"):
+        shutil.copytree(standard / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    (root / "crlf.txt").write_bytes(b"first line\r\nsecond needle line\r\n")
+    (root / "endless.json").write_text(json.dumps({"key": [f"value needle {n}" for n in range(200_000)]}))
+    (root / "app.min.js").write_text("var a=1;function needle(){return a}\n")
+    (root / "secret.py").write_text(f'TOKEN = "{KEY}"\n')
+    return root
+
+
+def add(daemon: RealDaemon, root: Path) -> None:
+    assert daemon.call("roots.add", path=str(root), wait=True)["roots"][0]["state"] == "fresh"
+
+
+def lines_by_ripgrep(root: Path, pattern: str, flags: list[str]) -> set[tuple[str, int]]:
+    command = [
+        "rg",
+        "--no-config",
+        "--no-ignore",
+        "--hidden",
+        "-n",
+        "--null",
+        "--no-heading",
+        *flags,
+        "-e",
+        pattern,
+        ".",
+    ]
+    done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    assert done.returncode in (0, 1), (pattern, done.stderr)
+    found = set()
+    for row in done.stdout.splitlines():
+        path, _, rest = row.partition(b"\0")
+        found.add((path.decode().removeprefix("./"), int(rest.partition(b":")[0])))
+    return found
+
+
+def some_pattern(lines: list[str], chosen: random.Random) -> tuple[str, list[str], dict[str, bool]]:
+    """Return a pattern made from a line of the files, with flags for ripgrep and the same for us."""
+    line = chosen.choice(lines)
+    start = chosen.randrange(len(line))
+    piece = line[start : start + chosen.randrange(2, 25)]
+    word = chosen.choice(re.findall(r"\w+", line) or ["x"])
+    escaped = re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", piece)
+    return chosen.choice(
+        [
+            (piece, ["-F"], {"fixed": True}),
+            (piece, ["-F", "-i"], {"fixed": True, "ignore_case": True}),
+            (escaped, [], {}),
+            (f"{escaped}.*", ["-i"], {"ignore_case": True}),
+            (word, ["-w"], {"word": True}),
+            (rf"^\s*(?:{word}|import)\b", [], {}),
+            (rf"{word}\w*\(.*\)", [], {}),
+            (f"[{word[0]}x]{re.escape(word[1:])}", [], {}),
+        ]
+    )
+
+
+@pytest.mark.skipif(shutil.which("rg") is None, reason="needs ripgrep")
+def test_the_lines_are_those_that_ripgrep_finds(daemon: RealDaemon, library: Path) -> None:
+    (library / "secret.py").unlink()  # masked on purpose
+    add(daemon, library)
+    lines = [line for path in library.rglob("*.py") for line in path.read_text().split("\n") if len(line.strip()) > 4]
+    chosen = random.Random(7)
+    for _ in range(_PATTERNS):
+        pattern, flags, options = some_pattern(lines, chosen)
+        if not pattern.strip():
+            continue
+        answer = daemon.call("grep", pattern=pattern, limit=100_000, **options)
+        assert not answer["truncated"], pattern
+        found = {(match["path"], match["line"]) for match in answer["matches"]}
+        assert found == lines_by_ripgrep(library, pattern, flags), (pattern, flags)
+
+
+def test_long_odd_and_secret_files(daemon: RealDaemon, library: Path) -> None:
+    add(daemon, library)
+    answer = daemon.call("grep", pattern="needle")
+    assert [match["path"] for match in answer["matches"]] == ["app.min.js", "crlf.txt", "endless.json"]
+    assert answer["matches"][1]["text"] == "second needle line"
+    assert answer["matches"][2]["cut"]
+    assert daemon.call("grep", pattern=KEY[8:20], fixed=True)["total"] == 0
+    assert KEY not in json.dumps(daemon.call("grep", pattern="TOKEN"))
+
+
+def test_edits_are_in_after_sync(daemon: RealDaemon, library: Path) -> None:
+    add(daemon, library)
+    (library / "json/fresh.py").write_text("def a_name_that_was_nowhere(): pass\n")
+    (library / "email/utils.py").unlink()
+    answer = daemon.call("grep", pattern="a_name_that_was_nowhere|formataddr", sync=True)
+    assert "json/fresh.py" in {match["path"] for match in answer["matches"]}
+    assert "email/utils.py" not in {match["path"] for match in answer["matches"]}
+    assert not answer["truncated"]
+
+
+def test_a_kill_costs_no_line(daemon: RealDaemon, library: Path) -> None:
+    add(daemon, library)
+    before = daemon.call("grep", pattern="import", limit=100_000)["matches"]
+    daemon.kill()
+    daemon.start()
+    assert daemon.call("grep", pattern="import", limit=100_000)["matches"] == before
+    daemon.call("sync", path=str(library))
+    assert daemon.call("grep", pattern="import", limit=100_000)["matches"] == before
+    daemon.stop()
+    daemon.start()
+    assert daemon.call("grep", pattern="import", limit=100_000)["matches"] == before
+    assert daemon.call("grep", pattern="no_such_word_here")["searched"] <= 5, "only files without trigrams are read"
+
+
+def test_the_command_prints_as_ripgrep_does(daemon: RealDaemon, library: Path) -> None:
+    add(daemon, library)
+    done = daemon.run("grep", "-C1", "def dumps", "json", cwd=library)
+    assert done.returncode == 0, done.stderr
+    expected = subprocess.run(["grep", "-rnC1", "def dumps", "json"], cwd=library, capture_output=True, text=True)
+    assert done.stdout == expected.stdout
+    assert daemon.run("grep", "-c", "def dumps", cwd=library / "json").stdout == "__init__.py:1\n"
+    assert daemon.run("grep", "-l", "def dumps", cwd=library).stdout == "json/__init__.py\n"
+    assert daemon.run("grep", "-o", "-w", "dumps?", "json/tool.py", cwd=library).stdout.startswith("json/tool.py:")
+    vimgrep = daemon.run("grep", "--vimgrep", "needle", cwd=library).stdout.splitlines()
+    assert vimgrep[0].startswith("app.min.js:1:18:")
+    assert daemon.run("grep", "nowhere_at_all", cwd=library).returncode == 1
+    assert daemon.run("grep", "(", cwd=library).returncode == 2

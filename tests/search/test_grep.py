@@ -1,0 +1,155 @@
+"""Every matching line of every file, over real stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
+from codeindexd.search.line_matcher import LineMatcher
+from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, Transaction
+from search.indexed_root import Indexed
+
+KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Indexed]:
+    made = Indexed(tmp_path)
+    yield made
+    made.close()
+
+
+def grep(root: Indexed, pattern: str, *, mask_secrets: bool = True, **options: Any) -> GrepResult:
+    matching = {name: options.pop(name) for name in ("fixed", "ignore_case", "word") if name in options}
+    with root.pin_snapshot() as snapshot:
+        assert snapshot is not None
+        request = GrepRequest(LineMatcher(pattern, **matching), **options)
+        return grep_root(root, snapshot, request, mask_secrets=mask_secrets)  # type: ignore[arg-type]
+
+
+def places(result: GrepResult) -> list[tuple[str, int]]:
+    return [(line.path.decode(), line.line) for line in result.lines]
+
+
+def test_lines_come_in_the_order_of_paths_and_lines(root: Indexed) -> None:
+    root.save("b.py", "x = 1\nneedle = 2\n")
+    root.save("a/z.py", "needle\n\nNeedle needle\n")
+    result = grep(root, "needle")
+    assert places(result) == [("a/z.py", 1), ("a/z.py", 3), ("b.py", 2)]
+    assert (result.total, result.files, result.searched) == (3, 2, 2)
+    assert [(line.column, line.text, list(line.spans)) for line in result.lines][1] == (8, "Needle needle", [(7, 13)])
+
+
+def test_only_files_that_may_match_are_read(root: Indexed) -> None:
+    for number in range(20):
+        root.save(f"f{number}.py", f"value_{number} = {number}\n")
+    assert grep(root, "value_13").searched == 1
+    assert grep(root, "nowhere_at_all").searched == 0
+    assert grep(root, "=").searched == 20
+
+
+def test_scopes_narrow_what_is_searched(root: Indexed) -> None:
+    root.save("src/a.py", "needle\n")
+    root.save("src/b.go", "needle\n")
+    root.save("tests/c.py", "needle\n")
+    assert places(grep(root, "needle", below=[b"src"])) == [("src/a.py", 1), ("src/b.go", 1)]
+    assert places(grep(root, "needle", below=[b"src/a.py"])) == [("src/a.py", 1)]
+    assert places(grep(root, "needle", include=["*.py"], exclude=["tests/**"])) == [("src/a.py", 1)]
+    assert places(grep(root, "needle", language="go")) == [("src/b.go", 1)]
+
+
+def test_bounds_limit_what_is_returned_and_not_what_is_counted(root: Indexed) -> None:
+    root.save("a.py", "x\n" * 10)
+    root.save("b.py", "x\n" * 10)
+    result = grep(root, "x", limit=5)
+    assert (len(result.lines), result.total) == (5, 20)
+    assert grep(root, "x", max_count=3).counts == {b"a.py": 3, b"b.py": 3}
+    assert len(grep(root, "x", names_only=True).lines) == 2
+
+
+def test_context_lines_are_those_around(root: Indexed) -> None:
+    root.save("a.py", "1\n2\nneedle\n4\n5\n")
+    (line,) = grep(root, "needle", before=1, after=5).lines
+    assert (line.before, line.after) == (["2"], ["4", "5"])
+
+
+def test_long_lines_are_cut_around_the_match(root: Indexed) -> None:
+    root.save("a.json", '{"a": "' + "ä" * 50_000 + " needle " + "ö" * 50_000 + '"}\n')
+    (line,) = grep(root, "needle").lines
+    assert line.cut
+    assert len(line.text.encode()) <= 4096 + 3
+    ((start, end),) = line.spans
+    assert line.text.encode()[start:end] == b"needle"
+
+
+def test_secrets_are_never_matched_and_never_shown(root: Indexed) -> None:
+    root.save("a.py", f'token = "{KEY}"  # see above\n')
+    assert grep(root, KEY[6:20]).total == 0
+    assert grep(root, "ghp_[A-Za-z0-9]+").total == 0
+    (line,) = grep(root, "see above").lines
+    assert KEY not in line.text
+    assert KEY in grep(root, "see above", mask_secrets=False).lines[0].text
+
+
+def test_any_encoding_is_searched_as_text(root: Indexed) -> None:
+    root.save("utf16.txt", "größe needle\r\n".encode("utf-16"))
+    root.save("latin1.py", "# größe\n".encode("latin-1"))
+    root.save("bom.py", "größe\n".encode("utf-8-sig"))
+    assert {path for path, _ in places(grep(root, "größe"))} == {"utf16.txt", "latin1.py", "bom.py"}
+    assert grep(root, "größe needle").lines[0].text == "größe needle"
+    assert grep(root, "GRÖSSE|GRÖßE", ignore_case=True).files == 3
+
+
+def test_files_without_chunks_are_searched_if_they_are_text(root: Indexed) -> None:
+    for name, reason in (("huge.json", "oversized"), ("app.min.js", "minified"), ("logo.png", "binary")):
+        (root.directory / name).write_text("needle\n")
+        entry = Entry(name.encode(), NodeKind.SKIPPED, b"0" * 16, None, reason, "a rule")
+        root.index.commit(Transaction(updates=[FileUpdate(entry, Outcome.SKIPPED, reason=reason)]))
+    assert [path for path, _ in places(grep(root, "needle"))] == ["app.min.js", "huge.json"]
+
+
+def test_files_that_failed_are_searched(root: Indexed) -> None:
+    (root.directory / "bad.py").write_text("needle\n")
+    entry = Entry(b"bad.py", NodeKind.FILE, b"1" * 16)
+    root.index.commit(Transaction(updates=[FileUpdate(entry, Outcome.FAILED, reason="it crashed the parser")]))
+    assert places(grep(root, "needle")) == [("bad.py", 1)]
+
+
+def test_a_content_that_the_text_index_lacks_is_read_all_the_same(root: Indexed) -> None:
+    root.save("a.py", "needle\n")
+    (root.directory / "b.py").write_text("needle too\n")
+    entry = Entry(b"b.py", NodeKind.FILE, b"2" * 16)
+    root.index.commit(Transaction(updates=[FileUpdate(entry, Outcome.INDEXED, "python", "utf-8")]))
+    assert root.index.lag.text
+    assert [path for path, _ in places(grep(root, "needle"))] == ["a.py", "b.py"]
+
+
+def test_what_is_on_the_disk_now_counts_and_becomes_a_hint(root: Indexed) -> None:
+    root.save("a.py", "needle\n")
+    root.save("b.py", "needle\n")
+    (root.directory / "a.py").write_text("gone\n")
+    (root.directory / "b.py").unlink()
+    assert grep(root, "needle").total == 0
+    assert root.hints == {b"a.py", b"b.py"}
+
+
+def test_moved_copied_and_restored_contents_are_found(root: Indexed) -> None:
+    root.save("a.py", "needle\n")
+    root.save("copy.py", "needle\n")
+    assert [path for path, _ in places(grep(root, "needle"))] == ["a.py", "copy.py"]
+    root.save("a.py", "other\n")
+    assert [path for path, _ in places(grep(root, "needle"))] == ["copy.py"]
+    root.save("a.py", "needle\n")
+    assert [path for path, _ in places(grep(root, "needle"))] == ["a.py", "copy.py"]
+
+
+def test_what_is_not_searched_in_time_is_named(root: Indexed) -> None:
+    for number in range(5):
+        root.save(f"f{number}.py", f"needle {number}\n")
+    result = grep(root, "needle", budget_s=-1)
+    assert result.left_out == {"not searched in time": 5}
+    assert result.total == 0
