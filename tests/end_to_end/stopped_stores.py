@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +12,7 @@ import numpy as np
 
 from codeindexd.storage.dense import Dense
 from codeindexd.storage.lexical import Lexical
+from codeindexd.storage.text import TextIndex
 from support.daemons import RealDaemon
 
 
@@ -60,6 +62,17 @@ class Stores:
         """Open the dense index of the only model for writing."""
         (place,) = (self.root / "dense").iterdir()
         index = Dense.open(place, store_uuid=self.store_uuid, identity=place.name, dimensions=256)
+        try:
+            yield index
+        finally:
+            index.close()
+
+    @contextmanager
+    def text(self) -> Iterator[TextIndex]:
+        """Open the text index for writing."""
+        place = self.root / "text"
+        binding = json.loads((place / "manifest.json").read_bytes())["store_uuid"]
+        index = TextIndex.open(place, binding, verify=True)
         try:
             yield index
         finally:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from codeindexd.analysis.trigrams import trigrams_of
+from codeindexd.search.trigram_query import regex_query
 from codeindexd.storage.durable import write_clean_marker
 from codeindexd.storage.lexical import LexicalChunk
+from codeindexd.storage.text import Document
 from codeindexd.storage.vectors.schema import checksum
 from end_to_end.stopped_stores import Stores, some_vector
 from support.daemons import RealDaemon, real_daemon, until
@@ -104,6 +107,19 @@ def number_for_text(stores: Stores) -> None:
     stores.sql(stores.catalog, "UPDATE chunk SET symbol = 1 WHERE chunk_id = ?", stores.chunk_of("hello.py"))
 
 
+def wrong_trigrams(stores: Stores) -> None:
+    """Give the victim's content the trigrams of another text."""
+    with stores.text() as index:
+        ((content, _),) = list(index.snapshot().candidates(regex_query(VICTIM)))[:1]
+        index.forget([content])
+        index.apply(index.generation, [Document(content, trigrams_of(b"another text altogether"))])
+
+
+def lost_trigrams(stores: Stores) -> None:
+    with stores.text() as index:
+        index.forget([content for content, _ in index.snapshot().candidates(regex_query(VICTIM))][:1])
+
+
 FALSEHOODS: list[tuple[Falsify, str, str]] = [
     (wrong_words, "lexical index", FILE),
     (a_word_less, "lexical index", FILE),
@@ -113,6 +129,8 @@ FALSEHOODS: list[tuple[Falsify, str, str]] = [
     (wrong_path, "lexical index", ""),
     (wrong_vector, "dense index", FILE),
     (vector_too_many, "dense index", ""),
+    (wrong_trigrams, "text index", FILE),
+    (lost_trigrams, "text index", FILE),
     (moved_lines, "chunks", FILE),
     (wrong_hash, "chunks", FILE),
     (wrong_encoding, "chunks", FILE),
@@ -169,6 +187,7 @@ def test_a_falsehood_is_found_and_mended(daemon: RealDaemon, falsify: Falsify, w
     assert (repaired["ok"], repaired["roots"][0]["repaired"]) == (True, True)
     assert differences(daemon) == set()
     assert daemon.call("search", query=VICTIM)["hits"][0]["path"] == FILE
+    assert FILE in {match["path"] for match in daemon.call("grep", pattern=VICTIM)["matches"]}
     assert chunks_embedded(daemon) == 0, "the vectors were known"
 
 

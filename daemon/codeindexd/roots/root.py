@@ -254,11 +254,16 @@ class Root:
     async def repair(self, wrong: WrongEntries) -> None:
         """Discard wrong entries of the stores and restore what they should be from the disk and the catalog."""
         discard = partial(
-            self._parts.index.discard, lexical=wrong.lexical, dense=wrong.dense, embed_hashes=wrong.embed_hashes
+            self._parts.index.discard,
+            lexical=wrong.lexical,
+            dense=wrong.dense,
+            embed_hashes=wrong.embed_hashes,
+            text=wrong.text,
         )
         await self._parts.index.write(discard)
         self._parts.index.lag.lexical |= wrong.lexical_lags
         self._parts.index.lag.dense |= wrong.dense_lags
+        self._parts.index.lag.text |= wrong.text_lags
         await self._parts.catch_up.run()
         self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._parts.index.catalog, wrong.paths))
         self.hint(wrong.paths)

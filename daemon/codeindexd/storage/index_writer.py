@@ -343,7 +343,14 @@ class IndexWriter:
         self.lag.text = False
         self._publish()
 
-    def discard(self, *, lexical: Collection[int], dense: Collection[int], embed_hashes: Collection[bytes]) -> None:
+    def discard(
+        self,
+        *,
+        lexical: Collection[int],
+        dense: Collection[int],
+        embed_hashes: Collection[bytes],
+        text: Collection[bytes] = (),
+    ) -> None:
         """Remove entries that proved wrong: chunks from the projections, which then lag, and vectors from the store."""
         self.vectors.forget(self.space.identity, embed_hashes)
         if lexical:
@@ -352,6 +359,9 @@ class IndexWriter:
         if dense:
             self.dense.apply(self.dense.generation, add=[], remove=list(dense))
             self.lag.dense = True
+        if text:
+            self.text.forget(text)
+            self.lag.text = True
         self._publish()
 
     # maintenance

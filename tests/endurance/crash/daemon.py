@@ -27,9 +27,11 @@ from codeindexd.indexing.queue import Task
 from codeindexd.roots import maintenance
 from codeindexd.storage.dense import index as dense_index
 from codeindexd.storage.dense.maintenance import Thresholds
+from codeindexd.storage.text import index as text_index
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.workers.jobs import FileResult
 from endurance.crash.steps import Faults, install
+from endurance.crash.stores import SMALL_TEXT
 
 _UPKEEP_S = 0.25
 _SMALL = Thresholds(tail_rows=48, segment_rows=600, dead_share=0.3, slack=16, records=200)
@@ -42,6 +44,7 @@ def hasten() -> None:
     upkeep._VERIFY_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
     catch_up._RETRY_S = _UPKEEP_S
     dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
+    text_index.Thresholds = lambda: SMALL_TEXT  # type: ignore[assignment, misc]
 
 
 def note_computed(path: Path) -> None:

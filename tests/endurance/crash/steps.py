@@ -54,6 +54,8 @@ STEPS = (
     *_around("dense.apply", "edits", "codeindexd.storage.dense:Dense.apply"),
     Step("dense.write.half", "edits", "codeindexd.storage.dense.log:write_fully", "half"),
     Step("dense.write.after", "edits", "codeindexd.storage.dense.log:write_fully", "after"),
+    *_around("text.flush", "edits", "codeindexd.storage.text.index:write_segment"),
+    *_around("text.switch", "edits", "codeindexd.storage.text.manifest:Manifest.save"),
     *_around("publish", "edits", "codeindexd.storage.index_writer:IndexWriter._publish"),
     *_around("catalog.checkpoint", "quiet", "codeindexd.storage.catalog:Catalog.checkpoint"),
     *_around("catalog.vacuum", "quiet", "codeindexd.storage.catalog:Catalog.vacuum"),
@@ -61,10 +63,12 @@ STEPS = (
     Step("dense.build.graph", "quiet", "codeindexd.storage.dense.maintenance:grow_graph", "after"),
     *_around("dense.switch", "quiet", "codeindexd.storage.dense.manifest:Manifest.save"),
     Step("dense.switch.half", "quiet", "codeindexd.storage.durable:write_fully", "half"),
+    *_around("text.merge", "quiet", "codeindexd.storage.text.index:merge_segments"),
     *_around("dense.remove", "quiet", "codeindexd.storage.dense.index:remove_files"),
     *_around("open.catalog", "start", "codeindexd.storage.index_writer:open_catalog"),
     *_around("open.lexical", "start", "codeindexd.storage.index_writer:open_lexical"),
     *_around("lexical.collect", "start", "codeindexd.storage.lexical.index:Lexical._connect"),
+    *_around("open.text", "start", "codeindexd.storage.index_writer:open_text"),
     *_around("open.dense", "start", "codeindexd.storage.index_writer:open_dense"),
     *_around(
         "catch_up.find_missing_lexical", "catch_up", "codeindexd.storage.index_writer:IndexWriter.find_missing_lexical"
@@ -73,6 +77,9 @@ STEPS = (
     *_around(
         "catch_up.mark_lexical_current", "catch_up", "codeindexd.storage.index_writer:IndexWriter.mark_lexical_current"
     ),
+    *_around("catch_up.find_missing_text", "catch_up", "codeindexd.storage.index_writer:IndexWriter.find_missing_text"),
+    *_around("catch_up.add_text", "catch_up", "codeindexd.storage.index_writer:IndexWriter.add_text"),
+    *_around("catch_up.mark_text_current", "catch_up", "codeindexd.storage.index_writer:IndexWriter.mark_text_current"),
     *_around("catch_up.dense", "catch_up", "codeindexd.storage.index_writer:IndexWriter.catch_up_dense"),
     *_around("vectors.add", "switch", "codeindexd.storage.index_writer:IndexWriter.add_vectors"),
     *_around("model.drop", "switch", "codeindexd.storage.index_writer:IndexWriter._drop_previous_model"),

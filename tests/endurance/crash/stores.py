@@ -15,8 +15,12 @@ from codeindexd.storage.dense import Dense
 from codeindexd.storage.dense.manifest import NAME
 from codeindexd.storage.lexical import Lexical
 from codeindexd.storage.lexical.integrity import committed_files
+from codeindexd.storage.text.index import Thresholds
 from codeindexd.storage.vectors.salvage import salvaged
 from support.killing import quick_directory
+
+SMALL_TEXT = Thresholds(recent=4, fan_in=3, largest=200, crowd=12)
+"""Sizes at which a small tree has the text index flush and merge segments."""
 
 Computed = set[tuple[str, str]]  # model identity and embed hash
 
@@ -103,6 +107,9 @@ def _expected(home: Path) -> Iterable[str]:
         yield from (
             f"{lexical}/{name}" for name in ("lock", ".managed.json", ".tantivy-meta.lock", ".tantivy-writer.lock")
         )
+        serials = json.loads((root / "text/manifest.json").read_bytes())["segments"]
+        yield from (f"{at}/text/{name}" for name in ("lock", "manifest.json"))
+        yield from (f"{at}/text/{serial:08}.trigrams" for serial in serials)
         for dense in (root / "dense").iterdir():
             yield from _dense_files(dense, f"{at}/dense/{dense.name}")
 

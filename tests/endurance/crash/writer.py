@@ -24,6 +24,8 @@ from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.storage.dense import index as dense_index
 from codeindexd.storage.dense.maintenance import Thresholds
 from codeindexd.storage.index_writer import IndexWriter
+from codeindexd.storage.text import Document
+from codeindexd.storage.text import index as text_index
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import (
     ChunkDraft,
@@ -39,6 +41,7 @@ from codeindexd.types import (
 )
 from codeindexd.workers.jobs import FileJob, FileResult, WorkerSettings
 from endurance.crash.steps import MERGE, Faults, install
+from endurance.crash.stores import SMALL_TEXT
 from endurance.crash.tree import library_files
 
 FILES = 16
@@ -62,9 +65,18 @@ def opened(directory: Path, space: VectorSpace = SPACES[0]) -> IndexWriter:
 
 
 def update(result: FileResult) -> FileUpdate:
-    """The result as a slice takes it."""
+    """Return the result as a transaction takes it."""
     entry = Entry(result.path, NodeKind.FILE, result.leaf, result.stat)
-    return FileUpdate(entry, Outcome.INDEXED, result.language, "utf-8", b"f" * 16, chunks=result.chunks)
+    return FileUpdate(
+        entry,
+        Outcome.INDEXED,
+        result.language,
+        "utf-8",
+        b"f" * 16,
+        chunks=result.chunks,
+        trigrams=result.trigrams,
+        is_masked=result.is_masked,
+    )
 
 
 def catch_up(index: IndexWriter, drafts: dict[ChunkKey, ChunkDraft]) -> list[Entry]:
@@ -82,6 +94,14 @@ def catch_up(index: IndexWriter, drafts: dict[ChunkKey, ChunkDraft]) -> list[Ent
     ]
     index.add_lexical(known)
     return index.mark_lexical_current()
+
+
+def catch_up_text(index: IndexWriter, results: Sequence[FileResult]) -> None:
+    """Catch the text index up from results in memory."""
+    missing = index.find_missing_text()
+    made = [Document.from_bytes(one.leaf, one.trigrams, is_masked=one.is_masked) for one in results]
+    index.add_text([document for document in made if document.content in missing])
+    index.mark_text_current()
 
 
 def drafts_of(results: Sequence[FileResult]) -> dict[ChunkKey, ChunkDraft]:
@@ -107,8 +127,10 @@ async def live(directory: Path, results: Sequence[FileResult]) -> None:
     index.close()
     shutil.rmtree(directory / "root/lexical")
     shutil.rmtree(directory / "root/dense")
+    shutil.rmtree(directory / "root/text")
     index = opened(directory)
     catch_up(index, drafts_of(results))
+    catch_up_text(index, results)
     index.close()
     index = opened(directory, SPACES[1])  # another model
     by_hash = {draft.embed_hash: draft.vector for result in results for draft in result.chunks}
@@ -125,6 +147,7 @@ def _run_and_die(directory: Path, step: str, passing: int, results: Sequence[Fil
         try:
             faults = Faults()
             dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
+            text_index.Thresholds = lambda: SMALL_TEXT  # type: ignore[assignment, misc]
             install(faults)
             faults.arm(step, passing)
             directory.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import xxhash
 
 from codeindexd.roots.verify.findings import Audit
 from codeindexd.roots.verify.target import AuditTarget
@@ -36,8 +37,20 @@ def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Aud
                 found.files += 1
                 found.chunks += len(stored)
                 pairs += zip(stored, result.chunks, strict=True)
+                _compare_text(snapshot, result, found)
         _compare_lexical(snapshot, pairs, found)
         _compare_vectors(target, snapshot, pairs, found)
+
+
+def _compare_text(snapshot: Snapshot, result: FileResult, found: Audit) -> None:
+    """Compare the trigrams of a file's text with those that the text index has for its content."""
+    held = snapshot.text.digest(result.leaf)
+    if held is None:
+        if snapshot.text_is_complete:
+            found.add(result.path, "text index", "lacks the content")
+    elif held != xxhash.xxh3_64_intdigest(result.trigrams):
+        found.text.add(result.leaf)
+        found.add(result.path, "text index", "the trigrams are not those of the content")
 
 
 def _difference(file: StoredFile, stored: Sequence[StoredChunk], result: FileResult) -> str:

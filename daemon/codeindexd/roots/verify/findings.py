@@ -26,7 +26,7 @@ class Audit:
     """How much was compared, what differed, and which entries of the stores are wrong.
 
     ``lexical`` and ``dense`` are ids of chunks with wrong documents or vectors, ``embed_hashes`` identify wrong vectors
-    in the shared store. ``notes`` say what could not be compared.
+    in the shared store, ``text`` contents with wrong trigrams. ``notes`` say what could not be compared.
     """
 
     files: int = 0
@@ -37,6 +37,7 @@ class Audit:
     lexical: set[int] = field(default_factory=set)
     dense: set[int] = field(default_factory=set)
     embed_hashes: set[bytes] = field(default_factory=set)
+    text: set[bytes] = field(default_factory=set)
 
     def add(self, path: bytes, what: str, detail: str, *, kind: str = "") -> None:
         """Add a difference."""

@@ -27,13 +27,16 @@ class WrongEntries:
     """What an audit found wrong.
 
     ``lexical`` and ``dense`` are ids of chunks to be removed from these projections, ``embed_hashes`` vectors to be
-    removed from the shared store, ``paths`` files to be processed again. ``lexical_lags`` and ``dense_lags`` say that
-    the projection as a whole has to be compared with the catalog.
+    removed from the shared store, ``text`` contents to be removed from the text index, ``paths`` files to be processed
+    again. ``lexical_lags``, ``dense_lags`` and ``text_lags`` say that the projection as a whole has to be compared with
+    the catalog.
     """
 
     lexical: Set[int]
     dense: Set[int]
     embed_hashes: Set[bytes]
+    text: Set[bytes]
     lexical_lags: bool
     dense_lags: bool
+    text_lags: bool
     paths: Set[bytes]

@@ -92,8 +92,10 @@ async def _repair(root: Root, found: Audit, rebuild: Rebuild) -> Root:
             lexical=found.lexical,
             dense=found.dense,
             embed_hashes=found.embed_hashes,
+            text=found.text,
             lexical_lags="lexical index" in stores,
             dense_lags="dense index" in stores,
+            text_lags="text index" in stores,
             paths={one.path for one in found.differences if one.path},
         )
         await root.repair(wrong)

@@ -171,6 +171,18 @@ class TextIndex:
     def _publish(self) -> None:
         self._current = TextSnapshot(self._segments, self._recent)
 
+    def forget(self, contents: Collection[bytes]) -> None:
+        """Remove contents whose trigrams proved wrong. Raises StoreFullError; then some may be left."""
+        wrong = frozenset(contents)
+        with self._maintaining:
+            for segment in self._segments:
+                if not wrong.isdisjoint(segment.contents()):
+                    self._merge([segment], wrong=wrong)
+        with self._changing:
+            self._recent = {content: one for content, one in self._recent.items() if content not in wrong}
+            self._known -= wrong
+            self._publish()
+
     # maintenance
 
     def maintain(self, live: Callable[[], Collection[bytes]] | None, should_stop: Callable[[], bool]) -> bool:
@@ -182,7 +194,7 @@ class TextIndex:
         merged = False
         with self._maintaining:
             while not should_stop() and (chosen := self._next_merge()):
-                self._merge(chosen, None if live is None else frozenset(live()))
+                self._merge(chosen, live=None if live is None else frozenset(live()))
                 merged = True
         return merged
 
@@ -205,12 +217,17 @@ class TextIndex:
                 return chosen
         return []
 
-    def _merge(self, chosen: Sequence[Segment], live: Collection[bytes] | None) -> None:
+    def _merge(
+        self, chosen: Sequence[Segment], *, live: Collection[bytes] | None = None, wrong: Collection[bytes] = ()
+    ) -> None:
+        """Replace segments by one without ``wrong`` contents and, if ``live`` is given, without all others."""
         kept = []
         dropped: set[bytes] = set()
         for segment in chosen:
             contents = segment.contents()
-            alive = np.array([live is None or content in live for content in contents], np.bool_)
+            alive = np.array(
+                [(live is None or content in live) and content not in wrong for content in contents], np.bool_
+            )
             kept.append(alive)
             dropped.update(content for content, keep in zip(contents, alive.tolist(), strict=True) if not keep)
         with self._changing:

@@ -17,6 +17,7 @@ class TextSnapshot:
     def __init__(self, segments: Sequence[Segment], recent: Mapping[bytes, Document]) -> None:
         self._segments = tuple(segments)
         self._recent = recent
+        self._digests: dict[bytes, int] | None = None
 
     def candidates(self, query: Query) -> Iterator[tuple[bytes, bool]]:
         """Yield the hash of every content that may match, and whether secrets in it are masked.
@@ -34,8 +35,14 @@ class TextSnapshot:
         """Return the hash of every content that the index has."""
         return {content for segment in self._segments for content in segment.contents()} | self._recent.keys()
 
+    def digest(self, content: bytes) -> int | None:
+        """Return the digest of the trigrams of a content, for an audit; None if the index lacks it."""
+        if self._digests is None:
+            self._digests = self.digests()
+        return self._digests.get(content)
+
     def digests(self) -> dict[bytes, int]:
-        """Return the digest of the trigrams of every content, for an audit."""
+        """Return the digest of the trigrams of every content."""
         found: dict[bytes, int] = {content: digest_of(document.trigrams) for content, document in self._recent.items()}
         for segment in self._segments:
             found.update(zip(segment.contents(), segment.digests.tolist(), strict=True))
