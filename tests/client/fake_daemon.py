@@ -127,6 +127,7 @@ class FakeDaemon:
             "roots.remove": self._remove,
             "roots.list": self._list,
             "search": self._search,
+            "grep": self._grep,
             "related": self._related,
             "symbol": self._symbol,
             "sync": self._sync,
@@ -230,6 +231,28 @@ class FakeDaemon:
             "state": state,
             "dense_coverage": 1.0,
             "hits": hits,
+        }
+
+    async def _grep(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        roots = self._chosen(params)
+        line = {"path": "src/auth.py", "line": 14, "column": 8, "text": "    if user.locked:", "spans": [[7, 18]]}
+        around = {"before": ["def check():"][: params["before"]], "after": ["        raise"][: params["after"]]}
+        found = [{"root": root, **line, **around} for root in roots if "nothing" not in params["pattern"]]
+        counted = params["count"] or params["files_only"]
+        return {
+            "pattern": params["pattern"],
+            "matches": [] if counted else found,
+            **(
+                {"counts": [{"root": one["root"], "path": one["path"], "count": 1} for one in found]} if counted else {}
+            ),
+            "files": len(found),
+            "total": len(found),
+            "searched": 1,
+            "truncated": False,
+            "left_out": {},
+            "took_ms": 1.5,
+            "clock": "id:7",
+            "state": "fresh",
         }
 
     async def _related(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:

@@ -90,7 +90,7 @@ def test_a_complete_session(host: Host) -> None:
     host.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
     assert host.ask("ping")["result"] == {}
     tools = {tool["name"]: tool for tool in host.ask("tools/list")["result"]["tools"]}
-    assert set(tools) == {"search_code", "find_symbol", "related_code", "index_status", "add_root"}
+    assert set(tools) == {"search_code", "grep", "find_symbol", "related_code", "index_status", "add_root"}
     for tool in tools.values():
         assert tool["description"]
         assert set(tool["inputSchema"]["required"]) <= set(tool["inputSchema"]["properties"])
@@ -108,6 +108,9 @@ def test_every_tool_answers_with_text(host: Host, daemon: FakeDaemon, tmp_path: 
     assert not failed
     assert text.startswith("/p/src/auth.py:12-16 (function check_password)\n```python\ndef check_password(")
     assert daemon.seen[-1][1]["limit"] == 50
+    text, failed = host.call("grep", pattern="user\\.locked", root="/p")
+    assert (text, failed) == ("/p/src/auth.py:14: if user.locked:", False)
+    assert host.call("grep", pattern="nothing")[0] == "No line of an indexed file matches."
     text, failed = host.call("find_symbol", name="check_password", references=True)
     assert "Definitions:" in text
     assert "Uses:" in text

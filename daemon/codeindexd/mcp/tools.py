@@ -11,9 +11,10 @@ from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
     from codeindexd.client.aio import AsyncClient
-    from codeindexd.client.results import Place, SearchResult
+    from codeindexd.client.results import Line, Place, SearchResult
 
 _MAX_LIMIT = 50
+_MAX_LINE_CHARS = 240
 _ADD_TIMEOUT_S = 30.0  # hosts abort a tool after a minute; the part that is indexed by then can be searched
 _ROOT = {"type": "string", "description": "Absolute path of an indexed directory. Default: all roots."}
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT, "description": "Number of results, 10 by default."}
@@ -34,6 +35,22 @@ TOOLS: dict[str, dict[str, Any]] = {
             "path": {"type": "string", "description": "Only paths that match this glob, for example src/**."},
         },
         "required": ["query"],
+        "read_only": True,
+    },
+    "grep": {
+        "title": "Find matching lines",
+        "description": "Find every line that matches a regex or a plain text, in all indexed files, complete and as "
+        "they are on the disk now. Use it instead of grep: it takes milliseconds. Returns path:line: text.",
+        "properties": {
+            "pattern": {"type": "string", "description": "A regex in RE2's syntax (no lookaround, no backreferences)."},
+            "fixed": {"type": "boolean", "description": "The pattern is plain text. Default: false."},
+            "ignore_case": {"type": "boolean", "description": "Match letters of any case. Default: false."},
+            "word": {"type": "boolean", "description": "Match whole words only. Default: false."},
+            "root": {"type": "string", "description": "Absolute path of a directory or file to search. Default: all."},
+            "path": {"type": "string", "description": "Only paths that match this glob; with ! before it, no such."},
+            "limit": {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT, "description": "Lines, 50 by default."},
+        },
+        "required": ["pattern"],
         "read_only": True,
     },
     "find_symbol": {
@@ -158,6 +175,38 @@ def _hits(result: SearchResult, nothing: str) -> str:
     return text
 
 
+async def _grep(client: AsyncClient, arguments: dict[str, Any]) -> str:
+    result = await client.grep(
+        arguments["pattern"],
+        roots=[arguments["root"]] if "root" in arguments else None,
+        path=[arguments["path"]] if "path" in arguments else None,
+        fixed=arguments.get("fixed", False),
+        ignore_case=arguments.get("ignore_case", False),
+        word=arguments.get("word", False),
+        limit=arguments.get("limit", _MAX_LIMIT),
+    )
+    lines = [
+        f"{match['root'].rstrip('/')}/{match['path']}:{match['line']}: {_cut_around(match)}"
+        for match in result["matches"]
+    ]
+    if not result["total"]:
+        lines.append("No line of an indexed file matches.")
+    lines += [f"Note: {note}" for note in result.get("notes", [])]
+    if result["state"] != "fresh":
+        lines.append(f"Note: the index is {result['state']}; some code may be missing from it.")
+    return "\n".join(lines)
+
+
+def _cut_around(match: Line) -> str:
+    """Return the line without its indentation, cut around the match if it is long."""
+    text = match["text"]
+    if len(text) <= _MAX_LINE_CHARS:
+        return text.strip()
+    start = len(text.encode()[: match["spans"][0][0]].decode("utf-8", "replace"))
+    first = max(0, min(start - _MAX_LINE_CHARS // 4, len(text) - _MAX_LINE_CHARS))
+    return f"...{text[first : first + _MAX_LINE_CHARS]}..."
+
+
 async def _find_symbol(client: AsyncClient, arguments: dict[str, Any]) -> str:
     roots = [arguments["root"]] if "root" in arguments else None
     result = await client.symbol(arguments["name"], roots=roots, references=arguments.get("references", False))
@@ -209,6 +258,7 @@ def _place(place: Place) -> str:
 
 _CALLS: Mapping[str, Callable[[AsyncClient, dict[str, Any]], Awaitable[str]]] = {
     "search_code": _search_code,
+    "grep": _grep,
     "find_symbol": _find_symbol,
     "related_code": _related_code,
     "index_status": _index_status,
