@@ -190,18 +190,22 @@ class Handlers:
             budget_s=params["budget_s"],
         )
         places = _paths(params["roots"])
-        roots = self._roots.chosen(places)
+        roots = await self._roots.chosen(places)
         if params["sync"]:
             await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
-        requests = [(root, replace(request, below=self._below(root, places or []))) for root in roots]
+        below = await self._places_by_root(places or [])
+        requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
         found = await self._searcher.grep(requests)
         missing = [] if places else self._roots.around(None)[1]
         return responses.grep_answer(params, found, missing=missing)
 
-    def _below(self, root: Root, places: Sequence[Path]) -> list[bytes]:
-        """Return those of ``places`` that are in ``root``, relative to it; none if all of it is meant."""
-        below = [responses.path_below(root, place) for place in places if self._roots.covering(place) is root]
-        return [] if b"" in below else below
+    async def _places_by_root(self, places: Sequence[Path]) -> dict[str, list[bytes]]:
+        """Return ``places`` relative to their roots, by the id of the root; none if all of it is meant."""
+        found: dict[str, list[bytes]] = {}
+        for place in places:
+            root = await self._roots.covering(place)
+            found.setdefault(root.spec.id, []).append(responses.path_below(root, place))
+        return {identity: [] if b"" in below else below for identity, below in found.items()}
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Return chunks like the one at a place."""
