@@ -196,7 +196,7 @@ class Handlers:
         below = await self._places_by_root(places or [])
         requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
         found = await self._searcher.grep(requests)
-        missing = [] if places else self._roots.around(None)[1]
+        missing = [] if places else self._roots.every()[1]
         return responses.grep_answer(params, found, missing=missing)
 
     async def _places_by_root(self, places: Sequence[Path]) -> dict[str, list[bytes]]:
