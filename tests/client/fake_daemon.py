@@ -280,6 +280,8 @@ class FakeDaemon:
             "pid": 4242,
             "uptime_s": 3725.0,
             "rss_bytes": 93 << 20,
+            "log": {"kind": "file", "path": "/home/u/.local/state/codeindexd/codeindexd.log", "bytes": 1 << 19},
+            "cache": {"path": "/home/u/.cache/codeindexd", "bytes": 3 << 20},
             "roots": [self._root_status(root) for root in roots],
             "embedder": {"model": "bundled", "identity": "ab", "dimensions": 256, "device": "cpu", "pending": 0},
         }

@@ -129,7 +129,7 @@ def test_an_older_daemon_whose_service_is_ours_is_replaced(
     installed(tmp_path, Path(sys.executable))
     path = tmp_path / "s"
     fresh = FakeDaemon(path)
-    monkeypatch.setattr(start, "start_daemon", lambda *_, **__: fresh.__enter__())
+    monkeypatch.setattr(start, "start_daemon", lambda place, *_, **__: [fresh.__enter__(), place][1])
     monkeypatch.setattr(start, "wait_for_exit", lambda _: until(lambda: not path.exists()))
     notes: list[str] = []
     with FakeDaemon(path, version="0.0.1"), Client(path, environ=environ, note=notes.append) as client:

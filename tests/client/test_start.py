@@ -93,11 +93,12 @@ def _script(path: Path, body: str) -> None:
     path.chmod(0o755)
 
 
-def _starts(daemon: FakeDaemon) -> Callable[..., None]:
+def _starts(daemon: FakeDaemon) -> Callable[..., str]:
     """Return a substitute for ``start_daemon`` that enters ``daemon`` instead of starting a process."""
 
-    def begin(path: str, environ: object, **_: object) -> None:
+    def begin(path: str, environ: object, **_: object) -> str:
         daemon.__enter__()
+        return path
 
     return begin
 

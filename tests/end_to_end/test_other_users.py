@@ -14,7 +14,7 @@ import pytest
 from codeindexd.client import AsyncClient, Client
 from codeindexd.errors import CodeindexError, FailedError
 from end_to_end.other_user import UID, as_other, impostor, python_as_other, why_not
-from support.daemons import RealDaemon, real_daemon
+from support.daemons import RealDaemon, real_daemon, until
 from support.trees import tree
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "possible")
@@ -118,19 +118,20 @@ def test_a_directory_where_others_could_replace_the_socket_is_refused(tmp_path: 
         assert check["remedy"].startswith(f"chmod o-w {daemon.home / 'open'}")
 
 
-def test_a_runtime_directory_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
-    """For example /tmp/runtime-1000, created before its user's first login."""
+def test_a_runtime_directory_of_another_user_is_not_used(tmp_path: Path) -> None:
+    """It is what ``su`` leaves in the environment, or was created before its user's first login."""
     with real_daemon(start=False) as daemon:
-        squatted = daemon.home / "squatted"
-        squatted.mkdir()
-        os.chown(squatted, UID, UID)
-        squatted.chmod(0o777)
-        daemon.extra = {"XDG_RUNTIME_DIR": str(squatted)}
+        foreign = daemon.home / "foreign"
+        foreign.mkdir()
+        os.chown(foreign, UID, UID)
+        foreign.chmod(0o777)
+        daemon.extra = {"XDG_RUNTIME_DIR": str(foreign), "TMPDIR": str(daemon.home)}
         daemon.start(wait=False)
-        assert daemon.process is not None
-        assert daemon.process.wait(30) == 5
-        assert "another user (uid 61234)" in daemon.log
-        assert f"{squatted} belongs to another user" in daemon.run("doctor").stdout
+        address = daemon.home / "state/codeindexd/daemon.json"
+        used = until(lambda: address.exists() and json.loads(address.read_text())["socket"], what="the daemon's socket")
+        assert not used.startswith(str(foreign))
+        assert daemon.run("status", "--no-start").returncode == 0
+        assert list(foreign.iterdir()) == []
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -244,8 +246,51 @@ class TestSocketPath:
         environ = {"CODEINDEXD_SOCKET": "/tmp/x.sock", "XDG_RUNTIME_DIR": "/run/user/7"}
         assert protocol.socket_path(environ) == "/tmp/x.sock"
 
-    def test_the_runtime_directory_is_used(self) -> None:
-        assert protocol.socket_path({"XDG_RUNTIME_DIR": "/run/user/7/"}) == "/run/user/7/codeindexd/codeindexd.sock"
+    def test_the_runtime_directory_is_used(self, tmp_path: Path) -> None:
+        expected = f"{tmp_path}/codeindexd/codeindexd.sock"
+        assert protocol.socket_path({"XDG_RUNTIME_DIR": f"{tmp_path}/"}) == expected
+
+    def test_one_that_can_be_created_is_used_too(self, tmp_path: Path) -> None:
+        assert protocol.runtime_directory({"XDG_RUNTIME_DIR": f"{tmp_path}/new"}) == f"{tmp_path}/new/codeindexd"
+
+    def test_one_that_cannot_exist_is_not_used(self, tmp_path: Path) -> None:
+        assert not protocol.runtime_directory({"XDG_RUNTIME_DIR": "/no/such/place"}).startswith("/no/")
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a directory away")
+    def test_that_of_another_user_is_not_used(self, tmp_path: Path) -> None:
+        """As ``su`` leaves it."""
+        os.chown(tmp_path, 61234, 61234)
+        assert not protocol.runtime_directory({"XDG_RUNTIME_DIR": str(tmp_path)}).startswith(str(tmp_path))
+
+
+class TestAddress:
+    def test_it_is_read_as_it_was_written(self, tmp_path: Path) -> None:
+        address = protocol.Address(7, "/run/s", "1.2.3")
+        (tmp_path / "daemon.json").write_bytes(address.encode())
+        assert protocol.read_address(tmp_path) == address
+
+    @pytest.mark.parametrize(
+        "content", ["", "{", "[]", "null", '{"pid": 7}', '{"pid": "x", "socket": "/s", "version": ""}', "[" * 9999]
+    )
+    def test_anything_else_is_no_address(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "daemon.json").write_text(content)
+        assert protocol.read_address(tmp_path) is None
+
+    def test_a_relative_socket_a_link_or_no_file_is_no_address(self, tmp_path: Path) -> None:
+        assert protocol.read_address(tmp_path) is None
+        (tmp_path / "real").write_bytes(protocol.Address(7, "s", "1").encode())
+        (tmp_path / "daemon.json").write_bytes((tmp_path / "real").read_bytes())
+        assert protocol.read_address(tmp_path) is None
+        (tmp_path / "real").write_bytes(protocol.Address(7, "/s", "1").encode())
+        (tmp_path / "daemon.json").unlink()
+        (tmp_path / "daemon.json").symlink_to("real")
+        assert protocol.read_address(tmp_path) is None
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a file away")
+    def test_a_file_of_another_user_is_no_address(self, tmp_path: Path) -> None:
+        (tmp_path / "daemon.json").write_bytes(protocol.Address(7, "/s", "1").encode())
+        os.chown(tmp_path / "daemon.json", 61234, 61234)
+        assert protocol.read_address(tmp_path) is None
 
     def test_without_either_there_is_a_default(self) -> None:
         assert protocol.socket_path({}).endswith("/codeindexd/codeindexd.sock")

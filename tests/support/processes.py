@@ -19,6 +19,14 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def is_running(pid: int) -> bool:
+    """Return True if a process exists and has not ended; a zombie has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True)
 class Memory:
     """Memory in bytes: proportional set size, and the anonymous part of it (not mapped files)."""

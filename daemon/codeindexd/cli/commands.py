@@ -330,6 +330,47 @@ def explain(run: Run) -> int:
     return DONE
 
 
+# the daemon
+
+
+def stop(run: Run) -> int:
+    """Stop the daemon."""
+    from codeindexd.cli import lifecycle
+
+    result = lifecycle.stop(run.environ)
+    text = f"stopped the daemon (pid {result['pid']})" if result["stopped"] else "no daemon was running"
+    run.show(result, lambda: run.terminal.print(text))
+    return DONE
+
+
+def restart(run: Run) -> int:
+    """Stop the daemon and start another."""
+    from codeindexd.cli import lifecycle
+
+    result = lifecycle.restart(run.environ)
+    text = f"codeindexd {result['version']} is running (pid {result['pid']})"
+    run.show(result, lambda: run.terminal.print(text))
+    return DONE
+
+
+def logs(run: Run) -> int:
+    """Show the end of the daemon's log, or follow it until interrupted."""
+    from codeindexd.cli import lifecycle
+
+    lines, follow = max(run.args.lines, 0), run.args.follow
+    if run.args.json:
+        if follow:
+            raise UsageError("--follow does not end, but --json prints one document", hint="leave one of them out")
+        run.terminal.print(json.dumps(lifecycle.read_logs(run.environ, lines=lines)))
+        return DONE
+    try:
+        lifecycle.show_logs(run.terminal, run.environ, lines=lines, follow=follow)
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+    return DONE
+
+
 # environment
 
 
@@ -392,6 +433,9 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "reindex": reindex,
     "pause": pause,
     "resume": resume,
+    "stop": stop,
+    "restart": restart,
+    "logs": logs,
     "service": service,
     "doctor": doctor,
     "mcp": mcp,

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from codeindexd import __version__, protocol
 from codeindexd.analysis.embedding.create import BUNDLED_MODEL
+from codeindexd.client import core, start
 from codeindexd.config import Config, load
 from codeindexd.daemon.paths import Paths, check_place
 from codeindexd.errors import CodeindexError, place_of
@@ -72,7 +73,7 @@ def examine(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _with_paths(paths: Paths, environ: Mapping[str, str]) -> Iterator[Check]:
-    yield from _run_check("daemon", lambda: _socket(paths.socket))
+    yield from _run_check("daemon", lambda: _daemon(paths.socket, environ))
     for name, directory in (("runtime", paths.runtime), ("state", paths.state), ("cache", paths.cache)):
         yield from _run_check(f"{name} directory", functools.partial(_directory, name, directory))
     yield from _run_check("disk space", lambda: _disk(paths.cache))
@@ -184,36 +185,53 @@ def _service_manager(environ: Mapping[str, str]) -> Check:
 # -- our files and directories ----------------------------------------------------------------------------------------
 
 
-def _socket(path: Path) -> Check:
+def _daemon(path: Path, environ: Mapping[str, str]) -> Check:
+    """Report on the daemon that clients would use, and on what they would do about it."""
     try:
         check_place(path)
     except FileNotFoundError:
         pass  # its directory is created when needed, private
     except CodeindexError as error:
         return Check("daemon", CheckState.PROBLEM, error.message, error.hint)
-    if not path.exists():
-        return Check("daemon", CheckState.OK, f"not running; it will listen at {path}")
-    try:
-        info = _ask(path)
-    except (OSError, CodeindexError, KeyError, TypeError) as error:
-        remedy = "run any codeindex command to start one; stop the old one if it hangs"
-        return Check("daemon", CheckState.WARNING, f"{path} exists, but no daemon answers: {error}", remedy)
+    elsewhere = start.running_elsewhere(str(path), environ)
+    for place in (path, Path(elsewhere)) if elsewhere else (path,):
+        try:
+            return _described(_ask(place), place, expected=path)
+        except (OSError, CodeindexError, KeyError, TypeError) as error:
+            reason = str(error)
+    if (holder := start.holder(environ)) is not None:
+        detail = f"{holder.description} is running, but cannot be reached at {elsewhere or path}: {reason}"
+        if not holder.is_ours:
+            remedy = "it may run in another container or on another machine: stop it there"
+            return Check("daemon", CheckState.PROBLEM, detail, remedy)
+        return Check("daemon", CheckState.WARNING, detail, "to replace it: codeindex restart")
+    if path.exists():
+        remedy = "run any codeindex command to start one"
+        return Check("daemon", CheckState.WARNING, f"{path} exists, but no daemon answers: {reason}", remedy)
+    return Check("daemon", CheckState.OK, f"not running; it will listen at {path}")
+
+
+def _described(info: Mapping[str, Any], place: Path, *, expected: Path) -> Check:
+    if core.lost_its_installation(info):
+        detail = f"its installation was {info['installation']} since it was started (pid {info['pid']})"
+        return Check("daemon", CheckState.WARNING, detail, "to replace it: codeindex restart")
     if info["version"] != __version__:
         detail = f"version {info['version']} is running (pid {info['pid']}), but {__version__} is installed"
         remedy = "run any codeindex command: it replaces an older daemon, unless another installation's service runs it"
         return Check("daemon", CheckState.WARNING, detail, remedy)
-    return Check("daemon", CheckState.OK, f"version {info['version']}, pid {info['pid']}, {path}")
+    where = str(place) if place == expected else f"{place} (found by the address that it left; here it is {expected})"
+    return Check("daemon", CheckState.OK, f"version {info['version']}, pid {info['pid']}, {where}")
 
 
 def _ask(path: Path) -> Mapping[str, Any]:
-    """Return version and process id of the running daemon."""
+    """Return what the running daemon says about itself."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
         raw.settimeout(5)
         raw.connect(str(path))
         protocol.trust(raw, str(path))
         raw.sendall(protocol.request(1, "server.info", {}))
         info: Mapping[str, Any] = protocol.decode(raw.makefile("rb").readline())["result"]
-    return {"version": str(info["version"]), "pid": int(info["pid"])}
+    return {**info, "version": str(info["version"]), "pid": int(info["pid"])}
 
 
 def _directory(name: str, directory: Path) -> Check:

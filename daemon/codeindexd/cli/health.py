@@ -43,6 +43,7 @@ def status(terminal: Terminal, result: StatusResult, now: float | None = None) -
     terminal.print(
         f"model {safe(embedder['model'])}  {embedder['dimensions']} dimensions  {embedder['device']}{pending}"
     )
+    _files(terminal, result)
     if not result["roots"]:
         terminal.print("nothing is indexed yet: codeindex add PATH")
         return
@@ -61,6 +62,24 @@ def status(terminal: Terminal, result: StatusResult, now: float | None = None) -
     _table(terminal, ("STATE", "FILES", "CHUNKS", "PENDING", "FAILED", "PATH"), rows)
     for root in result["roots"]:
         _details(terminal, root, now)
+
+
+def _files(terminal: Terminal, result: StatusResult) -> None:
+    """Print where the indexes and the log are, and their size."""
+    if cache := result.get("cache"):
+        terminal.print(f"cache {safe(cache['path'])}{_size(cache['bytes'])}")
+    if log := result.get("log"):
+        if log["path"] is not None:
+            terminal.print(f"log   {safe(log['path'])}{_size(log['bytes'])}")
+        else:
+            where = "the journal: codeindex logs" if log["kind"] == "journal" else "where the daemon was started"
+            terminal.print(f"log   {where}")
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return ""
+    return f"  {count / (1 << 20):,.1f} MB" if count < 1 << 30 else f"  {count / (1 << 30):,.1f} GB"
 
 
 def _details(terminal: Terminal, root: RootStatus, now: float) -> None:

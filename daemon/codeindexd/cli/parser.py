@@ -101,6 +101,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     _roots(command)
     _queries(command)
     _health(command)
+    _daemon(command)
     return parser, by_name
 
 
@@ -179,6 +180,14 @@ def _health(command: Command) -> None:
     verify.add_argument("path", nargs="?", metavar="PATH")
     verify.add_argument("--repair", action="store_true", help="repair what differs")
     command("explain", "show why a file is or is not indexed").add_argument("path", metavar="PATH")
+
+
+def _daemon(command: Command) -> None:
+    command("stop", "stop the daemon; the next command starts it again")
+    command("restart", "stop the daemon, also one that cannot be reached, and start another")
+    logs = command("logs", "show the daemon's log")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until interrupted")
+    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="number of lines to begin with (50)")
     service = command("service", "run the daemon as a systemd user service or launchd agent")
     service.add_argument("action", choices=["install", "uninstall", "status"])
     command("doctor", "look for problems in the environment, and show how to fix them")

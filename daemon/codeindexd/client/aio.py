@@ -58,6 +58,7 @@ class AsyncClient(AsyncMethods):
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self.socket_path = os.fsdecode(socket_path) if socket_path else protocol.socket_path(self._environ)
+        self._given_path = socket_path
         self._start = start
         self._timeout_s = timeout_s
         self._note = note
@@ -73,8 +74,8 @@ class AsyncClient(AsyncMethods):
         self._last_id = 0
 
     async def __aenter__(self) -> Self:
-        if self._start:
-            await anyio.to_thread.run_sync(self._ensure_daemon)
+        if self._start or not self._given_path:
+            await anyio.to_thread.run_sync(self._find_daemon)
         try:
             self._stream = await anyio.connect_unix(self.socket_path)
         except OSError as error:
@@ -108,9 +109,13 @@ class AsyncClient(AsyncMethods):
             self._end(NoDaemonError("the client is closed", hint="make requests inside its `async with`"))
             self._outgoing.close()
 
-    def _ensure_daemon(self) -> None:
-        with Client(self.socket_path, environ=self._environ, timeout_s=self._timeout_s, note=self._note) as client:
+    def _find_daemon(self) -> None:
+        """Have a daemon started if none answers and that is allowed, and learn where it listens."""
+        with Client(
+            self._given_path, start=self._start, environ=self._environ, timeout_s=self._timeout_s, note=self._note
+        ) as client:
             client.info()
+            self.socket_path = client.socket_path
 
     async def notifications(self) -> AsyncIterator[results.Notification]:
         """Yield notifications as they arrive; of those not yet read, the latest 1,000 are kept.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -108,6 +109,24 @@ def no_daemon(path: str, reason: str) -> NoDaemonError:
         f"no daemon answers at {path}: {reason}",
         hint="start it with `codeindexd`, or leave out --no-start",
     )
+
+
+def unreachable_daemon(path: str, pid: int) -> NoDaemonError:
+    """Return the error for a daemon that runs, but listens neither at ``path`` nor where it said."""
+    return NoDaemonError(
+        f"a daemon is running (pid {pid or 'unknown'}), but it cannot be reached at {path}",
+        hint="to replace it: codeindex restart",
+    )
+
+
+def lost_its_installation(info: Mapping[str, Any]) -> bool:
+    """Return True if the files that the daemon was started from were removed or changed since."""
+    return bool(info.get("installation", "intact") != "intact")
+
+
+def is_installed() -> bool:
+    """Return True if this client's own program is still there, so that it can start a daemon."""
+    return os.path.exists(sys.executable) and os.path.exists(__file__)  # noqa: PTH110
 
 
 def is_older(version: str) -> bool:

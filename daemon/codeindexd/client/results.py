@@ -196,6 +196,21 @@ class EmbedderStatus(TypedDict):
     pending: int
 
 
+class LogPlace(TypedDict):
+    """Where the daemon logs: ``kind`` is "journal", "file" or "stderr"; path and size of a file."""
+
+    kind: str
+    path: str | None
+    bytes: int | None
+
+
+class CachePlace(TypedDict):
+    """Where the indexes are; ``bytes`` is None until they were counted."""
+
+    path: str
+    bytes: int | None
+
+
 class StatusResult(TypedDict):
     """Health of the daemon and of its roots."""
 
@@ -203,6 +218,10 @@ class StatusResult(TypedDict):
     pid: int
     uptime_s: float
     rss_bytes: int
+    socket: NotRequired[str]
+    installation: NotRequired[str]
+    log: NotRequired[LogPlace]
+    cache: NotRequired[CachePlace]
     roots: list[RootStatus]
     embedder: EmbedderStatus
 
@@ -272,11 +291,16 @@ class MetricsResult(TypedDict):
 
 
 class ServerInfo(TypedDict):
-    """Version and process of the daemon."""
+    """Version and process of the daemon, and where it listens.
+
+    ``installation`` is "intact", "changed" or "removed": what became of the files that the daemon was started from.
+    """
 
     version: str
     pid: int
     uptime_s: float
+    socket: NotRequired[str]
+    installation: NotRequired[str]
 
 
 class Notification(TypedDict):

@@ -15,41 +15,84 @@ from typing import BinaryIO
 
 from codeindexd import protocol
 from codeindexd.client import installed_service
-from codeindexd.errors import NoDaemonError
+from codeindexd.client.lock_holder import LockHolder, end_holder, lock_holder
+from codeindexd.errors import FailedError, NoDaemonError
 
 _START_TIMEOUT_S = 20.0
+_REACHABLE_S = 6.0  # a daemon that lost its socket listens again within seconds
+_OTHERS_START_S = 60.0  # another client may first have to end a daemon
 _AFTER_EXIT_S = 2.0
 _POLL_S = 0.02
 _TAIL_LINES = 12
 _EXIT_TIMEOUT_S = 10.0
 
 
-def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Sequence[str] | None = None) -> None:
-    """Start a daemon and return when it answers at ``socket_path``.
+def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Sequence[str] | None = None) -> str:
+    """Start a daemon, and return the path of its socket once it answers: ``socket_path``, or where it says.
 
-    Of several clients that find no daemon, one starts it and the others wait. ``command`` replaces the detached
-    daemon's. Raises NoDaemonError with the end of its log if it exits or does not answer within 20 seconds, FailedError
-    if another user's process answers.
+    Of several clients that find no daemon, one starts it and the others wait. A daemon that runs but cannot be reached
+    is ended first. ``command`` replaces the detached daemon's. Raises NoDaemonError with the end of its log if it exits
+    or does not answer within 20 seconds, FailedError if another user's process answers.
     """
     with _open_private(log_file(environ).with_name("start.lock")) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if _wait(socket_path, None):
-                return
+            if found := _wait(socket_path, environ, None, _OTHERS_START_S):
+                return found
             raise NoDaemonError(
                 f"another client started the daemon, but it does not answer at {socket_path}",
                 hint="to see why, run it in a terminal: codeindexd",
             ) from None
-        if answers(socket_path):
-            return
+        if found := _find(socket_path, environ) or _free_lock(socket_path, environ):
+            return found
         if command is None and "CODEINDEXD_SOCKET" not in environ and installed_service.start(environ):
-            if _wait(socket_path, None):
-                return
+            if found := _wait(socket_path, environ, None):
+                return found
             unit = installed_service.SYSTEMD_UNIT
             hint = f"see `systemctl --user status {unit}` and `journalctl --user -u {unit}`"
             raise NoDaemonError(f"the service was started, but does not answer at {socket_path}", hint=hint)
-        _start_detached(socket_path, environ, command or [sys.executable, "-P", "-m", "codeindexd"])
+        return _start_detached(socket_path, environ, command or [sys.executable, "-P", "-m", "codeindexd"])
+
+
+def running_elsewhere(socket_path: str, environ: Mapping[str, str]) -> str:
+    """Return where the running daemon says that it listens, "" if it says nothing or the same place."""
+    address = protocol.read_address(log_file(environ).parent)
+    return "" if address is None or address.socket == socket_path else address.socket
+
+
+def holder(environ: Mapping[str, str]) -> LockHolder | None:
+    """Return the daemon that runs in this user's state directory, however it is reached; None if there is none."""
+    return lock_holder(log_file(environ).with_name(protocol.LOCK_NAME))
+
+
+def _find(socket_path: str, environ: Mapping[str, str]) -> str:
+    """Return the socket at which a daemon answers, "" if none does. Raises as :func:`answers`, for ``socket_path``."""
+    if answers(socket_path):
+        return socket_path
+    elsewhere = running_elsewhere(socket_path, environ)
+    try:
+        return elsewhere if elsewhere and answers(elsewhere) else ""
+    except FailedError:  # another user's
+        return ""
+
+
+def _free_lock(socket_path: str, environ: Mapping[str, str]) -> str:
+    """Wait for a daemon that holds the lock to answer, and return where; else end it and return "".
+
+    It may be starting, stopping, or about to notice that its socket is gone.
+    """
+    began = time.monotonic()
+    while (current := holder(environ)) is not None:
+        if found := _find(socket_path, environ):
+            return found
+        address = protocol.read_address(log_file(environ).parent)
+        is_starting = address is not None and address.pid == current.pid and not address.socket
+        if time.monotonic() - began >= (_START_TIMEOUT_S if is_starting else _REACHABLE_S):
+            end_holder(current)
+            return ""
+        time.sleep(_POLL_S)
+    return ""
 
 
 def foreign_program(environ: Mapping[str, str]) -> str:
@@ -81,7 +124,7 @@ def wait_for_exit(pid: int) -> None:
         time.sleep(_POLL_S)
 
 
-def _start_detached(socket_path: str, environ: Mapping[str, str], command: Sequence[str]) -> None:
+def _start_detached(socket_path: str, environ: Mapping[str, str], command: Sequence[str]) -> str:
     log = log_file(environ)
     with _open_private(log) as output:
         start = output.tell()
@@ -94,9 +137,9 @@ def _start_detached(socket_path: str, environ: Mapping[str, str], command: Seque
             env=dict(environ),
             start_new_session=True,
         )
-    if _wait(socket_path, process):
+    if found := _wait(socket_path, environ, process):
         process.returncode = process.returncode or 0  # it outlives us: avoids a warning about an unfinished child
-        return
+        return found
     status = process.poll()
     if status is None:
         what = f"it does not answer after {_START_TIMEOUT_S:g} s"
@@ -111,18 +154,26 @@ def _start_detached(socket_path: str, environ: Mapping[str, str], command: Seque
     )
 
 
-def _wait(socket_path: str, process: subprocess.Popen[bytes] | None) -> bool:
-    """Return True if a daemon answers in time. A process that exits may have lost a race: the winner gets its time."""
-    deadline = time.monotonic() + _START_TIMEOUT_S
+def _wait(
+    socket_path: str,
+    environ: Mapping[str, str],
+    process: subprocess.Popen[bytes] | None,
+    timeout_s: float = _START_TIMEOUT_S,
+) -> str:
+    """Return where a daemon answers in time, else "".
+
+    A process that exits may have lost a race: the winner gets its time.
+    """
+    deadline = time.monotonic() + timeout_s
     exited = False
     while time.monotonic() < deadline:
-        if answers(socket_path):
-            return True
+        if found := _find(socket_path, environ):
+            return found
         if process is not None and not exited and process.poll() is not None:
             exited = True
             deadline = min(deadline, time.monotonic() + _AFTER_EXIT_S)
         time.sleep(_POLL_S)
-    return False
+    return ""
 
 
 def _open_private(path: Path) -> BinaryIO:

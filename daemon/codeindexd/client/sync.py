@@ -12,7 +12,7 @@ from codeindexd import protocol
 from codeindexd.client import core
 from codeindexd.client.core import PathLike
 from codeindexd.client.methods import Methods
-from codeindexd.errors import TimedOutError
+from codeindexd.errors import FailedError, NoDaemonError, TimedOutError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from codeindexd.client import results
 
 _CONNECT_TIMEOUT_S = 5.0
+_NOBODY_THERE = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
 
 
 class Client(Methods):
     """A connection to the daemon of this user, opened by the first request. Not thread-safe.
 
-    ``socket_path`` None is where the daemon of this user listens. With ``start``, a daemon that does not answer is
-    started, and one older than this client is replaced, unless a service would start it again from another
-    installation: then it is used as it is, and ``note`` is called with a message. ``timeout_s`` limits every request
-    (None: no limit); a connection that timed out is closed. All methods raise the errors of ``codeindexd.errors``.
+    ``socket_path`` None is where the daemon of this user listens, whatever environment it was started in. With
+    ``start``, a daemon is started if none can be reached. One whose installation was removed or changed is replaced,
+    and so is one older than this client, unless a service would start it again from another installation: then it is
+    used as it is, and ``note`` is called with a message. ``timeout_s`` limits every request (None: no limit); a
+    connection that timed out is closed. All methods raise the errors of ``codeindexd.errors``.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Client(Methods):
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self.socket_path = os.fsdecode(socket_path) if socket_path else protocol.socket_path(self._environ)
+        self._own_path = self.socket_path
+        self._may_follow = not socket_path
         self._start = start
         self._timeout_s = timeout_s
         self._note = note
@@ -136,54 +140,72 @@ class Client(Methods):
                 self.unsubscribe()
 
     def _open(self) -> None:
+        try:
+            self._connect()
+        except OSError as error:
+            if not self._start or not isinstance(error, _NOBODY_THERE):
+                raise self._no_daemon(error) from error
+            self._start_daemon()
         if self._start:
-            try:
-                self._connect()
-            except (FileNotFoundError, ConnectionRefusedError):
-                self._start_daemon()
-            except OSError as error:
-                raise core.no_daemon(self.socket_path, error.strerror or str(error)) from error
-            self._replace_older()
-        else:
-            self._connect_or_fail()
+            self._replace_outdated()
 
     def _start_daemon(self) -> None:
         from codeindexd.client import start
 
-        start.start_daemon(self.socket_path, self._environ)
-        self._connect_or_fail()
-
-    def _replace_older(self) -> None:
-        from codeindexd import __version__
-
-        info = self.info()
-        if info["version"] != __version__ and core.is_older(info["version"]):
-            from codeindexd.client import start
-
-            if program := start.foreign_program(self._environ):
-                if self._note is not None:
-                    self._note(core.kept_older_daemon(info["version"], program))
-                return
-            self.shutdown()
-            start.wait_for_exit(info["pid"])
-            self._start_daemon()
-
-    def _connect_or_fail(self) -> None:
+        self.socket_path = start.start_daemon(self._own_path, self._environ)
         try:
-            self._connect()
+            self._socket = _connected(self.socket_path)
         except OSError as error:
-            raise core.no_daemon(self.socket_path, error.strerror or str(error)) from error
+            raise self._no_daemon(error) from error
+
+    def _replace_outdated(self) -> None:
+        """Replace a daemon that is older than this client, or whose program is not there any more."""
+        info = self.info()
+        is_broken = core.lost_its_installation(info) and core.is_installed()
+        if not is_broken and not core.is_older(info["version"]):
+            return
+        from codeindexd.client import start
+
+        if not is_broken and (program := start.foreign_program(self._environ)):
+            if self._note is not None:
+                self._note(core.kept_older_daemon(info["version"], program))
+            return
+        self.shutdown()
+        start.wait_for_exit(info["pid"])
+        self._start_daemon()
 
     def _connect(self) -> None:
-        raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        """Connect to the daemon's socket, else to that which the running daemon left in the state directory.
+
+        Raises OSError if nobody listens, FailedError if only another user does.
+        """
         try:
-            protocol.connect(raw, self.socket_path, _CONNECT_TIMEOUT_S)
-            protocol.trust(raw, self.socket_path)
-            raw.settimeout(None)
-        except BaseException:
-            raw.close()
-            raise
-        self._socket = raw
+            self._socket = _connected(self._own_path)
+            self.socket_path = self._own_path
+        except (OSError, FailedError):
+            if not self._may_follow or not self._follow():
+                raise
+
+    def _follow(self) -> bool:
+        from codeindexd.client import start
+
+        elsewhere = start.running_elsewhere(self._own_path, self._environ)
+        if not elsewhere:
+            return False
+        try:
+            self._socket = _connected(elsewhere)
+        except (OSError, FailedError):
+            return False
+        self.socket_path = elsewhere
+        return True
+
+    def _no_daemon(self, error: OSError) -> NoDaemonError:
+        if self._may_follow:
+            from codeindexd.client import start
+
+            if (found := start.holder(self._environ)) is not None:
+                return core.unreachable_daemon(self._own_path, found.pid)
+        return core.no_daemon(self._own_path, error.strerror or str(error))
 
     def _send(self, line: bytes) -> None:
         assert self._socket is not None
@@ -220,3 +242,15 @@ class Client(Methods):
     def _keep_if_notification(self, message: Any) -> None:
         if isinstance(message, dict) and "method" in message:
             self._notifications.append({"method": str(message["method"]), "params": message.get("params") or {}})
+
+
+def _connected(path: str) -> socket.socket:
+    raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        protocol.connect(raw, path, _CONNECT_TIMEOUT_S)
+        protocol.trust(raw, path)
+        raw.settimeout(None)
+    except BaseException:
+        raw.close()
+        raise
+    return raw

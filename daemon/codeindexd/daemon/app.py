@@ -19,9 +19,13 @@ import structlog
 from codeindexd import __version__
 from codeindexd.config import Config
 from codeindexd.daemon import activation, memory
+from codeindexd.daemon.address_file import AddressFile
+from codeindexd.daemon.disk_usage import DiskUsage
 from codeindexd.daemon.embedders import Embedders
 from codeindexd.daemon.handlers import Handlers
+from codeindexd.daemon.installation import Installation, InstallationState
 from codeindexd.daemon.lock import Lock
+from codeindexd.daemon.logs import LogPlace
 from codeindexd.daemon.paths import Paths
 from codeindexd.daemon.server import Limits, Server
 from codeindexd.daemon.subscriptions import Subscriptions
@@ -48,9 +52,11 @@ _OPEN_FILES = 8192
 _OWN_FILES = 48  # of a daemon with one root; clients get half of the rest
 _STATUS_EVERY_S = 2.0
 _SILENT_S = 3600.0  # without a service manager
+_LOOK_AT_INSTALLATION_S = 20.0
+_LOOKS_BEFORE_STOP = 3
 
 
-async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None = None) -> None:
+async def run(config: Config, *, paths: Paths, log_place: LogPlace, ready: Callable[[], None] | None = None) -> None:
     """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request.
 
     Raises AlreadyRunningError, ConfigError, FailedError for a directory or socket that cannot be used, EmbedderError.
@@ -60,8 +66,8 @@ async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None 
     _allow_open_files()
     anyio.to_thread.current_default_thread_limiter().total_tokens = _QUERY_THREADS
     paths.create()
-    with Lock(paths.lock):
-        async with Daemon(config, paths).running() as daemon:
+    with Lock(paths.lock), AddressFile(paths.address_file) as address:
+        async with Daemon(config, paths, address, log_place).running() as daemon:
             if ready:
                 ready()
             await daemon.stopping.wait()
@@ -72,13 +78,17 @@ async def run(config: Config, *, paths: Paths, ready: Callable[[], None] | None 
 class Daemon:
     """The parts of one daemon, and the order in which they start and stop."""
 
-    def __init__(self, config: Config, paths: Paths) -> None:
+    def __init__(self, config: Config, paths: Paths, address: AddressFile, log_place: LogPlace) -> None:
         self.config = config
         self.paths = paths
+        self.address = address
+        self.installation = Installation()
+        self._log_place = log_place
         self.stopping = anyio.Event()
         self.subscriptions = Subscriptions()
         self.roots: RootSupervisor
         self._tasks: anyio.abc.TaskGroup
+        self._disk_usage: DiskUsage
         self._embedders: Embedders
         self._pool: WorkerPool
         self._vectors: VectorStore
@@ -109,6 +119,8 @@ class Daemon:
             searcher,
             self.subscriptions,
             default_limit=config.search.default_limit,
+            describe=self._describe,
+            describe_files=self._describe_files,
             embedder=self._describe_embedder,
             resize=self._pool.resize,
             stop=self.stopping.set,
@@ -116,24 +128,30 @@ class Daemon:
         server = Server(
             handlers.table(),
             socket_path=paths.socket,
+            spare_path=paths.spare_socket,
             inherited=activation.inherited_socket(),
             limits=Limits(connections=most_connections()),
             on_close=self.subscriptions.unsubscribe,
+            on_listen=self.address.listening_at,
         )
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
+                self._disk_usage = DiskUsage(paths.cache, tasks)
                 tasks.start_soon(self._stop_on_signals)
                 await tasks.start(self._pool.serve)
                 await tasks.start(self.roots.serve)
                 async with anyio.create_task_group() as edge:
                     await edge.start(server.serve)
-                    log.info("ready", version=__version__, socket=str(paths.socket), roots=len(self.roots.running()))
+                    log.info(
+                        "ready", version=__version__, socket=str(self.address.socket), roots=len(self.roots.running())
+                    )
                     activation.notify_ready(self._headline())
                     if self.roots.running():
                         self._pool.warm_up()
                     tasks.start_soon(self._report_to_manager)
                     tasks.start_soon(upkeep.serve)
+                    tasks.start_soon(self._stop_without_installation)
                     yield self
                     edge.cancel_scope.cancel()
                 tasks.cancel_scope.cancel()
@@ -191,6 +209,16 @@ class Daemon:
             self._tasks.start_soon(attempt, "absorb_roots", partial(self.roots.absorb, event.spec.id))
         self.subscriptions.publish(event)
 
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "socket": str(self.address.socket or ""),
+            "installation": self.installation.state.value,
+        }
+
+    async def _describe_files(self) -> dict[str, Any]:
+        cache = {"path": str(self.paths.cache), "bytes": await self._disk_usage.size_bytes()}
+        return {"log": self._log_place.to_json(), "cache": cache}
+
     def _describe_embedder(self) -> dict[str, Any]:
         embedder = self._embedders.configured
         return {
@@ -207,6 +235,19 @@ class Daemon:
             async for received in signals:
                 log.info("stop_requested", signal=received.name)
                 self.stopping.set()
+
+    async def _stop_without_installation(self) -> None:
+        """Stop once the program was removed for good: nothing could be indexed, and a client starts another daemon.
+
+        An upgrade removes it, too, but for moments only.
+        """
+        missing = 0
+        while missing < _LOOKS_BEFORE_STOP:
+            await anyio.sleep(_LOOK_AT_INSTALLATION_S)
+            state = await anyio.to_thread.run_sync(lambda: self.installation.state)
+            missing = missing + 1 if state is InstallationState.REMOVED else 0
+        log.warning("installation_removed", program=sys.executable)
+        self.stopping.set()
 
     def _headline(self) -> str:
         roots = self.roots.running()

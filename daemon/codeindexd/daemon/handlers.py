@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,8 @@ class Handlers:
         subscriptions: Subscriptions,
         *,
         default_limit: int,
+        describe: Callable[[], Result],
+        describe_files: Callable[[], Awaitable[Result]],
         embedder: Callable[[], Result],
         resize: Callable[[int], Any],
         stop: Callable[[], None],
@@ -52,6 +54,8 @@ class Handlers:
         self._searcher = searcher
         self._subscriptions = subscriptions
         self._default_limit = default_limit
+        self._describe = describe
+        self._describe_files = describe_files
         self._embedder = embedder
         self._resize = resize
         self._stop = stop
@@ -84,8 +88,13 @@ class Handlers:
     # the daemon
 
     async def info(self, params: Params, connection: Connection) -> Result:
-        """Return version and process of the daemon."""
-        return {"version": __version__, "pid": os.getpid(), "uptime_s": round(time.monotonic() - self._started, 3)}
+        """Return version, process, address and installation of the daemon."""
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - self._started, 3),
+            **self._describe(),
+        }
 
     async def shutdown(self, params: Params, connection: Connection) -> Result:
         """Begin a clean shutdown of the daemon."""
@@ -272,6 +281,7 @@ class Handlers:
         return {
             **await self.info(params, connection),
             "rss_bytes": metrics.resident_bytes(),
+            **await self._describe_files(),
             "roots": running + [responses.failed_status(one) for one in failed],
             "embedder": {
                 **self._embedder(),

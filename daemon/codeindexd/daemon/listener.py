@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -21,11 +22,23 @@ class Listener:
     ``close`` unlinks the path, unless the socket was inherited or the path now belongs to another socket.
     """
 
-    def __init__(self, raw: socket.socket, path: Path | None) -> None:
+    def __init__(self, raw: socket.socket, path: Path, *, inherited: bool = False) -> None:
         self.socket = raw
         raw.setblocking(False)
-        self._path = path
-        self._inode = path.stat().st_ino if path else 0
+        self.path = path
+        self._inherited = inherited
+        self._identity = _identity(path)
+
+    @classmethod
+    def inherit(cls, raw: socket.socket) -> Listener:
+        """Use a listening socket of the service manager, which owns its path."""
+        name = raw.getsockname()
+        return cls(raw, Path(os.fsdecode(name)), inherited=True)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether clients still find this socket at its path."""
+        return self._identity is not None and _identity(self.path) == self._identity
 
     @classmethod
     def open(cls, path: Path) -> Listener:
@@ -55,13 +68,18 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening."""
-        if self._path is not None:
-            try:
-                if self._path.lstat().st_ino == self._inode:
-                    self._path.unlink()
-            except OSError:
-                pass  # it was removed already
+        if not self._inherited and self.is_reachable:
+            with contextlib.suppress(OSError):  # it was removed meanwhile
+                self.path.unlink()
         self.socket.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISSOCK(found.st_mode) else None
 
 
 def _remove_stale(path: Path) -> None:

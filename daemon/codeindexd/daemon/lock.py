@@ -6,10 +6,15 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 
+from codeindexd import protocol
 from codeindexd.errors import AlreadyRunningError, FailedError
+
+_TRIES = 10  # a client that looks who holds the lock takes it for an instant
+_RETRY_S = 0.02
 
 
 class Lock:
@@ -48,16 +53,20 @@ class Lock:
         self._close()
 
     def _take(self) -> None:
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
-            raise AlreadyRunningError(
-                f"codeindexd is already running (pid {pid or 'unknown'})",
-                hint=f"to start another one, stop it first: kill {pid}" if pid else "stop it before you start another",
-            ) from None
+        for _ in range(_TRIES):
+            try:
+                return fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise
+            time.sleep(_RETRY_S)
+        pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
+        address = protocol.read_address(self._path.parent)
+        where = f", {address.socket}" if address is not None and address.socket else ""
+        raise AlreadyRunningError(
+            f"codeindexd is already running (pid {pid or 'unknown'}{where})",
+            hint="to replace it: codeindex restart",
+        )
 
     def _close(self) -> None:
         if self._fd >= 0:

@@ -7,14 +7,17 @@ exceptions are logged without the values of variables.
 from __future__ import annotations
 
 import contextlib
+import enum
 import logging
 import logging.handlers
 import os
+import stat
 import sys
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -27,6 +30,33 @@ _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _CHATTY = ("watchfiles", "httpx", "httpcore", "asyncio", "sentence_transformers", "transformers")
 
 
+class LogKind(enum.StrEnum):
+    """Where log lines go, as ``status`` tells it."""
+
+    JOURNAL = "journal"
+    FILE = "file"
+    STDERR = "stderr"  # of a terminal or a pipe
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """Where this daemon logs; ``path`` is the file, if it is one."""
+
+    kind: LogKind
+    path: Path | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the place as ``status`` tells it, with the bytes of the log and of the older ones kept beside it."""
+        if self.kind is not LogKind.FILE or self.path is None:
+            return {"kind": self.kind.value, "path": None, "bytes": None}
+        files = (self.path, *(self.path.with_name(f"{self.path.name}.{n + 1}") for n in range(FILES_KEPT)))
+        total = 0
+        for one in files:
+            with contextlib.suppress(OSError):
+                total += one.stat().st_size
+        return {"kind": self.kind.value, "path": str(self.path), "bytes": total}
+
+
 def configure(
     *,
     format: str = "auto",  # noqa: A002 - as the command line calls it
@@ -34,8 +64,10 @@ def configure(
     file: Path | None = None,
     stream: TextIO | None = None,
     environ: Mapping[str, str] = os.environ,
-) -> None:
-    """Send the log lines of structlog and of the standard library to one place; call it once, at the start.
+) -> LogPlace:
+    """Send the log lines of structlog and of the standard library to one place, and return it.
+
+    Call it once, at the start.
 
     ``format`` is ``console``, ``json`` or ``auto``. ``auto`` writes for the journal if ``stream`` (stderr) is
     connected to it, with colours on a terminal, and plain lines otherwise; to ``file``, which is rotated, when the
@@ -49,10 +81,14 @@ def configure(
     target = stream if stream is not None else sys.stderr
     journal = format == "auto" and _is_journal(target, environ)
     handler: logging.Handler = logging.StreamHandler(target)
+    place = LogPlace(LogKind.JOURNAL if journal else LogKind.STDERR, _file_of(target))
     if format == "auto" and file is not None and not journal and _leads_nowhere(target, file):
         handler = logging.handlers.RotatingFileHandler(
             file, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", errors="surrogateescape", delay=True
         )
+        place = LogPlace(LogKind.FILE, file)
+    elif place.kind is LogKind.STDERR and place.path is not None:
+        place = LogPlace(LogKind.FILE, place.path)
     handler.setFormatter(_formatter(format, journal=journal, colours=_is_terminal(target)))
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -68,6 +104,7 @@ def configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=False,  # costs microseconds a line, and lets tests configure it again
     )
+    return place
 
 
 def _shared() -> list[Processor]:
@@ -158,6 +195,17 @@ class _JournalRenderer:
 
 
 # the place of the lines
+
+
+def _file_of(stream: TextIO) -> Path | None:
+    """Return the regular file that a stream writes to, None if it is none or the system does not tell."""
+    status = _status(stream)
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        path = Path(f"/proc/self/fd/{stream.fileno()}").readlink()
+        return path if path.exists() else None
+    return None
 
 
 def _status(stream: TextIO) -> os.stat_result | None:

@@ -53,7 +53,17 @@ class Paths:
         It is in the state directory, not beside the socket: two daemons must not share the stores, and two with
         different runtime directories (a login session and a cron job) would.
         """
-        return self.state / "lock"
+        return self.state / protocol.LOCK_NAME
+
+    @property
+    def address_file(self) -> Path:
+        """The file in which the running daemon says where it listens."""
+        return self.state / protocol.ADDRESS_NAME
+
+    @property
+    def spare_socket(self) -> Path:
+        """Where the daemon listens when the runtime directory is gone and cannot be created again."""
+        return self.state / "codeindexd.sock"
 
     @property
     def log_file(self) -> Path:

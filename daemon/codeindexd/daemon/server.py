@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import structlog
 
 from codeindexd import protocol
@@ -24,6 +25,7 @@ __all__ = ["Connection", "Handler", "Limits", "Server"]
 log = structlog.get_logger(__name__)
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_ROOM_PAUSE_S = 0.1
+_LOOK_EVERY_S = 1.0  # whether the socket is still there
 
 
 class Server:
@@ -31,7 +33,9 @@ class Server:
 
     ``handlers`` maps methods of the protocol to ``async (params, connection) -> result``; parameters arrive validated
     and complete. Handlers of one connection run at the same time; they are cancelled when their client goes away.
-    ``on_close`` is called with every connection that ends. The caller holds the daemon's lock.
+    A socket that is removed or replaced is opened again within seconds, at ``spare_path`` if that is impossible;
+    ``on_listen`` is called with every path that is listened at. ``on_close`` is called with every connection that ends.
+    The caller holds the daemon's lock.
     """
 
     def __init__(
@@ -39,17 +43,22 @@ class Server:
         handlers: Mapping[str, Handler],
         *,
         socket_path: Path,
+        spare_path: Path | None = None,
         inherited: socket.socket | None = None,
         limits: Limits | None = None,
         on_close: Callable[[Connection], None] | None = None,
+        on_listen: Callable[[Path], None] | None = None,
     ) -> None:
         if unknown := handlers.keys() - protocol.METHODS.keys():
             raise ValueError(f"the protocol has no {', '.join(sorted(unknown))}")
         self._handlers = handlers
         self._path = socket_path
+        self._spare_path = spare_path
         self._inherited = inherited
         self._limits = limits or Limits()
         self._on_close = on_close
+        self._on_listen = on_listen
+        self._relisten_failed = ""
         self._connections: dict[int, Connection] = {}
 
     @property
@@ -62,15 +71,49 @@ class Server:
 
         Raises what :meth:`Listener.open` raises.
         """
-        listener = Listener(self._inherited, None) if self._inherited else Listener.open(self._path)
+        listener = Listener.inherit(self._inherited) if self._inherited else Listener.open(self._path)
+        self._tell(listener)
         try:
             async with anyio.create_task_group() as clients:
                 task_status.started()
+                next_look = anyio.current_time() + _LOOK_EVERY_S
                 while True:
-                    if (raw := await self._accept(listener.socket)) is not None and (client := self._admit(raw)):
+                    raw = None
+                    with anyio.move_on_at(next_look):
+                        raw = await self._accept(listener.socket)
+                    if raw is not None and (client := self._admit(raw)):
                         clients.start_soon(self._serve_client, client)
+                    if anyio.current_time() >= next_look:
+                        if not listener.is_reachable and (fresh := await anyio.to_thread.run_sync(self._listen_again)):
+                            listener.close()
+                            listener = fresh
+                            self._tell(listener)
+                        next_look = anyio.current_time() + _LOOK_EVERY_S
         finally:
             listener.close()
+
+    def _listen_again(self) -> Listener | None:
+        """Replace a socket that is gone: a logout empties the runtime directory, a cleaner the temporary one."""
+        reason = ""
+        for path in (self._path, self._spare_path):
+            if path is None:
+                continue
+            try:
+                listener = Listener.open(path)
+            except (CodeindexError, OSError) as error:
+                reason = reason or str(error)
+            else:
+                log.warning("socket_replaced", path=str(path), reason="the socket was removed or replaced")
+                self._relisten_failed = ""
+                return listener
+        if reason != self._relisten_failed:  # once, not every second
+            log.error("socket_lost", path=str(self._path), error=reason)
+            self._relisten_failed = reason
+        return None
+
+    def _tell(self, listener: Listener) -> None:
+        if self._on_listen is not None:
+            self._on_listen(listener.path)
 
     async def _accept(self, listening: socket.socket) -> socket.socket | None:
         await anyio.wait_readable(listening)

@@ -7,6 +7,7 @@ surrogate escapes; ``path_b64`` carries the exact bytes for readers that reject 
 
 from __future__ import annotations
 
+from codeindexd.protocol.address import ADDRESS_NAME, LOCK_NAME, Address, read_address
 from codeindexd.protocol.faults import (
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -43,8 +44,10 @@ from codeindexd.protocol.places import (
 )
 
 __all__ = [
+    "ADDRESS_NAME",
     "INVALID_PARAMS",
     "INVALID_REQUEST",
+    "LOCK_NAME",
     "MAX_LIMIT",
     "MAX_REQUEST_BYTES",
     "MAX_SOCKET_PATH",
@@ -52,6 +55,7 @@ __all__ = [
     "PARSE_ERROR",
     "PROTOCOL_VERSION",
     "UNKNOWN_METHOD",
+    "Address",
     "LineBuffer",
     "Param",
     "ProtocolError",
@@ -69,6 +73,7 @@ __all__ = [
     "parse_request",
     "path_to_json",
     "peer",
+    "read_address",
     "request",
     "result",
     "runtime_directory",

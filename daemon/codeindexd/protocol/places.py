@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -39,12 +40,13 @@ def check_socket_path(path: str) -> None:
 def runtime_directory(environ: Mapping[str, str]) -> str:
     """Return the directory of the socket.
 
-    platformdirs is used only if neither the environment nor ``/run/user`` has one: importing it is slower than a query.
+    An ``XDG_RUNTIME_DIR`` of another user, as ``su`` leaves it, is not used, nor one that this process could not
+    create. platformdirs is used only if there is no other: importing it is slower than a query.
     """
-    base = environ.get("XDG_RUNTIME_DIR", "")
+    base = environ.get("XDG_RUNTIME_DIR", "").rstrip("/")
     if sys.platform != "darwin":
-        if base.startswith("/"):
-            return f"{base.rstrip('/')}/codeindexd"
+        if base.startswith("/") and _is_usable(base):
+            return f"{base}/codeindexd"
         base = f"/run/user/{os.getuid()}"
         if os.access(base, os.W_OK):
             return f"{base}/codeindexd"
@@ -54,7 +56,18 @@ def runtime_directory(environ: Mapping[str, str]) -> str:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that XDG_RUNTIME_DIR is not set, which is why we are here
-        return str(platformdirs.user_runtime_dir("codeindexd", appauthor=False))
+        try:
+            return str(platformdirs.user_runtime_dir("codeindexd", appauthor=False))
+        except OSError:  # another user took its place in the temporary directory
+            return str(platformdirs.user_state_path("codeindexd", appauthor=False) / "run")
+
+
+def _is_usable(base: str) -> bool:
+    try:
+        found = os.stat(base)  # noqa: PTH116 - pathlib costs a fifth of a search's time
+        return found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
+    except OSError:
+        return os.access(os.path.dirname(base), os.W_OK)  # noqa: PTH120
 
 
 def text_of_path(path: bytes) -> str:

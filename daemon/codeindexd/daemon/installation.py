@@ -1,0 +1,44 @@
+"""The files that the daemon was started from: after an upgrade or removal, it must not go on as if nothing happened."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+
+import codeindexd
+
+_Identity = tuple[int, int, int, int]
+
+
+class InstallationState(enum.StrEnum):
+    """What became of the files, as ``server.info`` tells it."""
+
+    INTACT = "intact"
+    CHANGED = "changed"  # upgraded or rebuilt: new workers would run another version
+    REMOVED = "removed"  # no worker can be started
+
+
+class Installation:
+    """The package and the interpreter of this process, as they were when it started."""
+
+    def __init__(self, files: tuple[Path, ...] | None = None) -> None:
+        if files is None:
+            files = (Path(codeindexd.__file__), Path(sys.executable))
+        self._identities = {file: found for file in files if (found := _identity(file)) is not None}
+
+    @property
+    def state(self) -> InstallationState:
+        """What became of them. Blocking, but only for a few file attributes."""
+        found = {file: _identity(file) for file in self._identities}
+        if None in found.values():
+            return InstallationState.REMOVED
+        return InstallationState.INTACT if found == self._identities else InstallationState.CHANGED
+
+
+def _identity(file: Path) -> _Identity | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
