@@ -15,6 +15,8 @@ from client.fake_daemon import FakeDaemon, place
 from codeindexd.cli.terminal import Terminal
 from support.places import DAEMON
 
+pytestmark = pytest.mark.processes
+
 ENCODINGS = ["utf-8", "latin-1", "ascii", "cp1252", "gbk", "shift_jis", "iso2022_jp", "utf-16", "utf-32", "utf-7"]
 REAL_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 

@@ -18,6 +18,8 @@ from codeindexd.client import Client, installed_service, start
 from support.daemons import until
 from support.places import DAEMON
 
+pytestmark = pytest.mark.processes
+
 HERE = Path(sys.executable).parent
 
 

@@ -20,6 +20,8 @@ from codeindexd.errors import AlreadyRunningError, NoDaemonError
 from support.daemons import until
 from support.places import DAEMON
 
+pytestmark = pytest.mark.processes
+
 FAKE = [sys.executable, "-m", "client.fake_daemon"]
 
 

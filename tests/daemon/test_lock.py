@@ -13,6 +13,8 @@ import pytest
 from codeindexd.daemon.lock import Lock
 from codeindexd.errors import AlreadyRunningError, FailedError
 
+pytestmark = pytest.mark.processes
+
 HOLDER = """
 import sys
 from pathlib import Path

@@ -17,6 +17,8 @@ import structlog
 
 from codeindexd.daemon import logs
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:

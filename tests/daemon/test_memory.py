@@ -7,7 +7,7 @@ import pytest
 
 from support.places import DAEMON
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc has arenas")
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="only glibc has arenas"), pytest.mark.processes]
 
 _ARENAS = """
 import ctypes, sys, threading

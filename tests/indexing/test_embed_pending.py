@@ -25,7 +25,7 @@ from storage.index_writers import save
 from support.places import TESTS
 from support.waiting import eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 @pytest.fixture

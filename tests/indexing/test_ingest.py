@@ -24,7 +24,7 @@ from codeindexd.workers.pool import WorkerPool
 from support.places import TESTS
 from support.waiting import eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 class Bench:

@@ -22,6 +22,8 @@ from codeindexd.mcp import tools
 from support.daemons import until
 from support.places import DAEMON
 
+pytestmark = pytest.mark.processes
+
 
 class Host:
     """A host that runs the server."""

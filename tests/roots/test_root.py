@@ -21,7 +21,7 @@ from codeindexd.types import RootState
 from roots.real_root import found, harness
 from support.waiting import eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 def failing(function: Any, times: int, error: Exception) -> Any:

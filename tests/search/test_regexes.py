@@ -15,6 +15,8 @@ from codeindexd.search.query import parse
 from codeindexd.search.regexes import TimeBudget, compile_regex
 from endurance.hostile import regexes
 
+pytestmark = pytest.mark.processes
+
 ORDINARY = [
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}",
     "[0-9a-f]{40}",

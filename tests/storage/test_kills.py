@@ -21,6 +21,8 @@ from endurance.crash.steps import STEPS
 from endurance.crash.stores import vectors_whole
 from support.killing import quick_directory, start
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def results() -> list[FileResult]:

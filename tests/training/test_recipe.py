@@ -19,6 +19,8 @@ from codeindexd.analysis.embedding.static import StaticModel
 from support.places import DAEMON
 from training.sources import is_permissive
 
+pytestmark = pytest.mark.processes
+
 HELD_OUT = "def kept_for_the_benchmark(path):\n    return [line.strip() for line in open(path)]\n" * 6
 
 

@@ -14,6 +14,8 @@ from codeindexd.watch.problems import polled_parts
 from support.trees import tree
 from watch import mounting
 
+pytestmark = pytest.mark.processes
+
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 30 22 0:40 / /home/me/my\040share rw - nfs4 server:/x rw
 31 22 0:41 / /mnt/ssh rw - fuse.sshfs me@host: rw

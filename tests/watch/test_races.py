@@ -14,7 +14,7 @@ from codeindexd.watch.stream import SOURCE, Changes
 from support.waiting import eventually
 from watch.watching import watching
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 class Late:

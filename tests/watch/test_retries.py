@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from codeindexd.watch.retries import Retries
 from codeindexd.watch.stream import StreamError, Trouble
+
+pytestmark = pytest.mark.processes
 
 VANISHED = StreamError(Trouble.VANISHED, "/root/gone: No such file or directory")
 

@@ -23,7 +23,7 @@ from support.trees import tree
 from support.waiting import eventually
 from watch.watching import watching
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="speaks of inotify")

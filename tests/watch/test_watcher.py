@@ -17,7 +17,7 @@ from support.trees import tree
 from support.waiting import eventually
 from watch.watching import rules_of, watching
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 @pytest.fixture

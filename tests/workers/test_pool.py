@@ -18,7 +18,7 @@ from codeindexd.workers.pool import WINDOW_JOBS, WorkerPool
 from codeindexd.workers.sizing import Pressure
 from support.waiting import eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 async def test_every_job_has_one_result_and_values_survive_the_wire(served, make_jobs):

@@ -16,7 +16,7 @@ import pytest
 from codeindexd.errors import WorkerError
 from codeindexd.workers.jobs import FileStatus, TextRange, TextsJob, TextsStatus
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from codeindexd.workers import process_limits
 from codeindexd.workers.child import describe_exit, environment
+
+pytestmark = pytest.mark.processes
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:

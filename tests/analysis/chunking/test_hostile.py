@@ -11,6 +11,8 @@ from codeindexd.analysis.chunking import LANGUAGES
 from endurance.hostile.cages import Cage, shrunk
 from endurance.hostile.texts import SHAPES
 
+pytestmark = pytest.mark.processes
+
 _BYTES = 8_000
 _SHAPES = 4
 _KNOWN = (

@@ -16,6 +16,8 @@ from codeindexd.config import Embedding
 from codeindexd.errors import EmbedderError
 from support.trees import Node, tree
 
+pytestmark = pytest.mark.processes
+
 HASHED = "analysis.embedding.scripted_models:Hashed"
 PLAIN = [
     {"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},

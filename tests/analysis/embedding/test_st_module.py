@@ -11,9 +11,12 @@ import pytest
 from codeindexd.analysis.embedding import static
 from codeindexd.analysis.embedding.static import StaticModel
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("sentence_transformers") is None, reason="the extra [transformers] is not installed"
-)
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(
+        importlib.util.find_spec("sentence_transformers") is None, reason="the extra [transformers] is not installed"
+    ),
+]
 TEXTS = ["parse command line arguments", "def f(x):\n    return getuserbyid(x)\n", "", "}}", "日本語 text", "ꙮꙮ"]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from support.places import DAEMON
 
+pytestmark = pytest.mark.processes
+
 ANONYMOUS_MB = 25  # of a process for the model, beyond the mapped files
 
 _CHILD = """

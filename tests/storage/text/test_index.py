@@ -20,6 +20,8 @@ from codeindexd.storage.text.postings import decode, decode_many, encode
 from codeindexd.storage.text.segment import Document
 from support.limits import largest_file
 
+pytestmark = pytest.mark.processes
+
 SMALL = Thresholds(recent=8, fan_in=3, largest=200, crowd=20)
 WORDS = [b"alpha", b"beta", b"gamma", b"Delta", b"epsilon", b"zeta\n", b"\xc3\xa4pfel", b"xyz"]
 

@@ -17,6 +17,8 @@ from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.storage.vectors import VectorStore
 from support.limits import largest_file, no_open_files
 
+pytestmark = pytest.mark.processes
+
 MANY = {xxh3_128_digest(str(n).encode()): np.full(256, n, dtype="<f2").tobytes() for n in range(1_000)}
 MORE = {b"m" * 16: bytes(512)}
 
