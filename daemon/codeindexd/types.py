@@ -199,6 +199,11 @@ class Transaction:
     touched: Sequence[Entry] = ()
     failures: Sequence[Failure] = ()
 
+    @property
+    def only_touches(self) -> bool:
+        """Whether it changes no content and no path."""
+        return not (self.updates or self.removals or self.moves or self.directories or self.failures)
+
 
 @dataclass(frozen=True, slots=True)
 class IndexedChunk:

@@ -114,6 +114,20 @@ def test_every_kind_of_save_is_searchable_after_sync(daemon: RealDaemon, project
     assert paths_of(search(daemon, "deep_below", sync=True))[0] == "z/b/c/deep.py"
 
 
+def test_the_state_of_an_answer_after_a_sync_is_true(daemon: RealDaemon, project: Path) -> None:
+    """A second look at files that were just saved is no reason to say that the index is behind."""
+    add(daemon, project)
+    client = daemon.client()
+    states = []
+    for number in range(40):
+        (project / "greeter/hello.py").write_text(f"def greeting_number_{number}(): pass\n")
+        client.call("sync", path=str(project))
+        answer = client.call("search", query=f"greeting_number_{number}", roots=[str(project)]).result
+        assert f"greeting_number_{number}(" in answer["hits"][0]["snippet"]
+        states.append(answer["state"])
+    assert states == ["fresh"] * 40
+
+
 def test_a_branch_switch_and_back_embeds_nothing_twice(daemon: RealDaemon, project: Path) -> None:
     def git(*arguments: str) -> None:
         subprocess.run(

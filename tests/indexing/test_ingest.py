@@ -35,6 +35,7 @@ class Bench:
         self.pool = pool
         self.on_commit: Callable[[], None] = lambda: None
         self.hints: list[bytes] = []
+        self.checks: list[bytes] = []
         self.problems: list[tuple[ProblemKey, RootProblem]] = []
         self.ingest = Ingest(
             b"/nowhere",
@@ -42,6 +43,7 @@ class Bench:
             pool,
             RootProblems(lambda key, problem: self.problems.append((key, problem)) if problem else None),
             on_hint=self.hints.extend,
+            on_check=self.checks.extend,
             on_commit=lambda: self.on_commit(),
         )
 
@@ -252,3 +254,18 @@ async def test_a_path_that_became_skipped_is_not_replaced_by_an_earlier_result(
         await made.process("after")
         assert made.outcome("sleep=0.3") is Outcome.SKIPPED
         assert made.ingest.is_idle
+
+
+async def test_new_stats_alone_change_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(tmp_path, monkeypatch) as made:
+        await made.process("a")
+        made.ingest.pause()
+        made.ingest.submit([Transaction(touched=(entry("a"),))], [])
+        assert not made.ingest.is_idle
+        assert not made.ingest.has_changes
+        made.ingest.submit([Transaction(removals=(b"a",))], [])
+        assert made.ingest.has_changes
+        made.ingest.resume()
+        with anyio.fail_after(60):
+            await made.ingest.drained()
+        assert not made.ingest.has_changes

@@ -98,3 +98,37 @@ async def test_flushed_waits_for_earlier_hints_without_settling() -> None:
 async def test_flushed_returns_at_once_without_hints() -> None:
     with anyio.fail_after(5):
         await hints(Clock()).flushed()
+
+
+async def test_a_check_is_scanned_but_is_not_outstanding() -> None:
+    clock = Clock()
+    collected = hints(clock)
+    collected.check_later([b"young"])
+    assert not collected.are_outstanding
+    clock.now += 0.5
+    assert await collected.batch(0.0) is None
+    clock.now += 0.06
+    taken = await collected.batch(0.0)
+    assert taken is not None
+    assert taken[1] == {b"young"}
+    assert not collected.are_outstanding
+    collected.done(taken[0])
+
+
+async def test_a_hint_is_outstanding_though_checks_share_its_batch() -> None:
+    clock = Clock()
+    collected = hints(clock)
+    collected.check_later([b"young"])
+    clock.now += 0.5
+    assert await collected.batch(0.0) is None
+    collected.add([b"saved"])
+    assert collected.are_outstanding
+    clock.now += 0.06
+    taken = await collected.batch(0.0)
+    assert taken is not None
+    assert taken[1] == {b"young", b"saved"}
+    assert collected.are_outstanding
+    collected.done(taken[0])
+    assert not collected.are_outstanding
+    collected.add_later([b"changed"])
+    assert collected.are_outstanding

@@ -151,12 +151,12 @@ def test_young_files_are_hashed_again_until_they_settle(tmp_path: Path) -> None:
     tree(tmp_path, {"a.py": "1"})
     wrote = (tmp_path / "a.py").stat().st_ctime_ns
     first = scanner(tmp_path).scan([b""], NOTHING, now_ns=wrote + 1_000_000)
-    assert first.unsettled == [b"a.py"]
+    assert (first.young, first.unsettled) == ([b"a.py"], [])
     assert first.tree.node(b"a.py").stat is None  # type: ignore[union-attr]
     (tmp_path / "a.py").write_text("2")  # within the same tick: neither size nor, perhaps, time changes
-    second = scanner(tmp_path).scan(first.unsettled, first.tree, now_ns=wrote + LATER)
+    second = scanner(tmp_path).scan(first.young, first.tree, now_ns=wrote + LATER)
     assert [entry.path for entry in diff(first.tree, second.tree, below=second.below).modified] == [b"a.py"]
-    assert second.unsettled == []
+    assert second.young == []
     assert second.tree.node(b"a.py").stat is not None  # type: ignore[union-attr]
 
 
@@ -176,7 +176,7 @@ def test_files_from_the_future_are_always_hashed_and_never_retried(tmp_path: Pat
     future = time.time_ns() + 2 * LATER
     os.utime(tmp_path / "a.py", ns=(future, future))
     first = everything(tmp_path)
-    assert first.unsettled == []
+    assert (first.young, first.unsettled) == ([], [])
     assert everything(tmp_path, first.tree).stats.hashed == 1
 
 

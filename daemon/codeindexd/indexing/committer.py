@@ -28,8 +28,9 @@ T = TypeVar("T")
 class Committer:
     """Moves transactions and processed files from the buffer into the index, one commit at a time.
 
-    It does so while ``running`` is open. ``on_hint`` gets paths that have to be scanned again; ``requeue`` gets files
-    that have to be processed, and whether also those that are pending; ``on_commit`` is called after every commit.
+    It does so while ``running`` is open. ``on_hint`` gets paths that have to be scanned again, ``on_check`` those that
+    are merely young; ``requeue`` gets files that have to be processed, and whether also those that are pending;
+    ``on_commit`` is called after every commit.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Committer:
         running: Gate,
         retry: RetryPause,
         on_hint: Callable[[Sequence[bytes]], None],
+        on_check: Callable[[Sequence[bytes]], None],
         on_commit: Callable[[], None],
         requeue: Callable[[Sequence[Entry], bool], None],
     ) -> None:
@@ -54,6 +56,7 @@ class Committer:
         self._running = running
         self._retry = retry
         self._on_hint = on_hint
+        self._on_check = on_check
         self._on_commit = on_commit
         self._requeue = requeue
         self._failed_files = FailedFiles(index.catalog.failures())
@@ -132,6 +135,7 @@ class Committer:
         updates: list[FileUpdate] = []
         failures: list[Failure] = []
         changed: list[bytes] = []
+        young: list[bytes] = []
         for processed in batch:
             result = processed.result
             if result.status is FileStatus.VANISHED:
@@ -142,8 +146,10 @@ class Committer:
                 failures.append(self._failed_files.add(result))
                 continue
             self._failed_files.forget(result.path)
-            if not result.settled or result.leaf != processed.task.entry.hash:
+            if not result.steady or result.leaf != processed.task.entry.hash:
                 changed.append(result.path)
+            elif not result.settled:
+                young.append(result.path)
         if updates:
             await self._commit(Transaction(updates=updates, failures=failures))
         for processed in batch:
@@ -151,6 +157,8 @@ class Committer:
         self._stats.add_committed(files=len(batch), chunks=sum(len(update.chunks) for update in updates))
         if changed:
             self._on_hint(changed)
+        if young:
+            self._on_check(young)
 
     # the store
 

@@ -28,7 +28,8 @@ _REMEMBERED_EDITS = 256  # files saved lately come first when the whole root is 
 class Ingest:
     """The way of one root's files into its index: queue, lanes of workers, buffer, committer.
 
-    ``on_hint`` gets paths that have to be scanned again, because they changed while they were read or vanished;
+    ``on_hint`` gets paths that have to be scanned again, because they changed while they were read or vanished,
+    ``on_check`` those that are to be looked at again because they are young;
     ``on_commit`` is called after every commit.
     """
 
@@ -40,6 +41,7 @@ class Ingest:
         problems: RootProblems,
         *,
         on_hint: Callable[[Iterable[bytes]], None],
+        on_check: Callable[[Iterable[bytes]], None],
         on_commit: Callable[[], None],
     ) -> None:
         self.queue = WorkQueue()
@@ -73,6 +75,7 @@ class Ingest:
             running=self._running,
             retry=RetryPause(self._hurry),
             on_hint=on_hint,
+            on_check=on_check,
             on_commit=self._after_commit,
             requeue=lambda files, force: self.submit([], files, force=force),
         )
@@ -131,6 +134,11 @@ class Ingest:
     def is_idle(self) -> bool:
         """Whether nothing is queued, in flight or waiting to be committed."""
         return not (self._buffer.transactions or self.queue)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything is outstanding that changes an answer; new stats of files with equal content do not."""
+        return bool(self.queue) or not all(one.only_touches for one in self._buffer.transactions)
 
     @property
     def progress(self) -> Progress:

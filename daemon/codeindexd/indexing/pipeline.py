@@ -229,6 +229,7 @@ class Pipeline:
             reason=reason,
             stat=contents.stat,
             leaf=leaf,
+            steady=contents.steady,
             settled=contents.steady and is_settled(contents.stat, time.time_ns()),
             language=language,
             encoding=encoding,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import anyio
 
@@ -13,18 +14,28 @@ from codeindexd.scan.relpath import Batch
 from codeindexd.waiting import Broadcast, Signal
 
 
+class _Later(NamedTuple):
+    """Paths to be scanned at a certain time."""
+
+    when: float
+    paths: tuple[bytes, ...]
+    is_check: bool
+
+
 class Hints:
     """Collects hints and hands them out as batches, one at a time, to one consumer.
 
-    A hint added before :meth:`flushed` is called has been scanned when that returns. ``clock`` is a monotonic clock in
-    seconds.
+    A hint added before :meth:`flushed` is called has been scanned when that returns. A hint says that something may
+    have changed, a check that something is worth a second look although nothing is known to have changed. ``clock`` is
+    a monotonic clock in seconds.
     """
 
     def __init__(self, debouncer: Debouncer, *, later_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._debouncer = debouncer
         self._later_s = later_s
         self._clock = clock
-        self._later: deque[tuple[float, tuple[bytes, ...]]] = deque()
+        self._later: deque[_Later] = deque()
+        self._has_hints = False  # besides checks
         self._added = 0
         self._done = 0
         self._flush = False
@@ -35,19 +46,26 @@ class Hints:
 
     @property
     def are_outstanding(self) -> bool:
-        """Whether a hint waits, or a batch is being scanned."""
-        return self._is_scanning or bool(self._later) or len(self._debouncer) > 0
+        """Whether a hint waits or is being scanned; checks do not count."""
+        return self._is_scanning or self._has_hints or any(not later.is_check for later in self._later)
 
     def add(self, paths: Iterable[bytes]) -> None:
         """Have ``paths`` scanned once they have settled."""
-        self._debouncer.add(paths, self._clock())
+        new = tuple(paths)
+        self._debouncer.add(new, self._clock())
+        self._has_hints |= bool(new)
         self._added += 1
         self._changed.set()
 
     def add_later(self, paths: Iterable[bytes], delay_s: float | None = None) -> None:
-        """Have ``paths`` scanned after a while: they changed while they were read, or are too young to trust."""
+        """Have ``paths`` scanned after a while: they changed while they were read."""
         when = self._clock() + (self._later_s if delay_s is None else delay_s)
-        self._later.append((when, tuple(paths)))
+        self._later.append(_Later(when, tuple(paths), is_check=False))
+        self._changed.set()
+
+    def check_later(self, paths: Iterable[bytes]) -> None:
+        """Have ``paths`` checked after a while: they are too young for their stat to tell of every later change."""
+        self._later.append(_Later(self._clock() + self._later_s, tuple(paths), is_check=True))
         self._changed.set()
 
     def hold(self) -> None:
@@ -77,7 +95,7 @@ class Hints:
             if due is not None and not self._is_held and (self._flush or now >= due):
                 batch = self._debouncer.flush(now)
                 assert batch is not None
-                self._flush, self._is_scanning = False, True
+                self._flush, self._is_scanning, self._has_hints = False, self._has_hints, False
                 return self._added, batch
             if due is None and self._flush:
                 self._flush = False
@@ -94,17 +112,18 @@ class Hints:
         self._advance(number)
 
     def _add_due(self, now: float) -> None:
-        due = [paths for when, paths in self._later if when <= now]
+        due = [later for later in self._later if later.when <= now]
         if due:
-            self._later = deque(item for item in self._later if item[0] > now)
-            for paths in due:
-                self._debouncer.add(paths, now)
+            self._later = deque(later for later in self._later if later.when > now)
+            for later in due:
+                self._debouncer.add(later.paths, now)
+                self._has_hints |= bool(later.paths) and not later.is_check
 
     def _next_time(self, deadline: float, due: float | None) -> float:
         """Return when something is to be done although nothing changes."""
         if self._is_held:
             return deadline
-        return min([deadline, *(when for when, _ in self._later), *([due] if due is not None else [])])
+        return min([deadline, *(later.when for later in self._later), *([due] if due is not None else [])])
 
     def _advance(self, number: int) -> None:
         self._done = max(self._done, number)

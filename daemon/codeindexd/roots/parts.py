@@ -66,7 +66,15 @@ def create_parts(
             embedder.wake()
         report(RootEventKind.GENERATION)
 
-    ingest = Ingest(spec.raw, index, dependencies.pool, problems, on_hint=hints.add_later, on_commit=on_commit)
+    ingest = Ingest(
+        spec.raw,
+        index,
+        dependencies.pool,
+        problems,
+        on_hint=hints.add_later,
+        on_check=hints.check_later,
+        on_commit=on_commit,
+    )
     embedder = PendingEmbedder(
         spec.raw, index, dependencies.pool, dependencies.embedder, problems, on_hint=hints.add_later
     )

@@ -100,7 +100,7 @@ class Root:
             return RootState.DEGRADED
         if self._parts.scans.is_walking or not self._parts.scans.has_walked:
             return RootState.INDEXING if self._parts.index.catalog.generation == 0 else RootState.RECONCILING
-        if self._hints.are_outstanding or not self._parts.ingest.is_idle:
+        if self._hints.are_outstanding or self._parts.ingest.has_changes:
             return RootState.INDEXING
         return RootState.FRESH
 

@@ -181,6 +181,8 @@ class ScanLoop:
         self._ingest.submit(found.transactions, found.files, found.gone)
         if scan.unsettled:
             self._hints.add_later(scan.unsettled)
+        if scan.young:
+            self._hints.check_later(scan.young)
         if whole:
             self.has_walked = True
             self._last_walk = time.monotonic()

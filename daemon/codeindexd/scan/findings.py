@@ -49,6 +49,7 @@ class Findings:
     to_hash: list[Group] = field(default_factory=list)
     errors: list[tuple[bytes, str]] = field(default_factory=list)
     unsettled: list[bytes] = field(default_factory=list)
+    young: list[bytes] = field(default_factory=list)
     restatted: set[bytes] = field(default_factory=set)
     watched: list[bytes] = field(default_factory=list)
     linked: dict[bytes, tuple[int, int]] = field(default_factory=dict)
@@ -72,6 +73,8 @@ class Findings:
             self.restatted.add(parent_of(result.path))
         if result.unsettled:
             self.unsettled.append(result.path)
+        if result.young:
+            self.young.append(result.path)
         if entry is None:
             return
         siblings = self.children.get(parent_of(entry.path))

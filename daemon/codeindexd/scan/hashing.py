@@ -46,7 +46,8 @@ class Group:
 class Hashed:
     """The result of one file. ``entry`` is None if the file is gone or, with an ``error``, was never known.
 
-    ``unsettled`` files must be looked at again; ``restatted`` ones have equal content under another stat.
+    ``unsettled`` files changed while they were read; ``young`` ones did not, but a later change could leave them with
+    the same stat. Both must be looked at again. ``restatted`` ones have equal content under another stat.
     """
 
     path: bytes
@@ -55,6 +56,7 @@ class Hashed:
     error: str = ""
     read_bytes: int = 0
     restatted: bool = False
+    young: bool = False
 
 
 class _Replaced(Exception):  # noqa: N818 - never leaves this module
@@ -129,15 +131,15 @@ class Hasher:
         except OSError as error:
             return _failed(path, known, error)
         found: FileStat | None = listed
-        unsettled = False
+        unsettled = young = False
         if not _stable(listed, after, size):
             unsettled, found = True, None
         elif not is_settled(listed, self._now_ns):
-            unsettled, found = settles_soon(listed, self._now_ns), None
+            young, found = settles_soon(listed, self._now_ns), None
         if known is not None and known.hash == digest and known.kind is NodeKind.FILE:
             entry = known if known.stat == found else Entry(known.path, NodeKind.FILE, known.hash, found)
-            return Hashed(path, entry, unsettled, read_bytes=size, restatted=entry is not known)
-        return Hashed(path, Entry(path, NodeKind.FILE, digest, found), unsettled, read_bytes=size)
+            return Hashed(path, entry, unsettled, read_bytes=size, restatted=entry is not known, young=young)
+        return Hashed(path, Entry(path, NodeKind.FILE, digest, found), unsettled, read_bytes=size, young=young)
 
     def _hash(self, directory: int, name: bytes, buffer: memoryview) -> tuple[bytes, os.stat_result, int]:
         """Return the hash, the stat after reading and the number of bytes read."""

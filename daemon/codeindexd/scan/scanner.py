@@ -45,9 +45,10 @@ class Scan:
     ``below`` are the targets of the hints: widened to the directory whose rules changed, to the topmost new or
     vanished directory, or to an ignored one. Give them to ``diff``. ``tree`` covers exactly these paths.
     ``directories`` should be watched: walked ones, and those whose files decide what is ignored. ``errors`` are
-    (path, message); what could not be read is in the tree as it was known. ``unsettled`` must be looked at again in a
-    moment. ``linked`` are (device, inode) of files with more than one name. ``rule_files`` are the rule files that no
-    event of the root covers, as they were found.
+    (path, message); what could not be read is in the tree as it was known. ``unsettled`` changed while it was read and
+    ``young`` could change without another stat: both must be looked at again in a moment. ``linked`` are (device,
+    inode) of files with more than one name. ``rule_files`` are the rule files that no event of the root covers, as they
+    were found.
     """
 
     tree: Tree
@@ -55,6 +56,7 @@ class Scan:
     directories: list[bytes] = field(default_factory=list)
     errors: list[tuple[bytes, str]] = field(default_factory=list)
     unsettled: list[bytes] = field(default_factory=list)
+    young: list[bytes] = field(default_factory=list)
     linked: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     rule_files: RuleFiles = field(default_factory=RuleFiles)
     stats: ScanStats = field(default_factory=ScanStats)
@@ -129,6 +131,7 @@ class Scanner:
             directories=[*(path for path, _ in findings.directories), *findings.watched],
             errors=sorted(findings.errors),
             unsettled=sorted(set(findings.unsettled)),
+            young=sorted(set(findings.young)),
             linked=findings.linked,
             rule_files=recorder.files,
             stats=ScanStats(findings.leaves, findings.hashed, findings.read_bytes, time.perf_counter() - started),

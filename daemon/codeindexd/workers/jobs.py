@@ -70,10 +70,11 @@ class FileJob:
 class FileResult:
     """The result of a `FileJob`.
 
-    ``leaf`` is the hash of the bytes that were chunked, ``stat`` the stat around that read. ``settled`` means that the
-    file did not change meanwhile and that a later write must change its stat. ``reason`` belongs to ``SKIPPED``,
-    ``stage`` and ``error`` to ``FAILED``. A ``quarantined`` file ended or stalled its worker twice. ``seconds`` are by
-    stage. ``trigrams`` are those of the text, as little-endian uint32, after masking; ``is_masked`` if that changed it.
+    ``leaf`` is the hash of the bytes that were chunked, ``stat`` the stat around that read. ``steady`` means that the
+    file did not change meanwhile, ``settled`` that also a later write must change its stat. ``reason`` belongs to
+    ``SKIPPED``, ``stage`` and ``error`` to ``FAILED``. A ``quarantined`` file ended or stalled its worker twice.
+    ``seconds`` are by stage. ``trigrams`` are those of the text, as little-endian uint32, after masking; ``is_masked``
+    if that changed it.
     """
 
     job_id: int
@@ -84,6 +85,7 @@ class FileResult:
     error: str = ""
     stat: FileStat | None = None
     leaf: bytes = b""
+    steady: bool = True
     settled: bool = True
     language: str = ""
     encoding: str = ""
