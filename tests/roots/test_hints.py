@@ -132,3 +132,23 @@ async def test_a_hint_is_outstanding_though_checks_share_its_batch() -> None:
     assert not collected.are_outstanding
     collected.add_later([b"changed"])
     assert collected.are_outstanding
+
+
+async def test_a_scan_replaces_the_second_look_that_was_to_come() -> None:
+    clock = Clock()
+    collected = hints(clock)
+    collected.add_later([b"dir/changed", b"other"])
+    collected.add_later([b"dir"], 3.0)
+    collected.add([b"dir"])
+    clock.now += 0.06
+    taken = await collected.batch(0.0)
+    assert taken is not None
+    collected.done(taken[0])
+    clock.now += 0.5
+    assert await collected.batch(0.0) is None
+    clock.now += 0.06
+    taken = await collected.batch(0.0)
+    assert taken is not None
+    assert taken[1] == {b"other"}
+    collected.done(taken[0])
+    assert collected.are_outstanding, "a retry with a time of its own stays"

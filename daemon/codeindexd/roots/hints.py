@@ -10,16 +10,17 @@ from typing import NamedTuple
 import anyio
 
 from codeindexd.roots.debounce import Debouncer
-from codeindexd.scan.relpath import Batch
+from codeindexd.scan.relpath import Batch, is_covered
 from codeindexd.waiting import Broadcast, Signal
 
 
 class _Later(NamedTuple):
-    """Paths to be scanned at a certain time."""
+    """Paths to be scanned at a certain time; a ``second_look`` is not needed if they are scanned before."""
 
     when: float
     paths: tuple[bytes, ...]
     is_check: bool
+    second_look: bool
 
 
 class Hints:
@@ -58,14 +59,14 @@ class Hints:
         self._changed.set()
 
     def add_later(self, paths: Iterable[bytes], delay_s: float | None = None) -> None:
-        """Have ``paths`` scanned after a while: they changed while they were read."""
+        """Have ``paths`` scanned after a while: without ``delay_s``, because they changed while they were read."""
         when = self._clock() + (self._later_s if delay_s is None else delay_s)
-        self._later.append(_Later(when, tuple(paths), is_check=False))
+        self._later.append(_Later(when, tuple(paths), is_check=False, second_look=delay_s is None))
         self._changed.set()
 
     def check_later(self, paths: Iterable[bytes]) -> None:
         """Have ``paths`` checked after a while: they are too young for their stat to tell of every later change."""
-        self._later.append(_Later(self._clock() + self._later_s, tuple(paths), is_check=True))
+        self._later.append(_Later(self._clock() + self._later_s, tuple(paths), is_check=True, second_look=True))
         self._changed.set()
 
     def hold(self) -> None:
@@ -96,6 +97,7 @@ class Hints:
                 batch = self._debouncer.flush(now)
                 assert batch is not None
                 self._flush, self._is_scanning, self._has_hints = False, self._has_hints, False
+                self._drop_second_looks(batch)
                 return self._added, batch
             if due is None and self._flush:
                 self._flush = False
@@ -118,6 +120,17 @@ class Hints:
             for later in due:
                 self._debouncer.add(later.paths, now)
                 self._has_hints |= bool(later.paths) and not later.is_check
+
+    def _drop_second_looks(self, batch: Batch) -> None:
+        """Drop the second looks at what is scanned now: the scan says whether another is needed."""
+        kept = deque[_Later]()
+        for later in self._later:
+            paths = later.paths
+            if later.second_look:
+                paths = tuple(path for path in paths if not is_covered(path, batch))
+            if paths:
+                kept.append(later._replace(paths=paths))
+        self._later = kept
 
     def _next_time(self, deadline: float, due: float | None) -> float:
         """Return when something is to be done although nothing changes."""
