@@ -22,7 +22,7 @@ def _full_cache(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def _grown_disk(scene: Scene) -> Iterator[None]:
-    """The daemon fills the disk itself; then the disk is made larger."""
+    """Have the daemon fill the disk itself; then enlarge the disk."""
     yield
     subprocess.run(["mount", "-o", "remount,size=128m", str(scene.daemon.home / "cache")], check=True)
 
@@ -32,12 +32,12 @@ def _grow(scene: Scene) -> None:
 
 
 def _quiet(scene: Scene) -> None:
-    """Nothing is changed."""
+    """Change nothing."""
 
 
 @contextmanager
 def _full_when_quiet(scene: Scene) -> Iterator[None]:
-    """Full after a commit, so that only what is done in quiet times meets it."""
+    """Fill the disk after a commit, so that only quiet-time work meets it."""
     scene.change()
     until(scene.caught_up, what="the change")
     with full(scene.daemon.home / "cache"):
@@ -45,7 +45,7 @@ def _full_when_quiet(scene: Scene) -> Iterator[None]:
 
 
 def _try_to_add(scene: Scene) -> None:
-    """Another root is refused with a reason, and no trace of it stays."""
+    """Check that another root is refused with a reason, and that no trace of it stays."""
     other = tree(scene.root.parent / "other", {"other.py": "def other_code():\n    return 1\n"})
     error = scene.client.call("roots.add", path=str(other))["error"]
     assert error["data"]["hint"]
@@ -56,7 +56,7 @@ def _try_to_add(scene: Scene) -> None:
 
 @contextmanager
 def _then_add(fault: AbstractContextManager[None], scene: Scene) -> Iterator[None]:
-    """Afterwards the root that was refused can be added."""
+    """Check that the refused root can be added afterwards."""
     with fault:
         yield
     entry = scene.client.call("roots.add", path=str(scene.root.parent / "other"), wait=True).result["roots"][0]
@@ -70,7 +70,7 @@ def _reprocess(scene: Scene) -> None:
 
 
 def _sync(scene: Scene) -> None:
-    """It has to be exact although no cookie can be written."""
+    """Check that sync is exact although no cookie can be written."""
     scene.change()
     assert scene.client.call("sync").result["how"] == "walk"
     assert scene.complete()
@@ -78,7 +78,7 @@ def _sync(scene: Scene) -> None:
 
 @contextmanager
 def _no_cookies(scene: Scene) -> Iterator[None]:
-    """Names cannot be made in the runtime directory."""
+    """Make the runtime directory read-only."""
     made = []
     with contextlib.suppress(OSError):
         for number in range(1000):

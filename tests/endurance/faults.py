@@ -1,4 +1,4 @@
-"""Real faults under a real daemon: what it says, whether it answers, how long after the fault it is fresh again.
+"""Real faults under a real daemon: what it reports, whether it answers, and how soon it is fresh again.
 
 A :class:`Scene` is a daemon over a small root, with a cache on a disk of its own where a fault needs one. Nothing here
 is a mock: disks are full, limits are reached, files cannot be read. Most of it needs root, for mounts and limits.
@@ -62,12 +62,12 @@ class Scene:
         until(lambda: self.state == "fresh", what="the first index")
 
     def revive(self) -> None:
-        """What a service manager does when the daemon has ended."""
+        """Start the daemon again if it ended, as a service manager does."""
         self.daemon.start()
         self.client = self.daemon.client()
 
     def write(self, path: str, name: str, functions: int = 3) -> None:
-        """A file with a function of that name, and more."""
+        """Write a file with a function of that name, and more."""
         more = "".join(
             f"\n\ndef {name}_part{n}(value):\n    return 'words of part {n}', value\n" for n in range(functions)
         )
@@ -77,7 +77,7 @@ class Scene:
         self.wanted[name] = path
 
     def change(self, functions: int = 40) -> None:
-        """What a user does meanwhile: new files, a save, a removal, a move, a directory."""
+        """Do what a user may do meanwhile: new files, a save, a removal, a move, a directory."""
         self._round += 1
         part = f"r{self._round}"
         for number in range(8):
@@ -93,7 +93,7 @@ class Scene:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What ``status`` says of the root; a refusal counts as a problem."""
+        """Return what ``status`` says about the root; a refusal counts as a problem."""
         try:
             reply = self.client.call("status")
         except ConnectionError:
@@ -106,18 +106,18 @@ class Scene:
 
     @property
     def state(self) -> str:
-        """The root's state; on the way what it says is noted."""
+        """Return the root's state, and note what it reports."""
         status = self.status
         for problem in status["problems"]:
             self.said = f"{problem['message']} ({problem['hint']})"
         return str(status["state"])
 
     def degraded(self) -> bool:
-        """Whether it says that something is wrong, and what can be done."""
+        """Return True if the root reports a problem and a remedy."""
         return self.state == "degraded" and any(problem["hint"] for problem in self.status["problems"])
 
     def answers(self) -> bool:
-        """Whether code that nobody touched is still found, on a connection that was there before."""
+        """Return True if untouched code is still found, over an old connection."""
         try:
             reply = self.client.call("search", query="steady_0")
         except ConnectionError:
@@ -125,21 +125,21 @@ class Scene:
         return "result" in reply and any(hit["path"] == "p0/steady0.py" for hit in reply["result"]["hits"])
 
     def caught_up(self) -> bool:
-        """Whether it is fresh and everything that was changed is in, without having been asked for."""
+        """Return True if the root is fresh and has every change, without a request."""
         return self.state == "fresh" and self.complete()
 
     def complete(self) -> bool:
-        """Whether everything that was changed is in."""
+        """Return True if every change is indexed."""
         return all(self.found(name) == path for name, path in self.wanted.items())
 
     def found(self, name: str) -> str:
-        """The file that a definition of ``name`` is in."""
+        """Return the file that holds the definition of ``name``."""
         reply = self.client.call("symbol", name=name)
         definitions = reply["result"]["definitions"] if "result" in reply else []
         return str(definitions[0]["path"]) if definitions else ""
 
     def differences(self) -> list[Any]:
-        """What a sync and an audit by the daemon, and a search for what is gone, still find wrong."""
+        """Return what a sync, a verification and a search for removed code still find wrong."""
         self.client.call("sync").result  # noqa: B018 - raises
         found = [name for name in self.gone if self.found(name)]
         verified = self.client.call("verify").result
@@ -152,7 +152,7 @@ class Fault:
 
     ``disk``: which directory of the daemon's home is a tmpfs of ``disk_mb`` megabytes; ``shim``: below which of them
     system calls can be made to fail; ``prefix``: what runs the daemon. ``says`` must occur in what the root says
-    meanwhile, or where it is ``silent`` about itself in the reply that ``during`` noted or in the log. ``answers``:
+    meanwhile, or, if it is ``silent``, in the reply that ``during`` noted or in the log. ``answers``:
     queries must go on. ``fatal``: the daemon may end of it, and is started again by its service manager (here: by the
     test). ``bound_s``: from the end of the fault until everything is in, on a quiet machine.
     """
@@ -174,7 +174,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one fault."""
+    """The outcome of one fault."""
 
     fault: str
     said: str
@@ -184,7 +184,7 @@ class Outcome:
 
 
 def suffer(fault: Fault) -> Outcome:
-    """Let a daemon go through one fault. Raises AssertionError when it says nothing or does not recover."""
+    """Put a daemon through one fault. Raises AssertionError if it reports nothing or does not recover."""
     with staged(fault) as scene, told(scene):
         with fault.strikes(scene):
             fault.during(scene)
@@ -205,7 +205,7 @@ def suffer(fault: Fault) -> Outcome:
 
 @contextmanager
 def told(scene: Scene) -> Iterator[None]:
-    """What the daemon said is part of every failure inside the block."""
+    """Add the daemon's log to every failure inside the block."""
     try:
         yield
     except Exception as error:
@@ -215,7 +215,7 @@ def told(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def staged(fault: Fault) -> Iterator[Scene]:
-    """A scene as the fault needs it, its root fresh."""
+    """Yield a scene prepared for the fault, with a fresh root."""
     with ExitStack() as stack:
         daemon = stack.enter_context(real_daemon(_WORKERS, start=False))
         if fault.disk:
@@ -242,7 +242,7 @@ def staged(fault: Fault) -> Iterator[Scene]:
 
 @contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
-    """A tmpfs of a few megabytes, for a few hundred files, at ``place``."""
+    """Mount a tmpfs of a few megabytes, for a few hundred files, at ``place``."""
     place.mkdir(mode=0o700, exist_ok=True)
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700,nr_inodes=500", "tmpfs", str(place)], check=True
@@ -254,7 +254,7 @@ def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Write until nothing more fits; returns the file to delete."""
+    """Write until nothing more fits, and return the file to delete."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"\0" * 65536):
@@ -266,7 +266,7 @@ def fill(disk: Path) -> Path:
 
 @contextmanager
 def full(disk: Path) -> Iterator[None]:
-    """``disk`` has no room inside the block."""
+    """Leave no room on ``disk`` inside the block."""
     ballast = fill(disk)
     try:
         yield
@@ -276,7 +276,7 @@ def full(disk: Path) -> Iterator[None]:
 
 @contextmanager
 def limited(pid: int, what: int, value: int) -> Iterator[None]:
-    """The soft limit ``what`` of a running process is ``value`` inside the block."""
+    """Set the soft limit ``what`` of a running process to ``value`` inside the block."""
     soft, hard = resource.prlimit(pid, what)
     resource.prlimit(pid, what, (value, hard))
     try:
@@ -288,7 +288,7 @@ def limited(pid: int, what: int, value: int) -> Iterator[None]:
 
 @contextmanager
 def mode(path: Path, bits: int) -> Iterator[None]:
-    """``path`` has the permission ``bits`` inside the block."""
+    """Give ``path`` the permission ``bits`` inside the block."""
     before = path.stat().st_mode
     path.chmod(bits)
     try:
@@ -299,7 +299,7 @@ def mode(path: Path, bits: int) -> Iterator[None]:
 
 @contextmanager
 def failing(scene: Scene, how: str) -> Iterator[None]:
-    """System calls fail inside the block as ``how`` says (see failing_calls.c)."""
+    """Make system calls fail inside the block as ``how`` says (see failing_calls.c)."""
     switch = scene.daemon.home / "how"
     switch.with_suffix(".new").write_text(how)
     switch.with_suffix(".new").rename(switch)
@@ -321,7 +321,7 @@ def unreadable_medium(path: Path) -> Iterator[None]:
 
 @contextmanager
 def process_limit(pid: int, spare: int) -> Iterator[None]:
-    """The process and its children can start no more than ``spare`` threads or processes inside the block."""
+    """Let the process and its children start at most ``spare`` threads or processes inside the block."""
     group = Path("/sys/fs/cgroup/pids") / f"faults{pid}"
     group.mkdir()
     try:
@@ -339,7 +339,7 @@ def process_limit(pid: int, spare: int) -> Iterator[None]:
 
 
 def compiled_shim(directory: Path) -> Path:
-    """The library that makes system calls fail, built here."""
+    """Build the library that makes system calls fail, and return its path."""
     library = directory / "failing_calls.so"
     source = HERE / "failing_calls.c"
     subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
@@ -347,7 +347,7 @@ def compiled_shim(directory: Path) -> Path:
 
 
 def why_not() -> str:
-    """What is missing for these faults; "" when they can be had."""
+    """Return what is missing for these faults, or "" if nothing is."""
     if os.geteuid() != 0:
         return "needs root, for mounts and limits"
     for program in ("gcc", "setpriv", "mount"):

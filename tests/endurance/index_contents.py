@@ -1,8 +1,8 @@
 """What a root's stores hold, without ids and generations, so that two indexes of the same tree can be compared.
 
-Reads the stores directly and leaves out the product's auditor on purpose. Works on a copy, so the stores may belong to
-a daemon: one that was stopped, or one at rest that is held still for the moment of the copy (it survives kill -9 at
-any point, so such a copy is worth what a kill would leave).
+Reads the stores directly, on purpose without the product's own audit. Works on a copy, so the stores may belong to
+a daemon: one that was stopped, or an idle one that is suspended while copying (it survives kill -9 at
+any point, so such a copy equals what a kill would leave).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Contents:
 
 @contextmanager
 def copied_stores(daemon: RealDaemon, root: Path) -> Iterator[tuple[Path, str]]:
-    """A copy of the stores of ``root`` and the root's id.
+    """Yield a copy of the stores of ``root`` and the root's id.
 
     A running daemon has to be at rest: in sync, over a tree that nobody changes.
     """
@@ -105,7 +105,7 @@ def copied_stores(daemon: RealDaemon, root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def contents_of(daemon: RealDaemon, root: Path, words: Iterable[str] = ()) -> Contents:
-    """What the index of ``root`` holds; ``words`` are the terms to be looked up, see :func:`words_of`."""
+    """Return what the index of ``root`` holds; ``words`` are the terms to look up, see :func:`words_of`."""
     with copied_stores(daemon, root) as (place, root_id), ExitStack() as stack:
         catalog = stack.enter_context(closing(Catalog.open(place / "catalog.db", root_id=root_id, verify=True)))
         lexical = stack.enter_context(closing(Lexical.open(place / "lexical", catalog.store_uuid)))
@@ -126,7 +126,7 @@ def contents_of(daemon: RealDaemon, root: Path, words: Iterable[str] = ()) -> Co
 
 
 def words_of(root: Path) -> list[str]:
-    """Words and identifiers of the files below ``root``, sorted; of very many every so manieth."""
+    """Return words and identifiers of the files below ``root``, sorted; of very many only a sample."""
     tokenizer = Tokenizer()
     every: set[str] = set()
     for top, directories, names in os.walk(root):
@@ -193,7 +193,7 @@ def _chunk(chunk: StoredChunk, dense: DenseSnapshot, with_terms: frozenset[int])
 def _found(
     lexical: LexicalSnapshot, words: Iterable[str], places: dict[int, Place], paths: dict[int, bytes]
 ) -> Iterator[tuple[tuple[str, str], frozenset[Place]]]:
-    """Which chunks and paths each word finds, in every kind of field; ids without a chunk are counted elsewhere."""
+    """Yield which chunks and paths each word finds, in every kind of field. Ids without a chunk are not counted."""
     for word in words:
         for kind, query in (
             ("words", LexicalQuery(phrases=[[word]])),
@@ -208,7 +208,7 @@ def _found(
 
 
 def differences(have: Contents, want: Contents) -> list[str]:
-    """What ``have`` has and ``want`` has not, or otherwise, in words; empty when both are equal and nothing strays."""
+    """Return in words how ``have`` differs from ``want``; empty if both are equal and there are no strays."""
     found = [f"{name}: {count} too many in the index" for name, count in have.strays.items() if count]
     found += [f"{name}: {count} too many in the reference" for name, count in want.strays.items() if count]
     if have.root_hash != want.root_hash:

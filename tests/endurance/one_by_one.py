@@ -1,4 +1,4 @@
-"""Long programs that try many cases on the real machine, one after the other, and go on when one fails."""
+"""Runs many cases on the real machine, one after the other, and continues when one fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 
 class Case(Protocol):
-    """What is tried; ``name`` is how a report calls it."""
+    """One case; ``name`` identifies it in the report."""
 
     @property
     def name(self) -> str: ...
@@ -22,7 +22,7 @@ C = TypeVar("C", bound=Case)
 
 
 def try_each(cases: Iterable[C], attempt: Callable[[C], tuple[bool, str]], *, width: int) -> int:
-    """Exit status 1 when a case raised or ``attempt`` said that it went wrong; one line is printed for each.
+    """Run all cases, print one line for each, and return the exit status: 1 if one raised or failed.
 
     ``attempt`` gives (whether it went right, what to say). A termination from outside unwinds as an exit does, so that
     mounts and limits of the machine are put back.

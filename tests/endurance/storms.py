@@ -1,4 +1,4 @@
-"""Ways to lose events, and storms of them, over a real daemon: how soon is its tree that of the disk again, unasked?
+"""Ways to lose events, and storms of them: how soon does a real daemon's tree equal the disk again, unasked?
 
 What the disk holds is found by a scan of this process, so nothing here rests on the daemon's own events.
 """
@@ -35,7 +35,7 @@ class Field:
         self.markers = 0
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """One request, with all the patience that a storm needs."""
+        """Send one request, with a timeout long enough for a storm."""
         client = RawClient(self.daemon.socket, timeout_s=900.0)
         try:
             return client.call(method, **params).result
@@ -48,7 +48,7 @@ class Field:
         self.settle()
 
     def write(self, below: str, count: int, text: str = "") -> None:
-        """``count`` small files, a hundred a directory."""
+        """Write ``count`` small files, a hundred per directory."""
         for number in range(count):
             place = self.root / below / f"d{number // 100}"
             if not number % 100:
@@ -56,14 +56,14 @@ class Field:
             (place / f"f{number}.py").write_text(f"def {below}_{number}():\n    return {number}  # {text}\n")
 
     def expected(self) -> str:
-        """The root hash of what is on the disk now."""
+        """Return the root hash of what is on the disk now."""
         from codeindexd.scan.scanner import Scanner
 
         scan = Scanner(self.root).scan([b""], NOTHING, now_ns=time.time_ns() + LATER)
         return scan.tree.node(b"").hash.hex()
 
     def settle(self, timeout_s: float = 600.0) -> float:
-        """Seconds until the daemon's tree is that of the disk and all of it is committed, without asking for it."""
+        """Wait until the daemon's tree equals the disk and is committed, without a request, and return the seconds."""
         began = time.monotonic()
         wanted = self.expected()
 
@@ -79,7 +79,7 @@ class Field:
         return time.monotonic() - began
 
     def marked(self) -> float:
-        """A file written now is found by a sync begun now; returns the seconds that took."""
+        """Check that a sync begun now finds a file written now, and return the seconds."""
         self.markers += 1
         name = f"marker_number_{self.markers}"
         (self.root / f"{name}.py").write_text(f"def {name}():\n    return 1\n")
@@ -94,7 +94,7 @@ class Field:
 
     @contextmanager
     def stopped(self, seconds: float = 0.0) -> Iterator[None]:
-        """The daemon is stopped inside the block, and for so many seconds at least."""
+        """Suspend the daemon inside the block, for at least so many seconds."""
         assert self.daemon.process is not None
         self.daemon.process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
@@ -107,7 +107,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Storm:
-    """``brews`` sets up, ``breaks`` is what happens; then the daemon has ``bound_s`` seconds on a quiet machine."""
+    """``brews`` prepares a storm, ``breaks`` causes it; then the daemon has ``bound_s`` seconds on a quiet machine."""
 
     name: str
     breaks: Callable[[Field], None]
@@ -121,7 +121,7 @@ class Storm:
 
 @dataclass(frozen=True)
 class Calm:
-    """What came of a storm: seconds until the tree was right, of a sync in the middle, and what an audit found."""
+    """The outcome of a storm: seconds until the tree was right and of a sync in the middle, and what verify found."""
 
     storm: str
     settled_s: float
@@ -130,7 +130,7 @@ class Calm:
 
 
 def weather(storm: Storm, files: int) -> Calm:
-    """Let one storm pass over a daemon. Raises AssertionError when it is not noticed or something stays wrong."""
+    """Put a daemon through one storm. Raises AssertionError if it is not noticed or something stays wrong."""
     with ExitStack() as stack:
         if storm.queue:
             stack.enter_context(kernel_limit("max_queued_events", storm.queue))
@@ -164,7 +164,7 @@ def weather(storm: Storm, files: int) -> Calm:
 
 @contextmanager
 def kernel_limit(name: str, value: int) -> Iterator[None]:
-    """The inotify limit ``name`` is ``value`` inside the block."""
+    """Set the inotify limit ``name`` to ``value`` inside the block."""
     before = (_INOTIFY / name).read_text()
     (_INOTIFY / name).write_text(str(value))
     try:
@@ -174,7 +174,7 @@ def kernel_limit(name: str, value: int) -> Iterator[None]:
 
 
 def why_not() -> str:
-    """What is missing for these storms; "" when they can be had."""
+    """Return what is missing for these storms, or "" if nothing is."""
     return "" if os.geteuid() == 0 and os.access(_INOTIFY / "max_user_watches", os.W_OK) else "needs root, for limits"
 
 
@@ -187,7 +187,7 @@ def _overflow(field: Field) -> None:
 
 
 def _overflow_unseen(field: Field) -> None:
-    """Events of one file fill the queue, so that those of another are lost without a trace but the silence."""
+    """Fill the queue with events of one file, so that those of another are lost without a trace."""
     with field.stopped(1.0):
         for _ in range(400):
             (field.root / "busy.tmp").write_text("x")

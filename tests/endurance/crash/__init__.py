@@ -1,1 +1,1 @@
-"""Killing the daemon at named steps of its commits, and looking at what it left."""
+"""Kills the daemon at named steps of its commits, and examines what it left."""

@@ -4,7 +4,7 @@ Lines on stdin arm it ("STEP PASSING", see ``endurance.crash.steps``; "none 0" d
 stdout; the first is read before anything starts. The file ``computed`` in the working directory gets a line "IDENTITY
 HASH" for every chunk that a model is run on. CRASH_IDENTITIES ("configured,other") gives the bundled model another
 identity, so that models can be switched without a second one. Quiet-time upkeep comes early and finds something to do
-in a small tree; a doubtful index is examined only with CRASH_EXAMINE in the environment, and then at once.
+in a small tree; an index is verified after a kill only with CRASH_EXAMINE in the environment, and then at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SMALL = Thresholds(tail_rows=48, segment_rows=600, dead_share=0.3, slack=16, re
 
 
 def hasten() -> None:
-    """Upkeep soon after the last commit, with thresholds that a tree of some hundred files reaches."""
+    """Run upkeep soon after the last commit, with thresholds that a tree of some hundred files reaches."""
     maintenance._EVERY_S = _UPKEEP_S
     upkeep._EVERY_S = _UPKEEP_S
     upkeep._VERIFY_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
@@ -84,7 +84,7 @@ class Renamed(BundledEmbedder):
 
 
 def switch_models(configured: str, other: str) -> None:
-    """Configure the bundled model under the identity that ``configured`` ends, with ``other`` at hand for questions."""
+    """Configure the bundled model under the identity ending in ``configured``, with ``other`` available for queries."""
 
     def opened(embedding: Embedding, *, state: Path, in_use: object) -> embedders.Embedders:
         former = Renamed(other)
@@ -94,7 +94,7 @@ def switch_models(configured: str, other: str) -> None:
 
 
 def prune_when_armed(faults: Faults) -> None:
-    """Pruning makes room only when it is what is to be tested: elsewhere no vector may get lost."""
+    """Let pruning remove vectors only while it is being tested: elsewhere no vector may get lost."""
     keep_within = VectorStore.keep_within
 
     @functools.wraps(keep_within)

@@ -1,4 +1,4 @@
-"""Damage to the files of a stopped daemon, as failing disks, power losses and people do it."""
+"""Damage to the files of a stopped daemon, as caused by failing disks, power losses and people."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ KINDS: dict[str, Callable[[Path, random.Random, Path], bool]] = {
 
 
 def store_of(file: str) -> str:
-    """The store that a file of a home belongs to: the line in the table."""
+    """Return the store that a file belongs to: the row of the table."""
     name = file.rpartition("/")[2]
     if "/lexical/" in file:
         return "lexical " + ("meta.json" if name == "meta.json" else name if name[0] == "." else "segments")
@@ -89,7 +89,7 @@ def store_of(file: str) -> str:
 
 
 def files_of(home: Path) -> Iterator[str]:
-    """Every file that a stopped daemon needs, relative to its home; not its log, its lock and its configuration."""
+    """Return every file that a stopped daemon needs, relative to its home, without log, lock and configuration."""
     for top in ("cache", "state"):
         for path in sorted((home / top).rglob("*")):
             of_no_use = path.name in ("lock", "CACHEDIR.TAG") or path.suffix == ".log" or ".broken-" in path.name
@@ -98,5 +98,5 @@ def files_of(home: Path) -> Iterator[str]:
 
 
 def inflict(harm: Harm, home: Path, older: Path) -> bool:
-    """Do it; False when it changes nothing (zeros were zeros already, there is no older copy)."""
+    """Apply the damage; return False if it changes nothing (zeros were zeros already, or there is no older copy)."""
     return KINDS[harm.kind](home / harm.file, random.Random(harm.seed), older / harm.file)

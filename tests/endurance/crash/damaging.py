@@ -1,4 +1,4 @@
-"""Damages the files of a real daemon that was stopped, starts it, and says who noticed."""
+"""Damages the files of a stopped real daemon, starts it, and reports who noticed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OUTCOMES = ("at open", "by the examination", "harmless", "undetected")
 
 
 class ExaminedDaemon(FaultyDaemon):
-    """One that examines a doubtful index at once instead of after a minute."""
+    """A daemon that verifies an index at once after a kill, instead of after a minute."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -36,7 +36,7 @@ class ExaminedDaemon(FaultyDaemon):
 
 
 class Damager:
-    """One home that is damaged, mends itself, and is damaged again. Nothing of it is ever put back by hand."""
+    """One home that is damaged, repairs itself, and is damaged again. Nothing is ever restored by hand."""
 
     def __init__(self, home: Path, *, seed: int, files: int) -> None:
         self.chance = random.Random(seed)
@@ -51,7 +51,7 @@ class Damager:
         self.age()
 
     def age(self) -> None:
-        """Keep copies of all files as older ones, then make some history: edits, segments, deletions."""
+        """Keep copies of all files as old versions, then create some history: edits, segments, deletions."""
         shutil.rmtree(self._older, ignore_errors=True)
         for top in ("cache", "state"):
             shutil.copytree(self.daemon.home / top, self._older / top)
@@ -61,7 +61,7 @@ class Damager:
             self._settle()
 
     def stop(self, *, cleanly: bool) -> list[str]:
-        """Stop the daemon; the files there are to damage."""
+        """Stop the daemon and return the files that can be damaged."""
         self._settle()
         process = self.daemon.process
         assert process is not None
@@ -71,7 +71,7 @@ class Damager:
         return list(files_of(self.daemon.home))
 
     def harm(self, harm: Harm, *, cleanly: bool) -> str | None:
-        """Damage one file of the stopped home and start: one of OUTCOMES; None when there was nothing to damage."""
+        """Damage one file of the stopped home, start, and return one of OUTCOMES; None without anything to damage."""
         changed = inflict(harm, self.daemon.home, self._older)
         whole = vectors_whole(self.daemon.home / "cache/codeindexd/vectors.db")
         try:
@@ -121,7 +121,7 @@ class Damager:
         return [json.loads(line) for line in lines]
 
     def _restart_after(self, error: AssertionError) -> None:
-        """What is not mended must not spoil what comes: begin with an empty cache."""
+        """Begin with an empty cache, so that unrepaired damage does not affect later tests."""
         self._error = f"{error}; the daemon's log: {self.daemon.log[-3000:]}"
         process = self.daemon.process
         assert process is not None
@@ -134,7 +134,7 @@ class Damager:
         self._settle()
 
     def _check_others(self, harm: Harm, where: str, whole: Computed) -> None:
-        """What was not damaged is not made anew."""
+        """Check that nothing undamaged was rebuilt."""
         if again := whole.intersection(self.daemon.computed()):
             self._differs(where, f"{len(again)} vectors that were whole were computed again")
         rebuilt = {line["store"] for line in self._said() if line["event"] == "projection_rebuilt"}
@@ -149,7 +149,7 @@ class Damager:
 
 @contextmanager
 def damager(*, seed: int, files: int = 60) -> Iterator[Damager]:
-    """A daemon to be damaged, in a short temporary directory of its own, gone at the end."""
+    """Yield a daemon to damage, in a short temporary directory that is removed at the end."""
     home = Path(tempfile.mkdtemp(prefix="cix"))
     made: list[Damager] = []
     try:

@@ -1,4 +1,4 @@
-"""Kills a real daemon again and again over a tree that is being edited, and checks what every start makes of it."""
+"""Kills a real daemon again and again while its tree is edited, and checks the result of every start."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FaultyDaemon(RealDaemon):
         self.arm(step, passing)
 
     def arm(self, step: str, passing: int) -> None:
-        """Make a step deadly from now on."""
+        """Make a step fatal from now on."""
         assert self.process is not None
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -66,14 +66,14 @@ class FaultyDaemon(RealDaemon):
 
     @property
     def dead(self) -> bool:
-        """Whether it ended; by anything but a kill is an AssertionError."""
+        """Whether the process ended. Raises AssertionError if it was not killed."""
         assert self.process is not None
         status = self.process.poll()
         assert status in (None, -9), f"the daemon ended by itself ({status}): {self.log[-5000:]}"
         return status is not None
 
     def bury(self) -> None:
-        """Close what led to a dead process."""
+        """Close the pipes to a dead process."""
         assert self.process is not None
         self.process.wait(10)
         for pipe in (self.process.stdin, self.process.stdout):
@@ -82,14 +82,14 @@ class FaultyDaemon(RealDaemon):
         self._hang_up()
 
     def computed(self) -> list[tuple[str, str]]:
-        """(model identity, embed hash) of every chunk that a model was run on since the start."""
+        """Return (model identity, embed hash) of every chunk that a model was run on since the start."""
         lines = (self.home / "computed").read_text().splitlines()
         return [(identity, digest) for identity, digest in map(str.split, lines)]
 
 
 @dataclass
 class Tally:
-    """What happened so far. ``differences`` is empty as long as all is well."""
+    """The results so far. ``differences`` is empty unless something is wrong."""
 
     kills: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
@@ -102,7 +102,7 @@ class Tally:
 
 
 class Crasher:
-    """One daemon, one tree. Methods raise AssertionError when the daemon ends by itself or does not come up."""
+    """One daemon and one tree. Methods raise AssertionError if the daemon ends on its own or does not start."""
 
     def __init__(self, home: Path, *, seed: int, files: int, patience_s: float) -> None:
         self.chance = random.Random(seed)
@@ -128,7 +128,7 @@ class Crasher:
     # ways to die
 
     def kill_at_random(self) -> None:
-        """Edits, and a kill at some moment while they are taken in."""
+        """Edit, and kill at some moment while the edits are indexed."""
         for _ in range(self.chance.randint(1, 6)):
             self._edit()
         time.sleep(self.chance.uniform(0, 0.25))
@@ -136,7 +136,7 @@ class Crasher:
         self._died("a random moment")
 
     def kill_at(self, step: str) -> bool:
-        """Bring the daemon to a step and let it die there; False when it was not reached (then it is killed)."""
+        """Bring the daemon to a step and let it die there; return False if it was not reached (then it is killed)."""
         passing = self.chance.choice((1, 1, 1, 2, 3))
         when = BY_NAME[step].when
         if when in ("start", "catch_up", "switch"):
@@ -180,7 +180,7 @@ class Crasher:
         self.tally.edits[self.tree.edit()] += 1
 
     def _pause(self, when: str) -> None:
-        """Give the daemon a little time, more where quiet times are what it is to have."""
+        """Give the daemon a little time, and more where it needs a quiet time."""
         deadline = time.monotonic() + (1.0 if when in ("quiet", "prune") else self.chance.uniform(0.0, 0.15))
         while not self.daemon.dead and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -212,7 +212,7 @@ class Crasher:
         self._held = vectors_whole(self.daemon.home / "cache/codeindexd/vectors.db")
 
     def recover(self, how: str) -> None:
-        """Start again and compare everything; what differs goes into the tally."""
+        """Start again, compare everything, and add what differs to the tally."""
         began = time.monotonic()
         self.daemon.launch()
         until(self._answers, timeout_s=60, what="an answer after the kill")
@@ -242,7 +242,7 @@ class Crasher:
         self._check_files(how)
 
     def _check_files(self, how: str) -> None:
-        """Merges still under way come to an end, and what they replaced goes without another commit."""
+        """Check that merges in progress finish, and that replaced files are removed without another commit."""
         try:
             until(self._nothing_left_over, timeout_s=40)
         except AssertionError:
@@ -268,7 +268,7 @@ class Crasher:
 
 
 def lose_unsynced_end(database: Path, chance: random.Random) -> bool:
-    """Cut the write-ahead log where a power loss may: behind what was folded (and synced) into the file."""
+    """Cut the write-ahead log where a power loss may: after what was already checkpointed and synced."""
     log, index = (database.with_name(database.name + suffix) for suffix in ("-wal", "-shm"))
     try:
         shared = index.read_bytes()
@@ -285,7 +285,7 @@ def lose_unsynced_end(database: Path, chance: random.Random) -> bool:
 
 @contextmanager
 def crasher(*, seed: int, files: int = 220, patience_s: float = 12.0) -> Iterator[Crasher]:
-    """A daemon to be killed, in a short temporary directory of its own, gone at the end."""
+    """Yield a daemon to kill, in a short temporary directory that is removed at the end."""
     home = Path(tempfile.mkdtemp(prefix="cix"))
     made: list[Crasher] = []
     try:

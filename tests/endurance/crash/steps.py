@@ -1,6 +1,6 @@
-"""The named steps at which a process under test kills itself, hung onto the product's functions from outside.
+"""The named steps at which a process under test kills itself, attached to the product's functions from outside.
 
-The product knows nothing of this: :func:`install` wraps its functions in a process that is meant to die.
+The product does not know about them: :func:`install` wraps its functions in a process that is meant to die.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ BY_NAME = {step.name: step for step in STEPS}
 
 
 class Faults:
-    """Which step is deadly, and how many passings of it are left."""
+    """Which step is fatal, and how many passes are left until then."""
 
     def __init__(self) -> None:
         self.step = ""
@@ -109,7 +109,7 @@ class Faults:
             self.step, self._left = step, passing
 
     def due(self, step: str) -> bool:
-        """Count one passing of ``step``; True when it is the deadly one."""
+        """Count one pass of ``step``; return True if it is the fatal one."""
         if step != self.step:
             return False
         with self._guard:
@@ -117,19 +117,19 @@ class Faults:
             return self._left == 0
 
     def passing(self, step: str) -> None:
-        """Count one passing, and die if it is the deadly one."""
+        """Count one pass, and die if it is the fatal one."""
         if self.due(step):
             die()
 
 
 def die() -> None:
-    """``kill -9``, from inside."""
+    """Kill this process with SIGKILL."""
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
 
 
 def install(faults: Faults) -> None:
-    """Wrap every function that a step names. Once in a process."""
+    """Wrap every function that a step names; to be called once per process."""
     for step in STEPS:
         if step.moment == "watch":
             _note_commits()
@@ -168,7 +168,7 @@ def _wrapped(function: Callable[..., Any], step: Step, faults: Faults) -> Callab
 
 
 def _from_a_store() -> bool:
-    """Whether the call that is being wrapped comes from one of the modules that write stores."""
+    """Return True if the wrapped call comes from one of the modules that write stores."""
     frame = sys._getframe(2)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")

@@ -1,4 +1,4 @@
-"""What a dead daemon left on the disk, read from copies so that nothing of it is changed by looking."""
+"""Reads what a dead daemon left on the disk, from copies, so that reading changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Computed = set[tuple[str, str]]  # model identity and embed hash
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a projection stood when the daemon died: the generation of the catalog, and its own (None: unreadable)."""
+    """The generations of the catalog and of a projection (None: unreadable) when the daemon died."""
 
     catalog: int
     own: int | None
@@ -41,7 +41,7 @@ class Position:
 
 
 def positions(root: Path, root_id: str) -> dict[str, Position] | None:
-    """The positions of the lexical index and of each dense one (as "dense"); None without a readable catalog."""
+    """Return the positions of the lexical index and of each dense one (as "dense"); None without a readable catalog."""
     with quick_directory() as copy:
         shutil.copytree(root, copy / "root")
         place = copy / "root"
@@ -71,7 +71,7 @@ def _generation(opening: Callable[[], Lexical | Dense]) -> int | None:
 
 
 def vectors_whole(path: Path) -> Computed:
-    """Every (model identity, embed hash) under which a stopped vector store holds a whole vector."""
+    """Return every (model identity, embed hash) for which a stopped vector store holds an intact vector."""
     with quick_directory() as copy:
         for suffix in ("", "-wal"):
             if (source := path.with_name(path.name + suffix)).exists():
@@ -80,9 +80,9 @@ def vectors_whole(path: Path) -> Computed:
 
 
 def left_over(home: Path) -> list[str]:
-    """The files below ``home``'s cache, state, run and temporary directories that should not be there.
+    """Return the files below ``home``'s cache, state, run and temporary directories that should not be there.
 
-    A daemon that is quiet has exactly the files of its committed state, whatever happened before.
+    A quiet daemon has exactly the files of its committed state, whatever happened before.
     """
     expected = set(_expected(home))
     found = {

@@ -1,4 +1,4 @@
-"""Signals at random moments to the processes of a real daemon that do its work: its workers, or its model's process."""
+"""Signals at random moments to the worker processes of a real daemon, or to its model's process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FILES_MORE = 12  # descriptors that may have come and not gone: an idle worker,
 
 
 class Striker:
-    """A daemon over a tree that changes, whose processes of one kind are struck while they have work to do.
+    """A daemon over a changing tree whose processes of one kind get signals while they work.
 
     ``kind`` is `WORKERS` or `MODEL`. ``differences`` stays empty as long as all is well.
     """
@@ -43,9 +43,9 @@ class Striker:
         daemon.call("roots.add", path=str(tree.path))
 
     def round(self, strikes: int, *, leave_stopped: bool = False) -> None:
-        """Strike ``strikes`` times while there is work, then let it recover and look at what came of it.
+        """Send ``strikes`` signals while there is work, then let the daemon recover and check the result.
 
-        ``leave_stopped``: one process more is stopped and never goes on; the daemon has to get rid of it.
+        ``leave_stopped``: one more process is stopped for good; the daemon has to get rid of it.
         """
         done, deadline = 0, time.monotonic() + _ROUND_S
         while done < strikes:
@@ -67,7 +67,7 @@ class Striker:
             self.differences.append(f"verify: {str(verified['roots'])[:1000]}")
 
     def _change_much(self) -> None:
-        """New text in every third file, so that there is something to cut, to embed and to commit."""
+        """Rewrite every third file, so that there is something to chunk, embed and commit."""
         for file in sorted(self._tree.path.rglob("*.py"))[self._chance.randrange(3) :: 3]:
             with file.open("a") as out:
                 number = self._chance.getrandbits(48)
@@ -88,7 +88,7 @@ class Striker:
         return found
 
     def _strike(self) -> int:
-        """1 when somebody was hit."""
+        """Send one signal; return 1 if a process got it."""
         victims = self._victims()
         if not victims:
             return 0
@@ -109,7 +109,7 @@ class Striker:
         return 1
 
     def _stop_one_for_good(self) -> None:
-        """While it has something to do: an idle process may sleep as long as it likes."""
+        """Stop a process for good while it has work: an idle one may sleep as long as it likes."""
 
         def stopped() -> bool:
             if self._settled():
@@ -135,7 +135,7 @@ class Striker:
         return self._settled() and not self._status()["failed_files"]
 
     def _count_quarantined(self) -> int:
-        """How many files are named as having cost two workers, which was our doing; they wait to be asked for."""
+        """Return how many files are blamed for the death of two workers, which we caused; they wait for a reindex."""
         failures = self._status()["failures"]
         self.quarantined += len(failures)
         for failure in failures:
@@ -146,7 +146,7 @@ class Striker:
 
 @contextmanager
 def striker(config: str, *, kind: str, seed: int, files: int) -> Iterator[Striker]:
-    """A fresh daemon and tree; at the end no descriptor may have been lost over all those processes."""
+    """Yield a fresh daemon and tree; at the end no descriptor may have leaked."""
     chance = random.Random(seed)
     with real_daemon(config) as daemon:
         yield (running := Striker(daemon, RealTree(daemon.home / "tree", chance, files=files), chance, kind))
@@ -160,7 +160,7 @@ def striker(config: str, *, kind: str, seed: int, files: int) -> Iterator[Strike
 
 
 def _at_rest(config: str) -> int:
-    """Descriptors of a daemon with one root to which nothing was ever done."""
+    """Return how many descriptors an untouched daemon with one root has."""
     with real_daemon(config) as daemon:
         (daemon.home / "tree").mkdir()
         daemon.call("roots.add", path=str(daemon.home / "tree"), wait=True)

@@ -14,7 +14,7 @@ _LARGEST = 8_000
 
 
 def library_files(count: int) -> Iterator[Path]:
-    """Small sources of the standard library, relative to it, the same on every call."""
+    """Return small sources of the standard library, relative to it, the same on every call."""
     library = Path(sysconfig.get_paths()["stdlib"])
     packages = ("asyncio", "collections", "concurrent", "curses", "dbm", "email", "encodings", "html", "http",
                 "importlib", "json", "logging", "multiprocessing", "unittest", "urllib", "wsgiref", "xml")  # fmt: skip
@@ -27,7 +27,7 @@ class RealTree:
     """A git repository with two branches of a real tree; every edit is one a user or a tool makes."""
 
     def __init__(self, path: Path, chance: random.Random, *, files: int) -> None:
-        """Copies ``files`` files and commits them on two branches that differ in every eighth."""
+        """Copy ``files`` files and commit them on two branches that differ in every eighth."""
         self.path = path
         self.edits = 0
         self._chance = chance
@@ -77,7 +77,7 @@ class RealTree:
             out.write(self._function())
 
     def _rewrite(self, file: Path) -> None:
-        """As editors do: a new file renamed over the old one."""
+        """Write a new file and rename it over the old one, as editors do."""
         text = file.read_text(errors="replace").splitlines(keepends=True)
         at = self._chance.randrange(len(text) + 1)
         fresh = file.with_suffix(".tmp")
@@ -109,6 +109,6 @@ class RealTree:
             file.parent.rename(file.parent.with_name(f"dir_{self._chance.getrandbits(32):x}"))
 
     def _switch_branch(self, _: Path) -> None:
-        """To the other branch, with everything that is in the way put aside first, as ``git stash`` would."""
+        """Switch to the other branch, with everything in the way put aside first, as ``git stash`` would."""
         self._git("clean", "-fdq")
         self._git("checkout", "-q", "-f", self._chance.choice(("one", "two")))

@@ -51,14 +51,14 @@ LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 
 
 def processed() -> list[FileResult]:
-    """What the workers make of some real files, with vectors."""
+    """Return what workers make of some real files, with vectors."""
     pipeline = Pipeline(WorkerSettings(vectors_db=None, identity=SPACES[0].identity, embed=True))
     jobs = [FileJob(n, os.fsencode(LIBRARY), os.fsencode(path)) for n, path in enumerate(library_files(FILES))]
     return [result for result in map(pipeline.process, jobs) if result.chunks]
 
 
 def opened(directory: Path, space: VectorSpace = SPACES[0]) -> IndexWriter:
-    """The stores of a writer's directory, with the other model at hand."""
+    """Open the stores of a writer's directory, with the other model available."""
     vectors = VectorStore.open(directory / "vectors.db")
     usable = {other.identity: other for other in SPACES}
     return IndexWriter(directory / "root", root_id="id", vectors=vectors, space=space, usable=usable)
@@ -80,7 +80,7 @@ def update(result: FileResult) -> FileUpdate:
 
 
 def catch_up(index: IndexWriter, drafts: dict[ChunkKey, ChunkDraft]) -> list[Entry]:
-    """The replay of both projections with drafts from memory; the files to be processed again."""
+    """Catch the projections up with drafts from memory, and return the files to be processed again."""
     if index.lag.dense:
         index.catch_up_dense()
     if not index.lag.lexical:
@@ -105,12 +105,12 @@ def catch_up_text(index: IndexWriter, results: Sequence[FileResult]) -> None:
 
 
 def drafts_of(results: Sequence[FileResult]) -> dict[ChunkKey, ChunkDraft]:
-    """Every draft by its key."""
+    """Return every draft by its key."""
     return {draft.key: draft for result in results for draft in result.chunks}
 
 
 async def live(directory: Path, results: Sequence[FileResult]) -> None:
-    """Everything that a writer ever does, in an order in which every named step comes by."""
+    """Do everything that a writer ever does, in an order that passes every named step."""
     registry = Registry(directory / "roots.json")
     registry.save([RootSpec("one", directory, 1, 2)])
     index = opened(directory)

@@ -1,1 +1,1 @@
-"""Input that nobody writes by hand: broken, huge, deep and slow texts, and cages to try them in."""
+"""Hostile input: broken, huge, deep and slow texts, and processes to try them in."""

@@ -1,4 +1,4 @@
-"""Processes in which a text may crash, hang or bloat whatever it likes, and what became of it."""
+"""Processes in which a text may crash, hang or use up memory, and the outcome."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Outcome:
 
     @property
     def total_s(self) -> float:
-        """CPU seconds a worker would have taken: the second chunking is the check's own."""
+        """CPU seconds a worker would have taken, without the second chunking of the check."""
         return sum(took for stage, took in self.seconds.items() if stage != "again")
 
 
@@ -52,7 +52,7 @@ class Cage:
         self._end()
 
     def try_(self, language: str, data: bytes) -> Outcome:
-        """What becomes of a file with this content; it has ``budget_s`` of CPU, like in a worker."""
+        """Try a file with this content, with ``budget_s`` of CPU as in a worker, and return the outcome."""
         child = self._child or self._start()
         assert child.stdin is not None
         name = language.encode()
@@ -120,7 +120,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def shrunk(data: bytes, still: Callable[[bytes], bool], *, tries: int = 60) -> bytes:
-    """A smaller text for which ``still`` holds: pieces are left out, halves first, while that is so."""
+    """Return a smaller text for which ``still`` holds, by leaving out pieces, halves first."""
     size = len(data) // 2
     while size and tries:
         at = 0

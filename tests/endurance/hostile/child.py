@@ -1,4 +1,4 @@
-"""The inside of a cage: everything a worker does with a file's bytes, with its promises checked and its time taken."""
+"""The child process: everything a worker does with a file's bytes, with its promises checked and its time measured."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Clock:
 
 
 def process(language: str, data: bytes, model: StaticModel, clock: _Clock) -> int:
-    """What `workers.pipeline` does; the number of chunks. AssertionError names a promise that was broken."""
+    """Do what the pipeline does and return the number of chunks. Raises AssertionError naming a broken promise."""
     decoded = clock.time("decode", lambda: decode(data))
     if decoded is None:
         return 0

@@ -1,4 +1,4 @@
-"""Clients with bad manners, and whether a daemon is as it was before they came."""
+"""Misbehaving clients, and a check that a daemon is the same afterwards."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Rude:
         self.send(line(method, identity, **params))
 
     def replies(self) -> Iterator[dict[str, Any]]:
-        """What comes, until the daemon hangs up."""
+        """Yield replies until the daemon closes the connection."""
         while raw := self._lines.readline():
             yield json.loads(raw)
 
     def reply_to(self, identity: object) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The answer with this id, and what came before it; ConnectionError at the end of the connection."""
+        """Return the reply with this id, and those before it. Raises ConnectionError when the connection ends."""
         before = []
         for reply in self.replies():
             if reply.get("id") == identity:
@@ -59,13 +59,13 @@ class Rude:
 
 
 def line(method: str, identity: object, **params: object) -> bytes:
-    """A request's line."""
+    """Return the line of a request."""
     return json.dumps({"jsonrpc": "2.0", "id": identity, "method": method, "params": params}).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What a daemon holds when nobody is connected."""
+    """The resources of a daemon to which nobody is connected."""
 
     files: int
     threads: int
@@ -79,7 +79,7 @@ class Level:
         return cls(process.num_fds(), process.num_threads(), process.memory_info().rss)
 
     def exceeded_by(self, daemon: RealDaemon) -> str:
-        """What has grown beyond this level and what is normal; empty when nothing has."""
+        """Return what grew beyond this level and a normal margin, or "" if nothing did."""
         now = Level.of(daemon)
         grown = [
             f"{name} from {before} to {after}"
@@ -93,7 +93,7 @@ class Level:
         return ", ".join(grown)
 
     def check(self, daemon: RealDaemon) -> None:
-        """A newcomer is answered, everything is back to this level, and the log tells of no mistake of ours."""
+        """Check that a new client is answered, resources are back at this level, and the log has no internal error."""
         assert daemon.call("server.info")["pid"]
         until(lambda: not self.exceeded_by(daemon), what="the old level", timeout_s=60)
         log = daemon.log

@@ -74,7 +74,7 @@ _ODD = (None, True, False, [], {}, [[]], [None], {"a": 1}, "x", 0, -1, 1e308)
 
 
 def value(param: Param, root: str, random: Random) -> Any:
-    """Something for a parameter: now and then what it asks for, mostly not."""
+    """Return a value for a parameter, rarely a valid one."""
     if random.random() < 0.15:
         return random.choice(_ODD)
     match param.kind:
@@ -90,7 +90,7 @@ def value(param: Param, root: str, random: Random) -> Any:
 
 
 def odd_request(root: str, random: Random) -> dict[str, Any]:
-    """A request with an odd id and odd parameters for some method that neither changes nor stops anything."""
+    """Return a request with an odd id and odd parameters for a method that neither changes nor stops anything."""
     method = random.choice((*_SAFE, *_SAFE, *_WAITING))
     params = {param.name: value(param, root, random) for param in protocol.METHODS[method] if random.random() < 0.8}
     if method in _WAITING:
@@ -143,7 +143,7 @@ _BROKEN = (
 
 
 def odd_line(root: str, random: Random) -> bytes:
-    """A line, with its newline: a request, or a broken one, or no JSON at all. An answer has to come."""
+    """Return a line with its newline: a request, a broken one, or no JSON at all. It must be answered."""
     kind = random.random()
     if kind < 0.15:
         return random.choice(_BROKEN) + b"\n"

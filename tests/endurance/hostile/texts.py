@@ -1,4 +1,4 @@
-"""Shapes of hostile texts. Each takes a number of repetitions, so that what is slow can be seen to be superlinear."""
+"""Shapes of hostile texts. Each takes a number of repetitions, so that superlinear time shows."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ _DICTIONARY = (*_BRACKETS, *_BRACKETS.values(), *_OPENERS, *_HEADS)
 
 
 def mutated(data: bytes, other: bytes, random: Random) -> bytes:
-    """``data`` with a few flips, cuts, repeats, swaps and tokens, and ranges of ``other``, of another language."""
+    """Return ``data`` with a few flips, cuts, repeats, swaps and tokens, and ranges of ``other``."""
     out = bytearray(data)
     for _ in range(random.randrange(1, 9)):
         at = random.randrange(len(out) + 1)
@@ -271,7 +271,7 @@ def mutated(data: bytes, other: bytes, random: Random) -> bytes:
 
 
 def recoded(data: bytes, random: Random) -> bytes:
-    """``data`` as another encoding would have it, not always a valid one."""
+    """Return ``data`` in another encoding, not always a valid one."""
     text = data.decode("utf-8", "replace")
     match random.randrange(6):
         case 0:

@@ -1,9 +1,9 @@
-"""Damage every file of a stopped daemon in every way, start it, and see who notices.
+"""Damage every file of a stopped daemon in every way, start it, and see whether it notices.
 
     python tests/endurance damage [--seed N] [--rounds 2]
 
-A round damages each file (of the same meaning once) in each way, after a clean end or a kill, flips several bits of
-each. After each: start, wait, verify. Exit status 1 when damage stays undetected, or costs what was not damaged.
+A round damages each kind of file in each way, after a clean shutdown or a kill, and flips several bits of each. After
+each damage: start, wait, verify. Exit status 1 if damage goes unnoticed or costs anything that was not damaged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AGED_EVERY = 8
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--rounds", type=int, default=2)
@@ -65,7 +65,7 @@ def _round(running: Damager, only: str, until: float) -> None:
 
 
 def _meaning(file: str) -> str:
-    """What files have in common whose names are made up: the store, and the ending."""
+    """Return what files with generated names have in common: the store, and the extension."""
     return f"{store_of(file)} {file.rpartition('.')[2] if 'segments' in store_of(file) else ''}"
 
 

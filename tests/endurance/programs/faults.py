@@ -1,8 +1,8 @@
-"""Put a real daemon through every fault there is a way to make, one after the other, and print what came of it.
+"""Put a real daemon through every fault that can be produced here, one after the other, and print the outcome.
 
     python tests/endurance faults [--only WORDS] [--repeat N]
 
-Exit status 1 when a fault was not spoken of, when answers stopped that should have gone on, when recovery took longer
+Exit status 1 if a fault was not reported, if answers stopped that should have continued, or if recovery took longer
 than promised or left a difference.
 """
 
@@ -16,7 +16,7 @@ from endurance.one_by_one import try_each
 
 
 def main() -> int:
-    """Exit status 1 when something was lost."""
+    """Return the exit status: 1 if something was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="faults whose name holds these words")
     parser.add_argument("--repeat", type=int, default=1, help="how often each")

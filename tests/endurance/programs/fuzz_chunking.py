@@ -1,11 +1,11 @@
-"""Hostile files through everything a worker does with one, in child processes: nothing crashes, hangs or is lost.
+"""Feed hostile files to everything a worker does, in child processes: nothing may crash, hang or get lost.
 
     python tests/endurance fuzz_chunking [--minutes 10] [--seed N] [--corpus DIR ...] [--save DIR]
 
 Half of the inputs are shapes (deep, long, repeated, unterminated) of up to a megabyte, alone or inside a real file, the
 other half are real files mutated and spliced with files of other languages: the samples of the tests, and every file
-below ``--corpus`` whose language is known. An input that crashes or hangs its child, or for which a promise is broken,
-is made smaller, saved and named, and the exit status is 1. The slowest inputs are named too.
+below ``--corpus`` whose language is known. An input that crashes or hangs its child, or breaks a promise, is reduced,
+saved and named, and the exit status is 1. The slowest inputs are named, too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SHOWN = 12
 
 
 def corpus(directories: list[Path]) -> dict[str, list[Path]]:
-    """Files by language; at least the sample of each."""
+    """Return files by language: at least the sample of each."""
     found: dict[str, list[Path]] = {language: [] for language in sorted(LANGUAGES)}
     for language, files in found.items():
         sample = _SAMPLES / f"{language}.sample"
@@ -45,7 +45,7 @@ def corpus(directories: list[Path]) -> dict[str, list[Path]]:
 
 
 class Fuzzer:
-    """Makes inputs, tries them and keeps what is worth telling."""
+    """Creates inputs, tries them and keeps what is worth reporting."""
 
     def __init__(self, seed: int, files: dict[str, list[Path]], languages: list[str], save: Path) -> None:
         self.random = Random(seed)
@@ -59,7 +59,7 @@ class Fuzzer:
         self.bad: dict[str, str] = {}
 
     def run(self, until: float) -> None:
-        """Try inputs until then."""
+        """Try inputs until the deadline."""
         with Cage() as cage:
             while time.monotonic() < until:
                 language = self.random.choice(self.languages)
@@ -71,7 +71,7 @@ class Fuzzer:
                 self.note(language, name, data, outcome, cage)
 
     def shape(self, language: str) -> tuple[str, bytes]:
-        """A shape of some size, sometimes in the middle of a real file."""
+        """Return a shape of some size, sometimes in the middle of a real file."""
         name = self.random.choice(list(SHAPES))
         data = SHAPES[name](int(2 ** self.random.uniform(6, 17)))[:_MOST_BYTES]
         if self.random.random() < 0.4:
@@ -81,19 +81,19 @@ class Fuzzer:
         return f"{name} x {len(data)} bytes", data
 
     def mutation(self, language: str) -> tuple[str, bytes]:
-        """A real file, damaged."""
+        """Return a damaged real file."""
         data = mutated(self.text(language), self.text(self.random.choice(self.languages)), self.random)
         if self.random.random() < 0.1:
             return "mutated and recoded", recoded(data, self.random)
         return "mutated", data
 
     def text(self, language: str) -> bytes:
-        """The first megabyte of some file of a language."""
+        """Return the first megabyte of some file of a language."""
         with self.random.choice(self.files[language]).open("rb") as file:
             return file.read(_MOST_BYTES)
 
     def note(self, language: str, name: str, data: bytes, outcome: Outcome, cage: Cage) -> None:
-        """Remember slow inputs; shrink, save and tell of bad ones."""
+        """Remember slow inputs; reduce, save and report bad ones."""
         if outcome.fate == "fine":
             if len(data) >= _MEASURED_FROM:
                 stage = max(outcome.seconds, key=lambda one: outcome.seconds[one], default="")
@@ -114,7 +114,7 @@ class Fuzzer:
 
 
 def main() -> int:
-    """Exit status 1 when an input crashed, hung or broke a promise."""
+    """Return the exit status: 1 if an input crashed, hung or broke a promise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))

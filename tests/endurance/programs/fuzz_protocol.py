@@ -1,11 +1,11 @@
-"""Hostile clients against a real daemon: everybody else is answered, nothing grows, nothing of it is our mistake.
+"""Send hostile clients to a real daemon: everybody else is answered, nothing grows, and no internal error occurs.
 
     python tests/endurance fuzz_protocol [--minutes 10] [--seed N]
 
 Rounds of odd requests for every method, broken lines, requests in single bytes, floods whose answers nobody reads,
-clients that leave in every way, subscribers that never read while files change, and questions made to take forever.
-After each round a healthy client is answered, and open files, threads and memory are near what they were. Exit status
-1 when an answer is missing or is an internal error, the log tells of one, or something has grown.
+clients that leave in every way, subscribers that never read while files change, and queries built to take forever.
+After each round a healthy client must be answered, and open files, threads and memory must be near their old level.
+Exit status 1 if an answer is missing or is an internal error, if the log has one, or if something grew.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from support.trees import tree
 
 
 class Rounds:
-    """One kind of bad manners a method; each counts what it did and notes what came back wrong."""
+    """A method for each kind of misbehaviour, which counts what it did and notes wrong answers."""
 
     def __init__(self, daemon: RealDaemon, root: Path, random: Random) -> None:
         self.daemon = daemon
@@ -36,7 +36,7 @@ class Rounds:
         self.wrong: list[str] = []
 
     def odd_requests(self) -> None:
-        """Two hundred lines on one connection, an ordinary request after each."""
+        """Send two hundred odd lines on one connection, with an ordinary request after each."""
         with Rude(self.daemon.socket) as client:
             for number in range(200):
                 odd = odd_line(str(self.root), self.random)
@@ -48,7 +48,7 @@ class Rounds:
                         self.wrong.append(f"{odd[:200]!r}: {reply['error']['message'][:200]}")
 
     def single_bytes(self) -> None:
-        """A request cut everywhere."""
+        """Send a request cut at every byte."""
         with Rude(self.daemon.socket) as client:
             for byte in line("search", "cut", query="healthy words", limit=3):
                 client.send(bytes([byte]))
@@ -56,7 +56,7 @@ class Rounds:
         self.done["requests in single bytes"] += 1
 
     def flood(self) -> None:
-        """As much as fits, and no answer is read."""
+        """Send as much as fits and read no answer."""
         with Rude(self.daemon.socket) as client:
             client.socket.setblocking(False)
             with contextlib.suppress(BlockingIOError):
@@ -66,7 +66,7 @@ class Rounds:
             self.daemon.call("search", query="healthy_7")
 
     def leave(self) -> None:
-        """Fifty clients go, each at another moment and in another way."""
+        """Have fifty clients leave, each at another moment and in another way."""
         for _ in range(50):
             with Rude(self.daemon.socket) as client:
                 client.send(*(line("search", n, query="healthy words", limit=1000) for n in range(8)))
@@ -80,7 +80,7 @@ class Rounds:
             self.done["clients that left"] += 1
 
     def crowd(self) -> None:
-        """Two thousand come at once, more than there is room for, and many want to hear of everything."""
+        """Connect two thousand clients at once, more than there is room for; many subscribe to everything."""
         crowd = [Rude(self.daemon.socket) for _ in range(2000)]
         for client in crowd:
             with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ class Rounds:
             client.__exit__()
 
     def slow_questions(self) -> None:
-        """Regexes and globs made to take forever."""
+        """Send regexes and globs that are built to take forever."""
         stars = "".join(self.random.choice(("*a", "**a", "?", "{a,b}", "**/", "[ab]")) for _ in range(40))
         questions = ["words /a*a*a*a*b/", "words /a*a*b/", f"words path:{stars}b", "words /(?i:[a-z]*[0-9]*[a-z]*!)/"]
         with contextlib.ExitStack() as stack:
@@ -107,7 +107,7 @@ class Rounds:
 
 
 def main() -> int:
-    """Exit status 1 when something was wrong."""
+    """Return the exit status: 1 if something was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))

@@ -2,9 +2,9 @@
 
     python tests/endurance kills [--seed N] [--kills 500]
 
-Every named step (``tests/endurance/crash/steps.py``) is met at least five times when there are kills enough; a quarter
-at least are random moments. After each kill: start, sync, verify, no committed vector computed again, no file left
-behind. Exit status 1 on any difference.
+With enough kills, every named step (``tests/endurance/crash/steps.py``) is hit at least five times; at least a quarter
+of the kills come at random moments. After each kill: start, sync, verify; no committed vector may be computed again and
+no file left behind. Exit status 1 on any difference.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WANTED = [f"{store} {where}" for store in ("lexical", "dense") for where in ("b
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--kills", type=int, default=500)

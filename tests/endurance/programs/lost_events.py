@@ -1,9 +1,9 @@
-"""Lose events in every way there is, raise storms of them, and print how soon the daemon's tree was the disk's again.
+"""Lose events in every possible way, cause storms of them, and print how soon the daemon's tree equals the disk again.
 
     python tests/endurance lost_events [--files N] [--only WORDS] [--repeat N]
 
-Nothing asks the daemon to look: it has to notice by itself. Beside each storm a file is written and a sync called,
-which has to bring it in. Exit status 1 when one does not, when it takes longer than promised or leaves a difference.
+Nothing asks the daemon to scan: it has to notice on its own. During each storm a file is written and a sync called,
+which has to include it. Exit status 1 if one does not, if it takes longer than promised, or if a difference remains.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from endurance.storms import STORMS, Storm, weather, why_not
 
 
 def main() -> int:
-    """Exit status 1 when something was lost."""
+    """Return the exit status: 1 if something was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=50_000, help="in a storm (50,000)")
     parser.add_argument("--only", default="", help="storms whose name holds these words")

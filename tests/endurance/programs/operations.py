@@ -1,11 +1,10 @@
-"""Thousands of random operations on a tree, and after each burst of them the index has to equal the disk.
+"""Apply thousands of random operations to a tree; after each burst of them the index has to equal the disk.
 
     python tests/endurance operations [--seed N] [--operations N] [--compare-every BURSTS] [--place DIRECTORY]
     python tests/endurance operations --seed N --replay BURST
 
-What is done depends on the seed alone. After a difference the exit status is 1, and what is printed is enough to do
-the burst again: ``--replay`` brings the tree to where it was before that burst without a daemon, starts one, and does
-the burst.
+The operations depend on the seed alone. After a difference the exit status is 1, and the output is enough to repeat the
+burst: ``--replay`` brings the tree to its state before that burst without a daemon, starts one, and applies the burst.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ RESTART_EVERY = 4  # comparisons
 
 
 def main() -> int:
-    """Exit status 1 on any difference."""
+    """Return the exit status: 1 on any difference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)))
     parser.add_argument("--operations", type=int, default=10_000)
@@ -87,7 +86,7 @@ def _length(world: World) -> int:
 
 
 def _restart(daemon: RealDaemon, trial: Trial) -> None:
-    """A clean stop, operations nobody sees, a start: they are in when the sync says so."""
+    """Stop cleanly, apply operations that nobody sees, start: after a sync they are indexed."""
     if (status := daemon.stop()) != 0:
         raise DifferenceError(f"a clean stop ended with status {status}")
     trial.burst(_length(trial.world))

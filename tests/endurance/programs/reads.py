@@ -1,4 +1,4 @@
-"""Read your own writes, and never read what is not there: thousands of saves of every kind, read back at once.
+"""Read your own writes, and nothing else: thousands of saves of every kind, each searched at once.
 
     python tests/endurance reads [--trials 10000] [--seed N] [--clients 4] [--poll]
 
@@ -24,7 +24,7 @@ from support.daemons import real_daemon
 
 
 def main() -> int:
-    """Exit status 0 when every answer was right."""
+    """Return the exit status: 0 if every answer was right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
@@ -59,6 +59,6 @@ def main() -> int:
 
 
 def _doubts(log: str) -> Counter[str]:
-    """Why the watcher did not trust its events, how often."""
+    """Return how often the watcher did not trust its events, by reason."""
     said = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return Counter(re.sub(r"[\d.]+", "N", one["reason"]) for one in said if one["event"] == "events_may_be_lost")

@@ -1,12 +1,11 @@
-"""A month of work in an hour: what the daemon holds has to level off, and its index to equal the disk at the end.
+"""A month of work in an hour: the daemon's resources must level off, and its index must equal the disk at the end.
 
     python tests/endurance soak [--minutes 60] [--seed N] [--files 17000] [--nice 19] [--csv FILE]
 
-A working day of 450 saves, 18 branch switches, an installed package and more takes 2.7 minutes, of which the last are
-an evening in which nobody does anything. The daemon runs as it is configured by default, but for what only the clock
-reaches: it walks every root twice a minute instead of hourly, and the vector store may hold little more than the
-roots need, so that it is pruned all the time. Exit status 1 when something grows, an answer fails, or `verify` finds a
-difference.
+A working day of 450 saves, 18 branch switches, an installed package and more takes 2.7 minutes and ends with an idle
+evening. The daemon runs with its default configuration, except for what depends on the clock: it walks every root twice
+a minute instead of hourly, and the vector store may hold little more than the roots need, so it is pruned all the time.
+Exit status 1 if something grows, an answer fails, or `verify` finds a difference.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _BYTES_A_FILE = 25_000  # of the vector store: 25 chunks of 620 bytes and half a
 
 
 def main() -> int:
-    """Exit status 0 when everything levels off and is right."""
+    """Return the exit status: 0 if everything levels off and is right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))

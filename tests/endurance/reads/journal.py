@@ -1,4 +1,4 @@
-"""What stood in which file at what time, so that every hit can be judged."""
+"""A record of what each file held at which time, so that every hit can be judged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Journal:
 
     @contextmanager
     def change(self, files: Mapping[str, bytes | None]) -> Iterator[None]:
-        """Within the block the files change to these bytes, in whatever steps."""
+        """Record that the files change to these bytes within the block, in whatever steps."""
         began = time.monotonic()
         with self._guard:
             before = {path: self._versions.get(path, [])[-1:] for path in files}
@@ -42,7 +42,7 @@ class Journal:
                 version.until = ended
 
     def falsehood(self, hit: Mapping[str, Any], sent: float, received: float) -> str:
-        """Why a hit of an answer was true at no time between request and answer; "" when it was."""
+        """Return why a hit was never true between request and answer, or "" if it was."""
         with self._guard:
             versions = list(self._versions.get(hit["path"], ()))
         there = [one for one in versions if one.data is not None and one.since <= received and one.until >= sent]

@@ -1,4 +1,4 @@
-"""Readers of their own writes, readers of everybody's writes, and what disturbs both."""
+"""Readers of their own writes, readers of all writes, and disturbances."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_INDEXED = 1
 
 
 class Trials:
-    """Writes and asks below ``root``, which is indexed by ``daemon``; everything wrong ends up in ``faults``."""
+    """Writes and searches below ``root``, which ``daemon`` indexes; ``faults`` collects every wrong answer."""
 
     def __init__(self, daemon: RealDaemon, root: Path, seed: int, *, told_every: int = 1000) -> None:
         self._daemon = daemon
@@ -41,7 +41,7 @@ class Trials:
         self.synced_ms: list[float] = []
 
     def run(self, trials: int, *, clients: int = 4, churners: int = 2, readers: int = 2, bulk: int = 1) -> None:
-        """Until ``trials`` writes were read back by ``clients``; ``churners`` write and ``readers`` ask meanwhile."""
+        """Run until ``clients`` found ``trials`` writes again; ``churners`` write and ``readers`` search meanwhile."""
         self._left = trials
         beside = [
             *[threading.Thread(target=self._run, args=(self._churn, number)) for number in range(churners)],
@@ -119,7 +119,7 @@ class Trials:
         return self._ask(client, "search", query=query, roots=[str(self._root)], limit=_LIMIT, sync=sync)
 
     def _ask(self, client: RawClient, method: str, **params: Any) -> dict[str, Any]:
-        """Ask, and hold every hit against what was on the disk meanwhile."""
+        """Search, and compare every hit with what was on the disk meanwhile."""
         sent = time.monotonic()
         reply = client.call(method, **params)
         received = time.monotonic()
@@ -141,7 +141,7 @@ class Trials:
     # everybody's writes
 
     def _churn(self, number: int) -> None:
-        """Write without a pause worth mentioning."""
+        """Write almost without pause."""
         chosen = random.Random(f"{self._seed}-churn-{number}")
         area = self._area(self._root, f"churn{number}", self._journal, chosen)
         while not self._stopping.wait(chosen.expovariate(1 / _CHURN_PAUSE_S)):
@@ -150,7 +150,7 @@ class Trials:
             self.counts["other writes"] += 1
 
     def _read(self, number: int) -> None:
-        """Ask, without sync, for words that come and go."""
+        """Search, without sync, for words that come and go."""
         chosen = random.Random(f"{self._seed}-read-{number}")
         client = self._daemon.client()
         while not self._stopping.wait(chosen.expovariate(1 / _READ_PAUSE_S)):
@@ -166,7 +166,7 @@ class Trials:
     # disturbances
 
     def _burst(self, number: int) -> None:
-        """More files at once than the watcher trusts its events for, and all of them gone again."""
+        """Create more files at once than the watcher trusts its events for, and remove them again."""
         names = {f"burst{number}/b{one}.py": f"burst_{one} = {one}\n".encode() for one in range(_BURST_FILES)}
         directory = self._root / f"burst{number}"
         with self._journal.change(names):
@@ -178,7 +178,7 @@ class Trials:
         self.counts["bursts"] += 1
 
     def _index_others(self, number: int) -> None:
-        """A root beside this one is indexed from nothing, again and again."""
+        """Index a second root from scratch, again and again."""
         chosen = random.Random(f"{self._seed}-others-{number}")
         place = self._root.with_name(f"others{number}")
         while not self._stopping.is_set():

@@ -1,4 +1,4 @@
-"""Every kind of save that a file system knows, each with what an answer must and must not show after it."""
+"""Every kind of save that a file system allows, each with what answers must and must not show after it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _FILLERS = ("value = value + 1", "items.append(value)", "return None", "print(va
 
 
 def new_word(chosen: random.Random) -> str:
-    """A word that nobody wrote before, always of the same length."""
+    """Return a word that was never written before, always of the same length."""
     return "mk" + "".join(chosen.choices(string.ascii_lowercase, k=13))
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What holds once a save is in: words and the files that must be found by them, words that nothing contains."""
+    """What holds once a save is indexed: words with the files that must be found, and words that nothing contains."""
 
     kind: str
     present: tuple[tuple[str, str], ...] = ()
@@ -40,7 +40,7 @@ class _File:
 
 @dataclass
 class Area:
-    """A directory of one writer below ``root``; every change is logged in ``journal``. Not for several threads."""
+    """A directory of one writer below ``root``; every change is recorded in ``journal``. Not thread-safe."""
 
     root: Path
     name: str
@@ -64,14 +64,14 @@ class Area:
         return self.chosen.choice(kinds)()
 
     def close(self) -> None:
-        """Close what is held open."""
+        """Close the files that are held open."""
         while self.held:
             self.held.pop().close()
 
     # texts
 
     def _text(self, words: list[str]) -> bytes:
-        """A module of some functions of which the first few carry the words; one in ten is long."""
+        """Return a module of some functions, of which the first few contain the words; one in ten is long."""
         functions = self.chosen.randint(40, 120) if self.chosen.random() < 0.1 else self.chosen.randint(1, 8)
         bodies = []
         for number in range(max(functions, len(words))):
@@ -141,7 +141,7 @@ class Area:
         return self._changed("append", path, old, new)
 
     def _backdate(self) -> Expectation:
-        """Other bytes under the old size and the old mtime."""
+        """Write other bytes with the old size and the old mtime."""
         path, old = self._some()
         place = self.root / path
         before = place.stat()
@@ -152,7 +152,7 @@ class Area:
         return self._changed("backdate", path, old, new)
 
     def _write_inside(self) -> Expectation:
-        """A word is overwritten in its place, without truncating."""
+        """Overwrite a word in place, without truncating."""
         path, old = self._some()
         new = self._same_size(old)
         with self.journal.change({path: new.data}), (self.root / path).open("r+b") as file:
@@ -160,7 +160,7 @@ class Area:
         return self._changed("write inside", path, old, new)
 
     def _hold_open(self) -> Expectation:
-        """Written and not closed."""
+        """Write without closing."""
         path, old = self._some()
         new = self._new_content()
         with self.journal.change({path: new.data}):
@@ -171,7 +171,7 @@ class Area:
         return self._changed("hold open", path, old, new)
 
     def _shift(self) -> Expectation:
-        """Other lines above the same bytes: what stands there becomes newlines, or the other way round."""
+        """Change the lines above the same bytes: turn text there into newlines, or back."""
         path, old = self._some()
         if not old.data.startswith((b"import os", b"#")):
             return self._overwrite()  # it was empty once, and has functions from the start
@@ -253,6 +253,6 @@ class Area:
         return Expectation("delete tree", absent=tuple(words))
 
     def _a_directory(self) -> str:
-        """A directory below the area with files in it; "" when there is none."""
+        """Return a directory below the area with files in it, or "" if there is none."""
         found = sorted({path.rpartition("/")[0] for path in self.files} - {self.name})
         return self.chosen.choice(found) if found else ""

@@ -1,1 +1,1 @@
-"""A month of somebody's work, compressed: places to work in, what is done there, who asks meanwhile, what it costs."""
+"""A month of work, compressed: the roots, the edits, the clients, and the resources used."""

@@ -1,4 +1,4 @@
-"""Those who ask while the month passes: some wait for their answers, some hang up in the middle."""
+"""Clients during the month: some wait for their answers, some disconnect in the middle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_INDEXED = 1
 
 
 class Clients:
-    """Threads that use the daemon until :meth:`stop`; ``resting`` set keeps all of them quiet."""
+    """Threads that use the daemon until :meth:`stop`; while ``resting`` is set, all of them pause."""
 
     def __init__(
         self, daemon: RealDaemon, roots: list[Path], seed: int, counts: Counter[str], suspensions: Suspensions
@@ -47,22 +47,22 @@ class Clients:
             thread.start()
 
     def rest(self) -> None:
-        """Nobody asks from now on."""
+        """Pause all clients."""
         self._awake.clear()
 
     def wake(self) -> None:
-        """Everybody goes on."""
+        """Resume all clients."""
         self._awake.set()
 
     def stop(self) -> None:
-        """Everybody leaves."""
+        """Stop all clients."""
         self._stopping.set()
         self._awake.set()
         for thread in self._threads:
             thread.join(90)
 
     def latencies(self) -> list[float]:
-        """Milliseconds of every search since the last call, sorted; those during a suspension left out."""
+        """Return the milliseconds of every search since the last call, sorted, without those during a suspension."""
         with self._guard:
             taken, self._latencies = self._latencies, []
         return sorted(taken)

@@ -1,4 +1,4 @@
-"""A working day: what somebody does to the places between the first save and the evening, compressed to minutes."""
+"""A working day, from the first save to the evening, compressed to minutes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _SUSPENDED_S = (3.0, 6.0)
 
 @dataclass
 class Suspensions:
-    """When the whole daemon was stopped, so that nobody blames it for the answers it did not give then."""
+    """The times at which the whole daemon was suspended, so that missing answers are not blamed on it."""
 
     spans: list[tuple[float, float]] = field(default_factory=list)
     since: float | None = None
 
     def touch(self, began: float, ended: float) -> bool:
-        """Whether any of it lay in the span (monotonic seconds)."""
+        """Return True if a suspension overlaps the span (monotonic seconds)."""
         if self.since is not None and ended >= self.since:
             return True
         return any(began <= end and ended >= start for start, end in self.spans)
@@ -64,7 +64,7 @@ class Days:
         }
 
     def spend(self, seconds: float) -> float:
-        """Do a day's work, evenly spread over ``seconds``; returns the share of it that fitted in."""
+        """Do a day's work, spread evenly over ``seconds``, and return the share that fitted in."""
         self._number += 1
         self._new_branch()
         plan = [name for name, count in A_DAY.items() for _ in range(count)]
@@ -79,7 +79,7 @@ class Days:
         return 1.0
 
     def act(self, name: str) -> None:
-        """Do one thing of those in ``A_DAY``."""
+        """Do one of the actions in ``A_DAY``."""
         self._actions[name]()
 
     # branches
@@ -90,7 +90,7 @@ class Days:
         self._editor.forget(self._places.service)
 
     def _new_branch(self) -> None:
-        """Yesterday's work is merged, and a branch begun that touches some dozens of files."""
+        """Merge yesterday's work, and begin a branch that touches some dozens of files."""
         self._commit_all()
         latest = self._branches[-1]
         self._places.git("checkout", "-q", "-f", "main")
@@ -117,7 +117,7 @@ class Days:
     # packages
 
     def _install(self) -> None:
-        """A package arrives, file after file: half the time where it is indexed, half where it is ignored."""
+        """Install a package file by file: half the time where it is indexed, half where it is ignored."""
         package = self._random.choice(self._places.packages)
         parent = self._random.choice(["third_party", ".venv/lib"])
         target = self._places.monolith / parent / f"{package.directory.name}-{self._number}"
@@ -155,7 +155,7 @@ class Days:
     # the lid is closed
 
     def _suspend(self) -> None:
-        """All processes of the daemon stand still for a while; on waking some files are others."""
+        """Suspend all processes of the daemon for a while, and change some files meanwhile."""
         assert self._daemon.process is not None
         self.suspensions.since = began = time.monotonic()
         stopped = family(self._daemon.process.pid)
@@ -171,7 +171,7 @@ class Days:
         self._counts["suspensions"] += 1
 
     def leave_all(self) -> None:
-        """The last evening: roots that were only visited go."""
+        """Remove temporary roots on the last evening."""
         while self._visited:
             self._leave()
 

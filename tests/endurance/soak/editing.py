@@ -1,4 +1,4 @@
-"""Saves as people and their editors make them; over a month files neither grow nor shrink much."""
+"""Saves as people and their editors make them, such that files neither grow nor shrink much over a month."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Editor:
         self._number = 0
 
     def forget(self, root: Path) -> None:
-        """The files of ``root`` are others now."""
+        """Forget the known files of ``root``, because they changed."""
         self._files.pop(root, None)
 
     def save(self) -> None:
-        """One save somewhere: in place, over a temporary file, appended; now and then a file comes or goes."""
+        """Save somewhere: in place, over a temporary file, appended; sometimes create or delete a file."""
         self._number += 1
         root = self._random.choice(self._roots)
         if self._number % _REFRESH_EVERY == 0:

@@ -1,4 +1,4 @@
-"""Where the month is spent: copies of the Python code installed here, laid out as the roots of one user."""
+"""The roots of the month: copies of the Python code installed here, laid out as one user's projects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Package:
     files: tuple[Path, ...]
 
     def copy(self, target: Path, limit: int = _OF_ONE_PACKAGE) -> int:
-        """Lay (the first ``limit`` files of) it out below ``target``; returns how many files."""
+        """Copy (the first ``limit`` files of) the package below ``target``, and return how many files."""
         for relative in self.files[:limit]:
             place = target / relative
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -48,17 +48,17 @@ class Places:
 
     @property
     def roots(self) -> list[Path]:
-        """Those that stay all month."""
+        """The roots that stay all month."""
         return [self.library, self.monolith, self.service]
 
     def git(self, *arguments: str) -> bool:
-        """Run git in the service; whether it succeeded."""
+        """Run git in the service; return True if it succeeded."""
         done = subprocess.run([*_GIT, *arguments], cwd=self.service, capture_output=True, check=False)
         return done.returncode == 0
 
 
 def text_files(root: Path) -> list[Path]:
-    """The files below ``root`` that somebody might edit, in a fixed order, without caches and stores."""
+    """Return the files below ``root`` that somebody might edit, in a fixed order, without caches and stores."""
     found = []
     for directory, names, files in os.walk(root):
         names[:] = sorted(name for name in names if name not in ("__pycache__", "site-packages", ".git", ".venv"))
@@ -70,7 +70,7 @@ def text_files(root: Path) -> list[Path]:
 
 
 def installed_packages() -> list[Package]:
-    """Every installed package of some size, the largest first."""
+    """Return every installed package of some size, the largest first."""
     found = []
     for directory in sorted(Path(sysconfig.get_path("purelib")).iterdir()):
         if directory.is_dir() and directory.name != "__pycache__" and not directory.name.endswith("-info"):

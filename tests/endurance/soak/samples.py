@@ -1,4 +1,4 @@
-"""What the daemon holds, sampled again and again, and whether it levels off."""
+"""Samples of the daemon's resources, and whether they level off."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ class Sampler(threading.Thread):
             self.take("day")
 
     def stop(self) -> None:
-        """No samples from now on."""
+        """Stop sampling."""
         self._done.set()
         self.join(60)
 
     def take(self, phase: str) -> Sample:
-        """Sample now."""
+        """Take a sample now."""
         with self._taking:
             sample = self._sample(phase)
             self.samples.append(sample)
@@ -124,7 +124,7 @@ class Sampler(threading.Thread):
 
 
 def write_csv(samples: Sequence[Sample], file: Path) -> None:
-    """All samples, one a row."""
+    """Write all samples, one per row."""
     with file.open("w", newline="") as out:
         writer = csv.DictWriter(out, [field.name for field in fields(Sample)])
         writer.writeheader()
@@ -137,7 +137,7 @@ def _short(value: object) -> object:
 
 
 def table(samples: Sequence[Sample], rows: int = 11) -> str:
-    """Evenings spread over the month, as a table of the documentation."""
+    """Return a table of evenings spread over the month, for the documentation."""
     evenings = [sample for sample in samples if sample.phase == EVENING]
     picked = [evenings[round(number * (len(evenings) - 1) / max(1, rows - 1))] for number in range(rows)]
     head = "day,daemon MB (anonymous),files,threads,watches,vectors MB,catalog+log MB,lexical MB,dense MB,chunks"
@@ -159,7 +159,7 @@ def _index_bytes(sample: Sample) -> float:
 
 @dataclass(frozen=True)
 class Level:
-    """How a quantity developed: its median over the last half of the month, and what it grew by in it."""
+    """How a quantity developed: its median over the last half of the month, and its growth in it."""
 
     name: str
     median: float
@@ -168,7 +168,7 @@ class Level:
 
     @property
     def holds(self) -> bool:
-        """Whether it levels off."""
+        """Return True if the quantity levels off."""
         return self.growth <= self.allowed
 
 
@@ -188,7 +188,7 @@ _LEVELS: dict[str, tuple[Callable[[Sample], float], float, float]] = {
 
 
 def levels(samples: Sequence[Sample], vectors_budget: float) -> list[Level]:
-    """Judge the evenings of the last half: the growth is the median slope between any two of them, times the half.
+    """Judge the evenings of the last half; growth is the median slope between any two of them, times the half.
 
     The vector store may grow up to its budget (MB): it keeps what is gone until it needs the room.
     """
