@@ -197,3 +197,34 @@ def _edit(root: Path, path: str, chance: random.Random) -> str:
         content = chance.choice(["*.log\n", "b.py\n/a\n", "!vendor\n", ""]) if place.name == ".gitignore" else "same"
         place.write_text(content if chance.random() < 0.7 else f"{content}# {chance.random()}\n")
     return path
+
+
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [
+        ("app/go.mod", "app/go.mod"),
+        ("app/vendor/modules.txt", "app/vendor/modules.txt"),
+        ("app/vendor/bundle/gems/a.rb", "app/vendor/bundle"),
+        ("app/vendor/bundle/gems/a.rb", "app/vendor/bundle/gems/a.rb"),
+    ],
+)
+def test_a_vendor_directory_becomes_vendored_and_a_source_again(tmp_path: Path, file: str, hint: str) -> None:
+    tree(tmp_path, {"app/vendor/Vendor.java": "class Vendor {}", "app/vendor/x/y.go": "package x", "app/a.go": "a"})
+    known = everything(tmp_path).tree
+    assert known.node(b"app/vendor/Vendor.java") is not None
+    tree(tmp_path, {file: "new"})
+    scan, _ = _look(tmp_path, known, hint)
+    assert reasons(scan).get("app/vendor") == "vendored"
+    known = everything(tmp_path).tree
+    assert reasons(everything(tmp_path))["app/vendor"] == "vendored"
+    shutil.rmtree(tmp_path / "app/vendor/bundle", ignore_errors=True)
+    (tmp_path / file).unlink(missing_ok=True)
+    scan, _ = _look(tmp_path, known, hint)
+    assert scan.tree.node(b"app/vendor/Vendor.java") is not None
+
+
+def test_an_edited_package_file_is_one_file(tmp_path: Path) -> None:
+    tree(tmp_path, {"go.mod": "module a", "vendor/a.go": "package a", "b.go": "package b"})
+    known = everything(tmp_path).tree
+    tree(tmp_path, {"go.mod": "module b"})
+    assert _look(tmp_path, known, "go.mod")[0].below == (b"go.mod",)

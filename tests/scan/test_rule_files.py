@@ -105,7 +105,7 @@ def test_files_covered_by_events_are_not_recorded(home: Path, tmp_path: Path) ->
 
 def test_ordinary_git_commands_change_no_rules(home: Path, outer: Path) -> None:
     files = _scan(outer / "pkg", home).rule_files
-    tree(outer, {".git/index": "x", ".git/HEAD": "ref: refs/heads/other\n", ".git/config": ""})
+    tree(outer, {".git/ORIG_HEAD": "x", ".git/HEAD": "ref: refs/heads/other\n", ".git/config": ""})
     assert not _changes(files)
 
 

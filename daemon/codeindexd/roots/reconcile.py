@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from codeindexd.indexing.queue import Task
 from codeindexd.scan.merkle import diff
 from codeindexd.scan.relpath import is_covered
-from codeindexd.scan.scanner import Scan, Scanner
+from codeindexd.scan.scanner import NOTHING_DECIDED, Scan, Scanner
+from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Transaction
 
@@ -31,14 +32,20 @@ class Reconciled:
     scan: Scan
 
 
-def reconcile(scanner: Scanner, catalog: Catalog, below: Sequence[bytes], in_flight: Iterable[Task] = ()) -> Reconciled:
+def reconcile(
+    scanner: Scanner,
+    catalog: Catalog,
+    below: Sequence[bytes],
+    in_flight: Iterable[Task] = (),
+    decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
+) -> Reconciled:
     """Scan ``below`` (paths under the root) and return what differs from the catalog. Blocking.
 
-    ``in_flight`` are files that may have been read before the scan. Raises what :meth:`Scanner.scan` does, and
-    StoreFullError when the catalog cannot be read now.
+    ``in_flight`` are files that may have been read before the scan, ``decided_by_git`` is as in :meth:`Scanner.scan`.
+    Raises what that does, and StoreFullError when the catalog cannot be read now.
     """
     known = catalog.tree()
-    scan = scanner.scan(below, known, now_ns=time.time_ns())
+    scan = scanner.scan(below, known, now_ns=time.time_ns(), decided_by_git=decided_by_git)
     difference = diff(known, scan.tree, below=scan.below)
     again, overtaken = _overtaken(scan, in_flight)
     return Reconciled(

@@ -20,6 +20,7 @@ from codeindexd.roots.root_config import ROOT_CONFIG, RootConfigFile
 from codeindexd.roots.unreadable import Unreadable
 from codeindexd.scan.relpath import ROOT, is_covered
 from codeindexd.scan.scanner import Scan
+from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.storage.catalog import Catalog
 from codeindexd.watch import Watcher
 
@@ -70,6 +71,7 @@ class ScanLoop:
         self._report = report
         self._report_state_change = report_state_change
         self._linked = LinkedFiles()
+        self._decided_by_git: dict[bytes, RepositoryPaths] = {}
         self._directories: set[bytes] = set()
         self._last_walk = 0.0
         self._next_search = 0.0
@@ -138,7 +140,9 @@ class ScanLoop:
         scanner = self._config_file.scanner
         began = time.monotonic()
         try:
-            found = await anyio.to_thread.run_sync(reconcile, scanner, self._catalog, below, in_flight)
+            found = await anyio.to_thread.run_sync(
+                reconcile, scanner, self._catalog, below, in_flight, self._decided_by_git
+            )
         except (OSError, PathRefusedError, StoreFullError) as error:
             hint = getattr(error, "hint", "check the directory's permissions")
             problem = RootProblem(f"cannot read {self._presence.spec.path}: {error}", hint)
@@ -172,7 +176,10 @@ class ScanLoop:
         scan = found.scan
         if whole:
             self._directories = set(scan.directories)
+            self._decided_by_git = dict(scan.decided_by_git)
         else:
+            for top, paths in scan.decided_by_git.items():
+                self._decided_by_git.setdefault(top, RepositoryPaths()).add(paths)
             self._directories.difference_update(found.gone)
             self._directories.update(scan.directories)
         self._watcher.set_directories(self._directories, scan.rule_files, whole=whole)

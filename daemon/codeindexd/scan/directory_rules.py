@@ -6,31 +6,43 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.findings import Findings, ScanInput
-from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources
-from codeindexd.scan.ignore import IGNORE_FILES, IgnoreRules, Source
-from codeindexd.scan.relpath import ROOT, parent_of
-from codeindexd.scan.rule_files import ReadRuleFile
+from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources, object_id_bytes
+from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, IgnoreRules, Source
+from codeindexd.scan.relpath import ROOT, join, parent_of
+from codeindexd.scan.rule_files import INDEX, ReadRuleFile, read_bounded
 from codeindexd.scan.safe_read import OPEN_FILE, open_directory, opened
+from codeindexd.scan.tracked import TrackedFiles
 
+_DECISIVE = (*IGNORE_FILES, *PACKAGE_FILES, b".git")  # names that the rules of their directory depend on
 _MOST_IGNORE_BYTES = 8 << 20
 _NOT_NOW = frozenset({errno.EIO, *EXHAUSTED})
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # such a directory has no rules
 
-GitRules = tuple[list[Source], list[tuple[str, bytes, bytes]]]
-"""git's exclude files, and the ignore files above the root."""
+
+@dataclass(frozen=True, slots=True)
+class GitRules:
+    """git's exclude files, the ignore files above the root, and what is tracked; all from outside the root."""
+
+    sources: list[Source]
+    above: list[tuple[str, bytes, bytes]] = field(default_factory=list)
+    tracked: TrackedFiles | None = None
 
 
 class DirectoryRules:
     """The rules for the children of any directory below the root, each read once a scan."""
 
-    def __init__(self, scan: ScanInput, findings: Findings, root_rules: IgnoreRules) -> None:
+    def __init__(
+        self, scan: ScanInput, findings: Findings, root_rules: IgnoreRules, tracked: TrackedFiles | None
+    ) -> None:
         self._scan = scan
         self._findings = findings
         self.root = root_rules
+        self.tracked: dict[bytes, TrackedFiles] = {ROOT: tracked} if tracked else {}
         self._known: dict[bytes, IgnoreRules] = {ROOT: root_rules}
 
     def of(self, directory: bytes) -> IgnoreRules:
@@ -38,9 +50,10 @@ class DirectoryRules:
         rules = self._known.get(directory)
         if rules is None:
             rules = self.of(parent_of(directory))
+            rules.verdict(directory, is_dir=True)  # so that the rules inside know if it is kept for tracked files only
             try:
                 with opened(open_directory(self._scan.root, directory)) as descriptor:
-                    names = {name for name in (*IGNORE_FILES, b".git") if _exists(descriptor, name)}
+                    names = {name for name in _DECISIVE if _exists(descriptor, name)}
                     rules = self.enter(rules, directory, descriptor, names)
             except OSError as error:
                 if error.errno not in _ABSENT:
@@ -57,36 +70,51 @@ class DirectoryRules:
             return rules  # they contain the root's own files from the start
         files = {name: read_ignore_file(descriptor, name) for name in IGNORE_FILES if name in names}
         scan = self._scan
-        excludes = None
+        excludes = tracked = None
         if b".git" in names and (nested := Repository.at(scan.root_path / os.fsdecode(path), scan.read)):
             excludes = exclude_sources(nested, scan.git_home, scan.read)
+            tracked = self.tracked[path] = _tracked_in(nested, scan.git_home, scan.read, top=path)
             if (place := _relative_to(scan.root_path, nested.common)) is not None:
                 self._findings.watched += [place, place + b"/info", *_directories_above(place)]
-        return rules.enter(path, files, excludes)
+        return rules.enter(path, files, excludes, tracked, names=names)
 
 
 def root_rules(
-    root_path: Path,
     root: int,
     rules_with_git: Callable[..., IgnoreRules],
-    git_home: GitHome,
-    read: ReadRuleFile,
+    git: GitRules,
 ) -> IgnoreRules:
     """Return the rules of the root itself. Raises OSError if its ignore files cannot be read now."""
-    sources, above = git_rules(root_path, git_home, read)
-    rules = rules_with_git(exclude_sources=sources, above=above)
-    return rules.enter(ROOT, {name: read_ignore_file(root, name) for name in IGNORE_FILES})
+    rules = rules_with_git(exclude_sources=git.sources, above=git.above, tracked=git.tracked)
+    files = {name: read_ignore_file(root, name) for name in IGNORE_FILES}
+    return rules.enter(ROOT, files, names={name for name in PACKAGE_FILES if _exists(root, name)})
 
 
 def git_rules(root_path: Path, git_home: GitHome, read: ReadRuleFile) -> GitRules:
     """Return git's rules from outside the root: its exclude files, and the ignore files above the root."""
     repository = Repository.at(root_path, read)
-    if repository is not None or (repository := Repository.around(root_path, read)) is None:
-        return exclude_sources(repository, git_home, read), []
+    if repository is not None:
+        sources = exclude_sources(repository, git_home, read)
+        return GitRules(sources, tracked=_tracked_in(repository, git_home, read))
+    repository = Repository.around(root_path, read)
     sources = exclude_sources(repository, git_home, read)
+    if repository is None:
+        return GitRules(sources)
+    above = os.fsencode(root_path.relative_to(repository.top)) + b"/"
+    tracked = _tracked_in(repository, git_home, read, above=above)
     if _is_ignored(root_path, repository.top, sources, read):
-        return [], []  # the user asked for an ignored directory: git's rules do not apply inside
-    return sources, _ignore_files_above(root_path, repository.top, read)
+        return GitRules([], tracked=tracked)  # the user asked for an ignored directory: git's rules do not apply inside
+    return GitRules(sources, _ignore_files_above(root_path, repository.top, read), tracked)
+
+
+def _tracked_in(
+    repository: Repository, git_home: GitHome, read: ReadRuleFile, *, top: bytes = b"", above: bytes = b""
+) -> TrackedFiles:
+    """Return what git tracks in a repository, and have changes of its index noticed."""
+    read(repository.git_dir / "index", hint=join(top, INDEX))
+    return TrackedFiles(
+        repository.git_dir, lambda: object_id_bytes(repository, git_home, read_bounded), top=top, above=above
+    )
 
 
 def read_ignore_file(directory: int, name: bytes) -> bytes:

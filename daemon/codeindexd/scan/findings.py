@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from codeindexd.scan.ignore import Verdict
 from codeindexd.scan.merkle import Tree, node_hash, skipped_hash, subtree
 from codeindexd.scan.relpath import name_of, parent_of
 from codeindexd.scan.rule_files import ReadRuleFile
+from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.types import Entry, NodeKind, TreeSource
 
 SPECIAL = Verdict(True, "special", "no regular file, directory or symbolic link")
@@ -21,11 +22,12 @@ UNREADABLE = Verdict(True, "unreadable", "cannot be read")
 
 @dataclass(frozen=True, slots=True)
 class ScanInput:
-    """What a scan works with: the root's path and open descriptor, the tree of last time, limits."""
+    """What a scan works with: the root's path and open descriptor, what is known from last time, limits."""
 
     root_path: Path
     root: int
     known: TreeSource
+    decided_by_git: Mapping[bytes, RepositoryPaths]
     max_file_bytes: int
     git_home: GitHome
     read: ReadRuleFile

@@ -84,6 +84,13 @@ def exclude_sources(repository: Repository | None, git_home: GitHome, read: Read
     return [source for source in sources if source.content]
 
 
+def object_id_bytes(repository: Repository, git_home: GitHome, read: ReadRuleFile) -> int:
+    """Return the size of the repository's object ids, which its index holds: 20 for SHA-1, 32 for SHA-256."""
+    entries = _entries(repository.common / "config", repository, git_home.home, read, 0)
+    formats = [value for key, value in entries if key == "extensions.objectformat"]
+    return 32 if formats and formats[-1].lower() == "sha256" else 20
+
+
 def _source(name: str, place: Path, chosen_by: Repository | None, read: ReadRuleFile) -> Source:
     """Return the rules at ``place``; not quotable if a repository points to a file outside of it."""
     if chosen_by is not None:

@@ -22,16 +22,24 @@ from codeindexd.scan.safe_read import file_stat, is_settled
 from codeindexd.types import FileStat
 
 MOST_BYTES = 8 << 20
+INDEX = b".git/index"
+"""What a change of a repository's index hints, below the top of its work tree, wherever the index itself is."""
+
 _COVERED_BY_EVENTS = frozenset({".git", "HEAD", "commondir", "config", "config.worktree", "exclude"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A file that was read, and how; with a limit of 0 only whether it can be read matters."""
+    """A file that was read, and how; with a limit of 0 only whether it can be read matters.
+
+    A change hints the path ``hint`` below the root. Of a file with a hint other than the root, only the stat counts:
+    its writers replace it.
+    """
 
     path: str
     limit: int
     follow: bool
+    hint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class RuleFiles:
 
     @property
     def paths(self) -> frozenset[str]:
-        """The files that can hold rules, existing or not, without those that only locate a repository."""
+        """The files that can hold rules, existing or not, without those that only locate a repository, and indexes."""
         return frozenset(place.path for place in self._states if place.limit and not place.path.endswith("/.git"))
 
     def now(self) -> RuleFiles:
@@ -60,11 +68,15 @@ class RuleFiles:
 
     def agree_with(self, others: RuleFiles) -> bool:
         """Return True if every file that both know has the same content."""
-        return all(
-            other.digest == state.digest
+        return not self.changed_from(others)
+
+    def changed_from(self, others: RuleFiles) -> set[bytes]:
+        """Return what to look at below the root because a file that both know has another content."""
+        return {
+            place.hint
             for place, state in self._states.items()
-            if (other := others._states.get(place, state)) is not state
-        )
+            if (other := others._states.get(place, state)) is not state and other.digest != state.digest
+        }
 
     def seem_unchanged(self, stat_of: StatOf) -> bool:
         """Return False if a file may have changed; :meth:`now` then tells. Opens no file."""
@@ -89,7 +101,13 @@ class ReadRuleFile(Protocol):
     """Reads a file that affects what is ignored, as :func:`read_bounded` does."""
 
     def __call__(
-        self, path: Path, limit: int = MOST_BYTES, *, within: Path | None = None, follow: bool = True
+        self,
+        path: Path,
+        limit: int = MOST_BYTES,
+        *,
+        within: Path | None = None,
+        follow: bool = True,
+        hint: bytes = b"",
     ) -> bytes | None:
         """Read as :func:`read_bounded`."""
 
@@ -107,24 +125,38 @@ class RuleFileRecorder:
         return RuleFiles(self._states)
 
     def read(
-        self, path: Path, limit: int = MOST_BYTES, *, within: Path | None = None, follow: bool = True
+        self,
+        path: Path,
+        limit: int = MOST_BYTES,
+        *,
+        within: Path | None = None,
+        follow: bool = True,
+        hint: bytes = b"",
     ) -> bytes | None:
         """Read as :func:`read_bounded`, and record the file."""
-        place = _Place(os.fspath(path), limit, follow)
+        place = _Place(os.fspath(path), 0 if hint else limit, follow, hint)
         if place in self._states or _is_covered_by_events(place.path, self._root):
-            return read_bounded(path, limit, within=within, follow=follow)
+            return read_bounded(path, limit, within=within, follow=follow, hint=hint)
         self._states[place], content = _look(place, None, time.time_ns())
         return content if within is None else read_bounded(path, limit, within=within, follow=follow)
 
 
 def read_bounded(
-    path: Path, limit: int = MOST_BYTES, *, within: Path | None = None, follow: bool = True
+    path: Path,
+    limit: int = MOST_BYTES,
+    *,
+    within: Path | None = None,
+    follow: bool = True,
+    hint: bytes = b"",
 ) -> bytes | None:
     """Return the content of a regular file, at most ``limit`` bytes; None if it cannot be read.
 
     With ``within``, the file must lie below that directory after following links; without ``follow``, it must not be a
-    link. Raises OSError if this process can open no files now.
+    link. With ``hint`` it is not read: a recorder only follows its changes, each of which hints that path. Raises
+    OSError if this process can open no files now.
     """
+    if hint:
+        return None
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
         descriptor = os.open(path, flags)
@@ -160,6 +192,8 @@ def _look(place: _Place, before: _State | None, now_ns: int) -> tuple[_State, by
         return _State(), None
     if before is not None and before.stat == found:
         return before, None
+    if place.hint:
+        return _State(found, xxh3_128_digest(repr(found).encode())), None
     content = read_bounded(Path(place.path), place.limit, follow=place.follow)
     settled = found if is_settled(found, now_ns) else None
     return _State(settled, xxh3_128_digest(content) if content is not None else None), content
@@ -171,6 +205,8 @@ def _is_covered_by_events(path: str, root: str) -> bool:
     The watcher reports changes of those.
     """
     directory, _, name = path.rpartition("/")
+    if name == "index" and directory.endswith("/.git") and path.startswith(root):
+        return not Path(directory).is_symlink() and os.path.realpath(directory) == directory
     if name not in _COVERED_BY_EVENTS or not path.startswith(root):
         return False
     real = f"{os.path.realpath(directory)}/{name}"

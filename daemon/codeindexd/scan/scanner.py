@@ -7,9 +7,10 @@ import functools
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from codeindexd.errors import PathRefusedError
 from codeindexd.scan.directory_rules import DirectoryRules, git_rules, root_rules
@@ -22,9 +23,11 @@ from codeindexd.scan.relpath import name_of, parent_of
 from codeindexd.scan.rule_files import ReadRuleFile, RuleFileRecorder, RuleFiles, read_bounded
 from codeindexd.scan.safe_read import OPEN_DIRECTORY, lstat_beneath, open_directory, opened
 from codeindexd.scan.targets import targets_of
+from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.scan.walk import Walk
 from codeindexd.types import TreeSource
 
+NOTHING_DECIDED: Mapping[bytes, RepositoryPaths] = MappingProxyType({})
 _LINK = Verdict(True, "symlink", "symbolic links are not followed")
 
 
@@ -48,7 +51,7 @@ class Scan:
     (path, message); what could not be read is in the tree as it was known. ``unsettled`` changed while it was read and
     ``young`` could change without another stat: both must be looked at again in a moment. ``linked`` are (device,
     inode) of files with more than one name. ``rule_files`` are the rule files that no event of the root covers, as they
-    were found.
+    were found. ``decided_by_git`` holds, by the top of the repository, the paths that git's index decided about.
     """
 
     tree: Tree
@@ -59,6 +62,7 @@ class Scan:
     young: list[bytes] = field(default_factory=list)
     linked: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     rule_files: RuleFiles = field(default_factory=RuleFiles)
+    decided_by_git: Mapping[bytes, RepositoryPaths] = field(default_factory=dict)
     stats: ScanStats = field(default_factory=ScanStats)
 
 
@@ -105,20 +109,24 @@ class Scanner:
         known: TreeSource,
         *,
         now_ns: int,
+        decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
         should_stop: Callable[[], bool] = _never,
     ) -> Scan:
         """Return what is on the disk at and below ``below`` (``b""`` is everything); blocking.
 
         ``known`` is the tree of last time: files with an unchanged stat are not read and keep their entry, the very
-        same object. ``now_ns`` is a time not after the start of this call. Raises PathRefusedError if the root is no
-        directory (any more), ShuttingDownError once ``should_stop()`` is true.
+        same object. ``now_ns`` is a time not after the start of this call. ``decided_by_git`` is what the scans before
+        found; a changed index (the hint ``.git/index`` of a repository) is compared with it.
+
+        Raises PathRefusedError if the root is no directory (any more), ShuttingDownError once ``should_stop()`` is
+        true.
         """
         started = time.perf_counter()
         recorder = RuleFileRecorder(self._root)
         findings = Findings()
         with opened(self._open_root()) as root:
-            scan = self._input(root, known, recorder.read, should_stop)
-            rules = DirectoryRules(scan, findings, self._root_rules(root, recorder.read))
+            scan = self._input(root, known, recorder.read, should_stop, decided_by_git)
+            rules = self._directory_rules(scan, findings)
             targets = targets_of(below, scan, rules, findings)
             walk = Walk(scan, rules, findings)
             for target in targets:
@@ -134,6 +142,7 @@ class Scanner:
             young=sorted(set(findings.young)),
             linked=findings.linked,
             rule_files=recorder.files,
+            decided_by_git={top: tracked.paths for top, tracked in rules.tracked.items()},
             stats=ScanStats(findings.leaves, findings.hashed, findings.read_bytes, time.perf_counter() - started),
         )
 
@@ -151,7 +160,7 @@ class Scanner:
         """
         with opened(self._open_root()) as root:
             scan = self._input(root, Tree({}, {}), read_bounded, _never)
-            rules = DirectoryRules(scan, Findings(), self._root_rules(root, read_bounded))
+            rules = self._directory_rules(scan, Findings())
             for end in [at for at in range(len(path) + 1) if path and path[at : at + 1] in (b"/", b"")]:
                 current, status = path[:end], lstat_beneath(root, path[:end])
                 parent = rules.of(parent_of(current))
@@ -184,11 +193,19 @@ class Scanner:
             hint = "raise the limit of open files" if exhausted else "check that the directory exists and is readable"
             raise PathRefusedError(f"{self._root} cannot be scanned: {error.strerror}", hint=hint) from error
 
-    def _root_rules(self, root: int, read: ReadRuleFile) -> IgnoreRules:
-        return root_rules(self._root, root, self._rules_with_git, self._git_home, read)
+    def _directory_rules(self, scan: ScanInput, findings: Findings) -> DirectoryRules:
+        git = git_rules(self._root, self._git_home, scan.read)
+        return DirectoryRules(scan, findings, root_rules(scan.root, self._rules_with_git, git), git.tracked)
 
-    def _input(self, root: int, known: TreeSource, read: ReadRuleFile, should_stop: Callable[[], bool]) -> ScanInput:
-        return ScanInput(self._root, root, known, self._max_file_bytes, self._git_home, read, should_stop)
+    def _input(
+        self,
+        root: int,
+        known: TreeSource,
+        read: ReadRuleFile,
+        should_stop: Callable[[], bool],
+        decided: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
+    ) -> ScanInput:
+        return ScanInput(self._root, root, known, decided, self._max_file_bytes, self._git_home, read, should_stop)
 
     def _hasher(self, root: int, now_ns: int) -> Hasher:
         return Hasher(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from itertools import pairwise
 
 from codeindexd.scan.directory_rules import DirectoryRules
 from codeindexd.scan.findings import Findings, ScanInput
-from codeindexd.scan.ignore import IGNORE_FILES
-from codeindexd.scan.relpath import collapse, name_of, parent_of
+from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, VENDOR, VENDOR_CONTENT
+from codeindexd.scan.relpath import collapse, join, name_of, parent_of
+from codeindexd.scan.rule_files import INDEX
 from codeindexd.scan.safe_read import file_stat, lstat_beneath, open_directory, opened
 from codeindexd.types import NodeKind
 
@@ -23,7 +25,13 @@ def targets_of(hints: Iterable[bytes], scan: ScanInput, rules: DirectoryRules, f
     one. A hint whose rules cannot be read becomes an error in ``findings``.
     """
     targets = set()
-    for hint in sorted(collapse(hints)):
+    places: set[bytes] = set()
+    for hint in hints:
+        try:
+            places.update(_places_of(hint, scan, rules))
+        except OSError as error:
+            findings.add_error(hint, error)
+    for hint in sorted(collapse(places)):
         try:
             target = _target_of(hint, scan, rules)
             if target and _has_another_name(scan.root, target):
@@ -34,6 +42,20 @@ def targets_of(hints: Iterable[bytes], scan: ScanInput, rules: DirectoryRules, f
             if target is not None:
                 targets.add(target)
     return tuple(sorted(collapse(targets)))
+
+
+def _places_of(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> list[bytes]:
+    """Return ``hint`` and what it decides about; for git's index only the paths that it decides otherwise about now."""
+    if hint != INDEX and not hint.endswith(b"/" + INDEX):
+        beside = join(parent_of(hint), VENDOR)
+        return [hint, beside] if name_of(hint) in PACKAGE_FILES and _came_or_went(hint, scan) else [hint]
+    top = hint[: -len(INDEX)].rstrip(b"/")
+    decided = scan.decided_by_git.get(top)
+    if decided is None:
+        return []
+    rules.of(top)
+    tracked = rules.tracked.get(top)
+    return tracked.changed(decided) if tracked is not None else []
 
 
 def _target_of(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> bytes | None:
@@ -63,11 +85,18 @@ def _place_of_rules(hint: bytes, scan: ScanInput) -> bytes | None:
         return b"/".join(parts[:at]) if inside in ([], [b"info"], [b"info", b"exclude"]) else None
     if parts[-1] in _MARKER_FILES:
         return parent_of(hint)
+    for at, (name, child) in enumerate(pairwise(parts), 1):
+        if name == VENDOR and child in VENDOR_CONTENT and _came_or_went(b"/".join(parts[: at + 1]), scan):
+            return b"/".join(parts[:at])
     if parts[-1] in IGNORE_FILES:
         known, status = scan.known.node(hint), lstat_beneath(scan.root, hint)
         if known is None or status is None or known.stat != file_stat(status):
             return parent_of(hint)
     return hint
+
+
+def _came_or_went(path: bytes, scan: ScanInput) -> bool:
+    return scan.known.node(path) is None or lstat_beneath(scan.root, path) is None
 
 
 def _has_another_name(root: int, path: bytes) -> bool:

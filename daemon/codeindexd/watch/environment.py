@@ -12,6 +12,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from codeindexd.scan.relpath import ROOT
 from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.waiting import Signal
 from codeindexd.watch import filesystem, mounts, rounds
@@ -42,7 +43,7 @@ class EnvironmentMonitor:
     """Reports changes of one root's environment; all callbacks run in the event loop.
 
     ``on_root(message)`` is called when the root vanished, came back or was replaced, ``on_mounts(points)`` when file
-    systems were mounted at these paths below it or unmounted, ``on_rules()`` when a rule file changed,
+    systems were mounted at these paths below it or unmounted, ``on_rules(hints)`` when a rule file changed,
     ``on_cookies(message)`` when the cookie directory was replaced, ``on_jump(reason)`` after sleep or a set clock.
     """
 
@@ -54,7 +55,7 @@ class EnvironmentMonitor:
         *,
         on_root: Callable[[str], None],
         on_mounts: Callable[[Set[bytes]], None],
-        on_rules: Callable[[], None],
+        on_rules: Callable[[Set[bytes]], None],
         on_cookies: Callable[[str], None],
         on_jump: Callable[[str], None],
     ) -> None:
@@ -88,9 +89,13 @@ class EnvironmentMonitor:
 
         Mounting over a directory sends no event, and neither do changes of some rule files.
         """
+        rules = self.rules
         seen = await self._see()
         same = seen.root == self._identity and seen.mounted == self._mounted
-        if same and seen.rules is not None and seen.rules.agree_with(self.rules):
+        if same and seen.rules is not None and ROOT not in (hints := seen.rules.changed_from(self.rules)):
+            if hints:  # git's index: a hint of that is enough, and the caller waits for it
+                self.rules = seen.rules if self.rules is rules else self.rules
+                self._on_rules(hints)
             return True
         self.look()
         return False
@@ -149,5 +154,5 @@ class EnvironmentMonitor:
             self._on_cookies("the cookie directory vanished")
         if seen.rules is not None and self.rules is rules:  # otherwise a walk has just read them
             self.rules = seen.rules
-            if not seen.rules.agree_with(rules):
-                self._on_rules()
+            if hints := seen.rules.changed_from(rules):
+                self._on_rules(hints)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from watchfiles import Change
 
-from codeindexd.scan.relpath import ROOT, parent_of
+from codeindexd.scan.relpath import ROOT, join, parent_of
+from codeindexd.scan.rule_files import INDEX
 from codeindexd.watch.stream import Changes
 
 GIT_DIRECTORIES = (b".git", b".git/info")
@@ -75,6 +76,8 @@ class ChangeReader:
             news.hints.add(_first_uncovered(path, covered))
         elif inside in _GIT_RULES or inside.endswith(b"/info/exclude") or _SUBMODULE.fullmatch(inside):
             news.hints.add(ROOT)
+        elif inside == b"index":
+            news.hints.add(join(top, INDEX))
         elif inside in (b"", b"info", b"HEAD") and change != Change.modified:  # a repository appears or disappears
             if top:
                 news.hints.add(_first_uncovered(top, covered))

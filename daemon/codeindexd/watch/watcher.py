@@ -59,7 +59,7 @@ class Watcher:
     ``on_hints`` gets paths relative to ``root`` (``b""`` is the root itself). ``on_degraded(message, hint)`` is called
     when (part of) the root is scanned every ``poll_interval_s`` seconds instead, ``on_recovered`` when that ends,
     ``on_root_changed`` when the root vanished, came back or was replaced. ``cookie_dir`` must lie outside of every
-    root. A change of the ``rules`` hints the whole root.
+    root. A change of the ``rules`` hints the whole root; of git's index, only that.
     """
 
     def __init__(
@@ -383,6 +383,7 @@ class Watcher:
         if self._coverage.forget(points):
             self._wake.set()
 
-    def _rules_changed(self) -> None:
-        log.info("ignore_rules_changed", root=str(self._root))
-        self._on_hints([ROOT])
+    def _rules_changed(self, hints: Set[bytes]) -> None:
+        if ROOT in hints:
+            log.info("ignore_rules_changed", root=str(self._root))
+        self._on_hints(collapse(hints))

@@ -26,7 +26,7 @@ def _root(git: str = "", own: str = "", **options: object) -> IgnoreRules:
     [
         ("node_modules", True, "vendored"),
         ("site-packages", True, "vendored"),
-        ("vendor", True, "vendored"),
+        ("vendor", True, ""),
         ("third_party", True, ""),
         ("build", True, ""),
         ("vendor", False, ""),
@@ -46,6 +46,19 @@ def _root(git: str = "", own: str = "", **options: object) -> IgnoreRules:
         ("api_pb2_grpc.py", False, "generated"),
         ("api.pb.go", False, "generated"),
         ("bundle.js.map", False, "generated"),
+        ("types.d.ts.map", False, "generated"),
+        ("libfoo.map", False, ""),
+        ("base.exp", False, ""),
+        ("teapot.obj", False, ""),
+        ("m.py~", False, "backup"),
+        ("#m.py#", False, "backup"),
+        (".#m.py", False, "backup"),
+        ("#include", False, ""),
+        ("m.py.orig", False, "backup"),
+        ("m.py.rej", False, "backup"),
+        ("m.py.BAK", False, "backup"),
+        (".m.py.swp", False, "backup"),
+        ("orig", False, ""),
         ("package-lock.json", False, "generated"),
         ("Cargo.lock", False, "generated"),
         ("logo.PNG", False, "binary"),
@@ -256,3 +269,21 @@ def test_a_source_that_must_not_be_quoted_applies_and_is_named_by_line() -> None
 def test_a_pattern_longer_than_any_path_is_no_pattern(name: bytes) -> None:
     assert parse(name) == []
     assert len(parse(b"*" * 100_000 + b"x")) == 1
+
+
+@pytest.mark.parametrize("beside", ["go.mod", "composer.json", "Gemfile", "package.json", "Cargo.toml"])
+def test_vendor_beside_a_package_file_is_vendored(beside: str) -> None:
+    rules = IgnoreRules.for_root().enter(b"", {}, names=[beside.encode(), b"vendor"])
+    verdict = rules.verdict(b"vendor", is_dir=True)
+    assert verdict is not None
+    assert (verdict.reason, verdict.rule) == ("vendored", f"default: vendor/ beside {beside}")
+    assert rules.verdict(b"vendor", is_dir=False) is None
+    assert rules.enter(b"com", {}, names=[b"vendor"]).verdict(b"com/vendor", is_dir=True) is None
+
+
+@pytest.mark.parametrize("inside", ["modules.txt", "autoload.php", "bundle"])
+def test_vendor_with_the_files_of_a_package_manager_is_vendored(inside: str) -> None:
+    verdict = IgnoreRules.for_root().marked(b"lib/vendor", [inside.encode()])
+    assert verdict is not None
+    assert (verdict.reason, verdict.rule) == ("vendored", f"default: vendor/ holds {inside}")
+    assert IgnoreRules.for_root().marked(b"lib/other", [inside.encode()]) is None

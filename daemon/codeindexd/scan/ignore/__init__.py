@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from codeindexd.scan.ignore.builtin import Verdict, is_sensitive_name
+from codeindexd.scan.ignore.builtin import PACKAGE_FILES, VENDOR, VENDOR_CONTENT, Verdict, is_sensitive_name
 from codeindexd.scan.ignore.rules import GITIGNORE, IGNORE_FILES, OWN_IGNORE, IgnoreRules, Source
 
-__all__ = ["GITIGNORE", "IGNORE_FILES", "OWN_IGNORE", "IgnoreRules", "Source", "Verdict", "is_sensitive_name"]
+__all__ = [
+    "GITIGNORE",
+    "IGNORE_FILES",
+    "OWN_IGNORE",
+    "PACKAGE_FILES",
+    "VENDOR",
+    "VENDOR_CONTENT",
+    "IgnoreRules",
+    "Source",
+    "Verdict",
+    "is_sensitive_name",
+]

@@ -1,4 +1,4 @@
-"""What is left out by default, judged by name alone.
+"""What is left out by default, judged by name, and where a name alone says too little by what is beside it or in it.
 
 Sensitive names and version control stores are always left out. The other defaults are not worth indexing, and a
 negation in ``.codeindexignore`` (``!vendor/``) re-includes any of them. They apply to names below the root only: a
@@ -58,8 +58,13 @@ _SOURCE_DOT_DIRS = {
 
 _VENDORED_DIRS = {
     *(b"node_modules", b"bower_components", b"jspm_packages", b"web_modules", b"site-packages", b"dist-packages"),
-    *(b"__pypackages__", b"vendor", b"Pods", b"Carthage", b"elm-stuff", b".venv"),
+    *(b"__pypackages__", b"Pods", b"Carthage", b"elm-stuff", b".venv"),
 }
+VENDOR = b"vendor"
+PACKAGE_FILES = frozenset({b"go.mod", b"composer.json", b"Gemfile", b"package.json", b"Cargo.toml"})
+"""Beside one of these, a package manager fills ``vendor``; elsewhere it may be a vendor in the business sense."""
+VENDOR_CONTENT = frozenset({b"modules.txt", b"autoload.php", b"bundle"})
+"""What package managers put into ``vendor``."""
 _GENERATED_DIRS = {b"__pycache__", b"htmlcov", b"DerivedData", b"__generated__"}
 _GENERATED_DIR_TAILS = (b".egg-info", b".dist-info")
 
@@ -76,28 +81,32 @@ _GENERATED_TAILS = (
     *(b".pb.swift", b".pbobjc.h", b".pbobjc.m", b"_pb.js", b"_pb.d.ts", b"_grpc_pb.js", b"_grpc_pb.d.ts"),
     *(b".g.dart", b".freezed.dart", b".g.cs", b".g.i.cs", b".designer.cs", b".generated.cs", b".gen.go"),
     *(b"_generated.go", b".generated.ts", b".generated.js", b".generated.swift"),
+    *(b".js.map", b".mjs.map", b".cjs.map", b".jsx.map", b".css.map"),
+    *(b".ts.map", b".mts.map", b".cts.map", b".tsx.map"),
 )
-_GENERATED_EXTENSIONS = (b"map", b"snap", b"tsbuildinfo", b"pyc", b"pyo")
+_GENERATED_EXTENSIONS = (b"snap", b"tsbuildinfo", b"pyc", b"pyo")
 _MINIFIED_TAILS = tuple(
     b"%s.%s" % (mark, extension)
     for mark in (b".min", b"-min", b".packed", b".bundle")
     for extension in (b"js", b"mjs", b"cjs", b"css", b"html")
 )
+# Not here: bin, car, exp, idx, lib, map, mat, obj, pack, pages, raw. They are sources often enough (linker scripts,
+# DejaGnu tests, 3D models), and what is binary among them is left out when it is read.
 _BINARY_EXTENSIONS = frozenset(
     b"""
-    png jpg jpeg jpe gif bmp ico icns webp tif tiff psd xcf heic heif avif jxl raw cr2 nef dds tga exr hdr mp3 mp4
-    m4a m4v wav flac ogg oga ogv opus aac wma wmv avi mov mkv webm flv mpg mpeg 3gp mid aiff ttf otf woff woff2
-    eot pfb pdf djvu epub mobi doc docx xls xlsx ppt pptx odt ods odp odg pages zip tar gz tgz bz2 tbz tbz2 xz txz
-    zst tzst lz lz4 lzma lzo br 7z rar cab ar cpio rpm deb apk ipa jar war ear aar whl egg gem nupkg snupkg crate
-    vsix xpi crx dmg iso img vhd vhdx vmdk qcow2 msi o obj a lib so dll dylib exe elf ko bin pdb ilk exp idb la lo
-    class dex pyd wasm bc hi rlib rmeta beam elc fasl nib car gmo qm pch gch pcm gcda gcno profraw profdata nbi
-    nbc rdb db sqlite sqlite3 db3 mdb accdb myd myi ibd ldb sst dbf parquet orc avro arrow feather h5 hdf5 npy npz
-    mat pkl pickle joblib pth ckpt safetensors onnx tflite pb gguf ggml mlmodel keras rds rda rdata dta sav
-    sas7bdat fits grib shp shx sbn gpkg mbtiles laz glb fbx blend 3ds stl ply usdz dwg swf fla swc unity3d
-    assetbundle uasset umap pak wad bsp nes rom gba cer crt der p7b p7s p7c crl jceks sqlite-wal sqlite-shm db-wal
-    db-shm lockb swp swo ds_store pack idx
+    png jpg jpeg jpe gif bmp ico icns webp tif tiff psd xcf heic heif avif jxl cr2 nef dds tga exr hdr mp3 mp4 m4a
+    m4v wav flac ogg oga ogv opus aac wma wmv avi mov mkv webm flv mpg mpeg 3gp mid aiff ttf otf woff woff2 eot pfb
+    pdf djvu epub mobi doc docx xls xlsx ppt pptx odt ods odp odg zip tar gz tgz bz2 tbz tbz2 xz txz zst tzst lz lz4
+    lzma lzo br 7z rar cab ar cpio rpm deb apk ipa jar war ear aar whl egg gem nupkg snupkg crate vsix xpi crx dmg
+    iso img vhd vhdx vmdk qcow2 msi o a so dll dylib exe elf ko pdb ilk idb la lo class dex pyd wasm bc hi rlib
+    rmeta beam elc fasl nib gmo qm pch gch pcm gcda gcno profraw profdata nbi nbc rdb db sqlite sqlite3 db3 mdb
+    accdb myd myi ibd ldb sst dbf parquet orc avro arrow feather h5 hdf5 npy npz pkl pickle joblib pth ckpt
+    safetensors onnx tflite pb gguf ggml mlmodel keras rds rda rdata dta sav sas7bdat fits grib shp shx sbn gpkg
+    mbtiles laz glb fbx blend 3ds stl ply usdz dwg swf fla swc unity3d assetbundle uasset umap pak wad bsp nes rom
+    gba cer crt der p7b p7s p7c crl jceks sqlite-wal sqlite-shm db-wal db-shm lockb ds_store
     """.split()
 )
+_BACKUP_EXTENSIONS = (b"orig", b"rej", b"bak", b"swp", b"swo", b"swn", b"swm")
 _BINARY_NAMES = {b".ds_store", b"thumbs.db", b"desktop.ini", b"bun.lockb"}
 
 _MARKERS = {b"pyvenv.cfg": "vendored", b"CACHEDIR.TAG": "generated"}
@@ -130,6 +139,7 @@ _EXTENSIONS = {
         ("binary", _BINARY_EXTENSIONS),
         ("generated", _GENERATED_EXTENSIONS),
         ("sensitive", _SENSITIVE_EXTENSIONS),
+        ("backup", _BACKUP_EXTENSIONS),
     )
     for extension in extensions
 }
@@ -140,17 +150,27 @@ _DIRECTORIES = (
     | {name: _default("generated", f"{name.decode()}/") for name in _GENERATED_DIRS}
 )
 _HIDDEN = _default("hidden", "hidden directory")
+_BACKUP = _default("backup", "name of an editor's backup")
 _SECRETS = _default("sensitive", "name of a secrets file")
 FINAL = frozenset({"vcs", "sensitive"})
 """Reasons that no ignore file overrides."""
+UNLESS_TRACKED = frozenset({"hidden", "backup"})
+"""Reasons that do not apply to what git tracks."""
 
 
 SUSPICIOUS_NAMES = frozenset(_FILES)
 SUSPICIOUS_EXTENSIONS = frozenset(_EXTENSIONS)
 SUSPICIOUS_TAILS = _TAILS
-"""Every lower-case name with a ``file_verdict`` has one of these, or matches ``may_name_secrets``."""
+"""Every lower-case name with a ``file_verdict`` has one of these, or matches ``may_name_secrets`` or, between slashes,
+``may_name_backups``."""
 
 may_name_secrets = re.compile(rb"\.env|tfstate|tfvars|service.?account|secret|gcp.?key|credential").search
+may_name_backups = re.compile(rb"~/|/\.?#").search
+
+
+def is_backup_name(name: bytes) -> bool:
+    """Return True for ``a.py~``, ``#a.py#`` and ``.#a.py``: backups, autosaves and locks of editors."""
+    return name.endswith(b"~") or name.startswith(b".#") or (name.startswith(b"#") and name.endswith(b"#"))
 
 
 def is_sensitive_name(name: bytes) -> bool:
@@ -159,10 +179,15 @@ def is_sensitive_name(name: bytes) -> bool:
     return verdict is not None and verdict.reason == "sensitive"
 
 
-def directory_verdict(name: bytes) -> Verdict | None:
-    """Return the default for a directory of this name, hidden ones included."""
+def directory_verdict(name: bytes, package_file: bytes = b"") -> Verdict | None:
+    """Return the default for a directory of this name, hidden ones included.
+
+    ``package_file`` is one of PACKAGE_FILES beside it, if there is one.
+    """
     verdict = _DIRECTORIES.get(name)
     if verdict is None:
+        if package_file and name == VENDOR:
+            return _default("vendored", f"vendor/ beside {package_file.decode()}")
         if name.startswith(b".") and name not in _SOURCE_DOT_DIRS:
             return _HIDDEN
         if name.endswith(_GENERATED_DIR_TAILS):
@@ -175,6 +200,8 @@ def file_verdict(name: bytes) -> Verdict | None:
     lower = name.lower()
     if (verdict := _FILES.get(lower)) is not None:
         return verdict
+    if is_backup_name(name):
+        return _BACKUP
     dot = lower.rfind(b".")
     if dot < 0:
         return None
@@ -189,9 +216,16 @@ def file_verdict(name: bytes) -> Verdict | None:
     return None
 
 
-def marker_verdict(names: Collection[bytes]) -> Verdict | None:
-    """Return the default for a directory that holds these names: a virtual environment or a tagged cache."""
+def marker_verdict(name: bytes, inside: Collection[bytes]) -> Verdict | None:
+    """Return the default for a directory with this inside: a virtual environment, a tagged cache, vendored packages."""
     for marker, reason in _MARKERS.items():
-        if marker in names:
+        if marker in inside:
             return _default(reason, f"holds {marker.decode()}")
+    if name == VENDOR and (found := sorted(VENDOR_CONTENT.intersection(inside))):
+        return _default("vendored", f"vendor/ holds {found[0].decode()}")
     return None
+
+
+def package_file_among(names: Collection[bytes]) -> bytes:
+    """Return the first of PACKAGE_FILES among ``names``, or nothing."""
+    return min(PACKAGE_FILES.intersection(names), default=b"")

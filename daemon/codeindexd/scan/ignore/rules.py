@@ -8,18 +8,27 @@ The first of these that applies decides:
 4. git's own rules, exactly as git applies them to untracked files: ``.gitignore``, the deepest first, then the
    repository's ``info/exclude``, then the user's global excludes. A negation here only overrides git's rules:
    a lock file that git should track is still not worth searching;
-5. the defaults: hidden directories, vendored, generated, minified and binary files.
+5. the defaults: hidden directories, vendored, generated, minified and binary files, backups of editors.
 
-Files that git tracks in spite of its rules are left out too: the rules are about names, and git's index is not read.
+What git tracks is neither ignored by git's rules nor left out as hidden or as a backup. In a directory that is kept
+only because it holds tracked files, nothing else is kept, as git itself looks at nothing else there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from codeindexd.scan.ignore.builtin import FINAL, Verdict, directory_verdict, file_verdict, marker_verdict
+from codeindexd.scan.ignore.builtin import (
+    FINAL,
+    UNLESS_TRACKED,
+    Verdict,
+    directory_verdict,
+    file_verdict,
+    marker_verdict,
+    package_file_among,
+)
 from codeindexd.scan.ignore.patterns import PatternSet, compiled, rule_text
 from codeindexd.scan.ignore.sieve import suspects
 from codeindexd.scan.relpath import name_of
@@ -35,6 +44,16 @@ class Source(NamedTuple):
     name: str
     content: bytes
     quotable: bool = True
+
+
+class Tracked(Protocol):
+    """What git tracks in a repository; paths are relative to the root."""
+
+    def keeps(self, path: bytes, verdict: Verdict, *, is_dir: bool) -> bool:
+        """Return True if git tracks ``path``, or a file in it, that ``verdict`` would leave out. Raises OSError."""
+
+    def entered(self, directory: bytes) -> Verdict | None:
+        """Return what would leave ``directory`` out if it held no tracked files, as ``keeps`` was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,9 @@ class IgnoreRules:
     _hidden: bool
     _gitignore: bool
     _defaults: bool
+    _tracked: Tracked | None = None
+    _only_tracked: Verdict | None = None
+    _package_file: bytes = b""
 
     @classmethod
     def for_root(
@@ -81,13 +103,15 @@ class IgnoreRules:
         hidden: bool = False,
         gitignore: bool = True,
         defaults: bool = True,
+        tracked: Tracked | None = None,
     ) -> IgnoreRules:
         """Return the rules before any file of the root is read; ``enter(b"", ...)`` adds those of the root itself.
 
         ``exclude_sources`` are info/exclude and the global excludes, in this order: the first wins. ``above`` are
         (name, content, path of the root below that file's directory, ending in ``/``) of ignore files above a root
         that lies inside a repository, the nearest first. ``include`` and ``exclude`` are in gitignore syntax; if
-        ``include`` is not empty, files that match none of it are left out.
+        ``include`` is not empty, files that match none of it are left out. ``tracked`` is the index of the repository
+        that the root lies in.
         """
         top = above[-1][2] if above else b""
         levels = [_Level(name, compiled(content), above=prefix) for name, content, prefix in above]
@@ -102,6 +126,7 @@ class IgnoreRules:
             hidden,
             gitignore,
             defaults,
+            tracked,
         )
 
     def enter(
@@ -109,11 +134,15 @@ class IgnoreRules:
         directory: bytes,
         files: Mapping[bytes, bytes],
         repository: Sequence[Source] | None = None,
+        tracked: Tracked | None = None,
+        *,
+        names: Collection[bytes] = (),
     ) -> IgnoreRules:
-        """Return the rules for the children of ``directory``, which is relative to the root.
+        """Return the rules for the children of ``directory``, which is relative to the root and holds ``names``.
 
         ``files`` holds the content of the ignore files found in it by name. ``repository`` is given if another
-        repository begins there: its exclude sources, as in ``for_root``; the git rules collected so far end there.
+        repository begins there: its exclude sources, as in ``for_root``, and what it has ``tracked``; the git rules
+        collected so far end there.
         """
         git, own = self._git, self._own
         skip = len(directory) + 1 if directory else 0
@@ -128,9 +157,26 @@ class IgnoreRules:
         include = self._include
         if include is not None and directory and self._included(directory, is_dir=True):
             include = None
-        if git is self._git and own is self._own and include is self._include:
+        only_tracked = self._only_tracked
+        if repository is not None:
+            only_tracked = None
+        else:
+            tracked = self._tracked
+            if only_tracked is None and directory and tracked is not None:
+                only_tracked = tracked.entered(directory)
+        package_file = package_file_among(names)
+        same = git is self._git and own is self._own and include is self._include and tracked is self._tracked
+        if same and only_tracked is self._only_tracked and package_file == self._package_file:
             return self
-        return replace(self, _git=git, _own=own, _include=include)
+        return replace(
+            self,
+            _git=git,
+            _own=own,
+            _include=include,
+            _tracked=tracked,
+            _only_tracked=only_tracked,
+            _package_file=package_file,
+        )
 
     def verdict(self, path: bytes, *, is_dir: bool) -> Verdict | None:
         """Return why ``path``, a child of the entered directory, is left out; None if it is kept.
@@ -144,7 +190,7 @@ class IgnoreRules:
 
         For all others it is None. The names must not be empty and hold no slash.
         """
-        if self._include is not None:
+        if self._include is not None or self._only_tracked is not None:
             return set(names)
         prefix = directory + b"/" if directory else b""
         levels = (*self._own, *self._git) if self._exclude is None else (self._exclude, *self._own, *self._git)
@@ -152,7 +198,7 @@ class IgnoreRules:
 
     def judge(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
         """Return the verdict as :meth:`verdict` does, for callers that have the last component at hand."""
-        default = directory_verdict(name) if is_dir else file_verdict(name)
+        default = directory_verdict(name, self._package_file) if is_dir else file_verdict(name)
         if default is not None and default.reason in FINAL:
             return default
         if (self._exclude or self._include) and (configured := self._configured_verdict(name, path, is_dir)):
@@ -160,21 +206,29 @@ class IgnoreRules:
         for level in self._own:
             if (own := level.verdict(name, path, is_dir)) is not None:
                 return own if own.ignored else None
+        ignored = self._only_tracked or self._ignored_by_git(name, path, is_dir)
+        if default is not None and not self._applies(default):
+            default = None
+        if default is not None and default.reason in UNLESS_TRACKED:
+            ignored, default = ignored or default, None
+        if ignored is not None and (self._tracked is None or not self._tracked.keeps(path, ignored, is_dir=is_dir)):
+            return ignored
+        return default
+
+    def _ignored_by_git(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
         for level in self._git:
             if (git := level.verdict(name, path, is_dir)) is not None:
-                if git.ignored:
-                    return git
-                break
-        return default if default is not None and self._applies(default) else None
+                return git if git.ignored else None
+        return None
 
     def marked(self, directory: bytes, names: Collection[bytes]) -> Verdict | None:
-        """Return why a directory is left out for its content (a virtual environment, a tagged cache); never the root.
+        """Return why a directory is left out for its content (such as a virtual environment); never the root.
 
         Call it on the rules of the parent.
         """
-        if not directory or not self._defaults or (verdict := marker_verdict(names)) is None:
-            return None
         name = name_of(directory)
+        if not directory or not self._defaults or (verdict := marker_verdict(name, names)) is None:
+            return None
         overridden = next((own for level in self._own if (own := level.verdict(name, directory, True))), None)
         return verdict if overridden is None else None
 

@@ -12,7 +12,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codeindexd.scan.ignore.builtin import SUSPICIOUS_EXTENSIONS, SUSPICIOUS_NAMES, SUSPICIOUS_TAILS, may_name_secrets
+from codeindexd.scan.ignore.builtin import (
+    SUSPICIOUS_EXTENSIONS,
+    SUSPICIOUS_NAMES,
+    SUSPICIOUS_TAILS,
+    is_backup_name,
+    may_name_backups,
+    may_name_secrets,
+)
 from codeindexd.scan.ignore.patterns import PatternSet, Test
 
 
@@ -56,6 +63,8 @@ class _Merged:
             yield from (name for name, extension in zip(names, extensions, strict=True) if extension in wanted)
         if may_name_secrets(joined_lower):
             yield from (name for name, lower in zip(names, lowers, strict=True) if may_name_secrets(lower))
+        if may_name_backups(joined):
+            yield from filter(is_backup_name, names)
         tails = [tail for extension in present & SUSPICIOUS_TAILS.keys() for tail in SUSPICIOUS_TAILS[extension]]
         if tails := [tail for tail in tails if tail + b"/" in joined_lower]:
             yield from (name for name, low in zip(names, lowers, strict=True) if low.endswith(tuple(tails)))

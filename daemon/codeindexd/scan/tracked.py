@@ -1,0 +1,175 @@
+"""What git tracks in the repositories of a root, and which paths depend on it.
+
+A file that an ignore rule of git matches is indexed if git tracks it. git rewrites its index at nearly every command,
+mostly to refresh stats; so a scan notes which paths the index decided about, and a changed index leads to a look at
+those whose answer changed, and at nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from array import array
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+import xxhash
+
+from codeindexd.errors import EXHAUSTED
+from codeindexd.scan.git_index import IndexFormatError, read_index
+from codeindexd.scan.ignore import Verdict
+from codeindexd.scan.safe_read import file_stat
+from codeindexd.types import FileStat
+
+log = structlog.get_logger(__name__)
+_MOST_INDEX_BYTES = 128 << 20
+_MOST_KEPT_PATHS = 4 << 20
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class TrackedSet:
+    """The tracked files and their directories, as sorted hashes of 64 bits: eight bytes a path."""
+
+    __slots__ = ("_directories", "_files")
+
+    def __init__(self, files: Iterable[bytes] = (), directories: Iterable[bytes] = ()) -> None:
+        self._files = array("Q", sorted(map(xxhash.xxh3_64_intdigest, files)))
+        self._directories = array("Q", sorted(map(xxhash.xxh3_64_intdigest, directories)))
+
+    def __len__(self) -> int:
+        return len(self._files) + len(self._directories)
+
+    def has(self, path: bytes, *, is_dir: bool) -> bool:
+        """Return True if ``path``, relative to the work tree, is a tracked file or a directory with one in it."""
+        known, digest = self._directories if is_dir else self._files, xxhash.xxh3_64_intdigest(path)
+        at = bisect_left(known, digest)
+        return at < len(known) and known[at] == digest
+
+
+_NONE = TrackedSet()
+
+
+class _Cache:
+    """The sets of the indexes read last, as long as their files stay the same; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sets: OrderedDict[str, tuple[FileStat, TrackedSet]] = OrderedDict()
+
+    def get(self, git_dir: Path, hash_bytes: Callable[[], int]) -> TrackedSet:
+        """Return what the index in ``git_dir`` tracks. Raises OSError if this process can open no files now."""
+        path = os.fspath(git_dir / "index")
+        try:
+            found = file_stat(os.stat(path))  # noqa: PTH116 - a Path per look costs too much
+        except (OSError, ValueError):
+            return _NONE
+        with self._lock:
+            kept = self._sets.get(path)
+            if kept is not None and kept[0] == found:
+                self._sets.move_to_end(path)
+                return kept[1]
+        tracked = _load(git_dir, hash_bytes())
+        with self._lock:
+            self._sets[path] = (found, tracked)
+            self._sets.move_to_end(path)
+            while len(self._sets) > 1 and sum(len(one) for _, one in self._sets.values()) > _MOST_KEPT_PATHS:
+                self._sets.popitem(last=False)
+        return tracked
+
+
+_CACHE = _Cache()
+
+
+def _load(git_dir: Path, hash_bytes: int) -> TrackedSet:
+    """Return what the index tracks: nothing if it is missing or broken. Raises OSError if no files can be opened."""
+
+    def read_shared(name: bytes) -> bytes:
+        return _read(git_dir / f"sharedindex.{name.decode()}")
+
+    try:
+        tracked = read_index(_read(git_dir / "index"), read_shared, hash_bytes=hash_bytes)
+    except IndexFormatError as error:
+        log.warning("git_index_not_understood", index=str(git_dir / "index"), error=str(error))
+        return _NONE
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
+        return _NONE
+    return TrackedSet(tracked.files, tracked.directories)
+
+
+def _read(path: Path) -> bytes:
+    """Return the content of a regular file. Raises OSError, IndexFormatError for anything else."""
+    with os.fdopen(os.open(path, _FLAGS), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_INDEX_BYTES:
+            raise IndexFormatError("no regular file of a sensible size")
+        return file.read(_MOST_INDEX_BYTES)
+
+
+@dataclass(slots=True)
+class RepositoryPaths:
+    """Paths below a root that one repository's index decided about.
+
+    ``kept`` are files that would be left out if git did not track them, ``left`` files and directories that would be
+    looked at if it did.
+    """
+
+    kept: set[bytes] = field(default_factory=set)
+    left: set[bytes] = field(default_factory=set)
+
+    def add(self, others: RepositoryPaths) -> None:
+        """Add what a scan of some part found."""
+        self.kept -= others.left
+        self.left -= others.kept
+        self.kept |= others.kept
+        self.left |= others.left
+
+
+class TrackedFiles:
+    """One repository's index in one scan, read when the first question needs it.
+
+    ``top`` is where the repository is for the root: the work tree's top below it, or the root itself (empty) for a
+    repository around it, whose paths then begin with ``above``. ``paths`` collects what was asked.
+    """
+
+    def __init__(self, git_dir: Path, hash_bytes: Callable[[], int], *, top: bytes = b"", above: bytes = b"") -> None:
+        self.top = top
+        self.paths = RepositoryPaths()
+        self._git_dir = git_dir
+        self._hash_bytes = hash_bytes
+        self._skip = len(top) + 1 if top else 0
+        self._above = above
+        self._tracked: TrackedSet | None = None
+        self._entered: dict[bytes, Verdict] = {}
+
+    def keeps(self, path: bytes, verdict: Verdict, *, is_dir: bool) -> bool:
+        """Return True if git tracks ``path``, or a file in it, that ``verdict`` would leave out."""
+        if not self._has(path, is_dir=is_dir):
+            self.paths.left.add(path)
+            return False
+        if is_dir:
+            self._entered[path] = verdict
+        else:
+            self.paths.kept.add(path)
+        return True
+
+    def entered(self, directory: bytes) -> Verdict | None:
+        """Return what would leave ``directory`` out if it held no tracked files: in it, only those are kept."""
+        return self._entered.get(directory)
+
+    def changed(self, before: RepositoryPaths) -> list[bytes]:
+        """Return those paths of an earlier scan for which this index decides otherwise."""
+        gone = [path for path in before.kept if not self._has(path, is_dir=False)]
+        new = [path for path in before.left if self._has(path, is_dir=True) or self._has(path, is_dir=False)]
+        return gone + new
+
+    def _has(self, path: bytes, *, is_dir: bool) -> bool:
+        if self._tracked is None:
+            self._tracked = _CACHE.get(self._git_dir, self._hash_bytes)
+        return self._tracked.has(self._above + path if self._above else path[self._skip :], is_dir=is_dir)
