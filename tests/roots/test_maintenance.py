@@ -12,6 +12,7 @@ from codeindexd.errors import CodeindexError, FailedError, StoreFullError
 from codeindexd.indexing.problems import RootProblems
 from codeindexd.roots import maintenance
 from codeindexd.storage.index_writer import IndexWriter
+from codeindexd.waiting import Signal
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +26,7 @@ class ScriptedIndex:
         self.generation = 1
         self.rounds = 0
         self.problems: list[str] = []
+        self.committed = Signal()
         self._outcome = outcome
 
     async def maintain(self, should_stop: Callable[[], bool]) -> bool:
@@ -39,6 +41,7 @@ class ScriptedIndex:
             is_caught_up=lambda: True,
             should_stop=lambda: False,
             trim_memory=lambda: None,
+            committed=self.committed,
         )
 
 
@@ -68,6 +71,7 @@ async def test_stores_are_maintained_once_per_generation() -> None:
 
     def commit() -> None:
         index.generation += 1
+        index.committed.set()
 
     assert await rounds_of(index, then=commit) == [1, 2]
 
@@ -77,6 +81,7 @@ async def test_unfinished_upkeep_is_retried_a_few_times_and_again_after_a_commit
 
     def commit() -> None:
         index.generation += 1
+        index.committed.set()
 
     assert await rounds_of(index, then=commit) == [6, 12]
 

@@ -17,10 +17,11 @@ from codeindexd.scan.relpath import Batch
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import Entry, NodeKind
-from codeindexd.waiting import Backoff
+from codeindexd.waiting import Backoff, Signal
 
 log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
+_IDLE_S = 30.0  # a thousand roots share a core with others
 _FIRST_RESCAN_S = 2.0
 _LONGEST_RESCAN_S = 30.0
 _ATTEMPTS = 6  # at what other processes may block for long; the next commit starts over
@@ -41,7 +42,7 @@ def stale_files(catalog: Catalog, fingerprints: Callable[[str], bytes]) -> list[
 async def retry_failures(catalog: Catalog, ingest: Ingest, *, is_paused: Callable[[], bool]) -> None:
     """Submit failed files again once their time has come; runs until cancelled."""
     while True:
-        await anyio.sleep(_EVERY_S)
+        await anyio.sleep(_EVERY_S if catalog.counts().failed else _IDLE_S)
         try:
             due = await anyio.to_thread.run_sync(_failures_due, catalog)
         except StoreFullError as error:
@@ -82,14 +83,17 @@ async def keep_stores_tidy(
     is_caught_up: Callable[[], bool],
     should_stop: Callable[[], bool],
     trim_memory: Callable[[], object],
+    committed: Signal,
 ) -> None:
     """Maintain the stores, and return memory, once after every change that left nothing to do; runs until cancelled.
 
-    ``should_stop`` is called by the threads that maintain.
+    ``should_stop`` is called by the threads that maintain, ``committed`` is set by every commit.
     """
     maintained = seen = -1
     attempts = 0
     while True:
+        if maintained == index.current.generation:
+            await committed.wait()
         await anyio.sleep(_EVERY_S)
         generation = index.current.generation
         if not is_caught_up() or generation == maintained:

@@ -37,6 +37,7 @@ from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Counts, Entry, Failure, RootState
+from codeindexd.waiting import Signal
 
 log = structlog.get_logger(__name__)
 _LOOK_AGAIN_S = 0.1
@@ -79,6 +80,7 @@ class Root:
         self._presence = Presence(spec, directory / "missing")
         self._shutdown = Shutdown()
         self._paused = False
+        self._committed = Signal()
         self._reported_state: RootState | None = None
         self._parts: RootParts
 
@@ -277,6 +279,7 @@ class Root:
         index = await anyio.to_thread.run_sync(open_index, self._directory, self.spec.id)
         try:
             await self._set_up(index)
+            index.on_lag = lambda: self._loop.call_soon_threadsafe(self._parts.catch_up.trigger)
             async with anyio.create_task_group() as tasks:
                 task_status.started()
                 tasks.start_soon(self._shutdown.begin_on_cancellation)
@@ -291,7 +294,7 @@ class Root:
         finally:
             self._shutdown.begin()
             with anyio.CancelScope(shield=True):
-                await index.write(index.close)
+                await index.close_after_writes()
 
     async def _set_up(self, index: IndexWriter) -> None:
         """Create the parts, which are ready to be served."""
@@ -331,6 +334,7 @@ class Root:
                 is_caught_up=lambda: self.is_caught_up,
                 should_stop=lambda: self._shutdown.begun or not self._parts.ingest.is_idle,
                 trim_memory=self._dependencies.trim_memory,
+                committed=self._committed,
             )
 
         for service in (rescan_unreadable, retry_failures, keep_stores_tidy):
@@ -356,6 +360,8 @@ class Root:
     def _report(self, kind: RootEventKind) -> None:
         if self._shutdown.begun:
             return
+        if kind is RootEventKind.GENERATION:
+            self._committed.set()
         state = self.state
         if kind is not RootEventKind.IDENTITY:
             self._reported_state = state

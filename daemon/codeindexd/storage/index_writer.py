@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +29,7 @@ from codeindexd.storage.projections import (
     text_documents,
 )
 from codeindexd.storage.recovery import RecoveryState
+from codeindexd.storage.resting import AWAKE
 from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
 from codeindexd.storage.text import Document
 from codeindexd.storage.vectors import VectorStore
@@ -81,11 +83,17 @@ class IndexWriter:
         self.directory = directory
         self.vectors = vectors
         self.space = space
-        self.current = SnapshotHolder(lambda: self.catalog.snapshot())
+        self._text_version = text_version
+        self.current = SnapshotHolder(lambda: self.catalog.snapshot(), self._wake)
         self.lag = ProjectionLag()
         self.pending_vectors: dict[int, bytes] = {}  # chunk id -> embed hash
         self.refused_vectors: set[int] = set()  # those of them that the model has no vector for
         self._write_lock = anyio.Lock()
+        self._use_lock = threading.RLock()
+        self._users = 0
+        self._at_rest = self._closed = False
+        self.on_lag: Callable[[], object] = bool  # called in any thread if projections lag after a rest
+        AWAKE.wait_for_room()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.recovery = RecoveryState(directory)
         self._unpublished: Transaction | None = None
@@ -107,6 +115,70 @@ class IndexWriter:
             self._publish()
             self.recovery.mark_checksums_verified()
             undo.pop_all()
+        self.catalog.report_wakes_to(lambda: AWAKE.used(self))
+        AWAKE.used(self)
+
+    # rest
+
+    def rest(self) -> bool:
+        """Close all files until the next use, if nothing is in use and nothing is left to do; return whether it did."""
+        if not self._use_lock.acquire(blocking=False):
+            return False
+        try:
+            if self._closed:
+                return True
+            if not self._at_rest and not self._close_projections():
+                return False
+            return self.catalog.rest()
+        finally:
+            self._use_lock.release()
+
+    def _close_projections(self) -> bool:
+        behind = self.lag.lexical or self.lag.dense or self.lag.text or self._text_gaps
+        behind = behind or self.previous_model or self._unpublished
+        if self._users or behind or self.recovery.needs_verify or not self.current.rest():
+            return False
+        self._at_rest = True
+        for close in (self.text.close, self.dense.close, self.lexical.close):
+            try:
+                close()
+            except (CodeindexError, OSError) as error:
+                log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
+        del self.text, self.dense, self.lexical  # with their mappings and threads
+        return True
+
+    def _wake(self) -> None:
+        """Open what was closed by :meth:`rest`, and publish a snapshot. Blocking. Raises as opening does."""
+        with self._use_lock:
+            if not self._at_rest or self._closed:
+                return
+            AWAKE.used(self)
+            with contextlib.ExitStack() as undo:
+                self.lexical = open_lexical(self.directory, self.catalog, self.recovery, self.lag)
+                undo.callback(self.lexical.close)
+                self.dense = open_dense(self.directory, self.catalog, self.space, self.recovery, self.lag)
+                undo.callback(self.dense.close)
+                self.text = open_text(self.directory, self.catalog, self._text_version, self.recovery, self.lag)
+                undo.callback(self.text.close)
+                self._publish()
+                undo.pop_all()
+            self._at_rest = False
+        if self.lag.lexical or self.lag.dense or self.lag.text:
+            self.on_lag()
+
+    @contextlib.contextmanager
+    def _awake(self) -> Iterator[None]:
+        """Keep all stores open for the length of the block."""
+        with self._use_lock:
+            self._wake()
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._use_lock:
+                self._users -= 1
+            if not self._closed:
+                AWAKE.used(self)
 
     # opening
 
@@ -138,7 +210,11 @@ class IndexWriter:
     async def write(self, function: Callable[..., T], *arguments: object) -> T:
         """Run a blocking method in a thread, after those that were given before."""
         async with self._write_lock:
-            return await anyio.to_thread.run_sync(function, *arguments)
+            return await anyio.to_thread.run_sync(self._run_awake, function, arguments)
+
+    def _run_awake(self, function: Callable[..., T], arguments: Sequence[object]) -> T:
+        with self._awake():
+            return function(*arguments)
 
     def commit(self, changes: Transaction) -> None:
         """Commit the changes and switch the readers to them.
@@ -373,9 +449,9 @@ class IndexWriter:
         a segment can take a minute, so it runs beside commits, and only the switch to it waits for its turn.
         """
         await self.write(self._maintain_catalog)
-        if await anyio.to_thread.run_sync(self.dense.maintain, should_stop):
+        if await anyio.to_thread.run_sync(self._maintain_dense, should_stop):
             await self.write(self._publish)
-        if await anyio.to_thread.run_sync(self.text.maintain, self._live_contents, should_stop):
+        if await anyio.to_thread.run_sync(self._maintain_text, should_stop):
             await self.write(self._publish)
         return await self.write(self.lexical.tidy)
 
@@ -383,19 +459,36 @@ class IndexWriter:
         with self.catalog.snapshot() as snapshot:
             return set(snapshot.indexed_contents())
 
+    def _maintain_dense(self, should_stop: Callable[[], bool]) -> bool:
+        with self._awake():
+            return self.dense.maintain(should_stop)
+
+    def _maintain_text(self, should_stop: Callable[[], bool]) -> bool:
+        with self._awake():
+            return self.text.maintain(self._live_contents, should_stop)
+
     def _maintain_catalog(self) -> None:
         self.catalog.checkpoint()
         self.catalog.vacuum()
         self.catalog.release_caches()
 
+    async def close_after_writes(self) -> None:
+        """Close all stores once what was given to :meth:`write` before is done."""
+        async with self._write_lock:
+            await anyio.to_thread.run_sync(self.close)
+
     def close(self) -> None:
         """Close all stores; safe after any commit."""
-        self.current.publish(None)
-        closes = [self.previous_model.dense.close] if self.previous_model else []
-        for close in (*closes, self.text.close, self.dense.close, self.lexical.close, self.catalog.close):
-            try:
-                close()
-            except (CodeindexError, OSError) as error:  # the others must not stay locked
-                log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
-                self.recovery.needs_verify = True
-        self.recovery.close()
+        with self._use_lock:
+            self._closed = True
+            AWAKE.forget(self)
+            self.current.publish(None)
+            projections = [] if self._at_rest else [self.text.close, self.dense.close, self.lexical.close]
+            closes = [self.previous_model.dense.close] if self.previous_model else []
+            for close in (*closes, *projections, self.catalog.close):
+                try:
+                    close()
+                except (CodeindexError, OSError) as error:  # the others must not stay locked
+                    log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
+                    self.recovery.needs_verify = True
+            self.recovery.close()

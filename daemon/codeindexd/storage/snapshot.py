@@ -62,6 +62,12 @@ class Snapshot:
         if self._retired and self._pins == 0:
             self.catalog.close()
 
+    @property
+    def is_pinned(self) -> bool:
+        """True while a query runs on it."""
+        with self._lock:
+            return self._pins > 0
+
     def retire(self) -> None:
         """Close the snapshot as soon as no query pins it."""
         with self._lock:
@@ -73,42 +79,73 @@ class SnapshotHolder:
     """The snapshot that new queries get; replaced in one step. Thread-safe.
 
     ``pin_catalog`` pins what is committed now: a read error may end the transaction of a snapshot, and the next query
-    must not have to wait for a commit.
+    must not have to wait for a commit. ``wake`` publishes a snapshot after a :meth:`rest`.
     """
 
-    def __init__(self, pin_catalog: Callable[[], CatalogSnapshot]) -> None:
+    def __init__(self, pin_catalog: Callable[[], CatalogSnapshot], wake: Callable[[], object]) -> None:
         self._pin_catalog = pin_catalog
+        self._wake = wake
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._at_rest: tuple[int, str] | None = None  # generation and identity of the snapshot before the rest
 
     def publish(self, snapshot: Snapshot | None) -> None:
         """Make ``snapshot`` the current one, and retire the one before."""
         with self._lock:
             previous, self._snapshot = self._snapshot, snapshot
+            self._at_rest = None
         if previous is not None:
             previous.retire()
+
+    def rest(self) -> bool:
+        """Close the snapshot until the next query; return False if one runs on it now."""
+        with self._lock:
+            snapshot = self._snapshot
+            if snapshot is None:
+                return self._at_rest is not None
+            if snapshot.is_pinned:
+                return False
+            self._snapshot, self._at_rest = None, (snapshot.generation, snapshot.identity)
+        snapshot.retire()
+        return True
+
+    def _awake(self) -> None:
+        """Have a snapshot published if the stores rest. Raises what opening them does."""
+        with self._lock:
+            at_rest = self._at_rest
+        if at_rest is not None:
+            self._wake()
 
     @property
     def generation(self) -> int:
         """The published generation, 0 before the first."""
         with self._lock:
+            if self._at_rest is not None:
+                return self._at_rest[0]
             return self._snapshot.generation if self._snapshot else 0
 
     @property
     def identity(self) -> str:
         """The model whose vectors the published snapshot answers from, "" before the first."""
         with self._lock:
+            if self._at_rest is not None:
+                return self._at_rest[1]
             return self._snapshot.identity if self._snapshot else ""
 
     @contextmanager
     def pin(self) -> Iterator[Snapshot | None]:
         """Return the current snapshot, kept open for the length of the block; None before the first."""
-        self._renew_if_lost()
-        with self._lock:
-            snapshot = self._snapshot
-            if snapshot is not None:
-                with snapshot._lock:
-                    snapshot._pins += 1
+        while True:
+            self._awake()
+            self._renew_if_lost()
+            with self._lock:
+                if self._at_rest is not None:  # again
+                    continue
+                snapshot = self._snapshot
+                if snapshot is not None:
+                    with snapshot._lock:
+                        snapshot._pins += 1
+                break
         try:
             yield snapshot
         finally:

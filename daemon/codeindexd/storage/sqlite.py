@@ -180,8 +180,14 @@ class Reader:
     Methods raise StoreDamagedError, StoreFullError, and FailedError once it is closed.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection | None = None) -> None:
-        """Take over ``connection``, or open one.
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection | None = None,
+        *,
+        on_wake: Callable[[], object] | None = None,
+    ) -> None:
+        """Take over ``connection``, or open one. ``on_wake`` is called when it is opened again after a rest.
 
         Raises StoreDamagedError if the file is gone, StoreFullError if it cannot be opened now.
         """
@@ -189,11 +195,27 @@ class Reader:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = connection or open_read_only(path)
         self._pinned = False
+        self._at_rest = False
+        self._on_wake = on_wake
 
     @property
     def closed(self) -> bool:
         """True once closed, by its owner or by an error that ended its pin."""
-        return self._connection is None
+        return self._connection is None and not self._at_rest
+
+    def rest(self) -> bool:
+        """Close the connection until the next use; return False if it is pinned or in use now."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._pinned:
+                return False
+            if self._connection is not None:
+                self._connection.close()
+                self._connection, self._at_rest = None, True
+            return True
+        finally:
+            self._lock.release()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of one statement."""
@@ -245,6 +267,10 @@ class Reader:
             return found
 
     def _open(self) -> sqlite3.Connection:
+        if self._at_rest:
+            self._connection, self._at_rest = open_read_only(self.path), False
+            if self._on_wake is not None:
+                self._on_wake()
         if self._connection is None:
             raise FailedError(f"{self.path} is closed here", hint="ask again")
         return self._connection
@@ -253,6 +279,7 @@ class Reader:
         """Return the connection, outside of any transaction, and stop using it; None if it is closed or broken."""
         with self._lock:
             connection, self._connection = self._connection, None
+            self._at_rest = False
             if connection is None:
                 return None
             try:

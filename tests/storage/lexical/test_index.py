@@ -7,13 +7,14 @@ import platform
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
-from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery, index
+from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery
 from codeindexd.storage.lexical.integrity import superfluous_files
 from support.limits import no_open_files
 from support.places import DAEMON
@@ -139,7 +140,7 @@ def test_tidy_is_unfinished_while_a_merge_keeps_files(lexical: Lexical, tmp_path
 _MANY_COMMITS = """
 import ctypes, sys
 from pathlib import Path
-from codeindexd.storage.lexical import Lexical, LexicalChunk, index
+from codeindexd.storage.lexical import Lexical, LexicalChunk
 
 class Figures(ctypes.Structure):  # struct mallinfo2 of <malloc.h>
     _fields_ = [(str(place), ctypes.c_size_t) for place in range(10)]
@@ -150,11 +151,11 @@ def in_use():
     figures = libc.mallinfo2()
     return getattr(figures, "4") + getattr(figures, "7")  # mapped blocks, blocks of the arenas
 
-index._COMMITS_BEFORE_REOPENING = int(sys.argv[2])
 lexical = Lexical.open(Path(sys.argv[1]), "store")
 for generation in range(1, 501):
     lexical.apply(generation, add_chunks=[LexicalChunk(generation % 10, 1, "alpha beta")])
-    lexical.tidy()
+    if generation % int(sys.argv[2]) == 0:
+        lexical.tidy()
     if generation == 100:
         before = in_use()
 print(in_use() - before)
@@ -179,8 +180,7 @@ def test_memory_that_tantivy_accumulates_is_freed(tmp_path: Path) -> None:
     assert grown[50] < grown[10_000] / 4
 
 
-def test_a_reopened_index_continues_where_it_was(lexical: Lexical, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "_COMMITS_BEFORE_REOPENING", 2)
+def test_an_index_whose_writer_was_closed_continues_where_it_was(lexical: Lexical) -> None:
     for generation in range(1, 8):
         held = lexical.snapshot()
         lexical.apply(generation, add_chunks=[chunk(generation, "alpha")])
@@ -191,13 +191,21 @@ def test_a_reopened_index_continues_where_it_was(lexical: Lexical, monkeypatch: 
         assert found(lexical, "alpha") == list(range(1, generation + 1))
 
 
-def test_an_index_that_cannot_be_reopened_stays_usable(lexical: Lexical, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "_COMMITS_BEFORE_REOPENING", 1)
+def test_a_quiet_index_has_no_threads_of_a_writer(lexical: Lexical) -> None:
     lexical.apply(1, add_chunks=[chunk(1, "alpha")])
-    with monkeypatch.context() as patched:
-        patched.setattr(lexical, "_superfluous", list)  # it needs an open file, too
-        with no_open_files(), pytest.raises(StoreFullError):
-            lexical.tidy()
+    before = len(list(Path("/proc/self/task").iterdir()))
+    assert lexical.tidy()
+    deadline = time.monotonic() + 20
+    while len(list(Path("/proc/self/task").iterdir())) > before - 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_index_that_cannot_be_written_again_stays_usable(lexical: Lexical) -> None:
+    lexical.apply(1, add_chunks=[chunk(1, "alpha")])
+    assert lexical.tidy()
+    with no_open_files(), pytest.raises(StoreFullError):
+        lexical.apply(2, add_chunks=[chunk(2, "alpha")])
     assert found(lexical, "alpha") == [1]
     lexical.apply(2, add_chunks=[chunk(2, "alpha")])
     assert lexical.tidy()

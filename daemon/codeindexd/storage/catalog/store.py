@@ -17,7 +17,15 @@ from codeindexd.storage.catalog.snapshot import CatalogSnapshot
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.catalog.tree import CatalogTree
 from codeindexd.storage.catalog.writer import write_transaction
-from codeindexd.storage.sqlite import Reader, Translated, file_identity, give_back_pages, remove_database, rollback
+from codeindexd.storage.sqlite import (
+    Reader,
+    Translated,
+    connect,
+    file_identity,
+    give_back_pages,
+    remove_database,
+    rollback,
+)
 from codeindexd.types import Committed, Counts, Entry, Failure, Outcome, Transaction
 
 _LOG_LIMIT = 16 << 20  # bytes; a commit that finds a larger write-ahead log checkpoints it first
@@ -37,7 +45,8 @@ class Catalog:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         """Use :meth:`open`."""
         self.path = path
-        self._connection = connection
+        self._open_connection: sqlite3.Connection | None = connection
+        self._on_wake: Callable[[], object] = bool
         self._writing = threading.RLock()
         self._snapshots_lock = threading.Lock()  # for the two collections of snapshots
         self._open_snapshots: set[CatalogSnapshot] = set()
@@ -48,8 +57,9 @@ class Catalog:
         self._state = CatalogState.of(connection.execute(SELECT_STATE).fetchone())
         self._kinds = self._stored_kinds()
         self.store_uuid: str = connection.execute("SELECT value FROM meta WHERE key = 'store_uuid'").fetchone()[0]
-        self._reader = Reader(path)
-        self._tree = CatalogTree(Reader(path))
+        self._reader = Reader(path, on_wake=self._report_wake)
+        self._tree = CatalogTree(Reader(path, on_wake=self._report_wake))
+        self._last_root_hash: tuple[CatalogState, bytes] | None = None
 
     @classmethod
     def open(cls, path: Path, *, root_id: str, verify: bool = False) -> Catalog:
@@ -82,10 +92,56 @@ class Catalog:
     @property
     def root_hash(self) -> bytes:
         """16 bytes: the hash over all committed leaves."""
+        state, last = self._state, self._last_root_hash
+        if last is not None and last[0] is state:
+            return last[1]
         root = self._tree.node(b"")
         if root is None:
             raise StoreDamagedError(f"{self.path} has no root", hint=REBUILD)
+        self._last_root_hash = state, root.hash
         return root.hash
+
+    # rest
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """The writing connection, opened again after a rest; only while holding ``_writing``."""
+        if self._open_connection is None:
+            self._check_open()
+            if self._identity != file_identity(self.path):
+                raise StoreDamagedError(f"{self.path} was deleted or replaced", hint=REBUILD)
+            self._open_connection = connect(self.path, read_only=False)
+            self._report_wake()
+        return self._open_connection
+
+    def report_wakes_to(self, on_wake: Callable[[], object]) -> None:
+        """Have ``on_wake`` called, in any thread, when files are opened again after :meth:`rest`."""
+        self._on_wake = on_wake
+
+    def _report_wake(self) -> None:
+        self._on_wake()
+
+    def rest(self) -> bool:
+        """Close all files until the next use; return False if something is in use now."""
+        if not self._writing.acquire(blocking=False):
+            return False
+        try:
+            with self._snapshots_lock:
+                if self._open_snapshots or self._closed:
+                    return self._closed
+                idle, self._idle = self._idle, []
+            for connection in idle:
+                connection.close()
+            if not (self._reader.rest() and self._tree.reader.rest()):
+                return False
+            if self._open_connection is not None:
+                with contextlib.suppress(sqlite3.Error, CodeindexError):  # the log stays and is read at the next open
+                    self._checkpoint()
+                self._open_connection.close()
+                self._open_connection = None
+            return True
+        finally:
+            self._writing.release()
 
     def counts(self) -> Counts:
         """Return how much is committed; costs nothing."""
@@ -144,6 +200,8 @@ class Catalog:
         """Pin what is committed now. Close the snapshot when it is replaced."""
         with self._snapshots_lock:
             self._check_open()
+            if not self._idle:
+                self._report_wake()
             reader = Reader(self.path, self._idle.pop() if self._idle else None)
         try:
             snapshot = CatalogSnapshot(reader, self._take_back)
@@ -190,12 +248,16 @@ class Catalog:
             yield entry_from(join(row[0], row[1]), row[2:])
 
     def failures(self, limit: int = -1) -> list[Failure]:
-        """Return failures sorted by path, all of them unless limited."""
+        """Return failures sorted by path, all of them unless limited. Reads nothing if there is none."""
+        if not self._state.counts.failed:
+            return []
         rows = self._reader.rows(f"{_FAILURE} ORDER BY parent, name LIMIT ?", (limit,))
         return [failure_from(row) for row in rows]
 
     def failures_due(self, now_ns: int) -> list[Failure]:
-        """Return the failures that are due for a retry, the longest due first."""
+        """Return the failures that are due for a retry, the longest due first. Reads nothing if there is none."""
+        if not self._state.counts.failed:
+            return []
         rows = self._reader.rows(
             f"{_FAILURE} WHERE next_retry_ns > 0 AND next_retry_ns <= ? AND NOT quarantined ORDER BY next_retry_ns",
             (now_ns,),
@@ -284,6 +346,8 @@ class Catalog:
                 connection.close()
             self._reader.close()
             self._tree.reader.close()
-            with contextlib.suppress(sqlite3.Error, CodeindexError):  # the log stays and is read at the next open
-                self._checkpoint()
-            self._connection.close()
+            if self._open_connection is not None:
+                with contextlib.suppress(sqlite3.Error, CodeindexError):  # the log stays and is read at the next open
+                    self._checkpoint()
+                self._open_connection.close()
+                self._open_connection = None

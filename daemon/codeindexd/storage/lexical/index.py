@@ -24,8 +24,6 @@ from codeindexd.storage.lexical.schema import (
 from codeindexd.storage.lexical.snapshot import LexicalSnapshot
 
 _HEAP_BYTES = 15_000_000  # tantivy's minimum: transactions are small, so more only costs memory
-# tantivy keeps the name of every file it ever mapped: 2 KB per commit, which only reopening the index frees.
-_COMMITS_BEFORE_REOPENING = 250
 
 
 class Lexical:
@@ -43,7 +41,6 @@ class Lexical:
         self._schema = build_schema()
         self._index: tantivy.Index
         self._writer: tantivy.IndexWriter | None = None
-        self._commits = 0  # since the index was opened
         self._current: LexicalSnapshot
 
     @classmethod
@@ -92,20 +89,21 @@ class Lexical:
         return lexical
 
     def _make(self) -> None:
-        with translated():
-            self._start()
         self._commit(0, (), (), (), ())
 
     def _connect(self) -> None:
         with translated():
-            self._start()
+            self._open_index()
         self._refresh()
 
-    def _start(self) -> None:
+    def _open_index(self) -> None:
         self._index = tantivy.Index(self._schema, path=str(self._directory))
         self._index.config_reader("manual")
+
+    def _start_writing(self) -> None:
+        """Open the index and a writer. tantivy keeps 2 KB per commit until the index is opened again."""
+        self._open_index()
         self._writer = self._index.writer(_HEAP_BYTES, 1)
-        self._commits = 0
 
     @property
     def generation(self) -> int:
@@ -150,7 +148,7 @@ class Lexical:
         try:
             with translated():
                 if self._writer is None:
-                    self._start()
+                    self._start_writing()
                 assert self._writer is not None
                 for chunk_id in {*delete_chunks, *chunks}:
                     self._writer.delete_documents_by_term("chunk_id", int(chunk_id))
@@ -163,7 +161,6 @@ class Lexical:
                 self._writer.delete_documents_by_term("meta", SENTINEL)
                 self._writer.add_document(sentinel_document(self._store_uuid, generation, self._schema))
                 self._writer.commit()
-                self._commits += 1
         except BaseException:
             self._roll_back()
             raise
@@ -191,9 +188,9 @@ class Lexical:
     def tidy(self) -> bool:
         """Delete the files of replaced segments; return False if some are left because a merge is running.
 
-        tantivy deletes them at each commit and merge, but misses those that a merge still uses at that moment. After
-        many commits, when no merge is running, the index is reopened, which frees memory that tantivy accumulates; the
-        snapshot stays as it is. Call it on the writing thread. Raises StoreDamagedError, StoreFullError.
+        tantivy deletes them at each commit and merge, but misses those that a merge still uses at that moment. When no
+        merge is running, the writer is closed, with its six threads, until the next commit; the snapshot stays as it
+        is. Call it on the writing thread. Raises StoreDamagedError, StoreFullError.
         """
         if self._superfluous():
             if self._writer is not None:
@@ -201,17 +198,11 @@ class Lexical:
                     self._writer.garbage_collect_files()
             if self._superfluous():
                 return False
-        if self._commits >= _COMMITS_BEFORE_REOPENING:
-            self._reopen()
-        return True
-
-    def _reopen(self) -> None:
-        writer, self._writer = self._writer, None  # if opening fails, the next commit tries again
-        with translated():
-            if writer is not None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with translated():
                 writer.wait_merging_threads()
-                del writer  # it holds tantivy's lock
-            self._start()
+        return True
 
     def _superfluous(self) -> list[Path]:
         with storing(WHAT):
