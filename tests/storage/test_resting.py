@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import threading
@@ -9,13 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.resting import AwakeStores
 from codeindexd.storage.vectors import VectorStore
-from storage.index_writers import dense_ids, found, open_index, save
+from codeindexd.types import Transaction
+from storage import index_writers
+from storage.index_writers import dense_ids, found, open_index
 from support.limits import no_open_files
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +62,13 @@ def test_stores_in_use_are_passed_over() -> None:
     wait_until(lambda: idle.rests == 1)
     busy.busy = False
     wait_until(lambda: len(awake) == 1)
+
+
+def save(path: str, word: str) -> Transaction:
+    """Return a change that leaves no projection behind."""
+    [update] = index_writers.save(path, word).updates
+    trigrams = np.array([1, 2, 3], dtype="<u4").tobytes()
+    return Transaction(updates=[dataclasses.replace(update, trigrams=trigrams)])
 
 
 @pytest.fixture

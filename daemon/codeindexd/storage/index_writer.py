@@ -134,9 +134,8 @@ class IndexWriter:
             self._use_lock.release()
 
     def _close_projections(self) -> bool:
-        behind = self.lag.lexical or self.lag.dense or self.lag.text or self._text_gaps
-        behind = behind or self.previous_model or self._unpublished
-        if self._users or behind or self.recovery.needs_verify or not self.current.rest():
+        lags = self.lag.lexical or self.lag.dense or self.lag.text or self._text_gaps or self._unpublished
+        if self._users or lags or self.previous_model or self.recovery.needs_verify or not self.current.rest():
             return False
         self._at_rest = True
         for close in (self.text.close, self.dense.close, self.lexical.close):
