@@ -161,6 +161,11 @@ def instances() -> int:
     return found
 
 
+def readers() -> int:
+    """Return how many threads read events."""
+    return sum(thread.name == "inotify" for thread in threading.enumerate())
+
+
 def wait_until(condition: Callable[[], object]) -> None:
     """Return as soon as ``condition()`` is true."""
     deadline = time.monotonic() + 20
@@ -171,9 +176,9 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def test_all_subscriptions_share_one_instance_and_one_thread(hub: Inotify, tmp_path: Path) -> None:
     roots = [tree(tmp_path / f"root{number}", {"a": "x"}) for number in range(40)]
-    before, threads = instances(), threading.active_count()
+    wait_until(lambda: readers() == instances() == 0)  # those of other tests are ending
     listeners = [Listener(hub, root) for root in roots]
-    assert (instances(), threading.active_count()) == (before + 1, threads + 1)
+    assert (instances(), readers()) == (1, 1)
     assert hub.watches == 40
     for root in roots:
         (root / "a").write_text("changed")
@@ -181,7 +186,7 @@ def test_all_subscriptions_share_one_instance_and_one_thread(hub: Inotify, tmp_p
         wait_until(lambda root=root, listener=listener: listener.paths == {f"{root}/a"})  # type: ignore[misc]
     for listener in listeners:
         listener.subscription.close()
-    wait_until(lambda: (instances(), threading.active_count()) == (before, threads))
+    wait_until(lambda: readers() == instances() == 0)
     again = Listener(hub, roots[0])
     (roots[0] / "a").unlink()
     wait_until(lambda: again.paths == {f"{roots[0]}/a"})
