@@ -89,3 +89,48 @@ def test_first_party_files_that_git_tracks_are_found(daemon: RealDaemon, tmp_pat
         explained = daemon.call("explain", path=str(root / path))
         assert explained["indexed"], explained
     assert daemon.call("symbol", name="VendorService", roots=[str(root)])["definitions"]
+
+
+def test_backups_foreign_ignore_files_and_stand_ins_are_left_out(daemon: RealDaemon, tmp_path: Path) -> None:
+    source = "def real_thing(): pass\n"
+    root = tree(
+        tmp_path / "root",
+        {
+            ".hg": None,
+            ".hgignore": "syntax: glob\nbuild\n",
+            ".ignore": "fx/\n",
+            ".rgignore": "rg/\n",
+            "build/b.py": source,
+            "fx/f.py": source,
+            "rg/r.py": source,
+            "jj/.jj": None,
+            "jj/.gitignore": "*.gen.py\n",
+            "jj/a.gen.py": source,
+            **{f"src/{name}": source for name in ("m.py~", "#m.py#", ".#m.py", "m.py.orig", "m.py.rej", "m.py.bak")},
+            "src/m.py": source,
+            "model.py": "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        },
+    )
+    (root / "crypt.py").write_bytes(b"\0GITCRYPT\0" + bytes(range(200)))
+    daemon.call("roots.add", path=str(root), wait=True)
+    found = daemon.call("symbol", name="real_thing", roots=[str(root)])["definitions"]
+    assert [hit["path"] for hit in found] == ["src/m.py"]
+
+    def explained(path: str) -> tuple[str, str]:
+        answer = daemon.call("explain", path=str(root / path))
+        return answer["reason"], answer["rule"]
+
+    assert explained("build/b.py") == ("ignored", ".hgignore:2: build")
+    assert explained("fx/f.py") == ("ignored", ".ignore:1: fx/")
+    assert explained("rg/r.py") == ("ignored", ".rgignore:1: rg/")
+    assert explained("jj/a.gen.py") == ("ignored", "jj/.gitignore:1: *.gen.py")
+    assert explained("src/m.py~") == ("backup", "default: name of an editor's backup")
+    assert explained("src/m.py.orig") == ("backup", "default: *.orig")
+    assert explained("model.py")[0] == "lfs pointer"
+    assert explained("crypt.py")[0] == "git-crypt"
+    (root / ".hg").rmdir()
+    (root / ".ignore").unlink()
+    daemon.call("sync", path=str(root))
+    found = daemon.call("symbol", name="real_thing", roots=[str(root)])["definitions"]
+    assert sorted(hit["path"] for hit in found) == ["build/b.py", "fx/f.py", "src/m.py"]
+    assert daemon.call("verify", path=str(root))["ok"]

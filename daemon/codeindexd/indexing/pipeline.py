@@ -28,11 +28,21 @@ from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, T
 
 log = structlog.get_logger(__name__)
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_MOST_POINTER_BYTES = 1024
+_GIT_CRYPT = b"\0GITCRYPT\0"
 
 
 def embed_text(symbol: str, text: str) -> str:
     """Return exactly what the model gets for a chunk: the full name of its definition first, never its path."""
     return f"{symbol}\n{text}" if symbol else text
+
+
+def _stand_in(data: bytes) -> str | None:
+    """Return why a file is skipped that stands for another content, which git keeps elsewhere or encrypted."""
+    if data.startswith(_LFS_POINTER) and len(data) < _MOST_POINTER_BYTES:
+        return "lfs pointer"
+    return "git-crypt" if data.startswith(_GIT_CRYPT) else None
 
 
 class _Stopwatch:
@@ -109,6 +119,9 @@ class Pipeline:
         if len(contents.data) > self._settings.max_file_bytes:
             return FileResult(job.job_id, job.path, FileStatus.VANISHED)  # it grew too large: the next scan skips it
         stopwatch.enter("decode")
+        if (stand_in := _stand_in(contents.data)) is not None:
+            stopwatch.stop()
+            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason=stand_in)
         decoded = decode(contents.data)
         if decoded is None:
             stopwatch.stop()

@@ -18,7 +18,7 @@ from codeindexd.scan.rule_files import INDEX, ReadRuleFile, read_bounded
 from codeindexd.scan.safe_read import OPEN_FILE, open_directory, opened
 from codeindexd.scan.tracked import TrackedFiles
 
-_DECISIVE = (*IGNORE_FILES, *PACKAGE_FILES, b".git")  # names that the rules of their directory depend on
+_DECISIVE = (*IGNORE_FILES, *PACKAGE_FILES, b".git", b".hg")  # names that the rules of their directory depend on
 _MOST_IGNORE_BYTES = 8 << 20
 _NOT_NOW = frozenset({errno.EIO, *EXHAUSTED})
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # such a directory has no rules
@@ -87,7 +87,7 @@ def root_rules(
     """Return the rules of the root itself. Raises OSError if its ignore files cannot be read now."""
     rules = rules_with_git(exclude_sources=git.sources, above=git.above, tracked=git.tracked)
     files = {name: read_ignore_file(root, name) for name in IGNORE_FILES}
-    return rules.enter(ROOT, files, names={name for name in PACKAGE_FILES if _exists(root, name)})
+    return rules.enter(ROOT, files, names={name for name in _DECISIVE if _exists(root, name)})
 
 
 def git_rules(root_path: Path, git_home: GitHome, read: ReadRuleFile) -> GitRules:

@@ -88,6 +88,8 @@ def _place_of_rules(hint: bytes, scan: ScanInput) -> bytes | None:
     for at, (name, child) in enumerate(pairwise(parts), 1):
         if name == VENDOR and child in VENDOR_CONTENT and _came_or_went(b"/".join(parts[: at + 1]), scan):
             return b"/".join(parts[:at])
+    if parts[-1] == b".hg" and _came_or_went(hint, scan):
+        return parent_of(hint)
     if parts[-1] in IGNORE_FILES:
         known, status = scan.known.node(hint), lstat_beneath(scan.root, hint)
         if known is None or status is None or known.stat != file_stat(status):

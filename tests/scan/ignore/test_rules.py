@@ -287,3 +287,30 @@ def test_vendor_with_the_files_of_a_package_manager_is_vendored(inside: str) -> 
     assert verdict is not None
     assert (verdict.reason, verdict.rule) == ("vendored", f"default: vendor/ holds {inside}")
     assert IgnoreRules.for_root().marked(b"lib/other", [inside.encode()]) is None
+
+
+def _search_rules(**files: str) -> IgnoreRules:
+    contents = {f".{name}".encode(): text.encode() for name, text in files.items()}
+    return IgnoreRules.for_root().enter(b"", contents)
+
+
+def test_ignore_files_of_search_tools_are_stronger_than_gits() -> None:
+    rules = _search_rules(gitignore="*.log\n*.tmp\n", ignore="fx/\n!keep.log\n*.gen\n", rgignore="!keep.gen\n")
+    assert _reason(rules, "fx", is_dir=True) == "ignored"
+    assert _reason(rules, "a.log") == "ignored"
+    assert _reason(rules, "keep.log") == "", "a negation overrides git's rules"
+    assert _reason(rules, "a.gen") == "ignored"
+    assert _reason(rules, "keep.gen") == "", ".rgignore is stronger than .ignore"
+    inner = rules.enter(b"sub", {b".ignore": b"!*.gen\n*.log\n"})
+    assert _reason(inner, "sub/a.gen") == "", "the deepest file decides"
+    assert _reason(inner, "sub/keep.log") == "ignored"
+    verdict = inner.verdict(b"sub/keep.log", is_dir=False)
+    assert verdict is not None
+    assert verdict.rule == "sub/.ignore:2: *.log"
+    own = rules.enter(b"own", {b".codeindexignore": b"!a.gen\n*.py\n", b".ignore": b"!*.py\n"})
+    assert (_reason(own, "own/a.gen"), _reason(own, "own/x.py")) == ("", "ignored")
+
+
+def test_files_of_search_tools_survive_a_nested_repository() -> None:
+    rules = _search_rules(ignore="*.gen\n").enter(b"nested", {}, [])
+    assert _reason(rules, "nested/a.gen") == "ignored"

@@ -5,10 +5,11 @@ The first of these that applies decides:
 1. version control stores and sensitive names: always left out;
 2. ``exclude`` and ``include`` of the configuration;
 3. ``.codeindexignore``, the deepest file first: a negation here also overrides every default below;
-4. git's own rules, exactly as git applies them to untracked files: ``.gitignore``, the deepest first, then the
+4. ``.rgignore``, then ``.ignore``, which search tools read: the deepest file first; a negation overrides git's rules;
+5. git's own rules, exactly as git applies them to untracked files: ``.gitignore``, the deepest first, then the
    repository's ``info/exclude``, then the user's global excludes. A negation here only overrides git's rules:
-   a lock file that git should track is still not worth searching;
-5. the defaults: hidden directories, vendored, generated, minified and binary files, backups of editors.
+   a lock file that git should track is still not worth searching. ``.hgignore`` counts as one of git's, beside ``.hg``;
+6. the defaults: hidden directories, vendored, generated, minified and binary files, backups of editors.
 
 What git tracks is neither ignored by git's rules nor left out as hidden or as a backup. In a directory that is kept
 only because it holds tracked files, nothing else is kept, as git itself looks at nothing else there.
@@ -16,6 +17,7 @@ only because it holds tracked files, nothing else is kept, as git itself looks a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -29,13 +31,16 @@ from codeindexd.scan.ignore.builtin import (
     marker_verdict,
     package_file_among,
 )
+from codeindexd.scan.ignore.mercurial import compiled_hgignore
 from codeindexd.scan.ignore.patterns import PatternSet, compiled, rule_text
 from codeindexd.scan.ignore.sieve import suspects
 from codeindexd.scan.relpath import name_of
 
 GITIGNORE = b".gitignore"
 OWN_IGNORE = b".codeindexignore"
-IGNORE_FILES = frozenset({GITIGNORE, OWN_IGNORE})
+HGIGNORE = b".hgignore"
+_SEARCH_IGNORE = (b".rgignore", b".ignore")
+IGNORE_FILES = frozenset({GITIGNORE, OWN_IGNORE, HGIGNORE, *_SEARCH_IGNORE})
 
 
 class Source(NamedTuple):
@@ -82,6 +87,7 @@ class IgnoreRules:
     """The rules for the children of one directory. Immutable; a directory without ignore files shares its parent's."""
 
     _git: tuple[_Level, ...]
+    _search: tuple[tuple[_Level, ...], ...]
     _own: tuple[_Level, ...]
     _exclude: _Level | None
     _include: _Level | None
@@ -120,6 +126,7 @@ class IgnoreRules:
         ]
         return cls(
             tuple(level for level in levels if level.patterns) if gitignore else (),
+            tuple(() for _ in _SEARCH_IGNORE),
             (),
             _configured("exclude", exclude),
             _configured("include", include),
@@ -152,6 +159,17 @@ class IgnoreRules:
             git = tuple(level for level in fresh if level.patterns)
         if self._gitignore and (patterns := compiled(files.get(GITIGNORE, b""))):
             git = (_Level(f"{prefix}.gitignore", patterns, skip), *git)
+        if self._gitignore and b".hg" in names:
+            found = compiled_hgignore(files.get(HGIGNORE, b""))
+            git = (*(_Level(f"{prefix}.hgignore", patterns, skip) for patterns in found), *git)
+        search = self._search
+        if any(files.get(name) for name in _SEARCH_IGNORE) and self._gitignore:
+            search = tuple(
+                (_Level(f"{prefix}{name.decode()}", patterns, skip), *levels)
+                if (patterns := compiled(files.get(name, b"")))
+                else levels
+                for name, levels in zip(_SEARCH_IGNORE, self._search, strict=True)
+            )
         if patterns := compiled(files.get(OWN_IGNORE, b"")):
             own = (_Level(f"{prefix}.codeindexignore", patterns, skip), *own)
         include = self._include
@@ -165,12 +183,14 @@ class IgnoreRules:
             if only_tracked is None and directory and tracked is not None:
                 only_tracked = tracked.entered(directory)
         package_file = package_file_among(names)
-        same = git is self._git and own is self._own and include is self._include and tracked is self._tracked
-        if same and only_tracked is self._only_tracked and package_file == self._package_file:
+        same = git is self._git and search is self._search and own is self._own and include is self._include
+        same = same and tracked is self._tracked and only_tracked is self._only_tracked
+        if same and package_file == self._package_file:
             return self
         return replace(
             self,
             _git=git,
+            _search=search,
             _own=own,
             _include=include,
             _tracked=tracked,
@@ -193,7 +213,8 @@ class IgnoreRules:
         if self._include is not None or self._only_tracked is not None:
             return set(names)
         prefix = directory + b"/" if directory else b""
-        levels = (*self._own, *self._git) if self._exclude is None else (self._exclude, *self._own, *self._git)
+        levels = (*self._own, *itertools.chain(*self._search), *self._git)
+        levels = levels if self._exclude is None else (self._exclude, *levels)
         return suspects([(level.patterns, (level.above + prefix)[level.skip :]) for level in levels], names)
 
     def judge(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
@@ -206,7 +227,10 @@ class IgnoreRules:
         for level in self._own:
             if (own := level.verdict(name, path, is_dir)) is not None:
                 return own if own.ignored else None
-        ignored = self._only_tracked or self._ignored_by_git(name, path, is_dir)
+        searched = self._verdict_of_search_files(name, path, is_dir)
+        if searched is not None and searched.ignored:
+            return searched
+        ignored = self._only_tracked or (None if searched else self._ignored_by_git(name, path, is_dir))
         if default is not None and not self._applies(default):
             default = None
         if default is not None and default.reason in UNLESS_TRACKED:
@@ -214,6 +238,13 @@ class IgnoreRules:
         if ignored is not None and (self._tracked is None or not self._tracked.keeps(path, ignored, is_dir=is_dir)):
             return ignored
         return default
+
+    def _verdict_of_search_files(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
+        for levels in self._search:
+            for level in levels:
+                if (verdict := level.verdict(name, path, is_dir)) is not None:
+                    return verdict
+        return None
 
     def _ignored_by_git(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
         for level in self._git:

@@ -1,0 +1,142 @@
+"""The syntax of ``.hgignore``: Mercurial's globs as patterns of ours, its regular expressions matched by RE2.
+
+Regular expressions of a stranger's repository must not cost more than linear time; one that RE2 does not understand
+(lookaround, backreferences) is left out, as an unreadable line is. ``include`` and ``subinclude`` are not followed.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import re2
+
+from codeindexd.scan.ignore.patterns import Outline, PatternSet
+from codeindexd.scan.ignore.syntax import Pattern, parse
+
+_SYNTAXES = {
+    b"re": b"re",
+    b"regexp": b"re",
+    b"relre": b"re",
+    b"glob": b"glob",
+    b"relglob": b"glob",
+    b"rootglob": b"rootglob",
+    b"path": b"path",
+    b"include": b"",
+    b"subinclude": b"",
+}
+_COMMENT = re.compile(rb"(?<!\\)#.*")
+_BRACES = re.compile(rb"\{([^{}]*)\}")
+_CROSSING = re.compile(rb"\*\*(?=[^/*])")
+_MOST_ALTERNATIVES = 64
+_MOST_BYTES = 64 << 10
+
+
+@functools.lru_cache(maxsize=256)
+def compiled_hgignore(content: bytes) -> tuple[PatternSet, ...]:
+    """Return the patterns of a ``.hgignore`` with this content: globs and regular expressions. Never raises."""
+    globs: list[Pattern] = []
+    regexes: list[tuple[Pattern, bytes]] = []
+    for number, line, kind, body in _lines(content[:_MOST_BYTES]):
+        if kind == b"re":
+            regexes.append((Pattern(number, line, False, False, True, (), (), b"", b""), body))
+        elif kind:
+            for glob in _alternatives(body):
+                globs += [_at(pattern, number, line) for pattern in parse(_as_gitignore(glob, kind))]
+    return tuple(one for one in (PatternSet(globs), _Regexes(regexes)) if one)
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    """Yield (number, line, kind of syntax, pattern) of every line with a pattern."""
+    syntax = b"re"
+    for number, whole in enumerate(content.splitlines(), 1):
+        line = _COMMENT.sub(b"", whole).replace(b"\\#", b"#").rstrip()
+        if line.startswith(b"syntax:"):
+            syntax = _SYNTAXES.get(line[7:].strip(), syntax)
+        elif line:
+            prefix, colon, rest = line.partition(b":")
+            known = colon and prefix in _SYNTAXES
+            yield number, line, _SYNTAXES[prefix] if known else syntax, rest if known else line
+
+
+def _alternatives(glob: bytes) -> list[bytes]:
+    """Return ``a.c`` and ``a.h`` for ``a.{c,h}``; braces beyond a bound stay as they are and match nothing."""
+    found = [glob]
+    while len(found) <= _MOST_ALTERNATIVES and any(_BRACES.search(one) for one in found):
+        found = [
+            one[: match.start()] + choice + one[match.end() :] if match else one
+            for one in found
+            for match in [_BRACES.search(one)]
+            for choice in (match[1].split(b",") if match else [b""])
+        ]
+    return found
+
+
+def _as_gitignore(glob: bytes, kind: bytes) -> bytes:
+    """Return the line of a ``.gitignore`` that means the same. A glob may begin at any directory."""
+    body = glob.strip(b"/")
+    if kind == b"path":
+        return b"/" + re.sub(rb"([*?\[\\])", rb"\\\1", body)
+    if kind == b"rootglob":
+        return b"/" + body
+    if b"/" in body:
+        return b"**/" + _CROSSING.sub(b"**/*", body)
+    return b"\\" + body if body.startswith((b"!", b"#")) else body
+
+
+def _at(pattern: Pattern, number: int, line: bytes) -> Pattern:
+    return Pattern(
+        number,
+        line,
+        pattern.negative,
+        pattern.dir_only,
+        pattern.by_path,
+        pattern.literals,
+        pattern.suffixes,
+        pattern.regex,
+        pattern.home,
+    )
+
+
+class _Regexes(PatternSet):
+    """Regular expressions, which match anywhere in a path unless they are anchored."""
+
+    __slots__ = ("_any", "_regexes")
+
+    def __init__(self, regexes: Sequence[tuple[Pattern, bytes]]) -> None:
+        super().__init__(())
+        compiled = [(pattern, body, _compiled(body)) for pattern, body in regexes]
+        self._regexes = [(pattern, regex) for pattern, _, regex in compiled if regex is not None]
+        self.patterns = tuple(pattern for pattern, _ in self._regexes)
+        self._any = _compiled(b"|".join(b"(?:%b)" % body for _, body, regex in compiled if regex is not None))
+        self.outline = Outline(
+            frozenset(), frozenset(), (), (), None, {}, self._may_match if self.patterns else None, (b"",), None
+        )
+
+    def last_match(self, name: bytes, path: bytes, is_dir: bool) -> Pattern | None:
+        """Return the first expression that matches; a directory also counts if all inside it must match."""
+        if not self._may_match(path) and not (is_dir and self._may_match(path + b"/")):
+            return None
+        for pattern, regex in self._regexes:
+            if regex.search(path) or (is_dir and b"$" not in pattern.text and regex.search(path + b"/")):
+                return pattern
+        return None
+
+    def _may_match(self, path: bytes) -> bool:
+        return self._any is None or self._any.search(path) is not None
+
+
+def _compiled(body: bytes) -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.max_mem = 1 << 20
+    options.never_capture = True
+    try:
+        return re2.compile(body, options)
+    except re2.error:
+        return None
+    finally:
+        re2.purge()  # its cache would keep the memory of 128 regexes
