@@ -149,3 +149,36 @@ class daemon_error:  # noqa: N801 - reads as a statement
         return error
 
     def __exit__(self, *_: object) -> None: ...
+
+
+def test_a_root_of_which_everything_is_left_out_says_so(daemon: RealDaemon, tmp_path: Path) -> None:
+    files = {f"linux-6.1/f{number}.py": f"def f{number}(): pass\n" for number in range(38)}
+    root = tree(tmp_path / "root", {"linux-6.1/.gitignore": "\n\n/*\n", **files})
+    said = "nothing indexed: 39 entries ignored by linux-6.1/.gitignore:3 `/*`"
+    added = daemon.run("add", str(root))
+    assert (added.returncode, added.stdout) == (0, f"{root}: fresh, 0 files, 0 chunks\n")
+    assert said in added.stderr
+    assert said in daemon.run("status").stdout
+    assert daemon.call("roots.list")["roots"][0]["notes"][0].startswith(said)
+    (root / "linux-6.1/.codeindexignore").write_text("!/*\n")  # as the note says
+    (root / "logo.png").write_bytes(b"\0")
+    (root / "data.exp").write_bytes(b"\0" * 100)
+    (root / "empty").mkdir()
+    daemon.call("sync", path=str(root))
+    assert "notes" not in daemon.call("roots.list")["roots"][0]
+    explained = daemon.call("explain", path=str(root))
+    assert explained["summary"] == {
+        "indexed": 40,
+        "failed": 0,
+        "pending": 0,
+        "left_out": [
+            {"reason": "binary", "rule": "", "entries": 1},
+            {"reason": "binary", "rule": "default: *.png", "entries": 1},
+        ],
+        "more_rules": 0,
+    }
+    text = daemon.run("explain", str(root)).stdout
+    assert text == (f"{root}: indexed, 40 files\n  1 left out: binary\n  1 left out: binary  default: *.png\n")
+    assert daemon.call("explain", path=str(root / "linux-6.1"))["summary"]["indexed"] == 40
+    assert daemon.call("explain", path=str(root / "empty"))["summary"]["indexed"] == 0
+    assert "summary" not in daemon.call("explain", path=str(root / "logo.png"))

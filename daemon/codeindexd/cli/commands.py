@@ -102,6 +102,8 @@ def _print_summaries(run: Run, result: RootsResult) -> None:
 
     for root in result["roots"]:
         run.terminal.print(progress.summary(root))
+        for note in root.get("notes", []):
+            run.terminal.note(f"note: {safe(note)}")
         if root["state"] in {"degraded", "missing"}:
             run.terminal.note("hint: to see what is wrong: codeindex status")
 

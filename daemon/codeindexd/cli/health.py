@@ -11,6 +11,7 @@ from codeindexd.cli.terminal import Terminal, safe
 
 if TYPE_CHECKING:
     from codeindexd.client.results import (
+        DirectorySummary,
         ExplainResult,
         Failure,
         RootsResult,
@@ -129,9 +130,25 @@ def verify(terminal: Terminal, result: VerifyResult) -> None:
         terminal.note("hint: to repair the index: codeindex verify --repair")
 
 
+def _explain_directory(terminal: Terminal, path: str, summary: DirectorySummary) -> None:
+    terminal.print(f"{path}: {terminal.style('good', 'indexed')}, {progress.count(summary['indexed'], 'file')}")
+    for key in ("failed", "pending"):
+        if summary[key]:
+            terminal.print(f"  {summary[key]:,} {key}")
+    width = max((len(f"{group['entries']:,}") for group in summary["left_out"]), default=0)
+    for group in summary["left_out"]:
+        rule = f"  {safe(group['rule'])}" if group["rule"] else ""
+        terminal.print(f"  {group['entries']:>{width},} left out: {safe(group['reason'])}{rule}")
+    if summary["more_rules"]:
+        terminal.print(f"  and {summary['more_rules']:,} more rules: see --json")
+
+
 def explain(terminal: Terminal, result: ExplainResult) -> None:
     """Print why a path is or is not indexed."""
     path = safe(result["path"])
+    if (summary := result.get("summary")) is not None:
+        _explain_directory(terminal, path, summary)
+        return
     if result["indexed"]:
         language = f" as {result['language']}" if result["language"] else ""
         terminal.print(

@@ -104,6 +104,7 @@ class RootEntry(TypedDict):
     chunks: int
     generation: int
     root_hash: str
+    notes: NotRequired[list[str]]
 
 
 class RootsResult(TypedDict):
@@ -271,6 +272,24 @@ class ChunkEntry(TypedDict):
     symbol: str
 
 
+class LeftOut(TypedDict):
+    """Entries that one rule, or their content, leaves out."""
+
+    reason: str
+    rule: str
+    entries: int
+
+
+class DirectorySummary(TypedDict):
+    """Counts for everything below a directory. ``more_rules`` are not among the largest in ``left_out``."""
+
+    indexed: int
+    failed: int
+    pending: int
+    left_out: list[LeftOut]
+    more_rules: int
+
+
 class ExplainResult(TypedDict):
     """Why a path is or is not indexed."""
 
@@ -281,6 +300,7 @@ class ExplainResult(TypedDict):
     language: str
     chunks: list[ChunkEntry]
     failure: Failure | None
+    summary: NotRequired[DirectorySummary]
 
 
 class MetricsResult(TypedDict):

@@ -9,22 +9,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from codeindexd.daemon import left_out
 from codeindexd.errors import CodeindexError
 from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.supervisor import FailedRoot
+from codeindexd.scan.relpath import ROOT
 from codeindexd.search.grep import MatchedLine
 from codeindexd.search.hits import Hit
 from codeindexd.search.searcher import Answer, GrepAnswer
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
+_RULES_SHOWN = 30
 
 
 def roots_entry(root: Root) -> dict[str, Any]:
     """Return a root as ``roots.list`` and ``roots.add`` list it. Blocking: asks the catalog."""
     status = root.status()
+    notes = _notes_on_rules(root, status)
     return {
         **path_to_json(root.spec.raw),
         "id": root.spec.id,
@@ -33,7 +37,17 @@ def roots_entry(root: Root) -> dict[str, Any]:
         "chunks": status.counts.chunks,
         "generation": status.generation,
         "root_hash": status.root_hash.hex(),
+        **({"notes": notes} if notes else {}),
     }
+
+
+def _notes_on_rules(root: Root, status: RootStatus) -> list[str]:
+    """Return what to say where rules leave nearly everything out, once that is known."""
+    if not root.is_caught_up or status.state is RootState.MISSING or not left_out.may_be_suspicious(status.counts):
+        return []
+    with root.catalog_snapshot() as snapshot:
+        note = left_out.note(snapshot.summary(ROOT))
+    return [note] if note else []
 
 
 def root_status(root: Root) -> dict[str, Any]:
@@ -59,7 +73,7 @@ def _running_status(root: Root) -> dict[str, Any]:
         "skipped": dict(sorted(status.counts.skipped.items())),
         "failures": [failure_entry(failure) for failure in root.failures(_FAILURES_SHOWN)],
         "problems": [_problem_entry(problem) for problem in status.problems],
-        "notes": list(status.notes),
+        "notes": [*status.notes, *_notes_on_rules(root, status)],
         "progress": progress_entry(status.progress),
         "stages": _stage_entries(status),
     }
@@ -282,7 +296,8 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     if os.path.isdir(path) and relative not in failures:  # noqa: PTH112 - is_dir() raises for a very long name
         verdict = root.exclusion_of(relative) if relative else None
         if verdict is None:
-            return entry | {"indexed": True, "reason": "an indexed directory"}
+            found = {"indexed": True, "reason": "an indexed directory"}
+            return entry | found | {"summary": _summary(root, relative)}
         return entry | {"reason": verdict.reason, "rule": verdict.rule}
     verdict = root.exclusion_of(relative)
     if verdict is not None:
@@ -290,6 +305,20 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     if not os.path.lexists(path):
         return entry | {"reason": "does not exist"}
     return entry | {"reason": "not scanned yet"}
+
+
+def _summary(root: Root, directory: bytes) -> dict[str, Any]:
+    """Return what ``explain`` says about everything below a directory. Blocking."""
+    with root.catalog_snapshot() as snapshot:
+        summary = snapshot.summary(directory)
+    groups = [{"reason": one.reason, "rule": one.rule, "entries": one.entries} for one in summary.left_out]
+    return {
+        "indexed": summary.indexed,
+        "failed": summary.failed,
+        "pending": summary.pending,
+        "left_out": groups[:_RULES_SHOWN],
+        "more_rules": max(0, len(groups) - _RULES_SHOWN),
+    }
 
 
 def path_below(root: Root, path: Path) -> bytes:

@@ -22,6 +22,7 @@ from codeindexd.storage.catalog.rows import (
     symbol_key,
 )
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
+from codeindexd.storage.catalog.summary import DirectorySummary, summary_of
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Counts, Outcome, StoredChunk, StoredFile, Symbol
 
@@ -72,6 +73,10 @@ class CatalogSnapshot:
         """Return the leaf at a path, of any kind and outcome; None for directories and missing paths."""
         rows = self._reader.rows(f"{STORED_FILE} WHERE e.parent = ? AND e.name = ?", split(path))
         return stored_file(rows[0]) if rows else None
+
+    def summary(self, directory: bytes) -> DirectorySummary:
+        """Return the counts for what is below ``directory`` (``b""`` is everything). Reads all of that."""
+        return summary_of(self._reader, directory)
 
     def files_by_id(self, ids: Iterable[int]) -> dict[int, StoredFile]:
         """Return the existing leaves by file id."""

@@ -1,0 +1,53 @@
+"""What a directory holds for the index, counted: files that are indexed, and entries left out by each rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codeindexd.storage.catalog.rows import get_text
+from codeindexd.storage.sqlite import Reader
+from codeindexd.types import Outcome
+
+# A slash is the byte before a zero, so `d/` to `d0` are all paths below d.
+_BELOW = "(e.parent = ? OR (e.parent >= ? AND e.parent < ?)) AND e.name > x''"
+_LEAVES = f"""
+SELECT f.outcome, coalesce(nullif(f.reason, ''), e.reason, ''), coalesce(e.rule, ''), count(*)
+FROM entry e JOIN file f ON f.file_id = e.file_id
+WHERE {_BELOW} GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3, 2
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Entries that one rule, or their content, leaves out: files, and directories that are not looked into."""
+
+    reason: str
+    rule: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySummary:
+    """Counts for everything below a directory; ``left_out`` has the largest groups first."""
+
+    indexed: int
+    failed: int
+    pending: int
+    left_out: tuple[LeftOut, ...]
+
+
+def summary_of(reader: Reader, directory: bytes) -> DirectorySummary:
+    """Return the counts for what is below ``directory`` (``b""`` is everything)."""
+    if directory:
+        rows = reader.rows(_LEAVES, (directory, directory + b"/", directory + b"0"))
+    else:
+        rows = reader.rows(_LEAVES.replace(_BELOW, "e.name > x''"))
+    outcomes = dict.fromkeys(Outcome, 0)
+    left_out: list[LeftOut] = []
+    for outcome, reason, rule, count in rows:
+        outcomes[Outcome(outcome)] += count
+        if outcome == Outcome.SKIPPED:
+            left_out.append(LeftOut(get_text(reason), get_text(rule), count))
+    return DirectorySummary(
+        outcomes[Outcome.INDEXED], outcomes[Outcome.FAILED], outcomes[Outcome.UNPROCESSED], tuple(left_out)
+    )
