@@ -91,3 +91,25 @@ async def test_a_key_is_masked_in_every_chunk_that_it_spans(indexed: Indexed) ->
     answer = await searcher().search([indexed], parse("path:key.js"), 10)
     assert len(answer.hits) > 2
     assert not any("aB3dE6gH" in hit.snippet for hit in answer.hits)
+
+
+@pytest.mark.parametrize(
+    "text", ["alpha /rare_[0-9]{3}/", "/rare_[0-9]{3}/", 'alpha "return rare_123 +"', '"rare_123 + alpha"']
+)
+async def test_an_exact_match_is_found_behind_any_number_of_better_candidates(indexed: Indexed, text: str) -> None:
+    for number in range(150):
+        indexed.save(f"many/f{number}.py", "def alpha():\n    return alpha, alpha\n")
+    indexed.save("rare.py", "def nothing_like_it():\n    return rare_123 + alpha\n")
+    answer = await searcher().search([indexed], parse(text), 10)
+    assert [hit.chunk.path for hit in answer.hits] == [b"rare.py"]
+
+
+async def test_a_literal_is_met_letter_by_letter(indexed: Indexed) -> None:
+    indexed.save("c.py", "first = second\nfirst == second\n")
+    indexed.save("d.py", "first = second\nFirst = Second\n")
+    assert [hit.chunk.path for hit in (await searcher().search([indexed], parse('"first == second"'), 5)).hits] == [
+        b"c.py"
+    ]
+    assert [hit.chunk.path for hit in (await searcher().search([indexed], parse('"First = Second"'), 5)).hits] == [
+        b"d.py"
+    ]

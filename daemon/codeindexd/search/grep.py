@@ -102,29 +102,31 @@ def grep_root(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, *,
     deadline = time.monotonic() + request.budget_s
     result = GrepResult()
     changed: set[bytes] = set()
-    files = _files(snapshot, request)
+    files = files_to_search(snapshot, request)
     for number, (file, may_be_masked) in enumerate(files):
         if time.monotonic() > deadline:
             result.left_out["not searched in time"] += len(files) - number
             break
         path = file.entry.path
-        text, is_current = _read(root.spec.raw, file, result.left_out)
-        if not is_current:
+        found = read_text(root.spec.raw, file)
+        if not found.is_current:
             changed.add(path)
-        if text is None:
+        if found.is_too_large:
+            result.left_out[f"larger than {MAX_TEXT_BYTES >> 20} MiB"] += 1
+        if (text := found.text) is None:
             continue
         result.searched += 1
         if not request.matcher.is_affordable(text):
             result.left_out["too large for this pattern"] += 1
             continue
-        mask_it = mask_secrets and (may_be_masked or not is_current)
+        mask_it = mask_secrets and (may_be_masked or not found.is_current)
         _search_text(root, path, text, request, result, mask_secrets=mask_it)
     if changed:
         root.hint_from_thread(changed)
     return result
 
 
-def _files(snapshot: Snapshot, request: GrepRequest) -> list[tuple[StoredFile, bool]]:
+def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[StoredFile, bool]]:
     """Return the files that have to be read, in the order of their paths, and whether they may hold secrets."""
     passes = path_filter(request.include, request.exclude)
     below = frozenset(request.below)
@@ -155,8 +157,17 @@ def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[byte
         yield from ((content, True) for content in set(snapshot.catalog.indexed_contents()) if content not in known)
 
 
-def _read(root: bytes, file: StoredFile, left_out: Counter[str]) -> tuple[bytes | None, bool]:
-    """Return the file's text as UTF-8, None where there is none, and whether it still is what was catalogued."""
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """A file's text as UTF-8, None if it has none, and whether the file still is what was catalogued."""
+
+    text: bytes | None
+    is_current: bool
+    is_too_large: bool = False
+
+
+def read_text(root: bytes, file: StoredFile) -> FileText:
+    """Read a file. Raises FailedError when nothing can be read."""
     try:
         data = read_beneath(root, file.entry.path, max_bytes=MAX_TEXT_BYTES).data
     except OSError as error:
@@ -165,13 +176,12 @@ def _read(root: bytes, file: StoredFile, left_out: Counter[str]) -> tuple[bytes 
                 f"cannot verify results against the disk: {error.strerror}",
                 hint="close programs, or raise the limit of open files or memory",
             ) from error
-        return None, False
+        return FileText(None, is_current=False)
     if len(data) > MAX_TEXT_BYTES:
-        left_out[f"larger than {MAX_TEXT_BYTES >> 20} MiB"] += 1
-        return None, True
+        return FileText(None, is_current=True, is_too_large=True)
     is_current = file.outcome is not Outcome.INDEXED or xxhash.xxh3_128_digest(data) == file.entry.hash
     decoded = decode(data)
-    return (decoded.utf8 if decoded else None), is_current
+    return FileText(decoded.utf8 if decoded else None, is_current)
 
 
 def _search_text(

@@ -9,6 +9,7 @@ from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.encoding import source_text
 from codeindexd.analysis.tokens import Tokenizer, split_identifier
 from codeindexd.search.confirm import ConfirmedChunk, confirm
+from codeindexd.search.exact import ignores_case
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
 from codeindexd.search.searchable_root import SearchableRoot
@@ -40,9 +41,10 @@ class HitRequest:
     words: frozenset[str] = frozenset()
     regexes: Sequence[LineRegex] = ()
     phrases: Sequence[Sequence[str]] = ()
+    literals: Sequence[str] = ()
 
     def is_met_by(self, snippet: str) -> bool:
-        """Return True if ``snippet`` has every phrase word by word (the index knows only stems) and every regex.
+        """Return True if ``snippet`` has every phrase word by word (the index knows only stems), literal and regex.
 
         Raises InvalidQueryError when a regex is too slow.
         """
@@ -50,6 +52,8 @@ class HitRequest:
             text = f" {' '.join(Tokenizer(memo_entries=1_000).words(snippet))} "
             if not all(f" {' '.join(phrase)} " in text for phrase in self.phrases):
                 return False
+        if not all(literal in (snippet.lower() if ignores_case(literal) else snippet) for literal in self.literals):
+            return False
         return all(regex.search(snippet) for regex in self.regexes)
 
 

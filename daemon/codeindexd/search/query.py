@@ -2,23 +2,27 @@
 
 ``lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/``: everything else is
 the text that is searched for. A filter's value may be quoted (``path:"my dir/**"``); inside quotes, a backslash
-escapes a quote. Text that only resembles this syntax stays text: ``std::vector``, ``a/b/c``, ``don't``.
+escapes a quote. Text that only resembles this syntax stays text: ``std::vector``, ``a/b/c``, ``don't``, ``kind: x``.
+Pasted text, of several lines or of many words, has no syntax at all: its quotes and slashes are punctuation.
 """
 
 from __future__ import annotations
 
+import difflib
 import enum
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from codeindexd.analysis.chunking.languages import known_languages
 from codeindexd.errors import InvalidQueryError
 from codeindexd.search.regexes import LineRegex, compile_regexes
 
 MAX_QUERY_BYTES: Final = 64 << 10
-MAX_FILTERS: Final = 64
+_MOST_WORDS_WITH_SYNTAX: Final = 20
+_MOST_LINES_WITH_SYNTAX: Final = 2
 
 LANGUAGES: Final = {
     "c#": "csharp", "cs": "csharp", "c++": "cpp", "cc": "cpp", "cxx": "cpp", "golang": "go", "js": "javascript",
@@ -26,6 +30,13 @@ LANGUAGES: Final = {
     "zsh": "bash", "kt": "kotlin", "hs": "haskell", "ex": "elixir", "jl": "julia", "ml": "ocaml", "md": "markdown",
     "yml": "yaml", "terraform": "hcl", "tf": "hcl",
 }  # fmt: skip
+
+KINDS: Final = frozenset({
+    "block", "cell", "class", "constant", "data", "enum", "extension", "function", "impl", "index", "interface", "key",
+    "macro", "method", "module", "namespace", "object", "output", "property", "resource", "rule", "schema", "section",
+    "sequence", "struct", "table", "test", "trait", "trigger", "type", "union", "variable", "view", "window",
+})  # fmt: skip
+"""Every kind that a chunk or a definition may have."""
 
 
 class _Role(enum.Enum):
@@ -55,8 +66,9 @@ class ParsedQuery:
     """A query, split into its words and its filters.
 
     ``text`` is the words. ``language`` is a name of ours ("" = any), ``include`` and ``exclude`` are globs over paths
-    below the root, ``kinds`` and ``symbol`` narrow chunks, ``phrases`` must occur word by word, ``regexes`` must match
-    the chunk's text. A query of filters alone lists the chunks that pass.
+    below the root, ``kinds`` and ``symbol`` narrow chunks, ``phrases`` must occur word by word, ``literals`` letter by
+    letter, ``regexes`` must match a line of the chunk. A query of filters alone lists the chunks that pass. ``notes``
+    say what of the query was not used.
     """
 
     text: str = ""
@@ -66,7 +78,9 @@ class ParsedQuery:
     kinds: tuple[str, ...] = ()
     symbol: str = ""
     phrases: tuple[str, ...] = ()
+    literals: tuple[str, ...] = ()
     regexes: tuple[LineRegex, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +94,66 @@ class _Token:
 def parse(text: str, *, language: str = "", path: str = "", kind: str = "") -> ParsedQuery:
     """Parse a query. ``language``, ``path`` and ``kind`` act as filters in the text do; ``language`` overrides it.
 
-    A quote or slash without its partner is part of the text. Raises InvalidQueryError for a query that is empty, too
-    long, only negative or only a regex, for contradictory filters, and for regexes that are invalid or too large.
+    A quote or slash without its partner is part of the text. Text beyond 64 KiB is left out, with a note. Raises
+    InvalidQueryError for a query that is empty or only negative, for contradictory filters, for languages and kinds
+    that do not exist, and for regexes that are invalid or too large.
     """
-    if len(text.encode("utf-8", "replace")) > MAX_QUERY_BYTES:
-        raise InvalidQueryError(
-            f"the query is longer than {MAX_QUERY_BYTES >> 10} KiB",
-            hint="search for a part of it; to find similar code: codeindex related PATH:LINE",
-        )
-    values = _values_by_role(_tokens(text))
+    text, notes = _cut(text)
+    values = _values_by_role([_Token(_Role.WORD, text)] if _is_pasted(text) else _tokens(text))
     parsed = ParsedQuery(
         text=" ".join(values[_Role.WORD]),
-        language=normal_language(language) or _only(map(normal_language, values[_Role.LANGUAGE]), "lang"),
+        language=_language(normal_language(language) or _only(map(normal_language, values[_Role.LANGUAGE]), "lang")),
         include=(*values[_Role.PATH], *([path] if path else [])),
         exclude=tuple(values[_Role.NOT_PATH]),
-        kinds=tuple(dict.fromkeys(one.lower() for one in [*values[_Role.KIND], kind] if one)),
+        kinds=tuple(dict.fromkeys(_kind(one.lower()) for one in [*values[_Role.KIND], kind] if one)),
         symbol=_only(values[_Role.SYMBOL], "symbol"),
-        phrases=tuple(values[_Role.PHRASE]),
+        phrases=tuple(phrase for phrase in values[_Role.PHRASE] if not _is_literal(phrase)),
+        literals=tuple(phrase for phrase in values[_Role.PHRASE] if _is_literal(phrase)),
         regexes=compile_regexes(values[_Role.REGEX]),
+        notes=notes,
     )
-    if not any((parsed.text, parsed.language, parsed.include, parsed.kinds, parsed.symbol, parsed.phrases)):
+    if not any((parsed.text, parsed.language, parsed.include, parsed.kinds, parsed.symbol)) and not any(
+        (parsed.phrases, parsed.literals, parsed.regexes)
+    ):
         raise _nothing_to_find(parsed)
     return parsed
+
+
+def _cut(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the part of a query that is used, and a note if that is not all of it."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= MAX_QUERY_BYTES:
+        return text, ()
+    note = f"only the first {MAX_QUERY_BYTES >> 10} KiB of the query were used"
+    return data[:MAX_QUERY_BYTES].decode("utf-8", "ignore"), (note,)
+
+
+def _is_pasted(text: str) -> bool:
+    """Return True for text that nobody types: a report, a trace, a paragraph."""
+    lines = len(text.strip().splitlines())
+    return lines > _MOST_LINES_WITH_SYNTAX or len(text.split()) > _MOST_WORDS_WITH_SYNTAX
+
+
+def _is_literal(phrase: str) -> bool:
+    """Return True if more than the words of a phrase is meant: it has other characters than letters and spaces."""
+    return re.search(r"[^\w\s]", phrase) is not None
+
+
+def _language(name: str) -> str:
+    if name and name not in known_languages():
+        raise InvalidQueryError(f"no such language: {name}", hint=_suggestion(name, {*known_languages(), *LANGUAGES}))
+    return name
+
+
+def _kind(name: str) -> str:
+    if name not in KINDS:
+        raise InvalidQueryError(f"no such kind: {name}", hint=_suggestion(name, KINDS))
+    return name
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=3)
+    return f"did you mean {' or '.join(close)}?" if close else f"use one of: {', '.join(sorted(known))}"
 
 
 def normal_language(name: str) -> str:
@@ -110,9 +162,6 @@ def normal_language(name: str) -> str:
 
 
 def _nothing_to_find(parsed: ParsedQuery) -> InvalidQueryError:
-    if parsed.regexes:
-        hint = "add words, or a filter such as path:src/**; a regex only narrows what they find"
-        return InvalidQueryError("the query is only a regex", hint=hint)
     if parsed.exclude:
         hint = "add words, or a positive filter such as path:src/**"
         return InvalidQueryError("the query only says what to leave out", hint=hint)
@@ -123,8 +172,6 @@ def _values_by_role(tokens: Iterable[_Token]) -> defaultdict[_Role, list[str]]:
     values: defaultdict[_Role, list[str]] = defaultdict(list)
     for token in tokens:
         values[token.role].append(token.value)
-    if sum(len(of_role) for role, of_role in values.items() if role is not _Role.WORD) > MAX_FILTERS:
-        raise InvalidQueryError(f"the query has more than {MAX_FILTERS} filters", hint="use fewer and wider globs")
     return values
 
 
@@ -142,7 +189,6 @@ def _only(values: Iterable[str], name: str) -> str:
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
 _END: Final = r"(?=\s|$)"
 _FILTER: Final = re.compile(rf"(-?)({'|'.join(_FILTERS)}):(?:{_QUOTED}|([^\s\"]\S*)){_END}", re.IGNORECASE | re.DOTALL)
-_EMPTY_FILTER: Final = re.compile(rf"-?({'|'.join(_FILTERS)}):(?:\"\")?{_END}", re.IGNORECASE)
 _PHRASE: Final = re.compile(rf"{_QUOTED}{_END}", re.DOTALL)
 _REGEX: Final = re.compile(rf"/((?:[^/\\\n]|\\.)+)/{_END}")
 _WORD: Final = re.compile(r"\S+")
@@ -162,15 +208,12 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _token(text: str, start: int) -> tuple[int, _Token | None]:
-    if match := _EMPTY_FILTER.match(text, start):
-        raise InvalidQueryError(
-            f"the filter {match[0]} has no value",
-            hint=f"write {match[1]}:VALUE without a space, or put it in quotes to search for it as text",
-        )
     if match := _FILTER.match(text, start):
         negative, name, quoted, plain = match.groups()
         role = _FILTERS[name.lower()]
         value = plain if quoted is None else _unescaped(quoted)
+        if not value:
+            return match.end(), _Token(_Role.WORD, match[0])
         if negative and role is not _Role.PATH:
             raise InvalidQueryError(f"-{name}: cannot be negated", hint="only paths can be left out: -path:GLOB")
         return match.end(), _Token(_Role.NOT_PATH if negative else role, value)

@@ -9,25 +9,34 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
+from codeindexd.search.exact import chunks_that_match
 from codeindexd.search.prepared_query import PreparedQuery, name_stems, stems_of
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Candidate, Ranked, clean_cut, normalised, rank, shortlist
+from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import StoredChunk
 
 _DEPTH = 100  # candidates from each retriever
-_REGEX_DEPTH_FACTOR = 5  # regexes drop candidates later
 _MAX_PATH_MATCHES = 5
 _MAX_NAMED = 50
 _SHORTLIST_PERCENT = 120  # of the depth, from twice as many; ranking them all takes longer than retrieving them
 _PROSE_LANGUAGES = frozenset({"", "markdown", "rst", "json", "yaml", "toml", "html", "css", "make"})
 
 
-def matching_chunks(snapshot: Snapshot, query: PreparedQuery, limit: int) -> list[Ranked]:
-    """Return the chunks that match ``query``, ranked: several times ``limit`` where there are as many."""
-    depth = max(_DEPTH, 3 * limit) * (_REGEX_DEPTH_FACTOR if query.parsed.regexes else 1)
+def matching_chunks(
+    root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, limit: int, notes: list[str]
+) -> list[Ranked]:
+    """Return the chunks that match ``query``, ranked: several times ``limit`` where there are as many.
+
+    What could not be searched is added to ``notes``.
+    """
+    depth = max(_DEPTH, 3 * limit)
     allowed = _chunks_passing_filters(snapshot, query.parsed)
+    exact = chunks_that_match(root, snapshot, query.parsed, notes)
+    if exact is not None:
+        allowed = exact if allowed is None else np.intersect1d(allowed, exact, assume_unique=True)
     if allowed is not None and not len(allowed):
         return []
     lexical = _lexical_scores(snapshot, query, allowed, depth)

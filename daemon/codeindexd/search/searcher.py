@@ -81,8 +81,8 @@ class Searcher:
         query, notes = await self._prepare(roots, parsed)
         return await self._answer(
             roots,
-            lambda pinned: retrieve.matching_chunks(pinned.snapshot, query, limit),
-            HitRequest(limit, frozenset(query.terms.words), parsed.regexes, query.phrases),
+            lambda pinned: retrieve.matching_chunks(pinned.root, pinned.snapshot, query, limit, notes),
+            HitRequest(limit, frozenset(query.terms.words), parsed.regexes, query.phrases, parsed.literals),
             notes,
         )
 
@@ -146,11 +146,11 @@ class Searcher:
 
     async def _prepare(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> tuple[PreparedQuery, list[str]]:
         """Return the query with its terms and vectors, and notes on embedding failures."""
-        text = " ".join([parsed.text, *parsed.phrases]).strip()
+        text = " ".join([parsed.text, *parsed.phrases, *parsed.literals]).strip()
         terms = self._tokenizer.tokenize(text or " ".join(_literal_words(parsed.regexes)))
         phrases = [words for phrase in parsed.phrases if (words := self._tokenizer.words(phrase))]
         vectors = {}
-        notes = []
+        notes = list(parsed.notes)
         for identity in {root.query_model for root in roots} & self._embedders.keys():
             if not text:
                 continue

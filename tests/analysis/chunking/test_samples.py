@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.analysis.chunking import LANGUAGES, chunk
+from codeindexd.search.query import KINDS
 from codeindexd.types import Span
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -34,6 +35,12 @@ def test_names_of_definitions_are_the_last_part_of_their_path(name: str) -> None
     for span in chunk((SAMPLES / f"{name}.sample").read_bytes(), name):
         for symbol in span.symbols:
             assert symbol.qualified.endswith(symbol.name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_kind_can_be_asked_for(name: str) -> None:
+    spans = chunk((SAMPLES / f"{name}.sample").read_bytes(), name, target_chars=TARGET)
+    assert {span.kind for span in spans} | {symbol.kind for span in spans for symbol in span.symbols} <= KINDS
 
 
 def test_every_language_with_a_grammar_has_a_sample() -> None:

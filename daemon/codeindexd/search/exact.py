@@ -1,0 +1,67 @@
+"""Narrows a query to the chunks on whose lines its regexes and literals match, wherever those are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.search.grep import GrepRequest, files_to_search, read_text
+from codeindexd.search.line_matcher import LineMatcher
+from codeindexd.search.query import ParsedQuery
+from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import StoredFile
+
+_BUDGET_S = 3.0
+
+
+def chunks_that_match(
+    root: SearchableRoot, snapshot: Snapshot, parsed: ParsedQuery, notes: list[str]
+) -> NDArray[np.int64] | None:
+    """Return the sorted ids of the chunks with a match of every regex and literal; None if the query has neither.
+
+    Blocking. What could not be searched in time is added to ``notes``. Raises InvalidQueryError, and FailedError when
+    nothing can be read.
+    """
+    matchers = [LineMatcher(regex.pattern) for regex in parsed.regexes]
+    matchers += [LineMatcher(literal, fixed=True, ignore_case=ignores_case(literal)) for literal in parsed.literals]
+    if not matchers:
+        return None
+    deadline = time.monotonic() + _BUDGET_S
+    found: set[int] | None = None
+    for matcher in matchers:
+        request = GrepRequest(matcher, include=parsed.include, exclude=parsed.exclude, language=parsed.language or None)
+        files = [file for file, _ in files_to_search(snapshot, request)]
+        chunks: set[int] = set()
+        for number, file in enumerate(files):
+            if time.monotonic() > deadline:
+                notes.append(f"{len(files) - number} files were left out: not searched in time")
+                break
+            chunks.update(_matching_chunks(root, snapshot, file, matcher))
+        found = chunks if found is None else found & chunks
+    return np.fromiter(sorted(found or ()), np.int64)
+
+
+def ignores_case(literal: str) -> bool:
+    """Return True if a literal is meant in any case: it was typed without capitals."""
+    return literal == literal.lower()
+
+
+def _matching_chunks(root: SearchableRoot, snapshot: Snapshot, file: StoredFile, matcher: LineMatcher) -> Iterator[int]:
+    text = read_text(root.spec.raw, file).text
+    if text is None or not matcher.is_affordable(text):
+        return
+    lines = [line.number for line in matcher.lines(text)]
+    if not lines:
+        return
+    for chunk in snapshot.catalog.chunks_of_file(file.file_id):
+        if _any_between(lines, chunk.span.start_line, chunk.span.end_line):
+            yield chunk.chunk_id
+
+
+def _any_between(lines: Sequence[int], first: int, last: int) -> bool:
+    at = int(np.searchsorted(lines, first))
+    return at < len(lines) and lines[at] <= last
