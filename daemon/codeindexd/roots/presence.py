@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from codeindexd.roots.registry import RootSpec
+from codeindexd.scan.safe_read import VANISHED
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +46,12 @@ class Presence:
             return None
 
     def look(self) -> Found:
-        """Return what is at the path now."""
+        """Return what is at the path now. Raises OSError if that cannot be determined, which does not mean missing."""
         try:
             status = self.spec.path.lstat()
-        except OSError:
+        except OSError as error:
+            if error.errno not in VANISHED:
+                raise
             return self._set_missing()
         if not stat.S_ISDIR(status.st_mode) or os.path.realpath(self.spec.path) != os.fspath(self.spec.path):
             return self._set_missing()

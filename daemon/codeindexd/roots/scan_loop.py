@@ -122,7 +122,11 @@ class ScanLoop:
 
     async def _is_present(self) -> bool:
         """Return True if there is something to scan; a missing root is searched for again soon."""
-        found = await anyio.to_thread.run_sync(self._presence.look)
+        try:
+            found = await anyio.to_thread.run_sync(self._presence.look)
+        except OSError as error:
+            self._note_failed_scan(error)
+            return False
         if found is Found.MISSING:
             self._search_later()
         elif found is not Found.SAME:
@@ -144,11 +148,7 @@ class ScanLoop:
                 reconcile, scanner, self._catalog, below, in_flight, self._decided_by_git
             )
         except (OSError, PathRefusedError, StoreFullError) as error:
-            hint = getattr(error, "hint", "check the directory's permissions")
-            problem = RootProblem(f"cannot read {self._presence.spec.path}: {error}", hint)
-            self._problems.set(ProblemKey.SCAN, problem)
-            self.failed_scans += 1
-            self._search_later()
+            self._note_failed_scan(error)
             return None
         finally:
             self.is_walking = False
@@ -162,6 +162,13 @@ class ScanLoop:
             seconds=round(time.monotonic() - began, 3),
         )
         return found
+
+    def _note_failed_scan(self, error: Exception) -> None:
+        hint = getattr(error, "hint", "check the directory's permissions")
+        problem = RootProblem(f"cannot read {self._presence.spec.path}: {error}", hint)
+        self._problems.set(ProblemKey.SCAN, problem)
+        self.failed_scans += 1
+        self._search_later()
 
     async def _config_changed(self, scan: Scan) -> bool:
         """Return True if the root's own configuration changed, and with it the scanner."""

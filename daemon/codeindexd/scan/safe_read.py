@@ -14,6 +14,10 @@ from codeindexd.types import FileStat
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+LONGEST_PATH = 4095  # bytes that a system call takes
+VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""Errno values that mean that what was looked for is not there any more; every other one says nothing about that."""
+
 _READ_ONCE = 1 << 20
 _FINE_WINDOW_NS = 50_000_000  # kernel clocks tick every 1 to 10 ms
 _COARSE_WINDOW_NS = 2_000_000_000  # FAT; some network file systems 1 s
@@ -59,6 +63,25 @@ def open_directory(root: int, directory: bytes) -> int:
     for name in directory.split(b"/") if directory else ():
         try:
             below = os.open(name, OPEN_DIRECTORY, dir_fd=current)
+        finally:
+            os.close(current)
+        current = below
+    return current
+
+
+def open_absolute(path: bytes) -> int:
+    """Open a directory by an absolute path of any length, only to name it, and return its descriptor. Raises OSError.
+
+    Links are followed.
+    """
+    flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+    current = os.open(b"/", flags)
+    rest = path.strip(b"/")
+    while rest:
+        end = len(rest) if len(rest) <= LONGEST_PATH else rest.rfind(b"/", 0, LONGEST_PATH)
+        piece, rest = rest[:end], rest[end + 1 :]
+        try:
+            below = os.open(piece, flags, dir_fd=current)
         finally:
             os.close(current)
         current = below

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Collection, Set
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from codeindexd.scan.relpath import ROOT, is_covered
+from codeindexd.scan.safe_read import LONGEST_PATH, VANISHED, open_absolute, opened
 from codeindexd.watch import mounts
 from codeindexd.watch.events import GIT_DIRECTORIES
 
@@ -26,8 +28,8 @@ class Usable:
 class Coverage:
     """The directories of one root that should be watched. Each target is missing, covered, refused or polled.
 
-    ``polled`` ones are on a file system without events, whose type is the value, or have names that are not UTF-8
-    (value "").
+    ``polled`` ones are on a file system without events, whose type is the value; or, with the value "", their names
+    are not UTF-8, their paths are too long, or they cannot be examined now.
     """
 
     def __init__(self) -> None:
@@ -136,15 +138,18 @@ class Look:
         self._coverage.close(self)
 
 
-def usable(root: Path, directories: Collection[bytes], *, look_inside: bool = False) -> Usable:
+def usable(
+    root: Path, directories: Collection[bytes], *, look_inside: bool = False, any_length: bool = False
+) -> Usable:
     """Return which of ``directories`` (below ``root``) can be watched now, parents first. Never raises.
 
     They have to be watched in that order: a directory that is replaced after its own watch was made, but before that of
     its parent, would change unnoticed.
 
     ``look_inside`` finds directories that hold names which are not UTF-8: even opening such a file for reading breaks
-    the stream that watches its directory. File systems without events below the root are not touched: a server that
-    does not answer would block the whole look.
+    the stream that watches its directory. ``any_length`` says that paths longer than a system call takes can be
+    watched. What cannot be examined for another reason than its absence is polled. File systems without events below
+    the root are not touched: a server that does not answer would block the whole look.
     """
     found = Usable()
     base = os.fsencode(root)
@@ -153,9 +158,12 @@ def usable(root: Path, directories: Collection[bytes], *, look_inside: bool = Fa
         path = base + b"/" + directory if directory else base
         if kind := mounts.kind_if_silent(directory, mounted):
             found.polled[directory] = kind
-        elif not _is_readable_directory(path, follow=not directory):
+            continue
+        readable = _is_readable_directory(path, follow=not directory)
+        too_long = len(path) > LONGEST_PATH and not any_length
+        if readable is False:
             found.refused.add(directory)
-        elif not _is_utf8(directory) or (look_inside and not _holds_only_utf8(path)):
+        elif readable is None or too_long or not _is_utf8(directory) or (look_inside and not _holds_only_utf8(path)):
             found.polled[directory] = ""
         else:
             found.paths[directory] = os.fsdecode(path)
@@ -177,9 +185,13 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-def _is_readable_directory(path: bytes, *, follow: bool) -> bool:
+def _is_readable_directory(path: bytes, *, follow: bool) -> bool | None:
+    """Return None if that cannot be determined now."""
     try:
+        if len(path) > LONGEST_PATH:
+            with opened(open_absolute(path)) as directory:
+                return os.access(f"/proc/self/fd/{directory}", os.R_OK)
         status = os.stat(path) if follow else os.lstat(path)  # noqa: PTH116 - bytes paths
-    except OSError:
-        return False
+    except OSError as error:
+        return False if error.errno in VANISHED or error.errno in (errno.EACCES, errno.EPERM) else None
     return stat.S_ISDIR(status.st_mode) and os.access(path, os.R_OK)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import structlog
 from watchfiles import Change
 
-from codeindexd.scan.safe_read import opened
+from codeindexd.scan.safe_read import LONGEST_PATH, open_absolute, opened
 from codeindexd.watch import filesystem
 from codeindexd.watch.pacer import PollPacer
 
@@ -55,7 +55,6 @@ _HEADER = struct.Struct("iIII")  # watch descriptor, mask, cookie of a rename, l
 _READ_BYTES = 1 << 18
 _STEP_S = 0.003
 _GROUP_S = 0.1
-_LONGEST_PATH = 4095  # bytes that a system call takes
 _OURS = 0.9  # of the user's watches; the rest is for other programs
 _EVICTION_RATIO = 2  # a root loses its watches to one that needs less than this fraction of them
 
@@ -229,12 +228,12 @@ class Inotify:
 
     def _add(self, path: bytes) -> int:
         """Return the watch descriptor of a directory, or a negative errno."""
-        if len(path) <= _LONGEST_PATH:
+        if len(path) <= LONGEST_PATH:
             number = self._libc.inotify_add_watch(self._descriptor, path, ctypes.c_uint32(_WANTED))
             code = ctypes.get_errno()
         else:
             try:
-                with opened(open_long(path)) as directory:
+                with opened(open_absolute(path)) as directory:
                     short = b"/proc/self/fd/%d" % directory
                     number = self._libc.inotify_add_watch(self._descriptor, short, ctypes.c_uint32(_WANTED))
                     code = ctypes.get_errno()
@@ -383,22 +382,6 @@ class Inotify:
 
 SHARED = Inotify()
 """The instance of this process."""
-
-
-def open_long(path: bytes) -> int:
-    """Open a directory whose absolute path is too long for a system call, and return its descriptor. Raises OSError."""
-    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-    current = os.open(b"/", flags)
-    rest = path.strip(b"/")
-    while rest:
-        end = len(rest) if len(rest) <= _LONGEST_PATH else rest.rfind(b"/", 0, _LONGEST_PATH)
-        piece, rest = rest[:end], rest[end + 1 :]
-        try:
-            below = os.open(piece, flags, dir_fd=current)
-        finally:
-            os.close(current)
-        current = below
-    return current
 
 
 def _error(what: str) -> OSError:

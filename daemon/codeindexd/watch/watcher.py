@@ -30,6 +30,7 @@ from codeindexd.watch.coverage import Coverage, Look, Usable, usable
 from codeindexd.watch.environment import EnvironmentMonitor
 from codeindexd.watch.event_rate import EventRate
 from codeindexd.watch.events import ChangeReader
+from codeindexd.watch.inotify import Inotify
 from codeindexd.watch.problems import Problem, Problems, polled_parts
 from codeindexd.watch.retries import Retries
 from codeindexd.watch.states import WatchState
@@ -84,6 +85,7 @@ class Watcher:
         self._on_root_changed = on_root_changed
         self._poll = poll
         self._recursive = recursive
+        self._any_length = isinstance(source, Inotify)
         self._reader = ChangeReader(root, cookie_dir, rules.paths)
         self._cookies = Cookies(cookie_dir)
         self._environment = EnvironmentMonitor(
@@ -213,7 +215,9 @@ class Watcher:
         polled = {ROOT} if self._problem else set(self._coverage.polled)
         if polled and time.monotonic() >= self._poll_at:
             self._poll_at = time.monotonic() + self._poll_interval_s
-            found = await anyio.to_thread.run_sync(partial(usable, self._root, polled, look_inside=True))
+            found = await anyio.to_thread.run_sync(
+                partial(usable, self._root, polled, look_inside=True, any_length=self._any_length)
+            )
             self._coverage.stop_polling(found.paths)
             self._on_hints(collapse(polled))
 
@@ -288,8 +292,10 @@ class Watcher:
         if not await self._streams.replace_recent(stream):
             self._demand_walk("a watcher was replaced before it had delivered everything")
 
-    async def _usable(self, directories: Set[bytes]) -> Usable:
-        return await anyio.to_thread.run_sync(partial(usable, self._root, directories, look_inside=self._check_names))
+    async def _usable(self, directories: Set[bytes], *, look_inside: bool | None = None) -> Usable:
+        inside = self._check_names if look_inside is None else look_inside
+        look = partial(usable, self._root, directories, look_inside=inside, any_length=self._any_length)
+        return await anyio.to_thread.run_sync(look)
 
     def _go_live(self, look: Look, found: Usable, *, retry_refused: bool) -> None:
         """Hint what became watched in the same step: from now on a cookie proves that everything is known."""
