@@ -11,6 +11,7 @@ from codeindexd.cli.terminal import Terminal, safe
 
 if TYPE_CHECKING:
     from codeindexd.client.results import (
+        BusyFile,
         DirectorySummary,
         ExplainResult,
         Failure,
@@ -92,6 +93,7 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
         if problem["hint"]:
             lines.append(f"  remedy: {safe(problem['hint'])}")
     lines += [terminal.style("warn", safe(note)) for note in root.get("notes", [])]
+    lines += [_busy(file) for file in root.get("busy", [])[:_MAX_FAILURES]]
     if root["skipped"]:
         lines.append("skipped: " + ", ".join(f"{count:,} {safe(reason)}" for reason, count in root["skipped"].items()))
     lines += [_failure(terminal, failure, now) for failure in root["failures"][:_MAX_FAILURES]]
@@ -102,6 +104,11 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
         terminal.print(terminal.style("bold", safe(root["path"])))
         for line in lines:
             terminal.print(f"  {line}")
+
+
+def _busy(file: BusyFile) -> str:
+    every = progress.duration(file["every_s"])
+    return f"busy: {safe(file['path'])} changes all the time: looked at every {every}, and by `codeindex sync`"
 
 
 def _failure(terminal: Terminal, failure: Failure, now: float) -> str:

@@ -167,6 +167,13 @@ class Stage(TypedDict):
     queue: int
 
 
+class BusyFile(TypedDict):
+    """A file that changes all the time, so that it is looked at only every ``every_s`` seconds, or by a sync."""
+
+    path: str
+    every_s: float
+
+
 class RootStatus(TypedDict):
     """Health of one root."""
 
@@ -183,6 +190,7 @@ class RootStatus(TypedDict):
     failures: list[Failure]
     problems: NotRequired[list[Problem]]
     notes: NotRequired[list[str]]
+    busy: NotRequired[list[BusyFile]]
     progress: Progress
     stages: dict[str, Stage]
 

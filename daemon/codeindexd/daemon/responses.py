@@ -74,6 +74,7 @@ def _running_status(root: Root) -> dict[str, Any]:
         "failures": [failure_entry(failure) for failure in root.failures(_FAILURES_SHOWN)],
         "problems": [_problem_entry(problem) for problem in status.problems],
         "notes": [*status.notes, *_notes_on_rules(root, status)],
+        "busy": [{**path_to_json(path), "every_s": round(every_s, 1)} for path, every_s in status.busy],
         "progress": progress_entry(status.progress),
         "stages": _stage_entries(status),
     }
@@ -108,6 +109,7 @@ def failed_status(failed: FailedRoot) -> dict[str, Any]:
         "failures": [],
         "problems": [_problem_entry(failed.problem)],
         "notes": [],
+        "busy": [],
         "progress": {
             "files_done": 0,
             "files_total": 0,

@@ -64,9 +64,13 @@ class Hints:
         self._later.append(_Later(when, tuple(paths), is_check=False, second_look=delay_s is None))
         self._changed.set()
 
-    def check_later(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths`` checked after a while: they are too young for their stat to tell of every later change."""
-        self._later.append(_Later(self._clock() + self._later_s, tuple(paths), is_check=True, second_look=True))
+    def check_later(self, paths: Iterable[bytes], delay_s: float | None = None) -> None:
+        """Have ``paths`` checked after a while.
+
+        They are too young for their stat to tell of every later change or, with ``delay_s``, change all the time.
+        """
+        when = self._clock() + (self._later_s if delay_s is None else delay_s)
+        self._later.append(_Later(when, tuple(paths), is_check=True, second_look=True))
         self._changed.set()
 
     def hold(self) -> None:

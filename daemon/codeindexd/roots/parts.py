@@ -9,6 +9,7 @@ from codeindexd.indexing.catch_up import CatchUp
 from codeindexd.indexing.embed_pending import PendingEmbedder
 from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.roots.busy import BusyFiles
 from codeindexd.roots.events import RootEventKind
 from codeindexd.roots.hints import Hints
 from codeindexd.roots.presence import Presence
@@ -35,6 +36,7 @@ class RootParts:
     watcher: Watcher
     scans: ScanLoop
     sync: Sync
+    busy: BusyFiles
 
 
 def create_parts(
@@ -58,6 +60,7 @@ def create_parts(
     ``report_state_change`` does so if the state is not the last reported one. Raises StoreFullError.
     """
     spec = presence.spec
+    busy = BusyFiles(hints)
 
     def on_commit() -> None:
         if index.lag.any:
@@ -71,19 +74,19 @@ def create_parts(
         index,
         dependencies.pool,
         problems,
-        on_hint=hints.add_later,
-        on_check=hints.check_later,
+        on_hint=busy.add_later,
+        on_check=busy.check_later,
         on_commit=on_commit,
     )
     embedder = PendingEmbedder(
-        spec.raw, index, dependencies.pool, dependencies.embedder, problems, on_hint=hints.add_later
+        spec.raw, index, dependencies.pool, dependencies.embedder, problems, on_hint=busy.add_later
     )
     catch_up = CatchUp(
         spec.raw,
         index,
         dependencies.pool,
         problems,
-        on_hint=hints.add_later,
+        on_hint=busy.add_later,
         on_reprocess=lambda files: ingest.submit([], files),
         on_caught_up=embedder.wake,
     )
@@ -92,7 +95,7 @@ def create_parts(
         cookie_dir=dependencies.cookies,
         poll_interval_s=settings.poll_s,
         poll=settings.poll,
-        on_hints=hints.add,
+        on_hints=busy.add,
         on_degraded=lambda message, hint: problems.set(ProblemKey.WATCH, RootProblem(message, hint)),
         on_recovered=lambda: problems.clear(ProblemKey.WATCH),
         on_root_changed=lambda: hints.add([ROOT]),
@@ -101,6 +104,7 @@ def create_parts(
     scans = ScanLoop(
         catalog=index.catalog,
         hints=hints,
+        busy=busy,
         ingest=ingest,
         watcher=watcher,
         problems=problems,
@@ -113,6 +117,7 @@ def create_parts(
     )
     sync = Sync(
         hints=hints,
+        busy=busy,
         scans=scans,
         watcher=watcher,
         ingest=ingest,
@@ -121,4 +126,4 @@ def create_parts(
         problems=problems,
         shutdown=shutdown,
     )
-    return RootParts(index, ingest, embedder, catch_up, watcher, scans, sync)
+    return RootParts(index, ingest, embedder, catch_up, watcher, scans, sync, busy)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from codeindexd.indexing.queue import Task
 from codeindexd.scan.merkle import diff
@@ -15,6 +18,7 @@ from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Transaction
 
 _TRANSACTION_LEAVES = 2_000
+_MOST_SIZED = 100  # of more changed files at once, none is a busy one
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class Reconciled:
     """The differences that a scan found: ``transactions`` that need no worker, and ``files`` that do.
 
     ``gone`` are files that need not be read any more. Those ``overtaken`` among them were in flight, so it is not known
-    whether the catalog has them: they must be scanned again once no commit is in progress.
+    whether the catalog has them: they must be scanned again once no commit is in progress. ``changed_sizes`` are the
+    sizes in bytes of changed files, empty if there are many.
     """
 
     transactions: tuple[Transaction, ...]
@@ -30,6 +35,7 @@ class Reconciled:
     gone: frozenset[bytes]
     overtaken: frozenset[bytes]
     scan: Scan
+    changed_sizes: Mapping[bytes, int] = field(default_factory=dict)
 
 
 def reconcile(
@@ -54,7 +60,18 @@ def reconcile(
         frozenset(entry.path for entry in difference.removed) | {move.source for move in difference.moved} | overtaken,
         overtaken,
         scan,
+        _sizes_of(scanner.root, difference.modified),
     )
+
+
+def _sizes_of(root: Path, modified: Sequence[Entry]) -> dict[bytes, int]:
+    if len(modified) > _MOST_SIZED:
+        return {}
+    sizes = {}
+    for entry in modified:
+        with contextlib.suppress(OSError):  # the next event tells more
+            sizes[entry.path] = os.lstat(os.fsencode(root) + b"/" + entry.path).st_size
+    return sizes
 
 
 def _overtaken(scan: Scan, in_flight: Iterable[Task]) -> tuple[list[Entry], frozenset[bytes]]:

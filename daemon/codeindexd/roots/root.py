@@ -48,6 +48,7 @@ class RootStatus:
     """What there is to tell about a root at one moment.
 
     ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
+    ``busy`` are files that change all the time, and the seconds between two looks at each.
     """
 
     state: RootState
@@ -62,6 +63,7 @@ class RootStatus:
     stages: Mapping[str, StageStats]
     queue_lengths: Mapping[str, int]
     chunks_embedded: int
+    busy: tuple[tuple[bytes, float], ...] = ()
 
 
 class Root:
@@ -151,6 +153,7 @@ class Root:
             stages=dict(self._parts.ingest.stages),
             queue_lengths=self._parts.ingest.queue_lengths(),
             chunks_embedded=self._parts.ingest.chunks_embedded + self._parts.embedder.chunks_embedded,
+            busy=tuple(self._parts.busy.busy()),
         )
 
     def failures(self, limit: int = -1) -> list[Failure]:

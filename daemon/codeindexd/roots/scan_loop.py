@@ -11,6 +11,7 @@ import structlog
 from codeindexd.errors import PathRefusedError, StoreFullError
 from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.roots.busy import BusyFiles
 from codeindexd.roots.events import RootEventKind
 from codeindexd.roots.hardlinks import LinkedFiles
 from codeindexd.roots.hints import Hints
@@ -49,6 +50,7 @@ class ScanLoop:
         *,
         catalog: Catalog,
         hints: Hints,
+        busy: BusyFiles,
         ingest: Ingest,
         watcher: Watcher,
         problems: RootProblems,
@@ -61,6 +63,7 @@ class ScanLoop:
     ) -> None:
         self._catalog = catalog
         self._hints = hints
+        self._busy = busy
         self._ingest = ingest
         self._watcher = watcher
         self._problems = problems
@@ -193,10 +196,11 @@ class ScanLoop:
         self._unreadable.update(scan.below, scan.errors)
         self._problems.replace(ProblemKey.UNREADABLE, self._unreadable.problem)
         self._ingest.submit(found.transactions, found.files, found.gone)
+        self._busy.scanned(scan.below, found.changed_sizes)
         if scan.unsettled:
-            self._hints.add_later(scan.unsettled)
+            self._busy.add_later(scan.unsettled)
         if scan.young:
-            self._hints.check_later(scan.young)
+            self._busy.check_later(scan.young)
         if whole:
             self.has_walked = True
             self._last_walk = time.monotonic()

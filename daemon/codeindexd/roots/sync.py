@@ -9,6 +9,7 @@ from codeindexd.errors import FailedError, TimedOutError
 from codeindexd.indexing.catch_up import CatchUp
 from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
+from codeindexd.roots.busy import BusyFiles
 from codeindexd.roots.hints import Hints
 from codeindexd.roots.presence import Presence
 from codeindexd.roots.scan_loop import ScanLoop
@@ -42,6 +43,7 @@ class Sync:
         self,
         *,
         hints: Hints,
+        busy: BusyFiles,
         scans: ScanLoop,
         watcher: Watcher,
         ingest: Ingest,
@@ -51,6 +53,7 @@ class Sync:
         shutdown: Shutdown,
     ) -> None:
         self._hints = hints
+        self._busy = busy
         self._scans = scans
         self._watcher = watcher
         self._ingest = ingest
@@ -69,6 +72,7 @@ class Sync:
         how = SyncMethod.WALK
         with self._shutdown.limit(timeout_s, str(path)) as scope:
             how = await self._hint_changes()
+            self._busy.look_now()
             self._ingest.retry_now()
             await self._hints.flushed()
             if silent := self._scans.paths_without_events:  # all known only now that everything was scanned

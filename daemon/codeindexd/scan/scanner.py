@@ -103,6 +103,11 @@ class Scanner:
         self._threads = threads
         self._git_home = git_home or GitHome.from_environment(os.environ)
 
+    @property
+    def root(self) -> Path:
+        """The directory that is scanned."""
+        return self._root
+
     def scan(
         self,
         below: Sequence[bytes],
