@@ -48,7 +48,7 @@ def places(answer: dict[str, Any], key: str = "definitions") -> set[str]:
 def test_a_worktree_in_an_ignored_directory_answers_for_itself(daemon: RealDaemon, tmp_path: Path) -> None:
     main = repository(tmp_path / "shop", {"shop.py": "def price(x): return x\n", ".gitignore": "wt/\n"})
     assert daemon.run("add", ".", cwd=main).returncode == 0
-    for name in (".worktrees/fix", "wt/fix"):
+    for name in (".worktrees/fix", "wt/fix", "neither-hidden-nor-ignored"):
         git(main, "worktree", "add", "-q", name, "-b", name.replace("/", "-").lstrip("."))
         inside = main / name
         (inside / "shop.py").write_text("def price(x): return x * 1.19\ndef tax_rate(): return 0.19\n")

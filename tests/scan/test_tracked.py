@@ -169,6 +169,30 @@ def test_nested_repositories_and_worktrees_have_an_index_each(tmp_path: Path) ->
     assert "tree/a.gen" in files_of(everything(tmp_path))
 
 
+def test_a_worktree_inside_its_own_repository_is_left_out(tmp_path: Path) -> None:
+    main = repository(tmp_path / "main", {"a.py": "a", "sub/b.py": "b"})
+    git(main, "commit", "-q", "-m", "all")
+    git(main, "worktree", "add", "-q", "sub/tree", "-b", "inside")
+    git(main, "worktree", "add", "-q", "../beside", "-b", "beside")
+    git(main / "sub/tree", "worktree", "add", "-q", "deeper", "-b", "deeper")
+    scan = everything(main)
+    assert files_of(scan) == {"a.py", "sub/b.py"}
+    assert reasons(scan)["sub/tree"] == "worktree"
+    assert b"sub/tree" in scan.directories, "watched, since its .git decides"
+    verdict = scanner(main).explain(b"sub/tree/a.py")
+    assert verdict is not None
+    assert verdict.rule == "default: linked worktree of the repository around it"
+    assert files_of(everything(main / "sub/tree")) == {"a.py", "sub/b.py"}, "its own linked worktree is left out, too"
+    assert files_of(everything(main / "sub")) == {"b.py"}, "the root may begin below the repository's top"
+    assert "beside/a.py" in files_of(everything(tmp_path)), "not inside"
+    tree(main, {".codeindexignore": "!tree/\n"})
+    assert "sub/tree/a.py" in files_of(everything(main))
+    (main / ".codeindexignore").unlink()
+    (main / "sub/tree/.git").unlink()
+    again = scanner(main).scan([b"sub/tree/.git"], scan.tree, now_ns=time.time_ns() + LATER)
+    assert "sub/tree/a.py" in files_of(again)
+
+
 def test_a_root_below_the_top_uses_the_index_around_it(tmp_path: Path) -> None:
     root = repository(tmp_path, {".gitignore": "*.log\n", "p/a.log": "a", "p/b.log": "b", "a.log": "x"}, "p/a.log")
     assert files_of(everything(root / "p")) == {"a.log"}

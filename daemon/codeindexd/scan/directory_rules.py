@@ -12,13 +12,14 @@ from pathlib import Path
 from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.findings import Findings, ScanInput
 from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources, object_id_bytes
-from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, IgnoreRules, Source
-from codeindexd.scan.relpath import ROOT, join, parent_of
+from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, IgnoreRules, Source, Verdict
+from codeindexd.scan.relpath import ROOT, ancestors, join, parent_of
 from codeindexd.scan.rule_files import INDEX, ReadRuleFile, read_bounded
 from codeindexd.scan.safe_read import OPEN_FILE, open_directory, opened
 from codeindexd.scan.tracked import TrackedFiles
 
 _DECISIVE = (*IGNORE_FILES, *PACKAGE_FILES, b".git", b".hg")  # names that the rules of their directory depend on
+_WORKTREE = Verdict(True, "worktree", "default: linked worktree of the repository around it")
 _MOST_IGNORE_BYTES = 8 << 20
 _NOT_NOW = frozenset({errno.EIO, *EXHAUSTED})
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})  # such a directory has no rules
@@ -60,6 +61,23 @@ class DirectoryRules:
                     raise  # without its rules, what the directory ignores would be indexed
             self._known[directory] = rules
         return rules
+
+    def marked(self, rules: IgnoreRules, path: bytes, names: Collection[bytes]) -> Verdict | None:
+        """Return why the directory ``path``, which holds ``names``, is left out for that; None if it is kept.
+
+        ``rules`` are those of its parent. Raises OSError.
+        """
+        is_copy = b".git" in names and path and self._is_worktree_of_outer_repository(path)
+        return rules.marked(path, names, _WORKTREE if is_copy else None)
+
+    def _is_worktree_of_outer_repository(self, path: bytes) -> bool:
+        """Return True if ``path`` is a linked worktree of a repository around it: the same code once more."""
+        nested = Repository.at(self._scan.root_path / os.fsdecode(path), self._scan.read)
+        if nested is None or nested.common == nested.git_dir:
+            return False
+        common = os.path.realpath(nested.common)
+        around = [self.tracked[place] for place in ancestors(path) if place in self.tracked]
+        return any(os.path.realpath(repository.common) == common for repository in around)
 
     def enter(self, rules: IgnoreRules, path: bytes, descriptor: int, names: Collection[bytes]) -> IgnoreRules:
         """Return the rules for the children of the open directory ``path``, which holds ``names``.
@@ -113,7 +131,11 @@ def _tracked_in(
     """Return what git tracks in a repository, and have changes of its index noticed."""
     read(repository.git_dir / "index", hint=join(top, INDEX))
     return TrackedFiles(
-        repository.git_dir, lambda: object_id_bytes(repository, git_home, read_bounded), top=top, above=above
+        repository.git_dir,
+        repository.common,
+        lambda: object_id_bytes(repository, git_home, read_bounded),
+        top=top,
+        above=above,
     )
 
 

@@ -172,18 +172,20 @@ class Scanner:
                 is_dir = stat.S_ISDIR(status.st_mode) if status is not None else end < len(path)
                 verdict = parent.judge(name_of(current), current, is_dir)
                 if verdict is None and status is not None:
-                    verdict = self._verdict_by_kind(root, current, status, parent)
+                    verdict = self._verdict_by_kind(root, current, status, parent, rules)
                 if verdict is not None or not is_dir:
                     return verdict
         return None
 
-    def _verdict_by_kind(self, root: int, path: bytes, status: os.stat_result, rules: IgnoreRules) -> Verdict | None:
+    def _verdict_by_kind(
+        self, root: int, path: bytes, status: os.stat_result, parent: IgnoreRules, rules: DirectoryRules
+    ) -> Verdict | None:
         if stat.S_ISLNK(status.st_mode):
             return _LINK
         try:
             if stat.S_ISDIR(status.st_mode):
                 with opened(open_directory(root, path)) as descriptor, os.scandir(descriptor) as listing:
-                    return rules.marked(path, {os.fsencode(item.name) for item in listing})
+                    return rules.marked(parent, path, {os.fsencode(item.name) for item in listing})
         except OSError:
             return UNREADABLE
         if not stat.S_ISREG(status.st_mode):

@@ -135,11 +135,15 @@ class TrackedFiles:
     """One repository's index in one scan, read when the first question needs it.
 
     ``top`` is where the repository is for the root: the work tree's top below it, or the root itself (empty) for a
-    repository around it, whose paths then begin with ``above``. ``paths`` collects what was asked.
+    repository around it, whose paths then begin with ``above``. ``common`` is what its worktrees share. ``paths``
+    collects what was asked.
     """
 
-    def __init__(self, git_dir: Path, hash_bytes: Callable[[], int], *, top: bytes = b"", above: bytes = b"") -> None:
+    def __init__(
+        self, git_dir: Path, common: Path, hash_bytes: Callable[[], int], *, top: bytes = b"", above: bytes = b""
+    ) -> None:
         self.top = top
+        self.common = common
         self.paths = RepositoryPaths()
         self._git_dir = git_dir
         self._hash_bytes = hash_bytes

@@ -143,7 +143,7 @@ class Walk:
             with os.scandir(descriptor) as listing:
                 items = list(listing)
             names = _encoded("/".join([item.name for item in items])).split(b"/") if items else []
-            if (marked := rules.marked(path, names)) is not None:
+            if (marked := self._rules.marked(rules, path, names)) is not None:
                 self._found.watched.append(path)
                 return None, skipped(path, marked, known)
             rules = self._rules.enter(rules, path, descriptor, names)

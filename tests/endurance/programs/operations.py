@@ -24,6 +24,7 @@ from support.daemons import RealDaemon, real_daemon
 
 LONGEST = 30
 RESTART_EVERY = 4  # comparisons
+NESTED_EVERY = 5  # bursts
 
 
 def main() -> int:
@@ -62,6 +63,8 @@ def _run(trial: Trial, chosen: argparse.Namespace) -> int:
             trial.sync()
             trial.verify()
             trial.check_markers()
+            if number % NESTED_EVERY == 0:
+                trial.check_nested_root()
             if number % chosen.compare_every == 0 or chosen.replay:
                 trial.compare()
                 if trial.done["compared"] % RESTART_EVERY == 0:

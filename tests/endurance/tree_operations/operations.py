@@ -79,6 +79,12 @@ OPERATIONS: Mapping[Operation, float] = {
     rules_and_git.rebase: 0.4,
     rules_and_git.clean: 0.1,
     rules_and_git.add_worktree: 0.3,
+    rules_and_git.add_ignored_worktree: 0.5,
+    rules_and_git.remove_worktree: 0.3,
+    rules_and_git.track_ignored: 1.5,
+    rules_and_git.untrack: 1,
+    rules_and_git.rewrite_index: 1,
+    rules_and_git.break_index: 0.15,
     rules_and_git.add_submodule: 0.2,
 }
 _MOST_FILES = 2500

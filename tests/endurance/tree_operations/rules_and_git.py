@@ -111,6 +111,64 @@ def add_worktree(world: World) -> None:
     world.git(directory, "worktree", "add", "-q", "--detach", f"tree{next(world.numbers)}", "HEAD")
 
 
+def add_ignored_worktree(world: World) -> None:
+    """A second working tree in a directory that is hidden, or that the repository ignores."""
+    directory = world.one(_repositories(world))
+    name = world.random.choice((b".worktrees", b"trees"))
+    if name == b"trees":
+        world.write(join(directory, b".gitignore"), b"/trees/\n", append=True)
+    place = f"{name.decode()}/tree{next(world.numbers)}"
+    world.git(directory, "worktree", "add", "-q", "--detach", place, "HEAD")
+
+
+def remove_worktree(world: World) -> None:
+    """A linked working tree goes, as git does it."""
+    links = [top for top in world.directories() if os.path.isfile(world.at(join(top, b".git")))]
+    top = world.one(links)
+    world.git(top, "worktree", "remove", "--force", ".")
+
+
+def track_ignored(world: World) -> None:
+    """``git add -f`` of a file, often one that is then ignored by its name or with its directory."""
+    directory = world.one(_repositories(world))
+    path = world.new_path(world.one([top for top in world.directories() if _is_below(top, directory)]))
+    world.write(path)
+    parent, name = os.path.split(path[len(directory) :].lstrip(b"/"))
+    pattern = world.random.choice((name, b"*." + name.rpartition(b".")[2], (parent or name) + b"/", b"")) + b"\n"
+    if b"\n" not in pattern[:-1]:
+        world.write(join(directory, b".gitignore"), pattern, append=True)
+    world.git(directory, "add", "-f", "--", os.fsdecode(join(parent, name)))
+
+
+def untrack(world: World) -> None:
+    """``git rm --cached``: the file stays, and may be ignored from now on."""
+    directory = world.one(_repositories(world))
+    path = world.one([path for path in world.files() if _is_below(path, directory)])
+    below = os.fsdecode(path[len(directory) :].lstrip(b"/"))
+    world.git(directory, "rm", "-q", "--cached", "-f", "--", below)
+
+
+def rewrite_index(world: World) -> None:
+    """git's index is written again, in another form or with other stats only."""
+    directory = world.one(_repositories(world))
+    forms = (
+        ("status", "-s"),
+        ("update-index", "--refresh", "-q"),
+        ("update-index", "--index-version", world.random.choice("234")),
+        ("update-index", world.random.choice(("--split-index", "--no-split-index"))),
+    )
+    world.git(directory, *world.random.choice(forms))
+
+
+def break_index(world: World) -> None:
+    """git's index is cut off, or gone."""
+    path = world.at(join(world.one(_repositories(world)), b".git/index"))
+    if world.random.random() < 0.5:
+        os.unlink(path)
+    else:
+        os.truncate(path, os.path.getsize(path) // 2)
+
+
 def add_submodule(world: World) -> None:
     """A repository from outside as a submodule."""
     directory = world.one(_repositories(world))
@@ -123,6 +181,10 @@ def add_submodule(world: World) -> None:
         world.git(origin, "add", "-A")
         world.git(origin, "commit", "-q", "-m", "origin")
     world.git(directory, "submodule", "add", "-q", os.fsdecode(world.at(origin)), f"module{next(world.numbers)}")
+
+
+def _is_below(path: bytes, directory: bytes) -> bool:
+    return not directory or path == directory or path.startswith(directory + b"/")
 
 
 def _repositories(world: World) -> list[bytes]:

@@ -51,6 +51,7 @@ class Trial:
         self._reference = reference
         self._random = Random(0)  # for samples: does not touch the world's dice
         self._seen: dict[bytes, None] = {}
+        self._nested: bytes | None = None
 
     def add(self) -> None:
         """Have the daemon index the root."""
@@ -112,6 +113,47 @@ class Trial:
         """The hits of a search that hold the marker. As a phrase: the model knows no such word and likes any chunk."""
         hits = self._ask("search", query=f'"{marker.decode()}"', roots=[str(self.root)], limit=20, **params)["hits"]
         return [hit for hit in hits if marker.decode() in hit["snippet"]]
+
+    def check_nested_root(self) -> None:
+        """A directory that the root leaves out is a root of its own, any other is covered. Raises DifferenceError.
+
+        The nested root stays until the next check, while the tree is worked on. Call it after :meth:`sync`.
+        """
+        self._check_and_remove_nested()
+        directories = self.world.directories()[1:]
+        chosen = self._random.sample(directories, min(_SAMPLE, len(directories)))
+        if not chosen:
+            return
+        explained = {path: self._ask("explain", path=self._absolute(path))["indexed"] for path in chosen}
+        path = min(chosen, key=lambda path: explained[path])  # one that is left out, if there is any
+        answer = self._ask("roots.add", path=self._absolute(path), wait=True)
+        if answer["already_covered"] != explained[path]:
+            raise DifferenceError(f"{path!r}: indexed {explained[path]}, but adding it said {answer}")
+        self.done["directories covered" if explained[path] else "nested roots"] += 1
+        if not explained[path]:
+            self._nested = path
+            self._verify_nested(path)
+
+    def _verify_nested(self, path: bytes) -> None:
+        place = self._absolute(path)
+        self._ask("sync", path=place, timeout_s=50)
+        (found,) = self._ask("verify", path=place)["roots"]
+        if found["path"] != place or found["differences"]:
+            raise DifferenceError(f"the nested root {path!r}: {found}")
+        hits = self._ask("search", query="marker", roots=[place])["hits"]
+        if wrong := [hit for hit in hits if hit["root"] != place]:
+            raise DifferenceError(f"a search in the nested root {path!r} found {wrong}")
+
+    def _check_and_remove_nested(self) -> None:
+        path, self._nested = self._nested, None
+        if path is None or self._absolute(path) not in [root["path"] for root in self._ask("roots.list")["roots"]]:
+            return  # absorbed, since the root around it indexes it now
+        if os.path.isdir(self.world.at(path)) and not self.world.mounted:
+            self._verify_nested(path)
+        self._ask("roots.remove", path=self._absolute(path))
+
+    def _absolute(self, path: bytes) -> str:
+        return os.fsdecode(self.world.at(path))
 
     def compare(self) -> None:
         """An index from scratch holds the same and answers the same. Raises DifferenceError."""

@@ -49,8 +49,11 @@ def ruled_directories(world: World) -> set[bytes]:
     """Directories that some rule may hide, or leave unwatched."""
     ruled: set[bytes] = set()
     for top, directories, names in world.walk():
-        hidden = any(_has_rules(world, join(top, name)) for name in _RULES) or not {*names, *directories}.isdisjoint(
-            _MARKS
+        worktree = b".git" in names  # a file: another working tree, which its repository's root leaves out
+        hidden = (
+            worktree
+            or any(_has_rules(world, join(top, name)) for name in _RULES)
+            or not {*names, *directories}.isdisjoint(_MARKS)
         )
         plain = not top or _is_plain(top.rpartition(b"/")[2])
         if hidden or not plain or (top and top.rpartition(b"/")[0] in ruled):

@@ -252,13 +252,13 @@ class IgnoreRules:
                 return git if git.ignored else None
         return None
 
-    def marked(self, directory: bytes, names: Collection[bytes]) -> Verdict | None:
+    def marked(self, directory: bytes, names: Collection[bytes], other: Verdict | None = None) -> Verdict | None:
         """Return why a directory is left out for its content (such as a virtual environment); never the root.
 
-        Call it on the rules of the parent.
+        ``other`` is a default that the caller found. Call it on the rules of the parent.
         """
         name = name_of(directory)
-        if not directory or not self._defaults or (verdict := marker_verdict(name, names)) is None:
+        if not directory or not self._defaults or (verdict := marker_verdict(name, names) or other) is None:
             return None
         overridden = next((own for level in self._own if (own := level.verdict(name, directory, True))), None)
         return verdict if overridden is None else None
