@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from client.fake_daemon import FakeDaemon, place
@@ -17,6 +19,7 @@ from codeindexd.cli import progress
 from codeindexd.cli.codeindex import run
 from codeindexd.cli.render import best_line, shown_path, wanted_words
 from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.errors import NotIndexedError
 from support.places import DAEMON
 
 
@@ -53,15 +56,68 @@ def test_colour_is_used_only_on_terminals(daemon: FakeDaemon) -> None:
 
 def test_add_shows_a_progress_line_and_removes_it(daemon: FakeDaemon, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    code, out, err = on_terminal(daemon, "add", str(tmp_path / "new"))
+    code, out, err = on_terminal(daemon, "add", str(tmp_path / "new"), COLUMNS="250")
     assert code == 0
-    assert out == f"{tmp_path}/new: fresh, 120 files, 1,903 chunks\n"
+    assert out == f"{tmp_path}/new: fresh, 120 files, 1,903 chunks (left out: 1,200 ignored, 4 binary)\n"
     assert "60/120 files  900 chunks  85 files/s  1 s left" in err
     assert "\n" not in err
     assert err.endswith("\r\x1b[K")
     _, out, err = on_terminal(daemon, "add", str(tmp_path / "new"), "--json")
     assert json.loads(out)
     assert err == ""
+
+
+@pytest.mark.parametrize("words", [["add", "."], ["reindex"], ["sync"], ["verify"], ["search", "--add", "x"]])
+def test_an_interrupted_wait_says_what_becomes_of_the_work(daemon: FakeDaemon, words: list[str]) -> None:
+    async def interrupt(params: object, connection: object) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep(60)
+        return {}
+
+    if "--add" in words:
+        daemon.answers["search"] = NotIndexedError("not indexed")
+    for method in ("roots.add", "reindex", "sync", "verify"):
+        daemon.answers[method] = interrupt
+    code, out, err = on_terminal(daemon, *words)
+    assert (code, out) == (130, "")
+    if words == ["verify"]:
+        assert "the verification was stopped; the index goes on as before\n" in err
+    else:
+        root = next(iter(daemon.roots))
+        assert f"indexing continues in the background; to stop it: codeindex pause {root}\n" in err
+
+
+def test_search_add_shows_progress_and_a_summary(daemon: FakeDaemon, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    code, out, err = on_terminal(daemon, "search", "--add", "--root", str(tmp_path / "new"), "password", COLUMNS="250")
+    assert code == 0
+    assert "60/120 files  900 chunks" in err
+    assert err.endswith(f"{tmp_path}/new: fresh, 120 files, 1,903 chunks (left out: 1,200 ignored, 4 binary)\n")
+    assert "60/120" not in out
+
+
+def test_a_root_that_is_added_again_is_not_said_to_be_covered(daemon: FakeDaemon, tmp_path: Path) -> None:
+    root = next(iter(daemon.roots))
+    (tmp_path / "link").symlink_to(root)
+    for path in (root, f"{root}/", "."):
+        _, _, err = on_terminal(daemon, "add", path)
+        assert "covered" not in err
+
+
+def test_a_deleted_current_directory_is_named(daemon: FakeDaemon, tmp_path: Path) -> None:
+    root = next(iter(daemon.roots))
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    for words in (["search", "x"], ["add"], ["sync"], ["verify"], ["reindex"], ["symbol", "x"], ["explain", "a.py"]):
+        code, _, err = on_terminal(daemon, *words)
+        assert (code, err) == (2, "codeindex: the current directory was deleted\nhint: change to one that exists: cd\n")
+    code, out, _ = on_terminal(daemon, "search", "password", "--root", root, "--files", NO_COLOR="1")
+    assert (code, out) == (0, f"{root}/src/auth.py\n")
+    assert on_terminal(daemon, "search", "password", "--all")[0] == 0
+    assert on_terminal(daemon, "status")[0] == 0
+    assert on_terminal(daemon, "verify", "--all")[0] == 0
 
 
 def test_json_errors_are_one_document(daemon: FakeDaemon) -> None:

@@ -134,7 +134,7 @@ class FakeDaemon:
             "status": self._status,
             "verify": self._verify,
             "explain": self._explain,
-            "reindex": self._one_root,
+            "reindex": self._reindex,
             "pause": self._one_root,
             "resume": self._one_root,
             "subscribe": self._subscribe,
@@ -197,11 +197,14 @@ class FakeDaemon:
             root, covered = path, False
             self.roots[path] = "indexing"
         if params["wait"]:
-            for done in (60, 120):
-                for subscriber in self.subscribers:
-                    subscriber.notify("progress", {"root": root, **_progress(done)})
+            self._show_progress(root, params, connection)
             self.roots[root] = "fresh"
         return {"roots": [self._entry(root)], "already_covered": covered}
+
+    def _show_progress(self, root: str, params: Mapping[str, Any], connection: Connection, **fields: str) -> None:
+        for done in (60, 120):
+            for subscriber in {*self.subscribers, *([connection] if params["progress"] else [])}:
+                subscriber.notify("progress", {"root": root, "activity": "index", **_progress(done), **fields})
 
     async def _remove(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         root = self._around(params["path"])
@@ -213,6 +216,11 @@ class FakeDaemon:
 
     async def _one_root(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         return {"roots": [self._entry(self._around(params["path"]))]}
+
+    async def _reindex(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        root = self._around(params["path"])
+        self._show_progress(root, params, connection)
+        return {"roots": [self._entry(root)]}
 
     async def _search(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         parsed = parse(params["query"])
@@ -269,6 +277,7 @@ class FakeDaemon:
     async def _sync(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         if params["path"]:
             self._around(params["path"])
+            self._show_progress(self._around(params["path"]), params, connection)
         if params["timeout_s"] == 0:
             raise TimedOutError("not in sync after 0 s", hint="give it more time: --timeout SECONDS")
         return {"clock": "id:7", "took_ms": 20.1, "how": "cookie"}
@@ -308,6 +317,8 @@ class FakeDaemon:
 
     async def _verify(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         roots = [self._around(params["path"])] if params["path"] else list(self.roots)
+        for root in roots:
+            self._show_progress(root, params, connection, activity="verify")
         difference = {"path": "src/a.py", "what": "stale", "detail": "the disk has other bytes"}
         bad = {root: [difference] if self.roots[root] == "degraded" else [] for root in roots}
         return {

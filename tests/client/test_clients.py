@@ -130,14 +130,30 @@ def test_add_reports_progress(daemon: FakeDaemon, tmp_path: Path, call: Call) ->
     added = call(daemon, "add", tmp_path / "more", on_progress=lambda progress: received.append(progress["files_done"]))
     assert added["roots"][0]["state"] == "fresh"
     assert received == [60, 120]
-    assert [method for method, _ in daemon.seen] == ["roots.add", "subscribe", "roots.add", "unsubscribe"]
+    assert [method for method, _ in daemon.seen] == ["roots.add", "unsubscribe"]
+
+
+@pytest.mark.parametrize(("method", "options"), [("reindex", {"wait": True}), ("sync", {}), ("verify", {})])
+def test_other_waits_report_progress_too(daemon: FakeDaemon, call: Call, method: str, options: dict[str, bool]) -> None:
+    received: list[tuple[int, str]] = []
+
+    def note(progress: dict[str, Any]) -> None:
+        received.append((progress["files_done"], progress["activity"]))
+
+    call(daemon, method, next(iter(daemon.roots)), on_progress=note, **options)
+    activity = "verify" if method == "verify" else "index"
+    assert received == [(60, activity), (120, activity)]
+    assert daemon.seen[0][1]["progress"]
 
 
 def test_add_without_waiting_returns_at_once(daemon: FakeDaemon, tmp_path: Path, call: Call) -> None:
     (tmp_path / "more").mkdir()
     assert call(daemon, "add", tmp_path / "more", wait=False, workers=0)["roots"][0]["state"] == "indexing"
     assert daemon.seen == [
-        ("roots.add", {"path": str(tmp_path / "more"), "wait": False, "force": False, "workers": 0}),
+        (
+            "roots.add",
+            {"path": str(tmp_path / "more"), "wait": False, "force": False, "workers": 0, "progress": False},
+        ),
     ]
 
 

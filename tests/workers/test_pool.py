@@ -127,6 +127,33 @@ async def test_bulk_jobs_run_at_idle_priority(served, make_jobs):
     assert results[0].reason == "nice 19"
 
 
+async def test_bulk_jobs_run_at_normal_priority_while_somebody_waits(served, make_jobs):
+    normal = f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"
+    async with served(count=1, nice=19) as pool:
+        with pool.waited_for():
+            assert [result.reason async for result in pool.process(make_jobs("a"))] == [normal]
+        assert [result.reason async for result in pool.process(make_jobs("a"))] == ["nice 19"]
+        assert pool.stats.started == 1, "the same worker lowered its priority"
+        with pool.waited_for(), pool.waited_for():
+            assert [result.reason async for result in pool.process(make_jobs("a"))] == [normal]
+        assert pool.stats.started == 2, "no worker can raise its own"
+        assert [result.reason async for result in pool.process(make_jobs("a"))] == ["nice 19"]
+
+
+async def test_work_that_is_waited_for_does_not_yield_to_other_programs(served, make_jobs):
+    busy = Pressure(cpu_some=90.0, foreground=float(os.cpu_count() or 1))
+    async with (
+        served(count=2, pressure=lambda: busy) as pool,
+        aclosing(pool.process(make_jobs("sleep=3600"))) as bulk,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(anext, bulk, None)
+        await eventually(lambda: pool.stats.allowed == 1)
+        with pool.waited_for():
+            await eventually(lambda: pool.stats.allowed == 2)
+        tasks.cancel_scope.cancel()
+
+
 async def test_count_zero_means_one_worker_and_one_file_at_a_time(served, make_jobs):
     async with served(count=0) as pool:
         stream = pool.process(make_jobs(*(f"f{n}" for n in range(20))))

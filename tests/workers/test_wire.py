@@ -27,7 +27,8 @@ def test_chunks_of_any_size_give_the_same_frames(cuts, count):
 
 def test_every_message_of_the_daemon_is_distinguished():
     messages = [
-        wire.Start(WorkerSettings(vectors_db="v.db"), bulk=True),
+        wire.Start(WorkerSettings(vectors_db="v.db"), at_low_priority=True),
+        wire.LowerPriority(),
         wire.RunFile(FileJob(1, b"/", b"\xfe")),
         wire.RunTexts(TextsJob(2, b"/", b"a", b"leaf", (TextRange(1, 2, b"h"),))),
     ]

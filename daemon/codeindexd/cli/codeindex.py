@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -36,8 +37,7 @@ def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int
     """Run one command and return the exit code. Raises BrokenPipeError and OutputError only."""
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
     try:
-        args = parser.parse(words)
-        return commands.COMMANDS[args.command](commands.Run(args, environ, terminal))
+        return _run(parser.parse(words), environ, terminal)
     except BrokenPipeError:
         raise
     except SystemExit as request:  # --help, --version
@@ -54,6 +54,13 @@ def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int
         failed = FailedError(f"{error.filename or 'system'}: {error.strerror or error}")
         _report(failed, terminal, as_json=as_json)
         return failed.exit_code
+
+
+def _run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal) -> int:
+    try:
+        return commands.COMMANDS[args.command](commands.Run(args, environ, terminal))
+    except CodeindexError as error:
+        raise commands.explained(error, args) from None
 
 
 def _report(error: CodeindexError, terminal: Terminal, *, as_json: bool) -> None:

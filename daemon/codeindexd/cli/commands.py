@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli import render
 from codeindexd.cli.terminal import OutputError, Terminal, safe
-from codeindexd.client.core import absolute
+from codeindexd.client.core import PathLike, absolute, no_current_directory
 from codeindexd.client.sync import Client
-from codeindexd.errors import NotIndexedError, UsageError
+from codeindexd.errors import CodeindexError, NotIndexedError, UsageError
 
 if TYPE_CHECKING:
+    from codeindexd.cli.progress import ProgressLine
     from codeindexd.client.aio import AsyncClient
-    from codeindexd.client.results import GrepResult, RootsResult, SearchResult
+    from codeindexd.client.results import GrepResult, RootEntry, RootsResult, SearchResult
 
 DONE, NOTHING = 0, 1
 _MIN_REFRESH_S = 1.0  # of `status --watch`
+_SHOW_AFTER_S = 0.3  # a line for what is done before would only flash up
 
 
 class Run:
@@ -34,8 +38,19 @@ class Run:
 
     @property
     def cwd(self) -> str:
-        """The current directory, with symlinks resolved."""
-        return os.getcwd()  # noqa: PTH109 - pathlib costs a fifth of a search's time
+        """The current directory, with symlinks resolved. Raises UsageError if it was deleted."""
+        try:
+            return os.getcwd()  # noqa: PTH109 - pathlib costs a fifth of a search's time
+        except FileNotFoundError:
+            raise no_current_directory() from None
+
+    @property
+    def shown_cwd(self) -> str:
+        """The directory that paths are shown relative to, "" if it was deleted: then they are absolute."""
+        try:
+            return self.cwd
+        except UsageError:
+            return ""
 
     @property
     def here(self) -> str:
@@ -61,6 +76,28 @@ class Run:
             self._printed_notes.add(text)
             self.terminal.note(safe(text))
 
+    def indexing(self, path: PathLike, *, show_after_s: float = 0.0) -> AbstractContextManager[ProgressLine]:
+        """Return a progress line for a command that waits for the index of ``path``."""
+        import shlex
+
+        stop = f"codeindex pause {shlex.quote(absolute(path))}"
+        text = f"indexing continues in the background; to stop it: {stop}"
+        return self._waiting(path, text, show_after_s=show_after_s)
+
+    def verifying(self, path: PathLike) -> AbstractContextManager[ProgressLine]:
+        """Return a progress line for a command that waits for a verification."""
+        text = "the verification was stopped; the index goes on as before"
+        return self._waiting(path, text, show_after_s=_SHOW_AFTER_S)
+
+    @contextlib.contextmanager
+    def _waiting(self, path: PathLike, when_interrupted: str, *, show_after_s: float) -> Iterator[ProgressLine]:
+        from codeindexd.cli.progress import ProgressLine, interruptible
+
+        is_shown = self.terminal.live and not self.args.json
+        line = ProgressLine(self.terminal, absolute(path), is_shown=is_shown, show_after_s=show_after_s)
+        with interruptible(self.terminal, line, safe(when_interrupted)):
+            yield line
+
     def show(self, result: Any, render_text: Callable[[], None]) -> None:
         """Print ``result`` as the one JSON document, or call ``render_text``."""
         if self.args.json:
@@ -69,32 +106,59 @@ class Run:
             render_text()
 
 
+def explained(error: CodeindexError, args: argparse.Namespace) -> CodeindexError:
+    """Return the error to print: "not indexed" is no explanation for a path that does not exist."""
+    if not isinstance(error, NotIndexedError):
+        return error
+    given = [getattr(args, "path", None), *(getattr(args, "paths", None) or []), *(getattr(args, "roots", None) or [])]
+    for path in given:
+        if path and not os.path.lexists(absolute(path)):
+            hint = "check the path; to see what is indexed: codeindex roots"
+            return NotIndexedError(f"{absolute(path)} does not exist", hint=hint)
+    return error
+
+
 # roots
 
 
 def add(run: Run) -> int:
     """Index directories, with a progress line."""
-    from codeindexd.cli import progress
-
     workers = 0 if run.args.sequential else run.args.workers
     if workers is not None and workers < 0:
         raise UsageError("--workers must be 0 or more", hint="use 0 for one file after the other")
     added: RootsResult = {"roots": []}
+    wait = not run.args.no_wait
     with run.client() as client:
         for path in run.args.paths or [enclosing_repository(run.cwd)]:
-            line = progress.ProgressLine(run.terminal, absolute(path))
-            show = line.show if run.terminal.live and not run.args.json else None
-            try:
-                result = client.add(
-                    path, wait=not run.args.no_wait, force=run.args.force, workers=workers, on_progress=show
-                )
-            finally:
-                line.close()
+            with run.indexing(path) as line:
+                result = client.add(path, wait=wait, force=run.args.force, workers=workers, on_progress=line.callback)
             added["roots"] += result["roots"]
-            if result.get("already_covered") and not run.args.json:
-                run.terminal.note(f"{safe(absolute(path))} is covered by the root {safe(result['roots'][0]['path'])}")
-    run.show(added, lambda: _print_summaries(run, added))
+            if run.args.json:
+                continue
+            _print_result(run, client, result, line if wait else None)
+            root = result["roots"][0]["path"]
+            if result.get("already_covered") and os.path.realpath(absolute(path)) != os.path.realpath(root):
+                run.terminal.note(f"{safe(absolute(path))} is covered by the root {safe(root)}")
+    if run.args.json:
+        run.terminal.print(json.dumps(added))
     return DONE
+
+
+def _print_result(run: Run, client: Client, result: RootsResult, line: ProgressLine | None) -> None:
+    """Print what was indexed, and with a ``line`` also how long that took and what was left out."""
+    from codeindexd.cli import progress
+
+    for root in result["roots"]:
+        if line is None:
+            text = progress.summary(root)
+        else:
+            text = progress.summary(root, seconds=line.seconds, skipped=_skipped(client, root["path"]))
+        run.terminal.print(text)
+        _print_remarks(run, root)
+
+
+def _skipped(client: Client, root: str) -> Mapping[str, int]:
+    return client.status(root)["roots"][0]["skipped"]
 
 
 def _print_summaries(run: Run, result: RootsResult) -> None:
@@ -102,10 +166,14 @@ def _print_summaries(run: Run, result: RootsResult) -> None:
 
     for root in result["roots"]:
         run.terminal.print(progress.summary(root))
-        for note in root.get("notes", []):
-            run.terminal.note(f"note: {safe(note)}")
-        if root["state"] in {"degraded", "missing"}:
-            run.terminal.note("hint: to see what is wrong: codeindex status")
+        _print_remarks(run, root)
+
+
+def _print_remarks(run: Run, root: RootEntry) -> None:
+    for note in root.get("notes", []):
+        run.terminal.note(f"note: {safe(note)}")
+    if root["state"] in {"degraded", "missing"}:
+        run.terminal.note("hint: to see what is wrong: codeindex status")
 
 
 def enclosing_repository(directory: str) -> str:
@@ -149,10 +217,12 @@ def _root_table(run: Run, result: RootsResult) -> None:
 
 
 def reindex(run: Run) -> int:
-    """Process every file again."""
+    """Process every file again, with a progress line."""
+    wait = not run.args.no_wait
     with run.client() as client:
-        result = client.reindex(run.here)
-    run.show(result, lambda: _print_summaries(run, result))
+        with run.indexing(run.here) as line:
+            result = client.reindex(run.here, wait=wait, on_progress=line.callback)
+        run.show(result, lambda: _print_result(run, client, result, line if wait else None))
     return DONE
 
 
@@ -196,24 +266,35 @@ def search(run: Run) -> int:
             if not args.add or where is None:
                 raise
             for path in args.roots or [enclosing_repository(run.cwd)]:
-                client.add(path)
+                _index_first(run, client, path)
             try:
                 result = client.search(query, **options)
             except NotIndexedError:  # the repository leaves the current directory out
                 if args.roots:
                     raise
-                client.add(run.cwd)
+                _index_first(run, client, run.cwd)
                 result = client.search(query, **options)
     run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
 
 
+def _index_first(run: Run, client: Client, path: str) -> None:
+    with run.indexing(path) as line:
+        added = client.add(path, on_progress=line.callback)
+    if line.callback is not None:
+        from codeindexd.cli import progress
+
+        for root in added["roots"]:
+            skipped = _skipped(client, root["path"])
+            run.terminal.note(progress.summary(root, seconds=line.seconds, skipped=skipped))
+
+
 def _print_hits(run: Run, result: SearchResult) -> None:
     if getattr(run.args, "files", False):
-        render.files(run.terminal, result, run.cwd)
+        render.files(run.terminal, result, run.shown_cwd)
     else:
         explain = getattr(run.args, "explain", False)
-        render.search(run.terminal, result, context=max(run.args.context, 0), cwd=run.cwd, explain=explain)
+        render.search(run.terminal, result, context=max(run.args.context, 0), cwd=run.shown_cwd, explain=explain)
     run.terminal.flush()
     if not result["hits"]:
         run.terminal.note("no hits")
@@ -229,7 +310,7 @@ def grep(run: Run) -> int:
     options = lines.parameters(run.args, run.cwd)
     with run.client() as client:
         result = client.grep(run.args.pattern, **options)
-    run.show(result, lambda: lines.show(run.terminal, result, run.args, run.cwd))
+    run.show(result, lambda: lines.show(run.terminal, result, run.args, run.shown_cwd))
     if not run.args.json:
         run.terminal.flush()
         _print_notes(run, result)
@@ -261,7 +342,7 @@ def symbol(run: Run) -> int:
     where = None if run.args.all else run.args.roots or [run.cwd]
     with run.client() as client:
         result = client.symbol(run.args.name, roots=where, references=run.args.refs)
-    run.show(result, lambda: render.symbol(run.terminal, result, run.cwd))
+    run.show(result, lambda: render.symbol(run.terminal, result, run.shown_cwd))
     found = bool(result["definitions"] or result["references"])
     if not found and not run.args.json:
         run.terminal.note(f"no definition of {safe(run.args.name)}")
@@ -273,8 +354,8 @@ def symbol(run: Run) -> int:
 
 def sync(run: Run) -> int:
     """Wait until all earlier changes can be searched."""
-    with run.client() as client:
-        result = client.sync(run.here, timeout_s=run.args.timeout)
+    with run.client() as client, run.indexing(run.here, show_after_s=_SHOW_AFTER_S) as line:
+        result = client.sync(run.here, timeout_s=run.args.timeout, on_progress=line.callback)
     run.show(result, lambda: run.terminal.print(result["clock"]))
     return DONE
 
@@ -316,9 +397,12 @@ def verify(run: Run) -> int:
     """Compare the index with the disk."""
     from codeindexd.cli import health
 
-    with run.client() as client:
-        result = client.verify(run.args.path, repair=run.args.repair)
-    run.show(result, lambda: health.verify(run.terminal, result))
+    if run.args.all and run.args.path is not None:
+        raise UsageError("give either PATH or --all", hint="leave one of them out")
+    path = None if run.args.all else run.here
+    with run.client() as client, run.verifying(path or "/") as line:
+        result = client.verify(path, repair=run.args.repair, on_progress=line.callback)
+    run.show(result, lambda: health.verify(run.terminal, result, seconds=line.seconds))
     return DONE if result["ok"] else NOTHING
 
 

@@ -120,15 +120,16 @@ def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
     return f"{terminal.style('warn', what)} ({progress.count(failure['attempts'], 'attempt')}, {remedy})"
 
 
-def verify(terminal: Terminal, result: VerifyResult) -> None:
-    """Print the differences of every root."""
+def verify(terminal: Terminal, result: VerifyResult, *, seconds: float = 0.0) -> None:
+    """Print the differences of every root, and how long it took to find them."""
     for root in result["roots"]:
         found = root["differences"]
         outcome = terminal.style("good", "equal to the disk") if not found else progress.count(len(found), "difference")
         if found and root.get("repaired"):
             outcome += ", repaired"
         checked = f"{progress.count(root['files_checked'], 'file')}, {progress.count(root['chunks_checked'], 'chunk')}"
-        terminal.print(f"{safe(root['path'])}: {checked}: {outcome}")
+        took = progress.took(seconds) if root is result["roots"][-1] else ""
+        terminal.print(f"{safe(root['path'])}: {checked}: {outcome}{took}")
         for difference in found[:_MAX_DIFFERENCES]:
             terminal.print(f"  {safe(difference['path'])}: {difference['what']}: {safe(difference['detail'])}")
         if len(found) > _MAX_DIFFERENCES:

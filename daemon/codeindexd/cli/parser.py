@@ -119,8 +119,10 @@ def _roots(command: Command) -> None:
     remove = command("remove", "forget a root and delete its index")
     remove.add_argument("paths", nargs="+", metavar="PATH")
     command("roots", "list the indexed roots")
+    reindex = command("reindex", "process every file of a root again; known vectors are reused")
+    reindex.add_argument("path", nargs="?", metavar="PATH")
+    reindex.add_argument("--no-wait", action="store_true", help="return without waiting for the index")
     for name, help_text in (
-        ("reindex", "process every file of a root again; known vectors are reused"),
         ("pause", "stop indexing a root"),
         ("resume", "continue indexing a root"),
     ):
@@ -177,7 +179,8 @@ def _health(command: Command) -> None:
     status.add_argument("path", nargs="?", metavar="PATH")
     status.add_argument("--watch", action="store_true", help="refresh until interrupted")
     verify = command("verify", "compare the index with the disk")
-    verify.add_argument("path", nargs="?", metavar="PATH")
+    verify.add_argument("path", nargs="?", metavar="PATH", help="default: the root around the current directory")
+    verify.add_argument("--all", action="store_true", help="verify all roots")
     verify.add_argument("--repair", action="store_true", help="repair what differs")
     command("explain", "show why a file is or is not indexed").add_argument("path", metavar="PATH")
 

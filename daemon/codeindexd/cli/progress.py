@@ -1,7 +1,10 @@
-"""Progress as text, and the line that ``add`` updates while it waits."""
+"""Progress as text, and the line that a command updates while it waits."""
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from codeindexd.cli.terminal import Terminal, safe
@@ -9,32 +12,131 @@ from codeindexd.cli.terminal import Terminal, safe
 if TYPE_CHECKING:
     from codeindexd.client.results import Progress, RootEntry
 
+_SHORTEST_PATH = 8
+
 
 class ProgressLine:
-    """The progress line of one root: files, chunks, rate and time left."""
+    """The progress line of a command, as wide as the terminal is at the moment."""
 
-    def __init__(self, terminal: Terminal, path: str) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        path: str,
+        *,
+        is_shown: bool = True,
+        show_after_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._terminal = terminal
-        self._path = safe(path)
+        self._path = path
+        self._is_shown = is_shown
+        self._clock = clock
+        self._started = clock()
+        self._show_after_s = show_after_s
+
+    @property
+    def callback(self) -> Callable[[Progress], None] | None:
+        """What a request is given to update the line; None if nobody would see it."""
+        return self.show if self._is_shown else None
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been there."""
+        return self._clock() - self._started
 
     def show(self, progress: Progress) -> None:
         """Update the line."""
-        self._terminal.line(f"{self._path}  {describe(progress)}")
+        if self.seconds >= self._show_after_s:
+            path = safe(progress.get("root", self._path))
+            self._terminal.line(fitted(path, progress, self._terminal.width - 1))
 
     def close(self) -> None:
         """Remove the line."""
         self._terminal.clear_line()
 
 
+@contextlib.contextmanager
+def interruptible(terminal: Terminal, line: ProgressLine, text: str) -> Iterator[None]:
+    """Remove the line at the end of the block; if the user interrupts it, also say what becomes of the work."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        line.close()
+        terminal.note(text)
+        raise
+    finally:
+        line.close()
+
+
+def fitted(path: str, progress: Progress, width: int) -> str:
+    """Return the progress of the root ``path`` in at most ``width`` columns.
+
+    What matters most stays: the files, the time left, the end of the path, the chunks, the rate.
+    """
+    files, chunks, rate, left = _parts(progress)
+    kept = [files if columns(files) <= width else _percent(progress)]
+    room = width - columns(kept[0])
+    if left and columns(left) + 2 <= room:
+        kept.append(left)
+        room -= columns(left) + 2
+    more = columns(chunks) + columns(rate) + (4 if rate else 2)
+    if min(columns(path), 2 * _SHORTEST_PATH) + 2 + more <= room:
+        kept[1:1] = [chunks, rate] if rate else [chunks]
+        room -= more
+    if room >= _SHORTEST_PATH + 2:
+        kept.insert(0, shortened(path, room - 2))
+    return cut("  ".join(kept), width)
+
+
 def describe(progress: Progress) -> str:
     """Format progress: ``120/480 files  1,903 chunks  85 files/s  4 s left``."""
+    return "  ".join(part for part in _parts(progress) if part)
+
+
+def _parts(progress: Progress) -> tuple[str, str, str, str]:
+    """Return files, chunks, rate and time left; the last two may be empty."""
     done, total = progress.get("files_done", 0), progress.get("files_total", 0)
-    parts = [f"{done:,}/{total:,} files", f"{progress.get('chunks_done', 0):,} chunks"]
-    if rate := progress.get("files_per_s"):
-        parts.append(f"{rate:,.0f} files/s")
-    if (left := progress.get("eta_s")) is not None:
-        parts.append(f"{duration(left)} left")
-    return "  ".join(parts)
+    if progress.get("activity") == "verify":
+        files = f"{done:,}/{total:,} files verified" if total else "comparing the directory tree"
+    elif total:
+        files = f"{done:,}/{total:,} files"
+    else:
+        files = "looking for changes" if "activity" in progress else "0/0 files"
+    rate = f"{per_s:,.0f} files/s" if (per_s := progress.get("files_per_s")) else ""
+    left = "" if (eta_s := progress.get("eta_s")) is None else f"{duration(eta_s)} left"
+    return files, f"{progress.get('chunks_done', 0):,} chunks", rate, left
+
+
+def _percent(progress: Progress) -> str:
+    total = progress.get("files_total", 0)
+    return f"{progress.get('files_done', 0) * 100 // total} %" if total else "..."
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def shortened(path: str, width: int) -> str:
+    """Return the end of ``path`` in at most ``width`` columns, with an ellipsis for what is missing."""
+    if columns(path) <= width:
+        return path
+    end = path
+    while end and columns(end) >= width:
+        end = end[1:]
+    return f"\u2026{end}"
+
+
+def cut(text: str, width: int) -> str:
+    """Return the beginning of ``text`` in at most ``width`` columns."""
+    while columns(text) > max(width, 0):
+        text = text[:-1]
+    return text
 
 
 def count(number: int, noun: str) -> str:
@@ -55,6 +157,19 @@ def duration(seconds: float) -> str:
     return f"{days} day" if days == 1 else f"{days} days"
 
 
-def summary(root: RootEntry) -> str:
-    """Return one line about a root: its state and size."""
-    return f"{safe(root['path'])}: {root['state']}, {count(root['files'], 'file')}, {count(root['chunks'], 'chunk')}"
+def summary(root: RootEntry, *, seconds: float = 0.0, skipped: Mapping[str, int] | None = None) -> str:
+    """Return one line about a root: its state and size, how long that took, and what is left out by reason."""
+    text = f"{safe(root['path'])}: {root['state']}, {count(root['files'], 'file')}, {count(root['chunks'], 'chunk')}"
+    text += took(seconds)
+    return f"{text} (left out: {left_out(skipped)})" if skipped else text
+
+
+def took(seconds: float) -> str:
+    """Return ``, 12 s`` for what took a noticeable time, else nothing."""
+    return f", {duration(seconds)}" if seconds >= 1 else ""
+
+
+def left_out(skipped: Mapping[str, int]) -> str:
+    """Format what is not indexed, the largest number first: ``1,003 empty, 215 binary``."""
+    ordered = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{number:,} {safe(reason)}" for reason, number in ordered)

@@ -29,6 +29,7 @@ _CODES = {
     "bold": "1",
 }
 
+_DEFAULT_COLUMNS = 80
 _ANY_TEXT = "codeindexd.any_text"
 
 
@@ -54,6 +55,15 @@ class Terminal:
         self.live = err.isatty() and environ.get("TERM") != "dumb"
         self.full_screen = out.isatty() and environ.get("TERM") != "dumb"
         self._line_shown = False
+        self._columns = environ.get("COLUMNS", "")
+
+    @property
+    def width(self) -> int:
+        """The columns of the terminal at standard error, as they are now."""
+        try:
+            return os.get_terminal_size(self._err.fileno()).columns or _DEFAULT_COLUMNS
+        except (OSError, ValueError):
+            return int(self._columns) if self._columns.isdecimal() and int(self._columns) else _DEFAULT_COLUMNS
 
     @classmethod
     def standard(cls, environ: Mapping[str, str]) -> Terminal:

@@ -25,6 +25,13 @@ class AsyncMethods:
         """Send a request, and call ``on_progress`` until its result is here; then unsubscribe."""
         raise NotImplementedError
 
+    async def _call_following(
+        self, method: str, params: Mapping[str, Any], on_progress: Callable[[results.Progress], None] | None
+    ) -> Any:
+        if on_progress is None:
+            return await self.call(method, params)
+        return await self._call_with_progress(method, {**params, "progress": True}, on_progress)
+
     # roots
 
     async def add(
@@ -41,14 +48,9 @@ class AsyncMethods:
         Returns when it is fresh, or at once if ``wait`` is False. While waiting, ``on_progress`` is called several
         times a second. ``workers`` is how many processes to use, 0 = one file after the other.
         """
-        params = {"path": core.absolute(path), "force": force, "workers": workers}
-        if not wait or on_progress is None:
-            return cast("results.RootsResult", await self.call("roots.add", {**params, "wait": wait}))
-        started = await self.call("roots.add", params)
-        await self.subscribe([root["path"] for root in started["roots"]])
+        params = {"path": core.absolute(path), "force": force, "workers": workers, "wait": wait}
         return cast(
-            "results.RootsResult",
-            await self._call_with_progress("roots.add", {**params, "wait": True}, on_progress),
+            "results.RootsResult", await self._call_following("roots.add", params, on_progress if wait else None)
         )
 
     async def remove(self, path: PathLike) -> results.RemoveResult:
@@ -59,9 +61,20 @@ class AsyncMethods:
         """Return all roots."""
         return cast("results.RootsResult", await self.call("roots.list", {}))
 
-    async def reindex(self, path: PathLike) -> results.RootsResult:
-        """Process every file of a root again; vectors are reused."""
-        return cast("results.RootsResult", await self.call("reindex", {"path": core.absolute(path)}))
+    async def reindex(
+        self,
+        path: PathLike,
+        *,
+        wait: bool = False,
+        on_progress: Callable[[results.Progress], None] | None = None,
+    ) -> results.RootsResult:
+        """Process every file of a root again; vectors are reused.
+
+        Returns at once, or with ``wait`` when it is fresh again. While waiting, ``on_progress`` is called several times
+        a second.
+        """
+        params = {"path": core.absolute(path), "wait": wait}
+        return cast("results.RootsResult", await self._call_following("reindex", params, on_progress if wait else None))
 
     async def pause(self, path: PathLike) -> results.RootsResult:
         """Stop indexing a root."""
@@ -169,23 +182,38 @@ class AsyncMethods:
     # freshness and health
 
     async def sync(
-        self, path: PathLike | None = None, *, clock: str | None = None, timeout_s: float | None = None
+        self,
+        path: PathLike | None = None,
+        *,
+        clock: str | None = None,
+        timeout_s: float | None = None,
+        on_progress: Callable[[results.Progress], None] | None = None,
     ) -> results.SyncResult:
         """Return once every change made before the call (or every one up to ``clock``) can be searched.
 
-        Raises TimedOutError after ``timeout_s``.
+        While waiting, ``on_progress`` is called several times a second. Raises TimedOutError after ``timeout_s``.
         """
         params = {"path": core.absolute_or_none(path), "clock": clock, "timeout_s": timeout_s}
-        return cast("results.SyncResult", await self.call("sync", params))
+        return cast("results.SyncResult", await self._call_following("sync", params, on_progress))
 
     async def status(self, path: PathLike | None = None) -> results.StatusResult:
         """Return the health of the daemon and of one root, or of all."""
         return cast("results.StatusResult", await self.call("status", {"path": core.absolute_or_none(path)}))
 
-    async def verify(self, path: PathLike | None = None, *, repair: bool = False) -> results.VerifyResult:
-        """Compare the index of one root, or of all, with the disk; with ``repair``, repair what differs."""
+    async def verify(
+        self,
+        path: PathLike | None = None,
+        *,
+        repair: bool = False,
+        on_progress: Callable[[results.Progress], None] | None = None,
+    ) -> results.VerifyResult:
+        """Compare the index of one root, or of all, with the disk; with ``repair``, repair what differs.
+
+        Meanwhile ``on_progress`` is called several times a second; the ``activity`` in it is "verify", or "index" while
+        changes are waited for.
+        """
         params = {"path": core.absolute_or_none(path), "repair": repair}
-        return cast("results.VerifyResult", await self.call("verify", params))
+        return cast("results.VerifyResult", await self._call_following("verify", params, on_progress))
 
     async def explain(self, path: PathLike) -> results.ExplainResult:
         """Return why ``path`` is or is not indexed."""

@@ -18,13 +18,21 @@ PathLike: TypeAlias = "str | bytes | os.PathLike[str]"
 def absolute(path: PathLike) -> str:
     """Return ``path`` as the protocol wants it: absolute, ``~`` expanded, symlinks resolved except in the last part.
 
-    Raises UsageError for a string that cannot be a path.
+    Raises UsageError for a string that cannot be a path, and for a relative path below a deleted current directory.
     """
     place = os.path.expanduser(_usable(path))  # noqa: PTH111 - pathlib costs a fifth of a search's time
     parent, name = os.path.split(place.rstrip("/"))
-    if name in {"", ".", ".."}:
-        return os.path.realpath(place)
-    return os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
+    try:
+        if name in {"", ".", ".."}:
+            return os.path.realpath(place)
+        return os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
+    except FileNotFoundError:
+        raise no_current_directory() from None
+
+
+def no_current_directory() -> UsageError:
+    """Return the error for a current directory that was deleted."""
+    return UsageError("the current directory was deleted", hint="change to one that exists: cd")
 
 
 def absolute_all(paths: Iterable[PathLike] | None) -> list[str] | None:

@@ -128,7 +128,7 @@ class RemoveResult(TypedDict):
 
 
 class Progress(TypedDict):
-    """How far indexing is; ``eta_s`` is None while it is unknown."""
+    """How far indexing is, or with ``activity`` "verify" a verification; ``eta_s`` is None while it is unknown."""
 
     files_done: int
     files_total: int
@@ -136,6 +136,8 @@ class Progress(TypedDict):
     files_per_s: float
     eta_s: float | None
     state: NotRequired[str]
+    root: NotRequired[str]
+    activity: NotRequired[str]
 
 
 class Failure(TypedDict):

@@ -123,6 +123,7 @@ class Daemon:
             describe_files=self._describe_files,
             embedder=self._describe_embedder,
             resize=self._pool.resize,
+            waited_for=self._pool.waited_for,
             stop=self.stopping.set,
         )
         server = Server(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,12 @@ import anyio.to_thread
 from codeindexd import __version__
 from codeindexd.daemon import metrics, responses
 from codeindexd.daemon.server import Connection, Handler
-from codeindexd.daemon.subscriptions import Subscriptions
+from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
 from codeindexd.errors import FailedError, NotIndexedError, TimedOutError, UsageError
 from codeindexd.roots import Root, Synced, SyncMethod
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
+from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.search.grep import GrepRequest
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import normal_language, parse
@@ -48,6 +50,7 @@ class Handlers:
         describe_files: Callable[[], Awaitable[Result]],
         embedder: Callable[[], Result],
         resize: Callable[[int], Any],
+        waited_for: Callable[[], AbstractContextManager[None]],
         stop: Callable[[], None],
     ) -> None:
         self._roots = roots
@@ -58,6 +61,7 @@ class Handlers:
         self._describe_files = describe_files
         self._embedder = embedder
         self._resize = resize
+        self._waited_for = waited_for
         self._stop = stop
         self._started = time.monotonic()
 
@@ -112,11 +116,19 @@ class Handlers:
         """Index a directory; with ``wait``, answer once it is fresh or cannot become fresh."""
         if params["workers"] is not None:
             await self._resize(params["workers"])
-        root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
-        if params["wait"]:
-            root = await self._until_fresh(root.spec.path)
+        with self._waited_for() if params["wait"] else nullcontext():
+            root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
+            if params["wait"]:
+                with self._following(params, connection, [root]):
+                    root = await self._until_fresh(root.spec.path)
         entry = await anyio.to_thread.run_sync(responses.roots_entry, root)
         return {"roots": [entry], "already_covered": admission.covered}
+
+    def _following(self, params: Params, connection: Connection, roots: Sequence[Root]) -> AbstractContextManager[None]:
+        """Notify ``connection`` of the progress of ``roots`` inside the block, if its request says so."""
+        if not params["progress"]:
+            return nullcontext()
+        return self._subscriptions.following(connection, [root.spec.id for root in roots])
 
     async def _until_fresh(self, path: Path) -> Root:
         while True:
@@ -145,9 +157,13 @@ class Handlers:
         return {"roots": entries + [responses.failed_entry(one) for one in failed]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
-        """Process every file of a root again."""
+        """Process every file of a root again; with ``wait``, answer once that is done."""
         root = await self._roots.covering(_path(params["path"]))
-        await root.reindex()
+        with self._waited_for() if params["wait"] else nullcontext():
+            await root.reindex()
+            if params["wait"]:
+                with self._following(params, connection, [root]):
+                    root = await self._until_fresh(root.spec.path)
         return {"roots": [responses.roots_entry(root)]}
 
     async def pause(self, params: Params, connection: Connection) -> Result:
@@ -248,7 +264,8 @@ class Handlers:
         if failed:
             raise failed[0].error
         began = time.monotonic()
-        synced = await _sync_all(roots, timeout_s)
+        with self._following(params, connection, roots):
+            synced = await _sync_all(roots, timeout_s)
         return {
             "clock": ",".join(root.clock for root in roots),
             "took_ms": round((time.monotonic() - began) * 1000, 2),
@@ -293,7 +310,11 @@ class Handlers:
         """Compare the index with the disk, chunk by chunk, and repair it if requested."""
         roots, failed = await self._around(params)
         repair, rebuild = bool(params["repair"]), self._roots.rebuild
-        found = [await verify.verify(root, repair=repair, rebuild=rebuild) for root in roots]
+        found = []
+        for root in roots:
+            report = VerifyProgress(connection, root).show if params["progress"] else ignore_progress
+            with self._following(params, connection, [root]):
+                found.append(await verify.verify(root, repair=repair, rebuild=rebuild, on_progress=report))
         found += [await verify.verify_failed(one, repair=repair, rebuild=rebuild) for one in failed]
         return {
             "ok": all(not one["differences"] or one.get("repaired", False) for one in found),

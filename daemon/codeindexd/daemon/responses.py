@@ -23,6 +23,8 @@ from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
 _RULES_SHOWN = 30
+_FILES_FOR_ETA = 20  # before, mostly the start of the workers would be measured
+_SHARE_FOR_ETA = 0.05
 
 
 def roots_entry(root: Root) -> dict[str, Any]:
@@ -138,17 +140,21 @@ def failure_entry(failure: Failure) -> dict[str, Any]:
 
 
 def progress_entry(progress: Progress) -> dict[str, Any]:
-    """Return how far indexing is, with rates and an ETA only while something is left."""
+    """Return how far indexing is, with rates and an ETA only while something is left.
+
+    There is no ETA before enough is done to tell.
+    """
     done, left, seconds = progress.files_done, progress.files_left, progress.seconds
     is_running = left > 0 and seconds > 0
     files_per_s = done / seconds if is_running else 0.0
+    is_enough = done >= _FILES_FOR_ETA or done >= left * _SHARE_FOR_ETA
     return {
         "files_done": done,
         "files_total": done + left,
         "chunks_done": progress.chunks_done,
         "files_per_s": round(files_per_s, 1),
         "chunks_per_s": round(progress.chunks_done / seconds, 1) if is_running else 0.0,
-        "eta_s": round(left / files_per_s, 1) if files_per_s else None,
+        "eta_s": round(left / files_per_s, 1) if files_per_s and is_enough else None,
     }
 
 

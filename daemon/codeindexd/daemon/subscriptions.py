@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import anyio
 
 from codeindexd.daemon import responses
+from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
-from codeindexd.roots import RootEvent
+from codeindexd.roots import Root, RootEvent
 from codeindexd.waiting import Broadcast
 
 _PROGRESS_EVERY_S = 0.1
@@ -41,6 +43,20 @@ class Subscriptions:
         """Send ``subscriber`` no more events; harmless when it never subscribed."""
         self._subscribers.pop(subscriber, None)
 
+    @contextlib.contextmanager
+    def following(self, subscriber: Subscriber, root_ids: Sequence[str]) -> Iterator[None]:
+        """Send ``subscriber`` the events of these roots inside the block, besides those it subscribed to."""
+        before = self._subscribers.get(subscriber, frozenset())
+        self._subscribers[subscriber] = None if before is None else before.union(root_ids)
+        try:
+            yield
+        finally:
+            if subscriber in self._subscribers:  # else it unsubscribed, or is gone
+                if before is None or before:
+                    self._subscribers[subscriber] = before
+                else:
+                    del self._subscribers[subscriber]
+
     async def wait(self, root_id: str) -> None:
         """Wait for the next event of a root, or a second, since some states change by time alone."""
         with anyio.move_on_after(_WAIT_S):
@@ -58,9 +74,34 @@ class Subscriptions:
         self._send(root_id, event.kind.value, {**place, "clock": event.clock, "state": state})
         if now - self._last_progress.get(root_id, 0.0) >= _PROGRESS_EVERY_S or event.progress.is_idle:
             self._last_progress[root_id] = now
-            self._send(root_id, "progress", {**place, "state": state, **responses.progress_entry(event.progress)})
+            entry = {**place, "activity": "index", "state": state, **responses.progress_entry(event.progress)}
+            self._send(root_id, "progress", entry)
 
     def _send(self, root_id: str, method: str, params: dict[str, Any]) -> None:
         for subscriber, root_ids in list(self._subscribers.items()):
             if root_ids is None or root_id in root_ids:
                 subscriber.notify(method, params)
+
+
+class VerifyProgress:
+    """Notifies one subscriber of how far the verification of a root is, at most ten times a second."""
+
+    def __init__(self, subscriber: Subscriber, root: Root) -> None:
+        self._subscriber = subscriber
+        self._root = root
+        self._started = time.monotonic()
+        self._last = 0.0
+
+    def show(self, files_done: int, files_total: int, chunks_done: int) -> None:
+        """Notify; with a ``files_done`` of 0 a run begins."""
+        now = time.monotonic()
+        if files_done == 0:
+            self._started = now
+        elif now - self._last < _PROGRESS_EVERY_S and files_done < files_total:
+            return
+        self._last = now
+        left = files_total - files_done
+        progress = Progress(files_done, left, chunks_done, now - self._started, is_idle=not left)
+        place = path_to_json(self._root.spec.raw, key="root")
+        entry = {**place, "activity": "verify", "state": self._root.state.value, **responses.progress_entry(progress)}
+        self._subscriber.notify("progress", entry)

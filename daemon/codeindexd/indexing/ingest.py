@@ -94,6 +94,8 @@ class Ingest:
 
         Returns at once. ``force`` processes files again that are pending with the same content.
         """
+        if (transactions or files) and self.is_idle:
+            self._stats.start_run()
         moves = [move for transaction in transactions for move in transaction.moves if move.source in self.queue]
         oldest = {move.entry.path: self.queue.oldest_number(move.source) for move in moves}
         committed = (update.entry.path for transaction in transactions for update in transaction.updates)
@@ -203,7 +205,6 @@ class Ingest:
 
     def _after_commit(self) -> None:
         if self.is_idle:
-            self._stats.start_run()
             self._buffer.start_run()
         self._advanced.notify_all()
         self._on_commit()

@@ -33,7 +33,7 @@ class StageStats:
 
 @dataclass
 class Run:
-    """What was done since the ingest was last idle, for a progress bar."""
+    """What was done since the ingest was last idle and got work, for a progress bar."""
 
     files_done: int = 0
     chunks_done: int = 0
@@ -79,7 +79,7 @@ class IngestStats:
         self._run.chunks_done += chunks
 
     def start_run(self) -> None:
-        """Begin a new run: nothing is left of the last one."""
+        """Begin a new run: there is work again, and nothing is left of the last one."""
         self._run = Run()
 
     def progress(self, *, files_left: int, is_idle: bool) -> Progress:

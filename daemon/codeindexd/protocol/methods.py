@@ -46,6 +46,7 @@ _PATH = Param("path", ParamKind.PATH, required=True)
 _ANY_PATH = Param("path", ParamKind.PATH)
 _ROOTS = Param("roots", ParamKind.PATHS)
 _LIMIT = Param("limit", ParamKind.INTEGER, minimum=1, maximum=MAX_LIMIT)
+_PROGRESS = Param("progress", ParamKind.BOOLEAN, default=False)  # notify this connection until the answer
 _SECONDS = Param("timeout_s", ParamKind.NUMBER, minimum=0, maximum=7 * 24 * 3600)
 
 METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
@@ -57,6 +58,7 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("wait", ParamKind.BOOLEAN, default=False),
         Param("force", ParamKind.BOOLEAN, default=False),
         Param("workers", ParamKind.INTEGER, minimum=0, maximum=256),
+        _PROGRESS,
     ),
     "roots.remove": (_PATH,),
     "roots.list": (),
@@ -100,11 +102,15 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         _ROOTS,
         Param("references", ParamKind.BOOLEAN, default=False),
     ),
-    "sync": (_ANY_PATH, Param("clock", ParamKind.TEXT), _SECONDS),
+    "sync": (_ANY_PATH, Param("clock", ParamKind.TEXT), _SECONDS, _PROGRESS),
     "status": (_ANY_PATH,),
-    "verify": (_ANY_PATH, Param("repair", ParamKind.BOOLEAN, default=False)),
+    "verify": (
+        _ANY_PATH,
+        Param("repair", ParamKind.BOOLEAN, default=False),
+        _PROGRESS,
+    ),
     "explain": (_PATH,),
-    "reindex": (_PATH,),
+    "reindex": (_PATH, Param("wait", ParamKind.BOOLEAN, default=False), _PROGRESS),
     "pause": (_PATH,),
     "resume": (_PATH,),
     "subscribe": (_ROOTS,),

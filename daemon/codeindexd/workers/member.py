@@ -57,6 +57,9 @@ class Owner(Protocol):
     timing: Timing
     recycle_bytes: int
 
+    @property
+    def is_waited_for(self) -> bool: ...
+
     def may_work(self, member: Member) -> bool: ...
 
     def delivered(self, call: Call) -> None: ...
@@ -73,6 +76,8 @@ class Member:
         self.worker = worker
         self.ready = False
         self.pid: int | None = None
+        self.at_low_priority = False
+        self._must_lower = False
         self._owner = owner
         self._bulk = bulk
         self._pipeline = pipeline
@@ -86,6 +91,12 @@ class Member:
     def wake(self) -> None:
         """Make the worker look for jobs."""
         self._wake.set()
+
+    def lower_priority(self) -> None:
+        """Have the worker go on at low priority, as bulk work does that nobody waits for."""
+        if self._bulk and not self.at_low_priority:
+            self._must_lower = True
+            self._wake.set()
 
     def retire(self) -> None:
         """Give the worker no more jobs; it ends once it has answered those it has."""
@@ -118,7 +129,8 @@ class Member:
 
     async def _start(self, child: Child) -> bool:
         with anyio.move_on_after(self._owner.timing.start_s):
-            await child.send([wire.Start(self._owner.settings, self._bulk)])
+            self.at_low_priority = self._bulk and not self._owner.is_waited_for
+            await child.send([wire.Start(self._owner.settings, self.at_low_priority)])
             message = await self._receive(child)
             if isinstance(message, wire.Ready):
                 self._base_memory = message.memory
@@ -152,6 +164,10 @@ class Member:
 
     async def _feed(self, child: Child) -> None:
         while True:
+            if self._must_lower:
+                self._must_lower = False
+                self.at_low_priority = True
+                await child.send([wire.LowerPriority()])
             given = self._owner.schedule.assign(self.worker, self._clock()) if self._owner.may_work(self) else []
             if given:
                 self._busy.set()

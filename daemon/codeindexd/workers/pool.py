@@ -5,6 +5,7 @@ No file is parsed in the daemon's process. Guarantees to callers:
 - every job gets exactly one result, whatever it does to its worker, unless no worker can be started at all;
 - memory stays flat for any number of jobs: jobs are taken from their source only as results are consumed;
 - callers share the bulk workers by bytes; urgent jobs have a worker of their own at normal priority;
+- bulk workers run at low priority, except while somebody waits for their work;
 - leaving a stream of results drops the rest of it.
 
 Neither multiprocessing nor anyio's process pool does this: both run the parent's main script again in every child,
@@ -13,10 +14,11 @@ neither can say which job killed a worker, and both keep idle workers.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -118,6 +120,7 @@ class WorkerPool:
         self._any_bulk = Signal()
         self._started = self._restarts = self._recycled = 0
         self._allowed = 1
+        self._waiting = 0
         self._set_count(count)
 
     # --- the service -------------------------------------------------------------------------------------------
@@ -166,6 +169,31 @@ class WorkerPool:
     ) -> AsyncGenerator[TextsResult, None]:
         """Yield results as `process` does, for the texts of catalogued chunks."""
         return cast("AsyncGenerator[TextsResult, None]", self._results(jobs, urgent=urgent))
+
+    @contextlib.contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Do bulk work at normal priority inside the block, because somebody waits for it.
+
+        A process cannot raise its own priority, so workers at low priority are replaced once they finished their files.
+        """
+        self._waiting += 1
+        if self._waiting == 1 and self.settings.nice > 0:
+            for member in self._bulk.live:
+                if member.at_low_priority:
+                    member.retire()
+            self._balance(self._bulk)
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                for member in self._bulk.members:
+                    member.lower_priority()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody waits for bulk work."""
+        return self._waiting > 0
 
     def warm_up(self) -> None:
         """Start the worker for urgent jobs before there is such a job."""
@@ -348,7 +376,8 @@ class WorkerPool:
             await self._any_bulk.wait()
             while self._bulk.members:
                 pressure = await anyio.to_thread.run_sync(self._pressure)
-                allowed = allowed_workers(self._bulk.limit, os.cpu_count() or 1, pressure)
+                cpus = os.cpu_count() or 1
+                allowed = allowed_workers(self._bulk.limit, cpus, pressure, is_waited_for=self.is_waited_for)
                 if allowed != self._allowed:
                     _log.info("workers_allowed", allowed=allowed, of=self._bulk.limit)
                     self._allowed = allowed

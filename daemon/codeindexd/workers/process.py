@@ -46,11 +46,15 @@ def _serve(channel: wire.Channel, pipeline_path: str) -> int:
         raise wire.BrokenStreamError("the first message is not the settings")
     pipeline = _load(pipeline_path, start.settings)
     process_limits.limit_memory(start.settings.memory_limit_bytes)
-    if start.bulk:  # not earlier: on a busy machine the start alone would take a minute and look broken
+    if start.at_low_priority:  # not earlier: on a busy machine the start alone would take a minute and look broken
         process_limits.lower_priority(start.settings.nice)
     channel.send(wire.Ready(process_limits.private_memory()))
     while (body := channel.receive()) is not None:
-        _answer(channel, pipeline, wire.to_worker.decode(body))
+        message = wire.to_worker.decode(body)
+        if isinstance(message, wire.LowerPriority):
+            process_limits.lower_priority(start.settings.nice)
+        else:
+            _answer(channel, pipeline, message)
     return 0
 
 
@@ -59,7 +63,7 @@ def _load(path: str, settings: WorkerSettings) -> Pipeline:
     return cast("Pipeline", getattr(importlib.import_module(module), name)(settings))
 
 
-def _answer(channel: wire.Channel, pipeline: Pipeline, message: wire.ToWorker) -> None:
+def _answer(channel: wire.Channel, pipeline: Pipeline, message: wire.Start | wire.RunFile | wire.RunTexts) -> None:
     if isinstance(message, wire.Start):
         raise wire.BrokenStreamError("the settings came twice")
     result = _run(pipeline, message.job)

@@ -43,16 +43,16 @@ def worker_count(setting: int | Literal["auto"], cpus: int, memory_budget: int) 
     return max(1, min(cpus, MAX_AUTO, affordable))
 
 
-def allowed_workers(count: int, cpus: int, pressure: Pressure) -> int:
+def allowed_workers(count: int, cpus: int, pressure: Pressure, *, is_waited_for: bool = False) -> int:
     """Return how many of ``count`` bulk workers may take jobs now; at least one, so that indexing always ends.
 
     ``cpus`` are those of the whole machine, as ``pressure`` is. CPU pressure alone is no reason to work less, since
-    our own idle-priority processes cause it too; the CPUs used by others are.
+    our own idle-priority processes cause it too; the CPUs used by others are, unless somebody waits for the work.
     """
     if count <= 1 or pressure.on_battery:
         return min(count, 1)
     allowed = count
-    if _above(pressure.cpu_some, _CPU_SOME) and pressure.foreground is not None:
+    if _above(pressure.cpu_some, _CPU_SOME) and pressure.foreground is not None and not is_waited_for:
         allowed = min(allowed, round(cpus - pressure.foreground))
     if _above(pressure.memory_some, _MEMORY_SOME):
         allowed = min(allowed, math.ceil(count / 2))

@@ -23,10 +23,14 @@ class BrokenStreamError(Exception):
 
 
 class Start(msgspec.Struct, tag="start"):
-    """The first message to a worker: its settings."""
+    """The first message to a worker: its settings, and whether it runs at low priority from the start."""
 
     settings: WorkerSettings
-    bulk: bool
+    at_low_priority: bool
+
+
+class LowerPriority(msgspec.Struct, tag="lower"):
+    """Nobody waits for the work any more. It is not answered, and cannot be undone: that takes privileges."""
 
 
 class RunFile(msgspec.Struct, tag="file"):
@@ -61,7 +65,7 @@ class TextsDone(msgspec.Struct, tag="texts_done"):
     memory: int
 
 
-ToWorker = Start | RunFile | RunTexts
+ToWorker = Start | LowerPriority | RunFile | RunTexts
 ToDaemon = Ready | FileDone | TextsDone
 
 _encoder = msgspec.msgpack.Encoder()

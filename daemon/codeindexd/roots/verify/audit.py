@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 
 import anyio.to_thread
@@ -21,6 +21,7 @@ from codeindexd.scan.merkle import diff
 from codeindexd.types import Entry, NodeKind, Outcome
 from codeindexd.workers.jobs import FileJob, FileResult
 
+OnProgress = Callable[[int, int, int], None]  # files done, files in all (0: not known yet), chunks done
 _BATCH_CHUNKS = 4_000
 _BATCH_FILES = 400
 _NUMBERS = re.compile(r"\d+")
@@ -36,9 +37,17 @@ class _EmptyTree:
         return {}
 
 
-async def audit(target: AuditTarget) -> Audit:
-    """Compare everything once. Changes that are being indexed may show up as differences: audit again after a sync."""
+def ignore_progress(files_done: int, files_total: int, chunks_done: int) -> None:
+    """Tell nobody how far an audit is."""
+
+
+async def audit(target: AuditTarget, on_progress: OnProgress = ignore_progress) -> Audit:
+    """Compare everything once. Changes that are being indexed may show up as differences: audit again after a sync.
+
+    ``on_progress`` is called for every file that was processed again.
+    """
     found = Audit()
+    on_progress(0, 0, 0)
     for problem in await anyio.to_thread.run_sync(target.index.catalog.check):
         found.add(b"", "catalog", problem, kind=_NUMBERS.sub("", problem))
     if found.differences:
@@ -47,19 +56,24 @@ async def audit(target: AuditTarget) -> Audit:
     paths = await anyio.to_thread.run_sync(_compare_tree, target, found)
     expected, held = await target.index.write(target.index.dense_contents)
     _compare_ids("dense index", "chunks", expected, held, found)
-    async for results in _batches(target, paths):
+    async for results in _batches(target, paths, on_progress):
         await anyio.to_thread.run_sync(partial(compare_files, target, results, found))
     if not target.pool.settings.embed:
         await compare_sample(target, found)
     return found
 
 
-async def _batches(target: AuditTarget, paths: Sequence[bytes]) -> AsyncIterator[list[FileResult]]:
+async def _batches(
+    target: AuditTarget, paths: Sequence[bytes], on_progress: OnProgress
+) -> AsyncIterator[list[FileResult]]:
     """Process the files ``paths`` again, and yield the results in batches of bounded size."""
     jobs = [FileJob(number, target.path, path, recompute_vectors=True) for number, path in enumerate(paths)]
     batch: list[FileResult] = []
-    chunks = 0
+    chunks = files_done = chunks_done = 0
     async for result in target.pool.process(jobs):
+        files_done += 1
+        chunks_done += len(result.chunks)
+        on_progress(files_done, len(paths), chunks_done)
         batch.append(result)
         chunks += len(result.chunks)
         if chunks >= _BATCH_CHUNKS or len(batch) >= _BATCH_FILES:

@@ -11,7 +11,7 @@ from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.supervisor import FailedRoot
-from codeindexd.roots.verify.audit import audit
+from codeindexd.roots.verify.audit import OnProgress, audit, ignore_progress
 from codeindexd.roots.verify.findings import Audit, Difference
 from codeindexd.roots.verify.target import WrongEntries
 
@@ -23,7 +23,9 @@ _AUDITS = 3
 _SYNC_TIMEOUT_S = 600.0
 
 
-async def verify(root: Root, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
+async def verify(
+    root: Root, *, repair: bool, rebuild: Rebuild, on_progress: OnProgress = ignore_progress
+) -> dict[str, Any]:
     """Compare disk, tree, catalog and both projections of a root; return the protocol's document about it.
 
     Every file is chunked, tokenised and (with the bundled model) embedded again by the workers, and the result is
@@ -31,15 +33,17 @@ async def verify(root: Root, *, repair: bool, rebuild: Rebuild) -> dict[str, Any
     everything outstanding was committed, so edits during the check cause no alarm. With ``repair`` the differences are
     those before the repair. ``rebuild`` restarts a root with an empty index, for a catalog that cannot be trusted.
 
+    ``on_progress`` is called for every file, and from the first one again when differences are looked at again.
+
     Raises what :meth:`Root.sync` does, and StoreFullError, StoreDamagedError, WorkerError.
     """
-    found = await _lasting_differences(root)
+    found = await _lasting_differences(root, on_progress)
     entry = _entry(root.spec, found, failed_files=root.status().counts.failed)
     if found.differences:
         log.warning("index_differs_from_disk", root=str(root.spec.path), differences=len(found.differences))
         if repair:
             root = await _repair(root, found, rebuild)
-            entry["repaired"] = not (await _lasting_differences(root)).differences
+            entry["repaired"] = not (await _lasting_differences(root, on_progress)).differences
     return entry
 
 
@@ -67,12 +71,12 @@ def _entry(spec: RootSpec, found: Audit, *, failed_files: int) -> dict[str, Any]
     }
 
 
-async def _lasting_differences(root: Root) -> Audit:
+async def _lasting_differences(root: Root, on_progress: OnProgress = ignore_progress) -> Audit:
     """Audit several times, each after a sync, and return what differed every time."""
     before: list[Difference] | None = None
     for _ in range(_AUDITS):
         await root.sync(_SYNC_TIMEOUT_S)
-        found = await audit(root.audit_target)
+        found = await audit(root.audit_target, on_progress)
         if before is not None:
             found.keep_lasting(before)
         before = found.differences
