@@ -259,3 +259,22 @@ class TestHostileRoot:
         (tmp_path / ".codeindex.toml").write_text(line)
         with pytest.raises(ConfigError, match="cannot be set for one root"):
             load_root_config(tmp_path)
+
+
+def test_the_backend_of_the_watcher(tmp_path: Path) -> None:
+    assert config(tmp_path, "").watch.backend == "auto"
+    assert config(tmp_path, '[watch]\nbackend = "watchfiles"').watch.backend == "watchfiles"
+    with pytest.raises(ConfigError, match=r'\[watch\] backend: expected "auto" or "inotify" or "poll" or "watchfiles"'):
+        config(tmp_path, '[watch]\nbackend = "fsevents"')
+
+
+def test_the_deprecated_spelling_of_polling_is_shown_only_where_it_is_set(tmp_path: Path) -> None:
+    assert "poll = " not in to_toml(Config())
+    loaded = config(tmp_path, "[watch]\npoll = true")
+    assert "poll = true" in to_toml(loaded)
+
+
+def test_inotify_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(ConfigError, match="works on Linux only"):
+        config(tmp_path, '[watch]\nbackend = "inotify"')

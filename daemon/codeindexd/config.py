@@ -6,6 +6,7 @@ import difflib
 import errno
 import os
 import stat
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,10 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     max_hints: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 10_000
     # The full walk that finds changes without events; 50,000 files take 0.25 s, so an hourly walk costs nothing.
     reconcile_minutes: Minutes = 60
-    # Walk every 30 seconds instead of using events; network and FUSE file systems are detected without this.
+    # Linux has inotify, read directly; macOS has watchfiles. "poll" walks every 30 seconds instead of using events;
+    # network and FUSE file systems are detected without it.
+    backend: Literal["auto", "inotify", "watchfiles", "poll"] = "auto"
+    # Deprecated: backend = "poll" says the same.
     poll: bool = False
 
 
@@ -174,6 +178,8 @@ def load(
         value = _value(_section(section, dotted), key, value, f"command line: {dotted}", strict=False)
         settings.setdefault(section, {})[key] = value
     config = msgspec.convert(settings, Config)
+    if config.watch.backend == "inotify" and sys.platform != "linux":
+        raise ConfigError(f'{path}: [watch] backend = "inotify" works on Linux only', hint='write "auto" instead')
     if config.watch.deadline_ms < config.watch.debounce_ms:
         raise ConfigError(
             f"{path}: [watch] deadline_ms ({config.watch.deadline_ms}) is below debounce_ms "
@@ -211,6 +217,8 @@ def to_toml(config: Config) -> str:
     for section in _SECTIONS:
         lines.append(f"[{section}]")
         values = msgspec.to_builtins(getattr(config, section))
+        if not values.get("poll", True):
+            del values["poll"]  # deprecated: shown only where it is set
         lines += [f"{key} = {msgspec.json.encode(value).decode('utf-8')}" for key, value in values.items()]
         lines.append("")
     return "\n".join(lines)

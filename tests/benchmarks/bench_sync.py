@@ -40,7 +40,7 @@ def run(files: int = _FILES) -> dict[str, float]:
         results |= _syncs(daemon, root, "cookie", _SAVES)
         daemon.stop()
         config = daemon.home / "config/codeindexd/config.toml"
-        config.write_text("[watch]\npoll = true\n[workers]\nnice = 0\n")
+        config.write_text('[watch]\nbackend = "poll"\n[workers]\nnice = 0\n')
         daemon.start()
         until(lambda: daemon.call("sync", path=str(root), timeout_s=60), timeout_s=90, what="the first walk")
         return results | _syncs(daemon, root, "walk", _WALKS)

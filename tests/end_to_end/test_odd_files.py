@@ -1,9 +1,10 @@
-"""Files and places that are unlike others: busy ones, paths longer than a system call takes."""
+"""Files and places that are unlike others: busy files, very long paths, old line ends, decomposed names."""
 
 from __future__ import annotations
 
 import os
 import threading
+import unicodedata
 from pathlib import Path
 
 from support.daemons import RealDaemon, until
@@ -89,3 +90,17 @@ def test_a_change_below_a_path_longer_than_a_system_call_takes(daemon: RealDaemo
         until(lambda: daemon.call("symbol", name="later", roots=[str(root)])["definitions"], what="its event")
     finally:
         os.close(current)
+
+
+def test_lines_that_end_in_carriage_returns_alone_and_names_in_either_form(daemon: RealDaemon, tmp_path: Path) -> None:
+    name = unicodedata.normalize("NFD", "café")
+    code = b"def cr_alpha(x):\r    return x\r\rdef cr_beta(y):\r    return y\r"
+    root = tree(tmp_path / "root", {".git/HEAD": "", f"{name}/mac.py": code})
+    daemon.call("roots.add", path=str(root), wait=True)
+    [place] = daemon.call("symbol", name="cr_beta", roots=[str(root)])["definitions"]
+    assert place["end_line"] == 5
+    [match] = daemon.call("grep", pattern="cr_beta", roots=[str(root)])["matches"]
+    assert (match["line"], match["text"]) == (4, "def cr_beta(y):")
+    for form in ("NFC", "NFD"):
+        found = daemon.call("search", query="cr_beta", roots=[str(root)], path=unicodedata.normalize(form, "café/**"))
+        assert [hit["path"] for hit in found["hits"]] == [f"{name}/mac.py"], form

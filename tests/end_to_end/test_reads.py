@@ -32,7 +32,7 @@ def test_saves_are_read_back_at_once_and_hits_are_true(daemon: RealDaemon, tmp_p
 
 @pytest.mark.timeout(300)
 def test_saves_in_a_polled_root_are_read_back_by_walking(tmp_path: Path) -> None:
-    with real_daemon("[watch]\npoll = true\n[workers]\nnice = 0\n") as daemon:
+    with real_daemon('[watch]\nbackend = "poll"\n[workers]\nnice = 0\n') as daemon:
         made = _run(daemon, tmp_path / "root", 30, clients=2, churners=1, readers=1, bulk=0)
         assert made.counts["sync by cookie"] == 0
         assert made.counts["sync by walk"] > 0

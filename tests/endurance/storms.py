@@ -290,5 +290,5 @@ STORMS = [
     Storm("a directory of them removed", _removed, _old, bound_s=60),
     Storm("git checkouts", _checkouts, _two_branches, bound_s=60),
     Storm("watches exhausted, then enough", _without_watches, bound_s=30),
-    Storm("polled", _polled, config="[watch]\npoll = true\n", bound_s=45, aside=False),
+    Storm("polled", _polled, config='[watch]\nbackend = "poll"\n', bound_s=45, aside=False),
 ]

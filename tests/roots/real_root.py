@@ -33,9 +33,7 @@ class Harness:
         self._directory = base / "index"
         status = path.stat()
         self._spec = RootSpec("00000000-0000-0000-0000-000000000001", path, status.st_dev, status.st_ino)
-        self._settings = RootSettings(
-            index=Index(), debounce_s=0.01, deadline_s=0.1, max_hints=1000, reconcile_s=3600, poll=False
-        )
+        self._settings = RootSettings(index=Index(), debounce_s=0.01, deadline_s=0.1, max_hints=1000, reconcile_s=3600)
         self._dependencies = RootDependencies(
             pool=pool,
             vectors=vectors,

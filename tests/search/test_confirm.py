@@ -46,6 +46,19 @@ def test_lines_are_current_when_only_newlines_above_changed(tmp_path: Path) -> N
     assert (place.data, place.start_line, place.end_line, place.moved) == (B, 11, 12, True)
 
 
+def test_a_chunk_of_a_file_whose_lines_end_in_carriage_returns_is_found(tmp_path: Path) -> None:
+    text = TEXT.replace("\n", "\r").encode()
+    b = B.replace(b"\n", b"\r")
+    start = text.index(b)
+    span = Span(start, start + len(b), 8, 9, "function", "b")
+    chunk = StoredChunk(1, 1, b"m.py", "python", span, xxhash.xxh3_128_digest(b), b"e" * 16, 0)
+    for before, first in ((b"", 8), (b"# one\r# two\r", 10)):
+        tree(tmp_path, {"m.py": before + text})
+        (place,) = confirm(os.fsencode(tmp_path), [chunk])
+        assert place is not None
+        assert (place.data, place.start_line, place.end_line) == (b, first, first + 1)
+
+
 def test_lines_of_utf_16_text_are_counted_by_code_units(tmp_path: Path) -> None:
     head, text = "\u0a0a \u010a\n".encode("utf-16-le"), "let b = 2\n".encode("utf-16-le")
     tree(tmp_path, {"m.js": head + text})

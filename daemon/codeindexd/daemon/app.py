@@ -40,6 +40,7 @@ from codeindexd.storage.durable import take_clean_marker, write_clean_marker
 from codeindexd.storage.sqlite import file_identity
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import RootState
+from codeindexd.watch import Backend
 from codeindexd.workers.jobs import WorkerSettings
 from codeindexd.workers.pool import WorkerPool
 from codeindexd.workers.pressure import available_cpus
@@ -81,6 +82,7 @@ class Daemon:
     def __init__(self, config: Config, paths: Paths, address: AddressFile, log_place: LogPlace) -> None:
         self.config = config
         self.paths = paths
+        self._backend = _backend(config)
         self.address = address
         self.installation = Installation()
         self._log_place = log_place
@@ -185,7 +187,7 @@ class Daemon:
             deadline_s=config.watch.deadline_ms / 1000,
             max_hints=config.watch.max_hints,
             reconcile_s=config.watch.reconcile_minutes * 60,
-            poll=config.watch.poll,
+            backend=self._backend,
         )
         if file_identity(self.paths.vectors) is None:
             self.paths.create()  # the cache was deleted while the daemon runs: the root needs a place for its stores
@@ -268,6 +270,14 @@ class Daemon:
                 activation.notify_status(headline)
                 reported = headline
             await anyio.sleep(min(interval, _STATUS_EVERY_S) if activation.is_enabled() else _SILENT_S)
+
+
+def _backend(config: Config) -> Backend:
+    backend = Backend(config.watch.backend)
+    if config.watch.poll and backend is Backend.AUTO:
+        log.warning("deprecated_setting", setting="watch.poll", instead='watch.backend = "poll"')
+        return Backend.POLL
+    return backend
 
 
 def _allow_open_files() -> None:

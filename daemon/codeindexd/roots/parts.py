@@ -22,7 +22,7 @@ from codeindexd.roots.unreadable import Unreadable
 from codeindexd.scan.relpath import ROOT
 from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.storage.index_writer import IndexWriter
-from codeindexd.watch import Watcher
+from codeindexd.watch import Backend, Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ def create_parts(
         spec.path,
         cookie_dir=dependencies.cookies,
         poll_interval_s=settings.poll_s,
-        poll=settings.poll,
+        poll=settings.backend is Backend.POLL,
+        source=settings.backend.source,
         on_hints=busy.add,
         on_degraded=lambda message, hint: problems.set(ProblemKey.WATCH, RootProblem(message, hint)),
         on_recovered=lambda: problems.clear(ProblemKey.WATCH),

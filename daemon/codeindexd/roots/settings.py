@@ -12,6 +12,7 @@ from codeindexd.roots.events import RootEvent
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import VectorSpace
+from codeindexd.watch import Backend
 from codeindexd.workers.pool import WorkerPool
 
 
@@ -24,7 +25,7 @@ class RootSettings:
     deadline_s: float
     max_hints: int
     reconcile_s: float
-    poll: bool
+    backend: Backend = Backend.AUTO
     poll_s: float = 30.0
 
 

@@ -109,6 +109,7 @@ def _relocate(data: bytes, chunk: StoredChunk) -> ConfirmedChunk | None:
     lines = chunk.span.end_line - chunk.span.start_line
     view = memoryview(data)
     best: ConfirmedChunk | None = None
+    line_end = b"\n" if b"\n" in data else b"\r"
     offset, number = 0, 1
     while 0 <= offset <= len(data) - length:
         if xxhash.xxh3_128_digest(view[offset : offset + length]) == chunk.span_hash:
@@ -116,7 +117,7 @@ def _relocate(data: bytes, chunk: StoredChunk) -> ConfirmedChunk | None:
             found = ConfirmedChunk(text, offset, offset + length, number, number + lines, moved=True)
             if best is None or abs(number - chunk.span.start_line) < abs(best.start_line - chunk.span.start_line):
                 best = found
-        newline = data.find(b"\n", offset)
+        newline = data.find(line_end, offset)
         if newline < 0:
             break
         offset, number = newline + 1, number + 1

@@ -1,5 +1,6 @@
 """File system events as hints."""
 
+from codeindexd.watch.backend import Backend
 from codeindexd.watch.watcher import Watcher
 
-__all__ = ["Watcher"]
+__all__ = ["Backend", "Watcher"]

@@ -33,9 +33,10 @@ SOURCE: Source = inotify.SHARED if INOTIFY else portable.watch
 _LOST_UNSEEN = 256  # a guess: while watchfiles copies this many events, enough are lost to matter
 
 
-def suspicious_burst(queue: int) -> int:
+def suspicious_burst(source: Source, queue: int) -> int:
     """Return how many events at once are a reason to walk everything, with a kernel queue of ``queue`` events."""
-    return queue // 4 if INOTIFY else _LOST_UNSEEN  # a written file takes up to four events
+    reports_overflow = isinstance(source, inotify.Inotify)
+    return queue // 4 if reports_overflow else _LOST_UNSEEN  # a written file takes up to four events
 
 
 class Trouble(enum.Enum):

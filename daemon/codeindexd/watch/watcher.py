@@ -112,7 +112,7 @@ class Watcher:
         self._loss: _Loss | None = None
         self._problem: Problem | None = None  # why all of the root is polled
         self._walk_demand = "not walked yet"
-        self._burst = suspicious_burst(filesystem.limit("max_queued_events", 16_384))
+        self._burst = suspicious_burst(source, filesystem.limit("max_queued_events", 16_384))
         self._rate = EventRate()
         self._check_names = False  # whether the next look searches directories for names that break streams
         self._retries = Retries(poll_interval_s)

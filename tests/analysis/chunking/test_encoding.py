@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd.analysis.chunking import Decoded, chunk, decode, source_text
+from codeindexd.analysis.chunking.encoding import line_ends
 
 TEXT = "# grüße\ndef f():\n    return 'é ü'\n\n\n# " + "x" * 40 + "\nclass A:\n    pass\n"
 SOURCES = {
@@ -77,9 +78,22 @@ def test_binary_files_are_not_decoded(data: bytes) -> None:
     assert decode(data) is None
 
 
-@pytest.mark.parametrize("text", ["", "a", "\n", "a\r\nb\r\n", "a\rb", "\x0c\n", "a\u2028b\n", "\x1b[1mhi\n"])
+@pytest.mark.parametrize("text", ["", "a", "\n", "a\r\nb\r\n", "a\rb\n", "\x0c\n", "a\u2028b\n", "\x1b[1mhi\n"])
 def test_odd_texts_are_decoded(text: str) -> None:
     assert decoded(text.encode()).text == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16-le", "utf-16-be"])
+def test_lines_that_end_in_carriage_returns_alone_are_lines(encoding: str) -> None:
+    text = "def a():\r    return 'é'\r\rdef b():\r    return 2\r"
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    data = mark + text.encode(encoding)
+    result = decoded(data)
+    assert (result.encoding, result.text) == (encoding, text.replace("\r", "\n"))
+    assert rebuilt(data) == result.text
+    spans = [result.to_source_span(span) for span in chunk(result.utf8, "python", target_chars=20)]
+    assert [(span.start_line, span.end_line, span.symbol) for span in spans] == [(1, 3, "a"), (4, 5, "b")]
+    assert line_ends(data[: spans[1].start_byte], encoding) == 3
 
 
 def test_an_offset_that_cannot_be_mapped_is_an_error() -> None:

@@ -1,6 +1,7 @@
 """Apply thousands of random operations to a tree; after each burst of them the index has to equal the disk.
 
     python tests/endurance operations [--seed N] [--operations N] [--compare-every BURSTS] [--place DIRECTORY]
+                                      [--backend watchfiles]
     python tests/endurance operations --seed N --replay BURST
 
 The operations depend on the seed alone. After a difference the exit status is 1, and the output is enough to repeat the
@@ -34,14 +35,16 @@ def main() -> int:
     parser.add_argument("--operations", type=int, default=10_000)
     parser.add_argument("--compare-every", type=int, default=50, metavar="BURSTS")
     parser.add_argument("--replay", type=int, default=0, metavar="BURST")
+    parser.add_argument("--backend", default="auto", choices=("auto", "inotify", "watchfiles", "poll"))
     parser.add_argument("--place", type=Path, help="where the tree is made (default: a temporary directory)")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
     place = Path(tempfile.mkdtemp(prefix="operations", dir=chosen.place))
     world = World.make(place, chosen.seed)
     try:
-        with real_daemon(CONFIG) as daemon:
-            trial = Trial(daemon, world, lambda: real_daemon(CONFIG))
+        config = f'{CONFIG}backend = "{chosen.backend}"\n'
+        with real_daemon(config) as daemon:
+            trial = Trial(daemon, world, lambda: real_daemon(config))
             return _run(trial, chosen)
     finally:
         if world.mounted:

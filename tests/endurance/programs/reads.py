@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--nice", type=int, default=19, help="of the workers; 0 where others keep the machine busy")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    config = f"[watch]\npoll = {'true' if chosen.poll else 'false'}\n[workers]\nnice = {chosen.nice}\n"
+    config = f'[watch]\nbackend = "{"poll" if chosen.poll else "auto"}"\n[workers]\nnice = {chosen.nice}\n'
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cixreads") as base, real_daemon(config) as daemon:
         root = Path(base) / "root"

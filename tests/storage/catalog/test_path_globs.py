@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import time
+import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -63,6 +65,16 @@ def test_a_filter_needs_one_included_and_none_excluded() -> None:
 def test_names_that_are_not_unicode_or_hold_newlines() -> None:
     assert path_filter(["\udcff*"], [])(b"d/\xff\n.py")
     assert path_filter(["d/?"], [])("d/é".encode())
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_composed_and_decomposed_names_are_the_same(form: Literal["NFC", "NFD"]) -> None:
+    written, stored = (unicodedata.normalize(one, "src/café/né.py") for one in (form, "NFD"))
+    assert path_filter([written], [])(stored.encode())
+    assert path_filter([written.replace("né", "n?")], [])(stored.encode())
+    assert path_filter([unicodedata.normalize(form, "café")], [])(stored.encode())
+    assert not path_filter([], [written])(stored.encode())
+    assert common_directory([written]) == b"src", "the rest may be written in another way on the disk"
 
 
 @pytest.mark.parametrize(

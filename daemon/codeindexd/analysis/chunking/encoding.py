@@ -24,7 +24,8 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b"))
 class Decoded:
     """A file as UTF-8. ``encoding`` is ``utf-8``, ``utf-8-sig``, ``utf-16-le``, ``utf-16-be`` or ``latin-1``.
 
-    ``utf8`` never starts with a byte order mark. ``bom`` is the number of mark bytes in the source.
+    ``utf8`` never starts with a byte order mark. Where lines end in ``\\r`` alone (old Macs) they end in ``\\n`` here,
+    which changes no offset. ``bom`` is the number of mark bytes in the source.
     """
 
     utf8: bytes
@@ -85,6 +86,8 @@ def _utf8(data: bytes, bom: int) -> Decoded | None:
     if b"\0" in body:
         return None
     if body.isascii() or _is_utf8(body):
+        if _ends_lines_with_cr(body):
+            body = body.replace(b"\r", b"\n")
         return Decoded(body, "utf-8-sig" if bom else "utf-8", bom, len(data))
     probe = data[:_PROBE_BYTES]
     if len(probe) - len(probe.translate(None, _CONTROLS)) > len(probe) // 50:
@@ -126,14 +129,20 @@ def _utf16(data: bytes, encoding: str, bom: int) -> Decoded | None:
 
 
 def _recoded(data: bytes, text: str, encoding: str, bom: int) -> Decoded:
-    utf8 = text.encode("utf-8")
+    utf8, newline = text.encode("utf-8"), 10
+    if _ends_lines_with_cr(utf8):
+        utf8, newline = utf8.replace(b"\r", b"\n"), 13
     rows = _after_newlines(np.frombuffer(utf8, np.uint8) == 10)
     if encoding == "latin-1":
-        sources = _after_newlines(np.frombuffer(data, np.uint8) == 10)
+        sources = _after_newlines(np.frombuffer(data, np.uint8) == newline)
     else:
         units = np.frombuffer(data, "<u2" if encoding == "utf-16-le" else ">u2", offset=bom)
-        sources = _after_newlines(units == 10) * 2 + bom
+        sources = _after_newlines(units == newline) * 2 + bom
     return Decoded(utf8, encoding, bom, len(data), (np.append(rows, len(utf8)), np.append(sources, len(data))))
+
+
+def _ends_lines_with_cr(text: bytes) -> bool:
+    return b"\n" not in text and b"\r" in text
 
 
 def _after_newlines(is_newline: np.ndarray) -> np.ndarray:
@@ -146,12 +155,15 @@ def source_text(data: bytes, encoding: str) -> str:
     A byte order mark at its start is dropped. Bytes that no longer fit the encoding (the file changed) become U+FFFD.
     """
     if encoding in ("utf-8", "utf-8-sig"):
-        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
-    return data.decode(encoding, "replace").removeprefix("\ufeff")
+        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    else:
+        text = data.decode(encoding, "replace").removeprefix("\ufeff")
+    return text if "\n" in text else text.replace("\r", "\n")
 
 
 def line_ends(data: bytes, encoding: str) -> int:
     """Return how many rows end in the bytes of a file from its start to the start of a row."""
     if encoding.startswith("utf-16"):
-        return data.decode(encoding, "replace").count("\n")
-    return data.count(b"\n")
+        text = data.decode(encoding, "replace")
+        return text.count("\n") or text.count("\r")
+    return data.count(b"\n") or data.count(b"\r")

@@ -1,13 +1,15 @@
 """The syntax of a query's path filters: which files ``src/**`` or ``*.py`` mean.
 
 Filters are matched against every path of a root, so their size is limited, and `codeindexd.scan.wildcards` keeps
-the matcher from backtracking without bound.
+the matcher from backtracking without bound. A name may be written in composed or decomposed Unicode on either side:
+macOS gives decomposed ones, keyboards composed ones.
 """
 
 from __future__ import annotations
 
 import enum
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -36,6 +38,7 @@ def compile_glob(glob: str) -> re.Pattern[str]:
     """
     if len(glob) > MAX_GLOB_CHARS:
         raise InvalidQueryError(f"a path filter is longer than {MAX_GLOB_CHARS} characters", hint="use a wider glob")
+    glob = unicodedata.normalize("NFC", glob)
     below = glob.endswith("/")
     bare = glob.removeprefix("./").lstrip("/").rstrip("/")
     anchored = "/" in bare or glob.startswith(("/", "./"))
@@ -139,6 +142,8 @@ def path_filter(include: Sequence[str], exclude: Sequence[str]) -> Callable[[byt
 
     def passes(path: bytes) -> bool:
         text = path.decode("utf-8", "surrogateescape")
+        if not path.isascii():
+            text = unicodedata.normalize("NFC", text)
         return wanted(text) is not None and unwanted(text) is None
 
     return passes
@@ -159,4 +164,6 @@ def common_directory(include: Sequence[str]) -> bytes:
     if literal == bare:
         literal = literal.rstrip("/")
     directory = literal.rpartition("/")[0]
+    while not directory.isascii():  # it may be written in another way on the disk
+        directory = directory.rpartition("/")[0]
     return directory.encode("utf-8", "surrogateescape")

@@ -1,0 +1,24 @@
+"""Which source of events watches the roots."""
+
+from __future__ import annotations
+
+import enum
+
+from codeindexd.watch import inotify, portable
+from codeindexd.watch.stream import SOURCE, Source
+
+
+class Backend(enum.StrEnum):
+    """How changes are noticed, as configured."""
+
+    AUTO = "auto"
+    INOTIFY = "inotify"
+    WATCHFILES = "watchfiles"
+    POLL = "poll"
+
+    @property
+    def source(self) -> Source:
+        """The source of events; with POLL it is not used."""
+        if self is Backend.INOTIFY:
+            return inotify.SHARED
+        return portable.watch if self is Backend.WATCHFILES else SOURCE
