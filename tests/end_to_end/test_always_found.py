@@ -164,6 +164,13 @@ def test_a_daemon_without_a_runtime_directory_listens_in_the_state_directory(acc
     account.run("search", "greet_everybody")
     assert account.pid == pid
     assert json.loads((account.state / "daemon.json").read_text())["socket"] == str(account.state / "codeindexd.sock")
+    (account.project / "later.py").write_text("def greet_later(): pass\n")
+    account.run("sync")
+    assert account.run("search", "greet_later", "--files").stdout.startswith("later.py\n")
+    cookies = account.state / "cookies"
+    until(cookies.is_dir, what="another place for cookies")
+    until(lambda: json.loads(account.run("sync", "--json").stdout)["how"] == "cookie")
+    assert json.loads(account.run("status", "--json").stdout)["roots"][0]["state"] == "fresh"
 
 
 def test_a_daemon_that_cannot_be_reached_is_replaced(account: Account) -> None:

@@ -41,7 +41,7 @@ class Harness:
             others={},
             fingerprints=fingerprints(settings),
             text_version=text_version(settings),
-            cookies=base,
+            cookies=[base],
             on_event=lambda event: None,
             trim_memory=lambda: None,
         )

@@ -10,6 +10,7 @@ import pytest
 from watchfiles import Change
 
 from codeindexd.watch import filesystem, pacer
+from codeindexd.watch.cookies import Cookies
 from codeindexd.watch.coverage import Coverage, usable
 from codeindexd.watch.events import ChangeReader
 from support.trees import Link, tree
@@ -63,7 +64,9 @@ def test_sleep_and_set_clocks_are_detected(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_only_those_of_gits_own_files_count_that_hold_rules(change: Change, path: str, hints: set[bytes]) -> None:
-    news = ChangeReader(Path("/root"), Path("/cookies")).read({(change, f"/root/{path}")}, {b"", b"a", b".git"}, set())
+    news = ChangeReader(Path("/root"), [Path("/cookies")]).read(
+        {(change, f"/root/{path}")}, {b"", b"a", b".git"}, set()
+    )
     assert news.hints == hints
 
 
@@ -144,3 +147,26 @@ def test_no_changes_are_kept_without_an_open_look(tmp_path: Path) -> None:
         coverage.record_changes({b"a"})
     coverage.look().take(usable(root, [b"a"]), retry_refused=False)
     assert b"a" not in coverage.missing(), "that look was given up"
+
+
+def test_cookies_are_told_from_changes_wherever_they_are() -> None:
+    reader = ChangeReader(Path("/home/u"), [Path("/run/cookies"), Path("/home/u/.state/cookies")])
+    changes = {
+        (Change.added, "/run/cookies/a"),
+        (Change.added, "/home/u/.state/cookies/b"),
+        (Change.added, "/home/u/c"),
+    }
+    news = reader.read(changes, {b""}, set())
+    assert (news.cookies, news.hints) == ({"a", "b"}, {b"c"})
+
+
+def test_cookies_move_on_when_their_directory_cannot_be_created(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("no directory can be made here")
+    cookies = Cookies([tmp_path / "run/cookies", tmp_path / "state/cookies"])
+    cookies.prepare()
+    assert cookies.directory == tmp_path / "state/cookies"
+    (tmp_path / "run").unlink()
+    cookies.prepare()
+    assert cookies.directory == tmp_path / "run/cookies"
+    with pytest.raises(OSError, match="directory"):
+        Cookies([Path("/dev/null/cookies")]).prepare()

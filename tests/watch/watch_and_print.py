@@ -24,7 +24,7 @@ async def main(root: Path, cookies: Path) -> None:
 
     watcher = Watcher(
         root,
-        cookie_dir=cookies,
+        cookie_dirs=[cookies],
         poll_interval_s=60,
         on_hints=report,
         on_degraded=lambda message, hint: print(message, hint),

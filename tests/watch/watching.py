@@ -34,7 +34,7 @@ class Owner:
         settings: dict[str, Any] = {"poll_interval_s": 0.2} | options
         self.watcher = Watcher(
             root,
-            cookie_dir=cookie_dir,
+            cookie_dirs=[cookie_dir],
             on_hints=self._take,
             on_degraded=lambda message, hint: self.degraded.append((message, hint)),
             on_recovered=self._recover,

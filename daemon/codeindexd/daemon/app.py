@@ -198,7 +198,7 @@ class Daemon:
             others=self._embedders.others,
             fingerprints=fingerprints(self._worker_settings()),
             text_version=text_version(self._worker_settings()),
-            cookies=self.paths.cookies,
+            cookies=(self.paths.cookies, self.paths.spare_cookies),
             on_event=self._on_event,
             trim_memory=memory.trim,
         )

@@ -90,6 +90,11 @@ class Paths:
         """The directory of the watchers' cookie files, outside all roots."""
         return self.runtime / "cookies"
 
+    @property
+    def spare_cookies(self) -> Path:
+        """Where cookie files are written when the runtime directory is gone and cannot be created again."""
+        return self.state / "cookies"
+
     def create(self) -> None:
         """Create the missing directories, and make those that exist private.
 

@@ -92,7 +92,7 @@ def create_parts(
     )
     watcher = Watcher(
         spec.path,
-        cookie_dir=dependencies.cookies,
+        cookie_dirs=dependencies.cookies,
         poll_interval_s=settings.poll_s,
         poll=settings.backend is Backend.POLL,
         source=settings.backend.source,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class RootDependencies:
     others: Mapping[str, Embedder]
     fingerprints: Callable[[str], bytes]
     text_version: str
-    cookies: Path
+    cookies: Sequence[Path]
     on_event: Callable[[RootEvent], None]
     trim_memory: Callable[[], object]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,10 +28,14 @@ class _Passage:
 
 
 class Cookies:
-    """Writes cookies into ``directory``, which every stream watches, and matches their events."""
+    """Writes cookies into ``directory``, which every stream watches, and matches their events.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    It is the first of ``places`` that can be created: a logout may remove the runtime directory for good.
+    """
+
+    def __init__(self, places: Sequence[Path]) -> None:
+        self._places = places
+        self.directory = places[0]
         self.identity: tuple[int, int] | None = None
         self._prefix = uuid.uuid4().hex  # several watchers share the directory
         self._numbers = itertools.count()
@@ -43,9 +47,17 @@ class Cookies:
         return path.startswith(self._prefix, path.rfind("/") + 1)
 
     def prepare(self) -> None:
-        """Create the directory if needed. Raises OSError."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.identity = filesystem.identity(self.directory)
+        """Create the directory if needed. Raises OSError if none of its places can be used."""
+        for place in self._places:
+            try:
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError:
+                if place is self._places[-1]:
+                    raise
+            else:
+                self.directory = place
+                self.identity = filesystem.identity(place)
+                return
 
     async def pass_through(self, streams: Collection[Stream]) -> bool:
         """Write a cookie and return True once every stream, leaving ones included, has delivered its event.

@@ -32,10 +32,10 @@ class News:
 class ChangeReader:
     """Reads changes for one root. The files ``rules``, absolute paths, hint the whole root."""
 
-    def __init__(self, root: Path, cookie_dir: Path, rules: Collection[str] = ()) -> None:
+    def __init__(self, root: Path, cookie_dirs: Collection[Path], rules: Collection[str] = ()) -> None:
         self._root = os.fspath(root)
         self._prefix = self._root.rstrip("/") + "/"
-        self._cookies = os.fspath(cookie_dir) + "/"
+        self._cookies = frozenset(os.fspath(place) for place in cookie_dirs)
         self.rules = frozenset(rules)
 
     def rule_directories(self) -> list[str]:
@@ -56,16 +56,17 @@ class ChangeReader:
         for change, path in changes:
             if path in self.rules:
                 news.hints.add(ROOT)
-            if path.startswith(self._prefix):
+            directory, _, name = path.rpartition("/")
+            if path == self._root:
+                news.hints.add(ROOT)
+                news.root_gone |= change == Change.deleted
+            elif directory in self._cookies:  # before the root, which may be the user's home
+                news.cookies.add(name)
+            elif path.startswith(self._prefix):
                 below = os.fsencode(path[len(self._prefix) :])
                 if below in refused or (change != Change.modified and below in covered):
                     news.moved.add(below)
                 self._below(below, change, covered, news)
-            elif path.startswith(self._cookies):
-                news.cookies.add(path[len(self._cookies) :])
-            elif path == self._root:
-                news.hints.add(ROOT)
-                news.root_gone |= change == Change.deleted
         return news
 
     def _below(self, path: bytes, change: Change, covered: Set[bytes], news: News) -> None:

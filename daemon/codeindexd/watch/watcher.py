@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,15 +59,16 @@ class Watcher:
 
     ``on_hints`` gets paths relative to ``root`` (``b""`` is the root itself). ``on_degraded(message, hint)`` is called
     when (part of) the root is scanned every ``poll_interval_s`` seconds instead, ``on_recovered`` when that ends,
-    ``on_root_changed`` when the root vanished, came back or was replaced. ``cookie_dir`` must lie outside of every
-    root. A change of the ``rules`` hints the whole root; of git's index, only that.
+    ``on_root_changed`` when the root vanished, came back or was replaced. Cookies are written to the
+    first of ``cookie_dirs`` that can be created. A change of the ``rules`` hints the whole root; of git's index, only
+    that.
     """
 
     def __init__(
         self,
         root: Path,
         *,
-        cookie_dir: Path,
+        cookie_dirs: Sequence[Path],
         poll_interval_s: float,
         on_hints: Callable[[Collection[bytes]], None],
         on_degraded: Callable[[str, str], None],
@@ -86,8 +87,8 @@ class Watcher:
         self._poll = poll
         self._recursive = recursive
         self._any_length = isinstance(source, Inotify)
-        self._reader = ChangeReader(root, cookie_dir, rules.paths)
-        self._cookies = Cookies(cookie_dir)
+        self._reader = ChangeReader(root, cookie_dirs, rules.paths)
+        self._cookies = Cookies(cookie_dirs)
         self._environment = EnvironmentMonitor(
             root,
             self._cookies,
