@@ -289,11 +289,12 @@ def test_files_without_a_repository_are_not_tracked(tmp_path: Path) -> None:
 
 
 def test_a_tracked_set_answers_for_files_and_directories() -> None:
-    tracked = TrackedSet([b"a/b.py"], [b"", b"a"])
-    assert tracked.has(b"a/b.py", is_dir=False)
-    assert not tracked.has(b"a/b.py", is_dir=True)
-    assert tracked.has(b"a", is_dir=True)
-    assert not TrackedSet().has(b"", is_dir=True)
+    paths = [b"a/%d" % number for number in range(1000)]
+    tracked = TrackedSet(paths, [b"", b"a"])
+    assert all(path in tracked.files for path in paths)
+    assert not any(path + b"x" in tracked.files or path in tracked.directories for path in paths)
+    assert b"" in tracked.directories
+    assert b"" not in TrackedSet().directories
 
 
 def test_paths_decided_by_git_are_collected_over_scans() -> None:

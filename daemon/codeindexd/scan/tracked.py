@@ -32,23 +32,40 @@ _MOST_KEPT_PATHS = 4 << 20
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class TrackedSet:
-    """The tracked files and their directories, as sorted hashes of 64 bits: eight bytes a path."""
+class _Hashes:
+    """Paths as sorted hashes of 64 bits, behind a filter that answers nearly every negative question at once."""
 
-    __slots__ = ("_directories", "_files")
+    __slots__ = ("_filter", "_mask", "_sorted")
 
-    def __init__(self, files: Iterable[bytes] = (), directories: Iterable[bytes] = ()) -> None:
-        self._files = array("Q", sorted(map(xxhash.xxh3_64_intdigest, files)))
-        self._directories = array("Q", sorted(map(xxhash.xxh3_64_intdigest, directories)))
+    def __init__(self, paths: Iterable[bytes]) -> None:
+        self._sorted = array("Q", sorted(map(xxhash.xxh3_64_intdigest, paths)))
+        self._mask = (1 << max(6, (len(self._sorted) * 8).bit_length())) - 1
+        self._filter = bytearray(self._mask + 1)
+        for digest in self._sorted:
+            self._filter[digest & self._mask] = 1
 
     def __len__(self) -> int:
-        return len(self._files) + len(self._directories)
+        return len(self._sorted)
 
-    def has(self, path: bytes, *, is_dir: bool) -> bool:
-        """Return True if ``path``, relative to the work tree, is a tracked file or a directory with one in it."""
-        known, digest = self._directories if is_dir else self._files, xxhash.xxh3_64_intdigest(path)
-        at = bisect_left(known, digest)
-        return at < len(known) and known[at] == digest
+    def __contains__(self, path: bytes) -> bool:
+        digest = xxhash.xxh3_64_intdigest(path)
+        if not self._filter[digest & self._mask]:
+            return False
+        at = bisect_left(self._sorted, digest)
+        return at < len(self._sorted) and self._sorted[at] == digest
+
+
+class TrackedSet:
+    """The tracked files and the directories they are in, relative to the work tree: some 20 bytes a path."""
+
+    __slots__ = ("directories", "files")
+
+    def __init__(self, files: Iterable[bytes] = (), directories: Iterable[bytes] = ()) -> None:
+        self.files = _Hashes(files)
+        self.directories = _Hashes(directories)
+
+    def __len__(self) -> int:
+        return len(self.files) + len(self.directories)
 
 
 _NONE = TrackedSet()
@@ -154,7 +171,8 @@ class TrackedFiles:
 
     def keeps(self, path: bytes, verdict: Verdict, *, is_dir: bool) -> bool:
         """Return True if git tracks ``path``, or a file in it, that ``verdict`` would leave out."""
-        if not self._has(path, is_dir=is_dir):
+        tracked = self._load() if self._tracked is None else self._tracked
+        if self._place(path) not in (tracked.directories if is_dir else tracked.files):
             self.paths.left.add(path)
             return False
         if is_dir:
@@ -169,11 +187,19 @@ class TrackedFiles:
 
     def changed(self, before: RepositoryPaths) -> list[bytes]:
         """Return those paths of an earlier scan for which this index decides otherwise."""
-        gone = [path for path in before.kept if not self._has(path, is_dir=False)]
-        new = [path for path in before.left if self._has(path, is_dir=True) or self._has(path, is_dir=False)]
+        tracked = self._load() if self._tracked is None else self._tracked
+        gone = [path for path in before.kept if self._place(path) not in tracked.files]
+        new = [
+            path
+            for path in before.left
+            if (place := self._place(path)) in tracked.directories or place in tracked.files
+        ]
         return gone + new
 
-    def _has(self, path: bytes, *, is_dir: bool) -> bool:
-        if self._tracked is None:
-            self._tracked = _CACHE.get(self._git_dir, self._hash_bytes)
-        return self._tracked.has(self._above + path if self._above else path[self._skip :], is_dir=is_dir)
+    def _load(self) -> TrackedSet:
+        self._tracked = _CACHE.get(self._git_dir, self._hash_bytes)
+        return self._tracked
+
+    def _place(self, path: bytes) -> bytes:
+        """Return a path of the root relative to the top of the work tree."""
+        return self._above + path if self._above else path[self._skip :] if self._skip else path

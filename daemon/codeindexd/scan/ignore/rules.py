@@ -126,7 +126,7 @@ class IgnoreRules:
         ]
         return cls(
             tuple(level for level in levels if level.patterns) if gitignore else (),
-            tuple(() for _ in _SEARCH_IGNORE),
+            (),
             (),
             _configured("exclude", exclude),
             _configured("include", include),
@@ -168,7 +168,7 @@ class IgnoreRules:
                 (_Level(f"{prefix}{name.decode()}", patterns, skip), *levels)
                 if (patterns := compiled(files.get(name, b"")))
                 else levels
-                for name, levels in zip(_SEARCH_IGNORE, self._search, strict=True)
+                for name, levels in zip(_SEARCH_IGNORE, self._search or ((), ()), strict=True)
             )
         if patterns := compiled(files.get(OWN_IGNORE, b"")):
             own = (_Level(f"{prefix}.codeindexignore", patterns, skip), *own)
@@ -227,7 +227,7 @@ class IgnoreRules:
         for level in self._own:
             if (own := level.verdict(name, path, is_dir)) is not None:
                 return own if own.ignored else None
-        searched = self._verdict_of_search_files(name, path, is_dir)
+        searched = self._verdict_of_search_files(name, path, is_dir) if self._search else None
         if searched is not None and searched.ignored:
             return searched
         ignored = self._only_tracked or (None if searched else self._ignored_by_git(name, path, is_dir))
