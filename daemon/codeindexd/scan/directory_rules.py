@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.findings import Findings, ScanInput
-from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources, object_id_bytes
+from codeindexd.scan.git_excludes import GitHome, Repository, exclude_sources, linked_git_dir, object_id_bytes
 from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, IgnoreRules, Source, Verdict
 from codeindexd.scan.relpath import ROOT, ancestors, join, parent_of
 from codeindexd.scan.rule_files import INDEX, ReadRuleFile, read_bounded
@@ -71,11 +71,14 @@ class DirectoryRules:
         return rules.marked(path, names, _WORKTREE if is_copy else None)
 
     def _is_worktree_of_outer_repository(self, path: bytes) -> bool:
-        """Return True if ``path`` is a linked worktree of a repository around it: the same code once more."""
-        nested = Repository.at(self._scan.root_path / os.fsdecode(path), self._scan.read)
-        if nested is None or nested.common == nested.git_dir:
+        """Return True if ``path`` is a linked worktree of a repository around it: the same code once more.
+
+        The ``.git`` file alone says so: no event of the root tells when the worktree's entry in the repository goes.
+        """
+        git_dir = linked_git_dir(self._scan.root_path / os.fsdecode(path), self._scan.read)
+        if git_dir is None or git_dir.parent.name != "worktrees":
             return False
-        common = os.path.realpath(nested.common)
+        common = os.path.realpath(git_dir.parent.parent)
         around = [self.tracked[place] for place in ancestors(path) if place in self.tracked]
         return any(os.path.realpath(repository.common) == common for repository in around)
 

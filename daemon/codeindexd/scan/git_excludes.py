@@ -59,9 +59,10 @@ class Repository:
         git_dir = directory / ".git"
         pointer = read(git_dir, 4096)
         if pointer is not None:
-            if not pointer.startswith(b"gitdir:"):
+            linked = _linked(directory, pointer)
+            if linked is None:
                 return None
-            git_dir = directory / os.fsdecode(pointer[7:].split(b"\n", 1)[0].strip())
+            git_dir = linked
         if read(git_dir / "HEAD", 0) is None:
             return None
         shared = read(git_dir / "commondir", 4096)
@@ -71,6 +72,18 @@ class Repository:
     def around(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
         """Return the repository that ``directory`` lies in, strictly below its top, or None."""
         return next((found for parent in directory.parents if (found := cls.at(parent, read))), None)
+
+
+def linked_git_dir(directory: Path, read: ReadRuleFile) -> Path | None:
+    """Return what the file ``.git`` in ``directory`` points to, existing or not; None if there is no such file."""
+    pointer = read(directory / ".git", 4096)
+    return None if pointer is None else _linked(directory, pointer)
+
+
+def _linked(directory: Path, pointer: bytes) -> Path | None:
+    if not pointer.startswith(b"gitdir:") or b"\0" in pointer:
+        return None
+    return directory / os.fsdecode(pointer[7:].split(b"\n", 1)[0].strip())
 
 
 def exclude_sources(repository: Repository | None, git_home: GitHome, read: ReadRuleFile) -> list[Source]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
@@ -23,7 +24,7 @@ import xxhash
 from codeindexd.errors import EXHAUSTED
 from codeindexd.scan.git_index import IndexFormatError, read_index
 from codeindexd.scan.ignore import Verdict
-from codeindexd.scan.safe_read import file_stat
+from codeindexd.scan.safe_read import file_stat, is_settled
 from codeindexd.types import FileStat
 
 log = structlog.get_logger(__name__)
@@ -71,51 +72,64 @@ class TrackedSet:
 _NONE = TrackedSet()
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An index that was read: ``stat`` is set if an equal one proves equal content, which ``digest`` does anyway."""
+
+    stat: FileStat | None
+    digest: bytes
+    tracked: TrackedSet
+
+
 class _Cache:
     """The sets of the indexes read last, as long as their files stay the same; any thread may ask."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sets: OrderedDict[str, tuple[FileStat, TrackedSet]] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
 
     def get(self, git_dir: Path, hash_bytes: Callable[[], int]) -> TrackedSet:
-        """Return what the index in ``git_dir`` tracks. Raises OSError if this process can open no files now."""
-        path = os.fspath(git_dir / "index")
+        """Return what the index in ``git_dir`` tracks: nothing if it is missing or broken.
+
+        Raises OSError if this process can open no files now.
+        """
+        path, now_ns = os.fspath(git_dir / "index"), time.time_ns()
         try:
             found = file_stat(os.stat(path))  # noqa: PTH116 - a Path per look costs too much
-        except (OSError, ValueError):
+            with self._lock:
+                known = self._known.get(path)
+            if known is None or known.stat != found:
+                data = _read(Path(path))
+                digest = xxhash.xxh3_128_digest(data)
+                same = known is not None and known.digest == digest
+                tracked = known.tracked if known is not None and same else _parsed(data, git_dir, hash_bytes())
+                known = _Known(found if is_settled(found, now_ns) else None, digest, tracked)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in EXHAUSTED:
+                raise
             return _NONE
+        self._keep(path, known)
+        return known.tracked
+
+    def _keep(self, path: str, known: _Known) -> None:
         with self._lock:
-            kept = self._sets.get(path)
-            if kept is not None and kept[0] == found:
-                self._sets.move_to_end(path)
-                return kept[1]
-        tracked = _load(git_dir, hash_bytes())
-        with self._lock:
-            self._sets[path] = (found, tracked)
-            self._sets.move_to_end(path)
-            while len(self._sets) > 1 and sum(len(one) for _, one in self._sets.values()) > _MOST_KEPT_PATHS:
-                self._sets.popitem(last=False)
-        return tracked
+            self._known[path] = known
+            self._known.move_to_end(path)
+            while len(self._known) > 1 and sum(len(one.tracked) for one in self._known.values()) > _MOST_KEPT_PATHS:
+                self._known.popitem(last=False)
 
 
 _CACHE = _Cache()
 
 
-def _load(git_dir: Path, hash_bytes: int) -> TrackedSet:
-    """Return what the index tracks: nothing if it is missing or broken. Raises OSError if no files can be opened."""
-
-    def read_shared(name: bytes) -> bytes:
-        return _read(git_dir / f"sharedindex.{name.decode()}")
-
+def _parsed(data: bytes, git_dir: Path, hash_bytes: int) -> TrackedSet:
+    """Return what an index tracks: nothing if it is broken. Raises OSError when a shared index cannot be read."""
     try:
-        tracked = read_index(_read(git_dir / "index"), read_shared, hash_bytes=hash_bytes)
+        tracked = read_index(
+            data, lambda name: _read(git_dir / f"sharedindex.{os.fsdecode(name)}"), hash_bytes=hash_bytes
+        )
     except IndexFormatError as error:
-        log.warning("git_index_not_understood", index=str(git_dir / "index"), error=str(error))
-        return _NONE
-    except OSError as error:
-        if error.errno in EXHAUSTED:
-            raise
+        log.warning("git_index_not_understood", index=os.fspath(git_dir / "index"), error=str(error))
         return _NONE
     return TrackedSet(tracked.files, tracked.directories)
 
