@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -97,3 +98,19 @@ def test_a_link_at_the_path_is_a_missing_root(tmp_path: Path, part: str) -> None
     moved.unlink()
     (tmp_path / "elsewhere").rename(moved)
     assert here.look() is Found.BACK
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG, errno.ENOTCONN])
+def test_an_error_that_says_nothing_about_absence_is_no_missing_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    here = presence(tmp_path)
+
+    def fail(_path: Path) -> os.stat_result:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "lstat", fail)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        here.look()
+    assert not here.is_missing
+    assert here.missing_since is None

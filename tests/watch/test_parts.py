@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,35 @@ def test_directories_are_checked_before_they_are_watched(tmp_path: Path) -> None
     assert found.paths == {b"": str(root), b"d": f"{root}/d"}
     assert found.refused == {b"d/f", b"link", b"gone"}
     assert found.polled == {odd: ""}
+
+
+def test_a_directory_that_cannot_be_examined_now_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, {"broken": None, "forbidden": None, "gone": None})
+    errors = {b"broken": errno.EIO, b"forbidden": errno.EACCES, b"gone": errno.ENOENT}
+
+    def fail(path: bytes) -> os.stat_result:
+        number = errors[path.rpartition(b"/")[2]]
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "lstat", fail)
+    found = usable(tmp_path, errors.keys())
+    assert found.polled == {b"broken": ""}
+    assert found.refused == {b"forbidden", b"gone"}
+
+
+def test_a_path_longer_than_a_system_call_takes_is_polled_where_it_cannot_be_watched(tmp_path: Path) -> None:
+    path, current = b"", os.open(tmp_path, os.O_RDONLY)
+    while len(path) < 5000:
+        name = b"d" * 200
+        os.mkdir(name, dir_fd=current)
+        below = os.open(name, os.O_RDONLY, dir_fd=current)
+        os.close(current)
+        path, current = path + b"/" + name if path else name, below
+    os.close(current)
+    assert usable(tmp_path, [path]).polled == {path: ""}
+    if sys.platform == "linux":
+        assert list(usable(tmp_path, [path], any_length=True).paths) == [path]
+        assert usable(tmp_path, [path + b"/gone"], any_length=True).refused == {path + b"/gone"}
 
 
 def test_a_directory_is_watched_after_those_above_it(tmp_path: Path) -> None:

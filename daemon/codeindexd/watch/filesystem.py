@@ -53,7 +53,7 @@ def out_of_watches(message: str) -> tuple[str, str]:
         )
     now = limit("max_user_watches", 8192)
     return (
-        f"all {now} file watches of this user are in use",
+        f"all but a reserve of the {now} file watches of this user are in use",
         f"raise the limit with `sudo sysctl fs.inotify.max_user_watches={max(524_288, now * 2)}`",
     )
 
