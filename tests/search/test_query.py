@@ -146,6 +146,9 @@ def test_the_regexes_of_a_query_share_one_limit_of_length() -> None:
     [
         'Bug: "quoted" words\nmust not be filters\nnor /a/b/ a regex\n',
         'more than twenty words that name path:src/x and kind:Deployment and "a message" of /api/ ' + "and more " * 6,
+        'Error: unknown command "serv" for "app"',
+        'jinja2.exceptions.TemplateSyntaxError: unexpected "}"',
+        'error[E0425]: cannot find value "x"',
     ],
 )
 def test_pasted_text_has_no_syntax(text: str) -> None:

@@ -50,18 +50,18 @@ def ignores_case(literal: str) -> bool:
     return literal == literal.lower()
 
 
-def _matching_chunks(root: SearchableRoot, snapshot: Snapshot, file: StoredFile, matcher: LineMatcher) -> Iterator[int]:
-    text = read_text(root.spec.raw, file).text
-    if text is None or not matcher.is_affordable(text):
-        return
-    lines = [line.number for line in matcher.lines(text)]
+def chunks_on_lines(snapshot: Snapshot, file: StoredFile, lines: Sequence[int]) -> Iterator[int]:
+    """Yield the ids of the chunks of ``file`` that have any of ``lines``, which are sorted and count from 1."""
     if not lines:
         return
     for chunk in snapshot.catalog.chunks_of_file(file.file_id):
-        if _any_between(lines, chunk.span.start_line, chunk.span.end_line):
+        at = int(np.searchsorted(lines, chunk.span.start_line))
+        if at < len(lines) and lines[at] <= chunk.span.end_line:
             yield chunk.chunk_id
 
 
-def _any_between(lines: Sequence[int], first: int, last: int) -> bool:
-    at = int(np.searchsorted(lines, first))
-    return at < len(lines) and lines[at] <= last
+def _matching_chunks(root: SearchableRoot, snapshot: Snapshot, file: StoredFile, matcher: LineMatcher) -> Iterator[int]:
+    text = read_text(root.spec.raw, file).text
+    if text is None or not matcher.is_affordable(text):
+        return iter(())
+    return chunks_on_lines(snapshot, file, [line.number for line in matcher.lines(text)])

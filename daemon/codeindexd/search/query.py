@@ -24,6 +24,10 @@ MAX_QUERY_BYTES: Final = 64 << 10
 _MOST_WORDS_WITH_SYNTAX: Final = 20
 _MOST_LINES_WITH_SYNTAX: Final = 2
 
+_MESSAGE: Final = re.compile(
+    r"\s*[\w$.:\\]{0,200}?(?:error|exception|warning|fatal|panic)(?:\[\w{1,20}\])?:\s", re.IGNORECASE
+)
+
 LANGUAGES: Final = {
     "c#": "csharp", "cs": "csharp", "c++": "cpp", "cc": "cpp", "cxx": "cpp", "golang": "go", "js": "javascript",
     "jsx": "javascript", "ts": "typescript", "py": "python", "rb": "ruby", "rs": "rust", "sh": "bash", "shell": "bash",
@@ -129,8 +133,10 @@ def _cut(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _is_pasted(text: str) -> bool:
-    """Return True for text that nobody types: a report, a trace, a paragraph."""
+    """Return True for text that nobody types: a report, a trace, a paragraph, an error message."""
     lines = len(text.strip().splitlines())
+    if _MESSAGE.match(text):
+        return True
     return lines > _MOST_LINES_WITH_SYNTAX or len(text.split()) > _MOST_WORDS_WITH_SYNTAX
 
 

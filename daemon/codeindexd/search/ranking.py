@@ -27,6 +27,10 @@ class Weights:
     neighbour: float = 0.1  # times the score of each other good chunk of the same file, up to `max_neighbours`
     max_neighbours: int = 7
     same_file: float = 0.3  # factor for each further chunk of a file
+    place: float = 40.0  # a place that the query names; those named first have a little more
+    qualified: float = 20.0  # a definition whose qualified name is the query
+    literal: float = 10.0  # the query, or the longest fixed part of a message, stands there
+    partial: float = 5.0  # besides: the query is part of a name that is defined there
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Candidate:
     defines: frozenset[str] = frozenset()  # whole names, lowercase
     mentions: bool = False  # has a whole name of the query, or its only word
     is_prose: bool = False
+    asked_for: Mapping[str, float] = field(default_factory=dict)  # parts of the score that put it before others
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,9 @@ def rank(
         for position, one in enumerate(of_file):
             parts = {**one.parts, "company": bonus} if bonus else one.parts  # the protocol's name for it
             total = one.score + bonus
-            ranked.append(Ranked(one.candidate, total * weights.same_file**position if total > 0 else total, parts))
+            total = total * weights.same_file**position if total > 0 else total
+            asked_for = one.candidate.asked_for
+            ranked.append(Ranked(one.candidate, total + sum(asked_for.values()), {**parts, **asked_for}))
     return sorted(ranked, key=_order)
 
 

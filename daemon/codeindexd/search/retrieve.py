@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Set
 
 import numpy as np
@@ -10,9 +12,11 @@ from numpy.typing import NDArray
 from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
 from codeindexd.search.exact import chunks_that_match
+from codeindexd.search.literal import literal_chunks
+from codeindexd.search.places import chunks_at, places_in
 from codeindexd.search.prepared_query import PreparedQuery, name_stems, stems_of
 from codeindexd.search.query import ParsedQuery
-from codeindexd.search.ranking import Candidate, Ranked, clean_cut, normalised, rank, shortlist
+from codeindexd.search.ranking import Candidate, Ranked, Weights, clean_cut, normalised, rank, shortlist
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
@@ -22,6 +26,10 @@ _DEPTH = 100  # candidates from each retriever
 _MAX_PATH_MATCHES = 5
 _MAX_NAMED = 50
 _SHORTLIST_PERCENT = 120  # of the depth, from twice as many; ranking them all takes longer than retrieving them
+_MIN_PART = 4  # letters of a part of an identifier
+_IDENTIFIER = re.compile(r"\w+")
+_QUALIFIER = re.compile(r"::|->|[.#\\]")
+_QUALIFIED = re.compile(rf"\w+(?:(?:{_QUALIFIER.pattern})\w+)+")
 _PROSE_LANGUAGES = frozenset({"", "markdown", "rst", "json", "yaml", "toml", "html", "css", "make"})
 
 
@@ -44,11 +52,14 @@ def matching_chunks(
     if not (lexical or dense) and allowed is not None and not query.terms.words:
         lexical = dict.fromkeys(allowed[:depth].tolist(), 1.0)
     named = _chunks_with_wanted_names(snapshot, query, allowed, lexical.keys() | dense.keys())
-    chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *named}
+    asked_for = _chunks_asked_for(root, snapshot, query, named)
+    if allowed is not None:
+        asked_for = {one: parts for one, parts in asked_for.items() if _is_in(one, allowed)}
+    chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *named, *asked_for}
     chunks = list(snapshot.catalog.chunks(sorted(chosen)).values())
     if allowed is None and not query.phrases:
         chunks += _first_chunks_by_path(snapshot, query, {chunk.file_id for chunk in chunks})
-    candidates = (_candidate(chunk, lexical, dense, named) for chunk in chunks)
+    candidates = (_candidate(chunk, lexical, dense, named, asked_for) for chunk in chunks)
     return rank(candidates, query.stems, query.wanted_names)
 
 
@@ -143,6 +154,38 @@ def _chunks_with_wanted_names(
     return frozenset(chunk_id for chunk_id, _, _ in snapshot.lexical.search(wanted, limit))
 
 
+def _chunks_asked_for(
+    root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, named: Set[int]
+) -> dict[int, dict[str, float]]:
+    """Return the chunks that the text asks for by place, by qualified name or letter by letter, with parts of scores.
+
+    A single identifier that is in the index is ranked as such: what defines it and uses it comes first anyway.
+    """
+    text, weights = query.parsed.text.strip(), Weights()
+    if query.phrases or not text:
+        return {}
+    found: defaultdict[int, dict[str, float]] = defaultdict(dict)
+    for number, chunk_id in enumerate(chunks_at(root.spec.raw, snapshot, places_in(text))):
+        found[chunk_id]["place"] = weights.place - min(number, 99) / 10
+    is_identifier = _IDENTIFIER.fullmatch(text) is not None
+    if not is_identifier and _QUALIFIED.fullmatch(text):
+        for chunk, _ in snapshot.catalog.symbols(_QUALIFIER.sub(".", text), limit=_MAX_NAMED):
+            found[chunk.chunk_id]["qualified"] = weights.qualified
+    if is_identifier and (named or len(text) < _MIN_PART):
+        return found
+    literal = literal_chunks(root, snapshot, text)
+    for chunk_id, chunk in snapshot.catalog.chunks(sorted(literal)).items():
+        found[chunk_id]["literal"] = weights.literal
+        if is_identifier and any(text.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
+            found[chunk_id]["partial"] = weights.partial
+    return found
+
+
+def _is_in(chunk_id: int, ids: NDArray[np.int64]) -> bool:
+    at = int(np.searchsorted(ids, chunk_id))
+    return at < len(ids) and int(ids[at]) == chunk_id
+
+
 def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files: Set[int]) -> list[StoredChunk]:
     """Return the first chunk of each file whose path matches the query, except files that are found already."""
     if not query.terms.words:
@@ -153,7 +196,11 @@ def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files:
 
 
 def _candidate(
-    chunk: StoredChunk, lexical: Mapping[int, float], dense: Mapping[int, float], named: Set[int]
+    chunk: StoredChunk,
+    lexical: Mapping[int, float],
+    dense: Mapping[int, float],
+    named: Set[int],
+    asked_for: Mapping[int, Mapping[str, float]],
 ) -> Candidate:
     return Candidate(
         chunk.chunk_id,
@@ -166,6 +213,7 @@ def _candidate(
         defines=frozenset(symbol.name.lower() for symbol in chunk.span.symbols),
         mentions=chunk.chunk_id in named,
         is_prose=chunk.language in _PROSE_LANGUAGES,
+        asked_for=asked_for.get(chunk.chunk_id, {}),
     )
 
 

@@ -1,4 +1,4 @@
-"""Files by what they hold: the exact search knows contents by their hash."""
+"""Files by what they hold, which exact search knows by its hash, and by their name."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def files_with(reader: Reader, contents: Sequence[bytes]) -> list[StoredFile]:
     )
     files = map(stored_file, rows)
     return [file for file in files if file.outcome is Outcome.INDEXED]
+
+
+def files_named(reader: Reader, name: bytes) -> list[StoredFile]:
+    """Return the indexed files with this name, in any directory."""
+    rows = reader.rows(f"{STORED_FILE} WHERE f.name = ? AND f.outcome = {int(Outcome.INDEXED)}", (name,))
+    return list(map(stored_file, rows))
 
 
 def indexed_contents(reader: Reader) -> Iterator[bytes]:

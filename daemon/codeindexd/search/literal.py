@@ -1,0 +1,114 @@
+"""Finds the chunks where a query stands literally: all of it, or the longest part that a message has in the code.
+
+The values in a message (quoted text, numbers, paths) are holes that the code fills when it runs, and a long message is
+broken over lines, so runs of words are looked up in the text index, the longest first, until one is found.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from codeindexd.analysis import secrets
+from codeindexd.search.exact import chunks_on_lines
+from codeindexd.search.grep import read_text
+from codeindexd.search.line_matcher import LineMatcher
+from codeindexd.search.ranking import is_test
+from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.search.trigram_query import literal_query
+from codeindexd.storage.snapshot import Snapshot
+
+_BUDGET_S: Final = 0.1
+_MOST_CONTENTS: Final = 100
+_MOST_CHUNKS: Final = 200
+_MOST_PARTS: Final = 120
+_MIN_CHARS: Final = 3
+_MIN_RUN_CHARS: Final = 12
+_MIN_RUN_WORDS: Final = 3
+_MOST_WORDS: Final = 24
+_MOST_LINE_CHARS: Final = 1_000
+_MOST_LINES: Final = 3  # from each end of a pasted text
+_EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+")
+_SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")  # a few plain words: what is asked about, not a quotation
+_LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|:\s|\s\d|[.!]$")
+_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
+_HOLE: Final = re.compile(
+    r"""'[^']*' | "[^"]*" | `[^`]*` | <[^>]*> | \{[^}]*\} | \w+://\S+ | (?:[A-Za-z]:)?(?:[/\\][\w.-]+)+
+    | \b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b | \b0x[0-9a-fA-F]+\b | \b\d[\w.,:]*""",
+    re.VERBOSE,
+)
+
+
+def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> frozenset[int]:
+    """Return the ids of the chunks with a line that has ``text``, or else its longest fixed part; blocking.
+
+    Where only tests have it, what the code has of it counts as well: tests quote messages with their values.
+
+    A best effort within a tenth of a second, over the contents that the text index knows: it orders an answer, it does
+    not complete one. Text inside a masked secret does not count.
+    """
+    deadline = time.monotonic() + _BUDGET_S
+    in_tests: frozenset[int] = frozenset()
+    for part, ignore_case in itertools.islice(_parts(text), _MOST_PARTS):
+        if time.monotonic() > deadline:
+            break
+        query = literal_query(part, ignore_case=ignore_case)
+        contents = dict(itertools.islice(snapshot.text.candidates(query), _MOST_CONTENTS))
+        matcher = LineMatcher(part, fixed=True, ignore_case=ignore_case) if contents else None
+        if matcher and (found := _chunks_with(root, snapshot, matcher, contents, deadline)):
+            if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(found)).values()):
+                return found | in_tests
+            in_tests |= found
+    return in_tests
+
+
+def _chunks_with(
+    root: SearchableRoot, snapshot: Snapshot, matcher: LineMatcher, contents: Mapping[bytes, bool], deadline: float
+) -> frozenset[int]:
+    found: set[int] = set()
+    for file in sorted(snapshot.catalog.files_with(list(contents)), key=lambda file: file.entry.path):
+        if len(found) > _MOST_CHUNKS or time.monotonic() > deadline:
+            break
+        shown = read_text(root.spec.raw, file).text
+        if shown is None:
+            continue
+        if contents.get(file.entry.hash, True) and any(True for _ in matcher.lines(shown)):
+            shown = secrets.mask(shown)
+        found.update(chunks_on_lines(snapshot, file, [line.number for line in matcher.lines(shown)]))
+    return frozenset(found)
+
+
+def _parts(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield what to look for, best first, and whether in any case."""
+    lines = [line.strip()[:_MOST_LINE_CHARS] for line in text.splitlines() if line.strip()]
+    if len(lines) > 2 * _MOST_LINES:
+        lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
+    wholes = [line for line in lines if len(line) >= _MIN_CHARS and not _SUBJECT.fullmatch(line)]
+    messages = [_EXCEPTION.sub("", line) for line in wholes]
+    if len(wholes) == 1:
+        yield wholes[0], False
+        yield wholes[0], True
+    yield from (
+        (one, False) for one in messages if len(one) >= _MIN_RUN_CHARS and (one not in wholes or len(wholes) > 1)
+    )
+    runs = [
+        run
+        for message in messages
+        if message not in wholes or (_LOOKS_LIKE_A_MESSAGE.search(message) and not _QUESTION.match(message))
+        for run in _runs(message)
+    ]
+    runs.sort(key=lambda run: -run[0])
+    yield from ((run, False) for _, run in runs)
+
+
+def _runs(message: str) -> Iterator[tuple[int, str]]:
+    """Yield every run of words without a hole, and how many words it has."""
+    for fixed in _HOLE.split(message):
+        words = list(re.finditer(r"\S+", fixed))[:_MOST_WORDS]
+        for first, last in itertools.combinations(range(len(words)), 2):
+            run = fixed[words[first].start() : words[last].end()]
+            if last - first + 1 >= _MIN_RUN_WORDS and len(run) >= _MIN_RUN_CHARS:
+                yield last - first + 1, run

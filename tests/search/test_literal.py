@@ -1,0 +1,58 @@
+"""Where a query stands letter by letter, over real stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codeindexd.search.literal import literal_chunks
+from search.indexed_root import Indexed
+
+KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Indexed]:
+    made = Indexed(tmp_path)
+    made.save("a.py", 'def run(name):\n    raise ValueError(f"the endpoint function {name} is overwritten here")\n')
+    made.save("b.py", 'TEXT = (\n    "View function mapping is overwriting an existing"\n    f" endpoint: {x}"\n)\n')
+    made.save("c.c", '#include <x.h>\nint f(void) { return printf("%d of %s failed, giving up\\n", 1, ""); }\n')
+    made.save("tests/test_a.py", 'assert message == "the endpoint function index is overwritten here"\n')
+    yield made
+    made.close()
+
+
+def found(root: Indexed, text: str) -> set[bytes]:
+    with root.pin_snapshot() as snapshot:
+        assert snapshot is not None
+        return {chunk.path for chunk in snapshot.catalog.chunks(sorted(literal_chunks(root, snapshot, text))).values()}
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("#include <x.h>", {b"c.c"}),
+        ("#INCLUDE <X.H>", {b"c.c"}),
+        ("View function mapping is overwriting an existing endpoint: hello", {b"b.py"}),
+        ("builtins.AssertionError: View function mapping is overwriting an existing endpoint: hello", {b"b.py"}),
+        ("Error: 3 of 'jobs' failed, giving up", {b"c.c"}),
+        ("ValueError: the endpoint function 'users' is overwritten here", {b"a.py", b"tests/test_a.py"}),
+        ("nothing of this is there: at all", set()),
+        ("endpoint function", set()),  # a few plain words are a subject
+    ],
+)
+def test_the_longest_fixed_part_of_a_message_is_found(root: Indexed, text: str, paths: set[bytes]) -> None:
+    assert found(root, text) == paths
+
+
+def test_code_counts_where_tests_have_the_whole_message(root: Indexed) -> None:
+    message = "the endpoint function index is overwritten here."
+    assert found(root, message) == {b"a.py", b"tests/test_a.py"}
+
+
+def test_a_masked_secret_is_not_found(root: Indexed) -> None:
+    root.save("key.py", f'KEY = "{KEY}"\n')
+    assert found(root, KEY + '"') == set()
+    assert found(root, 'KEY = "') == {b"key.py"}
