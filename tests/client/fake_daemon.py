@@ -272,7 +272,8 @@ class FakeDaemon:
         for one in found:
             del one["score"]
         uses = [{**one, "path": "src/login.py", "symbol": "login"} for one in found] if params["references"] else []
-        return {"symbol": params["name"], "definitions": found, "references": uses}
+        state = self._answer("", self._chosen(params), [])["state"]
+        return {"symbol": params["name"], "state": state, "definitions": found, "references": uses}
 
     async def _sync(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         if params["path"]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codeindexd.daemon.installation import Installation, InstallationState
+import anyio
+import pytest
+
+from codeindexd.daemon.installation import Installation, InstallationState, wait_until_removed
 
 
 def test_the_running_program_is_intact() -> None:
@@ -27,3 +30,20 @@ def test_changes_and_removals_are_told_apart(tmp_path: Path) -> None:
 def test_files_that_never_were_there_are_not_missed(tmp_path: Path) -> None:
     """For example in a zip file."""
     assert Installation((tmp_path / "app.pyz/codeindexd/__init__.py",)).state is InstallationState.INTACT
+
+
+@pytest.mark.anyio
+async def test_only_a_removal_that_lasts_is_reported(tmp_path: Path) -> None:
+    package = tmp_path / "package.py"
+    package.write_text("1")
+    installation = Installation((package,))
+    with anyio.move_on_after(0.1) as healthy:
+        await wait_until_removed(installation, look_every_s=0.001, looks=2)
+    assert healthy.cancelled_caught
+    package.unlink()
+    with anyio.fail_after(20):
+        await wait_until_removed(installation, look_every_s=0.001, looks=2)
+    package.write_text("another version")
+    with anyio.move_on_after(0.1) as upgraded:
+        await wait_until_removed(installation, look_every_s=0.001, looks=2)
+    assert upgraded.cancelled_caught

@@ -116,7 +116,8 @@ def test_long_values_are_cut() -> None:
 def test_the_journal_gets_priorities_and_no_timestamps(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w+") as stream:
         status = os.fstat(stream.fileno())
-        logs.configure(stream=stream, environ={"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        place = logs.configure(stream=stream, environ={"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        assert place.to_json() == {"kind": "journal", "path": None, "bytes": None}
         structlog.get_logger("codeindexd.test").error("two\nlines", root="/r")
         logging.getLogger("foreign").warning("mind")
         assert (tmp_path / "out").read_text() == "<3>two lines root=/r\n<4>mind\n"
@@ -124,15 +125,18 @@ def test_the_journal_gets_priorities_and_no_timestamps(tmp_path: Path) -> None:
 
 def test_a_redirected_stderr_is_not_the_journal(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w+") as stream:
-        logs.configure(stream=stream, environ={"JOURNAL_STREAM": "8:12345"})
+        place = logs.configure(stream=stream, environ={"JOURNAL_STREAM": "8:12345"})
         structlog.get_logger().info("hello")
+        size = (tmp_path / "out").stat().st_size
+        assert place.to_json() == {"kind": "file", "path": str(tmp_path / "out"), "bytes": size}
         assert not (tmp_path / "out").read_text().startswith("<")
 
 
 def test_a_terminal_gets_colours() -> None:
     primary, secondary = pty.openpty()
     with os.fdopen(secondary, "w") as stream:
-        logs.configure(stream=stream, environ={})
+        place = logs.configure(stream=stream, environ={})
+        assert place.to_json() == {"kind": "stderr", "path": None, "bytes": None}
         structlog.get_logger().info("hello")
         assert b"\x1b[" in os.read(primary, 1000)
     os.close(primary)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import stat
 import threading
@@ -18,10 +19,12 @@ import pytest
 
 from client.fake_daemon import FakeDaemon
 from codeindexd import protocol
+from codeindexd.daemon import server as server_module
 from codeindexd.daemon.listener import Listener
 from codeindexd.daemon.server import Connection, Limits, Server
 from codeindexd.errors import AlreadyRunningError, ConfigError, FailedError
 from support.daemons import until
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -391,6 +394,52 @@ class TestPlace:
 
         anyio.run(run)
         assert path.exists()
+
+    @pytest.mark.parametrize("inherited", [False, True])
+    def test_a_socket_that_was_removed_is_opened_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inherited: bool
+    ) -> None:
+        """Also one of the service manager, which does not notice."""
+        monkeypatch.setattr(server_module, "_LOOK_EVERY_S", 0.01)
+        path, spare = tmp_path / "run/s", tmp_path / "spare"
+        path.parent.mkdir()
+        raw = socket.socket(socket.AF_UNIX) if inherited else None
+        if raw is not None:
+            raw.bind(str(path))
+            raw.listen()
+
+        async def echo(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+            return {}
+
+        listening: list[Path] = []
+
+        async def is_listening(*places: Path) -> None:
+            await eventually(lambda: listening == list(places))
+            async with await anyio.connect_unix(places[-1]) as stream:
+                await stream.send(protocol.request(1, "server.info", {}))
+                assert json.loads(await stream.receive())["result"] == {}
+
+        async def run() -> None:
+            server = Server(
+                {"server.info": echo},
+                socket_path=path,
+                spare_path=spare,
+                inherited=raw,
+                on_listen=listening.append,
+            )
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(server.serve)
+                await is_listening(path)
+                path.unlink()
+                await is_listening(path, path)
+                assert path.stat().st_mode & 0o777 == 0o600
+                shutil.rmtree(path.parent)
+                path.parent.write_text("no directory can be made here")
+                await is_listening(path, path, spare)
+                tasks.cancel_scope.cancel()
+
+        anyio.run(run)
+        assert not spare.exists()
 
     def test_a_handler_for_an_unknown_method_is_refused(self, tmp_path: Path) -> None:
         async def handler(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:

@@ -320,10 +320,12 @@ def grep(run: Run) -> int:
 def _print_notes(run: Run, result: SearchResult | GrepResult) -> None:
     for note in result.get("notes", []):
         run.terminal.note(f"note: {safe(note)}")
-    if result["state"] != "fresh":
-        run.terminal.note(
-            f"note: the index may differ from the disk ({result['state']}); for details: codeindex status"
-        )
+    _print_state(run, result["state"])
+
+
+def _print_state(run: Run, state: str) -> None:
+    if state != "fresh":
+        run.terminal.note(f"note: the index may differ from the disk ({state}); for details: codeindex status")
 
 
 def related(run: Run) -> int:
@@ -346,6 +348,8 @@ def symbol(run: Run) -> int:
     found = bool(result["definitions"] or result["references"])
     if not found and not run.args.json:
         run.terminal.note(f"no definition of {safe(run.args.name)}")
+    if not run.args.json:
+        _print_state(run, result.get("state", "fresh"))
     return DONE if found else NOTHING
 
 

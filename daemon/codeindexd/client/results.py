@@ -86,9 +86,10 @@ class GrepResult(TypedDict):
 
 
 class SymbolResult(TypedDict):
-    """Where a name is defined, and where it is used if requested."""
+    """Where a name is defined, and where it is used if requested; ``state`` is the worst of the roots searched."""
 
     symbol: str
+    state: NotRequired[str]
     definitions: list[Place]
     references: list[Place]
 

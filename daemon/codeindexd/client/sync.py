@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections import deque
@@ -12,7 +13,7 @@ from codeindexd import protocol
 from codeindexd.client import core
 from codeindexd.client.core import PathLike
 from codeindexd.client.methods import Methods
-from codeindexd.errors import FailedError, NoDaemonError, TimedOutError
+from codeindexd.errors import CodeindexError, FailedError, NoDaemonError, TimedOutError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from codeindexd.client import results
 
 _CONNECT_TIMEOUT_S = 5.0
+_CATCH_UP_S = 10.0
 _NOBODY_THERE = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
 
 
@@ -173,6 +175,13 @@ class Client(Methods):
         self.shutdown()
         start.wait_for_exit(info["pid"])
         self._start_daemon()
+        if is_broken:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Wait a moment for what the replaced daemon could not index, so that the first answer is no false absence."""
+        with contextlib.suppress(CodeindexError):  # the answer itself says what it lacks
+            self.call("sync", {"timeout_s": _CATCH_UP_S})
 
     def _connect(self) -> None:
         """Connect to the daemon's socket, else to that which the running daemon left in the state directory.

@@ -23,7 +23,7 @@ from codeindexd.daemon.address_file import AddressFile
 from codeindexd.daemon.disk_usage import DiskUsage
 from codeindexd.daemon.embedders import Embedders
 from codeindexd.daemon.handlers import Handlers
-from codeindexd.daemon.installation import Installation, InstallationState
+from codeindexd.daemon.installation import Installation, wait_until_removed
 from codeindexd.daemon.lock import Lock
 from codeindexd.daemon.logs import LogPlace
 from codeindexd.daemon.paths import Paths
@@ -53,8 +53,6 @@ _OPEN_FILES = 8192
 _OWN_FILES = 48  # of a daemon with one root; clients get half of the rest
 _STATUS_EVERY_S = 2.0
 _SILENT_S = 3600.0  # without a service manager
-_LOOK_AT_INSTALLATION_S = 20.0
-_LOOKS_BEFORE_STOP = 3
 
 
 async def run(config: Config, *, paths: Paths, log_place: LogPlace, ready: Callable[[], None] | None = None) -> None:
@@ -240,15 +238,8 @@ class Daemon:
                 self.stopping.set()
 
     async def _stop_without_installation(self) -> None:
-        """Stop once the program was removed for good: nothing could be indexed, and a client starts another daemon.
-
-        An upgrade removes it, too, but for moments only.
-        """
-        missing = 0
-        while missing < _LOOKS_BEFORE_STOP:
-            await anyio.sleep(_LOOK_AT_INSTALLATION_S)
-            state = await anyio.to_thread.run_sync(lambda: self.installation.state)
-            missing = missing + 1 if state is InstallationState.REMOVED else 0
+        """Stop once the program was removed for good: nothing could be indexed, and a client starts another daemon."""
+        await wait_until_removed(self.installation)
         log.warning("installation_removed", program=sys.executable)
         self.stopping.set()
 

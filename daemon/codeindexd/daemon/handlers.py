@@ -26,7 +26,7 @@ from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.search.grep import GrepRequest
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import normal_language, parse
-from codeindexd.search.searcher import Searcher
+from codeindexd.search.searcher import Searcher, worst_state
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
 
@@ -246,9 +246,11 @@ class Handlers:
     async def symbol(self, params: Params, connection: Connection) -> Result:
         """Return the definitions of a name, and its uses if requested."""
         roots = await self._roots.chosen(_paths(params["roots"]))
+        state = worst_state(roots)  # as it was when the search began
         definitions, references = await self._searcher.symbol(roots, params["name"], references=params["references"])
         return {
             "symbol": params["name"],
+            "state": state.value,
             "definitions": [responses.hit_entry(hit, score=False) for hit in definitions],
             "references": [responses.hit_entry(hit, score=False) for hit in references],
         }

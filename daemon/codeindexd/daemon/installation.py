@@ -6,6 +6,9 @@ import enum
 import sys
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
+
 import codeindexd
 
 _Identity = tuple[int, int, int, int]
@@ -34,6 +37,15 @@ class Installation:
         if None in found.values():
             return InstallationState.REMOVED
         return InstallationState.INTACT if found == self._identities else InstallationState.CHANGED
+
+
+async def wait_until_removed(installation: Installation, *, look_every_s: float = 20.0, looks: int = 3) -> None:
+    """Return once the program was gone ``looks`` times in a row: an upgrade removes it too, but for moments only."""
+    missing = 0
+    while missing < looks:
+        await anyio.sleep(look_every_s)
+        state = await anyio.to_thread.run_sync(lambda: installation.state)
+        missing = missing + 1 if state is InstallationState.REMOVED else 0
 
 
 def _identity(file: Path) -> _Identity | None:
