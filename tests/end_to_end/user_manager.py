@@ -8,6 +8,7 @@ in root's home. There is no journald: the output of services is in the manager's
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -86,6 +87,7 @@ def user_manager() -> Iterator[UserManager]:
     home = Path(tempfile.mkdtemp(prefix="cis"))
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
+        stack.enter_context(_one_at_a_time())
         if not _BOOTED.exists():
             _BOOTED.mkdir(parents=True)  # how systemd's programs recognise a system that runs systemd
             stack.callback(_BOOTED.rmdir)
@@ -93,6 +95,14 @@ def user_manager() -> Iterator[UserManager]:
         manager = UserManager(home)
         stack.enter_context(_booted(manager, groups))
         yield manager
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for the managers of other test processes: the mark of a booted system belongs to the whole machine."""
+    with (Path(tempfile.gettempdir()) / "codeindexd-user-manager.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
