@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from client.fake_daemon import FakeDaemon
+from codeindexd import protocol
 from codeindexd.client import Client, start
 from codeindexd.daemon.listener import Listener
 from codeindexd.errors import AlreadyRunningError, NoDaemonError
@@ -147,3 +149,32 @@ def test_a_daemon_with_a_full_backlog_is_alive(tmp_path: Path) -> None:
         assert start.answers(str(path))
         with pytest.raises(AlreadyRunningError):
             Listener.open(path)
+
+
+def test_a_daemon_that_is_still_starting_is_not_ended(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "_START_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(start, "_REACHABLE_S", 0.1)
+    state = tmp_path / "state/codeindexd"
+    state.mkdir(parents=True)
+    code = (
+        "import fcntl, os, sys\n"
+        "lock = open(sys.argv[1], 'w')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "print(os.getpid(), file=lock, flush=True)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(state / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as slow:
+        assert slow.stdout is not None
+        assert slow.stdout.readline() == b"held\n"
+        (state / "daemon.json").write_bytes(protocol.Address(slow.pid, "", "1").encode())
+        with pytest.raises(NoDaemonError, match=f"pid {slow.pid}.* is starting"):
+            start.start_daemon(environ["CODEINDEXD_SOCKET"], environ, command=["false"])
+        assert slow.poll() is None
+        (state / "daemon.json").write_bytes(protocol.Address(slow.pid, str(tmp_path / "gone"), "1").encode())
+        with pytest.raises(NoDaemonError, match="exit code 1"):
+            start.start_daemon(environ["CODEINDEXD_SOCKET"], environ, command=["false"])
+        assert slow.wait(20) == -signal.SIGTERM

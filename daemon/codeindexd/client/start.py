@@ -80,7 +80,8 @@ def _find(socket_path: str, environ: Mapping[str, str]) -> str:
 def _free_lock(socket_path: str, environ: Mapping[str, str]) -> str:
     """Wait for a daemon that holds the lock to answer, and return where; else end it and return "".
 
-    It may be starting, stopping, or about to notice that its socket is gone.
+    It may be stopping, or about to notice that its socket is gone. One that starts is not ended: it may have much to
+    open. Raises NoDaemonError if that takes longer than 20 seconds, or if it cannot be ended.
     """
     began = time.monotonic()
     while (current := holder(environ)) is not None:
@@ -88,7 +89,13 @@ def _free_lock(socket_path: str, environ: Mapping[str, str]) -> str:
             return found
         address = protocol.read_address(log_file(environ).parent)
         is_starting = address is not None and address.pid == current.pid and not address.socket
-        if time.monotonic() - began >= (_START_TIMEOUT_S if is_starting else _REACHABLE_S):
+        waited_s = time.monotonic() - began
+        if is_starting and waited_s >= _START_TIMEOUT_S:
+            raise NoDaemonError(
+                f"{current.description} is starting, but does not answer after {_START_TIMEOUT_S:g} s",
+                hint="try again later; to start it again: codeindex restart",
+            )
+        if not is_starting and waited_s >= _REACHABLE_S:
             end_holder(current)
             return ""
         time.sleep(_POLL_S)
