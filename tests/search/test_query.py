@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,8 +39,6 @@ def test_filters_phrases_and_regexes_are_separated_from_the_words() -> None:
         "what type: int",
         "5'8\" tall",
         "x:y",
-        "*",
-        "🦀",
         "undefined symbol: flatten",
         "kind: Deployment",
         "lang:",
@@ -70,7 +69,7 @@ def test_languages_have_aliases(alias: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["py", "Python", "PYTHON", "python"])
 def test_filter_arguments_act_as_filters_in_the_text(name: str) -> None:
-    parsed = parse("x path:a", language=name, path="src/**", kind="Function")
+    parsed = parse("x path:a", language=name, paths=["src/**"], kind="Function")
     assert parsed == parse(f"x path:a lang:{name} path:src/** kind:Function")
     assert (parsed.language, parsed.include, parsed.kinds) == ("python", ("a", "src/**"), ("function",))
     assert parse("x lang:go kind:Class", language=name, kind="class").language == "python"
@@ -79,8 +78,8 @@ def test_filter_arguments_act_as_filters_in_the_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["/alpha/", "", "-path:tests/**"])
-@pytest.mark.parametrize("filters", [{"language": "py"}, {"path": "*.py"}, {"kind": "class"}])
-def test_a_filter_argument_alone_makes_a_query(text: str, filters: dict[str, str]) -> None:
+@pytest.mark.parametrize("filters", [{"language": "py"}, {"paths": ["*.py"]}, {"kind": "class"}])
+def test_a_filter_argument_alone_makes_a_query(text: str, filters: dict[str, Any]) -> None:
     assert parse(text, **filters).text == ""
 
 
@@ -177,3 +176,15 @@ def test_unknown_languages_and_kinds_come_with_a_suggestion() -> None:
     with pytest.raises(InvalidQueryError) as caught:
         parse("x", kind="functon")
     assert "function" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["->", "🦀", "*", "== !="])
+def test_marks_alone_are_meant_as_they_are(text: str) -> None:
+    assert parse(text) == ParsedQuery(literals=(text,))
+
+
+def test_paths_may_be_several_absolute_and_negated() -> None:
+    parsed = parse("x path:/code/src", paths=["/code", "lib/*", "!/code/src/a.py", "!/other/b.py"])
+    below = parsed.below("/code")
+    assert below.include == ("/src", "**", "lib/*")
+    assert below.exclude == ("/src/a.py", "/other/b.py")

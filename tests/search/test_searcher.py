@@ -113,3 +113,42 @@ async def test_a_literal_is_met_letter_by_letter(indexed: Indexed) -> None:
     assert [hit.chunk.path for hit in (await searcher().search([indexed], parse('"First = Second"'), 5)).hits] == [
         b"d.py"
     ]
+
+
+async def found(indexed: Indexed, text: str) -> list[bytes]:
+    return [hit.chunk.path for hit in (await searcher().search([indexed], parse(text), 10)).hits]
+
+
+async def test_kinds_are_those_of_definitions_that_share_a_chunk(indexed: Indexed) -> None:
+    indexed.save("c.py", "def load(p):\n    return p\n\n\nclass Client:\n    def get(self):\n        return 'method'\n")
+    assert await found(indexed, "kind:function symbol:load") == [b"c.py"]
+    assert await found(indexed, "kind:method symbol:get") == [b"c.py"]
+    assert await found(indexed, "kind:class symbol:load") == []
+    assert b"c.py" in await found(indexed, "kind:function lang:python")
+    assert await found(indexed, "kind:method") == [b"c.py"]
+    assert await found(indexed, "kind:interface") == []
+
+
+async def test_a_name_that_reads_like_a_kind_is_none(indexed: Indexed) -> None:
+    indexed.save("c.py", "def interface():\n    return 1\n")
+    assert await found(indexed, "kind:interface") == []
+
+
+async def test_languages_include_their_headers_and_their_jsx(indexed: Indexed) -> None:
+    indexed.save("engine.h", "#pragma once\nclass Engine {\npublic:\n  void start() {}\n};\n")
+    indexed.save("plain.c", "int start(void) { return 1; }\n")
+    indexed.save("Pay.tsx", "export function PayButton() { return <b/>; }\n")
+    assert await found(indexed, "lang:cpp start") == [b"engine.h"]
+    assert await found(indexed, "lang:cpp /start/") == [b"engine.h"]
+    assert await found(indexed, "lang:typescript PayButton") == [b"Pay.tsx"]
+
+
+async def test_paths_are_taken_as_they_are_shown(indexed: Indexed) -> None:
+    assert await found(indexed, f"alpha path:{indexed.directory}/a.py") == [b"a.py"]
+    assert await found(indexed, f"alpha path:{indexed.directory}") == [b"a.py", b"b.py"]
+    assert await found(indexed, f"/alpha/ -path:{indexed.directory}/a.py") == [b"b.py"]
+
+
+async def test_what_occurs_nowhere_is_not_found(indexed: Indexed) -> None:
+    assert await found(indexed, "\N{ROCKET}") == []
+    assert await found(indexed, "->") == []

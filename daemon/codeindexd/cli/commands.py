@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -245,6 +246,13 @@ def resume(run: Run) -> int:
 # queries
 
 
+def _from_here(glob: str) -> str:
+    """Return a path filter as it is, or absolute if it begins at the current directory (``.``, ``../src``)."""
+    path = glob.removeprefix("!")
+    sign = glob[: len(glob) - len(path)]
+    return sign + absolute(path) if path.split("/")[0] in {".", ".."} else glob
+
+
 def search(run: Run) -> int:
     """Find code."""
     args = run.args
@@ -253,7 +261,7 @@ def search(run: Run) -> int:
         "roots": where,
         "limit": args.limit,
         "language": args.language,
-        "path": args.glob,
+        "path": [_from_here(glob) for glob in args.globs],
         "kind": args.kind,
         "sync": args.sync,
         "explain": args.explain,
@@ -328,13 +336,16 @@ def _print_state(run: Run, state: str) -> None:
         run.terminal.note(f"note: the index may differ from the disk ({state}); for details: codeindex status")
 
 
+_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?")  # as search and grep print places
+
+
 def related(run: Run) -> int:
     """Find code similar to that at a line."""
-    path, _, line = run.args.place.rpartition(":")
-    if not path or not line.isdecimal():
+    place = _PLACE.fullmatch(run.args.place)
+    if place is None:
         raise UsageError(f"not PATH:LINE: {run.args.place}", hint="for example: codeindex related src/main.py:42")
     with run.client() as client:
-        result = client.related_to(path, int(line), limit=run.args.limit)
+        result = client.related_to(place["path"], int(place["line"]), limit=run.args.limit)
     run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
 

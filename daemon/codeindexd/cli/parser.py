@@ -136,7 +136,9 @@ def _queries(command: Command) -> None:
     search.add_argument("--all", action="store_true", help="search all roots")
     search.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
     search.add_argument("--lang", metavar="L", dest="language", help="only this language")
-    search.add_argument("--path", metavar="GLOB", dest="glob", help="only paths that match this glob")
+    search.add_argument(
+        "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"
+    )
     search.add_argument("--kind", metavar="K", help="only code of this kind: function, class, section, ...")
     search.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
     search.add_argument("--add", action="store_true", help="first index the directory if it is not indexed")

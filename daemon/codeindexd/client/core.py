@@ -45,6 +45,11 @@ def absolute_or_none(path: PathLike | None) -> str | None:
     return None if path is None else absolute(path)
 
 
+def texts(value: str | Iterable[str] | None) -> list[str] | None:
+    """Return one text or several as a list; None, which means no restriction, stays None."""
+    return [value] if isinstance(value, str) else None if value is None else list(value)
+
+
 def relative_name(path: PathLike) -> str:
     """Return a path below a root as text. Raises UsageError for a string that cannot be a path."""
     return _usable(path)

@@ -91,21 +91,22 @@ class Methods:
         roots: Iterable[PathLike] | None = None,
         limit: int | None = None,
         language: str | None = None,
-        path: str | None = None,
+        path: str | Iterable[str] | None = None,
         kind: str | None = None,
         sync: bool = False,
         explain: bool = False,
     ) -> results.SearchResult:
         """Return the chunks that answer ``query`` best, from the roots that contain ``roots`` (None: all roots).
 
-        ``path`` is a glob. With ``sync`` the answer includes every change made before the call.
+        ``path`` is a glob or several; one that begins with ``!`` leaves out. With ``sync`` the answer includes every
+        change made before the call.
         """
         params = {
             "query": query,
             "roots": core.absolute_all(roots),
             "limit": limit,
             "language": language,
-            "path": path,
+            "path": core.texts(path),
             "kind": kind,
             "sync": sync,
             "explain": explain,

@@ -185,7 +185,7 @@ class Handlers:
         parsed = parse(
             params["query"],
             language=params["language"] or "",
-            path=params["path"] or "",
+            paths=params["path"] or (),
             kind=params["kind"] or "",
         )
         roots = await self._roots.chosen(_paths(params["roots"]))

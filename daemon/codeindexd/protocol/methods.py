@@ -67,7 +67,7 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         _ROOTS,
         _LIMIT,
         Param("language", ParamKind.TEXT),
-        Param("path", ParamKind.TEXT),
+        Param("path", ParamKind.TEXTS),
         Param("kind", ParamKind.TEXT),
         Param("sync", ParamKind.BOOLEAN, default=False),
         Param("explain", ParamKind.BOOLEAN, default=False),

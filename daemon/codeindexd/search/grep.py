@@ -8,10 +8,11 @@ to be chunked) are read in any case. What could not be searched is named in the 
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import xxhash
 
@@ -21,7 +22,9 @@ from codeindexd.errors import EXHAUSTED, FailedError
 from codeindexd.scan.relpath import is_covered
 from codeindexd.scan.safe_read import read_beneath
 from codeindexd.search.line_matcher import LineMatch, LineMatcher
+from codeindexd.search.query import glob_below
 from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.catalog.filters import is_of_language
 from codeindexd.storage.catalog.path_globs import path_filter
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Outcome, StoredFile
@@ -102,7 +105,9 @@ def grep_root(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, *,
     deadline = time.monotonic() + request.budget_s
     result = GrepResult()
     changed: set[bytes] = set()
-    files = files_to_search(snapshot, request)
+    include = [glob_below(os.fsdecode(root.spec.raw), glob) for glob in request.include]
+    exclude = [glob_below(os.fsdecode(root.spec.raw), glob) for glob in request.exclude]
+    files = files_to_search(snapshot, replace(request, include=include, exclude=exclude))
     for number, (file, may_be_masked) in enumerate(files):
         if time.monotonic() > deadline:
             result.left_out["not searched in time"] += len(files) - number
@@ -138,7 +143,7 @@ def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[Stor
             if (
                 passes(path)
                 and (not below or is_covered(path, below))
-                and (request.language is None or file.language == request.language)
+                and (request.language is None or is_of_language(file.language, path, request.language))
             ):
                 found[file.file_id] = file, masked.get(file.entry.hash, True)
 

@@ -12,8 +12,8 @@ import difflib
 import enum
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from codeindexd.analysis.chunking.languages import known_languages
@@ -86,6 +86,11 @@ class ParsedQuery:
     regexes: tuple[LineRegex, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def below(self, root: str) -> ParsedQuery:
+        """Return the query for one root: absolute path filters become relative to it."""
+        include = tuple(glob_below(root, glob) for glob in self.include)
+        return replace(self, include=include, exclude=tuple(glob_below(root, glob) for glob in self.exclude))
+
 
 @dataclass(frozen=True, slots=True)
 class _Token:
@@ -95,20 +100,22 @@ class _Token:
     value: str
 
 
-def parse(text: str, *, language: str = "", path: str = "", kind: str = "") -> ParsedQuery:
-    """Parse a query. ``language``, ``path`` and ``kind`` act as filters in the text do; ``language`` overrides it.
+def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str = "") -> ParsedQuery:
+    """Parse a query. ``language``, ``paths`` and ``kind`` act as filters in the text do; ``language`` overrides it.
 
-    A quote or slash without its partner is part of the text. Text beyond 64 KiB is left out, with a note. Raises
-    InvalidQueryError for a query that is empty or only negative, for contradictory filters, for languages and kinds
-    that do not exist, and for regexes that are invalid or too large.
+    One of ``paths`` that begins with ``!`` leaves out. A quote or slash without its partner is part of the text. Text
+    beyond 64 KiB is left out, with a note. Raises InvalidQueryError for a query that is empty or only negative, for
+    contradictory filters, for languages and kinds that do not exist, and for regexes that are invalid or too large.
     """
     text, notes = _cut(text)
     values = _values_by_role([_Token(_Role.WORD, text)] if _is_pasted(text) else _tokens(text))
+    if not re.search(r"\w", "".join(values[_Role.WORD])):  # marks alone are meant as they are
+        values[_Role.PHRASE] += filter(None, [" ".join(values.pop(_Role.WORD, []))])
     parsed = ParsedQuery(
         text=" ".join(values[_Role.WORD]),
         language=_language(normal_language(language) or _only(map(normal_language, values[_Role.LANGUAGE]), "lang")),
-        include=(*values[_Role.PATH], *([path] if path else [])),
-        exclude=tuple(values[_Role.NOT_PATH]),
+        include=(*values[_Role.PATH], *(path for path in paths if path and not path.startswith("!"))),
+        exclude=(*values[_Role.NOT_PATH], *(path[1:] for path in paths if path.startswith("!"))),
         kinds=tuple(dict.fromkeys(_kind(one.lower()) for one in [*values[_Role.KIND], kind] if one)),
         symbol=_only(values[_Role.SYMBOL], "symbol"),
         phrases=tuple(phrase for phrase in values[_Role.PHRASE] if not _is_literal(phrase)),
@@ -121,6 +128,14 @@ def parse(text: str, *, language: str = "", path: str = "", kind: str = "") -> P
     ):
         raise _nothing_to_find(parsed)
     return parsed
+
+
+def glob_below(root: str, glob: str) -> str:
+    """Return a glob relative to ``root`` if it is an absolute path inside it, as hits are shown; else as it is."""
+    if glob.rstrip("/") == root.rstrip("/"):
+        return "**"
+    prefix = root.rstrip("/") + "/"
+    return "/" + glob.removeprefix(prefix) if glob.startswith(prefix) else glob
 
 
 def _cut(text: str) -> tuple[str, tuple[str, ...]]:

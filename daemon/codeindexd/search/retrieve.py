@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Set
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,7 @@ def matching_chunks(
     What could not be searched is added to ``notes``.
     """
     depth = max(_DEPTH, 3 * limit)
+    query = replace(query, parsed=query.parsed.below(os.fsdecode(root.spec.raw)))
     allowed = _chunks_passing_filters(snapshot, query.parsed)
     exact = chunks_that_match(root, snapshot, query.parsed, notes)
     if exact is not None:
@@ -49,8 +52,8 @@ def matching_chunks(
         return []
     lexical = _lexical_scores(snapshot, query, allowed, depth)
     dense = _dense_scores(snapshot, query, sorted(lexical), allowed, depth)
-    if not (lexical or dense) and allowed is not None and not query.terms.words:
-        lexical = dict.fromkeys(allowed[:depth].tolist(), 1.0)
+    if allowed is not None and (exact is not None or not query.terms.words):
+        lexical = {**dict.fromkeys(allowed[:depth].tolist(), 0.0 if lexical or dense else 1.0), **lexical}
     named = _chunks_with_wanted_names(snapshot, query, allowed, lexical.keys() | dense.keys())
     asked_for = _chunks_asked_for(root, snapshot, query, named)
     if allowed is not None:

@@ -1,7 +1,8 @@
-"""Filters over files and chunks that read only the file table, whose rows hold the ids and kinds of chunks."""
+"""Filters over files and chunks that read the file table, whose rows hold the ids and kinds of chunks."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.path_globs import common_directory, path_filter
+from codeindexd.storage.catalog.rows import put_kind
 from codeindexd.storage.sqlite import Reader, Row
 from codeindexd.types import Outcome
 
@@ -22,14 +24,24 @@ def file_ids(reader: Reader, language: str | None, include: Sequence[str], exclu
 def chunk_ids(
     reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str], kinds: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Return the sorted ids (n,) of chunks."""
+    """Return the sorted ids (n,) of chunks. ``kinds`` are those of a chunk or of any definition in it."""
     rows = _files(reader, "chunk_ids, chunk_kinds" if kinds else "chunk_ids", language, include, exclude)
     ids = np.frombuffer(b"".join([row[2] for row in rows]), dtype="<i8")
     if kinds:
         codes = reader.rows_in(lambda marks: f"SELECT code FROM kind WHERE name IN ({marks})", kinds)  # noqa: S608
         have = np.frombuffer(b"".join([row[3] for row in rows]), dtype="<u2")
-        ids = ids[np.isin(have, np.array([row[0] for row in codes], dtype="<u2"))]
+        of_kind = np.isin(have, np.array([row[0] for row in codes], dtype="<u2"))
+        ids = ids[of_kind | np.isin(ids, _defining(reader, kinds))]
     return np.sort(ids).astype(np.int64, copy=False)
+
+
+def _defining(reader: Reader, kinds: Sequence[str]) -> NDArray[np.int64]:
+    """Return the ids (n,) of the chunks with a definition of one of ``kinds``."""
+    stored = [put_kind(kind) for kind in kinds]
+    where = " OR ".join(["instr(symbols, ?)"] * len(kinds))
+    rows = reader.rows(f"SELECT chunk_id, symbols FROM chunk WHERE {where}", stored)  # noqa: S608
+    is_kind = re.compile(b"(?:" + b"|".join(map(re.escape, stored)) + b")[^\\xa0-\\xbf\\xd9-\\xdb]", re.DOTALL)
+    return np.fromiter((row[0] for row in rows if is_kind.search(row[1])), dtype=np.int64)
 
 
 def _files(
@@ -43,8 +55,9 @@ def _files(
     where = ["outcome = ?"]
     parameters: list[object] = [int(Outcome.INDEXED)]
     if language is not None:
-        where.append("language = ?")
-        parameters.append(language)
+        of_language, more = _language_filter(language)
+        where.append(of_language)
+        parameters += more
     if directory:
         where.append("(parent = ? OR (parent > ? AND parent < ?))")
         parameters += [directory, directory + b"/", directory + b"0"]
@@ -55,3 +68,24 @@ def _files(
         return rows
     passes = path_filter(include, exclude)
     return [row for row in rows if passes(join(row[0], row[1]))]
+
+
+def is_of_language(language: str, path: bytes, wanted: str) -> bool:
+    """Return True if a file of ``language`` at ``path`` is meant by the language ``wanted``.
+
+    TypeScript has the files with JSX, and C++ has the headers that C shares with it.
+    """
+    return (
+        language == wanted
+        or (wanted == "typescript" and language == "tsx")
+        or (wanted == "cpp" and language == "c" and path.endswith(b".h"))
+    )
+
+
+def _language_filter(wanted: str) -> tuple[str, list[object]]:
+    """Return the condition of :func:`is_of_language` in SQL, and its parameters."""
+    if wanted == "typescript":
+        return "language IN (?, ?)", [wanted, "tsx"]
+    if wanted == "cpp":
+        return "(language = ? OR (language = ? AND substr(name, -2) = ?))", [wanted, "c", b".h"]
+    return "language = ?", [wanted]

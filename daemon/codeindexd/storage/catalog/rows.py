@@ -146,6 +146,11 @@ def put_symbols(symbols: tuple[Symbol, ...]) -> bytes | None:
         return _encode([(put_text(s.name), put_text(s.qualified), s.kind, s.line_offset) for s in symbols])
 
 
+def put_kind(kind: str) -> bytes:
+    """Return the bytes that :func:`put_symbols` has for the kind of a definition, which a number follows."""
+    return _encode(kind)
+
+
 def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
     """Return what :func:`put_symbols` was given. Raises StoreDamagedError."""
     if blob is None:

@@ -181,8 +181,9 @@ class CatalogSnapshot:
         """Return the sorted ids (n,) of the chunks that pass every given filter. The array is shared and read-only.
 
         ``include`` and ``exclude`` are path globs (a path matches one of the first and none of the second; see
-        path_globs.py), ``kinds`` are alternatives, ``symbol`` is a name as for :meth:`symbols`, searched in definitions
-        and in the chunk's own symbol path. The last few answers are cached.
+        path_globs.py), ``kinds`` are alternatives, ``symbol`` is a name as for :meth:`symbols`. Both look at the
+        definitions in a chunk and at the chunk's own label; together they mean one of these. The last few answers are
+        cached.
         """
         key = (language, tuple(include), tuple(exclude), tuple(kinds), symbol)
         found = self._filtered.get(key)
@@ -190,9 +191,9 @@ class CatalogSnapshot:
             if symbol is None:
                 found = filters.chunk_ids(self._reader, language, include, exclude, kinds)
             else:
-                found = np.fromiter(sorted(self._chunks_named(symbol)), dtype=np.int64)
-                if language or include or exclude or kinds:
-                    passing = filters.chunk_ids(self._reader, language, include, exclude, kinds)
+                found = np.fromiter(sorted(self._chunks_named(symbol, kinds)), dtype=np.int64)
+                if language or include or exclude:
+                    passing = filters.chunk_ids(self._reader, language, include, exclude, ())
                     found = np.intersect1d(found, passing, assume_unique=True)
             found.flags.writeable = False
             if len(self._filtered) >= _FILTERS_KEPT:
@@ -218,16 +219,19 @@ class CatalogSnapshot:
         ranked.sort(key=lambda found: found[:3])
         return [(chunk, symbol) for _, _, _, chunk, symbol in ranked[:limit]]
 
-    def _chunks_named(self, name: str) -> set[int]:
+    def _chunks_named(self, name: str, kinds: Sequence[str]) -> set[int]:
         wanted = _dotted(name)
         ids = self._named(wanted)
-        if "." not in wanted:
+        if "." not in wanted and not kinds:
             return ids  # the key is sufficient
         return {
             chunk.chunk_id
             for chunk in self.chunks(ids).values()
-            if _rank(wanted, last_part(chunk.span.symbol), chunk.span.symbol) is not None
-            or any(_rank(wanted, symbol.name, symbol.qualified) is not None for symbol in chunk.span.symbols)
+            for name, qualified, kind in [
+                (last_part(chunk.span.symbol), chunk.span.symbol, chunk.span.kind),
+                *((symbol.name, symbol.qualified, symbol.kind) for symbol in chunk.span.symbols),
+            ]
+            if (not kinds or kind in kinds) and _rank(wanted, name, qualified) is not None
         }
 
     def _named(self, wanted: str) -> set[int]:
