@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -166,7 +165,7 @@ def _stage_entries(status: RootStatus) -> dict[str, Mapping[str, Any]]:
             "bytes": stage.bytes,
             "seconds": round(stage.seconds, 3),
             "per_s": round(stage.items / stage.seconds, 1) if stage.seconds else 0.0,
-            "p50_ms": round(statistics.median(stage.recent) * 1000, 3) if stage.recent else 0.0,
+            "p50_ms": round(stage.median_s * 1000, 3),
             "errors": stage.errors,
             "queue": status.queue_lengths.get(name, 0),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass, field
 
@@ -19,6 +20,14 @@ class StageStats:
     seconds: float = 0.0
     errors: int = 0
     recent: list[float] = field(default_factory=list)
+    _median: tuple[int, float] = (0, 0.0)  # and the number of items it is of
+
+    @property
+    def median_s(self) -> float:
+        """The median of ``recent``, 0 without any; computed once for each number of items."""
+        if self._median[0] != self.items:
+            self._median = self.items, statistics.median(self.recent)
+        return self._median[1]
 
     def add(self, seconds: float, *, size_bytes: int = 0, error: bool = False) -> None:
         """Count one item."""

@@ -21,7 +21,7 @@ from codeindexd.waiting import Backoff, Signal
 
 log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
-_IDLE_S = 30.0  # a thousand roots share a core with others
+_IDLE_S = 60.0  # without failed files; a thousand roots share a core with other programs
 _FIRST_RESCAN_S = 2.0
 _LONGEST_RESCAN_S = 30.0
 _ATTEMPTS = 6  # at what other processes may block for long; the next commit starts over
@@ -43,6 +43,8 @@ async def retry_failures(catalog: Catalog, ingest: Ingest, *, is_paused: Callabl
     """Submit failed files again once their time has come; runs until cancelled."""
     while True:
         await anyio.sleep(_EVERY_S if catalog.counts().failed else _IDLE_S)
+        if not catalog.counts().failed:
+            continue
         try:
             due = await anyio.to_thread.run_sync(_failures_due, catalog)
         except StoreFullError as error:

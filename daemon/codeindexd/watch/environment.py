@@ -111,10 +111,21 @@ class EnvironmentMonitor:
             and filesystem.identity(self._root) == self._identity
             and known in (None, filesystem.identity(self._cookies.directory))
             and self.rules.seem_unchanged(now.stat)
-            and mounts.TABLE.last_version() == self._mounts_version
+            and self._mounts_seem_unchanged()
         )
         if not same:
             self._loop.call_soon_threadsafe(self._look_now.set)
+
+    def _mounts_seem_unchanged(self) -> bool:
+        version = mounts.TABLE.last_version()
+        if version != self._mounts_version:  # containers and other programs mount elsewhere all the time
+            try:
+                if mounts.TABLE.below(self._root) != self._mounted:
+                    return False
+            except OSError:
+                return False
+            self._mounts_version = version
+        return True
 
     def report_jump(self, reason: str) -> None:
         """Pass on that the machine slept or its clock was set. Called in the thread of the rounds."""

@@ -18,7 +18,7 @@ from codeindexd.watch import filesystem
 
 log = structlog.get_logger(__name__)
 _INTERVAL_S = 2.0
-_REST_PER_CPU = 400  # seconds of rest for each second of CPU time that a round took: a quarter per cent of a core
+_REST_PER_CPU = 800  # seconds of rest for each second of CPU time that a round took: an eighth per cent of a core
 
 
 class Round:
