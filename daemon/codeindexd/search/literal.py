@@ -52,16 +52,19 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> froze
     """
     deadline = time.monotonic() + _BUDGET_S
     in_tests: frozenset[int] = frozenset()
-    for part, ignore_case in itertools.islice(_parts(text), _MOST_PARTS):
+    for part, in_any_case in itertools.islice(_parts(text), _MOST_PARTS):
         if time.monotonic() > deadline:
             break
-        query = literal_query(part, ignore_case=ignore_case)
-        contents = dict(itertools.islice(snapshot.text.candidates(query), _MOST_CONTENTS))
-        matcher = LineMatcher(part, fixed=True, ignore_case=ignore_case) if contents else None
-        if matcher and (found := _chunks_with(root, snapshot, matcher, contents, deadline)):
-            if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(found)).values()):
-                return found | in_tests
-            in_tests |= found
+        # The text index ignores the case of ASCII letters, so one look serves both.
+        contents = dict(itertools.islice(snapshot.text.candidates(literal_query(part)), _MOST_CONTENTS))
+        if not contents:
+            continue
+        found = _chunks_with(root, snapshot, LineMatcher(part, fixed=True), contents, deadline)
+        if not found and in_any_case:
+            found = _chunks_with(root, snapshot, LineMatcher(part, fixed=True, ignore_case=True), contents, deadline)
+        if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(found)).values()):
+            return found | in_tests
+        in_tests |= found
     return in_tests
 
 
@@ -82,14 +85,13 @@ def _chunks_with(
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what to look for, best first, and whether in any case."""
+    """Yield what to look for, best first, and whether in any case where it is not there as typed."""
     lines = [line.strip()[:_MOST_LINE_CHARS] for line in text.splitlines() if line.strip()]
     if len(lines) > 2 * _MOST_LINES:
         lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
     wholes = [line for line in lines if len(line) >= _MIN_CHARS and not _SUBJECT.fullmatch(line)]
     messages = [_EXCEPTION.sub("", line) for line in wholes]
     if len(wholes) == 1:
-        yield wholes[0], False
         yield wholes[0], True
     yield from (
         (one, False) for one in messages if len(one) >= _MIN_RUN_CHARS and (one not in wholes or len(wholes) > 1)

@@ -127,22 +127,36 @@ class Segment:
                 return found
             case And():
                 found = np.ones(self.documents, np.bool_)
-                for part in sorted(query.parts, key=self._cost):
+                if self._lacks_any(query):
+                    return ~found
+                for part in self.rarest_first(query):
                     found &= self.select(part)
                     if not found.any():
                         break
                 return found
 
-    def _cost(self, query: Query) -> int:
-        """Return how many bytes of lists have to be decoded: the shortest list first excludes most for the least."""
-        match query:
-            case Trigram():
-                start, end = self._bounds(query.value)
-                return end - start
-            case And() | Or():
-                return sum(map(self._cost, query.parts))
-            case _:
-                return 0
+    def rarest_first(self, query: And) -> list[Query]:
+        """Return the parts of a query, what excludes most for the least first: the shortest lists, then the rest."""
+        trigrams = [part for part in query.parts if isinstance(part, Trigram)]
+        rest: list[Query] = [part for part in query.parts if not isinstance(part, Trigram)]
+        starts, ends = self._bounds_of(trigrams)
+        return [trigrams[number] for number in np.argsort(ends - starts, kind="stable").tolist()] + rest
+
+    def _lacks_any(self, query: And) -> bool:
+        """Return True if a trigram that every match holds is in no document."""
+        starts, ends = self._bounds_of([part for part in query.parts if isinstance(part, Trigram)])
+        return bool((starts == ends).any())
+
+    def _bounds_of(self, trigrams: Sequence[Trigram]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where the list of each trigram begins and ends; both are 0 for one that is in no document."""
+        wanted = np.array([one.value for one in trigrams], self._trigrams.dtype)
+        if not len(self._trigrams) or not len(wanted):
+            return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
+        at = np.minimum(np.searchsorted(self._trigrams, wanted), len(self._trigrams) - 1)
+        known = self._trigrams[at] == wanted
+        ends = self._ends[at].astype(np.int64)
+        starts = np.where(at > 0, self._ends[at - 1].astype(np.int64), 0)
+        return np.where(known, starts, 0), np.where(known, ends, 0)
 
     def _bounds(self, trigram: int) -> tuple[int, int]:
         at = int(np.searchsorted(self._trigrams, trigram))
