@@ -140,7 +140,7 @@ class Damager:
         rebuilt = {line["store"] for line in self._said() if line["event"] == "projection_rebuilt"}
         touched = {store for store in rebuilt if f"/{store}" not in harm.file and "catalog.db" not in harm.file}
         if touched:
-            self._differs(where, f"{touched} made anew")
+            self._differs(where, f"{touched} made again")
 
     def _differs(self, where: str, what: str) -> None:
         print(f"DIFFERENCE {where}: {what}", flush=True)
