@@ -119,7 +119,7 @@ def _open_files() -> Check:
             "open files",
             CheckState.WARNING,
             f"at most {hard}",
-            f"raise the limit, as root: ulimit -Hn {_MIN_OPEN_FILES}",
+            f"raise the hard limit (nofile in /etc/security/limits.conf) to {_MIN_OPEN_FILES}, then log in again",
         )
     return Check(
         "open files", CheckState.OK, f"{soft}, can be raised to {'any' if hard == resource.RLIM_INFINITY else hard}"

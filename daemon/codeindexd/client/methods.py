@@ -188,7 +188,8 @@ class Methods:
     ) -> results.SyncResult:
         """Return once every change made before the call (or every one up to ``clock``) can be searched.
 
-        While waiting, ``on_progress`` is called several times a second. Raises TimedOutError after ``timeout_s``.
+        Without ``path``, all roots are meant. While waiting, ``on_progress`` is called several times a second; with
+        ``clock``, ``path`` and ``on_progress`` have no effect. Raises TimedOutError after ``timeout_s`` (60) seconds.
         """
         params = {"path": core.absolute_or_none(path), "clock": clock, "timeout_s": timeout_s}
         return cast("results.SyncResult", self._call_following("sync", params, on_progress))

@@ -287,9 +287,7 @@ class Handlers:
                 while roots[identity].generation < generation:
                     await self._subscriptions.wait(identity)
         if scope.cancelled_caught:
-            raise TimedOutError(
-                f"generation {clock} was not reached in {timeout_s:g} s", hint="give --timeout more seconds"
-            )
+            raise TimedOutError(f"the clock {clock} was not reached in {timeout_s:g} s", hint="use a longer timeout")
         reached = ",".join(roots[identity].clock for identity in wanted)
         return {"clock": reached, "took_ms": round((time.monotonic() - began) * 1000, 2), "how": "cookie"}
 

@@ -136,8 +136,8 @@ def private_directory(directory: Path) -> None:
 def check_place(path: Path) -> None:
     """Raise FailedError when a directory above ``path`` lets another user replace it, and OSError when one is gone.
 
-    Each must belong to this user or to root, and may be writable by everybody only with the sticky bit. Directories
-    above the home directory are not checked, nor are groups: many systems give every user a group of their own.
+    Each must belong to this user or to root, and may be writable by everybody only with the sticky bit. The
+    home directory and those above it are not checked, nor are groups: many systems give each user a group.
     """
     home = Path("~").expanduser() if "HOME" in os.environ else Path("/")
     given = {home, *home.parents, home.resolve(), *home.resolve().parents}

@@ -20,7 +20,9 @@ log = structlog.get_logger(__name__)
 _BATCH_CHUNKS = 2_000
 _BATCH_FILES = 200
 _RETRY_S = 10.0
-_LAGGING = RootProblem("the index is catching up with missed changes", "wait: answers may lack some code until then")
+_LAGGING = RootProblem(
+    "the index is catching up with missed changes", "nothing to do: until it has caught up, answers may lack some code"
+)
 
 
 class CatchUp:

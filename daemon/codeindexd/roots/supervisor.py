@@ -189,7 +189,10 @@ class RootSupervisor:
     # running roots
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Start the registered roots; ``started`` once each answers from what was committed, or failed."""
+        """Run the registered roots until cancelled; started once each answers from what was committed, or failed.
+
+        Raises FailedError when their list cannot be read.
+        """
         async with anyio.create_task_group() as self._tasks:
             specs = await anyio.to_thread.run_sync(self._registry.load)
             async with anyio.create_task_group() as starting:

@@ -63,7 +63,7 @@ class Sync:
         self._shutdown = shutdown
 
     async def run(self, timeout_s: float) -> SyncMethod:
-        """Wait until every change made before the call can be searched.
+        """Wait until every change made before the call can be searched; return how that is known.
 
         Raises TimedOutError, and FailedError when the root is missing, cannot be read, or ends meanwhile.
         """

@@ -199,7 +199,7 @@ def _exists(directory: int, name: bytes) -> bool:
 
 
 def _directories_above(path: bytes) -> Iterator[bytes]:
-    """Yield the directories above ``path`` below the root, which have to be watched to notice its replacement."""
+    """Yield the directories between ``path`` and the root, nearest first; watching them shows a replacement."""
     while path := parent_of(path):
         yield path
 

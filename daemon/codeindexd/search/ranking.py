@@ -115,21 +115,21 @@ def shortlist(lexical: Mapping[int, float], dense: Mapping[int, float], limit: i
     return list(clean_cut(dict(sorted(fused.items(), key=lambda item: -item[1])), limit))
 
 
-def score(candidate: Candidate, words: frozenset[str], names: frozenset[str], weights: Weights) -> Ranked:
-    """Score a candidate without regard to other chunks of its file."""
+def score(candidate: Candidate, stems: frozenset[str], whole_names: frozenset[str], weights: Weights) -> Ranked:
+    """Score a candidate without regard to other chunks of its file; stems and lowercase names are the query's."""
     parts = {
         "lexical": weights.lexical * candidate.lexical,
         "dense": weights.dense * candidate.dense,
-        "path": weights.path * _share(candidate.file_stems, words),
-        "definition": weights.definition * _share(candidate.symbol_stems, words),
+        "path": weights.path * _share(candidate.file_stems, stems),
+        "definition": weights.definition * _share(candidate.symbol_stems, stems),
     }
-    if candidate.defines & names:
+    if candidate.defines & whole_names:
         parts["exact"] = weights.exact
     elif candidate.mentions:
         parts["mention"] = weights.mention
     if candidate.is_prose:
         parts["prose"] = -weights.prose
-    if is_test(candidate.path) and not words & _ASKS_FOR_TESTS:
+    if is_test(candidate.path) and not stems & _ASKS_FOR_TESTS:
         parts["test"] = -weights.test
     return Ranked(candidate, sum(parts.values()), {name: part for name, part in parts.items() if part})
 

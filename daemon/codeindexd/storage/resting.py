@@ -21,7 +21,7 @@ _RETRY_S = 0.5  # when all that are awake are in use
 _END_S = 5.0
 
 
-class Restful(Protocol):
+class Closable(Protocol):
     """Stores that can be closed for a while."""
 
     def rest(self) -> bool:
@@ -34,13 +34,13 @@ class AwakeStores:
     def __init__(self, most: int = MOST_AWAKE) -> None:
         self.most = most
         self._changed = threading.Condition()
-        self._awake: dict[Restful, None] = {}
+        self._awake: dict[Closable, None] = {}
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
         return len(self._awake)
 
-    def used(self, stores: Restful) -> None:
+    def used(self, stores: Closable) -> None:
         """Record that ``stores`` are open, and used now."""
         with self._changed:
             self._awake.pop(stores, None)
@@ -51,14 +51,14 @@ class AwakeStores:
                     self._thread.start()
                 self._changed.notify_all()
 
-    def forget(self, stores: Restful) -> None:
+    def forget(self, stores: Closable) -> None:
         """Record that ``stores`` are closed."""
         with self._changed:
             self._awake.pop(stores, None)
             self._changed.notify_all()
 
     def wait_for_room(self) -> None:
-        """Wait a moment if far too many stores are open."""
+        """Wait while more than four times ``most`` stores are open, five seconds at most."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._awake) <= _ROOM * self.most, _LONGEST_WAIT_S)
 
@@ -72,7 +72,7 @@ class AwakeStores:
             if sum(map(self._rest, superfluous)) == 0:
                 time.sleep(_RETRY_S)
 
-    def _rest(self, stores: Restful) -> bool:
+    def _rest(self, stores: Closable) -> bool:
         try:
             if stores.rest():
                 self.forget(stores)

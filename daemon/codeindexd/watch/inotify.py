@@ -108,7 +108,7 @@ class Subscription:
         self._hub.processed(self)
 
     def close(self) -> None:
-        """End the watches that no other subscription needs. Blocking; may be called twice."""
+        """End the subscription and every watch that no other one needs. Blocking; may be called twice."""
         self._hub.remove(self)
 
 

@@ -65,7 +65,7 @@ class Rounds:
                 self._thread.start()
 
     def leave(self, member: Member) -> None:
-        """Check ``member`` no more."""
+        """Stop checking ``member``; a round that has begun may check it once more."""
         with self._changed:
             self._members.pop(id(member), None)
             self._changed.notify_all()

@@ -57,7 +57,7 @@ class Streams:
         return self.recent.directories if self.recent is not None else frozenset()
 
     async def start(self, tasks: anyio.abc.TaskGroup, found: Usable, *, on_live: Callable[[], None]) -> Stream:
-        """Start a stream over ``found.paths``, which becomes one of these when it replaces another.
+        """Start a stream over ``found.paths`` and return it, for ``replace_all`` or ``replace_recent``.
 
         ``on_live`` is called when it watches them, before its first event. Raises StreamError.
         """

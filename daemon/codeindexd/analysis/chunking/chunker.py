@@ -79,10 +79,10 @@ def _grammar(text: bytes, language: str, lines: Lines) -> Grammar | None:
 def parse(text: bytes, grammar: Grammar) -> Node | None:
     """Return the root of the syntax tree, or None if parsing would take disproportionately long.
 
-    The budget counts the parser's own steps (it reports every hundred), not seconds, so every machine gives up on the
-    same files: ordinary code takes one report per 50 to 300 bytes. But the cost of a step grows with what came before
-    (error recovery in C, Haskell's layout), so a few seconds of CPU time are the last resort: only generated input
-    gets there, and otherwise the worker process would be killed.
+    The budget counts the parser's own steps (it reports every hundred), not seconds, so nearly always every machine
+    gives up on the same files: ordinary code takes one report per 50 to 300 bytes. But the cost of a step grows with
+    what came before (error recovery in C, Haskell's layout), so five seconds of CPU time are the last resort. Only
+    generated input gets there, and otherwise the worker process would be killed.
     """
     budget = 2000 + len(text) // 40
     reads = given = reports = 0

@@ -56,8 +56,9 @@ class Endpoint:
     def parse(cls, text: str) -> Endpoint:
         """Parse ``scheme://[user:password@]host[:port][/v1[/embeddings]][#model]``.
 
-        After the ``#``, options are possible: ``model=..&dimensions=..&query_prompt=..&document_prompt=..``
-        (percent-encoded). Raises `EmbedderError` for an invalid URL.
+        Any other path gets ``/v1/embeddings`` appended. After the ``#``, options are possible:
+        ``model=..&dimensions=..&query_prompt=..&document_prompt=..`` (percent-encoded). Raises
+        `EmbedderError` for an invalid URL.
         """
         try:
             parts = urlsplit(text)

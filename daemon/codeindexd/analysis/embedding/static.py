@@ -162,7 +162,7 @@ class StaticModel:
         return out
 
     def _counted(self, bags: Sequence[bytes]) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int64]]:
-        """Count rows as `bags` returns them, with one sort for all texts."""
+        """Return what `bags` returns, for bags that exist already; one sort serves all texts."""
         filled = [bag or self._empty for bag in bags]
         sizes = np.fromiter(map(len, filled), np.int64, len(filled)) // _ROW_BYTES
         numbers = np.arange(len(filled) + 1, dtype=np.int64) << _TEXT_SHIFT
