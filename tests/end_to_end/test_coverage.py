@@ -156,7 +156,8 @@ def test_a_root_of_which_everything_is_left_out_says_so(daemon: RealDaemon, tmp_
     root = tree(tmp_path / "root", {"linux-6.1/.gitignore": "\n\n/*\n", **files})
     said = "nothing indexed: 39 entries ignored by linux-6.1/.gitignore:3 `/*`"
     added = daemon.run("add", str(root))
-    assert (added.returncode, added.stdout) == (0, f"{root}: fresh, 0 files, 0 chunks\n")
+    assert added.returncode == 0
+    assert added.stdout.startswith(f"{root}: fresh, 0 files, 0 chunks")
     assert said in added.stderr
     assert said in daemon.run("status").stdout
     assert daemon.call("roots.list")["roots"][0]["notes"][0].startswith(said)

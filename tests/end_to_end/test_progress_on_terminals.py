@@ -68,10 +68,10 @@ def test_add_and_verify_show_one_line_that_fits(daemon: RealDaemon, large: Path,
         shown = [lines for lines in seen if lines and f"{large}:" not in "".join(lines)]  # : ends the summary
         assert shown, f"{command} was silent"
         assert all(len(lines) == 1 for lines in shown), f"{command} left rows behind: {shown}"
-        text = "".join(last)
-        assert word in text, command
+        text = "".join(last).replace(" ", "")  # the screen has no spaces at the ends of its rows
+        assert word.replace(" ", "") in text, command
         assert "code=0" in text, command
-        assert "300 files" in text, command
+        assert "300files" in text, command
         assert "covered" not in text, command
 
 

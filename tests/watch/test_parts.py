@@ -13,7 +13,7 @@ from watchfiles import Change
 
 from codeindexd.watch import filesystem, pacer
 from codeindexd.watch.cookies import Cookies
-from codeindexd.watch.coverage import Coverage, usable
+from codeindexd.watch.coverage import Coverage, Usable, usable
 from codeindexd.watch.events import ChangeReader
 from support.trees import Link, tree
 
@@ -201,3 +201,24 @@ def test_cookies_move_on_when_their_directory_cannot_be_created(tmp_path: Path) 
     assert cookies.directory == tmp_path / "run/cookies"
     with pytest.raises(OSError, match="directory"):
         Cookies([Path("/dev/null/cookies")]).prepare()
+
+
+def test_what_was_refused_is_looked_at_again_when_it_may_have_come_back() -> None:
+    coverage = Coverage()
+    coverage.set_targets([b"a", b"a/b"])
+    with coverage.look() as look:
+        look.take(Usable(paths={b"": "/r", b"a": "/r/a"}, refused={b"a/b"}), retry_refused=False)
+    assert b"a/b" not in coverage.missing()
+    coverage.set_targets([b"a"])  # a/b is gone: the watch of its parent, or a walk, tells when it comes back
+    coverage.set_targets([b"a", b"a/b"])
+    assert b"a/b" in coverage.missing()
+
+
+def test_what_was_refused_below_a_directory_that_was_not_watched_is_looked_at_again() -> None:
+    coverage = Coverage()
+    coverage.set_targets([b"a", b"a/b"])
+    with coverage.look() as look:
+        look.take(Usable(refused={b"a/b"}), retry_refused=False)
+    with coverage.look() as look:
+        look.take(Usable(paths={b"a": "/r/a"}), retry_refused=False)
+    assert b"a/b" in coverage.missing()

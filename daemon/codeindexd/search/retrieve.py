@@ -106,7 +106,7 @@ def _chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> NDArray[
         language=parsed.language or None,
         include=parsed.include,
         exclude=parsed.exclude,
-        kinds=parsed.kinds,
+        kinds=[*parsed.kinds, "method"] if "function" in parsed.kinds else parsed.kinds,  # a method is a function
         symbol=parsed.symbol or None,
     )
 

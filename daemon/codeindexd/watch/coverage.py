@@ -43,6 +43,7 @@ class Coverage:
         """Replace the directories that should be watched."""
         self.targets = {ROOT, *GIT_DIRECTORIES, *directories}
         self.polled = {path: kind for path, kind in self.polled.items() if path in self.targets}
+        self.refused &= self.targets  # whatever comes back under such a path may be watched
 
     def missing(self) -> set[bytes]:
         """Return the targets that nothing is known about yet, or no longer."""
@@ -66,6 +67,8 @@ class Coverage:
         if retry_refused:
             self.refused.clear()
             self.polled.clear()
+        new = found.paths.keys() - self.covered  # nothing told what happened below them until now
+        self.refused = {path for path in self.refused if not is_covered(path, new)}
         self.covered |= found.paths.keys()
         self.covered &= self.targets
         self.covered -= found.refused

@@ -97,7 +97,7 @@ def left_over(home: Path) -> list[str]:
 def _expected(home: Path) -> Iterable[str]:
     cache, state = "cache/codeindexd", "state/codeindexd"
     yield from (f"{cache}/CACHEDIR.TAG", f"{cache}/vectors.db", f"{cache}/vectors.db-wal", f"{cache}/vectors.db-shm")
-    yield from (f"{state}/{name}" for name in ("lock", "roots.json", "roots-copy.json", "last-model"))
+    yield from (f"{state}/{name}" for name in ("lock", "daemon.json", "roots.json", "roots-copy.json", "last-model"))
     yield "run/codeindexd/codeindexd.sock"
     for root in (home / cache / "roots").iterdir():
         at = f"{cache}/roots/{root.name}"
