@@ -17,7 +17,10 @@ def cpu_s(daemon: RealDaemon) -> float:
     parents = {daemon.process.pid}
     ticks = 0
     for stat in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
-        fields = stat.read_text().rpartition(")")[2].split()
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # a process of somebody else has ended
+            continue
         if int(stat.parent.name) in parents or int(fields[1]) in parents:
             ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
