@@ -119,35 +119,38 @@ class Segment:
             case Nothing():
                 return np.zeros(self.documents, np.bool_)
             case Trigram():
-                return self._holding(query.value)
+                (start,), (end,) = self._bounds([query])
+                return self._listed(start, end)
             case Or():
                 found = np.zeros(self.documents, np.bool_)
                 for part in query.parts:
                     found |= self.select(part)
                 return found
             case And():
-                found = np.ones(self.documents, np.bool_)
-                if self._lacks_any(query):
-                    return ~found
-                for part in self.rarest_first(query):
-                    found &= self.select(part)
-                    if not found.any():
-                        break
+                return self._select_all(query)
+
+    def _select_all(self, query: And) -> Selection:
+        """Return the documents for which every part holds; what excludes most for the least comes first."""
+        trigrams, rest = _by_kind(query)
+        starts, ends = self._bounds(trigrams)
+        if (starts == ends).any():  # a trigram that every match holds is in no document
+            return np.zeros(self.documents, np.bool_)
+        found = np.ones(self.documents, np.bool_)
+        for number in np.argsort(ends - starts, kind="stable").tolist():
+            found &= self._listed(starts[number], ends[number])
+            if not found.any():
                 return found
+        for part in rest:
+            found &= self.select(part)
+        return found
 
-    def rarest_first(self, query: And) -> list[Query]:
-        """Return the parts of a query, what excludes most for the least first: the shortest lists, then the rest."""
-        trigrams = [part for part in query.parts if isinstance(part, Trigram)]
-        rest: list[Query] = [part for part in query.parts if not isinstance(part, Trigram)]
-        starts, ends = self._bounds_of(trigrams)
-        return [trigrams[number] for number in np.argsort(ends - starts, kind="stable").tolist()] + rest
+    def rarest_first(self, query: And) -> And:
+        """Return the same query with its trigrams first, and of these the rarest in this segment."""
+        trigrams, rest = _by_kind(query)
+        starts, ends = self._bounds(trigrams)
+        return And((*(trigrams[number] for number in np.argsort(ends - starts, kind="stable").tolist()), *rest))
 
-    def _lacks_any(self, query: And) -> bool:
-        """Return True if a trigram that every match holds is in no document."""
-        starts, ends = self._bounds_of([part for part in query.parts if isinstance(part, Trigram)])
-        return bool((starts == ends).any())
-
-    def _bounds_of(self, trigrams: Sequence[Trigram]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _bounds(self, trigrams: Sequence[Trigram]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where the list of each trigram begins and ends; both are 0 for one that is in no document."""
         wanted = np.array([one.value for one in trigrams], self._trigrams.dtype)
         if not len(self._trigrams) or not len(wanted):
@@ -158,14 +161,8 @@ class Segment:
         starts = np.where(at > 0, self._ends[at - 1].astype(np.int64), 0)
         return np.where(known, starts, 0), np.where(known, ends, 0)
 
-    def _bounds(self, trigram: int) -> tuple[int, int]:
-        at = int(np.searchsorted(self._trigrams, trigram))
-        if at == len(self._trigrams) or self._trigrams[at] != trigram:
-            return 0, 0
-        return (int(self._ends[at - 1]) if at else 0), int(self._ends[at])
-
-    def _holding(self, trigram: int) -> Selection:
-        start, end = self._bounds(trigram)
+    def _listed(self, start: int, end: int) -> Selection:
+        """Return the documents in the list between these bounds."""
         if end - start == bitmap_bytes(self.documents) and end > start:
             bits = np.unpackbits(self._lists[start:end], bitorder="little")[: self.documents]
             return bits.view(np.bool_)
@@ -184,6 +181,12 @@ class Segment:
         lengths = np.diff(np.concatenate(([start], ends)))
         counts, numbers = decode_many(self._lists[start : int(ends[-1])], lengths, self.documents)
         return np.repeat(self._trigrams[first:last], counts).astype(np.uint32), numbers
+
+
+def _by_kind(query: And) -> tuple[list[Trigram], list[Query]]:
+    """Return the parts of a query that are trigrams, and the others."""
+    trigrams = [part for part in query.parts if isinstance(part, Trigram)]
+    return trigrams, [part for part in query.parts if not isinstance(part, Trigram)]
 
 
 def write_segment(path: Path, documents: Sequence[Document]) -> None:

@@ -28,7 +28,7 @@ class TextSnapshot:
             for number in np.flatnonzero(segment.select(query)).tolist():
                 yield segment.content(number), bool(segment.masked[number])
         if isinstance(query, And) and self._segments:  # most documents are excluded by the first, rarest part
-            query = And(tuple(max(self._segments, key=_documents).rarest_first(query)))
+            query = max(self._segments, key=lambda segment: segment.documents).rarest_first(query)
         for content, document in self._recent.items():
             if _may_match(document.trigrams, query):
                 yield content, document.is_masked
@@ -52,10 +52,6 @@ class TextSnapshot:
 
     def __len__(self) -> int:
         return sum(segment.documents for segment in self._segments) + len(self._recent)
-
-
-def _documents(segment: Segment) -> int:
-    return segment.documents
 
 
 def _may_match(trigrams: Trigrams, query: Query) -> bool:
