@@ -142,7 +142,7 @@ class AsyncMethods:
         params = {
             "pattern": pattern,
             "roots": core.absolute_all(roots),
-            "path": None if path is None else list(path),
+            "path": core.texts(path),
             "language": language,
             "fixed": fixed,
             "ignore_case": ignore_case,
