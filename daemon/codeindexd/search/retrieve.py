@@ -57,7 +57,7 @@ def matching_chunks(
     named = _chunks_with_wanted_names(snapshot, query, allowed, lexical.keys() | dense.keys())
     asked_for = _chunks_asked_for(root, snapshot, query, named)
     if allowed is not None:
-        asked_for = {one: parts for one, parts in asked_for.items() if _is_in(one, allowed)}
+        asked_for = {one: asked_for[one] for one in np.intersect1d(list(asked_for), allowed).tolist()}
     chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *named, *asked_for}
     chunks = list(snapshot.catalog.chunks(sorted(chosen)).values())
     if allowed is None and not query.phrases:
@@ -182,11 +182,6 @@ def _chunks_asked_for(
         if is_identifier and any(text.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
             found[chunk_id]["partial"] = weights.partial
     return found
-
-
-def _is_in(chunk_id: int, ids: NDArray[np.int64]) -> bool:
-    at = int(np.searchsorted(ids, chunk_id))
-    return at < len(ids) and int(ids[at]) == chunk_id
 
 
 def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files: Set[int]) -> list[StoredChunk]:
