@@ -25,7 +25,7 @@ from codeindexd.roots.verify import verify
 from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.search.grep import GrepRequest
 from codeindexd.search.line_matcher import LineMatcher
-from codeindexd.search.query import normal_language, parse
+from codeindexd.search.query import normal_language, parse, split_globs
 from codeindexd.search.searcher import Searcher, worst_state
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
@@ -200,11 +200,11 @@ class Handlers:
         matcher = LineMatcher(
             params["pattern"], fixed=params["fixed"], ignore_case=params["ignore_case"], word=params["word"]
         )
-        globs = params["path"] or []
+        include, exclude = split_globs(params["path"] or [])
         request = GrepRequest(
             matcher,
-            include=[glob for glob in globs if not glob.startswith("!")],
-            exclude=[glob[1:] for glob in globs if glob.startswith("!")],
+            include=include,
+            exclude=exclude,
             language=normal_language(params["language"]) if params["language"] else None,
             before=params["before"] or params["context"],
             after=params["after"] or params["context"],

@@ -111,11 +111,12 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
     values = _values_by_role([_Token(_Role.WORD, text)] if _is_pasted(text) else _tokens(text))
     if not re.search(r"\w", "".join(values[_Role.WORD])):  # marks alone are meant as they are
         values[_Role.PHRASE] += filter(None, [" ".join(values.pop(_Role.WORD, []))])
+    include, exclude = split_globs(filter(None, paths))
     parsed = ParsedQuery(
         text=" ".join(values[_Role.WORD]),
         language=_language(normal_language(language) or _only(map(normal_language, values[_Role.LANGUAGE]), "lang")),
-        include=(*values[_Role.PATH], *(path for path in paths if path and not path.startswith("!"))),
-        exclude=(*values[_Role.NOT_PATH], *(path[1:] for path in paths if path.startswith("!"))),
+        include=(*values[_Role.PATH], *include),
+        exclude=(*values[_Role.NOT_PATH], *exclude),
         kinds=tuple(dict.fromkeys(_kind(one.lower()) for one in [*values[_Role.KIND], kind] if one)),
         symbol=_only(values[_Role.SYMBOL], "symbol"),
         phrases=tuple(phrase for phrase in values[_Role.PHRASE] if not _is_literal(phrase)),
@@ -128,6 +129,12 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
     ):
         raise _nothing_to_find(parsed)
     return parsed
+
+
+def split_globs(globs: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the globs that paths must match, and those that begin with ``!`` and leave out, without that mark."""
+    every = list(globs)
+    return [glob for glob in every if not glob.startswith("!")], [glob[1:] for glob in every if glob.startswith("!")]
 
 
 def glob_below(root: str, glob: str) -> str:
