@@ -153,3 +153,9 @@ def test_what_is_not_searched_in_time_is_named(root: Indexed) -> None:
     result = grep(root, "needle", budget_s=-1)
     assert result.left_out == {"not searched in time": 5}
     assert result.total == 0
+
+
+def test_a_text_that_is_too_large_for_the_pattern_is_named(root: Indexed) -> None:
+    root.save("large.txt", "x = 1\n" * 150_000)
+    result = grep(root, "(?:a?){900}b")
+    assert result.left_out == {"too large for this pattern": 1}

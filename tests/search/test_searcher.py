@@ -152,3 +152,9 @@ async def test_paths_are_taken_as_they_are_shown(indexed: Indexed) -> None:
 async def test_what_occurs_nowhere_is_not_found(indexed: Indexed) -> None:
     assert await found(indexed, "\N{ROCKET}") == []
     assert await found(indexed, "->") == []
+
+
+async def test_what_a_regex_was_not_matched_against_is_said(indexed: Indexed) -> None:
+    indexed.save("large.txt", "x = 1\n" * 150_000)
+    answer = await searcher().search([indexed], parse("/(?:a?){900}b/"), 10)
+    assert "1 files were left out: too large for this pattern" in answer.notes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.search.grep import GrepRequest, files_to_search, read_text
+from codeindexd.search.grep import GrepRequest, is_affordable, texts_to_search
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.searchable_root import SearchableRoot
@@ -31,17 +32,22 @@ def chunks_that_match(
     if not matchers:
         return None
     deadline = time.monotonic() + _BUDGET_S
+    left_out: Counter[str] = Counter()
     found: set[int] | None = None
     for matcher in matchers:
-        request = GrepRequest(matcher, include=parsed.include, exclude=parsed.exclude, language=parsed.language or None)
-        files = [file for file, _ in files_to_search(snapshot, request)]
+        request = GrepRequest(
+            matcher,
+            include=parsed.include,
+            exclude=parsed.exclude,
+            language=parsed.language or None,
+            budget_s=deadline - time.monotonic(),
+        )
         chunks: set[int] = set()
-        for number, file in enumerate(files):
-            if time.monotonic() > deadline:
-                notes.append(f"{len(files) - number} files were left out: not searched in time")
-                break
-            chunks.update(_matching_chunks(root, snapshot, file, matcher))
+        for file, read, _ in texts_to_search(root, snapshot, request, left_out):
+            if read.text is not None and is_affordable(matcher, read.text, left_out):
+                chunks.update(chunks_on_lines(snapshot, file, [line.number for line in matcher.lines(read.text)]))
         found = chunks if found is None else found & chunks
+    notes += [f"{number} files were left out: {reason}" for reason, number in left_out.items()]
     return np.fromiter(sorted(found or ()), np.int64)
 
 
@@ -58,10 +64,3 @@ def chunks_on_lines(snapshot: Snapshot, file: StoredFile, lines: Sequence[int]) 
         at = int(np.searchsorted(lines, chunk.span.start_line))
         if at < len(lines) and lines[at] <= chunk.span.end_line:
             yield chunk.chunk_id
-
-
-def _matching_chunks(root: SearchableRoot, snapshot: Snapshot, file: StoredFile, matcher: LineMatcher) -> Iterator[int]:
-    text = read_text(root.spec.raw, file).text
-    if text is None or not matcher.is_affordable(text):
-        return iter(())
-    return chunks_on_lines(snapshot, file, [line.number for line in matcher.lines(text)])

@@ -102,33 +102,50 @@ class GrepResult:
 
 def grep_root(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, *, mask_secrets: bool) -> GrepResult:
     """Search one root. Blocking. Raises FailedError when nothing can be read."""
-    deadline = time.monotonic() + request.budget_s
     result = GrepResult()
     changed: set[bytes] = set()
     include = [glob_below(os.fsdecode(root.spec.raw), glob) for glob in request.include]
     exclude = [glob_below(os.fsdecode(root.spec.raw), glob) for glob in request.exclude]
-    files = files_to_search(snapshot, replace(request, include=include, exclude=exclude))
-    for number, (file, may_be_masked) in enumerate(files):
-        if time.monotonic() > deadline:
-            result.left_out["not searched in time"] += len(files) - number
-            break
-        path = file.entry.path
-        found = read_text(root.spec.raw, file)
+    request = replace(request, include=include, exclude=exclude)
+    for file, found, may_be_masked in texts_to_search(root, snapshot, request, result.left_out):
         if not found.is_current:
-            changed.add(path)
-        if found.is_too_large:
-            result.left_out[f"larger than {MAX_TEXT_BYTES >> 20} MiB"] += 1
-        if (text := found.text) is None:
+            changed.add(file.entry.path)
+        if found.text is None:
             continue
         result.searched += 1
-        if not request.matcher.is_affordable(text):
-            result.left_out["too large for this pattern"] += 1
-            continue
-        mask_it = mask_secrets and (may_be_masked or not found.is_current)
-        _search_text(root, path, text, request, result, mask_secrets=mask_it)
+        if is_affordable(request.matcher, found.text, result.left_out):
+            mask_it = mask_secrets and (may_be_masked or not found.is_current)
+            _search_text(root, file.entry.path, found.text, request, result, mask_secrets=mask_it)
     if changed:
         root.hint_from_thread(changed)
     return result
+
+
+def texts_to_search(
+    root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, left_out: Counter[str]
+) -> Iterator[tuple[StoredFile, FileText, bool]]:
+    """Yield the files that may match, read from the disk, and whether they may hold secrets, in the order of paths.
+
+    What is not read, because it is too large or the time is over, is counted in ``left_out``.
+    """
+    deadline = time.monotonic() + request.budget_s
+    files = files_to_search(snapshot, request)
+    for number, (file, may_be_masked) in enumerate(files):
+        if time.monotonic() > deadline:
+            left_out["not searched in time"] += len(files) - number
+            return
+        found = read_text(root.spec.raw, file)
+        if found.is_too_large:
+            left_out[f"larger than {MAX_TEXT_BYTES >> 20} MiB"] += 1
+        yield file, found, may_be_masked
+
+
+def is_affordable(matcher: LineMatcher, text: bytes, left_out: Counter[str]) -> bool:
+    """Return True if matching ``text`` takes seconds at most; else count it in ``left_out``."""
+    if matcher.is_affordable(text):
+        return True
+    left_out["too large for this pattern"] += 1
+    return False
 
 
 def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[StoredFile, bool]]:
