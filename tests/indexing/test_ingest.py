@@ -228,7 +228,7 @@ async def test_a_file_that_differs_from_its_scan_is_read_twice(tmp_path: Path, m
         assert made.hints == [b"file"]
 
 
-async def test_transactions_committed_returns_the_files_in_flight(
+async def test_wait_for_transactions_returns_the_files_in_flight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench(tmp_path, monkeypatch) as made:
@@ -237,10 +237,10 @@ async def test_transactions_committed_returns_the_files_in_flight(
         with anyio.fail_after(60):
             while not made.ingest.queue.in_flight:
                 await anyio.lowlevel.checkpoint()
-            assert [task.path for task in await made.ingest.transactions_committed()] == [b"sleep=0.3"]
+            assert [task.path for task in await made.ingest.wait_for_transactions()] == [b"sleep=0.3"]
             assert made.index.catalog.tree().node(b"directory") is not None
             await made.ingest.drained()
-            assert await made.ingest.transactions_committed() == []
+            assert await made.ingest.wait_for_transactions() == []
             await made.ingest.commit_finished()
 
 

@@ -194,7 +194,7 @@ def _normal(text: str) -> str:
 
 
 def _split_unicode(token: str) -> Iterator[str]:
-    """Yield the words of one run of word characters of any script."""
+    """Yield the words of one run of word characters; a run of CJK characters yields its overlapping pairs."""
     at = 0
     for match in _CJK.finditer(token):
         yield from _split_cased(token[at : match.start()])

@@ -98,8 +98,9 @@ class Methods:
     ) -> results.SearchResult:
         """Return the chunks that answer ``query`` best, from the roots that contain ``roots`` (None: all roots).
 
-        ``path`` is a glob or several; one that begins with ``!`` leaves out. With ``sync`` the answer includes every
-        change made before the call.
+        ``path`` is a glob or several; one that begins with ``!`` leaves out. ``limit`` is the number of hits (None: as
+        configured); ``explain`` adds the parts of each score. With ``sync`` the answer includes every change
+        made before the call.
         """
         params = {
             "query": query,

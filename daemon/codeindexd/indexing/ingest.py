@@ -165,12 +165,12 @@ class Ingest:
 
     async def drained(self) -> None:
         """Wait until all that was submitted is committed or recorded as failed."""
-        await self.transactions_committed()
+        await self.wait_for_transactions()
         number = self.queue.last_number  # only now: a transaction may have left files to be read
         while not self.queue.is_finished(number):
             await self._advanced.wait()
 
-    async def transactions_committed(self) -> list[Task]:
+    async def wait_for_transactions(self) -> list[Task]:
         """Wait until the transactions submitted so far are committed, and return the files in flight.
 
         Of neither does the catalog know, so a comparison with the catalog has to wait for the one and allow for the

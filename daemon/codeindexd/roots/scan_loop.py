@@ -143,7 +143,7 @@ class ScanLoop:
         """Compare the disk with the catalog; None when the disk cannot be read now."""
         whole = ROOT in below
         self.is_walking = whole
-        in_flight = await self._ingest.transactions_committed()
+        in_flight = await self._ingest.wait_for_transactions()
         scanner = self._config_file.scanner
         began = time.monotonic()
         try:

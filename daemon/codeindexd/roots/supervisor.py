@@ -137,15 +137,15 @@ class RootSupervisor:
             indexed = not below or await anyio.to_thread.run_sync(self._indexes, spec, below)
             if indexed and spec.id in self._supervised:  # it may have been removed meanwhile
                 return spec
-        raise await anyio.to_thread.run_sync(self._left_out, path, places)
+        raise await anyio.to_thread.run_sync(self._not_indexed_error, path, places)
 
     def _indexes(self, spec: RootSpec, below: bytes) -> bool:
         """Return True if the rules of a root index the directory at ``below``. Blocking."""
         supervised = self._supervised.get(spec.id)
         return supervised is None or supervised.root is None or supervised.root.indexes(below)
 
-    def _left_out(self, path: Path, places: Sequence[tuple[RootSpec, bytes]]) -> NotIndexedError:
-        """Return the error for a path that no root indexes, with the rule of the innermost root around it. Blocking."""
+    def _not_indexed_error(self, path: Path, places: Sequence[tuple[RootSpec, bytes]]) -> NotIndexedError:
+        """Return the error for a path that no root indexes, with the rule of the first of ``places``. Blocking."""
         for spec, below in places:
             supervised = self._supervised.get(spec.id)
             if supervised is not None and supervised.root is not None:

@@ -67,7 +67,7 @@ class Cookies:
         name = f"{self._prefix}-{next(self._numbers)}"
         passage = self._passages[name] = _Passage({*streams, *self.leaving})
         try:
-            self._write(name)
+            self._create_and_remove(name)
             for stream in tuple(passage.waiting):
                 stream.pace.wake()
             await passage.done.wait()
@@ -92,7 +92,7 @@ class Cookies:
                 passage.lost |= not delivered
                 _remove(passage, stream)
 
-    def _write(self, name: str) -> None:
+    def _create_and_remove(self, name: str) -> None:
         path = self.directory / name
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         path.unlink(missing_ok=True)

@@ -154,16 +154,16 @@ class Inotify:
             on_overflow=on_overflow,
             on_error=on_error,
         )
-        most = int(filesystem.limit("max_user_watches", 8192) * _OURS)
+        limit = int(filesystem.limit("max_user_watches", 8192) * _OURS)
         with self._lock:
             self._subscriptions.add(subscription)
             if self._descriptor < 0:
                 self._open(subscription)
         try:
             for path in paths:
-                self._watch(subscription, os.fsencode(path), None, most)
+                self._watch(subscription, os.fsencode(path), None, limit)
             for path, wanted in (filtered or {}).items():
-                self._watch(subscription, os.fsencode(path), wanted, most)
+                self._watch(subscription, os.fsencode(path), wanted, limit)
         except BaseException:
             self.remove(subscription)
             raise
@@ -210,13 +210,14 @@ class Inotify:
         reader = threading.Thread(target=self._read_all, args=(descriptor, self._bell), name="inotify", daemon=True)
         reader.start()
 
-    def _watch(self, subscription: Subscription, path: bytes, wanted: Wanted | None, most: int) -> None:
+    def _watch(self, subscription: Subscription, path: bytes, wanted: Wanted | None, limit: int) -> None:
+        """Add a watch, and evict others beyond ``limit``. Raises OSError if that is impossible."""
         while True:
             with self._lock:  # the reading thread must not see an event of an unknown watch
                 if subscription not in self._subscriptions:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "watches were given to a smaller root")
                 number = self._add(path)
-                if number >= 0 and number not in self._places and len(self._places) >= most:
+                if number >= 0 and number not in self._places and len(self._places) >= limit:
                     self._libc.inotify_rm_watch(self._descriptor, number)
                     number = -errno.ENOSPC
                 if number >= 0:

@@ -38,7 +38,7 @@ LOADER = "codeindexd.analysis.embedding.transformer_process:SentenceModel"
 
 
 def main(arguments: list[str]) -> int:
-    """Run until the daemon closes its end or ``idle_s`` has passed; return the exit status.
+    """Run until the daemon closes its end or asks for nothing for too long; return the exit status.
 
     ``arguments`` are the parent's pid and the import path of a function from `wire.Load` to `Model`.
     """

@@ -73,7 +73,7 @@ def credential_of_name(name: bytes) -> Credential | None:
 
 
 def changes(value: bytes) -> float:
-    """Return how often neighbours differ in class (digit, lower, upper), 0 to 1; a word's capital does not count.
+    """Return the share of steps that change the class (digit, lower, upper), 0 to 1; a word's capital does not count.
 
     Random tokens score 0.4 or more, identifiers and words with numbers below 0.25.
     """
