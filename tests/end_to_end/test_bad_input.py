@@ -193,6 +193,7 @@ def test_a_full_disk_degrades_and_recovers_by_itself(tmp_path: Path) -> None:
 
 
 @as_root
+@pytest.mark.changes_limits
 def test_no_inotify_watches_left_means_polling_and_a_remedy(tmp_path: Path) -> None:
     root = tree(tmp_path / "root", {f"d{n}/m.py": f"def here_{n}(): pass\n" for n in range(30)})
     limit = Path("/proc/sys/fs/inotify/max_user_watches")

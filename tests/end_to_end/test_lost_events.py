@@ -9,7 +9,7 @@ import pytest
 
 from endurance.storms import STORMS, Storm, weather, why_not
 
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
+pytestmark = [pytest.mark.changes_limits, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 
 @pytest.mark.parametrize("storm", [storm for storm in STORMS if storm.queue], ids=lambda storm: storm.name)

@@ -83,9 +83,8 @@ class RealDaemon:
     def __init__(self, home: Path, config: str = "") -> None:
         self.home = home
         self.process: subprocess.Popen[bytes] | None = None
-        self.prefix: list[str] = []  # a program that runs the daemon, by exec, in another environment
-        self.extra: dict[str, str] = {}
         self.prefix: list[str] = []
+        self.extra: dict[str, str] = {}
         self.umask = -1
         self._clients: list[RawClient] = []
         for name in ("config/codeindexd", "cache", "state", "run"):

@@ -267,6 +267,7 @@ def _limited(name: str, value: int) -> Iterator[None]:
 
 @needs_root
 @linux
+@pytest.mark.changes_limits
 async def test_the_kernels_own_limit_is_reached_and_left(tmp_path: Path, cookies: Path) -> None:
     root = tree(tmp_path / "root", {f"d{number}/f": "x" for number in range(200)})
     try:
@@ -290,6 +291,7 @@ async def test_the_kernels_own_limit_is_reached_and_left(tmp_path: Path, cookies
 
 @needs_root
 @linux
+@pytest.mark.changes_limits
 async def test_a_raised_limit_is_used_at_once(tmp_path: Path, cookies: Path) -> None:
     root = tree(tmp_path / "root", {f"d{number}/f": "x" for number in range(200)})
     limited = _limited("max_user_watches", 100)
