@@ -224,7 +224,7 @@ def test_other_threads_run_during_a_slow_search() -> None:
 
 def test_the_regexes_of_a_query_share_their_time() -> None:
     first, second = parse("words /(?:a?){900}b/ /a/").regexes
-    first.budget.left_s = 0.05
+    first.budget.left_s = 1e-6
     first.search("a" * 6000)
     with pytest.raises(InvalidQueryError, match="too slow"):
         second.search("a")

@@ -91,6 +91,7 @@ async def without_events_over_a_directory(root: Path, cookies: Path) -> None:
         await eventually(lambda: owner.recovered)
         assert not owner.watcher.needs_walk
         await owner.settled()
+        await eventually(lambda: b"data" in owner.watcher._coverage.covered)
         (root / "data/a.py").write_text("so has it again")
         await owner.hinted(b"data/a.py")
 
