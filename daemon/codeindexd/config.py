@@ -50,6 +50,8 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
     # Larger sources were generated or data in every tree we examined; parsing takes a hundred times their size.
     max_file_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)] = 2 << 20
+    # Notebooks, of which most are outputs; the text of their cells may have max_file_bytes. Exact search reads no more.
+    max_notebook_bytes: Annotated[int, msgspec.Meta(ge=1024, le=32 << 20)] = 32 << 20
     # About 150 lines: longer functions are split, so that a hit still points to a place. A guess.
     max_chunk_bytes: Annotated[int, msgspec.Meta(ge=256, le=1 << 20)] = 6000
     # Patterns in .gitignore syntax: only files that match an include (none: all files), and none that match an exclude.

@@ -13,6 +13,7 @@ import pytest
 
 from codeindexd.scan.git_excludes import GitHome
 from codeindexd.scan.scanner import Scan, Scanner
+from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.types import NodeKind
 from scan.git_oracle import GitOracle
 from scan.scans import LATER, NOTHING, everything, reasons
@@ -22,7 +23,7 @@ from support.trees import Link, tree
 def _scan(oracle: GitOracle, root: Path | None = None) -> Scan:
     """Scan with git's rules only, as the oracle's user."""
     home = GitHome.from_environment(oracle.environment)
-    scanner = Scanner(root or oracle.top, git_home=home, hidden=True, defaults=False, max_file_bytes=1 << 40)
+    scanner = Scanner(root or oracle.top, git_home=home, hidden=True, defaults=False, size_limits=SizeLimits(1 << 40))
     return scanner.scan([b""], NOTHING, now_ns=time.time_ns() + LATER)
 
 

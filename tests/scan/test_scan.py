@@ -20,6 +20,7 @@ from codeindexd.errors import PathRefusedError, ShuttingDownError
 from codeindexd.scan import hashing
 from codeindexd.scan.merkle import Tree, diff, leaf_hash
 from codeindexd.scan.safe_read import is_settled
+from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.types import Entry, FileStat, NodeKind
 from scan.scans import LATER, NOTHING, everything, reasons, scanner
 from support.trees import Link, tree
@@ -68,7 +69,7 @@ def test_kinds_and_reasons(tmp_path: Path) -> None:
         },
     )
     os.mkfifo(tmp_path / "pipe")
-    scan = everything(tmp_path, max_file_bytes=100)
+    scan = everything(tmp_path, size_limits=SizeLimits(100))
     assert reasons(scan) == {
         "node_modules": "vendored",
         "big.txt": "oversized",

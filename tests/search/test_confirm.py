@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 import xxhash
 
+from codeindexd.analysis.chunking.notebook import CellLine, read_notebook
 from codeindexd.errors import FailedError
 from codeindexd.search.confirm import confirm
 from codeindexd.types import Span, StoredChunk
 from support.limits import no_open_files
+from support.notebooks import notebook
 from support.trees import tree
 
 TEXT = "import os\n\n\ndef a():\n    return 1\n\n\ndef b():\n    return 2\n"
@@ -111,3 +114,73 @@ def test_confirming_fails_when_no_file_can_be_opened(tmp_path: Path) -> None:
     tree(tmp_path, {"m.py": TEXT})
     with no_open_files(), pytest.raises(FailedError, match="open files"):
         confirm(os.fsencode(tmp_path), [chunk_b()])
+
+
+def notebook_chunk(text: str, source: str) -> StoredChunk:
+    """The chunk of one cell, as it was indexed."""
+    found = read_notebook(text.encode())
+    assert found is not None
+    start = found.utf8.index(source.encode())
+    span = found.to_source_span(Span(start, start + len(source), 1, 1, "cell"))
+    raw = text.encode()[span.start_byte : span.end_byte]
+    return StoredChunk(1, 1, b"n.ipynb", "jupyter", span, xxhash.xxh3_128_digest(raw), b"e" * 16, 0)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_cell_is_confirmed_by_its_text_and_not_its_outputs(tmp_path: Path, indent: int | None) -> None:
+    chunk = notebook_chunk(notebook("a = 1", "b = 2\nc = 3", indent=indent), "b = 2\nc = 3\n")
+    text = notebook("a = 1", "b = 2\nc = 3", indent=indent, image_bytes=5000)
+    tree(tmp_path, {"n.ipynb": text})
+    (place,) = confirm(os.fsencode(tmp_path), [chunk], "notebook")
+    assert place is not None
+    assert (place.data, place.cell, place.moved) == (b"b = 2\nc = 3\n", CellLine(2, 1), True)
+    assert text.encode()[place.start_byte : place.end_byte].startswith(b"b = 2\\n")
+    assert '"b = 2' in text.splitlines()[place.start_line - 1]
+    (again,) = confirm(os.fsencode(tmp_path), [notebook_chunk(text, "b = 2\nc = 3\n")], "notebook")
+    assert again is not None
+    assert not again.moved
+
+
+def test_a_cell_that_moved_has_its_new_number(tmp_path: Path) -> None:
+    chunk = notebook_chunk(notebook("a = 1"), "a = 1\n")
+    tree(tmp_path, {"n.ipynb": notebook(("markdown", "# New"), "z = 0", "a = 1")})
+    (place,) = confirm(os.fsencode(tmp_path), [chunk], "notebook")
+    assert place is not None
+    assert (place.cell, place.moved) == (CellLine(3, 1), True)
+
+
+def test_the_same_text_in_an_output_is_no_cell(tmp_path: Path) -> None:
+    chunk = notebook_chunk(notebook("plotted_output", "a"), "plotted_output\n")
+    tree(tmp_path, {"n.ipynb": notebook("other", "a", image_bytes=9)})
+    assert "plotted_output" in (tmp_path / "n.ipynb").read_text()
+    assert confirm(os.fsencode(tmp_path), [chunk], "notebook") == [None]
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", '{"nbformat": 4, "cells": []}'])
+def test_a_notebook_that_is_none_any_more_has_no_chunks(tmp_path: Path, text: str) -> None:
+    tree(tmp_path, {"n.ipynb": text})
+    assert confirm(os.fsencode(tmp_path), [notebook_chunk(notebook("a"), "a\n")], "notebook") == [None]
+
+
+def test_keys_around_a_chunk_of_a_notebook_are_its_context(tmp_path: Path) -> None:
+    begin = "-----BEGIN " + "RSA PRIVATE KEY-----\n"
+    text = notebook(begin, "MIIEowIBAAKCAQEA\n")
+    tree(tmp_path, {"n.ipynb": text})
+    (place,) = confirm(os.fsencode(tmp_path), [notebook_chunk(text, "MIIEowIBAAKCAQEA\n")], "notebook")
+    assert place is not None
+    assert place.before == begin.encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "notebook"])
+def test_a_file_that_is_there_and_cannot_be_read_is_not_said_to_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    tree(tmp_path, {"m.py": TEXT})
+
+    def broken(*_: object, **__: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("codeindexd.search.confirm.read_ranges", broken)
+    monkeypatch.setattr("codeindexd.search.confirm.read_beneath", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        confirm(os.fsencode(tmp_path), [chunk_b()], encoding)

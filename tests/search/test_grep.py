@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codeindexd.analysis.chunking.notebook import CellLine
+from codeindexd.scan.safe_read import Contents, read_beneath
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, Transaction
 from search.indexed_root import Indexed
+from support.notebooks import notebook
 
 KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 
@@ -159,3 +163,60 @@ def test_a_text_that_is_too_large_for_the_pattern_is_named(root: Indexed) -> Non
     root.save("large.txt", "x = 1\n" * 150_000)
     result = grep(root, "(?:a?){900}b")
     assert result.left_out == {"too large for this pattern": 1}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("as_list", [True, False])
+def test_a_notebook_is_searched_by_the_lines_of_its_cells(root: Indexed, indent: int | None, as_list: bool) -> None:
+    text = notebook(
+        ("markdown", "# About"), "a = 1\nneedle = 2\nb = 3", "c", indent=indent, as_list=as_list, image_bytes=60
+    )
+    root.save("n.ipynb", text)
+    (line,) = grep(root, "^needle", before=9, after=9).lines
+    assert (line.text, line.column, line.cell) == ("needle = 2", 1, CellLine(2, 2))
+    assert (line.before, line.after) == (["a = 1"], ["b = 3"])
+    assert "needle" in text.splitlines()[line.line - 1]
+    assert "a = 1" in text.splitlines()[line.before_lines[0] - 1]
+    assert not grep(root, "plotted_output|cell_type|image/png").total
+
+
+def test_the_text_index_knows_the_cells_of_a_notebook_and_not_its_outputs(root: Indexed) -> None:
+    root.save("n.ipynb", notebook("caf\u00e9 = 1", image_bytes=60))
+    assert grep(root, "plotted_output").searched == 0
+    assert grep(root, "caf\u00e9").searched == 1
+
+
+def test_a_broken_notebook_is_searched_as_text(root: Indexed) -> None:
+    text = notebook("needle", image_bytes=60)
+    root.save("n.ipynb", text[:-20])
+    assert grep(root, "plotted_output").total == 1
+
+
+def test_secrets_in_notebooks_are_masked(root: Indexed) -> None:
+    root.save("n.ipynb", notebook(f'token = "{KEY}"\nuse(token)'))
+    assert not grep(root, KEY).total
+    (line,) = grep(root, "token = ").lines
+    assert KEY not in line.text
+
+
+def test_a_copy_of_a_notebook_under_another_name_is_searched_alike(root: Indexed) -> None:
+    """The text index knows contents, not names."""
+    text = notebook("needle = 1", image_bytes=60)
+    for name in ("copy.json", "n.ipynb"):
+        root.save(name, text)
+        assert grep(root, "needle", include=[name]).total == 1
+        assert not grep(root, "plotted_output", include=[name]).total
+
+
+def test_files_that_cannot_be_read_are_counted_as_left_out(root: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.save("a.py", "needle\n")
+    root.save("b.py", "needle\n")
+    (root.directory / "a.py").unlink()
+
+    def broken(directory: bytes, path: bytes, **options: Any) -> Contents:
+        if path == b"b.py":
+            raise OSError(errno.EIO, "Input/output error")
+        return read_beneath(directory, path, **options)
+
+    monkeypatch.setattr("codeindexd.search.grep.read_beneath", broken)
+    assert grep(root, "needle").left_out == {"unreadable (Input/output error)": 1}

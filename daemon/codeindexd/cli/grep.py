@@ -87,6 +87,11 @@ def show(terminal: Terminal, result: GrepResult, args: argparse.Namespace, cwd: 
         _Printer(terminal, args, cwd).show(result["matches"])
 
 
+def _order(match: Line) -> int:
+    """Return the number that orders a line among its neighbours: in a notebook, the line in the cell."""
+    return match.get("cell_line", match["line"])
+
+
 def _path(entry: Line | LineCount, cwd: str) -> str:
     return safe(shown_path(entry, cwd))
 
@@ -101,42 +106,50 @@ class _Printer:
         self._heading = terminal.full_screen and not (args.no_heading or args.vimgrep)
         self._has_context = bool(args.before_context or args.after_context or args.context)
         self._path = ""
-        self._last_line = 0
+        self._cell = 0
+        self._last_line = 0  # printed; in a notebook, of the cell
 
     def show(self, matches: list[Line]) -> None:
         """Print all lines."""
-        matching = {(match["root"], match["path"], match["line"]) for match in matches}
+        matching = {(match["root"], match["path"], match.get("cell"), _order(match)) for match in matches}
         for match in matches:
             self._begin(match)
             if self._args.only_matching or self._args.vimgrep:
                 self._print_each(match)
                 continue
             before, after = match.get("before", []), match.get("after", [])
-            place = (match["root"], match["path"])
-            first = match["line"] - len(before)
+            place = (match["root"], match["path"], match.get("cell"))
+            order = _order(match)
+            first = order - len(before)
+            before_lines = match.get("before_lines", range(first, order))
+            after_lines = match.get("after_lines", range(order + 1, order + 1 + len(after)))
             if self._has_context and self._last_line and first > self._last_line + 1:
                 self._terminal.print("--")
-            for number, text in enumerate(before, first):
-                if number > self._last_line and (*place, number) not in matching:
+            for at, (number, text) in enumerate(zip(before_lines, before, strict=True), first):
+                if at > self._last_line and (*place, at) not in matching:
                     self._print(number, "-", safe(text))
             self._print(match["line"], ":", "".join(self._highlighted(match)))
-            for number, text in enumerate(after, match["line"] + 1):
-                if (*place, number) in matching:
+            self._last_line = order
+            for at, (number, text) in enumerate(zip(after_lines, after, strict=True), order + 1):
+                if (*place, at) in matching:
                     break
                 self._print(number, "-", safe(text))
+                self._last_line = at
 
     def _begin(self, match: Line) -> None:
-        path = _path(match, self._cwd)
-        if path == self._path:
+        path, cell = _path(match, self._cwd), match.get("cell", 0)
+        if (path, cell) == (self._path, self._cell):
             return
-        if self._path and (self._heading or self._has_context):
-            self._terminal.print("" if self._heading else "--")
-        self._path, self._last_line = path, 0
-        if self._heading:
+        is_new = path != self._path
+        if self._path and (self._has_context or (self._heading and is_new)):
+            self._terminal.print("" if self._heading and is_new else "--")
+        self._path, self._cell, self._last_line = path, cell, 0
+        if self._heading and is_new:
             self._terminal.print(self._terminal.style("path", path))
+        if self._heading and cell:
+            self._terminal.print(self._terminal.style("dim", f"cell {cell}"))
 
     def _print(self, number: int, separator: str, text: str) -> None:
-        self._last_line = number
         parts = [] if self._heading else [self._terminal.style("path", self._path)]
         if not self._args.no_line_number:
             parts.append(self._terminal.style("good", str(number)))

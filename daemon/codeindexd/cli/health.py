@@ -164,7 +164,8 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
         )
         for chunk in result["chunks"]:
             symbol = f"  {safe(chunk['symbol'])}" if chunk["symbol"] else ""
-            terminal.print(f"  {chunk['start_line']}-{chunk['end_line']}  {chunk['kind']}{symbol}")
+            cell = f"  cell {chunk['cell']}" if "cell" in chunk else ""
+            terminal.print(f"  {chunk['start_line']}-{chunk['end_line']}{cell}  {chunk['kind']}{symbol}")
         return
     terminal.print(f"{path}: {terminal.style('warn', 'not indexed')}: {safe(result['reason'])}")
     if result["rule"]:

@@ -52,6 +52,8 @@ def symbol(terminal: Terminal, result: SymbolResult, cwd: str) -> None:
 def _headline(terminal: Terminal, place: Hit | Place, cwd: str) -> str:
     where = f"{safe(shown_path(place, cwd))}:{place['start_line']}-{place['end_line']}"
     parts = [terminal.style("path", where)]
+    if (cell := place.get("cell")) is not None:
+        parts.append(f"cell {cell}")
     if place["symbol"]:
         parts.append(terminal.style("symbol", safe(place["symbol"])))
     parts.append(place["kind"])
@@ -80,12 +82,13 @@ def _snippet(terminal: Terminal, hit: Hit, words: frozenset[str], context: int) 
     lines = hit["snippet"].splitlines()
     best = best_line(lines, words)
     first, last = max(0, best - context), min(len(lines), best + context + 1)
-    margin = len(str(hit["start_line"] + last))
+    first_line = hit.get("cell_line", hit["start_line"])  # in a notebook, lines are counted in the cell
+    margin = len(str(first_line + last))
     for number in range(first, last):
         text = safe(lines[number]).expandtabs(4).rstrip()
         if len(text) > _MAX_LINE_CHARS:
             text = text[: _MAX_LINE_CHARS - 1] + "\u2026"
-        label = terminal.style("dim", f"{hit['start_line'] + number:>{margin}}:")
+        label = terminal.style("dim", f"{first_line + number:>{margin}}:")
         terminal.print(f"{label} {_highlighted(terminal, text, words)}".rstrip())
 
 

@@ -6,7 +6,11 @@ from typing import NotRequired, TypedDict
 
 
 class Place(TypedDict):
-    """A chunk on the disk. ``root`` is absolute, ``path`` relative to it; lines count from 1, both ends included."""
+    """A chunk on the disk. ``root`` is absolute, ``path`` relative to it; lines count from 1, both ends included.
+
+    In a notebook, lines and bytes are those of the JSON; ``cell`` is the number of the cell, and ``cell_line`` the line
+    in it at which the chunk begins, both from 1.
+    """
 
     root: str
     path: str
@@ -18,6 +22,8 @@ class Place(TypedDict):
     language: str
     kind: str
     symbol: str
+    cell: NotRequired[int]
+    cell_line: NotRequired[int]
     verified: bool
     snippet: str
 
@@ -45,6 +51,8 @@ class Line(TypedDict):
     """A matching line. ``column`` counts bytes from 1; ``spans`` are the matches as byte offsets in ``text``.
 
     ``cut`` says that ``text`` is only a part of the line. ``before`` and ``after`` are the lines around it.
+    In a notebook, ``text`` is a line of a cell. ``line``, ``before_lines`` and ``after_lines`` count lines of the JSON;
+    ``cell`` and ``cell_line`` are as in a hit.
     """
 
     root: str
@@ -57,6 +65,10 @@ class Line(TypedDict):
     cut: NotRequired[bool]
     before: NotRequired[list[str]]
     after: NotRequired[list[str]]
+    before_lines: NotRequired[list[int]]
+    after_lines: NotRequired[list[int]]
+    cell: NotRequired[int]
+    cell_line: NotRequired[int]
 
 
 class LineCount(TypedDict):
@@ -92,6 +104,7 @@ class SymbolResult(TypedDict):
     state: NotRequired[str]
     definitions: list[Place]
     references: list[Place]
+    notes: NotRequired[list[str]]
 
 
 class RootEntry(TypedDict):
@@ -281,6 +294,8 @@ class ChunkEntry(TypedDict):
     end_byte: int
     kind: str
     symbol: str
+    cell: NotRequired[int]
+    cell_line: NotRequired[int]
 
 
 class LeftOut(TypedDict):

@@ -173,6 +173,7 @@ class Daemon:
             embed=config.embedding.model == "bundled",
             max_chunk_bytes=config.index.max_chunk_bytes,
             max_file_bytes=config.index.max_file_bytes,
+            max_notebook_bytes=config.index.max_notebook_bytes,
             mask_secrets=config.privacy.mask_secrets,
             nice=config.workers.nice,
         )

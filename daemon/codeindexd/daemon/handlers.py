@@ -247,12 +247,15 @@ class Handlers:
         """Return the definitions of a name, and its uses if requested."""
         roots = await self._roots.chosen(_paths(params["roots"]))
         state = worst_state(roots)  # as it was when the search began
-        definitions, references = await self._searcher.symbol(roots, params["name"], references=params["references"])
+        definitions, references, notes = await self._searcher.symbol(
+            roots, params["name"], references=params["references"]
+        )
         return {
             "symbol": params["name"],
             "state": state.value,
             "definitions": [responses.hit_entry(hit, score=False) for hit in definitions],
             "references": [responses.hit_entry(hit, score=False) for hit in references],
+            **({"notes": notes} if notes else {}),
         }
 
     # freshness

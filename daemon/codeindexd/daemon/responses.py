@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.daemon import left_out
 from codeindexd.errors import CodeindexError
 from codeindexd.indexing.progress import Progress
@@ -15,6 +16,7 @@ from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.scan.relpath import ROOT
+from codeindexd.search.confirm import cells_of
 from codeindexd.search.grep import MatchedLine
 from codeindexd.search.hits import Hit
 from codeindexd.search.searcher import Answer, GrepAnswer
@@ -185,6 +187,7 @@ def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[st
         "language": hit.chunk.language,
         "kind": hit.chunk.span.kind,
         "symbol": hit.symbol,
+        **_cell_fields(hit.place.cell),
     }
     if score:
         entry["score"] = round(hit.score, 4)
@@ -252,7 +255,15 @@ def line_entry(line: MatchedLine) -> dict[str, Any]:
         **({"cut": True} if line.cut else {}),
         **({"before": list(line.before)} if line.before else {}),
         **({"after": list(line.after)} if line.after else {}),
+        **_cell_fields(line.cell),
+        **({"before_lines": list(line.before_lines)} if line.cell and line.before else {}),
+        **({"after_lines": list(line.after_lines)} if line.cell and line.after else {}),
     }
+
+
+def _cell_fields(place: CellLine | None) -> dict[str, int]:
+    """Return where something begins as readers of a notebook count; nothing for other files."""
+    return {"cell": place.cell, "cell_line": place.line} if place is not None else {}
 
 
 def _count_entries(found: GrepAnswer) -> list[dict[str, Any]]:
@@ -263,7 +274,7 @@ def _count_entries(found: GrepAnswer) -> list[dict[str, Any]]:
     ]
 
 
-def chunk_entry(chunk: StoredChunk) -> dict[str, Any]:
+def chunk_entry(chunk: StoredChunk, cell: CellLine | None = None) -> dict[str, Any]:
     """Return a chunk as ``explain`` lists it."""
     span = chunk.span
     return {
@@ -274,6 +285,7 @@ def chunk_entry(chunk: StoredChunk) -> dict[str, Any]:
         "end_byte": span.end_byte,
         "kind": span.kind,
         "symbol": span.symbol,
+        **_cell_fields(cell),
     }
 
 
@@ -291,7 +303,9 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
         "reason": "",
         "rule": "",
         "language": "",
-        "chunks": [chunk_entry(chunk) for chunk in chunks],
+        "chunks": [
+            chunk_entry(chunk, cell) for chunk, cell in zip(chunks, cells_of(root.spec.raw, file, chunks), strict=True)
+        ],
         "failure": failure_entry(failures[relative]) if relative in failures else None,
     }
     if file is not None and file.outcome is Outcome.INDEXED:

@@ -10,10 +10,10 @@ import xxhash
 from codeindexd.analysis import chunking, secrets, tokens
 from codeindexd.workers.jobs import WorkerSettings
 
-PIPELINE_VERSION = 3
+PIPELINE_VERSION = 4
 """To be raised whenever the text given to the model, the terms of the lexical index or what is skipped change."""
 
-TEXT_VERSION = 2
+TEXT_VERSION = 3
 """To be raised whenever the trigrams of a file change; they depend on decoding, too."""
 
 

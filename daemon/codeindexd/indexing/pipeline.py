@@ -5,7 +5,6 @@ Only caches are kept between files; whatever goes wrong with a file is that file
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +14,20 @@ import structlog
 import xxhash
 
 from codeindexd.analysis import chunking, secrets
-from codeindexd.analysis.chunking.encoding import Decoded, decode
+from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
+from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.embedding.static import StaticModel, first_line
 from codeindexd.analysis.tokens import Terms, Tokenizer
 from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.errors import StoreDamagedError, StoreFullError, place_of
 from codeindexd.indexing.fingerprint import fingerprints
-from codeindexd.scan.safe_read import Contents, is_settled, read_beneath
+from codeindexd.scan.safe_read import NO_SUCH_FILE, Contents, is_settled, read_beneath
+from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import ChunkDraft, Span
 from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, TextsStatus, WorkerSettings
 
 log = structlog.get_logger(__name__)
-_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO})
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MOST_POINTER_BYTES = 1024
 _GIT_CRYPT = b"\0GITCRYPT\0"
@@ -68,6 +68,7 @@ class Pipeline:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
+        self._limits = SizeLimits(settings.max_file_bytes, settings.max_notebook_bytes)
         self._fingerprint = fingerprints(settings)
         self._tokenizer = Tokenizer()
         self._model: StaticModel | None = None
@@ -83,7 +84,7 @@ class Pipeline:
         except MemoryError:
             raise
         except OSError as error:
-            if error.errno in _GONE:
+            if error.errno in NO_SUCH_FILE:
                 return FileResult(job.job_id, job.path, FileStatus.VANISHED)
             return self._failed(job, stopwatch, error.strerror or str(error))
         except Exception as error:  # noqa: BLE001 - one bad file never costs another
@@ -92,18 +93,18 @@ class Pipeline:
     def texts(self, job: TextsJob) -> TextsResult:
         """Return the texts of catalogued chunks, if the file still has the catalogued content."""
         try:
-            contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
+            contents = read_beneath(job.root, job.path, max_bytes=self._limits.of(job.path))
         except OSError as error:
-            status = TextsStatus.VANISHED if error.errno in _GONE else TextsStatus.FAILED
+            status = TextsStatus.VANISHED if error.errno in NO_SUCH_FILE else TextsStatus.FAILED
             return TextsResult(job.job_id, job.path, status, error=error.strerror or "")
         if xxhash.xxh3_128_digest(contents.data) != job.leaf:
             return TextsResult(job.job_id, job.path, TextsStatus.CHANGED)
-        decoded = decode(contents.data)
-        if decoded is None:
+        found = indexed_text(contents.data)
+        if found is None:
             return TextsResult(job.job_id, job.path, TextsStatus.CHANGED)
-        masked = self._masked(decoded)
+        masked = self._masked(found)
         texts = {}
-        for span in self._spans(job.path, masked):
+        for span in self._spans(found, masked, self._language(job.path, found, masked)):
             text = embed_text(span.symbol, masked[span.start_byte : span.end_byte].decode("utf-8"))
             texts[xxhash.xxh3_128_digest(text.encode())] = text
         wanted = [texts.get(part.embed_hash) for part in job.ranges]
@@ -114,29 +115,32 @@ class Pipeline:
     # steps
 
     def _process(self, job: FileJob, stopwatch: _Stopwatch) -> FileResult:
-        contents = read_beneath(job.root, job.path, max_bytes=self._settings.max_file_bytes)
+        contents = read_beneath(job.root, job.path, max_bytes=self._limits.of(job.path))
         leaf = xxhash.xxh3_128_digest(contents.data)
-        if len(contents.data) > self._settings.max_file_bytes:
+        if len(contents.data) > self._limits.of(job.path):
             return FileResult(job.job_id, job.path, FileStatus.VANISHED)  # it grew too large: the next scan skips it
         stopwatch.enter("decode")
         if (stand_in := _stand_in(contents.data)) is not None:
             stopwatch.stop()
             return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason=stand_in)
-        decoded = decode(contents.data)
-        if decoded is None:
+        found = indexed_text(contents.data)
+        if found is None:
             stopwatch.stop()
             return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="binary")
-        masked = self._masked(decoded)
+        if min(len(contents.data), len(found.utf8)) > self._settings.max_file_bytes:  # a notebook of text, or none
+            stopwatch.stop()
+            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason="oversized")
+        masked = self._masked(found)
         stopwatch.enter("trigrams")
-        trigrams, is_masked = trigrams_of(masked).astype("<u4").tobytes(), masked != decoded.utf8
+        trigrams, is_masked = trigrams_of(masked).astype("<u4").tobytes(), masked != found.utf8
         stopwatch.enter("chunk")
-        language = self._language(job.path, masked)
+        language = self._language(job.path, found, masked)
         if job.text_only:
             stopwatch.stop()
             return self._result(
                 job, contents, leaf, stopwatch, FileStatus.INDEXED, trigrams=trigrams, is_masked=is_masked
             )
-        spans = chunking.chunk(masked, language, max_bytes=self._settings.max_chunk_bytes)
+        spans = self._spans(found, masked, language)
         stopwatch.enter("tokenise")
         texts = [embed_text(s.symbol, masked[s.start_byte : s.end_byte].decode("utf-8")) for s in spans]
         terms = [self._tokenizer.tokenize(text) for text in texts]
@@ -146,7 +150,7 @@ class Pipeline:
         fresh = self._embed(known, hashes, texts, terms)
         stopwatch.enter("hash")
         chunks = tuple(
-            self._draft(contents.data, decoded, span, terms[n], hashes[n], known.get(hashes[n]), hashes[n] in fresh)
+            self._draft(contents.data, found, span, terms[n], hashes[n], known.get(hashes[n]), hashes[n] in fresh)
             for n, span in enumerate(spans)
         )
         stopwatch.stop()
@@ -157,25 +161,28 @@ class Pipeline:
             stopwatch,
             FileStatus.INDEXED,
             language=language,
-            encoding=decoded.encoding,
+            encoding=found.encoding,
             chunks=chunks,
             trigrams=trigrams,
             is_masked=is_masked,
         )
 
-    def _masked(self, decoded: Decoded) -> bytes:
-        return secrets.mask(decoded.utf8) if self._settings.mask_secrets else decoded.utf8
+    def _masked(self, found: IndexedText) -> bytes:
+        return secrets.mask(found.utf8) if self._settings.mask_secrets else found.utf8
 
-    def _language(self, path: bytes, text: bytes) -> str:
-        return chunking.detect(path, text[: text.find(b"\n")][:200])
+    def _language(self, path: bytes, found: IndexedText, masked: bytes) -> str:
+        return NOTEBOOK if found.cells else chunking.detect(path, masked[: masked.find(b"\n")][:200])
 
-    def _spans(self, path: bytes, text: bytes) -> list[Span]:
-        return chunking.chunk(text, self._language(path, text), max_bytes=self._settings.max_chunk_bytes)
+    def _spans(self, found: IndexedText, masked: bytes, language: str) -> list[Span]:
+        max_bytes = self._settings.max_chunk_bytes
+        if found.cells:
+            return chunking.chunk_cells(masked, found.cells, max_bytes=max_bytes)
+        return chunking.chunk(masked, language, max_bytes=max_bytes)
 
     def _draft(
-        self, data: bytes, decoded: Decoded, span: Span, terms: Terms, hash_: bytes, vector: bytes | None, fresh: bool
+        self, data: bytes, found: IndexedText, span: Span, terms: Terms, hash_: bytes, vector: bytes | None, fresh: bool
     ) -> ChunkDraft:
-        placed = decoded.to_source_span(span)
+        placed = found.to_source_span(span)
         return ChunkDraft(
             span=placed,
             span_hash=xxhash.xxh3_128_digest(data[placed.start_byte : placed.end_byte]),

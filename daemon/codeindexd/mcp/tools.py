@@ -186,7 +186,7 @@ async def _grep(client: AsyncClient, arguments: dict[str, Any]) -> str:
         limit=arguments.get("limit", _MAX_LIMIT),
     )
     lines = [
-        f"{match['root'].rstrip('/')}/{match['path']}:{match['line']}: {_cut_around(match)}"
+        f"{match['root'].rstrip('/')}/{match['path']}:{match['line']}:{_cell(match)} {_cut_around(match)}"
         for match in result["matches"]
     ]
     if not result["total"]:
@@ -195,6 +195,10 @@ async def _grep(client: AsyncClient, arguments: dict[str, Any]) -> str:
     if result["state"] != "fresh":
         lines.append(f"Note: the index is {result['state']}; some code may be missing from it.")
     return "\n".join(lines)
+
+
+def _cell(match: Line) -> str:
+    return f" cell {match['cell']}:" if "cell" in match else ""
 
 
 def _cut_around(match: Line) -> str:
@@ -252,6 +256,8 @@ async def _add_root(client: AsyncClient, arguments: dict[str, Any]) -> str:
 def _place(place: Place) -> str:
     symbol = f" {place['symbol']}" if place["symbol"] else ""
     where = f"{place['root'].rstrip('/')}/{place['path']}:{place['start_line']}-{place['end_line']}"
+    if "cell" in place:
+        where += f" cell {place['cell']}"
     fence = "````" if "```" in place["snippet"] else "```"
     return f"{where} ({place['kind']}{symbol})\n{fence}{place['language']}\n{place['snippet'].rstrip()}\n{fence}"
 

@@ -8,6 +8,7 @@ from codeindexd.config import Index, load_root_config
 from codeindexd.errors import ConfigError
 from codeindexd.indexing.problems import RootProblem
 from codeindexd.scan.scanner import Scanner
+from codeindexd.scan.size_limits import SizeLimits
 
 ROOT_CONFIG = b".codeindex.toml"
 
@@ -44,5 +45,5 @@ class RootConfigFile:
             exclude=index.exclude,
             hidden=index.hidden,
             gitignore=index.gitignore,
-            max_file_bytes=index.max_file_bytes,
+            size_limits=SizeLimits(index.max_file_bytes, index.max_notebook_bytes),
         )

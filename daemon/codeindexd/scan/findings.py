@@ -12,11 +12,11 @@ from codeindexd.scan.ignore import Verdict
 from codeindexd.scan.merkle import Tree, node_hash, skipped_hash, subtree
 from codeindexd.scan.relpath import name_of, parent_of
 from codeindexd.scan.rule_files import ReadRuleFile
+from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.types import Entry, NodeKind, TreeSource
 
 SPECIAL = Verdict(True, "special", "no regular file, directory or symbolic link")
-OVERSIZED = Verdict(True, "oversized", "index.max_file_bytes")
 UNREADABLE = Verdict(True, "unreadable", "cannot be read")
 
 
@@ -28,7 +28,7 @@ class ScanInput:
     root: int
     known: TreeSource
     decided_by_git: Mapping[bytes, RepositoryPaths]
-    max_file_bytes: int
+    size_limits: SizeLimits
     git_home: GitHome
     read: ReadRuleFile
     should_stop: Callable[[], bool]

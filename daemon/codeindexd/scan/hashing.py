@@ -22,6 +22,7 @@ from xxhash import xxh3_128, xxh3_128_digest
 
 from codeindexd.errors import ShuttingDownError
 from codeindexd.scan.safe_read import OPEN_FILE, file_stat, is_settled, open_directory, opened, settles_soon
+from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.types import Entry, FileStat, NodeKind
 
 _BUFFER_BYTES = 256 << 10
@@ -71,10 +72,10 @@ class Hasher:
     """Hashes lists of files below the open directory ``root``."""
 
     def __init__(
-        self, root: int, *, max_file_bytes: int, threads: int, now_ns: int, oversized: Callable[[bytes], Entry]
+        self, root: int, *, limits: SizeLimits, threads: int, now_ns: int, oversized: Callable[[bytes], Entry]
     ) -> None:
         self._root = root
-        self._max_file_bytes = max_file_bytes
+        self._limits = limits
         self._threads = threads
         self._now_ns = now_ns
         self._oversized = oversized
@@ -149,22 +150,22 @@ class Hasher:
             if size < len(buffer):
                 digest = xxh3_128_digest(buffer[:size])
             else:
-                digest, size = self._hash_large(descriptor, buffer, size)
+                digest, size = self._hash_large(descriptor, buffer, size, self._limits.of(name))
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
         if not stat.S_ISREG(after.st_mode):
             raise _Replaced
-        if max(size, after.st_size) > self._max_file_bytes:
+        if (most := max(size, after.st_size)) > self._limits.file_bytes and most > self._limits.of(name):
             raise _Oversized
         return digest, after, size
 
-    def _hash_large(self, descriptor: int, buffer: memoryview, got: int) -> tuple[bytes, int]:
+    def _hash_large(self, descriptor: int, buffer: memoryview, got: int, limit: int) -> tuple[bytes, int]:
         state, size = xxh3_128(), 0
         while got:
             state.update(buffer[:got])
             size += got
-            if size > self._max_file_bytes:
+            if size > limit:
                 raise _Oversized
             got = os.readv(descriptor, [buffer])
         return state.digest(), size

@@ -18,6 +18,9 @@ LONGEST_PATH = 4095  # bytes that a system call takes
 VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """Errno values that mean that what was looked for is not there any more; every other one says nothing about that."""
 
+NO_SUCH_FILE = VANISHED | {errno.EINVAL, errno.ENXIO}
+"""Errno values with which :func:`open_beneath` says that there is no regular file of this path."""
+
 _READ_ONCE = 1 << 20
 _FINE_WINDOW_NS = 50_000_000  # kernel clocks tick every 1 to 10 ms
 _COARSE_WINDOW_NS = 2_000_000_000  # FAT; some network file systems 1 s

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from codeindexd.errors import PathRefusedError
 from codeindexd.scan.directory_rules import DirectoryRules, git_rules, root_rules
-from codeindexd.scan.findings import OVERSIZED, SPECIAL, UNREADABLE, Findings, ScanInput, skipped
+from codeindexd.scan.findings import SPECIAL, UNREADABLE, Findings, ScanInput, skipped
 from codeindexd.scan.git_excludes import GitHome
 from codeindexd.scan.hashing import Hasher
 from codeindexd.scan.ignore import IgnoreRules, Verdict
@@ -22,12 +22,14 @@ from codeindexd.scan.merkle import Tree
 from codeindexd.scan.relpath import name_of, parent_of
 from codeindexd.scan.rule_files import ReadRuleFile, RuleFileRecorder, RuleFiles, read_bounded
 from codeindexd.scan.safe_read import OPEN_DIRECTORY, lstat_beneath, open_directory, opened
+from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.scan.targets import targets_of
 from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.scan.walk import Walk
 from codeindexd.types import TreeSource
 
 NOTHING_DECIDED: Mapping[bytes, RepositoryPaths] = MappingProxyType({})
+_DEFAULT_LIMITS = SizeLimits()
 _LINK = Verdict(True, "symlink", "symbolic links are not followed")
 
 
@@ -74,7 +76,7 @@ class Scanner:
     """Scans one root. Holds no state between scans, so several threads may use one object.
 
     ``include``, ``exclude``, ``hidden``, ``gitignore`` and ``defaults`` are as in ``IgnoreRules.for_root``. Files
-    over ``max_file_bytes`` are left out. Mounted file systems inside the root are part of it.
+    over ``size_limits`` are left out. Mounted file systems inside the root are part of it.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class Scanner:
         hidden: bool = False,
         gitignore: bool = True,
         defaults: bool = True,
-        max_file_bytes: int = 2 << 20,
+        size_limits: SizeLimits = _DEFAULT_LIMITS,
         threads: int = 8,
         git_home: GitHome | None = None,
     ) -> None:
@@ -99,7 +101,7 @@ class Scanner:
             gitignore=gitignore,
             defaults=defaults,
         )
-        self._max_file_bytes = max_file_bytes
+        self._size_limits = size_limits
         self._threads = threads
         self._git_home = git_home or GitHome.from_environment(os.environ)
 
@@ -190,7 +192,7 @@ class Scanner:
             return UNREADABLE
         if not stat.S_ISREG(status.st_mode):
             return SPECIAL
-        return OVERSIZED if status.st_size > self._max_file_bytes else None
+        return self._size_limits.verdict(path) if status.st_size > self._size_limits.of(path) else None
 
     def _open_root(self) -> int:
         try:
@@ -212,13 +214,13 @@ class Scanner:
         should_stop: Callable[[], bool],
         decided: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
     ) -> ScanInput:
-        return ScanInput(self._root, root, known, decided, self._max_file_bytes, self._git_home, read, should_stop)
+        return ScanInput(self._root, root, known, decided, self._size_limits, self._git_home, read, should_stop)
 
     def _hasher(self, root: int, now_ns: int) -> Hasher:
         return Hasher(
             root,
-            max_file_bytes=self._max_file_bytes,
+            limits=self._size_limits,
             threads=self._threads,
             now_ns=now_ns,
-            oversized=lambda path: skipped(path, OVERSIZED, None),
+            oversized=lambda path: skipped(path, self._size_limits.verdict(path), None),
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from codeindexd.errors import ShuttingDownError
 from codeindexd.scan.directory_rules import DirectoryRules
-from codeindexd.scan.findings import OVERSIZED, SPECIAL, UNREADABLE, Findings, ScanInput, skipped
+from codeindexd.scan.findings import SPECIAL, UNREADABLE, Findings, ScanInput, skipped
 from codeindexd.scan.hashing import Group
 from codeindexd.scan.ignore import IgnoreRules
 from codeindexd.scan.merkle import leaf_hash
@@ -50,7 +50,7 @@ class Walk:
         self._scan = scan
         self._rules = rules
         self._found = findings
-        self._max_file_bytes = scan.max_file_bytes
+        self._limits = scan.size_limits
 
     def look(self, target: bytes) -> None:
         """Put the entry at ``target`` among the findings, or walk it if it is a directory."""
@@ -207,8 +207,8 @@ class Walk:
             return None
         if found.st_nlink > 1:
             self._found.linked[path] = (found.st_dev, found.st_ino)
-        if found.st_size > self._max_file_bytes:
-            return skipped(path, OVERSIZED, known)
+        if found.st_size > self._limits.file_bytes and found.st_size > self._limits.of(path):
+            return skipped(path, self._limits.verdict(path), known)
         if (
             known is not None
             and (gate := known.stat) is not None

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import xxhash
 
 from codeindexd.analysis.chunking.encoding import line_ends
+from codeindexd.analysis.chunking.indexed_text import indexed_text
+from codeindexd.analysis.chunking.notebook import ENCODING as NOTEBOOK
+from codeindexd.analysis.chunking.notebook import CellLine, NotebookText
 from codeindexd.analysis.secrets.mask import KEY_REACH, mentions_key
 from codeindexd.errors import EXHAUSTED, FailedError
-from codeindexd.scan.safe_read import read_beneath, read_ranges
-from codeindexd.types import StoredChunk
+from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath, read_ranges
+from codeindexd.types import StoredChunk, StoredFile
 
 _MAX_RELOCATE_BYTES = 4 << 20
+_MAX_NOTEBOOK_BYTES = 1 << 30  # whatever was indexed: the configuration allows no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,8 @@ class ConfirmedChunk:
     """A chunk's bytes as they are on the disk, and their place; ``moved`` if the catalog has another place.
 
     ``before`` and ``after`` are the surrounding bytes if a private key may begin or end there, so that masking sees
-    a key that the chunk cuts. Otherwise they are empty.
+    a key that the chunk cuts. Otherwise they are empty. All three are in ``encoding``: of a notebook, they are the text
+    of its cells, while bytes and lines are those of the JSON, and ``cell`` is where the chunk begins.
     """
 
     data: bytes
@@ -32,35 +39,49 @@ class ConfirmedChunk:
     moved: bool = False
     before: bytes = b""
     after: bytes = b""
+    encoding: str = "utf-8"
+    cell: CellLine | None = None
 
 
 def confirm(root: bytes, chunks: Sequence[StoredChunk], encoding: str = "utf-8") -> list[ConfirmedChunk | None]:
     """Read and hash chunks of *one* file again; None for each chunk whose text is no longer in the file.
 
     Lines are counted again: the same bytes are on other lines when a character above them became a newline.
-    ``encoding`` is the file's. Raises FailedError when the process can read nothing: an answer without hits would
-    claim that there are none.
+    ``encoding`` is the file's. Raises OSError when the file is there and cannot be read, and FailedError when the
+    process can read nothing: an answer without hits would claim that there are none.
     """
     if not chunks:
         return []
     path = chunks[0].path
+    if encoding == NOTEBOOK:
+        return _in_notebook(root, path, chunks)
     end = max(chunk.span.end_byte for chunk in chunks) + _key_reach(encoding)
     try:
         (data,) = read_ranges(root, path, [(0, end)])
     except OSError as error:
-        _raise_if_exhausted(error)
+        _raise_unless_gone(error)
         return [None] * len(chunks)
     confirmed: list[ConfirmedChunk | None] = []
     whole: bytes | None = None
     for chunk in chunks:
-        if (in_place := _at_its_offset(data, chunk, encoding)) is not None:
-            confirmed.append(_with_key_context(in_place, data, encoding))
-            continue
-        if whole is None:
-            whole = _read_whole(root, path)
-        moved = _relocate(whole, chunk)
-        confirmed.append(_with_key_context(moved, whole, encoding) if moved else None)
+        held, place = data, _at_its_offset(data, chunk, encoding)
+        if place is None:
+            whole = _read_whole(root, path, _MAX_RELOCATE_BYTES) if whole is None else whole
+            held, place = whole, _relocate(whole, chunk, encoding)
+        if place is not None:
+            place = _with_key_context(place, held, encoding, place.start_byte, place.end_byte)
+        confirmed.append(place)
     return confirmed
+
+
+def cells_of(root: bytes, file: StoredFile | None, chunks: Sequence[StoredChunk]) -> list[CellLine | None]:
+    """Return where each chunk of ``file`` begins as readers of a notebook count; None for what is not there now."""
+    if file is None or file.encoding != NOTEBOOK:
+        return [None] * len(chunks)
+    try:
+        return [place.cell if place else None for place in confirm(root, chunks, NOTEBOOK)]
+    except (OSError, FailedError):
+        return [None] * len(chunks)
 
 
 def _at_its_offset(data: bytes, chunk: StoredChunk, encoding: str) -> ConfirmedChunk | None:
@@ -70,7 +91,7 @@ def _at_its_offset(data: bytes, chunk: StoredChunk, encoding: str) -> ConfirmedC
         return None
     shift = line_ends(data[: span.start_byte], encoding) + 1 - span.start_line
     first, last = span.start_line + shift, span.end_line + shift
-    return ConfirmedChunk(text, span.start_byte, span.end_byte, first, last, moved=shift != 0)
+    return ConfirmedChunk(text, span.start_byte, span.end_byte, first, last, moved=shift != 0, encoding=encoding)
 
 
 def _key_reach(encoding: str) -> int:
@@ -78,32 +99,72 @@ def _key_reach(encoding: str) -> int:
     return KEY_REACH * (2 if encoding.startswith("utf-16") else 1)
 
 
-def _with_key_context(place: ConfirmedChunk, data: bytes, encoding: str) -> ConfirmedChunk:
-    before = data[max(0, place.start_byte - _key_reach(encoding)) : place.start_byte]
-    after = data[place.end_byte : place.end_byte + _key_reach(encoding)]
+def _with_key_context(place: ConfirmedChunk, data: bytes, encoding: str, start: int, end: int) -> ConfirmedChunk:
+    before = data[max(0, start - _key_reach(encoding)) : start]
+    after = data[end : end + _key_reach(encoding)]
     if any(mentions_key(part.replace(b"\0", b"")) for part in (before, place.data, after)):  # UTF-16 has NULs
         return replace(place, before=before, after=after)
     return place
 
 
-def _raise_if_exhausted(error: OSError) -> None:
+def _raise_unless_gone(error: OSError) -> None:
+    """Return if the file is not there any more. Raises FailedError when nothing can be read, else ``error``."""
+    if error.errno in NO_SUCH_FILE:
+        return
     if error.errno in EXHAUSTED:
         raise FailedError(
             f"cannot verify results against the disk: {error.strerror}",
             hint="close programs, or raise the limit of open files or memory",
         ) from error
+    raise error
 
 
-def _read_whole(root: bytes, path: bytes) -> bytes:
+def _read_whole(root: bytes, path: bytes, max_bytes: int) -> bytes:
     try:
-        data = read_beneath(root, path, max_bytes=_MAX_RELOCATE_BYTES).data
+        data = read_beneath(root, path, max_bytes=max_bytes).data
     except OSError as error:
-        _raise_if_exhausted(error)
+        _raise_unless_gone(error)
         return b""
-    return data if len(data) <= _MAX_RELOCATE_BYTES else b""
+    return data if len(data) <= max_bytes else b""
 
 
-def _relocate(data: bytes, chunk: StoredChunk) -> ConfirmedChunk | None:
+def _in_notebook(root: bytes, path: bytes, chunks: Sequence[StoredChunk]) -> list[ConfirmedChunk | None]:
+    data = _read_whole(root, path, _MAX_NOTEBOOK_BYTES)
+    text = indexed_text(data)
+    if not isinstance(text, NotebookText):
+        return [None] * len(chunks)
+    rows_by_end = {end: row for row, end in enumerate(text.source_ends)}
+    return [_among_cells(data, text, rows_by_end, chunk) for chunk in chunks]
+
+
+def _among_cells(
+    data: bytes, text: NotebookText, rows_by_end: Mapping[int, int], chunk: StoredChunk
+) -> ConfirmedChunk | None:
+    """Find the chunk's bytes as whole lines of cells, the ones closest to where they were."""
+    span = chunk.span
+    length = span.end_byte - span.start_byte
+    in_place = bisect_left(text.source_starts, span.start_byte)
+    by_distance = sorted(range(len(text.starts)), key=lambda row: abs(text.source_starts[row] - span.start_byte))
+    for first in itertools.chain([in_place] if in_place < len(text.starts) else [], by_distance):
+        start = text.source_starts[first]
+        last = rows_by_end.get(start + length)
+        if last is not None and xxhash.xxh3_128_digest(data[start : start + length]) == chunk.span_hash:
+            break
+    else:
+        return None
+    place = ConfirmedChunk(
+        text.utf8[text.starts[first] : text.end(last)],
+        start,
+        start + length,
+        text.source_lines[first],
+        text.source_lines[last],
+        moved=(start, text.source_lines[first]) != (span.start_byte, span.start_line),
+        cell=text.cell_line(first + 1),
+    )
+    return _with_key_context(place, text.utf8, "utf-8", text.starts[first], text.end(last))
+
+
+def _relocate(data: bytes, chunk: StoredChunk, encoding: str) -> ConfirmedChunk | None:
     """Find the chunk's bytes at the start of another line, the one closest to where they were."""
     length = chunk.span.end_byte - chunk.span.start_byte
     lines = chunk.span.end_line - chunk.span.start_line
@@ -114,7 +175,7 @@ def _relocate(data: bytes, chunk: StoredChunk) -> ConfirmedChunk | None:
     while 0 <= offset <= len(data) - length:
         if xxhash.xxh3_128_digest(view[offset : offset + length]) == chunk.span_hash:
             text = data[offset : offset + length]
-            found = ConfirmedChunk(text, offset, offset + length, number, number + lines, moved=True)
+            found = ConfirmedChunk(text, offset, offset + length, number, number + lines, moved=True, encoding=encoding)
             if best is None or abs(number - chunk.span.start_line) < abs(best.start_line - chunk.span.start_line):
                 best = found
         newline = data.find(line_end, offset)

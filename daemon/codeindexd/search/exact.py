@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codeindexd.analysis.chunking.indexed_text import IndexedText
 from codeindexd.search.grep import GrepRequest, is_affordable, texts_to_search
-from codeindexd.search.line_matcher import LineMatcher
+from codeindexd.search.line_matcher import LineMatch, LineMatcher
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.snapshot import Snapshot
@@ -44,8 +45,8 @@ def chunks_that_match(
         )
         chunks: set[int] = set()
         for file, read, _ in texts_to_search(root, snapshot, request, left_out):
-            if read.text is not None and is_affordable(matcher, read.text, left_out):
-                chunks.update(chunks_on_lines(snapshot, file, [line.number for line in matcher.lines(read.text)]))
+            if read.text is not None and is_affordable(matcher, read.text.utf8, left_out):
+                chunks.update(chunks_on_lines(snapshot, file, read.text, matcher.lines(read.text.utf8)))
         found = chunks if found is None else found & chunks
     notes += [f"{number} files were left out: {reason}" for reason, number in left_out.items()]
     return np.fromiter(sorted(found or ()), np.int64)
@@ -56,11 +57,14 @@ def ignores_case(literal: str) -> bool:
     return literal == literal.lower()
 
 
-def chunks_on_lines(snapshot: Snapshot, file: StoredFile, lines: Sequence[int]) -> Iterator[int]:
-    """Yield the ids of the chunks of ``file`` that have any of ``lines``, which are sorted and count from 1."""
-    if not lines:
+def chunks_on_lines(
+    snapshot: Snapshot, file: StoredFile, text: IndexedText, lines: Iterable[LineMatch]
+) -> Iterator[int]:
+    """Yield the ids of the chunks of ``file`` that have any of ``lines`` of its ``text``, which are in order."""
+    places = [text.to_source(line.line_start) for line in lines]
+    if not places:
         return
     for chunk in snapshot.catalog.chunks_of_file(file.file_id):
-        at = int(np.searchsorted(lines, chunk.span.start_line))
-        if at < len(lines) and lines[at] <= chunk.span.end_line:
+        at = int(np.searchsorted(places, chunk.span.start_byte))
+        if at < len(places) and places[at] < chunk.span.end_byte:
             yield chunk.chunk_id

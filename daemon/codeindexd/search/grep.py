@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 import xxhash
 
 from codeindexd.analysis import secrets
-from codeindexd.analysis.chunking.encoding import decode
+from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
+from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.errors import EXHAUSTED, FailedError
 from codeindexd.scan.relpath import is_covered
-from codeindexd.scan.safe_read import read_beneath
+from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath
 from codeindexd.search.line_matcher import LineMatch, LineMatcher
 from codeindexd.search.query import glob_below
 from codeindexd.search.searchable_root import SearchableRoot
@@ -67,7 +68,8 @@ class MatchedLine:
     """A line of an answer. ``spans`` are the matches in ``text`` as byte offsets in its UTF-8.
 
     ``column`` counts bytes from 1 in the whole line; ``cut`` says that ``text`` is only a part of it. ``before`` and
-    ``after`` are the lines around it.
+    ``after`` are the lines around it. In a notebook the lines are those of its cells, and ``line`` is the line of the
+    JSON in which one begins.
     """
 
     root: SearchableRoot
@@ -79,6 +81,9 @@ class MatchedLine:
     cut: bool = False
     before: Sequence[str] = ()
     after: Sequence[str] = ()
+    before_lines: Sequence[int] = ()
+    after_lines: Sequence[int] = ()
+    cell: CellLine | None = None
 
 
 @dataclass(slots=True)
@@ -113,7 +118,7 @@ def grep_root(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, *,
         if found.text is None:
             continue
         result.searched += 1
-        if is_affordable(request.matcher, found.text, result.left_out):
+        if is_affordable(request.matcher, found.text.utf8, result.left_out):
             mask_it = mask_secrets and (may_be_masked or not found.is_current)
             _search_text(root, file.entry.path, found.text, request, result, mask_secrets=mask_it)
     if changed:
@@ -135,6 +140,8 @@ def texts_to_search(
             left_out["not searched in time"] += len(files) - number
             return
         found = read_text(root.spec.raw, file)
+        if found.error:
+            left_out[f"unreadable ({found.error})"] += 1
         if found.is_too_large:
             left_out[f"larger than {MAX_TEXT_BYTES >> 20} MiB"] += 1
         yield file, found, may_be_masked
@@ -181,11 +188,15 @@ def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[byte
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """A file's text as UTF-8, None if it has none, and whether the file still is what was catalogued."""
+    """A file's text, None if it has none, and whether the file still is what was catalogued.
 
-    text: bytes | None
+    ``error`` says why a file that is there cannot be read.
+    """
+
+    text: IndexedText | None
     is_current: bool
     is_too_large: bool = False
+    error: str = ""
 
 
 def read_text(root: bytes, file: StoredFile) -> FileText:
@@ -198,17 +209,24 @@ def read_text(root: bytes, file: StoredFile) -> FileText:
                 f"cannot verify results against the disk: {error.strerror}",
                 hint="close programs, or raise the limit of open files or memory",
             ) from error
-        return FileText(None, is_current=False)
+        reason = "" if error.errno in NO_SUCH_FILE else error.strerror or str(error)
+        return FileText(None, is_current=False, error=reason)
     if len(data) > MAX_TEXT_BYTES:
         return FileText(None, is_current=True, is_too_large=True)
     is_current = file.outcome is not Outcome.INDEXED or xxhash.xxh3_128_digest(data) == file.entry.hash
-    decoded = decode(data)
-    return FileText(decoded.utf8 if decoded else None, is_current)
+    return FileText(indexed_text(data), is_current)
 
 
 def _search_text(
-    root: SearchableRoot, path: bytes, text: bytes, request: GrepRequest, result: GrepResult, *, mask_secrets: bool
+    root: SearchableRoot,
+    path: bytes,
+    found: IndexedText,
+    request: GrepRequest,
+    result: GrepResult,
+    *,
+    mask_secrets: bool,
 ) -> None:
+    text = found.utf8
     lines = request.matcher.lines(text)
     first = next(lines, None)
     if first is None:
@@ -223,7 +241,7 @@ def _search_text(
         count += 1
         returned = request.max_count is None or count <= request.max_count
         if returned and len(result.lines) < request.limit and not (request.names_only and count > 1):
-            result.lines.append(_matched_line(root, path, shown, line, request))
+            result.lines.append(_matched_line(root, path, found, shown, line, request))
         if request.names_only or (request.max_count is not None and count >= request.max_count):
             break
     if count:
@@ -241,7 +259,10 @@ def _is_visible(matcher: LineMatcher, text: bytes, shown: bytes, line: LineMatch
     return any(text[start:end] == shown[start:end] for start, end in matcher.spans(shown, line))
 
 
-def _matched_line(root: SearchableRoot, path: bytes, text: bytes, line: LineMatch, request: GrepRequest) -> MatchedLine:
+def _matched_line(
+    root: SearchableRoot, path: bytes, found: IndexedText, text: bytes, line: LineMatch, request: GrepRequest
+) -> MatchedLine:
+    """Return a line of ``text``, which is that of ``found`` with its secrets masked."""
     spans = list(request.matcher.spans(text, line)) if request.every_match else [(line.start, line.end)]
     low, high = line.line_start, line.line_end
     if high - low > _MAX_LINE_BYTES:
@@ -250,17 +271,21 @@ def _matched_line(root: SearchableRoot, path: bytes, text: bytes, line: LineMatc
         low = _at_letter(text, low)
         high = _at_letter(text, high)
     inside = [(max(start, low) - low, min(end, high) - low) for start, end in spans if start <= high and end >= low]
-    before, after = _around(text, line, request.before, request.after)
+    low_context, high_context = found.paragraph(line.line_start)
+    before, after = _around(text, line, request.before, request.after, low_context, high_context)
     return MatchedLine(
         root,
         path,
-        line.number,
+        found.source_line(line.number),
         line.start - line.line_start + 1,
         _shown(text[low:high]),
         inside,
         cut=(low, high) != (line.line_start, line.line_end),
         before=before,
         after=after,
+        before_lines=[found.source_line(line.number - number) for number in range(len(before), 0, -1)],
+        after_lines=[found.source_line(line.number + number) for number in range(1, len(after) + 1)],
+        cell=found.cell_line(line.number),
     )
 
 
@@ -271,18 +296,19 @@ def _at_letter(text: bytes, at: int) -> int:
     return at
 
 
-def _around(text: bytes, line: LineMatch, before: int, after: int) -> tuple[list[str], list[str]]:
+def _around(text: bytes, line: LineMatch, before: int, after: int, low: int, high: int) -> tuple[list[str], list[str]]:
+    """Return up to ``before`` and ``after`` lines around ``line``, of those from ``low`` to ``high``."""
     earlier: list[str] = []
     end = line.line_start - 1
-    while len(earlier) < before and end >= 0:
-        start = text.rfind(b"\n", 0, end) + 1
+    while len(earlier) < before and end >= low:
+        start = max(low, text.rfind(b"\n", low, end) + 1)
         earlier.insert(0, _shown(text[start:end][:_MAX_LINE_BYTES]))
         end = start - 1
     later: list[str] = []
     start = line.line_end + 1
-    while len(later) < after and start < len(text):
-        end = text.find(b"\n", start)
-        end = len(text) if end < 0 else end
+    while len(later) < after and start < high:
+        end = text.find(b"\n", start, high)
+        end = high if end < 0 else end
         later.append(_shown(text[start:end][:_MAX_LINE_BYTES]))
         start = end + 1
     return earlier, later

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.encoding import source_text
 from codeindexd.analysis.tokens import Tokenizer, split_identifier
+from codeindexd.protocol.places import text_of_path
 from codeindexd.search.confirm import ConfirmedChunk, confirm
 from codeindexd.search.exact import ignores_case
 from codeindexd.search.ranking import Ranked
@@ -58,26 +59,32 @@ class HitRequest:
 
 
 def first_hits(
-    root: SearchableRoot, snapshot: Snapshot, ranked: Sequence[Ranked], request: HitRequest, *, mask_secrets: bool
+    root: SearchableRoot,
+    snapshot: Snapshot,
+    ranked: Sequence[Ranked],
+    request: HitRequest,
+    notes: list[str],
+    *,
+    mask_secrets: bool,
 ) -> list[Hit]:
     """Return the first ``request.limit`` of ``ranked`` that are on the disk and meet ``request``.
 
-    Files that differ from the catalog become hints. Blocking. Raises FailedError when nothing can be read, and
-    InvalidQueryError when a regex is too slow.
+    Files that differ from the catalog become hints. Those that cannot be read are named in ``notes``. Blocking. Raises
+    FailedError when nothing can be read, and InvalidQueryError when a regex is too slow.
     """
     hits: list[Hit] = []
     changed: set[bytes] = set()
+    unreadable: dict[bytes, str] = {}
     for start in range(0, len(ranked), request.limit):
         batch = ranked[start : start + request.limit]
         stored = snapshot.catalog.chunks([one.candidate.chunk_id for one in batch])
         files = snapshot.catalog.files_by_id({chunk.file_id for chunk in stored.values()})
-        places, changed_now = _confirm_chunks(root.spec.raw, stored.values(), files)
-        changed |= changed_now
+        places = _confirm_chunks(root.spec.raw, stored.values(), files, changed, unreadable)
         for one in batch:
             chunk, place = stored.get(one.candidate.chunk_id), places.get(one.candidate.chunk_id)
             if chunk is None or place is None:
                 continue
-            snippet = _snippet(place, files[chunk.file_id], mask_secrets=mask_secrets)
+            snippet = _snippet(place, mask_secrets=mask_secrets)
             if request.is_met_by(snippet):
                 symbol = chunk.span.symbol or _closest_symbol(chunk, request.words)
                 hits.append(Hit(root, chunk, place, symbol, snippet, one.score, one.parts))
@@ -85,28 +92,43 @@ def first_hits(
             break
     if changed:
         root.hint_from_thread(changed)
+    notes += [
+        f"{text_of_path(path)} cannot be read ({error}): what it may hold is not shown"
+        for path, error in sorted(unreadable.items())
+    ]
     return hits[: request.limit]
 
 
 def _confirm_chunks(
-    root: bytes, chunks: Iterable[StoredChunk], files: Mapping[int, StoredFile]
-) -> tuple[dict[int, ConfirmedChunk | None], set[bytes]]:
-    """Return each chunk's place on the disk by chunk id, and the paths of files that changed."""
+    root: bytes,
+    chunks: Iterable[StoredChunk],
+    files: Mapping[int, StoredFile],
+    changed: set[bytes],
+    unreadable: dict[bytes, str],
+) -> dict[int, ConfirmedChunk | None]:
+    """Return each chunk's place on the disk by chunk id.
+
+    The paths of files that changed are added to ``changed``, and why others cannot be read to ``unreadable``.
+    """
     by_path: dict[bytes, list[StoredChunk]] = {}
     for chunk in chunks:
         by_path.setdefault(chunk.path, []).append(chunk)
     places: dict[int, ConfirmedChunk | None] = {}
-    changed = set()
     for path, of_file in by_path.items():
-        found = confirm(root, of_file, files[of_file[0].file_id].encoding)
+        try:
+            found = confirm(root, of_file, files[of_file[0].file_id].encoding)
+        except OSError as error:
+            unreadable[path] = error.strerror or str(error)
+            changed.add(path)  # the scan that follows reports it for as long as it lasts
+            continue
         places.update((chunk.chunk_id, place) for chunk, place in zip(of_file, found, strict=True))
         if any(place is None or place.moved for place in found):
             changed.add(path)
-    return places, changed
+    return places
 
 
-def _snippet(place: ConfirmedChunk, file: StoredFile, *, mask_secrets: bool) -> str:
-    text, before, after = (source_text(part, file.encoding) for part in (place.data, place.before, place.after))
+def _snippet(place: ConfirmedChunk, *, mask_secrets: bool) -> str:
+    text, before, after = (source_text(part, place.encoding) for part in (place.data, place.before, place.after))
     if not mask_secrets:
         return text
     return secrets.mask(_utf8(text), before=_utf8(before), after=_utf8(after)).decode("utf-8", "surrogatepass")

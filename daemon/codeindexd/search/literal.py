@@ -75,12 +75,13 @@ def _chunks_with(
     for file in sorted(snapshot.catalog.files_with(list(contents)), key=lambda file: file.entry.path):
         if len(found) > _MOST_CHUNKS or time.monotonic() > deadline:
             break
-        shown = read_text(root.spec.raw, file).text
-        if shown is None:
+        text = read_text(root.spec.raw, file).text
+        if text is None:
             continue
+        shown = text.utf8
         if contents.get(file.entry.hash, True) and any(True for _ in matcher.lines(shown)):
             shown = secrets.mask(shown)
-        found.update(chunks_on_lines(snapshot, file, [line.number for line in matcher.lines(shown)]))
+        found.update(chunks_on_lines(snapshot, file, text, matcher.lines(shown)))
     return frozenset(found)
 
 

@@ -92,7 +92,7 @@ class Searcher:
         Raises NotIndexedError if no chunk is there, FailedError when nothing can be read.
         """
         return await self._answer(
-            [root], lambda pinned: retrieve.similar_chunks(pinned.snapshot, path, line, limit), HitRequest(limit)
+            [root], lambda pinned: retrieve.similar_chunks(pinned.snapshot, path, line, limit), HitRequest(limit), []
         )
 
     async def grep(self, requests: Sequence[tuple[SearchableRoot, GrepRequest]]) -> GrepAnswer:
@@ -119,18 +119,20 @@ class Searcher:
 
     async def symbol(
         self, roots: Sequence[SearchableRoot], name: str, *, references: bool
-    ) -> tuple[list[Hit], list[Hit]]:
-        """Return the definitions of ``name``, and with ``references`` the chunks that use it.
+    ) -> tuple[list[Hit], list[Hit], list[str]]:
+        """Return the definitions of ``name``, with ``references`` the chunks that use it, and what could not be read.
 
         Raises FailedError when nothing can be read.
         """
+        notes: list[str] = []
         definitions = await self._answer(
             roots,
             lambda pinned: retrieve.defining_chunks(pinned.snapshot, name),
             HitRequest(_MAX_SYMBOL_HITS, frozenset([name.lower()])),
+            notes,
         )
         if not references:
-            return definitions.hits, []
+            return definitions.hits, [], notes
         defining = {(id(hit.root), hit.chunk.chunk_id) for hit in definitions.hits}
         last_part = name.rpartition(".")[2]
 
@@ -141,8 +143,8 @@ class Searcher:
                 if (id(pinned.root), ranked.candidate.chunk_id) not in defining
             ]
 
-        uses = await self._answer(roots, using_chunks, HitRequest(_MAX_SYMBOL_HITS))
-        return definitions.hits, [hit for hit in uses.hits if last_part in hit.snippet]
+        uses = await self._answer(roots, using_chunks, HitRequest(_MAX_SYMBOL_HITS), notes)
+        return definitions.hits, [hit for hit in uses.hits if last_part in hit.snippet], list(dict.fromkeys(notes))
 
     async def _prepare(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> tuple[PreparedQuery, list[str]]:
         """Return the query with its terms and vectors, and notes on embedding failures."""
@@ -166,14 +168,14 @@ class Searcher:
         roots: Sequence[SearchableRoot],
         retrieve_from: Retrieve,
         request: HitRequest,
-        notes: Sequence[str] = (),
+        notes: list[str],
     ) -> Answer:
-        """Run one query on the current snapshots of ``roots``."""
+        """Run one query on the current snapshots of ``roots``; what cannot be read is added to ``notes``."""
         started = time.perf_counter()
         # State and snapshots are taken in one step of the event loop: what is committed later is not in the hits.
         state = worst_state(roots)
         with _pin_all(roots) as pinned:
-            hits_by_root = await self._hits_by_root(pinned, retrieve_from, request)
+            hits_by_root = await self._hits_by_root(pinned, retrieve_from, request, notes)
             return Answer(
                 _merge(hits_by_root, request.limit),
                 state,
@@ -184,13 +186,13 @@ class Searcher:
             )
 
     async def _hits_by_root(
-        self, pinned: Sequence[PinnedRoot], retrieve_from: Retrieve, request: HitRequest
+        self, pinned: Sequence[PinnedRoot], retrieve_from: Retrieve, request: HitRequest, notes: list[str]
     ) -> list[list[Hit]]:
         """Retrieve and confirm the hits of every root, each in its own thread; raise the first error."""
 
         def hits_of(one: PinnedRoot) -> list[Hit]:
             ranked = retrieve_from(one)
-            return first_hits(one.root, one.snapshot, ranked, request, mask_secrets=self._mask_secrets)
+            return first_hits(one.root, one.snapshot, ranked, request, notes, mask_secrets=self._mask_secrets)
 
         return await run_all(partial(anyio.to_thread.run_sync, hits_of, one) for one in pinned)
 

@@ -44,6 +44,7 @@ class WorkerSettings:
     embed: bool = False
     max_chunk_bytes: int = 4096
     max_file_bytes: int = 2 * 1024 * 1024
+    max_notebook_bytes: int = 32 * 1024 * 1024
     mask_secrets: bool = True
     nice: int = 19
     memory_limit_bytes: int = 2 * 1024 * 1024 * 1024

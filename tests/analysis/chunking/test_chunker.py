@@ -178,14 +178,6 @@ def test_a_header_with_classes_is_cpp() -> None:
     assert names == ["Pool", "Pool.size"]
 
 
-def test_notebooks_are_cut_at_their_cells() -> None:
-    cell = '  {\n   "cell_type": "code",\n   "source": [\n    "x = %d\\n"\n   ]\n  },\n'
-    text = ('{\n "cells": [\n' + "".join(cell % n for n in range(4)) + ' ],\n "nbformat": 4\n}\n').encode()
-    spans = chunk(text, "jupyter")
-    check(text, spans)
-    assert [s.kind for s in spans] == ["block", "cell", "cell", "cell", "cell"]
-
-
 @pytest.mark.parametrize("text", [b"class a\n" * 60_000, b"namespace" + b" " * 100_000, b"template\n" * 50_000])
 def test_headers_are_classified_in_linear_time(text: bytes) -> None:
     began = time.process_time()

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from tree_sitter import Node, Parser, Point
 
-from codeindexd.analysis.chunking import notebook
 from codeindexd.analysis.chunking.grammars import Grammar, load
 from codeindexd.analysis.chunking.guards import is_parsable
 from codeindexd.analysis.chunking.headings import sections
@@ -51,8 +50,6 @@ def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, tar
     lines = Lines(text)
     target = max(1, min(target_chars, max_bytes))
     limits = Limits(target, max(target, min(target * 3 // 2, max_bytes)))
-    if language == "jupyter":
-        return notebook.cells(lines, limits)
     grammar = _grammar(text, language, lines)
     root = parse(text, grammar) if grammar is not None else None
     if grammar is None or root is None:

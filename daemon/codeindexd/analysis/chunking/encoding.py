@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codeindexd.analysis.chunking.notebook import Cell, CellLine
 from codeindexd.types import Span
 
 _PROBE_BYTES = 64 * 1024
@@ -62,6 +63,23 @@ class Decoded:
         return dataclasses.replace(
             span, start_byte=self.to_source(span.start_byte), end_byte=self.to_source(span.end_byte)
         )
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """No cells: this is no notebook."""
+        return ()
+
+    def source_line(self, number: int) -> int:
+        """Return ``number``: lines of the text are lines of the file."""
+        return number
+
+    def cell_line(self, number: int) -> CellLine | None:
+        """Return None: this is no notebook."""
+        return None
+
+    def paragraph(self, offset: int) -> tuple[int, int]:
+        """Return the whole text, whose lines are all each other's context."""
+        return 0, len(self.utf8)
 
 
 def decode(data: bytes) -> Decoded | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from tree_sitter import Language
 
 from codeindexd.analysis.chunking import rules_compiled, rules_other, rules_scripting
+from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
 
 CHUNKER_VERSION = "1"
@@ -129,11 +130,14 @@ def fingerprint(language: str) -> str:
     """Return a hash of everything here that determines how a file of ``language`` is cut. Imports no grammar.
 
     A missing grammar has its own fingerprint, so installing it later reprocesses exactly the files of its language.
+    Notebooks depend on every grammar: their cells may be of any language.
     """
-    source = _SOURCES.get(language)
+    sources = list(_SOURCES.values()) if language == NOTEBOOK else [_SOURCES[language]] if language in _SOURCES else []
     parts = [CHUNKER_VERSION, language]
-    if source is not None:
-        parts += [_version("tree-sitter"), source.distribution, _version(source.distribution)]
+    if sources:
+        parts.append(_version("tree-sitter"))
+    for source in sources:
+        parts += [source.distribution, _version(source.distribution)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

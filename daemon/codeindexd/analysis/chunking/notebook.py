@@ -1,39 +1,380 @@
-"""Jupyter notebooks: JSON whose cells are lists of strings, one line of code per row."""
+"""Jupyter notebooks: the text of their cells, and where each of its lines stands in the JSON.
+
+What is indexed of a notebook is the source of its cells, one after the other. Outputs and attachments are passed over
+without decoding them, because a notebook of plots consists of little else. nbformat 3 (``worksheets``) and 4 are read.
+"""
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
+import json
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
-from codeindexd.analysis.chunking.split import Limits
+from codeindexd.analysis.chunking.language_names import BY_EXTENSION
+from codeindexd.analysis.chunking.languages import known_languages
 from codeindexd.types import Span
 
-_CELL = re.compile(rb'\s*"cell_type":\s*"(\w+)"')
-_OPEN = re.compile(rb"\s*\{\s*\Z")
+ENCODING: Final = "notebook"
+LANGUAGE: Final = "jupyter"
+_DEFAULT_LANGUAGE: Final = "python"
+_LANGUAGES: Final = {
+    "c#": "csharp", "f#": "fsharp", "ipython": "python", "python2": "python", "python3": "python", "sagemath": "python",
+    "sh": "bash", "shell": "bash",
+}  # fmt: skip
+_SEPARATORS = re.compile(rb"[\s,:]*")
+_STRUCTURE = re.compile(rb'["{}\[\]]')
+_SCALAR = re.compile(rb"[^\s,\]}\"\[{]*")
+_PART = re.compile(rb"(?:[^\\]++|\\(?!n|u000[aA]).)*+(?:\\n|\\u000[aA])?", re.DOTALL)
+_CONTROL = re.compile(rb"[\x00-\x08\n-\x1f]")
+_VERSION = re.compile(r"[\d.]+$")
 
 
-def cells(lines: Lines, limits: Limits) -> list[Span]:
-    """Return one chunk per cell (kind ``cell``), large cells in windows; text before the first cell is a ``block``."""
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell with text: its number among all cells, counted from 1, and its bytes in the notebook's text.
+
+    ``kind`` is ``code``, ``markdown`` or ``raw``; ``language`` is a language's name, ``""`` for plain text.
+    """
+
+    number: int
+    kind: str
+    language: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellLine:
+    """A line as readers of a notebook count: the cell's number and the line in it, both from 1."""
+
+    cell: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NotebookText:
+    """The text of a notebook's cells as UTF-8; every cell ends in a line end, which the JSON may lack.
+
+    Of each line: ``starts``, the offset in the text, ``source_starts`` and ``source_ends``, the bytes of the JSON that
+    spell it without quotes around them, and ``source_lines``, the line of the JSON in which it begins.
+    """
+
+    utf8: bytes
+    cells: tuple[Cell, ...]
+    starts: Sequence[int]
+    source_starts: Sequence[int]
+    source_ends: Sequence[int]
+    source_lines: Sequence[int]
+
+    @property
+    def encoding(self) -> str:
+        """The name under which the catalog knows that a file is read as a notebook."""
+        return ENCODING
+
+    def row(self, offset: int) -> int:
+        """Return the row, from 0, that contains an offset of the text."""
+        return max(0, bisect_right(self.starts, offset) - 1)
+
+    def end(self, row: int) -> int:
+        """Return where a row, counted from 0, ends in the text."""
+        return self.starts[row + 1] if row + 1 < len(self.starts) else len(self.utf8)
+
+    def to_source(self, offset: int) -> int:
+        """Return the offset in the file of an offset in the text that is the start of a line."""
+        return self.source_starts[self.row(offset)] if self.starts else 0
+
+    def to_source_span(self, span: Span) -> Span:
+        """Return ``span`` (of whole lines of the text) with its bytes and lines in the file."""
+        first, last = self.row(span.start_byte), self.row(span.end_byte - 1)
+        lines = self.source_lines
+        symbols = tuple(
+            dataclasses.replace(one, line_offset=lines[min(first + one.line_offset, last)] - lines[first])
+            for one in span.symbols
+        )
+        return dataclasses.replace(
+            span,
+            start_byte=self.source_starts[first],
+            end_byte=self.source_ends[last],
+            start_line=lines[first],
+            end_line=lines[last],
+            symbols=symbols,
+        )
+
+    def source_line(self, number: int) -> int:
+        """Return the line of the file at which line ``number`` of the text stands, both from 1."""
+        return self.source_lines[number - 1]
+
+    def cell_line(self, number: int) -> CellLine:
+        """Return the place of line ``number`` of the text, from 1, within its cell."""
+        start = self.starts[number - 1]
+        cell = self.cells[bisect_right(self.cells, start, key=lambda cell: cell.start) - 1]
+        return CellLine(cell.number, number - bisect_left(self.starts, cell.start))
+
+    def paragraph(self, offset: int) -> tuple[int, int]:
+        """Return the bytes of the text, around ``offset``, whose lines belong together: those of its cell."""
+        cell = self.cells[bisect_right(self.cells, offset, key=lambda cell: cell.start) - 1]
+        return cell.start, cell.end
+
+
+class _NotANotebook(Exception):  # noqa: N818 - never leaves this module
+    """The text is broken JSON, or JSON of another kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RawCell:
+    number: int
+    kind: str
+    language: str
+    source: tuple[int, int]
+
+
+def may_be_notebook(text: bytes) -> bool:
+    """Return True if ``text`` is worth reading as a notebook."""
+    return text[:64].lstrip()[:1] == b"{" and b'"nbformat"' in text
+
+
+def read_notebook(text: bytes, *, offset: int = 0) -> NotebookText | None:
+    """Return the cells of a notebook in UTF-8, None if it is none or its JSON is broken.
+
+    ``offset`` is where ``text`` begins in its file.
+    """
+    if not may_be_notebook(text):
+        return None
+    reader = _Reader(text)
+    try:
+        return _assembled(text, reader.notebook(), offset)
+    except (_NotANotebook, ValueError, RecursionError):
+        return None
+
+
+class _Reader:
+    """Reads JSON in one pass: values that nobody asks for are passed over, whatever their size."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._at = 0
+
+    def notebook(self) -> list[_RawCell]:
+        """Return all cells. Raises _NotANotebook."""
+        cells: list[_RawCell] = []
+        language, is_notebook = "", False
+        for key in self._members():
+            if key == b"nbformat":
+                is_notebook = True
+            elif key == b"cells":
+                cells += self._cells(len(cells))
+            elif key == b"worksheets":
+                for _ in self._items():
+                    for inner in self._members():
+                        if inner == b"cells":
+                            cells += self._cells(len(cells))
+            elif key == b"metadata":
+                language = _kernel_language(self._loaded())
+        if not is_notebook or self._text[self._at :].strip():
+            raise _NotANotebook
+        language = language or _DEFAULT_LANGUAGE
+        return [
+            dataclasses.replace(cell, language=cell.language or language) if cell.kind == "code" else cell
+            for cell in cells
+        ]
+
+    def _cells(self, before: int) -> Iterator[_RawCell]:
+        for number, _ in enumerate(self._items(), before + 1):
+            kind, language, source = "", "", (0, 0)
+            for key in self._members():
+                if key == b"cell_type":
+                    kind = str(self._loaded())
+                elif key in (b"source", b"input"):  # nbformat 3 calls the source of a code cell its input
+                    source = self._range()
+                elif key == b"language":
+                    language = _language(self._loaded())
+                elif key == b"metadata":
+                    language = _cell_language(self._loaded()) or language
+            if kind == "code":
+                yield _RawCell(number, "code", language, source)
+            elif kind == "raw":
+                yield _RawCell(number, "raw", "", source)
+            else:  # nbformat 3 has headings, and front ends invent kinds: text, in any case
+                yield _RawCell(number, "markdown", "markdown", source)
+
+    def _members(self) -> Iterator[bytes]:
+        """Yield the keys of an object; the value of each may be read before the next."""
+        self._take(b"{")
+        while not self._ends(b"}"):
+            start, end = self._string()
+            key = self._text[start + 1 : end - 1]
+            self._skip_separators()
+            value_at = self._at
+            yield key
+            if self._at == value_at:
+                self._range()
+
+    def _items(self) -> Iterator[None]:
+        """Yield once for every item of an array, which may be read before the next."""
+        self._take(b"[")
+        while not self._ends(b"]"):
+            value_at = self._at
+            yield
+            if self._at == value_at:
+                self._range()
+
+    def _loaded(self) -> Any:
+        start, end = self._range()
+        return json.loads(self._text[start:end])
+
+    def _range(self) -> tuple[int, int]:
+        """Pass over a value and return its bytes."""
+        text, start = self._text, self._at
+        opening = text[start : start + 1]
+        if opening == b'"':
+            return self._string()
+        if opening not in (b"{", b"["):
+            match = _SCALAR.match(text, start)
+            if match is None or match.end() == start:
+                raise _NotANotebook
+            self._at = match.end()
+            return start, self._at
+        depth = 0
+        while (found := _STRUCTURE.search(text, self._at)) is not None:
+            self._at = found.start()
+            if found[0] == b'"':
+                self._string()
+                continue
+            self._at += 1
+            depth += 1 if found[0] in b"{[" else -1
+            if depth == 0:
+                return start, self._at
+        raise _NotANotebook
+
+    def _string(self) -> tuple[int, int]:
+        """Pass over a string and return its bytes, quotes included."""
+        text, start = self._text, self._at
+        if text[start : start + 1] != b'"':
+            raise _NotANotebook
+        at = start + 1
+        while (end := text.find(b'"', at)) >= 0:
+            backslashes = end - 1
+            while text[backslashes] == 92:
+                backslashes -= 1
+            at = end + 1
+            if (end - backslashes) % 2:
+                self._at = at
+                return start, at
+        raise _NotANotebook
+
+    def _skip_separators(self) -> None:
+        match = _SEPARATORS.match(self._text, self._at)
+        assert match is not None
+        self._at = match.end()
+
+    def _take(self, opening: bytes) -> None:
+        self._skip_separators()
+        if self._text[self._at : self._at + 1] != opening:
+            raise _NotANotebook
+        self._at += 1
+
+    def _ends(self, closing: bytes) -> bool:
+        self._skip_separators()
+        if self._text[self._at : self._at + 1] != closing:
+            return False
+        self._at += 1
+        return True
+
+
+def _assembled(text: bytes, raw_cells: Sequence[_RawCell], offset: int) -> NotebookText:
+    pieces: list[bytes] = []
+    cells: list[Cell] = []
     starts: list[int] = []
-    for row in range(lines.count):
-        if _CELL.match(lines.text, lines.starts[row], min(lines.starts[row + 1], lines.starts[row] + 200)):
-            opened = row
-            while opened > 0 and opened > row - 3 and not _is_open(lines, opened):
-                opened -= 1
-            starts.append(opened if _is_open(lines, opened) else row)
-    bounds = sorted({0, *starts, lines.count})
-    pieces = [
-        piece
-        for start, end in itertools.pairwise(bounds)
-        for piece in windows(lines, start, end, target=limits.target, limit=limits.limit)
-    ]
-    first = starts[0] if starts else lines.count
-    return [
-        Span(lines.starts[start], lines.starts[end], start + 1, end, "cell" if start >= first else "block")
-        for start, end in join_blank(pieces, lines)
-    ]
+    sources: list[tuple[int, int]] = []
+    lines: list[int] = []
+    size, counted, line = 0, 0, 1
+    for raw in raw_cells:
+        cell_start = size
+        for start, end, row in _rows(text, raw.source):
+            line += text.count(b"\n", counted, start)
+            counted = start
+            starts.append(size)
+            sources.append((start + offset, end + offset))
+            lines.append(line)
+            pieces.append(row)
+            size += len(row)
+        if size > cell_start:
+            cells.append(Cell(raw.number, raw.kind, raw.language, cell_start, size))
+    source_starts, source_ends = zip(*sources, strict=True) if sources else ((), ())
+    return NotebookText(b"".join(pieces), tuple(cells), starts, source_starts, source_ends, lines)
 
 
-def _is_open(lines: Lines, row: int) -> bool:
-    return bool(_OPEN.match(lines.text, lines.starts[row], min(lines.starts[row + 1], lines.starts[row] + 200)))
+def _rows(text: bytes, source: tuple[int, int]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the lines of a cell: the bytes that spell them, and what they say, with a line end."""
+    row: list[bytes] = []
+    start = end = 0
+    for at, piece in _parts(text, source):
+        if not row:
+            start = at
+        end = at + len(piece)
+        row.append(_unescaped(piece))
+        if row[-1].endswith(b"\n"):
+            yield start, end, b"".join(row)
+            row.clear()
+    if row:
+        yield start, end, b"".join([*row, b"\n"])
+
+
+def _parts(text: bytes, source: tuple[int, int]) -> Iterator[tuple[int, bytes]]:
+    """Yield the contents of a cell's strings with their offsets, cut after every line end."""
+    start, end = source
+    if text[start : start + 1] == b'"':
+        literals = [(start, end)]
+    elif text[start : start + 1] == b"[":
+        reader = _Reader(text)
+        reader._at = start
+        literals = [reader._string() for _ in reader._items()]
+    else:
+        literals = []  # null: a cell that was never written in
+    for literal_start, literal_end in literals:
+        for match in _PART.finditer(text, literal_start + 1, literal_end - 1):
+            if match.end() > match.start():
+                yield match.start(), match[0]
+
+
+def _unescaped(piece: bytes) -> bytes:
+    if _CONTROL.search(piece):
+        raise _NotANotebook
+    if b"\\" not in piece:
+        return piece
+    said: str = json.loads(b'"' + piece + b'"', strict=False)
+    return said.replace("\0", "\ufffd").encode("utf-8", "replace")
+
+
+def _kernel_language(metadata: Any) -> str:
+    """Return the language of a notebook's code cells, ``""`` if its metadata does not say."""
+    kernel, info = (_mapping(metadata, name) for name in ("kernelspec", "language_info"))
+    extension = info.get("file_extension")
+    by_extension = BY_EXTENSION.get(extension.lstrip("."), "") if isinstance(extension, str) else ""
+    return _language(kernel.get("language")) or _language(info.get("name")) or by_extension
+
+
+def _cell_language(metadata: Any) -> str:
+    """Return the language that an editor noted for one cell."""
+    return _language(_mapping(metadata, "vscode").get("languageId"))
+
+
+def _mapping(value: Any, key: str) -> dict[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _language(name: Any) -> str:
+    """Return our name of a language as kernels spell it (``R``, ``C++17``, ``julia``), ``""`` if it is unknown."""
+    if not isinstance(name, str):
+        return ""
+    lowered = name.strip().lower()
+    for candidate in (lowered, _VERSION.sub("", lowered)):
+        found = _LANGUAGES.get(candidate) or BY_EXTENSION.get(candidate) or candidate
+        if found in known_languages():
+            return found
+    return ""

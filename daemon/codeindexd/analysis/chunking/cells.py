@@ -1,0 +1,108 @@
+"""Chunks of a notebook: every cell is cut in its own language, and no chunk spans two of them.
+
+The commands that IPython adds to Python (``%timeit x``, ``!pip install y``, ``files = !ls``, ``name?``) are replaced by
+as many bytes of valid Python before parsing. ``%%bash`` and its like decide the language of their cell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk
+from codeindexd.analysis.chunking.languages import detect
+from codeindexd.analysis.chunking.notebook import Cell
+from codeindexd.types import Span
+
+_CELL_MAGIC: Final = re.compile(rb"\s*%%(\w[\w.!]*)[ \t]*([^\n]*)")
+_LANGUAGES: Final = {
+    "bash": "bash", "bigquery": "sql", "cmd": "batch", "cython": "cython", "html": "html", "javascript": "javascript",
+    "js": "javascript", "julia": "julia", "latex": "latex", "markdown": "markdown", "perl": "perl", "r": "r",
+    "ruby": "ruby", "rust": "rust", "sh": "bash", "sparksql": "sql", "sql": "sql", "svg": "xml", "system": "bash",
+    "!": "bash", "sx": "bash", "typescript": "typescript",
+}  # fmt: skip
+_LINE_COMMAND: Final = re.compile(  # at the start of a line: %magic, !command, ?name; or name? at its end
+    rb"^([ \t]*)(?:%%?[A-Za-z_]|!(?!=)|\?{1,2}\s*[A-Za-z_%]|%?[A-Za-z_][\w.]*\?{1,2}[ \t\r]*$)[^\n]*", re.MULTILINE
+)
+_ASSIGNED_COMMAND: Final = re.compile(rb"^([ \t]*[A-Za-z_][\w., \t]*=[ \t]*)(?:%[A-Za-z_]|!(?!=))[^\n]*", re.MULTILINE)
+_NO_SYMBOL_KINDS: Final = frozenset({"block", "window"})
+
+
+def chunk_cells(
+    text: bytes, cells: Sequence[Cell], *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET
+) -> list[Span]:
+    """Cut the UTF-8 ``text`` of a notebook into chunks, as :func:`chunk` does with each of its ``cells``.
+
+    Cells of whitespace only have no chunk. What defines nothing is of the kind ``cell``. Never raises.
+    """
+    return [span for cell in cells for span in _chunks_of(text, cell, max_bytes, target_chars)]
+
+
+def _chunks_of(text: bytes, cell: Cell, max_bytes: int, target_chars: int) -> Iterator[Span]:
+    body = text[cell.start : cell.end]
+    if body.isspace():
+        return
+    parsed, language = parsed_as(body, cell.language)
+    spans = chunk(parsed, language, max_bytes=max_bytes, target_chars=target_chars)
+    if not spans:  # nothing but the name of its language
+        spans = [Span(0, len(body), 1, max(1, body.count(b"\n")), "cell")]
+    first_line = text.count(b"\n", 0, cell.start)
+    for span in spans:
+        yield dataclasses.replace(
+            span,
+            start_byte=span.start_byte + cell.start,
+            end_byte=span.end_byte + cell.start,
+            start_line=span.start_line + first_line,
+            end_line=span.end_line + first_line,
+            kind="cell" if not span.symbol and span.kind in _NO_SYMBOL_KINDS else span.kind,
+        )
+
+
+def parsed_as(body: bytes, language: str) -> tuple[bytes, str]:
+    """Return the text to parse for a cell, of the same length and lines, and the language to parse it in."""
+    if language != "python":
+        return body, language
+    magic = _CELL_MAGIC.match(body)
+    if magic is None:
+        return _plain_python(body), language
+    rest = b" " * magic.end() + body[magic.end() :]
+    rest = body[: magic.start(1) - 2] + rest[magic.start(1) - 2 :]
+    inside = _language_of(magic[1].decode("utf-8", "replace"), magic[2].strip())
+    return (_plain_python(rest) if inside == "python" else rest), inside
+
+
+def _language_of(name: str, arguments: bytes) -> str:
+    """Return the language of the cell below ``%%name arguments``; most such commands run Python."""
+    first = next((word for word in arguments.split() if not word.startswith(b"-")), b"")
+    if name in ("writefile", "file"):
+        return detect(first)
+    if name == "script":
+        return detect(b"", b"#!/usr/bin/env " + first)
+    return _LANGUAGES.get(name.lower(), "python")
+
+
+def _plain_python(body: bytes) -> bytes:
+    if not any(sign in body for sign in (b"%", b"!", b"?")):
+        return body
+    body = _with_continuations(body)
+    body = _LINE_COMMAND.sub(lambda match: _value(match, match[1]), body)
+    return _ASSIGNED_COMMAND.sub(lambda match: _value(match, match[1]), body)
+
+
+def _with_continuations(body: bytes) -> bytes:
+    """Blank the lines that continue a command after a backslash."""
+    lines = body.split(b"\n")
+    continues = False
+    for number, line in enumerate(lines):
+        is_command = continues or _LINE_COMMAND.match(line) or _ASSIGNED_COMMAND.match(line)
+        if continues:
+            lines[number] = b" " * len(line)
+        continues = bool(is_command) and line.rstrip().endswith(b"\\")
+    return b"\n".join(lines)
+
+
+def _value(match: re.Match[bytes], before: bytes) -> bytes:
+    """Return a statement that does nothing in place of a command, so that a block of commands is not empty."""
+    return before + b"0".ljust(len(match[0]) - len(before))
