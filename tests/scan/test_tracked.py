@@ -264,6 +264,23 @@ def test_an_index_with_other_stats_only_leads_to_no_look(tmp_path: Path) -> None
     assert looked_at() == (b"build/deep", b"build/other.py"), "not src/main.py: git ignores it either way"
 
 
+def test_a_directory_that_is_left_out_for_what_it_holds_is_looked_at_when_git_tracks_nothing_in_it(
+    tmp_path: Path,
+) -> None:
+    """Why it is left out changes: from the mark in it to the rule that git's index had overridden."""
+    tag = "Signature: 8a477f597d28d172789f06886806bc55\n"
+    root = repository(
+        tmp_path, {".gitignore": "cache/\n", "cache/a.py": "a\n", "cache/CACHEDIR.TAG": tag}, "cache/a.py"
+    )
+    scan = everything(root)
+    assert reasons(scan)["cache"] == "generated"
+    git(root, "rm", "-q", "--cached", "cache/a.py")
+    now = time.time_ns() + LATER
+    partial = scanner(root).scan([b".git/index"], scan.tree, now_ns=now, decided_by_git=scan.decided_by_git)
+    assert partial.below == (b"cache",)
+    assert reasons(partial)["cache"] == "ignored"
+
+
 def test_indexes_elsewhere_are_followed_without_reading_them(tmp_path: Path) -> None:
     outer = repository(tmp_path / "outer", {".gitignore": "*.log\n", "p/a.log": "a"})
     git(outer, "commit", "-q", "-m", "all")
@@ -298,6 +315,7 @@ def test_a_tracked_set_answers_for_files_and_directories() -> None:
 
 
 def test_paths_decided_by_git_are_collected_over_scans() -> None:
-    paths = RepositoryPaths({b"kept"}, {b"left"})
-    paths.add(RepositoryPaths({b"left"}, {b"kept"}))
-    assert (paths.kept, paths.left) == ({b"left"}, {b"kept"})
+    paths = RepositoryPaths({b"kept"}, {b"entered"}, {b"left"})
+    paths.add(RepositoryPaths({b"left"}, set(), {b"kept", b"entered"}))
+    assert not paths.entered
+    assert (paths.kept, paths.left) == ({b"left"}, {b"kept", b"entered"})

@@ -147,18 +147,21 @@ def _read(path: Path) -> bytes:
 class RepositoryPaths:
     """Paths below a root that one repository's index decided about.
 
-    ``kept`` are files that would be left out if git did not track them, ``left`` files and directories that would be
-    looked at if it did.
+    ``kept`` are files that would be left out if git did not track them, ``entered`` directories that would be if it
+    tracked nothing in them, and ``left`` files and directories that would be looked at if it did.
     """
 
     kept: set[bytes] = field(default_factory=set)
+    entered: set[bytes] = field(default_factory=set)
     left: set[bytes] = field(default_factory=set)
 
     def add(self, others: RepositoryPaths) -> None:
         """Add what a scan of some part found."""
         self.kept -= others.left
-        self.left -= others.kept
+        self.entered -= others.left
+        self.left -= others.kept | others.entered
         self.kept |= others.kept
+        self.entered |= others.entered
         self.left |= others.left
 
 
@@ -191,6 +194,7 @@ class TrackedFiles:
             return False
         if is_dir:
             self._entered[path] = verdict
+            self.paths.entered.add(path)
         else:
             self.paths.kept.add(path)
         return True
@@ -203,6 +207,7 @@ class TrackedFiles:
         """Return those paths of an earlier scan for which this index decides otherwise."""
         tracked = self._load() if self._tracked is None else self._tracked
         gone = [path for path in before.kept if self._place(path) not in tracked.files]
+        gone += [path for path in before.entered if self._place(path) not in tracked.directories]
         new = [
             path
             for path in before.left
