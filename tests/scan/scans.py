@@ -6,19 +6,19 @@ import os
 import time
 from pathlib import Path
 
-from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.merkle import Tree
 from codeindexd.scan.scanner import Scan, Scanner
 from codeindexd.types import NodeKind, TreeSource
 
 NOTHING = Tree({}, {})
-NOWHERE = GitHome(None, None, None)
+NOWHERE = GitConfigLocations(None, None, None)
 LATER = 10**18  # nanoseconds, late enough for every file to be settled
 
 
 def scanner(root: Path, **options: object) -> Scanner:
     """Return a scanner that reads no configuration of this machine."""
-    return Scanner(root, git_home=NOWHERE, **options)  # type: ignore[arg-type]
+    return Scanner(root, git_locations=NOWHERE, **options)  # type: ignore[arg-type]
 
 
 def everything(root: Path, known: TreeSource = NOTHING, **options: object) -> Scan:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.scanner import Scan, Scanner
 from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.types import NodeKind
@@ -22,8 +22,8 @@ from support.trees import Link, tree
 
 def _scan(oracle: GitOracle, root: Path | None = None) -> Scan:
     """Scan with git's rules only, as the oracle's user."""
-    home = GitHome.from_environment(oracle.environment)
-    scanner = Scanner(root or oracle.top, git_home=home, hidden=True, defaults=False, size_limits=SizeLimits(1 << 40))
+    home = GitConfigLocations.from_environment(oracle.environment)
+    scanner = Scanner(root or oracle.top, git_locations=home, hidden=True, defaults=False, size_limits=SizeLimits(1 << 40))
     return scanner.scan([b""], NOTHING, now_ns=time.time_ns() + LATER)
 
 
@@ -130,8 +130,8 @@ def test_odd_git_configuration_is_ignored(tmp_path: Path) -> None:
         {"a.py": "x", ".git/HEAD": "ref: x", ".git/config": b"[core\n\xff\0 = [[\n[core]\nexcludesFile"},
     )
     tree(tmp_path / "home", {".gitconfig": "[include]\npath = .gitconfig\n", "config/git/config": None})
-    home = GitHome(tmp_path / "home", tmp_path / "home/config", None)
-    scan = Scanner(tmp_path / "top", git_home=home).scan([b""], NOTHING, now_ns=time.time_ns())
+    home = GitConfigLocations(tmp_path / "home", tmp_path / "home/config", None)
+    scan = Scanner(tmp_path / "top", git_locations=home).scan([b""], NOTHING, now_ns=time.time_ns())
     assert _kept(scan) == {b"a.py"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.rule_files import read_bounded
 from codeindexd.scan.scanner import Scanner
 from scan.scans import LATER, NOTHING
@@ -19,7 +19,7 @@ SECRET = "*.py machine example.org password tr0ub4dor"
 
 def rules_of(root: Path, home: Path) -> str:
     """Return every rule that a scan records in its tree, as the catalog stores it and ``explain`` shows it."""
-    scanner = Scanner(root, git_home=GitHome(home, home / ".config", None))
+    scanner = Scanner(root, git_locations=GitConfigLocations(home, home / ".config", None))
     leaves = scanner.scan([b""], NOTHING, now_ns=time.time_ns() + LATER).tree.leaves()
     return "\n".join(entry.rule for entry in leaves if entry.rule and not entry.rule.startswith("default: "))
 

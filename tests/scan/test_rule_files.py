@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.rule_files import RuleFileRecorder, RuleFiles
 from codeindexd.scan.scanner import Scan, Scanner
 from scan.scans import LATER, NOTHING
@@ -17,7 +17,7 @@ from support.trees import Link, tree
 
 
 def _scanner(root: Path, home: Path) -> Scanner:
-    return Scanner(root, git_home=GitHome(home, home / ".config", None))
+    return Scanner(root, git_locations=GitConfigLocations(home, home / ".config", None))
 
 
 def _scan(root: Path, home: Path, *below: bytes) -> Scan:
@@ -25,7 +25,7 @@ def _scan(root: Path, home: Path, *below: bytes) -> Scan:
 
 
 def _changes(files: RuleFiles) -> bool:
-    return not files.now().agree_with(files)
+    return not files.now().agrees_with(files)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.scanner import Scan, Scanner
 from codeindexd.scan.tracked import RepositoryPaths, TrackedSet
 from codeindexd.types import NodeKind
@@ -287,7 +287,7 @@ def test_indexes_elsewhere_are_followed_without_reading_them(tmp_path: Path) -> 
     git(outer, "worktree", "add", "-q", str(tmp_path / "tree"))
 
     def hints(root: Path, *arguments: str) -> set[bytes]:
-        scan = Scanner(root, git_home=NOWHERE).scan([b""], NOTHING, now_ns=time.time_ns() + LATER)
+        scan = Scanner(root, git_locations=NOWHERE).scan([b""], NOTHING, now_ns=time.time_ns() + LATER)
         assert not scan.rule_files.now().changed_from(scan.rule_files)
         git(root, *arguments)
         return scan.rule_files.now().changed_from(scan.rule_files)
@@ -300,7 +300,9 @@ def test_indexes_elsewhere_are_followed_without_reading_them(tmp_path: Path) -> 
 
 def test_files_without_a_repository_are_not_tracked(tmp_path: Path) -> None:
     tree(tmp_path, {".gitignore": "*.log\n", "a.log": "a"})
-    scan = Scanner(tmp_path, git_home=GitHome(None, None, None)).scan([b""], NOTHING, now_ns=time.time_ns())
+    scan = Scanner(tmp_path, git_locations=GitConfigLocations(None, None, None)).scan(
+        [b""], NOTHING, now_ns=time.time_ns()
+    )
     assert files_of(scan) == {".gitignore"}
     assert scan.decided_by_git == {}
 
@@ -318,4 +320,4 @@ def test_paths_decided_by_git_are_collected_over_scans() -> None:
     paths = RepositoryPaths({b"kept"}, {b"entered"}, {b"left"})
     paths.add(RepositoryPaths({b"left"}, set(), {b"kept", b"entered"}))
     assert not paths.entered
-    assert (paths.kept, paths.left) == ({b"left"}, {b"kept", b"entered"})
+    assert (paths.kept, paths.left_out) == ({b"left"}, {b"kept", b"entered"})

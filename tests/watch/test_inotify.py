@@ -138,7 +138,7 @@ class Listener:
         self.paths |= {path for _, path in changes}
         if self._gate is not None:
             assert self._gate.wait(20)
-        self.subscription.processed()
+        self.subscription.mark_processed()
 
     def _overflow(self) -> None:
         self.overflows += 1
@@ -179,7 +179,7 @@ def test_all_subscriptions_share_one_instance_and_one_thread(hub: Inotify, tmp_p
     wait_until(lambda: readers() == instances() == 0)  # those of other tests are ending
     listeners = [Listener(hub, root) for root in roots]
     assert (instances(), readers()) == (1, 1)
-    assert hub.watches == 40
+    assert hub.watch_count == 40
     for root in roots:
         (root / "a").write_text("changed")
     for root, listener in zip(roots, listeners, strict=True):
@@ -195,13 +195,13 @@ def test_all_subscriptions_share_one_instance_and_one_thread(hub: Inotify, tmp_p
 def test_a_directory_watched_twice_costs_one_watch_until_both_end(hub: Inotify, tmp_path: Path) -> None:
     place = tree(tmp_path / "place", {})
     first, second = Listener(hub, place), Listener(hub, place)
-    assert hub.watches == 1
+    assert hub.watch_count == 1
     first.subscription.close()
     (place / "a").touch()
     wait_until(lambda: second.paths == {f"{place}/a"})
     assert first.paths == set()
     second.subscription.close()
-    assert hub.watches == 0
+    assert hub.watch_count == 0
 
 
 def test_an_overflow_is_reported_to_every_subscription(hub: Inotify, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_an_overflow_is_reported_to_every_subscription(hub: Inotify, tmp_path: P
     slow, idle = Listener(hub, place, gate=gate), Listener(hub, other)
     (place / "a").write_text("the reading thread waits from now on")
     wait_until(lambda: slow.paths == {f"{place}/a"})
-    for number in range(filesystem.limit("max_queued_events", 16_384) + 100):
+    for number in range(filesystem.inotify_limit("max_queued_events", 16_384) + 100):
         os.utime(place / "ab"[number % 2])
     gate.set()
     wait_until(lambda: slow.overflows == idle.overflows == 1)
@@ -227,19 +227,19 @@ def test_changes_before_the_start_are_kept(hub: Inotify, tmp_path: Path) -> None
     assert got == []
     early.start()
     wait_until(lambda: got)
-    early.processed()
+    early.mark_processed()
     assert {path for _, path in got[0]} == {f"{place}/a"}
 
 
 def test_the_largest_root_gives_its_watches_to_a_small_one(
     hub: Inotify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filesystem, "limit", lambda name, otherwise: 20)
+    monkeypatch.setattr(filesystem, "inotify_limit", lambda name, default: 20)
     large = tree(tmp_path / "large", {f"{number}/f": "x" for number in range(16)})
     small = tree(tmp_path / "small", {f"{number}/f": "x" for number in range(4)})
     first = Listener(hub, *large.iterdir(), owner="large")
     second = Listener(hub, *small.iterdir(), owner="small")
-    assert (len(first.errors), len(second.errors), hub.watches) == (1, 0, 4)
+    assert (len(first.errors), len(second.errors), hub.watch_count) == (1, 0, 4)
     with pytest.raises(OSError, match="No space left"):
         Listener(hub, *large.iterdir(), *large.iterdir(), *[large / str(n) for n in range(16)], large, owner="large")
     assert not second.errors, "a large root takes nothing from a small one"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from codeindexd.watch import mounts
-from codeindexd.watch.coverage import Coverage, Usable, usable
-from codeindexd.watch.problems import polled_parts
+from codeindexd.watch.coverage import Coverage, WatchableDirectories, find_watchable
+from codeindexd.watch.problem_reporter import polling_problem
 from support.trees import tree
 from watch import mounting
 
@@ -41,7 +41,7 @@ MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
     ],
 )
 def test_file_systems_without_events_are_recognized_by_their_mount(path: str, kind: str, silent: bool) -> None:
-    mount = mounts.around(Path(path), mounts.parsed(MOUNTS))
+    mount = mounts.mount_of(Path(path), mounts.parse(MOUNTS))
     assert mount is not None
     assert (mount.kind, mount.is_silent) == (kind, silent)
 
@@ -59,34 +59,34 @@ def test_file_systems_without_events_are_recognized_by_their_mount(path: str, ki
     ],
 )
 def test_a_directory_below_the_root_is_on_the_nearest_file_system_above_it(directory: bytes, kind: str) -> None:
-    found = mounts.below(Path("/mnt"), mounts.parsed(MOUNTS))
+    found = mounts.visible_below(Path("/mnt"), mounts.parse(MOUNTS))
     assert sorted(found) == [b"hidden", b"ssh", b"ssh/local", b"twice", b"usb"]
     assert mounts.kind_if_silent(directory, found) == kind
 
 
 def test_without_a_list_of_mounts_everything_can_be_watched(tmp_path: Path) -> None:
-    assert mounts.around(tmp_path, []) is None
+    assert mounts.mount_of(tmp_path, []) is None
     assert mounts.kind_if_silent(b"a/b", {}) == ""
 
 
 def test_silent_directories_are_polled_without_being_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They do not even exist here: touching a server that does not answer would block."""
     listed = MOUNTS.replace("/mnt", str(tmp_path))
-    monkeypatch.setattr(mounts, "now", lambda: list(mounts.parsed(listed)))
+    monkeypatch.setattr(mounts, "read_mounts", lambda: list(mounts.parse(listed)))
     root = tree(tmp_path, {"usb/a": "a"})
-    found = usable(root, [b"", b"ssh", b"ssh/x", b"usb", b"gone"], look_inside=True)
-    assert found == Usable(
+    found = find_watchable(root, [b"", b"ssh", b"ssh/x", b"usb", b"gone"], check_names=True)
+    assert found == WatchableDirectories(
         {b"": str(root), b"usb": f"{root}/usb"}, {b"gone"}, {b"ssh": "fuse.sshfs", b"ssh/x": "fuse.sshfs"}
     )
     coverage = Coverage()
     coverage.set_targets([b"ssh", b"ssh/x", b"usb", b"gone"])
-    coverage.look().take(found, retry_refused=True)
+    coverage.begin_update().commit(found, includes_refused=True)
     assert coverage.missing() == {b".git", b".git/info"}
-    problem = polled_parts(coverage.polled, 30.0)
+    problem = polling_problem(coverage.polled, 30.0)
     assert problem is not None
     assert problem[0].startswith("ssh: on a file system without change events (fuse.sshfs)")
     coverage.forget({b"ssh"})
-    assert polled_parts(coverage.polled, 30.0) is None
+    assert polling_problem(coverage.polled, 30.0) is None
 
 
 @pytest.mark.skipif(not mounting.possible(), reason="needs root, and a mount namespace of its own")

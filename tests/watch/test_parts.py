@@ -12,9 +12,9 @@ import pytest
 from watchfiles import Change
 
 from codeindexd.watch import filesystem, pacer
+from codeindexd.watch.change_reader import ChangeReader
 from codeindexd.watch.cookies import Cookies
-from codeindexd.watch.coverage import Coverage, Usable, usable
-from codeindexd.watch.events import ChangeReader
+from codeindexd.watch.coverage import Coverage, WatchableDirectories, find_watchable
 from support.trees import Link, tree
 
 
@@ -29,13 +29,13 @@ def test_each_limit_has_a_hint() -> None:
 
 
 def test_sleep_and_set_clocks_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    clocks = filesystem.Clocks()
-    assert clocks.jump() == ""
+    clocks = filesystem.JumpDetector()
+    assert clocks.describe_jump() == ""
     clocks.asleep_s -= 300
-    assert "slept for 300 s" in clocks.jump()
+    assert "slept for 300 s" in clocks.describe_jump()
     clocks.offset_s += 3600
-    assert "moved by -3600 s" in clocks.jump()
-    assert clocks.jump() == ""
+    assert "moved by -3600 s" in clocks.describe_jump()
+    assert clocks.describe_jump() == ""
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_directories_are_checked_before_they_are_watched(tmp_path: Path) -> None
     root = tree(tmp_path, {"d/f": "x", "link": Link("d")})
     odd = b"d/\xff"
     Path(os.fsdecode(os.fsencode(root) + b"/" + odd)).mkdir()
-    found = usable(root, [b"", b"d", b"d/f", b"link", b"gone", odd])
+    found = find_watchable(root, [b"", b"d", b"d/f", b"link", b"gone", odd])
     assert found.paths == {b"": str(root), b"d": f"{root}/d"}
     assert found.refused == {b"d/f", b"link", b"gone"}
     assert found.polled == {odd: ""}
@@ -107,7 +107,7 @@ def test_a_directory_that_cannot_be_examined_now_is_polled(tmp_path: Path, monke
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "lstat", fail)
-    found = usable(tmp_path, errors.keys())
+    found = find_watchable(tmp_path, errors.keys())
     assert found.polled == {b"broken": ""}
     assert found.refused == {b"forbidden", b"gone"}
 
@@ -121,17 +121,17 @@ def test_a_path_longer_than_a_system_call_takes_is_polled_where_it_cannot_be_wat
         os.close(current)
         path, current = path + b"/" + name if path else name, below
     os.close(current)
-    assert usable(tmp_path, [path]).polled == {path: ""}
+    assert find_watchable(tmp_path, [path]).polled == {path: ""}
     if sys.platform == "linux":
-        assert list(usable(tmp_path, [path], any_length=True).paths) == [path]
-        assert usable(tmp_path, [path + b"/gone"], any_length=True).refused == {path + b"/gone"}
+        assert list(find_watchable(tmp_path, [path], allow_long_paths=True).paths) == [path]
+        assert find_watchable(tmp_path, [path + b"/gone"], allow_long_paths=True).refused == {path + b"/gone"}
 
 
 def test_a_directory_is_watched_after_those_above_it(tmp_path: Path) -> None:
     """A child replaced between its own watch and its parent's would be unwatched without any event."""
     names = [f"{one}/{two}/{three}" for one in "ab" for two in ("a", "a-b", "c") for three in range(3)]
     wanted = {os.fsencode(path.relative_to(tmp_path)) for path in tree(tmp_path, dict.fromkeys(names, "x")).rglob("*")}
-    order = list(usable(tmp_path, wanted | {b""}).paths)
+    order = list(find_watchable(tmp_path, wanted | {b""}).paths)
     assert len(order) > 6
     assert all(order.index(path.rpartition(b"/")[0]) < at for at, path in enumerate(order) if path)
 
@@ -140,13 +140,13 @@ def test_a_look_covers_no_directory_that_changed_meanwhile(tmp_path: Path) -> No
     root = tree(tmp_path, {"a/b/c/f": "x", "d/f": "x"})
     coverage = Coverage()
     coverage.set_targets([b"a", b"a/b", b"a/b/c", b"d"])
-    coverage.look().take(usable(root, [b"", b"a/b", b"a/b/c"]), retry_refused=False)
-    with coverage.look() as look:
+    coverage.begin_update().commit(find_watchable(root, [b"", b"a/b", b"a/b/c"]), includes_refused=False)
+    with coverage.begin_update() as update:
         coverage.record_changes({b"a", b"d/f"})
-        look.take(usable(root, [b"a", b"d"]), retry_refused=False)
+        update.commit(find_watchable(root, [b"a", b"d"]), includes_refused=False)
     assert coverage.missing() - {b".git", b".git/info"} == {b"a", b"a/b", b"a/b/c"}
     coverage.set_targets([b"a"])
-    coverage.look().take(usable(root, [b"a"]), retry_refused=False)
+    coverage.begin_update().commit(find_watchable(root, [b"a"]), includes_refused=False)
     coverage.set_targets([b"a", b"d"])
     assert b"d" in coverage.missing(), "what was no target in between may not be watched any more"
 
@@ -155,7 +155,7 @@ def test_a_moved_directory_is_missing_with_everything_below_it(tmp_path: Path) -
     root = tree(tmp_path, {"a/b/c/f": "x", "ab/f": "x"})
     coverage = Coverage()
     coverage.set_targets([b"a", b"a/b", b"a/b/c", b"ab", b"gone"])
-    coverage.look().take(usable(root, coverage.missing()), retry_refused=True)
+    coverage.begin_update().commit(find_watchable(root, coverage.missing()), includes_refused=True)
     assert coverage.missing() == set()
     assert coverage.forget({b"a/b"})
     assert coverage.missing() == {b"a/b", b"a/b/c"}
@@ -169,15 +169,15 @@ def test_no_changes_are_kept_without_an_open_look(tmp_path: Path) -> None:
     root = tree(tmp_path, {"a/f": "x"})
     coverage = Coverage()
     coverage.set_targets([b"a"])
-    coverage.look().take(usable(root, [b"", b"a"]), retry_refused=True)
+    coverage.begin_update().commit(find_watchable(root, [b"", b"a"]), includes_refused=True)
     before = len(pickle.dumps(coverage))
     for number in range(1000):
         coverage.record_changes({b"a/%d" % number})
     assert len(pickle.dumps(coverage)) == before
-    with coverage.look():
+    with coverage.begin_update():
         coverage.record_changes({b"a"})
-    coverage.look().take(usable(root, [b"a"]), retry_refused=False)
-    assert b"a" not in coverage.missing(), "that look was given up"
+    coverage.begin_update().commit(find_watchable(root, [b"a"]), includes_refused=False)
+    assert b"a" not in coverage.missing(), "that update was abandoned"
 
 
 def test_cookies_are_told_from_changes_wherever_they_are() -> None:
@@ -206,8 +206,8 @@ def test_cookies_move_on_when_their_directory_cannot_be_created(tmp_path: Path) 
 def test_what_was_refused_is_looked_at_again_when_it_may_have_come_back() -> None:
     coverage = Coverage()
     coverage.set_targets([b"a", b"a/b"])
-    with coverage.look() as look:
-        look.take(Usable(paths={b"": "/r", b"a": "/r/a"}, refused={b"a/b"}), retry_refused=False)
+    with coverage.begin_update() as update:
+        update.commit(WatchableDirectories(paths={b"": "/r", b"a": "/r/a"}, refused={b"a/b"}), includes_refused=False)
     assert b"a/b" not in coverage.missing()
     coverage.set_targets([b"a"])  # a/b is gone: the watch of its parent, or a walk, tells when it comes back
     coverage.set_targets([b"a", b"a/b"])
@@ -217,8 +217,8 @@ def test_what_was_refused_is_looked_at_again_when_it_may_have_come_back() -> Non
 def test_what_was_refused_below_a_directory_that_was_not_watched_is_looked_at_again() -> None:
     coverage = Coverage()
     coverage.set_targets([b"a", b"a/b"])
-    with coverage.look() as look:
-        look.take(Usable(refused={b"a/b"}), retry_refused=False)
-    with coverage.look() as look:
-        look.take(Usable(paths={b"a": "/r/a"}), retry_refused=False)
+    with coverage.begin_update() as update:
+        update.commit(WatchableDirectories(refused={b"a/b"}), includes_refused=False)
+    with coverage.begin_update() as update:
+        update.commit(WatchableDirectories(paths={b"a": "/r/a"}), includes_refused=False)
     assert b"a/b" in coverage.missing()

@@ -86,7 +86,7 @@ async def test_no_cookie_passes_while_an_overflow_is_pending(
         await owner.settled()
         (root / "new").mkdir()
         await eventually(lambda: b"new" in owner.watcher._coverage.covered)
-        monkeypatch.setattr(watcher, "_FOLD_MIN", 1)
+        monkeypatch.setattr(watcher, "_MERGE_MIN", 1)
         monkeypatch.setattr(watcher, "_QUIET_S", 0.0)
         owner.watcher._wake.set()
         await eventually(source.folding.is_set)

@@ -242,7 +242,7 @@ async def test_directories_beyond_the_limit_are_polled(root: Path, cookies: Path
 async def test_a_fold_needs_no_more_watches_than_the_limit(
     tmp_path: Path, cookies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "_FOLD_NOW", 10)
+    monkeypatch.setattr(watcher, "_MERGE_NOW", 10)
     root = tree(tmp_path / "root", {f"{number}/f": "x" for number in range(20)})
     async with watching(root, cookies, source=Limited(60)) as owner:
         await owner.settled()
@@ -351,7 +351,7 @@ async def test_a_stopped_process_reports_lost_events(root: Path, cookies: Path, 
         process.send_signal(signal.SIGSTOP)
         await eventually(lambda: _is_stopped(process.pid))  # on a busy machine it continues reading for a while
         started = anyio.current_time()
-        for number in range(filesystem.limit("max_queued_events", 16_384) + 100):
+        for number in range(filesystem.inotify_limit("max_queued_events", 16_384) + 100):
             os.utime(root / ("src" if number % 2 else "docs"))
         await eventually(lambda: source == "inotify" or anyio.current_time() - started > 2.5)
         process.send_signal(signal.SIGCONT)

@@ -152,7 +152,7 @@ async def test_a_cookie_waits_for_a_stream_that_is_being_replaced(root: Path, co
         source.held = source.streams
         (root / "one/f").write_text("in the newest stream alone")
         (root / "two").mkdir()
-        await eventually(lambda: source.streams > source.held and owner.watcher._cookies.leaving)
+        await eventually(lambda: source.streams > source.held and owner.watcher._cookies.draining)
         try:
             assert owner.hints.count(b"two") > 1, "once for its event, once when it became watched"
             assert not await owner.watcher.events_delivered(0.3)

@@ -1,4 +1,4 @@
-"""What is on the disk: walks below hints, applies ignore rules, hashes what may have changed.
+"""Reads the disk: walks paths that may have changed (hints), applies ignore rules, hashes what may differ.
 
-Imports nothing, since worker processes need no more than `safe_read` and start faster without the rest.
+This file imports nothing: worker processes need only `safe_read` and start faster without the rest.
 """

@@ -1,4 +1,4 @@
-"""What the steps of a scan share: its input, and what was found so far."""
+"""The data that the steps of a scan share: its input, and its findings so far."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.hashing import Group, Hashed
 from codeindexd.scan.ignore import Verdict
 from codeindexd.scan.merkle import Tree, node_hash, skipped_hash, subtree
@@ -16,33 +16,42 @@ from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.types import Entry, NodeKind, TreeSource
 
-SPECIAL = Verdict(True, "special", "no regular file, directory or symbolic link")
+SPECIAL = Verdict(True, "special", "not a regular file, directory or symbolic link")
 UNREADABLE = Verdict(True, "unreadable", "cannot be read")
 
 
 @dataclass(frozen=True, slots=True)
 class ScanInput:
-    """What a scan works with: the root's path and open descriptor, what is known from last time, limits."""
+    """The input of a scan.
+
+    ``root`` is the open directory of ``root_path``. ``known`` is the tree of the last scan, and ``decided_by_git`` what
+    git's index decided in earlier scans, by the top of the repository. ``read`` reads rule files and may record them.
+    """
 
     root_path: Path
     root: int
     known: TreeSource
     decided_by_git: Mapping[bytes, RepositoryPaths]
     size_limits: SizeLimits
-    git_home: GitHome
+    git_locations: GitConfigLocations
     read: ReadRuleFile
     should_stop: Callable[[], bool]
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was found. The steps add to it in turn: targets, then the walk, then the hashes, at last the tree.
+    """The findings of a scan so far. The steps add to them in turn: targets, walk, hashes, and finally the tree.
 
-    ``tops`` are the entries of targets by path, ``children`` the entries of walked directories; both lack the files
-    in ``to_hash`` until these are hashed. ``directories`` lists what was walked, parents first, with the entry known
-    so far. ``restatted`` are directories with a leaf of equal content under another stat or rule. ``watched`` are
-    directories that were not walked and yet decide about others: they hold the mark that leaves them out, or the rules
-    of a nested repository. ``linked`` are (device, inode) of files with more than one name.
+    - ``tops``: the entries of targets by path; ``children``: the entries of walked directories by name. Both lack the
+      files in ``to_hash`` until these are hashed.
+    - ``directories``: the walked directories, parents first, each with its entry in the last scan's tree.
+    - ``errors``: (path, message) of what could not be read.
+    - ``unsettled``, ``young``: as in :class:`Hashed`.
+    - ``restatted``: directories with a leaf whose stat or rule changed, but not its content.
+    - ``watched``: directories that were not walked, but decide about others: with an entry for which they are left
+      out, or with the rules of a nested repository.
+    - ``linked``: (device, inode) of each file with several names.
+    - ``leaves``, ``hashed``: counts of files.
     """
 
     tops: dict[bytes, Entry] = field(default_factory=dict)
@@ -64,7 +73,7 @@ class Findings:
         self.errors.append((path, error.strerror or str(error)))
 
     def add_hashed(self, result: Hashed) -> None:
-        """Put a hashed file in its place."""
+        """Add the result of a hashed file."""
         self.hashed += 1
         self.read_bytes += result.read_bytes
         entry = result.entry
@@ -86,7 +95,10 @@ class Findings:
             siblings[name_of(entry.path)] = entry
 
     def keep(self, tree: TreeSource, path: bytes, known: Entry | None) -> Entry:
-        """Return the known entry of what cannot be read, after copying everything below it from ``tree``."""
+        """Return the ``known`` entry of a path that cannot be read, after copying everything below it from ``tree``.
+
+        Returns a skipped leaf if the path is not known.
+        """
         if known is None:
             return skipped(path, UNREADABLE, None)
         for entry in subtree(tree, known):
@@ -95,7 +107,7 @@ class Findings:
         return known
 
     def tree(self, targets: Collection[bytes]) -> Tree:
-        """Return the tree at and below ``targets``, after computing the hashes of walked directories bottom-up."""
+        """Compute the hashes of the walked directories bottom-up, and return the tree at and below ``targets``."""
         for path, known in reversed(self.directories):
             digest = node_hash(self.children[path].values())
             same = known is not None and known.hash == digest and known.kind is NodeKind.DIRECTORY
@@ -110,7 +122,7 @@ class Findings:
 
 
 def skipped(path: bytes, verdict: Verdict, known: Entry | None) -> Entry:
-    """Return the leaf of something that is left out; the known entry if it says the same."""
+    """Return the leaf of a path that is left out; the ``known`` entry itself if that has the same reason and rule."""
     reason, rule = verdict.reason, verdict.rule
     if known is not None and known.kind is NodeKind.SKIPPED and known.reason == reason and known.rule == rule:
         return known

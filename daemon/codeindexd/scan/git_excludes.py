@@ -1,9 +1,9 @@
-"""git's ignore rules outside the work tree: info/exclude and the excludes file of its configuration.
+"""Reads git's ignore rules from outside the work tree: info/exclude and the excludes file that is configured.
 
-git's files are read directly, so that a scan needs neither git nor a process. Whatever cannot be read counts as empty:
-a broken configuration must never cost more than its own rules.
+git's files are read directly, so that a scan needs neither git nor a process. A file that cannot be read counts as
+empty: a broken configuration loses only its own rules.
 
-A repository may come from a stranger, and its configuration may name any file as its excludes file. Its rules apply, as
+A repository may be untrusted, and its configuration may name any file as its excludes file. The rules in it apply, as
 they do for git, but its text is never shown or kept unless the file lies in the repository.
 """
 
@@ -28,16 +28,19 @@ _ESCAPES = {"n": "\n", "t": "\t", "b": "\b"}
 
 
 @dataclass(frozen=True, slots=True)
-class GitHome:
-    """Where to look for the user's and the system's git configuration; None means nowhere."""
+class GitConfigLocations:
+    """The directories and the file where git looks for the user's and the system's configuration; None for nowhere."""
 
     home: Path | None
     config_home: Path | None
     system: Path | None = _SYSTEM
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> GitHome:
-        """Return git's places: ``HOME``, ``XDG_CONFIG_HOME`` (default ``$HOME/.config``), ``GIT_CONFIG_NOSYSTEM``."""
+    def from_environment(cls, environment: Mapping[str, str]) -> GitConfigLocations:
+        """Return where git looks for configuration.
+
+        Uses ``HOME``, ``XDG_CONFIG_HOME`` (default ``$HOME/.config``) and ``GIT_CONFIG_NOSYSTEM`` of ``environment``.
+        """
         home = Path(environment["HOME"]) if environment.get("HOME") else None
         config = environment.get("XDG_CONFIG_HOME")
         config_home = Path(config) if config else home / ".config" if home else None
@@ -47,7 +50,10 @@ class GitHome:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A work tree and its administrative files; ``common`` differs from ``git_dir`` in linked worktrees."""
+    """A git work tree: its ``top``, its ``git_dir``, and the directory ``common`` to all worktrees of the repository.
+
+    ``common`` differs from ``git_dir`` only in linked worktrees.
+    """
 
     top: Path
     git_dir: Path
@@ -55,11 +61,11 @@ class Repository:
 
     @classmethod
     def at(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
-        """Return the repository whose work tree begins at ``directory``, or None. Follows ``.git`` files."""
+        """Return the repository whose work tree has its top at ``directory``, or None. Follows ``.git`` files."""
         git_dir = directory / ".git"
         pointer = read(git_dir, 4096)
         if pointer is not None:
-            linked = _linked(directory, pointer)
+            linked = _parse_pointer(directory, pointer)
             if linked is None:
                 return None
             git_dir = linked
@@ -69,79 +75,81 @@ class Repository:
         return cls(directory, git_dir, git_dir / os.fsdecode(shared.strip()) if shared else git_dir)
 
     @classmethod
-    def around(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
-        """Return the repository that ``directory`` lies in, strictly below its top, or None."""
+    def enclosing(cls, directory: Path, read: ReadRuleFile) -> Repository | None:
+        """Return the repository that contains ``directory``, other than at its top, or None."""
         return next((found for parent in directory.parents if (found := cls.at(parent, read))), None)
 
 
 def linked_git_dir(directory: Path, read: ReadRuleFile) -> Path | None:
-    """Return what the file ``.git`` in ``directory`` points to, existing or not; None if there is no such file."""
+    """Return the path that the file ``.git`` in ``directory`` contains, even if it does not exist; None without one."""
     pointer = read(directory / ".git", 4096)
-    return None if pointer is None else _linked(directory, pointer)
+    return None if pointer is None else _parse_pointer(directory, pointer)
 
 
-def _linked(directory: Path, pointer: bytes) -> Path | None:
+def _parse_pointer(directory: Path, pointer: bytes) -> Path | None:
     if not pointer.startswith(b"gitdir:") or b"\0" in pointer:
         return None
     return directory / os.fsdecode(pointer[7:].split(b"\n", 1)[0].strip())
 
 
-def exclude_sources(repository: Repository | None, git_home: GitHome, read: ReadRuleFile) -> list[Source]:
-    """Return the rules of info/exclude and of the excludes file; those of the first take precedence."""
+def exclude_sources(
+    repository: Repository | None, git_locations: GitConfigLocations, read: ReadRuleFile
+) -> list[Source]:
+    """Return the rules of info/exclude and of the excludes file, in the order of precedence, without empty ones."""
     sources: list[Source] = []
     if repository is not None:
         sources.append(_source(".git/info/exclude", repository.common / "info" / "exclude", repository, read))
-    place, chosen_by = _excludes_file(repository, git_home, read)
-    if place is not None:
-        sources.append(_source(_shown(place, git_home), place, chosen_by, read))
+    path, chosen_by = _excludes_file(repository, git_locations, read)
+    if path is not None:
+        sources.append(_source(_display_path(path, git_locations), path, chosen_by, read))
     return [source for source in sources if source.content]
 
 
-def object_id_bytes(repository: Repository, git_home: GitHome, read: ReadRuleFile) -> int:
-    """Return the size of the repository's object ids, which its index holds: 20 for SHA-1, 32 for SHA-256."""
-    entries = _entries(repository.common / "config", repository, git_home.home, read, 0)
+def object_id_bytes(repository: Repository, git_locations: GitConfigLocations, read: ReadRuleFile) -> int:
+    """Return the size of the repository's object ids in bytes: 20 for SHA-1, 32 for SHA-256."""
+    entries = _entries(repository.common / "config", repository, git_locations.home, read, 0)
     formats = [value for key, value in entries if key == "extensions.objectformat"]
     return 32 if formats and formats[-1].lower() == "sha256" else 20
 
 
-def _source(name: str, place: Path, chosen_by: Repository | None, read: ReadRuleFile) -> Source:
-    """Return the rules at ``place``; not quotable if a repository points to a file outside of it."""
+def _source(name: str, path: Path, chosen_by: Repository | None, read: ReadRuleFile) -> Source:
+    """Return the rules in the file ``path``; not quotable if the repository that named it does not contain it."""
     if chosen_by is not None:
-        inside = read(place, within=chosen_by.top)
+        inside = read(path, within=chosen_by.top)
         if inside is None:
-            return Source(name, read(place) or b"", quotable=False)
+            return Source(name, read(path) or b"", quotable=False)
         return Source(name, inside)
-    return Source(name, read(place) or b"")
+    return Source(name, read(path) or b"")
 
 
-def _shown(place: Path, git_home: GitHome) -> str:
-    if git_home.home is not None and place.is_relative_to(git_home.home):
-        place = "~" / place.relative_to(git_home.home)
-    return os.fsencode(place).decode("utf-8", "backslashreplace")
+def _display_path(path: Path, git_locations: GitConfigLocations) -> str:
+    if git_locations.home is not None and path.is_relative_to(git_locations.home):
+        path = "~" / path.relative_to(git_locations.home)
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _excludes_file(
-    repository: Repository | None, git_home: GitHome, read: ReadRuleFile
+    repository: Repository | None, git_locations: GitConfigLocations, read: ReadRuleFile
 ) -> tuple[Path | None, Repository | None]:
-    """Return the excludes file, and the repository whose configuration names it unless the user's does."""
-    files = [git_home.system]
-    files.append(git_home.config_home / "git" / "config" if git_home.config_home else None)
-    files.append(git_home.home / ".gitconfig" if git_home.home else None)
-    theirs = [repository.common / "config", repository.git_dir / "config.worktree"] if repository else []
+    """Return the excludes file or None, and the repository if its own configuration names the file, else None."""
+    files = [git_locations.system]
+    files.append(git_locations.config_home / "git" / "config" if git_locations.config_home else None)
+    files.append(git_locations.home / ".gitconfig" if git_locations.home else None)
+    repository_files = [repository.common / "config", repository.git_dir / "config.worktree"] if repository else []
     value: str | None = None
     chosen_by: Repository | None = None
-    for file in (*files, *theirs):
+    for file in (*files, *repository_files):
         if file is not None:
-            for key, found in _entries(file, repository, git_home.home, read, 0):
+            for key, found in _entries(file, repository, git_locations.home, read, 0):
                 if key == "core.excludesfile":
-                    value, chosen_by = found, repository if file in theirs else None
+                    value, chosen_by = found, repository if file in repository_files else None
     if value is not None:
         base = repository.top if repository else Path("/")
-        return (base / _expanded(value, git_home.home) if value else None), chosen_by
-    return (git_home.config_home / "git" / "ignore" if git_home.config_home else None), None
+        return (base / _expand_home(value, git_locations.home) if value else None), chosen_by
+    return (git_locations.config_home / "git" / "ignore" if git_locations.config_home else None), None
 
 
-def _expanded(value: str, home: Path | None) -> Path:
+def _expand_home(value: str, home: Path | None) -> Path:
     if value.startswith("~/") and home is not None:
         return home / value[2:]
     try:
@@ -153,19 +161,24 @@ def _expanded(value: str, home: Path | None) -> Path:
 def _entries(
     file: Path, repository: Repository | None, home: Path | None, read: ReadRuleFile, depth: int
 ) -> Iterator[tuple[str, str]]:
-    """Yield (``section.key`` in lower case, value) in order, with included files expanded in place."""
+    """Yield (``section.key`` in lower case, value) in order, with included files expanded in place.
+
+    Keys in subsections are left out.
+    """
     content = read(file)
     if content is None or depth > _DEEPEST_INCLUDE:
         return
     for section, subsection, key, value in _parse(os.fsdecode(content)):
-        if key == "path" and value and _included(section, subsection, file, repository, home):
-            yield from _entries(file.parent / _expanded(value, home), repository, home, read, depth + 1)
+        if key == "path" and value and _include_applies(section, subsection, file, repository, home):
+            yield from _entries(file.parent / _expand_home(value, home), repository, home, read, depth + 1)
         elif not subsection:
             yield f"{section}.{key}", value
 
 
-def _included(section: str, subsection: str, file: Path, repository: Repository | None, home: Path | None) -> bool:
-    """Return True if an include applies; unconditional ones and ``gitdir:`` conditions are supported."""
+def _include_applies(
+    section: str, subsection: str, file: Path, repository: Repository | None, home: Path | None
+) -> bool:
+    """Return True if an include in ``file`` applies; supports ``gitdir:`` and ``gitdir/i:`` conditions only."""
     if section == "include":
         return not subsection
     condition, _, pattern = subsection.partition(":")
@@ -182,10 +195,13 @@ def _included(section: str, subsection: str, file: Path, repository: Repository 
     return _matches_path(pattern, repository.git_dir, fold=condition.endswith("/i"))
 
 
-def _matches_path(pattern: str, place: Path, *, fold: bool) -> bool:
-    """Match with the wildcards of ignore files, anchored at the root of the file system."""
+def _matches_path(pattern: str, path: Path, *, fold: bool) -> bool:
+    """Return True if ``pattern``, with the wildcards of ignore files, matches the absolute ``path``.
+
+    With ``fold``, letter case is ignored.
+    """
     rules = compiled(os.fsencode(pattern.lower() if fold else pattern))
-    for candidate in {place.absolute(), place.resolve()}:
+    for candidate in {path.absolute(), path.resolve()}:
         text = os.fsencode(str(candidate).lower() if fold else candidate)[1:]
         if rules.last_match(name_of(text), text, is_dir=True) is not None:
             return True
@@ -193,7 +209,7 @@ def _matches_path(pattern: str, place: Path, *, fold: bool) -> bool:
 
 
 def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (section, subsection, key, value); lines that are no configuration are skipped."""
+    """Yield (section, subsection, key, value); lines that are not valid configuration are skipped."""
     section, subsection = "", ""
     lines = iter(text.removeprefix("\ufeff").splitlines())
     for raw in lines:
@@ -211,7 +227,7 @@ def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _value(text: str, before: str) -> tuple[str, bool]:
-    """Return the value so far with ``text`` added, and whether it continues in the next line."""
+    """Return ``before``, the value so far, plus ``text``, and whether the value continues on the next line."""
     out, quoted, at = list(before), False, 0
     kept = len(out)  # blanks after this are not part of the value
     text = text if before else text.lstrip()

@@ -1,8 +1,8 @@
-"""Git's index (``.git/index``): which paths git tracks, read without running git.
+"""Parses git's index (``.git/index``), which lists the paths that git tracks, without running git.
 
 Follows git's ``Documentation/gitformat-index.txt``: versions 2 to 4, split index (a shared index beside the file, with
-deletions and replacements on top), sparse index (a tracked directory that is not checked out). An index that is missing
-or does not follow the format tracks nothing, as far as we are concerned: then ignore rules alone decide.
+deletions and replacements on top), sparse index (a tracked directory that is not checked out). The caller treats an
+index that is missing or does not follow the format as empty: then ignore rules alone decide.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from codeindexd.scan.relpath import ancestors
 
 _HEADER = struct.Struct(">4sII")
-_ENTRY_FLAGS_AT = 60  # after ctime, mtime, dev, inode, mode, uid, gid, size (40 bytes) and the object id (20)
+_ENTRY_FLAGS_AT = 60  # bytes: after ctime, mtime, dev, inode, mode, uid, gid, size (40) and the object id (20)
 _MODE_AT = 24
 _SHA1 = 20
 _EXTENDED = 0x4000
@@ -24,23 +24,23 @@ _TREE, _GITLINK = 0o040000, 0o160000
 _KIND_MASK = 0o170000
 
 ReadShared = Callable[[bytes], bytes]
-"""Return the bytes of ``sharedindex.<hex>`` for the hex name that an index refers to. Raises OSError."""
+"""Returns the bytes of ``sharedindex.<hex>``, given the hex digits. Raises OSError."""
 
 
 class IndexFormatError(ValueError):
-    """The bytes are not an index that this module understands."""
+    """The bytes are not a valid index of a supported version."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedPaths:
-    """The files git tracks in a work tree, and the directories they are in; paths relative to the work tree's top."""
+    """The files that git tracks in a work tree, and all directories above them, relative to the work tree's top."""
 
     files: frozenset[bytes] = frozenset()
     directories: frozenset[bytes] = frozenset()
 
     @classmethod
     def of(cls, files: frozenset[bytes]) -> TrackedPaths:
-        """Return ``files`` with every directory above them, the top included."""
+        """Return ``files`` with every directory above them, including the top (b"")."""
         directories: set[bytes] = set()
         for path in files:
             for parent in ancestors(path):
@@ -51,9 +51,9 @@ class TrackedPaths:
 
 
 def read_index(data: bytes, read_shared: ReadShared, *, hash_bytes: int = _SHA1) -> TrackedPaths:
-    """Return the files that an index lists and that are checked out (no sparse entries, no submodules).
+    """Return the checked-out files in the index ``data``, without sparse entries and submodules.
 
-    ``hash_bytes`` is 20 for SHA-1 repositories and 32 for SHA-256 ones. Raises IndexFormatError, and OSError when a
+    ``hash_bytes`` is 20 for SHA-1 repositories and 32 for SHA-256 ones. Raises IndexFormatError, and OSError if a
     shared index cannot be read.
     """
     entries, extensions_at = _entries(data, hash_bytes)
@@ -65,7 +65,7 @@ def read_index(data: bytes, read_shared: ReadShared, *, hash_bytes: int = _SHA1)
         return TrackedPaths.of(frozenset(path for path, tracked in entries if tracked))
     base, _ = _entries(read_shared(shared.hex().encode()), hash_bytes)
     deleted, replaced = _bitmaps(link[hash_bytes:])
-    # Entries that replace one of the shared index come first, in its order and without a name; new ones follow.
+    # Entries that replace one in the shared index come first, in its order and without a name; new ones follow.
     fresh = iter(entries)
     files: set[bytes] = set()
     for number, (path, tracked) in enumerate(base):
@@ -82,7 +82,10 @@ def read_index(data: bytes, read_shared: ReadShared, *, hash_bytes: int = _SHA1)
 
 
 def _entries(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], int]:
-    """Return (path, whether it is a checked-out file) for every entry, and where the extensions begin."""
+    """Return (path, whether it is a checked-out file) of every entry, and the offset of the extensions.
+
+    Raises IndexFormatError.
+    """
     try:
         return _parse(data, hash_bytes)
     except (struct.error, IndexError, ValueError) as error:
@@ -94,7 +97,7 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], in
 def _parse(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], int]:
     signature, version, count = _HEADER.unpack_from(data)
     if signature != b"DIRC" or version not in (2, 3, 4):
-        raise IndexFormatError("no index of version 2, 3 or 4")
+        raise IndexFormatError("not an index of version 2, 3 or 4")
     if count > len(data) // (42 + hash_bytes):
         raise IndexFormatError("more entries than the file can hold")
     flags_at = _ENTRY_FLAGS_AT - _SHA1 + hash_bytes
@@ -113,7 +116,7 @@ def _parse(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], int]
             strip, name_at = _offset_varint(data, name_at)
             end = data.index(b"\0", name_at)
             if strip > len(path):
-                raise IndexFormatError("a name removes more than the name before it has")
+                raise IndexFormatError("a name removes more bytes than the name before it has")
             path = path[: len(path) - strip] + data[name_at:end]
             at = end + 1
         else:
@@ -130,7 +133,7 @@ def _parse(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], int]
 
 
 def _offset_varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number in the encoding of OFS_DELTA offsets, and where the next byte is."""
+    """Return the number at offset ``at``, encoded like OFS_DELTA offsets, and the offset after it."""
     byte = data[at]
     value = byte & 0x7F
     while byte & 0x80:
@@ -153,7 +156,10 @@ def _extension(data: bytes, at: int, wanted: bytes, hash_bytes: int) -> bytes | 
 
 
 def _bitmaps(data: bytes) -> tuple[set[int], set[int]]:
-    """Return the numbers of the shared index's entries that are deleted and replaced."""
+    """Return the positions of deleted and of replaced entries in the shared index, as two sets.
+
+    Raises IndexFormatError.
+    """
     if not data:
         return set(), set()
     try:
@@ -165,10 +171,10 @@ def _bitmaps(data: bytes) -> tuple[set[int], set[int]]:
 
 
 def _ewah(data: bytes) -> tuple[set[int], bytes]:
-    """Return the set bits of an EWAH-compressed bitmap, and the bytes after it.
+    """Return the positions of the set bits of an EWAH-compressed bitmap, and the bytes after it. Raises struct.error.
 
-    A marker word holds a bit that is repeated, for how many words of 64 bits (32 bits), and how many words of plain
-    bits follow it (31 bits).
+    A marker word consists of the bit that is repeated (1 bit), for how many 64-bit words (32 bits), and how many
+    uncompressed words follow (31 bits).
     """
     bits, words = struct.unpack_from(">II", data)
     values = struct.unpack_from(f">{words}Q", data, 8)

@@ -1,10 +1,10 @@
-"""Reading and hashing files: in batches, with one buffer per thread, and with threads only while the disk is slow.
+"""Reads and hashes files in batches, with several threads only while the disk is slow.
 
-The time goes into system calls, so a thread opens a directory once and its files relative to it. Memory-mapping and
-a future per file are both slower. While everything comes from the page cache, one thread beats eight, which only
-compete for the interpreter (50,000 small files: 0.9 instead of 3 seconds). So the share of time spent waiting decides,
-and is measured again after each round. Symbolic links are never followed, even if one replaces a directory during the
-scan.
+System calls take most of the time, so a thread opens a directory once, and files relative to it, and reuses one buffer.
+Memory-mapping and a future per file are both slower. While files come from the page cache, one thread beats eight,
+which only compete for the interpreter (50,000 small files: 0.9 instead of 3 seconds). So threads are used depending on
+the share of time spent waiting, which is measured again after each round. Symbolic links are never followed, even if
+one replaces a directory during the scan.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from codeindexd.types import Entry, FileStat, NodeKind
 _BUFFER_BYTES = 256 << 10
 _FILES_PER_BATCH = 64
 _BATCHES_PER_ROUND = 4  # per thread, before the calling thread measures again
-_REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.EAGAIN})  # by something else
+_REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR, errno.EAGAIN})  # no regular file now
 
 
 FileToHash = tuple[bytes, Entry | None, FileStat | None]
-"""A file to hash: path, the entry known so far, the stat it was listed with (None: it could not be read)."""
+"""A file to hash: path, entry in the last scan's tree or None, stat when it was listed (None if that failed)."""
 
 
 @dataclass(slots=True)
@@ -45,10 +45,11 @@ class Group:
 
 @dataclass(slots=True)
 class Hashed:
-    """The result of one file. ``entry`` is None if the file is gone or, with an ``error``, was never known.
+    """The result for one file. ``entry`` is None if the file is gone or, with an ``error``, was not known before.
 
-    ``unsettled`` files changed while they were read; ``young`` ones did not, but a later change could leave them with
-    the same stat. Both must be looked at again. ``restatted`` ones have equal content under another stat.
+    An ``unsettled`` file changed while it was read. A ``young`` one did not, but was modified so recently that a later
+    change might not alter its stat. Both must be read again later. A ``restatted`` file has the same content as before
+    and a different stat. ``read_bytes`` is the size of what was read.
     """
 
     path: bytes
@@ -69,7 +70,10 @@ class _Oversized(Exception):  # noqa: N818 - never leaves this module
 
 
 class Hasher:
-    """Hashes lists of files below the open directory ``root``."""
+    """Hashes lists of files below the open directory ``root``.
+
+    ``oversized(path)`` returns the entry of a file that grew beyond ``max_file_bytes``.
+    """
 
     def __init__(
         self, root: int, *, limits: SizeLimits, threads: int, now_ns: int, oversized: Callable[[bytes], Entry]
@@ -81,7 +85,7 @@ class Hasher:
         self._oversized = oversized
 
     def run(self, groups: Sequence[Group], should_stop: Callable[[], bool]) -> Iterator[Hashed]:
-        """Yield the result of every file, in no particular order. Raises ShuttingDownError once ``should_stop()``."""
+        """Yield the result for each file, in no particular order. Raises ShuttingDownError if ``should_stop()``."""
         batches = list(_batches(groups))
         buffer = _buffer()
         at = 0
@@ -122,7 +126,7 @@ class Hasher:
         name = path[path.rfind(b"/") + 1 :]
         try:
             digest, after, size = self._hash(directory, name, buffer)
-            if listed is None or not _stable(listed, after, size):  # it changed meanwhile, or before: once more
+            if listed is None or not _stable(listed, after, size):  # changed since it was listed: read it once more
                 listed = file_stat(after)
                 digest, after, size = self._hash(directory, name, buffer)
         except _Oversized:
@@ -143,7 +147,10 @@ class Hasher:
         return Hashed(path, Entry(path, NodeKind.FILE, digest, found), unsettled, read_bytes=size, young=young)
 
     def _hash(self, directory: int, name: bytes, buffer: memoryview) -> tuple[bytes, os.stat_result, int]:
-        """Return the hash, the stat after reading and the number of bytes read."""
+        """Return the file's hash, its stat after reading, and the number of bytes read.
+
+        Raises OSError, _Replaced and _Oversized.
+        """
         descriptor = os.open(name, OPEN_FILE, dir_fd=directory)
         try:
             size = os.readv(descriptor, [buffer])
@@ -181,7 +188,7 @@ def _check(should_stop: Callable[[], bool]) -> None:
 
 
 def _stable(before: FileStat, after: os.stat_result, size: int) -> bool:
-    """Return True if nothing changed while ``size`` bytes were read, which may be more than the stat says."""
+    """Return True if the file did not change while ``size`` bytes were read; these may be more than the stat's size."""
     return (
         before.mtime_ns == after.st_mtime_ns
         and before.ctime_ns == after.st_ctime_ns
@@ -199,7 +206,7 @@ def _failed(path: bytes, known: Entry | None, error: OSError) -> Hashed:
 
 
 def _batches(groups: Iterable[Group]) -> Iterator[list[Group]]:
-    """Yield lists of groups with about equal numbers of files; large directories are split."""
+    """Yield lists of groups with about equal numbers of files in total; large groups are split."""
     batch: list[Group] = []
     files = 0
     for group in groups:

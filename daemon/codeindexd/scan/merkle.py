@@ -1,4 +1,4 @@
-"""The Merkle tree of a root, and what turns one tree into another.
+"""The Merkle tree of a root, and the difference of two trees.
 
 A leaf's hash is xxh3_128 of its bytes, a directory's is xxh3_128 over its children's (name, kind, hash) sorted by
 name. So the root hash is a function of names, kinds and contents alone, and equal hashes mean equal subtrees.
@@ -17,7 +17,7 @@ from codeindexd.types import Diff, Entry, Move, NodeKind, TreeSource
 
 Buffer = bytes | bytearray | memoryview
 SameTreatment = Callable[[bytes, bytes], bool]
-"""Returns True if a file moved from the first to the second path is indexed just as before."""
+"""Returns True if a file that moved from the first to the second path is indexed exactly as before."""
 
 _NO_CHILDREN: Mapping[bytes, Entry] = {}
 _EMPTY_FILE = xxh3_128_digest(b"")
@@ -31,7 +31,7 @@ def leaf_hash(data: Buffer) -> bytes:
 
 
 def skipped_hash(reason: str) -> bytes:
-    """Return the hash (16 bytes) of a leaf that is left out for ``reason``, whatever its content."""
+    """Return the hash (16 bytes) of a leaf that is left out for ``reason``; it does not depend on the content."""
     return xxh3_128_digest(b"skipped\0" + reason.encode())
 
 
@@ -50,7 +50,7 @@ def node_hash(children: Iterable[Entry]) -> bytes:
 
 
 def same_suffix(source: bytes, target: bytes) -> bool:
-    """Return True if both paths have the same extension, or the same name if they have none; the default for moves."""
+    """Return True if both paths have the same extension, or the same name if one has none; the default for moves."""
     old, new = name_of(source), name_of(target)
     if b"." in old[1:] and b"." in new[1:]:
         return old[old.rfind(b".") :] == new[new.rfind(b".") :]
@@ -58,11 +58,10 @@ def same_suffix(source: bytes, target: bytes) -> bool:
 
 
 class Tree(TreeSource):
-    """A tree in memory.
+    """A tree in memory. It may cover only some paths of a root; directories above those are not part of it then.
 
-    ``restatted`` names directories below which a leaf has another stat than in the tree it was made from: ``diff``
-    looks into them even where the hashes agree. A tree may cover only some paths of a root; then directories above
-    them are not part of it.
+    ``restatted`` names directories below which the stat or rule of a leaf changed: ``diff`` compares their content even
+    if the hashes are equal.
     """
 
     def __init__(
@@ -72,16 +71,16 @@ class Tree(TreeSource):
         *,
         restatted: Collection[bytes] = (),
     ) -> None:
-        """Trust all hashes; ``nodes`` are the entries that are not in ``children``."""
+        """Make a tree without checking hashes; ``nodes`` are the topmost entries, ``children`` those by directory."""
         self._tops = nodes
         self._children = children
         self.restatted = frozenset(restatted)
 
     @classmethod
     def build(cls, entries: Iterable[Entry]) -> Tree:
-        """Return the tree of these leaves and directories. Missing parents are added, directory hashes are computed.
+        """Return the tree of these leaves and directories, with missing parents and all directory hashes.
 
-        Of entries with the same path the last one counts. An entry whose hash is right stays the same object.
+        The last of several entries with the same path counts. A directory whose hash is right stays the same object.
         """
         given = {entry.path: entry for entry in entries}
         children: dict[bytes, dict[bytes, Entry]] = defaultdict(dict)
@@ -104,12 +103,12 @@ class Tree(TreeSource):
 
     @property
     def root_hash(self) -> bytes:
-        """The hash of the whole root; empty if this tree does not cover it."""
+        """The hash of the whole root; b"" if this tree does not cover it."""
         root = self._tops.get(b"")
         return root.hash if root else b""
 
     def node(self, path: bytes) -> Entry | None:
-        """Return the entry at ``path``, or None if there is none or the tree does not cover it."""
+        """Return the entry at ``path``; None if there is none, or if the tree does not cover it."""
         entry = self._tops.get(path)
         if entry is None and path:
             entry = self._children.get(parent_of(path), _NO_CHILDREN).get(name_of(path))
@@ -125,12 +124,12 @@ class Tree(TreeSource):
             yield from subtree(self, self._tops[path])
 
     def leaves(self) -> Iterator[Entry]:
-        """Yield every entry that is no directory."""
+        """Yield every entry that is not a directory."""
         return (entry for entry in self.entries() if entry.kind is not NodeKind.DIRECTORY)
 
 
 def subtree(tree: TreeSource, top: Entry) -> Iterator[Entry]:
-    """Yield ``top`` and everything below it, directories before their content, names in order."""
+    """Yield ``top`` and everything below it, directories before their content, siblings sorted by name."""
     waiting = [top]
     while waiting:
         entry = waiting.pop()
@@ -147,12 +146,12 @@ def diff(
     below: Sequence[bytes] = (b"",),
     same_treatment: SameTreatment = same_suffix,
 ) -> Diff:
-    """Return what turns ``old`` into ``new`` at and below the paths ``below``. Every part is sorted by path.
+    """Return what turns ``old`` into ``new`` at and below the paths ``below``; each part is sorted by path.
 
-    Equal subtrees are pruned. ``added`` and ``removed`` list directories too, each before its content. A file whose
-    content disappeared in one place and appeared in another is ``moved`` if ``same_treatment(source, target)`` is
-    true: only its path changes. Empty files are never moved. ``touched`` are leaves of equal content
-    whose stat (or, on skipped leaves, rule) differs.
+    Equal subtrees are not compared further. ``added`` and ``removed`` include directories, each before its content. A
+    file whose content disappeared in one place and appeared in another is ``moved`` (only its path changes) if
+    ``same_treatment(source, target)``; empty files are never moved. ``touched`` are leaves whose stat, or the rule that
+    left them out, changed while their content did not.
     """
     found = _Comparison(old, new)
     for path in sorted(collapse(below)):
@@ -185,7 +184,7 @@ class _Comparison:
         self.touched: list[Entry] = []
 
     def compare(self, before: Entry | None, after: Entry | None) -> None:
-        """Add the differences at and below one path."""
+        """Add the differences at and below one path, given its entries in both trees."""
         waiting = [(before, after)]
         while waiting:
             before, after = waiting.pop()
@@ -212,7 +211,7 @@ def _is_directory(entry: Entry) -> bool:
 
 
 def _moves(removed: Sequence[Entry], added: Sequence[Entry], same_treatment: SameTreatment) -> list[Move]:
-    """Return pairs of equal content sorted by new path; files that kept their name are paired first."""
+    """Return pairs of equal content, sorted by new path; files that kept their name are paired first."""
     sources: dict[bytes, list[bytes]] = defaultdict(list)
     for entry in _by_path(removed):
         if entry.kind is NodeKind.FILE and entry.hash != _EMPTY_FILE:
@@ -241,7 +240,7 @@ def _pair(sources: Sequence[bytes], targets: Sequence[Entry], same_treatment: Sa
         else:
             rest.append(entry)
     free = [path for path in sources if path not in taken]
-    for entry in rest:  # pairing only saves work, so a bounded search is enough
+    for entry in rest:  # moves only save work, so a bounded search is enough
         source = next((path for path in free[:_MOST_CANDIDATES] if same_treatment(path, entry.path)), None)
         if source is not None:
             free.remove(source)

@@ -1,4 +1,4 @@
-"""Paths below a root, as the bytes the file system holds: ``b"src/a.py"``, and ``b""`` for the root itself."""
+"""Paths relative to a root, as the bytes in the file system: ``b"src/a.py"``, and ``b""`` for the root itself."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator
 ROOT = b""
 
 Batch = frozenset[bytes]
-"""Paths to look under; none lies below another, and the root stands alone."""
+"""Paths to scan, none of which lies below another; the root can only be the single element."""
 
 
 def parent_of(path: bytes) -> bytes:
-    """Return the directory of a path; the root for a top-level name and for the root."""
+    """Return the directory of a path; b"" for a top-level name and for the root."""
     return path[: max(path.rfind(b"/"), 0)]
 
 
@@ -44,8 +44,8 @@ def is_covered(path: bytes, tops: Collection[bytes]) -> bool:
 
 
 def collapse(paths: Iterable[bytes]) -> Batch:
-    """Return the same places without those that lie below another of them."""
-    every = set(paths)
-    if ROOT in every:
+    """Return ``paths`` without those that lie below another of them."""
+    distinct = set(paths)
+    if ROOT in distinct:
         return frozenset((ROOT,))
-    return frozenset(path for path in every if every.isdisjoint(ancestors(path)))
+    return frozenset(path for path in distinct if distinct.isdisjoint(ancestors(path)))

@@ -1,8 +1,8 @@
-"""Rule files that no event of the root covers, and whether they changed.
+"""Rule files whose changes send no event of the root, and the detection of such changes.
 
-They may lie anywhere, appear where there was not even a directory, be reached through links, or be on a network file
-system. So events are not relied on: a scan records what it read, and that is compared with what is there now, by stat
-where a stat can be trusted and by content elsewhere.
+The files may lie anywhere, even in directories that do not exist yet, behind links, or on a network file system. So
+events are not relied on: a scan records what it read, and that is compared with the present files, by stat if an equal
+stat proves equal content, else by content.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from codeindexd.types import FileStat
 
 MOST_BYTES = 8 << 20
 INDEX = b".git/index"
-"""What a change of a repository's index hints, below the top of its work tree, wherever the index itself is."""
+"""The hint for a changed index of a repository: this path below the top of the work tree, wherever the index is."""
 
 _COVERED_BY_EVENTS = frozenset({".git", "HEAD", "commondir", "config", "config.worktree", "exclude"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A file that was read, and how; with a limit of 0 only whether it can be read matters.
+class _RuleFile:
+    """A file that was read: with which ``limit`` in bytes, and whether links are followed.
 
-    A change hints the path ``hint`` below the root. Of a file with a hint other than the root, only the stat counts:
-    its writers replace it.
+    With a limit of 0, only whether it can be read matters. A change hints the path ``hint`` (relative to the root; b""
+    is the root). If a hint is given, only the stat is compared: the file's writers replace it.
     """
 
     path: str
@@ -44,7 +44,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The hash of a file's content, None if unreadable; ``stat`` is set only if an equal one proves equal content."""
+    """A file's state: the hash of its content (None if unreadable), and its stat if an equal one proves no change."""
 
     stat: FileStat | None = None
     digest: bytes | None = None
@@ -53,52 +53,55 @@ class _State:
 class RuleFiles:
     """Rule files and their state when they were read. Immutable."""
 
-    def __init__(self, states: Mapping[_Place, _State] | None = None) -> None:
+    def __init__(self, states: Mapping[_RuleFile, _State] | None = None) -> None:
         self._states = dict(states or {})
 
     @property
     def paths(self) -> frozenset[str]:
-        """The files that can hold rules, existing or not, without those that only locate a repository, and indexes."""
-        return frozenset(place.path for place in self._states if place.limit and not place.path.endswith("/.git"))
+        """The absolute paths of files that can contain rules, existing or not; no indexes and ``.git`` files."""
+        return frozenset(file.path for file in self._states if file.limit and not file.path.endswith("/.git"))
 
     def now(self) -> RuleFiles:
-        """Return the same files as they are now; blocking. Raises OSError if this process can open no files now."""
-        now_ns = time.time_ns()
-        return RuleFiles({place: _look(place, state, now_ns)[0] for place, state in self._states.items()})
+        """Return the same files in their present state; blocking.
 
-    def agree_with(self, others: RuleFiles) -> bool:
-        """Return True if every file that both know has the same content."""
+        Raises OSError if the process has no free file descriptor.
+        """
+        now_ns = time.time_ns()
+        return RuleFiles({file: _read_state(file, state, now_ns)[0] for file, state in self._states.items()})
+
+    def agrees_with(self, others: RuleFiles) -> bool:
+        """Return True if every file that is in both has the same content."""
         return not self.changed_from(others)
 
     def changed_from(self, others: RuleFiles) -> set[bytes]:
-        """Return what to look at below the root because a file that both know has another content."""
+        """Return the hints of all files that are in both and whose content differs."""
         return {
-            place.hint
-            for place, state in self._states.items()
-            if (other := others._states.get(place, state)) is not state and other.digest != state.digest
+            file.hint
+            for file, state in self._states.items()
+            if (other := others._states.get(file, state)) is not state and other.digest != state.digest
         }
 
     def seem_unchanged(self, stat_of: StatOf) -> bool:
-        """Return False if a file may have changed; :meth:`now` then tells. Opens no file."""
+        """Return False if a file may have changed, judged by stats alone; compare with :meth:`now` to be sure."""
         return all(
-            (state.stat is not None or state.digest is None) and stat_of(place.path, follow=place.follow) == state.stat
-            for place, state in self._states.items()
+            (state.stat is not None or state.digest is None) and stat_of(file.path, follow=file.follow) == state.stat
+            for file, state in self._states.items()
         )
 
-    def completed(self, others: RuleFiles) -> RuleFiles:
-        """Return these files, and those of ``others`` that are not among them."""
+    def with_missing_from(self, others: RuleFiles) -> RuleFiles:
+        """Return these files plus those that only ``others`` has."""
         return self if others._states.keys() <= self._states.keys() else RuleFiles(others._states | self._states)
 
 
 class StatOf(Protocol):
-    """Returns the stat of a file, None if it has none."""
+    """Returns the stat of a file, or None if it cannot be read."""
 
     def __call__(self, path: str, *, follow: bool) -> FileStat | None:
-        """Return the stat of ``path``, with ``follow`` of what a link leads to."""
+        """Return the stat of ``path``; with ``follow``, that of a link's target."""
 
 
 class ReadRuleFile(Protocol):
-    """Reads a file that affects what is ignored, as :func:`read_bounded` does."""
+    """A function like :func:`read_bounded`, for files that affect what is ignored."""
 
     def __call__(
         self,
@@ -109,19 +112,19 @@ class ReadRuleFile(Protocol):
         follow: bool = True,
         hint: bytes = b"",
     ) -> bytes | None:
-        """Read as :func:`read_bounded`."""
+        """Return the content of ``path``, as :func:`read_bounded`."""
 
 
 class RuleFileRecorder:
-    """Reads rule files for one scan of ``root`` and records those that no event of the root covers; one thread."""
+    """Reads rule files for one scan of ``root``, recording those that no event of the root covers. Not thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self._root = os.fspath(root).rstrip("/") + "/"
-        self._states: dict[_Place, _State] = {}
+        self._states: dict[_RuleFile, _State] = {}
 
     @property
     def files(self) -> RuleFiles:
-        """The files read so far, each as it was when first read, so that a later change shows."""
+        """The files read so far, each in the state of its first read, so that any later change is noticed."""
         return RuleFiles(self._states)
 
     def read(
@@ -133,11 +136,11 @@ class RuleFileRecorder:
         follow: bool = True,
         hint: bytes = b"",
     ) -> bytes | None:
-        """Read as :func:`read_bounded`, and record the file."""
-        place = _Place(os.fspath(path), 0 if hint else limit, follow, hint)
-        if place in self._states or _is_covered_by_events(place.path, self._root):
+        """Return the content of ``path``, as :func:`read_bounded`, and record the file."""
+        file = _RuleFile(os.fspath(path), 0 if hint else limit, follow, hint)
+        if file in self._states or _is_covered_by_events(file.path, self._root):
             return read_bounded(path, limit, within=within, follow=follow, hint=hint)
-        self._states[place], content = _look(place, None, time.time_ns())
+        self._states[file], content = _read_state(file, None, time.time_ns())
         return content if within is None else read_bounded(path, limit, within=within, follow=follow)
 
 
@@ -151,9 +154,9 @@ def read_bounded(
 ) -> bytes | None:
     """Return the content of a regular file, at most ``limit`` bytes; None if it cannot be read.
 
-    With ``within``, the file must lie below that directory after following links; without ``follow``, it must not be a
-    link. With ``hint`` it is not read: a recorder only follows its changes, each of which hints that path. Raises
-    OSError if this process can open no files now.
+    With ``within``, the file must lie below that directory after all links are resolved; without ``follow``, it must
+    not be a link. With ``hint``, nothing is read and None is returned: only a :class:`RuleFileRecorder` uses it, to
+    have changes of the file noticed. Raises OSError if the process has no free file descriptor.
     """
     if hint:
         return None
@@ -176,33 +179,37 @@ def read_bounded(
 
 
 def _lies_below(directory: Path, path: Path, status: os.stat_result) -> bool:
-    """Return True if the file opened through ``path`` lies below ``directory`` with every link resolved."""
+    """Return True if the open file with this ``status`` lies below ``directory`` once all links are resolved.
+
+    ``path`` is the path through which it was opened.
+    """
     real = Path(os.path.realpath(path))
     return real.is_relative_to(os.path.realpath(directory)) and os.path.samestat(real.lstat(), status)
 
 
-def _look(place: _Place, before: _State | None, now_ns: int) -> tuple[_State, bytes | None]:
-    """Return the file's state, and its content unless it is as ``before``; ``now_ns`` is not after this call's start.
+def _read_state(file: _RuleFile, before: _State | None, now_ns: int) -> tuple[_State, bytes | None]:
+    """Return the file's state and its content; the latter is None if nothing changed since ``before``.
 
-    The stat is older than the content, so that a write in between changes the next stat.
+    ``now_ns`` must not be later than the start of the call. The stat is read before the content, so that a write in
+    between changes the next stat.
     """
     try:
-        found = file_stat(os.stat(place.path, follow_symlinks=place.follow))  # noqa: PTH116 - a Path per look costs too much
+        found = file_stat(os.stat(file.path, follow_symlinks=file.follow))  # noqa: PTH116 - making a Path costs too much
     except (OSError, ValueError):
         return _State(), None
     if before is not None and before.stat == found:
         return before, None
-    if place.hint:
+    if file.hint:
         return _State(found, xxh3_128_digest(repr(found).encode())), None
-    content = read_bounded(Path(place.path), place.limit, follow=place.follow)
+    content = read_bounded(Path(file.path), file.limit, follow=file.follow)
     settled = found if is_settled(found, now_ns) else None
     return _State(settled, xxh3_128_digest(content) if content is not None else None), content
 
 
 def _is_covered_by_events(path: str, root: str) -> bool:
-    """Return True for git's own files below ``root`` (ending in a slash) without a link on the way.
+    """Return True if the watcher reports changes of the file ``path``.
 
-    The watcher reports changes of those.
+    These are git's own files below ``root`` (which ends in a slash) whose path contains no link.
     """
     directory, _, name = path.rpartition("/")
     if name == "index" and directory.endswith("/.git") and path.startswith(root):

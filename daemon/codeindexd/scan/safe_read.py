@@ -1,4 +1,4 @@
-"""Reading files of a root without ever leaving it: no component of the path may be a symlink."""
+"""Reads files of a root without ever leaving it: no component of the path may be a symlink."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from codeindexd.types import FileStat
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-LONGEST_PATH = 4095  # bytes that a system call takes
+LONGEST_PATH = 4095  # bytes; system calls reject longer paths
 VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-"""Errno values that mean that what was looked for is not there any more; every other one says nothing about that."""
+"""Errno values that prove that a path does not exist any more; other errors say nothing about that."""
 
 NO_SUCH_FILE = VANISHED | {errno.EINVAL, errno.ENXIO}
 """Errno values with which :func:`open_beneath` says that there is no regular file of this path."""
@@ -29,7 +29,7 @@ _SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A file's bytes and its stat after reading; ``steady`` is False when it changed while being read."""
+    """A file's bytes and its stat after reading; ``steady`` is False if it changed while it was read."""
 
     data: bytes
     stat: FileStat
@@ -42,9 +42,10 @@ def file_stat(status: os.stat_result) -> FileStat:
 
 
 def is_settled(found: FileStat, now_ns: int) -> bool:
-    """Return True if any later write must change the stat; within one tick of the file's clock it may not.
+    """Return True if every write after ``now_ns`` (nanoseconds since the epoch) must change the stat ``found``.
 
-    A whole number of seconds may come from a coarse clock and gets a wider window. Times in the future never settle.
+    A second write within the same tick of the file system's clock may leave the stat unchanged. Times that are whole
+    seconds may come from a coarse clock, so they have to be older. False for times in the future.
     """
     mtime, ctime = found.mtime_ns, found.ctime_ns
     return now_ns - mtime >= (_FINE_WINDOW_NS if mtime % _SECOND_NS else _COARSE_WINDOW_NS) and now_ns - ctime >= (
@@ -53,14 +54,14 @@ def is_settled(found: FileStat, now_ns: int) -> bool:
 
 
 def settles_soon(found: FileStat, now_ns: int) -> bool:
-    """Return True if a second look in a moment will find the file settled; not if its times are far in the future."""
+    """Return True if the stat will be settled within seconds; False if its times are far in the future."""
     return max(found.mtime_ns, found.ctime_ns) - now_ns <= _COARSE_WINDOW_NS
 
 
 def open_directory(root: int, directory: bytes) -> int:
-    """Open ``directory`` below the open directory ``root`` without following links, and return its descriptor.
+    """Open ``directory``, a path relative to the open directory ``root``, and return its descriptor.
 
-    Raises OSError.
+    Raises OSError, also if a component is a symlink.
     """
     current = os.open(b".", OPEN_DIRECTORY, dir_fd=root)
     for name in directory.split(b"/") if directory else ():
@@ -73,9 +74,9 @@ def open_directory(root: int, directory: bytes) -> int:
 
 
 def open_absolute(path: bytes) -> int:
-    """Open a directory by an absolute path of any length, only to name it, and return its descriptor. Raises OSError.
+    """Open a directory by an absolute path of any length, following links, and return its descriptor.
 
-    Links are followed.
+    On Linux the descriptor can only be used to refer to the directory, not to list it. Raises OSError.
     """
     flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
     current = os.open(b"/", flags)
@@ -93,7 +94,7 @@ def open_absolute(path: bytes) -> int:
 
 @contextmanager
 def opened(descriptor: int) -> Iterator[int]:
-    """Close the descriptor at the end of the block."""
+    """Provide ``descriptor``, and close it at the end of the block."""
     try:
         yield descriptor
     finally:
@@ -101,7 +102,7 @@ def opened(descriptor: int) -> Iterator[int]:
 
 
 def lstat_beneath(root: int, path: bytes) -> os.stat_result | None:
-    """Return the lstat of a path below the open directory ``root``, without following links; None if it has none."""
+    """Return the lstat of ``path`` below the open directory ``root``; None if it cannot be read or leads over links."""
     try:
         with opened(open_directory(root, parent_of(path))) as descriptor:
             return os.stat(name_of(path), dir_fd=descriptor, follow_symlinks=False)
@@ -110,11 +111,10 @@ def lstat_beneath(root: int, path: bytes) -> os.stat_result | None:
 
 
 def open_beneath(root: bytes, path: bytes) -> int:
-    """Open the regular file ``path`` below ``root`` for reading and return its descriptor.
+    """Open the regular file ``path`` (relative to ``root``) for reading and return its descriptor.
 
-    Walks the components with ``O_NOFOLLOW``, so a symlink that took the place of a directory or of the file is an
-    OSError (ELOOP or ENOTDIR), as is anything that is no regular file (EINVAL). ``O_NONBLOCK`` keeps a FIFO from
-    blocking.
+    Raises OSError: ELOOP or ENOTDIR if a component is a symlink, EINVAL if ``path`` is not a regular file. Never blocks
+    on a FIFO.
     """
     *directories, name = path.split(b"/")
     if not name or b".." in directories or name == b"..":
@@ -135,9 +135,9 @@ def open_beneath(root: bytes, path: bytes) -> int:
 
 
 def read_beneath(root: bytes, path: bytes, *, max_bytes: int) -> Contents:
-    """Read the whole file ``path`` below ``root``; at most ``max_bytes + 1`` bytes, so a caller sees that it grew.
+    """Read the whole file ``path`` (relative to ``root``), but at most ``max_bytes + 1`` bytes.
 
-    Raises OSError as :func:`open_beneath` does.
+    One more than the limit, so that the caller sees that the file is too large. Raises OSError as :func:`open_beneath`.
     """
     descriptor = open_beneath(root, path)
     try:
@@ -155,7 +155,10 @@ def read_beneath(root: bytes, path: bytes, *, max_bytes: int) -> Contents:
 
 
 def read_ranges(root: bytes, path: bytes, ranges: list[tuple[int, int]]) -> list[bytes]:
-    """Return the bytes of each (start, end) of ``path`` below ``root``, fewer past its end. Raises OSError."""
+    """Return the bytes of each (start, end) range of the file ``path``; fewer where a range exceeds the file.
+
+    ``path`` is relative to ``root``. Raises OSError as :func:`open_beneath`.
+    """
     descriptor = open_beneath(root, path)
     try:
         return [os.pread(descriptor, end - start, start) for start, end in ranges]

@@ -1,4 +1,4 @@
-"""The scanner of one root: hints in, a tree of what is on the disk out."""
+"""The scanner of one root: turns hints into a tree of the files on the disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from codeindexd.errors import PathRefusedError
 from codeindexd.scan.directory_rules import DirectoryRules, git_rules, root_rules
 from codeindexd.scan.findings import SPECIAL, UNREADABLE, Findings, ScanInput, skipped
-from codeindexd.scan.git_excludes import GitHome
+from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.hashing import Hasher
 from codeindexd.scan.ignore import IgnoreRules, Verdict
 from codeindexd.scan.merkle import Tree
@@ -35,7 +35,7 @@ _LINK = Verdict(True, "symlink", "symbolic links are not followed")
 
 @dataclass(frozen=True, slots=True)
 class ScanStats:
-    """How much a scan looked at: leaves found, files hashed, bytes read, seconds taken."""
+    """The effort of a scan: leaves found, files hashed, bytes read, seconds taken."""
 
     files: int = 0
     hashed: int = 0
@@ -45,15 +45,16 @@ class ScanStats:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What is on the disk at and below the paths ``below``.
+    """The result of a scan; all paths are relative to the root.
 
-    ``below`` are the targets of the hints: widened to the directory whose rules changed, to the topmost new or
-    vanished directory, or to an ignored one. Give them to ``diff``. ``tree`` covers exactly these paths.
-    ``directories`` should be watched: walked ones, and those whose files decide what is ignored. ``errors`` are
-    (path, message); what could not be read is in the tree as it was known. ``unsettled`` changed while it was read and
-    ``young`` could change without another stat: both must be looked at again in a moment. ``linked`` are (device,
-    inode) of files with more than one name. ``rule_files`` are the rule files that no event of the root covers, as they
-    were found. ``decided_by_git`` holds, by the top of the repository, the paths that git's index decided about.
+    - ``tree`` covers exactly the paths ``below``: the hints, widened as in :func:`targets_of`. Pass both to ``diff``.
+    - ``directories`` should be watched: those that were walked, and those whose files decide what is ignored.
+    - ``errors`` are (path, message). What could not be read is in ``tree`` as it was known before.
+    - ``unsettled`` files changed while they were read; ``young`` ones were modified so recently that a later change
+      might not alter their stat. Both must be scanned again soon.
+    - ``linked`` are the (device, inode) of files with several names.
+    - ``rule_files`` are the rule files that no event of the root covers, in the state in which they were read.
+    - ``decided_by_git`` are the paths that git's index decided about, by the top of the repository.
     """
 
     tree: Tree
@@ -73,7 +74,7 @@ def _never() -> bool:
 
 
 class Scanner:
-    """Scans one root. Holds no state between scans, so several threads may use one object.
+    """Scans one root. Thread-safe, since nothing is kept between scans.
 
     ``include``, ``exclude``, ``hidden``, ``gitignore`` and ``defaults`` are as in ``IgnoreRules.for_root``. Files
     over ``size_limits`` are left out. Mounted file systems inside the root are part of it.
@@ -90,7 +91,7 @@ class Scanner:
         defaults: bool = True,
         size_limits: SizeLimits = _DEFAULT_LIMITS,
         threads: int = 8,
-        git_home: GitHome | None = None,
+        git_locations: GitConfigLocations | None = None,
     ) -> None:
         self._root = root
         self._rules_with_git = functools.partial(
@@ -103,7 +104,7 @@ class Scanner:
         )
         self._size_limits = size_limits
         self._threads = threads
-        self._git_home = git_home or GitHome.from_environment(os.environ)
+        self._git_locations = git_locations or GitConfigLocations.from_environment(os.environ)
 
     @property
     def root(self) -> Path:
@@ -119,14 +120,14 @@ class Scanner:
         decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
         should_stop: Callable[[], bool] = _never,
     ) -> Scan:
-        """Return what is on the disk at and below ``below`` (``b""`` is everything); blocking.
+        """Scan the disk at and below the hints ``below`` (b"" is the whole root); blocking.
 
-        ``known`` is the tree of last time: files with an unchanged stat are not read and keep their entry, the very
-        same object. ``now_ns`` is a time not after the start of this call. ``decided_by_git`` is what the scans before
-        found; a changed index (the hint ``.git/index`` of a repository) is compared with it.
+        ``known`` is the tree of the last scan: files with an unchanged stat are not read and keep their entry, the same
+        object. ``now_ns`` must not be later than the start of the call. ``decided_by_git`` is that of earlier scans;
+        for the hint ``.git/index`` of a repository, the paths whose answer has changed since are scanned.
 
-        Raises PathRefusedError if the root is no directory (any more), ShuttingDownError once ``should_stop()`` is
-        true.
+        Raises PathRefusedError if the root is not a directory or cannot be opened, ShuttingDownError if
+        ``should_stop()``.
         """
         started = time.perf_counter()
         recorder = RuleFileRecorder(self._root)
@@ -137,7 +138,7 @@ class Scanner:
             targets = targets_of(below, scan, rules, findings)
             walk = Walk(scan, rules, findings)
             for target in targets:
-                walk.look(target)
+                walk.visit(target)
             for result in self._hasher(root, now_ns).run(findings.to_hash, should_stop):
                 findings.add_hashed(result)
         return Scan(
@@ -155,15 +156,16 @@ class Scanner:
 
     @property
     def rule_files(self) -> RuleFiles:
-        """The rule files of the whole root that no event of the root covers, as they are now; blocking."""
+        """The rule files from outside the root that no event of the root covers, in their present state; blocking."""
         recorder = RuleFileRecorder(self._root)
-        git_rules(self._root, self._git_home, recorder.read)
+        git_rules(self._root, self._git_locations, recorder.read)
         return recorder.files
 
     def explain(self, path: bytes) -> Verdict | None:
-        """Return why ``path`` is not indexed, found by walking down from the root; None if no rule excludes it.
+        """Return why ``path``, or a directory above it, is left out; None if nothing leaves it out. Blocking.
 
-        A path that does not exist is judged as a file of that name. Raises PathRefusedError as :meth:`scan` does.
+        A path that does not exist is judged as a file of that name. Raises PathRefusedError if the root cannot be
+        opened.
         """
         with opened(self._open_root()) as root:
             scan = self._input(root, Tree({}, {}), read_bounded, _never)
@@ -187,7 +189,7 @@ class Scanner:
         try:
             if stat.S_ISDIR(status.st_mode):
                 with opened(open_directory(root, path)) as descriptor, os.scandir(descriptor) as listing:
-                    return rules.marked(parent, path, {os.fsencode(item.name) for item in listing})
+                    return rules.content_verdict(parent, path, {os.fsencode(item.name) for item in listing})
         except OSError:
             return UNREADABLE
         if not stat.S_ISREG(status.st_mode):
@@ -203,7 +205,7 @@ class Scanner:
             raise PathRefusedError(f"{self._root} cannot be scanned: {error.strerror}", hint=hint) from error
 
     def _directory_rules(self, scan: ScanInput, findings: Findings) -> DirectoryRules:
-        git = git_rules(self._root, self._git_home, scan.read)
+        git = git_rules(self._root, self._git_locations, scan.read)
         return DirectoryRules(scan, findings, root_rules(scan.root, self._rules_with_git, git), git.tracked)
 
     def _input(
@@ -214,7 +216,7 @@ class Scanner:
         should_stop: Callable[[], bool],
         decided: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
     ) -> ScanInput:
-        return ScanInput(self._root, root, known, decided, self._size_limits, self._git_home, read, should_stop)
+        return ScanInput(self._root, root, known, decided, self._size_limits, self._git_locations, read, should_stop)
 
     def _hasher(self, root: int, now_ns: int) -> Hasher:
         return Hasher(

@@ -1,4 +1,4 @@
-"""From hints to targets: the paths that have to be looked at."""
+"""Turns hints into targets: the paths that have to be scanned."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ _MARKER_FILES = frozenset({b"pyvenv.cfg", b"CACHEDIR.TAG"})
 
 
 def targets_of(hints: Iterable[bytes], scan: ScanInput, rules: DirectoryRules, findings: Findings) -> tuple[bytes, ...]:
-    """Return the sorted paths to look at for ``hints``, none below another.
+    """Return the paths to scan for ``hints``, sorted, none below another.
 
-    A hint is widened to the directory whose rules changed, to the topmost new or vanished directory, or to an ignored
-    one. A hint whose rules cannot be read becomes an error in ``findings``.
+    A hint is widened to the directory whose rules it may have changed, to the topmost directory that appeared or
+    vanished, or to the topmost ignored directory. A hint whose ignore rules cannot be read becomes an error in
+    ``findings``.
     """
     targets = set()
-    places: set[bytes] = set()
+    affected: set[bytes] = set()
     for hint in hints:
         try:
-            places.update(_places_of(hint, scan, rules))
+            affected.update(_affected_by(hint, scan, rules))
         except OSError as error:
             findings.add_error(hint, error)
-    for hint in sorted(collapse(places)):
+    for hint in sorted(collapse(affected)):
         try:
             target = _target_of(hint, scan, rules)
             if target and _has_another_name(scan.root, target):
@@ -44,8 +45,12 @@ def targets_of(hints: Iterable[bytes], scan: ScanInput, rules: DirectoryRules, f
     return tuple(sorted(collapse(targets)))
 
 
-def _places_of(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> list[bytes]:
-    """Return ``hint`` and what it decides about; for git's index only the paths that it decides otherwise about now."""
+def _affected_by(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> list[bytes]:
+    """Return ``hint`` and other paths whose rules it affects.
+
+    For git's index, returns only the paths about which it decides differently now. Raises OSError if rules cannot be
+    read.
+    """
     if hint != INDEX and not hint.endswith(b"/" + INDEX):
         beside = join(parent_of(hint), VENDOR)
         return [hint, beside] if name_of(hint) in PACKAGE_FILES and _came_or_went(hint, scan) else [hint]
@@ -59,11 +64,11 @@ def _places_of(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> list[byte
 
 
 def _target_of(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> bytes | None:
-    """Return the path to look at for a hint, or None if it cannot matter."""
-    place = _place_of_rules(hint, scan)
-    if not place:
-        return place
-    parts = place.split(b"/")
+    """Return the path to scan for a hint; None if nothing needs to be. Raises OSError if rules cannot be read."""
+    path = _directory_of_rules(hint, scan)
+    if not path:
+        return path
+    parts = path.split(b"/")
     current = b""
     for number, name in enumerate(parts, 1):
         parent, current = current, current + b"/" + name if current else name
@@ -76,8 +81,11 @@ def _target_of(hint: bytes, scan: ScanInput, rules: DirectoryRules) -> bytes | N
     return current
 
 
-def _place_of_rules(hint: bytes, scan: ScanInput) -> bytes | None:
-    """Return the directory of a changed rule file, None for git's other files, and any other hint unchanged."""
+def _directory_of_rules(hint: bytes, scan: ScanInput) -> bytes | None:
+    """Return the directory whose rules a hint may have changed.
+
+    Returns None for paths in ``.git`` without rules, and any other hint unchanged.
+    """
     parts = hint.split(b"/")
     if b".git" in parts:
         at = parts.index(b".git")
@@ -98,11 +106,12 @@ def _place_of_rules(hint: bytes, scan: ScanInput) -> bytes | None:
 
 
 def _came_or_went(path: bytes, scan: ScanInput) -> bool:
+    """Return True if ``path`` was not known before or does not exist now."""
     return scan.known.node(path) is None or lstat_beneath(scan.root, path) is None
 
 
 def _has_another_name(root: int, path: bytes) -> bool:
-    """Return True if the file at ``path`` has a name in other letter case there, on a file system that folds case."""
+    """Return True if the directory lists ``path`` in another letter case, on a case-insensitive file system."""
     name = os.fsdecode(name_of(path))
     other = name.swapcase()
     if other == name:

@@ -1,8 +1,8 @@
-"""What git tracks in the repositories of a root, and which paths depend on it.
+"""The files that git tracks in the repositories of a root, and the paths that are indexed or left out because of it.
 
-A file that an ignore rule of git matches is indexed if git tracks it. git rewrites its index at nearly every command,
-mostly to refresh stats; so a scan notes which paths the index decided about, and a changed index leads to a look at
-those whose answer changed, and at nothing else.
+A file that one of git's ignore rules matches is indexed nevertheless if git tracks it. Nearly every git command
+rewrites the index, mostly to refresh stats. So a scan records the paths about which the index decided, and after a
+change of the index only those are scanned about which it decides differently.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _MOST_KEPT_PATHS = 4 << 20
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class _Hashes:
-    """Paths as sorted hashes of 64 bits, behind a filter that answers nearly every negative question at once."""
+class _HashedPaths:
+    """A set of paths, stored as sorted 64-bit hashes behind a filter that rejects most other paths at once."""
 
     __slots__ = ("_filter", "_mask", "_sorted")
 
@@ -57,13 +57,13 @@ class _Hashes:
 
 
 class TrackedSet:
-    """The tracked files and the directories they are in, relative to the work tree: some 20 bytes a path."""
+    """The tracked files and all directories above them, relative to the work tree's top; about 20 bytes per path."""
 
     __slots__ = ("directories", "files")
 
     def __init__(self, files: Iterable[bytes] = (), directories: Iterable[bytes] = ()) -> None:
-        self.files = _Hashes(files)
-        self.directories = _Hashes(directories)
+        self.files = _HashedPaths(files)
+        self.directories = _HashedPaths(directories)
 
     def __len__(self) -> int:
         return len(self.files) + len(self.directories)
@@ -73,8 +73,8 @@ _NONE = TrackedSet()
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """An index that was read: ``stat`` is set if an equal one proves equal content, which ``digest`` does anyway."""
+class _CachedIndex:
+    """An index that was read: its stat (None if an equal one would not prove equal content), its hash, its paths."""
 
     stat: FileStat | None
     digest: bytes
@@ -82,20 +82,20 @@ class _Known:
 
 
 class _Cache:
-    """The sets of the indexes read last, as long as their files stay the same; any thread may ask."""
+    """The parsed indexes used last, up to a total number of paths. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, _CachedIndex] = OrderedDict()
 
     def get(self, git_dir: Path, hash_bytes: Callable[[], int]) -> TrackedSet:
-        """Return what the index in ``git_dir`` tracks: nothing if it is missing or broken.
+        """Return the paths in the index of ``git_dir``; none if it is missing or broken.
 
-        Raises OSError if this process can open no files now.
+        ``hash_bytes()`` returns the size of object ids. Raises OSError if the process has no free file descriptor.
         """
         path, now_ns = os.fspath(git_dir / "index"), time.time_ns()
         try:
-            found = file_stat(os.stat(path))  # noqa: PTH116 - a Path per look costs too much
+            found = file_stat(os.stat(path))  # noqa: PTH116 - making a Path costs too much
             with self._lock:
                 known = self._known.get(path)
             if known is None or known.stat != found:
@@ -103,7 +103,7 @@ class _Cache:
                 digest = xxhash.xxh3_128_digest(data)
                 same = known is not None and known.digest == digest
                 tracked = known.tracked if known is not None and same else _parsed(data, git_dir, hash_bytes())
-                known = _Known(found if is_settled(found, now_ns) else None, digest, tracked)
+                known = _CachedIndex(found if is_settled(found, now_ns) else None, digest, tracked)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in EXHAUSTED:
                 raise
@@ -111,11 +111,11 @@ class _Cache:
         self._keep(path, known)
         return known.tracked
 
-    def _keep(self, path: str, known: _Known) -> None:
+    def _keep(self, path: str, known: _CachedIndex) -> None:
         with self._lock:
             self._known[path] = known
             self._known.move_to_end(path)
-            while len(self._known) > 1 and sum(len(one.tracked) for one in self._known.values()) > _MOST_KEPT_PATHS:
+            while len(self._known) > 1 and sum(len(index.tracked) for index in self._known.values()) > _MOST_KEPT_PATHS:
                 self._known.popitem(last=False)
 
 
@@ -123,7 +123,7 @@ _CACHE = _Cache()
 
 
 def _parsed(data: bytes, git_dir: Path, hash_bytes: int) -> TrackedSet:
-    """Return what an index tracks: nothing if it is broken. Raises OSError when a shared index cannot be read."""
+    """Return the paths in the index ``data``; none if it is broken. Raises OSError if a shared index cannot be read."""
     try:
         tracked = read_index(
             data, lambda name: _read(git_dir / f"sharedindex.{os.fsdecode(name)}"), hash_bytes=hash_bytes
@@ -135,42 +135,47 @@ def _parsed(data: bytes, git_dir: Path, hash_bytes: int) -> TrackedSet:
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of a regular file. Raises OSError, IndexFormatError for anything else."""
+    """Return the content of a regular file.
+
+    Raises OSError, and IndexFormatError if the path is not a regular file or exceeds 128 MiB.
+    """
     with os.fdopen(os.open(path, _FLAGS), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_INDEX_BYTES:
-            raise IndexFormatError("no regular file of a sensible size")
+            raise IndexFormatError("not a regular file, or larger than 128 MiB")
         return file.read(_MOST_INDEX_BYTES)
 
 
 @dataclass(slots=True)
 class RepositoryPaths:
-    """Paths below a root that one repository's index decided about.
+    """Paths below a root about which one repository's index decided.
 
-    ``kept`` are files that would be left out if git did not track them, ``entered`` directories that would be if it
-    tracked nothing in them, and ``left`` files and directories that would be looked at if it did.
+    ``kept`` are files that are indexed only because git tracks them, ``entered`` are directories that are walked only
+    because git tracks files in them, and ``left_out`` are files and directories that are left out because git does not
+    track them, or anything in them.
     """
 
     kept: set[bytes] = field(default_factory=set)
     entered: set[bytes] = field(default_factory=set)
-    left: set[bytes] = field(default_factory=set)
+    left_out: set[bytes] = field(default_factory=set)
 
     def add(self, others: RepositoryPaths) -> None:
-        """Add what a scan of some part found."""
-        self.kept -= others.left
-        self.entered -= others.left
-        self.left -= others.kept | others.entered
+        """Add the paths of a later scan, which override these."""
+        self.kept -= others.left_out
+        self.entered -= others.left_out
+        self.left_out -= others.kept | others.entered
         self.kept |= others.kept
         self.entered |= others.entered
-        self.left |= others.left
+        self.left_out |= others.left_out
 
 
 class TrackedFiles:
-    """One repository's index in one scan, read when the first question needs it.
+    """One repository's index during one scan, read when it is first needed.
 
-    ``top`` is where the repository is for the root: the work tree's top below it, or the root itself (empty) for a
-    repository around it, whose paths then begin with ``above``. ``common`` is what its worktrees share. ``paths``
-    collects what was asked.
+    ``top`` is the top of the work tree relative to the root, b"" if the work tree contains the root. In that case
+    ``above`` is the root's path relative to the work tree, ending in a slash (b"" if they are the same). ``common`` is
+    the directory that all worktrees share. ``hash_bytes()`` returns the size of object ids. ``paths`` collects the
+    paths about which the index decided.
     """
 
     def __init__(
@@ -187,10 +192,13 @@ class TrackedFiles:
         self._entered: dict[bytes, Verdict] = {}
 
     def keeps(self, path: bytes, verdict: Verdict, *, is_dir: bool) -> bool:
-        """Return True if git tracks ``path``, or a file in it, that ``verdict`` would leave out."""
+        """Return True if git tracks ``path`` or a file in it, so that it is kept although ``verdict`` leaves it out.
+
+        Raises OSError if the process has no free file descriptor.
+        """
         tracked = self._load() if self._tracked is None else self._tracked
-        if self._place(path) not in (tracked.directories if is_dir else tracked.files):
-            self.paths.left.add(path)
+        if self._in_work_tree(path) not in (tracked.directories if is_dir else tracked.files):
+            self.paths.left_out.add(path)
             return False
         if is_dir:
             self._entered[path] = verdict
@@ -199,19 +207,22 @@ class TrackedFiles:
             self.paths.kept.add(path)
         return True
 
-    def entered(self, directory: bytes) -> Verdict | None:
-        """Return what would leave ``directory`` out if it held no tracked files: in it, only those are kept."""
+    def overridden_verdict(self, directory: bytes) -> Verdict | None:
+        """Return the verdict that :meth:`keeps` overrode for ``directory``, or None.
+
+        It applies to everything in the directory that git does not track.
+        """
         return self._entered.get(directory)
 
     def changed(self, before: RepositoryPaths) -> list[bytes]:
-        """Return those paths of an earlier scan for which this index decides otherwise."""
+        """Return the paths of an earlier scan about which this index decides differently. Raises as ``keeps``."""
         tracked = self._load() if self._tracked is None else self._tracked
-        gone = [path for path in before.kept if self._place(path) not in tracked.files]
-        gone += [path for path in before.entered if self._place(path) not in tracked.directories]
+        gone = [path for path in before.kept if self._in_work_tree(path) not in tracked.files]
+        gone += [path for path in before.entered if self._in_work_tree(path) not in tracked.directories]
         new = [
             path
-            for path in before.left
-            if (place := self._place(path)) in tracked.directories or place in tracked.files
+            for path in before.left_out
+            if (relative := self._in_work_tree(path)) in tracked.directories or relative in tracked.files
         ]
         return gone + new
 
@@ -219,6 +230,6 @@ class TrackedFiles:
         self._tracked = _CACHE.get(self._git_dir, self._hash_bytes)
         return self._tracked
 
-    def _place(self, path: bytes) -> bytes:
-        """Return a path of the root relative to the top of the work tree."""
+    def _in_work_tree(self, path: bytes) -> bytes:
+        """Return ``path``, which is relative to the root, relative to the top of the work tree."""
         return self._above + path if self._above else path[self._skip :] if self._skip else path

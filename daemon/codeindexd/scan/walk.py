@@ -1,4 +1,4 @@
-"""Walking directories below a root: what is there, what the rules leave out, what has to be hashed."""
+"""Walks directories below a root: lists them, applies the ignore rules, and collects the files to hash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from codeindexd.scan.relpath import name_of, parent_of
 from codeindexd.scan.safe_read import OPEN_DIRECTORY, file_stat, open_directory, opened
 from codeindexd.types import Entry, NodeKind
 
-_MOST_OPEN = 64  # directories of one descent held open; those further up are reopened for their next child
+_MOST_OPEN = 64  # directories on the way down that stay open; those further up are reopened for their next child
 
 _encoded = functools.partial(str.encode, encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
 
@@ -29,7 +29,7 @@ Stat = Callable[..., os.stat_result]
 
 @dataclass(slots=True)
 class _Frame:
-    """A listed directory with those of its directories that are still to be walked."""
+    """A listed directory, its open descriptor if any, and the (path, known entry) of subdirectories still to walk."""
 
     path: bytes
     descriptor: int | None
@@ -44,7 +44,7 @@ class _Frame:
 
 
 class Walk:
-    """Looks at targets and walks those that are directories; what it finds goes into ``findings``."""
+    """Visits targets, walks those that are directories, and adds what it finds to ``findings``."""
 
     def __init__(self, scan: ScanInput, rules: DirectoryRules, findings: Findings) -> None:
         self._scan = scan
@@ -52,17 +52,20 @@ class Walk:
         self._found = findings
         self._limits = scan.size_limits
 
-    def look(self, target: bytes) -> None:
-        """Put the entry at ``target`` among the findings, or walk it if it is a directory."""
-        if (entry := self._look(target)) is not None:
+    def visit(self, target: bytes) -> None:
+        """Add the entry at ``target`` to the findings, or walk it if it is a directory.
+
+        Errors become findings. Raises ShuttingDownError if the scan should stop.
+        """
+        if (entry := self._visit(target)) is not None:
             self._found.tops[target] = entry
 
-    def _look(self, target: bytes) -> Entry | None:
-        """Return the entry at ``target``; None if it is gone, was walked, or is waiting to be hashed."""
+    def _visit(self, target: bytes) -> Entry | None:
+        """Return the entry at ``target``; None if it is gone, was walked, or has yet to be hashed."""
         scan, found = self._scan, self._found
         known = scan.known.node(target)
         if not target:
-            return self._directory(target, self._rules.root, known)
+            return self._walk_directory(target, self._rules.root, known)
         name = name_of(target)
         try:
             parent = self._rules.of(parent_of(target))
@@ -75,7 +78,7 @@ class Walk:
                 found.leaves += not is_dir
                 if stat.S_ISREG(status.st_mode):
                     group = Group(parent_of(target))
-                    entry = self._file(target, stat_of, known, group)
+                    entry = self._check_file(target, stat_of, known, group)
                     found.to_hash += [group] if group.files else []
                     return entry
                 if not is_dir:
@@ -86,12 +89,13 @@ class Walk:
         except OSError as error:
             found.add_error(target, error)
             return found.keep(scan.known, target, known)
-        return self._directory(target, parent, known)
+        return self._walk_directory(target, parent, known)
 
-    def _directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
-        """Walk ``path``; ``rules`` are those of its parent, or of the root its own.
+    def _walk_directory(self, path: bytes, rules: IgnoreRules, known: Entry | None) -> Entry | None:
+        """Walk ``path``. ``rules`` are those of its parent; for the root, its own.
 
-        Returns an entry if the directory is a leaf or kept as it was, None if it was walked or is gone.
+        Returns the entry to store if the directory is left out for its content or cannot be read (then its known
+        entry), None if it was walked or is gone.
         """
         try:
             descriptor = open_directory(self._scan.root, path)
@@ -134,7 +138,10 @@ class Walk:
     def _list(
         self, path: bytes, descriptor: int, rules: IgnoreRules, known: Entry | None
     ) -> tuple[_Frame | None, Entry | None]:
-        """List one directory and take over its descriptor; return a frame if it has directories to walk."""
+        """List one directory, taking ownership of its descriptor, and record its entries.
+
+        Returns a frame if the directory was recorded, and otherwise the entry to store for it, if there is one.
+        """
         if self._scan.should_stop():
             os.close(descriptor)
             raise ShuttingDownError("the scan was stopped")
@@ -143,11 +150,11 @@ class Walk:
             with os.scandir(descriptor) as listing:
                 items = list(listing)
             names = _encoded("/".join([item.name for item in items])).split(b"/") if items else []
-            if (marked := self._rules.marked(rules, path, names)) is not None:
+            if (marked := self._rules.content_verdict(rules, path, names)) is not None:
                 self._found.watched.append(path)
                 return None, skipped(path, marked, known)
             rules = self._rules.enter(rules, path, descriptor, names)
-            waiting = self._place(path, descriptor, rules, names, items)
+            waiting = self._record_entries(path, descriptor, rules, names, items)
             self._found.directories.append((path, known))
             keep = bool(waiting)
             return _Frame(path, descriptor if keep else None, rules, waiting), None
@@ -157,7 +164,7 @@ class Walk:
             if not keep:
                 os.close(descriptor)
 
-    def _place(
+    def _record_entries(
         self,
         path: bytes,
         descriptor: int,
@@ -165,7 +172,7 @@ class Walk:
         names: Sequence[bytes],
         items: Sequence[os.DirEntry[str]],
     ) -> list[tuple[bytes, Entry | None]]:
-        """Record the leaves of one directory and return the directories in it that have to be walked."""
+        """Record the leaves of one directory and return the (path, known entry) of the subdirectories to walk."""
         prefix = path + b"/" if path else b""
         found = self._found
         old = self._scan.known.children(path)
@@ -176,20 +183,20 @@ class Walk:
         entry: Entry | None
         for name, item in zip(names, items, strict=True):
             known = old.get(name)
-            place = known.path if known is not None else prefix + name
+            child = known.path if known is not None else prefix + name
             is_file = item.is_file(follow_symlinks=False)
             is_dir = not is_file and item.is_dir(follow_symlinks=False)
-            if (is_dir or name in suspects) and (verdict := rules.judge(name, place, is_dir)) is not None:
-                entry = skipped(place, verdict, known)
+            if (is_dir or name in suspects) and (verdict := rules.judge(name, child, is_dir)) is not None:
+                entry = skipped(child, verdict, known)
                 if known is not None and entry is not known and entry.hash == known.hash:
                     found.restatted.add(path)
             elif is_file:
-                entry = self._file(place, item.stat, known, group)
+                entry = self._check_file(child, item.stat, known, group)
             elif is_dir:
-                waiting.append((place, known))
+                waiting.append((child, known))
                 continue
             else:
-                entry = self._link_or_special(descriptor, name, place, known, is_link=item.is_symlink())
+                entry = self._link_or_special(descriptor, name, child, known, is_link=item.is_symlink())
             if entry is not None:
                 kept[name] = entry
         found.leaves += len(names) - len(waiting)
@@ -198,8 +205,8 @@ class Walk:
             found.to_hash.append(group)
         return waiting
 
-    def _file(self, path: bytes, stat_of: Stat, known: Entry | None, group: Group) -> Entry | None:
-        """Return the entry of a regular file if its content need not be read; otherwise add it to ``group``."""
+    def _check_file(self, path: bytes, stat_of: Stat, known: Entry | None, group: Group) -> Entry | None:
+        """Return the entry of a regular file if its content need not be read; else add it to ``group``, return None."""
         try:
             found = stat_of(follow_symlinks=False)
         except OSError:  # reading it will report what is wrong
@@ -225,7 +232,7 @@ class Walk:
     def _link_or_special(
         self, directory: int, name: bytes, path: bytes, known: Entry | None, *, is_link: bool
     ) -> Entry | None:
-        """Return the entry of a symbolic link or special file; None if it is gone."""
+        """Return the entry of a symbolic link or special file ``name`` in an open directory; None if it is gone."""
         if not is_link:
             return skipped(path, SPECIAL, known)
         try:
@@ -243,6 +250,7 @@ class Walk:
         return Entry(path, NodeKind.SYMLINK, digest)
 
     def _not_opened(self, path: bytes, known: Entry | None, error: OSError) -> Entry | None:
+        """Record that the directory ``path`` could not be opened or listed, and return the entry to store, if any."""
         if error.errno == errno.ENOENT and path:
             return None
         if error.errno in (errno.ELOOP, errno.ENOTDIR) and path:  # replaced by something else a moment ago

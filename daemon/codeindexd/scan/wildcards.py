@@ -1,10 +1,10 @@
-"""Wildcards as regular expressions that no pattern can make backtrack exponentially.
+"""Compiles wildcards to regular expressions that no pattern can make backtrack exponentially.
 
-Patterns come from strangers, and the interpreter's lock is held while they are matched. So every wildcard that is
-followed by another one of its kind becomes an atomic group around its leftmost match, which is always good enough:
-whatever a longer match would leave to the next wildcard, the shorter one leaves too.
+Patterns may be hostile, and the interpreter's lock is held while they are matched. So every wildcard that is followed
+by another one of its kind becomes an atomic group around its leftmost match. That loses no match: whatever a longer
+match would leave to the next wildcard, the shorter one leaves too.
 
-Ignore files and the path filters of queries differ in their syntax and share this.
+Ignore files and the path filters of queries differ in their syntax and share this module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 
 class Wildcard(enum.Enum):
-    """What matches a run of characters."""
+    """A token that matches any number of characters."""
 
     NAME = "*"  # inside one path component
     PATH = "**"  # across components
@@ -22,7 +22,7 @@ class Wildcard(enum.Enum):
 
 
 Token = str | Wildcard
-"""A wildcard, or an expression that matches exactly one character; a slash is always ``"/"``."""
+"""A wildcard, or a regular expression that matches exactly one character. A slash is always written ``"/"``."""
 
 _IN_NAME = "[^/]*"
 _GREEDY = {Wildcard.PATH: ".*", Wildcard.DIRECTORIES: "(?:.*/)?"}
@@ -31,7 +31,7 @@ _LAZY = {Wildcard.PATH: ".*?", Wildcard.DIRECTORIES: "(?:[^/]*/)*?"}
 
 def to_regex(tokens: Sequence[Token]) -> str:
     """Return an expression for a full match of ``tokens``; compile it with ``re.DOTALL``."""
-    groups: list[list[Token]] = [[]]  # what stands before, between and after the wildcards that cross components
+    groups: list[list[Token]] = [[]]  # the tokens before, between and after the wildcards that cross components
     gaps: list[Wildcard] = []
     for token in tokens:
         if token is Wildcard.PATH or token is Wildcard.DIRECTORIES:
@@ -47,7 +47,7 @@ def to_regex(tokens: Sequence[Token]) -> str:
     return "".join(parts)
 
 
-def without_redundant(tokens: Sequence[Token]) -> list[Token]:
+def without_redundant_wildcards(tokens: Sequence[Token]) -> list[Token]:
     """Return equivalent tokens without wildcards that add nothing to their neighbour, as in ``***`` or ``**/**``."""
     kept: list[Token] = []
     for token in tokens:
@@ -60,7 +60,7 @@ def without_redundant(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _merged(left: Token, right: Token) -> Wildcard | None:
-    """Return the one wildcard that both together amount to, or None when they are no such pair."""
+    """Return the one wildcard that is equivalent to both, or None if there is none."""
     match left, right:
         case Wildcard.NAME | Wildcard.PATH, Wildcard.NAME | Wildcard.PATH:
             return Wildcard.NAME if left is right is Wildcard.NAME else Wildcard.PATH

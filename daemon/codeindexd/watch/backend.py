@@ -1,4 +1,4 @@
-"""Which source of events watches the roots."""
+"""The configured ways to notice changes, and the source of events of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Backend(enum.StrEnum):
 
     @property
     def source(self) -> Source:
-        """The source of events; with POLL it is not used."""
+        """The source of events; unused with POLL."""
         if self is Backend.INOTIFY:
             return inotify.SHARED
         return portable.watch if self is Backend.WATCHFILES else SOURCE

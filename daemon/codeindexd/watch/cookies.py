@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass
-class _Passage:
-    """A cookie on its way through ``waiting`` streams; ``lost`` once one of them ended without delivering it."""
+class _PendingCookie:
+    """A cookie whose event the ``waiting`` streams have yet to deliver; ``lost`` if one ended without doing so."""
 
     waiting: set[Stream]
     lost: bool = False
@@ -30,67 +30,71 @@ class _Passage:
 class Cookies:
     """Writes cookies into ``directory``, which every stream watches, and matches their events.
 
-    It is the first of ``places`` that can be created: a logout may remove the runtime directory for good.
+    ``directory`` is the first of ``candidates`` that can be created: a logout may remove the runtime directory for
+    good. ``identity`` is its (device, inode), None before :meth:`prepare`.
     """
 
-    def __init__(self, places: Sequence[Path]) -> None:
-        self._places = places
-        self.directory = places[0]
+    def __init__(self, candidates: Sequence[Path]) -> None:
+        self._candidates = candidates
+        self.directory = candidates[0]
         self.identity: tuple[int, int] | None = None
         self._prefix = uuid.uuid4().hex  # several watchers share the directory
         self._numbers = itertools.count()
-        self._passages: dict[str, _Passage] = {}
-        self.leaving: set[Stream] = set()  # replaced, and may still hold events that no other stream has
+        self._pending: dict[str, _PendingCookie] = {}
+        self.draining: set[Stream] = set()  # replaced, and may still hold events that no other stream has
 
     def owns(self, path: str) -> bool:
         """Return True if ``path``, in the cookie directory, is a cookie of this watcher."""
         return path.startswith(self._prefix, path.rfind("/") + 1)
 
     def prepare(self) -> None:
-        """Create the directory if needed. Raises OSError if none of its places can be used."""
-        for place in self._places:
+        """Create the directory if needed. Raises OSError if none of the candidates can be created."""
+        for candidate in self._candidates:
             try:
-                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+                candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError:
-                if place is self._places[-1]:
+                if candidate is self._candidates[-1]:
                     raise
             else:
-                self.directory = place
-                self.identity = filesystem.identity(place)
+                self.directory = candidate
+                self.identity = filesystem.identity(candidate)
                 return
 
     async def pass_through(self, streams: Collection[Stream]) -> bool:
-        """Write a cookie and return True once every stream, leaving ones included, has delivered its event.
+        """Write a cookie and return True once every stream, draining ones included, has delivered its event.
 
         Returns False if a stream breaks meanwhile, or if no cookie can be written.
         """
         name = f"{self._prefix}-{next(self._numbers)}"
-        passage = self._passages[name] = _Passage({*streams, *self.leaving})
+        cookie = self._pending[name] = _PendingCookie({*streams, *self.draining})
         try:
             self._create_and_remove(name)
-            for stream in tuple(passage.waiting):
+            for stream in tuple(cookie.waiting):
                 stream.pace.wake()
-            await passage.done.wait()
+            await cookie.done.wait()
         except OSError as error:
             log.warning("cookie_failed", directory=str(self.directory), error=error.strerror)
             return False
         finally:
-            del self._passages[name]
-        return not passage.lost
+            del self._pending[name]
+        return not cookie.lost
 
-    def seen(self, stream: Stream, names: Iterable[str]) -> None:
-        """Record that ``stream`` delivered the events of these cookies, and so every earlier event."""
+    def mark_delivered(self, stream: Stream, names: Iterable[str]) -> None:
+        """Record that ``stream`` delivered the events of the cookies ``names``, and so every earlier event."""
         for name in names:
-            if (passage := self._passages.get(name)) is not None:
-                _remove(passage, stream)
+            if (cookie := self._pending.get(name)) is not None:
+                _stop_waiting(cookie, stream)
 
-    def forget(self, stream: Stream, *, delivered: bool) -> None:
-        """Stop waiting for a ``stream`` that ends; ``delivered`` means that it held no event that others do not get."""
-        self.leaving.discard(stream)
-        for passage in self._passages.values():
-            if stream in passage.waiting:
-                passage.lost |= not delivered
-                _remove(passage, stream)
+    def forget(self, stream: Stream, *, drained: bool) -> None:
+        """Stop waiting for a ``stream`` that ends; the cookies it has not delivered are lost unless it is ``drained``.
+
+        A drained stream held no event that its successor does not get.
+        """
+        self.draining.discard(stream)
+        for cookie in self._pending.values():
+            if stream in cookie.waiting:
+                cookie.lost |= not drained
+                _stop_waiting(cookie, stream)
 
     def _create_and_remove(self, name: str) -> None:
         path = self.directory / name
@@ -98,7 +102,7 @@ class Cookies:
         path.unlink(missing_ok=True)
 
 
-def _remove(passage: _Passage, stream: Stream) -> None:
-    passage.waiting.discard(stream)
-    if not passage.waiting:
-        passage.done.set()
+def _stop_waiting(cookie: _PendingCookie, stream: Stream) -> None:
+    cookie.waiting.discard(stream)
+    if not cookie.waiting:
+        cookie.done.set()

@@ -1,4 +1,4 @@
-"""Which directories should be watched, which are, and which cannot be."""
+"""Tracks which directories of a root should be watched, which are, and which cannot be."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from types import TracebackType
 from codeindexd.scan.relpath import ROOT, is_covered
 from codeindexd.scan.safe_read import LONGEST_PATH, VANISHED, open_absolute, opened
 from codeindexd.watch import mounts
-from codeindexd.watch.events import GIT_DIRECTORIES
+from codeindexd.watch.change_reader import GIT_DIRECTORIES
 
 
 @dataclass(frozen=True)
-class Usable:
-    """What a look at the disk says about directories before they are watched."""
+class WatchableDirectories:
+    """Directories, relative to the root, sorted by whether they can be watched."""
 
-    paths: dict[bytes, str] = field(default_factory=dict)  # absolute, as watchfiles takes them
-    refused: set[bytes] = field(default_factory=set)  # vanished, unreadable, or no directory
-    polled: dict[bytes, str] = field(default_factory=dict)  # which cannot be watched, as in Coverage
+    paths: dict[bytes, str] = field(default_factory=dict)  # can be: to absolute paths, as watchfiles takes them
+    refused: set[bytes] = field(default_factory=set)  # vanished, unreadable, or not a directory
+    polled: dict[bytes, str] = field(default_factory=dict)  # exist but cannot be watched; values as in Coverage
 
 
 class Coverage:
-    """The directories of one root that should be watched. Each target is missing, covered, refused or polled.
+    """The directories of one root that should be watched (targets), as paths relative to the root.
 
-    ``polled`` ones are on a file system without events, whose type is the value; or, with the value "", their names
-    are not UTF-8, their paths are too long, or they cannot be examined now.
+    Each target is missing, covered (watched), refused or polled. The value of a polled one is the type of its file
+    system if that sends no events; it is "" if the name is not UTF-8, the path is too long, or the directory cannot be
+    examined now.
     """
 
     def __init__(self) -> None:
@@ -37,59 +38,59 @@ class Coverage:
         self.covered: set[bytes] = set()
         self.refused: set[bytes] = set()
         self.polled: dict[bytes, str] = {}
-        self._open_look: Look | None = None
+        self._open_update: CoverageUpdate | None = None
 
     def set_targets(self, directories: Collection[bytes]) -> None:
         """Replace the directories that should be watched."""
         self.targets = {ROOT, *GIT_DIRECTORIES, *directories}
         self.polled = {path: kind for path, kind in self.polled.items() if path in self.targets}
-        self.refused &= self.targets  # whatever comes back under such a path may be watched
+        self.refused &= self.targets  # a directory that appears later under a dropped path may be watched
 
     def missing(self) -> set[bytes]:
-        """Return the targets that nothing is known about yet, or no longer."""
+        """Return the targets that are neither covered nor refused nor polled."""
         return self.targets - self.covered - self.refused - self.polled.keys()
 
-    def look(self) -> Look:
-        """Begin a look at the disk, the only way to cover directories; use it as a context manager.
+    def begin_update(self) -> CoverageUpdate:
+        """Return a new update, the only way to cover directories. Use it as a context manager.
 
-        Changes from now on invalidate what the look finds, until it is taken or given up.
+        Directories that change before it is committed are not covered by it.
         """
-        self._open_look = Look(self)
-        return self._open_look
+        self._open_update = CoverageUpdate(self)
+        return self._open_update
 
     def record_changes(self, paths: Set[bytes]) -> None:
-        """Invalidate what an open look may find at these paths."""
-        if self._open_look is not None:
-            self._open_look.changed |= paths
+        """Record that something changed at ``paths``, for an update in progress."""
+        if self._open_update is not None:
+            self._open_update.changed |= paths
 
-    def apply(self, look: Look, found: Usable, *, retry_refused: bool) -> None:
-        """Called by :meth:`Look.take`."""
-        if retry_refused:
+    def apply(self, update: CoverageUpdate, found: WatchableDirectories, *, includes_refused: bool) -> None:
+        """Apply the findings of ``update`` and close it; called by :meth:`CoverageUpdate.commit`."""
+        if includes_refused:
             self.refused.clear()
             self.polled.clear()
-        new = found.paths.keys() - self.covered  # nothing told what happened below them until now
+        new = found.paths.keys() - self.covered  # unwatched until now: what was refused below may have changed
         self.refused = {path for path in self.refused if not is_covered(path, new)}
         self.covered |= found.paths.keys()
         self.covered &= self.targets
         self.covered -= found.refused
-        if changed := look.changed & self.targets:  # a directory above a target is a target
+        if changed := update.changed & self.targets:  # a directory above a target is a target
             self.covered = {path for path in self.covered if not is_covered(path, changed)}
-        self.refused |= {path for path in found.refused if not is_covered(path, look.changed)}
+        self.refused |= {path for path in found.refused if not is_covered(path, update.changed)}
         self.stop_polling(found.paths)
         self.polled |= found.polled
-        self.close(look)
+        self.close(update)
 
-    def close(self, look: Look) -> None:
-        """Called by :class:`Look` when it ends: without an open look, changes need not be kept."""
-        if self._open_look is look:
-            self._open_look = None
+    def close(self, update: CoverageUpdate) -> None:
+        """Stop recording changes for ``update``; called by :class:`CoverageUpdate` when it ends."""
+        if self._open_update is update:
+            self._open_update = None
 
     def stop_polling(self, directories: Collection[bytes]) -> None:
-        """Poll these directories no more: they can be watched, or are."""
+        """Record that ``directories`` need not be polled, because they can be watched."""
         self.polled = {path: kind for path, kind in self.polled.items() if path not in directories}
 
     def forget(self, moved: Set[bytes]) -> bool:
-        """Make ``moved`` directories and those below them missing. Return False if there are none."""
+        """Make the directories in ``moved``, and all below them, missing. Return False if ``moved`` is empty."""
         if not moved:
             return False
         self.covered = {path for path in self.covered if not is_covered(path, moved)}
@@ -116,23 +117,23 @@ class Coverage:
         self.polled.clear()
 
 
-class Look:
-    """An open look at the disk, from before the disk is examined until its findings are taken or given up."""
+class CoverageUpdate:
+    """An update of a coverage, from before the disk is examined until the findings are committed or abandoned."""
 
     def __init__(self, coverage: Coverage) -> None:
         self._coverage = coverage
-        self.changed: set[bytes] = set()  # paths where something happened since the look began
+        self.changed: set[bytes] = set()  # paths that changed since the update began
 
-    def take(self, found: Usable, *, retry_refused: bool) -> None:
-        """Record that ``found.paths`` are watched, and end the look.
+    def commit(self, found: WatchableDirectories, *, includes_refused: bool) -> None:
+        """Record that ``found.paths`` are watched, and end the update.
 
-        Where something happened since the look began, a directory may have been replaced: it is watched under its old
-        path or not at all, and no further event would say so. Such directories become missing. With
-        ``retry_refused``, the look covered all that was refused before.
+        A directory that changed since the update began may have been replaced: its watch may be on the old directory,
+        or missing, and no further event would say so. Such directories become missing. ``includes_refused`` says that
+        ``found`` also covers all directories that were refused or polled before.
         """
-        self._coverage.apply(self, found, retry_refused=retry_refused)
+        self._coverage.apply(self, found, includes_refused=includes_refused)
 
-    def __enter__(self) -> Look:
+    def __enter__(self) -> CoverageUpdate:
         return self
 
     def __exit__(
@@ -141,32 +142,32 @@ class Look:
         self._coverage.close(self)
 
 
-def usable(
-    root: Path, directories: Collection[bytes], *, look_inside: bool = False, any_length: bool = False
-) -> Usable:
-    """Return which of ``directories`` (below ``root``) can be watched now, parents first. Never raises.
+def find_watchable(
+    root: Path, directories: Collection[bytes], *, check_names: bool = False, allow_long_paths: bool = False
+) -> WatchableDirectories:
+    """Return which of ``directories`` (relative to ``root``) can be watched now, parents first. Blocking; never raises.
 
-    They have to be watched in that order: a directory that is replaced after its own watch was made, but before that of
-    its parent, would change unnoticed.
+    They have to be watched in that order: a directory that is replaced after it was watched, but before its parent was,
+    would change unnoticed.
 
-    ``look_inside`` finds directories that hold names which are not UTF-8: even opening such a file for reading breaks
-    the stream that watches its directory. ``any_length`` says that paths longer than a system call takes can be
-    watched. What cannot be examined for another reason than its absence is polled. File systems without events below
-    the root are not touched: a server that does not answer would block the whole look.
+    With ``check_names``, a directory that contains a name that is not UTF-8 is polled: even opening such a file for
+    reading breaks the stream that watches its directory. ``allow_long_paths`` says that paths longer than a system call
+    takes can be watched. A directory that exists but cannot be examined is polled. Nothing on a file system without
+    events is touched: a server that does not answer would block the call.
     """
-    found = Usable()
+    found = WatchableDirectories()
     base = os.fsencode(root)
-    mounted = mounts.below(root, mounts.now())
+    mounted = mounts.visible_below(root, mounts.read_mounts())
     for directory in sorted(directories):
         path = base + b"/" + directory if directory else base
         if kind := mounts.kind_if_silent(directory, mounted):
             found.polled[directory] = kind
             continue
         readable = _is_readable_directory(path, follow=not directory)
-        too_long = len(path) > LONGEST_PATH and not any_length
+        too_long = len(path) > LONGEST_PATH and not allow_long_paths
         if readable is False:
             found.refused.add(directory)
-        elif readable is None or too_long or not _is_utf8(directory) or (look_inside and not _holds_only_utf8(path)):
+        elif readable is None or too_long or not _is_utf8(directory) or (check_names and not _holds_only_utf8(path)):
             found.polled[directory] = ""
         else:
             found.paths[directory] = os.fsdecode(path)
@@ -189,7 +190,7 @@ def _is_utf8(name: bytes) -> bool:
 
 
 def _is_readable_directory(path: bytes, *, follow: bool) -> bool | None:
-    """Return None if that cannot be determined now."""
+    """Return True if ``path`` is a directory and can be read; None if that cannot be determined now."""
     try:
         if len(path) > LONGEST_PATH:
             with opened(open_absolute(path)) as directory:

@@ -1,4 +1,4 @@
-"""What the operating system says about watching a root: can it be watched, its identity, limits, clocks."""
+"""Queries the operating system: can a root be watched, its identity, the kernel's limits, jumps of the clock."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codeindexd.watch import mounts
+from codeindexd.watch.problem_reporter import WatchProblem
 
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _CLOCK_JUMP_S = 5.0
 
 
 def reason_to_poll(root: Path) -> str:
-    """Return why ``root`` cannot be watched at all; "" if it can."""
-    mount = mounts.around(root, mounts.now())
+    """Return why ``root`` as a whole has to be polled; "" if it can be watched."""
+    mount = mounts.mount_of(root, mounts.read_mounts())
     if mount is not None and mount.is_silent:
         return f"{root} is on a file system without change events ({mount.kind})"
     try:
@@ -35,31 +36,31 @@ def identity(root: Path) -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
 
 
-def limit(name: str, otherwise: int) -> int:
-    """Return the kernel's inotify limit ``name``, for example ``max_user_watches``."""
+def inotify_limit(name: str, default: int) -> int:
+    """Return the kernel's inotify limit ``name`` (such as ``max_user_watches``), or ``default`` if it is unknown."""
     try:
         return int((_INOTIFY / name).read_text())
     except (OSError, ValueError):
-        return otherwise
+        return default
 
 
-def out_of_watches(message: str) -> tuple[str, str]:
-    """Return the problem and the hint for the limit that ``message`` (of watchfiles) names."""
+def out_of_watches(message: str) -> WatchProblem:
+    """Return the problem to report when an inotify limit is reached; ``message`` is that of the error."""
     if "os error 24" in message or "Too many open files" in message:
-        now = limit("max_user_instances", 128)
-        return (
+        now = inotify_limit("max_user_instances", 128)
+        return WatchProblem(
             f"all {now} inotify instances of this user are in use",
             f"raise the limit with `sudo sysctl fs.inotify.max_user_instances={max(512, now * 2)}`",
         )
-    now = limit("max_user_watches", 8192)
-    return (
+    now = inotify_limit("max_user_watches", 8192)
+    return WatchProblem(
         f"all but a reserve of the {now} file watches of this user are in use",
         f"raise the limit with `sudo sysctl fs.inotify.max_user_watches={max(524_288, now * 2)}`",
     )
 
 
 class Shortage:
-    """A lack of watches, until the kernel's limits change."""
+    """The kernel's inotify limits when watches ran out, to notice when they are raised."""
 
     CHECK_INTERVAL_S = 2.0
 
@@ -68,15 +69,15 @@ class Shortage:
 
     @staticmethod
     def _read() -> tuple[int, int]:
-        return limit("max_user_watches", 0), limit("max_user_instances", 0)
+        return inotify_limit("max_user_watches", 0), inotify_limit("max_user_instances", 0)
 
-    def may_be_over(self) -> bool:
-        """Return True if the limits changed since this was created."""
+    def limits_changed(self) -> bool:
+        """Return True if the limits differ from those when this was created."""
         return self._read() != self._limits
 
 
 @dataclass
-class Clocks:
+class JumpDetector:
     """Detects that the machine slept or that its clock was set."""
 
     asleep_s: float = 0.0
@@ -91,8 +92,8 @@ class Clocks:
         boot = time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else steady
         return boot - steady, time.time() - steady
 
-    def jump(self) -> str:
-        """Return why nothing seen since the last call can be trusted; "" if nothing happened."""
+    def describe_jump(self) -> str:
+        """Describe how the machine slept or its clock was set since the last call; "" if neither happened."""
         asleep_s, offset_s = self._read()
         slept, moved = asleep_s - self.asleep_s, offset_s - self.offset_s
         self.asleep_s, self.offset_s = asleep_s, offset_s

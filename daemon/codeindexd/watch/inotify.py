@@ -1,11 +1,11 @@
 """Events of directories on Linux, straight from the kernel: one instance and one thread for all roots.
 
-A user has 128 instances, shared with every other program. So all streams use the same one: a directory that several
-of them watch costs one watch, and its events go to each. An overflow of the kernel's queue concerns all streams.
+A user may have 128 instances, for all programs together. So all streams share one: a directory that several of them
+watch costs one watch, and its events go to each. An overflow of the kernel's queue is reported to all streams.
 
-watchfiles hides that the queue overflowed, so a short storm can leave a tree stale until the next walk; a name that is
-not UTF-8 breaks its stream; and it wakes up all the time to check whether to stop. Here an event is either read or
-still in the kernel's queue, an overflow is reported, and nothing runs while nothing happens.
+watchfiles hides such an overflow, so a short storm of events can leave a tree stale until the next walk; a name that is
+not UTF-8 breaks its stream; and it wakes up all the time to check whether to stop. Here every event is read or still in
+the kernel's queue, and the thread sleeps while nothing happens.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF, _UNMOUNT, _OVERFLOW, _IGNORED = 0x400, 0x800, 0x2000, 0x4000, 0x8000
 _ONLYDIR = 0x01000000
-_WANTED = (
+_EVENT_MASK = (
     _MODIFY
     | _ATTRIB
     | _CLOSE_WRITE
@@ -55,26 +55,28 @@ _HEADER = struct.Struct("iIII")  # watch descriptor, mask, cookie of a rename, l
 _READ_BYTES = 1 << 18
 _STEP_S = 0.003
 _GROUP_S = 0.1
-_OURS = 0.9  # of the user's watches; the rest is for other programs
-_EVICTION_RATIO = 2  # a root loses its watches to one that needs less than this fraction of them
+_OUR_SHARE = 0.9  # of the user's watches; the rest is for other programs
+_EVICTION_RATIO = 2  # a root loses its watches to one that needs at most one in this many
 
 Changes = set[tuple[Change, str]]
-Wanted = Callable[[str], bool]
+PathFilter = Callable[[str], bool]
 
 
-class _Place(NamedTuple):
-    """A directory as one subscription knows it; with ``wanted``, only events of such paths count."""
+class _WatchedDirectory(NamedTuple):
+    """A directory watched by one subscription; with ``accepts``, events of other paths are dropped."""
 
     subscription: Subscription
     path: bytes
-    wanted: Wanted | None
+    accepts: PathFilter | None
 
 
 class Subscription:
     """The watches of one stream. The callbacks run in the reading thread.
 
-    ``on_changes`` gets a set that is complete after 3 ms without an event of the stream, or 100 ms after its first one;
-    :meth:`processed` has to be called for it, and until then nothing more is read. ``on_error`` ends the subscription.
+    - ``on_changes(changes)`` delivers a set of changes after 3 ms without another event, or 100 ms after the first.
+      :meth:`mark_processed` must be called for each set; until then nothing more is read, for any subscription.
+    - ``on_overflow()``: the kernel dropped events.
+    - ``on_error(error)``: the subscription has ended.
     """
 
     def __init__(
@@ -88,63 +90,63 @@ class Subscription:
         on_error: Callable[[OSError], object],
     ) -> None:
         self.owner = owner
-        self.needed = needed  # how many watches it asks for
+        self.needed = needed  # the number of watches it asks for
         self.on_changes = on_changes
         self.on_overflow = on_overflow
         self.on_error = on_error
-        self.numbers: set[int] = set()  # its watch descriptors
-        self.changes: Changes = set()
-        self.began = 0.0
-        self.grown = False
+        self.watch_descriptors: set[int] = set()
+        self.changes: Changes = set()  # not yet delivered
+        self.began = 0.0  # when the first of them arrived, monotonic seconds
+        self.grown = False  # whether any arrived since the reading thread last checked
         self.started = False
         self._hub = hub
 
     def start(self) -> None:
-        """Begin to report changes; those since the watches were made are kept until then."""
+        """Begin to deliver changes; those since the watches were added are kept until then."""
         self._hub.start(self)
 
-    def processed(self) -> None:
-        """Allow the next changes."""
-        self._hub.processed(self)
+    def mark_processed(self) -> None:
+        """Record that the last delivered changes were processed, so that the next may follow."""
+        self._hub.mark_processed(self)
 
     def close(self) -> None:
-        """End the subscription and every watch that no other one needs. Blocking; may be called twice."""
+        """End the subscription, and remove every watch that no other subscription uses. Blocking; may be repeated."""
         self._hub.remove(self)
 
 
 class Inotify:
-    """An inotify instance that exists, with its thread, while anybody is subscribed. Any thread may call."""
+    """An inotify instance and its thread, both of which exist only while there are subscriptions. Thread-safe."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._lock = threading.RLock()
         self._all_processed = threading.Condition(self._lock)
-        self._places: dict[int, list[_Place]] = {}
+        self._watched: dict[int, list[_WatchedDirectory]] = {}
         self._subscriptions: set[Subscription] = set()
         self._changed: set[Subscription] = set()
         self._delivered: set[Subscription] = set()  # whose changes are being processed
         self._descriptor = -1
-        self._bell = -1
+        self._wake_fd = -1
 
     @property
-    def watches(self) -> int:
-        """How many directories are watched."""
-        return len(self._places)
+    def watch_count(self) -> int:
+        """The number of watched directories."""
+        return len(self._watched)
 
     def subscribe(
         self,
         paths: Collection[str],
         *,
         owner: str,
-        filtered: Mapping[str, Wanted] | None = None,
+        filtered: Mapping[str, PathFilter] | None = None,
         on_changes: Callable[[Changes], object],
         on_overflow: Callable[[], object],
         on_error: Callable[[OSError], object],
     ) -> Subscription:
-        """Watch the directories ``paths``, and of the ``filtered`` ones only the paths that their function accepts.
+        """Watch the directories ``paths`` and ``filtered``, which maps each to a filter for the paths of its events.
 
-        Blocking. If the user's watches run out, an owner that has many more of them than this one loses its own. Raises
-        OSError if a path cannot be watched.
+        Blocking. If the user's watches run out, the ``owner`` (a root's path) with the most of them loses its own,
+        provided it has at least twice as many as this one needs. Raises OSError if a directory cannot be watched.
         """
         subscription = Subscription(
             self,
@@ -154,7 +156,7 @@ class Inotify:
             on_overflow=on_overflow,
             on_error=on_error,
         )
-        limit = int(filesystem.limit("max_user_watches", 8192) * _OURS)
+        limit = int(filesystem.inotify_limit("max_user_watches", 8192) * _OUR_SHARE)
         with self._lock:
             self._subscriptions.add(subscription)
             if self._descriptor < 0:
@@ -162,8 +164,8 @@ class Inotify:
         try:
             for path in paths:
                 self._watch(subscription, os.fsencode(path), None, limit)
-            for path, wanted in (filtered or {}).items():
-                self._watch(subscription, os.fsencode(path), wanted, limit)
+            for path, accepts in (filtered or {}).items():
+                self._watch(subscription, os.fsencode(path), accepts, limit)
         except BaseException:
             self.remove(subscription)
             raise
@@ -176,15 +178,15 @@ class Inotify:
         which the kernel does not support.
         """
         if recursive:
-            raise ValueError("inotify watches single directories")
+            raise ValueError("inotify cannot watch recursively")
         news: queue.SimpleQueue[Changes | OSError | None] = queue.SimpleQueue()
         overflow = OSError(errno.EOVERFLOW, os.strerror(errno.EOVERFLOW))
         subscription = self.subscribe(
             paths, owner="", on_changes=news.put, on_overflow=lambda: news.put(overflow), on_error=news.put
         )
         try:
-            pace.ring = lambda: news.put(None)
-            pace.begin()
+            pace.on_stop = lambda: news.put(None)
+            pace.mark_live()
             subscription.start()
             while not pace.stopped:
                 changes = news.get()
@@ -194,9 +196,9 @@ class Inotify:
                     raise changes
                 elif changes:
                     yield changes
-                    subscription.processed()
+                    subscription.mark_processed()
         finally:
-            pace.ring = None
+            pace.on_stop = None
             subscription.close()
 
     # watches
@@ -205,38 +207,38 @@ class Inotify:
         descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if descriptor < 0:
             self._subscriptions.discard(first)
-            raise _error("inotify")
-        self._descriptor, self._bell = descriptor, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        reader = threading.Thread(target=self._read_all, args=(descriptor, self._bell), name="inotify", daemon=True)
+            raise _last_error("inotify")
+        self._descriptor, self._wake_fd = descriptor, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        reader = threading.Thread(target=self._read_all, args=(descriptor, self._wake_fd), name="inotify", daemon=True)
         reader.start()
 
-    def _watch(self, subscription: Subscription, path: bytes, wanted: Wanted | None, limit: int) -> None:
-        """Add a watch, and evict others beyond ``limit``. Raises OSError if that is impossible."""
+    def _watch(self, subscription: Subscription, path: bytes, accepts: PathFilter | None, limit: int) -> None:
+        """Add a watch; beyond ``limit``, first evict those of another owner. Raises OSError if that is impossible."""
         while True:
             with self._lock:  # the reading thread must not see an event of an unknown watch
                 if subscription not in self._subscriptions:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "watches were given to a smaller root")
                 number = self._add(path)
-                if number >= 0 and number not in self._places and len(self._places) >= limit:
+                if number >= 0 and number not in self._watched and len(self._watched) >= limit:
                     self._libc.inotify_rm_watch(self._descriptor, number)
                     number = -errno.ENOSPC
                 if number >= 0:
-                    self._places.setdefault(number, []).append(_Place(subscription, path, wanted))
-                    subscription.numbers.add(number)
+                    self._watched.setdefault(number, []).append(_WatchedDirectory(subscription, path, accepts))
+                    subscription.watch_descriptors.add(number)
                     return
             if number != -errno.ENOSPC or not self._evict_for(subscription):
                 raise OSError(-number, os.strerror(-number), os.fsdecode(path))
 
     def _add(self, path: bytes) -> int:
-        """Return the watch descriptor of a directory, or a negative errno."""
+        """Watch the directory ``path``, and return its watch descriptor or a negative errno."""
         if len(path) <= LONGEST_PATH:
-            number = self._libc.inotify_add_watch(self._descriptor, path, ctypes.c_uint32(_WANTED))
+            number = self._libc.inotify_add_watch(self._descriptor, path, ctypes.c_uint32(_EVENT_MASK))
             code = ctypes.get_errno()
         else:
             try:
                 with opened(open_absolute(path)) as directory:
                     short = b"/proc/self/fd/%d" % directory
-                    number = self._libc.inotify_add_watch(self._descriptor, short, ctypes.c_uint32(_WANTED))
+                    number = self._libc.inotify_add_watch(self._descriptor, short, ctypes.c_uint32(_EVENT_MASK))
                     code = ctypes.get_errno()
             except OSError as error:
                 number, code = -1, error.errno or errno.EIO
@@ -245,16 +247,16 @@ class Inotify:
         return -(errno.ENOENT if code in (errno.ENOTDIR, errno.ELOOP) else code)  # replaced a moment ago
 
     def _evict_for(self, needy: Subscription) -> bool:
-        """End the subscriptions of the owner with most watches, if ``needy`` has far fewer. Return True if one ended.
+        """End the subscriptions of the owner with the most watches if ``needy`` needs far fewer; return True if so.
 
-        So the largest root is polled when watches run out, not the one that comes last.
+        When watches run out, this makes the largest root be polled, not the one that was added last.
         """
         with self._lock:
             used: Counter[str] = Counter()
             for one in self._subscriptions:
-                used[one.owner] += len(one.numbers)
+                used[one.owner] += len(one.watch_descriptors)
             most, count = used.most_common(1)[0]
-            needed = used[needy.owner] - len(needy.numbers) + needy.needed
+            needed = used[needy.owner] - len(needy.watch_descriptors) + needy.needed
             if most == needy.owner or count < _EVICTION_RATIO * needed:
                 return False
             victims = [one for one in self._subscriptions if one.owner == most]
@@ -266,35 +268,35 @@ class Inotify:
         return True
 
     def remove(self, subscription: Subscription) -> None:
-        """End a subscription, and with the last one the instance."""
+        """End a subscription, and with the last one the instance. May be repeated."""
         with self._lock:
             self._subscriptions.discard(subscription)
             self._changed.discard(subscription)
-        while subscription.numbers:
+        while subscription.watch_descriptors:
             with self._lock:
-                number = subscription.numbers.pop()
-                places = [place for place in self._places.get(number, ()) if place.subscription is not subscription]
-                if places:
-                    self._places[number] = places
-                elif self._places.pop(number, None) is not None and self._descriptor >= 0:
+                number = subscription.watch_descriptors.pop()
+                others = [other for other in self._watched.get(number, ()) if other.subscription is not subscription]
+                if others:
+                    self._watched[number] = others
+                elif self._watched.pop(number, None) is not None and self._descriptor >= 0:
                     self._libc.inotify_rm_watch(self._descriptor, number)
-        self.processed(subscription)
+        self.mark_processed(subscription)
         with self._lock:
             if not self._subscriptions and self._descriptor >= 0:
                 self._descriptor = -1
-                self._places.clear()
-                os.eventfd_write(self._bell, 1)  # the thread closes what it reads from
+                self._watched.clear()
+                os.eventfd_write(self._wake_fd, 1)  # the thread closes what it reads from
 
     def start(self, subscription: Subscription) -> None:
-        """Begin to report changes to ``subscription``."""
+        """Begin to deliver changes to ``subscription``."""
         with self._lock:
             subscription.started = True
             if subscription.changes and subscription in self._subscriptions:
                 self._changed.add(subscription)
-                os.eventfd_write(self._bell, 1)
+                os.eventfd_write(self._wake_fd, 1)
 
-    def processed(self, subscription: Subscription) -> None:
-        """Note that the changes last given to ``subscription`` were processed."""
+    def mark_processed(self, subscription: Subscription) -> None:
+        """Record that the changes last delivered to ``subscription`` were processed."""
         with self._all_processed:
             self._delivered.discard(subscription)
             if not self._delivered:
@@ -319,7 +321,7 @@ class Inotify:
             os.close(bell)
 
     def _read(self, descriptor: int) -> None:
-        """Hand all waiting events to the subscriptions."""
+        """Read all waiting events and add them to the changes of the subscriptions."""
         while True:
             try:
                 data = os.read(descriptor, _READ_BYTES)
@@ -342,15 +344,15 @@ class Inotify:
             change = _change(mask)
             if change is not None:
                 name = data[at - length : at].rstrip(b"\0")
-                for place in self._places.get(number, ()):
-                    self._add_change(place, change, name)
+                for watched in self._watched.get(number, ()):
+                    self._add_change(watched, change, name)
             if mask & _IGNORED:  # the kernel ended the watch: its directory is gone
-                self._places.pop(number, None)
+                self._watched.pop(number, None)
 
-    def _add_change(self, place: _Place, change: Change, name: bytes) -> None:
-        path = os.fsdecode(place.path + b"/" + name if name else place.path)
-        subscription = place.subscription
-        if place.wanted is not None and not place.wanted(path):
+    def _add_change(self, watched: _WatchedDirectory, change: Change, name: bytes) -> None:
+        path = os.fsdecode(watched.path + b"/" + name if name else watched.path)
+        subscription = watched.subscription
+        if watched.accepts is not None and not watched.accepts(path):
             return
         if not subscription.changes:
             subscription.began = time.monotonic()
@@ -360,7 +362,7 @@ class Inotify:
         subscription.grown = True
 
     def _deliver(self) -> None:
-        """Deliver the sets that are complete, and wait until they were processed."""
+        """Deliver the sets of changes that are complete, and wait until they were processed."""
         now = time.monotonic()
         with self._lock:
             complete = [one for one in self._changed if not one.grown or now - one.began > _GROUP_S]
@@ -385,9 +387,9 @@ SHARED = Inotify()
 """The instance of this process."""
 
 
-def _error(what: str) -> OSError:
+def _last_error(filename: str) -> OSError:
     number = ctypes.get_errno()
-    return OSError(number, os.strerror(number), what)
+    return OSError(number, os.strerror(number), filename)
 
 
 def _change(mask: int) -> Change | None:

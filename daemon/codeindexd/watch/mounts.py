@@ -23,7 +23,7 @@ _SILENT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A mounted file system. The kernel gives each mount a new ``number``; ``point`` is absolute."""
+    """A mounted file system: the kernel's ``number`` for this mount, its absolute mount point, its type (``nfs4``)."""
 
     number: str
     point: Path
@@ -31,12 +31,15 @@ class Mount:
 
     @property
     def is_silent(self) -> bool:
-        """True for network and FUSE file systems, whose changes by others this kernel does not see."""
+        """True for network and FUSE file systems: changes made by others send no events."""
         return _SILENT.fullmatch(self.kind) is not None
 
 
-def parsed(text: str) -> Iterator[Mount]:
-    """Yield the mounts of a text like /proc/self/mountinfo; of several at one point, the last hides the others."""
+def parse(text: str) -> Iterator[Mount]:
+    """Yield the mounts in ``text``, which has the format of /proc/self/mountinfo.
+
+    Of several mounts at one point, the last hides the others.
+    """
     for line in text.splitlines():
         before, separator, after = line.partition(" - ")
         fields = before.split(" ")
@@ -45,34 +48,37 @@ def parsed(text: str) -> Iterator[Mount]:
             yield Mount(fields[0], Path(point), after.split(" ")[0])
 
 
-def around(place: Path, mounts: Iterable[Mount]) -> Mount | None:
-    """Return the mount that ``place`` is on; None if none is known (macOS)."""
+def mount_of(path: Path, mounts: Iterable[Mount]) -> Mount | None:
+    """Return the mount that ``path`` is on; None if none is known (macOS)."""
     found: Mount | None = None
     for mount in mounts:
         nearer = found is None or len(mount.point.parts) >= len(found.point.parts)
-        if nearer and place.is_relative_to(mount.point):
+        if nearer and path.is_relative_to(mount.point):
             found = mount
     return found
 
 
-def below(root: Path, mounts: Iterable[Mount]) -> dict[bytes, Mount]:
+def visible_below(root: Path, mounts: Iterable[Mount]) -> dict[bytes, Mount]:
     """Return the mounts at and below ``root`` by relative path, without those hidden by later ones."""
     found: dict[bytes, Mount] = {}
     for mount in mounts:
         if mount.point.is_relative_to(root):
-            point = relative(mount, root)
+            point = relative_point(mount, root)
             found = {other: one for other, one in found.items() if point and not other.startswith(point + b"/")}
             found[point] = mount
     return found
 
 
-def relative(mount: Mount, root: Path) -> bytes:
-    """Return the path of ``mount`` relative to ``root``."""
+def relative_point(mount: Mount, root: Path) -> bytes:
+    """Return the mount point of ``mount`` relative to ``root``; b"" if it is ``root`` itself."""
     return os.fsencode(mount.point.relative_to(root)) if mount.point != root else b""
 
 
 def kind_if_silent(directory: bytes, mounts: Mapping[bytes, Mount]) -> str:
-    """Return the type of the file system of ``directory``, given :func:`below`; "" if its changes can be watched."""
+    """Return the type of the file system of ``directory``; "" if its changes can be watched.
+
+    ``directory`` is relative to the root, ``mounts`` the result of :func:`visible_below`.
+    """
     while directory not in mounts:
         if not directory:
             return ""
@@ -81,18 +87,18 @@ def kind_if_silent(directory: bytes, mounts: Mapping[bytes, Mount]) -> str:
     return mount.kind if mount.is_silent else ""
 
 
-def now() -> list[Mount]:
-    """Return all mounts; empty where the kernel does not list them (macOS)."""
+def read_mounts() -> list[Mount]:
+    """Return all present mounts; empty where the kernel does not list them (macOS)."""
     try:
-        return list(parsed(Path(_TABLE).read_text("utf-8", "surrogateescape")))
+        return list(parse(Path(_TABLE).read_text("utf-8", "surrogateescape")))
     except OSError:
         return []
 
 
-class Table:
-    """All mounts, read again only when the kernel reports a change. Any thread may call; one file for all roots.
+class MountTable:
+    """All mounts, read again only when the kernel reports a change. Any thread may call.
 
-    Empty where the kernel does not list mounts (macOS).
+    All roots share one, so that one open file is enough. Empty where the kernel does not list mounts (macOS).
     """
 
     def __init__(self) -> None:
@@ -109,7 +115,7 @@ class Table:
             return -1
         return self._version
 
-    def below(self, root: Path) -> frozenset[Mount]:
+    def all_below(self, root: Path) -> frozenset[Mount]:
         """Return the present mounts at and below ``root``, hidden ones included.
 
         Raises OSError if they cannot be read now.
@@ -126,7 +132,7 @@ class Table:
                 except OSError:
                     self._close()  # the kernel reports a change only once
                     raise
-                self._found = tuple(parsed(text))
+                self._found = tuple(parse(text))
             return self._found
 
     def _close(self) -> None:
@@ -153,5 +159,5 @@ class Table:
             yield piece
 
 
-TABLE = Table()
+TABLE = MountTable()
 """The table of this process."""

@@ -1,8 +1,8 @@
-"""How often a watching thread polls for events, and whether it was kept from polling.
+"""Decides how often a watching thread polls for events, and detects that it was kept from polling.
 
-watchfiles checks its stop event after every step, so that event can also set the pace: the longer nothing happened,
-the longer it rests before the next step. Changing watchfiles' own step instead would make its wait end by a timeout,
-and a timeout discards events that arrive in the same moment.
+watchfiles checks its stop event after every step, so that event can also set the pace: the longer nothing has happened,
+the longer the check blocks. A longer step of watchfiles itself would lose events: its wait would end by a timeout,
+which discards events that arrive at the same moment.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ _STALL_S = 2.0  # without a poll for this long the kernel's queue may have overf
 
 
 class PollPacer:
-    """A stop event for watchfiles that rests between polls. ``on_stall(seconds)`` is called from its thread.
+    """A stop event for watchfiles that also makes it rest between polls.
 
-    The seconds are infinite if events are known to be lost.
+    Both callbacks run in the watching thread: ``on_live()`` once every path is watched, ``on_stall(seconds)`` after
+    that long without a poll, with infinity if events are known to be lost.
     """
 
     def __init__(self, *, on_live: Callable[[], object], on_stall: Callable[[float], object]) -> None:
         self._on_live = on_live
         self._on_stall = on_stall
-        self._alarm = threading.Event()
-        self._ring_lock = threading.Lock()
-        self._ring: Callable[[], object] | None = None
+        self._wake_event = threading.Event()
+        self._on_stop_lock = threading.Lock()
+        self._on_stop: Callable[[], object] | None = None
         self._stopped = False
         self._live = False
         self._rested = False
@@ -41,25 +42,25 @@ class PollPacer:
         return self._stopped
 
     @property
-    def ring(self) -> Callable[[], object] | None:
-        """Wakes a watching thread that waits elsewhere; set and removed by that thread."""
-        return self._ring
+    def on_stop(self) -> Callable[[], object] | None:
+        """Called by :meth:`stop`, to wake a watching thread that waits for something else; set and removed by it."""
+        return self._on_stop
 
-    @ring.setter
-    def ring(self, ring: Callable[[], object] | None) -> None:
-        with self._ring_lock:
-            self._ring = ring
+    @on_stop.setter
+    def on_stop(self, on_stop: Callable[[], object] | None) -> None:
+        with self._on_stop_lock:
+            self._on_stop = on_stop
 
     def stop(self) -> None:
-        """End the watch within a step."""
-        with self._ring_lock:  # once the ring is removed it must not be called
+        """End the watch within a step. Any thread may call."""
+        with self._on_stop_lock:  # a callback that was removed must not be called
             self._stopped = True
-            self._alarm.set()
-            if self._ring is not None:
-                self._ring()
+            self._wake_event.set()
+            if self._on_stop is not None:
+                self._on_stop()
 
-    def begin(self) -> None:
-        """Record that every path is watched."""
+    def mark_live(self) -> None:
+        """Report once that every path is watched."""
         if not self._live:
             self._live = True
             self._polled_at = time.monotonic()
@@ -68,10 +69,10 @@ class PollPacer:
     def wake(self) -> None:
         """Poll at full pace again: something happened or is expected."""
         self._active = time.monotonic()
-        self._alarm.set()
+        self._wake_event.set()
 
     def resume(self) -> None:
-        """Record that the watching thread polls again after it delivered events, which was no stall."""
+        """Record that the watching thread polls again after delivering events, so that the delivery is not a stall."""
         self._active = self._polled_at = time.monotonic()
 
     def overflowed(self) -> None:
@@ -79,20 +80,20 @@ class PollPacer:
         self._on_stall(math.inf)
 
     def is_set(self) -> bool:
-        """Rest if it is time to, and return True if the watch should end.
+        """Rest if nothing has happened for a while, and return True if the watch should end.
 
         watchfiles calls this after each step; the first call means that every path is watched.
         """
-        self.begin()
+        self.mark_live()
         now = time.monotonic()
         if now - self._polled_at > _STALL_S:
             self._on_stall(now - self._polled_at)
         rest = 0.0 if self._rested else resting_time(now - self._active)
-        self._rested = rest > 0  # every other time only: a first sign of events is followed by a full-pace step
+        self._rested = rest > 0  # only every other time, so that a step at full pace follows the first events
         if rest and not self._stopped:
-            self._alarm.clear()
+            self._wake_event.clear()
             if not self._stopped:
-                self._alarm.wait(rest)
+                self._wake_event.wait(rest)
         self._polled_at = time.monotonic()
         return self._stopped
 

@@ -1,4 +1,4 @@
-"""Events of directories by watchfiles, on systems whose own interface is not read directly."""
+"""Events of directories through watchfiles, for systems other than Linux."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import watchfiles
 
 from codeindexd.watch.pacer import PollPacer
 
-_GROUP_MS = 100  # a stream of events without a pause is delivered this often
-_STEP_MS = 10  # a set of events waits this long for more; the shorter, the more wake-ups and losses
+_GROUP_MS = 100  # events that keep arriving without a pause are delivered this often
+_STEP_MS = 10  # how long to wait for more events before delivering; the shorter, the more wake-ups and losses
 
 
 def watch(paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[set[tuple[watchfiles.Change, str]]]:

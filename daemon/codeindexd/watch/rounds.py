@@ -18,17 +18,17 @@ from codeindexd.watch import filesystem
 
 log = structlog.get_logger(__name__)
 _INTERVAL_S = 2.0
-_REST_PER_CPU = 800  # seconds of rest for each second of CPU time that a round took: an eighth per cent of a core
+_REST_PER_CPU = 800  # seconds of rest for each second of CPU time that a round took: an eighth of a percent of a core
 
 
 class Round:
-    """What one round found out; asked for by many roots, examined once."""
+    """The stats that one round reads: each once, however many roots ask for it."""
 
     def __init__(self) -> None:
         self._stats: dict[tuple[str, bool], FileStat | None] = {}
 
     def stat(self, path: str, *, follow: bool) -> FileStat | None:
-        """Return the part of a file's stat that shows changes; None if it has none."""
+        """Return the part of a file's stat that shows changes; None if there is no such file or it cannot be read."""
         key = path, follow
         if key not in self._stats:
             try:
@@ -39,10 +39,14 @@ class Round:
 
 
 class Member(Protocol):
-    """A root's part of the rounds. Both methods are called in the thread and must not block."""
+    """One root's environment, as the rounds check it.
 
-    def check(self, now: Round) -> None:
-        """See whether something changed."""
+    Both methods are called in the thread of the rounds and must not block. RuntimeError means that the member's event
+    loop is closed, and removes it.
+    """
+
+    def check(self, this_round: Round) -> None:
+        """Look for changes, reading stats through ``this_round``, and act on any found."""
 
     def report_jump(self, reason: str) -> None:
         """Report that the machine slept or its clock was set."""
@@ -71,7 +75,7 @@ class Rounds:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        clocks = filesystem.Clocks()
+        clocks = filesystem.JumpDetector()
         rest_s = _INTERVAL_S
         while True:
             with self._changed:
@@ -81,13 +85,13 @@ class Rounds:
                     return
                 members = list(self._members.values())
             began = time.thread_time()
-            jump = clocks.jump()
-            now = Round()
+            jump = clocks.describe_jump()
+            this_round = Round()
             for member in members:
                 try:
                     if jump:
                         member.report_jump(jump)
-                    member.check(now)
+                    member.check(this_round)
                 except RuntimeError:  # its event loop is closed
                     self.leave(member)
                 except Exception:

@@ -1,4 +1,4 @@
-"""The states of a watcher, and what moves it from one to another."""
+"""The states of a watcher and their transitions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class WatchState(enum.Enum):
-    """How changes below the root are found. The value says why some may be missed.
+    """How changes below the root are found. The value says why some may be missed; "" if none are.
 
     ::
 

@@ -24,23 +24,27 @@ class Source(Protocol):
     """A source of events; tests substitute failing ones."""
 
     def __call__(self, paths: Collection[str], pace: PollPacer, *, recursive: bool) -> Iterator[Changes]:
-        """Yield sets of (change, path) in or ``recursive``ly below the absolute ``paths`` until ``pace`` is stopped."""
+        """Yield sets of (change, path) until ``pace`` is stopped: for the entries of the directories ``paths``
+        (absolute), or with ``recursive`` for everything below them.
+
+        Raises OSError, RuntimeError or UnicodeError if the directories cannot be watched any longer.
+        """
 
 
-Wanted = Callable[[str], bool]
+PathFilter = Callable[[str], bool]
 INOTIFY = sys.platform == "linux"
 SOURCE: Source = inotify.SHARED if INOTIFY else portable.watch
-_LOST_UNSEEN = 256  # a guess: while watchfiles copies this many events, enough are lost to matter
+_LOSSY_BURST = 256  # a guess: while watchfiles copies this many events, enough others are lost to matter
 
 
-def suspicious_burst(source: Source, queue: int) -> int:
-    """Return how many events at once are a reason to walk everything, with a kernel queue of ``queue`` events."""
+def burst_threshold(source: Source, queue_size: int) -> int:
+    """Return how many events in a second are a reason to walk the root; the kernel's queue holds ``queue_size``."""
     reports_overflow = isinstance(source, inotify.Inotify)
-    return queue // 4 if reports_overflow else _LOST_UNSEEN  # a written file takes up to four events
+    return queue_size // 4 if reports_overflow else _LOSSY_BURST  # a written file takes up to four events
 
 
-class Trouble(enum.Enum):
-    """Why a stream ended."""
+class StreamErrorKind(enum.Enum):
+    """Why a stream could not start, or broke."""
 
     VANISHED = "a directory vanished"
     FORBIDDEN = "a directory may not be read"
@@ -50,18 +54,22 @@ class Trouble(enum.Enum):
 
 
 class StreamError(Exception):
-    """A stream could not start, or broke; what it had not delivered is lost."""
+    """A stream could not start, or broke; the events that it had not delivered are lost."""
 
-    def __init__(self, trouble: Trouble, message: str) -> None:
+    def __init__(self, kind: StreamErrorKind, message: str) -> None:
         super().__init__(message)
-        self.trouble = trouble
+        self.kind = kind
 
 
 class Stream:
-    """Watches ``paths`` (absolute) from ``await ready()`` until ``stop()`` or an error.
+    """Watches ``directories`` (relative to the root) from ``await ready()`` until ``stop()`` or an error.
 
-    All callbacks run in the event loop: ``on_live`` before the first event, then ``deliver`` in the order of the
-    events, and later events wait until it returns.
+    All callbacks run in the event loop:
+
+    - ``on_live()``: all directories are watched; called before the first event.
+    - ``deliver(stream, changes)``: in the order of the events; later ones wait until it returns.
+    - ``on_stall(seconds)``: no event was read for so long; infinity if events are known to be lost.
+    - ``on_broken(stream, error)``: the stream broke after it was live.
     """
 
     def __init__(
@@ -91,12 +99,12 @@ class Stream:
         )
 
     async def serve(
-        self, paths: Collection[str], filtered: Mapping[str, Wanted], source: Source, *, owner: str, recursive: bool
+        self, paths: Collection[str], filtered: Mapping[str, PathFilter], source: Source, *, owner: str, recursive: bool
     ) -> None:
-        """Run until stopped or broken. Does not raise when it breaks: ``ready`` or ``on_broken`` report that.
+        """Run until stopped or broken; ``ready`` or ``on_broken`` report a break. Raises what a callback raises.
 
-        Of the directories ``filtered``, only the paths that their functions accept matter. ``owner`` is who the
-        directories count for when watches run out.
+        ``paths`` are the directories as absolute paths. ``filtered`` maps further directories to filters for the paths
+        of their events. ``owner`` is the root whose watches these are, for when watches run out.
         """
         try:
             if isinstance(source, inotify.Inotify):
@@ -112,16 +120,16 @@ class Stream:
             self._on_broken(self, self.error)
 
     async def _subscribe(
-        self, paths: Collection[str], filtered: Mapping[str, Wanted], hub: inotify.Inotify, owner: str
+        self, paths: Collection[str], filtered: Mapping[str, PathFilter], hub: inotify.Inotify, owner: str
     ) -> None:
-        """Have the thread that reads for all streams call this one in the event loop."""
+        """Serve by events from ``hub``, whose reading thread posts them to the event loop."""
         post = asyncio.get_running_loop().call_soon_threadsafe
         subscribe = partial(
             hub.subscribe,
             paths,
             owner=owner,
             filtered=filtered,
-            on_changes=lambda changes: post(self._take, changes),
+            on_changes=lambda changes: post(self._deliver_changes, changes),
             on_overflow=lambda: post(self._on_stall, math.inf),
             on_error=lambda error: post(self._fail, error),
         )
@@ -139,8 +147,8 @@ class Stream:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._subscription.close)
 
-    def _take(self, changes: Changes) -> None:
-        """Deliver changes from the reading thread of all streams, which waits."""
+    def _deliver_changes(self, changes: Changes) -> None:
+        """Deliver changes from the reading thread of all streams, which waits until they are processed."""
         assert self._subscription is not None
         try:
             if not self.pace.stopped:
@@ -149,7 +157,7 @@ class Stream:
             self._failure = error
             self._stopped.set()
         finally:
-            self._subscription.processed()
+            self._subscription.mark_processed()
 
     def _fail(self, error: OSError) -> None:
         self.error = _stream_error(error)
@@ -165,7 +173,7 @@ class Stream:
         """Wait until every path is watched. Raises StreamError if one cannot be."""
         await self._ready.wait()
         if not self._live:
-            raise self.error or StreamError(Trouble.BROKEN, "the stream was stopped before it began")
+            raise self.error or StreamError(StreamErrorKind.BROKEN, "the stream was stopped before it began")
 
     async def stop(self) -> None:
         """End the stream and wait until it has ended."""
@@ -199,10 +207,10 @@ class Stream:
 def _stream_error(error: Exception) -> StreamError:
     text = str(error)
     if isinstance(error, FileNotFoundError):
-        return StreamError(Trouble.VANISHED, text)
+        return StreamError(StreamErrorKind.VANISHED, text)
     if isinstance(error, PermissionError):
-        return StreamError(Trouble.FORBIDDEN, text)
+        return StreamError(StreamErrorKind.FORBIDDEN, text)
     limits = ("watch limit", "MaxFilesWatch", "os error 28", "os error 24", "No space left", "Too many open files")
     if any(limit in text for limit in limits):
-        return StreamError(Trouble.EXHAUSTED, text)
-    return StreamError(Trouble.BROKEN, text)
+        return StreamError(StreamErrorKind.EXHAUSTED, text)
+    return StreamError(StreamErrorKind.BROKEN, text)

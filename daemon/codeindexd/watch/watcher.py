@@ -1,9 +1,9 @@
 """Keeps a root's directories watched, and reports when it cannot.
 
-Guarantee: a change below the root is covered by a hint delivered after it was made, except what is written through
+Guarantee: every change below the root is covered by a hint delivered after the change was made, except writes through
 mmap. On every sign of lost events the watcher hints the whole root and demands a walk. New directories go to a second,
-"recent" stream; in quiet times both streams are folded into one. Whatever becomes watched is hinted afterwards, for
-what happened to it before.
+"recent" stream; in quiet times both streams are merged into one. A directory is hinted once it is watched, because it
+may have changed before.
 """
 
 from __future__ import annotations
@@ -25,43 +25,46 @@ from codeindexd.scan.relpath import ROOT, collapse
 from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.waiting import Broadcast, Signal
 from codeindexd.watch import filesystem
+from codeindexd.watch.change_reader import ChangeReader
 from codeindexd.watch.cookies import Cookies
-from codeindexd.watch.coverage import Coverage, Look, Usable, usable
+from codeindexd.watch.coverage import Coverage, CoverageUpdate, WatchableDirectories, find_watchable
 from codeindexd.watch.environment import EnvironmentMonitor
-from codeindexd.watch.event_rate import EventRate
-from codeindexd.watch.events import ChangeReader
 from codeindexd.watch.inotify import Inotify
-from codeindexd.watch.problems import Problem, Problems, polled_parts
-from codeindexd.watch.retries import Retries
+from codeindexd.watch.last_batch import LastBatch
+from codeindexd.watch.problem_reporter import ProblemReporter, WatchProblem, polling_problem
+from codeindexd.watch.restarts import RestartSchedule
 from codeindexd.watch.states import WatchState
-from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, Trouble, suspicious_burst
-from codeindexd.watch.streams import Streams
+from codeindexd.watch.stream import SOURCE, Changes, Source, Stream, StreamError, StreamErrorKind, burst_threshold
+from codeindexd.watch.stream_pair import StreamPair
 
 log = structlog.get_logger(__name__)
 
 _QUIET_S = 60.0
-_FOLD_MIN = 64  # recent directories worth a fold in quiet times
-_FOLD_NOW = 512  # more than these, and than the main stream has, are folded at once
+_MERGE_MIN = 64  # with this many recent directories, merge the streams in quiet times
+_MERGE_NOW = 512  # with more than this, and more than the main stream has, merge at once
 _LONG_S = 3600.0
 NO_RULES = RuleFiles()
 
 
 @dataclass(frozen=True, slots=True)
 class _Loss:
-    """Streams to drop before anything else is done: ``stream``, or all of them if None."""
+    """StreamPair to drop before anything else is done: ``stream``, or all of them if None."""
 
     stream: Stream | None
     reason: str
 
 
 class Watcher:
-    """Watches one root; see the module for its guarantee. All methods belong to the event loop that serves it.
+    """Watches one root; see the module for its guarantee. All methods must be called in the event loop that serves it.
 
-    ``on_hints`` gets paths relative to ``root`` (``b""`` is the root itself). ``on_degraded(message, hint)`` is called
-    when (part of) the root is scanned every ``poll_interval_s`` seconds instead, ``on_recovered`` when that ends,
-    ``on_root_changed`` when the root vanished, came back or was replaced. Cookies are written to the
-    first of ``cookie_dirs`` that can be created. A change of the ``rules`` hints the whole root; of git's index, only
-    that.
+    - ``on_hints(paths)``: paths relative to ``root`` (b"" is the root itself) may have changed.
+    - ``on_degraded(message, hint)``: the root, or a part of it, is scanned every ``poll_interval_s`` seconds instead.
+    - ``on_recovered()``: that has ended.
+    - ``on_root_changed()``: the root vanished, came back or was replaced.
+
+    Cookies are written to the first of ``cookie_dirs`` that can be created. A change of one of the ``rules`` (rule
+    files that no watched directory covers) hints the whole root; a change of git's index hints only the index. With
+    ``poll``, nothing is watched; with ``recursive``, one stream watches the whole tree.
     """
 
     def __init__(
@@ -82,11 +85,11 @@ class Watcher:
         self._root = root
         self._poll_interval_s = poll_interval_s
         self._on_hints = on_hints
-        self._problems = Problems(root, on_degraded, on_recovered)
+        self._problems = ProblemReporter(root, on_degraded, on_recovered)
         self._on_root_changed = on_root_changed
         self._poll = poll
         self._recursive = recursive
-        self._any_length = isinstance(source, Inotify)
+        self._allow_long_paths = isinstance(source, Inotify)
         self._reader = ChangeReader(root, cookie_dirs, rules.paths)
         self._cookies = Cookies(cookie_dirs)
         self._environment = EnvironmentMonitor(
@@ -99,7 +102,7 @@ class Watcher:
             on_cookies=self._lose_all,
             on_jump=self._demand_walk,
         )
-        self._streams = Streams(
+        self._streams = StreamPair(
             root,
             self._cookies,
             self._reader,
@@ -111,21 +114,21 @@ class Watcher:
         )
         self._coverage = Coverage()
         self._loss: _Loss | None = None
-        self._problem: Problem | None = None  # why all of the root is polled
+        self._problem: WatchProblem | None = None  # why the whole root is polled
         self._walk_demand = "not walked yet"
-        self._burst = suspicious_burst(source, filesystem.limit("max_queued_events", 16_384))
-        self._rate = EventRate()
-        self._check_names = False  # whether the next look searches directories for names that break streams
-        self._retries = Retries(poll_interval_s)
+        self._burst = burst_threshold(source, filesystem.inotify_limit("max_queued_events", 16_384))
+        self._last_batch = LastBatch()
+        self._check_names = False  # whether to look for names that break streams before the next start
+        self._restarts = RestartSchedule(poll_interval_s)
         self._poll_at = 0.0
         self._wake = Signal()
         self._adjusted = Broadcast()
 
-    # what the owner asks and reports
+    # for the owner
 
     @property
     def state(self) -> WatchState:
-        """How changes are found at the moment."""
+        """How changes are found at present."""
         if self._poll or self._problem is not None:
             return WatchState.POLLED
         if self._loss is not None or self._streams.main is None:
@@ -145,18 +148,18 @@ class Watcher:
         return bool(self.reason_to_walk)
 
     def mark_walked(self) -> None:
-        """Record that the whole root was walked; what changed meanwhile was hinted and is walked again."""
+        """Record that the whole root was walked. Changes made meanwhile were hinted, so they are scanned again."""
         self._walk_demand = ""
 
     def set_directories(
         self, directories: Collection[bytes], rules: RuleFiles = NO_RULES, *, whole: bool = False
     ) -> None:
-        """Set the directories to watch, after every walk; cheap when they are watched already.
+        """Set the directories to watch (relative to the root), after every walk; cheap if they are watched already.
 
-        ``rules`` are those that the walk read, and ``whole`` means that no others count any more. A walk of a part
-        leaves the other known rules as they were read before, so that a change of theirs is still noticed.
+        ``rules`` are the rule files that the walk read. With ``whole``, they replace the known ones. After a walk of a
+        part, the others stay as they were last read, so that changes to them are still noticed.
         """
-        self._environment.rules = rules if whole else self._environment.rules.completed(rules)
+        self._environment.rules = rules if whole else self._environment.rules.with_missing_from(rules)
         self._reader.rules = self._environment.rules.paths
         polled = len(self._coverage.polled)
         self._coverage.set_targets(directories)
@@ -166,7 +169,10 @@ class Watcher:
             self._wake.set()
 
     async def events_delivered(self, timeout_s: float) -> bool:
-        """Return True if every event of earlier changes was delivered within ``timeout_s`` seconds."""
+        """Wait until the events of all changes made before the call are delivered.
+
+        Returns False if that takes longer than ``timeout_s`` seconds, or if events alone cannot prove it.
+        """
         with anyio.move_on_after(timeout_s):
             while self._coverage.missing() and self.state is WatchState.WATCHED:
                 await self._adjusted.wait()
@@ -177,7 +183,7 @@ class Watcher:
     # life
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Watch until cancelled; started when changes from now on will be hinted, by events or by polling."""
+        """Watch until cancelled. ``task_status`` is set once all later changes will be hinted, by events or polling."""
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._environment.serve)
             if self._poll:
@@ -204,20 +210,20 @@ class Watcher:
         now = time.monotonic()
         times = [_LONG_S]
         if self._environment.root_exists and (self._coverage.missing() or self._streams.main is None):
-            times.append(self._retries.wait_s)
+            times.append(self._restarts.wait_s)
         if self._problem or self._coverage.polled:
             times.append(self._poll_at - now)
-        if len(self._streams.recent_directories) >= _FOLD_MIN:
-            times.append(self._rate.last_event_at + _QUIET_S - now)
+        if len(self._streams.recent_directories) >= _MERGE_MIN:
+            times.append(self._last_batch.arrived_at + _QUIET_S - now)
         return max(0.0, min(times))
 
     async def _poll_when_due(self) -> None:
-        """Hint what is polled, once in each interval."""
+        """Hint the polled directories, once in each interval."""
         polled = {ROOT} if self._problem else set(self._coverage.polled)
         if polled and time.monotonic() >= self._poll_at:
             self._poll_at = time.monotonic() + self._poll_interval_s
             found = await anyio.to_thread.run_sync(
-                partial(usable, self._root, polled, look_inside=True, any_length=self._any_length)
+                partial(find_watchable, self._root, polled, check_names=True, allow_long_paths=self._allow_long_paths)
             )
             self._coverage.stop_polling(found.paths)
             self._on_hints(collapse(polled))
@@ -229,47 +235,47 @@ class Watcher:
         if self._loss is not None:
             await self._drop(self._loss)
         missing = self._coverage.missing()
-        fold = self._must_fold(len(missing))
-        if not missing and not fold:
+        merge = self._should_merge(len(missing))
+        if not missing and not merge:
             self._recover()
             return
-        if self._retries.too_early or not self._environment.root_exists:
+        if self._restarts.is_too_early or not self._environment.root_exists:
             return
         began = time.monotonic()
         try:
-            await (self._watch_all(tasks) if fold else self._watch_recent(tasks, missing))
+            await (self._watch_all(tasks) if merge else self._watch_recent(tasks, missing))
         except StreamError as error:
-            self._degrade(self._retries.failed(error))
+            self._degrade(self._restarts.failed(error))
             return
         self._recover()
-        self._retries.rest(len(self._streams.recent_directories))
-        log.debug("streams_started", root=str(self._root), fold=fold, seconds=round(time.monotonic() - began, 3))
+        self._restarts.delay_next(len(self._streams.recent_directories))
+        log.debug("streams_started", root=str(self._root), merged=merge, seconds=round(time.monotonic() - began, 3))
 
-    def _must_fold(self, missing: int) -> bool:
-        """Return True if one stream over everything should replace the present ones."""
+    def _should_merge(self, missing: int) -> bool:
+        """Return True if one stream over all targets should replace both; ``missing`` is how many are unwatched."""
         if self._streams.main is None:
             return True
         recent = len(self._streams.recent_directories)
-        if recent + missing > max(_FOLD_NOW, len(self._streams.main.directories)):
+        if recent + missing > max(_MERGE_NOW, len(self._streams.main.directories)):
             return True
-        return recent >= _FOLD_MIN and time.monotonic() >= self._rate.last_event_at + _QUIET_S
+        return recent >= _MERGE_MIN and time.monotonic() >= self._last_batch.arrived_at + _QUIET_S
 
     async def _watch_all(self, tasks: anyio.abc.TaskGroup) -> None:
         """Start one stream over all targets. Raises StreamError."""
         if reason := await anyio.to_thread.run_sync(filesystem.reason_to_poll, self._root):
-            raise StreamError(Trouble.SILENT, reason)
-        with self._coverage.look() as look:
-            found = await self._usable(self._coverage.targets)
+            raise StreamError(StreamErrorKind.SILENT, reason)
+        with self._coverage.begin_update() as update:
+            found = await self._find_watchable(self._coverage.targets)
             if ROOT in found.refused:
-                self._environment.look()
-                raise StreamError(Trouble.VANISHED, "the root vanished")
-            go_live = partial(self._go_live, look, found, retry_refused=True)
+                self._environment.request_check()
+                raise StreamError(StreamErrorKind.VANISHED, "the root vanished")
+            go_live = partial(self._go_live, update, found, includes_refused=True)
             try:
                 stream = await self._streams.start(tasks, found, on_live=go_live)
             except StreamError as error:
-                if error.trouble is not Trouble.EXHAUSTED or self._streams.main is None:
+                if error.kind is not StreamErrorKind.EXHAUSTED or self._streams.main is None:
                     raise
-                # old and new streams together take twice the watches: do without the overlap
+                # both streams together take twice the watches: stop the old one first, and lose the overlap
                 await self._drop(_Loss(None, "watches had to be freed"))
                 stream = await self._streams.start(tasks, found, on_live=go_live)
         self._check_names = False
@@ -281,28 +287,35 @@ class Watcher:
         """Start a recent stream that also watches ``missing``. Raises StreamError."""
         assert self._streams.main is not None
         keep = self._streams.recent_directories & self._coverage.covered & self._coverage.targets
-        with self._coverage.look() as look:
-            found = await self._usable(keep | missing)
+        with self._coverage.begin_update() as update:
+            found = await self._find_watchable(keep | missing)
             self._check_names = False
             if not found.paths.keys() & missing:
-                look.take(Usable(refused=found.refused & missing, polled=found.polled), retry_refused=False)
+                update.commit(
+                    WatchableDirectories(refused=found.refused & missing, polled=found.polled), includes_refused=False
+                )
                 return
-            go_live = partial(self._go_live, look, found, retry_refused=False)
+            go_live = partial(self._go_live, update, found, includes_refused=False)
             stream = await self._streams.start(tasks, found, on_live=go_live)
-        self._coverage.keep_covered(self._streams.main.directories | stream.directories)  # others were no targets
+        self._coverage.keep_covered(self._streams.main.directories | stream.directories)  # some are no targets any more
         if not await self._streams.replace_recent(stream):
             self._demand_walk("a watcher was replaced before it had delivered everything")
 
-    async def _usable(self, directories: Set[bytes], *, look_inside: bool | None = None) -> Usable:
-        inside = self._check_names if look_inside is None else look_inside
-        look = partial(usable, self._root, directories, look_inside=inside, any_length=self._any_length)
-        return await anyio.to_thread.run_sync(look)
+    async def _find_watchable(self, directories: Set[bytes]) -> WatchableDirectories:
+        find = partial(
+            find_watchable,
+            self._root,
+            directories,
+            check_names=self._check_names,
+            allow_long_paths=self._allow_long_paths,
+        )
+        return await anyio.to_thread.run_sync(find)
 
-    def _go_live(self, look: Look, found: Usable, *, retry_refused: bool) -> None:
-        """Hint what became watched in the same step: from now on a cookie proves that everything is known."""
-        new = found.paths.keys() - self._coverage.covered  # also what was replaced while the stream was started
-        look.take(found, retry_refused=retry_refused)
-        self._on_hints([ROOT] if retry_refused else collapse(new))
+    def _go_live(self, update: CoverageUpdate, found: WatchableDirectories, *, includes_refused: bool) -> None:
+        """Commit the coverage and hint the new directories in one step, so that a cookie proves both."""
+        new = found.paths.keys() - self._coverage.covered  # also those replaced while the stream was starting
+        update.commit(found, includes_refused=includes_refused)
+        self._on_hints([ROOT] if includes_refused else collapse(new))
 
     async def _drop(self, loss: _Loss) -> None:
         self._loss = None
@@ -312,7 +325,7 @@ class Watcher:
             self._coverage.clear()
         else:
             self._coverage.uncover(detached[0].directories)
-        await self._streams.stop_lost(detached)
+        await self._streams.stop_undrained(detached)
         self._demand_walk(loss.reason)
 
     # changes of state
@@ -327,36 +340,36 @@ class Watcher:
         self._wake.set()
 
     def _recover(self) -> None:
-        self._retries.succeeded()
+        self._restarts.succeeded()
         self._problem = None
-        self._problems.report(polled_parts(self._coverage.polled, self._poll_interval_s))
+        self._problems.report(polling_problem(self._coverage.polled, self._poll_interval_s))
 
-    def _degrade(self, problem: Problem | None) -> None:
-        """Poll the root because of ``problem``, if there is one."""
+    def _degrade(self, problem: WatchProblem | None) -> None:
+        """Poll the root because of ``problem``; do nothing if it is None."""
         if problem is not None:
             self._problem = problem
             self._poll_at = 0.0
             root = os.fsencode(self._root).decode("utf-8", "backslashreplace")
             until = f"{root} is scanned every {self._poll_interval_s:g} s until that ends"
-            self._problems.report((f"{problem[0]}; {until}", problem[1]))
+            self._problems.report(WatchProblem(f"{problem.message}; {until}", problem.hint))
 
     # what the streams report
 
     def _deliver(self, stream: Stream, changes: Changes) -> None:
-        news = self._reader.read(changes, self._coverage.covered, self._coverage.refused)
-        self._coverage.record_changes(news.hints)
-        count = self._rate.with_previous(len(changes))
+        effects = self._reader.read(changes, self._coverage.covered, self._coverage.refused)
+        self._coverage.record_changes(effects.hints)
+        count = self._last_batch.recent_count(len(changes))
         if count >= self._burst:
             self._demand_walk(f"{count} events at once")
-        elif news.hints:
-            self._on_hints(news.hints)
-        if news.hints:
-            self._rate.record(len(changes))
-        if not self._recursive and self._coverage.forget(news.moved):
+        elif effects.hints:
+            self._on_hints(effects.hints)
+        if effects.hints:
+            self._last_batch.record(len(changes))
+        if not self._recursive and self._coverage.forget(effects.moved):
             self._wake.set()
-        self._cookies.seen(stream, news.cookies)
-        if news.root_gone:
-            self._environment.look(gone=True)
+        self._cookies.mark_delivered(stream, effects.cookies)
+        if effects.root_gone:
+            self._environment.request_check(gone=True)
 
     def _stream_stalled(self, seconds: float) -> None:
         if seconds < float("inf"):
@@ -365,23 +378,23 @@ class Watcher:
             self._lose_all("the kernel's event queue overflowed")
 
     def _stream_broke(self, stream: Stream, error: StreamError) -> None:
-        self._cookies.forget(stream, delivered=False)
+        self._cookies.forget(stream, drained=False)
         if stream in self._streams.live:
-            self._degrade(self._retries.broke(str(error)))
+            self._degrade(self._restarts.broke(str(error)))
             self._loss = _Loss(stream, str(error))
             self._wake.set()
 
     # what the environment monitor reports
 
     def _root_changed(self, message: str) -> None:
-        self._retries.at_once()
+        self._restarts.allow_now()
         self._lose_all(message)
         self._on_root_changed()
 
     def _mounts_changed(self, points: Set[bytes]) -> None:
-        """Hint these mount points: other files are there now, and existing watches are on the hidden ones."""
+        """Hint the mount points: they contain other files now, and existing watches are on the hidden directories."""
         if ROOT in points:
-            self._retries.at_once()
+            self._restarts.allow_now()
             self._lose_all("a file system was mounted over the root, or unmounted")
             return
         log.info("mounts_changed", root=str(self._root), points=sorted(points))

@@ -224,11 +224,11 @@ def test_a_directory_without_files_shares_its_parents_rules() -> None:
 
 def test_marked_directories() -> None:
     rules = _root(own="!mine/\n")
-    assert rules.marked(b"", {b"pyvenv.cfg"}) is None
-    assert rules.marked(b"sub/any", {b"pyvenv.cfg", b"lib"}).reason == "vendored"  # type: ignore[union-attr]
-    assert rules.marked(b"cache", {b"CACHEDIR.TAG"}).reason == "generated"  # type: ignore[union-attr]
-    assert rules.marked(b"mine", {b"CACHEDIR.TAG"}) is None
-    assert rules.marked(b"sub", {b"a.py"}) is None
+    assert rules.content_verdict(b"", {b"pyvenv.cfg"}) is None
+    assert rules.content_verdict(b"sub/any", {b"pyvenv.cfg", b"lib"}).reason == "vendored"  # type: ignore[union-attr]
+    assert rules.content_verdict(b"cache", {b"CACHEDIR.TAG"}).reason == "generated"  # type: ignore[union-attr]
+    assert rules.content_verdict(b"mine", {b"CACHEDIR.TAG"}) is None
+    assert rules.content_verdict(b"sub", {b"a.py"}) is None
 
 
 def test_garbage_in_an_ignore_file_affects_nothing_else() -> None:
@@ -283,10 +283,10 @@ def test_vendor_beside_a_package_file_is_vendored(beside: str) -> None:
 
 @pytest.mark.parametrize("inside", ["modules.txt", "autoload.php", "bundle"])
 def test_vendor_with_the_files_of_a_package_manager_is_vendored(inside: str) -> None:
-    verdict = IgnoreRules.for_root().marked(b"lib/vendor", [inside.encode()])
+    verdict = IgnoreRules.for_root().content_verdict(b"lib/vendor", [inside.encode()])
     assert verdict is not None
     assert (verdict.reason, verdict.rule) == ("vendored", f"default: vendor/ holds {inside}")
-    assert IgnoreRules.for_root().marked(b"lib/other", [inside.encode()]) is None
+    assert IgnoreRules.for_root().content_verdict(b"lib/other", [inside.encode()]) is None
 
 
 def _search_rules(**files: str) -> IgnoreRules:

@@ -1,4 +1,4 @@
-"""Which paths are left out of the index: exactly git's rules, and ours on top. Reads no files."""
+"""Decides which paths are left out of the index: exactly git's rules, and ours on top. Reads no files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is left out by default, judged by name, and where a name alone says too little by what is beside it or in it.
+"""The default rules: which files and directories are left out for their name, or for what is beside or in them.
 
-Sensitive names and version control stores are always left out. The other defaults are not worth indexing, and a
-negation in ``.codeindexignore`` (``!vendor/``) re-includes any of them. They apply to names below the root only: a
+Sensitive names and version control directories are always left out. The others are not worth indexing, and a negation
+in ``.codeindexignore`` (``!vendor/``) re-includes any of them. The rules apply to names below the root only: a
 ``site-packages`` directory that is itself the root is indexed.
 """
 
@@ -14,14 +14,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a path is left out. ``reason`` is a category to count by, ``rule`` names the pattern that decided."""
+    """The decision of a rule about a path: whether it is ``ignored``, for which ``reason`` (a category), by which rule.
+
+    ``rule`` is for users, for example ``.gitignore:3: *.pyc``.
+    """
 
     ignored: bool
     reason: str
     rule: str
 
 
-_STORES = {b".git", b".hg", b".svn", b".bzr", b".jj", b".pijul", b"_darcs", b"CVS"}
+_VCS_DIRS = {b".git", b".hg", b".svn", b".bzr", b".jj", b".pijul", b"_darcs", b"CVS"}
 
 _SENSITIVE_DIRS = {b".ssh", b".gnupg", b".aws", b".kube", b".password-store"}
 _SENSITIVE_NAMES = {
@@ -62,9 +65,9 @@ _VENDORED_DIRS = {
 }
 VENDOR = b"vendor"
 PACKAGE_FILES = frozenset({b"go.mod", b"composer.json", b"Gemfile", b"package.json", b"Cargo.toml"})
-"""Beside one of these, a package manager fills ``vendor``; elsewhere it may be a vendor in the business sense."""
+"""Files beside which ``vendor`` is filled by a package manager; elsewhere it may be about vendors in business."""
 VENDOR_CONTENT = frozenset({b"modules.txt", b"autoload.php", b"bundle"})
-"""What package managers put into ``vendor``."""
+"""Names that package managers create in ``vendor``."""
 _GENERATED_DIRS = {b"__pycache__", b"htmlcov", b"DerivedData", b"__generated__"}
 _GENERATED_DIR_TAILS = (b".egg-info", b".dist-info")
 
@@ -90,8 +93,8 @@ _MINIFIED_TAILS = tuple(
     for mark in (b".min", b"-min", b".packed", b".bundle")
     for extension in (b"js", b"mjs", b"cjs", b"css", b"html")
 )
-# Not here: bin, car, exp, idx, lib, map, mat, obj, pack, pages, raw. They are sources often enough (linker scripts,
-# DejaGnu tests, 3D models), and what is binary among them is left out when it is read.
+# Not here: bin, car, exp, idx, lib, map, mat, obj, pack, pages, raw. They are often sources (linker scripts, DejaGnu
+# tests, 3D models), and binary ones are left out when they are read.
 _BINARY_EXTENSIONS = frozenset(
     b"""
     png jpg jpeg jpe gif bmp ico icns webp tif tiff psd xcf heic heif avif jxl cr2 nef dds tga exr hdr mp3 mp4 m4a
@@ -144,7 +147,7 @@ _EXTENSIONS = {
     for extension in extensions
 }
 _DIRECTORIES = (
-    {name: _default("vcs", f"{name.decode()}/") for name in _STORES}
+    {name: _default("vcs", f"{name.decode()}/") for name in _VCS_DIRS}
     | {name: _default("sensitive", f"{name.decode()}/") for name in _SENSITIVE_DIRS}
     | {name: _default("vendored", f"{name.decode()}/") for name in _VENDORED_DIRS}
     | {name: _default("generated", f"{name.decode()}/") for name in _GENERATED_DIRS}
@@ -155,34 +158,34 @@ _SECRETS = _default("sensitive", "name of a secrets file")
 FINAL = frozenset({"vcs", "sensitive"})
 """Reasons that no ignore file overrides."""
 UNLESS_TRACKED = frozenset({"hidden", "backup"})
-"""Reasons that do not apply to what git tracks."""
+"""Reasons that do not apply to files that git tracks."""
 
 
 SUSPICIOUS_NAMES = frozenset(_FILES)
 SUSPICIOUS_EXTENSIONS = frozenset(_EXTENSIONS)
 SUSPICIOUS_TAILS = _TAILS
-"""Every lower-case name with a ``file_verdict`` has one of these, or matches ``may_name_secrets`` or, between slashes,
-``may_name_backups``."""
+"""Every name for which ``file_verdict`` is not None has, in lower case, one of these names, extensions or tails, or
+matches ``may_name_secrets`` or (between slashes) ``may_name_backups``."""
 
 may_name_secrets = re.compile(rb"\.env|tfstate|tfvars|service.?account|secret|gcp.?key|credential").search
 may_name_backups = re.compile(rb"~/|/\.?#").search
 
 
 def is_backup_name(name: bytes) -> bool:
-    """Return True for ``a.py~``, ``#a.py#`` and ``.#a.py``: backups, autosaves and locks of editors."""
+    """Return True for editors' backups, autosaves and locks: ``a.py~``, ``#a.py#`` and ``.#a.py``."""
     return name.endswith(b"~") or name.startswith(b".#") or (name.startswith(b"#") and name.endswith(b"#"))
 
 
 def is_sensitive_name(name: bytes) -> bool:
-    """Return True if a file of this name is never read, whatever the configuration says."""
+    """Return True if files of this name are never read, whatever the configuration says."""
     verdict = file_verdict(name)
     return verdict is not None and verdict.reason == "sensitive"
 
 
 def directory_verdict(name: bytes, package_file: bytes = b"") -> Verdict | None:
-    """Return the default for a directory of this name, hidden ones included.
+    """Return the default verdict on a directory ``name``, also for being hidden; None if it is kept.
 
-    ``package_file`` is one of PACKAGE_FILES beside it, if there is one.
+    ``package_file`` is one of PACKAGE_FILES beside it, b"" if there is none.
     """
     verdict = _DIRECTORIES.get(name)
     if verdict is None:
@@ -196,7 +199,7 @@ def directory_verdict(name: bytes, package_file: bytes = b"") -> Verdict | None:
 
 
 def file_verdict(name: bytes) -> Verdict | None:
-    """Return the default for a file (or anything else that is no directory) of this name."""
+    """Return the default verdict on a file (or anything else but a directory) ``name``; None if it is kept."""
     lower = name.lower()
     if (verdict := _FILES.get(lower)) is not None:
         return verdict
@@ -217,7 +220,10 @@ def file_verdict(name: bytes) -> Verdict | None:
 
 
 def marker_verdict(name: bytes, inside: Collection[bytes]) -> Verdict | None:
-    """Return the default for a directory with this inside: a virtual environment, a tagged cache, vendored packages."""
+    """Return the default verdict on a directory ``name`` that contains the entries ``inside``; None if it is kept.
+
+    Leaves out virtual environments, tagged caches and vendored packages.
+    """
     for marker, reason in _MARKERS.items():
         if marker in inside:
             return _default(reason, f"holds {marker.decode()}")
@@ -227,5 +233,5 @@ def marker_verdict(name: bytes, inside: Collection[bytes]) -> Verdict | None:
 
 
 def package_file_among(names: Collection[bytes]) -> bytes:
-    """Return the first of PACKAGE_FILES among ``names``, or nothing."""
+    """Return the first of PACKAGE_FILES, in alphabetical order, that is among ``names``; b"" if there is none."""
     return min(PACKAGE_FILES.intersection(names), default=b"")

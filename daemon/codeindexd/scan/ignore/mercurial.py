@@ -1,7 +1,7 @@
-"""The syntax of ``.hgignore``: Mercurial's globs as patterns of ours, its regular expressions matched by RE2.
+"""The syntax of ``.hgignore``: Mercurial's globs become our patterns, its regular expressions are matched by RE2.
 
-Regular expressions of a stranger's repository must not cost more than linear time; one that RE2 does not understand
-(lookaround, backreferences) is left out, as an unreadable line is. ``include`` and ``subinclude`` are not followed.
+A repository may be untrusted, so its regular expressions must not take more than linear time. One that RE2 does not
+support (lookaround, backreferences) is skipped, like an invalid line. ``include`` and ``subinclude`` are not followed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ _MOST_BYTES = 64 << 10
 
 @functools.lru_cache(maxsize=256)
 def compiled_hgignore(content: bytes) -> tuple[PatternSet, ...]:
-    """Return the patterns of a ``.hgignore`` with this content: globs and regular expressions. Never raises."""
+    """Return the pattern sets of a ``.hgignore`` with this content, one for globs and one for regular expressions.
+
+    Empty ones are left out. Never raises.
+    """
     globs: list[Pattern] = []
     regexes: list[tuple[Pattern, bytes]] = []
     for number, line, kind, body in _lines(content[:_MOST_BYTES]):
@@ -44,12 +47,12 @@ def compiled_hgignore(content: bytes) -> tuple[PatternSet, ...]:
             regexes.append((Pattern(number, line, False, False, True, (), (), b"", b""), body))
         elif kind:
             for glob in _alternatives(body):
-                globs += [_at(pattern, number, line) for pattern in parse(_as_gitignore(glob, kind))]
-    return tuple(one for one in (PatternSet(globs), _Regexes(regexes)) if one)
+                globs += [_with_origin(pattern, number, line) for pattern in parse(_as_gitignore(glob, kind))]
+    return tuple(patterns for patterns in (PatternSet(globs), _Regexes(regexes)) if patterns)
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes, bytes, bytes]]:
-    """Yield (number, line, kind of syntax, pattern) of every line with a pattern."""
+    """Yield (line number, line, kind of syntax, pattern) for every line with a pattern; the kind of includes is b""."""
     syntax = b"re"
     for number, whole in enumerate(content.splitlines(), 1):
         line = _COMMENT.sub(b"", whole).replace(b"\\#", b"#").rstrip()
@@ -62,7 +65,7 @@ def _lines(content: bytes) -> Iterator[tuple[int, bytes, bytes, bytes]]:
 
 
 def _alternatives(glob: bytes) -> list[bytes]:
-    """Return ``a.c`` and ``a.h`` for ``a.{c,h}``; braces beyond a bound stay as they are and match nothing."""
+    """Expand braces: ``a.{c,h}`` gives ``a.c`` and ``a.h``. Beyond a limit they stay, and so match nothing."""
     found = [glob]
     while len(found) <= _MOST_ALTERNATIVES and any(_BRACES.search(one) for one in found):
         found = [
@@ -75,7 +78,7 @@ def _alternatives(glob: bytes) -> list[bytes]:
 
 
 def _as_gitignore(glob: bytes, kind: bytes) -> bytes:
-    """Return the line of a ``.gitignore`` that means the same. A glob may begin at any directory."""
+    """Return the equivalent line of a ``.gitignore``. Globs of the kind ``glob`` may match in any directory."""
     body = glob.strip(b"/")
     if kind == b"path":
         return b"/" + re.sub(rb"([*?\[\\])", rb"\\\1", body)
@@ -86,7 +89,8 @@ def _as_gitignore(glob: bytes, kind: bytes) -> bytes:
     return b"\\" + body if body.startswith((b"!", b"#")) else body
 
 
-def _at(pattern: Pattern, number: int, line: bytes) -> Pattern:
+def _with_origin(pattern: Pattern, number: int, line: bytes) -> Pattern:
+    """Return ``pattern`` with the number and the text of the ``.hgignore`` line that it came from."""
     return Pattern(
         number,
         line,
@@ -101,7 +105,7 @@ def _at(pattern: Pattern, number: int, line: bytes) -> Pattern:
 
 
 class _Regexes(PatternSet):
-    """Regular expressions, which match anywhere in a path unless they are anchored."""
+    """A pattern set of regular expressions, which match anywhere in a path unless they are anchored."""
 
     __slots__ = ("_any", "_regexes")
 
@@ -116,7 +120,7 @@ class _Regexes(PatternSet):
         )
 
     def last_match(self, name: bytes, path: bytes, is_dir: bool) -> Pattern | None:
-        """Return the first expression that matches; a directory also counts if all inside it must match."""
+        """Return the first expression that matches; a directory also matches if everything in it must."""
         if not self._may_match(path) and not (is_dir and self._may_match(path + b"/")):
             return None
         for pattern, regex in self._regexes:
@@ -139,4 +143,4 @@ def _compiled(body: bytes) -> Any:
     except re2.error:
         return None
     finally:
-        re2.purge()  # its cache would keep the memory of 128 regexes
+        re2.purge()  # otherwise re2's cache keeps the memory of 128 regexes

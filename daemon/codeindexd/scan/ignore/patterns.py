@@ -1,4 +1,4 @@
-"""Compiled ignore files: which pattern of a file decides about a path."""
+"""Compiled ignore files, which find the pattern of a file that decides about a path."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ _ORDINARY_BYTES = 64 << 10
 
 
 Test = Callable[[bytes], object]
-"""Returns something true if a text may match."""
+"""Returns a true value if a text may match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a file must have so that one of the patterns can leave it out.
+    """Necessary conditions for a file to be left out by one of the patterns; it must meet at least one.
 
-    ``names``, ``extensions`` (with their dot) and ``tails`` are about the last component, as are the expressions of
-    ``name_globs``, or ``name_test`` where those are very many;
-    ``paths`` holds names by the directory they count in, ``path_test`` wants the path relative to the patterns and
-    can only be true below one of ``path_heads`` (each ends in ``/`` or is empty) or where ``home_test`` is true of
-    the directory.
+    Conditions on its name: ``names``, ``extensions`` (with the dot) and ``tails`` contain it, one of the expressions
+    ``name_globs`` matches it, or (instead of these, where they are very many) ``name_test`` accepts it.
+
+    Conditions on its path relative to the patterns' directory: ``paths`` maps directories to names in them;
+    ``path_test`` accepts it, which is only possible in directories that begin with one of ``path_heads`` (each ends in
+    ``/`` or is empty) or that ``home_test`` accepts.
     """
 
     names: frozenset[bytes]
@@ -85,7 +86,7 @@ def _compiled_huge(content: bytes) -> PatternSet:
 
 
 def rule_text(source: str, pattern: Pattern) -> str:
-    """Return a rule as users see it: ``.gitignore:3: *.pyc``; always printable and encodable."""
+    """Return a rule as users see it, such as ``.gitignore:3: *.pyc``; shortened if it is long, and valid Unicode."""
     text = pattern.text.decode("utf-8", "backslashreplace")
     if len(text) > _SHOWN:
         text = text[:_SHOWN] + "..."
@@ -93,9 +94,9 @@ def rule_text(source: str, pattern: Pattern) -> str:
 
 
 class _Matcher:
-    """Finds the last matching pattern with a few dictionary lookups and at most a few expressions.
+    """Finds the last matching pattern with a few dictionary lookups and very few regular expressions.
 
-    Real ignore files are mostly literal names and ``*.ext``; both are single lookups here.
+    Real ignore files consist mostly of literal names and ``*.ext``, each of which takes a single lookup.
     """
 
     __slots__ = ("_extensions", "_name_globs", "_names", "_path_globs", "_paths", "_patterns", "_tails", "_with_tail")
@@ -120,7 +121,7 @@ class _Matcher:
         self._path_globs = _Globs(path_globs) if path_globs else None
 
     def outline(self) -> Outline:
-        """Return what a file must have to match."""
+        """Return the necessary conditions for a file to match."""
         paths: dict[bytes, set[bytes]] = {}
         for path, index in self._paths.items():
             if not self._patterns[index].negative:
@@ -162,10 +163,10 @@ class _Matcher:
 
 
 class _Globs:
-    """Many expressions in one: alternatives in falling order, so the first that matches is the last pattern.
+    """Many expressions compiled into one, in reverse order, so that the first alternative to match is the last pattern.
 
-    A long list is split by the first byte a text must have and compiled when first needed, so that a huge ignore
-    file costs only what is used of it.
+    A long list is split by the first byte of matching texts, and each part is compiled when it is first needed, so that
+    a huge ignore file costs only the parts that are used.
     """
 
     __slots__ = ("_any", "_bucketed", "_by_byte", "_compiled")
@@ -207,13 +208,14 @@ class _Globs:
 
 
 def _first_byte(regex: bytes) -> int | None:
-    """Return the byte that every match begins with if the expression begins with a literal one."""
+    """Return the literal byte that the expression, and so every match, begins with; None if there is none."""
     if regex[0] == 0x5C:  # an escaped literal; every multi-byte escape of ours is inside brackets
         return regex[1]
     return None if regex[0] in b"[(." else regex[0]
 
 
 def _literal_head(regex: bytes) -> bytes:
+    """Return the directories, ending in ``/``, that every match of ``regex`` begins with; b"" if there are none."""
     head = bytearray()
     at = 0
     while at < len(regex) and regex[at] not in b"[(.":

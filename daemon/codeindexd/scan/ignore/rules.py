@@ -1,4 +1,4 @@
-"""Which paths below a root are left out, and by which rule.
+"""Decides which paths below a root are left out, and by which rule.
 
 The first of these that applies decides:
 
@@ -8,11 +8,11 @@ The first of these that applies decides:
 4. ``.rgignore``, then ``.ignore``, which search tools read: the deepest file first; a negation overrides git's rules;
 5. git's own rules, exactly as git applies them to untracked files: ``.gitignore``, the deepest first, then the
    repository's ``info/exclude``, then the user's global excludes. A negation here only overrides git's rules:
-   a lock file that git should track is still not worth searching. ``.hgignore`` counts as one of git's, beside ``.hg``;
+   a lock file that git should track is still not worth searching. A ``.hgignore`` beside ``.hg`` counts as one of them;
 6. the defaults: hidden directories, vendored, generated, minified and binary files, backups of editors.
 
-What git tracks is neither ignored by git's rules nor left out as hidden or as a backup. In a directory that is kept
-only because it holds tracked files, nothing else is kept, as git itself looks at nothing else there.
+A file that git tracks is neither ignored by git's rules nor left out as hidden or as a backup. In a directory that is
+kept only because it contains tracked files, nothing else is kept, as git itself ignores everything else there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ IGNORE_FILES = frozenset({GITIGNORE, OWN_IGNORE, HGIGNORE, *_SEARCH_IGNORE})
 
 
 class Source(NamedTuple):
-    """One of git's pattern files: its name for users, its content, and whether its lines may be quoted."""
+    """One of git's exclude files: its name for users, its content, and whether users may be shown its lines."""
 
     name: str
     content: bytes
@@ -52,19 +52,25 @@ class Source(NamedTuple):
 
 
 class Tracked(Protocol):
-    """What git tracks in a repository; paths are relative to the root."""
+    """The paths that git tracks in a repository, relative to the root."""
 
     def keeps(self, path: bytes, verdict: Verdict, *, is_dir: bool) -> bool:
-        """Return True if git tracks ``path``, or a file in it, that ``verdict`` would leave out. Raises OSError."""
+        """Return True if git tracks ``path`` or a file in it, so that it is kept although ``verdict`` leaves it out.
 
-    def entered(self, directory: bytes) -> Verdict | None:
-        """Return what would leave ``directory`` out if it held no tracked files, as ``keeps`` was told."""
+        Raises OSError if the process has no free file descriptor.
+        """
+
+    def overridden_verdict(self, directory: bytes) -> Verdict | None:
+        """Return the verdict that :meth:`keeps` overrode for ``directory``, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """A pattern file and its directory: ``skip`` leading bytes of a path, or for a file above the root the prefix
-    ``above`` of a path."""
+    """A pattern file, with what makes a path relative to its directory.
+
+    ``skip`` leading bytes are removed from a path relative to the root; for a file above the root, the prefix ``above``
+    is added. ``source`` names the file to users, and ``quotable`` says whether its lines may be shown.
+    """
 
     source: str
     patterns: PatternSet
@@ -84,7 +90,7 @@ class _Level:
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """The rules for the children of one directory. Immutable; a directory without ignore files shares its parent's."""
+    """The rules for the children of one directory. Immutable; shared with the parent if nothing is added."""
 
     _git: tuple[_Level, ...]
     _search: tuple[tuple[_Level, ...], ...]
@@ -111,13 +117,16 @@ class IgnoreRules:
         defaults: bool = True,
         tracked: Tracked | None = None,
     ) -> IgnoreRules:
-        """Return the rules before any file of the root is read; ``enter(b"", ...)`` adds those of the root itself.
+        """Return the rules from outside the root; ``enter(b"", ...)`` adds those in the root itself.
 
-        ``exclude_sources`` are info/exclude and the global excludes, in this order: the first wins. ``above`` are
-        (name, content, path of the root below that file's directory, ending in ``/``) of ignore files above a root
-        that lies inside a repository, the nearest first. ``include`` and ``exclude`` are in gitignore syntax; if
-        ``include`` is not empty, files that match none of it are left out. ``tracked`` is the index of the repository
-        that the root lies in.
+        - ``exclude_sources``: info/exclude and the global excludes, in this order of precedence.
+        - ``above``: ignore files above a root that lies inside a repository, the nearest first, as (name, content, path
+          of the root relative to that file's directory, ending in ``/``).
+        - ``include``, ``exclude``: patterns in gitignore syntax. If ``include`` is not empty, files that match none of
+          it are left out.
+        - ``hidden``: keep hidden directories. ``gitignore``: apply the rules of git, Mercurial and search tools.
+          ``defaults``: apply the default rules.
+        - ``tracked``: the index of the repository that contains the root.
         """
         top = above[-1][2] if above else b""
         levels = [_Level(name, compiled(content), above=prefix) for name, content, prefix in above]
@@ -145,11 +154,11 @@ class IgnoreRules:
         *,
         names: Collection[bytes] = (),
     ) -> IgnoreRules:
-        """Return the rules for the children of ``directory``, which is relative to the root and holds ``names``.
+        """Return the rules for the children of ``directory`` (relative to the root), which contains ``names``.
 
-        ``files`` holds the content of the ignore files found in it by name. ``repository`` is given if another
-        repository begins there: its exclude sources, as in ``for_root``, and what it has ``tracked``; the git rules
-        collected so far end there.
+        Call it on the rules of the parent. ``files`` maps the names of the ignore files in ``directory`` to their
+        content. If ``directory`` is the top of another repository, ``repository`` are its exclude sources, as in
+        ``for_root``, and ``tracked`` is its index; git rules from above do not apply in it.
         """
         git, own = self._git, self._own
         skip = len(directory) + 1 if directory else 0
@@ -181,7 +190,7 @@ class IgnoreRules:
         else:
             tracked = self._tracked
             if only_tracked is None and directory and tracked is not None:
-                only_tracked = tracked.entered(directory)
+                only_tracked = tracked.overridden_verdict(directory)
         package_file = package_file_among(names)
         same = git is self._git and search is self._search and own is self._own and include is self._include
         same = same and tracked is self._tracked and only_tracked is self._only_tracked
@@ -201,14 +210,14 @@ class IgnoreRules:
     def verdict(self, path: bytes, *, is_dir: bool) -> Verdict | None:
         """Return why ``path``, a child of the entered directory, is left out; None if it is kept.
 
-        A symbolic link is no directory here, whatever it points to.
+        A symbolic link is not a directory, whatever it points to. Raises OSError as :meth:`Tracked.keeps`.
         """
         return self.judge(name_of(path), path, is_dir)
 
     def suspects(self, directory: bytes, names: Sequence[bytes]) -> Collection[bytes]:
-        """Return those file ``names`` inside the entered ``directory`` that ``verdict`` may leave out.
+        """Return those of the file ``names`` in the entered ``directory`` that :meth:`verdict` may leave out.
 
-        For all others it is None. The names must not be empty and hold no slash.
+        All others are kept. Names must not be empty or contain a slash.
         """
         if self._include is not None or self._only_tracked is not None:
             return set(names)
@@ -218,7 +227,7 @@ class IgnoreRules:
         return suspects([(level.patterns, (level.above + prefix)[level.skip :]) for level in levels], names)
 
     def judge(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
-        """Return the verdict as :meth:`verdict` does, for callers that have the last component at hand."""
+        """Return the result of :meth:`verdict`, given also ``name``, the last component of ``path``."""
         default = directory_verdict(name, self._package_file) if is_dir else file_verdict(name)
         if default is not None and default.reason in FINAL:
             return default
@@ -252,10 +261,13 @@ class IgnoreRules:
                 return git if git.ignored else None
         return None
 
-    def marked(self, directory: bytes, names: Collection[bytes], other: Verdict | None = None) -> Verdict | None:
-        """Return why a directory is left out for its content (such as a virtual environment); never the root.
+    def content_verdict(
+        self, directory: bytes, names: Collection[bytes], other: Verdict | None = None
+    ) -> Verdict | None:
+        """Return why ``directory`` is left out for the ``names`` in it, such as a virtual environment; None if kept.
 
-        ``other`` is a default that the caller found. Call it on the rules of the parent.
+        Call it on the rules of the parent. ``other`` is a further default that the caller found to apply. The root is
+        always kept.
         """
         name = name_of(directory)
         if not directory or not self._defaults or (verdict := marker_verdict(name, names) or other) is None:

@@ -1,8 +1,7 @@
-"""A fast filter for whole directories: which files may any rule leave out?
+"""A fast filter for the names in a directory, which finds those that any rule may leave out.
 
-Nearly every file of a large root is kept. The sieve finds the exceptions of a directory at once, with a few passes over
-its joined names that run in C; only the files it holds back are judged in full. It may hold back too many, never too
-few.
+Nearly every file of a large root is kept. The filter finds the possible exceptions in a directory with a few passes
+over its joined names that run in C, and only those are judged in full. It may find too many, but never too few.
 """
 
 from __future__ import annotations
@@ -24,11 +23,12 @@ from codeindexd.scan.ignore.patterns import PatternSet, Test
 
 
 def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes]) -> set[bytes]:
-    """Return those file ``names`` of one directory that have to be judged in full.
+    """Return those of the file ``names`` in one directory that have to be judged in full.
 
-    ``places`` are the pattern sets that apply there, each with the directory relative to it, ending in ``/``.
+    ``places`` are the pattern sets that apply there, each with the path of the directory relative to that of the
+    pattern file, ending in ``/`` or empty.
     """
-    found = set(_merged(tuple(patterns for patterns, _ in places)).held_back(names))
+    found = set(_merged(tuple(patterns for patterns, _ in places)).suspects(names))
     for patterns, relative in places:
         outline = patterns.outline
         if relative in outline.paths:
@@ -40,7 +40,7 @@ def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes])
 
 @dataclass(frozen=True, slots=True)
 class _Merged:
-    """The part that is the same in every directory of the pattern sets; extensions are in lower case."""
+    """The conditions of several pattern sets on names alone, valid in any directory; extensions in lower case."""
 
     names: frozenset[bytes]
     extensions: frozenset[bytes]
@@ -48,8 +48,8 @@ class _Merged:
     searches: tuple[re.Pattern[bytes], ...]
     tests: tuple[Test, ...]
 
-    def held_back(self, names: Sequence[bytes]) -> Iterator[bytes]:
-        """Yield the names that have to be judged in full, some of them several times."""
+    def suspects(self, names: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the names that have to be judged in full, possibly more than once."""
         joined = b"/%b/" % b"/".join(names)
         joined_lower = joined.lower()
         lowers = joined_lower[1:-1].split(b"/")
@@ -92,5 +92,5 @@ def _merged(sets: tuple[PatternSet, ...]) -> _Merged:
 
 @functools.lru_cache(maxsize=1024)
 def _search(globs: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """Return an expression that finds matching names in a text of names between slashes."""
+    """Return an expression that finds the names matching ``globs`` in a text in which a slash surrounds every name."""
     return re.compile(b"/(?=(%b)/)" % b"|".join(globs), re.DOTALL)

@@ -1,4 +1,4 @@
-"""The syntax of ignore files: git's wildcards as regular expressions over bytes.
+"""The syntax of ignore files: translates git's wildcards to regular expressions over bytes.
 
 The rules are those of git's ``dir.c`` (how a line of an ignore file is read) and ``wildmatch.c`` (what a pattern
 matches), including their corner cases; the tests compare with git itself.
@@ -46,11 +46,11 @@ _CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One line of an ignore file.
+    """One line of an ignore file: its number from 1, its text, and what it matches.
 
     ``by_path`` patterns are matched against the path relative to the file's directory, the others against the last
-    component. Exactly one of ``literals``, ``suffixes`` and ``regex`` is set: the texts it matches, the suffixes it
-    matches, or an expression for a full match. ``home`` may restrict the directories of possible matches.
+    component. Exactly one of ``literals``, ``suffixes`` and ``regex`` is set: the texts that match, the endings that
+    match, or an expression for a full match. ``home``, if set, is an expression for the directories of all matches.
     """
 
     line: int
@@ -65,12 +65,12 @@ class Pattern:
 
 
 class _Malformed(Exception):  # noqa: N818 - never leaves this module
-    """The pattern can match nothing."""
+    """The pattern is invalid and matches nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Atom:
-    """Exactly one byte out of ``members``."""
+    """Matches exactly one byte, which must be in ``members``."""
 
     members: frozenset[int]
 
@@ -81,7 +81,7 @@ _ANY = _Atom(_NOT_SLASH)
 
 
 def parse(content: bytes) -> list[Pattern]:
-    """Return the patterns of an ignore file in order, without lines that can never match. Never raises."""
+    """Return the patterns of an ignore file in order, without lines that match nothing. Never raises."""
     if content.startswith(b"\xef\xbb\xbf"):
         content = content[3:]
     found = (_parse_line(number, line) for number, line in enumerate(content.split(b"\n"), 1))
@@ -108,7 +108,7 @@ def _parse_line(number: int, line: bytes) -> Pattern | None:
 
 
 def _at_any_depth(body: bytes) -> bytes:
-    """Return ``name`` for ``**/name``, which means the same; other patterns unchanged."""
+    """Return ``name`` for the equivalent ``**/name``, and other patterns unchanged."""
     name = body.removeprefix(b"/")
     while name.startswith(b"**/"):
         name = name[3:]
@@ -116,7 +116,7 @@ def _at_any_depth(body: bytes) -> bytes:
 
 
 def _home(body: bytes) -> bytes:
-    """Return an expression for the directories of a path pattern's matches; empty if that is not obvious."""
+    """Return an expression for the directories of a path pattern's matches; b"" if it is not easily found."""
     directory, _, name = body.removeprefix(b"/").rpartition(b"/")
     if not directory or b"**" in name or directory.endswith(b"*") or b"[" in body or b"\\" in body:
         return b""
@@ -125,7 +125,7 @@ def _home(body: bytes) -> bytes:
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:
-    """Return the line without trailing spaces, except escaped ones; other white space stays."""
+    """Return the line without trailing spaces, keeping an escaped one and other white space."""
     end = len(line)
     while end and line[end - 1] == 0x20:
         end -= 1
@@ -150,9 +150,10 @@ def _name_matcher(body: bytes) -> _Matcher:
 
 
 def _path_matcher(body: bytes) -> _Matcher:
-    """Compare the part before the first wildcard literally and match only the rest, as git does.
+    """Return what a path pattern matches: as git does, literally up to the first wildcard, and only then by wildcards.
 
-    It matters: in ``foo**/bar`` the rest starts with ``**/``, which then crosses directories.
+    This matters: in ``foo**/bar`` the second part starts with ``**/``, which therefore crosses directories. Raises
+    _Malformed.
     """
     body = body.removeprefix(b"/")
     if not body:
@@ -205,7 +206,7 @@ def _star(pattern: bytes, start: int, *, pathname: bool) -> tuple[Wildcard, int]
 
 
 def _bracket(pattern: bytes, at: int) -> tuple[frozenset[int], int]:
-    """Return the bytes that a bracket expression matches and the position behind it; ``at`` is just after the ``[``."""
+    """Return the bytes that a bracket expression matches, and the offset after it; ``at`` is that after its ``[``."""
     negated = pattern[at : at + 1] in (b"!", b"^")
     at += negated
     members: set[int] = set()
@@ -239,7 +240,10 @@ def _bracket_char(pattern: bytes, at: int) -> tuple[int, int]:
 
 
 def _named_class(pattern: bytes, at: int) -> tuple[frozenset[int], int] | None:
-    """Return the named class ``[:alpha:]`` at ``at``; None if that is an ordinary ``[`` inside the brackets."""
+    """Return the bytes of the named class (``[:alpha:]``) at ``at``, and the offset of the closing bracket + 1.
+
+    Returns None if there is an ordinary ``[``. Raises _Malformed for an unknown class.
+    """
     close = pattern.find(b"]", at + 2)
     if close < 0:
         raise _Malformed
@@ -253,7 +257,7 @@ def _named_class(pattern: bytes, at: int) -> tuple[frozenset[int], int] | None:
 
 
 def _variants(tokens: list[_Token]) -> tuple[bytes, ...]:
-    """Return every text that ``tokens`` match if those are few: ``[Bb]in`` is ``Bin`` or ``bin``."""
+    """Return every text that ``tokens`` match, such as ``Bin`` and ``bin`` for ``[Bb]in``; () if there are too many."""
     count = 1
     choices: list[frozenset[int]] = []
     for token in tokens:
@@ -269,13 +273,13 @@ def _variants(tokens: list[_Token]) -> tuple[bytes, ...]:
 
 
 def _regex(tokens: list[_Token]) -> bytes:
-    """Return an expression for ``fullmatch``."""
+    """Return an expression for a full match of ``tokens``."""
     expression = to_regex([_one_of(token.members) if isinstance(token, _Atom) else token for token in tokens])
     return expression.encode("latin-1")
 
 
 def _one_of(members: frozenset[int]) -> str:
-    """Return an expression for one byte out of ``members``, each byte being the character of its number."""
+    """Return an expression for one byte out of ``members``, with bytes written as the characters of Latin-1."""
     if len(members) == 1:
         return re.escape(bytes(members).decode("latin-1"))
     if members == _NOT_SLASH:

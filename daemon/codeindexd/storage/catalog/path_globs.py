@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.scan.wildcards import Token, Wildcard, to_regex, without_redundant
+from codeindexd.scan.wildcards import Token, Wildcard, to_regex, without_redundant_wildcards
 
 MAX_GLOB_CHARS = 1000
 MAX_SPELLED_OUT = 8000
@@ -49,7 +49,7 @@ def compile_glob(glob: str) -> re.Pattern[str]:
     else:
         tail = ""
     head: list[Token] = [] if anchored else [Wildcard.DIRECTORIES]
-    bodies = [to_regex(without_redundant([*head, *tokens])) for tokens in _expanded(_tokens(bare))]
+    bodies = [to_regex(without_redundant_wildcards([*head, *tokens])) for tokens in _expanded(_tokens(bare))]
     return re.compile(f"(?s:(?:{'|'.join(bodies)}){tail})\\Z")
 
 

@@ -1,4 +1,4 @@
-"""When a stream that could not be started, or broke, is started again, and what the user should know meanwhile."""
+"""Decides when to restart a stream that broke or could not be started, and what the user should know meanwhile."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections import deque
 from collections.abc import Callable
 
 from codeindexd.watch import filesystem
-from codeindexd.watch.problems import SYNC_HELPS, Problem
-from codeindexd.watch.stream import StreamError, Trouble
+from codeindexd.watch.problem_reporter import SYNC_HINT, WatchProblem
+from codeindexd.watch.stream import StreamError, StreamErrorKind
 
 _BREAKS_TOLERATED = 3
 _BREAKS_WINDOW_S = 60.0
 _MOST_DOUBLINGS = 6
 _FIRST_RETRY_S = 0.05
 _VANISHED_TOLERATED_S = 5.0
-_VANISHED_SHARE = 0.25  # of the time spent in vain so far is waited before the next try
-_RETRY_POLLS = 4  # a failed try costs as much as a successful one
+_VANISHED_SHARE = 0.25  # the pause before the next try, as a share of the time since the first failure
+_RETRY_POLLS = 4  # poll intervals between tries when watches ran out: a failed try costs as much as a successful one
 _REST_S_PER_DIRECTORY = 0.0006  # starting a stream holds the GIL, 60 us a directory: a tenth of the time at most
 
 
-class Retries:
-    """The time of the next try. ``clock`` is monotonic, in seconds.
+class RestartSchedule:
+    """The time of the next try to start a stream. ``clock`` is monotonic, in seconds.
 
-    Methods that record a failure return a problem if the root has to be polled until a try succeeds, None if that
-    will be soon.
+    Methods that record a failure return the problem to report if the root has to be polled until a try succeeds; None
+    if the next try is so soon that nobody needs to know.
     """
 
     def __init__(self, poll_interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,9 +37,9 @@ class Retries:
         self._shortage: filesystem.Shortage | None = None
 
     @property
-    def too_early(self) -> bool:
+    def is_too_early(self) -> bool:
         """True if it is not time for the next try."""
-        return self._clock() < self._next_try_at and not (self._shortage and self._shortage.may_be_over())
+        return self._clock() < self._next_try_at and not (self._shortage and self._shortage.limits_changed())
 
     @property
     def wait_s(self) -> float:
@@ -51,36 +51,39 @@ class Retries:
         """Record that every target is watched."""
         self._vanishing_since = self._shortage = None
 
-    def at_once(self) -> None:
-        """Allow a try now: the obstacle may be gone."""
+    def allow_now(self) -> None:
+        """Allow a try at once: what prevented it may be gone."""
         self._next_try_at = 0.0
 
-    def rest(self, directories: int) -> None:
-        """Record that a stream was started whose ``directories`` (a count) the next one will watch again."""
-        self._next_try_at = self._clock() + directories * _REST_S_PER_DIRECTORY
+    def delay_next(self, directory_count: int) -> None:
+        """Delay the next start in proportion to its cost: it will watch ``directory_count`` directories again."""
+        self._next_try_at = self._clock() + directory_count * _REST_S_PER_DIRECTORY
 
-    def failed(self, error: StreamError) -> Problem | None:
+    def failed(self, error: StreamError) -> WatchProblem | None:
         """Record that a stream could not be started."""
         now = self._clock()
-        if error.trouble is Trouble.SILENT:
+        if error.kind is StreamErrorKind.SILENT:
             self._next_try_at = math.inf
-            return str(error), SYNC_HELPS
-        if error.trouble is Trouble.EXHAUSTED:
+            return WatchProblem(str(error), SYNC_HINT)
+        if error.kind is StreamErrorKind.EXHAUSTED:
             self._shortage = filesystem.Shortage()
             self._next_try_at = now + self._poll_interval_s * _RETRY_POLLS
             return filesystem.out_of_watches(str(error))
-        if error.trouble is Trouble.VANISHED:  # between the look at it and its watch: the next look will refuse it
+        if error.kind is StreamErrorKind.VANISHED:  # after it was found to be watchable; the next try will leave it out
             if self._vanishing_since is None:
                 self._vanishing_since = now
             in_vain_s = now - self._vanishing_since
             self._next_try_at = now + max(_FIRST_RETRY_S, min(in_vain_s * _VANISHED_SHARE, self._poll_interval_s))
             if in_vain_s < _VANISHED_TOLERATED_S:
                 return None
-            return f"directories vanish before they can be watched ({error})", SYNC_HELPS
+            return WatchProblem(f"directories vanish before they can be watched ({error})", SYNC_HINT)
         return self.broke(str(error))
 
-    def broke(self, reason: str) -> Problem | None:
-        """Record that a stream broke; after several breaks in a minute wait longer, since each restart loses events."""
+    def broke(self, reason: str) -> WatchProblem | None:
+        """Record that a stream broke because of ``reason``.
+
+        After several breaks in a minute the next try is delayed, because each restart loses events.
+        """
         now = self._clock()
         self._breaks.append(now)
         often = sum(now - when < _BREAKS_WINDOW_S for when in self._breaks) - _BREAKS_TOLERATED
@@ -88,7 +91,7 @@ class Retries:
         if often <= 0:
             return None
         self._next_try_at = now + max(self._poll_interval_s, _FIRST_RETRY_S * 2**often)
-        return (
+        return WatchProblem(
             f"watching breaks repeatedly ({reason})",
             "rename or ignore files whose names are not UTF-8, which can cause this",
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.watch.retries import Retries
-from codeindexd.watch.stream import StreamError, Trouble
+from codeindexd.watch.restarts import RestartSchedule
+from codeindexd.watch.stream import StreamError, StreamErrorKind
 
 pytestmark = pytest.mark.processes
 
-VANISHED = StreamError(Trouble.VANISHED, "/root/gone: No such file or directory")
+VANISHED = StreamError(StreamErrorKind.VANISHED, "/root/gone: No such file or directory")
 
 
 class Clock:
@@ -22,12 +22,12 @@ class Clock:
         return self.now
 
 
-def _tries(retries: Retries, clock: Clock, seconds: float) -> list[tuple[str, str] | None]:
+def _tries(retries: RestartSchedule, clock: Clock, seconds: float) -> list[tuple[str, str] | None]:
     """Return the answers while every try fails, each made as early as allowed."""
     answers = []
     end = clock.now + seconds
     while clock.now < end:
-        assert not retries.too_early
+        assert not retries.is_too_early
         answers.append(retries.failed(VANISHED))
         assert retries.wait_s > 0
         clock.now += retries.wait_s
@@ -36,7 +36,7 @@ def _tries(retries: Retries, clock: Clock, seconds: float) -> list[tuple[str, st
 
 def test_vanishing_once_or_twice_is_retried_at_once_and_is_no_problem() -> None:
     clock = Clock()
-    retries = Retries(30.0, clock=clock)
+    retries = RestartSchedule(30.0, clock=clock)
     for _ in range(100):
         assert retries.failed(VANISHED) is None
         assert retries.wait_s < 0.1
@@ -45,7 +45,7 @@ def test_vanishing_once_or_twice_is_retried_at_once_and_is_no_problem() -> None:
 
 def test_vanishing_repeatedly_is_a_problem_and_is_retried_ever_less_often() -> None:
     clock = Clock()
-    answers = _tries(Retries(30.0, clock=clock), clock, 60.0)
+    answers = _tries(RestartSchedule(30.0, clock=clock), clock, 60.0)
     assert len(answers) < 40, "instead of 1,200"
     assert answers[0] is None
     assert answers[-1] is not None
@@ -54,7 +54,7 @@ def test_vanishing_repeatedly_is_a_problem_and_is_retried_ever_less_often() -> N
 
 def test_a_success_resets_the_pauses() -> None:
     clock = Clock()
-    retries = Retries(30.0, clock=clock)
+    retries = RestartSchedule(30.0, clock=clock)
     _tries(retries, clock, 60.0)
     retries.succeeded()
     assert retries.failed(VANISHED) is None
@@ -62,8 +62,8 @@ def test_a_success_resets_the_pauses() -> None:
 
 def test_the_larger_a_started_stream_the_longer_it_is_left_alone() -> None:
     clock = Clock()
-    retries = Retries(30.0, clock=clock)
-    retries.rest(500)
-    assert retries.too_early
+    retries = RestartSchedule(30.0, clock=clock)
+    retries.delay_next(500)
+    assert retries.is_too_early
     clock.now += retries.wait_s
-    assert not retries.too_early
+    assert not retries.is_too_early

@@ -1,4 +1,4 @@
-"""The streams that watch one root: how they are started, replaced and dropped."""
+"""The two streams that watch one root: starts, replaces and stops them without losing events."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from codeindexd.watch.change_reader import ChangeReader
 from codeindexd.watch.cookies import Cookies
-from codeindexd.watch.coverage import Usable
-from codeindexd.watch.events import ChangeReader
-from codeindexd.watch.stream import Changes, Source, Stream, StreamError, Trouble
+from codeindexd.watch.coverage import WatchableDirectories
+from codeindexd.watch.stream import Changes, Source, Stream, StreamError, StreamErrorKind
 
 _DRAIN_S = 2.0
 
 
-class Streams:
+class StreamPair:
     """A main stream, and a recent one for the directories that appeared since the main one was started.
 
-    A stream cannot be extended, so it is replaced by one with more directories. A replaced stream is stopped only
-    after the event of a cookie that was written while its successor was already live: no event falls between them.
+    A stream cannot be extended, so it is replaced by one with more directories. A replaced stream is stopped only once
+    it has delivered the event of a marker file (cookie) written while its successor was live, so that no event is lost
+    between them. ``deliver``, ``on_stall`` and ``on_broken`` are those of :class:`Stream`.
     """
 
     def __init__(
@@ -50,27 +51,31 @@ class Streams:
 
     @property
     def live(self) -> list[Stream]:
+        """The streams that exist: main, then recent."""
         return [stream for stream in (self.main, self.recent) if stream is not None]
 
     @property
     def recent_directories(self) -> frozenset[bytes]:
+        """The directories that the recent stream watches, relative to the root."""
         return self.recent.directories if self.recent is not None else frozenset()
 
-    async def start(self, tasks: anyio.abc.TaskGroup, found: Usable, *, on_live: Callable[[], None]) -> Stream:
-        """Start a stream over ``found.paths`` and return it, for ``replace_all`` or ``replace_recent``.
+    async def start(
+        self, tasks: anyio.abc.TaskGroup, found: WatchableDirectories, *, on_live: Callable[[], None]
+    ) -> Stream:
+        """Start a stream over ``found.paths`` and return it once it is live, for ``replace_all`` or ``replace_recent``.
 
-        ``on_live`` is called when it watches them, before its first event. Raises StreamError.
+        ``on_live()`` is called when it watches them, before its first event. Raises StreamError.
         """
         try:
             self._cookies.prepare()
         except OSError as error:
-            raise StreamError(Trouble.BROKEN, f"no cookie directory: {error}") from error
+            raise StreamError(StreamErrorKind.BROKEN, f"no cookie directory: {error}") from error
         stream = Stream(
             found.paths, on_live=on_live, deliver=self._deliver, on_stall=self._on_stall, on_broken=self._on_broken
         )
         paths = [str(self._root)] if self._recursive else list(found.paths.values())
         filtered = {str(self._cookies.directory): self._cookies.owns}
-        if not self._recursive:  # a directory with rules may be the user's home, too much to watch recursively
+        if not self._recursive:  # a rule file may lie in the user's home, which is too large to watch recursively
             rules = await anyio.to_thread.run_sync(self._reader.rule_directories)
             filtered |= dict.fromkeys(rules, self._reader.is_rule_file)
         owner = str(self._root)
@@ -89,28 +94,28 @@ class Streams:
         return await self._retire([replaced] if replaced is not None else [])
 
     def detach(self, broken: Stream | None) -> list[Stream]:
-        """Take out the recent stream if it is ``broken``, else all streams; give them to :meth:`stop_lost`."""
+        """Detach the recent stream if it is ``broken``, else all, and return what to give to :meth:`stop_undrained`."""
         if broken is not None and broken is self.recent:
             self.recent = None
             return [broken]
         detached, self.main, self.recent = self.live, None, None
         return detached
 
-    async def stop_lost(self, detached: Collection[Stream]) -> None:
-        """Stop streams whose undelivered events are lost."""
+    async def stop_undrained(self, detached: Collection[Stream]) -> None:
+        """Stop ``detached`` streams at once; events they have not delivered are lost."""
         for stream in detached:
-            self._cookies.forget(stream, delivered=False)
+            self._cookies.forget(stream, drained=False)
             await stream.stop()
 
     async def _retire(self, replaced: Collection[Stream]) -> bool:
         """Stop streams whose successor is live. Return False if one did not deliver all of its events in time."""
-        self._cookies.leaving.update(replaced)
+        self._cookies.draining.update(replaced)
         all_drained = True
         for stream in replaced:
             drained = False
             with anyio.move_on_after(_DRAIN_S):
                 drained = await self._cookies.pass_through([stream])
-            self._cookies.forget(stream, delivered=drained)
+            self._cookies.forget(stream, drained=drained)
             await stream.stop()
             all_drained &= drained
         return all_drained
