@@ -33,11 +33,11 @@ class World:
 
     async def scan(self, size: int, *, changed: bool = True) -> None:
         """Scan what is due; a scanned log is found changed."""
-        while (taken := await self.hints.batch(0.0)) is not None:
+        while (taken := await self.hints.next_batch(0.0)) is not None:
             number, batch = taken
             self.looks.append(self.clock.now)
-            self.busy.scanned(sorted(batch), {LOG: size} if changed and batch & {LOG, b""} else {})
-            self.hints.done(number)
+            self.busy.record_scan(sorted(batch), {LOG: size} if changed and batch & {LOG, b""} else {})
+            self.hints.mark_done(number)
 
     async def grow(self, seconds: float, *, size: int, every_s: float = 0.2) -> None:
         """Let the log change for a time."""
@@ -70,11 +70,11 @@ async def test_whoever_needs_the_truth_gets_it_at_once() -> None:
     world = World()
     await world.grow(5, size=1_600_000)
     before = len(world.looks)
-    world.busy.look_now()
+    world.busy.scan_delayed()
     await world.scan(1_600_000)
     assert len(world.looks) == before + 1
     assert world.looks[-1] == world.clock.now
-    world.busy.look_now()
+    world.busy.scan_delayed()
     await world.scan(1_600_000)
     assert len(world.looks) == before + 1, "nothing changed since"
 
@@ -131,6 +131,6 @@ async def test_a_walk_counts_as_a_look() -> None:
     world.hints.add([b""])
     await world.scan(1_600_000, changed=False)
     before = len(world.looks)
-    world.busy.look_now()
+    world.busy.scan_delayed()
     await world.scan(1_600_000)
     assert len(world.looks) == before

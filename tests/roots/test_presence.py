@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.roots.presence import Found, Presence
+from codeindexd.roots.presence import Presence, PresenceCheck
 from codeindexd.roots.registry import RootSpec
 
 
@@ -21,20 +21,20 @@ def presence(tmp_path: Path) -> Presence:
 
 def test_an_unchanged_directory_is_the_same(tmp_path: Path) -> None:
     here = presence(tmp_path)
-    assert [here.look(), here.look()] == [Found.SAME, Found.SAME]
+    assert [here.check(), here.check()] == [PresenceCheck.SAME, PresenceCheck.SAME]
 
 
 def test_missing_since_survives_a_restart_until_the_root_is_back(tmp_path: Path) -> None:
     here = presence(tmp_path)
     here.spec.path.rename(tmp_path / "aside")
-    assert here.look() is Found.MISSING
+    assert here.check() is PresenceCheck.MISSING
     since = here.missing_since
     assert since is not None
     again = Presence(here.spec, tmp_path / "missing")
-    assert again.look() is Found.MISSING
+    assert again.check() is PresenceCheck.MISSING
     assert again.missing_since == since, "the thirty days do not start again"
     (tmp_path / "aside").rename(here.spec.path)
-    assert again.look() is Found.BACK
+    assert again.check() is PresenceCheck.BACK
     assert again.missing_since is None
     assert not (tmp_path / "missing").exists()
 
@@ -44,16 +44,16 @@ def test_a_recreated_root_keeps_its_id(tmp_path: Path) -> None:
     (tmp_path / "keeps the inode busy").mkdir()
     shutil.move(here.spec.path, tmp_path / "old")
     here.spec.path.mkdir()
-    assert here.look() is Found.REPLACED
+    assert here.check() is PresenceCheck.REPLACED
     assert here.spec.id == "id"
-    assert here.look() is Found.SAME
+    assert here.check() is PresenceCheck.SAME
 
 
 def test_a_file_at_the_path_is_a_missing_root(tmp_path: Path) -> None:
     here = presence(tmp_path)
     here.spec.path.rmdir()
     here.spec.path.write_text("x")
-    assert here.look() is Found.MISSING
+    assert here.check() is PresenceCheck.MISSING
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs, which only root may do")
@@ -66,21 +66,21 @@ def test_an_empty_mount_point_is_a_missing_root(tmp_path: Path) -> None:
         (place / "a.py").write_text("x")
         status = place.stat()
         here = Presence(RootSpec("id", place, status.st_dev, status.st_ino), tmp_path / "missing")
-        assert here.look() is Found.SAME
+        assert here.check() is PresenceCheck.SAME
     finally:
         subprocess.run(["umount", str(place)], check=True)
-    assert here.look() is Found.MISSING
+    assert here.check() is PresenceCheck.MISSING
     (place / "b.py").write_text("y")
-    assert here.look() is Found.REPLACED, "a directory with files is a root again"
+    assert here.check() is PresenceCheck.REPLACED, "a directory with files is a root again"
 
 
 def test_a_root_is_missing_although_no_marker_can_be_written(tmp_path: Path) -> None:
     here = presence(tmp_path)
     here = Presence(here.spec, tmp_path / "no such directory/missing")
     here.spec.path.rename(tmp_path / "aside")
-    assert here.look() is Found.MISSING
+    assert here.check() is PresenceCheck.MISSING
     (tmp_path / "aside").rename(here.spec.path)
-    assert here.look() is Found.BACK
+    assert here.check() is PresenceCheck.BACK
 
 
 @pytest.mark.parametrize("part", ["root", "root/above/deep"])
@@ -90,14 +90,14 @@ def test_a_link_at_the_path_is_a_missing_root(tmp_path: Path, part: str) -> None
     place = tmp_path / part
     status = place.stat()
     here = Presence(RootSpec("id", place, status.st_dev, status.st_ino), tmp_path / "missing")
-    assert here.look() is Found.SAME
+    assert here.check() is PresenceCheck.SAME
     moved = tmp_path / "root"
     moved.rename(tmp_path / "elsewhere")
     moved.symlink_to(tmp_path / "elsewhere")
-    assert here.look() is Found.MISSING
+    assert here.check() is PresenceCheck.MISSING
     moved.unlink()
     (tmp_path / "elsewhere").rename(moved)
-    assert here.look() is Found.BACK
+    assert here.check() is PresenceCheck.BACK
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG, errno.ENOTCONN])
@@ -111,6 +111,6 @@ def test_an_error_that_says_nothing_about_absence_is_no_missing_root(
 
     monkeypatch.setattr(Path, "lstat", fail)
     with pytest.raises(OSError, match=os.strerror(number)):
-        here.look()
+        here.check()
     assert not here.is_missing
     assert here.missing_since is None

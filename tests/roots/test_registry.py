@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import FailedError, PathRefusedError
-from codeindexd.roots.registry import Registry, RootSpec, admit, containing, inside
+from codeindexd.roots.registry import Registry, RootSpec, admit, roots_containing, roots_inside
 from support.trees import Link, tree
 
 HOME = Path("/nonexistent-home")
@@ -126,26 +126,26 @@ def test_a_child_is_covered_and_a_parent_absorbs(tmp_path: Path) -> None:
     assert admit(tmp_path / "a/b", [a], force=False, home=HOME).spec is a
     assert admit(tmp_path / "link/b", [a], force=False, home=HOME).covered
     assert not admit(tmp_path / "ab", [a], force=False, home=HOME).covered
-    assert inside(admit(tmp_path, [a, ab], force=False, home=HOME).spec, [a, ab]) == (a, ab)
+    assert roots_inside(admit(tmp_path, [a, ab], force=False, home=HOME).spec, [a, ab]) == (a, ab)
 
 
 def test_a_missing_path_belongs_to_the_root_around_it(tmp_path: Path) -> None:
     tree(tmp_path, {"a": None})
     a = spec(tmp_path / "a", "a")
-    assert containing(tmp_path / "a/gone/file.py", [a]) == [(a, b"gone/file.py")]
-    assert containing(tmp_path / "ab", [a]) == []
+    assert roots_containing(tmp_path / "a/gone/file.py", [a]) == [(a, b"gone/file.py")]
+    assert roots_containing(tmp_path / "ab", [a]) == []
 
 
 def test_the_innermost_root_comes_first(tmp_path: Path) -> None:
     tree(tmp_path, {"a/b/c": None, "link": Link("a/b")})
     outer, inner = spec(tmp_path, "outer"), spec(tmp_path / "a/b", "inner")
-    assert containing(tmp_path / "a/b/c", [outer, inner]) == [(inner, b"c"), (outer, b"a/b/c")]
-    assert containing(tmp_path / "link/c", [outer, inner]) == [
+    assert roots_containing(tmp_path / "a/b/c", [outer, inner]) == [(inner, b"c"), (outer, b"a/b/c")]
+    assert roots_containing(tmp_path / "link/c", [outer, inner]) == [
         (outer, b"link/c"),
         (inner, b"c"),
         (outer, b"a/b/c"),
     ], "as it is written, then resolved"
-    assert containing(tmp_path / "a/b", [outer, inner])[0] == (inner, b"")
+    assert roots_containing(tmp_path / "a/b", [outer, inner])[0] == (inner, b"")
 
 
 def test_a_directory_that_a_root_leaves_out_is_not_covered_by_it(tmp_path: Path) -> None:

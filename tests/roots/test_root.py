@@ -86,7 +86,7 @@ async def test_many_hints_on_a_missing_root_cause_one_search(tmp_path: Path, mon
         await eventually(lambda: root.state is RootState.MISSING)
         for number in range(20):
             root.hint([b"x%d" % number])
-            await root._hints.flushed()
+            await root._hints.wait_until_flushed()
         assert len(root._hints._later) <= 1
         (tmp_path / "elsewhere").rename(made.path)
         await eventually(lambda: root.state is RootState.FRESH)

@@ -116,7 +116,7 @@ class Place:
     async def names(self, roots: RootSupervisor) -> list[str]:
         """Return the names of the running roots after the present change, and assert that list and stores agree."""
         async with roots._change_lock:
-            specs = [root.spec for root in roots.running()]
+            specs = [root.spec for root in roots.running_roots()]
         assert sorted(self._registry.load(), key=lambda spec: spec.path) == specs
         assert {place.name for place in self._stores.iterdir()} == {spec.id for spec in specs}
         return [spec.path.name for spec in specs]
@@ -154,7 +154,7 @@ async def test_roots_inside_a_fresh_root_are_absorbed_after_a_restart_too(place:
         for name in ("outer/inner", "outermost", "outer"):
             await roots.add(place.directory(name), force=False)
     async with place.served() as roots:
-        outer = await roots.covering(place.directory("outer"))
+        outer = await roots.root_indexing(place.directory("outer"))
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
                 tasks.start_soon(roots.absorb, outer.spec.id)
@@ -175,7 +175,7 @@ async def test_a_root_in_a_directory_that_the_outer_root_leaves_out_stays(place:
     async with place.served() as roots:
         for name in ("outer/left-out/lib", "outer/kept", "outer"):
             await roots.add(place.directory(name), force=False)
-        outer = await roots.covering(place.directory("outer"))
+        outer = await roots.root_indexing(place.directory("outer"))
         await roots.absorb(outer.spec.id)
         assert await place.names(roots) == ["outer", "lib"]
         assert outer.notes == [  # type: ignore[attr-defined]
@@ -191,13 +191,13 @@ async def test_a_left_out_directory_is_not_indexed_until_it_is_added(place: Plac
         await roots.add(place.directory("outer"), force=False)
         for path in (inside, inside / "gone"):
             with pytest.raises(NotIndexedError, match=r"leaves it out \(\.gitignore:1: left-out/\)") as raised:
-                await roots.covering(path)
+                await roots.root_indexing(path)
             assert raised.value.hint == f"index it: codeindex add {inside}"
-        assert (await roots.explaining(inside)).spec.path.name == "outer", "its rule explains it"
+        assert (await roots.root_to_explain(inside)).spec.path.name == "outer", "its rule explains it"
         _, admission = await roots.add(inside, force=False)
         assert not admission.covered
-        assert (await roots.covering(inside / "gone")).spec.path == inside
-        assert [root.spec.path.name for root in await roots.chosen([inside, inside / "a", inside.parent])] == [
+        assert (await roots.root_indexing(inside / "gone")).spec.path == inside
+        assert [root.spec.path.name for root in await roots.roots_indexing([inside, inside / "a", inside.parent])] == [
             "left-out",
             "outer",
         ]
@@ -209,5 +209,5 @@ async def test_a_file_belongs_to_the_root_of_its_directory_whatever_its_name(pla
     async with place.served() as roots:
         await roots.add(directory, force=False)
         with pytest.raises(NotIndexedError):  # the fake judges by name alone; Root.indexes looks at the directory
-            await roots.covering(directory / "left-out")
-        assert (await roots.explaining(directory / "left-out")).spec.path == directory
+            await roots.root_indexing(directory / "left-out")
+        assert (await roots.root_to_explain(directory / "left-out")).spec.path == directory

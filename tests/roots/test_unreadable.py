@@ -3,18 +3,18 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from codeindexd.roots.unreadable import Unreadable
+from codeindexd.roots.unreadable import UnreadablePaths
 
 pytestmark = pytest.mark.anyio
 
 
-def _message(unreadable: Unreadable) -> str:
+def _message(unreadable: UnreadablePaths) -> str:
     assert unreadable.problem is not None
     return unreadable.problem.message
 
 
 async def test_a_path_is_unreadable_until_a_scan_of_it_succeeds() -> None:
-    unreadable = Unreadable()
+    unreadable = UnreadablePaths()
     assert unreadable.problem is None
     unreadable.update([b""], [(b"a/x", "Permission denied"), (b"b", "Input/output error")])
     assert _message(unreadable) == "a/x: Permission denied and 1 more"
@@ -28,7 +28,7 @@ async def test_a_path_is_unreadable_until_a_scan_of_it_succeeds() -> None:
 
 
 async def test_wait_returns_while_something_is_unreadable() -> None:
-    unreadable = Unreadable()
+    unreadable = UnreadablePaths()
     unreadable.update([b""], [(b"a", "no")])
     with anyio.fail_after(5):
         await unreadable.wait()
@@ -39,7 +39,7 @@ async def test_wait_returns_while_something_is_unreadable() -> None:
 
 
 async def test_a_waiting_task_is_woken_after_scans_without_errors() -> None:
-    unreadable = Unreadable()
+    unreadable = UnreadablePaths()
     heard = anyio.Event()
 
     async def wait() -> None:

@@ -58,7 +58,7 @@ def _assert_whole(directory: Path, results: Sequence[FileResult]) -> None:
     index.recovery.mark_verified()  # as after a comparison with the disk
     index.close()
     index = writer.opened(directory)
-    assert (index.lag.any, index.lag.notes) == (False, [])
+    assert (index.lag.has_lag, index.lag.notes) == (False, [])
     index.close()
     index.vectors.close()
     assert held <= vectors_whole(directory / "vectors.db"), "a vector that was committed is gone"

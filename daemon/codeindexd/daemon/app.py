@@ -145,10 +145,13 @@ class Daemon:
                 async with anyio.create_task_group() as edge:
                     await edge.start(server.serve)
                     log.info(
-                        "ready", version=__version__, socket=str(self.address.socket), roots=len(self.roots.running())
+                        "ready",
+                        version=__version__,
+                        socket=str(self.address.socket),
+                        roots=len(self.roots.running_roots()),
                     )
                     activation.notify_ready(self._headline())
-                    if self.roots.running():
+                    if self.roots.running_roots():
                         self._pool.warm_up()
                     tasks.start_soon(self._report_to_manager)
                     tasks.start_soon(upkeep.serve)
@@ -245,7 +248,7 @@ class Daemon:
         self.stopping.set()
 
     def _headline(self) -> str:
-        roots = self.roots.running()
+        roots = self.roots.running_roots()
         busy = [root for root in roots if root.state is not RootState.FRESH]
         if not busy:
             return f"{len(roots)} roots, all fresh"

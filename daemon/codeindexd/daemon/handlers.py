@@ -19,7 +19,7 @@ from codeindexd.daemon import metrics, responses
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
 from codeindexd.errors import FailedError, NotIndexedError, TimedOutError, UsageError
-from codeindexd.roots import Root, Synced, SyncMethod
+from codeindexd.roots import Root, SyncMethod, SyncResult
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
 from codeindexd.roots.verify.audit import ignore_progress
@@ -107,7 +107,9 @@ class Handlers:
 
     async def metrics(self, params: Params, connection: Connection) -> Result:
         """Return the metrics as OpenMetrics text."""
-        text = await anyio.to_thread.run_sync(metrics.render, self._roots.running(), time.monotonic() - self._started)
+        text = await anyio.to_thread.run_sync(
+            metrics.render, self._roots.running_roots(), time.monotonic() - self._started
+        )
         return {"content_type": metrics.CONTENT_TYPE, "text": text}
 
     # roots
@@ -132,7 +134,7 @@ class Handlers:
 
     async def _until_fresh(self, path: Path) -> Root:
         while True:
-            root = await self._roots.covering(path)
+            root = await self._roots.root_indexing(path)
             if root.state in (RootState.FRESH, RootState.MISSING, RootState.PAUSED):
                 return root
             if root.state is RootState.DEGRADED and root.is_caught_up:
@@ -142,7 +144,7 @@ class Handlers:
     async def remove(self, params: Params, connection: Connection) -> Result:
         """Remove a root and delete its index."""
         path = _path(params["path"])
-        spec = self._roots.containing(path)
+        spec = self._roots.spec_containing(path)
         if spec.path not in (path, _real(path)):
             raise UsageError(
                 f"{path} is inside the root {spec.path}", hint=f"remove the whole root: codeindex remove {spec.path}"
@@ -152,13 +154,13 @@ class Handlers:
 
     async def list_roots(self, params: Params, connection: Connection) -> Result:
         """Return all roots."""
-        running, failed = self._roots.every()
+        running, failed = self._roots.all_roots()
         entries = [responses.roots_entry(root) for root in running]
         return {"roots": entries + [responses.failed_entry(one) for one in failed]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file of a root again; with ``wait``, answer once that is done."""
-        root = await self._roots.covering(_path(params["path"]))
+        root = await self._roots.root_indexing(_path(params["path"]))
         with self._waited_for() if params["wait"] else nullcontext():
             await root.reindex()
             if params["wait"]:
@@ -168,13 +170,13 @@ class Handlers:
 
     async def pause(self, params: Params, connection: Connection) -> Result:
         """Stop indexing a root."""
-        root = await self._roots.covering(_path(params["path"]))
+        root = await self._roots.root_indexing(_path(params["path"]))
         root.pause()
         return {"roots": [responses.roots_entry(root)]}
 
     async def resume(self, params: Params, connection: Connection) -> Result:
         """Continue to index a root."""
-        root = await self._roots.covering(_path(params["path"]))
+        root = await self._roots.root_indexing(_path(params["path"]))
         root.resume()
         return {"roots": [responses.roots_entry(root)]}
 
@@ -188,11 +190,11 @@ class Handlers:
             paths=params["path"] or (),
             kind=params["kind"] or "",
         )
-        roots = await self._roots.chosen(_paths(params["roots"]))
+        roots = await self._roots.roots_indexing(_paths(params["roots"]))
         if params["sync"]:
             await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
-        missing = [] if params["roots"] else self._roots.every()[1]
+        missing = [] if params["roots"] else self._roots.all_roots()[1]
         return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
 
     async def grep(self, params: Params, connection: Connection) -> Result:
@@ -215,37 +217,39 @@ class Handlers:
             budget_s=params["budget_s"],
         )
         places = _paths(params["roots"])
-        roots = await self._roots.chosen(places)
+        roots = await self._roots.roots_indexing(places)
         if params["sync"]:
             await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         below = await self._places_by_root(places or [])
         requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
         found = await self._searcher.grep(requests)
-        missing = [] if places else self._roots.every()[1]
+        missing = [] if places else self._roots.all_roots()[1]
         return responses.grep_answer(params, found, missing=missing)
 
     async def _places_by_root(self, places: Sequence[Path]) -> dict[str, list[bytes]]:
         """Return ``places`` relative to their roots, by the id of the root; none if all of it is meant."""
         found: dict[str, list[bytes]] = {}
         for place in places:
-            root = await self._roots.covering(place)
+            root = await self._roots.root_indexing(place)
             found.setdefault(root.spec.id, []).append(responses.path_below(root, place))
         return {identity: [] if b"" in below else below for identity, below in found.items()}
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Return chunks like the one at a place."""
-        root = await self._roots.covering(_path(params["root"]))
+        root = await self._roots.root_indexing(_path(params["root"]))
         path = os.fsencode(params["path"])
         try:
             found = await self._searcher.related(root, path, params["line"], params["limit"] or self._default_limit)
         except NotIndexedError:
-            await self._roots.covering(root.spec.path / os.fsdecode(path))  # which says so if its directory is left out
+            await self._roots.root_indexing(
+                root.spec.path / os.fsdecode(path)
+            )  # which says so if its directory is left out
             raise
         return responses.answer(f"{os.fsdecode(path)}:{params['line']}", found)
 
     async def symbol(self, params: Params, connection: Connection) -> Result:
         """Return the definitions of a name, and its uses if requested."""
-        roots = await self._roots.chosen(_paths(params["roots"]))
+        roots = await self._roots.roots_indexing(_paths(params["roots"]))
         state = worst_state(roots)  # as it was when the search began
         definitions, references, notes = await self._searcher.symbol(
             roots, params["name"], references=params["references"]
@@ -280,7 +284,7 @@ class Handlers:
     async def _sync_to(self, clock: str, timeout_s: float) -> Result:
         began = time.monotonic()
         wanted = _parse_clock(clock)
-        roots = {root.spec.id: root for root in self._roots.running()}
+        roots = {root.spec.id: root for root in self._roots.running_roots()}
         if missing := wanted.keys() - roots.keys():
             raise FailedError(
                 f"the clock names a root that was removed: {min(missing)}", hint="get a new clock: codeindex sync"
@@ -325,21 +329,21 @@ class Handlers:
         }
 
     async def _around(self, params: Params) -> tuple[list[Root], list[FailedRoot]]:
-        return await self._roots.around(_path(params["path"]) if params["path"] else None)
+        return await self._roots.selected_roots(_path(params["path"]) if params["path"] else None)
 
     async def explain(self, params: Params, connection: Connection) -> Result:
         """Tell why a path is or is not indexed."""
         path = _path(params["path"])
-        root = await self._roots.explaining(path)
+        root = await self._roots.root_to_explain(path)
         return await anyio.to_thread.run_sync(responses.explain, root, path)
 
     # notifications
 
     async def subscribe(self, params: Params, connection: Connection) -> Result:
         """Send ``progress``, ``generation`` and ``state`` of roots on this connection."""
-        roots = await self._roots.chosen(_paths(params["roots"])) if params["roots"] else None
+        roots = await self._roots.roots_indexing(_paths(params["roots"])) if params["roots"] else None
         self._subscriptions.subscribe(connection, [root.spec.id for root in roots] if roots else None)
-        return {"clock": ",".join(root.clock for root in roots or self._roots.running())}
+        return {"clock": ",".join(root.clock for root in roots or self._roots.running_roots())}
 
     async def unsubscribe(self, params: Params, connection: Connection) -> Result:
         """Send no more notifications on this connection."""
@@ -369,6 +373,6 @@ def _parse_clock(clock: str) -> dict[str, int]:
         ) from None
 
 
-async def _sync_all(roots: list[Root], timeout_s: float) -> list[Synced]:
+async def _sync_all(roots: list[Root], timeout_s: float) -> list[SyncResult]:
     """Sync all roots at once."""
     return await run_all(partial(root.sync, timeout_s) for root in roots)

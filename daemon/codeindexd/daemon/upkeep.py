@@ -71,7 +71,7 @@ class Upkeep:
             if time.monotonic() - self._started >= _VERIFY_AFTER_S:
                 if not self.vectors_verified:
                     await attempt("verify_vectors", partial(anyio.to_thread.run_sync, self._verify_vectors))
-                for root in self._roots.running():
+                for root in self._roots.running_roots():
                     await attempt("verify_root", partial(self._verify_if_needed, root))
 
     def _verify_vectors(self) -> None:
@@ -111,7 +111,7 @@ class Upkeep:
 
     def _vectors_in_use(self) -> Iterator[Sequence[bytes]]:
         """Yield the embed hashes of all roots, in parts, so that commits need not wait until all are marked."""
-        for root in self._roots.running():
+        for root in self._roots.running_roots():
             with root.catalog_snapshot() as snapshot:
                 hashes = snapshot.embed_hashes()
                 while part := list(itertools.islice(hashes, _MARKED_AT_ONCE)):

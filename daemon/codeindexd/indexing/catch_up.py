@@ -65,7 +65,7 @@ class CatchUp:
 
     async def run(self) -> None:
         """Catch up; returns once no projection lags."""
-        while self._index.lag.any:
+        while self._index.lag.has_lag:
             self._problems.set(ProblemKey.CATCH_UP, _LAGGING)
             try:
                 await catch_up(

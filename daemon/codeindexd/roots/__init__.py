@@ -4,7 +4,7 @@ from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots.events import RootEvent, RootEventKind
 from codeindexd.roots.root import Root, RootStatus
 from codeindexd.roots.settings import RootDependencies, RootSettings
-from codeindexd.roots.sync import Synced, SyncMethod
+from codeindexd.roots.sync import SyncMethod, SyncResult
 
 __all__ = [
     "Root",
@@ -15,5 +15,5 @@ __all__ = [
     "RootSettings",
     "RootStatus",
     "SyncMethod",
-    "Synced",
+    "SyncResult",
 ]

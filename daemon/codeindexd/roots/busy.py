@@ -1,4 +1,4 @@
-"""Files that change all the time, a growing log for example: looked at less and less often until they rest."""
+"""Delays the scans of files that change all the time, such as a growing log, more and more until they rest."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from codeindexd.roots.hints import Hints
 from codeindexd.scan.relpath import is_covered
 
 _COST_S = 0.02  # of processing any file, ...
-_COST_S_PER_BYTE = 1e-6  # ... and of each of its bytes: a worker cuts and embeds about 1 MB a second
+_COST_S_PER_BYTE = 1e-6  # ... plus that of each byte: a worker chunks and embeds about 1 MB a second
 _LARGE_COST_S = 0.25
-_PATIENCE = 4  # looks at a changing file before the next one is put off; two if it costs much
+_FREE_SCANS = 4  # scans of a changing file before the next one is delayed; two if it is costly to process
 _SHARE = 4  # the first pause is this many times as long as the work
 _LONGEST_S = 300.0
-_GAP_S = 1.5  # without an event for so long after a look, a file rests; longer if it costs much
+_GAP_S = 1.5  # a file rests if no event arrives for this long after a scan; longer if it is costly to process
 _GAP_SHARE = 10
-_REPORTED_S = 2.0  # a file that is looked at more often is not worth a word
+_REPORTED_S = 2.0  # files with shorter pauses are not reported
 _MOST_REMEMBERED = 1000
 
 
 @dataclass(slots=True)
 class _File:
-    looked_at: float
-    cost_s: float
-    streak: int = 0  # looks in a row that found it changed
-    is_put_off: bool = False
+    scanned_at: float  # time of the clock
+    cost_s: float  # estimated time to process it
+    streak: int = 0  # successive scans that found it changed
+    is_delayed: bool = False
 
     @property
     def pause_s(self) -> float:
-        """How long after a look the next one has to wait."""
-        doublings = self.streak - 2 if self.cost_s >= _LARGE_COST_S else self.streak - _PATIENCE
+        """Seconds from one scan to the earliest next one."""
+        doublings = self.streak - 2 if self.cost_s >= _LARGE_COST_S else self.streak - _FREE_SCANS
         return min(_LONGEST_S, self.cost_s * _SHARE * 2.0 ** min(doublings, 30)) if doublings >= 0 else 0.0
 
     @property
     def gap_s(self) -> float:
-        """How long it has to be without an event after a look to be at rest."""
+        """Seconds without an event after a scan until the file counts as resting."""
         return max(_GAP_S, self.cost_s * _GAP_SHARE)
 
 
 class BusyFiles:
-    """Passes hints on to ``hints``, those at busy files later. ``clock`` is a monotonic clock in seconds.
+    """Passes hints on to ``hints``, those for busy files after a delay. ``clock`` is monotonic, in seconds.
 
-    What is put off does not keep the root from being fresh; :meth:`look_now` is for whoever needs the truth.
+    A root counts as fresh while scans are delayed; ``sync`` therefore calls :meth:`scan_delayed` first.
     """
 
     def __init__(self, hints: Hints, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,66 +52,67 @@ class BusyFiles:
         self._files: dict[bytes, _File] = {}
 
     def add(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths``, of events, scanned once they have settled; those of busy files later."""
-        if due := self._due(paths, self._clock()):
+        """Have ``paths``, which events named, scanned once they have settled; busy files later."""
+        if due := self._delay_busy(paths, self._clock()):
             self._hints.add(due)
 
     def add_later(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths``, which changed while they were read, scanned after a while."""
-        if due := self._due(paths, self._clock()):
+        """Have ``paths``, which changed while they were read, scanned again after a moment."""
+        if due := self._delay_busy(paths, self._clock()):
             self._hints.add_later(due)
 
     def check_later(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths``, whose stat is too young to trust, checked after a while."""
-        if due := self._due(paths, self._clock()):
+        """Have ``paths``, which were modified too recently to trust their stat, checked after a moment."""
+        if due := self._delay_busy(paths, self._clock()):
             self._hints.check_later(due)
 
-    def _due(self, paths: Iterable[bytes], now: float) -> list[bytes]:
-        """Return the paths that need not wait, and put off the others."""
-        return [path for path in paths if not self._put_off(path, now)]
+    def _delay_busy(self, paths: Iterable[bytes], now: float) -> list[bytes]:
+        """Delay the scans of busy files, and return the other paths."""
+        return [path for path in paths if not self._delay_if_busy(path, now)]
 
-    def _put_off(self, path: bytes, now: float) -> bool:
+    def _delay_if_busy(self, path: bytes, now: float) -> bool:
+        """Delay the scan of ``path`` if it is busy; return True if it is delayed, now or already."""
         file = self._files.get(path)
-        if file is None or file.is_put_off:
+        if file is None or file.is_delayed:
             return file is not None
-        if now - file.looked_at > file.gap_s:  # it rested
+        if now - file.scanned_at > file.gap_s:  # it rested
             del self._files[path]
             return False
-        wait_s = file.looked_at + file.pause_s - now
+        wait_s = file.scanned_at + file.pause_s - now
         if wait_s <= 0:
             return False
-        file.is_put_off = True
+        file.is_delayed = True
         self._hints.check_later([path], wait_s)
         return True
 
-    def look_now(self) -> None:
-        """Have everything that was put off scanned at once."""
-        if waiting := [path for path, file in self._files.items() if file.is_put_off]:
+    def scan_delayed(self) -> None:
+        """Have all files whose scans are delayed scanned now."""
+        if waiting := [path for path, file in self._files.items() if file.is_delayed]:
             self._hints.add(waiting)
 
-    def scanned(self, below: Sequence[bytes], changed: Mapping[bytes, int]) -> None:
-        """Note that everything under ``below`` was scanned, and which files had changed, with their sizes in bytes."""
+    def record_scan(self, below: Sequence[bytes], changed: Mapping[bytes, int]) -> None:
+        """Record a scan of the paths ``below``; ``changed`` maps the files found changed to their sizes in bytes."""
         now = self._clock()
         for path, file in self._files.items():
-            if file.is_put_off and is_covered(path, below):
-                file.is_put_off = False
-                file.looked_at = now
+            if file.is_delayed and is_covered(path, below):
+                file.is_delayed = False
+                file.scanned_at = now
         for path, size in changed.items():
             cost_s = _COST_S + size * _COST_S_PER_BYTE
             file = self._files.setdefault(path, _File(now, cost_s))
-            file.streak = file.streak + 1 if now - file.looked_at <= file.pause_s + file.gap_s else 1
-            file.looked_at, file.cost_s = now, cost_s
+            file.streak = file.streak + 1 if now - file.scanned_at <= file.pause_s + file.gap_s else 1
+            file.scanned_at, file.cost_s = now, cost_s
         if len(self._files) > _MOST_REMEMBERED:
-            self._files = {path: file for path, file in self._files.items() if self._matters(file, now)}
+            self._files = {path: file for path, file in self._files.items() if self._is_active(file, now)}
 
-    def _matters(self, file: _File, now: float) -> bool:
-        return file.is_put_off or now - file.looked_at <= file.pause_s + file.gap_s
+    def _is_active(self, file: _File, now: float) -> bool:
+        return file.is_delayed or now - file.scanned_at <= file.pause_s + file.gap_s
 
     def busy(self) -> list[tuple[bytes, float]]:
-        """Return the busy files and the seconds between two looks at each, sorted by path."""
+        """Return the busy files, each with the seconds between its scans, sorted by path."""
         now = self._clock()
         return sorted(
             (path, file.pause_s)
             for path, file in self._files.items()
-            if file.pause_s >= _REPORTED_S and self._matters(file, now)
+            if file.pause_s >= _REPORTED_S and self._is_active(file, now)
         )

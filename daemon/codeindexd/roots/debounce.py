@@ -1,8 +1,8 @@
-"""Collects hints into batches, each once it was quiet for the debounce time or its deadline passed.
+"""Collects hints into batches. A batch is due after a quiet moment, or when its deadline passes.
 
-Time is an argument: every method takes ``now`` in seconds of one monotonic clock. After syncthing's watch aggregator:
-hints beyond the limit collapse to their parents, at last to the root, so that too many hints cost a larger scan and
-never a missed change.
+Time is an argument: every method takes ``now``, in seconds of one monotonic clock. Modelled on syncthing's watch
+aggregator: hints beyond the limit are replaced by their parents, and finally by the root, so that too many hints cause
+a larger scan but never a missed change.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from codeindexd.scan.relpath import ROOT, Batch, collapse, parent_of
 class Debouncer:
     """The hints of one root that have not settled.
 
-    A batch is due ``debounce_s`` after its newest hint and at the latest ``deadline_s`` after its oldest one, so that a
-    file that is written without pause is scanned, too. It never holds more than ``max_hints`` paths.
+    A batch is due ``debounce_s`` seconds after its newest hint, but no later than ``deadline_s`` seconds after its
+    oldest one, so that a file that is written without pause is scanned too. It has at most ``max_hints`` paths.
     """
 
     def __init__(self, debounce_s: float, deadline_s: float, max_hints: int) -> None:
@@ -35,7 +35,7 @@ class Debouncer:
         return len(self._paths)
 
     def add(self, paths: Iterable[bytes], now: float) -> None:
-        """Add hints: paths relative to the root, ``b""`` for the root. Adding none changes no deadline."""
+        """Add hints: paths relative to the root, b"" for the root itself. Adding none changes no deadline."""
         new = set(paths)
         if not new:
             return
@@ -49,7 +49,7 @@ class Debouncer:
             self._paths = _narrow(self._paths, self._max_hints)
 
     def next_due(self) -> float | None:
-        """Return when the present batch is due, or None when it is empty."""
+        """Return the time when the present batch is due; None if it is empty."""
         if not self._paths:
             return None
         return min(self._newest + self._debounce_s, self._oldest + self._deadline_s)
@@ -60,7 +60,7 @@ class Debouncer:
         return self.flush(now) if when is not None and now >= when else None
 
     def flush(self, now: float) -> Batch | None:
-        """Return the present batch, due or not, and start a new one; None when it is empty."""
+        """Return the present batch, due or not, and start a new one; None if it is empty."""
         if not self._paths:
             return None
         batch = collapse(self._paths)
@@ -69,7 +69,7 @@ class Debouncer:
 
 
 def _narrow(paths: set[bytes], limit: int) -> set[bytes]:
-    """Return at most ``limit`` paths that cover all of ``paths``, by replacing the deepest ones with their parents."""
+    """Return at most ``limit`` paths that cover all of ``paths``, by replacing the deepest ones by their parents."""
     narrowed = set(collapse(paths))
     while len(narrowed) > limit:
         depth = max(path.count(b"/") for path in narrowed)

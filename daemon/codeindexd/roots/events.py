@@ -1,4 +1,4 @@
-"""Events of a root, as values, so that subscribers need no root."""
+"""Events of a root, as values, so that subscribers need no reference to the root."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RootEventKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RootEvent:
-    """One change of a root, and how the root was at that moment."""
+    """One change of a root, with its state, clock and progress at that moment."""
 
     kind: RootEventKind
     spec: RootSpec

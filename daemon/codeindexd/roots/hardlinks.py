@@ -1,4 +1,4 @@
-"""Files with several names. A write through one sends an event for that name alone, so all are scanned together."""
+"""Tracks files with several names, which are scanned together: a write sends an event for one of the names only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from codeindexd.scan.scanner import Scan
 
 
 class LinkedFiles:
-    """The paths of one root whose files have other names too, below the root or outside."""
+    """The paths of one root whose files have further names, below the root or outside."""
 
     def __init__(self) -> None:
         self._files: dict[bytes, tuple[int, int]] = {}
@@ -20,14 +20,14 @@ class LinkedFiles:
         return self._files.keys()
 
     def widen(self, below: Collection[bytes]) -> tuple[bytes, ...]:
-        """Return ``below``, with every linked path if one of them is in or under ``below``."""
+        """Return ``below``, plus all linked paths if at least one of them is at or below one of these paths."""
         touched = any(is_covered(path, frozenset(below)) for path in self._files)
         return tuple(sorted(collapse([*below, *self._files] if touched else below)))
 
     def update(self, scan: Scan) -> bool:
-        """Follow a scan; return True if a new hard link requires a full walk, which alone can find its other names.
+        """Apply the results of ``scan``; return True if a new hard link requires a full walk to find its other names.
 
-        A path that was linked before may by now lead to another file, whose other names are unknown.
+        A path that was linked before may be another file by now, whose other names are unknown.
         """
         covered = frozenset(scan.below)
         new = scan.linked.items() - self._files.items()

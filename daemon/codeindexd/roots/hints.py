@@ -1,4 +1,4 @@
-"""The hints of one root on their way to becoming batches, and the order that ``sync`` relies on."""
+"""Queues one root's hints and hands them out in batches, in the order that ``sync`` relies on."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from codeindexd.scan.relpath import Batch, is_covered
 from codeindexd.waiting import Broadcast, Signal
 
 
-class _Later(NamedTuple):
-    """Paths to be scanned at a certain time; a ``second_look`` is not needed if they are scanned before."""
+class _DelayedScan(NamedTuple):
+    """Paths to scan at a time of the clock. With ``drop_if_scanned``, those that are scanned before are dropped."""
 
     when: float
     paths: tuple[bytes, ...]
     is_check: bool
-    second_look: bool
+    drop_if_scanned: bool
 
 
 class Hints:
     """Collects hints and hands them out as batches, one at a time, to one consumer.
 
-    A hint added before :meth:`flushed` is called has been scanned when that returns. A hint says that something may
-    have changed, a check that something is worth a second look although nothing is known to have changed. ``clock`` is
-    a monotonic clock in seconds.
+    A hint added before a call of :meth:`wait_until_flushed` has been scanned when the call returns. A hint says that
+    something may have changed; a check asks for another scan although nothing is known to have changed. ``later_s`` is
+    the default delay in seconds, ``clock`` a monotonic clock in seconds.
     """
 
     def __init__(self, debouncer: Debouncer, *, later_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._debouncer = debouncer
         self._later_s = later_s
         self._clock = clock
-        self._later: deque[_Later] = deque()
-        self._has_hints = False  # besides checks
+        self._later: deque[_DelayedScan] = deque()
+        self._has_hints = False  # not counting checks
         self._added = 0
         self._done = 0
         self._flush = False
@@ -47,7 +47,7 @@ class Hints:
 
     @property
     def are_outstanding(self) -> bool:
-        """Whether a hint waits or is being scanned; checks do not count."""
+        """True if a hint waits or is being scanned; checks do not count."""
         return self._is_scanning or self._has_hints or any(not later.is_check for later in self._later)
 
     def add(self, paths: Iterable[bytes]) -> None:
@@ -59,22 +59,26 @@ class Hints:
         self._changed.set()
 
     def add_later(self, paths: Iterable[bytes], delay_s: float | None = None) -> None:
-        """Have ``paths`` scanned after a while: without ``delay_s``, because they changed while they were read."""
+        """Have ``paths`` scanned after ``delay_s`` seconds.
+
+        Without ``delay_s``, after ``later_s``, for files that changed while they were read.
+        """
         when = self._clock() + (self._later_s if delay_s is None else delay_s)
-        self._later.append(_Later(when, tuple(paths), is_check=False, second_look=delay_s is None))
+        self._later.append(_DelayedScan(when, tuple(paths), is_check=False, drop_if_scanned=delay_s is None))
         self._changed.set()
 
     def check_later(self, paths: Iterable[bytes], delay_s: float | None = None) -> None:
-        """Have ``paths`` checked after a while.
+        """Have ``paths`` checked after ``delay_s`` seconds, for files that change all the time.
 
-        They are too young for their stat to tell of every later change or, with ``delay_s``, change all the time.
+        Without ``delay_s``, after ``later_s``: they were modified so recently that a later change might not alter their
+        stat.
         """
         when = self._clock() + (self._later_s if delay_s is None else delay_s)
-        self._later.append(_Later(when, tuple(paths), is_check=True, second_look=True))
+        self._later.append(_DelayedScan(when, tuple(paths), is_check=True, drop_if_scanned=True))
         self._changed.set()
 
     def hold(self) -> None:
-        """Collect hints, but hand out no batch until :meth:`release`."""
+        """Collect hints, but hand out no batches until :meth:`release`."""
         self._is_held = True
 
     def release(self) -> None:
@@ -82,17 +86,20 @@ class Hints:
         self._is_held = False
         self._changed.set()
 
-    async def flushed(self) -> None:
-        """Wait until all hints added so far have been scanned, without waiting for them to settle."""
+    async def wait_until_flushed(self) -> None:
+        """Hand out all hints added so far without waiting for them to settle, and wait until they are scanned."""
         target = self._added
         self._flush = True
         self._changed.set()
         while self._done < target:
             await self._progressed.wait()
 
-    async def batch(self, patience_s: float) -> tuple[int, Batch] | None:
-        """Return the next batch and its number for :meth:`done`, or None after ``patience_s`` seconds without one."""
-        deadline = self._clock() + patience_s
+    async def next_batch(self, timeout_s: float) -> tuple[int, Batch] | None:
+        """Wait for the next batch; return its number, for :meth:`mark_done`, and the batch.
+
+        Returns None after ``timeout_s`` seconds without one.
+        """
+        deadline = self._clock() + timeout_s
         while True:
             now = self._clock()
             self._add_due(now)
@@ -101,7 +108,7 @@ class Hints:
                 batch = self._debouncer.flush(now)
                 assert batch is not None
                 self._flush, self._is_scanning, self._has_hints = False, self._has_hints, False
-                self._drop_second_looks(batch)
+                self._drop_scanned(batch)
                 return self._added, batch
             if due is None and self._flush:
                 self._flush = False
@@ -112,8 +119,8 @@ class Hints:
             with anyio.move_on_after(self._next_time(deadline, due) - now):
                 await self._changed.wait()
 
-    def done(self, number: int) -> None:
-        """Note that the batch with this number was scanned, and what it found was submitted."""
+    def mark_done(self, number: int) -> None:
+        """Record that the batch with this number was scanned, and that the differences found were submitted."""
         self._is_scanning = False
         self._advance(number)
 
@@ -125,19 +132,19 @@ class Hints:
                 self._debouncer.add(later.paths, now)
                 self._has_hints |= bool(later.paths) and not later.is_check
 
-    def _drop_second_looks(self, batch: Batch) -> None:
-        """Drop the second looks at what is scanned now: the scan says whether another is needed."""
-        kept = deque[_Later]()
+    def _drop_scanned(self, batch: Batch) -> None:
+        """Drop delayed scans that ``batch`` makes unnecessary: its scan says whether another is needed."""
+        kept = deque[_DelayedScan]()
         for later in self._later:
             paths = later.paths
-            if later.second_look:
+            if later.drop_if_scanned:
                 paths = tuple(path for path in paths if not is_covered(path, batch))
             if paths:
                 kept.append(later._replace(paths=paths))
         self._later = kept
 
     def _next_time(self, deadline: float, due: float | None) -> float:
-        """Return when something is to be done although nothing changes."""
+        """Return the time of the next action if no hint arrives first."""
         if self._is_held:
             return deadline
         return min([deadline, *(later.when for later in self._later), *([due] if due is not None else [])])

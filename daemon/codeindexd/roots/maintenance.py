@@ -1,4 +1,4 @@
-"""What a root does in quiet times: retry failed files, look again at unreadable ones, keep its stores in shape."""
+"""The work of a root in quiet times: retry failed files, rescan unreadable paths, maintain the stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from codeindexd.errors import FailedError, StoreFullError
 from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
-from codeindexd.roots.unreadable import Unreadable
+from codeindexd.roots.unreadable import UnreadablePaths
 from codeindexd.scan.relpath import Batch
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.index_writer import IndexWriter
@@ -21,26 +21,26 @@ from codeindexd.waiting import Backoff, Signal
 
 log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
-_IDLE_S = 60.0  # without failed files; a thousand roots share a core with other programs
+_IDLE_S = 60.0  # while no file has failed: a thousand roots must not keep a core busy
 _FIRST_RESCAN_S = 2.0
 _LONGEST_RESCAN_S = 30.0
-_ATTEMPTS = 6  # at what other processes may block for long; the next commit starts over
+_ATTEMPTS = 6  # at work that other processes may block for long; the next commit starts over
 
 
 def files_of(catalog: Catalog, paths: Collection[bytes] | None = None) -> list[Entry]:
-    """Return the catalogued files, or those among ``paths``."""
+    """Return the entries of all catalogued files, or of those among ``paths``. Blocking; raises StoreFullError."""
     with catalog.snapshot() as snapshot:
         files = snapshot.files() if paths is None else filter(None, map(snapshot.file, paths))
         return [file.entry for file in files if file.entry.kind is NodeKind.FILE]
 
 
 def stale_files(catalog: Catalog, fingerprints: Callable[[str], bytes]) -> list[Entry]:
-    """Return the files whose chunks this version would cut, mask or tokenise differently."""
+    """Return the files that were never processed, or whose chunks this version would make differently. Blocking."""
     return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(fingerprints)]
 
 
 async def retry_failures(catalog: Catalog, ingest: Ingest, *, is_paused: Callable[[], bool]) -> None:
-    """Submit failed files again once their time has come; runs until cancelled."""
+    """Submit failed files again when their retries are due; runs until cancelled."""
     while True:
         await anyio.sleep(_EVERY_S if catalog.counts().failed else _IDLE_S)
         if not catalog.counts().failed:
@@ -65,9 +65,9 @@ def _failures_due(catalog: Catalog) -> list[Entry]:
 
 
 async def rescan_unreadable(
-    unreadable: Unreadable, *, on_hint: Callable[[Batch], None], is_paused: Callable[[], bool]
+    unreadable: UnreadablePaths, *, on_hint: Callable[[Batch], None], is_paused: Callable[[], bool]
 ) -> None:
-    """Look again at what could not be read, after growing pauses; runs until cancelled."""
+    """Hint the unreadable paths after growing pauses; runs until cancelled."""
     backoff = Backoff(_FIRST_RESCAN_S, _LONGEST_RESCAN_S)
     while True:
         await unreadable.wait()
@@ -87,9 +87,10 @@ async def keep_stores_tidy(
     trim_memory: Callable[[], object],
     committed: Signal,
 ) -> None:
-    """Maintain the stores, and return memory, once after every change that left nothing to do; runs until cancelled.
+    """Maintain the stores and release memory once after each change, when the root is idle; runs until cancelled.
 
-    ``should_stop`` is called by the threads that maintain, ``committed`` is set by every commit.
+    ``should_stop`` interrupts maintenance; it and ``trim_memory`` are called in threads. Every commit sets
+    ``committed``.
     """
     maintained = seen = -1
     attempts = 0

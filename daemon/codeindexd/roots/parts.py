@@ -1,4 +1,4 @@
-"""The parts of a running root, created in an order in which each knows only those before it."""
+"""Creates the parts of a running root in an order in which each refers only to those before it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from codeindexd.roots.scan_loop import ScanLoop
 from codeindexd.roots.settings import RootDependencies, RootSettings
 from codeindexd.roots.shutdown import Shutdown
 from codeindexd.roots.sync import Sync
-from codeindexd.roots.unreadable import Unreadable
+from codeindexd.roots.unreadable import UnreadablePaths
 from codeindexd.scan.relpath import ROOT
 from codeindexd.scan.rule_files import RuleFiles
 from codeindexd.storage.index_writer import IndexWriter
@@ -27,7 +27,7 @@ from codeindexd.watch import Backend, Watcher
 
 @dataclass(frozen=True, slots=True)
 class RootParts:
-    """What a root has while its stores are open: from the index to ``sync``."""
+    """The parts of a root that exist while its stores are open."""
 
     index: IndexWriter
     ingest: Ingest
@@ -48,22 +48,22 @@ def create_parts(
     presence: Presence,
     config_file: RootConfigFile,
     hints: Hints,
-    unreadable: Unreadable,
+    unreadable: UnreadablePaths,
     problems: RootProblems,
     shutdown: Shutdown,
     report: Callable[[RootEventKind], None],
     report_state_change: Callable[[], None],
 ) -> RootParts:
-    """Create the parts of the root at ``presence.spec``, over its open index.
+    """Create the parts of the root ``presence.spec``, given its open index.
 
-    ``rules`` are the ignore files that its scanner reads. ``report`` passes an event on to subscribers, and
-    ``report_state_change`` does so if the state is not the last reported one. Raises StoreFullError.
+    ``rules`` are the rule files that no event of the root covers. ``report`` sends an event to subscribers;
+    ``report_state_change`` does so if the state differs from the one last reported. Raises StoreFullError.
     """
     spec = presence.spec
     busy = BusyFiles(hints)
 
     def on_commit() -> None:
-        if index.lag.any:
+        if index.lag.has_lag:
             catch_up.trigger()
         if index.pending_vectors:
             embedder.wake()

@@ -1,4 +1,4 @@
-"""Whether a root's directory exists, and is still the same. Its absence never empties an index."""
+"""Checks whether a root's directory exists and is still the same one. Its absence never empties an index."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from codeindexd.scan.safe_read import VANISHED
 log = structlog.get_logger(__name__)
 
 
-class Found(enum.Enum):
-    """What is at a root's path."""
+class PresenceCheck(enum.Enum):
+    """The result of a check of a root's path."""
 
     SAME = enum.auto()
     BACK = enum.auto()  # it was missing before
@@ -26,10 +26,11 @@ class Found(enum.Enum):
 
 
 class Presence:
-    """Follows a root's directory; ``spec`` holds its present identity. Blocking; used by one thread at a time.
+    """Tracks a root's directory, whose present identity is in ``spec``. Blocking; not thread-safe.
 
-    The root counts as missing when a symbolic link took the place of it or of a directory above, and when there is an
-    empty directory on another device: that is a mount point without its file system, not a root that lost its files.
+    The root also counts as missing if its path leads over a symbolic link, or if it is an empty directory on another
+    device: that is a mount point without its file system, not a root that lost its files. ``missing_marker`` is the
+    file whose modification time records since when it is missing.
     """
 
     def __init__(self, spec: RootSpec, missing_marker: Path) -> None:
@@ -39,14 +40,14 @@ class Presence:
 
     @property
     def missing_since(self) -> float | None:
-        """Seconds since the epoch at which the root was first missing, also before a restart; None while it exists."""
+        """When the root was first found missing, also before a restart, in seconds since the epoch; None if it exists."""
         try:
             return self._marker.stat().st_mtime if self.is_missing else None
         except OSError:
             return None
 
-    def look(self) -> Found:
-        """Return what is at the path now. Raises OSError if that cannot be determined, which does not mean missing."""
+    def check(self) -> PresenceCheck:
+        """Check the path. Raises OSError if the result cannot be determined; the root is not missing then."""
         try:
             status = self.spec.path.lstat()
         except OSError as error:
@@ -56,11 +57,11 @@ class Presence:
         if not stat.S_ISDIR(status.st_mode) or os.path.realpath(self.spec.path) != os.fspath(self.spec.path):
             return self._set_missing()
         if (status.st_dev, status.st_ino) == (self.spec.device, self.spec.inode):
-            return self._set_present(Found.BACK if self.is_missing else Found.SAME)
+            return self._set_present(PresenceCheck.BACK if self.is_missing else PresenceCheck.SAME)
         if status.st_dev != self.spec.device and not self._is_not_empty():
             return self._set_missing()
         self.spec = RootSpec(self.spec.id, self.spec.path, status.st_dev, status.st_ino)
-        return self._set_present(Found.REPLACED)
+        return self._set_present(PresenceCheck.REPLACED)
 
     def _is_not_empty(self) -> bool:
         try:
@@ -69,15 +70,15 @@ class Presence:
         except OSError:
             return False
 
-    def _set_present(self, found: Found) -> Found:
+    def _set_present(self, found: PresenceCheck) -> PresenceCheck:
         if self.is_missing:
             log.info("root_is_back", root=str(self.spec.path))
         self.is_missing = False
-        with contextlib.suppress(OSError):  # read-only: a marker that stays does no harm
+        with contextlib.suppress(OSError):  # on a read-only file system: a marker that stays does no harm
             self._marker.unlink(missing_ok=True)
         return found
 
-    def _set_missing(self) -> Found:
+    def _set_missing(self) -> PresenceCheck:
         if not self.is_missing:
             log.warning("root_missing", root=str(self.spec.path))
             self.is_missing = True
@@ -86,4 +87,4 @@ class Presence:
                 self._marker.touch(mode=0o600)
         except OSError as error:
             log.warning("missing_root_not_marked", marker=str(self._marker), error=error.strerror)
-        return Found.MISSING
+        return PresenceCheck.MISSING

@@ -18,16 +18,16 @@ from codeindexd.storage.catalog import Catalog
 from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Transaction
 
 _TRANSACTION_LEAVES = 2_000
-_MOST_SIZED = 100  # of more changed files at once, none is a busy one
+_MOST_SIZED = 100  # if more files changed at once, none of them counts as busy
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciliation:
     """The differences that a scan found: ``transactions`` that need no worker, and ``files`` that do.
 
-    ``gone`` are files that need not be read any more. Those ``overtaken`` among them were in flight, so it is not known
-    whether the catalog has them: they must be scanned again once no commit is in progress. ``changed_sizes`` are the
-    sizes in bytes of changed files, empty if there are many.
+    ``gone`` are paths that need not be processed any more. Those of them in ``overtaken`` were being processed, so it
+    is not known whether the catalog has them: they must be scanned again once no commit is in progress.
+    ``changed_sizes`` maps changed files to their sizes in bytes; it is empty if there are more than 100.
     """
 
     transactions: tuple[Transaction, ...]
@@ -44,17 +44,17 @@ def reconcile(
     below: Sequence[bytes],
     in_flight: Iterable[Task] = (),
     decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
-) -> Reconciled:
-    """Scan ``below`` (paths under the root) and return what differs from the catalog. Blocking.
+) -> Reconciliation:
+    """Scan the paths ``below`` and return the differences from the catalog. Blocking.
 
-    ``in_flight`` are files that may have been read before the scan, ``decided_by_git`` is as in :meth:`Scanner.scan`.
-    Raises what that does, and StoreFullError when the catalog cannot be read now.
+    ``in_flight`` are tasks whose files may have been read before the scan; ``decided_by_git`` is as in
+    :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the catalog cannot be read now.
     """
     known = catalog.tree()
     scan = scanner.scan(below, known, now_ns=time.time_ns(), decided_by_git=decided_by_git)
     difference = diff(known, scan.tree, below=scan.below)
     again, overtaken = _overtaken(scan, in_flight)
-    return Reconciled(
+    return Reconciliation(
         tuple(_transactions(difference)),
         tuple(entry for entry in (*difference.added, *difference.modified, *again) if entry.kind is NodeKind.FILE),
         frozenset(entry.path for entry in difference.removed) | {move.source for move in difference.moved} | overtaken,
@@ -69,16 +69,16 @@ def _sizes_of(root: Path, modified: Sequence[Entry]) -> dict[bytes, int]:
         return {}
     sizes = {}
     for entry in modified:
-        with contextlib.suppress(OSError):  # the next event tells more
+        with contextlib.suppress(OSError):  # the next event triggers another scan
             sizes[entry.path] = os.lstat(os.fsencode(root) + b"/" + entry.path).st_size
     return sizes
 
 
 def _overtaken(scan: Scan, in_flight: Iterable[Task]) -> tuple[list[Entry], frozenset[bytes]]:
-    """Return which files in flight must be read again, and which are no files any more.
+    """Return the files in flight that must be read again, and the paths in flight that are no longer files.
 
-    The catalog does not hold them yet, so they may not differ from it although their results are outdated: a file may
-    have been deleted meanwhile, or changed back to what the catalog has.
+    Comparing with the catalog does not find them, because their results are not in it yet: a file may have been deleted
+    meanwhile, or changed back to its catalogued content.
     """
     files: list[Entry] = []
     gone: set[bytes] = set()
@@ -94,7 +94,7 @@ def _overtaken(scan: Scan, in_flight: Iterable[Task]) -> tuple[list[Entry], froz
 
 
 def _transactions(difference: Diff) -> list[Transaction]:
-    """Return the changes that need no worker, removals first, with a bounded number of leaves in each transaction."""
+    """Return the changes that need no worker, removals first, in transactions with a bounded number of leaves."""
     leaves = [
         FileUpdate(entry, Outcome.SKIPPED, reason=entry.reason or "symlink")
         for entry in (*difference.added, *difference.modified)

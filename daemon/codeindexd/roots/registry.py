@@ -1,4 +1,4 @@
-"""The list of roots, in a small file in the state directory and a copy of it."""
+"""The list of roots: a small file in the state directory, and a copy of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORMAT = 2
 
 @dataclass(frozen=True, slots=True)
 class RootSpec:
-    """What is remembered about a root across restarts: its id, its path, and the identity of its directory."""
+    """The identity of a root, which survives restarts: its id, its path, and the device and inode of its directory."""
 
     id: str
     path: Path
@@ -36,39 +36,39 @@ class RootSpec:
         return os.fsencode(self.path)
 
     def clock(self, generation: int) -> str:
-        """Return the root's part of a clock."""
+        """Return the root's part of a clock at ``generation``."""
         return f"{self.id}:{generation}"
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The result of adding a path: a root to start, or one that covers the path already."""
+    """The result of adding a path: ``spec`` is a new root, or if ``covered``, an existing one that covers the path."""
 
     spec: RootSpec
     covered: bool
 
 
 class Registry:
-    """The list of roots on disk, in two copies, since nothing else could restore it.
+    """The list of roots on disk, in two copies because nothing else could restore it.
 
-    Each is replaced atomically and has a checksum and a serial number; the newest undamaged one is used.
+    Each copy is replaced atomically and has a checksum and a serial number; the newest undamaged one is used.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._copy = path.with_stem(f"{path.stem}-copy")
         self._serial = 0
-        self.lost = False  # there was a list, and no copy of it could be read
+        self.lost = False  # whether a list existed, but no copy of it was intact
 
     def load(self) -> list[RootSpec]:
-        """Return the roots of the last run. A damaged file is renamed, never overwritten.
+        """Return the saved roots. A damaged file is renamed, never overwritten.
 
-        Raises FailedError when a file cannot be read or renamed: starting without it would forget every root.
+        Raises FailedError if a file cannot be read or renamed: starting without it would forget every root.
         """
         readable: list[tuple[int, list[RootSpec], Path]] = []
         for path in (self._path, self._copy):
             try:
-                path.with_name(path.name + ".new").unlink(missing_ok=True)  # a kill in the middle of a save
+                path.with_name(path.name + ".new").unlink(missing_ok=True)  # left by a kill during a save
                 readable.append((*_parse(path.read_bytes()), path))
             except FileNotFoundError:
                 continue
@@ -82,21 +82,21 @@ class Registry:
                 log.error("root_list_lost", hint="add the roots again")
             return []
         self.lost = False
-        self._serial, specs, source = max(readable, key=lambda one: one[0])
+        self._serial, specs, source = max(readable, key=lambda parsed: parsed[0])
         if source == self._copy:
             log.warning("root_list_read_from_copy", roots=len(specs), copy=str(source))
         if [serial for serial, _, _ in readable] != [self._serial] * 2:
-            self._restore(specs)  # while one of them is still undamaged
+            self._restore(specs)  # while one copy is still intact
         return specs
 
     def _restore(self, specs: Sequence[RootSpec]) -> None:
         try:
             self.save(specs)
-        except StoreFullError as error:  # one of them is undamaged, and the next start tries again
+        except StoreFullError as error:  # one copy is intact, and the next start tries again
             log.warning("root_list_not_restored", error=error.message)
 
     def save(self, specs: Iterable[RootSpec]) -> None:
-        """Replace the list. Raises StoreFullError; the old list is unchanged then."""
+        """Replace the list. Raises StoreFullError; in that case the old list is unchanged."""
         body = {
             "format": _FORMAT,
             "serial": self._serial + 1,
@@ -119,10 +119,13 @@ class Registry:
 
 
 def _parse(content: bytes) -> tuple[int, list[RootSpec]]:
-    """Return the serial number (0 in the first format, which also had no checksum) and the roots."""
+    """Return the serial number and the roots in a file; format 1 had no checksum, and its serial number is 0.
+
+    Raises ValueError, KeyError, TypeError or AttributeError if the file is damaged.
+    """
     document = json.loads(content)
     if document["format"] != 1 and document.pop("checksum") != _checksum(document):
-        raise ValueError("it does not match its checksum")
+        raise ValueError("the checksum does not match")
     roots = [
         RootSpec(root["id"], Path(root["path"]), int(root["device"]), int(root["inode"])) for root in document["roots"]
     ]
@@ -150,11 +153,11 @@ def admit(
     home: Path,
     indexes: Callable[[RootSpec, bytes], bool] = lambda spec, below: True,
 ) -> Admission:
-    """Return what adding ``path`` (absolute) means.
+    """Decide whether ``path`` (absolute) becomes a root, or is covered by one of the ``existing`` roots.
 
-    ``indexes`` says whether a root's rules index the directory at a path below it; only then it covers that directory.
-    Raises PathRefusedError for a path that cannot or should not be a root; ``force`` allows the home directory and
-    ``/``.
+    ``indexes(spec, path)`` returns True if a root's rules index the directory at ``path`` (relative to it); only such
+    directories are covered. Raises PathRefusedError for a path that cannot or should not be a root; ``force`` allows
+    the home directory and ``/``.
     """
     try:
         resolved = Path(os.path.realpath(path, strict=True))  # resolve() raises RuntimeError for a loop
@@ -167,32 +170,33 @@ def admit(
         raise PathRefusedError(f"{path} is not a directory", hint=f"add its directory: codeindex add {resolved.parent}")
     if not os.access(resolved, os.R_OK | os.X_OK):
         raise PathRefusedError(f"{path} cannot be read", hint=f"give yourself access: chmod u+rx {resolved}")
-    for spec, below in containing(resolved, existing):
-        if not below or indexes(spec, below):
+    for spec, relative in roots_containing(resolved, existing):
+        if not relative or indexes(spec, relative):
             return Admission(spec, covered=True)
     if not force and (resolved == home.resolve() or resolved == Path(resolved.anchor)):
         raise PathRefusedError(
-            f"{resolved} holds far more than code",
+            f"{resolved} contains far more than code",
             hint="add the directories of your projects, or use --force",
         )
     spec = RootSpec(str(uuid.uuid4()), resolved, status.st_dev, status.st_ino)
     return Admission(spec, covered=False)
 
 
-def inside(spec: RootSpec, existing: Sequence[RootSpec]) -> tuple[RootSpec, ...]:
+def roots_inside(spec: RootSpec, existing: Sequence[RootSpec]) -> tuple[RootSpec, ...]:
     """Return the roots among ``existing`` that lie inside the root ``spec``."""
     return tuple(other for other in existing if spec.path in other.path.parents)
 
 
-def containing(path: Path, specs: Sequence[RootSpec]) -> list[tuple[RootSpec, bytes]]:
-    """Return the roots that ``path`` (absolute, not necessarily existing) lies in, each with the path below it.
+def roots_containing(path: Path, specs: Sequence[RootSpec]) -> list[tuple[RootSpec, bytes]]:
+    """Return the roots that contain ``path`` (absolute, need not exist), each with the path relative to it.
 
-    The innermost comes first; those that contain only the resolved path follow those that contain it as it is written.
+    The innermost comes first. Roots that contain ``path`` as it is written come before those that contain it only after
+    links are resolved.
     """
     found: dict[str, tuple[RootSpec, bytes]] = {}
     for candidate in (path, Path(os.path.realpath(path))):
-        around = [spec for spec in specs if candidate == spec.path or spec.path in candidate.parents]
-        for spec in sorted(around, key=lambda spec: len(spec.path.parts), reverse=True):
+        outer = [spec for spec in specs if candidate == spec.path or spec.path in candidate.parents]
+        for spec in sorted(outer, key=lambda spec: len(spec.path.parts), reverse=True):
             relative = candidate.relative_to(spec.path)
             found.setdefault(f"{spec.id}:{relative}", (spec, os.fsencode(relative) if relative.parts else b""))
     return list(found.values())

@@ -1,4 +1,4 @@
-"""One root: a directory tree that is kept equal to its index."""
+"""One root: a directory tree whose index is kept up to date."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.root_config import RootConfigFile
 from codeindexd.roots.settings import RootDependencies, RootSettings
 from codeindexd.roots.shutdown import Shutdown
-from codeindexd.roots.sync import Synced
-from codeindexd.roots.unreadable import Unreadable
+from codeindexd.roots.sync import SyncResult
+from codeindexd.roots.unreadable import UnreadablePaths
 from codeindexd.roots.verify.target import AuditTarget, WrongEntries
 from codeindexd.scan.ignore.builtin import Verdict
 from codeindexd.scan.relpath import ROOT, parent_of
@@ -40,15 +40,15 @@ from codeindexd.types import Counts, Entry, Failure, RootState
 from codeindexd.waiting import Signal
 
 log = structlog.get_logger(__name__)
-_LOOK_AGAIN_S = 0.1
+_RESCAN_S = 0.1  # after a file changed while it was read, or was modified too recently
 
 
 @dataclass(frozen=True, slots=True)
 class RootStatus:
-    """What there is to tell about a root at one moment.
+    """The status of a root at one moment.
 
     ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
-    ``busy`` are files that change all the time, and the seconds between two looks at each.
+    ``busy`` are files that change all the time, each with the seconds between its scans.
     """
 
     state: RootState
@@ -67,18 +67,21 @@ class RootStatus:
 
 
 class Root:
-    """A directory tree kept equal to its index, from :meth:`serve` until its cancellation."""
+    """A directory tree whose index is kept up to date from :meth:`serve` until its cancellation.
+
+    Methods must be called in the event loop, except for those that are marked as blocking.
+    """
 
     def __init__(self, spec: RootSpec, directory: Path, settings: RootSettings, dependencies: RootDependencies) -> None:
-        """``directory`` is where the stores of the root are."""
+        """Prepare a root whose stores are in ``directory``; :meth:`serve` opens them."""
         self._directory = directory
         self._settings = settings
         self._dependencies = dependencies
         self._problems = RootProblems(self._on_problem)
-        self._unreadable = Unreadable()
+        self._unreadable = UnreadablePaths()
         self._config_file = RootConfigFile(spec.path, settings.index)
         debouncer = Debouncer(settings.debounce_s, settings.deadline_s, settings.max_hints)
-        self._hints = Hints(debouncer, later_s=_LOOK_AGAIN_S)
+        self._hints = Hints(debouncer, later_s=_RESCAN_S)
         self._presence = Presence(spec, directory / "missing")
         self._shutdown = Shutdown()
         self._paused = False
@@ -86,16 +89,16 @@ class Root:
         self._reported_state: RootState | None = None
         self._parts: RootParts
 
-    # what others see
+    # queries about the root
 
     @property
     def spec(self) -> RootSpec:
-        """Id, path and identity of the directory."""
+        """The id and path of the root, and the identity of its directory."""
         return self._presence.spec
 
     @property
     def state(self) -> RootState:
-        """The state of the root as far as it is known now."""
+        """The state of the root, as far as it is known now."""
         if self._presence.is_missing:
             return RootState.MISSING
         if self._paused:
@@ -120,26 +123,26 @@ class Root:
 
     @property
     def is_caught_up(self) -> bool:
-        """Whether nothing is known to be outstanding, however well the root is watched."""
+        """True if no work is known to be outstanding; changes that sent no event may be missed."""
         return self._parts.scans.has_walked and not self._hints.are_outstanding and self._parts.ingest.is_idle
 
     @property
     def missing_since(self) -> float | None:
-        """Seconds since the epoch at which the directory was first not found; None while it is there."""
+        """When the directory was first found missing, in seconds since the epoch; None if it exists."""
         return self._presence.missing_since
 
     @property
     def progress(self) -> Progress:
-        """How far indexing is."""
+        """The progress of indexing."""
         return self._parts.ingest.progress
 
     @property
     def pending_vectors(self) -> int:
-        """How many chunks have no vector yet."""
+        """The number of chunks that have no vector yet."""
         return len(self._parts.index.pending_vectors)
 
     def status(self) -> RootStatus:
-        """Return all there is to tell. Blocking: asks the catalog; raises StoreFullError, StoreDamagedError."""
+        """Return the status of the root. Blocking: reads the catalog. Raises StoreFullError, StoreDamagedError."""
         return RootStatus(
             state=self.state,
             clock=self.clock,
@@ -157,18 +160,24 @@ class Root:
         )
 
     def failures(self, limit: int = -1) -> list[Failure]:
-        """Return the files that could not be processed, at most ``limit``, -1 for all. Blocking, as :meth:`status`."""
+        """Return the files that could not be processed, at most ``limit`` (-1 for all).
+
+        Blocking; raises as :meth:`status`.
+        """
         return self._parts.index.catalog.failures(limit=limit)
 
     def exclusion_of(self, path: bytes) -> Verdict | None:
-        """Return the rule that keeps ``path`` (below the root) out of the index, or None. Blocking: reads the disk."""
+        """Return why ``path`` (relative to the root) is left out, or None. Blocking: reads the disk.
+
+        Raises PathRefusedError if the root cannot be opened, and OSError if an ignore file cannot be read now.
+        """
         return self._config_file.scanner.explain(path)
 
     def indexes(self, path: bytes) -> bool:
-        """Return True if the rules of the root index the directory ``path`` (below the root). Blocking: reads the disk.
+        """Return True if the rules of the root index the directory ``path`` (relative to it). Blocking: reads the disk.
 
-        A path that is no directory counts as the nearest directory above it. While the root is missing, nobody can
-        tell, and it is True.
+        For a path that is not a directory, the nearest directory above it counts. True if the disk cannot be read, for
+        example while the root is missing.
         """
         while path and not os.path.isdir(os.path.join(self.spec.raw, path)):  # noqa: PTH112, PTH118 - bytes
             path = parent_of(path)
@@ -178,26 +187,26 @@ class Root:
             return True
 
     def catalog_snapshot(self) -> CatalogSnapshot:
-        """Return what is committed now; the caller closes it."""
+        """Return a snapshot of the catalog's last commit; the caller must close it."""
         return self._parts.index.catalog.snapshot()
 
     def pin_snapshot(self) -> AbstractContextManager[Snapshot | None]:
-        """Return the snapshot that queries run on, kept open for the length of the block; None before the first."""
+        """Return a context manager that keeps the snapshot of queries open and provides it; None before the first."""
         return self._parts.index.current.pin()
 
     @property
     def query_model(self) -> str:
-        """Identity of the model whose vectors queries are answered from, "" before the first snapshot."""
+        """The identity of the model whose vectors answer queries; "" before the first snapshot."""
         return self._parts.index.current.identity
 
-    # what others ask for
+    # requests
 
     def hint(self, paths: Iterable[bytes]) -> None:
         """Scan below ``paths`` soon."""
         self._hints.add(paths)
 
     def hint_from_thread(self, paths: Iterable[bytes]) -> None:
-        """Scan below ``paths`` soon; for the threads that answer queries."""
+        """Scan below ``paths`` soon. Any thread may call."""
         self._loop.call_soon_threadsafe(self.hint, tuple(paths))
 
     def pause(self) -> None:
@@ -219,35 +228,35 @@ class Root:
         self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._parts.index.catalog))
         self.hint([ROOT])
 
-    async def sync(self, timeout_s: float) -> Synced:
+    async def sync(self, timeout_s: float) -> SyncResult:
         """Wait until every change made before the call can be searched.
 
-        Raises TimedOutError, and FailedError while the root is paused or missing, or when it ends meanwhile.
+        Raises TimedOutError, and FailedError if the root is paused or missing, cannot be read, or stops meanwhile.
         """
         if self._paused:
             raise FailedError(f"{self.spec.path} is paused", hint="run `codeindex resume` first")
         began = anyio.current_time()
         how = await self._parts.sync.run(timeout_s)
-        return Synced(self.generation, (anyio.current_time() - began) * 1000, how)
+        return SyncResult(self.generation, (anyio.current_time() - began) * 1000, how)
 
     # recovery and verification
 
     @property
     def needs_verify(self) -> bool:
-        """Whether the stores may differ from the disk since an unclean shutdown."""
+        """True if the stores may differ from the disk since an unclean shutdown."""
         return self._parts.index.recovery.needs_verify
 
     def mark_verified(self) -> None:
-        """Note that the stores were compared with the disk."""
+        """Record that the stores were compared with the disk."""
         self._parts.index.recovery.mark_verified()
 
     def add_note(self, note: str) -> None:
-        """Have ``status`` tell ``note`` until the root stops."""
+        """Add ``note`` to the status until the root stops."""
         self._parts.index.lag.notes.append(note)
 
     @property
     def audit_target(self) -> AuditTarget:
-        """What an audit compares."""
+        """The disk and the stores that an audit compares."""
         return AuditTarget(
             path=self.spec.raw,
             scanner=self._config_file.scanner,
@@ -257,7 +266,7 @@ class Root:
         )
 
     async def repair(self, wrong: WrongEntries) -> None:
-        """Discard wrong entries of the stores and restore what they should be from the disk and the catalog."""
+        """Discard wrong entries of the stores and restore them from the catalog and the disk."""
         discard = partial(
             self._parts.index.discard,
             lexical=wrong.lexical,
@@ -273,10 +282,14 @@ class Root:
         self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._parts.index.catalog, wrong.paths))
         self.hint(wrong.paths)
 
-    # its life
+    # running
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Open the stores, answer (``started``), then watch and index until cancelled."""
+        """Open the stores, then watch and index until cancelled.
+
+        ``task_status`` is set once queries are answered from the last commit. Raises as :class:`IndexWriter` if the
+        stores cannot be opened.
+        """
         self._loop = asyncio.get_running_loop()
         open_index = self._dependencies.open_index
         index = await anyio.to_thread.run_sync(open_index, self._directory, self.spec.id)
@@ -300,7 +313,7 @@ class Root:
                 await index.close_after_writes()
 
     async def _set_up(self, index: IndexWriter) -> None:
-        """Create the parts, which are ready to be served."""
+        """Create the parts of the root, ready to be served."""
         for note in index.lag.notes:
             log.warning("store_rebuilt", root=str(self.spec.path), note=note)
         rules = await anyio.to_thread.run_sync(lambda: self._config_file.scanner.rule_files)
@@ -351,7 +364,7 @@ class Root:
     def _reprocess(self, files: Collection[Entry]) -> None:
         self._parts.ingest.submit([], list(files), force=True)
 
-    # what the parts report
+    # callbacks of the parts
 
     def _on_problem(self, key: ProblemKey, problem: RootProblem | None) -> None:
         if problem is not None:

@@ -1,4 +1,4 @@
-"""The scanner of one root: the configuration, narrowed by the root's own ``.codeindex.toml``."""
+"""Creates the scanner of a root from the configuration, narrowed by the root's own ``.codeindex.toml``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ ROOT_CONFIG = b".codeindex.toml"
 
 
 class RootConfigFile:
-    """Follows the content of the file, which git may ignore, so that the tree may not know it.
+    """The root's own configuration file, and the scanner that results from it.
 
-    Blocking; used by one thread at a time. A file that cannot be used is a :attr:`problem` and narrows nothing.
+    The file is read directly, because git may ignore it, so that it is not in the tree. Blocking; not thread-safe. A
+    file that is not valid becomes the :attr:`problem`, and the general configuration applies.
     """
 
     def __init__(self, path: Path, index: Index) -> None:
@@ -27,7 +28,7 @@ class RootConfigFile:
         self.reload()
 
     def reload(self) -> bool:
-        """Read the file again; return True if the rules changed, and with them the scanner."""
+        """Read the file again; return True if the rules changed, so that :attr:`scanner` is a new one."""
         before, self._narrowed, self.problem = self._narrowed, self._general, None
         try:
             self._narrowed = self._general.narrowed(load_root_config(self._path))

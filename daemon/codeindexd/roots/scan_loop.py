@@ -1,4 +1,4 @@
-"""The one loop of a root that scans, and every reason it has to."""
+"""The scan loop of a root: every scan and every reason for one is here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from codeindexd.roots.busy import BusyFiles
 from codeindexd.roots.events import RootEventKind
 from codeindexd.roots.hardlinks import LinkedFiles
 from codeindexd.roots.hints import Hints
-from codeindexd.roots.presence import Found, Presence
-from codeindexd.roots.reconcile import Reconciled, reconcile
+from codeindexd.roots.presence import Presence, PresenceCheck
+from codeindexd.roots.reconcile import Reconciliation, reconcile
 from codeindexd.roots.root_config import ROOT_CONFIG, RootConfigFile
-from codeindexd.roots.unreadable import Unreadable
+from codeindexd.roots.unreadable import UnreadablePaths
 from codeindexd.scan.relpath import ROOT, is_covered
 from codeindexd.scan.scanner import Scan
 from codeindexd.scan.tracked import RepositoryPaths
@@ -26,23 +26,24 @@ from codeindexd.storage.catalog import Catalog
 from codeindexd.watch import Watcher
 
 log = structlog.get_logger(__name__)
-_SEARCH_EVERY_S = 3.0
+_RETRY_EVERY_S = 3.0
 _NOTHING: Sequence[bytes] = ()
 
 
 class ScanLoop:
-    """Scans one root below its hints, one batch at a time, and hands what differs from the catalog to the ingest.
+    """Scans one root at its hints, one batch at a time, and submits the differences from the catalog to the ingest.
 
     A scan has one of these reasons:
 
-    - hints that settled: file system events, hits of a query that were not up to date, a ``sync``, a user's reindex;
-    - hints that were put off: files that are too young to trust or changed while they were read, unreadable paths,
-      a root that is missing or could not be scanned, which is searched for every few seconds;
-    - ``reconcile_s`` seconds without a walk of the whole root, whatever the events said;
-    - the scan before: the root's own configuration changed or a new hard link was found (then the whole root), or
-      files were in flight whose state in the catalog is not known (then these).
+    - hints that have settled: file system events, outdated hits of a query, a ``sync``, a user's reindex;
+    - delayed hints: files that changed while they were read or were modified too recently to trust their stat, busy
+      files, unreadable paths, and a root that is missing or could not be scanned, which is tried every few seconds;
+    - ``reconcile_s`` seconds have passed since the last walk of the whole root;
+    - the previous scan found a change of the root's own configuration or a new hard link (scan the whole root), or
+      files that were being processed, whose state in the catalog is not known (scan these).
 
-    ``report`` tells subscribers of an event.
+    ``report`` sends an event to subscribers; ``report_state_change`` does so if the state differs from the last one
+    reported.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class ScanLoop:
         problems: RootProblems,
         presence: Presence,
         config_file: RootConfigFile,
-        unreadable: Unreadable,
+        unreadable: UnreadablePaths,
         reconcile_s: float,
         report: Callable[[RootEventKind], None],
         report_state_change: Callable[[], None],
@@ -77,25 +78,25 @@ class ScanLoop:
         self._decided_by_git: dict[bytes, RepositoryPaths] = {}
         self._directories: set[bytes] = set()
         self._last_walk = 0.0
-        self._next_search = 0.0
+        self._next_retry = 0.0
         self.has_walked = False
         self.is_walking = False
         self.failed_scans = 0
 
     @property
     def paths_without_events(self) -> set[bytes]:
-        """Paths whose changes no event may tell: other names of hard links, and what could not be read."""
+        """Paths that may change without an event: those of files with several names, and unreadable ones."""
         return {*self._linked.paths, *self._unreadable.paths}
 
     async def prepare(self) -> None:
-        """Have the watcher watch the directories of the catalog, until a walk says which there are."""
+        """Have the watcher watch the catalogued directories until a walk finds the present ones."""
         self._directories = set(await anyio.to_thread.run_sync(self._catalog.tree().directories))
         self._watcher.set_directories(self._directories)
 
     async def run(self) -> None:
         """Scan whenever there is a reason to; runs until cancelled."""
         while True:
-            taken = await self._hints.batch(self._seconds_until_walk())
+            taken = await self._hints.next_batch(self._seconds_until_walk())
             if taken is None:
                 self._hints.add([ROOT])
                 continue
@@ -103,14 +104,14 @@ class ScanLoop:
             below: Sequence[bytes] = self._linked.widen(batch)
             while below:
                 below = await self._scan(below)
-            self._hints.done(number)
+            self._hints.mark_done(number)
             self._report_state_change()
 
     def _seconds_until_walk(self) -> float:
         return max(1.0, self._last_walk + self._reconcile_s - time.monotonic())
 
     async def _scan(self, below: Sequence[bytes]) -> Sequence[bytes]:
-        """Scan ``below``, and return what has to be scanned because of what was found."""
+        """Scan the paths ``below``, and return those that have to be scanned next because of the result."""
         if not await self._is_present():
             return _NOTHING
         found = await self._reconcile(below)
@@ -124,23 +125,23 @@ class ScanLoop:
         return sorted(found.overtaken)
 
     async def _is_present(self) -> bool:
-        """Return True if there is something to scan; a missing root is searched for again soon."""
+        """Return True if the root exists; otherwise schedule another check."""
         try:
-            found = await anyio.to_thread.run_sync(self._presence.look)
+            found = await anyio.to_thread.run_sync(self._presence.check)
         except OSError as error:
-            self._note_failed_scan(error)
+            self._record_failed_scan(error)
             return False
-        if found is Found.MISSING:
-            self._search_later()
-        elif found is not Found.SAME:
+        if found is PresenceCheck.MISSING:
+            self._retry_later()
+        elif found is not PresenceCheck.SAME:
             self._hints.add([ROOT])
-        if found is Found.REPLACED:
+        if found is PresenceCheck.REPLACED:
             self._report(RootEventKind.IDENTITY)
         self._report_state_change()
-        return found is not Found.MISSING
+        return found is not PresenceCheck.MISSING
 
-    async def _reconcile(self, below: Sequence[bytes]) -> Reconciled | None:
-        """Compare the disk with the catalog; None when the disk cannot be read now."""
+    async def _reconcile(self, below: Sequence[bytes]) -> Reconciliation | None:
+        """Compare the disk with the catalog; return None if either cannot be read now."""
         whole = ROOT in below
         self.is_walking = whole
         in_flight = await self._ingest.wait_for_transactions()
@@ -151,11 +152,11 @@ class ScanLoop:
                 reconcile, scanner, self._catalog, below, in_flight, self._decided_by_git
             )
         except (OSError, PathRefusedError, StoreFullError) as error:
-            self._note_failed_scan(error)
+            self._record_failed_scan(error)
             return None
         finally:
             self.is_walking = False
-        if whole:  # only a walk covers all that could not be scanned before
+        if whole:  # only a walk covers everything that could not be scanned before
             self._problems.clear(ProblemKey.SCAN)
         log.debug(
             "scanned",
@@ -166,23 +167,23 @@ class ScanLoop:
         )
         return found
 
-    def _note_failed_scan(self, error: Exception) -> None:
+    def _record_failed_scan(self, error: Exception) -> None:
         hint = getattr(error, "hint", "check the directory's permissions")
         problem = RootProblem(f"cannot read {self._presence.spec.path}: {error}", hint)
         self._problems.set(ProblemKey.SCAN, problem)
         self.failed_scans += 1
-        self._search_later()
+        self._retry_later()
 
     async def _config_changed(self, scan: Scan) -> bool:
-        """Return True if the root's own configuration changed, and with it the scanner."""
+        """Reload the root's own configuration if it was scanned; return True if it changed the scanner."""
         if not is_covered(ROOT_CONFIG, scan.below):
             return False
         changed = await anyio.to_thread.run_sync(self._config_file.reload)
         self._problems.replace(ProblemKey.CONFIG, self._config_file.problem)
         return changed
 
-    def _accept(self, found: Reconciled, *, whole: bool) -> None:
-        """Hand over what a scan found to the watcher and to the ingest."""
+    def _accept(self, found: Reconciliation, *, whole: bool) -> None:
+        """Pass the result of a scan to the watcher and the ingest; ``whole`` says that it covered the whole root."""
         scan = found.scan
         if whole:
             self._directories = set(scan.directories)
@@ -196,7 +197,7 @@ class ScanLoop:
         self._unreadable.update(scan.below, scan.errors)
         self._problems.replace(ProblemKey.UNREADABLE, self._unreadable.problem)
         self._ingest.submit(found.transactions, found.files, found.gone)
-        self._busy.scanned(scan.below, found.changed_sizes)
+        self._busy.record_scan(scan.below, found.changed_sizes)
         if scan.unsettled:
             self._busy.add_later(scan.unsettled)
         if scan.young:
@@ -207,9 +208,9 @@ class ScanLoop:
             self._watcher.mark_walked()
             self._report(RootEventKind.STATE)
 
-    def _search_later(self) -> None:
-        """Scan the whole root in a few seconds, once, however many hints lead here."""
+    def _retry_later(self) -> None:
+        """Scan the whole root in a few seconds; once, even if called several times before."""
         now = time.monotonic()
-        if now >= self._next_search:
-            self._next_search = now + _SEARCH_EVERY_S
-            self._hints.add_later([ROOT], _SEARCH_EVERY_S)
+        if now >= self._next_retry:
+            self._next_retry = now + _RETRY_EVERY_S
+            self._hints.add_later([ROOT], _RETRY_EVERY_S)

@@ -1,4 +1,4 @@
-"""What a root is made with."""
+"""The settings of a root, and the objects that it shares with the other roots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from codeindexd.workers.pool import WorkerPool
 
 @dataclass(frozen=True, slots=True)
 class RootSettings:
-    """What a root needs of the configuration."""
+    """The part of the configuration that a root needs; ``_s`` are seconds."""
 
     index: Index
     debounce_s: float
@@ -31,11 +31,13 @@ class RootSettings:
 
 @dataclass(frozen=True, slots=True)
 class RootDependencies:
-    """What all roots share.
+    """The objects that all roots share.
 
-    ``others`` are models, by identity, that only queries are embedded with. ``text_version`` is that of
-    :func:`indexing.fingerprint.text_version`. ``trim_memory`` returns unused memory to
-    the system; it blocks, and is called in quiet times.
+    - ``others``: embedders of previous models, by identity, used for queries only.
+    - ``fingerprints(language)``: the version of everything that turns a file into chunks.
+    - ``text_version``: that of :func:`indexing.fingerprint.text_version`.
+    - ``cookies``: candidates for the directory of cookies, in the order of preference.
+    - ``trim_memory()``: returns unused memory to the system; blocks.
     """
 
     pool: WorkerPool
@@ -49,7 +51,7 @@ class RootDependencies:
     trim_memory: Callable[[], object]
 
     def open_index(self, directory: Path, root_id: str) -> IndexWriter:
-        """Open the stores of a root. Blocking; raises what :class:`IndexWriter` does."""
+        """Open the stores of a root in ``directory``. Blocking; raises as :class:`IndexWriter` does."""
         return IndexWriter(
             directory,
             root_id=root_id,

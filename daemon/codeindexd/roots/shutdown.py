@@ -11,9 +11,9 @@ from codeindexd.errors import FailedError
 
 
 class Shutdown:
-    """Begins once, when the root is stopped or fails.
+    """The state of a shutdown, which begins when the root is stopped or fails.
 
-    Everything runs on one event loop; only :attr:`begun` may be read by other threads.
+    Methods must be called in one event loop; :attr:`begun` may be read in any thread.
     """
 
     def __init__(self) -> None:
@@ -21,13 +21,13 @@ class Shutdown:
         self._waiting: set[anyio.CancelScope] = set()
 
     def begin(self) -> None:
-        """Begin, and release everybody in :meth:`limit`."""
+        """Begin the shutdown, and end every wait in :meth:`limit`."""
         self.begun = True
         for scope in list(self._waiting):
             scope.cancel()
 
     async def begin_on_cancellation(self) -> None:
-        """Wait to be cancelled, and begin then: a root that ends waits for threads, which ask whether to stop."""
+        """Wait to be cancelled, then begin the shutdown, so that threads that the root waits for see it and stop."""
         try:
             await anyio.sleep_forever()
         finally:
@@ -35,7 +35,10 @@ class Shutdown:
 
     @contextmanager
     def limit(self, timeout_s: float, root: str) -> Iterator[anyio.CancelScope]:
-        """Limit a wait for ``root`` to ``timeout_s`` seconds. Raises FailedError when the root ends meanwhile."""
+        """Limit the waits in the block to ``timeout_s`` seconds. Raises FailedError if the root stops meanwhile.
+
+        ``root`` is its path, for the message. Provides the cancel scope, which tells whether the time ran out.
+        """
         with anyio.move_on_after(timeout_s) as scope:
             self._waiting.add(scope)
             try:

@@ -1,4 +1,4 @@
-"""All roots of the user: which run, and how one is added, absorbed, rebuilt and removed."""
+"""Runs all roots of the user, and adds, absorbs, rebuilds and removes roots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from codeindexd.errors import (
 )
 from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots import Root
-from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, containing, inside
+from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, roots_containing, roots_inside
 from codeindexd.storage.recovery import mark_possible_damage
 from codeindexd.types import RootState
 from codeindexd.waiting import Backoff
@@ -43,21 +43,21 @@ _RESTART_HINT = "it restarts every few seconds; rebuild its index: codeindex ver
 
 @dataclass(frozen=True, slots=True)
 class FailedRoot:
-    """A registered root that does not run now, since its stores cannot be opened, and why. It is restarted."""
+    """A registered root that is not running because of ``problem``; it is restarted every few seconds."""
 
     spec: RootSpec
     problem: RootProblem
 
     @property
     def error(self) -> FailedError:
-        """The answer to a request for this root."""
+        """The error for requests that need this root."""
         return FailedError(
             f"the index of {self.spec.path} cannot be opened: {self.problem.message}", hint=self.problem.hint
         )
 
 
 class _SupervisedRoot:
-    """A registered root over its restarts: ``root`` while it runs, and ``problem`` while it does not."""
+    """A registered root across its restarts: ``root`` while it runs, otherwise None, and then ``problem`` says why."""
 
     def __init__(self, spec: RootSpec) -> None:
         self.scope = anyio.CancelScope()
@@ -68,20 +68,21 @@ class _SupervisedRoot:
 
     @property
     def spec(self) -> RootSpec:
-        """What is to be registered: the directory may have been replaced since it was."""
+        """The present identity to be registered; the directory may have been replaced since the root was added."""
         return self.root.spec if self.root else self._spec
 
     def fail(self, error: Exception) -> None:
-        """Note that the root stopped with ``error``."""
+        """Record that the root stopped with ``error``."""
         self._spec = self.spec
         self.root = None
         self.problem = _problem_of(error)
 
 
 class RootSupervisor:
-    """Runs one :class:`Root` per registered directory, and restarts one that fails without disturbing the others.
+    """Runs one :class:`Root` per registered directory, and restarts those that fail without disturbing the others.
 
-    ``create`` builds a root that has not been started; ``directory`` is the parent of all roots' stores.
+    ``create(spec, directory)`` returns a root that has not been started; ``directory`` is the parent of all roots'
+    stores.
     """
 
     def __init__(self, registry: Registry, directory: Path, create: Callable[[RootSpec, Path], Root]) -> None:
@@ -94,69 +95,69 @@ class RootSupervisor:
 
     # finding roots
 
-    def running(self) -> list[Root]:
-        """Return every running root, in the order of their paths."""
-        return self.every()[0]
+    def running_roots(self) -> list[Root]:
+        """Return the running roots, in the order of their paths."""
+        return self.all_roots()[0]
 
-    def every(self) -> tuple[list[Root], list[FailedRoot]]:
-        """Return all roots: those that run, and those that failed, each list in the order of paths."""
+    def all_roots(self) -> tuple[list[Root], list[FailedRoot]]:
+        """Return the running roots and the failed roots, each in the order of their paths."""
         return self._by_state(self._supervised.values())
 
-    async def around(self, path: Path | None) -> tuple[list[Root], list[FailedRoot]]:
-        """Return the root that indexes ``path``, or all without a path, as :meth:`every` does.
+    async def selected_roots(self, path: Path | None) -> tuple[list[Root], list[FailedRoot]]:
+        """Return the root that indexes ``path``, or all roots if it is None, as :meth:`all_roots` does.
 
         Raises NotIndexedError.
         """
         if path is None:
-            return self.every()
-        return self._by_state([self._supervised[(await self.indexing(path)).id]])
+            return self.all_roots()
+        return self._by_state([self._supervised[(await self.spec_indexing(path)).id]])
 
     @staticmethod
-    def _by_state(chosen: Iterable[_SupervisedRoot]) -> tuple[list[Root], list[FailedRoot]]:
-        ordered = sorted(chosen, key=lambda one: one.spec.path)
-        failed = [FailedRoot(one.spec, one.problem) for one in ordered if one.root is None]
-        return [one.root for one in ordered if one.root], failed
+    def _by_state(selected: Iterable[_SupervisedRoot]) -> tuple[list[Root], list[FailedRoot]]:
+        ordered = sorted(selected, key=lambda supervised: supervised.spec.path)
+        failed = [FailedRoot(supervised.spec, supervised.problem) for supervised in ordered if supervised.root is None]
+        return [supervised.root for supervised in ordered if supervised.root], failed
 
-    def containing(self, path: Path) -> RootSpec:
-        """Return the root at ``path``, else the innermost around it, also if its rules leave the path out.
+    def spec_containing(self, path: Path) -> RootSpec:
+        """Return the root at ``path``, or else the innermost root that contains it, even if its rules leave it out.
 
         Raises NotIndexedError.
         """
-        places = containing(path, self._specs())
-        if not places:
+        containing = roots_containing(path, self._specs())
+        if not containing:
             raise _not_indexed(path)
-        return next((spec for spec, below in places if not below), places[0][0])
+        return next((spec for spec, relative in containing if not relative), containing[0][0])
 
-    async def indexing(self, path: Path) -> RootSpec:
-        """Return the innermost root whose rules index the directory ``path``, or the one around the file ``path``.
+    async def spec_indexing(self, path: Path) -> RootSpec:
+        """Return the innermost root whose rules index the directory ``path``, or the directory of the file ``path``.
 
-        A root that does not run now counts by its path alone. Raises NotIndexedError.
+        A root that is not running is assumed to index everything below it. Raises NotIndexedError.
         """
-        places = containing(path, self._specs())
-        for spec, below in places:
-            indexed = not below or await anyio.to_thread.run_sync(self._indexes, spec, below)
+        containing = roots_containing(path, self._specs())
+        for spec, relative in containing:
+            indexed = not relative or await anyio.to_thread.run_sync(self._indexes, spec, relative)
             if indexed and spec.id in self._supervised:  # it may have been removed meanwhile
                 return spec
-        raise await anyio.to_thread.run_sync(self._not_indexed_error, path, places)
+        raise await anyio.to_thread.run_sync(self._not_indexed_error, path, containing)
 
-    def _indexes(self, spec: RootSpec, below: bytes) -> bool:
-        """Return True if the rules of a root index the directory at ``below``. Blocking."""
+    def _indexes(self, spec: RootSpec, relative: bytes) -> bool:
+        """Return True if a root's rules index the directory ``relative``, or if the root is not running. Blocking."""
         supervised = self._supervised.get(spec.id)
-        return supervised is None or supervised.root is None or supervised.root.indexes(below)
+        return supervised is None or supervised.root is None or supervised.root.indexes(relative)
 
-    def _not_indexed_error(self, path: Path, places: Sequence[tuple[RootSpec, bytes]]) -> NotIndexedError:
-        """Return the error for a path that no root indexes, with the rule of the first of ``places``. Blocking."""
-        for spec, below in places:
+    def _not_indexed_error(self, path: Path, containing: Sequence[tuple[RootSpec, bytes]]) -> NotIndexedError:
+        """Return the error for a path that no root indexes, with the rule of the innermost root. Blocking."""
+        for spec, relative in containing:
             supervised = self._supervised.get(spec.id)
             if supervised is not None and supervised.root is not None:
                 with contextlib.suppress(PathRefusedError, OSError):
-                    if verdict := supervised.root.exclusion_of(below):
+                    if verdict := supervised.root.exclusion_of(relative):
                         return _not_indexed(path, f": the root {spec.path} leaves it out ({verdict.rule})")
         return _not_indexed(path)
 
-    async def covering(self, path: Path) -> Root:
-        """Return the running root that indexes ``path``. Raises NotIndexedError, and FailedError when it failed."""
-        return self._running(await self.indexing(path))
+    async def root_indexing(self, path: Path) -> Root:
+        """Return the running root that indexes ``path``. Raises NotIndexedError, FailedError if it is not running."""
+        return self._running(await self.spec_indexing(path))
 
     def _running(self, spec: RootSpec) -> Root:
         supervised = self._supervised[spec.id]
@@ -164,24 +165,27 @@ class RootSupervisor:
             raise FailedRoot(spec, supervised.problem).error
         return supervised.root
 
-    async def chosen(self, paths: Sequence[Path] | None) -> list[Root]:
-        """Return the roots that index ``paths``, each once; all that run when no path is given."""
-        if not paths:
-            return self.running()
-        return list({root.spec.id: root for root in [await self.covering(path) for path in paths]}.values())
+    async def roots_indexing(self, paths: Sequence[Path] | None) -> list[Root]:
+        """Return the running roots that index ``paths``, each once; all running roots if no path is given.
 
-    async def explaining(self, path: Path) -> Root:
-        """Return the running root that can tell about ``path``: the one that indexes it, else the innermost around it.
-
-        Raises as :meth:`covering`.
+        Raises as :meth:`root_indexing`.
         """
-        around = [spec for spec in self._specs() if path == spec.path or spec.path in path.parents]
-        for spec, below in containing(path, around):
-            if await anyio.to_thread.run_sync(self._indexes, spec, below):
+        if not paths:
+            return self.running_roots()
+        return list({root.spec.id: root for root in [await self.root_indexing(path) for path in paths]}.values())
+
+    async def root_to_explain(self, path: Path) -> Root:
+        """Return the running root to ask about ``path``: the one that indexes it, or the innermost that contains it.
+
+        Raises as :meth:`root_indexing`.
+        """
+        outer = [spec for spec in self._specs() if path == spec.path or spec.path in path.parents]
+        for spec, relative in roots_containing(path, outer):
+            if await anyio.to_thread.run_sync(self._indexes, spec, relative):
                 return self._running(spec)
-        if not around:
-            return await self.covering(path)
-        return self._running(max(around, key=lambda spec: len(spec.path.parts)))
+        if not outer:
+            return await self.root_indexing(path)
+        return self._running(max(outer, key=lambda spec: len(spec.path.parts)))
 
     def _specs(self) -> list[RootSpec]:
         return [supervised.spec for supervised in self._supervised.values()]
@@ -189,9 +193,10 @@ class RootSupervisor:
     # running roots
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run the registered roots until cancelled; started once each answers from what was committed, or failed.
+        """Run the registered roots until cancelled.
 
-        Raises FailedError when their list cannot be read.
+        ``task_status`` is set once each root answers queries from its last commit, or has failed. Raises FailedError if
+        the list of roots cannot be read.
         """
         async with anyio.create_task_group() as self._tasks:
             specs = await anyio.to_thread.run_sync(self._registry.load)
@@ -203,7 +208,7 @@ class RootSupervisor:
             await anyio.sleep_forever()
 
     async def _start(self, spec: RootSpec, *, may_fail: bool) -> None:
-        """Start a root. One that cannot be opened is kept and restarted if it ``may_fail``, otherwise this raises."""
+        """Start a root. If its stores cannot be opened, keep it and retry if it ``may_fail``; otherwise raise."""
         await self._tasks.start(partial(self._keep_running, spec, may_fail=may_fail))
 
     async def _keep_running(
@@ -256,19 +261,19 @@ class RootSupervisor:
         shutil.rmtree(self._directory / root_id, ignore_errors=True)
 
     def _remove_orphaned_stores(self) -> None:
-        """Remove stores that a kill during a removal left behind; none when the list of roots is lost."""
+        """Remove stores of unregistered roots, left by a kill during a removal; none if the list of roots is lost."""
         if self._directory.is_dir() and not self._registry.lost:
-            for place in self._directory.iterdir():
-                if place.name not in self._supervised and len(place.name) == len(
+            for stores in self._directory.iterdir():
+                if stores.name not in self._supervised and len(stores.name) == len(
                     "00000000-0000-0000-0000-000000000000"
                 ):
-                    self._remove_stores(place.name)
+                    self._remove_stores(stores.name)
 
     # changing the list of roots
 
     @contextlib.asynccontextmanager
     async def _change(self) -> AsyncIterator[None]:
-        """Make one change at a time, and all of it: a client that goes away meanwhile must not leave half a root."""
+        """Make one change at a time, and complete it even if the client that asked for it disconnects."""
         async with self._change_lock:
             with anyio.CancelScope(shield=True):
                 yield
@@ -276,7 +281,8 @@ class RootSupervisor:
     async def add(self, path: Path, *, force: bool) -> tuple[Root, Admission]:
         """Make ``path`` a root and start it, or return the root that covers it.
 
-        Raises PathRefusedError, StoreFullError when the list cannot be written, and FailedError for a root that failed.
+        Raises PathRefusedError, StoreFullError if the list of roots cannot be written, FailedError if the covering root
+        is not running, and whatever prevents a new root from starting.
         """
         async with self._change():
             specs = self._specs()
@@ -295,37 +301,37 @@ class RootSupervisor:
             return self._running(admission.spec), admission
 
     async def absorb(self, root_id: str) -> None:
-        """Remove the roots inside a fresh root that it indexes as well: their code is found through it from now on.
+        """Remove the roots inside a fresh root that it indexes too; their code is found through it from now on.
 
-        A root in a directory that the outer one leaves out stays.
+        A root in a directory that the outer one leaves out stays. Raises StoreFullError.
         """
         outer = self._supervised.get(root_id)
         if outer is None or outer.root is None or outer.root.state is not RootState.FRESH:
             return
-        for spec in inside(outer.spec, self._specs()):
-            below = os.fsencode(spec.path.relative_to(outer.spec.path))
-            if not await anyio.to_thread.run_sync(self._indexes, outer.spec, below) or outer.root is None:
+        for spec in roots_inside(outer.spec, self._specs()):
+            relative = os.fsencode(spec.path.relative_to(outer.spec.path))
+            if not await anyio.to_thread.run_sync(self._indexes, outer.spec, relative) or outer.root is None:
                 continue
-            with contextlib.suppress(NotIndexedError):  # removed by somebody else meanwhile
+            with contextlib.suppress(NotIndexedError):  # removed by another request meanwhile
                 await self.remove(spec.id)
                 log.info("root_absorbed", root=str(outer.spec.path), absorbed=str(spec.path))
                 outer.root.add_note(f"{spec.path} was a root of its own, and is found through this one now")
 
     async def remove(self, root_id: str) -> None:
-        """Stop a root and delete its index; its vectors stay in the shared store until that needs the room.
+        """Stop a root and delete its index; its vectors stay in the shared store until that needs the space.
 
-        Raises NotIndexedError when it was removed already, StoreFullError when the list cannot be written.
+        Raises NotIndexedError if it was already removed, StoreFullError if the list of roots cannot be written.
         """
         async with self._change():
             self._check_registered(root_id)
-            await self._save(without=root_id)  # first: if the list cannot be written, the root stays as it is
+            await self._save(without=root_id)  # first, so that the root stays as it is if the list cannot be written
             await self._stop(root_id)
             await anyio.to_thread.run_sync(self._remove_stores, root_id)
 
     async def rebuild(self, spec: RootSpec) -> Root:
         """Restart a root with an empty index.
 
-        Raises FailedError when even that cannot be opened, NotIndexedError when the root was removed.
+        Raises FailedError if even that cannot be opened, NotIndexedError if the root was removed.
         """
         async with self._change():
             self._check_registered(spec.id)
@@ -337,13 +343,13 @@ class RootSupervisor:
             return root
 
     async def save(self) -> None:
-        """Save the list of roots, after a root's directory was replaced. Raises StoreFullError."""
+        """Save the list of roots; needed after a root's directory was replaced. Raises StoreFullError."""
         async with self._change():
             await self._save()
 
     async def remove_missing(self) -> None:
         """Remove roots whose directory has been missing for 30 days. Raises StoreFullError."""
-        for root in self.running():
+        for root in self.running_roots():
             if root.missing_since and time.time() - root.missing_since > _MISSING_KEPT_S:
                 log.warning("missing_root_removed", root=str(root.spec.path), missing_days=_MISSING_KEPT_S // 86_400)
                 await self.remove(root.spec.id)
@@ -363,7 +369,7 @@ def _not_indexed(path: Path, why: str = "") -> NotIndexedError:
 
 
 def _may_be_damage(error: Exception) -> bool:
-    """Return True if damaged stores may have raised this: broken rows also cause errors that nobody foresaw."""
+    """Return True if damaged stores may have caused ``error``: broken rows also cause unexpected exceptions."""
     return any(
         isinstance(leaf, StoreDamagedError) or not isinstance(leaf, CodeindexError) for leaf in leaf_errors(error)
     )

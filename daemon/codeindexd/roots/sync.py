@@ -21,15 +21,15 @@ _COOKIE_TIMEOUT_S = 2.0
 
 
 class SyncMethod(enum.StrEnum):
-    """How a sync knows that it saw every change."""
+    """How a sync made sure that it saw every change."""
 
-    COOKIE = "cookie"  # an event that was caused after them arrived
+    COOKIE = "cookie"  # the event of a cookie arrived, and so all earlier events
     WALK = "walk"  # the whole root was scanned
 
 
 @dataclass(frozen=True, slots=True)
-class Synced:
-    """The generation that holds every change made before the call."""
+class SyncResult:
+    """The result of a sync: ``generation`` contains every change made before the call."""
 
     generation: int
     took_ms: float
@@ -63,21 +63,21 @@ class Sync:
         self._shutdown = shutdown
 
     async def run(self, timeout_s: float) -> SyncMethod:
-        """Wait until every change made before the call can be searched; return how that is known.
+        """Wait until every change made before the call can be searched; return how that was made sure.
 
-        Raises TimedOutError, and FailedError when the root is missing, cannot be read, or ends meanwhile.
+        Raises TimedOutError, and FailedError if the root is missing, cannot be read, or stops meanwhile.
         """
         path = self._presence.spec.path
         failed_before = self._scans.failed_scans
         how = SyncMethod.WALK
         with self._shutdown.limit(timeout_s, str(path)) as scope:
             how = await self._hint_changes()
-            self._busy.look_now()
+            self._busy.scan_delayed()
             self._ingest.retry_now()
-            await self._hints.flushed()
-            if silent := self._scans.paths_without_events:  # all known only now that everything was scanned
+            await self._hints.wait_until_flushed()
+            if silent := self._scans.paths_without_events:  # complete only after that scan
                 self._hints.add(silent)
-                await self._hints.flushed()
+                await self._hints.wait_until_flushed()
             await self._ingest.drained()
             await self._catch_up.wait_for_lexical()
         if self._presence.is_missing:
@@ -94,7 +94,7 @@ class Sync:
         return how
 
     async def _hint_changes(self) -> SyncMethod:
-        """Have every earlier change hinted: by its event, if none can have been lost, or by a walk."""
+        """Have every earlier change hinted, by its event if no event can be lost, otherwise by a walk."""
         is_sound = self._scans.has_walked and not self._presence.is_missing and ProblemKey.SCAN not in self._problems
         if is_sound and not self._watcher.needs_walk and await self._watcher.events_delivered(_COOKIE_TIMEOUT_S):
             return SyncMethod.COOKIE

@@ -1,4 +1,4 @@
-"""The paths below a root that cannot be read. No event says when they can be, so they are looked at again."""
+"""The paths below a root that cannot be read. No event reports when they can be, so they are scanned again."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from codeindexd.scan.relpath import Batch, collapse, is_covered
 from codeindexd.waiting import Gate
 
 
-class Unreadable:
-    """The paths that the last scans could not read, with the error of each."""
+class UnreadablePaths:
+    """The paths that the latest scans could not read, with the error of each."""
 
     def __init__(self) -> None:
         self._errors: dict[bytes, str] = {}
         self._not_empty = Gate(is_open=False)
 
     def update(self, below: Sequence[bytes], errors: Iterable[tuple[bytes, str]]) -> None:
-        """Record that a scan of everything under ``below`` met these errors and no others."""
+        """Record that ``errors``, as (path, message), are all errors of a scan of the paths ``below``."""
         self._errors = {path: error for path, error in self._errors.items() if not is_covered(path, below)}
         self._errors.update(errors)
         if self._errors:
@@ -28,12 +28,12 @@ class Unreadable:
 
     @property
     def paths(self) -> Batch:
-        """Where to look again."""
+        """The paths to scan again."""
         return collapse(self._errors)
 
     @property
     def problem(self) -> RootProblem | None:
-        """What to tell the user; None when everything can be read."""
+        """The problem to report; None if everything can be read."""
         if not self._errors:
             return None
         path = min(self._errors)
@@ -44,5 +44,5 @@ class Unreadable:
         )
 
     async def wait(self) -> None:
-        """Wait until there is something unreadable."""
+        """Wait until there is an unreadable path."""
         await self._not_empty.wait()

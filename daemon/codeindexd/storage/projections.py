@@ -29,7 +29,7 @@ class ProjectionLag:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def any(self) -> bool:
+    def has_lag(self) -> bool:
         """Whether any projection lags."""
         return self.lexical or self.dense or self.text
 

@@ -1,1 +1,1 @@
-"""The comparison of an index with the disk, and the least work that repairs it."""
+"""Compares an index with the disk, and repairs it with as little work as possible."""

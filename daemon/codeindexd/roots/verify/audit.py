@@ -1,4 +1,4 @@
-"""One comparison of everything: the disk with the tree, and every file, processed again, with the stores."""
+"""Compares a whole index once: the disk with the tree, and every file, processed again, with the stores."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import path_words
 from codeindexd.protocol.places import text_of_path
+from codeindexd.roots.verify.audit_result import AuditResult
 from codeindexd.roots.verify.compare import compare_files
-from codeindexd.roots.verify.findings import Audit
 from codeindexd.roots.verify.sample import compare_sample
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.scan.merkle import diff
 from codeindexd.types import Entry, NodeKind, Outcome
 from codeindexd.workers.jobs import FileJob, FileResult
 
-OnProgress = Callable[[int, int, int], None]  # files done, files in all (0: not known yet), chunks done
+OnProgress = Callable[[int, int, int], None]  # files done, total files (0: not known yet), chunks done
 _BATCH_CHUNKS = 4_000
 _BATCH_FILES = 400
 _NUMBERS = re.compile(r"\d+")
 
 
 class _EmptyTree:
-    """An empty tree: a scan that knows nothing hashes every file."""
+    """A tree without entries, with which a scan hashes every file."""
 
     def node(self, path: bytes) -> Entry | None:
         return None
@@ -38,15 +38,17 @@ class _EmptyTree:
 
 
 def ignore_progress(files_done: int, files_total: int, chunks_done: int) -> None:
-    """Tell nobody how far an audit is."""
+    """Ignore the progress of an audit."""
 
 
-async def audit(target: AuditTarget, on_progress: OnProgress = ignore_progress) -> Audit:
-    """Compare everything once. Changes that are being indexed may show up as differences: audit again after a sync.
+async def audit(target: AuditTarget, on_progress: OnProgress = ignore_progress) -> AuditResult:
+    """Compare the index with the disk once.
 
-    ``on_progress`` is called for every file that was processed again.
+    Changes that are being indexed may appear as differences; they are gone in another audit after a sync.
+    ``on_progress`` is called for every file that was processed again. Raises PathRefusedError, StoreFullError,
+    StoreDamagedError and WorkerError.
     """
-    found = Audit()
+    found = AuditResult()
     on_progress(0, 0, 0)
     for problem in await anyio.to_thread.run_sync(target.index.catalog.check):
         found.add(b"", "catalog", problem, kind=_NUMBERS.sub("", problem))
@@ -54,8 +56,8 @@ async def audit(target: AuditTarget, on_progress: OnProgress = ignore_progress) 
         found.notes.append("nothing else was compared: the catalog contradicts itself")
         return found
     paths = await anyio.to_thread.run_sync(_compare_tree, target, found)
-    expected, held = await target.index.write(target.index.dense_contents)
-    _compare_ids("dense index", "chunks", expected, held, found)
+    expected, actual = await target.index.write(target.index.dense_contents)
+    _compare_ids("dense index", "chunks", expected, actual, found)
     async for results in _batches(target, paths, on_progress):
         await anyio.to_thread.run_sync(partial(compare_files, target, results, found))
     if not target.pool.settings.embed:
@@ -83,8 +85,8 @@ async def _batches(
         yield batch
 
 
-def _compare_tree(target: AuditTarget, found: Audit) -> list[bytes]:
-    """Compare the disk, the tree and the ids in the lexical index; return the paths of the files to process."""
+def _compare_tree(target: AuditTarget, found: AuditResult) -> list[bytes]:
+    """Compare the disk with the tree, and the ids in the lexical index; return the paths of the files to process."""
     scan = target.scanner.scan([b""], _EmptyTree(), now_ns=time.time_ns())
     with target.index.current.pin() as snapshot:
         if snapshot is None:
@@ -120,11 +122,14 @@ def _compare_tree(target: AuditTarget, found: Audit) -> list[bytes]:
     return paths
 
 
-def _compare_ids(what: str, things: str, expected: NDArray[np.int64], held: NDArray[np.int64], found: Audit) -> None:
-    missing, superfluous = np.setdiff1d(expected, held), np.setdiff1d(held, expected)
+def _compare_ids(
+    what: str, things: str, expected: NDArray[np.int64], actual: NDArray[np.int64], found: AuditResult
+) -> None:
+    """Compare the ids of ``things`` (chunks or paths) in a store, ``what``, with the expected ones."""
+    missing, superfluous = np.setdiff1d(expected, actual), np.setdiff1d(actual, expected)
     if len(missing):
         found.add_ids(what, f"lacks {{count}} {things}, the first is {{first}}", missing.tolist())
     if len(superfluous):
         found.add_ids(what, f"has {{count}} {things} too many, the first is {{first}}", superfluous.tolist())
-    if len(held) != len(np.unique(held)):
-        found.add(b"", what, f"holds some {things} twice")
+    if len(actual) != len(np.unique(actual)):
+        found.add(b"", what, f"has some {things} twice")

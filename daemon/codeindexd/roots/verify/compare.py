@@ -1,4 +1,4 @@
-"""Compares freshly processed files with the catalog and with both projections."""
+"""Compares freshly processed files with the catalog, the projections and the vector store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xxhash
 
-from codeindexd.roots.verify.findings import Audit
+from codeindexd.roots.verify.audit_result import AuditResult
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.storage.projections import lexical_chunk
 from codeindexd.storage.snapshot import Snapshot
@@ -15,13 +15,13 @@ from codeindexd.types import ChunkDraft, IndexedChunk, Outcome, StoredChunk, Sto
 from codeindexd.workers.jobs import FileResult, FileStatus
 
 _SAME_COSINE = 0.9995
-"""The cosine from which two vectors count as equal: they are stored with eleven bits, and models round by batch."""
+"""Vectors with at least this cosine count as equal: storing them rounds to eleven bits, and models round by batch."""
 
 _OUTCOMES = {FileStatus.INDEXED: Outcome.INDEXED, FileStatus.SKIPPED: Outcome.SKIPPED}
 
 
-def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Audit) -> None:
-    """Compare freshly processed files with the current snapshot, without those that changed in between."""
+def compare_files(target: AuditTarget, results: Sequence[FileResult], found: AuditResult) -> None:
+    """Compare the results of freshly processed files with the current snapshot; skip files that changed meanwhile."""
     with target.index.current.pin() as snapshot:
         if snapshot is None:
             return
@@ -42,18 +42,19 @@ def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Aud
         _compare_vectors(target, snapshot, pairs, found)
 
 
-def _compare_text(snapshot: Snapshot, result: FileResult, found: Audit) -> None:
+def _compare_text(snapshot: Snapshot, result: FileResult, found: AuditResult) -> None:
     """Compare the trigrams of a file's text with those that the text index has for its content."""
-    held = snapshot.text.digest(result.leaf)
-    if held is None:
+    stored = snapshot.text.digest(result.leaf)
+    if stored is None:
         if snapshot.text_is_complete:
             found.add(result.path, "text index", "lacks the content")
-    elif held != xxhash.xxh3_64_intdigest(result.trigrams):
+    elif stored != xxhash.xxh3_64_intdigest(result.trigrams):
         found.text.add(result.leaf)
         found.add(result.path, "text index", "the trigrams are not those of the content")
 
 
 def _difference(file: StoredFile, stored: Sequence[StoredChunk], result: FileResult) -> str:
+    """Describe the first difference between a catalogued file with its chunks and a fresh result; "" without one."""
     if result.status is FileStatus.FAILED:
         return f"the file cannot be processed again: {result.error}"
     if _OUTCOMES[result.status] is not file.outcome:
@@ -63,14 +64,14 @@ def _difference(file: StoredFile, stored: Sequence[StoredChunk], result: FileRes
     if result.status is FileStatus.INDEXED and (result.language, result.encoding) != (file.language, file.encoding):
         return f"catalogued as {file.language} in {file.encoding}, now {result.language} in {result.encoding}"
     if len(stored) != len(result.chunks):
-        return f"{len(stored)} chunks are catalogued, {len(result.chunks)} are cut now"
+        return f"{len(stored)} chunks are catalogued, now there are {len(result.chunks)}"
     for chunk, draft in zip(stored, result.chunks, strict=True):
         if (chunk.span, chunk.key) != (draft.span, draft.key):
             return f"{_lines(chunk)} differ from what was indexed"
     return ""
 
 
-def _compare_lexical(snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, ChunkDraft]], found: Audit) -> None:
+def _compare_lexical(snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, ChunkDraft]], found: AuditResult) -> None:
     documents = [
         lexical_chunk(IndexedChunk(chunk.chunk_id, chunk.file_id, chunk.language, draft)) for chunk, draft in pairs
     ]
@@ -82,26 +83,26 @@ def _compare_lexical(snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, Chun
 
 
 def _compare_vectors(
-    target: AuditTarget, snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, ChunkDraft]], found: Audit
+    target: AuditTarget, snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, ChunkDraft]], found: AuditResult
 ) -> None:
-    """Compare the vectors that workers compute with those in the dense index and in the shared store.
+    """Compare freshly computed vectors with those in the dense index and in the shared store.
 
-    For a model that workers do not run, index and store are compared with each other.
+    For a model that does not run in workers, the index and the store are compared with each other.
     """
     if snapshot.identity != target.index.space.identity:
-        return  # the previous model still answers, while the present one's index is being filled
+        return  # the previous model still answers while the present model's index is being filled
     pairs = sorted(pairs, key=lambda pair: pair[0].chunk_id)
     ids = np.array([chunk.chunk_id for chunk, _ in pairs], dtype=np.int64)
-    held = snapshot.dense.vectors(ids)
+    indexed = snapshot.dense.vectors(ids)
     hashes = [chunk.embed_hash for chunk, _ in pairs]
     stored = target.index.vectors.get_many(target.index.space.identity, hashes)
     for row, (chunk, draft) in enumerate(pairs):
         shared = stored.get(chunk.embed_hash)
         fresh = draft.vector or shared
-        if fresh is None or np.isnan(held[row, 0]):
-            continue  # pending, or found missing already
+        if fresh is None or np.isnan(indexed[row, 0]):
+            continue  # pending, or already reported as missing
         found.vectors += 1
-        if not is_same_vector(fresh, held[row]):
+        if not is_same_vector(fresh, indexed[row]):
             found.dense.add(chunk.chunk_id)
             add_difference_at(chunk, "dense index", "the vector of {} is not that of their text", found)
         if shared is not None and draft.vector is not None and not is_same_vector(shared, as_float32(draft.vector)):
@@ -110,7 +111,7 @@ def _compare_vectors(
 
 
 def is_same_vector(vector: bytes, other: np.ndarray[tuple[int], np.dtype[np.float32]]) -> bool:
-    """Return True if two vectors (one as stored, one of float32) are equal up to rounding."""
+    """Return True if ``vector`` (stored bytes) and ``other`` (float32) are equal up to rounding."""
     one = as_float32(vector)
     if len(one) != len(other):
         return False
@@ -119,12 +120,12 @@ def is_same_vector(vector: bytes, other: np.ndarray[tuple[int], np.dtype[np.floa
 
 
 def as_float32(vector: bytes) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Return a stored vector as float32."""
+    """Return a stored vector (bytes of float16) as a float32 array."""
     return np.frombuffer(vector, dtype="<f2").astype(np.float32)
 
 
-def add_difference_at(chunk: StoredChunk, what: str, detail: str, found: Audit) -> None:
-    """Add a difference of one chunk; ``detail`` has a placeholder for its lines, which may move between audits."""
+def add_difference_at(chunk: StoredChunk, what: str, detail: str, found: AuditResult) -> None:
+    """Add a difference in one chunk; ``detail`` has a placeholder for its lines, which may change between audits."""
     found.add(chunk.path, what, detail.format(_lines(chunk)), kind=detail.format(f"chunk {chunk.chunk_id}"))
 
 

@@ -1,4 +1,4 @@
-"""Compares a sample of the vectors with the model itself, for models that workers do not run."""
+"""Compares a sample of the vectors with freshly computed ones, for models that do not run in workers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.errors import EmbedderError
+from codeindexd.roots.verify.audit_result import AuditResult
 from codeindexd.roots.verify.compare import add_difference_at, is_same_vector
-from codeindexd.roots.verify.findings import Audit
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.types import StoredChunk
 from codeindexd.workers.jobs import TextRange, TextsJob, TextsStatus
@@ -16,8 +16,8 @@ from codeindexd.workers.jobs import TextRange, TextsJob, TextsStatus
 _SAMPLE_CHUNKS = 128  # a transformer needs seconds for these, and minutes or hours for all
 
 
-async def compare_sample(target: AuditTarget, found: Audit) -> None:
-    """Embed some chunks, evenly spread over the ids, and compare; note when the model cannot be used now."""
+async def compare_sample(target: AuditTarget, found: AuditResult) -> None:
+    """Embed chunks, evenly spread over the ids, and compare the vectors; add a note if the model cannot be used now."""
     picked = await anyio.to_thread.run_sync(_pick, target)
     jobs = [
         TextsJob(number, target.path, chunk.path, leaf, (TextRange(0, 0, chunk.embed_hash),))
@@ -40,7 +40,7 @@ async def compare_sample(target: AuditTarget, found: Audit) -> None:
 
 
 def _pick(target: AuditTarget) -> list[tuple[StoredChunk, bytes]]:
-    """Return the chunks of the sample, which have a vector, with the leaf hashes of their files."""
+    """Return the chunks of the sample, all with a vector, each with the leaf hash of its file."""
     with target.index.current.pin() as snapshot:
         if snapshot is None or snapshot.identity != target.index.space.identity:
             return []
@@ -53,13 +53,13 @@ def _pick(target: AuditTarget) -> list[tuple[StoredChunk, bytes]]:
         return [(chunk, files[chunk.file_id].entry.hash) for chunk in chunks if chunk.file_id in files]
 
 
-def _compare(target: AuditTarget, chunks: list[StoredChunk], fresh: NDArray[np.float16], found: Audit) -> None:
+def _compare(target: AuditTarget, chunks: list[StoredChunk], fresh: NDArray[np.float16], found: AuditResult) -> None:
     with target.index.current.pin() as snapshot:
         if snapshot is None:
             return
         for row, chunk in enumerate(chunks):
-            held = snapshot.dense.vector(chunk.chunk_id)
-            if held is not None and not is_same_vector(fresh[row].tobytes(), held):
+            indexed = snapshot.dense.vector(chunk.chunk_id)
+            if indexed is not None and not is_same_vector(fresh[row].tobytes(), indexed):
                 found.dense.add(chunk.chunk_id)
                 found.embed_hashes.add(chunk.embed_hash)
                 add_difference_at(chunk, "dense index", "the vector of {} is not that of their text", found)

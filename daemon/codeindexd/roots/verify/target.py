@@ -1,4 +1,4 @@
-"""What an audit of one root compares, and what it asks the root to repair."""
+"""The values that an audit and its root exchange: what to compare, and what to repair."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codeindexd.workers.pool import WorkerPool
 
 @dataclass(frozen=True, slots=True)
 class AuditTarget:
-    """The disk and the stores of a running root, and what computes chunks and vectors again."""
+    """The disk and the stores of a running root, and the pool and the embedder that compute everything again."""
 
     path: bytes
     scanner: Scanner
@@ -24,12 +24,12 @@ class AuditTarget:
 
 @dataclass(frozen=True, slots=True)
 class WrongEntries:
-    """What an audit found wrong.
+    """The wrong entries that an audit found.
 
-    ``lexical`` and ``dense`` are ids of chunks to be removed from these projections, ``embed_hashes`` vectors to be
-    removed from the shared store, ``text`` contents to be removed from the text index, ``paths`` files to be processed
-    again. ``lexical_lags``, ``dense_lags`` and ``text_lags`` say that the projection as a whole has to be compared with
-    the catalog.
+    ``lexical`` and ``dense`` are ids of chunks to remove from these projections, ``embed_hashes`` identify vectors to
+    remove from the shared store, ``text`` are hashes of contents to remove from the text index, ``paths`` are files to
+    process again. ``lexical_lags``, ``dense_lags`` and ``text_lags`` say that the whole projection has to be compared
+    with the catalog.
     """
 
     lexical: Set[int]

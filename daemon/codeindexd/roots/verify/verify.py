@@ -1,4 +1,4 @@
-"""``verify``: compares an index with the disk, chunk by chunk, and repairs it with the least work."""
+"""``verify``: compares an index with the disk, chunk by chunk, and repairs it with as little work as possible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.roots.verify.audit import OnProgress, audit, ignore_progress
-from codeindexd.roots.verify.findings import Audit, Difference
+from codeindexd.roots.verify.audit_result import AuditResult, Difference
 from codeindexd.roots.verify.target import WrongEntries
 
 __all__ = ["verify", "verify_failed"]
@@ -26,16 +26,15 @@ _SYNC_TIMEOUT_S = 600.0
 async def verify(
     root: Root, *, repair: bool, rebuild: Rebuild, on_progress: OnProgress = ignore_progress
 ) -> dict[str, Any]:
-    """Compare disk, tree, catalog and both projections of a root; return the protocol's document about it.
+    """Compare a root's index with the disk; return the result as a document of the protocol.
 
-    Every file is chunked, tokenised and (with the bundled model) embedded again by the workers, and the result is
-    compared with the stores. Queries and indexing go on meanwhile. A difference counts only if it remains after
-    everything outstanding was committed, so edits during the check cause no alarm. With ``repair`` the differences are
-    those before the repair. ``rebuild`` restarts a root with an empty index, for a catalog that cannot be trusted.
+    The workers chunk, tokenise and (with the bundled model) embed every file again, and the result is compared with the
+    stores. Queries and indexing continue meanwhile. A difference counts only if three audits in a row find it, each
+    after a sync, so edits during the check cause no alarm. With ``repair``, the index is repaired and compared again;
+    the document lists the differences before the repair. ``rebuild`` restarts a root with an empty index, for a catalog
+    that cannot be trusted. ``on_progress`` is called for every file; each audit starts at the first file again.
 
-    ``on_progress`` is called for every file, and from the first one again when differences are looked at again.
-
-    Raises what :meth:`Root.sync` does, and StoreFullError, StoreDamagedError, WorkerError.
+    Raises as :meth:`Root.sync` and :func:`audit`.
     """
     found = await _lasting_differences(root, on_progress)
     entry = _entry(root.spec, found, failed_files=root.status().counts.failed)
@@ -48,16 +47,16 @@ async def verify(
 
 
 async def verify_failed(failed: FailedRoot, *, repair: bool, rebuild: Rebuild) -> dict[str, Any]:
-    """Return the document about a root whose stores cannot be opened; the repair is to rebuild them."""
+    """Return the document of :func:`verify` for a root whose stores cannot be opened; ``repair`` rebuilds them."""
     difference = Difference(b"", "stores", f"cannot be opened: {failed.problem.message}", "cannot be opened")
-    entry = _entry(failed.spec, Audit(differences=[difference]), failed_files=0)
+    entry = _entry(failed.spec, AuditResult(differences=[difference]), failed_files=0)
     if repair:
         root = await rebuild(failed.spec)
         entry["repaired"] = not (await _lasting_differences(root)).differences
     return entry
 
 
-def _entry(spec: RootSpec, found: Audit, *, failed_files: int) -> dict[str, Any]:
+def _entry(spec: RootSpec, found: AuditResult, *, failed_files: int) -> dict[str, Any]:
     return {
         **path_to_json(spec.raw),
         "files_checked": found.files,
@@ -65,14 +64,15 @@ def _entry(spec: RootSpec, found: Audit, *, failed_files: int) -> dict[str, Any]
         "vectors_checked": found.vectors,
         "failed_files": failed_files,
         "differences": [
-            {**path_to_json(one.path), "what": one.what, "detail": one.detail} for one in found.differences
+            {**path_to_json(difference.path), "what": difference.what, "detail": difference.detail}
+            for difference in found.differences
         ],
         **({"notes": found.notes} if found.notes else {}),
     }
 
 
-async def _lasting_differences(root: Root, on_progress: OnProgress = ignore_progress) -> Audit:
-    """Audit several times, each after a sync, and return what differed every time."""
+async def _lasting_differences(root: Root, on_progress: OnProgress = ignore_progress) -> AuditResult:
+    """Audit up to three times, each after a sync, and return the last result with the differences that all found."""
     before: list[Difference] | None = None
     for _ in range(_AUDITS):
         await root.sync(_SYNC_TIMEOUT_S)
@@ -82,13 +82,13 @@ async def _lasting_differences(root: Root, on_progress: OnProgress = ignore_prog
         before = found.differences
         if not before:
             break
-    different = {(one.path, one.what, one.detail): one for one in found.differences}
+    different = {(difference.path, difference.what, difference.detail): difference for difference in found.differences}
     found.differences = [different[key] for key in sorted(different)]
     return found
 
 
-async def _repair(root: Root, found: Audit, rebuild: Rebuild) -> Root:
-    stores = {one.what for one in found.differences}
+async def _repair(root: Root, found: AuditResult, rebuild: Rebuild) -> Root:
+    stores = {difference.what for difference in found.differences}
     if "catalog" in stores:
         root = await rebuild(root.spec)
     else:
@@ -100,7 +100,7 @@ async def _repair(root: Root, found: Audit, rebuild: Rebuild) -> Root:
             lexical_lags="lexical index" in stores,
             dense_lags="dense index" in stores,
             text_lags="text index" in stores,
-            paths={one.path for one in found.differences if one.path},
+            paths={difference.path for difference in found.differences if difference.path},
         )
         await root.repair(wrong)
     return root

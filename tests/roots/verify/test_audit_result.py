@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from codeindexd.roots.verify.findings import Audit
+from codeindexd.roots.verify.audit_result import AuditResult
 
 LACKS = "lacks {count} chunks, the first is {first}"
 
 
-def look(*ids: int, counted: int = 0) -> Audit:
-    found = Audit()
+def look(*ids: int, counted: int = 0) -> AuditResult:
+    found = AuditResult()
     if ids:
         found.add_ids("dense index", LACKS, ids)
     if counted:
@@ -18,7 +18,7 @@ def look(*ids: int, counted: int = 0) -> Audit:
     return found
 
 
-def lasting(*looks: Audit) -> list[str]:
+def lasting(*looks: AuditResult) -> list[str]:
     for before, now in pairwise(looks):
         now.keep_lasting(before.differences)
     return [one.detail for one in looks[-1].differences]
@@ -38,7 +38,7 @@ def test_a_difference_stays_the_same_when_its_numbers_change() -> None:
 
 
 def test_differences_of_other_files_or_stores_do_not_last() -> None:
-    first, second = Audit(), Audit()
+    first, second = AuditResult(), AuditResult()
     first.add(b"a.py", "chunks", "wrong")
     first.add(b"b.py", "dense index", "wrong")
     second.add(b"b.py", "chunks", "wrong")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference between the index and the disk; ``path`` is empty when it concerns no single file.
+    """One difference between the index and the disk; ``path`` is b"" if it does not concern a single file.
 
-    ``kind`` identifies it in the next audit: ``detail`` without the numbers that change while the root does. ``ids``
-    are the chunks or files that it concerns, if it concerns many.
+    ``what`` names the store or the problem. ``kind`` identifies the difference in the next audit: ``detail`` without
+    numbers that may change meanwhile. ``ids`` are the chunks or files concerned, if there may be many.
     """
 
     path: bytes
@@ -22,11 +22,11 @@ class Difference:
 
 
 @dataclass
-class Audit:
-    """How much was compared, what differed, and which entries of the stores are wrong.
+class AuditResult:
+    """The numbers of compared files, chunks and vectors, the differences, and the wrong entries of the stores.
 
     ``lexical`` and ``dense`` are ids of chunks with wrong documents or vectors, ``embed_hashes`` identify wrong vectors
-    in the shared store, ``text`` contents with wrong trigrams. ``notes`` say what could not be compared.
+    in the shared store, ``text`` are hashes of contents with wrong trigrams. ``notes`` say what was not compared.
     """
 
     files: int = 0
@@ -48,10 +48,13 @@ class Audit:
         self.differences.append(_of_ids(what, kind, frozenset(ids)))
 
     def keep_lasting(self, before: Collection[Difference]) -> None:
-        """Keep only differences that the audit before found, too; of those with many ids, the ids that both found."""
-        known = {one: one for one in before}
-        lasting = [_lasting(known[one], one) for one in self.differences if one in known]
-        self.differences = [one for one in lasting if one is not None]
+        """Keep only differences that are also in ``before``, those of the previous audit.
+
+        Of a difference with many ids, the ids in both are kept.
+        """
+        known = {difference: difference for difference in before}
+        lasting = [_lasting(known[difference], difference) for difference in self.differences if difference in known]
+        self.differences = [difference for difference in lasting if difference is not None]
 
 
 def _of_ids(what: str, kind: str, ids: frozenset[int]) -> Difference:
