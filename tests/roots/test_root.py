@@ -51,7 +51,7 @@ async def test_a_root_that_failed_to_start_closes_its_stores(tmp_path: Path, mon
 
 
 async def test_sync_fails_when_a_scan_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan_loop, "_SEARCH_EVERY_S", 0.2)
+    monkeypatch.setattr(scan_loop, "_RETRY_EVERY_S", 0.2)
     async with harness(tmp_path) as made, made.running() as root:
         (made.path / "a.py").write_text("def alpha(): pass\n")
         with monkeypatch.context() as broken:

@@ -23,7 +23,9 @@ from support.trees import Link, tree
 def _scan(oracle: GitOracle, root: Path | None = None) -> Scan:
     """Scan with git's rules only, as the oracle's user."""
     home = GitConfigLocations.from_environment(oracle.environment)
-    scanner = Scanner(root or oracle.top, git_locations=home, hidden=True, defaults=False, size_limits=SizeLimits(1 << 40))
+    scanner = Scanner(
+        root or oracle.top, git_locations=home, hidden=True, defaults=False, size_limits=SizeLimits(1 << 40)
+    )
     return scanner.scan([b""], NOTHING, now_ns=time.time_ns() + LATER)
 
 

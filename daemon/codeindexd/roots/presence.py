@@ -40,7 +40,7 @@ class Presence:
 
     @property
     def missing_since(self) -> float | None:
-        """When the root was first found missing, also before a restart, in seconds since the epoch; None if it exists."""
+        """When the root was first found missing (seconds since the epoch, also across restarts); None if it exists."""
         try:
             return self._marker.stat().st_mtime if self.is_missing else None
         except OSError:
