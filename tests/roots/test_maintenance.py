@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import anyio
 import pytest
 
 from codeindexd.errors import CodeindexError, FailedError, StoreFullError
+from codeindexd.indexing.ingest import Ingest
 from codeindexd.indexing.problems import RootProblems
 from codeindexd.roots import maintenance
+from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.index_writer import IndexWriter
-from codeindexd.waiting import Signal
+from codeindexd.types import Counts, Failure
+from codeindexd.waiting import Broadcast
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +30,7 @@ class ScriptedIndex:
         self.generation = 1
         self.rounds = 0
         self.problems: list[str] = []
-        self.committed = Signal()
+        self.committed = Broadcast()
         self._outcome = outcome
 
     async def maintain(self, should_stop: Callable[[], bool]) -> bool:
@@ -71,7 +75,7 @@ async def test_stores_are_maintained_once_per_generation() -> None:
 
     def commit() -> None:
         index.generation += 1
-        index.committed.set()
+        index.committed.notify_all()
 
     assert await rounds_of(index, then=commit) == [1, 2]
 
@@ -81,7 +85,7 @@ async def test_unfinished_upkeep_is_retried_a_few_times_and_again_after_a_commit
 
     def commit() -> None:
         index.generation += 1
-        index.committed.set()
+        index.committed.notify_all()
 
     assert await rounds_of(index, then=commit) == [6, 12]
 
@@ -98,4 +102,44 @@ async def test_failed_upkeep_is_a_problem_until_a_retry_succeeds(error: Codeinde
         tasks.start_soon(index.keep_tidy)
         await eventually(lambda: index.problems == [error.message, ""])
         assert index.rounds >= 3
+        tasks.cancel_scope.cancel()
+
+
+class ScriptedCatalog:
+    """A catalog in which as many files failed as ``failed`` says."""
+
+    path = "catalog"
+
+    def __init__(self) -> None:
+        self.failed = 0
+        self.asked = 0
+
+    def counts(self) -> Counts:
+        return Counts(failed=self.failed)
+
+    def failures_due(self, now_ns: int) -> list[Failure]:
+        self.asked += 1
+        return []
+
+
+async def test_failed_files_are_looked_for_only_while_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "_EVERY_S", 0.0)
+    catalog, committed = ScriptedCatalog(), Broadcast()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(
+            partial(
+                maintenance.retry_failures,
+                cast("Catalog", catalog),
+                cast("Ingest", None),
+                is_paused=lambda: False,
+                committed=committed,
+            )
+        )
+        await anyio.wait_all_tasks_blocked()
+        committed.notify_all()
+        await anyio.wait_all_tasks_blocked()
+        assert catalog.asked == 0
+        catalog.failed = 1
+        committed.notify_all()
+        await eventually(lambda: catalog.asked > 2)
         tasks.cancel_scope.cancel()

@@ -39,6 +39,9 @@ class Indexed:
     def clock(self) -> str:
         return self.spec.clock(self.index.current.generation)
 
+    def wake(self) -> None:
+        self.index.current.wake()
+
     @contextmanager
     def pin_snapshot(self) -> Iterator[Snapshot | None]:
         with self.index.current.pin() as snapshot:

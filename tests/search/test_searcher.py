@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import errno
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from codeindexd.errors import NotIndexedError
 from codeindexd.roots.registry import RootSpec
+from codeindexd.search.grep import GrepRequest
+from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import parse
 from codeindexd.search.searcher import Searcher
-from codeindexd.storage.snapshot import SnapshotHolder
+from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
 from codeindexd.types import RootState
 from search.indexed_root import Indexed
 
@@ -158,3 +162,47 @@ async def test_what_a_regex_was_not_matched_against_is_said(indexed: Indexed) ->
     indexed.save("large.txt", "x = 1\n" * 150_000)
     answer = await searcher().search([indexed], parse("/(?:a?){900}b/"), 10)
     assert "1 files were left out: too large for this pattern" in answer.notes
+
+
+async def test_many_roots_are_searched_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The open stores of a thousand roots would take every file descriptor."""
+    monkeypatch.setattr("codeindexd.search.searcher.MOST_AWAKE", 2)
+    pinned = most = 0
+
+    class Counted(Indexed):
+        @contextmanager
+        def pin_snapshot(self) -> Iterator[Snapshot | None]:
+            nonlocal pinned, most
+            pinned += 1
+            most = max(most, pinned)
+            with super().pin_snapshot() as snapshot:
+                yield snapshot
+            pinned -= 1
+
+    roots = [Counted(tmp_path / f"{number}") for number in range(5)]
+    for number, root in enumerate(roots):
+        root.save("a.py", f"def shared_{number}():\n    return 'shared words'\n" * (number + 1))
+    roots[3].state = RootState.INDEXING
+    answer = await searcher().search(roots, parse("shared words"), 10)
+    assert {hit.root for hit in answer.hits} == set(roots)
+    assert [hit.score for hit in answer.hits] == sorted((hit.score for hit in answer.hits), reverse=True)
+    assert (answer.state, answer.clock, answer.dense_coverage) == (RootState.INDEXING, ",".join(["one:1"] * 5), 1.0)
+    found = await searcher().grep([(root, GrepRequest(LineMatcher("shared words"))) for root in roots])
+    assert [root for root, _ in found.results] == roots
+    assert [result.total for _, result in found.results] == [1, 2, 3, 4, 5]
+    assert (most, pinned) == (2, 0)
+    for root in roots:
+        root.close()
+
+
+async def test_files_that_cannot_be_read_are_named(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[bytes]:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("codeindexd.search.confirm.read_ranges", broken)
+    answer = await searcher().search([indexed], parse("alpha"), 10)
+    assert not answer.hits
+    assert answer.notes[0] == "a.py cannot be read (Permission denied): what it may hold is not shown"
+    assert indexed.hints == {b"a.py", b"b.py"}
+    _, _, notes = await searcher().symbol([indexed], "alpha", references=True)
+    assert notes == answer.notes

@@ -52,6 +52,7 @@ _QUERY_THREADS = 40
 _OPEN_FILES = 8192
 _OWN_FILES = 48  # of a daemon with one root; clients get half of the rest
 _STATUS_EVERY_S = 2.0
+_UNCHANGED_REPORTS = 30  # after so many the status line is made again, although no root reported a change
 _SILENT_S = 3600.0  # without a service manager
 
 
@@ -85,6 +86,7 @@ class Daemon:
         self.installation = Installation()
         self._log_place = log_place
         self.stopping = anyio.Event()
+        self._headline_changed = True
         self.subscriptions = Subscriptions()
         self.roots: RootSupervisor
         self._tasks: anyio.abc.TaskGroup
@@ -210,6 +212,7 @@ class Daemon:
         if event.kind is RootEventKind.IDENTITY:
             self._tasks.start_soon(attempt, "save_roots", self.roots.save)
             return
+        self._headline_changed = True
         if event.state is RootState.FRESH:
             self._tasks.start_soon(attempt, "absorb_roots", partial(self.roots.absorb, event.spec.id))
         self.subscriptions.publish(event)
@@ -259,11 +262,15 @@ class Daemon:
         """Feed the watchdog and the status line, only from this event loop, so that a hung loop is noticed."""
         interval = activation.watchdog_interval_s() or _STATUS_EVERY_S
         reported = ""
+        reports = 0
         while True:
             activation.notify_alive()
-            if (headline := self._headline()) != reported:
-                activation.notify_status(headline)
-                reported = headline
+            if self._headline_changed or reports % _UNCHANGED_REPORTS == 0:  # it asks every root
+                self._headline_changed = False
+                if (headline := self._headline()) != reported:
+                    activation.notify_status(headline)
+                    reported = headline
+            reports += 1
             await anyio.sleep(min(interval, _STATUS_EVERY_S) if activation.is_enabled() else _SILENT_S)
 
 

@@ -18,6 +18,7 @@ import anyio.lowlevel
 import structlog
 
 from codeindexd import protocol
+from codeindexd.daemon import encoding
 from codeindexd.errors import CodeindexError, FailedError, ShuttingDownError, place_of
 from codeindexd.waiting import Broadcast
 
@@ -204,7 +205,7 @@ class Connection:
         try:
             if handler is None:
                 raise protocol.ProtocolError(protocol.UNKNOWN_METHOD, f"{request.method} is not served here")
-            return protocol.result(request.id, await handler(request.params, self))
+            return encoding.result(request.id, await handler(request.params, self))
         except CodeindexError as error:
             log.debug("request_refused", method=request.method, error=error.name)  # its message may quote the query
             return protocol.failure(request.id, error)

@@ -17,6 +17,7 @@ import anyio.to_thread
 from codeindexd import __version__
 from codeindexd.daemon import metrics, responses
 from codeindexd.daemon.server import Connection, Handler
+from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
 from codeindexd.errors import FailedError, NotIndexedError, TimedOutError, UsageError
 from codeindexd.roots import Root, SyncMethod, SyncResult
@@ -63,6 +64,7 @@ class Handlers:
         self._resize = resize
         self._waited_for = waited_for
         self._stop = stop
+        self._status_entries = StatusEntries()
         self._started = time.monotonic()
 
     def table(self) -> dict[str, Handler]:
@@ -155,7 +157,7 @@ class Handlers:
     async def list_roots(self, params: Params, connection: Connection) -> Result:
         """Return all roots."""
         running, failed = self._roots.all_roots()
-        entries = [responses.roots_entry(root) for root in running]
+        entries = await anyio.to_thread.run_sync(lambda: [responses.roots_entry(root) for root in running])
         return {"roots": entries + [responses.failed_entry(one) for one in failed]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
@@ -301,7 +303,9 @@ class Handlers:
     async def status(self, params: Params, connection: Connection) -> Result:
         """Return the health of the daemon and of one or all roots."""
         roots, failed = await self._around(params)
-        running = await anyio.to_thread.run_sync(lambda: [responses.root_status(root) for root in roots])
+        running: list[Any] = await anyio.to_thread.run_sync(self._status_entries.of, roots)
+        if not params["path"]:
+            self._status_entries.keep_only(roots)
         return {
             **await self.info(params, connection),
             "rss_bytes": metrics.resident_bytes(),

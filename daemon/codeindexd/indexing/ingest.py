@@ -153,6 +153,11 @@ class Ingest:
         return self._stats.stages
 
     @property
+    def work_done(self) -> int:
+        """A number that grows with everything that stages and progress count."""
+        return self._stats.revision
+
+    @property
     def chunks_embedded(self) -> int:
         """How many vectors the workers computed since the daemon started."""
         return self._stats.chunks_embedded

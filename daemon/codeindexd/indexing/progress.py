@@ -65,11 +65,13 @@ class IngestStats:
 
     def __init__(self) -> None:
         self.stages: dict[str, StageStats] = {}
+        self.revision = 0  # grows with every change
         self.chunks_embedded = 0  # computed by a worker; vectors that were looked up do not count
         self._run = Run()
 
     def add_result(self, result: FileResult) -> None:
         """Count what a worker did for one file."""
+        self.revision += 1
         failed = result.status is FileStatus.FAILED
         self.chunks_embedded += sum(chunk.embedded for chunk in result.chunks)
         for stage, seconds in result.seconds.items():
@@ -80,15 +82,18 @@ class IngestStats:
 
     def add_commit(self, seconds: float) -> None:
         """Count a commit."""
+        self.revision += 1
         self._stage("apply").add(seconds)
 
     def add_committed(self, *, files: int, chunks: int) -> None:
         """Count files of the present run that are done."""
+        self.revision += 1
         self._run.files_done += files
         self._run.chunks_done += chunks
 
     def start_run(self) -> None:
         """Begin a new run: there is work again, and nothing is left of the last one."""
+        self.revision += 1
         self._run = Run()
 
     def progress(self, *, files_left: int, is_idle: bool) -> Progress:

@@ -17,11 +17,10 @@ from codeindexd.scan.relpath import Batch
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import Entry, NodeKind
-from codeindexd.waiting import Backoff, Signal
+from codeindexd.waiting import Backoff, Broadcast
 
 log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
-_IDLE_S = 60.0  # while no file has failed: a thousand roots must not keep a core busy
 _FIRST_RESCAN_S = 2.0
 _LONGEST_RESCAN_S = 30.0
 _ATTEMPTS = 6  # at work that other processes may block for long; the next commit starts over
@@ -39,12 +38,17 @@ def stale_files(catalog: Catalog, fingerprints: Callable[[str], bytes]) -> list[
     return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(fingerprints)]
 
 
-async def retry_failures(catalog: Catalog, ingest: Ingest, *, is_paused: Callable[[], bool]) -> None:
-    """Submit failed files again when their retries are due; runs until cancelled."""
+async def retry_failures(
+    catalog: Catalog, ingest: Ingest, *, is_paused: Callable[[], bool], committed: Broadcast
+) -> None:
+    """Submit failed files again when their retries are due; runs until cancelled.
+
+    Every failure is committed, so nothing wakes this while there is none.
+    """
     while True:
-        await anyio.sleep(_EVERY_S if catalog.counts().failed else _IDLE_S)
-        if not catalog.counts().failed:
-            continue
+        while not catalog.counts().failed:
+            await committed.wait()
+        await anyio.sleep(_EVERY_S)
         try:
             due = await anyio.to_thread.run_sync(_failures_due, catalog)
         except StoreFullError as error:
@@ -85,12 +89,12 @@ async def keep_stores_tidy(
     is_caught_up: Callable[[], bool],
     should_stop: Callable[[], bool],
     trim_memory: Callable[[], object],
-    committed: Signal,
+    committed: Broadcast,
 ) -> None:
     """Maintain the stores and release memory once after each change, when the root is idle; runs until cancelled.
 
-    ``should_stop`` interrupts maintenance; it and ``trim_memory`` are called in threads. Every commit sets
-    ``committed``.
+    ``should_stop`` interrupts maintenance; it and ``trim_memory`` are called in threads. ``committed``
+    reports every commit.
     """
     maintained = seen = -1
     attempts = 0

@@ -37,7 +37,7 @@ from codeindexd.storage.catalog import CatalogSnapshot
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Counts, Entry, Failure, RootState
-from codeindexd.waiting import Signal
+from codeindexd.waiting import Broadcast
 
 log = structlog.get_logger(__name__)
 _RESCAN_S = 0.1  # after a file changed while it was read, or was modified too recently
@@ -66,6 +66,21 @@ class RootStatus:
     busy: tuple[tuple[bytes, float], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StatusKey:
+    """What the status of a root at rest depends on, apart from failures and rules: equal keys mean equal statuses."""
+
+    path: bytes
+    state: RootState
+    is_caught_up: bool
+    generations: tuple[int, int]
+    counts: Counts
+    pending_vectors: int
+    problems: tuple[RootProblem, ...]
+    notes: int
+    work_done: int
+
+
 class Root:
     """A directory tree whose index is kept up to date from :meth:`serve` until its cancellation.
 
@@ -85,7 +100,7 @@ class Root:
         self._presence = Presence(spec, directory / "missing")
         self._shutdown = Shutdown()
         self._paused = False
-        self._committed = Signal()
+        self._committed = Broadcast()
         self._reported_state: RootState | None = None
         self._parts: RootParts
 
@@ -159,6 +174,24 @@ class Root:
             busy=tuple(self._parts.busy.busy()),
         )
 
+    def status_key(self) -> StatusKey | None:
+        """Return what :meth:`status` depends on now; None while it changes with time. Reads no file."""
+        parts = self._parts
+        if not parts.ingest.is_idle or parts.busy.busy():
+            return None
+        catalog = parts.index.catalog
+        return StatusKey(
+            self.spec.raw,
+            self.state,
+            self.is_caught_up,
+            (self.generation, catalog.generation),
+            catalog.counts(),
+            self.pending_vectors,
+            tuple(self._problems),
+            len(parts.index.lag.notes),
+            parts.ingest.work_done,
+        )
+
     def failures(self, limit: int = -1) -> list[Failure]:
         """Return the files that could not be processed, at most ``limit`` (-1 for all).
 
@@ -189,6 +222,10 @@ class Root:
     def catalog_snapshot(self) -> CatalogSnapshot:
         """Return a snapshot of the catalog's last commit; the caller must close it."""
         return self._parts.index.catalog.snapshot()
+
+    def wake(self) -> None:
+        """Open the stores that queries need if they rest. Blocking. Raises what opening them does."""
+        self._parts.index.current.wake()
 
     def pin_snapshot(self) -> AbstractContextManager[Snapshot | None]:
         """Return a context manager that keeps the snapshot of queries open and provides it; None before the first."""
@@ -340,7 +377,10 @@ class Root:
 
         async def retry_failures() -> None:
             await maintenance.retry_failures(
-                self._parts.index.catalog, self._parts.ingest, is_paused=lambda: self._paused
+                self._parts.index.catalog,
+                self._parts.ingest,
+                is_paused=lambda: self._paused,
+                committed=self._committed,
             )
 
         async def keep_stores_tidy() -> None:
@@ -377,7 +417,7 @@ class Root:
         if self._shutdown.begun:
             return
         if kind is RootEventKind.GENERATION:
-            self._committed.set()
+            self._committed.notify_all()
         state = self.state
         if kind is not RootEventKind.IDENTITY:
             self._reported_state = state

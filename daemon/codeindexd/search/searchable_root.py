@@ -36,6 +36,9 @@ class SearchableRoot(Protocol):
     def query_model(self) -> str:
         """Identity of the model whose vectors the root answers from, "" before its first snapshot."""
 
+    def wake(self) -> None:
+        """Open the stores that queries need if they rest. Blocking."""
+
     def pin_snapshot(self) -> AbstractContextManager[Snapshot | None]:
         """Keep the current snapshot open for a block; None before the first."""
 

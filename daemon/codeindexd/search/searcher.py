@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,6 +23,7 @@ from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
 from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.resting import MOST_AWAKE
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
@@ -101,21 +102,19 @@ class Searcher:
         Raises FailedError when nothing can be read.
         """
         started = time.perf_counter()
-        roots = [root for root, _ in requests]
         wanted = {id(root): request for root, request in requests}
-        state = worst_state(roots)
-        with _pin_all(roots) as pinned:
 
-            def search_one(one: PinnedRoot) -> GrepResult:
-                return grep_root(one.root, one.snapshot, wanted[id(one.root)], mask_secrets=self._mask_secrets)
+        def search_one(one: PinnedRoot) -> GrepResult:
+            return grep_root(one.root, one.snapshot, wanted[id(one.root)], mask_secrets=self._mask_secrets)
 
-            results = await run_all(partial(anyio.to_thread.run_sync, search_one, one) for one in pinned)
-            return GrepAnswer(
-                [(one.root, result) for one, result in zip(pinned, results, strict=True)],
-                state,
-                _clock(roots, pinned),
-                (time.perf_counter() - started) * 1000,
-            )
+        results: list[tuple[SearchableRoot, GrepResult]] = []
+        searched = _Searched()
+        for some in _parts([root for root, _ in requests]):
+            async with _pinned(some) as part:
+                found = await run_all(partial(anyio.to_thread.run_sync, search_one, one) for one in part.pinned)
+                searched.add(part)
+            results += zip((one.root for one in part.pinned), found, strict=True)
+        return GrepAnswer(results, searched.state, searched.clock, (time.perf_counter() - started) * 1000)
 
     async def symbol(
         self, roots: Sequence[SearchableRoot], name: str, *, references: bool
@@ -172,18 +171,21 @@ class Searcher:
     ) -> Answer:
         """Run one query on the current snapshots of ``roots``; what cannot be read is added to ``notes``."""
         started = time.perf_counter()
-        # State and snapshots are taken in one step of the event loop: what is committed later is not in the hits.
-        state = worst_state(roots)
-        with _pin_all(roots) as pinned:
-            hits_by_root = await self._hits_by_root(pinned, retrieve_from, request, notes)
-            return Answer(
-                _merge(hits_by_root, request.limit),
-                state,
-                _clock(roots, pinned),
-                _dense_coverage(pinned),
-                (time.perf_counter() - started) * 1000,
-                list(notes),
-            )
+        hits: list[Hit] = []
+        searched = _Searched()
+        for some in _parts(roots):
+            async with _pinned(some) as part:
+                found = await self._hits_by_root(part.pinned, retrieve_from, request, notes)
+                searched.add(part)
+            hits = _merge([hits, *found], request.limit)
+        return Answer(
+            hits,
+            searched.state,
+            searched.clock,
+            searched.dense_coverage,
+            (time.perf_counter() - started) * 1000,
+            list(notes),
+        )
 
     async def _hits_by_root(
         self, pinned: Sequence[PinnedRoot], retrieve_from: Retrieve, request: HitRequest, notes: list[str]
@@ -199,35 +201,84 @@ class Searcher:
 
 def worst_state(roots: Iterable[SearchableRoot]) -> RootState:
     """Return the state that an answer from all of ``roots`` has."""
-    states = {root.state for root in roots}
+    return _worst({root.state for root in roots})
+
+
+def _worst(states: Collection[RootState]) -> RootState:
     if RootState.MISSING in states:
         return RootState.MISSING
     return max(states, key=_BEST_TO_WORST.index, default=RootState.FRESH)
 
 
-@contextlib.contextmanager
-def _pin_all(roots: Iterable[SearchableRoot]) -> Iterator[list[PinnedRoot]]:
-    """Pin the current snapshot of every root that has one, for the length of the block."""
+@dataclass(frozen=True, slots=True)
+class _PinnedPart:
+    """Some of the roots of a query, pinned, with their states at that moment."""
+
+    roots: Sequence[SearchableRoot]
+    pinned: Sequence[PinnedRoot]
+    state: RootState
+
+
+def _parts(roots: Sequence[SearchableRoot]) -> Iterator[Sequence[SearchableRoot]]:
+    """Yield the roots of a query, few at a time: the open stores of a thousand would take all file descriptors."""
+    return (roots[at : at + MOST_AWAKE] for at in range(0, len(roots), MOST_AWAKE))
+
+
+@contextlib.asynccontextmanager
+async def _pinned(roots: Sequence[SearchableRoot]) -> AsyncIterator[_PinnedPart]:
+    """Pin the current snapshot of every root that has one, for the length of the block.
+
+    States and snapshots are taken in one step of the event loop: what is committed later is not in the hits.
+    """
+    await run_all(partial(anyio.to_thread.run_sync, root.wake) for root in roots)
     with contextlib.ExitStack() as pins:
+        state = worst_state(roots)
         snapshots = [(root, pins.enter_context(root.pin_snapshot())) for root in roots]
-        yield [PinnedRoot(root, snapshot) for root, snapshot in snapshots if snapshot is not None]
+        yield _PinnedPart(
+            roots, [PinnedRoot(root, snapshot) for root, snapshot in snapshots if snapshot is not None], state
+        )
+
+
+@dataclass(slots=True)
+class _Searched:
+    """What there is to tell about the parts that were searched."""
+
+    _states: list[RootState] = field(default_factory=list)
+    _clocks: list[str] = field(default_factory=list)
+    _chunks: int = 0
+    _vectors: int = 0
+
+    def add(self, part: _PinnedPart) -> None:
+        """Count a part whose snapshots are still pinned."""
+        self._states.append(part.state)
+        self._clocks += _clocks(part.roots, part.pinned)
+        self._chunks += sum(one.snapshot.chunks for one in part.pinned)
+        self._vectors += sum(one.snapshot.vectors for one in part.pinned)
+
+    @property
+    def state(self) -> RootState:
+        """The worst state of a root."""
+        return _worst(self._states)
+
+    @property
+    def clock(self) -> str:
+        """The clock of all snapshots."""
+        return ",".join(self._clocks)
+
+    @property
+    def dense_coverage(self) -> float:
+        """The share of chunks that have a vector, 1 if there are no chunks."""
+        return round(self._vectors / self._chunks, 4) if self._chunks else 1.0
 
 
 def _merge(hits_by_root: Iterable[list[Hit]], limit: int) -> list[Hit]:
     return sorted((hit for hits in hits_by_root for hit in hits), key=lambda hit: -hit.score)[:limit]
 
 
-def _clock(roots: Iterable[SearchableRoot], pinned: Iterable[PinnedRoot]) -> str:
-    """Return the clock of the pinned snapshots; generation 0 for a root that has none yet."""
+def _clocks(roots: Iterable[SearchableRoot], pinned: Iterable[PinnedRoot]) -> list[str]:
+    """Return the clocks of the pinned snapshots; generation 0 for a root that has none yet."""
     generations = {id(one.root): one.snapshot.generation for one in pinned}
-    return ",".join(root.spec.clock(generations.get(id(root), 0)) for root in roots)
-
-
-def _dense_coverage(pinned: Iterable[PinnedRoot]) -> float:
-    """Return the share of chunks that have a vector, 1 if there are no chunks."""
-    snapshots = [one.snapshot for one in pinned]
-    chunks = sum(snapshot.chunks for snapshot in snapshots)
-    return round(sum(snapshot.vectors for snapshot in snapshots) / chunks, 4) if chunks else 1.0
+    return [root.spec.clock(generations.get(id(root), 0)) for root in roots]
 
 
 def _literal_words(regexes: Iterable[LineRegex]) -> list[str]:

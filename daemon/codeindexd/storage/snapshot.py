@@ -109,8 +109,8 @@ class SnapshotHolder:
         snapshot.retire()
         return True
 
-    def _awake(self) -> None:
-        """Have a snapshot published if the stores rest. Raises what opening them does."""
+    def wake(self) -> None:
+        """Have a snapshot published if the stores rest. Blocking. Raises what opening them does."""
         with self._lock:
             at_rest = self._at_rest
         if at_rest is not None:
@@ -136,7 +136,7 @@ class SnapshotHolder:
     def pin(self) -> Iterator[Snapshot | None]:
         """Return the current snapshot, kept open for the length of the block; None before the first."""
         while True:
-            self._awake()
+            self.wake()
             self._renew_if_lost()
             with self._lock:
                 if self._at_rest is not None:  # again

@@ -9,6 +9,7 @@ import re
 from random import Random
 
 MARKER = re.compile(rb"zq[bcdfghjklmnprtvw]{7}x")
+_WHOLE_MARKER = re.compile(rb"(?<![A-Za-z0-9])zq[bcdfghjklmnprtvw]{7}x(?![A-Za-z0-9])")
 _CONSONANTS = "bcdfghjklmnprtvw"
 _WORDS = """
 parse open close merge split render connect retry account invoice packet cursor matrix socket buffer planet garden
@@ -97,6 +98,11 @@ def odd(random: Random, extension: bytes, limit: int) -> bytes:
 def other_of_same_size(random: Random, data: bytes) -> bytes:
     """``data`` with its markers exchanged for new ones: another content of the same size."""
     return MARKER.sub(lambda _: new_marker(random), data)
+
+
+def whole_markers(data: bytes) -> set[bytes]:
+    """The markers in ``data`` that are words: cut off and appended to, one may stand in a longer word."""
+    return set(_WHOLE_MARKER.findall(data))
 
 
 def markers(data: bytes) -> set[bytes]:

@@ -37,10 +37,9 @@ def look(world: World) -> Visible:
             if not stat.S_ISREG(os.lstat(world.at(path)).st_mode):
                 continue
             data = world.read(path)
-            found = contents.markers(data)
-            seen.present |= found
+            seen.present |= contents.markers(data)
             if top not in ruled and _is_plain(name) and _is_plain_text(data):
-                for marker in found:
+                for marker in contents.whole_markers(data):
                     seen.certain.setdefault(marker, []).append(path)
     return seen
 
