@@ -116,6 +116,8 @@ def test_a_deleted_current_directory_is_named(daemon: FakeDaemon, tmp_path: Path
     code, out, _ = on_terminal(daemon, "search", "password", "--root", root, "--files", NO_COLOR="1")
     assert (code, out) == (0, f"{root}/src/auth.py\n")
     assert on_terminal(daemon, "search", "password", "--all")[0] == 0
+    assert on_terminal(daemon, "grep", "password", root)[0] == 0
+    assert on_terminal(daemon, "grep", "password")[0] == 2
     assert on_terminal(daemon, "status")[0] == 0
     assert on_terminal(daemon, "verify", "--all")[0] == 0
 

@@ -134,6 +134,30 @@ def test_a_link_to_another_root_answers_from_that_root(daemon: RealDaemon, tmp_p
     assert daemon.call("explain", path=link)["reason"] == "symlink"
 
 
+def test_what_is_left_out_says_how_to_search_it(daemon: RealDaemon, tmp_path: Path) -> None:
+    root = tree(
+        tmp_path / "root",
+        {
+            ".git/HEAD": "",
+            ".gitignore": "/old code/\n*.log\n",
+            "old code/deep/a.py": "def old_fn(): pass\n",
+            "a.log": "x\n",
+            "link": Link("../elsewhere"),
+            "../elsewhere/b.py": "",
+        },
+    )
+    daemon.call("roots.add", path=str(root), wait=True)
+
+    def hint(path: str) -> str:
+        return str(daemon.call("explain", path=str(root / path)).get("hint", ""))
+
+    wanted = f"to search it, index it as a root of its own: codeindex add '{root}/old code'"
+    assert {hint(path) for path in ("old code", "old code/deep", "old code/deep/a.py")} == {wanted}
+    assert hint("link").endswith(f"codeindex add {tmp_path}/elsewhere")
+    assert [hint(path) for path in ("a.log", ".git", "missing", ".gitignore")] == [""] * 4
+    assert wanted in daemon.run("explain", str(root / "old code")).stdout
+
+
 class daemon_error:  # noqa: N801 - reads as a statement
     """The error that a method answers with."""
 

@@ -315,11 +315,12 @@ def grep(run: Run) -> int:
     """Find every line that matches a pattern."""
     from codeindexd.cli import grep as lines
 
-    options = lines.parameters(run.args, run.cwd)
+    args = run.args
+    options = lines.parameters(args, "" if args.all or args.paths else run.cwd)
     with run.client() as client:
-        result = client.grep(run.args.pattern, **options)
-    run.show(result, lambda: lines.show(run.terminal, result, run.args, run.shown_cwd))
-    if not run.args.json:
+        result = client.grep(args.pattern, **options)
+    run.show(result, lambda: lines.show(run.terminal, result, args, run.shown_cwd))
+    if not args.json:
         run.terminal.flush()
         _print_notes(run, result)
     return DONE if result["total"] else NOTHING

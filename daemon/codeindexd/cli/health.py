@@ -170,6 +170,8 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
     terminal.print(f"{path}: {terminal.style('warn', 'not indexed')}: {safe(result['reason'])}")
     if result["rule"]:
         terminal.print(f"  rule: {safe(result['rule'])}")
+    if hint := result.get("hint"):
+        terminal.print(f"  {safe(hint)}")
     if failure := result["failure"]:
         terminal.print(
             f"  {failure['stage']}: {safe(failure['error'])} ({progress.count(failure['attempts'], 'attempt')})"

@@ -327,6 +327,7 @@ class ExplainResult(TypedDict):
     chunks: list[ChunkEntry]
     failure: Failure | None
     summary: NotRequired[DirectorySummary]
+    hint: NotRequired[str]
 
 
 class MetricsResult(TypedDict):

@@ -35,6 +35,7 @@ Params = Mapping[str, Any]
 Result = dict[str, Any]
 _SYNC_TIMEOUT_S = 60.0
 _SEARCH_SYNC_TIMEOUT_S = 30.0
+_SYNC_PATIENCE_S = 0.5
 
 
 class Handlers:
@@ -194,7 +195,7 @@ class Handlers:
         )
         roots = await self._roots.roots_indexing(_paths(params["roots"]))
         if params["sync"]:
-            await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
+            await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
         missing = [] if params["roots"] else self._roots.all_roots()[1]
         return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
@@ -221,7 +222,7 @@ class Handlers:
         places = _paths(params["roots"])
         roots = await self._roots.roots_indexing(places)
         if params["sync"]:
-            await _sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
+            await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         below = await self._places_by_root(places or [])
         requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
         found = await self._searcher.grep(requests)
@@ -276,12 +277,36 @@ class Handlers:
             raise failed[0].error
         began = time.monotonic()
         with self._following(params, connection, roots):
-            synced = await _sync_all(roots, timeout_s)
+            synced = await self._sync_all(roots, timeout_s)
         return {
             "clock": ",".join(root.clock for root in roots),
             "took_ms": round((time.monotonic() - began) * 1000, 2),
             "how": "walk" if any(one.how is SyncMethod.WALK for one in synced) else "cookie",
         }
+
+    async def _sync_all(self, roots: Sequence[Root], timeout_s: float) -> list[SyncResult]:
+        """Sync all roots at once. One that takes long is waited for: its work gets normal priority.
+
+        Not from the start, because that replaces processes, and nearly every sync needs none of those.
+        """
+        done = anyio.Event()
+
+        async def sync() -> list[SyncResult]:
+            try:
+                return await run_all(partial(root.sync, timeout_s) for root in roots)
+            finally:
+                done.set()
+
+        async def raise_priority() -> list[SyncResult]:
+            with anyio.move_on_after(_SYNC_PATIENCE_S):
+                await done.wait()
+            if not done.is_set():
+                with self._waited_for():
+                    await done.wait()
+            return []
+
+        synced, _ = await run_all([sync, raise_priority])
+        return synced
 
     async def _sync_to(self, clock: str, timeout_s: float) -> Result:
         began = time.monotonic()
@@ -375,8 +400,3 @@ def _parse_clock(clock: str) -> dict[str, int]:
         raise UsageError(
             f"invalid clock: {clock!r}", hint="pass a clock from an answer, or from `codeindex sync`"
         ) from None
-
-
-async def _sync_all(roots: list[Root], timeout_s: float) -> list[SyncResult]:
-    """Sync all roots at once."""
-    return await run_all(partial(root.sync, timeout_s) for root in roots)

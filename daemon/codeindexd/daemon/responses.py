@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.supervisor import FailedRoot
-from codeindexd.scan.relpath import ROOT
+from codeindexd.scan.relpath import ROOT, ancestors
 from codeindexd.search.confirm import cells_of
 from codeindexd.search.grep import MatchedLine
 from codeindexd.search.hits import Hit
@@ -24,6 +25,7 @@ from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
 _RULES_SHOWN = 30
+_NO_ROOTS = frozenset({"vcs", "sensitive", "special", "unreadable"})
 _FILES_FOR_ETA = 20  # before, mostly the start of the workers would be measured
 _SHARE_FOR_ETA = 0.05
 
@@ -313,19 +315,34 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     if file is not None and file.outcome is Outcome.FAILED:
         return entry | {"reason": f"failed: {file.reason}"}
     if file is not None:
-        return entry | {"reason": file.reason or file.entry.reason, "rule": file.entry.rule}
+        found = {"reason": file.reason or file.entry.reason, "rule": file.entry.rule}
+        return entry | found | _remedy(root, relative)
     if os.path.isdir(path) and relative not in failures:  # noqa: PTH112 - is_dir() raises for a very long name
         verdict = root.exclusion_of(relative) if relative else None
         if verdict is None:
-            found = {"indexed": True, "reason": "an indexed directory"}
-            return entry | found | {"summary": _summary(root, relative)}
-        return entry | {"reason": verdict.reason, "rule": verdict.rule}
+            whole = {"indexed": True, "reason": "an indexed directory"}
+            return entry | whole | {"summary": _summary(root, relative)}
+        return entry | {"reason": verdict.reason, "rule": verdict.rule, **_remedy(root, relative)}
     verdict = root.exclusion_of(relative)
     if verdict is not None:
-        return entry | {"reason": verdict.reason, "rule": verdict.rule}
+        return entry | {"reason": verdict.reason, "rule": verdict.rule, **_remedy(root, relative)}
     if not os.path.lexists(path):
         return entry | {"reason": "does not exist"}
     return entry | {"reason": "not scanned yet"}
+
+
+def _remedy(root: Root, path: bytes) -> dict[str, str]:
+    """Return how to search a directory that the root leaves out, or one around ``path``; nothing for other paths."""
+    for place in [*reversed([*ancestors(path)]), path]:
+        absolute = os.path.join(root.spec.raw, place)  # noqa: PTH118 - bytes
+        if not os.path.isdir(absolute):  # noqa: PTH112 - Path.is_dir raises for a very long name
+            return {}
+        if place and (verdict := root.exclusion_of(place)) is not None:
+            if verdict.reason in _NO_ROOTS:
+                return {}
+            command = f"codeindex add {shlex.quote(os.fsdecode(os.path.realpath(absolute)))}"
+            return {"hint": f"to search it, index it as a root of its own: {command}"}
+    return {}
 
 
 def _summary(root: Root, directory: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
 ROOT = b""
@@ -49,3 +50,13 @@ def collapse(paths: Iterable[bytes]) -> Batch:
     if ROOT in distinct:
         return frozenset((ROOT,))
     return frozenset(path for path in distinct if distinct.isdisjoint(ancestors(path)))
+
+
+def nfc(path: bytes) -> bytes:
+    """Return a path with composed letters, as they are typed; one that is not UTF-8 as it is."""
+    if path.isascii():
+        return path
+    try:
+        return unicodedata.normalize("NFC", path.decode()).encode()
+    except UnicodeDecodeError:
+        return path

@@ -314,3 +314,45 @@ def test_ignore_files_of_search_tools_are_stronger_than_gits() -> None:
 def test_files_of_search_tools_survive_a_nested_repository() -> None:
     rules = _search_rules(ignore="*.gen\n").enter(b"nested", {}, [])
     assert _reason(rules, "nested/a.gen") == "ignored"
+
+
+def test_gitignore_off_keeps_the_rules_of_search_tools() -> None:
+    files = {b".gitignore": b"*.py\n", b".ignore": b"*.c\n", b".rgignore": b"*.h\n", b".hgignore": b"\\.go$\n"}
+    rules = IgnoreRules.for_root(gitignore=False).enter(b"", files, names={b".hg"})
+    assert [_reason(rules, path) for path in ("a.py", "a.go", "a.c", "a.h")] == ["", "", "ignored", "ignored"]
+
+
+_E_ACUTE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+_DECOMPOSED = "cafe\N{COMBINING ACUTE ACCENT}"
+
+
+@pytest.mark.parametrize("pattern", [f"{_E_ACUTE}.txt", f"/{_E_ACUTE}.txt", f"*{_E_ACUTE}.*"])
+def test_patterns_as_they_are_typed_match_decomposed_names(pattern: str) -> None:
+    rules = _root(f"{pattern}\n")
+    for name in (_E_ACUTE, _DECOMPOSED):
+        path = f"{name}.txt"
+        assert _reason(rules, path) == "ignored", name
+        assert path.encode() in rules.suspects(b"", [path.encode(), b"other.txt"])
+    assert _reason(_root(f"{_DECOMPOSED}.txt\n"), f"{_DECOMPOSED}.txt") == "ignored", "and as it is written"
+
+
+def test_the_last_pattern_decides_in_whichever_form_it_matches() -> None:
+    rules = _root(f"*.txt\n!{_E_ACUTE}.txt\n")
+    assert _reason(rules, f"{_DECOMPOSED}.txt") == ""
+    rules = _root(f"!{_E_ACUTE}.txt\n*.txt\n")
+    assert _reason(rules, f"{_DECOMPOSED}.txt") == "ignored"
+
+
+def test_decomposed_directories_count_in_patterns_with_a_path() -> None:
+    rules = _root(f"/{_E_ACUTE}/build/*.o\n", include=[f"{_E_ACUTE}/**"])
+    directory, path = _DECOMPOSED.encode(), f"{_DECOMPOSED}/build/a.o"
+    assert _reason(rules, _DECOMPOSED, is_dir=True) == ""
+    inside = rules.enter(directory, {}).enter(directory + b"/build", {})
+    assert _reason(inside, path) == "ignored"
+    assert b"a.o" in _root(f"/{_E_ACUTE}/build/*.o\n").suspects(directory + b"/build", [b"a.o"])
+
+
+def test_names_that_are_not_utf_8_are_matched_as_they_are() -> None:
+    rules = IgnoreRules.for_root().enter(b"", {b".gitignore": b"caf\xe9.txt\n"})
+    verdict = rules.verdict(b"caf\xe9.txt", is_dir=False)
+    assert verdict is not None

@@ -11,6 +11,9 @@ The first of these that applies decides:
    a lock file that git should track is still not worth searching. A ``.hgignore`` beside ``.hg`` counts as one of them;
 6. the defaults: hidden directories, vendored, generated, minified and binary files, backups of editors.
 
+A name that is decomposed (NFD, as macOS writes "é") also matches as the composed one that people type in patterns.
+``gitignore=False`` turns off the rules of version control, the fifth; those of search tools are no part of it.
+
 A file that git tracks is neither ignored by git's rules nor left out as hidden or as a backup. In a directory that is
 kept only because it contains tracked files, nothing else is kept, as git itself ignores everything else there.
 """
@@ -34,7 +37,7 @@ from codeindexd.scan.ignore.builtin import (
 from codeindexd.scan.ignore.mercurial import compiled_hgignore
 from codeindexd.scan.ignore.patterns import PatternSet, compiled, rule_text
 from codeindexd.scan.ignore.sieve import suspects
-from codeindexd.scan.relpath import name_of
+from codeindexd.scan.relpath import name_of, nfc
 
 GITIGNORE = b".gitignore"
 OWN_IGNORE = b".codeindexignore"
@@ -82,6 +85,9 @@ class _Level:
         """Return the verdict of this file on ``path``, which is relative to the root; None if no pattern matches."""
         path = self.above + path if self.above else path[self.skip :]
         pattern = self.patterns.last_match(name, path, is_dir)
+        if not path.isascii() and (composed := nfc(path)) != path:
+            also = self.patterns.last_match(name_of(composed), composed, is_dir)
+            pattern = max(filter(None, (pattern, also)), key=lambda one: one.line, default=None)
         if pattern is None:
             return None
         rule = rule_text(self.source, pattern) if self.quotable else f"{self.source}:{pattern.line}"
@@ -172,7 +178,7 @@ class IgnoreRules:
             found = compiled_hgignore(files.get(HGIGNORE, b""))
             git = (*(_Level(f"{prefix}.hgignore", patterns, skip) for patterns in found), *git)
         search = self._search
-        if any(files.get(name) for name in _SEARCH_IGNORE) and self._gitignore:
+        if any(files.get(name) for name in _SEARCH_IGNORE):
             search = tuple(
                 (_Level(f"{prefix}{name.decode()}", patterns, skip), *levels)
                 if (patterns := compiled(files.get(name, b"")))
@@ -224,7 +230,10 @@ class IgnoreRules:
         prefix = directory + b"/" if directory else b""
         levels = (*self._own, *itertools.chain(*self._search), *self._git)
         levels = levels if self._exclude is None else (self._exclude, *levels)
-        return suspects([(level.patterns, (level.above + prefix)[level.skip :]) for level in levels], names)
+        found = suspects([(level.patterns, (level.above + prefix)[level.skip :]) for level in levels], names)
+        if levels and not (prefix.isascii() and b"".join(names).isascii()):
+            found.update(name for name in names if nfc(prefix + name) != prefix + name)
+        return found
 
     def judge(self, name: bytes, path: bytes, is_dir: bool) -> Verdict | None:
         """Return the result of :meth:`verdict`, given also ``name``, the last component of ``path``."""
@@ -285,7 +294,7 @@ class IgnoreRules:
                 return Verdict(True, "excluded", excluded.rule)
         if self._include is None or self._included(path, is_dir=is_dir):
             return None
-        if is_dir and self._include.patterns.may_match_below(path + b"/"):
+        if is_dir and any(self._include.patterns.may_match_below(one + b"/") for one in {path, nfc(path)}):
             return None
         return Verdict(True, "excluded", "include: no pattern matches")
 
