@@ -38,6 +38,10 @@ _TEMPLATES: dict[bytes, str] = {
     b"toml": '[@WORD]\nname = "@MARK"\ncount = @N\n',
     b"md": "# The @WORD\n\nAbout @MARK and the @WORD of @N.\n\n## A @WORD\n\nMore of it.\n",
     b"txt": "the @WORD and the @WORD\n@MARK @N\n",
+    b"ipynb": (  # joined to several, it is no notebook but text
+        '{"cells": [\n {"cell_type": "code", "outputs": [{"text": ["@N"]}], "source": [\n'
+        '  "def @WORD_@MARK(value):\\n",\n  "    return value + @N\\n"\n ]}\n],\n"nbformat": 4}\n'
+    ),
     b"unknown": "@WORD @MARK @N\n",
 }
 EXTENSIONS = tuple(_TEMPLATES)
