@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 from codeindexd.analysis.tokens import Tokenizer
-from codeindexd.search.prepared_query import PreparedQuery, name_stems, stems_of
+from codeindexd.search.prepared_query import PreparedQuery, prepared
 from codeindexd.search.query import parse
 
 
-def prepared(text: str) -> PreparedQuery:
-    terms = Tokenizer().tokenize(text)
-    return PreparedQuery(parse(text), terms, stems_of(terms.words), [], {})
+def prepare(text: str) -> PreparedQuery:
+    return prepared(parse(text), (), Tokenizer())
 
 
 @pytest.mark.parametrize(
@@ -30,9 +29,27 @@ def prepared(text: str) -> PreparedQuery:
     ],
 )
 def test_whole_names_are_recognised_in_a_query(text: str, only_stem: str, names: list[str]) -> None:
-    query = prepared(text)
+    query = prepare(text)
     assert (query.only_stem, list(query.wanted_names)) == (only_stem, names)
 
 
-def test_names_are_compared_by_the_stems_of_their_words() -> None:
-    assert name_stems("parsedQueries") == frozenset(stems_of(["parse", "query"]))
+@pytest.mark.parametrize(
+    ("text", "names", "is_all"),
+    [
+        ("Session::open", ["Session.open"], True),
+        ("why does Session#open call a.b.c twice", ["Session.open", "a.b.c"], False),
+        ("open a session", [], False),
+    ],
+)
+def test_qualified_names_are_found_in_any_notation(text: str, names: list[str], is_all: bool) -> None:
+    query = prepare(text)
+    assert (query.qualified_names, query.is_qualified_name) == (names, is_all)
+
+
+def test_a_report_is_asked_by_its_headline_and_its_body_apart() -> None:
+    query = prepare("Dates are wrong\n\nI call parse_date\nand it fails.")
+    assert query.text == "Dates are wrong"
+    assert query.terms.words == ["dates", "are", "wrong"]
+    assert query.body is not None
+    assert query.body.identifiers == ["parse_date"]
+    assert prepare("dates are wrong").body is None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.search.ranking import Candidate, clean_cut, is_test, normalised, rank, shortlist
+from codeindexd.search.file_roles import FileRole
+from codeindexd.search.ranking import Candidate, FileEvidence, clean_cut, normalised, rank, rank_report, shortlist
 
 scores = st.floats(0, 1)
 candidates = st.lists(
@@ -19,26 +21,38 @@ candidates = st.lists(
         path=st.sampled_from([b"src/a.py", b"tests/test_a.py", b"lib/b.go"]),
         lexical=scores,
         dense=scores,
-        symbol_stems=st.frozensets(st.sampled_from(["pars", "arg", "socket"]), max_size=2),
-        file_stems=st.frozensets(st.sampled_from(["pars", "arg"]), max_size=2),
-        mentions=st.booleans(),
-        is_prose=st.booleans(),
+        body=scores,
+        exact=scores,
+        mention=scores,
     ),
     unique_by=lambda candidate: candidate.chunk_id,
     max_size=30,
 )
+evidence = st.dictionaries(
+    st.integers(1, 5), st.builds(FileEvidence, name=scores, crowd=scores, path=scores, named=scores)
+)
 
 
-@given(candidates, st.lists(st.sampled_from(["pars", "arg", "test"]), max_size=3), st.integers())
+@given(candidates, evidence, st.integers())
 def test_the_ranking_does_not_depend_on_the_order_of_candidates(
-    found: list[Candidate], words: list[str], seed: int
+    found: list[Candidate], files: dict[int, FileEvidence], seed: int
 ) -> None:
     shuffled = found[:]
     Random(seed).shuffle(shuffled)
-    ranked = rank(found, words)
-    assert ranked == rank(shuffled, words)
-    assert {r.candidate.chunk_id for r in ranked} == {c.chunk_id for c in found}
-    assert all(a.score >= b.score for a, b in itertools.pairwise(ranked))
+    for order in (rank, rank_report):
+        ranked = order(found, files)
+        assert ranked == order(shuffled, files)
+        assert {r.candidate.chunk_id for r in ranked} == {c.chunk_id for c in found}
+        assert all(a.score >= b.score for a, b in itertools.pairwise(ranked))
+
+
+@given(candidates, evidence)
+def test_the_parts_of_the_first_chunk_of_a_file_add_up_to_its_score(
+    found: list[Candidate], files: dict[int, FileEvidence]
+) -> None:
+    for order in (rank, rank_report):
+        first = next(iter(order(found, files)), None)
+        assert first is None or first.score == pytest.approx(sum(first.parts.values()))
 
 
 @given(st.dictionaries(st.integers(), st.floats(-1, 100), max_size=20))
@@ -52,43 +66,74 @@ def test_normalised_scores_keep_their_order_between_zero_and_one(found: dict[int
 def test_a_chunk_from_both_retrievers_beats_one_from_a_single_retriever() -> None:
     both = Candidate(1, 1, b"a.py", lexical=0.8, dense=0.8)
     one = Candidate(2, 2, b"b.py", lexical=1.0)
-    assert [r.candidate.chunk_id for r in rank([one, both], ["x"])] == [1, 2]
+    assert [r.candidate.chunk_id for r in rank([one, both])] == [1, 2]
 
 
 def test_further_chunks_of_a_file_rank_below_other_files() -> None:
     same = [Candidate(n, 1, b"a.py", lexical=1 - n / 10, dense=1 - n / 10) for n in (1, 2, 3)]
     other = Candidate(9, 2, b"b.py", lexical=0.5, dense=0.5)
-    assert [r.candidate.chunk_id for r in rank([*same, other], [])][:2] == [1, 9]
+    assert [r.candidate.chunk_id for r in rank([*same, other])][:2] == [1, 9]
 
 
 def test_a_file_with_many_good_chunks_is_lifted() -> None:
     crowded = [Candidate(n, 1, b"a.py", dense=0.8) for n in range(1, 6)]
     alone = Candidate(9, 2, b"b.py", dense=0.9)
-    assert rank([*crowded, alone], [])[0].candidate.file_id == 1
+    assert rank([*crowded, alone])[0].candidate.file_id == 1
 
 
-def test_tests_rank_lower_unless_the_query_asks_for_them() -> None:
+@pytest.mark.parametrize("role", [role for role in FileRole if role is not FileRole.SOURCE])
+def test_everything_but_source_steps_back_unless_the_query_asks_for_it(role: FileRole) -> None:
     source = Candidate(1, 1, b"src/parser.py", lexical=0.8)
-    test = Candidate(2, 2, b"tests/test_parser.py", lexical=1.0)
-    assert rank([source, test], ["parser"])[0].candidate is source
-    assert rank([source, test], ["test", "parser"])[0].candidate is test
+    other = Candidate(2, 2, b"other", lexical=1.0, role=role)
+    assert rank([source, other])[0].candidate is source
+    assert rank([source, other], wanted_roles={role})[0].candidate is other
+    assert rank_report([source, other], {})[0].candidate is source
 
 
-def test_tests_are_recognised_by_their_paths() -> None:
-    assert all(map(is_test, [b"tests/x.py", b"a/test_x.py", b"x_test.go", b"x.spec.ts", b"src/__tests__/x.js"]))
-    assert not any(map(is_test, [b"src/contest.py", b"latest/x.py", b"attestation.go"]))
+def test_an_older_version_steps_back() -> None:
+    older = Candidate(1, 1, b"v1/parser.py", lexical=1.0)
+    newer = Candidate(2, 2, b"v2/parser.py", lexical=0.8)
+    assert rank([older, newer], {1: FileEvidence(is_older=True)})[0].candidate is newer
 
 
-def test_a_definition_of_a_whole_name_in_the_query_comes_first() -> None:
-    near = Candidate(1, 1, b"src/greet.go", lexical=0.9, dense=1.0, file_stems=frozenset({"greet"}))
-    defined = Candidate(2, 2, b"src/hello.py", lexical=1.0, defines=frozenset({"greet_politely"}))
-    assert rank([near, defined], ["greet", "polite"], ["greet_politely"])[0].candidate is defined
+def test_the_name_of_a_file_decides_between_similar_chunks() -> None:
+    there = Candidate(1, 1, b"util.py", lexical=1.0, dense=0.9)
+    named = Candidate(2, 2, b"parser.py", lexical=0.8, dense=0.8)
+    assert rank([there, named], {2: FileEvidence(name=1.0)})[0].candidate is named
 
 
-def test_a_use_of_the_whole_name_beats_a_similar_symbol() -> None:
-    similar = Candidate(1, 1, b"src/a.py", lexical=0.9, dense=1.0, symbol_stems=frozenset({"fresh", "word"}))
-    uses = Candidate(2, 2, b"src/b.py", lexical=1.0, mentions=True)
-    assert rank([similar, uses], ["fresh", "word", "x"], ["fresh_word_x"])[0].candidate is uses
+def test_a_definition_of_a_name_in_the_query_comes_before_its_uses() -> None:
+    near = Candidate(1, 1, b"src/greet.go", lexical=0.9, dense=1.0)
+    uses = Candidate(2, 2, b"src/use.py", lexical=1.0, dense=0.5, mention=1.0)
+    defines = Candidate(3, 3, b"src/hello.py", lexical=0.9, dense=0.5, exact=1.0)
+    assert [r.candidate for r in rank([near, uses, defines])] == [defines, uses, near]
+
+
+def test_what_is_asked_for_beats_any_similarity() -> None:
+    near = Candidate(1, 1, b"a.py", lexical=1.0, dense=1.0, exact=1.0)
+    asked = Candidate(2, 2, b"tests/b.py", role=FileRole.TEST, asked_for={"literal": 10.0})
+    assert rank([near, asked], {1: FileEvidence(name=1.0)})[0].candidate is asked
+
+
+def test_chunks_of_one_file_vote_together_for_a_report() -> None:
+    says_it = Candidate(1, 1, b"a.py", lexical=0.9)
+    does_it = Candidate(2, 1, b"a.py", body=0.9)
+    half = Candidate(3, 2, b"b.py", lexical=1.0)
+    ranked = rank_report([says_it, does_it, half], {})
+    assert [r.candidate.file_id for r in ranked] == [1, 2, 1]
+
+
+def test_a_report_shows_many_files_before_further_chunks() -> None:
+    same = [Candidate(n, 1, b"a.py", lexical=1.0, dense=1.0, body=1.0) for n in (1, 2, 3)]
+    others = [Candidate(n, n, f"{n}.py".encode(), body=0.3) for n in range(4, 10)]
+    ranked = rank_report([*same, *others], {})
+    assert [r.candidate.file_id for r in ranked] == [1, 4, 5, 6, 7, 8, 9, 1, 1]
+
+
+def test_a_file_that_a_report_names_comes_first() -> None:
+    near = Candidate(1, 1, b"a.py", lexical=1.0, dense=0.2)
+    named = Candidate(2, 2, b"b.py", lexical=0.5)
+    assert rank_report([near, named], {2: FileEvidence(named=1.0)})[0].candidate is named
 
 
 def test_the_shortlist_keeps_the_best_of_both_retrievers() -> None:

@@ -115,7 +115,12 @@ class Daemon:
             budget_gb=config.disk.budget_gb,
             vectors_verified=vectors_verified,
         )
-        searcher = Searcher(self._embedders.by_identity, mask_secrets=config.privacy.mask_secrets)
+        names = self._embedders.bundled
+        searcher = Searcher(
+            self._embedders.by_identity,
+            mask_secrets=config.privacy.mask_secrets,
+            embed_names=names.embed if names else None,
+        )
         handlers = Handlers(
             self.roots,
             searcher,

@@ -14,6 +14,8 @@ import structlog
 
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.embedding.create import create
+from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.analysis.embedding.static_embedder import BundledEmbedder
 from codeindexd.config import Embedding
 from codeindexd.errors import EmbedderError
 from codeindexd.storage.durable import replace_file
@@ -53,6 +55,12 @@ class Embedders:
                 names.append(name)
         _write(last, names)
         return cls(configured, others)
+
+    @property
+    def bundled(self) -> StaticModel | None:
+        """The bundled model, None if its files are missing: it embeds names at once, whatever model embeds code."""
+        found = (one.static for one in self.by_identity.values() if isinstance(one, BundledEmbedder))
+        return next(found, None)
 
     async def aclose(self) -> None:
         """Close the processes and connections of all models."""

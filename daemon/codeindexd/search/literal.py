@@ -14,9 +14,9 @@ from typing import Final
 
 from codeindexd.analysis import secrets
 from codeindexd.search.exact import chunks_on_lines
+from codeindexd.search.file_roles import is_test
 from codeindexd.search.grep import read_text
 from codeindexd.search.line_matcher import LineMatcher
-from codeindexd.search.ranking import is_test
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.search.trigram_query import literal_query
 from codeindexd.storage.snapshot import Snapshot

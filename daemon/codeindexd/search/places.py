@@ -8,7 +8,8 @@ it are bounded, so that no text takes long.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from codeindexd.types import StoredChunk, StoredFile
 
 _MOST_PLACES: Final = 30
 _MOST_FILES: Final = 10  # of one name
+_MOST_PATHS: Final = 100
 _MOST_CHARS: Final = 8_192  # from each end of a query
 _PATH: Final = r"(?<![\w.@+~/\\$\[\]-])(?:[A-Za-z]:)?[\w.@+~/\\$\[\]-]{0,400}\.\w{1,12}"
 _WITH_LINE: Final = re.compile(rf'({_PATH})(?:", line |:line |#L|[:(]|, line )(\d{{1,9}})(?:-L?(\d{{1,9}}))?')
@@ -60,39 +62,65 @@ def places_in(text: str) -> list[Place]:
 def chunks_at(root: bytes, snapshot: Snapshot, places: list[Place]) -> list[int]:
     """Return the ids of the chunks at ``places``, in their order; a place outside ``root`` has none."""
     found: dict[int, None] = {}
-    for place in places:
-        for file in _files_named(root, snapshot, place.path):
+    for place, files in zip(places, _files_at(root, snapshot, [place.path for place in places]), strict=True):
+        for file in files:
             for chunk in _chunks_of(snapshot, file, place):
                 found[chunk.chunk_id] = None
     return list(found)
+
+
+def files_named_in(root: bytes, snapshot: Snapshot, text: str) -> dict[int, float]:
+    """Return the ids of the files whose paths stand in a text: 1 for the only one that is meant, less for one of many.
+
+    Unlike `places_in`, it also reads paths without a line from the middle of a text.
+    """
+    text = text[:_MOST_CHARS] + "\n" + text[_MOST_CHARS:][-_MOST_CHARS:]
+    java = ["/".join([*package.split("."), name]) for package, name, _ in _JAVA_FRAME.findall(text)]
+    paths = list(dict.fromkeys([*java, *map(_slashed, re.findall(_PATH, text))]))[:_MOST_PATHS]
+    found: dict[int, float] = {}
+    for files in _files_at(root, snapshot, paths):
+        for file in files:
+            found[file.file_id] = max(found.get(file.file_id, 0.0), 1 / len(files))
+    return found
 
 
 def _slashed(path: str) -> str:
     return path.replace("\\", "/")
 
 
-def _files_named(root: bytes, snapshot: Snapshot, path: str) -> list[StoredFile]:
-    """Return the indexed files that a path means: the file itself, else those that share most of its end.
+def _files_at(root: bytes, snapshot: Snapshot, paths: Sequence[str]) -> list[list[StoredFile]]:
+    """Return for each path the indexed files that it means: the file itself, else those that share most of its end.
 
     A frame may come from another machine. Of a path with directories the last one has to agree, because ``main.py`` and
     ``index.js`` are everywhere.
     """
-    wanted = path.removeprefix("./").encode("utf-8", "surrogateescape")
-    if wanted.startswith(root + b"/"):
-        file = snapshot.catalog.file(wanted[len(root) + 1 :])
-        return [] if file is None else [file]
-    parts = [part for part in wanted.split(b"/") if part not in (b"", b".", b"..")]
+    wanted = [path.removeprefix("./").encode("utf-8", "surrogateescape") for path in paths]
+    parts = [[part for part in one.split(b"/") if part not in (b"", b".", b"..")] for one in wanted]
+    by_name: defaultdict[bytes, list[StoredFile]] = defaultdict(list)
+    for file in snapshot.catalog.files_named(list({one[-1] for one in parts if one})):
+        by_name[file.entry.path.rpartition(b"/")[2]].append(file)
+    return [
+        _exactly(root, by_name, one) if one.startswith(root + b"/") else _sharing_the_end(by_name, of_one)
+        for one, of_one in zip(wanted, parts, strict=True)
+    ]
+
+
+def _exactly(root: bytes, by_name: Mapping[bytes, list[StoredFile]], path: bytes) -> list[StoredFile]:
+    relative = path[len(root) + 1 :]
+    return [file for file in by_name.get(path.rpartition(b"/")[2], ()) if file.entry.path == relative]
+
+
+def _sharing_the_end(by_name: Mapping[bytes, list[StoredFile]], parts: list[bytes]) -> list[StoredFile]:
     if not parts:
         return []
     best: list[StoredFile] = []
-    best_shared = min(len(parts), 2) - 1
-    for file in snapshot.catalog.files_named(parts[-1]):
+    best_shared = min(len(parts), 2)
+    for file in by_name.get(parts[-1], ()):
         shared = _shared_end(file.entry.path.split(b"/"), parts)
         if shared > best_shared:
             best, best_shared = [], shared
         if shared == best_shared:
             best.append(file)
-    best = [file for file in best if best_shared >= min(len(parts), 2)]
     return sorted(best, key=lambda file: (file.entry.path.count(b"/"), file.entry.path))[:_MOST_FILES]
 
 

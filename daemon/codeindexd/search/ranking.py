@@ -1,29 +1,34 @@
-"""From the candidates of two retrievers to one order: a sum of normalised scores and of what the code itself says.
+"""From the candidates of the retrievers to one order: a sum of normalised scores and of what the code itself says.
 
-Pure: candidates in, scored candidates out. Normalised scores order better here than reciprocal ranks (Cormack et al.,
-SIGIR 2009), which lose by how much the first beats the second. The weights were chosen on the questions of eleven
-annotated repositories and evaluated on those of ten others; `docs/performance.md` has the figures.
+Pure: candidates in, scored candidates out. A question ranks chunks (`rank`), a report ranks files (`rank_report`).
+Normalised scores order better here than reciprocal ranks (Cormack et al., SIGIR 2009), which lose by how much the first
+beats the second. The weights were chosen on one half of annotated questions and reports, and evaluated on the other;
+`docs/ranking.md` says what each signal is for and what it earns.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from codeindexd.search.file_roles import FileRole
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weight of each signal, in units of a retriever's best hit."""
+    """The weight of each signal of a question, in units of a retriever's best hit."""
 
     lexical: float = 0.7
     dense: float = 1.0
-    path: float = 0.5  # times the share of the file's name that the query has
-    definition: float = 0.05  # times the share of the symbol's name that the query has
-    exact: float = 1.5  # a definition whose whole name is in the query: a compound name, or the query's only word
-    mention: float = 1.2  # a use of such a name, in any inflection if it is a single word
-    test: float = 0.7  # subtracted for test files unless the query asks for tests
-    prose: float = 0.15  # subtracted for documents, data and configuration
+    name: float = 1.2  # times the closeness of the file's name
+    exact: float = 1.5  # times how well it defines a name in the query: a compound name, or the query's only word
+    mention: float = 1.2  # times the rarity of such a name that it uses, in any inflection if it is a single word
+    test: float = 1.2  # subtracted, as the next four, unless the query asks for such files
+    prose: float = 0.5
+    data: float = 0.5
+    aside: float = 0.5
+    older: float = 0.8  # an older version of an interface, beside a newer one
     neighbour: float = 0.1  # times the score of each other good chunk of the same file, up to `max_neighbours`
     max_neighbours: int = 7
     same_file: float = 0.3  # factor for each further chunk of a file
@@ -34,10 +39,25 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A chunk that a retriever found. ``lexical`` and ``dense`` are `normalised` scores, 0 if not found.
+class ReportWeights:
+    """The weight of each signal of a report. A file has its best chunk's score in each list."""
 
-    ``symbol_stems`` and ``file_stems`` (of the file's name without its extension) are compared with the query's stems.
+    lexical: float = 0.7  # of the headline
+    dense: float = 0.7  # of the headline
+    body: float = 0.7  # BM25 of the whole report
+    crowd: float = 0.5  # the five best chunks of the file for the whole report, together
+    path: float = 0.5  # words of the path that the report has, by their rarity
+    named: float = 1.0  # the report names the file
+    step_back: float = 1.5  # subtracted for everything that is not source
+    same_file: float = 0.05  # factor for each further chunk of a file: nearly all files come first
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk that a retriever found.
+
+    ``lexical``, ``dense`` and ``body`` are `normalised` scores, 0 if not found. ``exact`` and ``mention`` say from 0 to
+    1 how much it defines and uses names of the query.
     """
 
     chunk_id: int
@@ -45,12 +65,22 @@ class Candidate:
     path: bytes
     lexical: float = 0.0
     dense: float = 0.0
-    symbol_stems: frozenset[str] = frozenset()
-    file_stems: frozenset[str] = frozenset()
-    defines: frozenset[str] = frozenset()  # whole names, lowercase
-    mentions: bool = False  # has a whole name of the query, or its only word
-    is_prose: bool = False
+    body: float = 0.0
+    exact: float = 0.0
+    mention: float = 0.0
+    role: FileRole = FileRole.SOURCE
     asked_for: Mapping[str, float] = field(default_factory=dict)  # parts of the score that put it before others
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvidence:
+    """What speaks for a file as a whole, each from 0 to 1."""
+
+    name: float = 0.0
+    crowd: float = 0.0
+    path: float = 0.0
+    named: float = 0.0
+    is_older: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +103,6 @@ def normalised(scores: Mapping[int, float], *, floor: float | None = None) -> di
     low = min(scores.values()) if floor is None else floor
     width = top - low
     return {key: (value - low) / width if width > 0 else 1.0 for key, value in scores.items()}
-
-
-_TEST_PARTS = frozenset(b"test tests testing spec specs __tests__ testdata fixtures".split())
-_ASKS_FOR_TESTS = frozenset({"test", "spec", "fixtur", "mock"})  # stems
-
-
-def is_test(path: bytes) -> bool:
-    """Return True if ``path`` looks like a test's."""
-    *directories, name = path.lower().split(b"/")
-    stem = name.split(b".")[0]
-    return (
-        any(part in _TEST_PARTS for part in directories)
-        or stem.startswith(b"test_")
-        or stem.endswith((b"_test", b"_spec", b"-test"))
-        or b".test." in name
-        or b".spec." in name
-    )
 
 
 def clean_cut(scores: Mapping[int, float], limit: int) -> dict[int, float]:
@@ -115,57 +128,99 @@ def shortlist(lexical: Mapping[int, float], dense: Mapping[int, float], limit: i
     return list(clean_cut(dict(sorted(fused.items(), key=lambda item: -item[1])), limit))
 
 
-def score(candidate: Candidate, stems: frozenset[str], whole_names: frozenset[str], weights: Weights) -> Ranked:
-    """Score a candidate without regard to other chunks of its file; stems and lowercase names are the query's."""
-    parts = {
-        "lexical": weights.lexical * candidate.lexical,
-        "dense": weights.dense * candidate.dense,
-        "path": weights.path * _share(candidate.file_stems, stems),
-        "definition": weights.definition * _share(candidate.symbol_stems, stems),
-    }
-    if candidate.defines & whole_names:
-        parts["exact"] = weights.exact
-    elif candidate.mentions:
-        parts["mention"] = weights.mention
-    if candidate.is_prose:
-        parts["prose"] = -weights.prose
-    if is_test(candidate.path) and not stems & _ASKS_FOR_TESTS:
-        parts["test"] = -weights.test
-    return Ranked(candidate, sum(parts.values()), {name: part for name, part in parts.items() if part})
-
-
 def rank(
     candidates: Iterable[Candidate],
-    words: Iterable[str],
-    names: Sequence[str] = (),
+    files: Mapping[int, FileEvidence] | None = None,
+    wanted_roles: Collection[FileRole] = (),
     weights: Weights | None = None,
 ) -> list[Ranked]:
-    """Return ``candidates`` best first, for a query with the stems ``words`` and the whole identifiers ``names``.
+    """Return ``candidates`` best first, for a question that asks for files of ``wanted_roles``; ``files`` by file id.
 
     A file with many good chunks lifts all of them, but each further chunk of a file counts less, so that answers show
     many files. Equal scores are ordered by path, then chunk id: the same query has the same answer.
     """
     weights = weights or Weights()
-    stems, whole_names = frozenset(words), frozenset(names)
-    by_file: defaultdict[int, list[Ranked]] = defaultdict(list)
-    for candidate in candidates:
-        by_file[candidate.file_id].append(score(candidate, stems, whole_names, weights))
+    penalties = {
+        FileRole.TEST: weights.test,
+        FileRole.DOCUMENT: weights.prose,
+        FileRole.DATA: weights.data,
+        FileRole.ASIDE: weights.aside,
+    }
+    for role in wanted_roles:
+        penalties.pop(role, None)
     ranked: list[Ranked] = []
-    for of_file in by_file.values():
-        of_file.sort(key=_order)
-        neighbours = of_file[1 : 1 + weights.max_neighbours]
-        bonus = weights.neighbour * sum(max(0.0, one.score) for one in neighbours)
-        for position, one in enumerate(of_file):
-            parts = {**one.parts, "company": bonus} if bonus else one.parts  # the protocol's name for it
-            total = one.score + bonus
-            total = total * weights.same_file**position if total > 0 else total
-            asked_for = one.candidate.asked_for
-            ranked.append(Ranked(one.candidate, total + sum(asked_for.values()), {**parts, **asked_for}))
+    for file_id, of_file in _by_file(candidates).items():
+        evidence = (files or {}).get(file_id, FileEvidence())
+        scored = sorted((_of_question(one, penalties, weights) for one in of_file), key=_order)
+        whole = {"name": weights.name * evidence.name, "older": -weights.older if evidence.is_older else 0.0}
+        neighbours = scored[1 : 1 + weights.max_neighbours]
+        whole["company"] = weights.neighbour * sum(max(0.0, one.score) for one in neighbours)
+        ranked += _spread(scored, whole, weights.same_file)
     return sorted(ranked, key=_order)
 
 
-def _share(name: frozenset[str], words: frozenset[str]) -> float:
-    return len(name & words) / len(name) if name else 0.0
+def rank_report(
+    candidates: Iterable[Candidate], files: Mapping[int, FileEvidence], weights: ReportWeights | None = None
+) -> list[Ranked]:
+    """Return ``candidates`` best first, for a report: files by their best chunk in each list, each shown by its best.
+
+    Chunks of one file seldom have both what the headline says and what the sample code says, so they vote together.
+    """
+    weights = weights or ReportWeights()
+    ranked: list[Ranked] = []
+    for file_id, of_file in _by_file(candidates).items():
+        evidence = files.get(file_id, FileEvidence())
+        scored = sorted((_of_report(one, weights) for one in of_file), key=_order)
+        whole = {
+            "crowd": weights.crowd * evidence.crowd,
+            "path": weights.path * evidence.path,
+            "named": weights.named * evidence.named,
+        }
+        role = scored[0].candidate.role
+        if role is not FileRole.SOURCE:
+            whole[role.value] = -weights.step_back
+        for name in ("lexical", "dense", "body"):  # what other chunks of the file have beyond the first one
+            best = max(one.parts.get(name, 0.0) for one in scored)
+            whole[f"{name}_elsewhere"] = best - scored[0].parts.get(name, 0.0)
+        ranked += _spread(scored, whole, weights.same_file)
+    return sorted(ranked, key=_order)
+
+
+def _by_file(candidates: Iterable[Candidate]) -> dict[int, list[Candidate]]:
+    by_file: defaultdict[int, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_file[candidate.file_id].append(candidate)
+    return by_file
+
+
+def _of_question(candidate: Candidate, penalties: Mapping[FileRole, float], weights: Weights) -> Ranked:
+    """Score a candidate of a question without regard to the rest of its file."""
+    parts = {"lexical": weights.lexical * candidate.lexical, "dense": weights.dense * candidate.dense}
+    exact, mention = weights.exact * candidate.exact, weights.mention * candidate.mention
+    parts["exact" if exact >= mention else "mention"] = max(exact, mention)
+    if candidate.role in penalties:
+        parts[candidate.role.value] = -penalties[candidate.role]
+    return Ranked(candidate, sum(parts.values()), parts)
+
+
+def _of_report(candidate: Candidate, weights: ReportWeights) -> Ranked:
+    """Score a candidate of a report without regard to the rest of its file."""
+    parts = {
+        "lexical": weights.lexical * candidate.lexical,
+        "dense": weights.dense * candidate.dense,
+        "body": weights.body * candidate.body,
+    }
+    return Ranked(candidate, sum(parts.values()), parts)
+
+
+def _spread(scored: Sequence[Ranked], whole: Mapping[str, float], same_file: float) -> Iterable[Ranked]:
+    """Yield the chunks of one file, best first, with what speaks for the ``whole`` file; each further one has less."""
+    bonus = sum(whole.values())
+    for position, one in enumerate(scored):
+        total = one.score + bonus
+        total = total * same_file**position if total > 0 else total
+        parts = {name: part for name, part in {**one.parts, **whole, **one.candidate.asked_for}.items() if part}
+        yield Ranked(one.candidate, total + sum(one.candidate.asked_for.values()), parts)
 
 
 def _order(ranked: Ranked) -> tuple[float, bytes, int]:

@@ -6,7 +6,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -16,9 +16,10 @@ from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.errors import EmbedderError
 from codeindexd.search import retrieve
+from codeindexd.search.file_names import Embed
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.hits import Hit, HitRequest, first_hits
-from codeindexd.search.prepared_query import PreparedQuery, stems_of
+from codeindexd.search.prepared_query import PreparedQuery, prepared
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
@@ -68,9 +69,15 @@ class PinnedRoot:
 class Searcher:
     """Answers any number of queries at a time, each on its own snapshots."""
 
-    def __init__(self, embedders: Mapping[str, Embedder], *, mask_secrets: bool) -> None:
-        """``embedders`` by identity: every model whose vectors some root may answer from."""
+    def __init__(
+        self, embedders: Mapping[str, Embedder], *, mask_secrets: bool, embed_names: Embed | None = None
+    ) -> None:
+        """``embedders`` by identity: every model whose vectors some root may answer from.
+
+        ``embed_names`` compares names of files with questions; without it their meaning is not looked at.
+        """
         self._embedders = embedders
+        self._embed_names = embed_names
         self._mask_secrets = mask_secrets
         self._tokenizer = Tokenizer()
 
@@ -147,20 +154,18 @@ class Searcher:
 
     async def _prepare(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> tuple[PreparedQuery, list[str]]:
         """Return the query with its terms and vectors, and notes on embedding failures."""
-        text = " ".join([parsed.text, *parsed.phrases, *parsed.literals]).strip()
-        terms = self._tokenizer.tokenize(text or " ".join(_literal_words(parsed.regexes)))
-        phrases = [words for phrase in parsed.phrases if (words := self._tokenizer.words(phrase))]
+        query = prepared(parsed, _literal_words(parsed.regexes), self._tokenizer, self._embed_names)
         vectors = {}
         notes = list(parsed.notes)
         for identity in {root.query_model for root in roots} & self._embedders.keys():
-            if not text:
+            if not query.text:
                 continue
             try:
                 with anyio.fail_after(_EMBED_TIMEOUT_S):
-                    vectors[identity] = await self._embedders[identity].embed_query(text)
+                    vectors[identity] = await self._embedders[identity].embed_query(query.text)
             except (EmbedderError, TimeoutError) as error:
                 notes.append(f"answered from text alone: {error or 'the embedding model did not answer in time'}")
-        return PreparedQuery(parsed, terms, stems_of(terms.words), phrases, vectors), notes
+        return replace(query, vectors=vectors), notes
 
     async def _answer(
         self,

@@ -20,23 +20,23 @@ class BundledEmbedder:
 
     def __init__(self, static: StaticModel | None = None) -> None:
         """Raise `EmbedderError` if the model's files are missing or damaged."""
-        self._static = static or StaticModel.load()
+        self.static = static or StaticModel.load()
 
     @property
     def identity(self) -> str:
-        return self._static.identity
+        return self.static.identity
 
     @property
     def dimensions(self) -> int:
-        return self._static.dimensions
+        return self.static.dimensions
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
         if len(texts) <= _MAX_INLINE:
-            return self._static.embed(texts)
-        return await anyio.to_thread.run_sync(self._static.embed, texts)
+            return self.static.embed(texts)
+        return await anyio.to_thread.run_sync(self.static.embed, texts)
 
     async def embed_query(self, text: str) -> Vectors:
-        return self._static.embed_query(text)
+        return self.static.embed_query(text)
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""

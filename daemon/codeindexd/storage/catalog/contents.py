@@ -29,9 +29,11 @@ def files_with(reader: Reader, contents: Sequence[bytes]) -> list[StoredFile]:
     return [file for file in files if file.outcome is Outcome.INDEXED]
 
 
-def files_named(reader: Reader, name: bytes) -> list[StoredFile]:
-    """Return the indexed files with this name, in any directory."""
-    rows = reader.rows(f"{STORED_FILE} WHERE f.name = ? AND f.outcome = {int(Outcome.INDEXED)}", (name,))
+def files_named(reader: Reader, names: Sequence[bytes]) -> list[StoredFile]:
+    """Return the indexed files with any of these names, in any directory. Reads all files, however many names."""
+    rows = reader.rows_in(
+        lambda marks: f"{STORED_FILE} WHERE f.outcome = {int(Outcome.INDEXED)} AND f.name IN ({marks})", names
+    )
     return list(map(stored_file, rows))
 
 

@@ -108,9 +108,9 @@ class CatalogSnapshot:
         """Return the indexed files whose content has one of these leaf hashes."""
         return contents.files_with(self._reader, hashes)
 
-    def files_named(self, name: bytes) -> list[StoredFile]:
-        """Return the indexed files whose last path component is ``name``."""
-        return contents.files_named(self._reader, name)
+    def files_named(self, names: Sequence[bytes]) -> list[StoredFile]:
+        """Return the indexed files whose last path component is one of ``names``."""
+        return contents.files_named(self._reader, names)
 
     def indexed_contents(self) -> Iterator[bytes]:
         """Yield the leaf hash of every indexed file."""

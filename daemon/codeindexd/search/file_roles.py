@@ -1,0 +1,110 @@
+"""What a file is for, by its path and language: source, a test, a document, data, or something beside the source.
+
+Most questions are about source, so the other roles step back, each unless the question asks for it.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Final
+
+from codeindexd.analysis.tokens import stem
+
+
+class FileRole(enum.Enum):
+    """What a file is for. The value names the part of a score."""
+
+    SOURCE = "source"
+    TEST = "test"
+    DOCUMENT = "prose"
+    DATA = "data"
+    ASIDE = "aside"
+    """Examples, benchmarks, and code that somebody else wrote or a program generated."""
+
+
+_DOCUMENTS: Final = frozenset({
+    "", "asciidoc", "bibtex", "jupyter", "latex", "markdown", "org", "restructuredtext", "typst",
+})  # fmt: skip
+_DATA: Final = frozenset({
+    "bazel", "cmake", "codeowners", "crontab", "css", "csv", "diff", "dot", "gitattributes", "gitignore", "gomod",
+    "html", "ini", "json", "jsonl", "less", "make", "mermaid", "ninja", "postscript", "procfile", "requirements",
+    "sass", "scss", "stylus", "toml", "turtle", "xml", "yaml",
+})  # fmt: skip
+
+_TEST_DIRECTORIES: Final = frozenset(b"tests spec specs __tests__ testdata test-data fixtures".split())
+_TEST_NAME: Final = re.compile(
+    rb"test_.*|.*[_-](?:test|tests|spec)|test[_-][^.]*|conftest|.*\.(?:test|spec)s?(?:\..*)?|.*[a-z0-9](?:Tests?|TestCase|Specs?)"
+)
+_TEST_SUITE: Final = re.compile(rb".*[a-z]Tests?|.*\.Tests?|.*[._-]tests")
+_SCRIPTS: Final = (b".sh", b".bash", b".zsh", b".bats")
+_ASIDE_DIRECTORIES: Final = frozenset(
+    b"example examples sample samples demo demos tutorial tutorials playground bench benches benchmark benchmarks"
+    b" vendor vendored _vendor third_party thirdparty external extern externals node_modules generated legacy".split()
+)
+_ASIDE_NAME: Final = re.compile(rb".*(?:[._-](?:min|pb|gen|generated)|_pb2(?:_grpc)?|\.g)", re.IGNORECASE)
+_VERSION: Final = re.compile(rb"v(\d{1,3})")
+
+_ASKS_FOR: Final = {
+    FileRole.TEST: "test tests spec specs fixture fixtures mock mocks",
+    FileRole.ASIDE: "example examples sample samples demo benchmark benchmarks vendor vendored generated legacy",
+}
+_ASKING_STEMS: Final = {role: frozenset(map(stem, words.split())) for role, words in _ASKS_FOR.items()}
+
+
+@lru_cache(maxsize=8_192)
+def role_of(path: bytes, language: str) -> FileRole:
+    """Return the role of a file. A test beats everything else: an example's test is a test."""
+    if is_test(path):
+        return FileRole.TEST
+    if language in _DOCUMENTS:
+        return FileRole.DOCUMENT
+    if language in _DATA:
+        return FileRole.DATA
+    *directories, name = path.split(b"/")
+    if _ASIDE_NAME.fullmatch(name.rpartition(b".")[0]) or _ASIDE_DIRECTORIES.intersection(
+        part.lower() for part in directories
+    ):
+        return FileRole.ASIDE
+    return FileRole.SOURCE
+
+
+def is_test(path: bytes) -> bool:
+    """Return True if ``path`` looks like a test's.
+
+    A directory ``test`` alone decides only where tests are not named: below a Python package it holds the helpers that
+    others write their tests with. A shell script named ``test_...`` may be such a helper as well.
+    """
+    *directories, name = path.split(b"/")
+    if any(part.lower() in _TEST_DIRECTORIES or _TEST_SUITE.fullmatch(part) for part in directories):
+        return True
+    base = name.partition(b".")[0] if not name.endswith((b".test", b".spec")) else name
+    is_named = bool(_TEST_NAME.fullmatch(name.rpartition(b".")[0] or name) or _TEST_NAME.fullmatch(base))
+    if b"test" in (part.lower() for part in directories):
+        return is_named or not name.endswith(b".py") or directories[0].lower() == b"test"
+    return is_named and not name.endswith(_SCRIPTS)
+
+
+def roles_asked_for(stems: Collection[str]) -> frozenset[FileRole]:
+    """Return the roles that a question with these stems asks for by their names."""
+    return frozenset(role for role, asking in _ASKING_STEMS.items() if not asking.isdisjoint(stems))
+
+
+def older_versions(paths: Iterable[bytes]) -> frozenset[bytes]:
+    """Return those of ``paths`` below a directory ``v1`` beside which another of them has a ``v2`` or later."""
+    newest: dict[tuple[bytes, ...], int] = {}
+    versioned: list[tuple[bytes, tuple[bytes, ...], int]] = []
+    for path in paths:
+        parts = tuple(path.split(b"/")[:-1])
+        for depth, part in enumerate(parts):
+            if match := _VERSION.fullmatch(part):
+                versioned.append((path, parts[:depth], int(match[1])))
+                newest[parts[:depth]] = max(newest.get(parts[:depth], 0), int(match[1]))
+    return frozenset(path for path, above, version in versioned if version < newest[above])
+
+
+def versions_in(path: bytes) -> frozenset[str]:
+    """Return the version directories of a path, such as ``v1``."""
+    return frozenset(part.decode() for part in path.split(b"/")[:-1] if _VERSION.fullmatch(part))

@@ -1,0 +1,116 @@
+"""The names in a query: the chunks that define them, and those that use them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Set
+from typing import Final
+
+import numpy as np
+
+from codeindexd.search.prepared_query import PreparedQuery
+from codeindexd.search.ranking import clean_cut
+from codeindexd.search.retrievers import Ids
+from codeindexd.storage.lexical import LexicalQuery
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import StoredChunk
+
+_MOST_NAMES: Final = 8  # of a query
+_MOST_DEFINITIONS: Final = 50  # of a name
+_MOST_USES: Final = 50
+_RARE: Final = 0.7  # a name that is rarer counts in full; 1 is the rarity of one that stands in a single chunk
+_OTHER_CASE: Final = 0.8  # what a definition counts if another one has the case that was typed
+_CONSTRUCTOR: Final = 0.8  # of a type of the same name in the same file
+_FUNCTIONS: Final = frozenset({"function", "method"})
+_TYPES: Final = frozenset(
+    {"class", "enum", "interface", "module", "namespace", "object", "struct", "trait", "type", "union"}
+)
+
+
+def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None) -> frozenset[int]:
+    """Return the chunks that define a name of the query, whatever the retrievers found."""
+    if query.phrases:
+        return frozenset()
+    names = [*_typed_names(query), *query.qualified_names][:_MOST_NAMES]
+    found = {chunk.chunk_id for name in names for chunk, _ in snapshot.catalog.symbols(name, limit=_MOST_DEFINITIONS)}
+    if allowed is not None:
+        found &= set(np.intersect1d(list(found), allowed).tolist())
+    return frozenset(found)
+
+
+def definition_shares(query: PreparedQuery, chunks: Iterable[StoredChunk]) -> dict[int, float]:
+    """Return from 0 to 1 how well each of ``chunks`` defines a name of the query.
+
+    The case that was typed comes before others, a type before its constructors.
+    """
+    if query.phrases:
+        return {}
+    typed = _typed_names(query)
+    wanted = {name.lower() for name in [*typed, *query.wanted_names]}
+    dotted = tuple(query.qualified_names)
+    found: defaultdict[str, list[tuple[StoredChunk, str, str]]] = defaultdict(list)
+    for chunk in chunks:
+        for symbol in chunk.span.symbols:
+            if symbol.name.lower() in wanted or (dotted and f".{symbol.qualified}".endswith(_suffixes(dotted))):
+                found[symbol.name.lower()].append((chunk, symbol.name, symbol.kind))
+    shares: dict[int, float] = {}
+    for definitions in found.values():
+        types = {chunk.file_id for chunk, _, kind in definitions if kind in _TYPES}
+        is_typed = any(name in typed for _, name, _ in definitions)
+        for chunk, name, kind in definitions:
+            share = _OTHER_CASE if is_typed and name not in typed else 1.0
+            if kind in _FUNCTIONS and chunk.file_id in types:
+                share *= _CONSTRUCTOR
+            shares[chunk.chunk_id] = max(share, shares.get(chunk.chunk_id, 0.0))
+    return shares
+
+
+def uses_of_names(
+    snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None, candidates: Set[int]
+) -> tuple[dict[int, float], frozenset[int]]:
+    """Return from 0 to 1 how much of the names of the query, by their rarity, some chunks hold; and which hold all.
+
+    These are ``candidates``, and others that hold all names. The only word of a query counts in full.
+    """
+    if query.phrases or not query.wanted_names:
+        return {}, frozenset()
+    if query.only_stem:
+        only = LexicalQuery(phrases=[[query.only_stem]], chunk_ids=_array(candidates))
+        holding = frozenset(chunk_id for chunk_id, _, _ in snapshot.lexical.search(only, len(candidates)))
+        return dict.fromkeys(holding, 1.0), holding
+    names = list(dict.fromkeys(query.terms.identifiers))
+    every = LexicalQuery(identifiers=names, chunk_ids=allowed, required=True)
+    found = {chunk_id: score for chunk_id, _, score in snapshot.lexical.search(every, _MOST_USES + 1)}
+    holding = frozenset(clean_cut(found, _MOST_USES))
+    pool = _array(candidates | holding)
+    shares: defaultdict[int, float] = defaultdict(float)
+    for name in names[:_MOST_NAMES]:
+        one = LexicalQuery(identifiers=[name], chunk_ids=pool, required=True)
+        share = _rarity(snapshot, name) / len(names)
+        for chunk_id, _, _ in snapshot.lexical.search(one, len(pool)):
+            shares[chunk_id] += share
+    return dict(shares), holding
+
+
+def _typed_names(query: PreparedQuery) -> list[str]:
+    """Return the wanted names as they were typed."""
+    wanted = set(query.wanted_names)
+    words = dict.fromkeys(re.findall(r"\w+", query.text))
+    return [word for word in words if word.lower() in wanted or word.strip("_").lower() in wanted]
+
+
+def _suffixes(dotted: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f".{name}" for name in dotted)
+
+
+def _rarity(snapshot: Snapshot, name: str) -> float:
+    """Return 1 for a name that few chunks hold, less for one of many."""
+    chunks = math.log(snapshot.chunks + 1)
+    held = math.log(snapshot.lexical.document_frequency(name, "identifiers") + 1)
+    return min(1.0, (1 - held / chunks) / _RARE) if chunks > 0 else 1.0
+
+
+def _array(ids: Iterable[int]) -> Ids:
+    return np.fromiter(sorted(ids), np.int64)

@@ -1,0 +1,90 @@
+"""Which chunks answer a report: the headline and the whole text are asked apart, and files are told by both."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Set
+from typing import Final
+
+from codeindexd.analysis.tokens import Terms, path_words
+from codeindexd.search.file_roles import role_of
+from codeindexd.search.places import files_named_in
+from codeindexd.search.prepared_query import PreparedQuery, stems_of
+from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, clean_cut, normalised, rank_report
+from codeindexd.search.retrievers import Ids, dense_scores, lexical_scores
+from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.lexical import LexicalQuery
+from codeindexd.storage.snapshot import Snapshot
+
+_VOTERS: Final = 600  # chunks that have most of a whole report
+_VOTES: Final = 5  # of one file
+_DEPTH: Final = 100
+
+
+def chunks_for_report(
+    root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, body: Terms, allowed: Ids | None, depth: int
+) -> list[Ranked]:
+    """Return the chunks that a report is about, ranked, one of each file first."""
+    depth = max(_DEPTH, depth)
+    lexical = lexical_scores(snapshot, query, allowed, depth)
+    dense = dense_scores(snapshot, query, (), allowed, depth)
+    stems = stems_of(body.words)
+    wanted = LexicalQuery(words=stems, names=body.words, identifiers=body.identifiers, chunk_ids=allowed)
+    found = snapshot.lexical.search(wanted, _VOTERS)
+    whole = normalised(clean_cut({chunk_id: score for chunk_id, _, score in found}, depth), floor=0.0)
+    named = files_named_in(root.spec.raw, snapshot, query.parsed.text)
+    chosen = lexical.keys() | dense.keys() | whole.keys()
+    chosen |= _first_chunks(snapshot, named.keys() - {file_id for _, file_id, _ in found}, allowed)
+    chunks = snapshot.catalog.chunks(sorted(chosen)).values()
+    candidates = [
+        Candidate(
+            chunk.chunk_id,
+            chunk.file_id,
+            chunk.path,
+            lexical=lexical.get(chunk.chunk_id, 0.0),
+            dense=dense.get(chunk.chunk_id, 0.0),
+            body=whole.get(chunk.chunk_id, 0.0),
+            role=role_of(chunk.path, chunk.language),
+        )
+        for chunk in chunks
+    ]
+    crowd = _crowds(found)
+    words = _shares_of_paths(snapshot, {chunk.file_id: chunk.path for chunk in chunks}, frozenset(stems))
+    files = {
+        file_id: FileEvidence(
+            crowd=crowd.get(file_id, 0.0), path=words.get(file_id, 0.0), named=named.get(file_id, 0.0)
+        )
+        for file_id in {chunk.file_id for chunk in chunks}
+    }
+    return rank_report(candidates, files)
+
+
+def _crowds(found: Iterable[tuple[int, int, float]]) -> dict[int, float]:
+    """Return by file the sum of its best scores, as a share of the highest sum."""
+    by_file: defaultdict[int, list[float]] = defaultdict(list)
+    for _, file_id, score in found:
+        by_file[file_id].append(score)
+    return normalised({file_id: sum(heapq.nlargest(_VOTES, scores)) for file_id, scores in by_file.items()}, floor=0.0)
+
+
+def _shares_of_paths(snapshot: Snapshot, paths: Mapping[int, bytes], stems: Set[str]) -> dict[int, float]:
+    """Return by file the rarity of the words that its path shares with a report, as a share of the highest."""
+    files = snapshot.catalog.counts().files
+    rarity: dict[str, float] = {}
+
+    def value(word: str) -> float:
+        if word not in rarity:
+            frequency = snapshot.lexical.document_frequency(word, "path")
+            is_shared = stems_of([word])[0] in stems
+            rarity[word] = max(0.0, math.log(files / frequency)) if is_shared and frequency else 0.0
+        return rarity[word]
+
+    sums = {file_id: sum(map(value, set(path_words(path).split()))) for file_id, path in paths.items()}
+    return normalised(sums, floor=0.0) if any(sums.values()) else {}
+
+
+def _first_chunks(snapshot: Snapshot, file_ids: Collection[int], allowed: Ids | None) -> set[int]:
+    chunks = {chunk.chunk_id for file_id in file_ids for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]}
+    return chunks if allowed is None else chunks.intersection(allowed.tolist())

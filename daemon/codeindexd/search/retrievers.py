@@ -1,0 +1,59 @@
+"""The two retrievers as scores from 0 to 1: BM25 over terms, cosines of vectors; both under a query's filters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.search.prepared_query import PreparedQuery, stems_of
+from codeindexd.search.query import ParsedQuery
+from codeindexd.search.ranking import clean_cut, normalised
+from codeindexd.storage.lexical import LexicalQuery
+from codeindexd.storage.snapshot import Snapshot
+
+Ids = NDArray[np.int64]
+
+
+def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | None:
+    """Return the sorted ids of the chunks that the filters leave, None without filters."""
+    if not (parsed.language or parsed.kinds or parsed.symbol or parsed.include or parsed.exclude):
+        return None
+    return snapshot.catalog.chunk_ids(
+        language=parsed.language or None,
+        include=parsed.include,
+        exclude=parsed.exclude,
+        kinds=[*parsed.kinds, "method"] if "function" in parsed.kinds else parsed.kinds,  # a method is a function
+        symbol=parsed.symbol or None,
+    )
+
+
+def lexical_scores(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None, depth: int) -> dict[int, float]:
+    """Return the BM25 scores of the best ``depth`` chunks, as shares of the best one's."""
+    found = snapshot.lexical.search(
+        LexicalQuery(
+            words=query.stems,
+            names=query.terms.words,
+            identifiers=query.terms.identifiers,
+            phrases=[stems_of(phrase) for phrase in query.phrases],
+            chunk_ids=allowed,
+        ),
+        depth,
+    )
+    return normalised(clean_cut({chunk_id: score for chunk_id, _, score in found}, depth), floor=0.0)
+
+
+def dense_scores(
+    snapshot: Snapshot, query: PreparedQuery, with_phrases: Collection[int], allowed: Ids | None, depth: int
+) -> dict[int, float]:
+    """Return the cosines of the best ``depth`` chunks, scaled: 1 for the best, 0 for the last.
+
+    A query with phrases takes only the chunks ``with_phrases``.
+    """
+    vector = query.vectors.get(snapshot.identity)
+    if vector is None or not len(snapshot.dense):
+        return {}
+    subset = np.fromiter(with_phrases, np.int64) if query.phrases else allowed
+    ids, cosines = snapshot.dense.search(vector, depth, subset)
+    return normalised(clean_cut(dict(zip(ids.tolist(), cosines.tolist(), strict=True)), depth))

@@ -1,0 +1,65 @@
+"""What a file is for, by its path."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeindexd.search.file_roles import FileRole, is_test, older_versions, role_of, roles_asked_for, versions_in
+from codeindexd.search.prepared_query import stems_of
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"tests/x.py", b"a/test_x.py", b"x_test.go", b"x.spec.ts", b"x.test.js", b"src/__tests__/x.js",
+        b"spec/x_spec.rb", b"src/test/java/Foo.java", b"src/FooTest.java", b"FooTests.swift", b"FooSpec.scala",
+        b"test-foo.js", b"conftest.py",
+        b"Src/Newtonsoft.Json.Tests/A.cs", b"jvm/commonTest/x.kt", b"test/fast/setup", b"packages/a/test/b.js",
+    ],
+)  # fmt: skip
+def test_tests_are_recognised_by_their_paths(path: bytes) -> None:
+    assert is_test(path)
+    assert role_of(path, "markdown") is FileRole.TEST
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"src/contest.py", b"latest/x.py", b"attestation.go", b"Contest.java", b"greatest/x.py", b"flask/testing.py",
+        b"django/test/client.py", b"test_functions.sh", b"lib/unittest/case.py",
+    ],
+)  # fmt: skip
+def test_what_only_resembles_a_test_is_none(path: bytes) -> None:
+    assert not is_test(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "role"),
+    [
+        (b"src/a.py", "python", FileRole.SOURCE),
+        (b"docs/a.rst", "restructuredtext", FileRole.DOCUMENT),
+        (b"LICENSE", "", FileRole.DOCUMENT),
+        (b"package.json", "json", FileRole.DATA),
+        (b"CMakeLists.txt", "cmake", FileRole.DATA),
+        (b"examples/a.py", "python", FileRole.ASIDE),
+        (b"Vendor/a.c", "c", FileRole.ASIDE),
+        (b"src/api_pb2.py", "python", FileRole.ASIDE),
+        (b"static/jquery.min.js", "javascript", FileRole.ASIDE),
+        (b"src/sampler.py", "python", FileRole.SOURCE),
+    ],
+)
+def test_the_role_of_a_file(path: bytes, language: str, role: FileRole) -> None:
+    assert role_of(path, language) is role
+
+
+def test_a_question_asks_for_a_role_by_its_name() -> None:
+    assert roles_asked_for(stems_of(["testing", "routers"])) == {FileRole.TEST}
+    assert roles_asked_for(stems_of(["benchmarks"])) == {FileRole.ASIDE}
+    assert roles_asked_for(stems_of(["attest", "latest"])) == frozenset()
+
+
+def test_an_older_version_is_known_by_a_newer_one_beside_it() -> None:
+    paths = [b"api/v1/a.ts", b"api/v2/a.ts", b"api/v10/a.ts", b"other/v1/a.ts", b"v2.ts"]
+    assert older_versions(paths) == {b"api/v1/a.ts", b"api/v2/a.ts"}
+    assert versions_in(b"api/v1/a.ts") == {"v1"}
+    assert versions_in(b"v2.ts") == frozenset()

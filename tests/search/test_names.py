@@ -1,0 +1,68 @@
+"""Names in queries over real stores: what defines them comes first, whatever the retrievers found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codeindexd.search.query import parse
+from codeindexd.search.searcher import Searcher
+from search.indexed_root import Indexed
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Indexed]:
+    indexed = Indexed(tmp_path)
+    yield indexed
+    indexed.close()
+
+
+async def found(root: Indexed, text: str) -> list[tuple[str, str]]:
+    answer = await Searcher({}, mask_secrets=True).search([root], parse(text), 10)
+    return [(hit.chunk.path.decode(), hit.symbol) for hit in answer.hits]
+
+
+@pytest.mark.parametrize("text", ["Registry", "where is the ItemRegistry kept"])
+async def test_a_definition_is_found_behind_any_number_of_uses(root: Indexed, text: str) -> None:
+    filler = "\n".join(f"    alpha_{n} = beta_{n}({n})" for n in range(30))
+    for name in ("Registry", "ItemRegistry"):
+        root.save(f"{name}_there.py", f"class {name}:\n{filler}\n")
+    uses = "    Registry, ItemRegistry, Registry, ItemRegistry\n" * 20
+    root.save("uses.py", "\n\n".join(f"def use_{number}():\n{uses}" for number in range(200)))
+    name = next(word for word in text.split() if "Registry" in word)
+    assert (await found(root, text))[0] == (f"{name}_there.py", name)
+
+
+async def test_the_case_that_was_typed_comes_first(root: Indexed) -> None:
+    root.save("a.go", "package a\n\nfunc command() int {\n\treturn command_line\n}\n")
+    root.save("b.go", "package a\n\ntype Command struct {\n\tname string\n}\n")
+    assert (await found(root, "Command"))[0] == ("b.go", "Command")
+    assert (await found(root, "command"))[0] == ("a.go", "command")
+
+
+async def test_a_type_comes_before_its_constructor(root: Indexed) -> None:
+    body = "\n".join(f"    int field{n} = {n};" for n in range(200))
+    root.save(
+        "Session.java",
+        f"public class Session {{\n{body}\n\n    public Session(Session session) {{\n        Session.open(session);\n"
+        "    }\n}\n",
+    )
+    first = (await found(root, "Session"))[0]
+    assert first == ("Session.java", "Session")
+
+
+async def test_a_qualified_name_in_a_sentence_is_a_definition_that_is_asked_for(root: Indexed) -> None:
+    for name in ("Alpha", "Beta", "Gamma"):
+        root.save(f"{name}.rs", f"impl {name} {{\n    fn open(&self) -> u32 {{\n        1\n    }}\n}}\n")
+    assert (await found(root, "what does Beta::open return"))[0][0] == "Beta.rs"
+
+
+async def test_a_common_name_counts_less_than_a_rare_one(root: Indexed) -> None:
+    uses = "    return web_socket(web_socket(web_socket))\n" * 20
+    root.save("many.py", "\n\n".join(f"def f{number}():\n{uses}" for number in range(60)))
+    root.save("rare.py", "def g():\n    return web_socket(ping_frame)\n")
+    assert (await found(root, "web_socket or ping_frame"))[0][0] == "rare.py"
