@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import xxhash
@@ -137,15 +136,26 @@ def _in_notebook(root: bytes, path: bytes, chunks: Sequence[StoredChunk]) -> lis
     return [_among_cells(data, text, rows_by_end, chunk) for chunk in chunks]
 
 
+def _by_distance(starts: Sequence[int], place: int) -> Iterator[int]:
+    """Yield the rows in the order of how far from ``place`` they start, of equals the later one first."""
+    after = bisect_left(starts, place)
+    before = after - 1
+    while before >= 0 or after < len(starts):
+        if before < 0 or (after < len(starts) and starts[after] - place <= place - starts[before]):
+            yield after
+            after += 1
+        else:
+            yield before
+            before -= 1
+
+
 def _among_cells(
     data: bytes, text: NotebookText, rows_by_end: Mapping[int, int], chunk: StoredChunk
 ) -> ConfirmedChunk | None:
     """Find the chunk's bytes as whole lines of cells, the ones closest to where they were."""
     span = chunk.span
     length = span.end_byte - span.start_byte
-    in_place = bisect_left(text.source_starts, span.start_byte)
-    by_distance = sorted(range(len(text.starts)), key=lambda row: abs(text.source_starts[row] - span.start_byte))
-    for first in itertools.chain([in_place] if in_place < len(text.starts) else [], by_distance):
+    for first in _by_distance(text.source_starts, span.start_byte):
         start = text.source_starts[first]
         last = rows_by_end.get(start + length)
         if last is not None and xxhash.xxh3_128_digest(data[start : start + length]) == chunk.span_hash:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from codeindexd.analysis.chunking.cells import chunk_cells, parsed_as
@@ -125,3 +127,19 @@ def test_only_python_has_such_commands() -> None:
 def test_a_cell_of_nothing_but_a_magic_is_a_chunk() -> None:
     _, spans = chunks(notebook("%%html"))
     assert [(span.kind, span.start_line, span.end_line) for span in spans] == [("cell", 1, 1)]
+
+
+def test_a_question_mark_alone_takes_no_other_line_with_it() -> None:
+    parsed, _ = parsed_as(b"?\n\nvalue = 1\n", "python")
+    assert parsed.endswith(b"\n\nvalue = 1\n")
+
+
+@pytest.mark.parametrize(
+    "piece", [b"?", b"?\n", b"!\n", b"% ", b"a = ", b"a , ", b"\\\n", b"!x\\\n", b"%%", b" ", b"x.y?", b"=!", b"\t%a"]
+)
+def test_commands_are_found_in_linear_time(piece: bytes) -> None:
+    for body in (piece * (400_000 // len(piece)), b"%%time\n" + piece * (400_000 // len(piece)) + b"%"):
+        began = time.process_time()
+        parsed, _ = parsed_as(body, "python")
+        assert time.process_time() - began < 5
+        assert (len(parsed), parsed.count(b"\n")) == (len(body), body.count(b"\n"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -168,3 +169,25 @@ def test_whatever_is_written_is_read(sources: list[str], as_list: bool) -> None:
     expected = "".join(source if source.endswith("\n") else f"{source}\n" for source in sources if source)
     assert found.utf8.decode() == expected
     assert len(found.starts) == expected.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        ('{"nbformat":', '{"a":'),
+        ('{"nbformat":', "["),
+        ('{"nbformat": 4, "cells": [{"source": "', "\\\\"),
+        ('{"nbformat": 4, "cells": [{"source": "', '\\"'),
+        ('{"nbformat": 4, "cells": [{"source": "', "\\n"),
+        ('{"nbformat": 4, "cells": [{"source": [', '"a", '),
+        ('{"nbformat": 4, "cells": [', "{},"),
+        ('{"nbformat": 4, "x": [', '"]",'),
+        ('{"nbformat": 4,', " "),
+    ],
+)
+def test_hostile_json_is_read_in_linear_time(head: str, piece: str) -> None:
+    for end in ("", '"}]}', "]}]}", "]}"):
+        text = (head + piece * (600_000 // len(piece)) + end).encode()
+        began = time.process_time()
+        read_notebook(text)
+        assert time.process_time() - began < 5

@@ -24,7 +24,7 @@ _LANGUAGES: Final = {
     "!": "bash", "sx": "bash", "typescript": "typescript",
 }  # fmt: skip
 _LINE_COMMAND: Final = re.compile(  # at the start of a line: %magic, !command, ?name; or name? at its end
-    rb"^([ \t]*)(?:%%?[A-Za-z_]|!(?!=)|\?{1,2}\s*[A-Za-z_%]|%?[A-Za-z_][\w.]*\?{1,2}[ \t\r]*$)[^\n]*", re.MULTILINE
+    rb"^([ \t]*)(?:%%?[A-Za-z_]|!(?!=)|\?{1,2}[ \t]*[A-Za-z_%]|%?[A-Za-z_][\w.]*\?{1,2}[ \t\r]*$)[^\n]*", re.MULTILINE
 )
 _ASSIGNED_COMMAND: Final = re.compile(rb"^([ \t]*[A-Za-z_][\w., \t]*=[ \t]*)(?:%[A-Za-z_]|!(?!=))[^\n]*", re.MULTILINE)
 _NO_SYMBOL_KINDS: Final = frozenset({"block", "window"})
