@@ -18,6 +18,7 @@ from codeindexd.search.searcher import Searcher
 from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
 from codeindexd.types import RootState
 from search.indexed_root import Indexed
+from support.notebooks import notebook
 
 pytestmark = pytest.mark.anyio
 
@@ -206,3 +207,16 @@ async def test_files_that_cannot_be_read_are_named(indexed: Indexed, monkeypatch
     assert indexed.hints == {b"a.py", b"b.py"}
     _, _, notes = await searcher().symbol([indexed], "alpha", references=True)
     assert notes == answer.notes
+
+
+async def test_a_line_of_an_output_stands_for_the_cell_it_belongs_to(tmp_path: Path) -> None:
+    root = Indexed(tmp_path)
+    text = notebook("def alpha():\n    return 1", "def beta():\n    return 2", image_bytes=40)
+    root.save("n.ipynb", text)
+    output = [number for number, line in enumerate(text.splitlines(), 1) if "image/png" in line]
+    for line, other in zip(output, ("beta", "alpha"), strict=True):
+        answer = await searcher().related(root, b"n.ipynb", line, 10)
+        assert [hit.symbol for hit in answer.hits] == [other]
+    with pytest.raises(NotIndexedError):
+        await searcher().related(root, b"n.ipynb", text.count("\n"), 10)
+    root.close()

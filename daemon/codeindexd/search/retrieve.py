@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
 from codeindexd.search.exact import chunks_that_match
@@ -167,7 +168,8 @@ def _unscored(chunk_id: int, file_id: int, path: bytes = b"") -> Ranked:
 
 def _chunk_at(snapshot: Snapshot, path: bytes, line: int) -> StoredChunk:
     for chunk in snapshot.catalog.chunks_of_file(path):
-        if chunk.span.start_line <= line <= chunk.span.end_line:
+        between_cells = chunk.language == NOTEBOOK  # what is there, such as its outputs, comes before a cell's source
+        if line <= chunk.span.end_line and (between_cells or chunk.span.start_line <= line):
             return chunk
     raise NotIndexedError(
         f"no indexed code at {path.decode(errors='replace')}:{line}",
