@@ -101,6 +101,15 @@ def test_nbformat_3_is_read() -> None:
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_lists_of_lines_without_ends_in_nbformat_3_are_lines(end: str) -> None:
+    cell = {"cell_type": "code", "input": [f"def f():{end}", f"{end}", "    pass"]}
+    found = read(json.dumps({"nbformat": 3, "worksheets": [{"cells": [cell, {"cell_type": "code", "input": "x"}]}]}))
+    assert found.utf8 == b"def f():\n\n    pass\nx\n"
+    assert [found.cell_line(number) for number in (3, 4)] == [CellLine(1, 3), CellLine(2, 1)]
+    assert list(found.source_starts) == sorted(set(found.source_starts))
+
+
 @pytest.mark.parametrize(
     ("metadata", "language"),
     [

@@ -130,6 +130,7 @@ class _RawCell:
     kind: str
     language: str
     source: tuple[int, int]
+    is_legacy: bool
 
 
 def may_be_notebook(text: bytes) -> bool:
@@ -166,12 +167,12 @@ class _Reader:
             if key == b"nbformat":
                 is_notebook = True
             elif key == b"cells":
-                cells += self._cells(len(cells))
+                cells += self._cells(len(cells), is_legacy=False)
             elif key == b"worksheets":
                 for _ in self._items():
                     for inner in self._members():
                         if inner == b"cells":
-                            cells += self._cells(len(cells))
+                            cells += self._cells(len(cells), is_legacy=True)
             elif key == b"metadata":
                 language = _kernel_language(self._loaded())
         if not is_notebook or self._text[self._at :].strip():
@@ -182,7 +183,7 @@ class _Reader:
             for cell in cells
         ]
 
-    def _cells(self, before: int) -> Iterator[_RawCell]:
+    def _cells(self, before: int, *, is_legacy: bool) -> Iterator[_RawCell]:
         for number, _ in enumerate(self._items(), before + 1):
             kind, language, source = "", "", (0, 0)
             for key in self._members():
@@ -195,11 +196,11 @@ class _Reader:
                 elif key == b"metadata":
                     language = _cell_language(self._loaded()) or language
             if kind == "code":
-                yield _RawCell(number, "code", language, source)
+                yield _RawCell(number, "code", language, source, is_legacy)
             elif kind == "raw":
-                yield _RawCell(number, "raw", "", source)
+                yield _RawCell(number, "raw", "", source, is_legacy)
             else:  # nbformat 3 has headings, and front ends invent kinds: text, in any case
-                yield _RawCell(number, "markdown", "markdown", source)
+                yield _RawCell(number, "markdown", "markdown", source, is_legacy)
 
     def _members(self) -> Iterator[bytes]:
         """Yield the keys of an object; the value of each may be read before the next."""
@@ -294,7 +295,7 @@ def _assembled(text: bytes, raw_cells: Sequence[_RawCell], offset: int) -> Noteb
     size, counted, line = 0, 0, 1
     for raw in raw_cells:
         cell_start = size
-        for start, end, row in _rows(text, raw.source):
+        for start, end, row in _rows(text, raw):
             line += text.count(b"\n", counted, start)
             counted = start
             starts.append(size)
@@ -308,15 +309,17 @@ def _assembled(text: bytes, raw_cells: Sequence[_RawCell], offset: int) -> Noteb
     return NotebookText(b"".join(pieces), tuple(cells), starts, source_starts, source_ends, lines)
 
 
-def _rows(text: bytes, source: tuple[int, int]) -> Iterator[tuple[int, int, bytes]]:
+def _rows(text: bytes, cell: _RawCell) -> Iterator[tuple[int, int, bytes]]:
     """Yield the lines of a cell: the bytes that spell them, and what they say, with a line end."""
     row: list[bytes] = []
     start = end = 0
-    for at, piece in _parts(text, source):
+    for at, piece, is_line in _parts(text, cell):
         if not row:
             start = at
         end = at + len(piece)
         row.append(_unescaped(piece))
+        if is_line and not row[-1].endswith(b"\n"):
+            row.append(b"\n")
         if row[-1].endswith(b"\n"):
             yield start, end, b"".join(row)
             row.clear()
@@ -324,9 +327,9 @@ def _rows(text: bytes, source: tuple[int, int]) -> Iterator[tuple[int, int, byte
         yield start, end, b"".join([*row, b"\n"])
 
 
-def _parts(text: bytes, source: tuple[int, int]) -> Iterator[tuple[int, bytes]]:
-    """Yield the contents of a cell's strings with their offsets, cut after every line end."""
-    start, end = source
+def _parts(text: bytes, cell: _RawCell) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield the contents of a cell's strings with their offsets, cut after every line end, and whether a line ends."""
+    start, end = cell.source
     if text[start : start + 1] == b'"':
         literals = [(start, end)]
     elif text[start : start + 1] == b"[":
@@ -335,10 +338,18 @@ def _parts(text: bytes, source: tuple[int, int]) -> Iterator[tuple[int, bytes]]:
         literals = [reader._string() for _ in reader._items()]
     else:
         literals = []  # null: a cell that was never written in
+    # Early writers of nbformat 3 left the line ends out of their lists of lines.
+    are_lines = cell.is_legacy and len(literals) > 1 and not _ends_in_newline(text, *literals[0])
     for literal_start, literal_end in literals:
-        for match in _PART.finditer(text, literal_start + 1, literal_end - 1):
-            if match.end() > match.start():
-                yield match.start(), match[0]
+        parts = [match for match in _PART.finditer(text, literal_start + 1, literal_end - 1) if match[0]]
+        for match in parts:
+            yield match.start(), match[0], are_lines and match is parts[-1]
+        if are_lines and not parts:
+            yield literal_start + 1, b"", True
+
+
+def _ends_in_newline(text: bytes, start: int, end: int) -> bool:
+    return _unescaped(text[start + 1 : end - 1]).endswith((b"\n", b"\r"))
 
 
 def _unescaped(piece: bytes) -> bytes:
