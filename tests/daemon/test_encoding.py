@@ -11,13 +11,13 @@ from codeindexd.daemon import encoding
 
 
 def test_an_answer_is_one_line_of_json() -> None:
-    line = encoding.result(7, {"text": "a\nb \u2028 ü", "list": [1, 2.5, None, True]})
+    line = encoding.result(7, {"text": "a\nb \u2028\u2029\u0085 ü", "list": [1, 2.5, None, True]})
     assert line.endswith(b"}\n")
-    assert line.count(b"\n") == 1
+    assert len(line.decode().splitlines()) == 1, "there are more line ends than these"
     assert json.loads(line) == {
         "jsonrpc": "2.0",
         "id": 7,
-        "result": {"text": "a\nb \u2028 ü", "list": [1, 2.5, None, True]},
+        "result": {"text": "a\nb \u2028\u2029\u0085 ü", "list": [1, 2.5, None, True]},
     }
 
 

@@ -32,7 +32,7 @@ LANGUAGES: Final = {
     "c#": "csharp", "cs": "csharp", "c++": "cpp", "cc": "cpp", "cxx": "cpp", "golang": "go", "js": "javascript",
     "jsx": "javascript", "ts": "typescript", "py": "python", "rb": "ruby", "rs": "rust", "sh": "bash", "shell": "bash",
     "zsh": "bash", "kt": "kotlin", "hs": "haskell", "ex": "elixir", "jl": "julia", "ml": "ocaml", "md": "markdown",
-    "yml": "yaml", "terraform": "hcl", "tf": "hcl",
+    "yml": "yaml", "ipynb": "jupyter", "notebook": "jupyter", "terraform": "hcl", "tf": "hcl",
 }  # fmt: skip
 
 KINDS: Final = frozenset({
