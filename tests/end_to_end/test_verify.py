@@ -92,7 +92,7 @@ def wrong_hash(stores: Stores) -> None:
 
 
 def wrong_encoding(stores: Stores) -> None:
-    stores.sql(stores.catalog, "UPDATE file SET encoding = 'latin-1' WHERE name = CAST('hello.py' AS BLOB)")
+    stores.sql(stores.catalog, "UPDATE file SET encoding = 'utf-16-le' WHERE name = CAST('hello.py' AS BLOB)")
 
 
 def wrong_leaf(stores: Stores) -> None:

@@ -7,6 +7,7 @@ identifiers, so splits are cached and nearly all the time is spent in C (regex, 
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 import unicodedata
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-TOKENIZER_VERSION = 1
+TOKENIZER_VERSION = 2
 """Part of every fingerprint: raise it whenever the same text gives different terms."""
 
 MAX_WORD = 48
@@ -28,7 +29,6 @@ _NOUNS = (("ization", "iz", 3), ("isation", "is", 3), ("ation", "", 4), ("tion",
 
 _Value = TypeVar("_Value")
 
-_TOKEN = re.compile(r"\w+")
 _MAX_PIECE = 4096  # characters; only chunks of one huge line are longer
 _PIECE = re.compile(rf"(?s:.{{1,{_MAX_PIECE}}}(?=[\0-\x7f]|\Z)|.{{1,{_MAX_PIECE}}})")
 _SPACED = bytes(code if chr(code).isalnum() or code == 95 else 32 for code in range(128)) + b" " * 128
@@ -46,6 +46,15 @@ _CJK = re.compile(  # scripts without spaces; also Hangul: its nouns carry parti
 )
 
 
+_SPACELESS = re.compile(  # Thai, Lao, Burmese and Khmer: no spaces, and vowels and tones above and below the letters
+    "[\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u1049\u1050-\u109f\u1780-\u17d3\u17dd]+"
+)
+
+
+_UNSPACED = re.compile(f"{_CJK.pattern}|{_SPACELESS.pattern}")
+_BLOCKS_WITH_MARKS = (*range(0x300, 0x1B00), *range(0x1DC0, 0x1E00), *range(0xA800, 0xAC00), *range(0xFE20, 0xFE30))
+
+
 class Terms(NamedTuple):
     """The lowercased terms of a text: ``words`` in order of appearance, compound ``identifiers`` whole."""
 
@@ -57,21 +66,34 @@ def tokens_of(text: str) -> list[str]:
     """Return the runs of word characters in a text, for `split_identifier`."""
     if text.isascii():  # table and split: twice as fast as the regex
         return text.encode("ascii").translate(_SPACED).decode("ascii").split()
-    return _TOKEN.findall(_normal(text))
+    return _token().findall(_normal(text))
+
+
+@functools.cache
+def _token() -> re.Pattern[str]:
+    """Return the pattern of runs of word characters, with the marks that belong to letters, which ``\\w`` lacks."""
+    marks = "".join(chr(code) for code in _BLOCKS_WITH_MARKS if unicodedata.category(chr(code)).startswith("M"))
+    return re.compile(rf"[\w{marks}]+")
+
+
+@functools.cache
+def _cluster() -> re.Pattern[str]:
+    """Return the pattern of a letter with the marks that belong to it."""
+    return re.compile(rf"\w{_token().pattern.replace(chr(92) + 'w', '').removesuffix('+')}*")
 
 
 def split_identifier(name: str) -> tuple[str, ...]:
     """Return the lowercased words of one identifier, in order; empty if it has no letter or digit.
 
     Splits at underscores, hyphens, dots and any other non-word character, and at changes of case; digits stay with
-    the letters before them (``utf8``, ``base64``, ``getUserById2`` -> ``get user by id2``). Runs of CJK characters
-    become overlapping pairs. No word is longer than ``MAX_WORD``.
+    the letters before them (``utf8``, ``base64``, ``getUserById2`` -> ``get user by id2``). Runs of letters in scripts
+    without spaces become overlapping pairs. No word is longer than ``MAX_WORD``.
     """
     if name.isascii():
         if len(name) <= MAX_WORD and (name.islower() or name.isupper()) and name.replace("_", "").isalpha():
             return tuple(map(sys.intern, filter(None, name.lower().split("_"))))  # same result, twice as fast
         return tuple([sys.intern(part[:MAX_WORD].lower()) for part in _PARTS.findall(name[:_MAX_TOKEN])])
-    return tuple(word for token in _TOKEN.findall(_normal(name)) for word in _split_unicode(token[:_MAX_TOKEN]))
+    return tuple(word for token in _token().findall(_normal(name)) for word in _split_unicode(token[:_MAX_TOKEN]))
 
 
 def stem(word: str) -> str:
@@ -160,7 +182,7 @@ class Memo(dict[str, _Value]):
 
 def _compound(token: str, words: Sequence[str]) -> str:
     """Return the whole identifier, lowercased, if it has several words, else ""."""
-    if len(words) < 2 or _CJK.search(token):
+    if len(words) < 2 or _CJK.search(token) or _SPACELESS.search(token):
         return ""
     return token.strip("_")[:_MAX_TOKEN].lower()
 
@@ -194,12 +216,13 @@ def _normal(text: str) -> str:
 
 
 def _split_unicode(token: str) -> Iterator[str]:
-    """Yield the words of one run of word characters; a run of CJK characters yields its overlapping pairs."""
+    """Yield the words of one run of word characters; a run in a script without spaces yields its overlapping pairs."""
     at = 0
-    for match in _CJK.finditer(token):
+    for match in _UNSPACED.finditer(token):
         yield from _split_cased(token[at : match.start()])
         run = match.group()
-        yield from (run[i : i + 2] for i in range(max(1, len(run) - 1)))
+        letters: Sequence[str] = run if _CJK.fullmatch(run) else _cluster().findall(run)
+        yield from ("".join(letters[i : i + 2]) for i in range(max(1, len(letters) - 1)))
         at = match.end()
     yield from _split_cased(token[at:])
 

@@ -159,6 +159,8 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
         return
     if result["indexed"]:
         language = f" as {result['language']}" if result["language"] else ""
+        if result.get("encoding_guessed"):
+            language += f" (encoding taken for {result.get('encoding', '')})"
         terminal.print(
             f"{path}: {terminal.style('good', 'indexed')}{language}, {progress.count(len(result['chunks']), 'chunk')}"
         )

@@ -22,17 +22,18 @@ def text_version(settings: WorkerSettings) -> str:
     return f"text={TEXT_VERSION} secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}"
 
 
-def fingerprints(settings: WorkerSettings) -> Callable[[str], bytes]:
-    """Return a function from language to 16-byte fingerprint, the same in daemon and workers."""
+def fingerprints(settings: WorkerSettings) -> Callable[[str, str], bytes]:
+    """Return a function from language and encoding to 16-byte fingerprint, the same in daemon and workers."""
 
     @cache
-    def of(language: str) -> bytes:
+    def of(language: str, encoding: str) -> bytes:
         parts = (
             chunking.fingerprint(language),
             f"pipeline={PIPELINE_VERSION}",
             f"tokens={tokens.TOKENIZER_VERSION}",
             f"secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}",
             f"chunk={settings.max_chunk_bytes}",
+            *([f"encoding={chunking.detector_version()}"] if chunking.is_guessed(encoding) else []),
         )
         return xxhash.xxh3_128_digest("|".join(parts).encode())
 

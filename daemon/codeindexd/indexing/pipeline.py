@@ -253,7 +253,7 @@ class Pipeline:
             settled=contents.steady and is_settled(contents.stat, time.time_ns()),
             language=language,
             encoding=encoding,
-            fingerprint=self._fingerprint(language),
+            fingerprint=self._fingerprint(language, encoding),
             chunks=chunks,
             trigrams=trigrams,
             is_masked=is_masked,

@@ -33,7 +33,7 @@ def files_of(catalog: Catalog, paths: Collection[bytes] | None = None) -> list[E
         return [file.entry for file in files if file.entry.kind is NodeKind.FILE]
 
 
-def stale_files(catalog: Catalog, fingerprints: Callable[[str], bytes]) -> list[Entry]:
+def stale_files(catalog: Catalog, fingerprints: Callable[[str, str], bytes]) -> list[Entry]:
     """Return the files that were never processed, or whose chunks this version would make differently. Blocking."""
     return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(fingerprints)]
 

@@ -44,7 +44,7 @@ class RootDependencies:
     vectors: VectorStore
     embedder: Embedder
     others: Mapping[str, Embedder]
-    fingerprints: Callable[[str], bytes]
+    fingerprints: Callable[[str, str], bytes]
     text_version: str
     cookies: Sequence[Path]
     on_event: Callable[[RootEvent], None]

@@ -198,7 +198,7 @@ def test_readers_and_the_writer_at_once(catalog: Catalog) -> None:
 
 def test_files_with_another_fingerprint_are_listed(catalog: Catalog) -> None:
     def stale(current: dict[str, bytes]) -> list[bytes]:
-        found = catalog.files_with_other_fingerprint(lambda language: current.get(language, b"f1"))
+        found = catalog.files_with_other_fingerprint(lambda language, _: current.get(language, b"f1"))
         return [entry.path for entry in found]
 
     assert stale({}) == []

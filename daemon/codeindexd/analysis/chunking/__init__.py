@@ -2,10 +2,11 @@
 
 from codeindexd.analysis.chunking.cells import chunk_cells
 from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk
-from codeindexd.analysis.chunking.encoding import Decoded, decode, source_text
+from codeindexd.analysis.chunking.encoding import Decoded, decode, is_guessed, source_text
 from codeindexd.analysis.chunking.grammars import CHUNKER_VERSION, LANGUAGES, fingerprint, grammar_versions
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.languages import detect
+from codeindexd.analysis.chunking.legacy_encoding import detector_version
 
 __all__ = [
     "CHUNKER_VERSION",
@@ -18,8 +19,10 @@ __all__ = [
     "chunk_cells",
     "decode",
     "detect",
+    "detector_version",
     "fingerprint",
     "grammar_versions",
     "indexed_text",
+    "is_guessed",
     "source_text",
 ]

@@ -12,18 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codeindexd.analysis.chunking.legacy_encoding import guessed_encoding
 from codeindexd.analysis.chunking.notebook import Cell, CellLine
 from codeindexd.types import Span
 
 _PROBE_BYTES = 64 * 1024
 _UTF16_SHARE = 0.4  # of every other byte in the probe must be NUL for UTF-16 without a byte order mark
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_UTF16 = ("utf-16-le", "utf-16-be")
+_UNICODE = frozenset({"", "utf-8", "utf-8-sig", *_UTF16})
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """A file as UTF-8. ``encoding`` is ``utf-8``, ``utf-8-sig``, ``utf-16-le``, ``utf-16-be`` or ``latin-1``.
+    """A file as UTF-8. ``encoding`` is ``utf-8``, ``utf-8-sig``, ``utf-16-le``, ``utf-16-be``, or a guess.
 
     ``utf8`` never starts with a byte order mark. Where lines end in ``\\r`` alone (old Macs) they end in ``\\n`` here,
     which changes no offset. ``bom`` is the number of mark bytes in the source.
@@ -82,11 +85,17 @@ class Decoded:
         return 0, len(self.utf8)
 
 
+def is_guessed(encoding: str) -> bool:
+    """Return True for encodings that only a guess can tell; "" is that of a file without text."""
+    return encoding not in _UNICODE
+
+
 def decode(data: bytes) -> Decoded | None:
     """Decode ``data``, or return None if it is binary. Never raises.
 
     A byte order mark decides first. NUL bytes mean UTF-16 if they are in every other place, as in Western text, and
-    binary otherwise. Then UTF-8 if it is well-formed; then latin-1, unless it is full of control characters.
+    binary otherwise. Then UTF-8 if it is well-formed; then, unless it is full of control characters, what
+    :func:`guessed_encoding` takes it for.
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
@@ -110,7 +119,8 @@ def _utf8(data: bytes, bom: int) -> Decoded | None:
     probe = data[:_PROBE_BYTES]
     if len(probe) - len(probe.translate(None, _CONTROLS)) > len(probe) // 50:
         return None
-    return _recoded(data, data.decode("latin-1"), "latin-1", 0)
+    encoding = guessed_encoding(data)
+    return _recoded(data, data.decode(encoding), encoding, 0)
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -151,11 +161,11 @@ def _recoded(data: bytes, text: str, encoding: str, bom: int) -> Decoded:
     if _ends_lines_with_cr(utf8):
         utf8, newline = utf8.replace(b"\r", b"\n"), 13
     rows = _after_newlines(np.frombuffer(utf8, np.uint8) == 10)
-    if encoding == "latin-1":
-        sources = _after_newlines(np.frombuffer(data, np.uint8) == newline)
-    else:
+    if encoding in _UTF16:
         units = np.frombuffer(data, "<u2" if encoding == "utf-16-le" else ">u2", offset=bom)
         sources = _after_newlines(units == newline) * 2 + bom
+    else:
+        sources = _after_newlines(np.frombuffer(data, np.uint8) == newline)
     return Decoded(utf8, encoding, bom, len(data), (np.append(rows, len(utf8)), np.append(sources, len(data))))
 
 

@@ -8,6 +8,7 @@ its own row is composed of the longest words that have one (``getuserbyid`` -> g
 
 from __future__ import annotations
 
+import functools
 import json
 from array import array
 from bisect import bisect_left
@@ -193,6 +194,18 @@ def identity_of(directory: Path) -> str:
 def word_hash(word: str) -> int:
     """Return the hash of a word in ``hashes.npy``."""
     return xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
+
+
+@functools.cache
+def _bundled_hashes() -> NDArray[np.uint64]:
+    return _mapped(BUNDLED / HASHES, np.uint64, 1)
+
+
+def is_known_word(word: str) -> bool:
+    """Return True if the bundled model's vocabulary has a lowercase word."""
+    hashes, key = _bundled_hashes(), np.uint64(word_hash(word))
+    at = int(np.searchsorted(hashes, key))
+    return at < len(hashes) and bool(hashes[at] == key)
 
 
 def write_rows(directory: Path, table: Vectors, config: dict[str, object]) -> None:

@@ -225,18 +225,18 @@ class Catalog:
         """Yield leaves that are in the tree and not chunked yet."""
         return self._entries("f.outcome = ?", (int(Outcome.UNPROCESSED),))
 
-    def files_with_other_fingerprint(self, fingerprint_of: Callable[[str], bytes]) -> Iterator[Entry]:
-        """Yield leaves whose fingerprint differs from ``fingerprint_of(language)``.
+    def files_with_other_fingerprint(self, fingerprint_of: Callable[[str, str], bytes]) -> Iterator[Entry]:
+        """Yield leaves whose fingerprint differs from ``fingerprint_of(language, encoding)``.
 
         Skipped and failed leaves count if they have a fingerprint: today's pipeline may decide otherwise.
         """
         stored = self._reader.rows(
-            f"SELECT DISTINCT language, fingerprint FROM file f WHERE {_HAS_FINGERPRINT}"  # noqa: S608
+            f"SELECT DISTINCT language, encoding, fingerprint FROM file f WHERE {_HAS_FINGERPRINT}"  # noqa: S608
         )
-        for language, fingerprint in stored:
-            if fingerprint_of(language) != fingerprint:
-                where = f"f.language = ? AND f.fingerprint = ? AND {_HAS_FINGERPRINT}"
-                yield from self._entries(where, (language, fingerprint))
+        for language, encoding, fingerprint in stored:
+            if fingerprint_of(language, encoding) != fingerprint:
+                where = f"f.language = ? AND f.encoding = ? AND f.fingerprint = ? AND {_HAS_FINGERPRINT}"
+                yield from self._entries(where, (language, encoding, fingerprint))
 
     def _entries(self, where: str, parameters: tuple[object, ...]) -> Iterator[Entry]:
         rows = self._reader.rows(

@@ -1,0 +1,170 @@
+"""Guesses the encoding of text that is not Unicode: as it declares itself, else from its bytes.
+
+``charset-normalizer`` guesses from the lines that are not ASCII, since code around a comment says nothing about the
+comment's language. It cannot tell the East Asian encodings of a short comment apart; of these the one is taken in which
+most characters are common ones.
+"""
+
+from __future__ import annotations
+
+import codecs
+import importlib.metadata
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Final
+
+_SAMPLE_BYTES: Final = 16 << 10
+_DECLARED: Final = re.compile(rb"(?:coding[:=]\s*|encoding\s*=\s*[\"']|charset\s*=\s*[\"']?)([A-Za-z0-9._-]{2,20})")
+_DECLARING_LINES: Final = 2
+_LAST_RESORT: Final = "latin-1"
+_WESTERN: Final = "cp1252"
+_EAST_ASIAN: Final = ("cp949", "cp932", "euc_jp", "gb18030", "cp950")
+_ALPHABETS: Final = ("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "tis_620")
+_WESTERN_FAMILY: Final = ("cp1252", "cp1250", "iso8859_2", "cp1254")
+_NOT_WESTERN: Final = frozenset(
+    ["Croatian", "Czech", "Estonian", "Hungarian", "Lithuanian", "Polish", "Romanian", "Slovak", "Slovene", "Turkish"]
+)
+_LONG_RUN: Final = re.compile(rb"[\x80-\xff]{3}")
+_CJK_MARKS: Final = range(0x3000, 0x3040)  # punctuation that all of them share
+_MIN_COMMON: Final = 0.85
+_MIN_KANA: Final = 0.1
+_MIN_CYRILLIC: Final = 6
+_CYRILLIC_SHARE: Final = 0.8
+
+
+def detector_version() -> str:
+    """Return the version of what guesses, which is part of the fingerprint of files in a guessed encoding."""
+    return importlib.metadata.version("charset-normalizer")
+
+
+def guessed_encoding(data: bytes) -> str:
+    """Return the encoding, by its Python name, in which ``data`` is readable and most likely is meant. Never raises.
+
+    ``data`` is neither UTF-8 nor UTF-16. Every encoding that is returned keeps ``\\n`` and ``\\r`` as single bytes.
+    """
+    declared = _declared(data)
+    if declared and _decodes(data, declared):
+        return declared
+    sample = _sample(data)
+    if _LONG_RUN.search(sample) is None:  # letters with accents stand alone; words of other scripts have none else
+        guess = _detected(sample, _WESTERN_FAMILY)
+    elif _is_koi8(sample):
+        guess = "koi8_r"
+    else:
+        guess = _most_common(sample) or _detected(sample, _ALPHABETS)
+    for encoding in (guess, _WESTERN, "cp932"):  # kanji without kana have bytes that are no Western letters
+        if _decodes(data, encoding):
+            return encoding
+    return _LAST_RESORT
+
+
+def _sample(data: bytes) -> bytes:
+    """Return the first lines that are not ASCII, whole ones, since a cut may split a character."""
+    lines: list[bytes] = []
+    size = 0
+    for line in data.splitlines():
+        if not line.isascii():
+            lines.append(line)
+            size += len(line)
+            if size > _SAMPLE_BYTES:
+                break
+    return b"\n".join(lines)
+
+
+def _declared(data: bytes) -> str:
+    """Return the encoding that the first lines name (PEP 263, modelines, XML, HTML), "" if it is none of ours."""
+    head = b"\n".join(data[:1024].splitlines()[:_DECLARING_LINES])
+    match = _DECLARED.search(head)
+    if match is None:
+        return ""
+    try:
+        name = codecs.lookup(match[1].decode("ascii")).name.replace("-", "_")
+    except LookupError:
+        return ""
+    known = {
+        codecs.lookup(one).name.replace("-", "_"): one
+        for one in (*_EAST_ASIAN, *_ALPHABETS, *_WESTERN_FAMILY, "latin-1", "gbk")
+    }
+    return known.get(name, "")
+
+
+def _detected(sample: bytes, encodings: Sequence[str]) -> str:
+    """Return the one of ``encodings`` that charset-normalizer takes the sample for, the Western one if it cannot tell.
+
+    In the encodings for Central Europe and Turkey most letters are those of Western Europe; only a language that it
+    recognises tells them apart.
+    """
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample, cp_isolation=list(encodings)).best()
+    if best is None or (best.encoding in _WESTERN_FAMILY and best.language not in _NOT_WESTERN):
+        return _WESTERN
+    return best.encoding
+
+
+def _is_koi8(sample: bytes) -> bool:
+    """Return True if nearly all letters have the bytes of lowercase Cyrillic in KOI8, which other encodings spread."""
+    letters = [byte for byte in sample if byte > 0x7F]
+    lower = sum(0xC0 <= byte <= 0xDF for byte in letters)
+    return lower >= _MIN_CYRILLIC and lower > _CYRILLIC_SHARE * len(letters)
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@cache
+def _commonness() -> dict[str, Callable[[str], float]]:
+    """Return for each East Asian encoding the function from text to the share of characters that are common in it."""
+    return {"cp949": _hangul, "cp932": _japanese, "euc_jp": _japanese, "gb18030": _simplified, "cp950": _traditional}
+
+
+def _most_common(sample: bytes) -> str:
+    """Return the East Asian encoding in which most characters of the sample are common, the first of equals.
+
+    "" if few are in all of them.
+    """
+    best, most = "", _MIN_COMMON
+    for encoding, share_of in _commonness().items():
+        try:
+            text = sample.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        letters = "".join(character for character in text if ord(character) > 0x7F and ord(character) not in _CJK_MARKS)
+        if letters and (share := share_of(letters)) > most:
+            best, most = encoding, share
+    return best
+
+
+def _share(text: str, is_common: Callable[[str], bool]) -> float:
+    return sum(map(is_common, text)) / len(text)
+
+
+def _is_kana(character: str) -> bool:
+    return "\u3040" <= character <= "\u30ff"
+
+
+def _hangul(text: str) -> float:
+    """The common syllables are the 2,350 of KS X 1001, which take two bytes."""
+    return _share(text, lambda one: "\uac00" <= one <= "\ud7a3" and len(one.encode("euc_kr", "replace")) == 2)
+
+
+def _japanese(text: str) -> float:
+    """Japanese has kana between its kanji; half-width kana are a sign of another encoding."""
+    kana = _share(text, _is_kana)
+    return 0.0 if kana < _MIN_KANA else _share(text, lambda one: _is_kana(one) or "\u4e00" <= one <= "\u9fff")
+
+
+def _simplified(text: str) -> float:
+    """The common characters are in the first level of GB 2312: 3,755 of them, by pronunciation."""
+    return _share(text, lambda one: 0xB0 <= one.encode("gb18030")[0] <= 0xD7 or "\uff00" <= one <= "\uffef")
+
+
+def _traditional(text: str) -> float:
+    """The common characters are in the first level of Big5: 5,401 of them, by strokes."""
+    return _share(text, lambda one: 0xA1 <= one.encode("cp950", "replace")[0] <= 0xC6)
