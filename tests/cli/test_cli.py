@@ -17,9 +17,9 @@ import pytest
 from client.fake_daemon import FakeDaemon, place
 from codeindexd.cli import progress
 from codeindexd.cli.codeindex import run
-from codeindexd.cli.render import best_line, shown_path, wanted_words
+from codeindexd.cli.render import checked_template, matches, shown_path, wanted_words
 from codeindexd.cli.terminal import Terminal, safe
-from codeindexd.errors import NotIndexedError
+from codeindexd.errors import NotIndexedError, UsageError
 from support.places import DAEMON
 
 
@@ -252,12 +252,51 @@ def test_control_characters_are_replaced(text: str, shown: str) -> None:
 
 def test_wanted_words_exclude_filters_and_stop_words() -> None:
     assert wanted_words("where is the getUserName lang:python path:src/**") == {"getusername", "get", "user", "name"}
+    assert wanted_words("open_session -symbol:x how it is") == {"open_session", "open", "session"}
 
 
-def test_the_best_line_has_the_most_words_and_is_the_first_of_equals() -> None:
-    lines = ["nothing", "user", "user password", "password user"]
-    assert best_line(lines, frozenset({"user", "password"})) == 2
-    assert best_line([], frozenset({"user"})) == 0
+@pytest.mark.parametrize(
+    ("query", "line", "highlighted"),
+    [
+        ("session", "def open_session(sessions):", ["open_session"]),
+        ("open_session", "x = open_session(open)", ["open_session", "open"]),
+        ("user name", "getUserName(username)", ["getUserName"]),
+        ("how is it", "how is it done", []),
+    ],
+)
+def test_whole_identifiers_are_highlighted_and_never_stop_words(query: str, line: str, highlighted: list[str]) -> None:
+    assert [line[start:end] for start, end in matches(line, wanted_words(query))] == highlighted
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [("{pat}", "no such field"), ("{path", "expected"), ("{0}", "no such field"), ("{path.x}", "no such field")],
+)
+def test_a_template_that_no_hit_can_fill_is_refused(template: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        checked_template(template)
+    assert caught.value.hint
+
+
+def test_hits_are_printed_for_editors_and_for_scripts(daemon: FakeDaemon) -> None:
+    _, out, _ = on_terminal(daemon, "search", "--all", "--vimgrep", "locked")
+    assert out.splitlines()[0] == "src/auth.py:14:13:    if user.locked:"
+    _, out, _ = on_terminal(daemon, "search", "--all", "--format", r"{line}\t{symbol}\t{kind}", "locked")
+    assert out == "14\tcheck_password\tfunction\n"
+
+
+def test_a_hit_is_a_hyperlink_where_the_terminal_shows_them(daemon: FakeDaemon) -> None:
+    _, out, _ = on_terminal(daemon, "search", "--all", "locked", TERM_PROGRAM="WezTerm")
+    assert "\x1b]8;;file://" in out
+    for environ in ({}, {"TERM_PROGRAM": "WezTerm", "FORCE_HYPERLINK": "0"}, {"NO_COLOR": "1", "VTE_VERSION": "7000"}):
+        _, out, _ = on_terminal(daemon, "search", "--all", "locked", **environ)
+        assert "\x1b]8;;" not in out
+
+
+def test_colour_is_used_as_asked(daemon: FakeDaemon) -> None:
+    assert "\x1b[" in on_terminal(daemon, "search", "--all", "locked")[1]
+    assert "\x1b[" not in on_terminal(daemon, "search", "--all", "--color", "never", "locked")[1]
+    assert "\x1b[" in on_terminal(daemon, "search", "--all", "--color", "always", "locked", TERM="dumb")[1]
 
 
 @pytest.mark.parametrize(

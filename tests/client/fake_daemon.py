@@ -47,6 +47,7 @@ def place(root: str, **fields: Any) -> dict[str, Any]:
         "symbol": "check_password",
         "score": 0.0328,
         "verified": True,
+        "best_line": 14,
         "snippet": SNIPPET,
         **fields,
     }
@@ -225,7 +226,13 @@ class FakeDaemon:
     async def _search(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         parsed = parse(params["query"])
         roots = self._chosen(params)
-        hits = [place(root) for root in roots if "nothing" not in parsed.text]
+        copies = [
+            {"root": root, "path": f"copy{number}/auth.py", "start_line": 3, "end_line": 7}
+            for number in (1, 2)
+            for root in roots[:1]
+        ]
+        more = {"copy_count": 29, "copies": copies} if "copied" in parsed.text else {}
+        hits = [place(root, **more) for root in roots if "nothing" not in parsed.text]
         if params["explain"]:
             hits = [{**hit, "explain": {"lexical": 0.0164, "dense": 0.0164}} for hit in hits]
         return self._answer(params["query"], roots, hits[: params["limit"] or 10])
@@ -239,6 +246,7 @@ class FakeDaemon:
             "state": state,
             "dense_coverage": 1.0,
             "hits": hits,
+            **({} if hits else {"searched": 120 * len(roots)}),
         }
 
     async def _grep(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
@@ -273,7 +281,11 @@ class FakeDaemon:
             del one["score"]
         uses = [{**one, "path": "src/login.py", "symbol": "login"} for one in found] if params["references"] else []
         state = self._answer("", self._chosen(params), [])["state"]
-        return {"symbol": params["name"], "state": state, "definitions": found, "references": uses}
+        definitions = [
+            {**one, "name_line": 12, "column": 5, "signature": "def check_password(user: User, given: str) -> bool:"}
+            for one in found
+        ]
+        return {"symbol": params["name"], "state": state, "definitions": definitions, "references": uses}
 
     async def _sync(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         if params["path"]:

@@ -57,6 +57,7 @@ def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int
 
 
 def _run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal) -> int:
+    terminal.colour_when(getattr(args, "color", "auto"))
     try:
         return commands.COMMANDS[args.command](commands.Run(args, environ, terminal))
     except CodeindexError as error:

@@ -256,6 +256,7 @@ def _from_here(glob: str) -> str:
 def search(run: Run) -> int:
     """Find code."""
     args = run.args
+    _check_format(args)
     where = None if args.all else args.roots or [run.cwd]
     options = {
         "roots": where,
@@ -297,15 +298,29 @@ def _index_first(run: Run, client: Client, path: str) -> None:
             run.terminal.note(progress.summary(root, seconds=line.seconds, skipped=skipped))
 
 
+def _check_format(args: argparse.Namespace) -> None:
+    """Replace the escapes of ``--format``. Raises UsageError for a template that no hit can fill."""
+    if args.format is not None:
+        args.format = render.checked_template(args.format)
+
+
 def _print_hits(run: Run, result: SearchResult) -> None:
-    if getattr(run.args, "files", False):
+    args = run.args
+    if args.files:
         render.files(run.terminal, result, run.shown_cwd)
+    elif args.vimgrep:
+        render.vimgrep(run.terminal, result, run.shown_cwd)
+    elif args.format is not None:
+        render.formatted(run.terminal, result, args.format, run.shown_cwd)
     else:
-        explain = getattr(run.args, "explain", False)
-        render.search(run.terminal, result, context=max(run.args.context, 0), cwd=run.shown_cwd, explain=explain)
+        explain = getattr(args, "explain", False)
+        context, cwd = max(args.context, 0), run.shown_cwd
+        render.search(run.terminal, result, context=context, cwd=cwd, explain=explain, copies=args.copies)
     run.terminal.flush()
     if not result["hits"]:
-        run.terminal.note("no hits")
+        searched = result.get("searched")
+        files = "" if searched is None else f" in {searched:,} {'file' if searched == 1 else 'files'}"
+        run.terminal.note(f"no hits{files}")
     _print_notes(run, result)
     if result["dense_coverage"] < 1:
         run.terminal.note(f"note: {result['dense_coverage']:.0%} of the code can be found by meaning so far")
@@ -345,10 +360,14 @@ def related(run: Run) -> int:
     place = _PLACE.fullmatch(run.args.place)
     if place is None:
         raise UsageError(f"not PATH:LINE: {run.args.place}", hint="for example: codeindex related src/main.py:42")
+    _check_format(run.args)
     with run.client() as client:
         result = client.related_to(place["path"], int(place["line"]), limit=run.args.limit)
     run.show(result, lambda: _print_hits(run, result))
     return DONE if result["hits"] else NOTHING
+
+
+_MATCHES = {"last_part": "are the last part of", "prefix": "begin with", "part": "contain", "spelling": "resemble"}
 
 
 def symbol(run: Run) -> int:
@@ -358,9 +377,15 @@ def symbol(run: Run) -> int:
         result = client.symbol(run.args.name, roots=where, references=run.args.refs)
     run.show(result, lambda: render.symbol(run.terminal, result, run.shown_cwd))
     found = bool(result["definitions"] or result["references"])
-    if not found and not run.args.json:
-        run.terminal.note(f"no definition of {safe(run.args.name)}")
     if not run.args.json:
+        run.terminal.flush()
+        name, how = safe(run.args.name), _MATCHES.get(result.get("match", "exact"), "")
+        if not found:
+            run.terminal.note(f"no definition of {name} is known")
+        elif how:
+            run.terminal.note(f"note: no definition of {name} is known; showing names that {how} it")
+        for note in result.get("notes", []):
+            run.terminal.note(f"note: {safe(note)}")
         _print_state(run, result.get("state", "fresh"))
     return DONE if found else NOTHING
 

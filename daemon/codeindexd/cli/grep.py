@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-N", "--no-line-number", action="store_true", help="print no line numbers")
     parser.add_argument("-n", "--line-number", action="store_true", help="print line numbers (the default)")
     parser.add_argument("--no-heading", action="store_true", help="print the path on every line, also on a terminal")
+    parser.add_argument(
+        "--color", choices=["auto", "always", "never"], default="auto", help="when to use colour (auto)"
+    )
     parser.add_argument("--all", action="store_true", help="search all roots")
     parser.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
 

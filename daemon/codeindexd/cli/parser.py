@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from codeindexd import __version__
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 
 _QUERY_HELP = """\
 inline filters: lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/
-everything else is text to search for; put -- before a query that begins with -
+a - before a filter leaves out what it names; everything else is text to search for
+put -- before a query that begins with - or contains options: codeindex search -- --max-count
+--format knows path, line, column, start_line, end_line, symbol, kind, language, score, text, root, copies
 Exit codes: 0 hits, 1 no hits, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
 
 _GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # allowed before the command too
+
+
+_NEGATED_FILTER = re.compile(r"-(?:lang|language|path|kind|symbol):", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,19 +47,43 @@ def parse(argv: list[str]) -> argparse.Namespace:
         if words[0] not in commands:
             raise UsageError(f"no such command: {words[0]}", hint=_did_you_mean(words[0], list(commands)))
         words[1:1] = flags
+    words, filters = _without_negated_filters(words)
     args, rest = parser.parse_known_args(words)
     if args.command is None:
         raise UsageError("no command given", hint=f"commands are: {', '.join(commands)}")
     subparser = commands[args.command]
     if rest:
-        # Words of a query may stand between options, and -path:GLOB is a filter of the query.
-        unknown = [word for word in rest if word.startswith("-") and not word.startswith("-path:")]
+        # Words of a query may stand between options.
+        unknown = [word for word in rest if word.startswith("-")]
         if unknown or not hasattr(args, "query"):
-            subparser.error(f"unrecognized arguments: {' '.join(unknown or rest)}")
+            _unrecognized(subparser, args, unknown or rest)
         args.query += rest
+    if filters:
+        args.query += filters
     if getattr(args, "query", None) == []:
         subparser.error("the following arguments are required: QUERY")
     return args
+
+
+def _without_negated_filters(words: list[str]) -> tuple[list[str], list[str]]:
+    """Return the words of a command line without the negated filters of a query (-lang:go), and those."""
+    if words[:1] != ["search"]:
+        return words, []
+    end = words.index("--") if "--" in words else len(words)
+    filters = [word for word in words[:end] if _NEGATED_FILTER.match(word)]
+    return [word for word in words[:end] if word not in filters] + words[end:], filters
+
+
+def _unrecognized(parser: Parser, args: argparse.Namespace, words: list[str]) -> NoReturn:
+    """Raise UsageError, with the way to search for a text that looks like an option."""
+    message = f"unrecognized arguments: {' '.join(words)}"
+    if not hasattr(args, "query") and not hasattr(args, "pattern"):
+        parser.error(message)
+    import shlex
+
+    text = [*(getattr(args, "query", None) or []), *words] if hasattr(args, "query") else words
+    hint = f"to search for it, put -- before it: {parser.prog} -- {shlex.join(text)}"
+    raise UsageError(message, hint=hint)
 
 
 def _first_word(argv: list[str]) -> int:
@@ -144,7 +174,6 @@ def _queries(command: Command) -> None:
     search.add_argument("--add", action="store_true", help="first index the directory if it is not indexed")
     search.add_argument("--explain", action="store_true", help="show the parts of each score")
     _rendering(search)
-    search.add_argument("--files", action="store_true", help="print only paths")
     grep.add_arguments(command("grep", "find every line that matches a pattern", epilog=grep.HELP))
     related = command("related", "find code similar to that at a line")
     related.add_argument("place", metavar="PATH:LINE")
@@ -155,11 +184,25 @@ def _queries(command: Command) -> None:
     symbol.add_argument("--refs", action="store_true", help="also show where it is used")
     symbol.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
     symbol.add_argument("--all", action="store_true", help="search all roots")
+    _colour(symbol)
 
 
 def _rendering(parser: Parser) -> None:
     parser.add_argument(
         "--context", type=int, default=2, metavar="N", help="lines of context around the best line of each hit (2)"
+    )
+    parser.add_argument("-l", "--files", action="store_true", help="print only paths")
+    parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one hit a line")
+    parser.add_argument(
+        "--format", metavar="TEXT", help="print each hit as TEXT says, for example '{path}:{line} {symbol}'"
+    )
+    parser.add_argument("--copies", action="store_true", help="list the places of identical copies")
+    _colour(parser)
+
+
+def _colour(parser: Parser) -> None:
+    parser.add_argument(
+        "--color", choices=["auto", "always", "never"], default="auto", help="when to use colour (auto)"
     )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from codeindexd.cli.columns import columns, cut, shortened
 from codeindexd.cli.terminal import Terminal, safe
 
 if TYPE_CHECKING:
@@ -110,33 +111,6 @@ def _parts(progress: Progress) -> tuple[str, str, str, str]:
 def _percent(progress: Progress) -> str:
     total = progress.get("files_total", 0)
     return f"{progress.get('files_done', 0) * 100 // total} %" if total else "..."
-
-
-def columns(text: str) -> int:
-    """Return how many columns of a terminal ``text`` takes."""
-    if text.isascii():
-        return len(text)
-    import unicodedata
-
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
-
-
-def shortened(path: str, width: int) -> str:
-    """Return the end of ``path`` in at most ``width`` columns, with an ellipsis for what is missing."""
-    if columns(path) <= width:
-        return path
-    end = path
-    while end and columns(end) >= width:
-        end = end[1:]
-    return f"\u2026{end}"
-
-
-def cut(text: str, width: int) -> str:
-    """Return the beginning of ``text`` in at most ``width`` columns."""
-    while columns(text) > max(width, 0):
-        text = text[:-1]
-    return text
 
 
 def count(number: int, noun: str) -> str:

@@ -1,35 +1,50 @@
-"""Hits as text: place, symbol, and the most relevant lines."""
+"""Hits as text: the place of the best line, symbol and kind, and the lines around it."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+import string
+from typing import TYPE_CHECKING, Any
 
+from codeindexd.cli.columns import cut_around
 from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
-    from codeindexd.client.results import Hit, Line, LineCount, Place, SearchResult, SymbolResult
+    from collections.abc import Iterator, Mapping
+
+    from codeindexd.client.results import Definition, Hit, Line, LineCount, Place, SearchResult, SymbolResult
 
 _WORD = re.compile(r"[^\W_]+")
+_IDENTIFIER = re.compile(r"\w+")
 _CAMEL = re.compile(r"[a-z0-9]+|[A-Z]+(?![a-z])|[A-Z][a-z0-9]*")
-_FILTER = re.compile(r'-?(?:lang|language|path|kind):(?:"[^"]*"|\S*)')
-_STOP_WORDS = re.compile(
-    r"a|an|and|are|as|at|be|by|for|from|how|in|is|it|of|on|or|that|the|this|to|what|when|where|which"
+_FILTER = re.compile(r'-?(?:lang|language|path|kind|symbol):(?:"[^"]*"|\S*)')
+_STOP_WORDS = (
+    " a an and are as at be by can do does for from has have how i if in into is it its not of on or that the their "
+    "there this to was we what when where which who why will with "
 )
-_MAX_LINE_CHARS = 200
+_MAX_LINE_CHARS = 200  # where there is no terminal whose width counts
+FIELDS = (
+    "path", "line", "column", "start_line", "end_line", "symbol", "kind", "language", "score", "text", "root", "copies",
+)  # fmt: skip
+"""What ``--format`` may name."""
 
 
-def search(terminal: Terminal, result: SearchResult, *, context: int, cwd: str, explain: bool = False) -> None:
-    """Print all hits with their best lines."""
+def search(
+    terminal: Terminal, result: SearchResult, *, context: int, cwd: str, explain: bool = False, copies: bool = False
+) -> None:
+    """Print all hits with their best lines; with ``explain`` also the scores, with ``copies`` the places of copies."""
     words = wanted_words(result["query"])
     for number, hit in enumerate(result["hits"]):
         if number:
             terminal.print()
-        terminal.print(_headline(terminal, hit, cwd))
+        terminal.print(_headline(terminal, hit, cwd, explain=explain))
         if explain and hit.get("explain"):
             parts = "  ".join(f"{name} {value:.4f}" for name, value in hit["explain"].items())
             terminal.print(terminal.style("dim", f"    {parts}"))
+        if copies:
+            _copies(terminal, hit, cwd)
         _snippet(terminal, hit, words, context)
 
 
@@ -39,30 +54,95 @@ def files(terminal: Terminal, result: SearchResult, cwd: str) -> None:
         terminal.print(path)
 
 
+def vimgrep(terminal: Terminal, result: SearchResult, cwd: str) -> None:
+    """Print every hit as ``path:line:column:text``, which editors read."""
+    for hit in result["hits"]:
+        values = _values(hit, wanted_words(result["query"]), cwd)
+        terminal.print("{path}:{line}:{column}:{text}".format_map(values))
+
+
+def formatted(terminal: Terminal, result: SearchResult, template: str, cwd: str) -> None:
+    """Print every hit as ``template`` says; see :func:`checked_template`."""
+    for hit in result["hits"]:
+        terminal.print(template.format_map(_values(hit, wanted_words(result["query"]), cwd)))
+
+
+def checked_template(template: str) -> str:
+    """Return a template of ``--format`` with its escapes replaced. Raises UsageError if it is none."""
+    template = template.replace("\\t", "\t").replace("\\n", "\n").replace("\\0", "\0")
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        unknown = [name for name in names if name not in FIELDS]
+        if not unknown:
+            template.format_map(dict.fromkeys(FIELDS, 1))
+    except ValueError as error:
+        raise UsageError(f"--format: {error}", hint="for example: --format '{path}:{line} {symbol}'") from None
+    if unknown:
+        raise UsageError(f"--format: no such field: {{{unknown[0]}}}", hint=f"fields are: {', '.join(FIELDS)}")
+    return template
+
+
 def symbol(terminal: Terminal, result: SymbolResult, cwd: str) -> None:
     """Print definitions and uses, one line each."""
-    for place in result["definitions"]:
-        terminal.print(_headline(terminal, place, cwd))
+    for definition in result["definitions"]:
+        terminal.print(_definition(terminal, definition, cwd))
     if result["references"]:
         terminal.print(terminal.style("dim", "used in"))
         for place in result["references"]:
             terminal.print(_headline(terminal, place, cwd))
 
 
-def _headline(terminal: Terminal, place: Hit | Place, cwd: str) -> str:
-    where = f"{safe(shown_path(place, cwd))}:{place['start_line']}-{place['end_line']}"
-    parts = [terminal.style("path", where)]
+def _definition(terminal: Terminal, definition: Definition, cwd: str) -> str:
+    line, column = definition.get("name_line", definition["start_line"]), definition.get("column", 1)
+    parts = [
+        _link(terminal, definition, cwd, f":{line}:{column}"),
+        definition["kind"],
+        terminal.style("symbol", safe(definition["symbol"])),
+    ]
+    if signature := definition.get("signature"):
+        parts.append(terminal.style("dim", cut_around(safe(signature), 0, _MAX_LINE_CHARS)))
+    return "  ".join(parts)
+
+
+def _headline(terminal: Terminal, place: Hit | Place, cwd: str, *, explain: bool = False) -> str:
+    parts = [_link(terminal, place, cwd, f":{_best_line(place)}")]
     if (cell := place.get("cell")) is not None:
         parts.append(f"cell {cell}")
     if place["symbol"]:
         parts.append(terminal.style("symbol", safe(place["symbol"])))
     parts.append(place["kind"])
-    if (score := place.get("score")) is not None:
+    if explain and (score := place.get("score")) is not None:
         parts.append(terminal.style("dim", f"{score:.4f}"))
+    if count := place.get("copy_count"):
+        parts.append(terminal.style("dim", f"and {count} identical {'copy' if count == 1 else 'copies'}"))
     return "  ".join(parts)
 
 
-def shown_path(place: Hit | Place | Line | LineCount, cwd: str) -> str:
+def _link(terminal: Terminal, place: Hit | Place, cwd: str, suffix: str) -> str:
+    target = f"{place['root'].rstrip('/')}/{place['path']}"
+    return terminal.link(target, terminal.style("path", f"{safe(shown_path(place, cwd))}{suffix}"))
+
+
+def _best_line(place: Hit | Place) -> int:
+    return place.get("best_line", place["start_line"])
+
+
+def _best_row(hit: Hit) -> int:
+    """Return the index of the best line in the snippet."""
+    if (in_cell := hit.get("best_cell_line")) is not None:
+        return in_cell - hit.get("cell_line", in_cell)
+    return _best_line(hit) - hit["start_line"]
+
+
+def _copies(terminal: Terminal, hit: Hit, cwd: str) -> None:
+    listed = hit.get("copies", [])
+    for copy in listed:
+        terminal.print(f"    {terminal.style('path', safe(shown_path(copy, cwd)))}:{copy['start_line']}")
+    if more := hit.get("copy_count", 0) - len(listed):
+        terminal.print(terminal.style("dim", f"    and {more} more"))
+
+
+def shown_path(place: Mapping[str, Any] | Hit | Place | Line | LineCount, cwd: str) -> str:
     """Return the path relative to the current directory if that is in the hit's root, else the absolute path."""
     root = place["root"]
     path = f"{root.rstrip('/')}/{place['path']}"
@@ -75,36 +155,56 @@ def wanted_words(query: str) -> frozenset[str]:
     """Return the words of a query to highlight, in lowercase; words in camelCase also by their parts."""
     plain = _FILTER.sub(" ", query)
     words = {part.lower() for word in _WORD.findall(plain) for part in (word, *_CAMEL.findall(word))}
-    return frozenset(word for word in words if len(word) > 1 and not _STOP_WORDS.fullmatch(word))
+    words |= {name.lower() for name in _IDENTIFIER.findall(plain)}
+    return frozenset(word for word in words if len(word) > 1 and f" {word} " not in _STOP_WORDS)
+
+
+def matches(text: str, words: frozenset[str]) -> Iterator[tuple[int, int]]:
+    """Yield the identifiers of a line that are one of ``words`` or have one among their words."""
+    for match in _IDENTIFIER.finditer(text):
+        name = match[0]
+        parts = {part.lower() for word in _WORD.findall(name) for part in (word, *_CAMEL.findall(word))}
+        if name.lower() in words or parts & words:
+            yield match.span()
+
+
+def _values(hit: Hit, words: frozenset[str], cwd: str) -> dict[str, Any]:
+    """Return the fields of a hit for ``--format``; the column counts bytes from 1, as Vim does."""
+    lines = hit["snippet"].splitlines()
+    row = _best_row(hit)
+    text = lines[row] if row < len(lines) else ""
+    indented = len(text) - len(text.lstrip())
+    start = next((first for first, _ in matches(text, words)), indented)
+    return {
+        **{name: hit.get(name) for name in FIELDS},
+        "path": safe(shown_path(hit, cwd)),
+        "line": _best_line(hit),
+        "column": len(text[:start].encode("utf-8", "surrogatepass")) + 1,
+        "text": safe(text),
+        "symbol": safe(hit["symbol"]),
+        "copies": hit.get("copy_count", 0),
+    }
 
 
 def _snippet(terminal: Terminal, hit: Hit, words: frozenset[str], context: int) -> None:
     lines = hit["snippet"].splitlines()
-    best = best_line(lines, words)
+    best = _best_row(hit)
     first, last = max(0, best - context), min(len(lines), best + context + 1)
     first_line = hit.get("cell_line", hit["start_line"])  # in a notebook, lines are counted in the cell
     margin = len(str(first_line + last))
+    room = terminal.out_width - margin - 2 if terminal.full_screen else _MAX_LINE_CHARS
     for number in range(first, last):
         text = safe(lines[number]).expandtabs(4).rstrip()
-        if len(text) > _MAX_LINE_CHARS:
-            text = text[: _MAX_LINE_CHARS - 1] + "\u2026"
+        start = next((begin for begin, _ in matches(text, words)), 0)
         label = terminal.style("dim", f"{first_line + number:>{margin}}:")
-        terminal.print(f"{label} {_highlighted(terminal, text, words)}".rstrip())
-
-
-def best_line(lines: list[str], words: frozenset[str]) -> int:
-    """Return the index of the line with the most words of the query, the first of equals."""
-    best, most = 0, 0
-    for number, line in enumerate(lines):
-        lowered = line.lower()
-        found = sum(word in lowered for word in words)
-        if found > most:
-            best, most = number, found
-    return best
+        terminal.print(f"{label} {_highlighted(terminal, cut_around(text, start, room), words)}".rstrip())
 
 
 def _highlighted(terminal: Terminal, text: str, words: frozenset[str]) -> str:
     if not (terminal.colour and words):
         return text
-    pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-    return re.sub(pattern, lambda match: terminal.style("match", match[0]), text, flags=re.IGNORECASE)
+    shown, at = [], 0
+    for start, end in matches(text, words):
+        shown += [text[at:start], terminal.style("match", text[start:end])]
+        at = end
+    return "".join([*shown, text[at:]])

@@ -30,6 +30,7 @@ _CODES = {
 }
 
 _DEFAULT_COLUMNS = 80
+_VTE_WITH_LINKS = 5000  # of the library in the terminals of GNOME, XFCE and others
 _ANY_TEXT = "codeindexd.any_text"
 
 
@@ -52,6 +53,7 @@ class Terminal:
         self._err = err
         plain = bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
         self.colour = out.isatty() and not plain
+        self.links = self.colour and _shows_links(environ)
         self.live = err.isatty() and environ.get("TERM") != "dumb"
         self.full_screen = out.isatty() and environ.get("TERM") != "dumb"
         self._line_shown = False
@@ -60,8 +62,16 @@ class Terminal:
     @property
     def width(self) -> int:
         """The columns of the terminal at standard error, as they are now."""
+        return self._columns_of(self._err)
+
+    @property
+    def out_width(self) -> int:
+        """The columns of the terminal at standard output, as they are now."""
+        return self._columns_of(self._out)
+
+    def _columns_of(self, stream: TextIO) -> int:
         try:
-            return os.get_terminal_size(self._err.fileno()).columns or _DEFAULT_COLUMNS
+            return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_COLUMNS
         except (OSError, ValueError):
             return int(self._columns) if self._columns.isdecimal() and int(self._columns) else _DEFAULT_COLUMNS
 
@@ -73,6 +83,22 @@ class Terminal:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors=_ANY_TEXT if stream is sys.stdout else "backslashreplace")
         return cls(sys.stdout or _ClosedStream(), sys.stderr or _ClosedStream(), environ)
+
+    def colour_when(self, when: str) -> None:
+        """Use colour ``always``, ``never``, or, with ``auto``, where standard output is a terminal that shows it."""
+        if when != "auto":
+            self.colour = when == "always"
+            self.links = self.links and self.colour
+
+    def link(self, path: str, text: str) -> str:
+        """Return ``text`` as a hyperlink (OSC 8) to a file, if the terminal is known to show them."""
+        if not self.links:
+            return text
+        import socket
+        from urllib.parse import quote
+
+        target = f"file://{quote(socket.gethostname())}{quote(path, errors='surrogateescape')}"
+        return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\"
 
     def style(self, kind: str, text: str) -> str:
         """Return ``text`` in the colour of ``kind``."""
@@ -128,6 +154,23 @@ class Terminal:
             self._err.flush()
         except OSError:
             _discard(self._err)
+
+
+def _shows_links(environ: Mapping[str, str]) -> bool:
+    """Return True for terminals that are known to show hyperlinks; others may print the target as text.
+
+    ``FORCE_HYPERLINK`` decides where it is set, as for other programs: 0 is no.
+    """
+    if forced := environ.get("FORCE_HYPERLINK", ""):
+        return forced != "0"
+    if any(environ.get(name) for name in ("KITTY_WINDOW_ID", "WT_SESSION", "KONSOLE_VERSION", "DOMTERM")):
+        return True
+    version = environ.get("VTE_VERSION", "")
+    return (
+        (version.isdecimal() and int(version) >= _VTE_WITH_LINKS)
+        or environ.get("TERM_PROGRAM") in {"iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "rio"}
+        or environ.get("TERM", "").startswith(("xterm-kitty", "alacritty", "foot", "contour", "xterm-ghostty"))
+    )
 
 
 def _discard(stream: TextIO) -> None:

@@ -25,18 +25,46 @@ class Place(TypedDict):
     cell: NotRequired[int]
     cell_line: NotRequired[int]
     verified: bool
+    best_line: NotRequired[int]
+    best_cell_line: NotRequired[int]
     snippet: str
 
 
+class Definition(Place):
+    """A definition: the chunk that has it, and where its name stands. ``column`` counts bytes from 1."""
+
+    name_line: NotRequired[int]
+    column: NotRequired[int]
+    signature: NotRequired[str]
+
+
+class Copy(TypedDict):
+    """A place with the same text as a hit."""
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    start_line: int
+    end_line: int
+
+
 class Hit(Place):
-    """A chunk in a ranked answer. ``explain`` holds the parts of the score, if requested."""
+    """A chunk in a ranked answer. ``explain`` holds the parts of the score, if requested.
+
+    There are ``copy_count`` other places with the same text; ``copies`` has at most a hundred of them.
+    """
 
     score: float
+    copy_count: NotRequired[int]
+    copies: NotRequired[list[Copy]]
     explain: NotRequired[dict[str, float]]
 
 
 class SearchResult(TypedDict):
-    """The answer of ``search`` and ``related``; ``state`` is the worst of the roots searched."""
+    """The answer of ``search`` and ``related``; ``state`` is the worst of the roots searched.
+
+    ``searched`` is the number of files that the filters leave, where there is no hit.
+    """
 
     query: str
     took_ms: float
@@ -44,6 +72,7 @@ class SearchResult(TypedDict):
     state: str
     dense_coverage: float
     hits: list[Hit]
+    searched: NotRequired[int]
     notes: NotRequired[list[str]]
 
 
@@ -98,13 +127,18 @@ class GrepResult(TypedDict):
 
 
 class SymbolResult(TypedDict):
-    """Where a name is defined, and where it is used if requested; ``state`` is the worst of the roots searched."""
+    """Where a name is defined, and where it is used if requested; ``state`` is the worst of the roots searched.
+
+    ``match`` is ``exact``, or how the names found match where none is equal: ``last_part``, ``prefix``, ``part`` or
+    ``spelling``.
+    """
 
     symbol: str
     state: NotRequired[str]
-    definitions: list[Place]
-    references: list[Place]
+    match: NotRequired[str]
     notes: NotRequired[list[str]]
+    definitions: list[Definition]
+    references: list[Place]
 
 
 class RootEntry(TypedDict):
@@ -317,13 +351,18 @@ class DirectorySummary(TypedDict):
 
 
 class ExplainResult(TypedDict):
-    """Why a path is or is not indexed."""
+    """Why a path is or is not indexed.
+
+    ``encoding_guessed`` is true where the file neither is Unicode nor says what it is.
+    """
 
     path: str
     indexed: bool
     reason: str
     rule: str
     language: str
+    encoding: NotRequired[str]
+    encoding_guessed: NotRequired[bool]
     chunks: list[ChunkEntry]
     failure: Failure | None
     summary: NotRequired[DirectorySummary]

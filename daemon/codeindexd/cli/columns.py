@@ -1,0 +1,56 @@
+"""Text in the columns of a terminal: how many it takes, and how it is cut."""
+
+from __future__ import annotations
+
+_ELLIPSIS = "\u2026"
+_MIN_COLUMNS = 4
+_BEFORE_SHARE = 4  # a cut line begins so that at most a quarter of it is before the match
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def shortened(path: str, width: int) -> str:
+    """Return the end of ``path`` in at most ``width`` columns, with an ellipsis for what is missing."""
+    if columns(path) <= width:
+        return path
+    end = path
+    while end and columns(end) >= width:
+        end = end[1:]
+    return f"{_ELLIPSIS}{end}"
+
+
+def cut(text: str, width: int) -> str:
+    """Return the beginning of ``text`` in at most ``width`` columns."""
+    if text.isascii():
+        return text[: max(width, 0)]
+    while columns(text) > max(width, 0):
+        text = text[:-1]
+    return text
+
+
+def cut_around(text: str, start: int, width: int) -> str:
+    """Return the part of ``text`` with the character at ``start`` in at most ``width`` columns, at least four.
+
+    An ellipsis stands for what is missing. The beginning is kept if there is room for it.
+    """
+    width = max(width, _MIN_COLUMNS)
+    if len(text) <= width and columns(text) <= width:
+        return text
+    first = 0
+    if columns(text[: start + 1]) >= width:
+        first = start
+        while first and columns(text[first - 1 : start]) <= (width - 2) // _BEFORE_SHARE:
+            first -= 1
+    lead = _ELLIPSIS if first else ""
+    rest, room = text[first:], width - len(lead)
+    if len(rest) <= room and columns(rest) <= room:
+        return lead + rest
+    return lead + cut(rest[:room], room - 1) + _ELLIPSIS
