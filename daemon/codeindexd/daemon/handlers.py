@@ -26,8 +26,9 @@ from codeindexd.roots.verify import verify
 from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.search.grep import GrepRequest
 from codeindexd.search.line_matcher import LineMatcher
+from codeindexd.search.pinning import worst_state
 from codeindexd.search.query import normal_language, parse, split_globs
-from codeindexd.search.searcher import Searcher, worst_state
+from codeindexd.search.searcher import Searcher
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
 
@@ -196,7 +197,9 @@ class Handlers:
         roots = await self._roots.roots_indexing(_paths(params["roots"]))
         if params["sync"]:
             await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
-        found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit)
+        chosen = {root.spec.id for root in roots}
+        others = [root for root in self._roots.running_roots() if root.spec.id not in chosen]
+        found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit, others=others)
         missing = [] if params["roots"] else self._roots.all_roots()[1]
         return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
 
@@ -254,16 +257,8 @@ class Handlers:
         """Return the definitions of a name, and its uses if requested."""
         roots = await self._roots.roots_indexing(_paths(params["roots"]))
         state = worst_state(roots)  # as it was when the search began
-        definitions, references, notes = await self._searcher.symbol(
-            roots, params["name"], references=params["references"]
-        )
-        return {
-            "symbol": params["name"],
-            "state": state.value,
-            "definitions": [responses.hit_entry(hit, score=False) for hit in definitions],
-            "references": [responses.hit_entry(hit, score=False) for hit in references],
-            **({"notes": notes} if notes else {}),
-        }
+        found = await self._searcher.symbol(roots, params["name"], references=params["references"])
+        return responses.symbol_answer(params["name"], found, state)
 
     # freshness
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from codeindexd.analysis.chunking import is_guessed
 from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.daemon import left_out
 from codeindexd.errors import CodeindexError
@@ -19,8 +20,9 @@ from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.scan.relpath import ROOT, ancestors
 from codeindexd.search.confirm import cells_of
 from codeindexd.search.grep import MatchedLine
-from codeindexd.search.hits import Hit
+from codeindexd.search.hits import Copy, Hit
 from codeindexd.search.searcher import Answer, GrepAnswer
+from codeindexd.search.symbols import Definition, SymbolAnswer
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
@@ -193,10 +195,48 @@ def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[st
     }
     if score:
         entry["score"] = round(hit.score, 4)
-    entry |= {"verified": True, "snippet": hit.snippet}
+    entry |= {"verified": True, "best_line": hit.best_line}
+    if hit.place.cell is not None:
+        entry["best_cell_line"] = hit.place.cell.line + hit.best_row
+    entry["snippet"] = hit.snippet
+    if hit.copy_count:
+        entry |= {"copy_count": hit.copy_count, "copies": [_copy_entry(copy) for copy in hit.copies]}
     if explain:
         entry["explain"] = {name: round(part, 4) for name, part in hit.parts.items()}
     return entry
+
+
+def _copy_entry(copy: Copy) -> dict[str, Any]:
+    return {
+        **path_to_json(copy.root.spec.raw, key="root"),
+        **path_to_json(copy.path),
+        "start_line": copy.start_line,
+        "end_line": copy.end_line,
+    }
+
+
+def symbol_answer(name: str, found: SymbolAnswer, state: RootState) -> dict[str, Any]:
+    """Return the result of ``symbol``."""
+    return {
+        "symbol": name,
+        "state": state.value,
+        "match": found.match.value,
+        "definitions": [_definition_entry(definition) for definition in found.definitions],
+        "references": [hit_entry(hit, score=False) for hit in found.references],
+        **({"notes": found.notes} if found.notes else {}),
+    }
+
+
+def _definition_entry(definition: Definition) -> dict[str, Any]:
+    """Return the chunk of a definition as a hit, with the place, kind and name of the definition itself."""
+    return {
+        **hit_entry(definition.hit, score=False),
+        "kind": definition.symbol.kind,
+        "symbol": definition.symbol.qualified,
+        "name_line": definition.line,
+        "column": definition.column,
+        "signature": definition.signature,
+    }
 
 
 def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequence[FailedRoot] = ()) -> dict[str, Any]:
@@ -210,6 +250,7 @@ def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequenc
         "state": state.value,
         "dense_coverage": found.dense_coverage,
         "hits": [hit_entry(hit, explain=explain) for hit in found.hits],
+        **({} if found.searched is None else {"searched": found.searched}),
         **({"notes": notes} if notes else {}),
     }
 
@@ -311,7 +352,8 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
         "failure": failure_entry(failures[relative]) if relative in failures else None,
     }
     if file is not None and file.outcome is Outcome.INDEXED:
-        return entry | {"indexed": True, "reason": "indexed", "language": file.language}
+        indexed = {"indexed": True, "reason": "indexed", "language": file.language, "encoding": file.encoding}
+        return entry | indexed | ({"encoding_guessed": True} if is_guessed(file.encoding) else {})
     if file is not None and file.outcome is Outcome.FAILED:
         return entry | {"reason": f"failed: {file.reason}"}
     if file is not None:

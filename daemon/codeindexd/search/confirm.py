@@ -27,7 +27,8 @@ class ConfirmedChunk:
 
     ``before`` and ``after`` are the surrounding bytes if a private key may begin or end there, so that masking sees
     a key that the chunk cuts. Otherwise they are empty. All three are in ``encoding``: of a notebook, they are the text
-    of its cells, while bytes and lines are those of the JSON, and ``cell`` is where the chunk begins.
+    of its cells, while bytes and lines are those of the JSON, ``cell`` is where the chunk begins, and ``lines`` has the
+    line of the JSON of each row of the text.
     """
 
     data: bytes
@@ -40,6 +41,19 @@ class ConfirmedChunk:
     after: bytes = b""
     encoding: str = "utf-8"
     cell: CellLine | None = None
+    lines: Sequence[int] = ()
+
+    def line_of(self, row: int) -> int:
+        """Return the line of the file of a row of the text, which counts from 0; a row beyond the end is the last."""
+        if self.lines:
+            return self.lines[min(row, len(self.lines) - 1)]
+        return min(self.start_line + row, self.end_line)
+
+    def row_of(self, line: int) -> int | None:
+        """Return the row of the text at a line of the file; None if it has several rows or none."""
+        if not self.lines:
+            return line - self.start_line if self.start_line <= line <= self.end_line else None
+        return self.lines.index(line) if self.lines.count(line) == 1 else None
 
 
 def confirm(root: bytes, chunks: Sequence[StoredChunk], encoding: str = "utf-8") -> list[ConfirmedChunk | None]:
@@ -170,6 +184,7 @@ def _among_cells(
         text.source_lines[last],
         moved=(start, text.source_lines[first]) != (span.start_byte, span.start_line),
         cell=text.cell_line(first + 1),
+        lines=text.source_lines[first : last + 1],
     )
     return _with_key_context(place, text.utf8, "utf-8", text.starts[first], text.end(last))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ def chunks_that_match(
         chunks: set[int] = set()
         for file, read, _ in texts_to_search(root, snapshot, request, left_out):
             if read.text is not None and is_affordable(matcher, read.text.utf8, left_out):
-                chunks.update(chunks_on_lines(snapshot, file, read.text, matcher.lines(read.text.utf8)))
+                chunks |= chunks_on_lines(snapshot, file, read.text, matcher.lines(read.text.utf8)).keys()
         found = chunks if found is None else found & chunks
     notes += [f"{number} files were left out: {reason}" for reason, number in left_out.items()]
     return np.fromiter(sorted(found or ()), np.int64)
@@ -59,12 +59,18 @@ def ignores_case(literal: str) -> bool:
 
 def chunks_on_lines(
     snapshot: Snapshot, file: StoredFile, text: IndexedText, lines: Iterable[LineMatch]
-) -> Iterator[int]:
-    """Yield the ids of the chunks of ``file`` that have any of ``lines`` of its ``text``, which are in order."""
-    places = [text.to_source(line.line_start) for line in lines]
-    if not places:
-        return
+) -> dict[int, int]:
+    """Return the chunks of ``file`` that have any of ``lines`` of its ``text``, by id, with the first such line.
+
+    ``lines`` are in order; those returned are lines of the file, counted from 1.
+    """
+    found: dict[int, int] = {}
+    matching = list(lines)
+    if not matching:
+        return found
+    places = [text.to_source(line.line_start) for line in matching]
     for chunk in snapshot.catalog.chunks_of_file(file.file_id):
         at = int(np.searchsorted(places, chunk.span.start_byte))
         if at < len(places) and places[at] < chunk.span.end_byte:
-            yield chunk.chunk_id
+            found[chunk.chunk_id] = text.source_line(matching[at].number)
+    return found

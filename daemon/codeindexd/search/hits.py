@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.encoding import source_text
 from codeindexd.analysis.tokens import Tokenizer, split_identifier
 from codeindexd.protocol.places import text_of_path
+from codeindexd.search.best_line import BestLine
 from codeindexd.search.confirm import ConfirmedChunk, confirm
+from codeindexd.search.copies import copies_of
 from codeindexd.search.exact import ignores_case
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
@@ -17,10 +21,27 @@ from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import StoredChunk, StoredFile, Symbol
 
+MAX_COPIES: Final = 100
+"""Places of the same text that one hit lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A place with the same text as a hit."""
+
+    root: SearchableRoot
+    path: bytes
+    start_line: int
+    end_line: int
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A confirmed chunk of an answer."""
+    """A confirmed chunk of an answer.
+
+    ``best_line`` (of the file on the disk, from 1) answers the query best; in ``snippet`` it is ``best_row``, from 0.
+    ``copies`` are other places with the same text, at most ``MAX_COPIES``; there are ``copy_count`` of them.
+    """
 
     root: SearchableRoot
     chunk: StoredChunk
@@ -29,13 +50,18 @@ class Hit:
     snippet: str
     score: float
     parts: Mapping[str, float]
+    best_line: int
+    best_row: int
+    copies: Sequence[Copy] = ()
+    copy_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HitRequest:
     """How many hits are wanted, and what their text must contain.
 
-    ``words`` choose which symbol of a chunk is shown.
+    ``words`` choose which symbol of a chunk is shown, ``best`` which line. With ``fold_copies`` chunks of the same text
+    are one hit.
     """
 
     limit: int
@@ -43,11 +69,14 @@ class HitRequest:
     regexes: Sequence[LineRegex] = ()
     phrases: Sequence[Sequence[str]] = ()
     literals: Sequence[str] = ()
+    best: BestLine = field(default_factory=BestLine)
+    fold_copies: bool = True
 
     def is_met_by(self, snippet: str) -> bool:
-        """Return True if ``snippet`` has every phrase word by word (the index knows only stems), literal and regex.
+        """Return True if ``snippet`` contains every phrase and literal, and every regex matches in it.
 
-        Raises InvalidQueryError when a regex is too slow.
+        Phrases are compared word by word, because the index knows only stems. Raises InvalidQueryError when a regex is
+        too slow.
         """
         if self.phrases:
             text = f" {' '.join(Tokenizer(memo_entries=1_000).words(snippet))} "
@@ -73,6 +102,8 @@ def first_hits(
     FailedError when nothing can be read, and InvalidQueryError when a regex is too slow.
     """
     hits: list[Hit] = []
+    copied: dict[bytes, int] = {}  # numbers of hits by the hash of their text
+    with_copies: set[int] = set()
     changed: set[bytes] = set()
     unreadable: dict[bytes, str] = {}
     for start in range(0, len(ranked), request.limit):
@@ -84,12 +115,17 @@ def first_hits(
             chunk, place = stored.get(one.candidate.chunk_id), places.get(one.candidate.chunk_id)
             if chunk is None or place is None:
                 continue
+            if request.fold_copies and chunk.span_hash in copied:
+                with_copies.add(copied[chunk.span_hash])
+                continue
             snippet = _snippet(place, mask_secrets=mask_secrets)
             if request.is_met_by(snippet):
-                symbol = chunk.span.symbol or _closest_symbol(chunk, request.words)
-                hits.append(Hit(root, chunk, place, symbol, snippet, one.score, one.parts))
+                copied[chunk.span_hash] = len(hits)
+                hits.append(_hit(root, one, chunk, place, snippet, request))
         if len(hits) >= request.limit:
             break
+    for number in with_copies.intersection(range(request.limit)):
+        hits[number] = _with_copies(snapshot, hits[number])
     if changed:
         root.hint_from_thread(changed)
     notes += [
@@ -97,6 +133,54 @@ def first_hits(
         for path, error in sorted(unreadable.items())
     ]
     return hits[: request.limit]
+
+
+def folded(hits: Iterable[Hit]) -> list[Hit]:
+    """Return hits of several roots, best first, with those of the same text folded into the best of them."""
+    found: dict[bytes, Hit] = {}
+    for hit in hits:
+        best = found.get(hit.chunk.span_hash)
+        if best is None:
+            found[hit.chunk.span_hash] = hit
+            continue
+        places = [*best.copies, Copy(hit.root, hit.chunk.path, hit.place.start_line, hit.place.end_line), *hit.copies]
+        count = best.copy_count + 1 + hit.copy_count
+        found[hit.chunk.span_hash] = replace(best, copies=places[:MAX_COPIES], copy_count=count)
+    return list(found.values())
+
+
+def _hit(
+    root: SearchableRoot, one: Ranked, chunk: StoredChunk, place: ConfirmedChunk, snippet: str, request: HitRequest
+) -> Hit:
+    row = place.row_of(one.candidate.line + place.start_line - chunk.span.start_line) if one.candidate.line else None
+    if row is None:
+        row = request.best.offset(snippet.splitlines(), chunk.span.symbols)
+    symbol = chunk.span.symbol or _closest_symbol(chunk, request.words)
+    return Hit(root, chunk, place, symbol, snippet, one.score, one.parts, place.line_of(row), row)
+
+
+def _with_copies(snapshot: Snapshot, hit: Hit) -> Hit:
+    """Return the hit with the copies of its text that are on the disk now."""
+    found: list[Copy] = []
+    count = 0
+    for path, chunks in itertools.groupby(copies_of(snapshot, hit.chunk, hit.snippet), key=lambda chunk: chunk.path):
+        of_file = list(chunks)
+        encoding = snapshot.catalog.files_by_id([of_file[0].file_id])[of_file[0].file_id].encoding
+        for place in _confirmed_or_none(hit.root.spec.raw, of_file, encoding):
+            if place is None:
+                continue
+            count += 1
+            if len(found) < MAX_COPIES:
+                found.append(Copy(hit.root, path, place.start_line, place.end_line))
+    return replace(hit, copies=found, copy_count=count)
+
+
+def _confirmed_or_none(root: bytes, chunks: Sequence[StoredChunk], encoding: str) -> list[ConfirmedChunk | None]:
+    """Return the chunks of one file as :func:`confirm` does, and None for those of a file that cannot be read."""
+    try:
+        return confirm(root, chunks, encoding)
+    except OSError:
+        return [None] * len(chunks)
 
 
 def _confirm_chunks(

@@ -25,7 +25,7 @@ _BUDGET_S: Final = 0.1
 _MOST_CONTENTS: Final = 100
 _MOST_CHUNKS: Final = 200
 _MOST_PARTS: Final = 120
-_MIN_CHARS: Final = 3
+_MIN_BYTES: Final = 3  # a trigram; one letter of many scripts
 _MIN_RUN_CHARS: Final = 12
 _MIN_RUN_WORDS: Final = 3
 _MOST_WORDS: Final = 24
@@ -42,8 +42,10 @@ _HOLE: Final = re.compile(
 )
 
 
-def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> frozenset[int]:
-    """Return the ids of the chunks with a line that has ``text``, or else its longest fixed part; blocking.
+def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
+    """Return the chunks with a line that has ``text``, or else its longest fixed part, by id, with the first such line.
+
+    Blocking.
 
     Where only tests have it, what the code has of it counts as well: tests quote messages with their values.
 
@@ -51,7 +53,7 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> froze
     not complete one. Text inside a masked secret does not count.
     """
     deadline = time.monotonic() + _BUDGET_S
-    in_tests: frozenset[int] = frozenset()
+    in_tests: dict[int, int] = {}
     for part, in_any_case in itertools.islice(_parts(text), _MOST_PARTS):
         if time.monotonic() > deadline:
             break
@@ -63,15 +65,15 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> froze
         if not found and in_any_case:
             found = _chunks_with(root, snapshot, LineMatcher(part, fixed=True, ignore_case=True), contents, deadline)
         if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(found)).values()):
-            return found | in_tests
+            return in_tests | found
         in_tests |= found
     return in_tests
 
 
 def _chunks_with(
     root: SearchableRoot, snapshot: Snapshot, matcher: LineMatcher, contents: Mapping[bytes, bool], deadline: float
-) -> frozenset[int]:
-    found: set[int] = set()
+) -> dict[int, int]:
+    found: dict[int, int] = {}
     for file in sorted(snapshot.catalog.files_with(list(contents)), key=lambda file: file.entry.path):
         if len(found) > _MOST_CHUNKS or time.monotonic() > deadline:
             break
@@ -82,7 +84,12 @@ def _chunks_with(
         if contents.get(file.entry.hash, True) and any(True for _ in matcher.lines(shown)):
             shown = secrets.mask(shown)
         found.update(chunks_on_lines(snapshot, file, text, matcher.lines(shown)))
-    return frozenset(found)
+    return found
+
+
+def is_long_enough(text: str) -> bool:
+    """Return True if the text index can look for ``text``: it has a trigram of bytes."""
+    return len(text.encode("utf-8", "replace")) >= _MIN_BYTES
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
@@ -90,7 +97,7 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
     lines = [line.strip()[:_MOST_LINE_CHARS] for line in text.splitlines() if line.strip()]
     if len(lines) > 2 * _MOST_LINES:
         lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
-    wholes = [line for line in lines if len(line) >= _MIN_CHARS and not _SUBJECT.fullmatch(line)]
+    wholes = [line for line in lines if is_long_enough(line) and not _SUBJECT.fullmatch(line)]
     messages = [_EXCEPTION.sub("", line) for line in wholes]
     if len(wholes) == 1:
         yield wholes[0], True

@@ -59,14 +59,14 @@ def places_in(text: str) -> list[Place]:
     return found[:_MOST_PLACES]
 
 
-def chunks_at(root: bytes, snapshot: Snapshot, places: list[Place]) -> list[int]:
-    """Return the ids of the chunks at ``places``, in their order; a place outside ``root`` has none."""
-    found: dict[int, None] = {}
+def chunks_at(root: bytes, snapshot: Snapshot, places: list[Place]) -> dict[int, int]:
+    """Return the chunks at ``places`` by id, in their order, with the first line meant; a place outside has none."""
+    found: dict[int, int] = {}
     for place, files in zip(places, _files_at(root, snapshot, [place.path for place in places]), strict=True):
         for file in files:
             for chunk in _chunks_of(snapshot, file, place):
-                found[chunk.chunk_id] = None
-    return list(found)
+                found.setdefault(chunk.chunk_id, max(place.first_line, chunk.span.start_line))
+    return found
 
 
 def files_named_in(root: bytes, snapshot: Snapshot, text: str) -> dict[int, float]:

@@ -1,9 +1,10 @@
 """The query language: filters, phrases and regexes among the words of a query.
 
 ``lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/``: everything else is
-the text that is searched for. A filter's value may be quoted (``path:"my dir/**"``); inside quotes, a backslash
-escapes a quote. Text that only resembles this syntax stays text: ``std::vector``, ``a/b/c``, ``don't``, ``kind: x``.
-Pasted text, of several lines or of many words, has no syntax at all: its quotes and slashes are punctuation.
+the text that is searched for. A ``-`` before a filter leaves out what it names. A filter's value may be quoted
+(``path:"my dir/**"``); inside quotes, a backslash escapes a quote. Text that only resembles this syntax stays text:
+``std::vector``, ``a/b/c``, ``don't``, ``kind: x``. Pasted text, of several lines or of many words, has no syntax at
+all: its quotes and slashes are punctuation.
 """
 
 from __future__ import annotations
@@ -50,10 +51,13 @@ class _Role(enum.Enum):
     PHRASE = enum.auto()
     REGEX = enum.auto()
     LANGUAGE = enum.auto()
+    NOT_LANGUAGE = enum.auto()
     PATH = enum.auto()
     NOT_PATH = enum.auto()
     KIND = enum.auto()
+    NOT_KIND = enum.auto()
     SYMBOL = enum.auto()
+    NOT_SYMBOL = enum.auto()
 
 
 _FILTERS: Final = {
@@ -63,6 +67,12 @@ _FILTERS: Final = {
     "kind": _Role.KIND,
     "symbol": _Role.SYMBOL,
 }
+_NEGATIVE: Final = {
+    _Role.LANGUAGE: _Role.NOT_LANGUAGE,
+    _Role.PATH: _Role.NOT_PATH,
+    _Role.KIND: _Role.NOT_KIND,
+    _Role.SYMBOL: _Role.NOT_SYMBOL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +81,9 @@ class ParsedQuery:
 
     ``text`` is the words. ``language`` is a name of ours ("" = any), ``include`` and ``exclude`` are globs over paths
     below the root, ``kinds`` and ``symbol`` narrow chunks, ``phrases`` must occur word by word, ``literals`` letter by
-    letter, ``regexes`` must match a line of the chunk. A query of filters alone lists the chunks that pass. ``notes``
-    say what of the query was not used.
+    letter, ``regexes`` must match a line of the chunk. Chunks of ``languages_left_out``, those that are or define
+    nothing but ``kinds_left_out``, and those that define one of ``symbols_left_out`` are no hits. A query of filters
+    alone lists the chunks that pass. ``notes`` say what of the query was not used.
     """
 
     text: str = ""
@@ -81,6 +92,9 @@ class ParsedQuery:
     exclude: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     symbol: str = ""
+    languages_left_out: tuple[str, ...] = ()
+    kinds_left_out: tuple[str, ...] = ()
+    symbols_left_out: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
     literals: tuple[str, ...] = ()
     regexes: tuple[LineRegex, ...] = ()
@@ -103,15 +117,20 @@ class _Token:
 def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str = "") -> ParsedQuery:
     """Parse a query. ``language``, ``paths`` and ``kind`` act as filters in the text do; ``language`` overrides it.
 
-    One of ``paths`` that begins with ``!`` leaves out. A quote or slash without its partner is part of the text. Text
-    beyond 64 KiB is left out, with a note. Raises InvalidQueryError for a query that is empty or only negative, for
-    contradictory filters, for languages and kinds that do not exist, and for regexes that are invalid or too large.
+    Those of ``language``, ``paths`` and ``kind`` that begin with ``!`` leave out. A quote or slash without its partner
+    is part of the text. Text beyond 64 KiB is left out, with a note. Raises InvalidQueryError for a query that is empty
+    or only negative, for contradictory filters, for languages and kinds that do not exist, and for regexes that are
+    invalid or too large.
     """
     text, notes = _cut(text)
     values = _values_by_role([_Token(_Role.WORD, text)] if _is_pasted(text) else _tokens(text))
     if not re.search(r"\w", "".join(values[_Role.WORD])):  # marks alone are meant as they are
         values[_Role.PHRASE] += filter(None, [" ".join(values.pop(_Role.WORD, []))])
     include, exclude = split_globs(filter(None, paths))
+    for value, role in ((language, _Role.LANGUAGE), (kind, _Role.KIND)):
+        if value.startswith("!"):
+            values[_NEGATIVE[role]].append(value[1:])
+    language, kind = (value if not value.startswith("!") else "" for value in (language, kind))
     parsed = ParsedQuery(
         text=" ".join(values[_Role.WORD]),
         language=_language(normal_language(language) or _only(map(normal_language, values[_Role.LANGUAGE]), "lang")),
@@ -119,6 +138,9 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
         exclude=(*values[_Role.NOT_PATH], *exclude),
         kinds=tuple(dict.fromkeys(_kind(one.lower()) for one in [*values[_Role.KIND], kind] if one)),
         symbol=_only(values[_Role.SYMBOL], "symbol"),
+        languages_left_out=tuple(_language(normal_language(one)) for one in values[_Role.NOT_LANGUAGE]),
+        kinds_left_out=tuple(_kind(one.lower()) for one in values[_Role.NOT_KIND]),
+        symbols_left_out=tuple(values[_Role.NOT_SYMBOL]),
         phrases=tuple(phrase for phrase in values[_Role.PHRASE] if not _is_literal(phrase)),
         literals=tuple(phrase for phrase in values[_Role.PHRASE] if _is_literal(phrase)),
         regexes=compile_regexes(values[_Role.REGEX]),
@@ -190,7 +212,7 @@ def normal_language(name: str) -> str:
 
 
 def _nothing_to_find(parsed: ParsedQuery) -> InvalidQueryError:
-    if parsed.exclude:
+    if parsed.exclude or parsed.languages_left_out or parsed.kinds_left_out or parsed.symbols_left_out:
         hint = "add words, or a positive filter such as path:src/**"
         return InvalidQueryError("the query only says what to leave out", hint=hint)
     return InvalidQueryError("the query is empty", hint="ask in words, for example: where are passwords checked")
@@ -242,9 +264,7 @@ def _token(text: str, start: int) -> tuple[int, _Token | None]:
         value = plain if quoted is None else _unescaped(quoted)
         if not value:
             return match.end(), _Token(_Role.WORD, match[0])
-        if negative and role is not _Role.PATH:
-            raise InvalidQueryError(f"-{name}: cannot be negated", hint="only paths can be left out: -path:GLOB")
-        return match.end(), _Token(_Role.NOT_PATH if negative else role, value)
+        return match.end(), _Token(_NEGATIVE[role] if negative else role, value)
     if match := _PHRASE.match(text, start):
         value = _unescaped(match[1]).strip()
         return match.end(), _Token(_Role.PHRASE, value) if value else None

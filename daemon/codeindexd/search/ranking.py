@@ -70,6 +70,8 @@ class Candidate:
     mention: float = 0.0
     role: FileRole = FileRole.SOURCE
     asked_for: Mapping[str, float] = field(default_factory=dict)  # parts of the score that put it before others
+    span_hash: bytes = b""  # of its text: copies have the same
+    line: int = 0  # that the query asks for, as the catalog counts; 0 if none
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def chunks_for_report(
             dense=dense.get(chunk.chunk_id, 0.0),
             body=whole.get(chunk.chunk_id, 0.0),
             role=role_of(chunk.path, chunk.language),
+            span_hash=chunk.span_hash,
         )
         for chunk in chunks
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
 import numpy as np
@@ -16,19 +16,20 @@ from codeindexd.errors import NotIndexedError
 from codeindexd.search.exact import chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
 from codeindexd.search.file_roles import older_versions, role_of, roles_asked_for, versions_in
-from codeindexd.search.literal import literal_chunks
+from codeindexd.search.literal import is_long_enough, literal_chunks
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.places import chunks_at, places_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, Weights, rank, shortlist
 from codeindexd.search.report_chunks import chunks_for_report
-from codeindexd.search.retrievers import chunks_passing_filters, dense_scores, lexical_scores
+from codeindexd.search.retrievers import Ids, chunks_passing_filters, dense_scores, lexical_scores
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import StoredChunk
 
 _DEPTH = 150  # candidates from each retriever
+_DEPTH_FACTORS = (1, 4, 16)  # deeper only where most candidates are copies of each other
 _MAX_PATH_MATCHES = 5
 _MAX_QUALIFIED = 50
 _SHORTLIST_PERCENT = 80  # of the depth, from twice as many; ranking them all takes longer than retrieving them
@@ -41,9 +42,9 @@ def matching_chunks(
 ) -> list[Ranked]:
     """Return the chunks that match ``query``, ranked: several times ``limit`` where there are as many.
 
-    What could not be searched is added to ``notes``.
+    At least ``limit`` of them have different texts, if there are that many among the best 2,400 of each retriever. What
+    could not be searched is added to ``notes``.
     """
-    depth = max(_DEPTH, 3 * limit)
     query = replace(query, parsed=query.parsed.below(os.fsdecode(root.spec.raw)))
     allowed = chunks_passing_filters(snapshot, query.parsed)
     exact = chunks_that_match(root, snapshot, query.parsed, notes)
@@ -51,15 +52,40 @@ def matching_chunks(
         allowed = exact if allowed is None else np.intersect1d(allowed, exact, assume_unique=True)
     if allowed is not None and not len(allowed):
         return []
-    if query.body is not None:
-        return chunks_for_report(root, snapshot, query, query.body, allowed, depth)
+    ranked: list[Ranked] = []
+    searchable = snapshot.chunks if allowed is None else len(allowed)
+    for factor in _DEPTH_FACTORS:
+        depth = factor * max(_DEPTH, 3 * limit)
+        if query.body is not None:
+            ranked = chunks_for_report(root, snapshot, query, query.body, allowed, depth)
+        else:
+            ranked = _ranked_chunks(root, snapshot, query, allowed, depth, is_narrowed=exact is not None)
+        if depth >= searchable or len({one.candidate.span_hash for one in ranked}) >= limit:
+            break
+    return ranked
+
+
+def _ranked_chunks(
+    root: SearchableRoot,
+    snapshot: Snapshot,
+    query: PreparedQuery,
+    allowed: Ids | None,
+    depth: int,
+    *,
+    is_narrowed: bool,
+) -> list[Ranked]:
+    """Return the best candidates among the best ``depth`` of each retriever, ranked.
+
+    ``allowed`` (sorted ids) are the only chunks that may be returned, None for all; with ``is_narrowed`` all of them
+    match a regex or a literal.
+    """
     lexical = lexical_scores(snapshot, query, allowed, depth)
     dense = dense_scores(snapshot, query, sorted(lexical), allowed, depth)
-    if allowed is not None and (exact is not None or not query.terms.words):
+    if allowed is not None and (is_narrowed or not query.terms.words):
         lexical = {**dict.fromkeys(allowed[:depth].tolist(), 0.0 if lexical or dense else 1.0), **lexical}
     defining = definitions_of_names(snapshot, query, allowed)
     using, holding_all = uses_of_names(snapshot, query, allowed, lexical.keys() | dense.keys() | defining)
-    asked_for = _chunks_asked_for(root, snapshot, query, is_known_name=bool(using))
+    asked_for, lines = _chunks_asked_for(root, snapshot, query, is_known_name=bool(using))
     if allowed is not None:
         asked_for = {one: asked_for[one] for one in np.intersect1d(list(asked_for), allowed).tolist()}
     chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *defining, *holding_all, *asked_for}
@@ -78,6 +104,8 @@ def matching_chunks(
             mention=using.get(chunk.chunk_id, 0.0),
             role=role_of(chunk.path, chunk.language),
             asked_for=asked_for.get(chunk.chunk_id, {}),
+            span_hash=chunk.span_hash,
+            line=lines.get(chunk.chunk_id, 0),
         )
         for chunk in chunks
     ]
@@ -87,23 +115,43 @@ def matching_chunks(
 def similar_chunks(snapshot: Snapshot, path: bytes, line: int, limit: int) -> list[Ranked]:
     """Return the chunks whose vectors are nearest to that of the chunk at ``path`` and ``line``.
 
-    Raises NotIndexedError if no chunk is there.
+    Other chunks of the same definition are left out. Raises NotIndexedError if no chunk is there.
     """
     origin = _chunk_at(snapshot, path, line)
     vector = snapshot.dense.vector(origin.chunk_id)
     if vector is None:
         return []
-    ids, cosines = snapshot.dense.search(vector, limit + 1 + _DEPTH, None)
+    own = {origin.chunk_id, *_rest_of_definition(snapshot, origin)}
+    for factor in _DEPTH_FACTORS:
+        depth = factor * (limit + len(own) + _DEPTH)
+        ids, cosines = snapshot.dense.search(vector, depth, None)
+        if len(ids) < depth or snapshot.catalog.distinct_texts(ids.tolist()) > limit + len(own):
+            break
     return [
         Ranked(Candidate(chunk_id, 0, b""), float(cosine), {"dense": float(cosine)})
         for chunk_id, cosine in zip(ids.tolist(), cosines.tolist(), strict=True)
-        if chunk_id != origin.chunk_id
+        if chunk_id not in own
     ]
 
 
-def defining_chunks(snapshot: Snapshot, name: str) -> list[Ranked]:
-    """Return the chunks that define the symbol ``name``."""
-    return [_unscored(chunk.chunk_id, chunk.file_id, chunk.path) for chunk, _ in snapshot.catalog.symbols(name)]
+def _rest_of_definition(snapshot: Snapshot, part: StoredChunk) -> Iterator[int]:
+    """Yield the ids of the chunks that hold the rest of the definition of which ``part`` is a chunk."""
+    chunks = snapshot.catalog.chunks_of_file(part.file_id)
+    numbers = {chunk.chunk_id: number for number, chunk in enumerate(chunks)}
+    first = last = numbers[part.chunk_id]
+    while first > 0 and _continues(chunks[first], chunks[first - 1]):
+        first -= 1
+    while last + 1 < len(chunks) and _continues(chunks[last + 1], chunks[last]):
+        last += 1
+    yield from (chunk.chunk_id for chunk in chunks[first : last + 1])
+
+
+def _continues(chunk: StoredChunk, previous: StoredChunk) -> bool:
+    """Return True if ``chunk`` goes on with a definition that ``previous`` has: it has the name, but not its start."""
+    symbol = chunk.span.symbol
+    return (
+        symbol != "" and symbol == previous.span.symbol and all(one.qualified != symbol for one in chunk.span.symbols)
+    )
 
 
 def mentioning_chunks(snapshot: Snapshot, name: str, limit: int) -> list[Ranked]:
@@ -118,29 +166,40 @@ def mentioning_chunks(snapshot: Snapshot, name: str, limit: int) -> list[Ranked]
 
 def _chunks_asked_for(
     root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, *, is_known_name: bool
-) -> dict[int, dict[str, float]]:
-    """Return the chunks that the text asks for by place, by qualified name or letter by letter, with parts of scores.
+) -> tuple[dict[int, dict[str, float]], dict[int, int]]:
+    """Return the chunks that the text asks for by place, by qualified name or letter by letter.
 
-    A single identifier that is in the index is ranked as such: what defines it and uses it comes first anyway.
+    The first result has the parts of their scores, the second the lines asked for, both by chunk id. A single
+    identifier that is in the index is ranked as such: what defines it and uses it comes first anyway.
     """
     text, weights = query.parsed.text.strip(), Weights()
-    if query.phrases or not text:
-        return {}
     found: defaultdict[int, dict[str, float]] = defaultdict(dict)
-    for number, chunk_id in enumerate(chunks_at(root.spec.raw, snapshot, places_in(text))):
+    if query.phrases or not text:
+        return found, {}
+    lines = chunks_at(root.spec.raw, snapshot, places_in(text))
+    for number, chunk_id in enumerate(lines):
         found[chunk_id]["place"] = weights.place - min(number, 99) / 10
     is_identifier = _IDENTIFIER.fullmatch(text) is not None
     if query.is_qualified_name and not is_identifier:
         for chunk, _ in snapshot.catalog.symbols(query.qualified_names[0], limit=_MAX_QUALIFIED):
             found[chunk.chunk_id]["qualified"] = weights.qualified
-    if is_identifier and (is_known_name or len(text) < _MIN_PART):
-        return found
+    if is_identifier and (is_known_name or (text.isascii() and len(text) < _MIN_PART)):
+        return found, lines
+    for word in _lone_letters(query):
+        for chunk_id, line in literal_chunks(root, snapshot, word).items():
+            found[chunk_id]["partial"] = weights.partial
+            lines.setdefault(chunk_id, line)
     literal = literal_chunks(root, snapshot, text)
     for chunk_id, chunk in snapshot.catalog.chunks(sorted(literal)).items():
         found[chunk_id]["literal"] = weights.literal
         if is_identifier and any(text.lower() in symbol.name.lower() for symbol in chunk.span.symbols):
             found[chunk_id]["partial"] = weights.partial
-    return found
+    return found, {**literal, **lines}
+
+
+def _lone_letters(query: PreparedQuery) -> list[str]:
+    """Return the words of one letter in a script without spaces: the lexical index has only pairs of these."""
+    return [word for word in dict.fromkeys(query.terms.words) if len(word) == 1 and is_long_enough(word)]
 
 
 def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files: Set[int]) -> list[StoredChunk]:
@@ -162,8 +221,8 @@ def _evidence(query: PreparedQuery, candidates: Iterable[Candidate]) -> dict[int
     }
 
 
-def _unscored(chunk_id: int, file_id: int, path: bytes = b"") -> Ranked:
-    return Ranked(Candidate(chunk_id, file_id, path), 0.0)
+def _unscored(chunk_id: int, file_id: int) -> Ranked:
+    return Ranked(Candidate(chunk_id, file_id, b""), 0.0)
 
 
 def _chunk_at(snapshot: Snapshot, path: bytes, line: int) -> StoredChunk:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,29 @@ Ids = NDArray[np.int64]
 
 def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | None:
     """Return the sorted ids of the chunks that the filters leave, None without filters."""
-    if not (parsed.language or parsed.kinds or parsed.symbol or parsed.include or parsed.exclude):
+    has_negative = parsed.languages_left_out or parsed.kinds_left_out or parsed.symbols_left_out
+    if not (parsed.language or parsed.kinds or parsed.symbol or parsed.include or parsed.exclude or has_negative):
         return None
-    return snapshot.catalog.chunk_ids(
+    catalog = snapshot.catalog
+    passing = catalog.chunk_ids(
         language=parsed.language or None,
         include=parsed.include,
         exclude=parsed.exclude,
-        kinds=[*parsed.kinds, "method"] if "function" in parsed.kinds else parsed.kinds,  # a method is a function
+        kinds=_with_methods(parsed.kinds),
         symbol=parsed.symbol or None,
     )
+    for language in parsed.languages_left_out:
+        passing = np.setdiff1d(passing, catalog.chunk_ids(language=language), assume_unique=True)
+    for symbol in parsed.symbols_left_out:
+        passing = np.setdiff1d(passing, catalog.chunk_ids(symbol=symbol), assume_unique=True)
+    if parsed.kinds_left_out:
+        left_out = catalog.chunk_ids_of_only(_with_methods(parsed.kinds_left_out))
+        passing = np.setdiff1d(passing, left_out, assume_unique=True)
+    return passing
+
+
+def _with_methods(kinds: Sequence[str]) -> Sequence[str]:
+    return [*kinds, "method"] if "function" in kinds else kinds  # a method is a function
 
 
 def lexical_scores(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None, depth: int) -> dict[int, float]:

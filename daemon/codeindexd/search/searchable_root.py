@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import RootState
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedRoot:
+    """A root and the snapshot of it that one query runs on."""
+
+    root: SearchableRoot
+    snapshot: Snapshot
 
 
 class SearchableSpec(Protocol):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
+import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,32 +14,40 @@ import anyio
 import anyio.to_thread
 
 from codeindexd.analysis.embedding.base import Embedder
+from codeindexd.analysis.embedding.static import is_known_word
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.errors import EmbedderError
-from codeindexd.search import retrieve
+from codeindexd.search import retrieve, symbols
+from codeindexd.search.best_line import BestLine
 from codeindexd.search.file_names import Embed
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
-from codeindexd.search.hits import Hit, HitRequest, first_hits
+from codeindexd.search.hits import Hit, HitRequest, first_hits, folded
+from codeindexd.search.nothing_found import files_in_scope, has_match, reasons
+from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
 from codeindexd.search.prepared_query import PreparedQuery, prepared
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
-from codeindexd.search.searchable_root import SearchableRoot
-from codeindexd.storage.resting import MOST_AWAKE
-from codeindexd.storage.snapshot import Snapshot
+from codeindexd.search.searchable_root import PinnedRoot, SearchableRoot
+from codeindexd.search.spelling import correction
+from codeindexd.search.symbols import Definition, Match, SymbolAnswer
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
 
-_MAX_SYMBOL_HITS = 1000
+_MOST_WORDS_TO_CORRECT = 3  # a longer text is a question, whose words need not occur
+_MIN_PART = 3  # letters of a part of a name
+_MOST_EXPLAINED = 16  # roots for which an answer without hits says why
 _EMBED_TIMEOUT_S = 5.0
-_BEST_TO_WORST = [RootState.FRESH, RootState.RECONCILING, RootState.INDEXING, RootState.PAUSED, RootState.DEGRADED]
 
-Retrieve = Callable[["PinnedRoot"], list[Ranked]]
+Retrieve = Callable[[PinnedRoot], list[Ranked]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hits, best first, and the state and clock of what was searched."""
+    """Hits, best first, and the state and clock of what was searched.
+
+    ``searched`` is the number of files that the filters leave, where there is no hit.
+    """
 
     hits: list[Hit]
     state: RootState
@@ -46,6 +55,7 @@ class Answer:
     dense_coverage: float
     took_ms: float
     notes: list[str] = field(default_factory=list)
+    searched: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +66,6 @@ class GrepAnswer:
     state: RootState
     clock: str
     took_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedRoot:
-    """A root and the snapshot of it that one query runs on."""
-
-    root: SearchableRoot
-    snapshot: Snapshot
 
 
 class Searcher:
@@ -81,17 +83,43 @@ class Searcher:
         self._mask_secrets = mask_secrets
         self._tokenizer = Tokenizer()
 
-    async def search(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery, limit: int) -> Answer:
+    async def search(
+        self,
+        roots: Sequence[SearchableRoot],
+        parsed: ParsedQuery,
+        limit: int,
+        *,
+        others: Sequence[SearchableRoot] = (),
+    ) -> Answer:
         """Return the best ``limit`` chunks of ``roots``. Never waits for indexing, nor long for a slow embedder.
 
-        Raises InvalidQueryError when a regex is too slow, FailedError when nothing can be read.
+        A misspelt name or word is replaced, and a note says so. Without any hit, notes say what was searched, and
+        whether ``others`` would have some. Raises InvalidQueryError when a regex is too slow, FailedError when nothing
+        can be read.
         """
-        query, notes = await self._prepare(roots, parsed)
-        return await self._answer(
-            roots,
-            lambda pinned: retrieve.matching_chunks(pinned.root, pinned.snapshot, query, limit, notes),
-            HitRequest(limit, frozenset(query.terms.words), parsed.regexes, query.phrases, parsed.literals),
-            notes,
+        started = time.perf_counter()
+        hits: list[Hit] = []
+        searched = SearchedParts()
+        query: PreparedQuery | None = None
+        notes: list[str] = []
+        parts = list(parts_of(roots))
+        for some in parts:
+            async with pinned_part(some) as part:
+                if query is None:
+                    if len(parts) == 1:  # else a word that does not occur in this part may occur in the next
+                        parsed = await anyio.to_thread.run_sync(_with_corrections, part.pinned, parsed)
+                    query, notes = await self._prepare(roots, parsed)
+                retrieve_from = partial(_matching_chunks, query=query, limit=limit, notes=notes)
+                found = await self._hits(part.pinned, retrieve_from, _request(query, limit), notes)
+                searched.add(part)
+            hits = _merge([hits, found], _request(query, limit))
+        files = None
+        if not hits:
+            files, why = await _why_nothing(roots, parsed, others)
+            notes += why
+        took_ms = (time.perf_counter() - started) * 1000
+        return Answer(
+            hits, searched.state, searched.clock, searched.dense_coverage, took_ms, [*dict.fromkeys(notes)], files
         )
 
     async def related(self, root: SearchableRoot, path: bytes, line: int, limit: int) -> Answer:
@@ -99,9 +127,18 @@ class Searcher:
 
         Raises NotIndexedError if no chunk is there, FailedError when nothing can be read.
         """
-        return await self._answer(
-            [root], lambda pinned: retrieve.similar_chunks(pinned.snapshot, path, line, limit), HitRequest(limit), []
-        )
+        started = time.perf_counter()
+        searched, notes = SearchedParts(), list[str]()
+        async with pinned_part([root]) as part:
+            hits = await self._hits(
+                part.pinned,
+                lambda one: retrieve.similar_chunks(one.snapshot, path, line, limit),
+                HitRequest(limit),
+                notes,
+            )
+            searched.add(part)
+        took_ms = (time.perf_counter() - started) * 1000
+        return Answer(hits, searched.state, searched.clock, searched.dense_coverage, took_ms, notes)
 
     async def grep(self, requests: Sequence[tuple[SearchableRoot, GrepRequest]]) -> GrepAnswer:
         """Return every line that matches, of each root as its request says.
@@ -115,42 +152,65 @@ class Searcher:
             return grep_root(one.root, one.snapshot, wanted[id(one.root)], mask_secrets=self._mask_secrets)
 
         results: list[tuple[SearchableRoot, GrepResult]] = []
-        searched = _Searched()
-        for some in _parts([root for root, _ in requests]):
-            async with _pinned(some) as part:
+        searched = SearchedParts()
+        for some in parts_of([root for root, _ in requests]):
+            async with pinned_part(some) as part:
                 found = await run_all(partial(anyio.to_thread.run_sync, search_one, one) for one in part.pinned)
                 searched.add(part)
             results += zip((one.root for one in part.pinned), found, strict=True)
         return GrepAnswer(results, searched.state, searched.clock, (time.perf_counter() - started) * 1000)
 
-    async def symbol(
-        self, roots: Sequence[SearchableRoot], name: str, *, references: bool
-    ) -> tuple[list[Hit], list[Hit], list[str]]:
-        """Return the definitions of ``name``, with ``references`` the chunks that use it, and what could not be read.
+    async def symbol(self, roots: Sequence[SearchableRoot], name: str, *, references: bool) -> SymbolAnswer:
+        """Return the definitions of ``name``, or else of the names that begin with it, contain it or resemble it.
 
+        With ``references``, also the chunks that use it. Without any definition, notes say where the name occurs.
         Raises FailedError when nothing can be read.
         """
         notes: list[str] = []
-        definitions = await self._answer(
-            roots,
-            lambda pinned: retrieve.defining_chunks(pinned.snapshot, name),
-            HitRequest(_MAX_SYMBOL_HITS, frozenset([name.lower()])),
-            notes,
-        )
-        if not references:
-            return definitions.hits, [], notes
-        defining = {(id(hit.root), hit.chunk.chunk_id) for hit in definitions.hits}
-        last_part = name.rpartition(".")[2]
+        for match in Match if len(name) >= _MIN_PART else (Match.EXACT,):
+            if definitions := await self._definitions(roots, name, match, notes):
+                uses = await self._uses(roots, name, definitions, notes) if references else []
+                return SymbolAnswer(definitions, uses, match, [*dict.fromkeys(notes)])
+        async with pinned_part(roots[:_MOST_EXPLAINED]) as part:
+            why = await run_all(partial(anyio.to_thread.run_sync, symbols.why_none, one, name) for one in part.pinned)
+        return SymbolAnswer([], notes=[*dict.fromkeys([*notes, *itertools.chain.from_iterable(why)])])
 
-        def using_chunks(pinned: PinnedRoot) -> list[Ranked]:
+    async def _definitions(
+        self, roots: Sequence[SearchableRoot], name: str, match: Match, notes: list[str]
+    ) -> list[Definition]:
+        """Return the definitions whose names match; what cannot be read is added to ``notes``."""
+
+        def in_root(one: PinnedRoot) -> list[Definition]:
+            return symbols.definitions_in(one, name, match, notes, mask_secrets=self._mask_secrets)
+
+        definitions: list[Definition] = []
+        for some in parts_of(roots):
+            async with pinned_part(some) as part:
+                found = await run_all(partial(anyio.to_thread.run_sync, in_root, one) for one in part.pinned)
+            definitions += itertools.chain.from_iterable(found)
+        return definitions[: symbols.MAX_DEFINITIONS]
+
+    async def _uses(
+        self, roots: Sequence[SearchableRoot], name: str, definitions: Sequence[Definition], notes: list[str]
+    ) -> list[Hit]:
+        """Return the chunks that use ``name`` and do not define it; what cannot be read is added to ``notes``."""
+        defining = {(id(one.hit.root), one.hit.chunk.chunk_id) for one in definitions}
+        last_part = symbols.last_part(name)
+
+        def using_chunks(one: PinnedRoot) -> list[Ranked]:
             return [
                 ranked
-                for ranked in retrieve.mentioning_chunks(pinned.snapshot, last_part, _MAX_SYMBOL_HITS)
-                if (id(pinned.root), ranked.candidate.chunk_id) not in defining
+                for ranked in retrieve.mentioning_chunks(one.snapshot, last_part, symbols.MAX_DEFINITIONS)
+                if (id(one.root), ranked.candidate.chunk_id) not in defining
             ]
 
-        uses = await self._answer(roots, using_chunks, HitRequest(_MAX_SYMBOL_HITS), notes)
-        return definitions.hits, [hit for hit in uses.hits if last_part in hit.snippet], list(dict.fromkeys(notes))
+        best = BestLine(names=[last_part.lower()])
+        request = HitRequest(symbols.MAX_DEFINITIONS, best=best, fold_copies=False)
+        uses: list[Hit] = []
+        for some in parts_of(roots):
+            async with pinned_part(some) as part:
+                uses += await self._hits(part.pinned, using_chunks, request, notes)
+        return [hit for hit in uses if last_part in hit.snippet][: symbols.MAX_DEFINITIONS]
 
     async def _prepare(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> tuple[PreparedQuery, list[str]]:
         """Return the query with its terms and vectors, and notes on embedding failures."""
@@ -167,123 +227,75 @@ class Searcher:
                 notes.append(f"answered from text alone: {error or 'the embedding model did not answer in time'}")
         return replace(query, vectors=vectors), notes
 
-    async def _answer(
-        self,
-        roots: Sequence[SearchableRoot],
-        retrieve_from: Retrieve,
-        request: HitRequest,
-        notes: list[str],
-    ) -> Answer:
-        """Run one query on the current snapshots of ``roots``; what cannot be read is added to ``notes``."""
-        started = time.perf_counter()
-        hits: list[Hit] = []
-        searched = _Searched()
-        for some in _parts(roots):
-            async with _pinned(some) as part:
-                found = await self._hits_by_root(part.pinned, retrieve_from, request, notes)
-                searched.add(part)
-            hits = _merge([hits, *found], request.limit)
-        return Answer(
-            hits,
-            searched.state,
-            searched.clock,
-            searched.dense_coverage,
-            (time.perf_counter() - started) * 1000,
-            list(notes),
-        )
-
-    async def _hits_by_root(
+    async def _hits(
         self, pinned: Sequence[PinnedRoot], retrieve_from: Retrieve, request: HitRequest, notes: list[str]
-    ) -> list[list[Hit]]:
-        """Retrieve and confirm the hits of every root, each in its own thread; raise the first error."""
+    ) -> list[Hit]:
+        """Retrieve and confirm the hits of every root, each in its own thread; raise the first error.
+
+        What cannot be read is added to ``notes``.
+        """
 
         def hits_of(one: PinnedRoot) -> list[Hit]:
             ranked = retrieve_from(one)
             return first_hits(one.root, one.snapshot, ranked, request, notes, mask_secrets=self._mask_secrets)
 
-        return await run_all(partial(anyio.to_thread.run_sync, hits_of, one) for one in pinned)
+        hits_by_root = await run_all(partial(anyio.to_thread.run_sync, hits_of, one) for one in pinned)
+        return _merge(hits_by_root, request)
 
 
-def worst_state(roots: Iterable[SearchableRoot]) -> RootState:
-    """Return the state that an answer from all of ``roots`` has."""
-    return _worst({root.state for root in roots})
+def _matching_chunks(pinned: PinnedRoot, *, query: PreparedQuery, limit: int, notes: list[str]) -> list[Ranked]:
+    return retrieve.matching_chunks(pinned.root, pinned.snapshot, query, limit, notes)
 
 
-def _worst(states: Collection[RootState]) -> RootState:
-    if RootState.MISSING in states:
-        return RootState.MISSING
-    return max(states, key=_BEST_TO_WORST.index, default=RootState.FRESH)
+def _request(query: PreparedQuery, limit: int) -> HitRequest:
+    """Return what the hits of a query must contain, and what their best lines have."""
+    parsed = query.parsed
+    text = "" if "\n" in parsed.text or re.fullmatch(r"\w*", parsed.text) else parsed.text
+    literals = [*parsed.phrases, *parsed.literals]
+    best = BestLine(text, literals, parsed.regexes, query.wanted_names, query.stems)
+    return HitRequest(limit, frozenset(query.terms.words), parsed.regexes, query.phrases, parsed.literals, best=best)
 
 
-@dataclass(frozen=True, slots=True)
-class _PinnedPart:
-    """Some of the roots of a query, pinned, with their states at that moment."""
-
-    roots: Sequence[SearchableRoot]
-    pinned: Sequence[PinnedRoot]
-    state: RootState
-
-
-def _parts(roots: Sequence[SearchableRoot]) -> Iterator[Sequence[SearchableRoot]]:
-    """Yield the roots of a query, few at a time: the open stores of a thousand would take all file descriptors."""
-    return (roots[at : at + MOST_AWAKE] for at in range(0, len(roots), MOST_AWAKE))
-
-
-@contextlib.asynccontextmanager
-async def _pinned(roots: Sequence[SearchableRoot]) -> AsyncIterator[_PinnedPart]:
-    """Pin the current snapshot of every root that has one, for the length of the block.
-
-    States and snapshots are taken in one step of the event loop: what is committed later is not in the hits.
-    """
-    await run_all(partial(anyio.to_thread.run_sync, root.wake) for root in roots)
-    with contextlib.ExitStack() as pins:
-        state = worst_state(roots)
-        snapshots = [(root, pins.enter_context(root.pin_snapshot())) for root in roots]
-        yield _PinnedPart(
-            roots, [PinnedRoot(root, snapshot) for root, snapshot in snapshots if snapshot is not None], state
-        )
+def _with_corrections(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
+    """Return the query with misspelt words of a short text replaced, and notes on them. Blocking."""
+    words = re.findall(r"\w+", parsed.text)
+    if not 1 <= len(words) <= _MOST_WORDS_TO_CORRECT or len(parsed.text.split()) != len(words):
+        return parsed
+    for word in words:
+        if better := correction(pinned, word, is_known_word):
+            text = parsed.text.replace(word, better)
+            note = f"showing results for {text}: {word} does not occur"
+            parsed = replace(parsed, text=text, notes=(*parsed.notes, note))
+    return parsed
 
 
-@dataclass(slots=True)
-class _Searched:
-    """What there is to tell about the parts that were searched."""
-
-    _states: list[RootState] = field(default_factory=list)
-    _clocks: list[str] = field(default_factory=list)
-    _chunks: int = 0
-    _vectors: int = 0
-
-    def add(self, part: _PinnedPart) -> None:
-        """Count a part whose snapshots are still pinned."""
-        self._states.append(part.state)
-        self._clocks += _clocks(part.roots, part.pinned)
-        self._chunks += sum(one.snapshot.chunks for one in part.pinned)
-        self._vectors += sum(one.snapshot.vectors for one in part.pinned)
-
-    @property
-    def state(self) -> RootState:
-        """The worst state of a root."""
-        return _worst(self._states)
-
-    @property
-    def clock(self) -> str:
-        """The clock of all snapshots."""
-        return ",".join(self._clocks)
-
-    @property
-    def dense_coverage(self) -> float:
-        """The share of chunks that have a vector, 1 if there are no chunks."""
-        return round(self._vectors / self._chunks, 4) if self._chunks else 1.0
+async def _why_nothing(
+    roots: Sequence[SearchableRoot], parsed: ParsedQuery, others: Sequence[SearchableRoot]
+) -> tuple[int, list[str]]:
+    """Return in how many files there is no hit, and notes: why, and which of ``others`` have some."""
+    files = 0
+    notes: list[str] = []
+    for number, some in enumerate(parts_of(roots)):
+        async with pinned_part(some) as part:
+            counts = await run_all(
+                partial(anyio.to_thread.run_sync, files_in_scope, one, parsed) for one in part.pinned
+            )
+            files += sum(counts)
+            if number == 0:
+                found = await run_all(partial(anyio.to_thread.run_sync, reasons, one, parsed) for one in part.pinned)
+                notes += itertools.chain.from_iterable(found)
+    async with pinned_part(others[:_MOST_EXPLAINED]) as elsewhere:
+        matching = await run_all(partial(anyio.to_thread.run_sync, has_match, one, parsed) for one in elsewhere.pinned)
+    for one, matches in zip(elsewhere.pinned, matching, strict=True):
+        if matches:
+            notes.append(f"{os.fsdecode(one.root.spec.raw)} has a match, and was not searched")
+    return files, notes
 
 
-def _merge(hits_by_root: Iterable[list[Hit]], limit: int) -> list[Hit]:
-    return sorted((hit for hits in hits_by_root for hit in hits), key=lambda hit: -hit.score)[:limit]
-
-
-def _clocks(roots: Iterable[SearchableRoot], pinned: Iterable[PinnedRoot]) -> list[str]:
-    """Return the clocks of the pinned snapshots; generation 0 for a root that has none yet."""
-    generations = {id(one.root): one.snapshot.generation for one in pinned}
-    return [root.spec.clock(generations.get(id(root), 0)) for root in roots]
+def _merge(hits_by_root: Iterable[list[Hit]], request: HitRequest) -> list[Hit]:
+    """Return the best hits of all roots; those of the same text in several roots are one."""
+    merged = sorted((hit for hits in hits_by_root for hit in hits), key=lambda hit: -hit.score)
+    return (folded(merged) if request.fold_copies else merged)[: request.limit]
 
 
 def _literal_words(regexes: Iterable[LineRegex]) -> list[str]:

@@ -28,11 +28,22 @@ def chunk_ids(
     rows = _files(reader, "chunk_ids, chunk_kinds" if kinds else "chunk_ids", language, include, exclude)
     ids = np.frombuffer(b"".join([row[2] for row in rows]), dtype="<i8")
     if kinds:
-        codes = reader.rows_in(lambda marks: f"SELECT code FROM kind WHERE name IN ({marks})", kinds)  # noqa: S608
-        have = np.frombuffer(b"".join([row[3] for row in rows]), dtype="<u2")
-        of_kind = np.isin(have, np.array([row[0] for row in codes], dtype="<u2"))
-        ids = ids[of_kind | np.isin(ids, _defining(reader, kinds))]
+        ids = ids[_are_labelled(reader, rows, kinds) | np.isin(ids, _defining(reader, kinds))]
     return np.sort(ids).astype(np.int64, copy=False)
+
+
+def labelled_chunk_ids(reader: Reader, kinds: Sequence[str]) -> NDArray[np.int64]:
+    """Return the sorted ids (n,) of the chunks whose own kind is one of ``kinds``."""
+    rows = _files(reader, "chunk_ids, chunk_kinds", None, (), ())
+    ids = np.frombuffer(b"".join([row[2] for row in rows]), dtype="<i8")
+    return np.sort(ids[_are_labelled(reader, rows, kinds)]).astype(np.int64, copy=False)
+
+
+def _are_labelled(reader: Reader, rows: Sequence[Row], kinds: Sequence[str]) -> NDArray[np.bool_]:
+    """Return for each chunk of ``rows``, whose fourth column has their kinds, if its kind is one of ``kinds``."""
+    codes = reader.rows_in(lambda marks: f"SELECT code FROM kind WHERE name IN ({marks})", kinds)  # noqa: S608
+    have = np.frombuffer(b"".join([row[3] for row in rows]), dtype="<u2")
+    return np.isin(have, np.array([row[0] for row in codes], dtype="<u2"))
 
 
 def _defining(reader: Reader, kinds: Sequence[str]) -> NDArray[np.int64]:

@@ -128,6 +128,12 @@ class CatalogSnapshot:
         rows = self._reader.rows_in(lambda marks: f"{STORED_CHUNK} WHERE c.chunk_id IN ({marks})", wanted)
         return {row[0]: stored_chunk(row) for row in rows}
 
+    def distinct_texts(self, ids: Iterable[int]) -> int:
+        """Return how many different texts the chunks with these ids have."""
+        wanted = [int(i) for i in ids]
+        sql = "SELECT span_hash FROM chunk WHERE chunk_id IN ({})"
+        return len({row[0] for row in self._reader.rows_in(lambda marks: sql.format(marks), wanted)})
+
     def chunks_of_file(self, file: bytes | int) -> list[StoredChunk]:
         """Return the chunks of a file (path or file id) in the order of its lines."""
         if isinstance(file, bytes):
@@ -201,6 +207,18 @@ class CatalogSnapshot:
             self._filtered[key] = found
         return found
 
+    def chunk_ids_of_only(self, kinds: Sequence[str]) -> NDArray[np.int64]:
+        """Return the sorted ids (n,) of the chunks whose own kind, or that of each definition, is one of ``kinds``."""
+        wanted = frozenset(kinds)
+        labelled = filters.labelled_chunk_ids(self._reader, kinds)
+        others = np.setdiff1d(self.chunk_ids(kinds=kinds), labelled, assume_unique=True)
+        defining = [
+            chunk.chunk_id
+            for chunk in self.chunks(others.tolist()).values()
+            if all(symbol.kind in wanted for symbol in chunk.span.symbols)
+        ]
+        return np.union1d(labelled, np.fromiter(defining, np.int64))
+
     # symbols
 
     def symbols(self, name: str, *, limit: int = 1_000) -> list[tuple[StoredChunk, Symbol]]:
@@ -218,6 +236,20 @@ class CatalogSnapshot:
         ]
         ranked.sort(key=lambda found: found[:3])
         return [(chunk, symbol) for _, _, _, chunk, symbol in ranked[:limit]]
+
+    def symbol_names(self, part: str, *, only_prefix: bool, limit: int) -> list[str]:
+        """Return the case-folded names that begin with ``part`` or, without ``only_prefix``, contain it; sorted."""
+        key = symbol_key(part)
+        if not key:
+            return []
+        if only_prefix:
+            sql = "SELECT DISTINCT name FROM symbol WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"
+            rows = self._reader.rows(sql, (key, key + b"\xff", limit))
+        else:
+            rows = self._reader.rows(
+                "SELECT DISTINCT name FROM symbol WHERE instr(name, ?) ORDER BY name LIMIT ?", (key, limit)
+            )
+        return [bytes(row[0]).decode("utf-8", "surrogatepass") for row in rows]
 
     def _chunks_named(self, name: str, kinds: Sequence[str]) -> set[int]:
         wanted = _dotted(name)

@@ -103,6 +103,15 @@ class LexicalSnapshot:
         hits.sort(key=lambda hit: (-hit[2], hit[0]))
         return hits
 
+    def similar(self, field: str, word: str, edits: int, limit: int) -> list[int]:
+        """Return the ids of at most ``limit`` chunks with a term in ``field`` at most ``edits`` (1 or 2) from ``word``.
+
+        Two swapped letters count as one edit. Sorted.
+        """
+        with translated():
+            query = Query.fuzzy_term_query(self._schema, field, encodable(word), edits, transposition_cost_one=True)
+            return sorted(hit[0] for hit in self._hits(query, limit))
+
     def search_paths(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
         """Return the best ``limit`` files by path terms as (file id, score), best first, equal scores by id."""
         with translated():

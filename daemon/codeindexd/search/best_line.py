@@ -1,0 +1,86 @@
+"""Chooses the line of a hit that answers the query best: the line that an editor should open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from codeindexd.analysis.tokens import stem
+from codeindexd.search.regexes import LineRegex
+from codeindexd.types import Symbol
+
+_MOST_LINES_TO_A_NAME: Final = 20  # decorators, attributes and comments may come before it
+_STOP_WORDS: Final = (
+    "a an and are as at be by can do does for from has have how i if in into is it its not of on or that the their "
+    "there this to was we what when where which who why will with"
+)
+_STOP_STEMS: Final = frozenset(map(stem, _STOP_WORDS.split()))
+
+
+@dataclass(frozen=True, slots=True)
+class NamePlace:
+    """Where a definition's name stands: the line as an offset from the chunk's first, the column in characters from 0.
+
+    Without a name on the line the column is that of its first letter.
+    """
+
+    line_offset: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class BestLine:
+    """What the best line of a hit has, from the strongest reason to the weakest.
+
+    It stands there as ``text``; it has the most ``literals`` and matches of ``regexes``; it defines one of the
+    lowercase ``names``; it has the most of these as whole words; it has the most of the ``stems``.
+    """
+
+    text: str = ""
+    literals: Sequence[str] = ()
+    regexes: Sequence[LineRegex] = ()
+    names: Collection[str] = ()
+    stems: Collection[str] = ()
+
+    def offset(self, lines: Sequence[str], symbols: Sequence[Symbol]) -> int:
+        """Return the index of the best of ``lines``, the first of equals; without any reason, of the first definition.
+
+        ``symbols`` are those that the lines define.
+        """
+        defining = {name_place(lines, one).line_offset for one in symbols if one.name.lower() in self.names}
+        stems = [one for one in self.stems if one not in _STOP_STEMS]
+        words = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.names))})\b") if self.names else None
+        best, most = 0, (0, 0, False, 0, 0)
+        for number, line in enumerate(lines):
+            lowered = line.lower()
+            found = (
+                (self.text in line) + (self.text.lower() in lowered) if self.text else 0,
+                sum(literal.lower() in lowered for literal in self.literals)
+                + sum(regex.search(line) for regex in self.regexes),
+                number in defining,
+                len(set(words.findall(lowered))) if words else 0,
+                sum(_is_in(one, lowered) for one in stems),
+            )
+            if found > most:
+                best, most = number, found
+        if not any(most) and symbols:
+            return name_place(lines, symbols[0]).line_offset
+        return best
+
+
+def name_place(lines: Sequence[str], symbol: Symbol) -> NamePlace:
+    """Return where the name of ``symbol`` stands in the ``lines`` of its chunk: at or shortly after its first line."""
+    name = re.compile(rf"(?<!\w){re.escape(symbol.name)}(?!\w)")
+    first = min(symbol.line_offset, max(0, len(lines) - 1))
+    for offset in range(first, min(len(lines), first + _MOST_LINES_TO_A_NAME)):
+        if match := name.search(lines[offset]):
+            return NamePlace(offset, match.start())
+    line = lines[first] if lines else ""
+    return NamePlace(first, len(line) - len(line.lstrip()))
+
+
+def _is_in(stem_of_word: str, line: str) -> bool:
+    """Return True if a word with this stem may stand in a lowercase line."""
+    return stem_of_word in line or (stem_of_word.endswith("i") and stem_of_word[:-1] + "y" in line)

@@ -1,0 +1,111 @@
+"""Finds the names and words of an index that a misspelt one may mean."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from codeindexd.analysis.tokens import split_identifier, stem
+from codeindexd.search.hits import HitRequest, first_hits
+from codeindexd.search.literal import literal_chunks
+from codeindexd.search.ranking import Candidate, Ranked
+from codeindexd.search.searchable_root import PinnedRoot
+from codeindexd.storage.snapshot import Snapshot
+
+_MIN_CHARS: Final = 5
+_MIN_CHARS_FOR_TWO: Final = 8
+_MOST_CHUNKS: Final = 60
+_WORD: Final = re.compile(r"\w+")
+
+
+def nearest_names(snapshot: Snapshot, name: str) -> list[str]:
+    """Return the defined names, in lowercase, that are fewest edits away from ``name``, at most two; [] without any.
+
+    An edit inserts, removes or replaces a letter, or swaps two neighbours (optimal string alignment).
+    """
+    wanted = name.lower()
+    for most in range(1, _most_edits(wanted) + 1):
+        ids = snapshot.lexical.similar("name", wanted, most, _MOST_CHUNKS)
+        chunks = snapshot.catalog.chunks(ids).values()
+        names = {symbol.name.lower() for chunk in chunks for symbol in chunk.span.symbols}
+        if near := sorted(one for one in names if 0 < edit_distance(wanted, one) <= most):
+            return near
+    return []
+
+
+def correction(pinned: Iterable[PinnedRoot], token: str, is_word: Callable[[str], bool]) -> str:
+    """Return the spelling that occurs here and that ``token`` may mean; "" if it occurs itself or nothing is close.
+
+    A word that ``is_word`` knows is only corrected by a letter more, one less or two swapped: with another letter it
+    is probably another word. Blocking.
+    """
+    roots = list(pinned)
+    wanted = token.lower()
+    most = _most_edits(wanted)
+    if not most or not wanted.isascii() or any(_occurs(one, token) for one in roots):
+        return ""
+    for distance in range(1, most + 1):
+        found = Counter(
+            spelling
+            for one in roots
+            for spelling in _spellings(one, wanted, distance)
+            if not (is_word(wanted) and _is_replacement(wanted, spelling.lower()))
+        )
+        if found:
+            return min(found, key=lambda one: (edit_distance(wanted, one.lower()), -found[one], one))
+    return ""
+
+
+def _occurs(pinned: PinnedRoot, token: str) -> bool:
+    """Return True if the index has all words of ``token``, or it stands somewhere as a part of another."""
+    frequency = pinned.snapshot.lexical.document_frequency
+    if all(frequency(stem(word)) for word in split_identifier(token)):
+        return True
+    return bool(literal_chunks(pinned.root, pinned.snapshot, token))
+
+
+def _spellings(pinned: PinnedRoot, wanted: str, most: int) -> Iterator[str]:
+    """Yield every occurrence of a word or name at most ``most`` edits away from ``wanted``, as it is written."""
+    lexical = pinned.snapshot.lexical
+    ids = {
+        *lexical.similar("words", stem(wanted), most, _MOST_CHUNKS),
+        *lexical.similar("identifiers", wanted, most, _MOST_CHUNKS),
+        *lexical.similar("name", wanted, most, _MOST_CHUNKS),
+    }
+    ranked = [Ranked(Candidate(chunk_id, 0, b""), 0.0) for chunk_id in sorted(ids)]
+    for hit in first_hits(pinned.root, pinned.snapshot, ranked, HitRequest(len(ids) or 1), [], mask_secrets=True):
+        for token in _WORD.findall(hit.snippet):
+            candidates = {token, *split_identifier(token)}
+            yield from (one for one in candidates if 0 < edit_distance(wanted, one.lower(), most) <= most)
+
+
+def _most_edits(name: str) -> int:
+    """Return how many edits a misspelt name of this length may need."""
+    if len(name) < _MIN_CHARS:
+        return 0
+    return 1 if len(name) < _MIN_CHARS_FOR_TWO else 2
+
+
+def _is_replacement(one: str, other: str) -> bool:
+    """Return True if two words of the same length differ by other letters, not by the order of two."""
+    return len(one) == len(other) and sorted(one) != sorted(other)
+
+
+def edit_distance(one: str, other: str, most: int = 2) -> int:
+    """Return the optimal string alignment distance, or ``most`` + 1 if it is larger than ``most``."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        earlier, before, row = before, row, [i]
+        for j, second in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != second))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == second:
+                cost = min(cost, earlier[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+    return row[-1]

@@ -1,0 +1,59 @@
+"""Which line of a hit an editor should open."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeindexd.search.best_line import BestLine, NamePlace, name_place
+from codeindexd.search.query import parse
+from codeindexd.types import Symbol
+
+LINES = [
+    "@decorated",
+    "def open_session(self, request):",
+    '    """Open the session of a request."""',
+    "    if request.cookie is None:",
+    '        raise SessionError("no cookie: giving up")',
+    "    return self.session_of(request.cookie)",
+]
+SYMBOLS = [Symbol("open_session", "Sessions.open_session", "method", 0)]
+
+
+@pytest.mark.parametrize(
+    ("best", "line"),
+    [
+        (BestLine(text="no cookie: giving up", stems=["sess"]), 4),
+        (BestLine(text="NO COOKIE: giving up"), 4),
+        (BestLine(literals=["self.session_of("], stems=["open", "sess"]), 5),
+        (BestLine(regexes=parse("/if .* None/").regexes), 3),
+        (BestLine(names=["open_session"], stems=["open", "session"]), 1),
+        (BestLine(names=["request"]), 1),
+        (BestLine(stems=["how", "cooki", "rais"]), 4),
+        (BestLine(stems=["the", "is", "of"]), 1),
+        (BestLine(), 1),
+    ],
+)
+def test_the_line_with_the_strongest_reason_is_best(best: BestLine, line: int) -> None:
+    assert best.offset(LINES, SYMBOLS) == line
+
+
+def test_the_first_of_equals_is_best() -> None:
+    assert BestLine(stems=["user", "password"]).offset(["nothing", "user", "user password", "password user"], []) == 2
+    assert BestLine(stems=["user"]).offset([], []) == 0
+
+
+def test_a_stem_is_found_in_an_inflected_word() -> None:
+    assert BestLine(stems=["queri"]).offset(["nothing", "one query"], []) == 1
+
+
+def test_a_name_is_found_behind_its_decorators() -> None:
+    assert name_place(LINES, SYMBOLS[0]) == NamePlace(1, 4)
+
+
+def test_a_name_that_is_not_there_has_the_first_letter_of_its_line() -> None:
+    assert name_place(["", "  (anonymous)"], Symbol("gone", "gone", "function", 1)) == NamePlace(1, 2)
+    assert name_place([], Symbol("gone", "gone", "function", 3)) == NamePlace(0, 0)
+
+
+def test_part_of_another_name_is_not_the_name() -> None:
+    assert name_place(["reopen(); open()"], Symbol("open", "open", "function", 0)) == NamePlace(0, 10)

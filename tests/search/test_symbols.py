@@ -1,0 +1,90 @@
+"""Definitions by name, exactly or nearly, over real stores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from codeindexd.search.searcher import Searcher
+from codeindexd.search.symbols import Match, SymbolAnswer
+from search.indexed_root import Indexed
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
+    root = Indexed(tmp_path)
+    root.save("a.py", "import os\n\n\n@cached\ndef wanted_here(x):\n    return x\n")
+    root.save("job.cpp", "class Job {\npublic:\n  Job() {}\n  int run_all_now() { return 1; }\n};\n")
+    root.save("use.py", "# text\nfrom a import wanted_here\n\nprint(wanted_here(MAX_RETRIES))\n")
+    root.save("Cart.vue", "<script>\nfunction addToCart(id) { return id }\n</script>\n")
+    yield root
+    root.close()
+
+
+async def found(indexed: Indexed, name: str, *, references: bool = False) -> SymbolAnswer:
+    return await Searcher({}, mask_secrets=True).symbol([indexed], name, references=references)
+
+
+async def lines(indexed: Indexed, name: str) -> list[str]:
+    answer = await found(indexed, name)
+    return [
+        f"{one.hit.chunk.path.decode()}:{one.line}:{one.column} {one.symbol.kind} {one.symbol.qualified}"
+        for one in answer.definitions
+    ]
+
+
+async def test_a_definition_is_on_the_line_and_column_of_its_name(indexed: Indexed) -> None:
+    assert await lines(indexed, "wanted_here") == ["a.py:5:5 function wanted_here"]
+    (definition,) = (await found(indexed, "wanted_here")).definitions
+    assert definition.signature == "def wanted_here(x):"
+
+
+async def test_every_definition_in_a_chunk_is_one_of_its_own(indexed: Indexed) -> None:
+    assert await lines(indexed, "Job") == ["job.cpp:1:7 class Job", "job.cpp:3:3 method Job.Job"]
+
+
+async def test_lines_are_those_on_the_disk(indexed: Indexed) -> None:
+    path = indexed.directory / "a.py"
+    path.write_text("# new\n" + path.read_text())
+    assert await lines(indexed, "wanted_here") == ["a.py:6:5 function wanted_here"]
+
+
+@pytest.mark.parametrize(
+    ("name", "match", "names"),
+    [
+        ("WANTED_HERE", Match.EXACT, {"wanted_here"}),
+        ("Job::run_all_now", Match.EXACT, {"run_all_now"}),
+        ("work::Job", Match.LAST_PART, {"Job"}),
+        ("wanted", Match.PREFIX, {"wanted_here"}),
+        ("all_now", Match.PART, {"run_all_now"}),
+        ("wanted_heer", Match.SPELLING, {"wanted_here"}),
+    ],
+)
+async def test_the_closest_names_are_found(indexed: Indexed, name: str, match: Match, names: set[str]) -> None:
+    answer = await found(indexed, name)
+    assert (answer.match, {one.symbol.name for one in answer.definitions}) == (match, names)
+
+
+async def test_a_name_without_a_definition_is_said_to_occur(indexed: Indexed) -> None:
+    answer = await found(indexed, "MAX_RETRIES")
+    assert not answer.definitions
+    assert answer.notes == ["MAX_RETRIES occurs in use.py:4"]
+
+
+async def test_a_language_without_known_symbols_is_named(indexed: Indexed) -> None:
+    answer = await found(indexed, "addToCart")
+    assert answer.notes == ["addToCart occurs in Cart.vue:2", "no symbols are known for vue"]
+
+
+async def test_nothing_is_said_about_a_name_that_does_not_occur(indexed: Indexed) -> None:
+    answer = await found(indexed, "zzz_unheard_of")
+    assert (answer.definitions, answer.notes) == ([], [])
+
+
+async def test_uses_are_shown_at_their_line(indexed: Indexed) -> None:
+    answer = await found(indexed, "wanted_here", references=True)
+    assert [(hit.chunk.path, hit.best_line) for hit in answer.references] == [(b"use.py", 2)]
