@@ -28,6 +28,7 @@ from codeindexd.daemon.lock import Lock
 from codeindexd.daemon.logs import LogPlace
 from codeindexd.daemon.paths import Paths
 from codeindexd.daemon.server import Limits, Server
+from codeindexd.daemon.status_line import StatusLine
 from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.daemon.upkeep import Upkeep, attempt
 from codeindexd.indexing import PIPELINE
@@ -52,7 +53,6 @@ _QUERY_THREADS = 40
 _OPEN_FILES = 8192
 _OWN_FILES = 48  # of a daemon with one root; clients get half of the rest
 _STATUS_EVERY_S = 2.0
-_UNCHANGED_REPORTS = 30  # after so many the status line is made again, although no root reported a change
 _SILENT_S = 3600.0  # without a service manager
 
 
@@ -86,7 +86,7 @@ class Daemon:
         self.installation = Installation()
         self._log_place = log_place
         self.stopping = anyio.Event()
-        self._headline_changed = True
+        self._status_line = StatusLine(lambda: self.roots.running_roots())
         self.subscriptions = Subscriptions()
         self.roots: RootSupervisor
         self._tasks: anyio.abc.TaskGroup
@@ -157,7 +157,7 @@ class Daemon:
                         socket=str(self.address.socket),
                         roots=len(self.roots.running_roots()),
                     )
-                    activation.notify_ready(self._headline())
+                    activation.notify_ready(self._status_line.current())
                     if self.roots.running_roots():
                         self._pool.warm_up()
                     tasks.start_soon(self._report_to_manager)
@@ -217,7 +217,7 @@ class Daemon:
         if event.kind is RootEventKind.IDENTITY:
             self._tasks.start_soon(attempt, "save_roots", self.roots.save)
             return
-        self._headline_changed = True
+        self._status_line.changed()
         if event.state is RootState.FRESH:
             self._tasks.start_soon(attempt, "absorb_roots", partial(self.roots.absorb, event.spec.id))
         self.subscriptions.publish(event)
@@ -255,27 +255,13 @@ class Daemon:
         log.warning("installation_removed", program=sys.executable)
         self.stopping.set()
 
-    def _headline(self) -> str:
-        roots = self.roots.running_roots()
-        busy = [root for root in roots if root.state is not RootState.FRESH]
-        if not busy:
-            return f"{len(roots)} roots, all fresh"
-        left = sum(root.progress.files_left for root in busy)
-        return f"{len(roots)} roots, {len(busy)} {busy[0].state.value}, {left} files to go"
-
     async def _report_to_manager(self) -> None:
         """Feed the watchdog and the status line, only from this event loop, so that a hung loop is noticed."""
         interval = activation.watchdog_interval_s() or _STATUS_EVERY_S
-        reported = ""
-        reports = 0
         while True:
             activation.notify_alive()
-            if self._headline_changed or reports % _UNCHANGED_REPORTS == 0:  # it asks every root
-                self._headline_changed = False
-                if (headline := self._headline()) != reported:
-                    activation.notify_status(headline)
-                    reported = headline
-            reports += 1
+            if (line := self._status_line.update()) is not None:
+                activation.notify_status(line)
             await anyio.sleep(min(interval, _STATUS_EVERY_S) if activation.is_enabled() else _SILENT_S)
 
 
