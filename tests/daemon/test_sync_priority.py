@@ -25,7 +25,7 @@ class Waiting:
         self.now = self.ever = 0
 
     @contextmanager
-    def waited_for(self) -> Iterator[None]:
+    def at_normal_priority(self) -> Iterator[None]:
         self.now += 1
         self.ever += 1
         try:
@@ -59,7 +59,7 @@ def made(waiting: Waiting) -> Handlers:
         describe_files=unused,
         embedder=unused,
         resize=unused,
-        waited_for=waiting.waited_for,
+        at_normal_priority=waiting.at_normal_priority,
         stop=unused,
     )
 

@@ -51,7 +51,7 @@ class Bench:
         """Submit files and wait until all are committed or recorded as failed."""
         self.ingest.submit([], [entry(name) for name in names], force=force)
         with anyio.fail_after(60):
-            await self.ingest.drained()
+            await self.ingest.wait_until_drained()
 
     def outcome(self, name: str) -> Outcome | None:
         with self.index.catalog.snapshot() as snapshot:
@@ -111,7 +111,7 @@ async def test_each_failure_waits_longer_and_a_removal_clears_it(
             assert failure.next_retry_ns > time.time_ns() + 30e9 * 2 ** (attempt - 1) - 10e9
         await made.process("fine")
         made.ingest.submit([Transaction(removals=[b"raise"])], [], [b"raise"])
-        await made.ingest.drained()
+        await made.ingest.wait_until_drained()
         assert made.index.catalog.failures() == []
 
 
@@ -130,12 +130,12 @@ async def test_pause_holds_files_until_resume(tmp_path: Path, monkeypatch: pytes
         made.ingest.pause()
         made.ingest.submit([], [entry("file1")])
         with anyio.move_on_after(0.3) as waited:
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
         assert waited.cancelled_caught
         assert made.outcome("file1") is None
         made.ingest.resume()
         with anyio.fail_after(30):
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
         assert made.outcome("file1") is Outcome.INDEXED
 
 
@@ -147,7 +147,7 @@ async def test_pausing_twice_is_the_same_as_once(tmp_path: Path, monkeypatch: py
         made.ingest.pause()
         made.ingest.resume()
         with anyio.fail_after(30):
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
         assert made.outcome("file1") is Outcome.INDEXED
 
 
@@ -156,7 +156,7 @@ async def test_drained_does_not_wait_for_a_removed_file(tmp_path: Path, monkeypa
         made.ingest.submit([], [entry("sleep=30")])
         with anyio.fail_after(20):
             async with anyio.create_task_group() as waiting:
-                waiting.start_soon(made.ingest.drained)
+                waiting.start_soon(made.ingest.wait_until_drained)
                 await anyio.wait_all_tasks_blocked()
                 made.ingest.submit([], [], [b"sleep=30"])
         assert made.ingest.is_idle
@@ -184,7 +184,7 @@ async def test_a_result_is_committed_after_an_earlier_removal(tmp_path: Path, mo
         await eventually(lambda: made.ingest.queue_lengths()["apply"] == 42)
         unblock.set()
         with anyio.fail_after(60):
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
         assert made.outcome("again") is Outcome.INDEXED
 
 
@@ -194,7 +194,7 @@ async def test_drained_waits_for_a_moved_file_whose_source_was_never_committed(
     async with bench(tmp_path, monkeypatch) as made:
         made.ingest.submit([Transaction(moves=[Move(b"gone", entry("file1"))])], [], [b"gone"])
         with anyio.fail_after(60):
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
         assert made.outcome("file1") is Outcome.INDEXED
 
 
@@ -209,7 +209,7 @@ async def test_a_file_that_keeps_changing_is_still_committed(tmp_path: Path, mon
         tasks.start_soon(change)
         await eventually(lambda: made.ingest.queue.last_number > 2)
         with anyio.fail_after(60):
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
         assert made.outcome("sleep=0.2") is Outcome.INDEXED
         tasks.cancel_scope.cancel()
 
@@ -220,7 +220,7 @@ async def test_a_file_that_differs_from_its_scan_is_read_twice(tmp_path: Path, m
         made.ingest.submit([], [entry("file", "as it was for a moment")])
         number = made.ingest.queue.last_number
         with anyio.fail_after(60):
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
         assert made.outcome("file") is Outcome.INDEXED
         assert made.ingest.queue.last_number == number + 1
         assert made.hints == [b"file"]
@@ -239,9 +239,9 @@ async def test_wait_for_transactions_returns_the_files_in_flight(
                 await anyio.lowlevel.checkpoint()
             assert [task.path for task in await made.ingest.wait_for_transactions()] == [b"sleep=0.3"]
             assert made.index.catalog.tree().node(b"directory") is not None
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
             assert await made.ingest.wait_for_transactions() == []
-            await made.ingest.commit_finished()
+            await made.ingest.wait_for_commit()
 
 
 async def test_a_path_that_became_skipped_is_not_replaced_by_an_earlier_result(
@@ -267,5 +267,5 @@ async def test_new_stats_alone_change_no_answer(tmp_path: Path, monkeypatch: pyt
         assert made.ingest.has_changes
         made.ingest.resume()
         with anyio.fail_after(60):
-            await made.ingest.drained()
+            await made.ingest.wait_until_drained()
         assert not made.ingest.has_changes

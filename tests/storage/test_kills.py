@@ -85,7 +85,7 @@ def _catch_up(index: IndexWriter, results: Sequence[FileResult]) -> None:
         assert snapshot.lexical.chunk_ids().tolist() == wanted
         assert snapshot.dense.ids().tolist() == wanted
         assert snapshot.text_is_complete
-        for content in snapshot.catalog.indexed_contents():
+        for content in snapshot.catalog.indexed_content_hashes():
             assert snapshot.text.digest(content) is not None
         assert snapshot.lexical.generation == snapshot.dense.generation == snapshot.generation
         for chunk in snapshot.catalog.all_chunks():

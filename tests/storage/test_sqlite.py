@@ -16,7 +16,7 @@ from codeindexd.storage.sqlite import (
     Translated,
     create_private,
     file_identity,
-    listed,
+    in_lists,
     remove_database,
     rollback,
 )
@@ -72,12 +72,12 @@ def test_a_locked_database_is_full_and_not_damaged(path: Path, monkeypatch: pyte
 
 
 def test_lists_of_all_lengths_make_few_statements() -> None:
-    parts = {length: list(listed(range(length))) for length in range(1, 1200)}
+    parts = {length: list(in_lists(range(length))) for length in range(1, 1200)}
     assert len({marks for every in parts.values() for marks, _ in every}) == 10
     for length, every in parts.items():
         assert {value for _, values in every for value in values} == set(range(length))
         assert all(marks.count("?") == len(values) <= 512 for marks, values in every)
-    assert list(listed([])) == []
+    assert list(in_lists([])) == []
 
 
 def test_readers_read_only(path: Path) -> None:

@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 from codeindexd.workers.jobs import FileJob, WorkerSettings
-from codeindexd.workers.member import Timing
 from codeindexd.workers.pool import WorkerPool
 from codeindexd.workers.sizing import Pressure
+from codeindexd.workers.worker_handle import Timing
 from support.places import TESTS
 
 QUICK = Timing(backoff_s=0.01, backoff_max_s=0.05, pressure_s=0.05)

@@ -13,9 +13,9 @@ import pytest
 
 from codeindexd.errors import ShuttingDownError
 from codeindexd.workers.jobs import FileJob, FileStatus, TextRange, TextsJob, TextsStatus
-from codeindexd.workers.member import Timing
 from codeindexd.workers.pool import WINDOW_JOBS, WorkerPool
 from codeindexd.workers.sizing import Pressure
+from codeindexd.workers.worker_handle import Timing
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
@@ -130,11 +130,11 @@ async def test_bulk_jobs_run_at_idle_priority(served, make_jobs):
 async def test_bulk_jobs_run_at_normal_priority_while_somebody_waits(served, make_jobs):
     normal = f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"
     async with served(count=1, nice=19) as pool:
-        with pool.waited_for():
+        with pool.at_normal_priority():
             assert [result.reason async for result in pool.process(make_jobs("a"))] == [normal]
         assert [result.reason async for result in pool.process(make_jobs("a"))] == ["nice 19"]
         assert pool.stats.started == 1, "the same worker lowered its priority"
-        with pool.waited_for(), pool.waited_for():
+        with pool.at_normal_priority(), pool.at_normal_priority():
             assert [result.reason async for result in pool.process(make_jobs("a"))] == [normal]
         assert pool.stats.started == 2, "no worker can raise its own"
         assert [result.reason async for result in pool.process(make_jobs("a"))] == ["nice 19"]
@@ -149,7 +149,7 @@ async def test_work_that_is_waited_for_does_not_yield_to_other_programs(served, 
     ):
         tasks.start_soon(anext, bulk, None)
         await eventually(lambda: pool.stats.allowed == 1)
-        with pool.waited_for():
+        with pool.at_normal_priority():
             await eventually(lambda: pool.stats.allowed == 2)
         tasks.cancel_scope.cancel()
 

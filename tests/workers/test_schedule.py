@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextRange, TextsJob, TextsResult, TextsStatus, cost
-from codeindexd.workers.schedule import Call, Lane, Schedule, Worker
+from codeindexd.workers.schedule import Call, JobLane, Schedule, WorkerSlot
 
 
 def submit(schedule: Schedule, call: Call, *names: str, size: int = 1000) -> None:
@@ -15,23 +15,23 @@ def submit(schedule: Schedule, call: Call, *names: str, size: int = 1000) -> Non
         schedule.submit(call, FileJob(hash(name), b"/", name.encode(), size))
 
 
-def bulk() -> Worker:
-    return Worker((Lane.BULK,), 0.0)
+def bulk() -> WorkerSlot:
+    return WorkerSlot((JobLane.BULK,), 0.0)
 
 
-def names(worker: Worker) -> list[str]:
+def names(worker: WorkerSlot) -> list[str]:
     return [ticket.job.path.decode() for ticket in worker.running]
 
 
-def answer(schedule: Schedule, worker: Worker, now: float = 0.0) -> str:
+def answer(schedule: Schedule, worker: WorkerSlot, now: float = 0.0) -> str:
     job = worker.running[0].job
-    schedule.answered(worker, FileResult(job.job_id, job.path, FileStatus.INDEXED), now)
+    schedule.record_answer(worker, FileResult(job.job_id, job.path, FileStatus.INDEXED), now)
     return job.path.decode()
 
 
 def test_depth_and_bytes_limit_what_is_sent_ahead():
     schedule = Schedule(depth=3, ahead_bytes=100_000)
-    call = schedule.open(Lane.BULK)
+    call = schedule.open(JobLane.BULK)
     submit(schedule, call, *"abcde")
     worker = bulk()
     schedule.assign(worker, 5.0)
@@ -41,7 +41,7 @@ def test_depth_and_bytes_limit_what_is_sent_ahead():
     schedule.assign(worker, 7.0)
     assert names(worker) == ["b", "c", "d"]
     assert worker.since == 6.0  # "b" began when "a" ended
-    large = schedule.open(Lane.BULK)
+    large = schedule.open(JobLane.BULK)
     submit(schedule, large, "x", "y", size=200_000)
     other = bulk()
     schedule.assign(other, 7.0)
@@ -50,9 +50,9 @@ def test_depth_and_bytes_limit_what_is_sent_ahead():
 
 def test_lanes_are_kept_apart_and_ordered():
     schedule = Schedule()
-    submit(schedule, schedule.open(Lane.BULK), "bulk")
-    submit(schedule, schedule.open(Lane.URGENT), "urgent")
-    worker, both = bulk(), Worker((Lane.URGENT, Lane.BULK), 0.0)
+    submit(schedule, schedule.open(JobLane.BULK), "bulk")
+    submit(schedule, schedule.open(JobLane.URGENT), "urgent")
+    worker, both = bulk(), WorkerSlot((JobLane.URGENT, JobLane.BULK), 0.0)
     schedule.assign(both, 0.0)
     assert names(both) == ["urgent", "bulk"]
     assert schedule.assign(worker, 0.0) == []
@@ -60,7 +60,7 @@ def test_lanes_are_kept_apart_and_ordered():
 
 def test_calls_share_by_bytes():
     schedule = Schedule(depth=1)
-    small, large, worker = schedule.open(Lane.BULK), schedule.open(Lane.BULK), bulk()
+    small, large, worker = schedule.open(JobLane.BULK), schedule.open(JobLane.BULK), bulk()
     submit(schedule, small, *(f"s{n}" for n in range(40)), size=10_000)
     submit(schedule, large, *(f"l{n}" for n in range(40)), size=98_000)
     served: Counter[str] = Counter()
@@ -73,12 +73,12 @@ def test_calls_share_by_bytes():
 
 def test_a_late_call_starts_level_with_the_others():
     schedule = Schedule(depth=1)
-    first, worker = schedule.open(Lane.BULK), bulk()
+    first, worker = schedule.open(JobLane.BULK), bulk()
     submit(schedule, first, *(f"f{n}" for n in range(20)))
     for _ in range(10):
         schedule.assign(worker, 0.0)
         answer(schedule, worker)
-    second = schedule.open(Lane.BULK)
+    second = schedule.open(JobLane.BULK)
     submit(schedule, second, *(f"s{n}" for n in range(10)))
     order = ""
     for _ in range(10):
@@ -89,11 +89,11 @@ def test_a_late_call_starts_level_with_the_others():
 
 def test_the_first_job_without_an_answer_is_the_culprit_and_the_others_continue_in_order():
     schedule = Schedule(depth=4)
-    call, worker = schedule.open(Lane.BULK), bulk()
+    call, worker = schedule.open(JobLane.BULK), bulk()
     submit(schedule, call, *"abcdef")
     schedule.assign(worker, 0.0)
     answer(schedule, worker)
-    culprit = schedule.lost(worker, "signal SIGSEGV")
+    culprit = schedule.record_loss(worker, "signal SIGSEGV")
     assert culprit is not None
     assert culprit.job.path == b"b"
     assert [ticket.job.path for ticket in call.pending] == [b"c", b"d", b"e", b"f", b"b"]
@@ -102,11 +102,11 @@ def test_the_first_job_without_an_answer_is_the_culprit_and_the_others_continue_
 
 def test_a_suspect_runs_alone_and_is_given_up_after_a_second_strike():
     schedule = Schedule(depth=4)
-    call = schedule.open(Lane.BULK)
+    call = schedule.open(JobLane.BULK)
     submit(schedule, call, "bad", "good")
     first, second = bulk(), bulk()
     schedule.assign(first, 0.0)
-    schedule.lost(first, "exit status 1")
+    schedule.record_loss(first, "exit status 1")
     schedule.assign(second, 0.0)
     assert names(second) == ["good"]  # not together with the suspect
     answer(schedule, second)
@@ -114,7 +114,7 @@ def test_a_suspect_runs_alone_and_is_given_up_after_a_second_strike():
     submit(schedule, call, "later")
     schedule.assign(second, 0.0)
     assert names(second) == ["bad"]
-    schedule.lost(second, "exit status 1")
+    schedule.record_loss(second, "exit status 1")
     results = {result.path: result for result, _ in call.results}
     assert results[b"bad"].quarantined
     assert "exit status 1" in results[b"bad"].error
@@ -123,20 +123,20 @@ def test_a_suspect_runs_alone_and_is_given_up_after_a_second_strike():
 
 def test_a_closed_call_leaves_nothing_behind():
     schedule = Schedule()
-    call, worker = schedule.open(Lane.BULK), bulk()
+    call, worker = schedule.open(JobLane.BULK), bulk()
     submit(schedule, call, *"abcdef")
     schedule.assign(worker, 0.0)
     schedule.close(call)
     answer(schedule, worker)
-    schedule.lost(worker, "")
+    schedule.record_loss(worker, "")
     assert not call.pending
     assert not call.results
-    assert schedule.waiting((Lane.BULK,)) == (0, 0)
+    assert schedule.waiting((JobLane.BULK,)) == (0, 0)
 
 
 def test_a_call_is_finished_when_all_results_were_taken():
     schedule = Schedule()
-    call, worker = schedule.open(Lane.BULK), bulk()
+    call, worker = schedule.open(JobLane.BULK), bulk()
     submit(schedule, call, "a")
     call.exhausted = True
     assert not call.is_finished
@@ -151,9 +151,9 @@ def test_a_call_is_finished_when_all_results_were_taken():
 def test_a_foreign_answer_is_refused():
     schedule = Schedule()
     worker = bulk()
-    with pytest.raises(ValueError, match="another job"):
-        schedule.answered(worker, TextsResult(1, b"a", TextsStatus.OK), 0.0)
-    assert schedule.lost(worker, "") is None
+    with pytest.raises(ValueError, match="out of order"):
+        schedule.record_answer(worker, TextsResult(1, b"a", TextsStatus.OK), 0.0)
+    assert schedule.record_loss(worker, "") is None
 
 
 def test_cost_counts_the_requested_bytes():

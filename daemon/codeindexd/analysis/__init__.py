@@ -1,1 +1,1 @@
-"""Pure decisions about content: words, chunks, secrets and embeddings. No access to stores or indexed files."""
+"""Analyses content: words, chunks, secrets and embeddings, without access to stores or indexed files."""

@@ -1,4 +1,4 @@
-"""Trigrams of a text: the distinct runs of three bytes within its lines, with ASCII letters in lower case.
+"""Computes the trigrams of a text: the distinct runs of three bytes in its lines, with ASCII letters in lower case.
 
 A trigram is a number, ``first << 16 | second << 8 | third``. Trigrams that contain a line break are left out, because
 patterns are matched line by line.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Trigrams = NDArray[np.uint32]
-"""(n,) sorted, distinct trigrams."""
+"""Sorted, distinct trigrams (n,)."""
 
 _FOLD = np.arange(256, dtype=np.uint8)
 _FOLD[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
@@ -19,7 +19,7 @@ _NONE: Trigrams = np.empty(0, np.uint32)
 
 
 def fold(text: bytes) -> bytes:
-    """Return ``text`` with ASCII letters in lower case, as trigrams see it."""
+    """Return ``text`` with ASCII letters in lower case, as in its trigrams."""
     return text.translate(bytes(_FOLD))
 
 

@@ -130,7 +130,7 @@ class Daemon:
             describe_files=self._describe_files,
             embedder=self._describe_embedder,
             resize=self._pool.resize,
-            waited_for=self._pool.waited_for,
+            at_normal_priority=self._pool.at_normal_priority,
             stop=self.stopping.set,
         )
         server = Server(

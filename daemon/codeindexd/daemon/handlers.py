@@ -53,7 +53,7 @@ class Handlers:
         describe_files: Callable[[], Awaitable[Result]],
         embedder: Callable[[], Result],
         resize: Callable[[int], Any],
-        waited_for: Callable[[], AbstractContextManager[None]],
+        at_normal_priority: Callable[[], AbstractContextManager[None]],
         stop: Callable[[], None],
     ) -> None:
         self._roots = roots
@@ -64,7 +64,7 @@ class Handlers:
         self._describe_files = describe_files
         self._embedder = embedder
         self._resize = resize
-        self._waited_for = waited_for
+        self._at_normal_priority = at_normal_priority
         self._stop = stop
         self._status_entries = StatusEntries()
         self._started = time.monotonic()
@@ -122,7 +122,7 @@ class Handlers:
         """Index a directory; with ``wait``, answer once it is fresh or cannot become fresh."""
         if params["workers"] is not None:
             await self._resize(params["workers"])
-        with self._waited_for() if params["wait"] else nullcontext():
+        with self._at_normal_priority() if params["wait"] else nullcontext():
             root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
             if params["wait"]:
                 with self._following(params, connection, [root]):
@@ -165,7 +165,7 @@ class Handlers:
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file of a root again; with ``wait``, answer once that is done."""
         root = await self._roots.root_indexing(_path(params["path"]))
-        with self._waited_for() if params["wait"] else nullcontext():
+        with self._at_normal_priority() if params["wait"] else nullcontext():
             await root.reindex()
             if params["wait"]:
                 with self._following(params, connection, [root]):
@@ -296,7 +296,7 @@ class Handlers:
             with anyio.move_on_after(_SYNC_PATIENCE_S):
                 await done.wait()
             if not done.is_set():
-                with self._waited_for():
+                with self._at_normal_priority():
                     await done.wait()
             return []
 

@@ -1,6 +1,6 @@
-"""From a queued file to a committed one."""
+"""Takes files from the queue to the commit."""
 
 from __future__ import annotations
 
 PIPELINE = "codeindexd.indexing.pipeline:Pipeline"
-"""What the daemon's workers run ("module:class"); named, not imported, so that only they load parsers and models."""
+"""The class that the workers run, as "module:class": a name, so that only workers load parsers and models."""

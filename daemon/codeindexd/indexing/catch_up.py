@@ -1,4 +1,4 @@
-"""Catches projections that missed commits up to the catalog, while queries and new commits go on."""
+"""Brings projections that missed commits up to date with the catalog, while queries and new commits continue."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ _LAGGING = RootProblem(
 
 
 class CatchUp:
-    """Keeps the projections of one root at the catalog's generation, and tries again until they are.
+    """Keeps the projections of one root at the catalog's generation, retrying after errors.
 
-    ``on_hint`` gets the paths of files that changed meanwhile, ``on_reprocess`` files that have to be processed again.
+    - ``on_hint(paths)``: files that changed meanwhile, to be scanned again.
+    - ``on_reprocess(files)``: files that have to be processed again.
+    - ``on_caught_up()``: no projection lags.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class CatchUp:
         self._caught_up = Broadcast()
 
     def trigger(self) -> None:
-        """Note that a projection may lag."""
+        """Catch up soon, because a projection may lag."""
         self._lagging.set()
 
     async def serve(self) -> None:
@@ -64,7 +66,7 @@ class CatchUp:
             await self._lagging.wait()
 
     async def run(self) -> None:
-        """Catch up; returns once no projection lags."""
+        """Catch up, and return once no projection lags; errors become problems of the root and are retried."""
         while self._index.lag.has_lag:
             self._problems.set(ProblemKey.CATCH_UP, _LAGGING)
             try:
@@ -92,11 +94,12 @@ async def catch_up(
     on_hint: Callable[[list[bytes]], None],
     on_reprocess: Callable[[list[Entry]], None],
 ) -> int:
-    """Catch the projections of a root up with its catalog; return how many chunks were added to the lexical one.
+    """Bring the projections of a root up to date with its catalog; return how many chunks the lexical index gained.
 
-    Lexical terms are stored nowhere else, so the files are read again. One whose bytes are no longer those that were
-    catalogued becomes a hint. If chunks of it are still missing in the end it is handed to ``on_reprocess`` as well,
-    since the change that follows may keep them (a move does). Raises StoreFullError, FailedError, WorkerError.
+    Lexical terms are stored nowhere else, so the files are read again. A file whose content is no longer the catalogued
+    one is passed to ``on_hint``. If the lexical index still lacks chunks of it in the end, it is also passed to
+    ``on_reprocess``, because the next scan may find no change that would replace them (after a move, for example).
+    Raises StoreFullError, FailedError, WorkerError.
     """
     if index.lag.dense:
         await index.write(index.catch_up_dense)
@@ -130,7 +133,7 @@ async def catch_up(
 async def _catch_up_text(
     root: bytes, index: IndexWriter, pool: WorkerPool, *, on_hint: Callable[[list[bytes]], None]
 ) -> None:
-    """Have the files whose content the text index lacks read again; those that changed become hints."""
+    """Read the files whose content the text index lacks again, and add them; those that changed become hints."""
     missing = await index.write(index.find_missing_text)
     if missing:
         log.info("catching_up_text", root=root, files=len(missing))
@@ -153,7 +156,7 @@ async def _catch_up_text(
 
 
 def match_chunks(chunks: Iterable[StoredChunk], language: str, drafts: Iterable[ChunkDraft]) -> list[IndexedChunk]:
-    """Return the catalogued ``chunks`` of a file that are among its present ``drafts``, with their index terms."""
+    """Return those of a file's catalogued ``chunks`` that are also among its present ``drafts``, with their terms."""
     by_key = {draft.key: draft for draft in drafts}
     return [
         IndexedChunk(chunk.chunk_id, chunk.file_id, language, draft)

@@ -1,4 +1,4 @@
-"""What waits to be committed, and when it is due."""
+"""Holds results until they are due for their commit."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MOST_BULK_FILES = 4 * commit_limit(MOST_COMMITS_DOUBLED).files
 
 
 @dataclass(frozen=True, slots=True)
-class Processed:
-    """A task and what its worker returned."""
+class ProcessedFile:
+    """A task and the result that its worker returned."""
 
     task: Task
     result: FileResult
@@ -28,34 +28,34 @@ class Processed:
 
 @dataclass(frozen=True, slots=True)
 class DueCommits:
-    """What is to be committed now: the first ``transactions`` of the buffer, then the urgent and the bulk files."""
+    """The work to commit now: the first ``transactions`` transactions in the buffer, then urgent and bulk files."""
 
     transactions: int
-    urgent: Sequence[Processed]
-    bulk: Sequence[Processed]
+    urgent: Sequence[ProcessedFile]
+    bulk: Sequence[ProcessedFile]
 
 
 class CommitBuffer:
-    """Transactions that need no worker, and processed files; urgent ones are due at once, bulk ones in groups."""
+    """Transactions that need no worker, and processed files. Urgent files are due at once, bulk files in groups."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.transactions: deque[Transaction] = deque()
-        self._urgent: list[Processed] = []
-        self._bulk: list[Processed] = []
+        self._urgent: list[ProcessedFile] = []
+        self._bulk: list[ProcessedFile] = []
         self._bulk_chunks = 0
         self._bulk_commits = 0
         self._clock = clock
-        self._bulk_since = clock()  # when bulk files were last committed, or none was waiting
+        self._bulk_since = clock()  # when bulk files were last committed, or when none was last waiting
         self._added = Signal()
 
     @property
-    def files(self) -> int:
-        """How many processed files wait."""
+    def file_count(self) -> int:
+        """The number of processed files in the buffer."""
         return len(self._urgent) + len(self._bulk)
 
     @property
     def is_full(self) -> bool:
-        """Whether no more bulk files should be processed before some are committed."""
+        """True if no more bulk files should be processed before some are committed."""
         return len(self._bulk) > _MOST_BULK_FILES
 
     def add_transactions(self, transactions: Sequence[Transaction]) -> None:
@@ -64,7 +64,7 @@ class CommitBuffer:
             self.transactions.extend(transactions)
             self._added.set()
 
-    def add_processed(self, processed: Processed) -> None:
+    def add_processed(self, processed: ProcessedFile) -> None:
         """Append a processed file."""
         if processed.task.urgent:
             self._urgent.append(processed)
@@ -74,25 +74,25 @@ class CommitBuffer:
         self._added.set()
 
     def start_run(self) -> None:
-        """Commit bulk files in small groups again."""
+        """Begin a new run, whose first bulk commits are small again."""
         self._bulk_commits = 0
 
     async def wait(self) -> None:
-        """Wait until something was added, or bulk files have waited for long enough."""
+        """Wait until something is added, or until the waiting bulk files are due because of their age."""
         if self._bulk and not self._added.is_set():
-            patience_s = commit_limit(self._bulk_commits).seconds - (self._clock() - self._bulk_since)
-            with anyio.move_on_after(max(0.0, patience_s)):
+            timeout_s = commit_limit(self._bulk_commits).seconds - (self._clock() - self._bulk_since)
+            with anyio.move_on_after(max(0.0, timeout_s)):
                 await self._added.wait()
         else:
             await self._added.wait()
 
     def take_due(self, pending_files: int) -> DueCommits:
-        """Return what is due; ``pending_files`` is how many files wait for a worker or for their commit.
+        """Return the work that is due. Files leave the buffer, transactions stay in it until they are committed.
 
-        Files leave the buffer, transactions stay in it until they are committed.
+        ``pending_files`` is the number of files that wait for a worker or for their commit.
         """
         urgent, self._urgent = self._urgent, []
-        bulk: list[Processed] = []
+        bulk: list[ProcessedFile] = []
         if self._is_bulk_due(pending_files - len(urgent)):
             bulk, self._bulk, self._bulk_chunks = self._bulk, [], 0
             self._bulk_commits += 1

@@ -1,4 +1,4 @@
-"""Commits what the workers return, in an order in which no result overtakes an earlier change."""
+"""Commits the results of workers, in an order in which no result overtakes an earlier change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio.to_thread
 import structlog
 
 from codeindexd.errors import StoreFullError
-from codeindexd.indexing.commit_buffer import CommitBuffer, Processed
+from codeindexd.indexing.commit_buffer import CommitBuffer, ProcessedFile
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import IngestStats
 from codeindexd.indexing.queue import WorkQueue
@@ -28,9 +28,12 @@ T = TypeVar("T")
 class Committer:
     """Moves transactions and processed files from the buffer into the index, one commit at a time.
 
-    It does so while ``running`` is open. ``on_hint`` gets paths that have to be scanned again, ``on_check`` those that
-    are merely young; ``requeue`` gets files that have to be processed, and whether also those that are pending;
-    ``on_commit`` is called after every commit.
+    Commits only while ``running`` is open.
+
+    - ``on_hint(paths)``: files that changed or vanished while they were processed, to be scanned again.
+    - ``on_check(paths)``: files that were modified too recently to trust their stat.
+    - ``on_commit()``: called after every commit.
+    - ``requeue(files, force)``: files to process; with ``force``, also those that are pending with the same content.
     """
 
     def __init__(
@@ -65,12 +68,12 @@ class Committer:
         self.transactions_committed = 0
 
     async def serve(self) -> None:
-        """Commit until cancelled. What is abandoned before its commit is found again by the next walk."""
+        """Commit until cancelled; the next walk finds the files again that were not committed."""
         while True:
             await self._buffer.wait()
             await self._running.wait()
-            # Only what is due by now, since more may be submitted without end. Transactions that were submitted before
-            # a file was queued precede its result.
+            # Only the work that is due by now, since more may arrive without end. Transactions that were submitted
+            # before a file was queued precede its result.
             due = self._buffer.take_due(len(self._queue))
             for _ in range(due.transactions):
                 await self._commit_next_transaction()
@@ -78,8 +81,8 @@ class Committer:
                 if files:
                     await self._commit_files(files)
 
-    async def commit_finished(self) -> None:
-        """Wait until the commit of files in progress is over."""
+    async def wait_for_commit(self) -> None:
+        """Wait until no commit of files is in progress."""
         async with self._commit_lock:
             pass
 
@@ -89,7 +92,7 @@ class Committer:
         transaction = self._buffer.transactions[0]
         await self._commit(transaction)
         self._buffer.transactions.popleft()
-        if transaction.moves:  # a moved file whose source was gone by then has to be read
+        if transaction.moves:  # a moved file whose source was already gone has to be processed
             self._requeue(await self._until_store_usable(self._unprocessed), False)
         self.transactions_committed += 1
         self._on_commit()
@@ -99,29 +102,29 @@ class Committer:
 
     # files
 
-    async def _commit_files(self, batch: Sequence[Processed]) -> None:
+    async def _commit_files(self, batch: Sequence[ProcessedFile]) -> None:
         async with self._commit_lock:
-            complete: list[Processed] = []
-            outdated: list[Processed] = []
+            complete: list[ProcessedFile] = []
+            outdated: list[ProcessedFile] = []
             for processed in self._newest_results(batch):
                 (outdated if self._must_be_read_again(processed) else complete).append(processed)
             self._requeue([processed.task.entry for processed in outdated], True)
             await self._commit_results(complete)
         self._on_commit()
 
-    def _newest_results(self, batch: Sequence[Processed]) -> list[Processed]:
-        """Return the newest result for each path, without those that something newer replaced."""
-        newest: dict[bytes, Processed] = {}
+    def _newest_results(self, batch: Sequence[ProcessedFile]) -> list[ProcessedFile]:
+        """Return the newest result for each path, in the order of tasks, without outdated ones."""
+        newest: dict[bytes, ProcessedFile] = {}
         for processed in sorted(batch, key=lambda processed: processed.task.number):
             if self._queue.accepts(processed.task):
                 newest[processed.task.path] = processed
         return list(newest.values())
 
-    def _must_be_read_again(self, processed: Processed) -> bool:
-        """Return True if a worker read other bytes than the scan did.
+    def _must_be_read_again(self, processed: ProcessedFile) -> bool:
+        """Return True if a worker read other content than the scan did.
 
-        The file may have been changed back before the scan, and then no event comes. It is read again only once, since
-        some files are written all the time.
+        The file may have been changed back before the scan, and then no event follows. It is read again only once,
+        since some files are written all the time.
         """
         task, result = processed.task, processed.result
         was_read = result.status in (FileStatus.INDEXED, FileStatus.SKIPPED) and self._queue.is_newest(task)
@@ -131,11 +134,11 @@ class Committer:
         self._read_twice.add(result.path)
         return True
 
-    async def _commit_results(self, batch: Sequence[Processed]) -> None:
+    async def _commit_results(self, batch: Sequence[ProcessedFile]) -> None:
         updates: list[FileUpdate] = []
         failures: list[Failure] = []
         changed: list[bytes] = []
-        young: list[bytes] = []
+        too_recent: list[bytes] = []
         for processed in batch:
             result = processed.result
             if result.status is FileStatus.VANISHED:
@@ -149,7 +152,7 @@ class Committer:
             if not result.steady or result.leaf != processed.task.entry.hash:
                 changed.append(result.path)
             elif not result.settled:
-                young.append(result.path)
+                too_recent.append(result.path)
         if updates:
             await self._commit(Transaction(updates=updates, failures=failures))
         for processed in batch:
@@ -157,8 +160,8 @@ class Committer:
         self._stats.add_committed(files=len(batch), chunks=sum(len(update.chunks) for update in updates))
         if changed:
             self._on_hint(changed)
-        if young:
-            self._on_check(young)
+        if too_recent:
+            self._on_check(too_recent)
 
     # the store
 
@@ -168,12 +171,12 @@ class Committer:
         self._stats.add_commit(time.perf_counter() - began)
 
     async def _until_store_usable(self, use_store: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of ``use_store``, which is tried again while the store is full or read-only."""
+        """Return the result of ``use_store()``, which is retried while the store is full or read-only."""
         while True:
             try:
                 result = await use_store()
             except StoreFullError as error:
-                log.error("commit_failed", error=error.message)  # noqa: TRY400 - the trace would say nothing more
+                log.error("commit_failed", error=error.message)  # noqa: TRY400 - a traceback adds nothing
                 self._problems.set(ProblemKey.STORE, RootProblem.from_error(error))
                 await self._retry.wait()
                 continue
@@ -182,7 +185,7 @@ class Committer:
             return result
 
 
-def _update_of(processed: Processed) -> FileUpdate:
+def _update_of(processed: ProcessedFile) -> FileUpdate:
     result, entry = processed.result, processed.task.entry
     if result.status is FileStatus.FAILED:
         return FileUpdate(entry, Outcome.FAILED, reason=result.error)

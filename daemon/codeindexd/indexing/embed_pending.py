@@ -1,4 +1,4 @@
-"""Adds the vectors that did not come with their chunks: of a slow model, an endpoint, or a model that changed."""
+"""Adds vectors that did not come with their chunks: those of a slow model, of an endpoint, or of a changed model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LONGEST_LOCAL_PAUSE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A catalogued file with chunks that have to be embedded."""
+    """A catalogued file's leaf hash, and its chunks that have to be embedded."""
 
     leaf: bytes
     chunks: list[StoredChunk]
@@ -38,8 +38,8 @@ class _File:
 class PendingEmbedder:
     """Embeds the pending chunks of one root, newest first, without ever delaying text search.
 
-    The workers read the texts from the disk again, if the file still has the catalogued leaf hash. A file that changed
-    meanwhile is hinted through ``on_hint``, and left to the commit that follows.
+    Workers read the texts from the disk again, provided that the file still has the catalogued leaf hash. A file that
+    changed meanwhile is passed to ``on_hint``; its commit makes its chunks pending again.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class PendingEmbedder:
         self._problems = problems
         self._on_hint = on_hint
         self._committed = Signal()
-        self._unreadable: set[int] = set()  # chunks of files that are not as catalogued; a commit may change that
+        self._unreadable: set[int] = set()  # chunks of files that changed or cannot be read; retried after a commit
         self.chunks_embedded = 0
 
     def wake(self) -> None:
-        """Note a commit: it may have added chunks without vectors, or updated the paths of moved files."""
+        """Check for pending chunks soon, because of a commit."""
         self._committed.set()
 
     async def serve(self) -> None:
-        """Embed whatever is pending; runs until cancelled."""
+        """Embed all pending chunks, also later ones; runs until cancelled."""
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
             if self._committed.is_set():
@@ -91,7 +91,7 @@ class PendingEmbedder:
     def _next_batch(self) -> list[int]:
         """Return the newest chunks that can be embedded now."""
         excluded = self._index.refused_vectors | self._unreadable
-        newest = reversed(list(self._index.pending_vectors))  # copied in one step: the writing thread changes it
+        newest = reversed(list(self._index.pending_vectors))  # copied in one step, since the writing thread changes it
         return list(islice((chunk_id for chunk_id in newest if chunk_id not in excluded), _BATCH_CHUNKS))
 
     async def _embed(self, batch: Collection[int]) -> None:
@@ -109,7 +109,7 @@ class PendingEmbedder:
             self._on_hint(changed)
 
     def _look_up(self, batch: Collection[int]) -> tuple[dict[int, bytes], dict[bytes, _File]]:
-        """Return the vectors that the shared store has by now, by chunk id, and the other chunks by path."""
+        """Return the vectors that are in the shared store, by chunk id, and the other chunks of ``batch`` by path."""
         vectors: dict[int, bytes] = {}
         files: dict[bytes, _File] = {}
         with self._index.catalog.snapshot() as snapshot:
@@ -126,7 +126,7 @@ class PendingEmbedder:
         return vectors, files
 
     async def _read_texts(self, files: Mapping[bytes, _File]) -> tuple[dict[bytes, str], list[bytes]]:
-        """Return the texts of chunks by embed hash, and the paths of files that changed."""
+        """Return the texts of chunks by embed hash, and the paths of files that changed or cannot be read."""
         jobs = [
             TextsJob(
                 job_id=number,
@@ -148,7 +148,10 @@ class PendingEmbedder:
         return texts, changed
 
     async def _embed_texts(self, texts: Mapping[bytes, str]) -> dict[bytes, bytes]:
-        """Return the stored form of the vectors by embed hash, without texts that the model has no vector for."""
+        """Return the vectors (little-endian float16) by embed hash, without those that the model refuses.
+
+        Raises EmbedderError.
+        """
         hashes = list(texts)
         vectors: Vectors
         try:
@@ -162,7 +165,10 @@ class PendingEmbedder:
         return {embed_hash: halves[row].tobytes() for row, embed_hash in enumerate(hashes)}
 
     async def _exclude(self, chunk_ids: set[int], files: Mapping[bytes, _File], *, asked: Collection[bytes]) -> None:
-        """Keep chunks without a vector from being tried again: those the model refused, and those not readable now."""
+        """Exclude chunks without a vector from further tries: those the model refused, and those not readable now.
+
+        ``asked`` are the embed hashes of the texts that were given to the model.
+        """
         hash_of = {chunk.chunk_id: chunk.embed_hash for file in files.values() for chunk in file.chunks}
         refused = {chunk_id for chunk_id in chunk_ids if hash_of.get(chunk_id) in asked}
         self._unreadable |= chunk_ids - refused

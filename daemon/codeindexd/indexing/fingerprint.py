@@ -1,4 +1,4 @@
-"""The version of everything that turns a file's bytes into chunks; files with another one are processed again."""
+"""The version of everything that turns a file's bytes into chunks; files of another version are processed again."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from codeindexd.analysis import chunking, secrets, tokens
 from codeindexd.workers.jobs import WorkerSettings
 
 PIPELINE_VERSION = 4
-"""To be raised whenever the text given to the model, the terms of the lexical index or what is skipped change."""
+"""Increase it when the text given to the model, the terms of the lexical index, or the set of skipped files changes."""
 
 TEXT_VERSION = 3
-"""To be raised whenever the trigrams of a file change; they depend on decoding, too."""
+"""Increase it when the trigrams of a file change, for example because decoding does."""
 
 
 def text_version(settings: WorkerSettings) -> str:
-    """Return the version of what the text index holds: an index of another one is made again."""
+    """Return the version of the text index's content; an index of another version is rebuilt."""
     return f"text={TEXT_VERSION} secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}"
 
 
 def fingerprints(settings: WorkerSettings) -> Callable[[str, str], bytes]:
-    """Return a function from language and encoding to 16-byte fingerprint, the same in daemon and workers."""
+    """Return a function from language and encoding to fingerprint (16 bytes), the same in the daemon and in workers."""
 
     @cache
     def of(language: str, encoding: str) -> bytes:

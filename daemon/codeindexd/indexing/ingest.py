@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import anyio
 
-from codeindexd.indexing.commit_buffer import CommitBuffer, Processed
+from codeindexd.indexing.commit_buffer import CommitBuffer, ProcessedFile
 from codeindexd.indexing.committer import Committer
 from codeindexd.indexing.lane import Lane
-from codeindexd.indexing.policy import in_bulk_order
+from codeindexd.indexing.policy import in_bulk_order, is_urgent
 from codeindexd.indexing.problems import RootProblems
 from codeindexd.indexing.progress import IngestStats, Progress, StageStats
 from codeindexd.indexing.queue import Task, WorkQueue
@@ -21,16 +21,13 @@ from codeindexd.waiting import Broadcast, Gate
 from codeindexd.workers.jobs import FileResult
 from codeindexd.workers.pool import WorkerPool
 
-_URGENT_FILES = 32
-_REMEMBERED_EDITS = 256  # files saved lately come first when the whole root is processed again
+_REMEMBERED_EDITS = 256  # recently saved files, which come first when the whole root is processed again
 
 
 class Ingest:
-    """The way of one root's files into its index: queue, lanes of workers, buffer, committer.
+    """Processes and commits one root's files: queue, lanes of workers, buffer, committer.
 
-    ``on_hint`` gets paths that have to be scanned again, because they changed while they were read or vanished,
-    ``on_check`` those that are to be looked at again because they are young;
-    ``on_commit`` is called after every commit.
+    ``on_hint``, ``on_check`` and ``on_commit`` are as in :class:`Committer`.
     """
 
     def __init__(
@@ -80,7 +77,7 @@ class Ingest:
             requeue=lambda files, force: self.submit([], files, force=force),
         )
 
-    # what is to be done
+    # input
 
     def submit(
         self,
@@ -90,23 +87,23 @@ class Ingest:
         *,
         force: bool = False,
     ) -> None:
-        """Take over what a scan found: ``transactions`` that need no worker, ``files`` to process, ``gone`` paths.
+        """Submit the result of a scan: ``transactions`` that need no worker, ``files`` to process, ``gone`` paths.
 
-        Returns at once. ``force`` processes files again that are pending with the same content.
+        Returns at once. With ``force``, files that are pending with the same content are processed again.
         """
         if (transactions or files) and self.is_idle:
             self._stats.start_run()
         moves = [move for transaction in transactions for move in transaction.moves if move.source in self.queue]
         oldest = {move.entry.path: self.queue.oldest_number(move.source) for move in moves}
         committed = (update.entry.path for transaction in transactions for update in transaction.updates)
-        if self.queue.remove({*gone, *committed}):  # no earlier result may replace what is known now
+        if self.queue.remove({*gone, *committed}):  # so that no earlier result replaces the present state
             self._advanced.notify_all()
         self._transactions_submitted += len(transactions)
         self._buffer.add_transactions(transactions)
         self._enqueue([*files, *(move.entry for move in moves)], oldest, force=force)
 
     def _enqueue(self, files: Sequence[Entry], oldest: Mapping[bytes, int | None], *, force: bool) -> None:
-        urgent = len(files) <= _URGENT_FILES
+        urgent = is_urgent(files)
         if urgent:
             self._edited.extend(entry.path for entry in files)
         queued = [
@@ -117,7 +114,7 @@ class Ingest:
             (self._urgent_lane if urgent else self._bulk_lane).wake()
 
     def pause(self) -> None:
-        """Stop giving files to workers and committing; what is in flight comes back and waits."""
+        """Stop giving files to workers, and stop committing; results of files in progress wait in the buffer."""
         self._running.close()
 
     def resume(self) -> None:
@@ -127,29 +124,29 @@ class Ingest:
         self._bulk_lane.wake()
 
     def retry_now(self) -> None:
-        """Cut short the pauses after errors, for a request that waits."""
+        """End the present pauses after errors, because a request is waiting."""
         self._hurry.notify_all()
 
-    # how far it is
+    # progress
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is queued, in flight or waiting to be committed."""
+        """True if nothing is queued, in flight or waiting to be committed."""
         return not (self._buffer.transactions or self.queue)
 
     @property
     def has_changes(self) -> bool:
-        """Whether anything is outstanding that changes an answer; new stats of files with equal content do not."""
-        return bool(self.queue) or not all(one.only_touches for one in self._buffer.transactions)
+        """True if there is outstanding work that can change an answer; new stats of unchanged files cannot."""
+        return bool(self.queue) or not all(transaction.only_touches for transaction in self._buffer.transactions)
 
     @property
     def progress(self) -> Progress:
-        """How far the present run is."""
+        """The progress of the present run."""
         return self._stats.progress(files_left=len(self.queue), is_idle=self.is_idle)
 
     @property
     def stages(self) -> Mapping[str, StageStats]:
-        """What each stage did since the daemon started."""
+        """Statistics of each stage since the daemon started, by name."""
         return self._stats.stages
 
     @property
@@ -159,38 +156,38 @@ class Ingest:
 
     @property
     def chunks_embedded(self) -> int:
-        """How many vectors the workers computed since the daemon started."""
+        """The number of vectors that workers computed since the daemon started."""
         return self._stats.chunks_embedded
 
     def queue_lengths(self) -> dict[str, int]:
-        """Return how many files wait by stage: "read" for a worker, "apply" for their commit."""
-        processed = self._buffer.files
+        """Return the number of waiting files by stage: "read" (for a worker) and "apply" (for their commit)."""
+        processed = self._buffer.file_count
         transactions = len(self._buffer.transactions)
         return {"read": max(0, len(self.queue) - processed), "apply": processed + transactions}
 
-    async def drained(self) -> None:
-        """Wait until all that was submitted is committed or recorded as failed."""
+    async def wait_until_drained(self) -> None:
+        """Wait until everything submitted so far is committed or recorded as failed."""
         await self.wait_for_transactions()
-        number = self.queue.last_number  # only now: a transaction may have left files to be read
+        number = self.queue.last_number  # only now, since a transaction may leave files to be processed
         while not self.queue.is_finished(number):
             await self._advanced.wait()
 
     async def wait_for_transactions(self) -> list[Task]:
-        """Wait until the transactions submitted so far are committed, and return the files in flight.
+        """Wait until the transactions submitted so far are committed, and return the tasks in flight.
 
-        Of neither does the catalog know, so a comparison with the catalog has to wait for the one and allow for the
-        other.
+        Needed before a comparison with the catalog, which lacks both: it waits for the transactions and takes the tasks
+        into account.
         """
         submitted = self._transactions_submitted
         while self._committer.transactions_committed < submitted:
             await self._advanced.wait()
         return self.queue.in_flight
 
-    async def commit_finished(self) -> None:
-        """Wait until the commit in progress is over."""
-        await self._committer.commit_finished()
+    async def wait_for_commit(self) -> None:
+        """Wait until no commit of files is in progress."""
+        await self._committer.wait_for_commit()
 
-    # the service
+    # running
 
     async def serve(self) -> None:
         """Process and commit until cancelled."""
@@ -200,11 +197,11 @@ class Ingest:
             tasks.start_soon(self._committer.serve)
 
     async def _buffer_result(self, task: Task, result: FileResult) -> None:
-        """Keep a result for its commit; wait when there are too many."""
+        """Buffer a result for its commit; wait while there are too many."""
         if not self.queue.accepts(task):
             return
         self._stats.add_result(result)
-        self._buffer.add_processed(Processed(task, result))
+        self._buffer.add_processed(ProcessedFile(task, result))
         while not task.urgent and self._buffer.is_full:
             await self._advanced.wait()
 

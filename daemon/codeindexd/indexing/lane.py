@@ -1,4 +1,4 @@
-"""One of the two ways of a queued file through the workers: urgent or bulk."""
+"""One of the two lanes of queued files through the workers: urgent or bulk."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from codeindexd.workers.pool import WorkerPool
 
 
 class Lane:
-    """Gives the tasks of one queue to the workers, and their results to ``on_result``, which may hold it up.
+    """Gives the urgent or the bulk tasks of a queue to the workers, and awaits ``on_result(task, result)`` for each.
 
-    No task is given to a worker while ``running`` is closed.
+    No task is given to a worker while ``running`` is closed, or while ``on_result`` has not returned and enough results
+    are waiting.
     """
 
     def __init__(
@@ -43,11 +44,11 @@ class Lane:
         self._queued = Signal()
 
     def wake(self) -> None:
-        """Note that tasks were queued, or that the lane may run again."""
+        """Check the queue soon, because tasks were queued or the lane may run again."""
         self._queued.set()
 
     async def serve(self) -> None:
-        """Process tasks until cancelled; those whose workers cannot run are queued again."""
+        """Process tasks until cancelled; if no worker can run, queue them again and retry after a pause."""
         while True:
             await self._queued.wait()
             await self._running.wait()

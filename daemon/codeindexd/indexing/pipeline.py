@@ -1,6 +1,6 @@
-"""The work on one file: read, decode, mask, chunk, tokenise, hash, and embed what the vector store lacks.
+"""Processes one file: reads, decodes, masks, chunks, tokenises, hashes, and embeds what the vector store lacks.
 
-Only caches are kept between files; whatever goes wrong with a file is that file's result.
+Only caches are kept between files; an error with a file becomes that file's result.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _GIT_CRYPT = b"\0GITCRYPT\0"
 
 
 def embed_text(symbol: str, text: str) -> str:
-    """Return exactly what the model gets for a chunk: the full name of its definition first, never its path."""
+    """Return the text given to the model for a chunk: the qualified name of its definition, then its text; no path."""
     return f"{symbol}\n{text}" if symbol else text
 
 
-def _stand_in(data: bytes) -> str | None:
-    """Return why a file is skipped that stands for another content, which git keeps elsewhere or encrypted."""
+def _placeholder_reason(data: bytes) -> str | None:
+    """Return why a file is skipped as a placeholder for content that git keeps elsewhere or encrypted; else None."""
     if data.startswith(_LFS_POINTER) and len(data) < _MOST_POINTER_BYTES:
         return "lfs pointer"
     return "git-crypt" if data.startswith(_GIT_CRYPT) else None
 
 
 class _Stopwatch:
-    """Seconds by stage; ``stage`` is the present one, which a failure reports."""
+    """Measures the seconds of each stage; ``stage`` is the present one, for failures."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -64,7 +64,7 @@ class _Stopwatch:
 
 
 class Pipeline:
-    """Processes files of any root with the same settings."""
+    """Processes files of any root with the same settings. Not thread-safe."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -77,7 +77,7 @@ class Pipeline:
     # jobs
 
     def process(self, job: FileJob) -> FileResult:
-        """Return the chunks of one file. Raises nothing but MemoryError, whatever the file holds."""
+        """Process one file. Raises only MemoryError, whatever the file contains."""
         stopwatch = _Stopwatch()
         try:
             return self._process(job, stopwatch)
@@ -91,7 +91,7 @@ class Pipeline:
             return self._failed(job, stopwatch, place_of(error))
 
     def texts(self, job: TextsJob) -> TextsResult:
-        """Return the texts of catalogued chunks, if the file still has the catalogued content."""
+        """Return the texts of catalogued chunks, masked, provided that the file still has the catalogued content."""
         try:
             contents = read_beneath(job.root, job.path, max_bytes=self._limits.of(job.path))
         except OSError as error:
@@ -118,11 +118,11 @@ class Pipeline:
         contents = read_beneath(job.root, job.path, max_bytes=self._limits.of(job.path))
         leaf = xxhash.xxh3_128_digest(contents.data)
         if len(contents.data) > self._limits.of(job.path):
-            return FileResult(job.job_id, job.path, FileStatus.VANISHED)  # it grew too large: the next scan skips it
+            return FileResult(job.job_id, job.path, FileStatus.VANISHED)  # too large now: the next scan skips it
         stopwatch.enter("decode")
-        if (stand_in := _stand_in(contents.data)) is not None:
+        if (reason := _placeholder_reason(contents.data)) is not None:
             stopwatch.stop()
-            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason=stand_in)
+            return self._result(job, contents, leaf, stopwatch, FileStatus.SKIPPED, reason=reason)
         found = indexed_text(contents.data)
         if found is None:
             stopwatch.stop()
@@ -196,7 +196,7 @@ class Pipeline:
     def _embed(
         self, known: dict[bytes, bytes], hashes: Sequence[bytes], texts: Sequence[str], terms: Sequence[Terms]
     ) -> set[bytes]:
-        """Add the vectors that ``known`` lacks, by embed hash, and return the hashes of those that were added."""
+        """Compute the vectors that ``known`` (embed hash to vector) lacks, add them to it, and return their hashes."""
         if not self._settings.embed:
             return set()
         missing = {h: n for n, h in enumerate(hashes) if h not in known}
@@ -218,7 +218,7 @@ class Pipeline:
                 self._vectors = VectorStore.open(Path(path), read_only=True)
             return dict(self._vectors.get_many(self._settings.identity, hashes))
         except (StoreDamagedError, StoreFullError):
-            self._vectors = None  # the daemon repairs it or reports it; until then all vectors are computed
+            self._vectors = None  # the daemon repairs or reports it; until then all vectors are computed
             return {}
 
     def _failed(self, job: FileJob, stopwatch: _Stopwatch, error: str) -> FileResult:

@@ -1,8 +1,8 @@
-"""The order of bulk work, the size of its commits and the time between retries: decisions as values."""
+"""Decides what is urgent, the order of bulk work, the size of its commits, and the time between retries."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 from codeindexd.types import Entry
@@ -13,12 +13,22 @@ _ENTRY_POINTS = frozenset(
 )
 _LATE_PARTS = frozenset(b"test tests testing fixtures testdata vendor third_party external generated dist".split())
 _SMALL_BYTES = 64 * 1024
+_URGENT_FILES = 32
+
+
+def is_urgent(files: Collection[Entry]) -> bool:
+    """Return True if changed ``files`` are processed before bulk work.
+
+    A few files changed at the same time were probably saved by somebody who wants to find them at once; many come from
+    a checkout or a first walk.
+    """
+    return len(files) <= _URGENT_FILES
 
 
 def in_bulk_order(entries: Iterable[Entry], edited: Container[bytes] = frozenset()) -> list[Entry]:
-    """Return ``entries`` in the order in which bulk work takes them.
+    """Return ``entries`` in the order in which bulk work processes them.
 
-    Files the user ``edited`` lately come first, then entry points, small sources, tests, and huge files.
+    Files that the user ``edited`` recently come first, then entry points, small sources, tests, and large files.
     """
     return sorted(entries, key=lambda entry: _bulk_rank(entry, edited))
 
@@ -41,10 +51,10 @@ def _bulk_rank(entry: Entry, edited: Container[bytes]) -> tuple[int, int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class CommitLimit:
-    """When bulk results are committed together; any of the bounds suffices.
+    """The size at which bulk results are committed; one of the limits suffices.
 
-    Every commit has a fixed cost (tantivy: about 8 ms for one document, 0.6 s for 10k), so bulk commits are large, and
-    the first ones small, so that something can be searched early.
+    Every commit has a fixed cost (tantivy takes about 8 ms for one document, 0.6 s for 10,000), so bulk commits are
+    large. The first ones are small, so that something can be searched early.
     """
 
     chunks: int
@@ -52,7 +62,7 @@ class CommitLimit:
     seconds: float
 
     def is_reached(self, chunks: int, files: int, age_s: float) -> bool:
-        """Return True if this many chunks and files, the first ``age_s`` seconds old, are to be committed now."""
+        """Return True if so many chunks and files, the oldest ``age_s`` seconds old, should be committed now."""
         return chunks >= self.chunks or files >= self.files or age_s >= self.seconds
 
 
@@ -60,15 +70,16 @@ MOST_COMMITS_DOUBLED = 4
 
 
 def commit_limit(bulk_commits: int) -> CommitLimit:
-    """Return the limit after ``bulk_commits`` commits of a run: it doubles from a small first one."""
+    """Return the limit after ``bulk_commits`` commits of a run; it doubles with each of the first ones."""
     factor = 1 << min(bulk_commits, MOST_COMMITS_DOUBLED)
     return CommitLimit(chunks=500 * factor, files=250 * factor, seconds=min(0.5 * factor, 4.0))
 
 
 def retry_delay_ns(attempts: int, stage: str = "") -> int:
-    """Return how long a file rests after its ``attempts``-th failure: 30 s, doubled each time, a day at most.
+    """Return the time until the next try after a file's ``attempts``-th failure: 30 s, doubled each time, up to a day.
 
-    A file that could not even be read costs nothing to try, and no event says when it can be: five minutes at most.
+    Up to five minutes if the file could not be read (``stage`` "read"): a try costs nothing, and no event reports that
+    it can be read again.
     """
     longest = 300 if stage == "read" else 86_400
     return int(min(30 * 2 ** min(attempts - 1, 20), longest) * 1e9)

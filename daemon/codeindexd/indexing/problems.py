@@ -1,4 +1,4 @@
-"""What keeps a root from being healthy, by cause: each is reported once, and cleared once it is over."""
+"""The problems of a root, by cause. Each is reported once, and cleared when it has ended."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ class ProblemKey(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RootProblem:
-    """What is wrong with a root, and what its user can do about it."""
+    """A message about a problem of a root, and a hint what its user can do about it."""
 
     message: str
     hint: str
 
     @classmethod
     def from_error(cls, error: CodeindexError) -> RootProblem:
-        """Return the message and the hint of ``error``."""
+        """Return a problem with the message and the hint of ``error``."""
         return cls(error.message, error.hint)
 
 
 class RootProblems:
     """The present problems of one root.
 
-    ``on_change`` is called with the key and the problem when one begins or gets another message, and with the key and
-    None when one is over.
+    ``on_change(key, problem)`` is called when a problem begins or its message changes, and with None when it has ended.
     """
 
     def __init__(self, on_change: Callable[[ProblemKey, RootProblem | None], None]) -> None:
@@ -61,19 +60,19 @@ class RootProblems:
         return self._by_key.get(key)
 
     def set(self, key: ProblemKey, problem: RootProblem) -> None:
-        """Record the problem of ``key`` in place of an earlier one."""
+        """Record the problem of ``key``, replacing an earlier one."""
         before = self._by_key.get(key)
         self._by_key[key] = problem
         if before is None or before.message != problem.message:
             self._on_change(key, problem)
 
     def clear(self, key: ProblemKey) -> None:
-        """Remove the problem of ``key``; harmless when there is none."""
+        """Remove the problem of ``key``, if there is one."""
         if self._by_key.pop(key, None) is not None:
             self._on_change(key, None)
 
     def replace(self, key: ProblemKey, problem: RootProblem | None) -> None:
-        """Record ``problem``, or clear ``key`` when it is None."""
+        """Record ``problem``, or clear ``key`` if it is None."""
         if problem is None:
             self.clear(key)
         else:

@@ -1,4 +1,4 @@
-"""How far the indexing of one root is, and what its stages cost."""
+"""The progress of indexing one root, and statistics of its stages."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _RECENT = 256  # durations kept for the median
 
 @dataclass
 class StageStats:
-    """What one stage did since the daemon started; ``recent`` holds the last durations in seconds."""
+    """Statistics of one stage since the daemon started; ``recent`` are the last durations in seconds."""
 
     items: int = 0
     bytes: int = 0
     seconds: float = 0.0
     errors: int = 0
     recent: list[float] = field(default_factory=list)
-    _median: tuple[int, float] = (0, 0.0)  # and the number of items it is of
+    _median: tuple[int, float] = (0, 0.0)  # (number of items, median of their durations)
 
     @property
     def median_s(self) -> float:
-        """The median of ``recent``, 0 without any; computed once for each number of items."""
+        """The median of ``recent`` in seconds; 0 if there are none. Cached until the next item."""
         if self._median[0] != self.items:
             self._median = self.items, statistics.median(self.recent)
         return self._median[1]
 
     def add(self, seconds: float, *, size_bytes: int = 0, error: bool = False) -> None:
-        """Count one item."""
+        """Count one item that took ``seconds``."""
         self.items += 1
         self.bytes += size_bytes
         self.seconds += seconds
@@ -42,7 +42,7 @@ class StageStats:
 
 @dataclass
 class Run:
-    """What was done since the ingest was last idle and got work, for a progress bar."""
+    """The work done since the ingest last got work while it was idle, for a progress bar."""
 
     files_done: int = 0
     chunks_done: int = 0
@@ -51,7 +51,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is at one moment; ``seconds`` is its age, and ``is_idle`` says that nothing is left to do."""
+    """The progress of a run at one moment; ``seconds`` is its age, ``is_idle`` says that no work is left."""
 
     files_done: int
     files_left: int
@@ -61,7 +61,7 @@ class Progress:
 
 
 class IngestStats:
-    """What one root's indexing has done: since the daemon started by stage, and in the present run."""
+    """Statistics of one root's indexing: by stage since the daemon started, and for the present run."""
 
     def __init__(self) -> None:
         self.stages: dict[str, StageStats] = {}
@@ -70,7 +70,7 @@ class IngestStats:
         self._run = Run()
 
     def add_result(self, result: FileResult) -> None:
-        """Count what a worker did for one file."""
+        """Count the result of a worker for one file."""
         self.revision += 1
         failed = result.status is FileStatus.FAILED
         self.chunks_embedded += sum(chunk.embedded for chunk in result.chunks)
@@ -81,23 +81,23 @@ class IngestStats:
             self._stage(result.stage or "worker").add(0.0, error=True)
 
     def add_commit(self, seconds: float) -> None:
-        """Count a commit."""
+        """Count a commit that took ``seconds``."""
         self.revision += 1
         self._stage("apply").add(seconds)
 
     def add_committed(self, *, files: int, chunks: int) -> None:
-        """Count files of the present run that are done."""
+        """Count committed files and chunks in the present run."""
         self.revision += 1
         self._run.files_done += files
         self._run.chunks_done += chunks
 
     def start_run(self) -> None:
-        """Begin a new run: there is work again, and nothing is left of the last one."""
+        """Begin a new run, because there is work again after the last run has ended."""
         self.revision += 1
         self._run = Run()
 
     def progress(self, *, files_left: int, is_idle: bool) -> Progress:
-        """Return how far the present run is."""
+        """Return the progress of the present run."""
         run = self._run
         return Progress(run.files_done, files_left, run.chunks_done, time.monotonic() - run.started, is_idle)
 

@@ -1,4 +1,4 @@
-"""The files that are to be processed, one task per path: the newest content wins, whatever a worker has."""
+"""The queue of files to process. Each path has one task; the newest content wins, even over one in a worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codeindexd.types import Entry
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One file to process. Numbers grow with every task of a queue."""
+    """One file to process. Each task of a queue has a higher ``number`` than those before it."""
 
     number: int
     entry: Entry
@@ -20,16 +20,16 @@ class Task:
 
     @property
     def path(self) -> bytes:
-        """The file's path below its root."""
+        """The file's path, relative to its root."""
         return self.entry.path
 
 
 @dataclass(slots=True)
 class _Pending:
-    """One pending path.
+    """The state of a pending path.
 
-    ``oldest`` is the number of the first task since which no result for the path was committed. It is at most
-    ``newest.number``. ``in_flight`` is the task that a worker got last.
+    ``oldest`` is the number of the oldest task whose result may still be committed, at most ``newest.number``.
+    ``in_flight`` is the task that was last given to a worker.
     """
 
     newest: Task
@@ -38,24 +38,24 @@ class _Pending:
 
 
 class WorkQueue:
-    """Tasks by path, with an urgent and a bulk queue in front of the workers; not thread-safe, one owner.
+    """Tasks by path, in an urgent and a bulk queue. Not thread-safe.
 
     A path is pending from :meth:`add` until :meth:`finish` of its newest task or :meth:`remove`, also while a worker
-    has it. Adding content that is pending already changes nothing, so that a walk in the middle of a cold start costs
-    nothing.
+    processes it. Adding content that is already pending changes nothing, so that a walk during a cold start is cheap.
 
-    A file may change faster than it is processed, and is still committed now and then, by three rules:
+    A file may change faster than it is processed. Three rules make sure that it is still committed now and then:
 
     - Workers only ever get the newest task of a path.
-    - The result of an older task is still committed, unless a newer result was (:meth:`accepts`).
-    - A task counts as finished once a result at least as new is committed (:meth:`is_finished`).
+    - The result of an older task is still committed, unless a newer one was (:meth:`accepts`).
+    - A task counts as finished once its result, or that of a newer task of its path, is committed
+      (:meth:`is_finished`).
     """
 
     def __init__(self) -> None:
         self._pending: dict[bytes, _Pending] = {}
-        self._queues: tuple[deque[Task], deque[Task]] = (deque(), deque())  # bulk, urgent; older tasks are skipped
+        self._queues: tuple[deque[Task], deque[Task]] = (deque(), deque())  # bulk, urgent; outdated ones are skipped
         self.last_number = 0
-        """The number of the newest task; all that is pending now has at most this number."""
+        """The number of the newest task; all pending tasks have at most this number."""
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -67,9 +67,10 @@ class WorkQueue:
         return iter([pending.newest for pending in self._pending.values()])
 
     def add(self, entry: Entry, *, urgent: bool, force: bool = False, oldest: int | None = None) -> Task | None:
-        """Queue ``entry``; return None when the same content is pending already and neither urgent now nor forced.
+        """Queue ``entry`` and return its task; None if the same content is already pending and nothing has to be done.
 
-        ``oldest`` is the :meth:`oldest_number` of the file under its earlier path.
+        It is queued again with ``force``, or if it becomes ``urgent``. For a moved file, ``oldest`` is the
+        :meth:`oldest_number` of its previous path.
         """
         before = self._pending.get(entry.path)
         if before and before.newest.entry.hash == entry.hash and not force and (before.newest.urgent or not urgent):
@@ -91,7 +92,7 @@ class WorkQueue:
         return bool(removed)
 
     def take(self, *, urgent: bool) -> Task | None:
-        """Return the next task of a queue for a worker, or None."""
+        """Return the next urgent or bulk task for a worker, or None."""
         queue = self._queues[urgent]
         while queue:
             task = queue.popleft()
@@ -101,12 +102,12 @@ class WorkQueue:
         return None
 
     def put_back(self, task: Task) -> None:
-        """Queue a task first that its worker did not finish."""
+        """Put a task that its worker did not finish back at the front of its queue."""
         if self.is_newest(task):
             self._queues[task.urgent].appendleft(task)
 
     def finish(self, task: Task) -> None:
-        """Note that the result of a task is committed, or recorded as failed."""
+        """Record that the result of a task is committed, or recorded as failed."""
         if self.is_newest(task):
             del self._pending[task.path]
         elif self.accepts(task):
@@ -114,24 +115,24 @@ class WorkQueue:
 
     @property
     def in_flight(self) -> list[Task]:
-        """One task for each file that may have been read already and is not committed yet."""
+        """The tasks whose files may have been read but are not committed; one for each path."""
         return [pending.in_flight for pending in self._pending.values() if pending.in_flight]
 
     def is_newest(self, task: Task) -> bool:
-        """Return True if the task is pending and nothing newer is known about its path."""
+        """Return True if the task is pending and is the newest of its path."""
         pending = self._pending.get(task.path)
         return pending is not None and pending.newest is task
 
     def accepts(self, task: Task) -> bool:
-        """Return True if the result of a task is to be committed: its path is pending, and nothing newer was."""
+        """Return True if the result of a task may be committed: its path is pending, and no newer result was."""
         pending = self._pending.get(task.path)
         return pending is not None and task.number >= pending.oldest
 
     def is_finished(self, number: int) -> bool:
-        """Return True if every task up to ``number``, or a newer one of its path, is finished or removed."""
+        """Return True if each task up to ``number``, or a newer one of its path, is finished or removed."""
         return all(pending.oldest > number for pending in self._pending.values())
 
     def oldest_number(self, path: bytes) -> int | None:
-        """Return the number of the first unfinished task of ``path``, or None."""
+        """Return the number of the oldest task of ``path`` whose result may still be committed, or None."""
         pending = self._pending.get(path)
         return pending.oldest if pending else None

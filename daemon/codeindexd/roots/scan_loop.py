@@ -121,7 +121,7 @@ class ScanLoop:
             return (ROOT,)
         self._accept(found, whole=ROOT in below)
         if found.overtaken:
-            await self._ingest.commit_finished()
+            await self._ingest.wait_for_commit()
         return sorted(found.overtaken)
 
     async def _is_present(self) -> bool:

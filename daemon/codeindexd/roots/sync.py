@@ -78,7 +78,7 @@ class Sync:
             if silent := self._scans.paths_without_events:  # complete only after that scan
                 self._hints.add(silent)
                 await self._hints.wait_until_flushed()
-            await self._ingest.drained()
+            await self._ingest.wait_until_drained()
             await self._catch_up.wait_for_lexical()
         if self._presence.is_missing:
             raise FailedError(f"{path} cannot be read", hint="bring the directory back, or remove the root")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import xxhash
 
-from codeindexd.analysis.chunking.encoding import line_ends
+from codeindexd.analysis.chunking.encoding import count_line_ends
 from codeindexd.analysis.chunking.indexed_text import indexed_text
 from codeindexd.analysis.chunking.notebook import ENCODING as NOTEBOOK
 from codeindexd.analysis.chunking.notebook import CellLine, NotebookText
@@ -102,7 +102,7 @@ def _at_its_offset(data: bytes, chunk: StoredChunk, encoding: str) -> ConfirmedC
     text = data[span.start_byte : span.end_byte]
     if xxhash.xxh3_128_digest(text) != chunk.span_hash:
         return None
-    shift = line_ends(data[: span.start_byte], encoding) + 1 - span.start_line
+    shift = count_line_ends(data[: span.start_byte], encoding) + 1 - span.start_line
     first, last = span.start_line + shift, span.end_line + shift
     return ConfirmedChunk(text, span.start_byte, span.end_byte, first, last, moved=shift != 0, encoding=encoding)
 

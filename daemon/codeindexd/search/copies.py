@@ -24,7 +24,7 @@ def copies_of(snapshot: Snapshot, chunk: StoredChunk, text: str) -> Iterator[Sto
     candidates = itertools.islice(snapshot.text.candidates(literal_query(line)), _MOST_CONTENTS)
     found: dict[int, StoredChunk] = {}
     while part := [content for content, _ in itertools.islice(candidates, _AT_ONCE)]:
-        for file in snapshot.catalog.files_with(part):
+        for file in snapshot.catalog.files_with_hashes(part):
             for other in snapshot.catalog.chunks_of_file(file.file_id):
                 if other.span_hash == chunk.span_hash and other.chunk_id != chunk.chunk_id:
                     found[other.chunk_id] = other

@@ -173,7 +173,7 @@ def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[Stor
 
     candidates = _candidates(snapshot, request.matcher)
     while part := dict(itertools.islice(candidates, _AT_ONCE)):
-        take(snapshot.catalog.files_with(list(part)), part)
+        take(snapshot.catalog.files_with_hashes(list(part)), part)
     take(snapshot.catalog.files_without_chunks(TEXTUAL_REASONS), {})
     return sorted(found.values(), key=lambda item: item[0].entry.path)
 
@@ -183,7 +183,9 @@ def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[byte
     yield from snapshot.text.candidates(matcher.query)
     if not snapshot.text_is_complete:
         known = snapshot.text.contents()
-        yield from ((content, True) for content in set(snapshot.catalog.indexed_contents()) if content not in known)
+        yield from (
+            (content, True) for content in set(snapshot.catalog.indexed_content_hashes()) if content not in known
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _chunks_with(
     root: SearchableRoot, snapshot: Snapshot, matcher: LineMatcher, contents: Mapping[bytes, bool], deadline: float
 ) -> dict[int, int]:
     found: dict[int, int] = {}
-    for file in sorted(snapshot.catalog.files_with(list(contents)), key=lambda file: file.entry.path):
+    for file in sorted(snapshot.catalog.files_with_hashes(list(contents)), key=lambda file: file.entry.path):
         if len(found) > _MOST_CHUNKS or time.monotonic() > deadline:
             break
         text = read_text(root.spec.raw, file).text

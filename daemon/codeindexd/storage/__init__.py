@@ -1,1 +1,1 @@
-"""The stores of a root: the catalog, which commits, and the projections that follow it."""
+"""The stores of a root: the catalog, which is the commit point, and the projections derived from it."""

@@ -1,7 +1,4 @@
-"""What every store on disk needs: one owner, atomic replacement, our errors, and a clean-shutdown marker.
-
-Imports nothing of ours but the errors, so that every adapter may use it.
-"""
+"""Tools for stores on disk: one owner, atomic replacement, translated errors, and a clean-shutdown marker."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ _DAMAGED = frozenset({errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errn
 
 
 def store_error(number: int, message: str, what: str) -> CodeindexError:
-    """Return our error for an OSError with errno ``number`` in the store called ``what``."""
+    """Return our error for an OSError with errno ``number`` in the store that messages call ``what``."""
     if number in _UNWRITABLE:
         return StoreFullError(
             f"the {what} cannot be written: {message}", hint="free disk space, or check quota and permissions"
@@ -54,8 +51,8 @@ def storing(what: str) -> Iterator[None]:
 def lock_directory(directory: Path, what: str) -> int:
     """Create ``directory`` (mode 0700) and lock it for this process; close the returned descriptor to unlock it.
 
-    The lock ends with the process, however it ends. Raises AlreadyRunningError if another process holds it, and the
-    errors of :func:`store_error`.
+    The lock is released when the process ends, however it ends. Raises AlreadyRunningError if another process has it,
+    and the errors of :func:`store_error`.
     """
     with storing(what):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -73,7 +70,7 @@ def lock_directory(directory: Path, what: str) -> int:
 
 
 def write_fully(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    """Write all of ``data`` at ``offset``. Raises OSError, after which any prefix may have been written."""
+    """Write all of ``data`` at ``offset``. Raises OSError; a part may have been written then."""
     left = memoryview(data).cast("B")
     while left:
         written = os.pwrite(descriptor, left, offset)
@@ -81,7 +78,7 @@ def write_fully(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make renames and new names in ``directory`` survive a power loss. Raises OSError."""
+    """Make new and renamed entries of ``directory`` survive a power loss. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -90,9 +87,9 @@ def sync_directory(directory: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Replace the content of ``path`` by ``data`` atomically. Raises OSError, after which the old content is unchanged.
+    """Replace the content of ``path`` by ``data`` atomically. Raises OSError; the old content is unchanged then.
 
-    The new content survives a power loss where the file system can sync directories; elsewhere the old may come back.
+    The new content survives a power loss if the file system can sync directories; otherwise the old one may come back.
     """
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -102,35 +99,35 @@ def replace_file(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     temporary.rename(path)
-    with suppress(OSError):  # the file is replaced already: an error now would claim the opposite
+    with suppress(OSError):  # the file is already replaced: an error would say that it is not
         sync_directory(path.parent)
 
 
 def write_clean_marker(directory: Path, names: Iterable[str]) -> None:
-    """Record the stats of ``names`` at a clean shutdown, so that the next open need not verify these files.
+    """Record the stats of the files ``names`` at a clean shutdown, so that the next open need not verify them.
 
-    The clean-shutdown marker only saves time: if it cannot be written, there is none.
+    The marker only saves time, so an error while it is written is ignored.
     """
     try:
-        stats = {name: _gate(directory / name) for name in names}
+        stats = {name: _stat(directory / name) for name in names}
         (directory / CLEAN_MARKER).write_text(json.dumps(stats), encoding="utf-8")
     except OSError:
         (directory / CLEAN_MARKER).unlink(missing_ok=True)
 
 
 def take_clean_marker(directory: Path) -> frozenset[str]:
-    """Remove the clean-shutdown marker and return the names of files unchanged since; none after a crash.
+    """Remove the clean-shutdown marker, and return the names of files that are unchanged since; none after a crash.
 
-    A process that dies of a damaged file finds no marker at its next start, and verifies everything.
+    Because the marker is removed, a process that a damaged file kills verifies everything at its next start.
     """
     try:
         stats = json.loads((directory / CLEAN_MARKER).read_text(encoding="utf-8"))
         (directory / CLEAN_MARKER).unlink()
-        return frozenset(name for name, gate in stats.items() if _gate(directory / name) == gate)
+        return frozenset(name for name, stat in stats.items() if _stat(directory / name) == stat)
     except (OSError, ValueError, AttributeError):
         return frozenset()
 
 
-def _gate(path: Path) -> list[int]:
+def _stat(path: Path) -> list[int]:
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

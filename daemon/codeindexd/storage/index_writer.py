@@ -1,4 +1,4 @@
-"""The only writer of one root's stores: catalog first, then the projections, then the switch of the readers."""
+"""The only writer of one root's stores: writes the catalog, then the projections, then switches the readers."""
 
 from __future__ import annotations
 
@@ -51,16 +51,17 @@ _GATHER = 20_000
 
 
 class IndexWriter:
-    """The catalog, the lexical, the dense and the text index of one root, and the only one who writes them.
+    """The only writer of the catalog and of the lexical, the dense and the text index of one root.
 
-    Every method but :meth:`write` and :meth:`maintain` blocks and must run alone: an event loop hands it to
-    :meth:`write`, which runs one at a time in a thread. What is committed is visible to readers when a method returns.
+    Methods that are not coroutines block and must not run at the same time: an event loop passes them to :meth:`write`,
+    which runs one at a time in a thread. Committed changes are visible to readers when a method returns.
 
-    A projection that misses a commit (a full disk, a kill between two commits) keeps its old generation and is noted in
-    ``lag``; queries go on meanwhile. The dense index catches up with :meth:`catch_up_dense`, the lexical one with
-    :meth:`find_missing_lexical`, :meth:`add_lexical` and :meth:`mark_lexical_current`.
+    A projection that misses a commit (because of a full disk, or a kill between two commits) keeps its old generation
+    and is marked in ``lag``; queries continue meanwhile. The dense index catches up with :meth:`catch_up_dense`, the
+    lexical index with :meth:`find_missing_lexical`, :meth:`add_lexical` and :meth:`mark_lexical_current`, the text
+    index with :meth:`find_missing_text`, :meth:`add_text` and :meth:`mark_text_current`.
 
-    Methods raise StoreFullError when a store cannot be written now, StoreDamagedError when one is damaged.
+    Methods raise StoreFullError if a store cannot be written now, StoreDamagedError if one is damaged.
     """
 
     def __init__(
@@ -73,10 +74,11 @@ class IndexWriter:
         usable: Mapping[str, VectorSpace] | None = None,
         text_version: str = "",
     ) -> None:
-        """Open the stores in ``directory``, and rebuild those that are damaged.
+        """Open the stores in ``directory``, and rebuild those that are damaged. Blocking.
 
-        ``usable`` are other models, by identity, that queries can be embedded with; the vectors of one of them answer
-        until those of ``space`` are complete. A text index of another ``text_version`` is rebuilt.
+        ``space`` is that of the configured model. ``usable`` are previous models, by identity, with which queries can
+        still be embedded: the index of one of them answers until that of ``space`` is complete. A text index of another
+        ``text_version`` is rebuilt.
 
         Raises StoreFullError, FailedError, AlreadyRunningError.
         """
@@ -87,17 +89,17 @@ class IndexWriter:
         self.current = SnapshotHolder(lambda: self.catalog.snapshot(), self._wake)
         self.lag = ProjectionLag()
         self.pending_vectors: dict[int, bytes] = {}  # chunk id -> embed hash
-        self.refused_vectors: set[int] = set()  # those of them that the model has no vector for
+        self.refused_vectors: set[int] = set()  # pending ones for which the model returns no vector
         self._write_lock = anyio.Lock()
         self._use_lock = threading.RLock()
         self._users = 0
         self._at_rest = self._closed = False
-        self.on_lag: Callable[[], object] = bool  # called in any thread if projections lag after a rest
+        self.on_lag: Callable[[], object] = bool  # called, in any thread, if projections lag after a rest
         AWAKE.wait_for_room()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.recovery = RecoveryState(directory)
         self._unpublished: Transaction | None = None
-        self._text_gaps: set[bytes] = set()  # contents that could not be read again when the text index caught up
+        self._text_gaps: set[bytes] = set()  # contents that could not be read when the text index caught up
         self._ensure_vector_store()
         with contextlib.ExitStack() as undo:  # a store that stays open after an error stays locked
             self.catalog = open_catalog(directory, root_id, self.recovery, self.lag)
@@ -121,7 +123,7 @@ class IndexWriter:
     # rest
 
     def rest(self) -> bool:
-        """Close all files until the next use, if nothing is in use and nothing is left to do; return whether it did."""
+        """Close all files until the next use; return False if one is in use or there is work left."""
         if not self._use_lock.acquire(blocking=False):
             return False
         try:
@@ -147,7 +149,7 @@ class IndexWriter:
         return True
 
     def _wake(self) -> None:
-        """Open what was closed by :meth:`rest`, and publish a snapshot. Blocking. Raises as opening does."""
+        """Open the stores that :meth:`rest` closed, and publish a snapshot. Blocking. Raises as the constructor."""
         with self._use_lock:
             if not self._at_rest or self._closed:
                 return
@@ -182,14 +184,17 @@ class IndexWriter:
     # opening
 
     def _ensure_vector_store(self) -> None:
-        """Have the shared store of vectors repaired if it was deleted or broken while another root used it."""
+        """Repair the shared vector store if it was deleted or damaged meanwhile."""
         try:
             self.vectors.repair_if_damaged(thoroughly=self.recovery.needs_checksums)
-        except StoreFullError as error:  # text can be searched without it, and the next commit tries again
+        except StoreFullError as error:  # text search works without it, and the next commit tries again
             log.warning("vector_store_unusable", directory=str(self.directory), error=error.message)
 
     def _open_previous_model(self, usable: Mapping[str, VectorSpace]) -> PreviousModelIndex | None:
-        """Open the index of another model; it is kept only while the present model's is incomplete."""
+        """Open the dense index of one of the ``usable`` models, and delete those of all others.
+
+        If the present model's index is complete, delete all of them and return None.
+        """
         return open_previous_model(
             self.directory / "dense",
             self.space.identity,
@@ -199,7 +204,7 @@ class IndexWriter:
         )
 
     def _find_pending_vectors(self) -> None:
-        """Find the chunks that the dense index lacks: their vectors are still to be computed, or were lost."""
+        """Set ``pending_vectors`` to the chunks that the dense index lacks: not yet computed, or lost."""
         with self.catalog.snapshot() as snapshot:
             missing = np.setdiff1d(snapshot.all_chunk_ids(), self.dense.snapshot().ids(), assume_unique=True)
             self.pending_vectors = embed_hashes_of(snapshot.chunks, missing)
@@ -207,7 +212,7 @@ class IndexWriter:
     # writing
 
     async def write(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run a blocking method in a thread, after those that were given before."""
+        """Run a blocking method in a thread, after those that were passed before; return its result."""
         async with self._write_lock:
             return await anyio.to_thread.run_sync(self._run_awake, function, arguments)
 
@@ -218,8 +223,8 @@ class IndexWriter:
     def commit(self, changes: Transaction) -> None:
         """Commit the changes and switch the readers to them.
 
-        Raises StoreFullError when nothing was committed or the readers cannot be switched now; then the same call is
-        to be repeated. A projection that cannot follow is noted in ``lag``.
+        A projection that cannot be written is marked in ``lag``. Raises StoreFullError if nothing was committed or if
+        the readers cannot be switched now; in both cases repeat the same call.
         """
         if changes is not self._unpublished:
             keep_vectors(self.vectors, self.space.identity, changes)
@@ -228,12 +233,12 @@ class IndexWriter:
             if committed.generation == before:
                 return
             self._project(committed, changes)
-            self._unpublished = changes  # if the readers fail to switch, a repeated call must not commit it again
+            self._unpublished = changes  # if _publish fails, a repeated call must not commit this again
         self._publish()
         self._unpublished = None
 
     def _project(self, committed: Committed, changes: Transaction) -> None:
-        """Bring a commit into all projections."""
+        """Apply a commit to all projections."""
         self._project_text(committed, changes)
         try:
             self.lexical.apply(
@@ -264,18 +269,18 @@ class IndexWriter:
         try:
             generation = self.text.generation if self.lag.text else committed.generation
             self.text.apply(generation, text_documents(changes))
-        except CodeindexError as error:  # what could not be written is found in memory, and written later
+        except CodeindexError as error:  # the documents are searched in memory, and written later
             self._log_lag("text", error)
-        self._text_gaps = set(self.text.lacking(self._text_gaps))
+        self._text_gaps = set(self.text.missing_from(self._text_gaps))
         indexed = (update.entry.hash for update in changes.updates if update.outcome is Outcome.INDEXED)
-        if self.text.lacking(indexed):
+        if self.text.missing_from(indexed):
             self.lag.text = True
 
     def _log_lag(self, store: str, error: CodeindexError) -> None:
         log.warning("projection_lags", store=store, directory=str(self.directory), error=error.message)
 
     def _publish(self) -> None:
-        """Switch the readers to what is committed."""
+        """Switch the readers to the last commit."""
         self._drop_previous_model()
         previous = self.previous_model
         space, dense = (previous.space, previous.dense) if previous else (self.space, self.dense)
@@ -291,7 +296,7 @@ class IndexWriter:
         )
 
     def _drop_previous_model(self) -> None:
-        """Let the present model take over if its vectors are complete."""
+        """Remove the previous model's index if the vectors of the present model are complete."""
         if self.previous_model is not None and self._vectors_are_complete:
             previous, self.previous_model = self.previous_model, None
             previous.remove()
@@ -299,14 +304,17 @@ class IndexWriter:
 
     @property
     def _vectors_are_complete(self) -> bool:
-        """Whether the present model's index has every vector that the model gives, and any at all if it should."""
+        """True if only refused vectors are missing from the present model's index, and not all vectors are refused."""
         refused_all = self.pending_vectors and not len(self.dense.snapshot())
         return self.pending_vectors.keys() <= self.refused_vectors and not refused_all
 
-    # vectors that are computed later
+    # vectors computed later
 
     def add_vectors(self, found: Mapping[int, bytes]) -> None:
-        """Add vectors, by chunk id, to the shared store and the dense index, for chunks that still lack one."""
+        """Add vectors (little-endian float16, by chunk id) to the shared store and the dense index.
+
+        Chunks that are no longer pending are ignored.
+        """
         waiting = {chunk_id: vector for chunk_id, vector in found.items() if chunk_id in self.pending_vectors}
         self.vectors.put_many(
             self.space.identity, [(self.pending_vectors[chunk_id], vector) for chunk_id, vector in waiting.items()]
@@ -316,23 +324,23 @@ class IndexWriter:
         try:
             self._publish()
         except CodeindexError:
-            self.pending_vectors.update(added)  # no reader sees them yet
+            self.pending_vectors.update(added)  # readers do not see them yet
             raise
         self.refused_vectors.difference_update(added)
 
     def refuse_vectors(self, chunk_ids: Collection[int]) -> None:
-        """Note that the model has no vector for these chunks: they stay pending, and nothing waits for them."""
+        """Record that the model returns no vector for these chunks: they stay pending, but nothing waits for them."""
         before = self.refused_vectors
         self.refused_vectors = before | (self.pending_vectors.keys() & chunk_ids)
         if self.previous_model is not None and self._vectors_are_complete:
             try:
                 self._publish()
             except CodeindexError:
-                self.refused_vectors = before  # no reader was switched
+                self.refused_vectors = before  # readers were not switched
                 raise
 
     def dense_contents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the ids of the chunks that the present model's index should hold, and of those that it holds."""
+        """Return the sorted ids of the chunks that should be in the present model's index, and of those that are."""
         pending = np.fromiter(self.pending_vectors, np.int64)
         with self.catalog.snapshot() as snapshot:
             expected = np.setdiff1d(snapshot.all_chunk_ids(), pending, assume_unique=True)
@@ -341,12 +349,12 @@ class IndexWriter:
     # catching up
 
     def catch_up_dense(self) -> None:
-        """Catch the dense index up with the catalog; vectors that the shared store lacks stay pending."""
+        """Bring the dense index up to date with the catalog; vectors that the shared store lacks stay pending."""
         with self.catalog.snapshot() as snapshot:
             expected = snapshot.all_chunk_ids()
-            held = self.dense.snapshot().ids()
-            superfluous = np.setdiff1d(held, expected, assume_unique=True).tolist()
-            missing = np.setdiff1d(expected, held, assume_unique=True)
+            actual = self.dense.snapshot().ids()
+            superfluous = np.setdiff1d(actual, expected, assume_unique=True).tolist()
+            missing = np.setdiff1d(expected, actual, assume_unique=True)
             self.pending_vectors = embed_hashes_of(snapshot.chunks, missing)
             self.refused_vectors.intersection_update(self.pending_vectors)
         ids = list(self.pending_vectors)
@@ -364,7 +372,7 @@ class IndexWriter:
         self.lag.dense = False
 
     def find_missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
-        """Remove what the lexical index has too much, and return the chunks that it lacks, by file."""
+        """Remove superfluous chunks from the lexical index, and return those that it lacks, by path."""
         with self.catalog.snapshot() as snapshot:
             missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
             paths = [(file.file_id, path_words(file.entry.path)) for file in snapshot.indexed_files()]
@@ -373,7 +381,7 @@ class IndexWriter:
         return missing
 
     def add_lexical(self, chunks: Sequence[IndexedChunk]) -> None:
-        """Add chunks that the lexical index lacked; those that left the catalog meanwhile are ignored."""
+        """Add chunks that the lexical index lacked; those that are no longer in the catalog are ignored."""
         with self.catalog.snapshot() as snapshot:
             alive = snapshot.chunks([chunk.chunk_id for chunk in chunks])
         ids = [chunk.chunk_id for chunk in chunks]
@@ -382,11 +390,11 @@ class IndexWriter:
         self._publish()
 
     def mark_lexical_current(self) -> list[Entry]:
-        """Give the lexical index the catalog's generation, and return the files that have to be processed.
+        """Set the lexical index to the catalog's generation, and return the files that have to be processed.
 
-        Files with chunks that could not be added (they moved, changed to and fro, or failed meanwhile) lose their
-        chunks, so that the lexical index has all that is committed. Files of an earlier call that failed half-way are
-        returned, too.
+        Files with chunks that could not be added (because they moved, changed or failed meanwhile) lose their chunks,
+        so that the lexical index is complete. All unprocessed files are returned, also those of an earlier call that
+        failed half-way.
         """
         with self.catalog.snapshot() as snapshot:
             missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
@@ -400,10 +408,10 @@ class IndexWriter:
         return unprocessed
 
     def find_missing_text(self) -> dict[bytes, StoredFile]:
-        """Return the contents that the text index lacks, each with a file that holds it."""
+        """Return a file for each content that the text index lacks, by content hash."""
         with self.catalog.snapshot() as snapshot:
-            missing = self.text.lacking(snapshot.indexed_contents())
-            return {file.entry.hash: file for file in snapshot.files_with(missing)}
+            missing = self.text.missing_from(snapshot.indexed_content_hashes())
+            return {file.entry.hash: file for file in snapshot.files_with_hashes(missing)}
 
     def add_text(self, documents: Sequence[Document]) -> None:
         """Add contents that the text index lacked."""
@@ -411,7 +419,7 @@ class IndexWriter:
         self._publish()
 
     def mark_text_current(self) -> None:
-        """Note that the text index has all that can be read. Exact searches read other files themselves."""
+        """Record that the text index has every content that can be read; exact search reads the other files itself."""
         self._text_gaps = set(self.find_missing_text())
         if not self._text_gaps:
             self.text.apply(self.catalog.generation, [])
@@ -426,7 +434,7 @@ class IndexWriter:
         embed_hashes: Collection[bytes],
         text: Collection[bytes] = (),
     ) -> None:
-        """Remove entries that proved wrong: chunks from the projections, which then lag, and vectors from the store."""
+        """Remove wrong chunks and contents from the projections, which lag then, and wrong vectors from the store."""
         self.vectors.forget(self.space.identity, embed_hashes)
         if lexical:
             self.lexical.apply(self.lexical.generation, delete_chunks=list(lexical))
@@ -442,10 +450,10 @@ class IndexWriter:
     # maintenance
 
     async def maintain(self, should_stop: Callable[[], bool]) -> bool:
-        """Maintain the stores in a quiet time; return False if there is more to do in a while.
+        """Maintain the stores in a quiet time; return False if there will be more to do later.
 
-        The write-ahead log is folded, dense segments are built and merged, replaced lexical ones are removed. Building
-        a segment can take a minute, so it runs beside commits, and only the switch to it waits for its turn.
+        Checkpoints the catalog, builds and merges dense and text segments, and removes replaced lexical ones. Building
+        a segment can take a minute, so it runs beside commits; only the switch to it waits for its turn.
         """
         await self.write(self._maintain_catalog)
         if await anyio.to_thread.run_sync(self._maintain_dense, should_stop):
@@ -456,7 +464,7 @@ class IndexWriter:
 
     def _live_contents(self) -> set[bytes]:
         with self.catalog.snapshot() as snapshot:
-            return set(snapshot.indexed_contents())
+            return set(snapshot.indexed_content_hashes())
 
     def _maintain_dense(self, should_stop: Callable[[], bool]) -> bool:
         with self._awake():
@@ -472,12 +480,15 @@ class IndexWriter:
         self.catalog.release_caches()
 
     async def close_after_writes(self) -> None:
-        """Close all stores once what was given to :meth:`write` before is done."""
+        """Close all stores after everything that was passed to :meth:`write` before."""
         async with self._write_lock:
             await anyio.to_thread.run_sync(self.close)
 
     def close(self) -> None:
-        """Close all stores; safe after any commit."""
+        """Close all stores, also after a failed commit.
+
+        A store that does not close cleanly is logged, and the index is marked for verification.
+        """
         with self._use_lock:
             self._closed = True
             AWAKE.forget(self)

@@ -1,4 +1,4 @@
-"""Opens the stores of one root. One that is damaged or ahead of the catalog is rebuilt, one that lags is noted."""
+"""Opens the stores of one root; rebuilds damaged ones and those ahead of the catalog, and records which ones lag."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ Projection = TypeVar("Projection", Lexical, Dense, TextIndex)
 
 
 def open_catalog(directory: Path, root_id: str, recovery: RecoveryState, lag: ProjectionLag) -> Catalog:
-    """Open the catalog in a root's directory; a new one replaces everything in it. Raises StoreFullError."""
+    """Open the catalog in a root's directory; if it is damaged, empty the directory and create a new one.
+
+    Raises StoreFullError.
+    """
     path = directory / CATALOG
     try:
         return Catalog.open(path, root_id=root_id, verify=recovery.needs_checksums)
@@ -38,14 +41,14 @@ def open_catalog(directory: Path, root_id: str, recovery: RecoveryState, lag: Pr
 
 def open_lexical(directory: Path, catalog: Catalog, recovery: RecoveryState, lag: ProjectionLag) -> Lexical:
     """Open the lexical index that belongs to ``catalog``. Raises StoreFullError, FailedError, AlreadyRunningError."""
-    place = directory / "lexical"
+    path = directory / "lexical"
     lexical = _open_or_rebuild(
         "lexical",
         directory,
         catalog,
         lag,
-        lambda: Lexical.open(place, catalog.store_uuid),
-        lambda: Lexical.create(place, catalog.store_uuid),
+        lambda: Lexical.open(path, catalog.store_uuid),
+        lambda: Lexical.create(path, catalog.store_uuid),
     )
     lag.lexical = recovery.needs_verify or lexical.generation < catalog.generation
     return lexical
@@ -55,14 +58,14 @@ def open_text(
     directory: Path, catalog: Catalog, version: str, recovery: RecoveryState, lag: ProjectionLag
 ) -> TextIndex:
     """Open the text index that belongs to ``catalog``. Raises as :func:`open_lexical`."""
-    place, binding = directory / "text", f"{catalog.store_uuid} {version}"
+    path, binding = directory / "text", f"{catalog.store_uuid} {version}"
     text = _open_or_rebuild(
         "text",
         directory,
         catalog,
         lag,
-        lambda: TextIndex.open(place, binding, verify=recovery.needs_verify),
-        lambda: TextIndex.create(place, binding),
+        lambda: TextIndex.open(path, binding, verify=recovery.needs_verify),
+        lambda: TextIndex.create(path, binding),
     )
     lag.text = recovery.needs_verify or text.generation < catalog.generation
     return text
@@ -71,7 +74,7 @@ def open_text(
 def open_dense(
     directory: Path, catalog: Catalog, space: VectorSpace, recovery: RecoveryState, lag: ProjectionLag
 ) -> Dense:
-    """Open the dense index of one model that belongs to ``catalog``. Raises as :func:`open_lexical`."""
+    """Open the dense index of the model ``space`` that belongs to ``catalog``. Raises as :func:`open_lexical`."""
 
     def rebuild() -> Dense:
         shutil.rmtree(directory / "dense" / space.identity, ignore_errors=True)
@@ -83,10 +86,10 @@ def open_dense(
 
 
 def dense_of(directory: Path, catalog: Catalog, space: VectorSpace) -> Dense:
-    """Open the dense index of a model as it is, or create an empty one. Raises as :meth:`Dense.open`."""
-    place = directory / "dense" / space.identity
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Dense.open(place, store_uuid=catalog.store_uuid, identity=space.identity, dimensions=space.dimensions)
+    """Open the dense index of a model, or create an empty one; repairs nothing. Raises as :meth:`Dense.open`."""
+    path = directory / "dense" / space.identity
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Dense.open(path, store_uuid=catalog.store_uuid, identity=space.identity, dimensions=space.dimensions)
 
 
 def _open_or_rebuild(

@@ -21,10 +21,10 @@ log = structlog.get_logger(__name__)
 
 
 class PreviousModelIndex:
-    """An open dense index, and the model that queries for it are embedded with."""
+    """An open dense index of a previous model, with that model's identity and dimensions."""
 
-    def __init__(self, place: Path, space: VectorSpace, dense: Dense) -> None:
-        self._place = place
+    def __init__(self, directory: Path, space: VectorSpace, dense: Dense) -> None:
+        self._directory = directory
         self.space = space
         self.dense = dense
 
@@ -32,7 +32,7 @@ class PreviousModelIndex:
         """Close the index and delete it."""
         with suppress(CodeindexError):  # it is deleted in any case
             self.dense.close()
-        shutil.rmtree(self._place, ignore_errors=True)
+        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def open_previous_model(
@@ -45,27 +45,28 @@ def open_previous_model(
 ) -> PreviousModelIndex | None:
     """Return the other model's index with the most vectors, and delete the rest.
 
-    ``parent`` holds the indexes, ``present`` is the identity of the configured model. Deleted are also those of models
-    not in ``usable``, damaged ones, and those of a generation above ``newest``, whose ids may name other chunks by now.
-    One that cannot be opened for another reason is left as it is. Raises StoreFullError when one cannot be opened now.
+    ``parent`` is the directory of the indexes, each named after its model; ``present`` is the identity of the
+    configured model. Indexes of models that are not in ``usable``, damaged ones, and those of a generation above
+    ``newest``, whose ids may mean other chunks by now, are deleted too. An index that cannot be opened for another
+    reason is kept but not used. Raises StoreFullError if one cannot be opened now.
     """
     with storing("dense index"):
-        places = sorted(place for place in parent.iterdir() if place.name != present)
+        directories = sorted(directory for directory in parent.iterdir() if directory.name != present)
     found: list[PreviousModelIndex] = []
     with ExitStack() as undo:
-        for place in places:
+        for directory in directories:
             try:
-                space = usable[place.name]
+                space = usable[directory.name]
                 dense = open_dense(space)
             except (KeyError, StoreDamagedError):
-                shutil.rmtree(place, ignore_errors=True)
+                shutil.rmtree(directory, ignore_errors=True)
             except StoreFullError:
                 raise
             except CodeindexError as error:
-                log.warning("previous_model_not_opened", directory=str(place), error=error.message)
+                log.warning("previous_model_not_opened", directory=str(directory), error=error.message)
             else:
                 undo.callback(dense.close)
-                found.append(PreviousModelIndex(place, space, dense))
+                found.append(PreviousModelIndex(directory, space, dense))
         undo.pop_all()
     found.sort(key=lambda index: (index.dense.generation <= newest, len(index.dense.snapshot())))
     best = found.pop() if found and found[-1].dense.generation <= newest else None

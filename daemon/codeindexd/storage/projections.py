@@ -1,4 +1,4 @@
-"""What the projections take from the catalog, and what they lack of it."""
+"""Converts committed changes for the projections, and finds what a projection lacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _GATHER = 20_000
 
 @dataclass
 class ProjectionLag:
-    """Which projections lack committed files: set by a failed write or at open, cleared once they caught up."""
+    """The projections that lack committed changes: set by a failed write or when opened, cleared by catching up.
+
+    ``notes`` say which stores were rebuilt, and why.
+    """
 
     lexical: bool = False
     dense: bool = False
@@ -30,7 +33,7 @@ class ProjectionLag:
 
     @property
     def has_lag(self) -> bool:
-        """Whether any projection lags."""
+        """True if at least one projection lags."""
         return self.lexical or self.dense or self.text
 
 
@@ -40,7 +43,7 @@ def _symbol_words(symbol: str) -> str:
 
 
 def lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
-    """Return the document of a committed chunk."""
+    """Return the document for the lexical index of a committed chunk."""
     span = chunk.draft.span
     return LexicalChunk(
         chunk_id=chunk.chunk_id,
@@ -55,7 +58,7 @@ def lexical_chunk(chunk: IndexedChunk) -> LexicalChunk:
 
 
 def text_documents(changes: Transaction) -> list[Document]:
-    """Return the contents that a transaction brings to the text index."""
+    """Return the documents that a transaction adds to the text index."""
     return [
         Document.from_bytes(update.entry.hash, update.trigrams, is_masked=update.is_masked)
         for update in changes.updates
@@ -64,20 +67,23 @@ def text_documents(changes: Transaction) -> list[Document]:
 
 
 def compare_chunks(
-    snapshot: CatalogSnapshot, held: NDArray[np.int64]
+    snapshot: CatalogSnapshot, projected: NDArray[np.int64]
 ) -> tuple[dict[bytes, list[StoredChunk]], list[int]]:
-    """Return the chunks, by file, that are not among the ids ``held`` by a projection, and the ids that only it has."""
+    """Return the catalog's chunks that a projection lacks, by path, and the ids that only the projection has.
+
+    ``projected`` (n,) are the distinct chunk ids in the projection.
+    """
     missing: dict[bytes, list[StoredChunk]] = {}
     expected = snapshot.all_chunk_ids()
-    missing_ids = np.setdiff1d(expected, held, assume_unique=True)
+    missing_ids = np.setdiff1d(expected, projected, assume_unique=True)
     for start in range(0, len(missing_ids), _GATHER):
         for chunk in snapshot.chunks(missing_ids[start : start + _GATHER].tolist()).values():
             missing.setdefault(chunk.path, []).append(chunk)
-    return missing, np.setdiff1d(held, expected, assume_unique=True).tolist()
+    return missing, np.setdiff1d(projected, expected, assume_unique=True).tolist()
 
 
 def keep_vectors(store: VectorStore, identity: str, changes: Transaction) -> None:
-    """Put the vectors that were computed for a transaction into the store, and mark those that were looked up as used.
+    """Store the vectors that were computed for a transaction, and mark those that came from the store as used.
 
     Raises StoreFullError, StoreDamagedError.
     """
@@ -93,8 +99,9 @@ def keep_vectors(store: VectorStore, identity: str, changes: Transaction) -> Non
 def split_by_vector(
     store: VectorStore, identity: str, added: Sequence[IndexedChunk]
 ) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
-    """Return (chunk id, vector) where it came along or is in the store, and (chunk id, embed hash) where it is not.
+    """Return (chunk id, vector) of the chunks with a known vector, and (chunk id, embed hash) of the others.
 
+    Vectors are known if they came with the chunk or are in the store.
     Raises StoreFullError, StoreDamagedError.
     """
     without = [chunk.draft.embed_hash for chunk in added if chunk.draft.vector is None]
@@ -113,7 +120,7 @@ def split_by_vector(
 def embed_hashes_of(
     chunks: Callable[[Sequence[int]], Mapping[int, StoredChunk]], ids: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> dict[int, bytes]:
-    """Return the embed hash of every chunk of ``ids`` that ``chunks`` knows, by chunk id."""
+    """Return the embed hashes of those chunks among ``ids`` (n,) that ``chunks(ids)`` returns, by chunk id."""
     found: dict[int, bytes] = {}
     for start in range(0, len(ids), _GATHER):
         part = chunks(ids[start : start + _GATHER].tolist())

@@ -1,7 +1,7 @@
-"""How many roots have open stores: the least recently used ones beyond a limit rest.
+"""Limits how many roots have open stores: beyond a limit, those used least recently are closed (at rest).
 
-Open stores of a small root cost 17 descriptors, seven threads and 3 MB. At rest they cost none, and opening them again
-takes about 10 ms.
+The open stores of a small root take 17 file descriptors, seven threads and 3 MB. At rest they take none, and opening
+them again takes about 10 ms.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-MOST_AWAKE = 16  # more than anybody works in at a time
-_ROOM = 4  # times as many while they are opened faster than others are closed
+MOST_AWAKE = 16  # more than anybody works in at the same time
+_ROOM = 4  # times as many may be open while they are opened faster than others are closed
 _LONGEST_WAIT_S = 5.0
-_RETRY_S = 0.5  # when all that are awake are in use
+_RETRY_S = 0.5  # when all open ones are in use
 _END_S = 5.0
 
 
@@ -25,7 +25,7 @@ class Closable(Protocol):
     """Stores that can be closed for a while."""
 
     def rest(self) -> bool:
-        """Close everything until the next use; return False if something is in use now."""
+        """Close everything until the next use; return False if something is in use now. Any thread may call."""
 
 
 class AwakeStores:
@@ -41,7 +41,7 @@ class AwakeStores:
         return len(self._awake)
 
     def used(self, stores: Closable) -> None:
-        """Record that ``stores`` are open, and used now."""
+        """Record that ``stores`` are open and in use now."""
         with self._changed:
             self._awake.pop(stores, None)
             self._awake[stores] = None
@@ -58,7 +58,7 @@ class AwakeStores:
             self._changed.notify_all()
 
     def wait_for_room(self) -> None:
-        """Wait while more than four times ``most`` stores are open, five seconds at most."""
+        """Wait while more than four times ``most`` stores are open, but at most five seconds."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._awake) <= _ROOM * self.most, _LONGEST_WAIT_S)
 

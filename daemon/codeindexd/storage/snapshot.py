@@ -1,4 +1,4 @@
-"""One generation of one root for queries: the catalog's read transaction and both projections."""
+"""One generation of one root for queries: the catalog's read transaction and all projections."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from codeindexd.storage.text import TextSnapshot
 
 
 class Snapshot:
-    """What a query runs on. It stays valid while pinned, and closes once it is retired and not pinned any more.
+    """One consistent view of a root's stores. It stays valid while it is pinned, and closes when retired and unpinned.
 
-    ``vectors`` is the number of chunks with a vector, of ``chunks`` in all; ``identity`` is the model of the vectors.
-    ``text_is_complete`` says that the text index has the content of every indexed file.
+    ``chunks`` is the number of chunks, ``vectors`` that of chunks with a vector; ``identity`` is the model of the
+    vectors. ``text_is_complete`` says that the text index has the content of every indexed file.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class Snapshot:
 
     @property
     def generation(self) -> int:
-        """The catalog generation of everything in this snapshot."""
+        """The catalog's generation in this snapshot."""
         return self.catalog.generation
 
     def with_catalog(self, catalog: CatalogSnapshot) -> Snapshot:
-        """Return the same content over another transaction of the catalog."""
+        """Return a copy with another catalog snapshot of the same generation."""
         return Snapshot(
             catalog,
             self.lexical,
@@ -64,7 +64,7 @@ class Snapshot:
 
     @property
     def is_pinned(self) -> bool:
-        """True while a query runs on it."""
+        """True while a query uses the snapshot."""
         with self._lock:
             return self._pins > 0
 
@@ -76,10 +76,10 @@ class Snapshot:
 
 
 class SnapshotHolder:
-    """The snapshot that new queries get; replaced in one step. Thread-safe.
+    """The current snapshot, which new queries use; replaced in one step. Thread-safe.
 
-    ``pin_catalog`` pins what is committed now: a read error may end the transaction of a snapshot, and the next query
-    must not have to wait for a commit. ``wake`` publishes a snapshot after a :meth:`rest`.
+    ``pin_catalog()`` returns a snapshot of the catalog's last commit: it replaces one whose transaction was ended by a
+    read error, so that the next query need not wait for a commit. ``wake()`` publishes a snapshot after :meth:`rest`.
     """
 
     def __init__(self, pin_catalog: Callable[[], CatalogSnapshot], wake: Callable[[], object]) -> None:
@@ -90,7 +90,7 @@ class SnapshotHolder:
         self._at_rest: tuple[int, str] | None = None  # generation and identity of the snapshot before the rest
 
     def publish(self, snapshot: Snapshot | None) -> None:
-        """Make ``snapshot`` the current one, and retire the one before."""
+        """Make ``snapshot`` the current one, and retire its predecessor."""
         with self._lock:
             previous, self._snapshot = self._snapshot, snapshot
             self._at_rest = None
@@ -98,7 +98,7 @@ class SnapshotHolder:
             previous.retire()
 
     def rest(self) -> bool:
-        """Close the snapshot until the next query; return False if one runs on it now."""
+        """Close the snapshot until the next query; return False if a query uses it now."""
         with self._lock:
             snapshot = self._snapshot
             if snapshot is None:
@@ -110,7 +110,7 @@ class SnapshotHolder:
         return True
 
     def wake(self) -> None:
-        """Have a snapshot published if the stores rest. Blocking. Raises what opening them does."""
+        """Have a snapshot published if the stores are at rest. Blocking. Raises the errors of opening them."""
         with self._lock:
             at_rest = self._at_rest
         if at_rest is not None:
@@ -118,7 +118,7 @@ class SnapshotHolder:
 
     @property
     def generation(self) -> int:
-        """The published generation, 0 before the first."""
+        """The published generation; 0 before the first."""
         with self._lock:
             if self._at_rest is not None:
                 return self._at_rest[0]
@@ -126,7 +126,7 @@ class SnapshotHolder:
 
     @property
     def identity(self) -> str:
-        """The model whose vectors the published snapshot answers from, "" before the first."""
+        """The identity of the model whose vectors the published snapshot has; "" before the first."""
         with self._lock:
             if self._at_rest is not None:
                 return self._at_rest[1]
@@ -134,12 +134,15 @@ class SnapshotHolder:
 
     @contextmanager
     def pin(self) -> Iterator[Snapshot | None]:
-        """Return the current snapshot, kept open for the length of the block; None before the first."""
+        """Keep the current snapshot open for the length of the block, and provide it; None before the first.
+
+        Opens the stores if they are at rest, and raises the errors of that. Blocking.
+        """
         while True:
             self.wake()
             self._renew_if_lost()
             with self._lock:
-                if self._at_rest is not None:  # again
+                if self._at_rest is not None:  # at rest again
                     continue
                 snapshot = self._snapshot
                 if snapshot is not None:
@@ -155,12 +158,12 @@ class SnapshotHolder:
                     snapshot._close_when_unused()
 
     def _renew_if_lost(self) -> None:
-        """Replace a snapshot that lost its transaction, unless a commit is about to replace it anyway."""
+        """Replace a snapshot that lost its transaction, unless a commit has replaced it or is about to."""
         with self._lock:
             lost = self._snapshot
         if lost is None or not lost.catalog.lost:
             return
-        with suppress(CodeindexError):  # the query reports what is wrong
+        with suppress(CodeindexError):  # the query will report the error
             catalog = self._pin_catalog()
             with self._lock:
                 renewed = self._snapshot is lost and catalog.generation == lost.generation

@@ -1,4 +1,4 @@
-"""What all our SQLite files share: private permissions, write-ahead logs, and errors translated by what to do."""
+"""Tools for SQLite files: private permissions, write-ahead logs, shared readers, and translated errors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, St
 
 Row = tuple[Any, ...]
 
-_READER_CACHE_KB = 1024  # a root has up to seven readers, and the system keeps the same pages for all of them
+_READER_CACHE_KB = 1024  # small, since a root has up to seven readers and the system caches the pages for all of them
 BUSY_TIMEOUT_S = 5.0
 _MOST_LISTED = 512  # values in one statement; older versions of SQLite allow 999 parameters
-_STATEMENTS_KEPT = 64  # prepared statements per connection; more than there are different ones
+_STATEMENTS_KEPT = 64  # prepared statements per connection; we have fewer different ones
 _TEMPORARY = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -39,7 +39,7 @@ _IOERR_CORRUPTFS = sqlite3.SQLITE_IOERR | (33 << 8)
 
 
 def translate(error: sqlite3.Error, path: Path) -> CodeindexError | None:
-    """Return our error for one of SQLite's; None for misuse of the module, which is a bug and stays as it is."""
+    """Return our error for an error of SQLite with the file ``path``; None for misuse of the module, which is a bug."""
     if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
         return None
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # none for text that is not UTF-8
@@ -54,7 +54,7 @@ def translate(error: sqlite3.Error, path: Path) -> CodeindexError | None:
 
 
 class Translated:
-    """A context manager that translates SQLite's errors inside the block into ours."""
+    """A context manager that translates SQLite's errors in the block, as :func:`translate` does."""
 
     __slots__ = ("_path",)
 
@@ -76,7 +76,7 @@ class Translated:
 def create_private(path: Path) -> None:
     """Create the file (mode 0600) and its directory (0700) unless they exist; SQLite's side files inherit the mode.
 
-    An existing file only gets its mode narrowed: opening and closing it here would drop this process's SQLite locks.
+    An existing file is not opened, only its mode is corrected: closing it here would drop this process's SQLite locks.
     Raises StoreFullError.
     """
     try:
@@ -93,7 +93,7 @@ def create_private(path: Path) -> None:
 
 
 def remove_database(path: Path) -> None:
-    """Delete a database with its side files. Nothing may have it open for writing. Raises StoreFullError."""
+    """Delete a database with its side files; it must not be open for writing. Raises StoreFullError."""
     for suffix in ("-wal", "-shm", "-journal", ""):
         try:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def remove_database(path: Path) -> None:
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Return a connection in autocommit mode that any thread may use, one at a time. Raises sqlite3.Error.
 
-    Never memory-mapped: a file truncated under a mapping would kill the process instead of raising.
+    The file is never memory-mapped: if it were truncated, access to the mapping would kill the process.
     """
     mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(
@@ -124,7 +124,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Set up a database for many readers beside one writer. Raises StoreFullError if the file system cannot do that."""
+    """Set up a database for many readers beside one writer. Raises StoreFullError if the file system prevents it."""
     if path.stat().st_size == 0:  # only effective before the first page is written
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -135,15 +135,15 @@ def use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def give_back_pages(connection: sqlite3.Connection, max_pages: int = 0) -> None:
-    """Give free pages (0: all of them) back to the file system; the file shrinks at the next checkpoint.
+    """Return ``max_pages`` free pages (0: all) to the file system; the file shrinks at the next checkpoint.
 
-    Uses a script, since the module's ``execute`` would end the statement after its first page.
+    Uses a script, because the module's ``execute`` would end the statement after the first page.
     """
     connection.executescript(f"PRAGMA incremental_vacuum({int(max_pages)})")
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return (device, inode) of a file, or None if there is none; it shows that an open database was replaced.
+    """Return (device, inode) of a file, or None if there is none, to notice that an open database was replaced.
 
     Raises StoreFullError if it cannot be determined now, which is no reason to rebuild the database.
     """
@@ -157,16 +157,16 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def rollback(connection: sqlite3.Connection) -> None:
-    """End a failed transaction, unless SQLite has ended it already."""
+    """Roll back the open transaction, if there is one. Raises sqlite3.Error."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
 
-def listed(values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Yield ``values`` for ``IN (...)``, in parts that fit into a statement: (``?,?,?``, the values).
+def in_lists(values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield (placeholders, values) for ``IN (...)``, in parts that fit into a statement.
 
-    Each part is padded to a power of two with its last value. Connections keep their prepared statements, and 256
-    that differed only in the length of a list took 7 MB in each of many readers.
+    Each part is padded to a power of two with its last value: connections keep their prepared statements, and 256 of
+    them that differed only in the length of a list took 7 MB in each of many readers.
     """
     for start in range(0, len(values), _MOST_LISTED):
         part = list(values[start : start + _MOST_LISTED])
@@ -175,7 +175,7 @@ def listed(values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
 
 
 class Reader:
-    """A read-only connection shared by threads, one statement at a time; every error is translated.
+    """A read-only connection that threads share, one statement at a time.
 
     Methods raise StoreDamagedError, StoreFullError, and FailedError once it is closed.
     """
@@ -187,7 +187,7 @@ class Reader:
         *,
         on_wake: Callable[[], object] | None = None,
     ) -> None:
-        """Take over ``connection``, or open one. ``on_wake`` is called when it is opened again after a rest.
+        """Use ``connection``, or open one. ``on_wake()`` is called when it is opened again after :meth:`rest`.
 
         Raises StoreDamagedError if the file is gone, StoreFullError if it cannot be opened now.
         """
@@ -200,7 +200,7 @@ class Reader:
 
     @property
     def closed(self) -> bool:
-        """True once closed, by its owner or by an error that ended its pin."""
+        """True if closed, by its owner or because an error ended the pinned transaction."""
         return self._connection is None and not self._at_rest
 
     def rest(self) -> bool:
@@ -239,19 +239,22 @@ class Reader:
             return found
 
     def _close_if_pin_lost(self, connection: sqlite3.Connection) -> None:
-        """Close if an error ended the pinned transaction: answers would come from a later state."""
+        """Close if an error ended the pinned transaction: the next rows would come from a later state."""
         if self._pinned and not connection.in_transaction:
             self._connection = None
             connection.close()
 
     def rows_in(self, sql: Callable[[str], str], values: Sequence[Any], before: Sequence[Any] = ()) -> list[Row]:
-        """Return the rows for many values, in parts; ``sql`` gets the placeholders of a part's values."""
-        return [row for marks, part in listed(values) for row in self.rows(sql(marks), (*before, *part))]
+        """Return the rows for many ``values``, in several statements if necessary.
+
+        ``sql(placeholders)`` returns the statement for a part of the values; ``before`` are its parameters before them.
+        """
+        return [row for marks, part in in_lists(values) for row in self.rows(sql(marks), (*before, *part))]
 
     def pin(self, sql: str) -> Row:
-        """Begin a read transaction, after ending the previous one, and fix what it sees by reading a row.
+        """End the previous read transaction, begin another, and fix its state by reading a row, which is returned.
 
-        If that fails the reader is closed: without its pin it would answer from any state.
+        If that fails, the reader is closed: without a transaction, its rows could come from different states.
         """
         with Translated(self.path), self._lock:
             connection = self._open()
@@ -272,11 +275,11 @@ class Reader:
             if self._on_wake is not None:
                 self._on_wake()
         if self._connection is None:
-            raise FailedError(f"{self.path} is closed here", hint="ask again")
+            raise FailedError(f"{self.path} is closed", hint="try again")
         return self._connection
 
     def detach(self) -> sqlite3.Connection | None:
-        """Return the connection, outside of any transaction, and stop using it; None if it is closed or broken."""
+        """Close the reader but not its connection, and return that outside of any transaction; None if unusable."""
         with self._lock:
             connection, self._connection = self._connection, None
             self._at_rest = False
@@ -290,14 +293,17 @@ class Reader:
             return connection
 
     def close(self) -> None:
-        """Close the connection; may be called twice."""
+        """Close the connection; may be repeated."""
         connection = self.detach()
         if connection is not None:
             connection.close()
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a read-only connection. Raises StoreDamagedError if the file is gone, StoreFullError if it is unreadable."""
+    """Open a read-only connection.
+
+    Raises StoreDamagedError if the file is missing or damaged, StoreFullError if it cannot be opened now.
+    """
     try:
         return connect(path, read_only=True)
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""A pool of worker processes. Imports nothing, so that a worker loads only what it uses.
+"""A pool of worker processes. This file imports nothing, so that a worker loads only what it uses.
 
-``pool.WorkerPool`` is the daemon's side, ``process`` the worker's side, ``jobs`` what they exchange.
+``pool.WorkerPool`` is the daemon's side, ``process`` the worker's side, ``jobs`` the values that they exchange.
 """

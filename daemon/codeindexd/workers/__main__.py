@@ -1,4 +1,4 @@
-"""``python -m codeindexd.workers``: started by the daemon only."""
+"""Runs a worker as ``python -m codeindexd.workers``; only the daemon starts it."""
 
 from __future__ import annotations
 

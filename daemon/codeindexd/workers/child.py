@@ -1,4 +1,4 @@
-"""A child process that exchanges frames over its stdin and stdout: the daemon's end of the pipe."""
+"""The daemon's end of the pipe to a child process, which exchanges frames over its stdin and stdout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Child:
-    """One child process with one reader and one writer. Create it with `spawn`, and always end it with `stop`."""
+    """One child process, with one task that reads and one that writes. Create it with `spawn`, end it with `stop`."""
 
     def __init__(self, process: anyio.abc.Process) -> None:
         self._process = process
@@ -39,10 +39,10 @@ class Child:
         """Start ``python -m module <our pid> <arguments>``. Raises OSError.
 
         Call it from the daemon's main thread: the child's parent-death signal is bound to the thread that started it.
-        The child's directory is ``/`` and it imports nothing from there, so that a code root's ``json.py`` never runs.
-        ``silent`` discards what it writes to stderr.
+        The child's working directory is ``/``, and modules are not imported from it, so that the ``json.py`` of a code
+        root never runs. With ``one_thread``, numerical libraries use one thread; with ``silent``, stderr is discarded.
         """
-        with anyio.CancelScope(shield=True):  # an interrupted start would leave a process that nobody owns
+        with anyio.CancelScope(shield=True):  # an interrupted start would leave a process behind
             process = await anyio.open_process(
                 [sys.executable, "-P", "-m", module, str(os.getpid()), *arguments],
                 stdin=subprocess.PIPE,
@@ -56,10 +56,11 @@ class Child:
 
     @property
     def pid(self) -> int:
+        """The process id of the child."""
         return self._process.pid
 
     async def send(self, messages: Sequence[msgspec.Struct]) -> None:
-        """Write messages. A child that is gone is no error here: `receive` will report it."""
+        """Write messages. If the child has ended, nothing is raised: `receive` will return None."""
         assert self._process.stdin is not None
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, BrokenPipeError):
             await self._process.stdin.send(b"".join(map(frame, messages)))
@@ -76,7 +77,7 @@ class Child:
         return self._frames.popleft()
 
     async def listen(self) -> None:
-        """Read the child's stderr to its end and keep its tail; run this in a task of its own."""
+        """Read the child's stderr to its end, and keep the last part; run this in a task of its own."""
         if self._process.stderr is None:
             return
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -86,7 +87,7 @@ class Child:
 
     @property
     def stderr_tail(self) -> str:
-        """The tail of what the child wrote to stderr."""
+        """The last part (4 KiB) of the child's stderr."""
         return self._stderr.decode("utf-8", "backslashreplace").strip()
 
     def kill(self) -> None:
@@ -100,9 +101,9 @@ class Child:
             await self._process.stdin.aclose()
 
     async def stop(self, grace_s: float = 0.4) -> int | None:
-        """Terminate the child, kill it after ``grace_s``, reap it and return its exit status (negative: a signal).
+        """Terminate the child, kill it after ``grace_s`` seconds, and return its exit status (negative for a signal).
 
-        Returns None if it cannot even be killed, as in an uninterruptible read of a dead network disk.
+        Returns None if it cannot even be killed, for example during an uninterruptible read from a dead network disk.
         """
         with anyio.CancelScope(shield=True):
             self._signal(signal.SIGTERM)
@@ -119,9 +120,9 @@ class Child:
         return self._process.returncode
 
     def _signal(self, number: signal.Signals) -> None:
-        """Send a signal, by pidfd if possible, so that a reused pid is never hit.
+        """Send a signal, by pidfd if possible, so that it never hits another process with a reused pid.
 
-        Not through the process object: it reaps a child that is gone, and the event loop's watcher would miss its exit
+        Not through the process object: that would reap a child that has ended, and the event loop would miss its exit
         status.
         """
         if self._process.returncode is not None:
@@ -133,7 +134,7 @@ class Child:
                 os.kill(self._process.pid, number)
 
     async def _drain(self) -> None:
-        """Read both pipes to their ends, without which the event loop would not close them."""
+        """Read both pipes to their ends; otherwise the event loop would not close them."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.listen)
             with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -147,12 +148,15 @@ def _open_pidfd(pid: int) -> int | None:
         return None
     try:
         return os.pidfd_open(pid)
-    except OSError:  # it is gone already, or the kernel is older than 5.3
+    except OSError:  # it has already ended, or the kernel is older than 5.3
         return None
 
 
 def environment(*, one_thread: bool) -> dict[str, str]:
-    """Return the environment of a child: ours without secrets, with our package, two malloc arenas, one thread."""
+    """Return the environment of a child: ours without secrets, with our package importable and two malloc arenas.
+
+    With ``one_thread``, numerical libraries use one thread.
+    """
     env = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     home = str(Path(codeindexd.__file__).resolve().parent.parent)
     given = [str(Path(entry).absolute()) for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry]
@@ -164,7 +168,7 @@ def environment(*, one_thread: bool) -> dict[str, str]:
 
 
 def describe_exit(status: int | None) -> str:
-    """Describe an exit status."""
+    """Describe an exit status as returned by :meth:`Child.stop`, for messages."""
     if status is None:
         return "it cannot be killed"
     if status >= 0:

@@ -1,6 +1,7 @@
-"""Jobs and results: what the daemon sends to a worker and gets back, as frozen values that msgspec encodes.
+"""Jobs and results, which the daemon and its workers exchange: frozen values that msgspec encodes.
 
-Paths are bytes, a job's ``path`` relative to its ``root``. ``job_id`` is the caller's and comes back unchanged.
+Paths are bytes; the ``path`` of a job is relative to its ``root``. The caller chooses ``job_id``, and the result has
+the same.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ class TextsStatus(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Settings that every worker of a pool gets at its start.
+    """Settings that each worker of a pool gets when it starts.
 
-    ``vectors_db`` and ``identity`` name the vector store and the model whose vectors are looked up; with ``embed`` the
-    worker computes missing ones itself. ``nice`` is the priority of bulk workers (the warm one always runs at normal
-    priority). ``memory_limit_bytes`` limits private memory, 0 means no limit. ``file_budget_s`` is the wall-clock time
-    that one file may take.
+    ``vectors_db`` is the path of the vector store (None: none), and ``identity`` the model whose vectors are looked up
+    in it; with ``embed``, the worker computes missing ones. ``nice`` is the priority of bulk workers (the warm worker
+    always runs at normal priority). ``memory_limit_bytes`` limits private memory (0: no limit). ``file_budget_s`` is
+    the wall-clock time in seconds that one file may take.
     """
 
     vectors_db: str | None = None
@@ -53,10 +54,10 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """Read, chunk and hash one file. ``size`` is the expected number of bytes, for fairness and bounds only.
+    """A job to read, chunk and hash one file.
 
-    With ``recompute_vectors`` every chunk is embedded, even if the store has its vector. With ``text_only`` the result
-    has the trigrams and no chunks.
+    ``size`` is the expected size in bytes, used only for fairness and limits. With ``recompute_vectors``, every chunk
+    is embedded, even if the store has its vector. With ``text_only``, the result has trigrams but no chunks.
     """
 
     job_id: int
@@ -71,11 +72,12 @@ class FileJob:
 class FileResult:
     """The result of a `FileJob`.
 
-    ``leaf`` is the hash of the bytes that were chunked, ``stat`` the stat around that read. ``steady`` means that the
-    file did not change meanwhile, ``settled`` that also a later write must change its stat. ``reason`` belongs to
-    ``SKIPPED``, ``stage`` and ``error`` to ``FAILED``. A ``quarantined`` file ended or stalled its worker twice.
-    ``seconds`` are by stage. ``trigrams`` are those of the text, as little-endian uint32, after masking; ``is_masked``
-    if that changed it.
+    - ``reason``: why a file is SKIPPED; ``stage`` and ``error``: where and why it FAILED.
+    - ``quarantined``: the file ended or stalled its worker twice.
+    - ``leaf``: the hash of the bytes that were chunked; ``stat``: the stat after reading them.
+    - ``steady``: the file did not change while it was read; ``settled``: any later write must also change its stat.
+    - ``trigrams``: those of the masked text, as little-endian uint32; ``is_masked``: masking changed the text.
+    - ``seconds``: by stage.
     """
 
     job_id: int
@@ -101,7 +103,7 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class TextRange:
-    """A chunk whose text is requested: source bytes ``start_byte`` to ``end_byte`` (exclusive)."""
+    """A chunk whose text is requested: the bytes from ``start_byte`` to ``end_byte`` (exclusive) of its file."""
 
     start_byte: int
     end_byte: int
@@ -110,7 +112,7 @@ class TextRange:
 
 @dataclass(frozen=True, slots=True)
 class TextsJob:
-    """Read the texts of catalogued chunks again, provided the file still hashes to ``leaf``."""
+    """A job to read the texts of catalogued chunks, provided that the file's hash is still ``leaf``."""
 
     job_id: int
     root: bytes
@@ -122,7 +124,7 @@ class TextsJob:
 
 @dataclass(frozen=True, slots=True)
 class TextsResult:
-    """The texts of a `TextsJob` in the order of its ranges (empty unless ``status`` is ``OK``)."""
+    """The result of a `TextsJob`: the texts in the order of its ranges; none unless ``status`` is OK."""
 
     job_id: int
     path: bytes
@@ -139,7 +141,7 @@ _JOB_COST = 2 * 1024  # a guess at what a job costs besides its bytes
 
 
 def cost(job: Job) -> int:
-    """Return the bytes that a job counts for while it is in progress."""
+    """Return the cost of a job in bytes, for fairness and limits."""
     if isinstance(job, FileJob):
         return _JOB_COST + (job.size or _UNKNOWN_COST)
     return _JOB_COST + sum(wanted.end_byte - wanted.start_byte for wanted in job.ranges)

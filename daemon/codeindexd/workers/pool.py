@@ -1,12 +1,12 @@
-"""The daemon's worker processes: started on demand, shared by all callers, replaced when they die.
+"""The pool of worker processes: started on demand, shared by all callers, replaced when they die.
 
 No file is parsed in the daemon's process. Guarantees to callers:
 
-- every job gets exactly one result, whatever it does to its worker, unless no worker can be started at all;
-- memory stays flat for any number of jobs: jobs are taken from their source only as results are consumed;
-- callers share the bulk workers by bytes; urgent jobs have a worker of their own at normal priority;
-- bulk workers run at low priority, except while somebody waits for their work;
-- leaving a stream of results drops the rest of it.
+- Every job gets exactly one result, whatever it does to its worker, unless no worker can be started at all.
+- Memory use does not grow with the number of jobs: these are taken from their source only as results are consumed.
+- Callers share the bulk workers by bytes; urgent jobs have a worker of their own at normal priority.
+- Bulk workers run at low priority, except while somebody waits for their work.
+- Closing a stream of results drops its remaining jobs.
 
 Neither multiprocessing nor anyio's process pool does this: both run the parent's main script again in every child,
 neither can say which job killed a worker, and both keep idle workers.
@@ -31,16 +31,16 @@ from anyio import TASK_STATUS_IGNORED
 from codeindexd.errors import CodeindexError, ShuttingDownError, WorkerError
 from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, TextsResult, WorkerSettings
-from codeindexd.workers.member import Member, Timing, WorkerExit
 from codeindexd.workers.pressure import PressureReader
-from codeindexd.workers.schedule import Call, Lane, Schedule, Worker
+from codeindexd.workers.schedule import Call, JobLane, Schedule, WorkerSlot
 from codeindexd.workers.sizing import Pressure, allowed_workers
+from codeindexd.workers.worker_handle import Timing, WorkerExit, WorkerHandle
 
-RECYCLE_BYTES = 192 * 1024 * 1024  # private memory a worker may keep beyond what it had at its start
-WINDOW_JOBS = 64  # jobs of one caller that are in progress or not consumed yet
+RECYCLE_BYTES = 192 * 1024 * 1024  # a worker whose private memory has grown by more than this is replaced
+WINDOW_JOBS = 64  # jobs of one caller that are in progress, or whose results are not yet consumed
 WINDOW_BYTES = 32 * 1024 * 1024
 _DEPTH = 4
-_BROKEN_AFTER = 5  # workers lost to different files before any result: the files are not the cause
+_BROKEN_AFTER = 5  # after losing so many workers to different files without any result, do not blame the files
 
 _log = structlog.get_logger("codeindexd.workers")
 
@@ -52,37 +52,38 @@ class PoolStats:
     workers: int
     busy: int
     allowed: int
-    waiting: int  # jobs that no worker has yet
+    waiting: int  # jobs that have not been given to a worker
     running: int
     answered: int
     started: int
-    restarts: int  # workers that were lost, for any cause
+    restarts: int  # workers that were lost with a job, whatever the cause
     recycled: int
     pids: tuple[int, ...]
 
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Workers of one kind."""
+    """The workers of one kind: bulk workers, or the warm worker for urgent jobs."""
 
     bulk: bool
-    lanes: tuple[Lane, ...]
+    lanes: tuple[JobLane, ...]
     limit: int
-    backoff: Backoff  # counts the starts that failed since the last successful one
-    members: list[Member] = field(default_factory=list)
+    backoff: Backoff  # counts the failed starts since the last successful one
+    members: list[WorkerHandle] = field(default_factory=list)
     retry_at: float = 0.0
     lost_to: set[bytes] = field(default_factory=set)
-    broken: bool = False  # workers start and then fail at everything
+    broken: bool = False  # workers start, and then fail at every job
     error: str = ""
 
     @property
-    def live(self) -> list[Member]:
+    def live(self) -> list[WorkerHandle]:
+        """The workers that still take jobs."""
         return [member for member in self.members if not member.worker.retiring]
 
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """What the pool keeps for one caller besides its `Call`."""
+    """The state of one caller that is not in its `Call`: result arrived, room for more jobs, scope of its task."""
 
     arrived: Signal = field(default_factory=Signal)
     room: Signal = field(default_factory=Signal)
@@ -90,9 +91,9 @@ class _Stream:
 
 
 class WorkerPool:
-    """A pool of ``count`` bulk workers; with 0, one worker does everything, one file at a time.
+    """A pool of ``count`` bulk workers and one for urgent jobs; with 0, one worker does everything, file by file.
 
-    ``pipeline`` is the import path ("module:class") of what the workers run.
+    ``pipeline`` is the class that the workers run, as "module:class".
     """
 
     def __init__(
@@ -113,8 +114,8 @@ class WorkerPool:
         self._pipeline = pipeline
         self._pressure = pressure or PressureReader().read
         self._clock = clock
-        self._bulk = _Group(bulk=True, lanes=(Lane.BULK,), limit=1, backoff=self.timing.backoff())
-        self._warm = _Group(bulk=False, lanes=(Lane.URGENT,), limit=1, backoff=self.timing.backoff())
+        self._bulk = _Group(bulk=True, lanes=(JobLane.BULK,), limit=1, backoff=self.timing.backoff())
+        self._warm = _Group(bulk=False, lanes=(JobLane.URGENT,), limit=1, backoff=self.timing.backoff())
         self._streams: dict[Call, _Stream] = {}
         self._tasks: anyio.abc.TaskGroup | None = None
         self._any_bulk = Signal()
@@ -123,10 +124,10 @@ class WorkerPool:
         self._waiting = 0
         self._set_count(count)
 
-    # --- the service -------------------------------------------------------------------------------------------
+    # --- running -------------------------------------------------------------------------------------------
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Run the pool until cancelled or stopped; no process is started before there is a job."""
+        """Run the pool until cancelled or stopped. Processes are started when there are jobs."""
         if self._tasks is not None:
             raise RuntimeError("the worker pool is running already")
         try:
@@ -136,7 +137,7 @@ class WorkerPool:
                 await self._watch_pressure()
         finally:
             self._tasks = None
-            self._fail((Lane.BULK, Lane.URGENT), lambda: ShuttingDownError("the worker pool is stopping"))
+            self._fail((JobLane.BULK, JobLane.URGENT), lambda: ShuttingDownError("the worker pool is stopping"))
 
     def stop(self) -> None:
         """End `serve` and all processes."""
@@ -144,7 +145,7 @@ class WorkerPool:
             self._tasks.cancel_scope.cancel()
 
     async def resize(self, count: int) -> None:
-        """Change the number of bulk workers; surplus workers finish their files first."""
+        """Change the number of bulk workers; superfluous ones finish their files first."""
         self._set_count(count)
         for group in (self._bulk, self._warm):
             for member in group.live:
@@ -157,24 +158,24 @@ class WorkerPool:
     def process(
         self, jobs: Iterable[FileJob] | AsyncIterable[FileJob], *, urgent: bool = False
     ) -> AsyncGenerator[FileResult, None]:
-        """Yield results in the order of completion.
+        """Process files, and yield results in the order of completion.
 
-        Raises `WorkerError` if no worker can be started after retries, `ShuttingDownError`, and whatever ``jobs``
-        raises.
+        Raises `WorkerError` if no worker can be started after several tries, `ShuttingDownError` if the pool is not
+        running or stops, and what ``jobs`` raises.
         """
         return cast("AsyncGenerator[FileResult, None]", self._results(jobs, urgent=urgent))
 
     def texts(
         self, jobs: Iterable[TextsJob] | AsyncIterable[TextsJob], *, urgent: bool = False
     ) -> AsyncGenerator[TextsResult, None]:
-        """Yield results as `process` does, for the texts of catalogued chunks."""
+        """Read the texts of catalogued chunks, and yield results in the order of completion. Raises as `process`."""
         return cast("AsyncGenerator[TextsResult, None]", self._results(jobs, urgent=urgent))
 
     @contextlib.contextmanager
-    def waited_for(self) -> Iterator[None]:
+    def at_normal_priority(self) -> Iterator[None]:
         """Do bulk work at normal priority inside the block, because somebody waits for it.
 
-        A process cannot raise its own priority, so workers at low priority are replaced once they finished their files.
+        A process cannot raise its own priority, so workers at low priority finish their files and are then replaced.
         """
         self._waiting += 1
         if self._waiting == 1 and self.settings.nice > 0:
@@ -191,23 +192,24 @@ class WorkerPool:
                     member.lower_priority()
 
     @property
-    def is_waited_for(self) -> bool:
-        """Whether somebody waits for bulk work."""
+    def is_awaited(self) -> bool:
+        """True if somebody waits for bulk work."""
         return self._waiting > 0
 
     def warm_up(self) -> None:
-        """Start the worker for urgent jobs before there is such a job."""
+        """Start the worker for urgent jobs before there is an urgent job."""
         if self._warm.limit and not self._warm.live and self._clock() >= self._warm.retry_at:
             self._spawn(self._warm)
 
     @property
     def stats(self) -> PoolStats:
+        """Figures of the pool at this moment."""
         members = self._bulk.members + self._warm.members
         return PoolStats(
             workers=len(members),
             busy=sum(bool(member.worker.running) for member in members),
             allowed=min(self._allowed, self._bulk.limit),
-            waiting=self.schedule.waiting((Lane.BULK, Lane.URGENT))[0],
+            waiting=self.schedule.waiting((JobLane.BULK, JobLane.URGENT))[0],
             running=sum(len(member.worker.running) for member in members),
             answered=self.schedule.answers,
             started=self._started,
@@ -221,7 +223,7 @@ class WorkerPool:
     async def _results(self, jobs: Iterable[Job] | AsyncIterable[Job], *, urgent: bool) -> AsyncGenerator[Result, None]:
         if self._tasks is None:
             raise ShuttingDownError("the worker pool is not running")
-        call = self.schedule.open(Lane.URGENT if urgent else Lane.BULK)
+        call = self.schedule.open(JobLane.URGENT if urgent else JobLane.BULK)
         stream = self._streams[call] = _Stream()
         self._tasks.start_soon(self._take_jobs, call, stream, jobs)
         try:
@@ -235,14 +237,14 @@ class WorkerPool:
                 if call.is_finished:
                     return
                 await stream.arrived.wait()
-        finally:  # must not await: it also runs when the caller just drops the iterator
+        finally:  # must not await, since it also runs when the caller drops the iterator
             self.schedule.close(call)
             del self._streams[call]
             stream.scope.cancel()
 
     async def _take_jobs(self, call: Call, stream: _Stream, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
-        """Take jobs from their source as there is room for them."""
-        group = self._warm if call.lane is Lane.URGENT and self._warm.limit else self._bulk
+        """Take jobs from their source whenever there is room for more."""
+        group = self._warm if call.lane is JobLane.URGENT and self._warm.limit else self._bulk
         with stream.scope:
             try:
                 async for job in _iterate(jobs):
@@ -257,16 +259,16 @@ class WorkerPool:
                 call.error = error
         stream.arrived.set()
 
-    def delivered(self, call: Call) -> None:
-        """Wake the caller of ``call``, which has a new result (called by members)."""
+    def notify_result(self, call: Call) -> None:
+        """Wake the caller of ``call``, which has a new result; called by worker handles."""
         if (stream := self._streams.get(call)) is not None:
             stream.arrived.set()
 
-    def _fail(self, lanes: tuple[Lane, ...], error: Callable[[], CodeindexError]) -> None:
+    def _fail(self, lanes: tuple[JobLane, ...], error: Callable[[], CodeindexError]) -> None:
         for call in self.schedule.calls(lanes):
             call.error = call.error or error()
             call.pending.clear()
-            self.delivered(call)
+            self.notify_result(call)
 
     # --- workers -----------------------------------------------------------------------------------------------
 
@@ -274,21 +276,21 @@ class WorkerPool:
         sequential = count <= 0
         self.schedule.depth = 1 if sequential else _DEPTH
         self._bulk.limit = max(1, count)
-        self._bulk.lanes = (Lane.URGENT, Lane.BULK) if sequential else (Lane.BULK,)
+        self._bulk.lanes = (JobLane.URGENT, JobLane.BULK) if sequential else (JobLane.BULK,)
         self._warm.limit = 0 if sequential else 1
         self._allowed = self._bulk.limit
 
-    def may_work(self, member: Member) -> bool:
-        """Return True if ``member`` may take jobs under the present pressure; others idle until they end."""
+    def may_work(self, member: WorkerHandle) -> bool:
+        """Return True if ``member`` may take jobs under the present pressure; the others stay idle until they end."""
         live = self._bulk.live
         return member not in live or live.index(member) < self._allowed
 
-    def recycled(self) -> None:
-        """Count a member that ends because of its memory (called by members)."""
+    def count_recycled(self) -> None:
+        """Count a worker that is replaced because of its memory; called by worker handles."""
         self._recycled += 1
 
     def _balance(self, group: _Group) -> None:
-        """Wake the workers of a group and start more if waiting jobs need them."""
+        """Wake the workers of a group, and start more if there are enough waiting jobs for them."""
         for member in group.members:
             member.wake()
         live = group.live
@@ -311,16 +313,16 @@ class WorkerPool:
     def _spawn(self, group: _Group) -> None:
         if self._tasks is None:
             return
-        worker = Worker(group.lanes, self._clock())
-        member = Member(self, worker, bulk=group.bulk, pipeline=self._pipeline, clock=self._clock)
+        worker = WorkerSlot(group.lanes, self._clock())
+        member = WorkerHandle(self, worker, bulk=group.bulk, pipeline=self._pipeline, clock=self._clock)
         group.members.append(member)
         self._started += 1
         self._tasks.start_soon(self._own, group, member)
         if group.bulk:
             self._any_bulk.set()
 
-    async def _own(self, group: _Group, member: Member) -> None:
-        """Run a worker and handle its end; the only task of this worker."""
+    async def _own(self, group: _Group, member: WorkerHandle) -> None:
+        """Run a worker, and handle its end; the only task of this worker."""
         try:
             worker_exit = await member.run()
         finally:
@@ -345,15 +347,15 @@ class WorkerPool:
         elif not group.live:
             self._give_up(group)
 
-    def _handle_loss(self, group: _Group, member: Member, worker_exit: WorkerExit) -> None:
-        culprit = self.schedule.lost(member.worker, worker_exit.cause)
+    def _handle_loss(self, group: _Group, member: WorkerHandle, worker_exit: WorkerExit) -> None:
+        culprit = self.schedule.record_loss(member.worker, worker_exit.cause)
         if culprit is None:
             return
         self._restarts += 1
         _log.warning(
             "worker_lost", pid=member.pid, cause=worker_exit.cause, path=culprit.job.path, strikes=culprit.strikes
         )
-        self.delivered(culprit.call)
+        self.notify_result(culprit.call)
         group.lost_to.add(culprit.job.path)
         if self.schedule.answers:
             group.broken = False
@@ -371,13 +373,13 @@ class WorkerPool:
         self._fail(group.lanes, lambda: WorkerError(text, hint=hint))
 
     async def _watch_pressure(self) -> None:
-        """Limit the working bulk workers to what the machine can spare, while there are any."""
+        """While there are bulk workers, limit how many of them work to what the machine can spare."""
         while True:
             await self._any_bulk.wait()
             while self._bulk.members:
                 pressure = await anyio.to_thread.run_sync(self._pressure)
                 cpus = os.cpu_count() or 1
-                allowed = allowed_workers(self._bulk.limit, cpus, pressure, is_waited_for=self.is_waited_for)
+                allowed = allowed_workers(self._bulk.limit, cpus, pressure, is_awaited=self.is_awaited)
                 if allowed != self._allowed:
                     _log.info("workers_allowed", allowed=allowed, of=self._bulk.limit)
                     self._allowed = allowed

@@ -1,6 +1,6 @@
-"""Reads the load of the machine: pressure stall figures, CPU use of other processes, memory, power supply.
+"""Reads the load of the machine: pressure stall information, CPU use of other processes, memory, power supply.
 
-Linux only (/proc, /sys, cgroups); elsewhere everything is unknown and nothing is held back.
+Linux only (/proc, /sys, cgroups); on other systems everything is unknown, and workers are not limited.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from codeindexd.workers.sizing import Pressure
 
 
 def available_cpus(root: Path = Path("/")) -> int:
-    """Return the number of CPUs this process may use: its affinity mask, limited by its cgroup's quota (version 2)."""
+    """Return the number of CPUs that this process may use, by its affinity mask and its cgroup's quota (version 2)."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cgroup_quota(root)
     return max(1, cpus if quota is None else min(cpus, round(quota)))
 
 
 def total_memory(root: Path = Path("/")) -> int:
-    """Return the machine's memory in bytes; 0 if unknown."""
+    """Return the machine's total memory in bytes; 0 if unknown."""
     return _meminfo(root).get("MemTotal", 0)
 
 
 class PressureReader:
-    """Reads `Pressure`, and keeps one sample, since CPU use is a difference."""
+    """Reads `Pressure`; keeps the last sample, because CPU use is a difference of two."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
@@ -33,7 +33,7 @@ class PressureReader:
         self._sample: tuple[float, float] | None = None  # (time, normal-priority CPU seconds of others)
 
     def read(self, now: float | None = None) -> Pressure:
-        """Return the pressure at ``now`` (monotonic seconds). Never raises; what cannot be read is None."""
+        """Return the pressure at ``now`` (monotonic seconds, default: now). Figures that cannot be read are None."""
         memory = _meminfo(self._root)
         total, available = memory.get("MemTotal"), memory.get("MemAvailable")
         return Pressure(
@@ -46,9 +46,10 @@ class PressureReader:
         )
 
     def _foreground(self, now: float) -> float | None:
+        """Return how many CPUs other processes at normal priority kept busy since the last call; None if unknown."""
         try:
             fields = (self._root / "proc/stat").read_bytes().split(b"\n", 1)[0].split()
-            user, system, irq, softirq = (int(fields[i]) for i in (1, 3, 6, 7))  # 2 is for niced processes
+            user, system, irq, softirq = (int(fields[i]) for i in (1, 3, 6, 7))  # field 2 counts niced processes
         except (OSError, ValueError, IndexError):
             return None
         used = (user + system + irq + softirq) / self._ticks - time.process_time()
@@ -59,7 +60,7 @@ class PressureReader:
 
 
 def on_battery(root: Path = Path("/")) -> bool:
-    """Return True if a battery of the machine (not of a mouse) is discharging and no mains supply is online."""
+    """Return True if a battery of the machine (not of a device such as a mouse) is discharging, without mains power."""
     discharging = False
     for supply in _directory(root / "sys/class/power_supply"):
         kind = _word(supply / "type")
@@ -71,7 +72,7 @@ def on_battery(root: Path = Path("/")) -> bool:
 
 
 def cpu_time(pid: int, root: Path = Path("/")) -> tuple[float, bool] | None:
-    """Return (CPU seconds of a process, True if it waits for CPU or disk instead of sleeping); None if unknown."""
+    """Return the CPU seconds of a process, and whether it is waiting for a CPU or the disk; None if unknown."""
     try:
         fields = (root / "proc" / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0] in (b"R", b"D")
@@ -80,11 +81,12 @@ def cpu_time(pid: int, root: Path = Path("/")) -> tuple[float, bool] | None:
 
 
 def _stalled(path: Path, line: bytes) -> float | None:
+    """Return the ten-second average (percent) of the given line of a pressure file; None if unknown."""
     try:
         for row in path.read_bytes().splitlines():
             if row.startswith(line):
                 return float(row.split(b"avg10=", 1)[1].split(b" ", 1)[0])
-    except (OSError, ValueError, IndexError):  # also an OSError if the kernel has the file but no figures
+    except (OSError, ValueError, IndexError):  # OSError also if the kernel has the file but no figures
         return None
     return None
 
@@ -98,7 +100,7 @@ def _meminfo(root: Path) -> dict[str, int]:
 
 
 def _cgroup_quota(root: Path) -> float | None:
-    """Return the CPUs granted to this process's cgroup: the smallest quota from it to the top."""
+    """Return the CPU quota of this process's cgroup, the smallest one of it and its parents; None if unlimited."""
     rows = _word(root / "proc/self/cgroup").splitlines()
     path = next((row[3:] for row in rows if row.startswith("0::")), None)
     if path is None:

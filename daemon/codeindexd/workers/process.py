@@ -1,6 +1,6 @@
 """The worker process: reads jobs, runs the pipeline on one after the other, and answers in the same order.
 
-That order tells the daemon which file ended a worker: the first one without an answer.
+From that order the daemon knows which file ended a worker: the first one without an answer.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, 
 
 
 class Pipeline(Protocol):
-    """What a worker runs for each job."""
+    """The functions that a worker runs for its jobs."""
 
     def process(self, job: FileJob) -> FileResult:
-        """Return the result of one file; exceptions become failed results."""
+        """Process one file; exceptions other than MemoryError become failed results."""
 
     def texts(self, job: TextsJob) -> TextsResult:
         """Return the texts of catalogued chunks."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run a worker until the daemon closes its end. ``arguments``: the parent's pid, the pipeline ("module:class")."""
+    """Run a worker until the daemon closes the pipe, and return the exit status.
+
+    ``arguments`` are the parent's pid and the pipeline class as "module:class".
+    """
     parent, pipeline_path = arguments
     channel = process_limits.adopt(int(parent))
     try:
@@ -34,7 +37,7 @@ def main(arguments: list[str]) -> int:
     except (BrokenPipeError, wire.BrokenStreamError):
         return process_limits.EXIT_ORPHANED
     except MemoryError:
-        os._exit(process_limits.EXIT_OUT_OF_MEMORY)  # anything that allocates may fail now
+        os._exit(process_limits.EXIT_OUT_OF_MEMORY)  # any allocation may fail now
 
 
 def _serve(channel: wire.Channel, pipeline_path: str) -> int:
@@ -46,7 +49,7 @@ def _serve(channel: wire.Channel, pipeline_path: str) -> int:
         raise wire.BrokenStreamError("the first message is not the settings")
     pipeline = _load(pipeline_path, start.settings)
     process_limits.limit_memory(start.settings.memory_limit_bytes)
-    if start.at_low_priority:  # not earlier: on a busy machine the start alone would take a minute and look broken
+    if start.at_low_priority:  # not earlier: on a busy machine the start alone would take a minute
         process_limits.lower_priority(start.settings.nice)
     channel.send(wire.Ready(process_limits.private_memory()))
     while (body := channel.receive()) is not None:
@@ -88,5 +91,5 @@ def _done(result: Result) -> wire.FileDone | wire.TextsDone:
 
 
 def run() -> None:
-    """Run as ``python -m codeindexd.workers``."""
+    """Run the worker with the arguments of this process, and exit."""
     sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
-"""Limits that a child process sets on itself: it dies with its parent, and bounds its memory and priority.
+"""Limits that a child process sets for itself: it dies with its parent, and limits its memory and priority.
 
-A child calls these functions once, before it does any work.
+A child calls these functions once, before any work.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _PAGE = resource.getpagesize()
 
 
 def adopt(parent: int) -> Channel:
-    """Tie this process to ``parent`` and return the channel on its stdin and stdout.
+    """Tie this process to ``parent`` (a pid), and return the channel on its stdin and stdout.
 
-    Afterwards fd 0 reads nothing and fd 1 is stderr, so that no library can write into the stream of frames.
+    Afterwards fd 0 is empty and fd 1 is stderr, so that no library can write into the stream of frames.
     """
     die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then stops its children
@@ -49,19 +49,20 @@ def adopt(parent: int) -> Channel:
 
 
 def die_with(parent: int) -> None:
-    """Make this process die with ``parent``, even inside native code that never returns."""
+    """Make this process die with ``parent`` (a pid), even inside native code that never returns."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
         watch(parent=parent, memory_limit=0)
-    if os.getppid() != parent:  # it was gone before prctl was called
+    if os.getppid() != parent:  # it had ended before prctl was called
         os._exit(EXIT_ORPHANED)
 
 
 def watch(*, parent: int, memory_limit: int, interval_s: float = 1.0) -> None:
-    """Exit from a thread once ``parent`` is gone or private memory exceeds ``memory_limit`` bytes (0: no limit).
+    """Start a thread that exits the process if ``parent`` ends or private memory exceeds ``memory_limit`` bytes.
 
-    For systems without a parent-death signal or an enforced memory limit. Native code that holds the GIL delays it.
+    For systems without a parent-death signal or an enforced memory limit. A ``memory_limit`` of 0 means none. Native
+    code that holds the GIL delays the exit.
     """
 
     def check_forever() -> None:
@@ -78,8 +79,8 @@ def watch(*, parent: int, memory_limit: int, interval_s: float = 1.0) -> None:
 def limit_memory(limit: int) -> None:
     """Limit private writable memory to ``limit`` bytes (0: no limit).
 
-    Uses RLIMIT_DATA, not RLIMIT_AS: mapped models, stores and indexes need no limit. macOS enforces neither, so there
-    a thread checks.
+    Uses RLIMIT_DATA, not RLIMIT_AS, because mapped models, stores and indexes need no limit. macOS enforces neither, so
+    a thread checks there.
     """
     if not limit:
         return
@@ -92,9 +93,9 @@ def limit_memory(limit: int) -> None:
 
 
 def lower_priority(nice: int) -> None:
-    """Lower CPU and disk priority for bulk work as far as the system allows; ``nice`` 0 changes nothing.
+    """Lower the CPU and disk priority of this process as far as the system allows; ``nice`` 0 changes nothing.
 
-    Best effort: a refused step is ignored.
+    Errors are ignored.
     """
     if nice <= 0:
         return
@@ -108,10 +109,10 @@ def lower_priority(nice: int) -> None:
 
 
 def lower_cpu_priority(nice: int) -> None:
-    """Run at nice value ``nice``, or at a higher one that is set already.
+    """Set the nice value of this process to ``nice``, unless it is already higher. Errors are ignored.
 
-    On Linux, a session leader is alone in its scheduler autogroup, where its nice value has no effect on other
-    processes; the nice value of the autogroup does.
+    On Linux, a session leader is alone in its scheduler autogroup, so that its nice value has no effect on other
+    processes; therefore the nice value of the autogroup is set too.
     """
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
@@ -120,9 +121,9 @@ def lower_cpu_priority(nice: int) -> None:
 
 
 def private_memory(pid: int | None = None) -> int:
-    """Return the resident bytes of a process that are not shared or file-backed; 0 if unknown.
+    """Return the resident memory of a process in bytes that is neither shared nor file-backed; 0 if unknown.
 
-    Without /proc, returns the peak resident size of this process, and 0 for another one.
+    ``pid`` None is this process. Without /proc, returns the peak resident size of this process, and 0 for others.
     """
     try:
         fields = Path(f"/proc/{pid or 'self'}/statm").read_bytes().split()

@@ -1,9 +1,9 @@
-"""Which job goes to which worker: decided synchronously, without processes, clocks or waiting.
+"""Decides which job goes to which worker, without processes, clocks or waiting.
 
-A `Call` is one caller's stream of jobs. Calls of a lane share its workers by start-time fair queueing: the next job
-comes from the call that has been served the fewest bytes. A worker answers in order, so if it is lost, the first job
-without an answer is the culprit. It is retried once, alone, after the rest of its call. The other jobs of that worker
-go back to the front of their queues, unnoticed by their callers.
+A `Call` is one caller's stream of jobs. Calls of a lane share its workers by start-time fair queueing: the next job is
+taken from the call that has been served the fewest bytes. A worker answers in order, so if it is lost, the first job
+without an answer is the culprit. The culprit is retried once, alone, after the rest of its call. The other jobs of that
+worker return to the front of their queues, unnoticed by their callers.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from codeindexd.workers.jobs import Job, Result
 MAX_STRIKES = 2
 
 
-class Lane(enum.Enum):
-    """The kind of worker that a call needs."""
+class JobLane(enum.Enum):
+    """The kind of workers that process a call: bulk workers, or the one for urgent jobs."""
 
     BULK = "bulk"
     URGENT = "urgent"
 
 
 @dataclass(slots=True, eq=False)
-class Task:
-    """A job in progress: its call, its cost in bytes, and the number of workers it has ended."""
+class ScheduledJob:
+    """A job of a call, with its cost in bytes, and the number of workers that it has ended (``strikes``)."""
 
     call: Call
     job: Job
@@ -37,10 +37,10 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One caller's jobs. ``held`` and ``held_cost`` count what the caller gave and has not got back."""
+    """One caller's jobs. ``held`` and ``held_cost`` count the jobs whose results the caller has not yet taken."""
 
-    lane: Lane
-    pending: deque[Task] = field(default_factory=deque)
+    lane: JobLane
+    pending: deque[ScheduledJob] = field(default_factory=deque)
     results: deque[tuple[Result, int]] = field(default_factory=deque)
     held: int = 0
     held_cost: int = 0
@@ -51,11 +51,11 @@ class Call:
 
     @property
     def is_finished(self) -> bool:
-        """True once every job was given back and no more will come."""
+        """True once all results were taken and no more jobs will come."""
         return self.exhausted and not self.held
 
     def take(self) -> Result:
-        """Return one result to the caller, which makes room for another job."""
+        """Remove and return one result, which makes room for another job."""
         result, cost = self.results.popleft()
         self.held -= 1
         self.held_cost -= cost
@@ -63,18 +63,18 @@ class Call:
 
 
 @dataclass(slots=True, eq=False)
-class Worker:
-    """One worker as the schedule sees it. ``since`` is when its present job began, or when it ran out of jobs."""
+class WorkerSlot:
+    """A worker, as the schedule sees it. ``since`` is when its present job began, or when it ran out of jobs."""
 
-    lanes: tuple[Lane, ...]
+    lanes: tuple[JobLane, ...]
     since: float
-    running: deque[Task] = field(default_factory=deque)
+    running: deque[ScheduledJob] = field(default_factory=deque)
     answers: int = 0
     retiring: bool = False
 
 
 class Schedule:
-    """All calls and workers. ``depth`` and ``ahead_bytes`` limit what is sent to a worker before it answers."""
+    """All calls. A worker is given at most ``depth`` jobs and about ``ahead_bytes`` bytes before it answers."""
 
     def __init__(self, *, depth: int = 4, ahead_bytes: int = 256 * 1024) -> None:
         self.depth = depth
@@ -82,39 +82,39 @@ class Schedule:
         self.answers = 0
         self._calls: list[Call] = []
 
-    def open(self, lane: Lane) -> Call:
-        """Open a call; it starts level with the least served one of its lane."""
+    def open(self, lane: JobLane) -> Call:
+        """Open a call; it counts as having been served as much as the least served active call of its lane."""
         served = min((call.served for call in self._active(lane)), default=0)
         call = Call(lane, served=served)
         self._calls.append(call)
         return call
 
     def close(self, call: Call) -> None:
-        """Forget a call: drop its pending jobs, and discard answers still to come."""
+        """Close a call: drop its pending jobs, and discard later answers."""
         call.closed = True
         call.pending.clear()
         call.results.clear()
         if call in self._calls:
             self._calls.remove(call)
 
-    def calls(self, lanes: tuple[Lane, ...]) -> list[Call]:
+    def calls(self, lanes: tuple[JobLane, ...]) -> list[Call]:
         """Return the open calls of ``lanes``."""
         return [call for call in self._calls if call.lane in lanes]
 
     def submit(self, call: Call, job: Job) -> None:
-        """Queue a job."""
-        task = Task(call, job, jobs.cost(job))
+        """Queue a job of ``call``."""
+        task = ScheduledJob(call, job, jobs.cost(job))
         call.held += 1
         call.held_cost += task.cost
         call.pending.append(task)
 
-    def waiting(self, lanes: tuple[Lane, ...]) -> tuple[int, int]:
-        """Return (jobs, bytes) that no worker has yet."""
+    def waiting(self, lanes: tuple[JobLane, ...]) -> tuple[int, int]:
+        """Return the number and the cost in bytes of the jobs that have not been given to a worker."""
         tasks = [task for call in self._calls if call.lane in lanes for task in call.pending]
         return len(tasks), sum(task.cost for task in tasks)
 
-    def assign(self, worker: Worker, now: float) -> list[Task]:
-        """Give ``worker`` what it may take now; send it the returned tasks in this order."""
+    def assign(self, worker: WorkerSlot, now: float) -> list[ScheduledJob]:
+        """Assign to ``worker`` the tasks that it may take now, and return them in the order in which to send them."""
         given = []
         while not worker.retiring and (task := self._next(worker)) is not None:
             if not worker.running:
@@ -123,10 +123,13 @@ class Schedule:
             given.append(task)
         return given
 
-    def answered(self, worker: Worker, result: Result, now: float) -> Call:
-        """Record the answer to the worker's first job. Raises ValueError if it answers another job."""
+    def record_answer(self, worker: WorkerSlot, result: Result, now: float) -> Call:
+        """Record the answer to the worker's first job, and return its call.
+
+        Raises ValueError if the answer is to another job.
+        """
         if not worker.running or worker.running[0].job.job_id != result.job_id:
-            raise ValueError("it answered another job than its first")
+            raise ValueError("it answered a job out of order")
         task = worker.running.popleft()
         worker.since = now
         worker.answers += 1
@@ -134,8 +137,8 @@ class Schedule:
         self._deliver(task, result)
         return task.call
 
-    def lost(self, worker: Worker, cause: str) -> Task | None:
-        """Record the loss of a worker. Return the culprit, now with a strike more, or None if it had no job."""
+    def record_loss(self, worker: WorkerSlot, cause: str) -> ScheduledJob | None:
+        """Record the loss of a worker, and return the culprit with its strike counted; None if it had no job."""
         worker.retiring = True
         tasks = list(worker.running)
         worker.running.clear()
@@ -155,14 +158,14 @@ class Schedule:
             self._deliver(culprit, jobs.failed(culprit.job, error, quarantined=True))
         return culprit
 
-    def _deliver(self, task: Task, result: Result) -> None:
+    def _deliver(self, task: ScheduledJob, result: Result) -> None:
         if not task.call.closed:
             task.call.results.append((result, task.cost))
 
-    def _active(self, lane: Lane) -> list[Call]:
+    def _active(self, lane: JobLane) -> list[Call]:
         return [call for call in self._calls if call.lane is lane and call.held]
 
-    def _next(self, worker: Worker) -> Task | None:
+    def _next(self, worker: WorkerSlot) -> ScheduledJob | None:
         running = worker.running
         if running and (
             len(running) >= self.depth or running[0].strikes or sum(task.cost for task in running) >= self.ahead_bytes
@@ -172,7 +175,7 @@ class Schedule:
             waiting = [call for call in self._calls if call.lane is lane and call.pending]
             if not waiting:
                 continue
-            call = min(waiting, key=lambda one: one.served)
+            call = min(waiting, key=lambda waiting_call: waiting_call.served)
             if call.pending[0].strikes and running:
                 return None  # a suspect is retried alone
             task = call.pending.popleft()

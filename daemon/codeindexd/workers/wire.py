@@ -1,6 +1,6 @@
-"""Frames between the daemon and its processes: four bytes of length, then one msgpack value.
+"""The frames between the daemon and its child processes: four bytes of length (big-endian), then a msgpack value.
 
-Messages are msgspec structs, so that one tagged union decodes them; they carry the dataclasses of `jobs` and
+Messages are msgspec structs, so that one tagged union decodes them; they contain the dataclasses of `jobs` and
 `codeindexd.types`.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 from codeindexd.workers.jobs import FileJob, FileResult, TextsJob, TextsResult, WorkerSettings
 
 _HEADER = struct.Struct(">I")
-MAX_FRAME = 512 * 1024 * 1024  # far above any result: a larger length means that the stream is corrupt
+MAX_FRAME = 512 * 1024 * 1024  # bytes; far above any result, so a larger length means that the stream is corrupt
 
 
 class BrokenStreamError(Exception):
@@ -30,7 +30,7 @@ class Start(msgspec.Struct, tag="start"):
 
 
 class LowerPriority(msgspec.Struct, tag="lower"):
-    """Nobody waits for the work any more. It is not answered, and cannot be undone: that takes privileges."""
+    """A request to continue at low priority. It is not answered, and cannot be undone, which would take privileges."""
 
 
 class RunFile(msgspec.Struct, tag="file"):
@@ -46,7 +46,7 @@ class RunTexts(msgspec.Struct, tag="texts"):
 
 
 class Ready(msgspec.Struct, tag="ready"):
-    """The first message of a worker, which can take jobs now. ``memory`` is its private memory in bytes."""
+    """The first message of a worker: it is ready for jobs. ``memory`` is its private memory in bytes."""
 
     memory: int
 
@@ -87,11 +87,11 @@ class FrameBuffer:
 
     @property
     def partial(self) -> bool:
-        """True if the stream stopped inside a frame."""
+        """True if the bytes so far end inside a frame."""
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Add ``data`` and yield the bodies that are complete now. Raises `BrokenStreamError`."""
+        """Add ``data``, and yield the bodies of the frames that are now complete. Raises `BrokenStreamError`."""
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:
             (length,) = _HEADER.unpack_from(self._buffer)
@@ -113,7 +113,7 @@ class Channel:
         self.write_fd = write_fd
 
     def receive(self) -> bytes | None:
-        """Return the next frame's body, or None once the daemon has closed its end. Raises `BrokenStreamError`."""
+        """Return the body of the next frame; None once the daemon has closed its end. Raises `BrokenStreamError`."""
         header = self._read(_HEADER.size)
         if header is None:
             return None
@@ -126,7 +126,7 @@ class Channel:
         return body or b""
 
     def send(self, message: msgspec.Struct) -> None:
-        """Write one message. Raises `OSError` if the daemon is gone."""
+        """Write one message. Raises `OSError` if the daemon has ended."""
         view = memoryview(frame(message))
         while view:
             view = view[os.write(self.write_fd, view) :]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd.analysis.chunking import Decoded, chunk, decode, source_text
-from codeindexd.analysis.chunking.encoding import line_ends
+from codeindexd.analysis.chunking.encoding import count_line_ends
 
 TEXT = "# grüße\ndef f():\n    return 'é ü'\n\n\n# " + "x" * 40 + "\nclass A:\n    pass\n"
 SOURCES = {
@@ -97,7 +97,7 @@ def test_lines_that_end_in_carriage_returns_alone_are_lines(encoding: str) -> No
     assert rebuilt(data) == result.text
     spans = [result.to_source_span(span) for span in chunk(result.utf8, "python", target_chars=20)]
     assert [(span.start_line, span.end_line, span.symbol) for span in spans] == [(1, 3, "a"), (4, 5, "b")]
-    assert line_ends(data[: spans[1].start_byte], encoding) == 3
+    assert count_line_ends(data[: spans[1].start_byte], encoding) == 3
 
 
 def test_an_offset_that_cannot_be_mapped_is_an_error() -> None:

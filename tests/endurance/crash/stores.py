@@ -16,7 +16,7 @@ from codeindexd.storage.dense.manifest import NAME
 from codeindexd.storage.lexical import Lexical
 from codeindexd.storage.lexical.integrity import committed_files
 from codeindexd.storage.text.index import Thresholds
-from codeindexd.storage.vectors.salvage import salvaged
+from codeindexd.storage.vectors.salvage import intact_vectors
 from support.killing import quick_directory
 
 SMALL_TEXT = Thresholds(recent=4, fan_in=3, largest=200, crowd=12)
@@ -76,7 +76,7 @@ def vectors_whole(path: Path) -> Computed:
         for suffix in ("", "-wal"):
             if (source := path.with_name(path.name + suffix)).exists():
                 shutil.copyfile(source, copy / source.name)
-        return {(name, digest.hex()) for name, part in salvaged(copy / path.name) for digest, _ in part}
+        return {(name, digest.hex()) for name, part in intact_vectors(copy / path.name) for digest, _ in part}
 
 
 def left_over(home: Path) -> list[str]:

@@ -97,6 +97,6 @@ def test_text_is_text_or_damage() -> None:
 def test_reading_a_row_with_a_wrong_type_raises_damage_only(path: Path, table: str, column: str) -> None:
     without_types(path, f"UPDATE {table} SET {column} = 1")
     catalog = Catalog.open(path, root_id="r")
-    with catalog.snapshot() as snapshot, pytest.raises(StoreDamagedError, match="in place of text"):
+    with catalog.snapshot() as snapshot, pytest.raises(StoreDamagedError, match="instead of text"):
         list(snapshot.all_chunks() if table == "chunk" else snapshot.files())
     catalog.close()

@@ -149,7 +149,7 @@ def test_a_tail_of_another_index_is_refused(tmp_path: Path) -> None:
     dense.close()
     for pattern in ("tail-*.log", "tail-*.f16"):
         shutil.copy(only(other, pattern), only(mine, pattern))
-    with pytest.raises(StoreDamagedError, match="foreign or damaged header"):
+    with pytest.raises(StoreDamagedError, match="damaged or belongs to another index"):
         opened(mine)
 
 

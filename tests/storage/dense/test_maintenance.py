@@ -66,9 +66,9 @@ def test_a_tail_of_dead_rows_is_compacted(dense: Dense, tmp_path: Path) -> None:
     for generation in range(1, 300):  # one chunk, saved again and again
         add(dense, generation, range(generation, generation + 1), remove=range(generation - 1, generation))
     before = dense.snapshot()
-    assert dense._state.log.rows == 299
+    assert dense._state.log.row_count == 299
     assert dense.maintain(lambda: False, SMALL)
-    assert (dense._state.log.rows, dense._state.log.records) == (1, 3)
+    assert (dense._state.log.row_count, dense._state.log.record_count) == (1, 3)
     assert dense.generation == 299
     assert before.ids().tolist() == dense.snapshot().ids().tolist() == [299]
     assert len(list(tmp_path.glob("tail-*"))) == 2

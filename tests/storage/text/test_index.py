@@ -108,7 +108,7 @@ def test_after_a_kill_the_generation_tells_that_something_is_missing(place: Path
     os.close(lock)
     again = make(place)
     assert again.generation < 4
-    assert again.lacking(map(content_of, every)) == [content_of(text) for text in every[16:]]
+    assert again.missing_from(map(content_of, every)) == [content_of(text) for text in every[16:]]
     again.apply(4, [document(text) for text in every])
     check(again, every)
     again.close()
@@ -126,7 +126,7 @@ def test_merging_keeps_what_lives_and_drops_the_rest(place: Path) -> None:
     assert len(list(place.glob("*.trigrams"))) < segments
     snapshot = index.snapshot()
     assert set(map(content_of, kept)) <= snapshot.contents()
-    assert index.lacking([content_of(every[1])]) or content_of(every[1]) in snapshot.contents()
+    assert index.missing_from([content_of(every[1])]) or content_of(every[1]) in snapshot.contents()
     for query in QUERIES:
         expected = {content_of(text) for text in every if holds(text, query)} & snapshot.contents()
         assert {content for content, _ in snapshot.candidates(query)} == expected

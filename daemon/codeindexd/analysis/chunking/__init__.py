@@ -1,4 +1,4 @@
-"""Chunking: a file's language, its text, and its chunks. Pure."""
+"""Determines a file's language, its text and its chunks, from its bytes and its name alone."""
 
 from codeindexd.analysis.chunking.cells import chunk_cells
 from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk

@@ -1,7 +1,7 @@
-"""Chunks of a notebook: every cell is cut in its own language, and no chunk spans two of them.
+"""Chunks a notebook cell by cell, each in its own language; no chunk spans two cells.
 
 The commands that IPython adds to Python (``%timeit x``, ``!pip install y``, ``files = !ls``, ``name?``) are replaced by
-as many bytes of valid Python before parsing. ``%%bash`` and its like decide the language of their cell.
+valid Python of the same length before parsing. Commands such as ``%%bash`` determine the language of their cell.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _NO_SYMBOL_KINDS: Final = frozenset({"block", "window"})
 def chunk_cells(
     text: bytes, cells: Sequence[Cell], *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET
 ) -> list[Span]:
-    """Cut the UTF-8 ``text`` of a notebook into chunks, as :func:`chunk` does with each of its ``cells``.
+    """Cut the UTF-8 ``text`` of a notebook into chunks, each of its ``cells`` as :func:`chunk` does.
 
-    Cells of whitespace only have no chunk. What defines nothing is of the kind ``cell``. Never raises.
+    Cells that are blank have no chunk. Chunks without a definition have the kind ``cell``. Never raises.
     """
     return [span for cell in cells for span in _chunks_of(text, cell, max_bytes, target_chars)]
 
@@ -46,7 +46,7 @@ def _chunks_of(text: bytes, cell: Cell, max_bytes: int, target_chars: int) -> It
         return
     parsed, language = parsed_as(body, cell.language)
     spans = chunk(parsed, language, max_bytes=max_bytes, target_chars=target_chars)
-    if not spans:  # nothing but the name of its language
+    if not spans:  # the cell has only a command with the name of its language
         spans = [Span(0, len(body), 1, max(1, body.count(b"\n")), "cell")]
     first_line = text.count(b"\n", 0, cell.start)
     for span in spans:
@@ -61,7 +61,7 @@ def _chunks_of(text: bytes, cell: Cell, max_bytes: int, target_chars: int) -> It
 
 
 def parsed_as(body: bytes, language: str) -> tuple[bytes, str]:
-    """Return the text to parse for a cell, of the same length and lines, and the language to parse it in."""
+    """Return the text to parse for a cell, with the same length and lines, and its language."""
     if language != "python":
         return body, language
     magic = _CELL_MAGIC.match(body)
@@ -74,7 +74,7 @@ def parsed_as(body: bytes, language: str) -> tuple[bytes, str]:
 
 
 def _language_of(name: str, arguments: bytes) -> str:
-    """Return the language of the cell below ``%%name arguments``; most such commands run Python."""
+    """Return the language of a cell that begins with ``%%name arguments``; most such commands run Python."""
     first = next((word for word in arguments.split() if not word.startswith(b"-")), b"")
     if name in ("writefile", "file"):
         return detect(first)
@@ -92,7 +92,7 @@ def _plain_python(body: bytes) -> bytes:
 
 
 def _with_continuations(body: bytes) -> bytes:
-    """Blank the lines that continue a command after a backslash."""
+    """Return ``body`` with blanks in place of lines that continue a command after a backslash."""
     lines = body.split(b"\n")
     continues = False
     for number, line in enumerate(lines):
@@ -104,5 +104,5 @@ def _with_continuations(body: bytes) -> bytes:
 
 
 def _value(match: re.Match[bytes], before: bytes) -> bytes:
-    """Return a statement that does nothing in place of a command, so that a block of commands is not empty."""
+    """Return a statement without effect in place of a command, so that a block of commands is not empty."""
     return before + b"0".ljust(len(match[0]) - len(before))

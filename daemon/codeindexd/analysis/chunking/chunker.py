@@ -1,7 +1,7 @@
-"""Text in, chunks out: contiguous row ranges that follow the definitions of the language.
+"""Cuts a text into chunks: contiguous ranges of rows that follow the definitions of the language.
 
-The chunks of a text tile it: joined, they are the text, byte for byte. A text of whitespace only has no chunks.
-Nothing here raises, whatever the bytes; text that cannot be parsed is cut into windows.
+Joined together, the chunks are the text, byte for byte. A blank text has no chunks. Nothing here raises, whatever the
+bytes; text that cannot be parsed is cut into windows.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from codeindexd.types import Span, Symbol
 
 DEFAULT_MAX_BYTES = 6000
 TARGET = 1000
-MAX_PARSE_SECONDS = 5.0  # of CPU; only files that take 50 to 1000 times as long as normal get there
+MAX_PARSE_SECONDS = 5.0  # of CPU time; only files that take 50 to 1000 times as long as normal reach it
 _READ_BYTES = 1 << 16  # per read, for the first reads
 _FULL_READS = 64
-_LATER_READ_BYTES = 1 << 10  # tree-sitter keeps what it was given, and Haskell's grammar reads thousands of times
-_MAX_READ_BYTES = 1 << 26  # in all; of 2,500 real files none took more than 2 MB, generated Lua took 1 GB
+_LATER_READ_BYTES = 1 << 10  # small, since tree-sitter keeps all pieces, and Haskell's grammar reads thousands of times
+_MAX_READ_BYTES = 1 << 26  # in total; of 2,500 real files none needed more than 2 MB, but generated Lua took 1 GB
 OPEN = CONTAINERS | {"section", "key", "table", "block", "resource"}
-"""Kinds in which a complete inner definition is a chunk's name; elsewhere (functions) it is just a statement."""
+"""Kinds in which a complete inner definition names a chunk; in others (functions) it is just a statement."""
 _CPP_HEADER = re.compile(  # possessive and bounded: otherwise a generated file of half declarations takes minutes
     rb"^[ \t]*+(?:class\s++\w++[^;{]{0,1000}+\{|namespace\s++\w*+\s*+\{|template\s*+<|(?:public|private)\s*+:)",
     re.MULTILINE,
@@ -38,12 +38,12 @@ _CPP_HEADER = re.compile(  # possessive and bounded: otherwise a generated file 
 
 
 def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET) -> list[Span]:
-    """Cut UTF-8 ``text`` (ill-formed bytes are tolerated) of ``language`` (``""``: plain text) into chunks.
+    """Cut UTF-8 ``text`` (ill-formed bytes are tolerated) of ``language`` ("" is plain text) into chunks.
 
-    The spans are in order and tile the text: the first starts at byte 0, each starts where the previous one ends, the
-    last ends at ``len(text)``. All but the last end after a ``\\n``. They aim at ``target_chars`` bytes; only a
-    chunk of a single line is longer than ``max_bytes``, not counting blank rows around it. Equal input gives equal
-    chunks on every machine. Never raises.
+    The spans are in order and cover the text: the first starts at byte 0, each of the others where its predecessor
+    ends, and the last ends at ``len(text)``. All but the last end after a ``\\n``. Their target size is
+    ``target_chars`` bytes; only a chunk of a single line is longer than ``max_bytes``, not counting blank rows around
+    it. Equal input gives equal chunks on every machine. Never raises.
     """
     if not text or text.isspace():
         return []
@@ -76,10 +76,10 @@ def _grammar(text: bytes, language: str, lines: Lines) -> Grammar | None:
 def parse(text: bytes, grammar: Grammar) -> Node | None:
     """Return the root of the syntax tree, or None if parsing would take disproportionately long.
 
-    The budget counts the parser's own steps (it reports every hundred), not seconds, so nearly always every machine
-    gives up on the same files: ordinary code takes one report per 50 to 300 bytes. But the cost of a step grows with
-    what came before (error recovery in C, Haskell's layout), so five seconds of CPU time are the last resort. Only
-    generated input gets there, and otherwise the worker process would be killed.
+    The budget counts the parser's own steps (it reports every hundredth), not seconds, so that all machines nearly
+    always give up on the same files: ordinary code needs one report per 50 to 300 bytes. But a step may become more
+    expensive as parsing proceeds (error recovery in C, Haskell's layout), so there is also a limit of five seconds of
+    CPU time. Only generated input reaches it; without it, the worker process would be killed.
     """
     budget = 2000 + len(text) // 40
     reads = given = reports = 0
@@ -141,10 +141,10 @@ def _spans(groups: Sequence[Sequence[Atom]], found: Sequence[FoundDefinition], l
 
 
 def label(members: Sequence[Atom]) -> tuple[str, str]:
-    """Return the kind and the symbol path of a chunk.
+    """Return the kind and the qualified name of a chunk that consists of the atoms ``members``.
 
-    A chunk with the head of a definition that continues after it, or with a part of a function, is named after that
-    definition. Otherwise one complete definition names it; several give it their kind and the path of their owner.
+    A chunk with the beginning of a definition that continues after it, or with a part of a function, is named after
+    that definition. Otherwise a single complete definition names it; several give it their kind and their owner's name.
     """
     first = members[0]
     owner = members[-1].owner

@@ -1,7 +1,7 @@
 """Decoding of files to UTF-8, and offsets in the text back to offsets in the file.
 
-Everything downstream works on UTF-8 bytes. For a plain UTF-8 file those are the file's own bytes, and nothing is copied
-or mapped; for others, :class:`Decoded` keeps the source offset of every line.
+All later steps work on UTF-8 bytes. For a plain UTF-8 file these are the file's own bytes: nothing is copied and no
+offsets need translating. For others, :class:`Decoded` keeps the source offset of every line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from codeindexd.analysis.chunking.notebook import Cell, CellLine
 from codeindexd.types import Span
 
 _PROBE_BYTES = 64 * 1024
-_UTF16_SHARE = 0.4  # of every other byte in the probe must be NUL for UTF-16 without a byte order mark
+_UTF16_SHARE = 0.4  # without a byte order mark, text is UTF-16 if this share of every other byte is NUL
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _UTF16 = ("utf-16-le", "utf-16-be")
 _UNICODE = frozenset({"", "utf-8", "utf-8-sig", *_UTF16})
@@ -189,8 +189,8 @@ def source_text(data: bytes, encoding: str) -> str:
     return text if "\n" in text else text.replace("\r", "\n")
 
 
-def line_ends(data: bytes, encoding: str) -> int:
-    """Return how many rows end in the bytes of a file from its start to the start of a row."""
+def count_line_ends(data: bytes, encoding: str) -> int:
+    """Return the number of lines in ``data``, which runs from the start of a file to the start of a line."""
     if encoding.startswith("utf-16"):
         text = data.decode(encoding, "replace")
         return text.count("\n") or text.count("\r")

@@ -1,6 +1,6 @@
 """The grammars of all languages, each loaded when first needed.
 
-A grammar that is not installed or cannot be loaded is not an error: its language is cut into windows of lines.
+If a grammar is not installed or cannot be loaded, files of its language are cut into windows of lines.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
 
 CHUNKER_VERSION = "1"
-"""Part of every fingerprint: raise it whenever the same bytes are cut differently."""
+"""Part of every fingerprint; increase it when the same bytes are chunked differently."""
 
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The source of a grammar: a distribution, its module, and the function that returns the grammar."""
+    """Where a grammar comes from: a distribution, and the function of its module that returns the grammar."""
 
     distribution: str
     rules: Rules
@@ -39,7 +39,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A loaded grammar with its rules; node types are numbers."""
+    """A loaded grammar with its rules, in which node types are numbers."""
 
     language: Language
     rules: Rules
@@ -84,7 +84,7 @@ _SOURCES: Mapping[str, _Source] = {
 }
 
 LANGUAGES = frozenset(_SOURCES)
-"""The languages that are cut along their syntax if their grammar is installed."""
+"""The languages that are chunked along their syntax if their grammar is installed."""
 
 
 @functools.cache
@@ -102,7 +102,7 @@ def load(language: str) -> Grammar | None:
 
 
 def _number(language: Language, rules: Rules) -> Grammar:
-    """Replace node types by numbers; one type can have several, which differ only in where it may stand."""
+    """Return a grammar in which the rules' node types are numbers; a type can have several numbers."""
     namers: dict[int, Namer] = {}
     sets: dict[str, set[int]] = {"descend": {ERROR_KIND}, "attach": set(), "transparent": set()}
     for number in range(language.node_kind_count):
@@ -127,10 +127,10 @@ def _version(distribution: str) -> str:
 
 @functools.cache
 def fingerprint(language: str) -> str:
-    """Return a hash of everything here that determines how a file of ``language`` is cut. Imports no grammar.
+    """Return a hash (16 hex digits) of everything that determines how files of ``language`` are chunked.
 
-    A missing grammar has its own fingerprint, so installing it later reprocesses exactly the files of its language.
-    Notebooks depend on every grammar: their cells may be of any language.
+    A missing grammar has its own fingerprint, so that installing it later causes exactly the files of its language to
+    be processed again. Notebooks depend on all grammars, since their cells may have any language. Imports no grammar.
     """
     sources = list(_SOURCES.values()) if language == NOTEBOOK else [_SOURCES[language]] if language in _SOURCES else []
     parts = [CHUNKER_VERSION, language]
@@ -142,5 +142,5 @@ def fingerprint(language: str) -> str:
 
 
 def grammar_versions() -> dict[str, str]:
-    """Return the installed version of every grammar by language, ``"absent"`` if not installed; for diagnosis."""
+    """Return the installed version of each grammar by language, "absent" if it is not installed; for diagnosis."""
     return {language: _version(source.distribution) for language, source in sorted(_SOURCES.items())}

@@ -1,4 +1,4 @@
-"""Sections of Markdown: from a heading to the next one of its level or a higher level."""
+"""The sections of a Markdown file: each goes from a heading to the next one of the same or a higher level."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEPARATOR = " > "  # not a dot: headings are prose and contain dots
 
 
 def sections(root: Node, lines: Lines) -> list[FoundDefinition]:
-    """Return the sections in document order; ``qualified`` is the path of headings."""
+    """Return the sections in document order; the qualified name of each is the path of its headings."""
     out: list[FoundDefinition] = []
     open_: list[tuple[int, FoundDefinition]] = []
     end = lines.count
@@ -28,7 +28,7 @@ def sections(root: Node, lines: Lines) -> list[FoundDefinition]:
 
 
 def _headings(root: Node, text: bytes) -> list[tuple[int, int, str]]:
-    """Return (level from 1, row, title) of every heading; the grammar nests sections only under ``#`` headings."""
+    """Return (level, row, title) of every heading in document order; levels count from 1, rows from 0."""
     out = []
     stack = [root]
     while stack:

@@ -1,6 +1,6 @@
-"""The text of a file that is indexed, searched and shown: the file decoded, or the cells of a notebook.
+"""The text of a file that is indexed, searched and shown: the decoded file, or the cells of a notebook.
 
-It is a function of the file's bytes alone, so that files with equal content have equal text whatever their names.
+It depends only on the file's bytes, so that files with equal content have equal text, whatever their names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from codeindexd.types import Span
 
 
 class IndexedText(Protocol):
-    """A text as UTF-8, and the way back from its lines to the file; lines of both count from 1."""
+    """A text as UTF-8, and the positions of its lines in the file. Lines of both count from 1."""
 
     @property
     def utf8(self) -> bytes:
@@ -21,32 +21,32 @@ class IndexedText(Protocol):
 
     @property
     def encoding(self) -> str:
-        """How the file is read, as the catalog notes it."""
+        """The encoding of the file, as the catalog stores it."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """The cells of a notebook; none for other files."""
+        """The cells of a notebook; empty for other files."""
 
     def to_source(self, offset: int) -> int:
-        """Return the offset in the file of an offset in the text that is the start of a line."""
+        """Return the offset in the file for ``offset`` in the text, which must be the start of a line or the end."""
 
     def to_source_span(self, span: Span) -> Span:
-        """Return ``span`` (of whole lines of the text) with its bytes and lines in the file."""
+        """Return ``span``, which consists of whole lines of the text, with its bytes and lines in the file."""
 
     def source_line(self, number: int) -> int:
-        """Return the line of the file at which line ``number`` of the text stands."""
+        """Return the line in the file of line ``number`` of the text."""
 
     def cell_line(self, number: int) -> CellLine | None:
-        """Return the place of line ``number`` of the text within its cell; None outside notebooks."""
+        """Return the cell of line ``number`` of the text, and the line in it; None if this is not a notebook."""
 
     def paragraph(self, offset: int) -> tuple[int, int]:
-        """Return the bytes of the text, around ``offset``, whose lines are each other's context."""
+        """Return the byte range (start, end) of the text around ``offset`` from which context lines may be shown."""
 
 
 def indexed_text(data: bytes) -> IndexedText | None:
-    """Return the indexed text of a file's bytes, None if it is binary. Never raises.
+    """Return the indexed text of a file's bytes; None if it is binary. Never raises.
 
-    A notebook is recognised by its content. One whose JSON is broken, or that is not UTF-8, is text like any other.
+    A notebook is recognised by its content. If its JSON is invalid or not UTF-8, it is treated like any other text.
     """
     decoded = decode(data)
     if decoded is None or not decoded.encoding.startswith("utf-8"):

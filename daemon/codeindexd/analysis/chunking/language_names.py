@@ -1,4 +1,4 @@
-"""Tables of file names, extensions and interpreters: a language per line, followed by its names."""
+"""Tables of file names, extensions and interpreters: each line has a language and its names."""
 
 from __future__ import annotations
 

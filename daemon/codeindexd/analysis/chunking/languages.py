@@ -1,4 +1,4 @@
-"""Detection of a file's language by its name and its first line."""
+"""Detects a file's language by its name and its first line."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _MODES = {
 
 
 def detect(path: bytes, first_line: bytes = b"") -> str:
-    """Return the language's name (``python``, ``csharp``, ...), ``""`` for plain text or if it is unknown.
+    """Return the name of a file's language (``python``, ``csharp``, ...), "" for plain text or an unknown language.
 
-    The whole file name decides first (``Makefile``), then its longest known extension (``.d.ts`` before ``.ts``), then
-    a ``#!`` line, then an editor's ``-*- mode -*-``. ``.h`` is C: only the content shows whether it is C++, which the
-    chunker checks.
+    Tries the whole file name (``Makefile``), the longest known extension (``.d.ts`` before ``.ts``), a ``#!`` line, and
+    an editor's ``-*- mode -*-``, in this order. ``.h`` counts as C; whether it is C++ depends on the content, which
+    the chunker checks.
     """
     name = path.rpartition(b"/")[2].decode("utf-8", "replace")
     language = BY_NAME.get(name) or BY_NAME.get(name.lower())
@@ -73,5 +73,5 @@ _KNOWN = frozenset(BY_EXTENSION.values()) | frozenset(BY_NAME.values())
 
 
 def known_languages() -> frozenset[str]:
-    """Return every language name that :func:`detect` can return, except ``""``."""
+    """Return all language names that :func:`detect` can return, except ""."""
     return _KNOWN | frozenset(BY_INTERPRETER.values())

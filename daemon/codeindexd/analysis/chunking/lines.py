@@ -1,4 +1,4 @@
-"""The rows of a text, and windows of rows."""
+"""Splits a text into rows, and cuts rows into windows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NEWLINE = 10
 
 
 class Lines:
-    """The rows of ``text``, split at ``\\n`` only. Rows count from 0; ``starts`` has one entry more."""
+    """The rows of ``text``, split at ``\\n`` only. Rows count from 0; ``starts`` also has the end of the text."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -22,6 +22,7 @@ class Lines:
 
     @property
     def count(self) -> int:
+        """The number of rows."""
         return len(self.starts) - 1
 
     def size(self, start: int, end: int) -> int:
@@ -29,31 +30,32 @@ class Lines:
         return self.starts[end] - self.starts[start]
 
     def spanned(self, start_byte: int, end_byte: int) -> tuple[int, int]:
-        """Return the rows of a byte range, as (first, after the last)."""
+        """Return the rows that a byte range covers, as (first, after the last)."""
         first = bisect_right(self.starts, start_byte) - 1
         return first, max(first + 1, bisect_left(self.starts, end_byte, first))
 
     def is_blank(self, row: int) -> bool:
+        """Return True if a row has only white space; False for rows of 200 bytes or more."""
         starts = self.starts
         return starts[row + 1] - starts[row] < 200 and not self.text[starts[row] : starts[row + 1]].strip()
 
     def indent(self, row: int) -> int:
-        """Return the number of leading blanks of a row; a tab counts as one, which suffices to compare neighbours."""
+        """Return the number of leading blanks of a row; a tab counts as one, which suffices to compare rows."""
         raw = self.text[self.starts[row] : min(self.starts[row + 1], self.starts[row] + 200)]
         return len(raw) - len(raw.lstrip())
 
 
 def windows(lines: Lines, start: int, end: int, *, target: int, limit: int) -> list[tuple[int, int]]:
-    """Cut rows ``start`` to ``end`` into windows of about ``target`` bytes and at most ``limit``.
+    """Cut the rows from ``start`` to ``end`` (exclusive) into windows of about ``target`` and at most ``limit`` bytes.
 
-    Cuts are in the last third of a window: preferably before an unindented row after a blank one, else after a blank
-    row, else before the least indented row. A row longer than ``limit`` is its own window.
+    Windows end in their last third: preferably before an unindented row after a blank one, else after a blank row, else
+    before the least indented row. A row longer than ``limit`` is a window of its own.
     """
     out: list[tuple[int, int]] = []
     first = start
     row = start
     starts = lines.starts
-    rest = min(target * 5 // 4, limit)  # the last window may be a little longer, to avoid a tiny one after it
+    rest = min(target * 5 // 4, limit)  # the last window may be a little longer, so that no tiny one follows
     while row < end:
         size = starts[row + 1] - starts[first]
         if starts[row + 1] - starts[row] > limit:
@@ -73,7 +75,7 @@ def windows(lines: Lines, start: int, end: int, *, target: int, limit: int) -> l
 
 
 def _best_cut(lines: Lines, first: int, row: int, target: int) -> int:
-    """Return the row to cut before, in ``first < cut <= row``."""
+    """Return the row before which to cut; it is after ``first`` and at most ``row``."""
     best, best_score = row, -1.0
     earliest = lines.starts[first] + target * 2 // 3
     for cut in range(row, max(first, row - 60), -1):
@@ -89,7 +91,7 @@ def _best_cut(lines: Lines, first: int, row: int, target: int) -> int:
 
 
 def join_blank(pieces: Iterable[tuple[int, int]], lines: Lines) -> list[tuple[int, int]]:
-    """Join pieces of whitespace only to the previous piece, or a first one to the next piece."""
+    """Join each blank piece (start, end) to the previous piece; join a blank first piece to the next one."""
     out: list[tuple[int, int]] = []
     starts, text = lines.starts, lines.text
     for start, end in pieces:

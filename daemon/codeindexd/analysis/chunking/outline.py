@@ -1,4 +1,4 @@
-"""The definitions of a parsed file, found by walking only nodes that can contain definitions."""
+"""Finds the definitions in a syntax tree by walking only nodes that can contain definitions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_DEFINITIONS = 50_000  # in one file; beyond that it is data
 
 @dataclass(slots=True, eq=False)
 class FoundDefinition:
-    """A definition. Rows count from 0; ``end`` is the row after the last."""
+    """A definition in a file. Rows count from 0; ``end`` is the row after the last. ``listed`` is as in Definition."""
 
     start: int
     end: int
@@ -51,7 +51,7 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
 
 
 def _positions(text: bytes, keywords: tuple[bytes, ...]) -> list[int]:
-    """Return the positions of all keywords; ``find`` runs at memory speed, unlike one regex for all."""
+    """Return the sorted offsets of all keywords; ``find`` runs at memory speed, unlike one regex for all."""
     out: list[int] = []
     for word in keywords:
         at = text.find(word)
@@ -71,7 +71,7 @@ def _contains_keyword(marks: list[int], node: Node, own_keywords: int) -> bool:
 def _define(
     node: Node, lines: Lines, namer: Namer, owner: FoundDefinition | None
 ) -> tuple[FoundDefinition | None, FoundDefinition | None]:
-    """Return the definition at ``node``, or None, and the owner of the definitions inside the node."""
+    """Return the definition at ``node`` or None, and the owner of definitions inside the node."""
     definition = namer(node, lines.text)
     if definition is None or not definition.name:
         return None, owner
@@ -98,7 +98,7 @@ def _joined(found: list[FoundDefinition]) -> list[FoundDefinition]:
 
 
 def is_unparsed(root: Node, found: list[FoundDefinition]) -> bool:
-    """Return True if parsing failed: no definitions, and errors over most of the bytes."""
+    """Return True if parsing failed: there are no definitions, and most of the bytes are in error nodes."""
     if found or not root.has_error:
         return False
     if root.kind_id == ERROR_KIND:

@@ -1,6 +1,6 @@
-"""The form of a language's rules, and the functions that most of them consist of.
+"""The types of a language's rules, and the functions from which most rules are made.
 
-Rules use the grammar's node type names; :mod:`.grammars` turns them into numbers once per process.
+Rules use the grammar's names of node types; :mod:`.grammars` turns them into numbers once per process.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _METHOD_OWNERS = CONTAINERS - {"module", "namespace"}
 
 
 class Definition(NamedTuple):
-    """What a namer found at a node. ``scope`` precedes the name (``Command`` in ``func (c *Command) Run``)."""
+    """A definition that a namer found at a node. ``scope`` qualifies the name (``Command`` for ``(*Command) Run``)."""
 
     kind: str
     name: str
     scope: str = ""
-    listed: bool = True  # False: only names its members (Rust's impl, Swift's extension)
-    scopes: bool = True  # False: its content belongs to the outer definition (the struct in C's typedef)
+    listed: bool = True  # False: not a symbol itself, but qualifies its members (Rust's impl, Swift's extension)
+    scopes: bool = True  # False: definitions inside belong to the outer definition (the struct in C's typedef)
 
 
 Namer = Callable[[Node, bytes], Definition | None]
@@ -34,12 +34,15 @@ Namer = Callable[[Node, bytes], Definition | None]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How one grammar's nodes become definitions.
+    """The rules by which nodes of a grammar become definitions.
 
-    A node is entered if its type is in ``descend``, if it is an error node, or if its bytes contain one of
-    ``keywords``: scanning for a few words is far cheaper than walking every expression. ``attach`` types belong to the
-    next sibling; ``transparent`` ones are replaced by their children. With ``clauses``, neighbours of one name are one
-    definition.
+    - ``definitions``: a namer for each node type that may be a definition.
+    - ``descend``, ``keywords``: a node is entered if its type is in ``descend``, if it is an error node, or if its
+      bytes contain a keyword: scanning for a few words is far cheaper than walking every expression.
+    - ``attach``: node types that belong to the next sibling; ``transparent``: those that are replaced by their
+      children.
+    - ``clauses``: neighbouring definitions with the same name are one.
+    - ``max_parse_bytes``: larger files are not parsed.
     """
 
     definitions: Mapping[str, Namer] = field(default_factory=dict)
@@ -61,7 +64,7 @@ def types(names: str) -> frozenset[str]:
 
 
 def source(node: Node, text: bytes) -> str:
-    """Return the node's text on one line, whitespace folded, at most ``MAX_NAME`` characters."""
+    """Return the node's text on one line, with runs of white space as one blank, at most ``MAX_NAME`` characters."""
     raw = text[node.start_byte : min(node.end_byte, node.start_byte + 4 * MAX_NAME)]
     name = raw.decode("utf-8", "replace")
     return (name if name.isidentifier() else " ".join(name.split()))[:MAX_NAME]
@@ -76,7 +79,7 @@ def child_of_type(node: Node, *names: str) -> Node | None:
 
 
 def named(kind: str, field_name: str = "name") -> Namer:
-    """Return a namer for definitions whose name is a field."""
+    """Return a namer for definitions of ``kind`` whose name is in a field of the node."""
 
     def namer(node: Node, text: bytes) -> Definition | None:
         child = node.child_by_field_name(field_name)
@@ -86,7 +89,7 @@ def named(kind: str, field_name: str = "name") -> Namer:
 
 
 def first(kind: str, *child_types: str) -> Namer:
-    """Return a namer for definitions whose name is the first child of one of these types."""
+    """Return a namer for definitions of ``kind`` whose name is the first child of one of these types."""
 
     def namer(node: Node, text: bytes) -> Definition | None:
         child = child_of_type(node, *child_types)
@@ -105,7 +108,7 @@ def fixed(kind: str, name: str) -> Namer:
 
 
 def with_body(kind: str, field_name: str = "name", body: str = "body") -> Namer:
-    """Like :func:`named`, but only for nodes with a body: ``struct a;`` and ``struct a *p`` define nothing."""
+    """Return a namer like :func:`named`, but only for nodes with a body: ``struct a;`` defines nothing."""
 
     def namer(node: Node, text: bytes) -> Definition | None:
         if node.child_by_field_name(body) is None:
@@ -117,11 +120,11 @@ def with_body(kind: str, field_name: str = "name", body: str = "body") -> Namer:
 
 
 def dotted(kind: str, path: str) -> Definition:
-    """Return a definition whose written name is a path; its last part is the name."""
+    """Return a definition whose name is the last part of a dotted ``path``; the rest is its scope."""
     scope, _, name = path.rpartition(".")
     return Definition(kind, name, scope)
 
 
 def kind_in(kind: str, owner: str) -> str:
-    """Return the kind of a definition inside ``owner`` (a kind, or ``""``): a function inside a class is a method."""
+    """Return the kind of a definition in an ``owner`` (a kind, "" for none): a function in a class is a method."""
     return "method" if kind == "function" and owner in _METHOD_OWNERS else kind

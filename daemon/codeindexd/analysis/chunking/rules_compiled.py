@@ -25,7 +25,7 @@ _C_LEAVES = types(
 
 
 def _declared(node: Node | None) -> Node | None:
-    """Return the name in a C declarator: ``*f(int)`` and ``(*f(void))(int)`` both declare ``f``."""
+    """Return the node of the name in a C declarator: ``*f(int)`` and ``(*f(void))(int)`` both declare ``f``."""
     for _ in range(32):
         if node is None or node.type in _C_LEAVES:
             return node

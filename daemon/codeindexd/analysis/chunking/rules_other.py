@@ -18,7 +18,7 @@ def _haskell_instance(node: Node, text: bytes) -> Definition | None:
 
 
 def _haskell_signature(node: Node, text: bytes) -> Definition | None:
-    """Return a class's method for a signature; elsewhere the equations are the definition."""
+    """Return a method for a signature in a class, None elsewhere, where the equations are the definition."""
     parent = node.parent
     name = node.child_by_field_name("name")
     if parent is None or parent.type != "class_declarations" or name is None:
@@ -50,7 +50,7 @@ HASKELL = Rules(
 
 
 def _ocaml_let(node: Node, text: bytes) -> Definition | None:
-    """Return a function for a ``let`` with parameters or a ``fun``; other values are constants of the module."""
+    """Return a function for a ``let`` with parameters or a ``fun``, and a constant for other values."""
     pattern = node.child_by_field_name("pattern")
     if pattern is None or pattern.type not in ("value_name", "parenthesized_operator"):
         return None

@@ -17,7 +17,7 @@ from codeindexd.analysis.chunking.rules import CONTAINERS
 
 @dataclass(slots=True)
 class Limits:
-    """The target size of a chunk, and the size up to which a definition stays whole, in bytes."""
+    """The target size of a chunk, and the size up to which a definition stays in one chunk, in bytes."""
 
     target: int
     limit: int
@@ -30,7 +30,11 @@ class Limits:
 
 @dataclass(slots=True)
 class Unit:
-    """Neighbouring nodes that share rows, with the comments before them. ``last`` is the row after their last row."""
+    """Neighbouring nodes that share rows, with the comments before them.
+
+    ``start`` is the first row, ``last`` the row after the nodes' last row, and ``end`` the row after the unit, which
+    includes blank rows after the nodes.
+    """
 
     start: int
     last: int
@@ -40,9 +44,10 @@ class Unit:
 
 @dataclass(slots=True)
 class Atom:
-    """Rows that are not cut further.
+    """Rows that are not cut further; ``start``, ``last`` and ``end`` are as in :class:`Unit`.
 
-    ``whole`` are the outermost definitions that are complete in it; ``owner`` is the definition that it is a part of.
+    ``whole`` are the outermost definitions that are completely inside; ``owner`` is the definition of which the atom is
+    a part.
     """
 
     start: int
@@ -55,7 +60,10 @@ class Atom:
 def atoms(
     root: Node, lines: Lines, grammar: Grammar, limits: Limits, found: Sequence[FoundDefinition] = ()
 ) -> list[Atom]:
-    """Return the rows of the file as atoms of at most ``limits.limit`` bytes, cut along the tree if possible."""
+    """Cut the rows of a file into atoms of at most ``limits.limit`` bytes (single rows may be longer).
+
+    Cuts along the syntax tree if possible. ``found`` are the definitions in the file.
+    """
     starts = [item.start for item in found]
     out: list[Atom] = []
     stack: list[Iterator[Unit]] = [iter(_units([root], 0, lines.count, lines, grammar))]
@@ -77,16 +85,16 @@ def atoms(
 
 
 def _is_table(unit: Unit) -> bool:
-    """Return True if a unit is a long list of short values, which can be cut at lines as well as at nodes."""
+    """Return True if a unit is a long list of short values, for which cutting at lines is as good as at nodes."""
     node = unit.nodes[-1]
     count = node.child_count
     return count > 200 and node.end_byte - node.start_byte < 40 * count
 
 
 def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
-    """Return the named children of all nodes, with transparent ones replaced by their children.
+    """Return the named children of all ``nodes``, with transparent ones replaced by their children.
 
-    Tokens are left out: the row of a bracket goes to the unit before it, as blank rows do.
+    Other tokens are left out: the row of a bracket belongs to the unit before it, as blank rows do.
     """
     if not grammar.transparent:
         return [child for node in nodes for child in node.named_children]
@@ -102,7 +110,7 @@ def _children(nodes: Sequence[Node], grammar: Grammar) -> list[Node]:
 
 
 def _units(nodes: Sequence[Node], start: int, end: int, lines: Lines, grammar: Grammar) -> list[Unit]:
-    """Return the children of ``nodes`` as units that tile the rows from ``start`` to ``end``."""
+    """Return the children of ``nodes`` as units that together cover the rows from ``start`` to ``end``."""
     out: list[Unit] = []
     pending: Unit | None = None
     starts, text = lines.starts, lines.text
@@ -141,7 +149,7 @@ def _units(nodes: Sequence[Node], start: int, end: int, lines: Lines, grammar: G
 
 
 def _tile(units: list[Unit], start: int, end: int) -> list[Unit]:
-    """Add rows between units (mostly blank ones) to the unit before them."""
+    """Extend each unit by the rows (mostly blank ones) before the next; return ``units``."""
     if not units:
         return units
     units[0].start = start
@@ -153,7 +161,7 @@ def _tile(units: list[Unit], start: int, end: int) -> list[Unit]:
 
 
 def assign(pieces: list[Atom], found: Sequence[FoundDefinition]) -> None:
-    """Set for every atom which definitions are complete in it and which one it is part of."""
+    """Set ``whole`` and ``owner`` of each atom, given the definitions ``found`` in document order."""
     index = 0
     open_: list[FoundDefinition] = []
     for atom in pieces:
@@ -172,7 +180,7 @@ def assign(pieces: list[Atom], found: Sequence[FoundDefinition]) -> None:
 
 
 def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom]]:
-    """Group neighbouring atoms that belong together and stay below the target size."""
+    """Group neighbouring atoms into chunks: those that belong together, up to about the target size."""
     groups: list[list[Atom]] = []
     size = 0
     for atom in pieces:

@@ -1,1 +1,1 @@
-"""Embedding models: the bundled one, sentence-transformers in a separate process, an endpoint over HTTP."""
+"""Embedding models: the bundled one, sentence-transformers in a separate process, and an endpoint over HTTP."""

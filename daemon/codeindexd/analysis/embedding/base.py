@@ -15,11 +15,13 @@ Vectors = NDArray[np.float32]
 
 @runtime_checkable
 class Embedder(Protocol):
-    """A model that turns texts into vectors of unit length.
+    """A model that turns texts into vectors of norm 1. Methods may be called concurrently.
 
-    ``identity`` is a hex hash of everything that determines a vector (weights, tokeniser, prompts, dtype): vectors of
-    one identity can be compared and are shared by all roots. ``model`` is the name shown to users, ``device`` where it
-    runs ("cpu", "cuda", ...; "auto" before it is known). Methods may be called concurrently.
+    - ``model``: the name shown to users.
+    - ``identity``: a hex hash of everything that determines a vector (weights, tokeniser, prompts, dtype). Vectors with
+      the same identity can be compared, and all roots share them.
+    - ``dimensions``: the number of values in a vector.
+    - ``device``: where the model runs ("cpu", "cuda", "remote", ...), "auto" while that is not known.
     """
 
     @property
@@ -35,22 +37,22 @@ class Embedder(Protocol):
     def device(self) -> str: ...
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of ``texts``, shape (len(texts), dimensions), float32, rows of unit length.
+        """Return the vectors of ``texts`` as float32 (len(texts), dimensions), each of norm 1.
 
-        Raises `RowsRefusedError` if some texts have no vector, another `EmbedderError` if embedding fails now.
+        Raises `RowsRefusedError` if the model has no vector for some texts, another `EmbedderError` if embedding fails.
         """
 
     async def embed_query(self, text: str) -> Vectors:
-        """Return the vector of a query, shape (dimensions,). Raises `EmbedderError`."""
+        """Return the vector (dimensions,) of a query. Raises `EmbedderError`."""
 
     async def aclose(self) -> None:
-        """Close processes and connections. Idempotent."""
+        """Close processes and connections; may be repeated."""
 
 
 class RowsRefusedError(EmbedderError):
-    """The model permanently has no usable vector for some of the texts.
+    """The model has no usable vector for some of the texts, and trying again would not help.
 
-    ``rows`` are their positions; ``vectors`` is the whole answer, shape (n, dimensions), with NaN in those rows.
+    ``rows`` are the positions of these texts; ``vectors`` (n, dimensions) are all vectors, with NaN in those rows.
     """
 
     def __init__(self, message: str, *, rows: tuple[int, ...], vectors: Vectors, hint: str = "") -> None:
@@ -60,7 +62,10 @@ class RowsRefusedError(EmbedderError):
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Return ``vectors`` (n, d) as float32 rows of unit length. Raises `RowsRefusedError` for zero rows."""
+    """Return ``vectors`` (n, d) with rows scaled to norm 1, as float32.
+
+    Raises `RowsRefusedError` for rows that are zero or not finite.
+    """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Creation of the configured embedding model; imports only what that model needs."""
+"""Creates the configured embedding model, importing only what that model needs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 BUNDLED_MODEL = "bundled"
-"""The name of the bundled model in a configuration."""
+"""The name of the bundled model in the configuration."""
 
 
 def create(embedding: Embedding, *, cache_file: Path | None = None) -> Embedder:
-    """Return the embedder that a configuration names: "bundled", an endpoint's URL, a directory or a model's name.
+    """Return the configured embedder. Its model is "bundled", an endpoint's URL, a directory, or a hub model's name.
 
-    Blocking: it may hash a model's files, download a model or query an endpoint. ``cache_file`` keeps the results for
-    later starts. Raises `EmbedderError` if the model cannot be found or used.
+    Blocking: it may hash the model's files, download the model or query the endpoint. ``cache_file`` stores the results
+    for later starts. Raises `EmbedderError` if the model cannot be found or used.
     """
     from codeindexd.analysis.embedding.model_cache import ModelCache
 

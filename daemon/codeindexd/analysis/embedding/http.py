@@ -1,7 +1,7 @@
 """An embedding model behind an OpenAI-compatible endpoint: ``POST <url>/v1/embeddings``.
 
-Only this part of the daemon sends text to another machine, and only to the configured URL: redirects are not followed.
-The API key comes from the environment and appears in no log and no message.
+Only this module sends text to another machine, and only to the configured URL: redirects are not followed. The API key
+is read from the environment and appears in no log or message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HINT_TOO_LONG = "the endpoint refuses these texts but accepts others: try a sma
 
 
 class HttpEmbedder:
-    """An embedder that sends texts to an endpoint. Create it with `open`."""
+    """An :class:`Embedder` that sends texts to an endpoint. Create it with `open`."""
 
     device = "remote"
 
@@ -66,9 +66,10 @@ class HttpEmbedder:
         pause_s: float = 0.5,
         cache: ModelCache | None = None,
     ) -> HttpEmbedder:
-        """Return the embedder of ``url``, with the dimensions from the URL, the cache, or one request.
+        """Return the embedder for ``url``. Blocking.
 
-        Blocking. Raises `EmbedderError` if the URL is invalid, or if a request is needed and fails.
+        Its dimensions are taken from the URL, from ``cache``, or from one request. Raises `EmbedderError` if the URL is
+        invalid, or if that request fails.
         """
         endpoint = Endpoint.parse(url)
         api_key = os.environ.get(API_KEY, "").strip()
@@ -97,7 +98,7 @@ class HttpEmbedder:
 
     @functools.cached_property
     def identity(self) -> str:
-        """Hash of URL (without credentials), model, prompts and dimensions; the weights cannot be seen."""
+        """A hash of the URL (without credentials), model, prompts and dimensions; the weights are not accessible."""
         return wire.digest(f"{self._endpoint.key}\n{self._dimensions}")
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
@@ -133,7 +134,10 @@ class HttpEmbedder:
         await self._client.aclose()
 
     async def _embed_or_split(self, texts: list[str]) -> Vectors:
-        """Return rows for ``texts``, NaN for those that the endpoint refuses even alone."""
+        """Return the vectors (n, d) of ``texts``; NaN for those that the endpoint refuses even alone.
+
+        Raises `EmbedderError`.
+        """
         try:
             return await self._embed(texts, attempts=_ATTEMPTS)
         except wire.RefusedError as error:
@@ -144,7 +148,7 @@ class HttpEmbedder:
                 [await self._embed_or_split(texts[:middle]), await self._embed_or_split(texts[middle:])]
             )
         try:
-            await self._embed(["a"], attempts=_ATTEMPTS)  # does it refuse this text, or every text?
+            await self._embed(["a"], attempts=_ATTEMPTS)  # finds out whether it refuses this text or every text
         except wire.RefusedError:
             raise EmbedderError(refused.message, hint=refused.hint) from None
         return np.full((1, self._dimensions), np.nan, dtype=np.float32)
@@ -169,7 +173,7 @@ class HttpEmbedder:
 
 
 def _probe(endpoint: Endpoint, api_key: str, timeout_s: float) -> int:
-    """Return the dimensions of the endpoint's vector for a short text."""
+    """Return the dimensions of the endpoint's vectors. Blocking. Raises `EmbedderError`."""
     try:
         response = httpx.post(
             endpoint.url,
@@ -187,7 +191,10 @@ def _probe(endpoint: Endpoint, api_key: str, timeout_s: float) -> int:
 
 
 def _headers(api_key: str) -> dict[str, str]:
-    """Return the request headers. Raises `EmbedderError` for an invalid key, which httpx would quote in its error."""
+    """Return the request headers.
+
+    Raises `EmbedderError` if the key contains invalid characters; an error of httpx would quote it.
+    """
     if not (api_key.isascii() and (not api_key or api_key.isprintable())):
         raise EmbedderError(
             f"{API_KEY} contains characters that are not allowed in an HTTP header", hint="copy the key again"

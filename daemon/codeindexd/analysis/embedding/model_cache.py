@@ -1,6 +1,6 @@
-"""Cached facts about models in a small JSON file: saves hashing gigabytes and querying endpoints again.
+"""A cache of facts about models, in a small JSON file, so that files are not hashed and endpoints not queried again.
 
-Losing it costs time, never correctness, so a damaged or unwritable file is not an error.
+Losing it costs time but never correctness, so errors with the file are ignored.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _MAX_ENTRIES = 32
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """Facts about one model: ``identity`` as in `Embedder`, or "" if it is computed; ``dimensions``."""
+    """Facts about one model: its dimensions, and its identity as in `Embedder` ("" if that is always computed)."""
 
     identity: str
     dimensions: int
 
 
 class ModelCache:
-    """Facts by key. A key must contain everything that changes the facts."""
+    """Facts by key, in the file ``path`` (None: only in memory). A key must contain all that determines the facts."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -36,7 +36,7 @@ class ModelCache:
         return self._facts.get(key)
 
     def put(self, key: str, facts: ModelFacts) -> None:
-        """Keep facts; the oldest beyond a few dozen are dropped."""
+        """Store the facts for ``key``; beyond 32 entries, the oldest are dropped."""
         self._facts.pop(key, None)
         self._facts = dict([*self._facts.items(), (key, facts)][-_MAX_ENTRIES:])
         if self._path is None:

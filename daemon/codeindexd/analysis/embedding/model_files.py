@@ -1,9 +1,9 @@
-"""The files of a sentence-transformers model: their place, hash, dimensions, and whether they are safe to load.
+"""Examines the files of a sentence-transformers model: where they are, their hash, dimensions, and safety.
 
-sentence-transformers is not imported here: that costs seconds and hundreds of megabytes.
+sentence-transformers is not imported here, because that takes seconds and hundreds of megabytes.
 
-A model is data from others, and its formats can contain programs: modules by class name, pickled weights. Models with
-programs are refused here, before a library reads them.
+A model may be untrusted, and its formats can contain programs: modules given by class name, and pickled weights. Models
+with programs are refused here, before a library reads them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _MODULES = frozenset(
 
 
 def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the directory of a model, or of the snapshot of a downloaded hub model; None if it is not downloaded.
+    """Return the directory of a model: ``model`` itself, or the snapshot of a downloaded hub model; None without one.
 
-    A directory must be an absolute path: a name is never looked up in the current directory, which may be a stranger's
-    repository. Raises `EmbedderError` for a directory without a model, and for an invalid name.
+    A directory must be given as an absolute path: names are never looked up in the current directory, which may be an
+    untrusted repository. Raises `EmbedderError` for a directory without a model, and for an invalid name.
     """
     directory = Path(model).expanduser()
     if directory.is_absolute():
@@ -71,15 +71,15 @@ def find(model: str, environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def refuse_programs(directory: Path) -> None:
-    """Raise `EmbedderError` if loading the model might run a program in it, with any version of the library."""
+    """Raise `EmbedderError` if loading the model might run a program in it, with whatever version of the library."""
     for module in _json(directory / "modules.json", []):
         kind = str(module.get("type", "")) if isinstance(module, dict) else ""
-        place = directory / str(module.get("path", "") if isinstance(module, dict) else "")
+        path = directory / str(module.get("path", "") if isinstance(module, dict) else "")
         if not kind.startswith(_LIBRARY) or kind.rpartition(".")[2] not in _MODULES:
             raise _refused(directory, f"its module {kind!r} is not one of {', '.join(sorted(_MODULES))}")
-        if not place.resolve().is_relative_to(directory.resolve()):
+        if not path.resolve().is_relative_to(directory.resolve()):
             raise _refused(directory, f"its module {kind!r} is outside the directory")
-        activation = str(_json(place / "config.json", {}).get("activation_function") or "torch.nn.")
+        activation = str(_json(path / "config.json", {}).get("activation_function") or "torch.nn.")
         if kind.endswith(".Dense") and not activation.startswith("torch.nn."):
             raise _refused(directory, f"its activation function is {activation!r}")
     for path in directory.rglob("pytorch_model*"):
@@ -95,14 +95,14 @@ def _refused(directory: Path, why: str) -> EmbedderError:
 
 
 def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return True if the user forbids access to the hub."""
+    """Return True if the environment forbids access to the hub."""
     return any(
         environ.get(n, "").upper() in ("1", "ON", "YES", "TRUE") for n in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     )
 
 
 def stat_key(directory: Path) -> str:
-    """Return a key that changes whenever a file of the model may have changed; costs a stat per file."""
+    """Return a cache key that changes if a file of the model may have changed. Raises OSError, `EmbedderError`."""
     state = xxhash.xxh3_128()
     for name, path in _files(directory):
         stat = path.stat()
@@ -111,7 +111,10 @@ def stat_key(directory: Path) -> str:
 
 
 def content_identity(directory: Path) -> str:
-    """Return a hex hash of weights, tokeniser, modules, prompts and dtype, independent of the directory."""
+    """Return a hex hash of everything that determines a vector, independent of the directory's path.
+
+    Reads all files. Raises OSError, `EmbedderError`.
+    """
     state = xxhash.xxh3_128(b"st1\n")
     for name, path in _files(directory):
         content = xxhash.xxh3_128()
@@ -123,7 +126,7 @@ def content_identity(directory: Path) -> str:
 
 
 def declared_dimensions(directory: Path) -> int:
-    """Return the dimensions according to the configuration files; 0 if the model must be loaded to know them."""
+    """Return the dimensions according to the configuration files; 0 if only the loaded model tells them."""
     truncated = _json(directory / "config_sentence_transformers.json", {}).get("truncate_dim")
     if truncated:
         return int(truncated)
@@ -147,7 +150,10 @@ def declared_dimensions(directory: Path) -> int:
 
 
 def _files(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files that determine a vector, with their names relative to ``directory``, sorted."""
+    """Yield (name relative to ``directory``, path) of the files that determine a vector, sorted by path.
+
+    Raises `EmbedderError` if the directory cannot be read.
+    """
     try:
         found = sorted(path for path in directory.rglob("*") if path.suffix in _SUFFIXES and path.is_file())
     except OSError as error:
@@ -157,13 +163,13 @@ def _files(directory: Path) -> Iterator[tuple[str, Path]]:
         if relative.parts[0] in _OTHER_RUNTIMES or relative.parts[0].startswith("."):
             continue
         if path.suffix == ".bin" and (path.parent / "model.safetensors").exists():
-            continue  # the same weights in the older format
+            continue  # the same weights in an older format
         yield relative.as_posix(), path
 
 
 def _hub_cache(environ: Mapping[str, str]) -> Path:
-    if place := environ.get("HF_HUB_CACHE"):
-        return Path(place)
+    if cache := environ.get("HF_HUB_CACHE"):
+        return Path(cache)
     home = environ.get("HF_HOME") or Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
     return Path(home) / "hub"
 

@@ -1,4 +1,4 @@
-"""The daemon's side of a model's process: starts it, loads the model, sends requests, restarts it."""
+"""The daemon's side of a model process: starts it, has the model loaded, sends requests, and restarts it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from codeindexd.workers.pressure import cpu_time
 from codeindexd.workers.wire import BrokenStreamError, Channel
 
 MODULE = "codeindexd.analysis.embedding.transformer_process"
-_RETRY_LOAD_S = 30.0  # loading costs seconds and gigabytes: a failure is not retried for every query
+_RETRY_LOAD_S = 30.0  # loading takes seconds and gigabytes, so it is not retried for every query
 _STALLED_S = 60.0  # without an answer and without using a CPU
 _STALLED_LOADING_S = 600.0  # a download may be slow
 _HINT = "check that there is memory for the model, and that this works: python -c 'import sentence_transformers'"
@@ -33,11 +33,14 @@ _log = structlog.get_logger("codeindexd.analysis.embedding.create")
 
 
 class BatchError(EmbedderError):
-    """This batch could not be embedded, but a smaller one may succeed."""
+    """This batch could not be embedded, but a smaller one might be."""
 
 
 class ModelProcess:
-    """One process, one request at a time, queries first. Safe to cancel anywhere: a late answer is dropped."""
+    """A model process, with one request at a time, queries first. Calls can be cancelled: a late answer is dropped.
+
+    ``device`` is where the model runs, "" before it is loaded.
+    """
 
     def __init__(self, load: wire.Load, *, dimensions: int, loader: str) -> None:
         self.device = ""
@@ -51,10 +54,10 @@ class ModelProcess:
         self._load_error: tuple[float, EmbedderError] | None = None
 
     async def encode(self, texts: list[str], *, query: bool) -> Vectors:
-        """Return rows for ``texts``, shape (len(texts), dimensions), from one batch.
+        """Return the vectors (len(texts), dimensions) of ``texts``, computed in one batch.
 
-        Raises `BatchError` if the process ended or ran out of memory, `EmbedderError` if the model cannot be loaded or
-        cannot embed at all.
+        ``query`` selects the model's prompt for queries. Raises `BatchError` if the process ended or ran out of memory,
+        another `EmbedderError` if the model cannot be loaded or fails.
         """
         async with self._lock.hold(first=query):
             while True:
@@ -68,16 +71,16 @@ class ModelProcess:
                     kind = BatchError if answer.kind is wire.FailureKind.MEMORY else EmbedderError
                     raise kind(f"the model failed: {answer.error}")
                 status = await self._stop()
-                if status != EXIT_IDLE:  # not unloaded in this moment
+                if status != EXIT_IDLE:  # otherwise it has just been unloaded, and is started again
                     _log.warning("embedder_lost", cause=describe_exit(status), texts=len(texts))
                     raise BatchError(f"the model's process ended: {describe_exit(status)}")
 
     async def aclose(self) -> None:
-        """Stop the process, if it runs."""
+        """Stop the process, if it is running."""
         await self._stop()
 
     async def _loaded_process(self) -> Child:
-        """Return the process with the model loaded."""
+        """Return the process with the model loaded, starting it if needed. Raises `EmbedderError`."""
         if self._load_error is not None:
             when, error = self._load_error
             if time.monotonic() < when:
@@ -139,7 +142,7 @@ class ModelProcess:
 
 
 async def _kill_when_stalled(child: Child, interval_s: float) -> None:
-    """Kill a process that owes an answer but uses no CPU: it is stopped or deadlocked."""
+    """Kill a process that uses no CPU although an answer is due, because it is stopped or deadlocked."""
     before = cpu_time(child.pid)
     while before is not None:
         await anyio.sleep(interval_s)
@@ -152,7 +155,7 @@ async def _kill_when_stalled(child: Child, interval_s: float) -> None:
 
 
 class _PriorityLock:
-    """A lock that ``first`` waiters get before all others."""
+    """A lock that waiters with ``first`` get before all others."""
 
     def __init__(self) -> None:
         self._lock = anyio.Lock()
@@ -177,8 +180,11 @@ class _PriorityLock:
             self._lock.release()
 
 
-def load_once(load: wire.Load, loader: str) -> int:
-    """Load a model, downloading it if necessary, and return its dimensions. Blocking. Raises `EmbedderError`."""
+def probe_model(load: wire.Load, loader: str) -> int:
+    """Load a model in a short-lived process, downloading it if necessary, and return its dimensions.
+
+    Blocking. Raises `EmbedderError`.
+    """
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", MODULE, str(os.getpid()), loader],

@@ -42,7 +42,10 @@ class _Answer(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The endpoint of an embedding model. ``dimensions`` 0 means the model's own. ``repr`` shows no credentials."""
+    """The endpoint of an embedding model.
+
+    ``dimensions`` 0 means the model's default; the prompts are prepended to texts. ``repr`` shows no credentials.
+    """
 
     url: str
     model: str
@@ -56,16 +59,16 @@ class Endpoint:
     def parse(cls, text: str) -> Endpoint:
         """Parse ``scheme://[user:password@]host[:port][/v1[/embeddings]][#model]``.
 
-        Any other path gets ``/v1/embeddings`` appended. After the ``#``, options are possible:
-        ``model=..&dimensions=..&query_prompt=..&document_prompt=..`` (percent-encoded). Raises
-        `EmbedderError` for an invalid URL.
+        ``/v1/embeddings`` is appended to any other path. The part after the ``#`` may also consist of options:
+        ``model=..&dimensions=..&query_prompt=..&document_prompt=..`` (percent-encoded). Raises `EmbedderError` for an
+        invalid URL.
         """
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
             options = _options(parts.fragment)
             dimensions = int(options.get("dimensions", "0"))
-        except ValueError:  # its text may quote any part of the URL, also a password
+        except ValueError:  # its message may quote any part of the URL, including a password
             raise EmbedderError("cannot parse the endpoint's URL", hint=f"{_FORM}; {_ESCAPES}") from None
         if options.keys() - {"model", "dimensions", "query_prompt", "document_prompt"}:
             raise EmbedderError("the endpoint's URL has unknown options after the #", hint=_OPTIONS)
@@ -90,24 +93,24 @@ class Endpoint:
         return f"Endpoint({self.name})"
 
     @property
-    def place(self) -> str:
-        """Scheme, host, port and path, for messages: a query string may contain a key."""
+    def public_url(self) -> str:
+        """The URL without the query string, which may contain a key; for messages."""
         return self.url.partition("?")[0]
 
     @property
     def name(self) -> str:
         """The name shown to users."""
-        return f"{self.place}#{self.model}" if self.model else self.place
+        return f"{self.public_url}#{self.model}" if self.model else self.public_url
 
     @property
     def key(self) -> str:
-        """Everything that determines a vector, without credentials and query string."""
+        """A cache key: everything that determines a vector, without credentials and query string."""
         return "\n".join(
-            ("http1", self.place, self.model, str(self.dimensions), self.query_prompt, self.document_prompt)
+            ("http1", self.public_url, self.model, str(self.dimensions), self.query_prompt, self.document_prompt)
         )
 
     def request(self, texts: list[str]) -> bytes:
-        """Return the body of a request for ``texts``; an empty text is sent as a space, which endpoints accept."""
+        """Return the body of a request for ``texts``. Empty texts are sent as a space, since endpoints refuse them."""
         body: dict[str, object] = {"input": [text or " " for text in texts], "encoding_format": "float"}
         if self.model:
             body["model"] = self.model
@@ -117,24 +120,24 @@ class Endpoint:
 
 
 def rows(endpoint: Endpoint, body: bytes, count: int, dimensions: int) -> Vectors:
-    """Return the vectors of an answer in the order of the request, shape (count, d), unnormalised.
+    """Return the vectors (count, d) in an answer's ``body``, in the order of the request, not normalised.
 
-    Raises `EmbedderError` if the answer is malformed or has the wrong number of vectors or dimensions (0 = any).
+    Raises `EmbedderError` if the answer is malformed, or has another number of vectors or ``dimensions`` (0: any).
     """
     try:
         items = msgspec.json.decode(body, type=_Answer).data
     except msgspec.MsgspecError as error:
-        raise EmbedderError(f"{endpoint.place} did not answer with embeddings: {error}", hint=_FORM) from None
+        raise EmbedderError(f"{endpoint.public_url} did not answer with embeddings: {error}", hint=_FORM) from None
     if any(item.index is not None for item in items):
         items.sort(key=lambda item: -1 if item.index is None else item.index)
         if [item.index for item in items] != list(range(count)):
-            raise EmbedderError(f"{endpoint.place} numbered its answers to {count} texts wrongly", hint=_FORM)
+            raise EmbedderError(f"{endpoint.public_url} numbered its answers to {count} texts wrongly", hint=_FORM)
     if len(items) != count:
-        raise EmbedderError(f"{endpoint.place} returned {len(items)} vectors for {count} texts", hint=_FORM)
+        raise EmbedderError(f"{endpoint.public_url} returned {len(items)} vectors for {count} texts", hint=_FORM)
     found = {len(item.embedding) for item in items}
     if len(found) != 1 or 0 in found or (dimensions and found != {dimensions}):
         raise EmbedderError(
-            f"{endpoint.place} returned vectors of {sorted(found)} dimensions, not {dimensions or 'one size'}",
+            f"{endpoint.public_url} returned vectors of {sorted(found)} dimensions, not {dimensions or 'one size'}",
             hint="the model there has changed: name it in [embedding] model and restart the daemon",
         )
     with np.errstate(over="ignore"):
@@ -142,15 +145,15 @@ def rows(endpoint: Endpoint, body: bytes, count: int, dimensions: int) -> Vector
 
 
 def is_transient(status: int) -> bool:
-    """Return True if a retry may succeed."""
+    """Return True if a request with this HTTP status may succeed when it is retried."""
     return status in _TRANSIENT
 
 
 def refusal(endpoint: Endpoint, response: httpx.Response) -> EmbedderError:
-    """Return the error for an answer other than 200."""
+    """Return the error for a response with a status other than 200; it quotes no secret."""
     status = response.status_code
     excerpt = "" if _repeats_secrets(endpoint, response) else " ".join(response.text[:300].split())
-    message = f"{endpoint.place} answered {status} {response.reason_phrase}"
+    message = f"{endpoint.public_url} answered {status} {response.reason_phrase}"
     if status in (401, 403, 407):  # without the excerpt, which may repeat a part of the key
         return EmbedderError(message, hint="set CODEINDEXD_EMBEDDING_API_KEY in the daemon's environment")
     message += f": {excerpt}" if excerpt else ""
@@ -164,7 +167,7 @@ def refusal(endpoint: Endpoint, response: httpx.Response) -> EmbedderError:
 
 
 def _repeats_secrets(endpoint: Endpoint, response: httpx.Response) -> bool:
-    """Return True if an answer repeats credentials of the request: some quote its headers or its whole URL."""
+    """Return True if a response repeats credentials of its request: some quote its headers or its whole URL."""
     query = urlsplit(endpoint.url).query
     sent = [response.request.headers.get("authorization", "").partition(" ")[2], query, *(endpoint.credentials or ())]
     sent += [value for values in parse_qs(query).values() for value in values]
@@ -172,21 +175,21 @@ def _repeats_secrets(endpoint: Endpoint, response: httpx.Response) -> bool:
 
 
 def unreachable(endpoint: Endpoint, error: Exception) -> EmbedderError:
-    """Return the error for a request without an answer."""
+    """Return the error for a request that got no response."""
     if isinstance(error, httpx.TimeoutException):
-        return EmbedderError(f"{endpoint.place} did not answer in time", hint="check its load and the URL")
+        return EmbedderError(f"{endpoint.public_url} did not answer in time", hint="check its load and the URL")
     detail = str(error) or type(error).__name__
-    return EmbedderError(f"cannot reach {endpoint.place}: {detail}", hint="check that the server is running")
+    return EmbedderError(f"cannot reach {endpoint.public_url}: {detail}", hint="check that the server is running")
 
 
 def backoff(attempt: int, pause_s: float) -> float:
-    """Return the seconds to wait after the ``attempt``-th failure: exponential, half of it random."""
+    """Return the seconds to wait after the ``attempt``-th failure: exponential from ``pause_s``, half of it random."""
     pause: float = min(MAX_PAUSE_S, pause_s * 2.0 ** (attempt - 1))
     return pause * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
 
 def retry_after(headers: Mapping[str, str], now: datetime.datetime | None = None) -> float | None:
-    """Return the seconds in ``Retry-After``, at most `MAX_PAUSE_S`; None without that header."""
+    """Return the seconds that the header ``Retry-After`` asks for, at most `MAX_PAUSE_S`; None without that header."""
     value: str = headers.get("retry-after", "").strip()
     if value.isdigit():
         return min(MAX_PAUSE_S, float(value))
@@ -201,7 +204,7 @@ def retry_after(headers: Mapping[str, str], now: datetime.datetime | None = None
 
 
 def digest(text: str) -> str:
-    """Return an identity of 32 hex digits."""
+    """Return a hash of ``text`` with 32 hex digits, for use as an identity."""
     return xxhash.xxh3_128_hexdigest(text.encode("utf-8"))
 
 

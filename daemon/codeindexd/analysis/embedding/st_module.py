@@ -1,8 +1,8 @@
-"""The bundled model as a sentence-transformers module, so that its directory loads in ``SentenceTransformer``.
+"""The bundled model as a sentence-transformers module, so that ``SentenceTransformer`` can load its directory.
 
 ``modules.json`` in the model's directory names `WordRows`; codeindexd must be importable, and the caller must allow
-code from outside sentence-transformers (``trust_remote_code=True``). The daemon never imports this: it needs torch.
-Unlike the runtime, it keeps the rows as one trainable float32 parameter; ``save`` quantises it.
+code from outside sentence-transformers (``trust_remote_code=True``). The daemon never imports this module, which needs
+torch. Unlike `StaticModel`, it has the rows as one trainable float32 parameter; ``save`` quantises it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
     def preprocess(  # type: ignore[override, unused-ignore]
         self, inputs: list[str], prompt: str | None = None, **kwargs: Any
     ) -> dict[str, torch.Tensor]:
-        """Return rows, their weights and the start of each text; a prompt is prepended to every text."""
+        """Return the rows of all texts, their weights, and the start of each text in them.
+
+        ``prompt`` is prepended to every text.
+        """
         rows, weights, bounds = self._model.bags([f"{prompt}{text}" if prompt else text for text in inputs])
         return {
             "input_ids": torch.from_numpy(rows),
@@ -40,7 +43,7 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
         }
 
     def forward(self, features: dict[str, torch.Tensor], **kwargs: Any) -> dict[str, torch.Tensor]:
-        """Add ``sentence_embedding``, shape (n, dimensions), unit length."""
+        """Add ``sentence_embedding`` (n, dimensions), of norm 1, to ``features``."""
         summed = torch.nn.functional.embedding_bag(
             features["input_ids"],
             self.rows,
@@ -52,11 +55,11 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
         return features
 
     def get_embedding_dimension(self) -> int:
-        """Return the dimensions."""
+        """Return the number of values in a vector."""
         return self._model.dimensions
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
-        """Write the model's files with the current rows, quantised."""
+        """Write the model's files with the present rows, quantised to int8."""
         target = Path(output_path)
         target.mkdir(parents=True, exist_ok=True)
         config = json.loads((self._directory / static.CONFIG).read_bytes())
@@ -75,6 +78,6 @@ class WordRows(InputModule):  # type: ignore[misc, unused-ignore]
         init_defaults: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Return the module of a local directory. Raises `codeindexd.errors.EmbedderError` if it is damaged."""
+        """Load the module from a local directory. Raises `codeindexd.errors.EmbedderError` if it is damaged."""
         directory = Path(model_name_or_path) / subfolder
         return cls(StaticModel.load(directory), directory)

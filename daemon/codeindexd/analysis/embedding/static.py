@@ -1,9 +1,9 @@
-"""The bundled model: a vector per word, added up. numpy only; weights and vocabulary stay memory-mapped.
+"""The bundled model: the sum of one vector per word. Uses only numpy; weights and vocabulary are memory-mapped.
 
 A directory holds ``config.json`` and three arrays sorted by word hash: ``hashes.npy`` (n,) uint64, ``rows.npy`` (n, d)
-int8, ``scales.npy`` (n,) float32. A word's row is found by the xxh3_64 of its UTF-8 form, so the words themselves are
-not stored and loading builds nothing; the weight of a word (rare words count more) is part of its scale. A word without
-its own row is composed of the longest words that have one (``getuserbyid`` -> get user by id).
+int8, ``scales.npy`` (n,) float32. A word's row is found by the xxh3_64 of its UTF-8 form, so words are not stored and
+loading builds no table; the weight of a word (rare words count more) is part of its scale. A word without a row of its
+own is composed of the longest words that have one (``getuserbyid`` is get, user, by, id).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ BUNDLED = Path(__file__).with_name("bundled")
 CONFIG, HASHES, ROWS, SCALES = "config.json", "hashes.npy", "rows.npy", "scales.npy"
 FORMAT = 1
 BUCKETS = 256
-"""Rows shared by words without a known part; the same word always gets the same row."""
+"""The number of rows that words without a known part share; a word always gets the same row."""
 
 TITLE = 8
-"""How many times more the words of a text's first line count: it names the rest (a symbol, a heading)."""
+"""How many times more the words in a text's first line count, because that line names the rest (symbol, heading)."""
 
 EMPTY = "\0empty"  # the row of a text without words; no word contains a NUL
 
@@ -52,15 +52,15 @@ _HINT = "reinstall codeindexd, or set [embedding] model in config.toml"
 
 
 def bucket(number: int) -> str:
-    """Return the name under which bucket ``number`` has its row."""
+    """Return the pseudo-word under which the row of bucket ``number`` is stored."""
     return f"\0bucket{number}"
 
 
 class StaticModel:
-    """A model that embeds more than 10,000 chunks a second. Instances share their mapped files, not their caches.
+    """A model that embeds more than 10,000 chunks per second. Thread-safe. Instances share mapped files, not caches.
 
-    Every vector is finite, has unit length and depends only on the text: a text without words gets one fixed vector,
-    far from all others. Thread-safe.
+    Every vector is finite, has norm 1 and depends only on the text. Texts without words have one fixed vector, far from
+    all others.
     """
 
     def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.int8], scales: Vectors, identity: str) -> None:
@@ -76,8 +76,8 @@ class StaticModel:
     def load(cls, directory: Path | None = None) -> StaticModel:
         """Load the model in ``directory``, by default the bundled one.
 
-        Maps the arrays, and reads every byte once to compute the identity (15 MB: a few milliseconds when cached).
-        Raises `EmbedderError` if a file is missing, damaged or of another format.
+        Maps the arrays, and reads every byte once to compute the identity (15 MB, a few milliseconds if cached). Raises
+        `EmbedderError` if a file is missing, damaged or of another format.
         """
         directory = BUNDLED if directory is None else directory
         try:
@@ -96,7 +96,7 @@ class StaticModel:
 
     @property
     def identity(self) -> str:
-        """Hex xxh3_128 of the arrays and the tokeniser's version."""
+        """A hex hash of everything that determines a vector."""
         return self._identity
 
     @property
@@ -104,13 +104,13 @@ class StaticModel:
         return int(self._rows.shape[1])
 
     def rows_of(self, word: str) -> tuple[int, ...]:
-        """Return the rows of a word: its own, or those of its parts; empty only in a model without buckets."""
+        """Return the row numbers of a word: its own, or those of its parts; empty only in a model without buckets."""
         return self._finder.rows_of(word)
 
     def embed_words(self, texts: Sequence[Sequence[str]], titles: Sequence[Sequence[str]] | None = None) -> Vectors:
-        """Return vectors of tokenised texts (`codeindexd.analysis.tokens`), shape (n, dimensions), unit length.
+        """Return the vectors (n, dimensions) of tokenised texts (see `codeindexd.analysis.tokens`), of norm 1.
 
-        ``titles`` are the words of each text's `first_line`, which weigh more; without it all words weigh the same.
+        ``titles`` are the words of each text's `first_line`, which count more; without it, all words count the same.
         """
         bags = [b"".join(map(self._of_word, words)) for words in texts]
         if titles is not None:
@@ -119,27 +119,27 @@ class StaticModel:
         return self._embed(bags)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return vectors of ``texts``, shape (len(texts), dimensions), float32, unit length."""
+        """Return the vectors of ``texts`` as float32 (len(texts), dimensions), of norm 1."""
         return self._embed([self._text_bag(text) for text in texts])
 
     def embed_query(self, text: str) -> Vectors:
-        """Return the vector of a query, shape (dimensions,). Queries and documents are embedded alike."""
+        """Return the vector (dimensions,) of a query, which is embedded like any text."""
         vector: Vectors = self.embed([text])[0]
         return vector
 
     def bags(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int64]]:
-        """Return (rows, weights, bounds): text n consists of ``rows[bounds[n]:bounds[n + 1]]``, distinct and sorted.
+        """Return (rows, weights, bounds): text n has the row numbers ``rows[bounds[n]:bounds[n + 1]]``.
 
-        The weight of a row is the square root of its count.
+        They are distinct and sorted; the weight of a row is the square root of its count.
         """
         return self._counted([self._text_bag(text) for text in texts])
 
     def table(self) -> Vectors:
-        """Return all rows as float32, shape (n, dimensions), 60 MB: for training."""
+        """Return all rows as float32 (n, dimensions), 60 MB, for training."""
         table: Vectors = self._rows.astype(np.float32) * self._scales[:, None]
         return table
 
-    # A bag is the rows of a text as machine integers, each as often as it counts.
+    # A bag is the row numbers of a text as machine integers, each repeated as often as it counts.
 
     def _word_bag(self, word: str) -> bytes:
         return array("i", self._finder.rows_of(word)).tobytes()
@@ -163,7 +163,7 @@ class StaticModel:
         return out
 
     def _counted(self, bags: Sequence[bytes]) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int64]]:
-        """Return what `bags` returns, for bags that exist already; one sort serves all texts."""
+        """Return the result of `bags` for bags that exist already. A single sort serves all texts."""
         filled = [bag or self._empty for bag in bags]
         sizes = np.fromiter(map(len, filled), np.int64, len(filled)) // _ROW_BYTES
         numbers = np.arange(len(filled) + 1, dtype=np.int64) << _TEXT_SHIFT
@@ -181,7 +181,7 @@ def first_line(text: str) -> str:
 
 
 def identity_of(directory: Path) -> str:
-    """Return a hex hash of all that determines a vector: arrays, tokeniser, title weight. Raises `OSError`."""
+    """Return a hex hash of everything that determines a vector: arrays, tokeniser, title weight. Raises `OSError`."""
     digest = xxhash.xxh3_128(f"codeindexd static {FORMAT} {TOKENIZER_VERSION} {TITLE}".encode())
     buffer = memoryview(bytearray(1 << 20))
     for name in (HASHES, ROWS, SCALES):
@@ -192,7 +192,7 @@ def identity_of(directory: Path) -> str:
 
 
 def word_hash(word: str) -> int:
-    """Return the hash of a word in ``hashes.npy``."""
+    """Return the hash of a word, as in ``hashes.npy``."""
     return xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
 
 
@@ -209,7 +209,10 @@ def is_known_word(word: str) -> bool:
 
 
 def write_rows(directory: Path, table: Vectors, config: dict[str, object]) -> None:
-    """Quantise ``table`` and write it beside the existing ``hashes.npy``, then write the configuration."""
+    """Write ``table`` (n, d), quantised to int8 with one scale per row, beside ``hashes.npy``, then the configuration.
+
+    ``hashes.npy`` must exist. Raises OSError.
+    """
     scales = np.maximum(np.abs(table).max(axis=1) / 127, 1e-12).astype(np.float32)
     np.save(directory / ROWS, np.rint(table / scales[:, None]).astype(np.int8))
     np.save(directory / SCALES, scales)
@@ -237,7 +240,7 @@ class _RowFinder:
         self._pages = array("i", [*np.searchsorted(hashes, pages).tolist(), len(hashes)])
 
     def rows_of(self, word: str) -> tuple[int, ...]:
-        """Return the word's own row, else those of its parts, else that of its bucket."""
+        """Return the number of the word's own row, else those of its parts, else that of its bucket."""
         row = self._find(word_hash(word))
         if row is not None:
             return (row,)
@@ -248,7 +251,7 @@ class _RowFinder:
         return () if shared is None else (shared,)
 
     def _parts(self, word: str) -> tuple[int, ...]:
-        """Split ``word`` into known words and return their rows; the largest sum of squared lengths wins."""
+        """Split ``word`` into known words and return their row numbers; maximises the sum of squared lengths."""
         data, ends = _encoded(word)
         present, digest = self._present, xxhash.xxh3_64_intdigest
         best = [0]
@@ -266,7 +269,7 @@ class _RowFinder:
         return rows[-1]
 
     def _find(self, key: int) -> int | None:
-        """Return the row of the word with this hash, or None."""
+        """Return the row number of the word with this hash, or None."""
         if not self._present[key & _FILTER_MASK]:
             return None
         page = key >> _PAGE_SHIFT
@@ -276,7 +279,7 @@ class _RowFinder:
 
 
 def _encoded(word: str) -> tuple[bytes, Sequence[int]]:
-    """Return the UTF-8 that `word_hash` hashes, and the end of each character in it, beginning with 0."""
+    """Return a word as UTF-8, as `word_hash` hashes it, and the offsets of its characters, including the end."""
     if word.isascii():
         return word.encode("ascii"), range(len(word) + 1)
     characters = [character.encode("utf-8", "surrogatepass") for character in word]

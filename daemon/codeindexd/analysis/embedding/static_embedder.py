@@ -1,4 +1,4 @@
-"""The bundled model as an `Embedder`: it computes in this process, without waiting."""
+"""The bundled model as an `Embedder`, which computes in this process."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import anyio.to_thread
 from codeindexd.analysis.embedding.base import Vectors
 from codeindexd.analysis.embedding.static import StaticModel
 
-_MAX_INLINE = 4  # texts; so few are embedded in less time than a thread takes to start
+_MAX_INLINE = 4  # up to this many texts are embedded in less time than a thread takes to start
 
 
 class BundledEmbedder:
-    """A `StaticModel` as an `Embedder`. Usually embeds only queries: workers have their own instance."""
+    """A `StaticModel` as an `Embedder`. Usually embeds only queries, since workers have instances of their own."""
 
     model = "bundled"
     device = "cpu"
 
     def __init__(self, static: StaticModel | None = None) -> None:
-        """Raise `EmbedderError` if the model's files are missing or damaged."""
+        """Use ``static``, or load the bundled model. Raises `EmbedderError` if its files are missing or damaged."""
         self.static = static or StaticModel.load()
 
     @property
@@ -39,4 +39,4 @@ class BundledEmbedder:
         return self.static.embed_query(text)
 
     async def aclose(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing, since there is nothing to close."""

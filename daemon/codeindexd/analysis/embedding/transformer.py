@@ -1,7 +1,7 @@
 """A sentence-transformers model in a separate process: loaded on demand, unloaded when idle.
 
-Importing the library costs seconds and hundreds of megabytes, a model as much again, and either may crash or run out of
-memory, which must not happen to the daemon. Between batches of documents, queries go first.
+Importing the library takes seconds and hundreds of megabytes, loading a model as much again, and either may crash or
+run out of memory, which must not happen to the daemon. Queries are embedded before waiting batches of documents.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import numpy as np
 from codeindexd.analysis.embedding import model_files
 from codeindexd.analysis.embedding.base import Vectors, unit
 from codeindexd.analysis.embedding.model_cache import ModelCache, ModelFacts
-from codeindexd.analysis.embedding.model_process import BatchError, ModelProcess, load_once
+from codeindexd.analysis.embedding.model_process import BatchError, ModelProcess, probe_model
 from codeindexd.analysis.embedding.transformer_process import LOADER
 from codeindexd.analysis.embedding.transformer_wire import Load
 from codeindexd.errors import EmbedderError
 
 NICE = 10  # below interactive programs, above bulk indexing: a query may be waiting
-_EXTRA_FAILURES = 6  # in a row, beyond those that finding one bad text in a batch takes: several may be adjacent
+_EXTRA_FAILURES = 6  # successive ones, beyond those needed to find a bad text in a batch: several may be adjacent
 _HINT = "see the daemon's log; text search works meanwhile"
 
 
 class TransformerEmbedder:
-    """An embedder that runs a sentence-transformers model in a process. Create it with `open`."""
+    """An :class:`Embedder` that runs a sentence-transformers model in a process. Create it with `open`."""
 
     def __init__(
         self, load: Load, *, name: str, identity: str, dimensions: int, batch_size: int = 32, loader: str = LOADER
@@ -49,10 +49,10 @@ class TransformerEmbedder:
         cache: ModelCache | None = None,
         loader: str = LOADER,
     ) -> TransformerEmbedder:
-        """Return the embedder of a directory, or of a model's name on the hub.
+        """Return the embedder for ``model``, a directory or the name of a model on the hub.
 
-        Blocking: hashes the model's files unless ``cache`` has them, and downloads a model that is not here. Raises
-        `EmbedderError` if the extra is not installed or there is no such model.
+        Blocking: hashes the model's files unless the result is in ``cache``, and downloads the model if necessary.
+        Raises `EmbedderError` if sentence-transformers is not installed or there is no such model.
         """
         if loader == LOADER and importlib.util.find_spec("sentence_transformers") is None:
             raise EmbedderError(
@@ -66,7 +66,7 @@ class TransformerEmbedder:
         key = model_files.stat_key(directory)
         facts = cache.get(key)
         if facts is None:
-            dimensions = model_files.declared_dimensions(directory) or load_once(load, loader)
+            dimensions = model_files.declared_dimensions(directory) or probe_model(load, loader)
             facts = ModelFacts(model_files.content_identity(directory), dimensions)
             cache.put(key, facts)
         return cls(
@@ -90,25 +90,28 @@ class TransformerEmbedder:
         return self._process.device or self._load.device
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Embed as `Embedder` says. A batch that ends the process or exhausts its memory is halved, down to one text.
+        """Embed as `Embedder` requires.
 
-        A text that ended the process alone is retried once: the cause may have been elsewhere, such as short memory.
+        A batch that ends the process or exhausts its memory is halved, down to one text. A text that ended the process
+        alone is retried once, because there may have been another cause.
         """
         result = np.full((len(texts), self._dimensions), np.nan, dtype=np.float32)
-        left = sorted(range(len(texts)), key=lambda row: len(texts[row]))  # similar lengths together: little padding
+        left = sorted(
+            range(len(texts)), key=lambda row: len(texts[row])
+        )  # similar lengths together, for little padding
         size = self._batch_size
         failures = _FailureCounter(self._batch_size.bit_length() + _EXTRA_FAILURES)
         while left:
-            rows = left[-size:]  # the longest first: a batch that does not fit fails early
+            rows = left[-size:]  # the longest first, so that a batch that does not fit fails early
             del left[-size:]
             fitted = await self._fill(texts, rows, result, failures)
             size = min(2 * size, self._batch_size) if fitted >= len(rows) else fitted
         return unit(result)
 
     async def _fill(self, texts: Sequence[str], rows: list[int], result: Vectors, failures: _FailureCounter) -> int:
-        """Fill ``rows`` of ``result`` where the model has vectors, and return the batch size for the rest.
+        """Set those ``rows`` of ``result`` for which the model has vectors, and return the batch size for the rest.
 
-        Raises EmbedderError after too many failures in a row.
+        Raises EmbedderError after too many successive failures.
         """
         waiting = [rows]
         suspects: set[int] = set()
@@ -134,7 +137,7 @@ class TransformerEmbedder:
         return len(rows) if guilty else fitted
 
     async def embed_query(self, text: str) -> Vectors:
-        """Embed as `Embedder` says. Waits seconds for an unloaded model; can be cancelled meanwhile."""
+        """Embed as `Embedder` requires. Loading the model may take seconds; the call can be cancelled meanwhile."""
         try:
             rows = await self._process.encode([text], query=True)
         except BatchError:
@@ -151,7 +154,7 @@ class TransformerEmbedder:
 
 
 class _FailureCounter:
-    """Counts failures in a row: each costs a restart of the process, and a model may fail on every text."""
+    """Counts successive failures: each costs a restart of the process, and a model may fail on every text."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -163,7 +166,7 @@ class _FailureCounter:
         return self._count > self._limit
 
     def reset(self) -> None:
-        """Forget all failures after a success."""
+        """Reset the count after a success."""
         self._count = 0
 
 
@@ -173,7 +176,7 @@ def _download(model: str, device: str, loader: str) -> Path:
             f"the model {model} is not on this machine, and HF_HUB_OFFLINE forbids downloading it",
             hint="download it while online, or set [embedding] model to its directory",
         )
-    load_once(Load(model=model, device=device, idle_s=1.0, nice=NICE, offline=False), loader)
+    probe_model(Load(model=model, device=device, idle_s=1.0, nice=NICE, offline=False), loader)
     directory = model_files.find(model)
     if directory is None:
         raise EmbedderError(

@@ -1,4 +1,4 @@
-"""The process of a sentence-transformers model: loads it, embeds batches, and exits when idle."""
+"""The process of a sentence-transformers model: loads the model, embeds batches, and exits when idle."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Model(Protocol):
     device: str
 
     def encode(self, texts: list[str], *, query: bool) -> Any:
-        """Return an array of shape (len(texts), dimensions)."""
+        """Return the vectors of ``texts`` as an array (len(texts), dimensions)."""
 
 
 _SAMPLE = ("how is the configuration read?", "def read(path):\n    return tomllib.load(path)\n")
-_MIN_COSINE = 0.9995  # above it, vectors of both types can share an index
+_MIN_COSINE = 0.9995  # between vectors computed with float32 and bfloat16, for both to share an index
 
 LOADER = "codeindexd.analysis.embedding.transformer_process:SentenceModel"
 
 
 def main(arguments: list[str]) -> int:
-    """Run until the daemon closes its end or asks for nothing for too long; return the exit status.
+    """Run until the daemon closes the pipe or sends no request for too long, and return the exit status.
 
-    ``arguments`` are the parent's pid and the import path of a function from `wire.Load` to `Model`.
+    ``arguments`` are the parent's pid and a function from `wire.Load` to `Model`, as "module:name".
     """
     parent, loader = arguments
     channel = process_limits.adopt(int(parent))
@@ -63,7 +63,7 @@ def _serve(channel: Channel, load: Callable[[wire.Load], Model]) -> int:
     except Exception as error:  # noqa: BLE001 - reported to the daemon, which gives up
         channel.send(wire.Failed(0, wire.FailureKind.LOAD, describe(error)))
         return EXIT_NOT_LOADED
-    process_limits.lower_cpu_priority(start.nice)  # only now: a query may be waiting for the model
+    process_limits.lower_cpu_priority(start.nice)  # only now, since a query may be waiting for the model
     channel.send(wire.Loaded(model.dimensions, model.device))
     while True:
         readable, _, _ = select.select([channel.read_fd], [], [], start.idle_s)
@@ -90,10 +90,9 @@ def _encode(model: Model, request: wire.Encode) -> wire.Encoded | wire.Failed:
 
 
 def has_bfloat16_units(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Return True if the CPU has matrix units for bfloat16 (AMX): only then is it faster than float32.
+    """Return True if the CPU has matrix units for bfloat16 (AMX), without which it is slower than float32.
 
-    Measured: with them it is nearly three times as fast, with AVX512-BF16 alone 20 % slower, with neither three times
-    slower.
+    Measured: nearly three times as fast with AMX, 20 % slower with AVX512-BF16 alone, three times slower with neither.
     """
     try:
         lines = cpuinfo.read_text("ascii", "replace").splitlines()
@@ -109,15 +108,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return the start of an error's text, encodable as UTF-8."""
+    """Return the first 500 characters of an error's text, as valid UTF-8."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class SentenceModel:
-    """A sentence-transformers model; ``device`` "auto" uses CUDA or MPS if there is one.
+    """A sentence-transformers model. The device "auto" is CUDA or MPS if available, otherwise the CPU.
 
-    On a CPU that is faster with bfloat16, documents are embedded with it, unless the model's vectors change too much.
+    On a CPU that is faster with bfloat16, documents are embedded with it, unless that changes the vectors too much.
     """
 
     def __init__(self, start: wire.Load) -> None:
@@ -146,7 +145,7 @@ class SentenceModel:
         """Return True if the model's vectors of `_SAMPLE` are close to ``sample``."""
         try:
             again = self.encode(list(_SAMPLE), query=False)
-        except RuntimeError:  # a model with its own step in float32
+        except RuntimeError:  # a model with a step that requires float32
             return False
         lengths = np.linalg.norm(again, axis=1) * np.linalg.norm(sample, axis=1)
         return bool(np.all((again * sample).sum(axis=1) > _MIN_COSINE * lengths))
@@ -165,9 +164,9 @@ class SentenceModel:
             if name in (getattr(self._model, "prompts", None) or {}):
                 options["prompt_name"] = name
             by_role = self._model.encode
-        # A query is done before a second thread wakes up: on a busy CPU one thread took 25 ms, two took 150 to 400 ms.
+        # A query takes less time than waking a second thread: on a busy CPU one thread took 25 ms, two took 150 to 400.
         self._torch.set_num_threads(1 if query else self._threads)
-        # Nor is it worth converting all weights.
+        # Nor is a query worth converting all weights to bfloat16.
         with self._torch.inference_mode(), nullcontext() if query else self._autocast:
             return by_role(texts, **options)
 

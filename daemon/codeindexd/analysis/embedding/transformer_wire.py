@@ -1,4 +1,4 @@
-"""Messages between the daemon and the process of a sentence-transformers model."""
+"""The messages between the daemon and the process of a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 
 class Load(msgspec.Struct, tag="load"):
-    """First message: which model to load, where it runs, when to unload it.
+    """The first message: the model to load (a directory or a hub name), its device, and when to unload it.
 
-    With ``offline`` the hub is not contacted: the model is on this machine.
+    With ``offline``, the hub is not contacted. ``nice`` is the priority after loading.
     """
 
     model: str
@@ -21,7 +21,7 @@ class Load(msgspec.Struct, tag="load"):
 
 
 class Encode(msgspec.Struct, tag="encode"):
-    """Embed ``texts`` in one batch; the answer repeats ``number``."""
+    """A request to embed ``texts`` in one batch; the answer has the same ``number``."""
 
     number: int
     texts: list[str]
@@ -29,21 +29,21 @@ class Encode(msgspec.Struct, tag="encode"):
 
 
 class Loaded(msgspec.Struct, tag="loaded"):
-    """The model is loaded."""
+    """The answer to `Load`: the model is loaded."""
 
     dimensions: int
     device: str
 
 
 class Encoded(msgspec.Struct, tag="encoded"):
-    """Vectors: ``rows`` has them as little-endian float32, one after the other."""
+    """The answer to `Encode`: ``rows`` are the vectors as little-endian float32, concatenated."""
 
     number: int
     rows: bytes
 
 
 class FailureKind(enum.StrEnum):
-    """Why a request failed."""
+    """The cause of a failed request."""
 
     MEMORY = "memory"  # a smaller batch may succeed
     LOAD = "load"  # the process exits
@@ -51,7 +51,7 @@ class FailureKind(enum.StrEnum):
 
 
 class Failed(msgspec.Struct, tag="failed"):
-    """A request failed; ``number`` is 0 for loading."""
+    """The answer to a request that failed; ``number`` is 0 for `Load`."""
 
     number: int
     kind: FailureKind

@@ -1,4 +1,4 @@
-"""Secrets in source text: masking credentials."""
+"""Masks credentials in source text."""
 
 from codeindexd.analysis.secrets.mask import SECRETS_VERSION, mask
 

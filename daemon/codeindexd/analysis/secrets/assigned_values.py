@@ -1,15 +1,16 @@
-"""Tests whether a value assigned to a name is a real credential.
+"""Finds values that are assigned to names of credentials, such as ``password = "..."``.
 
-Two tests: the name must denote a credential (``db_password`` does, ``password_hash`` and ``token_url`` do not), and the
-value must look real (``changeme``, ``${PASSWORD}``, ``self.password`` and ``utf-8`` do not).
+A value counts if its name denotes a credential (``db_password`` does, ``password_hash`` and ``token_url`` do not), and
+if it looks real (``changeme``, ``${PASSWORD}``, ``self.password`` and ``utf-8`` do not).
 """
 
 from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterator
 
-_MAX_JUDGED_BYTES = 100  # of a value, or of the end of a name; hostile input has many long ones
+_MAX_JUDGED_BYTES = 100  # of a value, or of the end of a name, since hostile input has long ones
 
 _PASSWORD = re.compile(rb"passw(?:or[dt])?|passwd|passphrase|pwd|passcode")
 _STRONG = re.compile(rb"secret|token|bearer|credential|sessionid|" + _PASSWORD.pattern)
@@ -43,6 +44,30 @@ _IDENTIFIER = re.compile(rb"[$@&*]?[A-Za-z_][\w.$-]*(?:->\w+)*\Z")
 _CURSOR = re.compile(rb"(?:next|change|request|continuation|page|starting|idempotency|cancell?ation)[_-]?token\Z")
 _NUMBER = re.compile(rb"[-+]?[0-9][0-9_.,eExXuUlL]*\Z|0[xX][0-9a-fA-F]+[uUlL]*\Z")
 _PIECES = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
+_WORDS = (b"secret", b"passw", b"passphrase", b"pwd", b"token", b"key", b"auth", b"cred", b"bearer")
+_NAME = re.compile(rb"[A-Za-z0-9_.$-]*")
+_NAME_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.$-")
+_AFTER_NAME = frozenset(b"\"'`]) \t=:,(>\\")
+_ASSIGNED = re.compile(
+    rb"""
+    (?:\\?["'`\])]){0,3}[ \t]{0,12}                                   # the rest of a quoted or indexed name
+    (?::[ \t]?[A-Za-z_][\w.\[\]|,\ ]{0,40}?[ \t]?(?==))?              # a type annotation
+    (?:(?P<op>:=|=>|={1,3}|!=|:|,|\(|<-|[ ](?:value|content)=)[ \t]{0,12}|(?P<tag>>)|(?P<gap>[ \t]{1,4}))
+    (?:
+        (?:@?[bBrRuUfF]{1,2}|new[ ]\w+\()?
+        (?P<quote>\\?["'`])(?P<quoted>(?:(?!(?P=quote)).){1,400})(?P=quote)
+        |(?P<bare>[^\s"'`,;(){}\[\]<>\\]{6,400})
+    )""",
+    re.VERBOSE,
+)
+_HEADER = re.compile(
+    rb"""
+    [\w-]{0,20}["'`]?[ \t]{0,4}[:=,]?[ \t]{0,4}["'`]?
+    (?:(?:bearer|basic|token|apikey|negotiate)[ \t:]{1,4})?
+    ([A-Za-z0-9_.~+/-]{12,4000}={0,2})""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_PARSER_NAME = re.compile(rb"(?:split|parse|strip)[_a-z]")
 
 
 class Credential(enum.Enum):
@@ -73,9 +98,10 @@ def credential_of_name(name: bytes) -> Credential | None:
 
 
 def changes(value: bytes) -> float:
-    """Return the share of steps that change the class (digit, lower, upper), 0 to 1; a word's capital does not count.
+    """Return the share (0 to 1) of neighbouring characters of different classes: digits, lower case, upper case.
 
-    Random tokens score 0.4 or more, identifiers and words with numbers below 0.25.
+    An upper-case letter before a lower-case one does not count. Random tokens have 0.4 or more, identifiers and words
+    with numbers less than 0.25.
     """
     count = 0
     before = 0
@@ -99,7 +125,7 @@ def _digits(value: bytes) -> int:
 
 
 def is_random(value: bytes, *, least: int = 16) -> bool:
-    """Return True if a token looks generated: long, with digits and letters well mixed, not repetitive."""
+    """Return True if a token looks random: at least ``least`` bytes, with digits and letters mixed, not repetitive."""
     value = value[:_MAX_JUDGED_BYTES]
     if len(value) < least or _digits(value) < 2 or len(set(value)) < min(8, len(value) // 2):
         return False
@@ -107,12 +133,12 @@ def is_random(value: bytes, *, least: int = 16) -> bool:
 
 
 def is_token(value: bytes) -> bool:
-    """Return True for a token in a provider's form, by a weaker test: a digit, and not one repeated character."""
+    """Return True if a value in a provider's format looks real: it has a digit and at least eight different bytes."""
     return _digits(value) > 0 and len(set(value)) >= 8 and not _PLACEHOLDER.search(value[:_MAX_JUDGED_BYTES].lower())
 
 
 def is_placeholder(value: bytes) -> bool:
-    """Return True if a value is a placeholder for a credential."""
+    """Return True if a value is a placeholder for a credential, such as ``changeme`` or ``${TOKEN}``."""
     value = value[:_MAX_JUDGED_BYTES]
     lowered = value.lower()
     if _PLACEHOLDER.search(lowered) or _TEMPLATE.search(value):
@@ -123,7 +149,7 @@ def is_placeholder(value: bytes) -> bool:
 
 
 def is_secret_value(value: bytes, credential: Credential, *, quoted: bool) -> bool:
-    """Return True if ``value`` fits the kind that its name denotes; an unquoted value must not look like code."""
+    """Return True if ``value`` looks like a real credential of its kind; unquoted ones must not look like code."""
     value = value[:_MAX_JUDGED_BYTES]
     if not value or b" " in value or b"\t" in value or is_placeholder(value):
         return False
@@ -143,7 +169,7 @@ def _is_unquoted_secret(value: bytes) -> bool:
 
 
 def _is_words(value: bytes) -> bool:
-    """Return True if the letters form words (``oauth2-token-v1``, ``XAmzSecurityToken``), not ones and twos."""
+    """Return True if the letters form words of four on average (``oauth2-token-v1``, ``XAmzSecurityToken``)."""
     pieces = _PIECES.findall(value)
     return bool(pieces) and sum(map(len, pieces)) >= 4 * len(pieces)
 
@@ -160,3 +186,80 @@ def _is_password(value: bytes) -> bool:
     if not _digits(value) or value.isdigit():
         return False
     return classes >= 3 or changes(value) >= 0.2 or (len(value) >= 10 and not _is_words(value))
+
+
+def assigned_ranges(text: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the ranges ``[start, end)`` of values assigned to names of credentials, and of authorization headers."""
+    lowered = text.lower()
+    seen = -1
+    hits: list[int] = []
+    for word in _WORDS:
+        at = lowered.find(word)
+        while at >= 0:
+            hits.append(at)
+            at = lowered.find(word, at + len(word))
+    hits.sort()
+    for at in hits:
+        if at < seen:
+            continue
+        named = _NAME.match(text, at)
+        end = named.end() if named else at
+        seen = end
+        if end >= len(text) or text[end] not in _AFTER_NAME:
+            continue
+        if lowered[at:end] in (b"authorization", b"bearer") and not lowered[at - 1 : at].isalnum():
+            yield from _header(text, end)
+        start = at
+        while start > 0 and at - start < 80 and text[start - 1] in _NAME_BYTES:
+            start -= 1
+        yield from _assigned(text, start, end)
+
+
+def _header(text: bytes, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the credential of an authorization header whose name ends at ``end``."""
+    match = _HEADER.match(text, end)
+    if match and is_random(match[1], least=12) and not is_placeholder(match[1]):
+        yield match.span(1)
+
+
+def _assigned(text: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the value assigned to the name ``text[start:end]``, if it is a credential."""
+    match = _ASSIGNED.match(text, end)
+    if match is None:
+        return
+    name = text[start:end]
+    passed = match["op"] in (
+        b"(",
+        b",",
+    )  # as an argument of a function with that name, or after an argument with that name
+    credential = credential_of_name(name.rpartition(b".")[2] if passed else name)
+    if credential is None or (passed and _PARSER_NAME.match(name.rpartition(b".")[2])):
+        return
+    if match["gap"] is not None and not _is_option(text, start, name):
+        return
+    if match["op"] == b"," and b"]" in text[end : match.start("op")]:
+        return  # a slice or an optional part, not a key
+    if text.startswith(b"::", start - 2) and text[end] in b"\"'":
+        return  # the last part of a quoted type name
+    if match["op"] == b":" and (text.startswith(b":", start - 1) or (match["bare"] or b"").count(b":") > 1):
+        return  # a part of a resource's name, as in arn:aws:...:secret:name
+    if match["tag"] is not None and text[start - 1 : start] != b"<":
+        return
+    quoted = match["quoted"]
+    if quoted is not None:
+        if is_secret_value(quoted, credential, quoted=True):
+            yield match.span("quoted")
+    elif (
+        match["op"] not in (b",", b"(")
+        and not text.startswith(b"(", match.end())
+        and is_secret_value(match["bare"], credential, quoted=match["tag"] is not None)
+    ):
+        yield match.span("bare")
+
+
+def _is_option(text: bytes, start: int, name: bytes) -> bool:
+    """Return True if a space may separate name and value, as in ``--password x`` and netrc's ``password x``."""
+    if name.startswith(b"--"):
+        return True
+    line = text[text.rfind(b"\n", 0, start) + 1 : start]
+    return b"login " in line or b"machine " in line

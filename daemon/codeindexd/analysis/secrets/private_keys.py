@@ -1,4 +1,4 @@
-"""Private keys in a text: finding their bodies, even quoted, commented out, split into lines, or cut off.
+"""Finds the bodies of private keys in a text, even if they are quoted, commented out, split into lines, or cut off.
 
 A body is the text between the lines that begin and end a key. It may be a list of strings, a chain of calls or a
 comment, so if most of it is base64, everything that could be base64 is masked. If one of the two lines is missing, the
@@ -15,11 +15,11 @@ from codeindexd.analysis.secrets.assigned_values import is_random
 
 _MAX_KEY_BYTES = 20_000  # between BEGIN and END
 KEY_REACH = _MAX_KEY_BYTES + 200
-"""How many bytes before and after a piece of text a key that it cuts may begin and end."""
+"""The distance in bytes from a piece of text within which a key that overlaps the piece begins or ends."""
 
 _MARKER = re.compile(rb"(-----|---- )(BEGIN|END) (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?(?: ----|-----)")
 _BEFORE_NAME, _AFTER_NAME = 64, 32  # bytes of a marker around "PRIVATE KEY"
-# "-----BEGIN " in base64, and a name that ends in "PRIVATE": how Kubernetes keeps keys
+# "-----BEGIN " in base64, and then a name that ends in "PRIVATE": the form in which Kubernetes stores keys
 _ENCODED_START = b"LS0tLS1CRUdJTi"
 _ENCODED = re.compile(
     rb"(?<![A-Za-z0-9+/])LS0tLS1CRUdJTiB(?:QUklWQVRF|SU0EgUFJJVkFUR|FQyBQUklWQVRF|EU0EgUFJJVkFUR|"
@@ -37,7 +37,7 @@ _PUTTY = re.compile(rb"^Private-Lines: *\d+\r?\n((?:[A-Za-z0-9+/=]+\r?(?:\n|\Z))
 
 
 class _Marker(NamedTuple):
-    """A marker of a key's begin or end. ``kind`` is BEGIN, END, or "" for a begin that is itself base64."""
+    """A marker of a key's begin or end. ``kind`` is BEGIN, END, or "" for a begin that is encoded in base64."""
 
     start: int
     end: int
@@ -45,12 +45,12 @@ class _Marker(NamedTuple):
 
 
 def mentions_key(text: bytes) -> bool:
-    """Return True if a private key may begin or end in ``text``. Cheap."""
+    """Return True if a private key may begin or end in ``text``. A quick check."""
     return b"PRIVATE KEY" in text or b"Private-Lines:" in text or _ENCODED_START in text
 
 
 def key_ranges(text: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the byte ranges ``[start, end)`` of the base64 of private keys, in no order."""
+    """Yield the byte ranges ``[start, end)`` of the base64 of private keys, in no particular order."""
     if mentions_key(text):
         yield from _blocks(text)
         for match in _PUTTY.finditer(text):
@@ -60,7 +60,7 @@ def key_ranges(text: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _is_plain(text: bytes) -> bool:
-    """Return True if every line is base64 as wide as in a key: the text is the middle of one."""
+    """Return True if every line is base64 with the width of a key's lines, as in the middle of a key."""
     at = 0
     while at < len(text):
         end = text.find(b"\n", at)
@@ -74,15 +74,15 @@ def _is_plain(text: bytes) -> bool:
 def _markers(text: bytes) -> list[_Marker]:
     markers = []
     done = 0
-    for at in _places(text, b"PRIVATE KEY"):
+    for at in _occurrences(text, b"PRIVATE KEY"):
         if match := _MARKER.search(text, max(done, at - _BEFORE_NAME), at + _AFTER_NAME):
             markers.append(_Marker(*match.span(), match[2].decode()))
             done = match.end()
-    markers += [_Marker(at, at, "") for at in _places(text, _ENCODED_START) if _ENCODED.match(text, at)]
+    markers += [_Marker(at, at, "") for at in _occurrences(text, _ENCODED_START) if _ENCODED.match(text, at)]
     return sorted(markers)
 
 
-def _places(text: bytes, part: bytes) -> Iterator[int]:
+def _occurrences(text: bytes, part: bytes) -> Iterator[int]:
     at = text.find(part)
     while at >= 0:
         yield at
@@ -117,7 +117,7 @@ def _body(text: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_generated(text: bytes, runs: list[tuple[int, int]]) -> bool:
-    """Return True if a run as long as a key's line looks generated, or three shorter runs do."""
+    """Return True if one run as long as a key's line looks random, or three shorter runs do."""
     found = 0
     for first, last in runs:
         if last - first >= 24 and is_random(text[first:last]):
@@ -132,13 +132,13 @@ def _is_mostly(runs: list[tuple[int, int]], text: bytes) -> bool:
 
 
 def _is_line(line: bytes) -> bool:
-    """Return True if a line looks like one of a key: mostly base64."""
+    """Return True if a line looks like a line of a key, that is, if it is mostly base64."""
     runs = [match.span() for match in _LONG.finditer(line)]
     return bool(runs) and _is_mostly(runs, line)
 
 
 def _end_without_marker(text: bytes, start: int, limit: int) -> int:
-    """Return where the body of a key that begins at ``start`` ends, if there is no END."""
+    """Return the end of the body of a key that begins at ``start`` and has no END; at most ``limit``."""
     stop = at = _line_end(text, start, limit)
     headers = 0
     while at < limit and at - start < _MAX_KEY_BYTES and headers <= _MAX_HEADERS:
@@ -162,7 +162,10 @@ def _line_end(text: bytes, start: int, limit: int) -> int:
 
 
 def _start_without_marker(text: bytes, limit: int, stop: int) -> int:
-    """Return where the body of a key that ends at ``stop`` begins, without a BEGIN. Its last line may be anything."""
+    """Return the start of the body of a key that ends at ``stop`` and has no BEGIN; at least ``limit``.
+
+    The last line of the body may be anything.
+    """
     last = start = at = max(limit, text.rfind(b"\n", limit, stop) + 1)
     headers = 0
     while at > limit and stop - at < _MAX_KEY_BYTES and headers <= _MAX_HEADERS:

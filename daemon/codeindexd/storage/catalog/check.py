@@ -47,9 +47,9 @@ _TYPES: dict[str, _Columns] = {
 
 
 def check_catalog(reader: Reader) -> list[str]:
-    """Return a description of every inconsistency, with everything read in one transaction's view.
+    """Return a description of every inconsistency, as seen by the reader's transaction.
 
-    What cannot be read is an inconsistency, too. Raises StoreFullError if it is only unreadable for now.
+    Damage that prevents reading counts as an inconsistency. Raises StoreFullError if the file cannot be read now.
     """
     problems: list[str] = []
     try:
@@ -73,7 +73,7 @@ def _check_all(reader: Reader, problems: list[str]) -> None:
 
 
 def _check_types(reader: Reader, problems: list[str]) -> None:
-    """Check column types: one flipped bit turns an empty text into a number, and SQLite's own checks accept it."""
+    """Check column types: one flipped bit turns an empty text into a number, which SQLite's own checks accept."""
     for table, columns in _TYPES.items():
         odd = " OR ".join(f"typeof({name}) NOT IN ({types})" for types, names in columns for name in names.split())
         ((count,),) = reader.rows(f"SELECT count(*) FROM {table} WHERE {odd}")  # noqa: S608

@@ -1,4 +1,4 @@
-"""The chunks of a transaction: which are kept, removed and added, and the rows to write."""
+"""Diffs the chunks of a transaction: which are kept, removed and added, and the rows to write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from codeindexd.storage.catalog.rows import (
     put_text,
     symbol_keys,
 )
-from codeindexd.storage.sqlite import Row, listed
+from codeindexd.storage.sqlite import Row, in_lists
 from codeindexd.types import ChunkDraft, ChunkKey, IndexedChunk
 
 _OLD = """
@@ -33,13 +33,13 @@ UPDATE chunk SET start_byte = ?, end_byte = ?, start_line = ?, end_line = ?, sym
 
 @dataclass(slots=True)
 class ChunkChanges:
-    """The changes to the chunk tables; projections have to follow ``added`` and ``removed``."""
+    """The changes to the chunk tables; projections have to apply ``added`` and ``removed``."""
 
     next_chunk: int
     added: list[IndexedChunk] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    moved: list[Row] = field(default_factory=list)  # kept chunks: new place and definitions
+    moved: list[Row] = field(default_factory=list)  # kept chunks: new span and definitions
     keys_added: list[tuple[bytes, int]] = field(default_factory=list)
     keys_removed: list[tuple[bytes, int]] = field(default_factory=list)
 
@@ -47,23 +47,26 @@ class ChunkChanges:
 class ChunkDiffer:
     """Diffs the chunks of the files of one transaction.
 
-    A chunk keeps its id if its :attr:`ChunkDraft.key` and its file's language are unchanged: then no projection has to
-    change. Equal chunks of a file are matched in order.
+    A chunk keeps its id if its :attr:`ChunkDraft.key` and its file's language are unchanged, so that no projection has
+    to change. Chunks of a file with equal keys are matched in order.
     """
 
     def __init__(self, connection: sqlite3.Connection, next_chunk: int, kinds: dict[str, int]) -> None:
-        """``kinds`` maps chunk kinds to the codes of table `kind`; unknown ones are added to both."""
+        """Assign ids from ``next_chunk`` on. ``kinds`` maps chunk kinds to their codes; new ones are added to it."""
         self._connection = connection
         self._kinds = kinds
         self.changes = ChunkChanges(next_chunk)
 
     def drop(self, record: FileRecord) -> None:
-        """Remove the chunks of a file that is gone."""
+        """Remove all chunks of a file that was removed."""
         if record.chunk_ids:
             self._drop_rows(self._old_rows(get_ids(record.chunk_ids).tolist()).values())
 
     def diff(self, old: FileRecord | None, new: FileRecord, drafts: Sequence[ChunkDraft]) -> tuple[bytes, bytes]:
-        """Return chunk ids and kinds of the file with these drafts, as its row stores them."""
+        """Diff a file's chunks; return the ids and the kinds of the new ones, encoded as its row stores them.
+
+        ``old`` is the file's row before the transaction or None, ``drafts`` are its new chunks.
+        """
         before = self._old_rows(get_ids(old.chunk_ids).tolist()) if old is not None and old.chunk_ids else {}
         waiting: dict[ChunkKey, deque[Row]] = defaultdict(deque)
         if old is not None and old.language == new.language:
@@ -84,17 +87,17 @@ class ChunkDiffer:
 
     def _old_rows(self, ids: Sequence[int]) -> dict[int, Row]:
         rows: dict[int, Row] = dict.fromkeys(ids, ())  # in the order of the file
-        for marks, part in listed(ids):
+        for marks, part in in_lists(ids):
             rows.update((row[0], row) for row in self._connection.execute(_OLD.format(marks), part))
         return {chunk_id: row for chunk_id, row in rows.items() if row}
 
     def _keep(self, row: Row, draft: ChunkDraft) -> int:
         chunk_id: int = row[0]
         span = draft.span
-        place = (span.start_byte, span.end_byte, span.start_line, span.end_line)
+        position = (span.start_byte, span.end_byte, span.start_line, span.end_line)
         symbols = put_symbols(span.symbols)
-        if row[1:5] != place or row[7] != symbols:
-            self.changes.moved.append((*place, symbols, chunk_id))
+        if row[1:5] != position or row[7] != symbols:
+            self.changes.moved.append((*position, symbols, chunk_id))
         if row[7] != symbols:
             old, new = symbol_keys(span.symbol, get_symbols(row[7])), symbol_keys(span.symbol, span.symbols)
             self.changes.keys_removed += [(key, chunk_id) for key in old - new]
@@ -141,7 +144,7 @@ class ChunkDiffer:
         return code
 
     def write(self) -> None:
-        """Write the changes to the chunk tables."""
+        """Write all changes to the chunk tables. Raises sqlite3.Error."""
         changes, run = self.changes, self._connection.executemany
         run("DELETE FROM symbol WHERE name = ? AND chunk_id = ?", changes.keys_removed)
         run("DELETE FROM chunk WHERE chunk_id = ?", [(chunk_id,) for chunk_id in changes.removed])

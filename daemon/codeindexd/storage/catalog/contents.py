@@ -1,4 +1,4 @@
-"""Files by what they hold, which exact search knows by its hash, and by their name."""
+"""Looks up files by content hash, as exact search stores it, or by name."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ WHERE f.outcome = {int(Outcome.INDEXED)} AND f.file_id > ? ORDER BY f.file_id LI
 """  # noqa: S608
 
 
-def files_with(reader: Reader, contents: Sequence[bytes]) -> list[StoredFile]:
-    """Return the indexed files that hold any of ``contents``."""
+def files_with_hashes(reader: Reader, content_hashes: Sequence[bytes]) -> list[StoredFile]:
+    """Return the indexed files whose content has one of these hashes."""
     rows = reader.rows_in(
-        lambda marks: f"{_BY_HASH} WHERE e.kind = {int(NodeKind.FILE)} AND e.hash IN ({marks})", contents
+        lambda marks: f"{_BY_HASH} WHERE e.kind = {int(NodeKind.FILE)} AND e.hash IN ({marks})", content_hashes
     )
     files = map(stored_file, rows)
     return [file for file in files if file.outcome is Outcome.INDEXED]
 
 
 def files_named(reader: Reader, names: Sequence[bytes]) -> list[StoredFile]:
-    """Return the indexed files with any of these names, in any directory. Reads all files, however many names."""
+    """Return the indexed files that have one of ``names`` (last path components). Reads the rows of all files once."""
     rows = reader.rows_in(
         lambda marks: f"{STORED_FILE} WHERE f.outcome = {int(Outcome.INDEXED)} AND f.name IN ({marks})", names
     )
     return list(map(stored_file, rows))
 
 
-def indexed_contents(reader: Reader) -> Iterator[bytes]:
-    """Yield the hash of every indexed file's content; files of equal content come more than once."""
+def indexed_content_hashes(reader: Reader) -> Iterator[bytes]:
+    """Yield the content hash of every indexed file; a hash repeats if several files have equal content."""
     last = 0
     while True:
         rows = reader.rows(_CONTENTS, (last,))
@@ -49,7 +49,7 @@ def indexed_contents(reader: Reader) -> Iterator[bytes]:
 
 
 def files_without_chunks(reader: Reader, skipped_for: Collection[str]) -> list[StoredFile]:
-    """Return the files that are there and not indexed: failed, not processed yet, or skipped for these reasons."""
+    """Return files that exist but are not indexed: failed, not yet processed, or skipped for one of these reasons."""
     marks = ", ".join("?" * len(skipped_for))
     rows = reader.rows(
         f"{STORED_FILE} WHERE f.outcome IN ({int(Outcome.FAILED)}, {int(Outcome.UNPROCESSED)})"

@@ -1,4 +1,4 @@
-"""The failures of a transaction: cleared or moved with their files, or added."""
+"""Writes the failures of a transaction: clears or moves those of its files, and adds new ones."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _ALL = "SELECT parent, name, stage, error, attempts, next_retry_ns, quarantined 
 def write_failures(
     connection: sqlite3.Connection, changes: Transaction, stage: Stage, changed: Iterable[bytes]
 ) -> tuple[int, bool]:
-    """Update the failure table for a staged transaction. A failure's path need not be in the tree.
+    """Update the failure table for a staged transaction.
 
-    Returns the change in the number of failed paths, and whether any failure changed.
+    ``changed`` are the paths whose node changed; a failure's path need not be in the tree. Returns the change in the
+    number of failed paths, and whether any failure changed.
     """
     added = {failure.path: failure for failure in changes.failures}
     named = [update.entry.path for update in changes.updates] + [move.entry.path for move in changes.moves]
@@ -44,7 +45,7 @@ def _failed(node: Node | None) -> bool:
 
 
 def _stored(connection: sqlite3.Connection, paths: Iterable[bytes], dropped: Iterable[bytes]) -> dict[bytes, Failure]:
-    """Return the stored failures of these paths, and of everything below the dropped ones."""
+    """Return the stored failures of ``paths``, and of everything below the ``dropped`` paths, by path."""
     if connection.execute("SELECT 1 FROM failure LIMIT 1").fetchone() is None:
         return {}
     rows = []
@@ -65,6 +66,7 @@ def _stored(connection: sqlite3.Connection, paths: Iterable[bytes], dropped: Ite
 def _outcome(
     before: Mapping[bytes, Failure], added: Mapping[bytes, Failure], changes: Transaction, stage: Stage
 ) -> dict[bytes, Failure]:
+    """Return the failures after the transaction, by path, given those ``before`` and those that it adds."""
     after = dict(before)
     moved = {path for move in changes.moves for path in (move.source, move.entry.path)}
     targets = [(move, before[move.source]) for move in changes.moves if move.source in before]

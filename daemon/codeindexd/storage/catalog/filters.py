@@ -1,4 +1,4 @@
-"""Filters over files and chunks that read the file table, whose rows hold the ids and kinds of chunks."""
+"""Filters files and chunks. Reads only the file table where possible: its rows contain the ids and kinds of chunks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from codeindexd.types import Outcome
 
 
 def file_ids(reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str]) -> NDArray[np.int64]:
-    """Return the sorted ids (n,) of indexed files."""
+    """Return the sorted ids (n,) of the indexed files that pass the filters, which are path globs and a language."""
     rows = _files(reader, "file_id", language, include, exclude)
     return np.fromiter((row[2] for row in rows), dtype=np.int64, count=len(rows))
 
@@ -24,7 +24,10 @@ def file_ids(reader: Reader, language: str | None, include: Sequence[str], exclu
 def chunk_ids(
     reader: Reader, language: str | None, include: Sequence[str], exclude: Sequence[str], kinds: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Return the sorted ids (n,) of chunks. ``kinds`` are those of a chunk or of any definition in it."""
+    """Return the sorted ids (n,) of the chunks that pass the filters.
+
+    ``kinds`` are alternatives; a chunk passes if its own kind or that of a definition in it is among them.
+    """
     rows = _files(reader, "chunk_ids, chunk_kinds" if kinds else "chunk_ids", language, include, exclude)
     ids = np.frombuffer(b"".join([row[2] for row in rows]), dtype="<i8")
     if kinds:
@@ -58,7 +61,10 @@ def _defining(reader: Reader, kinds: Sequence[str]) -> NDArray[np.int64]:
 def _files(
     reader: Reader, columns: str, language: str | None, include: Sequence[str], exclude: Sequence[str]
 ) -> list[Row]:
-    """Return (parent, name, *columns) of the files that pass, by file id; without globs, parent and name are NULL."""
+    """Return (parent, name, *columns) of the files that pass, in the order of file ids.
+
+    Without path globs, parent and name are None.
+    """
     directory = common_directory(include)
     if directory and include[0].lstrip("/").encode("utf-8", "surrogateescape") == directory + b"/**":
         include = ()  # the directory is the whole filter
@@ -72,8 +78,8 @@ def _files(
     if directory:
         where.append("(parent = ? OR (parent > ? AND parent < ?))")
         parameters += [directory, directory + b"/", directory + b"0"]
-    place = "parent, name" if by_path else "NULL, NULL"
-    sql = f"SELECT {place}, {columns} FROM file WHERE {' AND '.join(where)} ORDER BY file_id"  # noqa: S608
+    path = "parent, name" if by_path else "NULL, NULL"
+    sql = f"SELECT {path}, {columns} FROM file WHERE {' AND '.join(where)} ORDER BY file_id"  # noqa: S608
     rows = reader.rows(sql, parameters)
     if not by_path:
         return rows
@@ -82,9 +88,9 @@ def _files(
 
 
 def is_of_language(language: str, path: bytes, wanted: str) -> bool:
-    """Return True if a file of ``language`` at ``path`` is meant by the language ``wanted``.
+    """Return True if a filter for the language ``wanted`` lets a file of ``language`` at ``path`` pass.
 
-    TypeScript has the files with JSX, and C++ has the headers that C shares with it.
+    TypeScript includes files with JSX, and C++ includes ``.h`` files, which are detected as C.
     """
     return (
         language == wanted

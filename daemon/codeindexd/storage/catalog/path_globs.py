@@ -1,8 +1,8 @@
-"""The syntax of a query's path filters: which files ``src/**`` or ``*.py`` mean.
+"""The syntax of a query's path filters, such as ``src/**`` or ``*.py``.
 
-Filters are matched against every path of a root, so their size is limited, and `codeindexd.scan.wildcards` keeps
-the matcher from backtracking without bound. A name may be written in composed or decomposed Unicode on either side:
-macOS gives decomposed ones, keyboards composed ones.
+Filters are matched against every path of a root, so their size is limited, and `codeindexd.scan.wildcards` keeps the
+matcher from backtracking without bound. Filters and paths are compared in composed Unicode (NFC): macOS returns
+decomposed names, and keyboards produce composed ones.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from codeindexd.errors import InvalidQueryError
 from codeindexd.scan.wildcards import Token, Wildcard, to_regex, without_redundant_wildcards
 
 MAX_GLOB_CHARS = 1000
-MAX_SPELLED_OUT = 8000
-"""Characters of all the globs that one with braces stands for: ``{a,b}{c,d}`` is ``ac``, ``ad``, ``bc`` and ``bd``."""
+MAX_EXPANDED_CHARS = 8000
+"""Total characters of a glob after its braces are expanded: ``{a,b}{c,d}`` gives ``ac``, ``ad``, ``bc`` and ``bd``."""
 
 
 class _Brace(enum.Enum):
@@ -29,11 +29,12 @@ class _Brace(enum.Enum):
 
 @lru_cache(maxsize=256)
 def compile_glob(glob: str) -> re.Pattern[str]:
-    """Return a pattern to ``match`` whole paths with.
+    """Return a pattern whose ``match`` accepts whole paths.
 
-    ``*`` and ``?`` stay inside a name, ``**`` spans any number of directories, ``[a-z]`` and ``{py,pyi}`` work.
-    Without a slash inside, the glob may begin at any directory (``*.py``); otherwise at the root (``src/*.py``).
-    A last part without wildcards, or a slash at the end, also means everything below (``tests``, ``src/``).
+    ``*`` and ``?`` match within a name, ``**`` matches any number of directories; ``[a-z]`` and ``{py,pyi}`` are
+    supported. A glob without an inner slash may match in any directory (``*.py``), others only from the root on
+    (``src/*.py``). If the last component has no wildcards, everything below it matches too (``tests``); a slash at the
+    end means only what is below (``src/``).
     Raises InvalidQueryError for a glob that is too long or expands to too many.
     """
     if len(glob) > MAX_GLOB_CHARS:
@@ -49,15 +50,15 @@ def compile_glob(glob: str) -> re.Pattern[str]:
     else:
         tail = ""
     head: list[Token] = [] if anchored else [Wildcard.DIRECTORIES]
-    bodies = [to_regex(without_redundant_wildcards([*head, *tokens])) for tokens in _expanded(_tokens(bare))]
+    bodies = [to_regex(without_redundant_wildcards([*head, *tokens])) for tokens in _expand_braces(_tokens(bare))]
     return re.compile(f"(?s:(?:{'|'.join(bodies)}){tail})\\Z")
 
 
-def _expanded(tokens: list[Token | _Brace]) -> list[list[Token]]:
-    """Return the token lists without braces that one with braces stands for."""
+def _expand_braces(tokens: list[Token | _Brace]) -> list[list[Token]]:
+    """Expand braces; return the resulting token lists. Raises InvalidQueryError if these are too many."""
     expanded: list[list[Token]] = [[]]
-    open_braces: list[tuple[list[list[Token]], list[list[Token]]]] = []  # what is before each, and its branches so far
-    for token in (*tokens, *[_Brace.CLOSE] * tokens.count(_Brace.OPEN)):  # braces left open end with the glob
+    open_braces: list[tuple[list[list[Token]], list[list[Token]]]] = []  # lists before each, and its branches so far
+    for token in (*tokens, *[_Brace.CLOSE] * tokens.count(_Brace.OPEN)):  # the end of the glob closes all braces
         if token is _Brace.OPEN:
             open_braces.append((expanded, []))
             expanded = [[]]
@@ -67,20 +68,21 @@ def _expanded(tokens: list[Token | _Brace]) -> list[list[Token]]:
         elif token is _Brace.CLOSE:
             if open_braces:
                 before, branches = open_braces.pop()
-                expanded = _multiplied(before, [*branches, *expanded])
+                expanded = _concatenate(before, [*branches, *expanded])
         else:
-            expanded = [[*one, token] for one in expanded]
+            expanded = [[*alternative, token] for alternative in expanded]
     return expanded
 
 
-def _multiplied(before: list[list[Token]], branches: list[list[Token]]) -> list[list[Token]]:
-    if len(branches) * sum(map(len, before)) + len(before) * sum(map(len, branches)) > MAX_SPELLED_OUT:
+def _concatenate(before: list[list[Token]], branches: list[list[Token]]) -> list[list[Token]]:
+    """Return every list of ``before`` followed by every one of ``branches``. Raises InvalidQueryError."""
+    if len(branches) * sum(map(len, before)) + len(before) * sum(map(len, branches)) > MAX_EXPANDED_CHARS:
         raise InvalidQueryError("a path filter expands to too many globs", hint="use fewer braces, or a wider glob")
     return [start + branch for start in before for branch in branches]
 
 
 def _tokens(glob: str) -> list[Token | _Brace]:
-    """Return the tokens of a glob in order, and its braces where they are syntax."""
+    """Return the tokens of a glob in order, with the braces and commas that are syntax."""
     out: list[Token | _Brace] = []
     at, depth = 0, 0
     last_brace = glob.rfind("}")
@@ -120,7 +122,7 @@ def _tokens(glob: str) -> list[Token | _Brace]:
 
 
 def _class_end(glob: str, at: int) -> int:
-    """Return where the class ends that begins at ``at``, after its bracket; ``at`` itself for a lone bracket."""
+    """Return the offset after the character class whose ``[`` is before ``at``; ``at`` if the bracket is not closed."""
     start = at + 1 if glob.startswith(("!", "^"), at) else at
     return glob.find("]", start + 1) + 1 or at
 
@@ -131,13 +133,16 @@ def _character_class(glob: str, at: int, end: int) -> str:
     candidate = f"(?!/)[{'^' if start > at else ''}{body}]"
     try:
         re.compile(candidate)
-    except re.error:  # a range that runs backwards matches nothing, as in a shell
+    except re.error:  # a backward range (z-a) matches nothing, as in a shell
         candidate = "(?!)"
     return candidate
 
 
 def path_filter(include: Sequence[str], exclude: Sequence[str]) -> Callable[[bytes], bool]:
-    """Return a predicate for paths that match one of ``include`` (any path if empty) and none of ``exclude``."""
+    """Return a predicate for paths that match one of ``include`` (any path if empty) and none of ``exclude``.
+
+    Raises InvalidQueryError.
+    """
     wanted, unwanted = _pattern_of_any(tuple(include) or ("**",)).match, _pattern_of_any(tuple(exclude)).match
 
     def passes(path: bytes) -> bool:
@@ -151,12 +156,12 @@ def path_filter(include: Sequence[str], exclude: Sequence[str]) -> Callable[[byt
 
 @lru_cache(maxsize=64)
 def _pattern_of_any(globs: tuple[str, ...]) -> re.Pattern[str]:
-    """Return one pattern for all of the globs; without any, it matches nothing."""
+    """Return a pattern that matches what one of the globs matches; without globs, nothing."""
     return re.compile("|".join(compile_glob(glob).pattern for glob in globs) or "(?!)")
 
 
 def common_directory(include: Sequence[str]) -> bytes:
-    """Return a directory that holds every path that can match ``include``; the root if none is known."""
+    """Return a directory that contains every path that can match ``include``; b"" (the root) if none is known."""
     if len(include) != 1:
         return b""
     bare = include[0].removeprefix("./").lstrip("/")
@@ -164,6 +169,6 @@ def common_directory(include: Sequence[str]) -> bytes:
     if literal == bare:
         literal = literal.rstrip("/")
     directory = literal.rpartition("/")[0]
-    while not directory.isascii():  # it may be written in another way on the disk
+    while not directory.isascii():  # on the disk it may be in decomposed Unicode
         directory = directory.rpartition("/")[0]
     return directory.encode("utf-8", "surrogateescape")

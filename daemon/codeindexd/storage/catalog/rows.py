@@ -1,4 +1,4 @@
-"""Conversion between rows and values."""
+"""Converts between rows of the catalog and values."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 _REBUILD = "it is rebuilt from the disk"
 
 
-class _Known(dict[int, T]):
-    """Enum members by stored code; five times as fast as calling the enum."""
+class _EnumMembers(dict[int, T]):
+    """Enum members by stored code; five times as fast as calling the enum. Raises StoreDamagedError for others."""
 
     def __missing__(self, code: object) -> T:
-        raise StoreDamagedError(f"the catalog holds the unknown code {code!r}", hint=_REBUILD)
+        raise StoreDamagedError(f"the catalog contains the unknown code {code!r}", hint=_REBUILD)
 
 
-KINDS = _Known[NodeKind]({int(kind): kind for kind in NodeKind})
-OUTCOMES = _Known[Outcome]({int(outcome): outcome for outcome in Outcome})
+KINDS = _EnumMembers[NodeKind]({int(kind): kind for kind in NodeKind})
+OUTCOMES = _EnumMembers[Outcome]({int(outcome): outcome for outcome in Outcome})
 _INT64 = range(-(1 << 63), 1 << 63)
 
 NODE_COLUMNS = "kind, hash, size, mtime_ns, ctime_ns, inode, reason, rule"
@@ -45,12 +45,12 @@ FROM chunk c JOIN file f ON f.file_id = c.file_id
 
 
 def put_int(value: int) -> int | str:
-    """Return an integer of any size as SQLite can store it: 64 bits signed, larger ones as text."""
+    """Return an integer in the form in which SQLite can store it: as text if it exceeds 64 bits (signed)."""
     return value if value in _INT64 else str(value)
 
 
 def put_text(text: str) -> str | bytes:
-    """Return text as SQLite can store it; text with lone surrogates (from odd file names) becomes a blob."""
+    """Return text in the form in which SQLite can store it: as a blob if it has lone surrogates (odd file names)."""
     if not text.isascii():
         try:
             text.encode()
@@ -60,38 +60,41 @@ def put_text(text: str) -> str | bytes:
 
 
 def get_text(stored: object) -> str:
-    """Return what :func:`put_text` was given.
+    """Return the text that :func:`put_text` converted.
 
     Raises StoreDamagedError: one flipped bit turns an empty text into a number.
     """
     if isinstance(stored, str):
         return stored
     if not isinstance(stored, bytes):
-        raise StoreDamagedError(f"the catalog holds {type(stored).__name__} in place of text", hint=_REBUILD)
+        raise StoreDamagedError(f"the catalog contains {type(stored).__name__} instead of text", hint=_REBUILD)
     try:
         return stored.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
-        raise StoreDamagedError(f"the catalog holds invalid text: {error.reason}", hint=_REBUILD) from error
+        raise StoreDamagedError(f"the catalog contains invalid text: {error.reason}", hint=_REBUILD) from error
 
 
 def put_ids(ids: Iterable[int]) -> bytes:
-    """Return ids as little-endian int64."""
+    """Return ids as bytes of little-endian int64."""
     return np.fromiter(ids, dtype="<i8").tobytes()
 
 
 def get_ids(blob: bytes) -> NDArray[np.int64]:
-    """Return ids (n,), read-only."""
+    """Return the ids (n,) that :func:`put_ids` converted, read-only."""
     return np.frombuffer(blob, dtype="<i8")
 
 
 def entry_from(path: bytes, row: Row) -> Entry:
-    """Return an entry from its NODE_COLUMNS."""
+    """Return the entry at ``path`` from its NODE_COLUMNS. Raises StoreDamagedError."""
     parent, name = split(path)
     return entries_from(parent, [(name, *row)])[name]
 
 
 def entries_from(directory: bytes, rows: Iterable[Row]) -> dict[bytes, Entry]:
-    """Return the entries of a directory by name, from (name, NODE_COLUMNS); fast, since whole trees are read so."""
+    """Return the entries of a directory by name, from rows of (name, NODE_COLUMNS). Raises StoreDamagedError.
+
+    Written for speed: whole trees are read through it.
+    """
     above = directory + b"/" if directory else b""
     found: dict[bytes, Entry] = {}
     for name, kind, digest, size, mtime_ns, ctime_ns, inode, reason, rule in rows:
@@ -107,7 +110,7 @@ def entries_from(directory: bytes, rows: Iterable[Row]) -> dict[bytes, Entry]:
 
 
 def entry_row(entry: Entry, file_id: int | None) -> Row:
-    """Return all columns of table `entry`, in order."""
+    """Return the row of table `entry` for ``entry``."""
     parent, name = split(entry.path)
     stat: tuple[Any, ...] = (None, None, None, None)
     if entry.stat is not None:
@@ -117,7 +120,7 @@ def entry_row(entry: Entry, file_id: int | None) -> Row:
 
 
 def stored_file(row: Row) -> StoredFile:
-    """Return a file from the columns of STORED_FILE."""
+    """Return a file from the columns of STORED_FILE. Raises StoreDamagedError."""
     file_id, parent, name = row[:3]
     outcome, language, encoding, fingerprint, reason, chunks = row[11:]
     entry = entry_from(join(parent, name), row[3:11])
@@ -125,7 +128,7 @@ def stored_file(row: Row) -> StoredFile:
 
 
 def stored_chunk(row: Row) -> StoredChunk:
-    """Return a chunk from the columns of STORED_CHUNK."""
+    """Return a chunk from the columns of STORED_CHUNK. Raises StoreDamagedError."""
     chunk_id, file_id, parent, name, language, start, end, first, last, kind, symbol, symbols, *hashes = row
     span = Span(start, end, first, last, kind, get_text(symbol), get_symbols(symbols))
     return StoredChunk(chunk_id, file_id, join(parent, name), language, span, *hashes)
@@ -147,33 +150,33 @@ def put_symbols(symbols: tuple[Symbol, ...]) -> bytes | None:
 
 
 def put_kind(kind: str) -> bytes:
-    """Return the bytes that :func:`put_symbols` has for the kind of a definition, which a number follows."""
+    """Return the bytes by which :func:`put_symbols` encodes the kind of a definition; a number follows them there."""
     return _encode(kind)
 
 
 def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
-    """Return what :func:`put_symbols` was given. Raises StoreDamagedError."""
+    """Return the definitions that :func:`put_symbols` encoded. Raises StoreDamagedError."""
     if blob is None:
         return ()
     try:
         rows = _decode_symbols.decode(blob)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StoreDamagedError(f"the catalog holds broken symbols: {error}", hint=_REBUILD) from error
+        raise StoreDamagedError(f"the catalog contains broken symbols: {error}", hint=_REBUILD) from error
     return tuple(Symbol(get_text(name), get_text(qualified), kind, offset) for name, qualified, kind, offset in rows)
 
 
 def symbol_key(name: str) -> bytes:
-    """Return the lookup key of a symbol name: its case folded."""
+    """Return the lookup key of a symbol name: the name without distinction of case."""
     return name.lower().encode() if name.isascii() else name.casefold().encode("utf-8", "surrogatepass")
 
 
 def last_part(name: str) -> str:
-    """Return the last part of a name: ``get`` of ``Client.get``."""
+    """Return the last part of a qualified name: ``get`` for ``Client.get``."""
     return name.rpartition(".")[2] or name
 
 
 def symbol_keys(symbol: str, symbols: tuple[Symbol, ...]) -> set[bytes]:
-    """Return every key that leads to a chunk with this symbol path and these definitions."""
+    """Return the lookup keys of a chunk with the qualified name ``symbol`` and the definitions ``symbols``."""
     keys = {symbol_key(s.name) for s in symbols}
     if symbol:
         keys.add(symbol_key(symbol.rpartition(".")[2] or symbol))
@@ -187,7 +190,7 @@ def failure_from(row: Row) -> Failure:
 
 
 def failure_row(failure: Failure) -> Row:
-    """Return all columns of table `failure`, in order."""
+    """Return the row of table `failure` for ``failure``."""
     retry = min(failure.next_retry_ns, _INT64[-1])
     return (
         *split(failure.path),
@@ -201,7 +204,10 @@ def failure_row(failure: Failure) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A row of table `file` without its path; ``reason`` is that of a skipped leaf."""
+    """A row of table `file` without its path; ``reason`` says why a file is skipped.
+
+    ``chunk_ids`` are encoded as by :func:`put_ids`, ``chunk_kinds`` as little-endian uint16 codes.
+    """
 
     file_id: int
     outcome: Outcome

@@ -18,7 +18,7 @@ APPLICATION_ID = 0x43444978  # "CDIx"
 SCHEMA_VERSION = 2
 REBUILD = "it is rebuilt from the disk; vectors are reused"
 
-# `entry` is the tree, clustered so that a directory's children are adjacent; `file` is the outcome of each leaf. A
+# `entry` is the tree, clustered so that a directory's children are adjacent; `file` has the outcome of each leaf. A
 # file's chunk ids are in its row (little-endian int64, with kinds as uint16), so that filters and removals scan files
 # instead of chunks, and chunk.file_id needs no index.
 # Ids come from counters in `state`, inside the transaction that uses them: never reused, and known before the insert.
@@ -60,7 +60,7 @@ CREATE INDEX failure_due ON failure (next_retry_ns) WHERE next_retry_ns > 0;
 
 @contextlib.contextmanager
 def reading_rows(path: Path) -> Iterator[None]:
-    """Treat unexpected exceptions inside the block as damage: a row has values that we never write."""
+    """Translate unexpected exceptions inside the block to StoreDamagedError: they mean values that we never write."""
     try:
         yield
     except (CodeindexError, OSError, MemoryError, sqlite3.Error):
@@ -70,10 +70,10 @@ def reading_rows(path: Path) -> Iterator[None]:
 
 
 def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
-    """Return the writing connection of a catalog, which is created if there is none.
+    """Open the writing connection of a catalog, creating the file if there is none.
 
-    Raises StoreDamagedError for a file that is not a catalog of this root and version, StoreFullError if it cannot be
-    written.
+    Raises StoreDamagedError for a file that is not a catalog of this root and version or is truncated, StoreFullError
+    if it cannot be written.
     """
     create_private(path)
     with Translated(path):
@@ -84,7 +84,7 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
             if _is_empty(connection):
                 _create(connection, root_id)
             _check_identity(connection, path, root_id)
-            connection.execute(INDEX)  # younger than the schema: catalogs without it only lack this
+            connection.execute(INDEX)  # newer than the schema: older catalogs lack only this index
         except BaseException:
             connection.close()
             raise
@@ -92,8 +92,8 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
 
 
 def _check_size(connection: sqlite3.Connection, path: Path) -> None:
-    """Reject a truncated file, which SQLite would notice only when it reads a missing page."""
-    with contextlib.suppress(sqlite3.OperationalError):  # for example a full disk: the size proves nothing then
+    """Raise StoreDamagedError for a truncated file, which SQLite notices only when it reads a missing page."""
+    with contextlib.suppress(sqlite3.OperationalError):  # for example on a full disk; the size proves nothing then
         (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         expected = _pragma(connection, "page_count") * _pragma(connection, "page_size")
         size = path.stat().st_size
@@ -109,8 +109,8 @@ def _configure(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return things == 0 and _pragma(connection, "application_id") == 0 and _pragma(connection, "user_version") == 0
+    (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return objects == 0 and _pragma(connection, "application_id") == 0 and _pragma(connection, "user_version") == 0
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

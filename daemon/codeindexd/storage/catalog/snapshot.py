@@ -32,16 +32,17 @@ _MOST_CANDIDATES = 10_000
 
 
 class CatalogSnapshot:
-    """A pinned read transaction on a connection of its own. Any thread may call; calls take turns.
+    """A pinned read transaction on a connection of its own. Thread-safe; calls run one at a time.
 
     Everything comes from one generation, except that the stats of files may be newer: commits that change nothing else
-    do not count as a generation, and :meth:`repin` moves a snapshot past them. An open snapshot keeps the write-ahead
-    log from being checkpointed past it, so close it when it is replaced. Every method raises StoreDamagedError if the
-    file is damaged, StoreFullError if it cannot be read now, FailedError once the snapshot is closed.
+    do not count as a generation, and :meth:`repin` moves a snapshot past them. While a snapshot is open, the
+    write-ahead log cannot be checkpointed past it, so close it when it is replaced. Every method raises
+    StoreDamagedError if the file is damaged, StoreFullError if it cannot be read now, FailedError once the snapshot is
+    closed.
     """
 
     def __init__(self, reader: Reader, release: Callable[[CatalogSnapshot, sqlite3.Connection | None], None]) -> None:
-        """``release`` takes the connection back, its transaction ended."""
+        """Pin the last commit. ``release`` is called on closing, with the connection outside of any transaction."""
         self._reader = reader
         self._release = release
         self._filtered: dict[tuple[object, ...], NDArray[np.int64]] = {}
@@ -54,15 +55,15 @@ class CatalogSnapshot:
 
     @property
     def lost(self) -> bool:
-        """True if an error ended the transaction, so that nothing can be read any more."""
+        """True if an error ended the transaction, so that nothing more can be read."""
         return self._reader.closed
 
     def counts(self) -> Counts:
-        """Return how much the catalog held."""
+        """Return the numbers of files, chunks and failures."""
         return self._state.counts
 
     def repin(self) -> None:
-        """Pin what is committed now. Only for the catalog, and only while the generation is the same."""
+        """Pin the last commit, which must have the same generation. Only for use by the catalog."""
         state = CatalogState.of(self._reader.pin(SELECT_STATE))
         assert state.generation == self._state.generation, (state.generation, self._state.generation)
         self._state = state
@@ -75,11 +76,11 @@ class CatalogSnapshot:
         return stored_file(rows[0]) if rows else None
 
     def summary(self, directory: bytes) -> DirectorySummary:
-        """Return the counts for what is below ``directory`` (``b""`` is everything). Reads all of that."""
+        """Return the counts for everything below ``directory`` (b"" is the root), all of which is read."""
         return summary_of(self._reader, directory)
 
     def files_by_id(self, ids: Iterable[int]) -> dict[int, StoredFile]:
-        """Return the existing leaves by file id."""
+        """Return those of the leaves with these file ids that exist, by file id."""
         rows = self._reader.rows_in(lambda marks: f"{STORED_FILE} WHERE f.file_id IN ({marks})", [int(i) for i in ids])
         return {row[0]: stored_file(row) for row in rows}
 
@@ -95,7 +96,7 @@ class CatalogSnapshot:
             last = rows[-1][0]
 
     def indexed_files(self) -> Iterator[StoredFile]:
-        """Yield the leaves with outcome INDEXED, which path search knows."""
+        """Yield the leaves with outcome INDEXED, whose paths can be searched."""
         return (file for file in self.files() if file.outcome is Outcome.INDEXED)
 
     def file_ids(
@@ -104,26 +105,26 @@ class CatalogSnapshot:
         """Return the sorted ids (n,) of the indexed files that pass the filters; see :meth:`chunk_ids`."""
         return filters.file_ids(self._reader, language, include, exclude)
 
-    def files_with(self, hashes: Sequence[bytes]) -> list[StoredFile]:
-        """Return the indexed files whose content has one of these leaf hashes."""
-        return contents.files_with(self._reader, hashes)
+    def files_with_hashes(self, content_hashes: Sequence[bytes]) -> list[StoredFile]:
+        """Return the indexed files whose content has one of these hashes."""
+        return contents.files_with_hashes(self._reader, content_hashes)
 
     def files_named(self, names: Sequence[bytes]) -> list[StoredFile]:
         """Return the indexed files whose last path component is one of ``names``."""
         return contents.files_named(self._reader, names)
 
-    def indexed_contents(self) -> Iterator[bytes]:
-        """Yield the leaf hash of every indexed file."""
-        return contents.indexed_contents(self._reader)
+    def indexed_content_hashes(self) -> Iterator[bytes]:
+        """Yield the content hash of every indexed file; a hash repeats if several files have equal content."""
+        return contents.indexed_content_hashes(self._reader)
 
     def files_without_chunks(self, skipped_for: Collection[str]) -> list[StoredFile]:
-        """Return the files that are there and not indexed: failed, not processed yet, or skipped for these reasons."""
+        """Return files that exist but are not indexed: failed, unprocessed, or skipped for one of these reasons."""
         return contents.files_without_chunks(self._reader, skipped_for)
 
     # chunks
 
     def chunks(self, ids: Iterable[int]) -> dict[int, StoredChunk]:
-        """Return the existing chunks by id."""
+        """Return those of the chunks with these ids that exist, by id."""
         wanted = [int(i) for i in ids]
         rows = self._reader.rows_in(lambda marks: f"{STORED_CHUNK} WHERE c.chunk_id IN ({marks})", wanted)
         return {row[0]: stored_chunk(row) for row in rows}
@@ -165,7 +166,7 @@ class CatalogSnapshot:
         return self.chunk_ids()
 
     def embed_hashes(self) -> Iterator[bytes]:
-        """Yield the embed hash of every chunk in the order of ids, read in pages: the vectors in use."""
+        """Yield the embed hash of every chunk, that is the vectors in use, in the order of ids, read in pages."""
         last = 0
         while True:
             sql = "SELECT chunk_id, embed_hash FROM chunk WHERE chunk_id > ? ORDER BY chunk_id LIMIT ?"
@@ -186,10 +187,10 @@ class CatalogSnapshot:
     ) -> NDArray[np.int64]:
         """Return the sorted ids (n,) of the chunks that pass every given filter. The array is shared and read-only.
 
-        ``include`` and ``exclude`` are path globs (a path matches one of the first and none of the second; see
-        path_globs.py), ``kinds`` are alternatives, ``symbol`` is a name as for :meth:`symbols`. Both look at the
-        definitions in a chunk and at the chunk's own label; together they mean one of these. The last few answers are
-        cached.
+        ``include`` and ``exclude`` are path globs (see path_globs.py): a path must match one of the first and none of
+        the second. ``kinds`` are alternatives, and ``symbol`` is a name as for :meth:`symbols`; both apply to the
+        definitions in a chunk and to the chunk itself, and if both are given, one of these must match both. The last
+        few results are cached. Raises InvalidQueryError for an invalid glob.
         """
         key = (language, tuple(include), tuple(exclude), tuple(kinds), symbol)
         found = self._filtered.get(key)
@@ -224,8 +225,8 @@ class CatalogSnapshot:
     def symbols(self, name: str, *, limit: int = 1_000) -> list[tuple[StoredChunk, Symbol]]:
         """Return the definitions of ``name``, exact matches first, then those that differ in case.
 
-        ``Class.method`` (also ``Class::method``) finds qualified names that end so. Equal matches are sorted by path
-        and line. Of a name with more than 10,000 chunks only those with the lowest ids are considered.
+        ``Class.method`` (or ``Class::method``) matches qualified names with this ending. Equal matches are sorted by
+        path and line. If more than 10,000 chunks have the name, only those with the lowest ids are considered.
         """
         wanted = _dotted(name)
         ranked = [
@@ -267,14 +268,14 @@ class CatalogSnapshot:
         }
 
     def _named(self, wanted: str) -> set[int]:
-        """Return the chunks with the symbol key of the name or of its last part."""
+        """Return the ids of the chunks with the symbol key of the name, or of its last part."""
         keys = (symbol_key(wanted), symbol_key(last_part(wanted)))
         return {row[0] for row in self._reader.rows("SELECT chunk_id FROM symbol WHERE name IN (?, ?)", keys)}
 
     # life
 
     def close(self) -> None:
-        """End the read transaction; may be called twice. Generators in use raise FailedError."""
+        """End the read transaction; may be repeated. Generators in use raise FailedError."""
         self._release(self, self._reader.detach())
 
     def __enter__(self) -> Self:
@@ -287,11 +288,12 @@ class CatalogSnapshot:
 
 
 def _dotted(name: str) -> str:
+    """Return ``name`` with dots in place of the separators ``::`` and ``#``."""
     return name.strip().replace("::", ".").replace("#", ".").strip(".") or name
 
 
 def _rank(wanted: str, name: str, qualified: str) -> int | None:
-    """Return 0 for exactly this name, 1 for one that differs in case, None for another."""
+    """Return 0 if ``name`` or ``qualified`` matches exactly, 1 if it differs in case, None if neither matches."""
     if _names(wanted, name, qualified):
         return 0
     if _names(wanted.casefold(), name.casefold(), qualified.casefold()):

@@ -1,4 +1,4 @@
-"""A transaction's effect on the tree, computed before anything is written: every touched path before and after.
+"""Computes a transaction's effect on the tree before anything is written: every affected path, before and after.
 
 Everything else (rows to write, chunks to diff, counters) follows from comparing the two.
 """
@@ -60,11 +60,11 @@ def nodes_below(connection: sqlite3.Connection, directory: bytes) -> Iterator[tu
 
 
 class Stage:
-    """Applies a transaction in the order removals, moves, directories, updates, touched.
+    """Applies a transaction in memory, in the order removals, moves, directories, updates, touched.
 
     The sources of moves are taken out first, so that removing their directory does not remove them too. ``before`` and
-    ``after`` hold every examined path, ``drafts`` the chunks of updated files by file id, ``dropped`` the paths that
-    were removed with everything below.
+    ``after`` have the nodes of all examined paths, ``drafts`` the chunks of updated files by file id, ``dropped`` the
+    paths that were removed with everything below them.
     """
 
     def __init__(self, connection: sqlite3.Connection, next_file: int) -> None:
@@ -82,7 +82,7 @@ class Stage:
         for path in changes.removals:
             self._drop(path)
         for move in changes.moves:
-            self._place(move, taken_out.pop(move.source, None))
+            self._put_moved(move, taken_out.pop(move.source, None))
         for entry in changes.directories:
             self._make_directory(entry.path)
         for update in changes.updates:
@@ -98,7 +98,7 @@ class Stage:
                 yield path, before, after
 
     def node(self, path: bytes) -> Node | None:
-        """Return the staged node at ``path``."""
+        """Return the node at ``path`` as this transaction leaves it, None if there is none."""
         if path not in self.after:
             row = self._connection.execute(_ONE, split(path)).fetchone()
             self.before[path] = self.after[path] = None if row is None else _node(row)[1]
@@ -106,13 +106,14 @@ class Stage:
 
     def _put(self, path: bytes, node: Node | None) -> None:
         self.after[path] = node
-        if self.before[path] is None:  # the table does not have it: remember it for _drop_below
+        if self.before[path] is None:  # not in the table, so _drop_below has to find it here
             if node is None:
                 self._fresh.discard(path)
             else:
                 self._fresh.add(path)
 
     def _take_out(self, moves: Sequence[Move]) -> dict[bytes, FileRecord]:
+        """Remove the sources of moves whose content is as expected; return their records by path."""
         taken_out: dict[bytes, FileRecord] = {}
         for move in moves:
             node = self.node(move.source)
@@ -140,7 +141,7 @@ class Stage:
             self._put(path, None)
 
     def _make_directory(self, path: bytes) -> None:
-        """Make ``path`` a directory, and everything above it."""
+        """Make ``path`` and everything above it directories."""
         while True:
             node = self.node(path)
             if node is not None and node.entry.kind is NodeKind.DIRECTORY:
@@ -149,7 +150,7 @@ class Stage:
             path = split(path)[0]
 
     def _clear_for_leaf(self, path: bytes) -> Node | None:
-        """Make room for a leaf at ``path`` and return the present one."""
+        """Make a leaf at ``path`` possible, and return the present leaf, if any. Raises ValueError for the root."""
         if not path:
             raise ValueError("the root of a tree is a directory")
         node = self.node(path)
@@ -159,11 +160,11 @@ class Stage:
         self._make_directory(split(path)[0])
         return node
 
-    def _place(self, move: Move, record: FileRecord | None) -> None:
+    def _put_moved(self, move: Move, record: FileRecord | None) -> None:
         """Put the file of a move at its new path.
 
-        If the source is gone or has other content than the move says, the target is UNPROCESSED, which is noticed and
-        repaired, instead of being missing or wrong.
+        If its source was gone or had different content (``record`` is None), the target becomes UNPROCESSED: it is
+        processed later, instead of being missing or wrong.
         """
         if record is None:
             self._update(FileUpdate(move.entry, Outcome.UNPROCESSED))
@@ -197,7 +198,7 @@ class Stage:
         self._put(entry.path, Node(entry, record))
 
     def _touch(self, entry: Entry) -> None:
-        """Update the stat (and rule) of a leaf with unchanged content; ignore any other."""
+        """Update the stat and the rule of a leaf with unchanged content; ignore any other."""
         node = self.node(entry.path)
         if node is None or node.file is None or node.entry.hash != entry.hash or node.entry.kind is not entry.kind:
             return
@@ -205,12 +206,12 @@ class Stage:
 
 
 def leaves(nodes: Iterable[tuple[bytes, Node | None]]) -> dict[int, tuple[bytes, FileRecord]]:
-    """Return (path, record) by file id."""
+    """Return (path, record) of the leaves among ``nodes`` by file id."""
     return {node.file.file_id: (path, node.file) for path, node in nodes if node is not None and node.file is not None}
 
 
 def only_stat_differs(before: Node | None, after: Node | None) -> bool:
-    """Return True if a change shows in no query and no tree hash, and so needs no new generation."""
+    """Return True if a change affects no query and no tree hash, so that it needs no new generation."""
     if before is None or after is None or before.file != after.file:
         return False
     old, new = before.entry, after.entry

@@ -1,4 +1,4 @@
-"""The catalog's state row: generation, id counters and the counts for ``status``, updated in each commit."""
+"""The catalog's state row: generation, id counters and the counts for ``status``. Every commit updates it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ SELECT_STATE = (
 
 @dataclass(frozen=True, slots=True)
 class CatalogState:
-    """The state row. ``failed`` counts leaves that failed and paths with a failure, each path once."""
+    """The state row.
+
+    ``next_file`` and ``next_chunk`` are the next ids to assign. ``counts.failed`` is the number of paths that have
+    failed as a leaf, have a failure, or both.
+    """
 
     generation: int
     next_file: int
@@ -51,7 +55,7 @@ class CatalogState:
 
 
 class Tally:
-    """Running counts: the stored ones, with nodes added and removed."""
+    """Counts that are updated as nodes are added and removed."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
@@ -70,7 +74,7 @@ class Tally:
             self._skipped[node.file.reason] += sign
 
     def counts(self) -> Counts:
-        """Return the new counts."""
+        """Return the updated counts."""
         return replace(
             self._counts,
             files=self._counts.files + self._outcomes[Outcome.INDEXED],

@@ -36,14 +36,14 @@ _E = ", ".join(f"e.{column}" for column in NODE_COLUMNS.split(", "))
 
 
 class Catalog:
-    """One SQLite file. Methods are synchronous; any thread may call, writers take turns.
+    """The catalog of one root, an SQLite file. Methods block. Thread-safe; writers run one at a time.
 
-    Every method raises StoreDamagedError if the file is damaged or was deleted (rebuild it), and StoreFullError if it
-    cannot be written or read now; then nothing was committed and the catalog stays usable.
+    Every method raises StoreDamagedError if the file is damaged or was deleted (it must be rebuilt), and StoreFullError
+    if it cannot be read or written now; in that case nothing was committed and the catalog stays usable.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        """Use :meth:`open`."""
+        """Use :meth:`open` instead."""
         self.path = path
         self._open_connection: sqlite3.Connection | None = connection
         self._on_wake: Callable[[], object] = bool
@@ -63,10 +63,10 @@ class Catalog:
 
     @classmethod
     def open(cls, path: Path, *, root_id: str, verify: bool = False) -> Catalog:
-        """Open the catalog of the root, or create it (file 0600 in a directory 0700).
+        """Open the catalog of the root, or create it (mode 0600, in a directory of mode 0700).
 
-        ``verify`` checks the whole file first, as :meth:`check` does, for use after an unclean shutdown. Raises
-        StoreDamagedError (damaged, of another root or schema), StoreFullError.
+        ``verify`` checks the whole file first, as :meth:`check` does; use it after an unclean shutdown. Raises
+        StoreDamagedError if the file is damaged or has another root or schema, StoreFullError if it cannot be used now.
         """
         with contextlib.ExitStack() as undo, Translated(path), reading_rows(path):
             connection = open_writer(path, root_id)
@@ -81,7 +81,7 @@ class Catalog:
 
     @staticmethod
     def remove(path: Path) -> None:
-        """Delete a catalog that nobody has open. Raises StoreFullError."""
+        """Delete a catalog, which must not be open. Raises StoreFullError."""
         remove_database(path)
 
     @property
@@ -91,7 +91,7 @@ class Catalog:
 
     @property
     def root_hash(self) -> bytes:
-        """16 bytes: the hash over all committed leaves."""
+        """The hash (16 bytes) of the committed tree."""
         state, last = self._state, self._last_root_hash
         if last is not None and last[0] is state:
             return last[1]
@@ -105,7 +105,7 @@ class Catalog:
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        """The writing connection, opened again after a rest; only while holding ``_writing``."""
+        """The writing connection, opened again after a rest. Only use it while holding ``_writing``."""
         if self._open_connection is None:
             self._check_open()
             if self._identity != file_identity(self.path):
@@ -115,14 +115,14 @@ class Catalog:
         return self._open_connection
 
     def report_wakes_to(self, on_wake: Callable[[], object]) -> None:
-        """Have ``on_wake`` called, in any thread, when files are opened again after :meth:`rest`."""
+        """Have ``on_wake()`` called, in any thread, when files are opened again after :meth:`rest`."""
         self._on_wake = on_wake
 
     def _report_wake(self) -> None:
         self._on_wake()
 
     def rest(self) -> bool:
-        """Close all files until the next use; return False if something is in use now."""
+        """Close all files until the next use; return False if one is in use now."""
         if not self._writing.acquire(blocking=False):
             return False
         try:
@@ -144,18 +144,18 @@ class Catalog:
             self._writing.release()
 
     def counts(self) -> Counts:
-        """Return how much is committed; costs nothing."""
+        """Return the committed numbers of files, chunks and failures. Reads nothing."""
         return self._state.counts
 
     # writing
 
     def commit(self, changes: Transaction) -> Committed:
-        """Commit ``changes`` in one transaction and return what the projections have to follow.
+        """Commit ``changes`` in one transaction, and return the changes that the projections have to apply.
 
-        Removals come first, then moves, directories, updates, touched. The generation rises by one, unless nothing
-        changed that a query or a tree hash shows (no change at all, stats, failures). A move whose source is gone or
-        has other content leaves its target UNPROCESSED; touched leaves with other content are ignored. Raises
-        ValueError if the root would become a file.
+        Changes are applied in the order removals, moves, directories, updates, touched. The generation increases by one
+        if anything changed that a query or a tree hash depends on (not just stats or failures). A move whose source is
+        gone or has different content leaves its target UNPROCESSED; touched leaves with different content are ignored.
+        Raises ValueError if the root would become a file.
         """
         with self._writing:
             with self._transaction() as connection:
@@ -185,7 +185,7 @@ class Catalog:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise FailedError(f"{self.path} is closed here", hint="the daemon is stopping")
+            raise FailedError(f"{self.path} is closed", hint="the daemon is stopping")
 
     def _stored_kinds(self) -> dict[str, int]:
         return dict(self._connection.execute("SELECT name, code FROM kind").fetchall())
@@ -193,11 +193,11 @@ class Catalog:
     # reading
 
     def tree(self) -> CatalogTree:
-        """Return the committed tree; it follows the commits and needs no closing."""
+        """Return the committed tree, which follows later commits and need not be closed."""
         return self._tree
 
     def snapshot(self) -> CatalogSnapshot:
-        """Pin what is committed now. Close the snapshot when it is replaced."""
+        """Return a snapshot of the last commit. Close it when it is replaced."""
         with self._snapshots_lock:
             self._check_open()
             if not self._idle:
@@ -222,13 +222,13 @@ class Catalog:
             connection.close()
 
     def unprocessed(self) -> Iterator[Entry]:
-        """Yield leaves that are in the tree and not chunked yet."""
+        """Yield the leaves that are in the tree but not yet processed."""
         return self._entries("f.outcome = ?", (int(Outcome.UNPROCESSED),))
 
     def files_with_other_fingerprint(self, fingerprint_of: Callable[[str, str], bytes]) -> Iterator[Entry]:
-        """Yield leaves whose fingerprint differs from ``fingerprint_of(language, encoding)``.
+        """Yield the leaves whose fingerprint differs from ``fingerprint_of(language, encoding)``.
 
-        Skipped and failed leaves count if they have a fingerprint: today's pipeline may decide otherwise.
+        Skipped and failed leaves are included if they have a fingerprint: the present pipeline may decide differently.
         """
         stored = self._reader.rows(
             f"SELECT DISTINCT language, encoding, fingerprint FROM file f WHERE {_HAS_FINGERPRINT}"  # noqa: S608
@@ -248,14 +248,17 @@ class Catalog:
             yield entry_from(join(row[0], row[1]), row[2:])
 
     def failures(self, limit: int = -1) -> list[Failure]:
-        """Return failures sorted by path, all of them unless limited. Reads nothing if there is none."""
+        """Return at most ``limit`` failures (-1: all), sorted by path. Reads nothing if there are none."""
         if not self._state.counts.failed:
             return []
         rows = self._reader.rows(f"{_FAILURE} ORDER BY parent, name LIMIT ?", (limit,))
         return [failure_from(row) for row in rows]
 
     def failures_due(self, now_ns: int) -> list[Failure]:
-        """Return the failures that are due for a retry, the longest due first. Reads nothing if there is none."""
+        """Return the failures that are due for a retry at ``now_ns`` (since the epoch), those due longest first.
+
+        Reads nothing if there are no failures.
+        """
         if not self._state.counts.failed:
             return []
         rows = self._reader.rows(
@@ -269,8 +272,8 @@ class Catalog:
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the file; return True if all of it was moved, so that the log starts over.
 
-        Open snapshots of the current generation are moved too and do not prevent that; one of an older generation does
-        until it is closed. Commits do this when the log has become large.
+        Open snapshots of the current generation do not prevent that, those of an older generation do until they are
+        closed. Commits checkpoint by themselves when the log has become large.
         """
         with self._writing, Translated(self.path):
             self._check_open()
@@ -282,19 +285,19 @@ class Catalog:
         except OSError:
             return
         if size > _LOG_LIMIT:
-            with contextlib.suppress(sqlite3.OperationalError, StoreFullError):  # the commit will report what is wrong
+            with contextlib.suppress(sqlite3.OperationalError, StoreFullError):  # the commit reports the error
                 self._checkpoint()
 
     def _checkpoint(self) -> bool:
         """Checkpoint the log. Return False if part of it is left.
 
-        A pinned reader prevents checkpointing past its pin, and restarting the log while it reads from the log. So pins
-        move to the newest frame first (same generation, so the same content), and once more after a full checkpoint:
-        then they read from the file itself and the next commit restarts the log.
+        A pinned reader prevents checkpointing past its pin, and it prevents the log from starting over while it reads
+        from the log. So pins are first moved to the newest frame (same generation, so the same content), and once more
+        after a full checkpoint: then they read from the file itself, and the next commit starts the log over.
         """
         self._repin()
-        busy, pages, folded = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if busy or pages != folded:
+        busy, pages, moved = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if busy or pages != moved:
             return False
         self._repin()
         return True
@@ -307,13 +310,13 @@ class Catalog:
                 snapshot.repin()
 
     def vacuum(self, max_pages: int = 1_000) -> None:
-        """Give up to ``max_pages`` free pages back to the file system."""
+        """Return up to ``max_pages`` free pages to the file system."""
         with self._writing, Translated(self.path):
             self._check_open()
             give_back_pages(self._connection, max_pages)
 
     def release_caches(self) -> None:
-        """Free what saves time only while there is work: idle readers and the writer's cached pages."""
+        """Release idle readers and the writer's cached pages, which only save time while there is work."""
         with self._writing, Translated(self.path):
             self._check_open()
             with self._snapshots_lock:
@@ -323,9 +326,9 @@ class Catalog:
             self._connection.execute("PRAGMA shrink_memory")
 
     def check(self) -> list[str]:
-        """Return a description of every inconsistency; empty if there is none.
+        """Return a description of every inconsistency; empty if there are none.
 
-        Reads the whole file (about a second for 100k chunks) in one read transaction; commits continue meanwhile.
+        Reads the whole file (about a second for 100,000 chunks) in one transaction, beside which commits continue.
         """
         reader = Reader(self.path)
         try:
@@ -335,7 +338,7 @@ class Catalog:
             reader.close()
 
     def close(self) -> None:
-        """Checkpoint the log and close the file; may be called twice. Open snapshots stay usable until closed."""
+        """Checkpoint the log and close the file; may be repeated. Open snapshots stay usable until they are closed."""
         with self._writing:
             if self._closed:
                 return

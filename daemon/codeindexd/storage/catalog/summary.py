@@ -1,4 +1,4 @@
-"""What a directory holds for the index, counted: files that are indexed, and entries left out by each rule."""
+"""Counts for a directory: how many files below it are indexed, and how many entries each rule leaves out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHERE {_BELOW} GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3, 2
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Entries that one rule, or their content, leaves out: files, and directories that are not looked into."""
+    """The number of ``entries`` that one rule leaves out: files, and directories that are not walked."""
 
     reason: str
     rule: str
@@ -28,7 +28,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class DirectorySummary:
-    """Counts for everything below a directory; ``left_out`` has the largest groups first."""
+    """Counts of files for everything below a directory; ``left_out`` has the largest groups first."""
 
     indexed: int
     failed: int
@@ -37,7 +37,7 @@ class DirectorySummary:
 
 
 def summary_of(reader: Reader, directory: bytes) -> DirectorySummary:
-    """Return the counts for what is below ``directory`` (``b""`` is everything)."""
+    """Return the counts for everything below ``directory`` (b"" is the root)."""
     if directory:
         rows = reader.rows(_LEAVES, (directory, directory + b"/", directory + b"0"))
     else:

@@ -15,16 +15,16 @@ _DIRECTORIES = "SELECT parent, name FROM entry WHERE kind = ?"
 
 
 class CatalogTree(TreeSource):
-    """The committed tree. Every call reads what is committed at that moment; any thread may call.
+    """The committed tree. Every call reads the last commit at that moment. Thread-safe.
 
-    Methods raise StoreDamagedError, StoreFullError.
+    Methods raise StoreDamagedError and StoreFullError.
     """
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
 
     def node(self, path: bytes) -> Entry | None:
-        """Return the entry at ``path`` (``b""`` is the root), or None."""
+        """Return the entry at ``path`` (b"" is the root), or None."""
         row = self.reader.row(_NODE, split(path))
         return None if row is None else entry_from(path, row)
 

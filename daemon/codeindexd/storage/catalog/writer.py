@@ -1,4 +1,4 @@
-"""Writing one catalog transaction: stage it, diff its chunks, write the rows, hash the directories again."""
+"""Writes one catalog transaction: stages it, diffs its chunks, writes the rows, updates directory hashes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _Change = tuple[bytes, Node | None, Node | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The result of a transaction; if not ``changed``, there is nothing to commit."""
+class WriteResult:
+    """The result of writing a transaction; if not ``changed``, there is nothing to commit."""
 
     committed: Committed
     state: CatalogState
@@ -30,11 +30,12 @@ class Written:
 
 def write_transaction(
     connection: sqlite3.Connection, state: CatalogState, kinds: dict[str, int], changes: Transaction
-) -> Written:
-    """Write ``changes`` inside the SQLite transaction that is open on ``connection``. Raises sqlite3.Error.
+) -> WriteResult:
+    """Write ``changes`` inside the SQLite transaction that is open on ``connection``.
 
-    The generation rises by one if anything changed that a query or a tree hash shows; new stats and failures alone
-    are written under the present generation.
+    The generation increases by one if anything changed that a query or a tree hash depends on; mere changes of stats
+    and failures are written under the present generation. Raises sqlite3.Error, and ValueError if the root would become
+    a file.
     """
     stage = Stage(connection, state.next_file)
     stage.apply(changes)
@@ -44,7 +45,7 @@ def write_transaction(
     failed, failures_changed = write_failures(connection, changes, stage, [path for path, _, _ in changed])
     effective = bool(differ.changes.moved) or not all(only_stat_differs(old, new) for _, old, new in changed)
     if not effective and not changed and not failures_changed:
-        return Written(Committed(state.generation), state, False)
+        return WriteResult(Committed(state.generation), state, False)
     _write_nodes(connection, changed)
     differ.write()
     _rehash(connection, changed)
@@ -56,11 +57,11 @@ def write_transaction(
     committed = _committed(state.generation + 1, differ, stage) if effective else Committed(state.generation)
     state = CatalogState(committed.generation, stage.next_file, differ.changes.next_chunk, tally.counts())
     state.write(connection)
-    return Written(committed, state, True)
+    return WriteResult(committed, state, True)
 
 
 def _diff_chunks(stage: Stage, differ: ChunkDiffer) -> None:
-    """Diff the chunks of updated files and remove those of files that are gone."""
+    """Diff the chunks of updated files, and remove those of removed files."""
     before, after = leaves(stage.before.items()), leaves(stage.after.items())
     for file_id, (_, record) in before.items():
         if file_id not in after:
@@ -107,7 +108,7 @@ def _file_row(path: bytes, record: FileRecord) -> tuple[object, ...]:
 
 
 def _rehash(connection: sqlite3.Connection, changed: Iterable[_Change]) -> None:
-    """Recompute the hashes of directories above changes, the deepest first, as far up as they differ."""
+    """Recompute the hashes of directories above changes, deepest first, stopping where a hash stays the same."""
     by_depth: dict[int, set[bytes]] = {}
     for path, old, new in changed:
         if _hashed_part(old) != _hashed_part(new):
@@ -131,15 +132,17 @@ def _enqueue(by_depth: dict[int, set[bytes]], directory: bytes) -> None:
 
 
 def _rehash_one(connection: sqlite3.Connection, directory: bytes) -> bool:
-    """Update the hash of a directory. Return False if it is gone or unchanged."""
-    place = split(directory)
-    row = connection.execute("SELECT hash FROM entry WHERE parent = ? AND name = ? AND kind = 1", place).fetchone()
+    """Update the hash of a directory. Return False if the directory is gone or the hash unchanged."""
+    parent_and_name = split(directory)
+    row = connection.execute(
+        "SELECT hash FROM entry WHERE parent = ? AND name = ? AND kind = 1", parent_and_name
+    ).fetchone()
     if row is None:
         return False
     digest = _hash_of(connection, directory)
     if digest == row[0]:
         return False
-    connection.execute("UPDATE entry SET hash = ? WHERE parent = ? AND name = ?", (digest, *place))
+    connection.execute("UPDATE entry SET hash = ? WHERE parent = ? AND name = ?", (digest, *parent_and_name))
     return True
 
 
@@ -168,5 +171,5 @@ def _committed(generation: int, differ: ChunkDiffer, stage: Stage) -> Committed:
 
 
 def _searchable(nodes: Mapping[bytes, Node | None]) -> dict[int, bytes]:
-    """Return the path by file id of the indexed files, which path search knows."""
+    """Return the paths of the indexed files, which can be searched, by file id."""
     return {i: path for i, (path, record) in leaves(nodes.items()).items() if record.outcome is Outcome.INDEXED}

@@ -1,8 +1,8 @@
-"""The dense index of one root under one model: new vectors are found at once, and a save never causes a rebuild.
+"""The dense index of one root under one model: new vectors are found at once, and no change causes a rebuild.
 
 New vectors are appended to a **tail**, which is scanned exactly; **segments** (HNSW graphs of about 100,000 vectors,
 immutable, memory-mapped) are built from it in quiet times. A removed vector is only marked dead until maintenance
-leaves it out. A manifest, replaced atomically, says which tail and segments belong together.
+omits it. A manifest, replaced atomically, lists the tail and the segments that belong together.
 """
 
 from codeindexd.storage.dense.index import Dense

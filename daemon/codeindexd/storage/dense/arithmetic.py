@@ -1,4 +1,4 @@
-"""Dot products of f16 rows and the choice of the best: the arithmetic of the exact scan."""
+"""The arithmetic of the exact scan: dot products of float16 rows, and the selection of the best."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _EXPONENT = np.uint16(0x7C00)
 
 
 def unit(vector: NDArray[Any], dimensions: int) -> Single:
-    """Return ``vector`` as f32 of length 1; zeros stay zeros.
+    """Return ``vector`` (d,) scaled to norm 1, as float32; a zero vector is returned unchanged.
 
-    Raises ValueError for a wrong shape or values that are not finite.
+    Raises ValueError if the shape is not (``dimensions``,) or a value is not finite.
     """
     query = np.asarray(vector, dtype=np.float32)
     if query.shape != (dimensions,):
@@ -39,13 +39,13 @@ def unit(vector: NDArray[Any], dimensions: int) -> Single:
 
 
 def first_non_finite(matrix: Half) -> int:
-    """Return the first row of ``matrix`` (n, d) with an infinity or NaN, or -1."""
+    """Return the number of the first row of ``matrix`` (n, d) with an infinity or NaN; -1 if there is none."""
     bad = ((matrix.view(np.uint16) & _EXPONENT) == _EXPONENT).any(axis=1)
     return int(bad.argmax()) if bad.any() else -1
 
 
 def dot(matrix: Half, query: Single) -> Single:
-    """Return the dot products (n,) of the rows of ``matrix`` (n, d) with ``query`` (d,)."""
+    """Return the dot products (n,) of the rows of ``matrix`` (n, d) with ``query`` (d,), rounded to float16."""
     if not len(matrix):
         return np.empty(0, dtype=np.float32)
     if numkong is not None:
@@ -58,7 +58,7 @@ def dot(matrix: Half, query: Single) -> Single:
 
 
 def dot_in_blocks(matrix: Half, query: Single) -> Single:
-    """Compute :func:`dot` with numpy alone, about ten times slower: numpy converts f16 one value at a time."""
+    """Compute :func:`dot` with numpy alone. About ten times slower: numpy converts float16 one value at a time."""
     rounded = query.astype(np.float16).astype(np.float32)
     scores = np.empty(len(matrix), dtype=np.float32)
     for start in range(0, len(matrix), _BLOCK):
@@ -67,7 +67,7 @@ def dot_in_blocks(matrix: Half, query: Single) -> Single:
 
 
 def best(ids: Ids, scores: Single, limit: int) -> tuple[Ids, Single]:
-    """Return the ``limit`` highest scores with their ids, best first; equal scores by id, so reproducibly."""
+    """Return the ids and scores of the ``limit`` highest ``scores``, best first, equal scores in the order of ids."""
     if limit < len(ids):
         threshold = np.partition(scores, -limit)[-limit]
         within = np.flatnonzero(scores >= threshold)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from codeindexd.storage.dense.arithmetic import Half, Ids, first_non_finite
-from codeindexd.storage.dense.log import WHAT, Binding, CommitGroup, TailLog
+from codeindexd.storage.dense.log import STORE_NAME, Binding, CommitGroup, TailLog
 from codeindexd.storage.dense.maintenance import Plan, Source, Thresholds, build_segment, next_step, remove_files
 from codeindexd.storage.dense.manifest import NAME, Manifest
 from codeindexd.storage.dense.segment import Segment, SegmentFiles, verify_files
@@ -24,16 +24,16 @@ _NO_IDS = np.empty(0, dtype=np.int64)
 
 
 class Dense:
-    """The vectors of one root under one model. One thread applies, another may maintain; any may search snapshots.
+    """The vectors of one root under one model. One thread applies, another may maintain, any may search snapshots.
 
-    Guarantees: the cost of :meth:`apply` depends on what changes, not on the size of the index, and it is atomic
-    against ``kill -9``. After a power loss the index opens at an earlier complete commit, which its generation names;
-    the rest comes from the catalog, so an apply need not wait for the disk (:meth:`flush` does). Maintenance that is
-    stopped or killed at any step leaves the old parts or the new ones.
+    Guarantees: the cost of :meth:`apply` depends on the size of the change, not on that of the index, and a ``kill -9``
+    leaves all of it or nothing. After a power loss the index may open at an earlier commit, as its generation shows;
+    the rest is added again from the catalog, so :meth:`apply` does not wait for the disk (:meth:`flush` does).
+    Maintenance that is stopped or killed at any point leaves either the old parts or the new ones.
     """
 
     def __init__(self, directory: Path, lock: int, state: DenseState, manifest: Manifest) -> None:
-        """Use :meth:`open` or :meth:`create`."""
+        """Use :meth:`open` or :meth:`create` instead."""
         self._directory = directory
         self._lock = lock
         self._state = state
@@ -44,16 +44,16 @@ class Dense:
 
     @classmethod
     def open(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
-        """Open the index in ``directory`` (its own, one per model), or create an empty one if there is none.
+        """Open the index in ``directory`` (one per model), or create an empty one if there is none.
 
-        The tail is read whole and cut after its last complete commit; segments are compared with their checksums unless
-        the last shutdown was clean. Raises StoreDamagedError if that leaves nothing or if the index belongs to another
-        catalog or model (then :meth:`create` it and add everything), StoreFullError, AlreadyRunningError if another
-        process has it open.
+        The tail is read whole and truncated after its last complete commit; segments are compared with their checksums
+        unless the last shutdown was clean. Raises StoreDamagedError if no complete commit is left, or if the index
+        belongs to another catalog or model (then :meth:`create` it and add everything), StoreFullError if it cannot be
+        used now, AlreadyRunningError if another process has it open.
         """
         binding = Binding(store_uuid, identity, dimensions)
         with ExitStack() as undo:
-            undo.callback(os.close, lock := lock_directory(directory, WHAT))
+            undo.callback(os.close, lock := lock_directory(directory, STORE_NAME))
             trusted = take_clean_marker(directory)
             manifest = Manifest.load(directory, binding)
             if manifest is None:
@@ -77,8 +77,8 @@ class Dense:
     def create(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
         """Create an empty index of generation 0, replacing any other. Raises StoreFullError, AlreadyRunningError."""
         with ExitStack() as undo:
-            undo.callback(os.close, lock := lock_directory(directory, WHAT))
-            with storing(WHAT):
+            undo.callback(os.close, lock := lock_directory(directory, STORE_NAME))
+            with storing(STORE_NAME):
                 (directory / NAME).unlink(missing_ok=True)
             made = cls._make(directory, lock, Binding(store_uuid, identity, dimensions))
             undo.pop_all()
@@ -105,19 +105,20 @@ class Dense:
 
     @property
     def dimensions(self) -> int:
-        """The number of values of a vector."""
+        """The number of values in a vector."""
         return self._manifest.binding.dimensions
 
     def snapshot(self) -> DenseSnapshot:
-        """Return the state of the last :meth:`apply`; costs nothing."""
+        """Return a snapshot of the state after the last :meth:`apply`. Copies nothing."""
         return self._current
 
     def apply(self, generation: int, add: Sequence[tuple[int, bytes]], remove: Sequence[int]) -> None:
-        """Remove the ids ``remove``, then add ``add``: pairs of id and d little-endian f16 values of unit length.
+        """Remove the ids ``remove``, then add ``add``: pairs of an id and a vector of norm 1 (little-endian float16).
 
-        Adding a present id replaces its vector, of several the last counts; removing an absent id does nothing.
-        Raises ValueError for a vector of a wrong length or with values that are not finite, and if ``generation`` is
-        older than the index; StoreFullError if the index cannot be written. After an error nothing has changed.
+        Adding a present id replaces its vector; if an id is given several times, the last vector counts. Removing an
+        absent id does nothing. Raises ValueError if a vector has a wrong length or a value that is not finite, or if
+        ``generation`` is lower than that of the index; StoreFullError if the index cannot be written. After an error
+        nothing has changed.
         """
         vectors = dict(add)
         added = np.fromiter(vectors, np.int64, len(vectors))
@@ -126,7 +127,7 @@ class Dense:
         with self._changing:
             state = self._state
             if generation < state.log.generation:
-                raise ValueError(f"generation {generation} is older than the {WHAT} ({state.log.generation})")
+                raise ValueError(f"generation {generation} is older than the {STORE_NAME} ({state.log.generation})")
             group = CommitGroup(generation, _NO_PAIRS, removed[state.contains(removed)], added)
             state.log.append(group, rows)
             state.absorb(group, state.epoch + 1)
@@ -143,10 +144,10 @@ class Dense:
         return rows
 
     def maintain(self, should_stop: Callable[[], bool], thresholds: Thresholds | None = None) -> bool:
-        """Build segments from a large tail, merge and compact; return True if something changed.
+        """Build segments from a large tail, merge and compact segments; return True if something changed.
 
-        Meant for quiet times, at idle priority, beside a thread that applies, which waits only during a switch.
-        Stops soon after ``should_stop()`` is true and keeps what is done. Raises StoreFullError, FailedError.
+        For quiet times; :meth:`apply` in another thread waits only while new parts replace old ones. Stops soon after
+        ``should_stop()`` returns True, keeping the completed steps. Raises StoreFullError, FailedError.
         """
         limits, changed = thresholds or Thresholds(), False
         with self._maintaining:
@@ -159,10 +160,10 @@ class Dense:
         return changed
 
     def _carry_out(self, step: Plan, should_stop: Callable[[], bool]) -> bool:
-        """Write the new parts beside the old ones, then switch; False when asked to stop before that."""
+        """Write the new parts beside the old ones, then switch to them; return False if stopped before that."""
         with self._changing:
             state, tail, epoch = self._state, self._state.tail(), self._state.epoch
-            generation, records = state.log.generation, state.log.records
+            generation, record_count = state.log.generation, state.log.record_count
         rows = np.flatnonzero(tail.alive(epoch))
         rows = rows[np.argsort(tail.ids[rows])]
         moving, staying = rows[: step.tail_rows], np.sort(rows[step.tail_rows :])
@@ -189,7 +190,7 @@ class Dense:
             log.sync()
             successor = DenseState(log, segments)
             successor.absorb(base, 0)
-            self._switch(successor, records)
+            self._switch(successor, record_count)
         except BaseException:
             log.remove()
             remove_files(self._directory, SegmentFiles(serial, 0, {}))
@@ -199,12 +200,12 @@ class Dense:
         state.log.remove()
         return True
 
-    def _switch(self, successor: DenseState, records: int) -> None:
-        """Bring ``successor`` up to date with what was applied since the log had ``records``, and make it the index."""
+    def _switch(self, successor: DenseState, record_count: int) -> None:
+        """Apply the commits since the old log had ``record_count`` records to ``successor``, and switch to it."""
         with self._changing:
             state = self._state
-            missed = state.log.groups_after(records)
-            at = state.log.rows - sum(len(group.added) for group in missed)
+            missed = state.log.groups_after(record_count)
+            at = state.log.row_count - sum(len(group.added) for group in missed)
             for group in missed:
                 successor.log.append(group, state.log.matrix[at : at + len(group.added)])
                 successor.absorb(group, state.epoch)
@@ -217,7 +218,7 @@ class Dense:
             self._current = DenseSnapshot(successor, successor.log.generation)
 
     def check(self) -> None:
-        """Compare all segments with their checksums. Raises StoreDamagedError. The tail is checked by :meth:`open`."""
+        """Compare all segments with their checksums (the tail is checked by :meth:`open`). Raises StoreDamagedError."""
         with self._maintaining:
             for files in self._manifest.segments:
                 verify_files(self._directory, files)
@@ -228,7 +229,7 @@ class Dense:
             self._state.log.sync()
 
     def close(self) -> None:
-        """Flush and close the files; snapshots stay valid. Waits for maintenance, so stop that first."""
+        """Flush and close the files; snapshots stay valid. Waits for maintenance to end. Raises StoreFullError."""
         with self._maintaining, self._changing:
             if self._lock < 0:
                 return
@@ -244,12 +245,12 @@ class Dense:
 
 
 def _remove_orphans(directory: Path, manifest: Manifest | None) -> None:
-    """Delete what killed maintenance left: every file that the manifest does not name."""
+    """Delete every file that the manifest does not name; a kill during maintenance leaves such files."""
     keep = {LOCK}
     if manifest is not None:
         keep |= {NAME, f"tail-{manifest.tail}.log", f"tail-{manifest.tail}.f16"}
         keep |= {path.name for files in manifest.segments for path in files.paths(directory)}
-    with storing(WHAT):
+    with storing(STORE_NAME):
         for path in directory.iterdir():
             if path.name not in keep:
                 path.unlink()

@@ -1,9 +1,9 @@
-"""The tail on disk: a log of 32-byte records beside a file of f16 rows.
+"""The newest vectors of a dense index (its tail) on disk: a log of 32-byte records beside a file of float16 rows.
 
-The n-th ADD record of the log names the chunk of the n-th row. A COMMIT record ends a group: it carries the
+The n-th ADD record of the log names the chunk of the n-th row. A COMMIT record ends a group: it contains the
 generation, the number of rows and an XXH3 checksum over the group's records and rows, seeded with the previous
 checksum, so a valid prefix is exactly a sequence of complete commits. Vectors are written before the records that name
-them. Nothing is synced on append: after a power loss the catalog knows what the file system lost.
+them. Nothing is synced on append: after a power loss, missing vectors are found by comparison with the catalog.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.dense.arithmetic import Half, Ids
 from codeindexd.storage.durable import storing, write_fully
 
-WHAT = "dense index"
+STORE_NAME = "dense index"
+"""The name of this store in messages."""
 RECORD = np.dtype([("kind", "<u4"), ("count", "<u4"), ("value", "<i8"), ("generation", "<i8"), ("checksum", "<u8")])
 Records = NDArray[np.void]
 _MAGIC = 0x45444943  # "CIDE"
@@ -35,14 +36,14 @@ _FIRST_ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The catalog and the model that a dense index belongs to. Files of different bindings are never mixed."""
+    """The catalog and the model that a dense index belongs to. Files of different bindings are never combined."""
 
     store_uuid: str
     identity: str
     dimensions: int
 
     def checksum(self, serial: int) -> int:
-        """Return a number specific to this binding and ``serial``."""
+        """Return a checksum of this binding and the serial number of a tail."""
         text = "\0".join([self.store_uuid, self.identity, str(self.dimensions), str(serial)])
         return xxhash.xxh3_64_intdigest(text.encode())
 
@@ -58,12 +59,16 @@ class CommitGroup:
 
 
 class TailLog:
-    """The two files of a tail and their valid length. One thread at a time appends."""
+    """The two files of a tail and their valid length. Not thread-safe, except that ``matrix`` may be read.
+
+    ``matrix`` (capacity, d) maps the rows; only the first ``row_count`` are valid. ``generation`` is that of the last
+    group.
+    """
 
     def __init__(self, directory: Path, serial: int, binding: Binding) -> None:
-        """Use :meth:`create` or :meth:`open`."""
+        """Use :meth:`create` or :meth:`open` instead."""
         self.serial = serial
-        self.rows = 0
+        self.row_count = 0
         self.generation = 0
         self.log_path = directory / f"tail-{serial}.log"
         self.rows_path = directory / f"tail-{serial}.f16"
@@ -80,7 +85,7 @@ class TailLog:
         """Create empty files; the first :meth:`append` makes them valid. Raises StoreFullError."""
         tail = cls(directory, serial, binding)
         header = np.array([(_MAGIC, _FORMAT, serial, binding.dimensions, tail._seed)], dtype=RECORD)
-        with tail._closed_on_error(), storing(WHAT):
+        with tail._closed_on_error(), storing(STORE_NAME):
             tail._open_files(os.O_CREAT | os.O_TRUNC)
             write_fully(tail._log, header.tobytes(), 0)
             tail._reserve(_FIRST_ROWS)
@@ -89,13 +94,14 @@ class TailLog:
 
     @classmethod
     def open(cls, directory: Path, serial: int, binding: Binding) -> tuple[TailLog, list[CommitGroup]]:
-        """Open existing files and return the tail and its groups; an incomplete end is cut off.
+        """Open existing files and return the tail and its groups; an incomplete group at the end is cut off.
 
-        Raises StoreDamagedError if the header is not ours or not even the first commit is complete.
+        Raises StoreDamagedError if the header is damaged or belongs to another index, or if not even the first group is
+        complete; StoreFullError if the files cannot be used now.
         """
         tail = cls(directory, serial, binding)
         with tail._closed_on_error():
-            with storing(WHAT):
+            with storing(STORE_NAME):
                 tail._open_files(0)
                 stored = os.fstat(tail._file).st_size // tail._row_bytes
                 tail._reserve(stored)
@@ -104,8 +110,8 @@ class TailLog:
             tail._check_header(records)
             groups = list(tail._replay(records, stored))
             if not groups:
-                raise StoreDamagedError(f"{tail.log_path.name} of the {WHAT} has no complete commit")
-            with storing(WHAT):
+                raise StoreDamagedError(f"{tail.log_path.name} of the {STORE_NAME} has no complete commit")
+            with storing(STORE_NAME):
                 os.ftruncate(tail._log, tail._size)
         return tail, groups
 
@@ -125,23 +131,25 @@ class TailLog:
     def _check_header(self, records: Records) -> None:
         expected = (_MAGIC, _FORMAT, self.serial, self._binding.dimensions, self._seed)
         if not len(records) or records[0].item() != expected:
-            raise StoreDamagedError(f"{self.log_path.name} of the {WHAT} has a foreign or damaged header")
+            raise StoreDamagedError(
+                f"{self.log_path.name} of the {STORE_NAME} has a header that is damaged or belongs to another index"
+            )
         self._size = RECORD.itemsize
 
     def _replay(self, records: Records, stored: int) -> Iterator[CommitGroup]:
-        """Yield the groups before the first incomplete one, and extend the valid length."""
+        """Yield the groups before the first incomplete one, extending the valid length; ``stored`` is the row count."""
         start = 1
         for end in np.flatnonzero(records["kind"] == _COMMIT).tolist():
             if end < start:
                 continue
             commit, body = records[end : end + 1], records[start:end]
             rows = int(commit["value"][0])
-            if not self.rows <= rows <= stored or np.count_nonzero(body["kind"] == _ADD) != rows - self.rows:
+            if not self.row_count <= rows <= stored or np.count_nonzero(body["kind"] == _ADD) != rows - self.row_count:
                 return
-            checksum = self._checksum(body, self.matrix[self.rows : rows], commit)
+            checksum = self._checksum(body, self.matrix[self.row_count : rows], commit)
             if checksum != int(commit["checksum"][0]):
                 return
-            self._seed, self.rows, self.generation = checksum, rows, int(commit["generation"][0])
+            self._seed, self.row_count, self.generation = checksum, rows, int(commit["generation"][0])
             self._size = (end + 1) * RECORD.itemsize
             start = end + 1
             yield _group(body, self.generation)
@@ -155,7 +163,7 @@ class TailLog:
         return digest.intdigest()
 
     def _reserve(self, rows: int) -> None:
-        """Make room for ``rows`` rows in a longer (sparse) file under a new mapping; older mappings stay valid."""
+        """Extend the (sparse) file to at least ``rows`` rows, and map it anew; older mappings stay valid."""
         if rows <= self._capacity:
             return
         capacity = max(rows, _FIRST_ROWS, self._capacity + self._capacity // 2)
@@ -166,33 +174,36 @@ class TailLog:
         self._capacity = capacity
 
     def append(self, group: CommitGroup, rows: Half) -> None:
-        """Write one group with the rows of its added ids. Raises StoreFullError, after which nothing has changed."""
+        """Append one group, with ``rows`` (n, d) for its added ids. Raises StoreFullError; nothing has changed then."""
         body = _records(group)
-        count = self.rows + len(rows)
+        count = self.row_count + len(rows)
         commit = np.array([(_COMMIT, len(body), count, group.generation, 0)], dtype=RECORD)
         checksum = self._checksum(body, rows, commit)
         commit["checksum"] = checksum
         try:
-            with storing(WHAT):
+            with storing(STORE_NAME):
                 self._reserve(count)
-                write_fully(self._file, _bytes(rows), self.rows * self._row_bytes)
+                write_fully(self._file, _bytes(rows), self.row_count * self._row_bytes)
                 write_fully(self._log, body.tobytes() + commit.tobytes(), self._size)
         except BaseException:
             with suppress(OSError):
                 os.ftruncate(self._log, self._size)
             raise
-        self._seed, self.rows, self.generation = checksum, count, group.generation
+        self._seed, self.row_count, self.generation = checksum, count, group.generation
         self._size += (len(body) + 1) * RECORD.itemsize
 
     @property
-    def records(self) -> int:
-        """The number of records of the log, header included."""
+    def record_count(self) -> int:
+        """The number of records in the log, including the header."""
         return self._size // RECORD.itemsize
 
-    def groups_after(self, records: int) -> list[CommitGroup]:
-        """Return the groups appended since :attr:`records` had this value. Raises StoreDamagedError if unreadable."""
-        with storing(WHAT):
-            content = os.pread(self._log, self._size - records * RECORD.itemsize, records * RECORD.itemsize)
+    def groups_after(self, record_count: int) -> list[CommitGroup]:
+        """Return the groups appended since :attr:`record_count` had this value.
+
+        Raises StoreDamagedError if they cannot be read.
+        """
+        with storing(STORE_NAME):
+            content = os.pread(self._log, self._size - record_count * RECORD.itemsize, record_count * RECORD.itemsize)
         found = np.frombuffer(content, dtype=RECORD)
         ends = np.flatnonzero(found["kind"] == _COMMIT).tolist()
         starts = [0, *(end + 1 for end in ends)]
@@ -202,12 +213,12 @@ class TailLog:
 
     def sync(self) -> None:
         """Make all appended groups survive a power loss. Raises StoreFullError."""
-        with storing(WHAT):
+        with storing(STORE_NAME):
             os.fsync(self._file)
             os.fsync(self._log)
 
     def close(self) -> None:
-        """Close the files; mappings in use stay valid."""
+        """Close the files; may be repeated. Mappings in use stay valid."""
         for descriptor in (self._log, self._file):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Maintenance in quiet times: the decision what to build, merge or compact, and building a segment."""
+"""Maintenance of a dense index in quiet times: decides what to build, merge or compact, and builds segments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.dense.arithmetic import Half, Ids, Rows
-from codeindexd.storage.dense.log import WHAT
+from codeindexd.storage.dense.log import STORE_NAME
 from codeindexd.storage.dense.segment import Segment, SegmentFiles, checksum, grow_graph, map_matrix
 from codeindexd.storage.dense.state import DenseState
 from codeindexd.storage.durable import storing
@@ -21,20 +21,20 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When maintenance acts. Guesses, except for the tail: an exact scan of 50,000 x 256 takes 2.4 ms."""
+    """When maintenance acts. Guesses, except for ``tail_rows``: an exact scan of 50,000 x 256 takes 2.4 ms."""
 
     tail_rows: int = 50_000  # a tail with this many live vectors becomes a segment
-    segment_rows: int = 100_000  # about as many as a segment holds
-    dead_share: float = 0.3  # of a segment or of the tail, above which it is rewritten
-    slack: int = 1024  # dead rows that are never worth rewriting the tail
-    records: int = 16_384  # superfluous log records that are never worth rewriting the tail
+    segment_rows: int = 100_000  # target size of a segment
+    dead_share: float = 0.3  # a segment or tail with a larger share of dead rows is rewritten
+    slack: int = 1024  # up to this many dead rows never cause a rewrite of the tail
+    records: int = 16_384  # up to this many superfluous log records never cause a rewrite of the tail
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One step: ``segments`` and the first ``tail_rows`` live ids of the tail become one new segment.
+    """One step of maintenance: ``segments`` and the ``tail_rows`` lowest live ids of the tail become one new segment.
 
-    Every step rewrites the tail without its dead rows.
+    Every step also rewrites the tail without its dead rows.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Vectors to copy: ``ids`` (n,) of ``rows`` (n,) of ``matrix``."""
+    """Vectors to copy: ``rows`` (n,) are the row numbers in ``matrix`` of the vectors of ``ids`` (n,)."""
 
     ids: Ids
     matrix: Half
@@ -51,22 +51,24 @@ class Source:
 
 
 def next_step(state: DenseState, limits: Thresholds) -> Plan | None:
-    """Return the most useful step, or None if the index is in good shape. Repeated steps end there."""
+    """Return the most useful step, or None if nothing needs to be done. Repeated steps always end there."""
     tail_live = len(state.row_of)
     if tail_live >= limits.tail_rows:
-        fits = tail_live <= limits.segment_rows + limits.tail_rows  # no small rest
+        fits = tail_live <= limits.segment_rows + limits.tail_rows  # leave no small remainder
         return Plan(tail_rows=tail_live if fits else limits.segment_rows)
     merging = _to_merge(state.segments, limits)
     if merging:
         return Plan(segments=merging)
-    dead_rows = state.log.rows - tail_live
+    dead_rows = state.log.row_count - tail_live
     dead_elsewhere = sum(len(segment.ids) - segment.live for segment in state.segments)
     needed = 2 + tail_live + dead_elsewhere
-    log_too_long = state.log.records - needed > max(limits.records, needed)
-    return Plan() if dead_rows > max(limits.slack, limits.dead_share * state.log.rows) or log_too_long else None
+    log_too_long = state.log.record_count - needed > max(limits.records, needed)
+    return Plan() if dead_rows > max(limits.slack, limits.dead_share * state.log.row_count) or log_too_long else None
 
 
 def _to_merge(segments: Sequence[Segment], limits: Thresholds) -> tuple[Segment, ...]:
+    """Return the segments to merge (or a single one to rewrite): those with many dead rows, and small ones."""
+
     def live(segment: Segment) -> int:
         return segment.live
 
@@ -82,10 +84,10 @@ def _to_merge(segments: Sequence[Segment], limits: Thresholds) -> tuple[Segment,
 def build_segment(
     directory: Path, serial: int, sources: Sequence[Source], should_stop: Callable[[], bool]
 ) -> SegmentFiles | None:
-    """Write and sync the files of a segment with all vectors of ``sources``; return None, without files, if stopped.
+    """Write and sync the files of a segment with all vectors of ``sources``; if stopped, leave none and return None.
 
-    The vectors go through a mapped file, so only the graph needs memory. Until a manifest names them the files are
-    orphans, which the next open removes. Raises StoreFullError, FailedError.
+    The vectors go through a mapped file, so only the graph needs memory. Until a manifest names the files, the next
+    open removes them. Raises StoreFullError, FailedError.
     """
     ids = np.concatenate([source.ids for source in sources])
     order = np.argsort(ids)
@@ -93,7 +95,7 @@ def build_segment(
     matrix_path, graph_path, ids_path = (bare.path(directory, suffix) for suffix in ("f16", "usearch", "ids"))
     dimensions = sources[0].matrix.shape[1]
     try:
-        with storing(WHAT):
+        with storing(STORE_NAME):
             _write_sorted(matrix_path, sources, order, dimensions)
             matrix = np.memmap(matrix_path, dtype=np.float16, mode="r", shape=(len(ids), dimensions))
         graph = grow_graph(np.asarray(matrix), should_stop)
@@ -103,8 +105,8 @@ def build_segment(
         try:
             graph.save(str(graph_path))
         except (RuntimeError, OSError) as error:
-            raise StoreFullError(f"a segment of the {WHAT} cannot be written: {error}") from error
-        with storing(WHAT):
+            raise StoreFullError(f"a segment of the {STORE_NAME} cannot be written: {error}") from error
+        with storing(STORE_NAME):
             ids_path.write_bytes(np.ascontiguousarray(ids[order], dtype="<i8").tobytes())
             suffixes = ["usearch", "ids"]
             if _same_matrix(graph_path, matrix):
@@ -118,13 +120,13 @@ def build_segment(
 
 
 def remove_files(directory: Path, files: SegmentFiles) -> None:
-    """Delete the files of a segment, if any; mappings in use stay valid."""
+    """Delete the files of a segment; missing ones are ignored, and mappings in use stay valid."""
     for suffix in ("usearch", "ids", "f16"):
         files.path(directory, suffix).unlink(missing_ok=True)
 
 
 def _write_sorted(path: Path, sources: Sequence[Source], order: Rows, dimensions: int) -> None:
-    """Write the rows of all sources in ``order``, block by block, so that memory never holds a full copy."""
+    """Write the rows of all sources in ``order``, block by block, so that there is never a full copy in memory."""
     bounds = np.cumsum([0, *(len(source.ids) for source in sources)])
     with path.open("wb") as file:
         for start in range(0, len(order), _BLOCK):
@@ -137,7 +139,7 @@ def _write_sorted(path: Path, sources: Sequence[Source], order: Rows, dimensions
 
 
 def _same_matrix(graph_path: Path, matrix: Half) -> bool:
-    """Return True if the vectors are where we would map them in the file that usearch wrote."""
+    """Return True if the file that usearch wrote has the vectors where :func:`map_matrix` expects them."""
     try:
         inside = map_matrix(graph_path, *matrix.shape)
     except ValueError:

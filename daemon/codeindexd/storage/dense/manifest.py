@@ -1,4 +1,4 @@
-"""The manifest: which tail and which segments make up a dense index. Replaced atomically, with a checksum."""
+"""The manifest of a dense index: lists its tail and its segments. Replaced atomically, with a checksum."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import xxhash
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.storage.dense.log import WHAT, Binding
+from codeindexd.storage.dense.log import STORE_NAME, Binding
 from codeindexd.storage.dense.segment import SegmentFiles
 from codeindexd.storage.durable import replace_file, storing
 
@@ -27,11 +27,11 @@ class Manifest:
     segments: tuple[SegmentFiles, ...] = ()
 
     def next_serial(self) -> int:
-        """Return a number that no file of this index has had."""
+        """Return a serial number that no file of this index has had."""
         return 1 + max([self.tail, *(segment.serial for segment in self.segments)])
 
     def save(self, directory: Path) -> None:
-        """Write this as the manifest of ``directory``, safe against power loss. Raises StoreFullError."""
+        """Replace the manifest of ``directory`` by this one, which survives a power loss. Raises StoreFullError."""
         body = {
             "format": _FORMAT,
             "store_uuid": self.binding.store_uuid,
@@ -40,17 +40,17 @@ class Manifest:
             "tail": self.tail,
             "segments": [{"serial": s.serial, "rows": s.rows, "files": s.files} for s in self.segments],
         }
-        with storing(WHAT):
+        with storing(STORE_NAME):
             replace_file(directory / NAME, json.dumps({**body, "checksum": _checksum(body)}).encode())
 
     @classmethod
     def load(cls, directory: Path, binding: Binding) -> Manifest | None:
         """Return the manifest of ``directory``, or None if there is none.
 
-        Raises StoreDamagedError if it is damaged, of another format, or of another binding, StoreFullError if it cannot
-        be read now.
+        Raises StoreDamagedError if it is damaged or has another format or binding, StoreFullError if it cannot be read
+        now.
         """
-        with storing(WHAT):
+        with storing(STORE_NAME):
             try:
                 content = (directory / NAME).read_bytes()
             except FileNotFoundError:
@@ -65,11 +65,13 @@ class Manifest:
             )
             manifest = cls(found, body["tail"], segments)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreDamagedError(f"the manifest of the {WHAT} is damaged: {error}") from error
+            raise StoreDamagedError(f"the manifest of the {STORE_NAME} is damaged: {error}") from error
         if not is_valid:
-            raise StoreDamagedError(f"the manifest of the {WHAT} does not match its checksum or is of another format")
+            raise StoreDamagedError(
+                f"the manifest of the {STORE_NAME} does not match its checksum or has another format"
+            )
         if found != binding:
-            raise StoreDamagedError(f"the {WHAT} belongs to another catalog or model")
+            raise StoreDamagedError(f"the {STORE_NAME} belongs to another catalog or model")
         return manifest
 
 

@@ -1,4 +1,4 @@
-"""The reading side of the dense index: its state at one moment, searchable from any thread."""
+"""The reading side of the dense index: its state at one moment, which any thread may search."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from codeindexd.storage.dense.arithmetic import Half, Ids, Mask, Rows, Single, b
 from codeindexd.storage.dense.segment import Segment
 from codeindexd.storage.dense.state import DenseState, TailRows
 
-_EXACT_ROWS = 8192  # up to this many rows are scored one by one (about 1 ms) instead of searching a graph
+_EXACT_ROWS = 8192  # up to this many rows are scored exactly (about 1 ms) instead of searching the graph
 _SPARE = 16
 
 
 class DenseSnapshot:
-    """The vectors at one moment. Copies nothing, and stays valid while its owner writes, maintains or closes.
+    """The vectors at one moment. Copies nothing, and stays valid while the index is written, maintained or closed.
 
-    Guarantees: it contains exactly the ids that were alive when it was taken; scores are cosine similarities of the f16
-    vectors, higher is better; the tail is searched exactly, segments as exactly as their graphs are.
+    It contains exactly the ids that were alive when it was taken. Scores are cosine similarities of the float16
+    vectors. The tail is searched exactly, segments approximately through their graphs.
     """
 
     def __init__(self, state: DenseState, generation: int) -> None:
@@ -41,10 +41,11 @@ class DenseSnapshot:
     def search(
         self, vector: NDArray[np.float32], limit: int, allowed: Ids | None = None
     ) -> tuple[Ids, NDArray[np.float32]]:
-        """Return the ``limit`` nearest to ``vector`` (d,) as (ids (n,), scores (n,)), best first, equal scores by id.
+        """Return the ids (n,) and scores (n,) of the ``limit`` vectors nearest to ``vector`` (d,), best first.
 
-        ``allowed``, sorted and without duplicates, restricts the answer to these ids. A small restriction is searched
-        exactly. Raises ValueError for a vector of another shape or with values that are not finite.
+        Equal scores are in the order of ids. ``allowed`` (sorted, without duplicates) restricts the answer to these
+        ids; if few are left, they are searched exactly. Raises ValueError if ``vector`` has another shape or a value
+        that is not finite.
         """
         query = unit(vector, self._dimensions)
         if limit <= 0 or (allowed is not None and not len(allowed)):
@@ -61,13 +62,13 @@ class DenseSnapshot:
             wanted &= np.isin(tail.ids, allowed)
         rows = np.flatnonzero(wanted)
         if len(rows) * 2 < len(wanted):
-            return _exactly(tail.ids, tail.matrix, rows, query, limit)
+            return _score_exactly(tail.ids, tail.matrix, rows, query, limit)
         return best(tail.ids[rows], dot(tail.matrix, query)[rows], limit)
 
     def _segment_part(self, segment: Segment, query: Single, limit: int, allowed: Ids | None) -> tuple[Ids, Single]:
         wanted = segment.alive(self._epoch)
         if allowed is not None:
-            wanted = _only(segment, allowed) & wanted
+            wanted = _mask_of(segment, allowed) & wanted
         count = int(np.count_nonzero(wanted))
         share = count / len(wanted)
         wide = int(limit / share) + _SPARE if count else 0
@@ -75,9 +76,9 @@ class DenseSnapshot:
             rows = segment.near(query, wide)
             rows = rows[wanted[rows]]
             if len(rows) >= limit:
-                return _exactly(segment.ids, segment.matrix, np.sort(rows), query, limit)
+                return _score_exactly(segment.ids, segment.matrix, np.sort(rows), query, limit)
             wide *= 4
-        return _exactly(segment.ids, segment.matrix, np.flatnonzero(wanted), query, limit)
+        return _score_exactly(segment.ids, segment.matrix, np.flatnonzero(wanted), query, limit)
 
     def ids(self) -> Ids:
         """Return the sorted ids of all vectors."""
@@ -86,7 +87,7 @@ class DenseSnapshot:
         return np.sort(np.concatenate(alive))
 
     def vector(self, chunk_id: int) -> NDArray[np.float32] | None:
-        """Return the vector (d,) of ``chunk_id``, or None if it has none here."""
+        """Return the vector (d,) of ``chunk_id``, or None if the snapshot has none."""
         for row in np.flatnonzero(self._tail.ids == chunk_id).tolist():
             if self._tail.died[row] > self._epoch:
                 return np.asarray(self._tail.matrix[row], dtype=np.float32)
@@ -97,7 +98,7 @@ class DenseSnapshot:
         return None
 
     def vectors(self, ids: Ids) -> NDArray[np.float32]:
-        """Return the vectors (n, d) of ``ids`` (n,), sorted and without duplicates; rows of NaN for missing ones."""
+        """Return the vectors (n, d) of ``ids`` (n,), which must be sorted and distinct; NaN for missing ones."""
         found = np.full((len(ids), self._dimensions), np.nan, dtype=np.float32)
         parts: list[TailRows | Segment] = [self._tail, *self._segments]
         for part in parts:
@@ -106,7 +107,8 @@ class DenseSnapshot:
         return found
 
 
-def _only(segment: Segment, allowed: Ids) -> Mask:
+def _mask_of(segment: Segment, allowed: Ids) -> Mask:
+    """Return a mask of the rows of ``segment`` whose ids are in ``allowed``."""
     if len(allowed) * 8 > len(segment.ids):
         return np.isin(segment.ids, allowed, assume_unique=True)
     mask = np.zeros(len(segment.ids), dtype=bool)
@@ -114,5 +116,5 @@ def _only(segment: Segment, allowed: Ids) -> Mask:
     return mask
 
 
-def _exactly(ids: Ids, matrix: Half, rows: Rows, query: Single, limit: int) -> tuple[Ids, Single]:
+def _score_exactly(ids: Ids, matrix: Half, rows: Rows, query: Single, limit: int) -> tuple[Ids, Single]:
     return best(ids[rows], dot(matrix[rows], query), limit)

@@ -1,7 +1,8 @@
-"""The dense index in memory: the rows of the tail, the segments, and in which epoch each row died.
+"""The dense index in memory: the rows of the tail, the segments, and the epoch in which each row died.
 
-What a snapshot reads never changes: rows are only appended, arrays grow by replacement, and a death is recorded with
-its epoch, so a snapshot of an earlier epoch still counts the row as alive. Taking a snapshot copies nothing.
+The data that a snapshot reads never changes: rows are only appended, arrays grow by replacement, and a death is
+recorded with its epoch, so that a snapshot of an earlier epoch still counts the row as alive. Taking a snapshot copies
+nothing.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ class TailRows:
     matrix: Half
 
     def alive(self, epoch: int) -> Mask:
-        """Return a mask of the rows that are alive in ``epoch``."""
+        """Return a mask (n,) of the rows that are alive in ``epoch``."""
         return self.died > epoch
 
 
 @dataclass
 class DenseState:
-    """A tail and its segments. One thread at a time changes it; ``epoch`` counts the changes of this process."""
+    """A tail and its segments. Only one thread at a time may change it; ``epoch`` counts this process's changes."""
 
     log: TailLog
     segments: tuple[Segment, ...] = ()
     epoch: int = 0
-    row_of: dict[int, int] = field(default_factory=dict)  # id -> row of the tail, alive ones only
+    row_of: dict[int, int] = field(default_factory=dict)  # id -> row in the tail; only living rows
     _ids: Ids = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     _died: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     _count: int = 0
@@ -51,22 +52,22 @@ class DenseState:
         return TailRows(self._ids[: self._count], self._died[: self._count], self.log.matrix[: self._count])
 
     def contains(self, ids: Ids) -> Mask:
-        """Return a mask of the ``ids`` that are alive now."""
-        known = np.fromiter((one in self.row_of for one in ids.tolist()), bool, len(ids))
+        """Return a mask (n,) of those ``ids`` (n,) that are alive now."""
+        known = np.fromiter((chunk_id in self.row_of for chunk_id in ids.tolist()), bool, len(ids))
         for segment in self.segments:
             rows = segment.rows_of(ids)
             known |= np.isin(ids, segment.ids[rows[segment.died[rows] == ALIVE]])
         return known
 
     def absorb(self, group: CommitGroup, epoch: int) -> None:
-        """Apply a group that the log holds already: deaths first, then the new rows."""
+        """Apply a group that is already in the log: first deaths, which count from ``epoch`` on, then new rows."""
         for segment in self.segments:
             marked = group.dead[group.dead[:, 0] == segment.serial, 1]
             segment.kill(marked.astype(np.intp), epoch)
             segment.kill(segment.rows_of(group.removed), epoch)
             segment.kill(segment.rows_of(group.added), epoch)
-        for one in [*group.removed.tolist(), *group.added.tolist()]:
-            row = self.row_of.pop(one, None)
+        for chunk_id in [*group.removed.tolist(), *group.added.tolist()]:
+            row = self.row_of.pop(chunk_id, None)
             if row is not None:
                 self._died[row] = epoch
         count = self._count + len(group.added)

@@ -1,9 +1,9 @@
-"""The text index of a root: which contents hold which trigrams, so that exact search reads few files.
+"""The text index of a root: maps trigrams to contents, so that exact search has to read few files.
 
-After Russ Cox, *Regular Expression Matching with a Trigram Index* (2012). A document is a file's content, known by its
-leaf hash, not by its path: a moved or copied file is found without work, and switching a branch back finds its contents
-still there. The index only narrows down candidates, which are read and matched, so an entry too many costs time and
-never a wrong answer. Whoever knows the files names the contents that the index lacks, and those are read in any case.
+After Russ Cox, *Regular Expression Matching with a Trigram Index* (2012). A document is the content of a file,
+identified by its hash and not by its path: a moved or copied file needs no work, and after switching a branch back, its
+contents are still indexed. The index only selects candidates, which are read and matched, so a superfluous entry costs
+time but never a wrong answer. Contents that the index lacks are found through the catalog, and are always read.
 """
 
 from codeindexd.storage.text.index import TextIndex

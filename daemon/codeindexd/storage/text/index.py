@@ -13,16 +13,16 @@ import numpy as np
 
 from codeindexd.storage.durable import LOCK, lock_directory, storing
 from codeindexd.storage.text.manifest import NAME, Manifest
-from codeindexd.storage.text.segment import WHAT, Document, Segment, merge_segments, write_segment
+from codeindexd.storage.text.segment import STORE_NAME, Document, Segment, merge_segments, write_segment
 from codeindexd.storage.text.snapshot import TextSnapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When documents become segments and segments are merged.
+    """When documents become segments, and when segments are merged.
 
-    ``recent`` documents are kept in memory before they become a segment. ``fan_in`` segments of similar size become
-    one, up to ``largest`` documents; ``crowd`` segments are merged without waiting for a quiet time.
+    ``recent`` documents collect in memory before they become a segment. ``fan_in`` segments of similar size are merged,
+    up to ``largest`` documents; with ``crowd`` segments, merging does not wait for a quiet time.
     """
 
     recent: int = 512
@@ -32,17 +32,17 @@ class Thresholds:
 
 
 class TextIndex:
-    """The trigrams of a root's contents. One thread applies, another may maintain; any may ask snapshots.
+    """The trigrams of a root's contents. One thread applies, another may maintain, any may query snapshots.
 
-    Guarantees: what :meth:`apply` adds is found at once, and is on the disk after :meth:`flush`, :meth:`close`, or when
-    enough has gathered. After a kill the index opens with what was on the disk, and its generation tells: then whoever
-    knows the contents compares them with :meth:`lacking` and adds the rest.
+    Contents that :meth:`apply` adds are found at once; they are on the disk after :meth:`flush`, :meth:`close`, or once
+    there are enough for a segment. After a kill, the index opens with the contents on the disk and their generation;
+    then :meth:`missing_from` tells which contents have to be added again.
     """
 
     def __init__(
         self, directory: Path, lock: int, manifest: Manifest, segments: Sequence[Segment], thresholds: Thresholds
     ) -> None:
-        """Use :meth:`open` or :meth:`create`."""
+        """Use :meth:`open` or :meth:`create` instead."""
         self._directory = directory
         self._lock = lock
         self._manifest = manifest
@@ -57,19 +57,19 @@ class TextIndex:
 
     @classmethod
     def open(cls, directory: Path, store_uuid: str, *, verify: bool, thresholds: Thresholds | None = None) -> TextIndex:
-        """Open the index in ``directory``, or make an empty one where there is none.
+        """Open the index in ``directory``, or create an empty one if there is none.
 
-        With ``verify`` every segment is compared with its checksum. Raises StoreDamagedError when the index cannot be
-        used (then :meth:`create` and add everything), StoreFullError, AlreadyRunningError.
+        ``verify`` compares every segment with its checksum. Raises StoreDamagedError if the index is damaged or belongs
+        to another catalog (then :meth:`create` it and add everything), StoreFullError, AlreadyRunningError.
         """
         with ExitStack() as undo:
-            undo.callback(os.close, lock := lock_directory(directory, WHAT))
+            undo.callback(os.close, lock := lock_directory(directory, STORE_NAME))
             manifest = Manifest.load(directory, store_uuid)
             if manifest is None:
                 manifest = Manifest(store_uuid)
                 manifest.save(directory)
             _remove_orphans(directory, manifest)
-            segments = [Segment(_place(directory, serial)) for serial in manifest.serials]
+            segments = [Segment(_segment_path(directory, serial)) for serial in manifest.serials]
             if verify:
                 for segment in segments:
                     segment.verify()
@@ -78,9 +78,9 @@ class TextIndex:
 
     @classmethod
     def create(cls, directory: Path, store_uuid: str) -> TextIndex:
-        """Make an empty index of generation 0, replacing what is there. Raises StoreFullError, AlreadyRunningError."""
+        """Create an empty index of generation 0, replacing any other. Raises StoreFullError, AlreadyRunningError."""
         with ExitStack() as undo:
-            undo.callback(os.close, lock := lock_directory(directory, WHAT))
+            undo.callback(os.close, lock := lock_directory(directory, STORE_NAME))
             manifest = Manifest(store_uuid)
             manifest.save(directory)
             _remove_orphans(directory, manifest)
@@ -89,27 +89,27 @@ class TextIndex:
 
     @property
     def generation(self) -> int:
-        """The catalog generation up to which every content was added."""
+        """The catalog generation whose contents are all in the index, as far as they could be read."""
         return self._generation
 
     def snapshot(self) -> TextSnapshot:
-        """Return the state of the last change; taking it costs nothing."""
+        """Return a snapshot of the state after the last change. Copies nothing."""
         return self._current
 
-    def lacking(self, contents: Iterable[bytes]) -> list[bytes]:
-        """Return those of ``contents`` that the index does not have, each once."""
+    def missing_from(self, contents: Iterable[bytes]) -> list[bytes]:
+        """Return those of the content hashes ``contents`` that the index lacks, without duplicates."""
         return [content for content in dict.fromkeys(contents) if content not in self._known]
 
     # changing
 
     def apply(self, generation: int, documents: Collection[Document]) -> None:
-        """Add documents and note the generation that is complete with them; present ones are ignored.
+        """Add documents, ignoring those that are present, and set the generation that is complete with them.
 
-        Raises StoreFullError when gathered documents cannot be written; they are found all the same, and the next call
-        tries again.
+        Raises StoreFullError if the documents in memory cannot be written; they are found all the same, and the next
+        call tries again.
         """
         with self._changing:
-            new = {one.content: one for one in documents if one.content not in self._known}
+            new = {document.content: document for document in documents if document.content not in self._known}
             if new:
                 self._recent = {**self._recent, **new}
                 self._known.update(new)
@@ -121,30 +121,30 @@ class TextIndex:
             self.maintain(None, lambda: False)
 
     def flush(self) -> None:
-        """Write what is in memory to the disk. Raises StoreFullError; then nothing is lost from memory."""
+        """Write the documents in memory to the disk. Raises StoreFullError; they stay in memory then."""
         with self._changing:
             self._flush()
 
     def _flush(self) -> None:
         if self._recent:
             serial = self._manifest.last_serial + 1
-            place = _place(self._directory, serial)
+            path = _segment_path(self._directory, serial)
             documents = list(self._recent.values())
-            self._switch([], serial, lambda: write_segment(place, documents))
+            self._switch([], serial, lambda: write_segment(path, documents))
             self._recent = {}
             self._publish()
         elif self._manifest.generation != self._generation:
             self._save(replace(self._manifest, generation=self._generation))
 
     def _switch(self, replaced: Sequence[Segment], serial: int, write: Callable[[], object]) -> None:
-        """Write a segment and put it in the place of others."""
-        place = _place(self._directory, serial)
+        """Call ``write()``, which writes the segment ``serial``, and replace other segments by it."""
+        path = _segment_path(self._directory, serial)
         try:
             write()
-            fresh = Segment(place)
+            fresh = Segment(path)
         except BaseException:
             with suppress(OSError):
-                place.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
             raise
         self._replace(replaced, [(serial, fresh)], last_serial=serial)
 
@@ -161,7 +161,7 @@ class TextIndex:
         self._save(replace(self._manifest, generation=generation, last_serial=last_serial, serials=serials))
         self._segments = tuple(segment for _, segment in parts)
         for segment in replaced:
-            with suppress(OSError):  # an orphan goes at the next open
+            with suppress(OSError):  # the next open removes it
                 segment.path.unlink()
 
     def _save(self, manifest: Manifest) -> None:
@@ -172,24 +172,24 @@ class TextIndex:
         self._current = TextSnapshot(self._segments, self._recent)
 
     def forget(self, contents: Collection[bytes]) -> None:
-        """Remove contents whose trigrams proved wrong. Raises StoreFullError; then some may be left."""
+        """Remove contents whose trigrams are wrong. Raises StoreFullError; some may be left then."""
         wrong = frozenset(contents)
         with self._maintaining:
             for segment in self._segments:
                 if not wrong.isdisjoint(segment.contents()):
                     self._merge([segment], wrong=wrong)
         with self._changing:
-            self._recent = {content: one for content, one in self._recent.items() if content not in wrong}
+            self._recent = {content: document for content, document in self._recent.items() if content not in wrong}
             self._known -= wrong
             self._publish()
 
     # maintenance
 
     def maintain(self, live: Callable[[], Collection[bytes]] | None, should_stop: Callable[[], bool]) -> bool:
-        """Merge segments of similar size, and leave out contents that are not among ``live`` (None: keep all).
+        """Merge segments of similar size, dropping contents that are not in ``live()`` (None: keep all).
 
-        Runs beside :meth:`apply`; only the switch waits for its turn. Returns True if something was merged. Raises
-        StoreFullError; then the old segments stand.
+        Runs beside :meth:`apply`; only the switch waits for its turn. Stops after a merge once ``should_stop()``
+        returns True. Returns True if something was merged. Raises StoreFullError; the old segments stay then.
         """
         merged = False
         with self._maintaining:
@@ -199,7 +199,10 @@ class TextIndex:
         return merged
 
     def _next_merge(self) -> list[Segment]:
-        """Return the segments of the lowest crowded tier; tiers are ``fan_in`` times as large as the one before."""
+        """Return the segments to merge: those of the lowest size tier that has enough of them; [] if none has.
+
+        The segments of a tier are up to ``fan_in`` times as large as those of the tier before.
+        """
         tiers: dict[int, list[Segment]] = {}
         for segment in self._segments:
             tier, limit = 0, self._thresholds.recent * 2
@@ -220,7 +223,11 @@ class TextIndex:
     def _merge(
         self, chosen: Sequence[Segment], *, live: Collection[bytes] | None = None, wrong: Collection[bytes] = ()
     ) -> None:
-        """Replace segments by one without ``wrong`` contents and, if ``live`` is given, without all others."""
+        """Replace ``chosen`` by one segment.
+
+        Drops the contents in ``wrong`` and, if ``live`` is given, those not in it. Raises StoreFullError; the old
+        segments stay then.
+        """
         kept = []
         dropped: set[bytes] = set()
         for segment in chosen:
@@ -232,14 +239,14 @@ class TextIndex:
             dropped.update(content for content, keep in zip(contents, alive.tolist(), strict=True) if not keep)
         with self._changing:
             serial = self._manifest.last_serial + 1
-            self._manifest = replace(self._manifest, last_serial=serial)  # nobody else may take it meanwhile
-        place = _place(self._directory, serial)
+            self._manifest = replace(self._manifest, last_serial=serial)  # so that a flush meanwhile takes another
+        path = _segment_path(self._directory, serial)
         try:
-            written = merge_segments(place, chosen, kept)
-            fresh = [(serial, Segment(place))] if written else []
+            written = merge_segments(path, chosen, kept)
+            fresh = [(serial, Segment(path))] if written else []
         except BaseException:
             with suppress(OSError):
-                place.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
             raise
         with self._changing:
             self._known -= dropped - self._recent.keys()
@@ -247,21 +254,21 @@ class TextIndex:
             self._publish()
 
     def close(self) -> None:
-        """Write what is in memory and let go of the directory. Raises StoreFullError; it is closed all the same."""
+        """Write the documents in memory and unlock the directory. Raises StoreFullError; it is closed all the same."""
         try:
             self.flush()
         finally:
             os.close(self._lock)
 
 
-def _place(directory: Path, serial: int) -> Path:
+def _segment_path(directory: Path, serial: int) -> Path:
     return directory / f"{serial:08}.trigrams"
 
 
 def _remove_orphans(directory: Path, manifest: Manifest) -> None:
-    """Remove files that no manifest names: segments of an unfinished merge or flush."""
-    wanted = {_place(directory, serial).name for serial in manifest.serials} | {NAME, LOCK}
-    with storing(WHAT):
+    """Remove files that the manifest does not name; a kill during a merge or flush leaves such files."""
+    wanted = {_segment_path(directory, serial).name for serial in manifest.serials} | {NAME, LOCK}
+    with storing(STORE_NAME):
         for path in directory.iterdir():
             if path.name not in wanted:
                 path.unlink()

@@ -1,4 +1,4 @@
-"""The manifest of a text index: its segments and its generation. Replaced in one step, checksummed."""
+"""The manifest of a text index: lists its segments and its generation. Replaced atomically, with a checksum."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xxhash
 
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.durable import replace_file, storing
-from codeindexd.storage.text.segment import WHAT
+from codeindexd.storage.text.segment import STORE_NAME
 
 NAME = "manifest.json"
 _FORMAT = 1
@@ -19,7 +19,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The parts of a text index. Serial numbers are never reused; ``last_serial`` is the highest one given."""
+    """The segments of a text index by serial number. Numbers are never reused; ``last_serial`` is the highest used."""
 
     store_uuid: str
     generation: int = 0
@@ -27,7 +27,7 @@ class Manifest:
     serials: tuple[int, ...] = ()
 
     def save(self, directory: Path) -> None:
-        """Make this the manifest of ``directory``, surviving a power loss. Raises StoreFullError."""
+        """Replace the manifest of ``directory`` by this one, which survives a power loss. Raises StoreFullError."""
         body = {
             "format": _FORMAT,
             "store_uuid": self.store_uuid,
@@ -35,17 +35,17 @@ class Manifest:
             "last_serial": self.last_serial,
             "segments": list(self.serials),
         }
-        with storing(WHAT):
+        with storing(STORE_NAME):
             replace_file(directory / NAME, json.dumps({**body, "checksum": _checksum(body)}).encode())
 
     @classmethod
     def load(cls, directory: Path, store_uuid: str) -> Manifest | None:
-        """Return the manifest of ``directory``, or None when there is none.
+        """Return the manifest of ``directory``, or None if there is none.
 
-        Raises StoreDamagedError when it is damaged, of another format or of another catalog, StoreFullError when it
-        cannot be read now.
+        Raises StoreDamagedError if it is damaged or has another format or catalog, StoreFullError if it cannot be read
+        now.
         """
-        with storing(WHAT):
+        with storing(STORE_NAME):
             try:
                 content = (directory / NAME).read_bytes()
             except FileNotFoundError:
@@ -55,11 +55,13 @@ class Manifest:
             intact = body.pop("checksum") == _checksum(body) and body["format"] == _FORMAT
             manifest = cls(body["store_uuid"], body["generation"], body["last_serial"], tuple(body["segments"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreDamagedError(f"the manifest of the {WHAT} is damaged: {error}") from error
+            raise StoreDamagedError(f"the manifest of the {STORE_NAME} is damaged: {error}") from error
         if not intact:
-            raise StoreDamagedError(f"the manifest of the {WHAT} does not match its checksum or is of another format")
+            raise StoreDamagedError(
+                f"the manifest of the {STORE_NAME} does not match its checksum or has another format"
+            )
         if manifest.store_uuid != store_uuid:
-            raise StoreDamagedError(f"the {WHAT} belongs to another catalog")
+            raise StoreDamagedError(f"the {STORE_NAME} belongs to another catalog")
         return manifest
 
 

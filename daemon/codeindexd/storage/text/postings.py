@@ -1,7 +1,7 @@
-"""Posting lists: for each trigram the ascending numbers of the documents that hold it, encoded as bytes.
+"""Posting lists: for each trigram, the ascending numbers of the documents that contain it, encoded as bytes.
 
-A list is a sequence of gaps (number minus the one before it, minus one) in little-endian base-128 varints, or, where
-that would not be shorter, a bitmap of exactly ``ceil(documents / 8)`` bytes. The length tells which.
+A list is a sequence of gaps (each number minus its predecessor, minus one) as little-endian base-128 varints or, unless
+that is shorter, a bitmap of exactly ``ceil(documents / 8)`` bytes. The length tells which.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _BITMAPS_AT_ONCE = 256
 
 
 def bitmap_bytes(documents: int) -> int:
-    """Return the size of a bitmap over so many documents."""
+    """Return the size in bytes of a bitmap with one bit for each of ``documents`` documents."""
     return (documents + 7) // 8
 
 
 def encode(trigrams: Numbers, numbers: Numbers, documents: int) -> tuple[Numbers, Numbers, NDArray[np.uint8]]:
-    """Encode pairs sorted by (trigram, document number).
+    """Encode ``trigrams`` (n,) and ``numbers`` (n,), pairs that are sorted by (trigram, document number).
 
-    Returns the distinct trigrams, the length of each list in bytes, and all lists one after the other.
+    Returns the distinct trigrams (m,), the length of each list in bytes (m,), and the bytes of all lists, concatenated.
     """
     if not len(trigrams):
         return trigrams, numbers, np.empty(0, np.uint8)
@@ -54,12 +54,12 @@ def _write_varints(
         return
     before = np.cumsum(sizes) - sizes  # bytes of all varints before this one
     firsts = np.cumsum(counts) - counts
-    places = before - np.repeat(before[firsts] - starts, counts)
+    offsets = before - np.repeat(before[firsts] - starts, counts)
     left = gaps
     for byte in range(int(sizes.max())):
         here = sizes > byte
         more = (sizes > byte + 1)[here]
-        out[places[here] + byte] = ((left[here] >> (7 * byte)) & 0x7F) | np.where(more, 0x80, 0)
+        out[offsets[here] + byte] = ((left[here] >> (7 * byte)) & 0x7F) | np.where(more, 0x80, 0)
 
 
 def _write_bitmaps(
@@ -82,7 +82,7 @@ def _write_bitmaps(
 
 
 def decode(data: NDArray[np.uint8], documents: int) -> Numbers:
-    """Return the document numbers of one list."""
+    """Return the document numbers (n,) in the bytes of one list."""
     if len(data) == bitmap_bytes(documents):
         return np.flatnonzero(np.unpackbits(data, bitorder="little")[:documents]).astype(np.uint32)
     return decode_many(data, np.array([len(data)]), documents)[1]
@@ -91,7 +91,10 @@ def decode(data: NDArray[np.uint8], documents: int) -> Numbers:
 def decode_many(
     data: NDArray[np.uint8], lengths: NDArray[np.int64], documents: int
 ) -> tuple[NDArray[np.int64], Numbers]:
-    """Decode lists that stand one after the other; return how many numbers each has, and all numbers."""
+    """Decode concatenated lists with these ``lengths`` in bytes (m,).
+
+    Returns the count of numbers in each list (m,), and the numbers of all lists, concatenated.
+    """
     bitmap = bitmap_bytes(documents)
     dense = lengths == bitmap
     list_starts = np.cumsum(lengths) - lengths

@@ -1,4 +1,4 @@
-"""What the text index can be asked: trigrams combined by and, or."""
+"""Queries to the text index: trigrams combined by "and" and "or"."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """Every document: nothing is known that would exclude one."""
+    """Matches every document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """No document."""
+    """Matches no document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trigram:
-    """Documents that hold a trigram (see `analysis.trigrams`)."""
+    """Matches the documents that contain a trigram, encoded as in `analysis.trigrams`."""
 
     value: int
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Documents for which every part holds; at least two parts."""
+    """Matches the documents that every part matches; has at least two parts."""
 
     parts: tuple[Query, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """Documents for which some part holds; at least two parts."""
+    """Matches the documents that at least one part matches; has at least two parts."""
 
     parts: tuple[Query, ...]
 

@@ -1,9 +1,13 @@
 """A segment: an immutable, memory-mapped file with the posting lists of up to some ten thousand documents.
 
-Layout, little-endian, each part padded to a multiple of 8 bytes: a header of 32 bytes (magic, format, documents,
-trigrams, bytes of lists); for each document its content hash (16 bytes), the xxh3_64 of its trigrams (8) and a flag for
-masked secrets (1); the distinct trigrams, ascending (4 each); where the list of each ends (8 each); the lists (see
-`postings`), not padded; the xxh3_64 of everything before it.
+Layout (little-endian, each part padded to a multiple of 8 bytes):
+
+- a header of 32 bytes: magic, format, number of documents, number of trigrams, size of the lists in bytes;
+- for each document its content hash (16 bytes), the xxh3_64 of its trigrams (8) and a flag for masked secrets (1);
+- the distinct trigrams, ascending (4 bytes each);
+- for each trigram the offset of the end of its list (8 bytes each);
+- the lists (see `postings`), not padded;
+- the xxh3_64 of everything before it.
 """
 
 from __future__ import annotations
@@ -25,23 +29,24 @@ from codeindexd.storage.durable import storing, write_fully
 from codeindexd.storage.text.postings import Numbers, bitmap_bytes, decode, decode_many, encode
 from codeindexd.storage.text.query import All, And, Nothing, Or, Query, Trigram
 
-WHAT = "text index"
+STORE_NAME = "text index"
+"""The name of this store in messages."""
 HASH_BYTES = 16
 _ENTRY_BYTES = HASH_BYTES + 8 + 1
 _MAGIC = b"CITX"
 _FORMAT = 1
 _HEADER = struct.Struct("<4sIIIQ8x")
 _CHECKSUM_BYTES = 8
-_RANGES = 32  # parts of the trigrams that a merge holds in memory one after the other
+_RANGES = 32  # a merge decodes the trigrams in this many parts, one after the other, to save memory
 _ALL_TRIGRAMS = 1 << 24
 
 Selection = NDArray[np.bool_]
-"""(documents,) which documents of a segment are meant."""
+"""A mask (documents,) of some documents of a segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A content to be added: its leaf hash, the trigrams of its text, and whether secrets in it are masked."""
+    """A content to add: its hash, the sorted trigrams of its text, and whether secrets in it are masked."""
 
     content: bytes
     trigrams: Trigrams
@@ -54,7 +59,7 @@ class Document:
 
 
 def _padded(size: int) -> int:
-    """Return ``size`` rounded up to a multiple of 8, so that what follows is aligned."""
+    """Return ``size`` rounded up to a multiple of 8, so that the next part is aligned."""
     return -size % 8 + size
 
 
@@ -64,12 +69,15 @@ def digest_of(trigrams: Trigrams) -> int:
 
 
 class Segment:
-    """An open segment. ``digests`` are those of the documents' trigrams and ``masked`` their flags, by number."""
+    """An open segment with ``documents`` documents.
+
+    By document number, ``digests`` are the hashes of their trigrams, and ``masked`` says whether secrets are masked.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Map the file. Raises StoreDamagedError if it is no segment, StoreFullError if it cannot be read now."""
+        """Map the file. Raises StoreDamagedError if it is not a segment, StoreFullError if it cannot be read now."""
         self.path = path
-        with storing(WHAT):
+        with storing(STORE_NAME):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 self._map = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
@@ -87,7 +95,7 @@ class Segment:
         tables = _HEADER.size + _padded(self.documents * entry)
         lists = tables + _padded(trigrams * 4) + trigrams * 8
         if magic != _MAGIC or version != _FORMAT or lists + size + _CHECKSUM_BYTES != len(self._map):
-            raise StoreDamagedError(f"{path} is no segment of the {WHAT}, or was cut off")
+            raise StoreDamagedError(f"{path} is not a segment of the {STORE_NAME}, or was truncated")
         entries = data[_HEADER.size : _HEADER.size + self.documents * entry].reshape(self.documents, entry)
         self._contents = entries[:, :HASH_BYTES]
         self.digests = np.ascontiguousarray(entries[:, HASH_BYTES:-1]).view("<u8").ravel()
@@ -97,11 +105,11 @@ class Segment:
         self._lists = data[lists : lists + size]
 
     def content(self, number: int) -> bytes:
-        """Return the hash of a document's content."""
+        """Return the content hash of the document ``number``."""
         return bytes(self._contents[number])
 
     def contents(self) -> list[bytes]:
-        """Return the hashes of all documents' contents, by number."""
+        """Return the content hashes of all documents, by number."""
         joined = self._contents.tobytes()
         return [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
 
@@ -112,7 +120,7 @@ class Segment:
             raise StoreDamagedError(f"{self.path} does not match its checksum")
 
     def select(self, query: Query) -> Selection:
-        """Return the documents that may match."""
+        """Return a mask of the documents that match ``query``."""
         match query:
             case All():
                 return np.ones(self.documents, np.bool_)
@@ -130,10 +138,10 @@ class Segment:
                 return self._select_all(query)
 
     def _select_all(self, query: And) -> Selection:
-        """Return the documents for which every part holds; what excludes most for the least comes first."""
+        """Return a mask of the documents that match ``query``; the parts that exclude the most are tested first."""
         trigrams, rest = _by_kind(query)
         starts, ends = self._bounds(trigrams)
-        if (starts == ends).any():  # a trigram that every match holds is in no document
+        if (starts == ends).any():  # no document contains this trigram
             return np.zeros(self.documents, np.bool_)
         found = np.ones(self.documents, np.bool_)
         for number in np.argsort(ends - starts, kind="stable").tolist():
@@ -145,14 +153,14 @@ class Segment:
         return found
 
     def rarest_first(self, query: And) -> And:
-        """Return the same query with its trigrams first, and of these the rarest in this segment."""
+        """Return an equivalent query with its trigrams first, the rarest in this segment before the others."""
         trigrams, rest = _by_kind(query)
         starts, ends = self._bounds(trigrams)
         return And((*(trigrams[number] for number in np.argsort(ends - starts, kind="stable").tolist()), *rest))
 
     def _bounds(self, trigrams: Sequence[Trigram]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where the list of each trigram begins and ends; both are 0 for one that is in no document."""
-        wanted = np.array([one.value for one in trigrams], self._trigrams.dtype)
+        """Return the start and the end of each trigram's list; both are 0 if no document contains the trigram."""
+        wanted = np.array([trigram.value for trigram in trigrams], self._trigrams.dtype)
         if not len(self._trigrams) or not len(wanted):
             return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
         at = np.minimum(np.searchsorted(self._trigrams, wanted), len(self._trigrams) - 1)
@@ -162,7 +170,7 @@ class Segment:
         return np.where(known, starts, 0), np.where(known, ends, 0)
 
     def _listed(self, start: int, end: int) -> Selection:
-        """Return the documents in the list between these bounds."""
+        """Return a mask of the documents in the list between these bounds."""
         if end - start == bitmap_bytes(self.documents) and end > start:
             bits = np.unpackbits(self._lists[start:end], bitorder="little")[: self.documents]
             return bits.view(np.bool_)
@@ -172,7 +180,7 @@ class Segment:
         return found
 
     def pairs(self, low: int, high: int) -> tuple[Numbers, Numbers]:
-        """Return every (trigram, document number) with ``low <= trigram < high``, in this order."""
+        """Return the sorted pairs of trigram and document number with ``low <= trigram < high``, as two arrays (n,)."""
         first, last = np.searchsorted(self._trigrams, [low, high]).tolist()
         if first == last:
             return np.empty(0, np.uint32), np.empty(0, np.uint32)
@@ -190,11 +198,11 @@ def _by_kind(query: And) -> tuple[list[Trigram], list[Query]]:
 
 
 def write_segment(path: Path, documents: Sequence[Document]) -> None:
-    """Write a new segment of ``documents`` and sync it. Raises StoreFullError; then part of the file may exist."""
+    """Write and sync a new segment of ``documents``. Raises StoreFullError; a partial file may be left then."""
     sizes = [len(document.trigrams) for document in documents]
     trigrams = np.concatenate([document.trigrams for document in documents])
     numbers = np.repeat(np.arange(len(documents), dtype=np.uint32), sizes)
-    order = np.argsort(trigrams, kind="stable")  # numbers ascend already, and stay so within a trigram
+    order = np.argsort(trigrams, kind="stable")  # stable, so that numbers still ascend within a trigram
     encoded = [encode(trigrams[order], numbers[order], len(documents))]
     digests = np.array([digest_of(document.trigrams) for document in documents], "<u8")
     masked = np.array([document.is_masked for document in documents], np.bool_)
@@ -202,9 +210,9 @@ def write_segment(path: Path, documents: Sequence[Document]) -> None:
 
 
 def merge_segments(path: Path, segments: Sequence[Segment], kept: Sequence[Selection]) -> bool:
-    """Write a new segment of the ``kept`` documents of ``segments``; return False when there are none.
+    """Write and sync a new segment of the ``kept`` documents of ``segments``; return False if there are none.
 
-    Raises StoreFullError; then part of the file may exist.
+    Raises StoreFullError; a partial file may be left then.
     """
     contents: list[bytes] = []
     renumbered = []
@@ -227,6 +235,7 @@ def merge_segments(path: Path, segments: Sequence[Segment], kept: Sequence[Selec
 def _merged(
     segments: Sequence[Segment], renumbered: Sequence[NDArray[np.int64]], low: int, high: int, documents: int
 ) -> tuple[Numbers, Numbers, NDArray[np.uint8]]:
+    """Encode the lists of the trigrams from ``low`` up to ``high``; ``renumbered`` are new document numbers or -1."""
     trigrams, numbers = [], []
     for segment, mapping in zip(segments, renumbered, strict=True):
         own, old = segment.pairs(low, high)
@@ -261,7 +270,7 @@ def _write(
         *(part[2].tobytes() for part in encoded),
     ]
     checksum = xxhash.xxh3_64()
-    with storing(WHAT):
+    with storing(STORE_NAME):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             at = 0

@@ -1,4 +1,4 @@
-"""The reading side of the text index: one moment of it, which any thread may ask."""
+"""The reading side of the text index: its state at one moment, which any thread may query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codeindexd.storage.text.segment import Document, Segment, digest_of
 
 
 class TextSnapshot:
-    """The documents of a moment: those of the segments, and the recent ones that are in memory only. Immutable."""
+    """The documents at one moment: those in segments, and recent ones that are only in memory. Immutable."""
 
     def __init__(self, segments: Sequence[Segment], recent: Mapping[bytes, Document]) -> None:
         self._segments = tuple(segments)
@@ -20,31 +20,31 @@ class TextSnapshot:
         self._digests: dict[bytes, int] | None = None
 
     def candidates(self, query: Query) -> Iterator[tuple[bytes, bool]]:
-        """Yield the hash of every content that may match, and whether secrets in it are masked.
+        """Yield the hash of every content that matches ``query``, and whether secrets in it are masked.
 
-        A content may be gone from the disk, or come twice.
+        A content may no longer be on the disk, and may be yielded twice.
         """
         for segment in self._segments:
             for number in np.flatnonzero(segment.select(query)).tolist():
                 yield segment.content(number), bool(segment.masked[number])
-        if isinstance(query, And) and self._segments:  # most documents are excluded by the first, rarest part
+        if isinstance(query, And) and self._segments:  # so that the first part excludes most documents
             query = max(self._segments, key=lambda segment: segment.documents).rarest_first(query)
         for content, document in self._recent.items():
             if _may_match(document.trigrams, query):
                 yield content, document.is_masked
 
     def contents(self) -> set[bytes]:
-        """Return the hash of every content that the index has."""
+        """Return the hashes of all contents in the index."""
         return {content for segment in self._segments for content in segment.contents()} | self._recent.keys()
 
     def digest(self, content: bytes) -> int | None:
-        """Return the digest of the trigrams of a content, for an audit; None if the index lacks it."""
+        """Return the hash of the trigrams of a content, for an audit; None if the index lacks the content."""
         if self._digests is None:
             self._digests = self.digests()
         return self._digests.get(content)
 
     def digests(self) -> dict[bytes, int]:
-        """Return the digest of the trigrams of every content."""
+        """Return the hash of the trigrams of each content, by content hash."""
         found: dict[bytes, int] = {content: digest_of(document.trigrams) for content, document in self._recent.items()}
         for segment in self._segments:
             found.update(zip(segment.contents(), segment.digests.tolist(), strict=True))

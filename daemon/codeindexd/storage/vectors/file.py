@@ -1,4 +1,4 @@
-"""The file of a vector store: its connections, and its repair when it is damaged, deleted or unusable."""
+"""The file of a vector store: its connections, and its repair after damage or deletion."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import structlog
 from codeindexd.errors import StoreDamagedError, StoreFullError
 from codeindexd.storage.durable import sync_directory
 from codeindexd.storage.sqlite import Translated, connect, create_private, file_identity, remove_database, rollback
-from codeindexd.storage.vectors.salvage import salvaged
+from codeindexd.storage.vectors.salvage import intact_vectors
 from codeindexd.storage.vectors.schema import REBUILD, SCHEMA_VERSION, configure
 
 log = structlog.get_logger(__name__)
-_NEW = ".new"  # an unfinished copy
-_REPAIRED = ".mended"  # a finished, synced copy: it replaces the file whenever it is found
+_NEW = ".new"  # suffix of an unfinished copy
+_REPAIRED = ".mended"  # suffix of a complete, synced copy: it replaces the file whenever it is found
 _PROBE = "SELECT (SELECT count(*) FROM identity), (SELECT max(hash) FROM key), (SELECT max(id) FROM vector)"
 
 
 class VectorFile(ABC):
-    """One connection that writes, or one that reads and follows the file when it is replaced; calls take turns.
+    """One connection to a vector store, either for writing or read-only. Thread-safe; calls run one at a time.
 
-    A file that cannot be opened or repaired now is opened or repaired at its next use; until that succeeds, every use
-    raises StoreFullError.
+    A read-only one opens the file again when it is replaced. A file that cannot be opened or repaired now is opened or
+    repaired at its next use; until that succeeds, every use raises StoreFullError.
     """
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
@@ -43,7 +43,7 @@ class VectorFile(ABC):
 
     @abstractmethod
     def put_many(self, identity: str, vectors: Iterable[tuple[bytes, bytes]]) -> None:
-        """Store vectors by embed hash."""
+        """Store vectors, given as (embed hash, little-endian float16)."""
 
     @abstractmethod
     def check_structure(self) -> None:
@@ -52,7 +52,7 @@ class VectorFile(ABC):
     # damage
 
     def repair_if_damaged(self, *, thoroughly: bool = False) -> None:
-        """Repair the file if it is gone or damaged; ``thoroughly`` checks all of it, beside other calls.
+        """Repair the file if it is missing or damaged; ``thoroughly`` checks all of it, while other calls continue.
 
         Raises StoreFullError if it can be neither used nor repaired now.
         """
@@ -67,16 +67,16 @@ class VectorFile(ABC):
             self.repair()
 
     def repair(self) -> int:
-        """Replace the file by a copy of every vector that is readable and matches its checksum; return their number.
+        """Replace a damaged or deleted file by a copy with every intact vector; return the number of these.
 
-        For a file that is damaged or was deleted. Readers in other processes follow. Raises StoreFullError, after which
-        the file is unchanged and its next use tries again.
+        Readers in other processes open the copy by themselves. Raises StoreFullError; the file is unchanged then, and
+        its next use tries again.
         """
         with self._lock:
             self._check_open()
             self._needs_repair = True
             kept = self._copy_intact()
-            self._needs_repair = False  # the copy takes over as soon as it can
+            self._needs_repair = False  # from now on the copy replaces the file as soon as that is possible
             self._disconnect()
             self._connect_writer()
             log.warning("vector_store_repaired", store=str(self.path), kept=kept)
@@ -87,10 +87,10 @@ class VectorFile(ABC):
         remove_database(copy.path)
         try:
             copy._connect_writer()
-            for identity, vectors in salvaged(self.path):
+            for identity, vectors in intact_vectors(self.path):
                 copy.put_many(identity, vectors)
                 kept += len(vectors)
-            copy._fold()
+            copy._checkpoint()
             copy.close()
             copy.path.rename(_beside(self.path, _REPAIRED))
         except BaseException as error:
@@ -102,8 +102,8 @@ class VectorFile(ABC):
             raise
         return kept
 
-    def _fold(self) -> None:
-        """Move everything from the write-ahead log into the file, synced. Raises StoreFullError."""
+    def _checkpoint(self) -> None:
+        """Move the whole write-ahead log into the file, and sync it. Raises StoreFullError."""
         with Translated(self.path):
             busy, _, _ = self._writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
@@ -127,7 +127,7 @@ class VectorFile(ABC):
             self._file = file_identity(self.path)
 
     def _reader(self) -> sqlite3.Connection | None:
-        """Return the connection to read from; None while a read-only store has no file with tables."""
+        """Return the connection to read from; None if this is read-only and the file is missing or not yet set up."""
         if not self._read_only:
             return self._writer()
         present = file_identity(self.path)
@@ -166,7 +166,7 @@ class VectorFile(ABC):
 
     def _check_open(self) -> None:
         if self._read_only or self._closed:
-            raise StoreFullError(f"{self.path} is not open for writing here", hint="the daemon is stopping")
+            raise StoreFullError(f"{self.path} is not open for writing", hint="the daemon is stopping")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -188,16 +188,16 @@ class VectorFile(ABC):
             connection.close()
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the file; may be repeated."""
         with self._lock:
             self._closed = True
             self._disconnect()
 
 
 def _adopt_repaired_copy(path: Path) -> None:
-    """Replace the file by a repaired copy, if there is one, and delete an unfinished copy. Raises StoreFullError.
+    """Replace the file by a repaired copy if there is one, and delete an unfinished copy. Raises StoreFullError.
 
-    The old log is deleted first, or SQLite would apply it to the copy.
+    The old write-ahead log is deleted first; otherwise SQLite would apply it to the copy.
     """
     remove_database(_beside(path, _NEW))
     repaired = _beside(path, _REPAIRED)

@@ -1,4 +1,4 @@
-"""Reading what is intact in a damaged vector store."""
+"""Reads the intact vectors of a damaged vector store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from codeindexd.storage.sqlite import Row, connect, file_identity, translate
 from codeindexd.storage.vectors.schema import is_intact
 
 _VECTOR = "SELECT data, checksum FROM vector WHERE id = ?"
-# Temporary errors. I/O errors are not among them: what can never be read again must be left behind.
+# I/O errors do not count as temporary: vectors that can never be read again must be left behind.
 _TEMPORARY = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _AFTER_ALL_HASHES = b"\xff" * 17
 
 
-def salvaged(path: Path) -> Iterator[tuple[str, list[tuple[bytes, bytes]]]]:
-    """Yield (model identity, vectors by embed hash), in parts, for all that is readable and matches its checksum.
+def intact_vectors(path: Path) -> Iterator[tuple[str, list[tuple[bytes, bytes]]]]:
+    """Yield (model identity, [(embed hash, vector)]), in parts, for all vectors that match their checksums.
 
     Raises StoreFullError if the file cannot be opened or read now, which says nothing about its content.
     """

@@ -1,4 +1,4 @@
-"""The tables of the vector store: how a file is created, recognized, upgraded or rejected."""
+"""The tables of the vector store; creates, recognizes, upgrades or rejects files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 2
 REBUILD = "it is rebuilt; missing vectors are computed again when they are needed"
 _BATCH = 5_000
 
-# The key table is small and holds what changes (`used`); vectors are stored in the order of arrival: inserts append.
+# The key table is small and contains what changes (`used`); vectors are stored in the order of arrival, by appending.
 _TABLES = """
 CREATE TABLE identity (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimensions INTEGER NOT NULL);
 CREATE TABLE key (
@@ -27,7 +27,7 @@ CREATE TABLE vector (id INTEGER PRIMARY KEY, data BLOB NOT NULL, checksum INTEGE
 
 
 def checksum(identity: str, embed_hash: bytes, data: bytes) -> int:
-    """Return a checksum (64 bits, signed) that binds the bytes to their hash, which SQLite's own checks do not."""
+    """Return a checksum (64 bits, signed) that ties a vector's bytes to their key, which SQLite's own checks do not."""
     digest = xxhash.xxh3_64(identity.encode())
     digest.update(embed_hash)
     digest.update(data)
@@ -35,7 +35,7 @@ def checksum(identity: str, embed_hash: bytes, data: bytes) -> int:
 
 
 def is_intact(identity: str, embed_hash: bytes, data: object, expected: object) -> bool:
-    """Return True if a stored vector is unchanged; damage may have changed even its type."""
+    """Return True if a stored vector matches its checksum; damage may have changed even its type."""
     return isinstance(data, bytes) and checksum(identity, embed_hash, data) == expected
 
 
@@ -46,15 +46,15 @@ def configure(connection: sqlite3.Connection, path: Path) -> None:
     """
     use_write_ahead_log(connection, path)
     connection.execute("PRAGMA journal_size_limit = 16777216")
-    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if things == 0:
+    (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if objects == 0:
         _in_one_transaction(connection, *_TABLES.split(";\n"), f"PRAGMA application_id = {APPLICATION_ID}")
     identity = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if (identity, version) == (APPLICATION_ID, 1):
         _add_checksums(connection)
     elif (identity, version) != (APPLICATION_ID, SCHEMA_VERSION):
-        raise StoreDamagedError(f"{path} is no vector store of this version", hint=REBUILD)
+        raise StoreDamagedError(f"{path} is not a vector store of this version", hint=REBUILD)
 
 
 def _in_one_transaction(connection: sqlite3.Connection, *statements: str) -> None:
@@ -70,7 +70,7 @@ def _in_one_transaction(connection: sqlite3.Connection, *statements: str) -> Non
 
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
-    """Upgrade the first version, which had no checksums."""
+    """Upgrade a file of the first version, which had no checksums."""
     connection.create_function("checksum_of", 3, checksum, deterministic=True)
     _in_one_transaction(
         connection,
@@ -83,7 +83,7 @@ def _add_checksums(connection: sqlite3.Connection) -> None:
 
 
 def bytes_in_use(connection: sqlite3.Connection) -> int:
-    """Return the bytes of the file without its free pages."""
+    """Return the size of the file in bytes without its free pages."""
 
     def pragma(name: str) -> int:
         return int(connection.execute(f"PRAGMA {name}").fetchone()[0])

@@ -1,6 +1,6 @@
 """The vectors of all roots by embed hash, so that nothing is embedded twice.
 
-One SQLite file, which only the daemon writes and its worker processes read meanwhile.
+One SQLite file, which only the daemon writes while its worker processes read it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from codeindexd.storage.sqlite import Row, Translated, give_back_pages, listed
+from codeindexd.storage.sqlite import Row, Translated, give_back_pages, in_lists
 from codeindexd.storage.vectors.file import VectorFile
 from codeindexd.storage.vectors.schema import REBUILD, bytes_in_use, checksum, is_intact
 
@@ -26,23 +26,23 @@ _PRUNED_SHARE = 0.95  # of the budget, so that the next save does not exceed it 
 
 
 def today() -> int:
-    """Return the days since the epoch."""
+    """Return the number of days since the epoch."""
     return int(time.time() // 86_400)
 
 
 class VectorStore(VectorFile):
-    """Vectors as little-endian float16 by (model identity, embed hash). Any thread may call; calls take turns.
+    """Vectors (little-endian float16) by model identity and embed hash. Thread-safe; calls run one at a time.
 
     Methods raise StoreDamagedError if the file is damaged or was deleted (then :meth:`repair` it), StoreFullError if
-    it cannot be written or read now.
+    it cannot be read or written now.
     """
 
     @classmethod
     def open(cls, path: Path, read_only: bool = False) -> VectorStore:
-        """Open the store, or create it (file 0600 in a directory 0700).
+        """Open the store, or create it (mode 0600, in a directory of mode 0700).
 
-        With ``read_only`` the file may be missing or unfinished: then there are no vectors yet, and later calls look
-        again. A store that is deleted and created again is followed. Raises StoreDamagedError, StoreFullError.
+        With ``read_only`` the file may be missing or not yet set up: then there are no vectors, and later calls check
+        again. A replaced file is opened again. Raises StoreDamagedError, StoreFullError.
         """
         store = cls(path, read_only=read_only)
         if not read_only:
@@ -51,7 +51,7 @@ class VectorStore(VectorFile):
 
     @classmethod
     def open_or_repair(cls, path: Path) -> VectorStore:
-        """Open the store, repaired if needed. One that cannot be used now is opened at its next use."""
+        """Open the store, repairing it if needed. If it cannot be used now, it is opened at its next use."""
         store = cls(path, read_only=False)
         try:
             store.repair_if_damaged()
@@ -70,9 +70,9 @@ class VectorStore(VectorFile):
     # reading
 
     def get_many(self, identity: str, hashes: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Return the known vectors by embed hash; ``2 * dimensions`` bytes each.
+        """Return those of the vectors with these embed hashes that are known, by embed hash (2 bytes per dimension).
 
-        Damaged vectors are left out: they are embedded again, and :meth:`put_many` replaces them.
+        Damaged vectors are left out: they are computed again, and :meth:`put_many` replaces them.
         """
         rows = self._look_up(identity, hashes, f"k.hash, v.data, v.checksum {_JOINED} WHERE k.identity = ?")
         found = {digest: data for digest, data, expected in rows if is_intact(identity, digest, data, expected)}
@@ -81,7 +81,7 @@ class VectorStore(VectorFile):
         return found
 
     def known(self, identity: str, hashes: Iterable[bytes]) -> set[bytes]:
-        """Return the embed hashes that have a vector, without reading it."""
+        """Return those of the embed ``hashes`` that have a vector, without reading the vectors."""
         return {row[0] for row in self._look_up(identity, hashes, "k.hash FROM key k WHERE k.identity = ?")}
 
     def _look_up(self, identity: str, hashes: Iterable[bytes], select: str) -> list[Row]:
@@ -92,19 +92,19 @@ class VectorStore(VectorFile):
             known = self._identity(connection, identity) if connection is not None else None
             if connection is None or known is None:
                 return found
-            for marks, part in listed(wanted):
+            for marks, part in in_lists(wanted):
                 sql = f"SELECT {select} AND k.hash IN ({marks})"
                 found += connection.execute(sql, (known[0], *part)).fetchall()
         return found
 
     def size_bytes(self) -> int:
-        """Return the bytes in use in the file, without what pruning freed; 0 if there is no file."""
+        """Return the size of the file in bytes, not counting pages that pruning freed; 0 if there is no file."""
         with self._lock, Translated(self.path):
             connection = self._reader()
             return 0 if connection is None else bytes_in_use(connection)
 
     def count(self, identity: str) -> int:
-        """Return the number of vectors of an identity."""
+        """Return the number of vectors of the model ``identity``."""
         with self._lock, Translated(self.path):
             connection = self._reader()
             known = self._identity(connection, identity) if connection is not None else None
@@ -116,9 +116,10 @@ class VectorStore(VectorFile):
     # writing
 
     def put_many(self, identity: str, vectors: Iterable[tuple[bytes, bytes]], *, day: int | None = None) -> None:
-        """Store vectors (embed hash, little-endian float16) in one transaction; known hashes keep their vectors.
+        """Store vectors, given as (embed hash, little-endian float16), in one transaction; known hashes are kept.
 
-        The first vector of an identity sets its dimensions. Raises ValueError, storing nothing, for other lengths.
+        ``day`` is the day of their use (days since the epoch, default today). The first vector of an identity sets its
+        dimensions; raises ValueError, storing nothing, if a vector has another length.
         """
         items = dict(vectors)
         if not items:
@@ -152,7 +153,7 @@ class VectorStore(VectorFile):
             assert known is not None
         elif length != 2 * known[1]:
             sql = f"SELECT length(v.data) {_JOINED} WHERE k.identity = ? LIMIT 1"
-            if connection.execute(sql, known[:1]).fetchone() == (length,):  # the stored dimensions are damaged
+            if connection.execute(sql, known[:1]).fetchone() == (length,):  # the row of the identity is damaged
                 connection.execute("UPDATE identity SET dimensions = ? WHERE id = ?", (length // 2, known[0]))
                 known = self._identities[name] = (known[0], length // 2)
         return known
@@ -160,8 +161,8 @@ class VectorStore(VectorFile):
     def _present(
         self, connection: sqlite3.Connection, number: int, name: str, hashes: Sequence[bytes]
     ) -> Iterator[bytes]:
-        """Yield the ``hashes`` with an intact vector; delete keys that lead to a damaged or another key's vector."""
-        for marks, part in listed(hashes):
+        """Yield the ``hashes`` that have an intact vector; delete keys whose vector is damaged, missing or wrong."""
+        for marks, part in in_lists(hashes):
             joined = _JOINED.replace("JOIN", "LEFT JOIN")
             of_part = f"WHERE k.identity = ? AND k.hash IN ({marks})"
             sql = f"SELECT k.hash, v.data, v.checksum {joined} {of_part}"
@@ -174,7 +175,10 @@ class VectorStore(VectorFile):
     def mark_used(
         self, identity: str, hashes: Iterable[bytes], *, day: int | None = None, coarse_days: int = _COARSE_DAYS
     ) -> None:
-        """Record that vectors are in use, so that :meth:`prune` spares them; written every ``coarse_days`` at most."""
+        """Record that vectors are used on ``day`` (days since the epoch, default today), so that they are kept longer.
+
+        The last use of a vector is written at most every ``coarse_days`` days.
+        """
         wanted = list(dict.fromkeys(hashes))
         with self._lock, self._transaction() as connection:
             known = self._identity(connection, identity)
@@ -185,14 +189,14 @@ class VectorStore(VectorFile):
     def _mark(
         connection: sqlite3.Connection, number: int, hashes: Sequence[bytes], day: int, coarse_days: int = _COARSE_DAYS
     ) -> None:
-        for marks, part in listed(hashes):
+        for marks, part in in_lists(hashes):
             sql = f"UPDATE key SET used = ? WHERE identity = ? AND used <= ? AND hash IN ({marks})"  # noqa: S608
             connection.execute(sql, (day, number, day - coarse_days, *part))
 
     def keep_within(self, budget: int, identity: str, in_use: Callable[[], Iterable[Iterable[bytes]]]) -> int:
-        """Prune a store of more than ``budget`` bytes to somewhat less; return the number of deleted vectors.
+        """Shrink the store to 95 % of ``budget`` bytes if it exceeds that; return the number of deleted vectors.
 
-        ``in_use()`` yields the embed hashes under ``identity`` that some root uses: they count as used today.
+        ``in_use()`` yields the embed hashes that roots use with the model ``identity``; they count as used today.
         """
         if self.size_bytes() <= budget:
             return 0
@@ -201,7 +205,7 @@ class VectorStore(VectorFile):
         return self.prune(int(budget * _PRUNED_SHARE), keep=[identity])
 
     def forget(self, identity: str, hashes: Iterable[bytes]) -> None:
-        """Delete vectors by embed hash, in one transaction; missing ones are ignored."""
+        """Delete the vectors with these embed hashes, in one transaction; missing ones are ignored."""
         with self._lock, self._transaction() as connection:
             known = self._identity(connection, identity)
             if known is not None:
@@ -217,14 +221,16 @@ class VectorStore(VectorFile):
     def prune(self, max_bytes: int, keep: Collection[str] = ()) -> int:
         """Shrink the store to ``max_bytes``; return the number of deleted vectors.
 
-        Vectors of identities not in ``keep`` are deleted first, and among equals the least recently used. Works in
-        short transactions, so readers and the next write hardly wait.
+        Vectors of models that are not in ``keep`` are deleted first; apart from that, those used least recently. Works
+        in short transactions, so that readers and writers hardly wait.
         """
         dropped = 0
         with self._lock, Translated(self.path):
             connection = self._writer()
             while (excess := bytes_in_use(connection) - max_bytes) > 0:
-                gone = self._prune_once(connection, excess, keep)  # by the average size, so a few rounds may be needed
+                gone = self._prune_once(
+                    connection, excess, keep
+                )  # estimated by the average size, so several rounds may be needed
                 dropped += gone
                 if not gone:
                     break
@@ -260,7 +266,7 @@ class VectorStore(VectorFile):
             dropped += len(rows)
         return dropped
 
-    # life
+    # checks
 
     def check_structure(self) -> None:
         """Check the whole file with SQLite. Raises StoreDamagedError."""

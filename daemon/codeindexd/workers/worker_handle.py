@@ -1,4 +1,4 @@
-"""One worker process on the daemon's side: started, fed, read, supervised and stopped by one task."""
+"""The daemon's handle of one worker process: starts, feeds, reads, supervises and stops it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codeindexd.workers import process_limits, wire
 from codeindexd.workers.child import Child, describe_exit
 from codeindexd.workers.jobs import FileJob, WorkerSettings
 from codeindexd.workers.pressure import cpu_time
-from codeindexd.workers.schedule import Call, Schedule, Task, Worker
+from codeindexd.workers.schedule import Call, Schedule, ScheduledJob, WorkerSlot
 from codeindexd.workers.sizing import is_overdue
 
 MODULE = "codeindexd.workers"
@@ -23,12 +23,12 @@ MODULE = "codeindexd.workers"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Times in seconds, and tries. Idle times trade memory against 0.2 s of start; the rest are guesses."""
+    """Times in seconds, and the number of tries. Idle times trade memory for 0.2 s of start; the others are guesses."""
 
     bulk_idle_s: float = 20.0
     warm_idle_s: float = 600.0
-    start_s: float = 60.0  # at idle priority on a busy machine a start may take long
-    end_s: float = 2.0  # from closing its input to the kill
+    start_s: float = 60.0  # long, because a start at idle priority on a busy machine is slow
+    end_s: float = 2.0  # from closing its input until it is killed
     grace_s: float = 0.4  # from SIGTERM to SIGKILL
     pressure_s: float = 5.0
     backoff_s: float = 0.25
@@ -36,13 +36,13 @@ class Timing:
     tries: int = 4
 
     def backoff(self) -> Backoff:
-        """Return new pauses between starts that fail."""
+        """Return new pauses between failed starts."""
         return Backoff(self.backoff_s, self.backoff_max_s)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerExit:
-    """How a worker ended. ``started``: it was ready for jobs before. ``stderr_tail``: the end of its stderr."""
+    """How a worker ended: whether it was ready for jobs before, the cause, and the last part of its stderr."""
 
     started: bool
     cause: str
@@ -50,7 +50,7 @@ class WorkerExit:
 
 
 class Owner(Protocol):
-    """What a member needs from its pool."""
+    """The part of the pool that a handle uses; see :class:`WorkerPool`."""
 
     settings: WorkerSettings
     schedule: Schedule
@@ -58,20 +58,26 @@ class Owner(Protocol):
     recycle_bytes: int
 
     @property
-    def is_waited_for(self) -> bool: ...
+    def is_awaited(self) -> bool: ...
 
-    def may_work(self, member: Member) -> bool: ...
+    def may_work(self, member: WorkerHandle) -> bool: ...
 
-    def delivered(self, call: Call) -> None: ...
+    def notify_result(self, call: Call) -> None: ...
 
-    def recycled(self) -> None: ...
+    def count_recycled(self) -> None: ...
 
 
-class Member:
-    """A worker process and the task that owns it."""
+class WorkerHandle:
+    """A worker process, as the daemon controls it. One task runs it from start to end (:meth:`run`)."""
 
     def __init__(
-        self, owner: Owner, worker: Worker, *, bulk: bool, pipeline: str, clock: Callable[[], float] = time.monotonic
+        self,
+        owner: Owner,
+        worker: WorkerSlot,
+        *,
+        bulk: bool,
+        pipeline: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.worker = worker
         self.ready = False
@@ -89,22 +95,22 @@ class Member:
         self._busy = Signal()
 
     def wake(self) -> None:
-        """Make the worker look for jobs."""
+        """Give the worker jobs, if there are any for it."""
         self._wake.set()
 
     def lower_priority(self) -> None:
-        """Have the worker go on at low priority, as bulk work does that nobody waits for."""
+        """Have a bulk worker continue at low priority, because nobody waits for its work any more."""
         if self._bulk and not self.at_low_priority:
             self._must_lower = True
             self._wake.set()
 
     def retire(self) -> None:
-        """Give the worker no more jobs; it ends once it has answered those it has."""
+        """Give the worker no more jobs; it ends after it has answered the present ones."""
         self.worker.retiring = True
         self._wake.set()
 
     async def run(self) -> WorkerExit:
-        """Run the process from start to end. Cancelling kills the process at once."""
+        """Run the process from start to end, and return how it ended. Cancelling kills the process at once."""
         try:
             child = await Child.spawn(MODULE, self._pipeline)
         except OSError as error:
@@ -129,7 +135,7 @@ class Member:
 
     async def _start(self, child: Child) -> bool:
         with anyio.move_on_after(self._owner.timing.start_s):
-            self.at_low_priority = self._bulk and not self._owner.is_waited_for
+            self.at_low_priority = self._bulk and not self._owner.is_awaited
             await child.send([wire.Start(self._owner.settings, self.at_low_priority)])
             message = await self._receive(child)
             if isinstance(message, wire.Ready):
@@ -144,15 +150,15 @@ class Member:
         while (message := await self._receive(child)) is not None:
             try:
                 assert not isinstance(message, wire.Ready)
-                call = self._owner.schedule.answered(self.worker, message.result, self._clock())
+                call = self._owner.schedule.record_answer(self.worker, message.result, self._clock())
             except (AssertionError, ValueError) as error:
                 self._kill(child, f"it broke the protocol: {error}")
                 return
             if message.memory > self._base_memory + self._owner.recycle_bytes and not self.worker.retiring:
-                self._owner.recycled()
+                self._owner.count_recycled()
                 self.retire()
             self._wake.set()
-            self._owner.delivered(call)
+            self._owner.notify_result(call)
 
     async def _receive(self, child: Child) -> wire.ToDaemon | None:
         try:
@@ -181,7 +187,7 @@ class Member:
                 await self._wake.wait()
 
     async def _supervise(self, child: Child) -> None:
-        """Kill the process when its file takes too much time or memory; retire it when it has been idle."""
+        """Kill the process if its file takes too much time or memory; retire it after it has been idle for a while."""
         running = self.worker.running
         while True:
             while running:
@@ -195,7 +201,7 @@ class Member:
             with anyio.move_on_after(left):
                 await self._busy.wait()
 
-    async def _supervise_file(self, child: Child, task: Task) -> None:
+    async def _supervise_file(self, child: Child, task: ScheduledJob) -> None:
         budget_s = self._owner.settings.file_budget_s
         limit = self._owner.settings.memory_limit_bytes
         pause = min(1.0, max(0.02, budget_s / 10))
@@ -210,7 +216,7 @@ class Member:
             wall_s = self._clock() - self.worker.since
             is_late = is_overdue(wall_s=wall_s, cpu_s=used, starved=bool(now and now[1]), budget_s=budget_s)
             late = late + 1 if is_late else 0
-            if late == 2:  # not on the first look: after a suspension of the daemon, the answer may be in the pipe
+            if late == 2:  # only the second time: after a suspension of the daemon, the answer may be in the pipe
                 self._kill(child, f"it took longer than {budget_s:g} s")
             elif limit and process_limits.private_memory(child.pid) > limit:
                 self._kill(child, _out_of_memory(limit))
@@ -229,5 +235,5 @@ def _out_of_memory(limit: int) -> str:
     return f"it needed more than {limit // (1024 * 1024)} MB of memory"
 
 
-def _message(task: Task) -> wire.RunFile | wire.RunTexts:
+def _message(task: ScheduledJob) -> wire.RunFile | wire.RunTexts:
     return wire.RunFile(task.job) if isinstance(task.job, FileJob) else wire.RunTexts(task.job)
