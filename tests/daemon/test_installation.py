@@ -38,12 +38,12 @@ async def test_only_a_removal_that_lasts_is_reported(tmp_path: Path) -> None:
     package.write_text("1")
     installation = Installation((package,))
     with anyio.move_on_after(0.1) as healthy:
-        await wait_until_removed(installation, look_every_s=0.001, looks=2)
+        await wait_until_removed(installation, interval_s=0.001, checks=2)
     assert healthy.cancelled_caught
     package.unlink()
     with anyio.fail_after(20):
-        await wait_until_removed(installation, look_every_s=0.001, looks=2)
+        await wait_until_removed(installation, interval_s=0.001, checks=2)
     package.write_text("another version")
     with anyio.move_on_after(0.1) as upgraded:
-        await wait_until_removed(installation, look_every_s=0.001, looks=2)
+        await wait_until_removed(installation, interval_s=0.001, checks=2)
     assert upgraded.cancelled_caught

@@ -275,7 +275,7 @@ class TestSlowClients:
             wire.send(call(1, "metrics"))
             other.send(call(2, "roots.list"))
             assert other.read()["id"] == 2
-            until(lambda: daemon.server.connections == 1, what="the drop")
+            until(lambda: daemon.server.connection_count == 1, what="the drop")
             assert _ends(wire.socket)
 
     def test_a_client_that_leaves_a_request_unfinished_is_dropped(self, tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ class TestPlace:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inherited: bool
     ) -> None:
         """Also one of the service manager, which does not notice."""
-        monkeypatch.setattr(server_module, "_LOOK_EVERY_S", 0.01)
+        monkeypatch.setattr(server_module, "_CHECK_EVERY_S", 0.01)
         path, spare = tmp_path / "run/s", tmp_path / "spare"
         path.parent.mkdir()
         raw = socket.socket(socket.AF_UNIX) if inherited else None

@@ -43,7 +43,7 @@ def root(monkeypatch: pytest.MonkeyPatch) -> ScriptedRoot:
 
 
 def asked(entries: StatusEntries, root: ScriptedRoot) -> int:
-    (entry,) = entries.of([cast("Root", root)])
+    (entry,) = entries.entries_of([cast("Root", root)])
     return int(json.loads(bytes(entry))["asked"])
 
 

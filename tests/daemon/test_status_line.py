@@ -41,9 +41,9 @@ def test_roots_are_asked_only_after_a_change_and_now_and_then() -> None:
     root.state = RootState.PAUSED
     assert [line.update() for _ in range(5)] == [None] * 5
     assert asked == 1
-    line.changed()
+    line.mark_changed()
     assert line.update() == "1 roots, 1 paused, 0 files to go"
-    line.changed()
+    line.mark_changed()
     assert line.update() is None, "it is the same"
     root.state = RootState.FRESH
     assert [shown for _ in range(40) if (shown := line.update())] == ["1 roots, all fresh"]

@@ -79,7 +79,7 @@ async def test_a_short_sync_is_not_waited_for() -> None:
 async def test_a_long_sync_is_waited_for_until_it_ends(
     monkeypatch: pytest.MonkeyPatch, error: TimedOutError | None
 ) -> None:
-    monkeypatch.setattr(handlers, "_SYNC_PATIENCE_S", 0.0)
+    monkeypatch.setattr(handlers, "_RAISE_PRIORITY_AFTER_S", 0.0)
     waiting, root = Waiting(), SlowRoot(error)
     outcome: list[object] = []
 

@@ -41,12 +41,12 @@ def test_a_request_gets_the_defaults_of_its_method() -> None:
         "sync": False,
         "explain": False,
     }
-    assert not request.notification
+    assert not request.is_notification
 
 
 def test_a_request_without_id_is_a_notification_and_null_is_an_id() -> None:
-    assert parsed({"jsonrpc": "2.0", "method": "roots.list"}).notification
-    assert not parsed({"jsonrpc": "2.0", "id": None, "method": "roots.list"}).notification
+    assert parsed({"jsonrpc": "2.0", "method": "roots.list"}).is_notification
+    assert not parsed({"jsonrpc": "2.0", "id": None, "method": "roots.list"}).is_notification
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def _run(settings: Config, places: Paths, *, log_format: str, log_level: str) ->
     os.umask(0o077)  # first of all: files that libraries create must be private too
     places.create()
     log = logs.configure(format=log_format, level=log_level, file=places.log_file)
-    anyio.run(functools.partial(app.run, settings, paths=places, log_place=log))
+    anyio.run(functools.partial(app.run, settings, paths=places, log_destination=log))
 
 
 def _only_error(group: BaseExceptionGroup[BaseException]) -> CodeindexError | None:

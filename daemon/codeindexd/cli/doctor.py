@@ -22,7 +22,7 @@ from codeindexd import __version__, protocol
 from codeindexd.analysis.embedding.create import BUNDLED_MODEL
 from codeindexd.client import core, start
 from codeindexd.config import Config, load
-from codeindexd.daemon.paths import Paths, check_place
+from codeindexd.daemon.paths import Paths, check_parents
 from codeindexd.errors import CodeindexError, place_of
 from codeindexd.watch.filesystem import reason_to_poll
 
@@ -188,7 +188,7 @@ def _service_manager(environ: Mapping[str, str]) -> Check:
 def _daemon(path: Path, environ: Mapping[str, str]) -> Check:
     """Report on the daemon that clients would use, and on what they would do about it."""
     try:
-        check_place(path)
+        check_parents(path)
     except FileNotFoundError:
         pass  # its directory is created when needed, private
     except CodeindexError as error:
@@ -228,7 +228,7 @@ def _ask(path: Path) -> Mapping[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
         raw.settimeout(5)
         raw.connect(str(path))
-        protocol.trust(raw, str(path))
+        protocol.check_peer(raw, str(path))
         raw.sendall(protocol.request(1, "server.info", {}))
         info: Mapping[str, Any] = protocol.decode(raw.makefile("rb").readline())["result"]
     return {**info, "version": str(info["version"]), "pid": int(info["pid"])}
@@ -256,7 +256,7 @@ def _directory(name: str, directory: Path) -> Check:
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         return Check(title, CheckState.PROBLEM, f"{directory} cannot be written", f"chmod u+rwx {directory}")
     try:
-        check_place(directory)
+        check_parents(directory)
     except CodeindexError as error:
         return Check(title, CheckState.PROBLEM, error.message, error.hint)
     if found.st_mode & 0o077:

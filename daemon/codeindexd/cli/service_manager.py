@@ -293,7 +293,7 @@ def _answers(environ: Mapping[str, str]) -> bool:
         path = protocol.socket_path(environ)
         if probe.connect_ex(path):
             return False
-        protocol.trust(probe, path)
+        protocol.check_peer(probe, path)
         return True
 
 

@@ -82,7 +82,7 @@ class AsyncClient(AsyncMethods):
             raise core.no_daemon(self.socket_path, error.strerror or str(error)) from error
         try:
             raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not a query's
-            protocol.trust(raw, self.socket_path)
+            protocol.check_peer(raw, self.socket_path)
         except BaseException:
             await anyio.aclose_forcefully(self._stream)
             raise

@@ -116,7 +116,7 @@ def answers(socket_path: str) -> bool:
             return True  # alive, with a full backlog
         except OSError:
             return False
-        protocol.trust(probe, socket_path)
+        protocol.check_peer(probe, socket_path)
         return True
 
 

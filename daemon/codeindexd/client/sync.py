@@ -257,7 +257,7 @@ def _connected(path: str) -> socket.socket:
     raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         protocol.connect(raw, path, _CONNECT_TIMEOUT_S)
-        protocol.trust(raw, path)
+        protocol.check_peer(raw, path)
         raw.settimeout(None)
     except BaseException:
         raw.close()

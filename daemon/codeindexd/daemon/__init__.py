@@ -1,1 +1,1 @@
-"""The process: composition, the socket server, handlers, and what one daemon per user needs (lock, logs, paths)."""
+"""The daemon process: its composition, socket server, request handlers, lock, logs and paths."""

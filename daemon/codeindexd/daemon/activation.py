@@ -1,6 +1,6 @@
-"""Messages to the service manager that started the daemon, and the socket from it: systemd or launchd.
+"""Notifications to the service manager (systemd or launchd), and the socket inherited from it.
 
-Everything here does nothing without a manager. Protocols: sd_notify(3), sd_listen_fds(3),
+Without a service manager, the functions do nothing. Protocols: sd_notify(3), sd_listen_fds(3),
 launch_activate_socket(3).
 """
 
@@ -25,32 +25,32 @@ _FIRST_FD = 3
 
 
 def is_enabled() -> bool:
-    """Return True if a manager expects messages from this process."""
+    """Return True if a manager expects notifications from this process."""
     return bool(os.environ.get("NOTIFY_SOCKET"))
 
 
 def notify_ready(status: str = "") -> None:
-    """Tell the manager that the daemon answers."""
+    """Tell the manager that the daemon answers requests; ``status`` is a line for ``systemctl status``."""
     _send("READY=1", *([_status(status)] if status else []))
 
 
 def notify_status(text: str) -> None:
-    """Send one line for ``systemctl status``."""
+    """Set the line that ``systemctl status`` shows."""
     _send(_status(text))
 
 
 def notify_alive() -> None:
-    """Tell the manager's watchdog that the daemon works; due every ``watchdog_interval_s`` seconds."""
+    """Reset the manager's watchdog. Due at least every :func:`watchdog_interval_s` seconds."""
     _send("WATCHDOG=1")
 
 
 def notify_stopping() -> None:
-    """Tell the manager that the daemon begins to stop."""
+    """Tell the manager that the shutdown has begun."""
     _send("STOPPING=1", _status("stopping"))
 
 
 def watchdog_interval_s() -> float | None:
-    """Return half the time after which the manager kills a silent daemon; None if it does not watch this process."""
+    """Return half the time in seconds after which the watchdog kills a silent daemon; None without a watchdog."""
     limit, watched = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not limit.isdecimal() or int(limit) == 0 or (watched and watched != str(os.getpid())):
         return None
@@ -78,7 +78,8 @@ def inherited_socket(environ: MutableMapping[str, str] = os.environ) -> socket.s
     """Return the listening socket that the manager opened for this process, or None.
 
     Its path belongs to the manager and must not be unlinked. The variables that announce it are removed from
-    ``environ``, so that no child uses it. Raises FailedError when it is not one listening unix stream socket.
+    ``environ``, so that child processes do not use it. Raises FailedError if the manager passed something else than
+    one listening unix stream socket.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
@@ -116,7 +117,7 @@ def _is_socket(fd: int) -> bool:
 
 
 def _launchd_fds(name: str) -> list[int]:
-    """Return the descriptors that launchd holds for the socket ``name``; none if it did not start this process."""
+    """Return the file descriptors of the launchd socket ``name``; [] if launchd did not start this process."""
     library = ctypes.CDLL(None)
     if not hasattr(library, "launch_activate_socket"):
         return []

@@ -1,4 +1,4 @@
-"""The file beside the lock that tells clients with another environment where this daemon listens."""
+"""Writes the address file beside the lock, from which clients with another environment learn the daemon's socket."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ log = structlog.get_logger(__name__)
 
 
 class AddressFile:
-    """A context manager that keeps ``path`` up to date; whoever enters it holds the daemon's lock.
+    """A context manager that writes the file ``path``, and deletes it on exit. The caller holds the daemon's lock.
 
-    A full disk only means that clients look at their own place.
+    ``socket`` is None until the daemon listens. Errors of writing are only logged: clients then try the socket path
+    that their own environment gives.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,7 +27,7 @@ class AddressFile:
         self.socket: Path | None = None
 
     def __enter__(self) -> AddressFile:
-        """Say that a daemon starts, which does not listen yet."""
+        """Write the address of a daemon that is starting and does not listen yet."""
         self._write("")
         return self
 
@@ -36,8 +37,8 @@ class AddressFile:
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 
-    def listening_at(self, socket: Path) -> None:
-        """Name the socket."""
+    def record_socket(self, socket: Path) -> None:
+        """Write the path of the socket on which the daemon listens."""
         self.socket = socket
         self._write(os.fspath(socket))
 

@@ -25,7 +25,7 @@ from codeindexd.daemon.embedders import Embedders
 from codeindexd.daemon.handlers import Handlers
 from codeindexd.daemon.installation import Installation, wait_until_removed
 from codeindexd.daemon.lock import Lock
-from codeindexd.daemon.logs import LogPlace
+from codeindexd.daemon.logs import LogDestination
 from codeindexd.daemon.paths import Paths
 from codeindexd.daemon.server import Limits, Server
 from codeindexd.daemon.status_line import StatusLine
@@ -51,15 +51,18 @@ log = structlog.get_logger(__name__)
 _SWITCH_INTERVAL_S = 0.0005  # pure-Python threads otherwise delay a query by tens of milliseconds
 _QUERY_THREADS = 40
 _OPEN_FILES = 8192
-_OWN_FILES = 48  # of a daemon with one root; clients get half of the rest
+_OWN_FILES = 48  # open files of a daemon with one root; clients get half of the rest
 _STATUS_EVERY_S = 2.0
-_SILENT_S = 3600.0  # without a service manager
+_UNMANAGED_INTERVAL_S = 3600.0  # without a service manager, nobody reads the reports
 
 
-async def run(config: Config, *, paths: Paths, log_place: LogPlace, ready: Callable[[], None] | None = None) -> None:
-    """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request.
+async def run(
+    config: Config, *, paths: Paths, log_destination: LogDestination, ready: Callable[[], None] | None = None
+) -> None:
+    """Run the daemon until SIGTERM, SIGINT or a ``shutdown`` request. Calls ``ready`` once clients can connect.
 
-    Raises AlreadyRunningError, ConfigError, FailedError for a directory or socket that cannot be used, EmbedderError.
+    Raises AlreadyRunningError, ConfigError, EmbedderError, and FailedError for a directory or socket that cannot be
+    used.
     """
     memory.configure()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -67,7 +70,7 @@ async def run(config: Config, *, paths: Paths, log_place: LogPlace, ready: Calla
     anyio.to_thread.current_default_thread_limiter().total_tokens = _QUERY_THREADS
     paths.create()
     with Lock(paths.lock), AddressFile(paths.address_file) as address:
-        async with Daemon(config, paths, address, log_place).running() as daemon:
+        async with Daemon(config, paths, address, log_destination).running() as daemon:
             if ready:
                 ready()
             await daemon.stopping.wait()
@@ -78,13 +81,13 @@ async def run(config: Config, *, paths: Paths, log_place: LogPlace, ready: Calla
 class Daemon:
     """The parts of one daemon, and the order in which they start and stop."""
 
-    def __init__(self, config: Config, paths: Paths, address: AddressFile, log_place: LogPlace) -> None:
+    def __init__(self, config: Config, paths: Paths, address: AddressFile, log_destination: LogDestination) -> None:
         self.config = config
         self.paths = paths
         self._backend = _backend(config)
         self.address = address
         self.installation = Installation()
-        self._log_place = log_place
+        self._log_destination = log_destination
         self.stopping = anyio.Event()
         self._status_line = StatusLine(lambda: self.roots.running_roots())
         self.subscriptions = Subscriptions()
@@ -97,7 +100,7 @@ class Daemon:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
-        """Start everything, so that the daemon answers on entry; on exit stop it and close every store."""
+        """Start all parts, so that the daemon answers requests in the block; then stop them and close all stores."""
         config, paths = self.config, self.paths
         in_use = {place.name for place in paths.roots.glob("*/dense/*")}
         self._embedders = await anyio.to_thread.run_sync(
@@ -115,11 +118,11 @@ class Daemon:
             budget_gb=config.disk.budget_gb,
             vectors_verified=vectors_verified,
         )
-        names = self._embedders.bundled
+        bundled = self._embedders.bundled
         searcher = Searcher(
             self._embedders.by_identity,
             mask_secrets=config.privacy.mask_secrets,
-            embed_names=names.embed if names else None,
+            embed_names=bundled.embed if bundled else None,
         )
         handlers = Handlers(
             self.roots,
@@ -138,9 +141,9 @@ class Daemon:
             socket_path=paths.socket,
             spare_path=paths.spare_socket,
             inherited=activation.inherited_socket(),
-            limits=Limits(connections=most_connections()),
+            limits=Limits(connections=connection_limit()),
             on_close=self.subscriptions.unsubscribe,
-            on_listen=self.address.listening_at,
+            on_listen=self.address.record_socket,
         )
         try:
             async with anyio.create_task_group() as tasks:
@@ -149,8 +152,8 @@ class Daemon:
                 tasks.start_soon(self._stop_on_signals)
                 await tasks.start(self._pool.serve)
                 await tasks.start(self.roots.serve)
-                async with anyio.create_task_group() as edge:
-                    await edge.start(server.serve)
+                async with anyio.create_task_group() as serving:
+                    await serving.start(server.serve)
                     log.info(
                         "ready",
                         version=__version__,
@@ -164,7 +167,7 @@ class Daemon:
                     tasks.start_soon(upkeep.serve)
                     tasks.start_soon(self._stop_without_installation)
                     yield self
-                    edge.cancel_scope.cancel()
+                    serving.cancel_scope.cancel()
                 tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
@@ -199,7 +202,7 @@ class Daemon:
             backend=self._backend,
         )
         if file_identity(self.paths.vectors) is None:
-            self.paths.create()  # the cache was deleted while the daemon runs: the root needs a place for its stores
+            self.paths.create()  # the cache was deleted while the daemon runs, and the root stores its index there
         dependencies = RootDependencies(
             pool=self._pool,
             vectors=self._vectors,
@@ -217,7 +220,7 @@ class Daemon:
         if event.kind is RootEventKind.IDENTITY:
             self._tasks.start_soon(attempt, "save_roots", self.roots.save)
             return
-        self._status_line.changed()
+        self._status_line.mark_changed()
         if event.state is RootState.FRESH:
             self._tasks.start_soon(attempt, "absorb_roots", partial(self.roots.absorb, event.spec.id))
         self.subscriptions.publish(event)
@@ -230,7 +233,7 @@ class Daemon:
 
     async def _describe_files(self) -> dict[str, Any]:
         cache = {"path": str(self.paths.cache), "bytes": await self._disk_usage.size_bytes()}
-        return {"log": self._log_place.to_json(), "cache": cache}
+        return {"log": self._log_destination.to_json(), "cache": cache}
 
     def _describe_embedder(self) -> dict[str, Any]:
         embedder = self._embedders.configured
@@ -250,19 +253,19 @@ class Daemon:
                 self.stopping.set()
 
     async def _stop_without_installation(self) -> None:
-        """Stop once the program was removed for good: nothing could be indexed, and a client starts another daemon."""
+        """Stop once the installation is removed for good: no worker would start. A client can start another daemon."""
         await wait_until_removed(self.installation)
         log.warning("installation_removed", program=sys.executable)
         self.stopping.set()
 
     async def _report_to_manager(self) -> None:
-        """Feed the watchdog and the status line, only from this event loop, so that a hung loop is noticed."""
+        """Reset the watchdog and update the status line, from the event loop: if it hangs, the watchdog must notice."""
         interval = activation.watchdog_interval_s() or _STATUS_EVERY_S
         while True:
             activation.notify_alive()
             if (line := self._status_line.update()) is not None:
                 activation.notify_status(line)
-            await anyio.sleep(min(interval, _STATUS_EVERY_S) if activation.is_enabled() else _SILENT_S)
+            await anyio.sleep(min(interval, _STATUS_EVERY_S) if activation.is_enabled() else _UNMANAGED_INTERVAL_S)
 
 
 def _backend(config: Config) -> Backend:
@@ -274,15 +277,18 @@ def _backend(config: Config) -> Backend:
 
 
 def _allow_open_files() -> None:
-    """Raise the soft limit of open files as far as allowed: clients, stores and watches share it."""
+    """Raise the soft limit of open files, which clients, stores and watches share, as far as needed and allowed."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def most_connections() -> int:
-    """Return how many clients the limit of open files allows: with none left, searches fail and roots look missing."""
+def connection_limit() -> int:
+    """Return how many clients the limit of open files allows.
+
+    Without that bound, clients could use all files, and then searches fail and roots look missing.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = Limits().connections
     return most if soft == resource.RLIM_INFINITY else max(8, min(most, (soft - _OWN_FILES) // 2))

@@ -35,21 +35,25 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client may use.
+    """Limits on clients.
 
-    ``in_flight`` requests run at a time, then reading pauses. A client is dropped when it takes no byte of an answer
-    or leaves a request unfinished for ``stall_s``, and when more than ``backlog_bytes`` of notifications wait for it:
-    leaving some out would make the others misleading.
+    At most ``connections`` clients are served. Of each client, at most ``in_flight`` requests run at a time; then
+    reading pauses. A client is dropped if it takes no byte of an answer or leaves a request unfinished for ``stall_s``
+    seconds, or if more than ``backlog_bytes`` of notifications wait for it: skipping some would make the rest
+    misleading.
     """
 
     connections: int = 1024
-    in_flight: int = 8  # of up to some megabytes each, which a client that reads nothing occupies
+    in_flight: int = 8  # each answer can take megabytes, which stay in memory while a client does not read
     stall_s: float = 30.0
     backlog_bytes: int = 1 << 20
 
 
 class Connection:
-    """One client. Handlers use :meth:`notify` and :meth:`on_close`, the server everything else."""
+    """The connection of one client, whose process is ``pid`` (0 if unknown).
+
+    Handlers only call :meth:`notify`; the rest is for the server.
+    """
 
     def __init__(self, raw: socket.socket, handlers: Mapping[str, Handler], limits: Limits, *, pid: int = 0) -> None:
         raw.setblocking(False)
@@ -87,18 +91,18 @@ class Connection:
             self._tasks.start_soon(self._pump)
 
     def on_close(self, hook: Callable[[], None]) -> None:
-        """Call ``hook`` once when the connection ends, however it ends."""
+        """Have ``hook`` called once when the connection ends, for whatever reason."""
         self._close_hooks.append(hook)
 
     # for the server
 
     @property
-    def busy(self) -> bool:
-        """Whether the client waits for an answer or for notifications."""
+    def is_busy(self) -> bool:
+        """True if the client waits for an answer or for notifications."""
         return self._in_flight > 0 or self._subscribed
 
     def drop(self, reason: str) -> None:
-        """End the connection now, and cancel the requests of its client."""
+        """End the connection now, cancelling the requests that run. ``reason`` is a word for the log."""
         if not self._gone:
             self._gone = True
             log.info("client_dropped", client=self.number, pid=self.pid, reason=reason)
@@ -106,7 +110,7 @@ class Connection:
                 self._tasks.cancel_scope.cancel()
 
     async def serve(self) -> None:
-        """Answer requests until the client is gone. Only errors of the connection end it."""
+        """Answer requests until the client disconnects or is dropped. Failing requests do not end the connection."""
         try:
             async with anyio.create_task_group() as self._tasks:
                 await self._read()
@@ -124,7 +128,7 @@ class Connection:
     # reading
 
     async def _read(self) -> None:
-        """Start a task for every request until the client has sent its last."""
+        """Start a task for each request, until the client has sent the last one."""
         buffer = protocol.LineBuffer()
         deadline = math.inf  # when the request that has begun to arrive must be complete
         while not self._gone:
@@ -189,10 +193,10 @@ class Connection:
     async def _answer(self, request: protocol.Request) -> None:
         try:
             line = await self._result(request)
-            if not request.notification:
+            if not request.is_notification:
                 await self._send(line)
         except anyio.get_cancelled_exc_class():
-            if not self._gone and not request.notification:
+            if not self._gone and not request.is_notification:
                 stopping = ShuttingDownError("the daemon is stopping", hint="try again; it is started when needed")
                 self._send_what_fits(protocol.failure(request.id, stopping))
             raise
@@ -210,7 +214,7 @@ class Connection:
             log.debug("request_refused", method=request.method, error=error.name)  # its message may quote the query
             return protocol.failure(request.id, error)
         except Exception as error:  # noqa: BLE001 - it is answered, and logged without its message
-            log.error("request_failed", method=request.method, error=place_of(error))  # noqa: TRY400 - neither may a trace
+            log.error("request_failed", method=request.method, error=place_of(error))  # noqa: TRY400 - a trace may quote it
             reason = f"internal error: {type(error).__name__}: {error}"
             return protocol.failure(request.id, FailedError(reason, hint="the daemon's log has the details"))
 
@@ -222,7 +226,7 @@ class Connection:
             self._pumping = False
 
     async def _send(self, data: bytes) -> None:
-        """Write all of ``data``, after the notifications that were queued before it."""
+        """Write all of ``data``, after all queued notifications."""
         async with self._writing:
             while self._notifications:
                 line = self._notifications.popleft()
@@ -231,7 +235,7 @@ class Connection:
             await self._write(data)
 
     async def _write(self, data: bytes) -> None:
-        """Write all of ``data``, or drop the client when it takes nothing for ``stall_s`` seconds."""
+        """Write all of ``data``. Drops the client if it takes nothing for ``stall_s`` seconds."""
         view = memoryview(data)
         while view and not self._gone:
             try:
@@ -245,28 +249,28 @@ class Connection:
                 self.drop("connection_closed")
 
     def _send_what_fits(self, data: bytes) -> None:
-        """Write a last line during shutdown, without waiting for a slow client."""
+        """Write a last line during shutdown, or as much of it as the socket takes at once."""
         if not self._writing.locked():
             try:
                 self._socket.send(data)
             except OSError:
                 self._gone = True
 
-    # leaving
+    # waiting
 
-    async def _until_in_flight(self, most: int) -> None:
-        """Wait until at most ``most`` requests run.
+    async def _until_in_flight(self, limit: int) -> None:
+        """Wait until at most ``limit`` requests are running, or the client has hung up.
 
-        Nothing is read meanwhile, and no event tells a client that is gone from one that only sends no more
-        (``printf ... | nc -U``): that has to be polled.
+        Nothing is read meanwhile, so a hang-up has to be polled for: no event distinguishes it from a half-closed
+        connection (``printf ... | nc -U``).
         """
-        while self._in_flight > most and not self._gone:
+        while self._in_flight > limit and not self._gone:
             with anyio.move_on_after(_HANGUP_POLL_S):
                 await self._request_ended.wait()
-            if self._hung_up():
+            if self._has_hung_up():
                 self.drop("hung_up")
 
-    def _hung_up(self) -> bool:
+    def _has_hung_up(self) -> bool:
         if sys.platform == "darwin":  # its poll() reports a hang-up for half-closed sockets, too
             try:
                 self._socket.getpeername()

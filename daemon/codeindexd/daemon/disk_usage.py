@@ -1,4 +1,4 @@
-"""How much disk the stores take, without making anybody wait for thousands of them to be counted."""
+"""The disk usage of the stores, counted in the background, because there can be thousands of files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-_FRESH_S = 30.0
-_PATIENCE_S = 0.02
+_MAX_AGE_S = 30.0
+_MAX_WAIT_S = 0.02
 
 
 class DiskUsage:
-    """The size of a directory tree, counted again in the background when it is asked for."""
+    """The disk usage of a directory tree. Asking for it starts a new count if the last one is old."""
 
     def __init__(self, directory: Path, tasks: anyio.abc.TaskGroup) -> None:
         self._directory = directory
@@ -25,12 +25,12 @@ class DiskUsage:
         self._counting: anyio.Event | None = None
 
     async def size_bytes(self) -> int | None:
-        """Return the size as it was at most some time ago; None while it was never counted."""
-        if self._counting is None and (self._size_bytes is None or time.monotonic() - self._counted_at > _FRESH_S):
+        """Return the result of the last count, None before the first has ended. Waits only briefly for a new one."""
+        if self._counting is None and (self._size_bytes is None or time.monotonic() - self._counted_at > _MAX_AGE_S):
             self._counting = anyio.Event()
             self._tasks.start_soon(self._count, self._counting)
         if self._counting is not None:
-            with anyio.move_on_after(_PATIENCE_S):
+            with anyio.move_on_after(_MAX_WAIT_S):
                 await self._counting.wait()
         return self._size_bytes
 
@@ -42,7 +42,7 @@ class DiskUsage:
 
 
 def tree_bytes(directory: Path) -> int:
-    """Return the bytes on the disk of all files below ``directory``; what vanishes meanwhile does not count."""
+    """Return the disk usage in bytes of the files below ``directory``; what cannot be read is not counted."""
     total = 0
     waiting = [os.fspath(directory)]
     while waiting:

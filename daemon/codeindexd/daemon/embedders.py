@@ -1,6 +1,7 @@
 """The embedding models that the daemon can use: the configured one, the bundled one, and those configured before.
 
-The others embed only queries, for roots whose vectors of the configured model are not complete yet.
+The configured model embeds code and queries. The others embed only queries, for roots whose vectors of the configured
+model are not complete yet.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Embedders:
-    """The configured model, which embeds code, and all models that queries can be embedded with, by identity."""
+    """The configured model, and all models that can embed queries, by identity."""
 
     def __init__(self, configured: Embedder, others: Mapping[str, Embedder]) -> None:
         self.configured = configured
@@ -33,34 +34,35 @@ class Embedders:
 
     @classmethod
     def open(cls, embedding: Embedding, *, state: Path, in_use: Collection[str]) -> Embedders:
-        """Open the models. Blocking.
+        """Open the configured model, and the others as far as they are available. Blocking.
 
-        Models whose identity is ``in_use``, because some root has an index of theirs, are remembered in ``state``.
-        Raises EmbedderError when the configured model cannot be opened; the others may be missing.
+        ``in_use`` holds the identities of the models that have a dense index in some root. The names of these models
+        are saved in the directory ``state``, so that they are opened again next time. Raises EmbedderError if the
+        configured model cannot be opened.
         """
-        remembered, last = state / "models.json", state / "last-model"
-        configured = create(embedding, cache_file=remembered)
+        cache_file, names_file = state / "models.json", state / "last-model"
+        configured = create(embedding, cache_file=cache_file)
         others = {}
         names = [embedding.model]
-        for name in dict.fromkeys(["bundled", *_read(last)]):
+        for name in dict.fromkeys(["bundled", *_read_names(names_file)]):
             if name == embedding.model:
                 continue
             try:
-                other = create(msgspec.structs.replace(embedding, model=name), cache_file=remembered)
+                other = create(msgspec.structs.replace(embedding, model=name), cache_file=cache_file)
             except EmbedderError as error:
                 log.info("previous_model_unavailable", error=error.message)  # its name may hold a password
                 continue
             others[other.identity] = other
             if other.identity in in_use:
                 names.append(name)
-        _write(last, names)
+        _write_names(names_file, names)
         return cls(configured, others)
 
     @property
     def bundled(self) -> StaticModel | None:
-        """The bundled model, None if its files are missing: it embeds names at once, whatever model embeds code."""
-        found = (one.static for one in self.by_identity.values() if isinstance(one, BundledEmbedder))
-        return next(found, None)
+        """The bundled model, None if its files are missing. It embeds names quickly, whatever model embeds code."""
+        models = (embedder.static for embedder in self.by_identity.values() if isinstance(embedder, BundledEmbedder))
+        return next(models, None)
 
     async def aclose(self) -> None:
         """Close the processes and connections of all models."""
@@ -68,8 +70,8 @@ class Embedders:
             await embedder.aclose()
 
 
-def _read(path: Path) -> list[str]:
-    """Return the names of the models configured before; the first version wrote only one."""
+def _read_names(path: Path) -> list[str]:
+    """Return the names of the models configured before, [] if unknown. The first version saved a single string."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -78,7 +80,7 @@ def _read(path: Path) -> list[str]:
     return [name for name in names if isinstance(name, str) and name]
 
 
-def _write(path: Path, names: list[str]) -> None:
+def _write_names(path: Path, names: list[str]) -> None:
     try:
         replace_file(path, json.dumps(names).encode())
     except OSError as error:

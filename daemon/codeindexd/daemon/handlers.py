@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -36,11 +37,15 @@ Params = Mapping[str, Any]
 Result = dict[str, Any]
 _SYNC_TIMEOUT_S = 60.0
 _SEARCH_SYNC_TIMEOUT_S = 30.0
-_SYNC_PATIENCE_S = 0.5
+_RAISE_PRIORITY_AFTER_S = 0.5
 
 
 class Handlers:
-    """Handlers of all methods. Parameters arrive validated and complete, as the protocol's table says."""
+    """The handlers of all methods. Their parameters arrive validated and complete (:mod:`codeindexd.protocol.methods`).
+
+    ``describe``, ``describe_files`` and ``embedder`` return fields of ``server.info`` and ``status``. ``resize`` sets
+    the number of workers, ``at_normal_priority`` raises their priority inside its block, ``stop`` begins the shutdown.
+    """
 
     def __init__(
         self,
@@ -96,7 +101,7 @@ class Handlers:
     # the daemon
 
     async def info(self, params: Params, connection: Connection) -> Result:
-        """Return version, process, address and installation of the daemon."""
+        """Return the daemon's version, process, socket and installation."""
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -126,17 +131,18 @@ class Handlers:
             root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
             if params["wait"]:
                 with self._following(params, connection, [root]):
-                    root = await self._until_fresh(root.spec.path)
+                    root = await self._wait_until_fresh(root.spec.path)
         entry = await anyio.to_thread.run_sync(responses.roots_entry, root)
         return {"roots": [entry], "already_covered": admission.covered}
 
     def _following(self, params: Params, connection: Connection, roots: Sequence[Root]) -> AbstractContextManager[None]:
-        """Notify ``connection`` of the progress of ``roots`` inside the block, if its request says so."""
+        """Notify ``connection`` of the progress of ``roots`` inside the block, if the request asks for it."""
         if not params["progress"]:
             return nullcontext()
         return self._subscriptions.following(connection, [root.spec.id for root in roots])
 
-    async def _until_fresh(self, path: Path) -> Root:
+    async def _wait_until_fresh(self, path: Path) -> Root:
+        """Wait until the root that indexes ``path`` is fresh or cannot become fresh, and return it."""
         while True:
             root = await self._roots.root_indexing(path)
             if root.state in (RootState.FRESH, RootState.MISSING, RootState.PAUSED):
@@ -151,7 +157,8 @@ class Handlers:
         spec = self._roots.spec_containing(path)
         if spec.path not in (path, _real(path)):
             raise UsageError(
-                f"{path} is inside the root {spec.path}", hint=f"remove the whole root: codeindex remove {spec.path}"
+                f"{path} is inside the root {spec.path}",
+                hint=f"remove the whole root: codeindex remove {shlex.quote(str(spec.path))}",
             )
         await self._roots.remove(spec.id)
         return {"removed": [{"path": str(spec.path), "id": spec.id}]}
@@ -160,7 +167,7 @@ class Handlers:
         """Return all roots."""
         running, failed = self._roots.all_roots()
         entries = await anyio.to_thread.run_sync(lambda: [responses.roots_entry(root) for root in running])
-        return {"roots": entries + [responses.failed_entry(one) for one in failed]}
+        return {"roots": entries + [responses.failed_entry(root) for root in failed]}
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file of a root again; with ``wait``, answer once that is done."""
@@ -169,11 +176,11 @@ class Handlers:
             await root.reindex()
             if params["wait"]:
                 with self._following(params, connection, [root]):
-                    root = await self._until_fresh(root.spec.path)
+                    root = await self._wait_until_fresh(root.spec.path)
         return {"roots": [responses.roots_entry(root)]}
 
     async def pause(self, params: Params, connection: Connection) -> Result:
-        """Stop indexing a root."""
+        """Stop indexing a root until ``resume``."""
         root = await self._roots.root_indexing(_path(params["path"]))
         root.pause()
         return {"roots": [responses.roots_entry(root)]}
@@ -204,7 +211,7 @@ class Handlers:
         return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
 
     async def grep(self, params: Params, connection: Connection) -> Result:
-        """Return every line that matches a pattern, each read from the disk."""
+        """Return the lines that match a pattern, read from the disk."""
         matcher = LineMatcher(
             params["pattern"], fixed=params["fixed"], ignore_case=params["ignore_case"], word=params["word"]
         )
@@ -222,34 +229,33 @@ class Handlers:
             every_match=params["every_match"],
             budget_s=params["budget_s"],
         )
-        places = _paths(params["roots"])
-        roots = await self._roots.roots_indexing(places)
+        paths = _paths(params["roots"])
+        roots = await self._roots.roots_indexing(paths)
         if params["sync"]:
             await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
-        below = await self._places_by_root(places or [])
+        below = await self._paths_by_root(paths or [])
         requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
         found = await self._searcher.grep(requests)
-        missing = [] if places else self._roots.all_roots()[1]
+        missing = [] if paths else self._roots.all_roots()[1]
         return responses.grep_answer(params, found, missing=missing)
 
-    async def _places_by_root(self, places: Sequence[Path]) -> dict[str, list[bytes]]:
-        """Return ``places`` relative to their roots, by the id of the root; none if all of it is meant."""
+    async def _paths_by_root(self, paths: Sequence[Path]) -> dict[str, list[bytes]]:
+        """Return ``paths`` relative to their roots, by root id; an empty list means the whole root."""
         found: dict[str, list[bytes]] = {}
-        for place in places:
-            root = await self._roots.root_indexing(place)
-            found.setdefault(root.spec.id, []).append(responses.path_below(root, place))
+        for path in paths:
+            root = await self._roots.root_indexing(path)
+            found.setdefault(root.spec.id, []).append(responses.path_below(root, path))
         return {identity: [] if b"" in below else below for identity, below in found.items()}
 
     async def related(self, params: Params, connection: Connection) -> Result:
-        """Return chunks like the one at a place."""
+        """Return chunks that are similar to the one at a line of a file."""
         root = await self._roots.root_indexing(_path(params["root"]))
         path = os.fsencode(params["path"])
         try:
             found = await self._searcher.related(root, path, params["line"], params["limit"] or self._default_limit)
         except NotIndexedError:
-            await self._roots.root_indexing(
-                root.spec.path / os.fsdecode(path)
-            )  # which says so if its directory is left out
+            # raises the more precise error if its directory is left out
+            await self._roots.root_indexing(root.spec.path / os.fsdecode(path))
             raise
         return responses.answer(f"{os.fsdecode(path)}:{params['line']}", found)
 
@@ -267,7 +273,7 @@ class Handlers:
         timeout_s = _SYNC_TIMEOUT_S if params["timeout_s"] is None else params["timeout_s"]
         if params["clock"]:
             return await self._sync_to(params["clock"], timeout_s)
-        roots, failed = await self._around(params)
+        roots, failed = await self._selected_roots(params)
         if failed:
             raise failed[0].error
         began = time.monotonic()
@@ -276,13 +282,14 @@ class Handlers:
         return {
             "clock": ",".join(root.clock for root in roots),
             "took_ms": round((time.monotonic() - began) * 1000, 2),
-            "how": "walk" if any(one.how is SyncMethod.WALK for one in synced) else "cookie",
+            "how": "walk" if any(result.how is SyncMethod.WALK for result in synced) else "cookie",
         }
 
     async def _sync_all(self, roots: Sequence[Root], timeout_s: float) -> list[SyncResult]:
-        """Sync all roots at once. One that takes long is waited for: its work gets normal priority.
+        """Sync all roots concurrently, and return the results in the same order.
 
-        Not from the start, because that replaces processes, and nearly every sync needs none of those.
+        If that takes long, the workers get normal priority. Not from the start, because that replaces worker processes,
+        and nearly every sync needs no worker.
         """
         done = anyio.Event()
 
@@ -293,7 +300,7 @@ class Handlers:
                 done.set()
 
         async def raise_priority() -> list[SyncResult]:
-            with anyio.move_on_after(_SYNC_PATIENCE_S):
+            with anyio.move_on_after(_RAISE_PRIORITY_AFTER_S):
                 await done.wait()
             if not done.is_set():
                 with self._at_normal_priority():
@@ -304,6 +311,7 @@ class Handlers:
         return synced
 
     async def _sync_to(self, clock: str, timeout_s: float) -> Result:
+        """Wait until each root in ``clock`` has reached its generation. Raises FailedError and TimedOutError."""
         began = time.monotonic()
         wanted = _parse_clock(clock)
         roots = {root.spec.id: root for root in self._roots.running_roots()}
@@ -322,15 +330,15 @@ class Handlers:
 
     async def status(self, params: Params, connection: Connection) -> Result:
         """Return the health of the daemon and of one or all roots."""
-        roots, failed = await self._around(params)
-        running: list[Any] = await anyio.to_thread.run_sync(self._status_entries.of, roots)
+        roots, failed = await self._selected_roots(params)
+        running: list[Any] = await anyio.to_thread.run_sync(self._status_entries.entries_of, roots)
         if not params["path"]:
             self._status_entries.keep_only(roots)
         return {
             **await self.info(params, connection),
             "rss_bytes": metrics.resident_bytes(),
             **await self._describe_files(),
-            "roots": running + [responses.failed_status(one) for one in failed],
+            "roots": running + [responses.failed_status(root) for root in failed],
             "embedder": {
                 **self._embedder(),
                 "pending": sum(root.pending_vectors for root in roots),
@@ -339,24 +347,25 @@ class Handlers:
 
     async def verify(self, params: Params, connection: Connection) -> Result:
         """Compare the index with the disk, chunk by chunk, and repair it if requested."""
-        roots, failed = await self._around(params)
+        roots, failed = await self._selected_roots(params)
         repair, rebuild = bool(params["repair"]), self._roots.rebuild
-        found = []
+        audits = []
         for root in roots:
-            report = VerifyProgress(connection, root).show if params["progress"] else ignore_progress
+            report = VerifyProgress(connection, root).report if params["progress"] else ignore_progress
             with self._following(params, connection, [root]):
-                found.append(await verify.verify(root, repair=repair, rebuild=rebuild, on_progress=report))
-        found += [await verify.verify_failed(one, repair=repair, rebuild=rebuild) for one in failed]
+                audits.append(await verify.verify(root, repair=repair, rebuild=rebuild, on_progress=report))
+        audits += [await verify.verify_failed(root, repair=repair, rebuild=rebuild) for root in failed]
         return {
-            "ok": all(not one["differences"] or one.get("repaired", False) for one in found),
-            "roots": found,
+            "ok": all(not audit["differences"] or audit.get("repaired", False) for audit in audits),
+            "roots": audits,
         }
 
-    async def _around(self, params: Params) -> tuple[list[Root], list[FailedRoot]]:
+    async def _selected_roots(self, params: Params) -> tuple[list[Root], list[FailedRoot]]:
+        """Return the running and the failed roots that ``params["path"]`` selects, or all roots."""
         return await self._roots.selected_roots(_path(params["path"]) if params["path"] else None)
 
     async def explain(self, params: Params, connection: Connection) -> Result:
-        """Tell why a path is or is not indexed."""
+        """Return why a path is or is not indexed."""
         path = _path(params["path"])
         root = await self._roots.root_to_explain(path)
         return await anyio.to_thread.run_sync(responses.explain, root, path)
@@ -364,7 +373,7 @@ class Handlers:
     # notifications
 
     async def subscribe(self, params: Params, connection: Connection) -> Result:
-        """Send ``progress``, ``generation`` and ``state`` of roots on this connection."""
+        """Send ``progress``, ``generation`` and ``state`` notifications of roots on this connection."""
         roots = await self._roots.roots_indexing(_paths(params["roots"])) if params["roots"] else None
         self._subscriptions.subscribe(connection, [root.spec.id for root in roots] if roots else None)
         return {"clock": ",".join(root.clock for root in roots or self._roots.running_roots())}
@@ -380,18 +389,19 @@ def _path(raw: Any) -> Path:
 
 
 def _real(path: Path) -> Path:
-    """Resolve links; a path with links in a circle stays as it is (``Path.resolve`` would raise)."""
+    """Resolve symlinks; a path with a symlink loop is returned unresolved (``Path.resolve`` would raise)."""
     return Path(os.path.realpath(path))
 
 
 def _paths(raw: Any) -> list[Path] | None:
-    return [_path(one) for one in raw] if raw else None
+    return [_path(path) for path in raw] if raw else None
 
 
 def _parse_clock(clock: str) -> dict[str, int]:
+    """Return the generations in a clock by root id. Raises UsageError."""
     try:
         return {identity: int(number) for identity, _, number in (part.partition(":") for part in clock.split(","))}
     except ValueError:
         raise UsageError(
-            f"invalid clock: {clock!r}", hint="pass a clock from an answer, or from `codeindex sync`"
+            f"invalid clock: {clock!r}", hint="pass a clock from an answer, or get a new one: codeindex sync"
         ) from None

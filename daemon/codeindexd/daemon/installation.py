@@ -1,4 +1,4 @@
-"""The files that the daemon was started from: after an upgrade or removal, it must not go on as if nothing happened."""
+"""Detects that the installation from which the daemon was started has been upgraded or removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Identity = tuple[int, int, int, int]
 
 
 class InstallationState(enum.StrEnum):
-    """What became of the files, as ``server.info`` tells it."""
+    """The state of the installed files, compared with the daemon's start; ``server.info`` reports it."""
 
     INTACT = "intact"
     CHANGED = "changed"  # upgraded or rebuilt: new workers would run another version
@@ -23,7 +23,7 @@ class InstallationState(enum.StrEnum):
 
 
 class Installation:
-    """The package and the interpreter of this process, as they were when it started."""
+    """The files of the package and the interpreter of this process, as they were when it started."""
 
     def __init__(self, files: tuple[Path, ...] | None = None) -> None:
         if files is None:
@@ -32,18 +32,18 @@ class Installation:
 
     @property
     def state(self) -> InstallationState:
-        """What became of them. Blocking, but only for a few file attributes."""
+        """The present state of the files. Blocking: reads the attributes of two files."""
         found = {file: _identity(file) for file in self._identities}
         if None in found.values():
             return InstallationState.REMOVED
         return InstallationState.INTACT if found == self._identities else InstallationState.CHANGED
 
 
-async def wait_until_removed(installation: Installation, *, look_every_s: float = 20.0, looks: int = 3) -> None:
-    """Return once the program was gone ``looks`` times in a row: an upgrade removes it too, but for moments only."""
+async def wait_until_removed(installation: Installation, *, interval_s: float = 20.0, checks: int = 3) -> None:
+    """Return once ``checks`` checks in a row found the files removed: an upgrade removes them too, but only briefly."""
     missing = 0
-    while missing < looks:
-        await anyio.sleep(look_every_s)
+    while missing < checks:
+        await anyio.sleep(interval_s)
         state = await anyio.to_thread.run_sync(lambda: installation.state)
         missing = missing + 1 if state is InstallationState.REMOVED else 0
 

@@ -1,4 +1,4 @@
-"""What is said about a root of which nothing, or suspiciously little, is indexed: which rule, and what to do."""
+"""The note on a root of which nothing, or suspiciously little, is indexed: which rule causes it, and what to do."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ _BY_RULE = frozenset({"ignored", "excluded", "hidden", "vendored"})
 
 
 def may_be_suspicious(counts: Counts) -> bool:
-    """Return True if a root with these counts is worth a look at its rules: a cheap test before the real one."""
+    """Return True if :func:`note` may have something to say about a root with these counts. A cheap test."""
     most = max((number for reason, number in counts.skipped.items() if reason in _BY_RULE), default=0)
     return counts.files == 0 or most >= max(_SUSPICIOUS_ENTRIES, _SUSPICIOUS_SHARE * counts.files)
 
 
 def note(summary: DirectorySummary) -> str:
-    """Return what to say about a root, and what to do; nothing about one that looks as it should."""
+    """Return the note on a root, with what to do about it; "" if its counts are not suspicious."""
     groups = [group for group in summary.left_out if group.reason != "vcs"]
     if summary.indexed + summary.failed + summary.pending == 0:
         if not groups:
             return "nothing indexed: there are no files in it"
-        return _said("nothing indexed", groups[0], sum(group.entries for group in groups[1:]))
+        return _explain("nothing indexed", groups[0], sum(group.entries for group in groups[1:]))
     largest = next((group for group in groups if group.reason in _BY_RULE), None)
     if largest is None or largest.entries < max(_SUSPICIOUS_ENTRIES, _SUSPICIOUS_SHARE * summary.indexed):
         return ""
-    return _said(f"only {_count(summary.indexed, 'file')} indexed", largest, 0)
+    return _explain(f"only {_count(summary.indexed, 'file')} indexed", largest, 0)
 
 
-def _said(what: str, group: LeftOut, others: int) -> str:
-    source, line, pattern = _parts(group.rule)
+def _explain(what: str, group: LeftOut, others: int) -> str:
+    """Return ``what`` with its cause ``group``, the number of entries left out by ``others``, and a remedy."""
+    source, line, pattern = _split_rule(group.rule)
     by = f"by {source}:{line} `{pattern}`" if pattern else f"({group.rule})" if group.rule else ""
     reason = group.reason if group.reason in _BY_RULE else f"skipped ({group.reason})"
     also = f", and {_count(others, 'other entry', 'other entries')} for other reasons" if others else ""
@@ -38,25 +39,25 @@ def _said(what: str, group: LeftOut, others: int) -> str:
 
 
 def _remedy(group: LeftOut) -> str:
-    """Return how to index what a rule leaves out, or nothing where nothing helps."""
-    source, _, pattern = _parts(group.rule)
+    """Return the end of the note, which says how to index the entries of ``group``; "" if that is impossible."""
+    source, _, pattern = _split_rule(group.rule)
     if group.reason == "excluded":
         return "; to change that, edit `include` and `exclude` in config.toml or .codeindex.toml"
     if group.reason == "ignored" and pattern:
         directory, _, name = source.rpartition("/")
-        own = f"{directory}/.codeindexignore" if name.startswith(".") and directory else ".codeindexignore"
+        target = f"{directory}/.codeindexignore" if name.startswith(".") and directory else ".codeindexignore"
         if source.startswith(("/", "~", "../", ".git/")):
-            own = ".codeindexignore"
+            target = ".codeindexignore"
         if source.endswith(".codeindexignore"):
             return f"; to index them anyway, remove that line from {source}"
-        return f"; to index them anyway, add the line `!{pattern.removesuffix('...')}` to {own} in the root"
+        return f"; to index them anyway, add the line `!{pattern.removesuffix('...')}` to {target} in the root"
     if group.reason in _BY_RULE:
         return "; to index them anyway, name them with a leading `!` in .codeindexignore in the root"
     return ""
 
 
-def _parts(rule: str) -> tuple[str, str, str]:
-    """Return source, line and pattern of ``sub/.gitignore:3: *.log``; empty texts for other rules."""
+def _split_rule(rule: str) -> tuple[str, str, str]:
+    """Split a rule such as ``sub/.gitignore:3: *.log`` into file, line and pattern; empty strings for other rules."""
     head, separator, pattern = rule.partition(": ")
     source, colon, line = head.rpartition(":")
     return (source, line, pattern) if separator and colon and line.isdecimal() else ("", "", "")

@@ -1,4 +1,4 @@
-"""The listening socket: private to its user, and removed when the daemon stops."""
+"""The daemon's listening socket: private to its user, and removed when the daemon stops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 from codeindexd import protocol
-from codeindexd.daemon.paths import check_place
+from codeindexd.daemon.paths import check_parents
 from codeindexd.errors import AlreadyRunningError, FailedError
 
 _BACKLOG = 1024
@@ -37,21 +37,21 @@ class Listener:
 
     @property
     def is_reachable(self) -> bool:
-        """Whether clients still find this socket at its path."""
+        """True if the path still leads to this socket."""
         return self._identity is not None and _identity(self.path) == self._identity
 
     @classmethod
     def open(cls, path: Path) -> Listener:
-        """Listen at ``path``, mode 0600. The caller holds the daemon's lock, so a dead socket there is removed.
+        """Listen at ``path``, with mode 0600. Replaces a socket there on which nobody listens.
 
-        Raises ConfigError for a path that is too long, AlreadyRunningError when a daemon answers there, FailedError
-        when the path cannot be used or another user could replace the socket.
+        The caller holds the daemon's lock. Raises ConfigError if the path is too long, AlreadyRunningError if a daemon
+        answers there, FailedError if the path cannot be used or another user could replace the socket.
         """
         protocol.check_socket_path(str(path))
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            check_place(path)
+            check_parents(path)
             _remove_stale(path)
             os.fchmod(raw.fileno(), 0o600)  # on Linux the file gets this mode when it is created
             raw.bind(str(path))
@@ -75,6 +75,7 @@ class Listener:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of the socket at ``path``, None if there is none."""
     try:
         found = path.lstat()
     except OSError:
@@ -83,6 +84,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _remove_stale(path: Path) -> None:
+    """Remove a socket on which nobody listens. Raises AlreadyRunningError and FailedError if that is not what it is."""
     try:
         found = path.lstat()
     except FileNotFoundError:

@@ -13,12 +13,12 @@ from types import TracebackType
 from codeindexd import protocol
 from codeindexd.errors import AlreadyRunningError, FailedError
 
-_TRIES = 10  # a client that looks who holds the lock takes it for an instant
+_TRIES = 10  # a client that tests whether the lock is held takes it for an instant
 _RETRY_S = 0.02
 
 
 class Lock:
-    """A context manager that keeps the file ``path`` locked; the file names the holder and is never removed.
+    """A context manager that keeps the file ``path`` locked. The file contains the holder's pid, and is never removed.
 
     Removing it would let two daemons hold the lock: one on the unlinked file, one on a new file at the same path.
     """
@@ -28,7 +28,7 @@ class Lock:
         self._fd = -1
 
     def __enter__(self) -> Lock:
-        """Take the lock. Raises AlreadyRunningError, which names the holder, and FailedError."""
+        """Take the lock. Raises AlreadyRunningError, which names the holder, and FailedError if locking fails."""
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             self._take()

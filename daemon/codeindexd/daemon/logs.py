@@ -1,7 +1,7 @@
-"""The place and the format of log lines: the journal, a terminal, a pipe, or a file of bounded size.
+"""The destination and format of log lines: the journal, a terminal, a pipe, or a file of bounded size.
 
-Events have a fixed name and fields. Fields are names, counts and times, never a file's content; long ones are cut, and
-exceptions are logged without the values of variables.
+Events have a fixed name and fields. Fields are names, counts and times, never a file's content. Long values are
+truncated, and exceptions are logged without the values of variables.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHATTY = ("watchfiles", "httpx", "httpcore", "asyncio", "sentence_transformers"
 
 
 class LogKind(enum.StrEnum):
-    """Where log lines go, as ``status`` tells it."""
+    """The kind of a log's destination; ``status`` reports it."""
 
     JOURNAL = "journal"
     FILE = "file"
@@ -39,21 +39,21 @@ class LogKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LogPlace:
-    """Where this daemon logs; ``path`` is the file, if it is one."""
+class LogDestination:
+    """Where log lines go; ``path`` is the log file, None for other kinds."""
 
     kind: LogKind
     path: Path | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the place as ``status`` tells it, with the bytes of the log and of the older ones kept beside it."""
+        """Return the destination for ``status``. ``bytes`` is the size of the log file and of its rotated ones."""
         if self.kind is not LogKind.FILE or self.path is None:
             return {"kind": self.kind.value, "path": None, "bytes": None}
         files = (self.path, *(self.path.with_name(f"{self.path.name}.{n + 1}") for n in range(FILES_KEPT)))
         total = 0
-        for one in files:
+        for file in files:
             with contextlib.suppress(OSError):
-                total += one.stat().st_size
+                total += file.stat().st_size
         return {"kind": self.kind.value, "path": str(self.path), "bytes": total}
 
 
@@ -64,14 +64,15 @@ def configure(
     file: Path | None = None,
     stream: TextIO | None = None,
     environ: Mapping[str, str] = os.environ,
-) -> LogPlace:
-    """Send the log lines of structlog and of the standard library to one place, and return it.
+) -> LogDestination:
+    """Send the log lines of structlog and of the standard library to one destination, and return it.
 
-    Call it once, at the start.
+    Call it once, at the start. ``stream`` is stderr by default.
 
-    ``format`` is ``console``, ``json`` or ``auto``. ``auto`` writes for the journal if ``stream`` (stderr) is
-    connected to it, with colours on a terminal, and plain lines otherwise; to ``file``, which is rotated, when the
-    stream leads nowhere or to that very file (a detached daemon). Raises ValueError for an unknown format or level.
+    ``format`` is ``json``, ``console`` (with colours on a terminal, otherwise plain) or ``auto``. With ``auto``, lines
+    are formatted for the journal if ``stream`` is connected to it. They go to ``file``, which is rotated, if ``stream``
+    is /dev/null or that very file (a detached daemon). Otherwise ``auto`` equals ``console``. Raises ValueError for an
+    unknown format or level.
     """
     if format not in ("auto", "console", "json"):
         raise ValueError(f"unknown log format {format!r}")
@@ -81,14 +82,14 @@ def configure(
     target = stream if stream is not None else sys.stderr
     journal = format == "auto" and _is_journal(target, environ)
     handler: logging.Handler = logging.StreamHandler(target)
-    place = LogPlace(LogKind.JOURNAL if journal else LogKind.STDERR, _file_of(target))
-    if format == "auto" and file is not None and not journal and _leads_nowhere(target, file):
+    destination = LogDestination(LogKind.JOURNAL if journal else LogKind.STDERR, _file_of(target))
+    if format == "auto" and file is not None and not journal and _is_null_or_file(target, file):
         handler = logging.handlers.RotatingFileHandler(
             file, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", errors="surrogateescape", delay=True
         )
-        place = LogPlace(LogKind.FILE, file)
-    elif place.kind is LogKind.STDERR and place.path is not None:
-        place = LogPlace(LogKind.FILE, place.path)
+        destination = LogDestination(LogKind.FILE, file)
+    elif destination.kind is LogKind.STDERR and destination.path is not None:
+        destination = LogDestination(LogKind.FILE, destination.path)
     handler.setFormatter(_formatter(format, journal=journal, colours=_is_terminal(target)))
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -104,7 +105,7 @@ def configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=False,  # costs microseconds a line, and lets tests configure it again
     )
-    return place
+    return destination
 
 
 def _shared() -> list[Processor]:
@@ -139,7 +140,7 @@ def _formatter(format: str, *, journal: bool, colours: bool) -> logging.Formatte
 
 
 def _compact_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Describe the exception in one line: what it is, and the innermost places it came through."""
+    """Replace the exception by one line: its type, its message and the innermost frames."""
     info = event.pop("exc_info", None)
     error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else None
     if error is None and info is True:
@@ -150,7 +151,7 @@ def _compact_exception(_logger: WrappedLogger, _method: str, event: EventDict) -
 
 
 def describe(error: BaseException) -> str:
-    """Return ``ValueError: what (inner.py:10 in f < outer.py:20 in g)``, for a group with its members."""
+    """Return ``ValueError: what (inner.py:10 in f < outer.py:20 in g)``, followed by the cause or a group's members."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in reversed(frames))
     text = f"{type(error).__name__}: {error}" + (f" ({places})" if places else "")
@@ -194,11 +195,11 @@ class _JournalRenderer:
         return f"<{priority}>{message}{_values(event)}"
 
 
-# the place of the lines
+# the destination of the lines
 
 
 def _file_of(stream: TextIO) -> Path | None:
-    """Return the regular file that a stream writes to, None if it is none or the system does not tell."""
+    """Return the path of the regular file that ``stream`` writes to; None if it is another kind, or not known."""
     status = _status(stream)
     if status is None or not stat.S_ISREG(status.st_mode):
         return None
@@ -221,12 +222,13 @@ def _is_terminal(stream: TextIO) -> bool:
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return True if the stream is the one that JOURNAL_STREAM names; a redirected stderr is not."""
+    """Return True if JOURNAL_STREAM names this very stream; it stays set if stderr is redirected."""
     status = _status(stream)
     return status is not None and environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _leads_nowhere(stream: TextIO, file: Path) -> bool:
+def _is_null_or_file(stream: TextIO, file: Path) -> bool:
+    """Return True if ``stream`` writes to /dev/null or to ``file``."""
     status = _status(stream)
     if status is None:
         return False

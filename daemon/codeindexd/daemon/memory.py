@@ -1,11 +1,11 @@
-"""The settings of the C library's allocator, so that it keeps little of what was freed (glibc only)."""
+"""Settings that make the C library's allocator keep little of the memory that was freed (glibc only)."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-# A thread that finds an arena busy opens another one, up to eight per CPU, and each keeps what it once held. After
+# A thread that finds an arena busy opens another one, up to eight per CPU, and each keeps the memory it has used. After
 # indexing 20,000 chunks that was 400 MB, of which 100 were in use. Python's own objects come from elsewhere, and the
 # few threads of tantivy and SQLite that allocate at the same time hardly ever collide.
 _ARENAS = 2
@@ -17,7 +17,7 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # <malloc.h>
 
 
 def configure() -> bool:
-    """Set up the allocator of this process, before it starts threads; return False where that is not possible."""
+    """Configure the allocator of this process. Call it before threads start. Returns False if that is unsupported."""
     try:
         libc = _libc()
         return bool(libc.mallopt(_M_ARENA_MAX, _ARENAS) and libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES))
@@ -26,7 +26,7 @@ def configure() -> bool:
 
 
 def trim() -> bool:
-    """Return unused pages to the system, and True if there were any. Allocations wait for some milliseconds."""
+    """Give unused memory back to the system, and return True if there was any. Delays allocations for milliseconds."""
     try:
         return bool(_libc().malloc_trim(0))
     except (OSError, AttributeError):

@@ -15,7 +15,7 @@ CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 def resident_bytes() -> int:
-    """Return the resident memory of this process; where the system tells only the peak, the peak."""
+    """Return the resident memory of this process in bytes, or its peak if the system reports only that."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except OSError:
@@ -47,7 +47,7 @@ class _Page:
 
 
 def render(roots: Iterable[Root], uptime_s: float) -> str:
-    """Return all present values. Blocking: asks the catalogs of ``roots``."""
+    """Return the present metrics of the daemon and of ``roots`` as text. Blocking: reads catalogs."""
     page = _Page()
     page.add("uptime_seconds", "gauge", "Time since the daemon started.", uptime_s)
     page.add("resident_bytes", "gauge", "Resident memory of the daemon process.", resident_bytes())

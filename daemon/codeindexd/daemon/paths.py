@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Paths:
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str]) -> Paths:
-        """Return the paths of the calling user. Raises ConfigError for a socket path that is too long."""
+        """Return the paths of the calling user. Raises ConfigError if the socket's path is relative or too long."""
         return cls(
             config=platformdirs.user_config_path(_APP, appauthor=False),
             runtime=Path(protocol.runtime_directory(environ)),
@@ -43,31 +44,31 @@ class Paths:
 
     @property
     def config_file(self) -> Path:
-        """``config.toml``."""
+        """The configuration file."""
         return self.config / "config.toml"
 
     @property
     def lock(self) -> Path:
-        """The file that the running daemon holds locked.
+        """The file that the running daemon keeps locked.
 
-        It is in the state directory, not beside the socket: two daemons must not share the stores, and two with
-        different runtime directories (a login session and a cron job) would.
+        It is in the state directory, not beside the socket: otherwise two daemons with different runtime directories (a
+        login session's and a cron job's) would use the same stores.
         """
         return self.state / protocol.LOCK_NAME
 
     @property
     def address_file(self) -> Path:
-        """The file in which the running daemon says where it listens."""
+        """The file that names the socket of the running daemon."""
         return self.state / protocol.ADDRESS_NAME
 
     @property
     def spare_socket(self) -> Path:
-        """Where the daemon listens when the runtime directory is gone and cannot be created again."""
+        """The socket's path if the runtime directory is gone and cannot be created again."""
         return self.state / "codeindexd.sock"
 
     @property
     def log_file(self) -> Path:
-        """The log of a daemon that has no journal."""
+        """The log of a daemon whose standard error is not connected to anything."""
         return self.state / "codeindexd.log"
 
     @property
@@ -92,13 +93,13 @@ class Paths:
 
     @property
     def spare_cookies(self) -> Path:
-        """Where cookie files are written when the runtime directory is gone and cannot be created again."""
+        """The directory of cookie files if the runtime directory is gone and cannot be created again."""
         return self.state / "cookies"
 
     def create(self) -> None:
-        """Create the missing directories, and make those that exist private.
+        """Create the directories that are missing, and make the others private.
 
-        Raises FailedError when one cannot be created or belongs to another user.
+        Raises FailedError if one cannot be created, or if another user owns or could replace it.
         """
         for directory in (self.runtime, self.state, self.cache, self.roots, self.cookies):
             private_directory(directory)
@@ -111,21 +112,21 @@ class Paths:
 
 
 def private_directory(directory: Path) -> None:
-    """Create ``directory`` (and its parents) so that only its owner has access.
+    """Create ``directory`` and its parents if they are missing, and give only its owner access to it.
 
-    Raises FailedError, also when another user could replace the directory.
+    Raises FailedError, also if another user owns or could replace the directory.
     """
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
-        check_place(directory)
+        check_parents(directory)
         found = directory.lstat()
         if stat.S_ISLNK(found.st_mode) and found.st_uid == os.geteuid():
             found = directory.stat()  # its owner moved it to another disk
         if found.st_uid != os.geteuid():
             raise FailedError(
                 f"{directory} belongs to another user (uid {found.st_uid})",
-                hint=f"remove it, or make it yours: chown {os.geteuid()} {directory}",
+                hint=f"remove it, or make it yours: chown {os.geteuid()} {shlex.quote(str(directory))}",
             )
         if found.st_mode & 0o077:
             directory.chmod(0o700)
@@ -133,16 +134,16 @@ def private_directory(directory: Path) -> None:
         raise FailedError(f"cannot use {directory}: {error.strerror}", hint="check its permissions") from error
 
 
-def check_place(path: Path) -> None:
-    """Raise FailedError when a directory above ``path`` lets another user replace it, and OSError when one is gone.
+def check_parents(path: Path) -> None:
+    """Raise FailedError if the directories above ``path`` let another user replace it; OSError if one is missing.
 
-    Each must belong to this user or to root, and may be writable by everybody only with the sticky bit. The
-    home directory and those above it are not checked, nor are groups: many systems give each user a group.
+    Each directory must belong to this user or to root, and if everybody may write to it, it needs the sticky bit. The
+    home directory and those above it are not checked, nor are group permissions: many systems give each user a group.
     """
     home = Path("~").expanduser() if "HOME" in os.environ else Path("/")
-    given = {home, *home.parents, home.resolve(), *home.resolve().parents}
+    trusted = {home, *home.parents, home.resolve(), *home.resolve().parents}
     for above in dict.fromkeys((*path.absolute().parents, *path.resolve().parents)):
-        if above in given:
+        if above in trusted:
             continue
         for found in (above.lstat(), above.stat()):
             if found.st_uid not in (os.geteuid(), 0) and not _is_outside(found.st_uid):
@@ -153,12 +154,12 @@ def check_place(path: Path) -> None:
         if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
             raise FailedError(
                 f"{above} is writable by everybody, who could replace {path}",
-                hint=f"chmod o-w {above}",
+                hint=f"forbid it: chmod o-w {shlex.quote(str(above))}",
             )
 
 
 def _is_outside(uid: int) -> bool:
-    """Return True if ``uid`` stands for users outside of this user namespace, such as the system's root."""
+    """Return True if ``uid`` stands for all users outside this user namespace, such as the system's root."""
     try:
         maps_all = Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", str(2**32 - 1)]
         return not maps_all and uid == int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))

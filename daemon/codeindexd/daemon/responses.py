@@ -1,4 +1,4 @@
-"""The documents that the protocol's methods return, built from the state of roots and answers."""
+"""Builds the JSON results of the protocol's methods from roots and search results."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
 _RULES_SHOWN = 30
-_NO_ROOTS = frozenset({"vcs", "sensitive", "special", "unreadable"})
-_FILES_FOR_ETA = 20  # before, mostly the start of the workers would be measured
+_NEVER_INDEXED = frozenset({"vcs", "sensitive", "special", "unreadable"})  # not even as a root of their own
+_FILES_FOR_ETA = 20  # with fewer files done, the rate is mostly that of starting the workers
 _SHARE_FOR_ETA = 0.05
 
 
 def roots_entry(root: Root) -> dict[str, Any]:
-    """Return a root as ``roots.list`` and ``roots.add`` list it. Blocking: asks the catalog."""
+    """Return the entry of a root in ``roots.list`` and ``roots.add``. Blocking: reads the catalog."""
     status = root.status()
     notes = _notes_on_rules(root, status)
     return {
@@ -49,7 +49,7 @@ def roots_entry(root: Root) -> dict[str, Any]:
 
 
 def _notes_on_rules(root: Root, status: RootStatus) -> list[str]:
-    """Return what to say where rules leave nearly everything out, once that is known."""
+    """Return a note if rules leave out nearly everything; none before the root is caught up. Blocking."""
     if not root.is_caught_up or status.state is RootState.MISSING or not left_out.may_be_suspicious(status.counts):
         return []
     with root.catalog_snapshot() as snapshot:
@@ -58,7 +58,7 @@ def _notes_on_rules(root: Root, status: RootStatus) -> list[str]:
 
 
 def root_status(root: Root) -> dict[str, Any]:
-    """Return a root as ``status`` lists it, also one whose stores cannot be read now. Blocking: asks the catalog."""
+    """Return the entry of a root in ``status``; if its stores cannot be read, that of a failed root. Blocking."""
     try:
         return _running_status(root)
     except CodeindexError as error:
@@ -88,7 +88,7 @@ def _running_status(root: Root) -> dict[str, Any]:
 
 
 def failed_entry(failed: FailedRoot) -> dict[str, Any]:
-    """Return a root that does not run, as ``roots.list`` lists it."""
+    """Return the entry in ``roots.list`` of a root that is not running."""
     return {
         **path_to_json(failed.spec.raw),
         "id": failed.spec.id,
@@ -101,7 +101,7 @@ def failed_entry(failed: FailedRoot) -> dict[str, Any]:
 
 
 def failed_status(failed: FailedRoot) -> dict[str, Any]:
-    """Return a root that does not run, as ``status`` lists it."""
+    """Return the entry in ``status`` of a root that is not running."""
     return {
         **path_to_json(failed.spec.raw),
         "state": RootState.DEGRADED.value,
@@ -134,7 +134,7 @@ def _problem_entry(problem: RootProblem) -> dict[str, Any]:
 
 
 def failure_entry(failure: Failure) -> dict[str, Any]:
-    """Return a failed file; ``next_retry`` is in seconds since the epoch, null when only a change of the file helps."""
+    """Return the entry of a failed file. ``next_retry`` is a Unix time in seconds; null: only if the file changes."""
     return {
         **path_to_json(failure.path),
         "stage": failure.stage,
@@ -145,9 +145,9 @@ def failure_entry(failure: Failure) -> dict[str, Any]:
 
 
 def progress_entry(progress: Progress) -> dict[str, Any]:
-    """Return how far indexing is, with rates and an ETA only while something is left.
+    """Return the progress of a run. The rates are 0 and the ETA is null if nothing is left to do.
 
-    There is no ETA before enough is done to tell.
+    The ETA is also null until enough files are done for an estimate.
     """
     done, left, seconds = progress.files_done, progress.files_left, progress.seconds
     is_running = left > 0 and seconds > 0
@@ -164,7 +164,7 @@ def progress_entry(progress: Progress) -> dict[str, Any]:
 
 
 def _stage_entries(status: RootStatus) -> dict[str, Mapping[str, Any]]:
-    """Return the throughput of each stage since the daemon started."""
+    """Return the statistics of each indexing stage since the daemon started, by its name."""
     return {
         name: {
             "items": stage.items,
@@ -180,7 +180,7 @@ def _stage_entries(status: RootStatus) -> dict[str, Mapping[str, Any]]:
 
 
 def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[str, Any]:
-    """Return a hit; lines and bytes are those on the disk now."""
+    """Return the entry of a hit; lines and bytes are positions in the file on the disk."""
     entry: dict[str, Any] = {
         **path_to_json(hit.root.spec.raw, key="root"),
         **path_to_json(hit.chunk.path),
@@ -240,7 +240,7 @@ def _definition_entry(definition: Definition) -> dict[str, Any]:
 
 
 def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequence[FailedRoot] = ()) -> dict[str, Any]:
-    """Return the result of ``search`` and ``related``, with a note for every root that is ``missing`` from it."""
+    """Return the result of ``search`` or ``related``, with a note for each root that is ``missing`` from it."""
     state = RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
     notes = [*found.notes, *(failed.error.message for failed in missing)]
     return {
@@ -256,7 +256,7 @@ def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequenc
 
 
 def grep_answer(params: Mapping[str, Any], found: GrepAnswer, *, missing: Sequence[FailedRoot] = ()) -> dict[str, Any]:
-    """Return the result of ``grep``: the lines, how many there are in all, and what was not searched."""
+    """Return the result of ``grep``, cut to the limit in ``params``, with a note on what was not searched."""
     limit: int = params["limit"]
     lines = [line for _, result in found.results for line in result.lines][:limit]
     total = sum(result.total for _, result in found.results)
@@ -287,7 +287,7 @@ def grep_answer(params: Mapping[str, Any], found: GrepAnswer, *, missing: Sequen
 
 
 def line_entry(line: MatchedLine) -> dict[str, Any]:
-    """Return a matching line as it is on the disk now."""
+    """Return the entry of a matching line, as it is on the disk."""
     return {
         **path_to_json(line.root.spec.raw, key="root"),
         **path_to_json(line.path),
@@ -305,7 +305,7 @@ def line_entry(line: MatchedLine) -> dict[str, Any]:
 
 
 def _cell_fields(place: CellLine | None) -> dict[str, int]:
-    """Return where something begins as readers of a notebook count; nothing for other files."""
+    """Return the fields for a line in a notebook: its cell and its number there; {} for other files."""
     return {"cell": place.cell, "cell_line": place.line} if place is not None else {}
 
 
@@ -318,7 +318,7 @@ def _count_entries(found: GrepAnswer) -> list[dict[str, Any]]:
 
 
 def chunk_entry(chunk: StoredChunk, cell: CellLine | None = None) -> dict[str, Any]:
-    """Return a chunk as ``explain`` lists it."""
+    """Return the entry of a chunk in ``explain``; ``cell`` is where it starts in a notebook."""
     span = chunk.span
     return {
         "id": chunk.chunk_id,
@@ -333,7 +333,7 @@ def chunk_entry(chunk: StoredChunk, cell: CellLine | None = None) -> dict[str, A
 
 
 def explain(root: Root, path: Path) -> dict[str, Any]:
-    """Return why ``path`` (absolute, in ``root``) is or is not indexed. Blocking: asks the catalog and the disk."""
+    """Return why ``path`` (absolute, in ``root``) is or is not indexed. Blocking: reads the catalog and the disk."""
     relative = path_below(root, path)
     failures = {failure.path: failure for failure in root.failures()}
     with root.catalog_snapshot() as snapshot:
@@ -358,29 +358,29 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
         return entry | {"reason": f"failed: {file.reason}"}
     if file is not None:
         found = {"reason": file.reason or file.entry.reason, "rule": file.entry.rule}
-        return entry | found | _remedy(root, relative)
+        return entry | found | _hint(root, relative)
     if os.path.isdir(path) and relative not in failures:  # noqa: PTH112 - is_dir() raises for a very long name
         verdict = root.exclusion_of(relative) if relative else None
         if verdict is None:
             whole = {"indexed": True, "reason": "an indexed directory"}
             return entry | whole | {"summary": _summary(root, relative)}
-        return entry | {"reason": verdict.reason, "rule": verdict.rule, **_remedy(root, relative)}
+        return entry | {"reason": verdict.reason, "rule": verdict.rule, **_hint(root, relative)}
     verdict = root.exclusion_of(relative)
     if verdict is not None:
-        return entry | {"reason": verdict.reason, "rule": verdict.rule, **_remedy(root, relative)}
+        return entry | {"reason": verdict.reason, "rule": verdict.rule, **_hint(root, relative)}
     if not os.path.lexists(path):
         return entry | {"reason": "does not exist"}
     return entry | {"reason": "not scanned yet"}
 
 
-def _remedy(root: Root, path: bytes) -> dict[str, str]:
-    """Return how to search a directory that the root leaves out, or one around ``path``; nothing for other paths."""
-    for place in [*reversed([*ancestors(path)]), path]:
-        absolute = os.path.join(root.spec.raw, place)  # noqa: PTH118 - bytes
+def _hint(root: Root, path: bytes) -> dict[str, str]:
+    """Return a hint how to search ``path`` if it is in, or is, a directory that the root leaves out; else {}."""
+    for directory in [*reversed([*ancestors(path)]), path]:
+        absolute = os.path.join(root.spec.raw, directory)  # noqa: PTH118 - bytes
         if not os.path.isdir(absolute):  # noqa: PTH112 - Path.is_dir raises for a very long name
             return {}
-        if place and (verdict := root.exclusion_of(place)) is not None:
-            if verdict.reason in _NO_ROOTS:
+        if directory and (verdict := root.exclusion_of(directory)) is not None:
+            if verdict.reason in _NEVER_INDEXED:
                 return {}
             command = f"codeindex add {shlex.quote(os.fsdecode(os.path.realpath(absolute)))}"
             return {"hint": f"to search it, index it as a root of its own: {command}"}
@@ -388,10 +388,10 @@ def _remedy(root: Root, path: bytes) -> dict[str, str]:
 
 
 def _summary(root: Root, directory: bytes) -> dict[str, Any]:
-    """Return what ``explain`` says about everything below a directory. Blocking."""
+    """Return the summary of everything below a directory, for ``explain``. Blocking: reads the catalog."""
     with root.catalog_snapshot() as snapshot:
         summary = snapshot.summary(directory)
-    groups = [{"reason": one.reason, "rule": one.rule, "entries": one.entries} for one in summary.left_out]
+    groups = [{"reason": group.reason, "rule": group.rule, "entries": group.entries} for group in summary.left_out]
     return {
         "indexed": summary.indexed,
         "failed": summary.failed,
@@ -402,7 +402,10 @@ def _summary(root: Root, directory: bytes) -> dict[str, Any]:
 
 
 def path_below(root: Root, path: Path) -> bytes:
-    """Return ``path`` relative to the root; symlinks above the root are resolved, inside it they are not."""
+    """Return ``path`` relative to the root; b"" for the root. A path outside it is returned unchanged.
+
+    Symlinks above the root are resolved, those inside it only if ``path`` is not below the root otherwise.
+    """
     for candidate in (path, Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(path))):
         if candidate == root.spec.path:
             return b""

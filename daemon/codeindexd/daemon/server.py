@@ -1,4 +1,4 @@
-"""The socket of the daemon, which serves only the processes of its user."""
+"""The server at the daemon's socket. It serves only processes of the daemon's user."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ __all__ = ["Connection", "Handler", "Limits", "Server"]
 log = structlog.get_logger(__name__)
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_ROOM_PAUSE_S = 0.1
-_LOOK_EVERY_S = 1.0  # whether the socket is still there
+_CHECK_EVERY_S = 1.0  # that the socket is still at its path
 
 
 class Server:
     """Answers requests at ``socket_path``, or on a listening socket inherited from systemd or launchd.
 
     ``handlers`` maps methods of the protocol to ``async (params, connection) -> result``; parameters arrive validated
-    and complete. Handlers of one connection run at the same time; they are cancelled when their client goes away.
-    A socket that is removed or replaced is opened again within seconds, at ``spare_path`` if that is impossible;
-    ``on_listen`` is called with every path that is listened at. ``on_close`` is called with every connection that ends.
-    The caller holds the daemon's lock.
+    and complete. The requests of a connection run concurrently, and are cancelled if the client goes away.
+
+    If the socket is removed or replaced, the server opens it again within seconds, at ``spare_path`` if that fails.
+    ``on_listen`` is called with each path at which the server listens, ``on_close`` with each connection that ends.
+    The caller holds the daemon's lock. Raises ValueError for a handler of an unknown method.
     """
 
     def __init__(
@@ -62,38 +63,41 @@ class Server:
         self._connections: dict[int, Connection] = {}
 
     @property
-    def connections(self) -> int:
-        """How many clients are connected."""
+    def connection_count(self) -> int:
+        """The number of connected clients."""
         return len(self._connections)
 
     async def serve(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled; ``started`` when clients can connect. Running requests are answered "shutting down".
+        """Serve until cancelled; started when clients can connect. Then answer running requests with an error.
 
-        Raises what :meth:`Listener.open` raises.
+        Raises the errors of :meth:`Listener.open`.
         """
         listener = Listener.inherit(self._inherited) if self._inherited else Listener.open(self._path)
-        self._tell(listener)
+        self._report(listener)
         try:
             async with anyio.create_task_group() as clients:
                 task_status.started()
-                next_look = anyio.current_time() + _LOOK_EVERY_S
+                next_check = anyio.current_time() + _CHECK_EVERY_S
                 while True:
                     raw = None
-                    with anyio.move_on_at(next_look):
+                    with anyio.move_on_at(next_check):
                         raw = await self._accept(listener.socket)
                     if raw is not None and (client := self._admit(raw)):
                         clients.start_soon(self._serve_client, client)
-                    if anyio.current_time() >= next_look:
+                    if anyio.current_time() >= next_check:
                         if not listener.is_reachable and (fresh := await anyio.to_thread.run_sync(self._listen_again)):
                             listener.close()
                             listener = fresh
-                            self._tell(listener)
-                        next_look = anyio.current_time() + _LOOK_EVERY_S
+                            self._report(listener)
+                        next_check = anyio.current_time() + _CHECK_EVERY_S
         finally:
             listener.close()
 
     def _listen_again(self) -> Listener | None:
-        """Replace a socket that is gone: a logout empties the runtime directory, a cleaner the temporary one."""
+        """Return a new listener for a socket that is gone, None if that fails.
+
+        A logout empties the runtime directory, a cleaner the temporary one.
+        """
         reason = ""
         for path in (self._path, self._spare_path):
             if path is None:
@@ -111,7 +115,7 @@ class Server:
             self._relisten_failed = reason
         return None
 
-    def _tell(self, listener: Listener) -> None:
+    def _report(self, listener: Listener) -> None:
         if self._on_listen is not None:
             self._on_listen(listener.path)
 
@@ -124,14 +128,15 @@ class Server:
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            log.warning("client_not_accepted", error=error.strerror, clients=self.connections)
+            log.warning("client_not_accepted", error=error.strerror, clients=self.connection_count)
             self._make_room()
             await anyio.sleep(_NO_ROOM_PAUSE_S)
             return None
 
     def _admit(self, raw: socket.socket) -> Connection | None:
+        """Return the connection of a client that was accepted; None if it was refused."""
         try:
-            uid, pid = protocol.peer(raw)
+            uid, pid = protocol.peer_credentials(raw)
         except OSError:
             raw.close()
             return None
@@ -140,12 +145,12 @@ class Server:
             hint = "every user has a daemon of their own; start yours"
             _refuse(raw, PathRefusedError("this daemon serves another user", hint=hint))
             return None
-        if self.connections >= self._limits.connections:
+        if self.connection_count >= self._limits.connections:
             self._make_room()
-        if self.connections >= self._limits.connections:
-            log.warning("too_many_clients", clients=self.connections)
+        if self.connection_count >= self._limits.connections:
+            log.warning("too_many_clients", clients=self.connection_count)
             hint = "close some, or send requests at the same time on one connection"
-            _refuse(raw, FailedError(f"{self.connections} clients are already connected", hint=hint))
+            _refuse(raw, FailedError(f"{self.connection_count} clients are already connected", hint=hint))
             return None
         client = Connection(raw, self._handlers, self._limits, pid=pid)
         self._connections[client.number] = client
@@ -154,8 +159,8 @@ class Server:
         return client
 
     def _make_room(self) -> None:
-        """Drop the connection that has been idle for longest. Idling has no time limit, since it costs nothing."""
-        idle = [client for client in self._connections.values() if not client.busy]
+        """Drop the connection that has been idle longest. There is no time limit, since an idle one costs nothing."""
+        idle = [client for client in self._connections.values() if not client.is_busy]
         if idle:
             client = min(idle, key=lambda client: client.last_used)
             del self._connections[client.number]

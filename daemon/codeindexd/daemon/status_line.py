@@ -1,4 +1,4 @@
-"""The line about all roots that the service manager shows, made again only when a root reported a change."""
+"""The line about all roots that the service manager shows, computed again only after a root reported a change."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from codeindexd.types import RootState
 _UNCHANGED_ROUNDS = 30
 
 
-class Reporting(Protocol):
-    """A root, as far as the line is concerned."""
+class RootLike(Protocol):
+    """The part of a root that the line needs."""
 
     @property
     def state(self) -> RootState:
-        """Its state now."""
+        """The present state."""
 
     @property
     def progress(self) -> Progress:
-        """How far its indexing is."""
+        """The progress of indexing."""
 
 
 class StatusLine:
-    """Makes the line. Asking a thousand roots every two seconds would take half of what an idle daemon may cost."""
+    """Computes the line. Asking a thousand roots every two seconds would take half of an idle daemon's CPU budget."""
 
-    def __init__(self, roots: Callable[[], Sequence[Reporting]]) -> None:
+    def __init__(self, roots: Callable[[], Sequence[RootLike]]) -> None:
         self._roots = roots
         self._changed = True
         self._rounds = 0
         self._shown = ""
 
-    def changed(self) -> None:
-        """Note that a root reported a change."""
+    def mark_changed(self) -> None:
+        """Record that a root reported a change."""
         self._changed = True
 
     def current(self) -> str:
-        """Return the line as it is now."""
+        """Return the line for the present states of the roots."""
         roots = self._roots()
         busy = [root for root in roots if root.state is not RootState.FRESH]
         if not busy:
@@ -46,9 +46,9 @@ class StatusLine:
         return f"{len(roots)} roots, {len(busy)} {busy[0].state.value}, {left} files to go"
 
     def update(self) -> str | None:
-        """Return the line if it is another than last time; call this every few seconds.
+        """Return the line if it has changed since the last call, else None. Call this every few seconds.
 
-        Every thirtieth time, roots are asked although none reported a change: the line must not stay wrong.
+        Every thirtieth call asks the roots even if none reported a change, so that a wrong line does not stay.
         """
         self._rounds += 1
         if not self._changed and self._rounds < _UNCHANGED_ROUNDS:

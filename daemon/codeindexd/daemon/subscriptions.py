@@ -1,4 +1,4 @@
-"""The clients that subscribed to roots, and what they are sent, at a bounded rate."""
+"""Sends the events of roots to the clients that subscribed to them, at a bounded rate."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _WAIT_S = 1.0
 
 
 class Subscriber(Protocol):
-    """Who takes notifications: a connection of the server. ``notify`` never blocks; a slow reader is dropped."""
+    """A receiver of notifications, such as a connection. ``notify`` never blocks; a slow reader is dropped."""
 
     def notify(self, method: str, params: dict[str, Any]) -> None:
         """Queue one notification."""
 
 
 class Subscriptions:
-    """Passes the events of roots on. ``progress`` is sent at most ten times a second, the rest as it happens."""
+    """Forwards the events of roots. ``progress`` is sent at most ten times a second for a root, the rest at once."""
 
     def __init__(self) -> None:
         self._subscribers: dict[Subscriber, frozenset[str] | None] = {}
@@ -40,12 +40,12 @@ class Subscriptions:
         self._subscribers[subscriber] = None if root_ids is None else frozenset(root_ids)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Send ``subscriber`` no more events; harmless when it never subscribed."""
+        """Send ``subscriber`` no more events. Does nothing if it is not subscribed."""
         self._subscribers.pop(subscriber, None)
 
     @contextlib.contextmanager
     def following(self, subscriber: Subscriber, root_ids: Sequence[str]) -> Iterator[None]:
-        """Send ``subscriber`` the events of these roots inside the block, besides those it subscribed to."""
+        """Send ``subscriber`` the events of these roots inside the block, in addition to its subscription."""
         before = self._subscribers.get(subscriber, frozenset())
         self._subscribers[subscriber] = None if before is None else before.union(root_ids)
         try:
@@ -58,12 +58,12 @@ class Subscriptions:
                     del self._subscribers[subscriber]
 
     async def wait(self, root_id: str) -> None:
-        """Wait for the next event of a root, or a second, since some states change by time alone."""
+        """Wait for the next event of a root, but only a second, since some states change by time alone."""
         with anyio.move_on_after(_WAIT_S):
             await self._events[root_id].wait()
 
     def publish(self, event: RootEvent) -> None:
-        """Send an event to its subscribers."""
+        """Send an event to its subscribers, and wake all that :meth:`wait` for one."""
         root_id = event.spec.id
         self._events[root_id].notify_all()
         if not self._subscribers:
@@ -84,7 +84,7 @@ class Subscriptions:
 
 
 class VerifyProgress:
-    """Notifies one subscriber of how far the verification of a root is, at most ten times a second."""
+    """Notifies a subscriber of the progress of verifying a root, at most ten times a second."""
 
     def __init__(self, subscriber: Subscriber, root: Root) -> None:
         self._subscriber = subscriber
@@ -92,8 +92,8 @@ class VerifyProgress:
         self._started = time.monotonic()
         self._last = 0.0
 
-    def show(self, files_done: int, files_total: int, chunks_done: int) -> None:
-        """Notify; with a ``files_done`` of 0 a run begins."""
+    def report(self, files_done: int, files_total: int, chunks_done: int) -> None:
+        """Notify the subscriber, unless the last time was too recent. A run begins with a ``files_done`` of 0."""
         now = time.monotonic()
         if files_done == 0:
             self._started = now

@@ -1,4 +1,4 @@
-"""What the daemon does in the background: remove missing roots, keep the vector store in its bounds, verify stores."""
+"""Work in the background: removes missing roots, keeps the vector store in its bounds, verifies stores."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from codeindexd.types import RootState
 log = structlog.get_logger(__name__)
 _EVERY_S = 60.0  # an hour of indexing can add gigabytes to the vector store
 _RARE_EVERY_S = 3600.0
-_VERIFY_AFTER_S = 60.0  # of uptime: at the start people have work for the machine
+_VERIFY_AFTER_S = 60.0  # of uptime: right after the start, users' requests come first
 _MARKED_AT_ONCE = 10_000
 
 
 async def attempt(what: str, action: Callable[[], Awaitable[None]]) -> None:
-    """Do what can be done another time: neither a full disk nor an unforeseen error may end the daemon."""
+    """Run an ``action`` that can be repeated later. Its errors are logged; none of them may end the daemon."""
     try:
         await action()
     except CodeindexError as error:
@@ -36,10 +36,10 @@ async def attempt(what: str, action: Callable[[], Awaitable[None]]) -> None:
 
 
 class Upkeep:
-    """The upkeep of all roots and of the vector store, whose bound is ``budget_gb``.
+    """The upkeep of all roots, and of the vector store, which may take up to ``budget_gb`` gigabytes.
 
-    ``identity`` is that of the configured model, ``vectors_verified`` says whether the store was closed cleanly, and is
-    set once its checksums were verified.
+    ``identity`` is the configured model's. ``vectors_verified`` is True if the vector store was closed cleanly or its
+    checksums have been verified since.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Upkeep:
         self.vectors_verified = vectors_verified
 
     async def serve(self) -> None:
-        """Do what is due every minute or every hour; runs until cancelled."""
+        """Run the actions that are due every minute or every hour, until cancelled."""
         last_rare = time.monotonic()
         while True:
             await anyio.sleep(_EVERY_S)
@@ -91,7 +91,7 @@ class Upkeep:
                 raise
             log.warning("index_rebuilt", root=str(root.spec.path), error=error.message)
             await self._roots.rebuild(root.spec)
-        except (ValueError, TypeError, LookupError, AttributeError):  # broken rows where nothing checks for them
+        except (ValueError, TypeError, LookupError, AttributeError):  # broken rows that no check has caught
             log.exception("index_rebuilt", root=str(root.spec.path))
             await self._roots.rebuild(root.spec)
         else:
@@ -99,18 +99,19 @@ class Upkeep:
                 root.mark_verified()
 
     def _mark_vectors(self) -> None:
-        """Mark the vectors that any root holds as used today."""
+        """Mark the vectors that any root needs as used today."""
         for hashes in self._vectors_in_use():
             self._vectors.mark_used(self._identity, hashes)
 
     def _prune_vectors(self) -> None:
+        """Drop vectors until the store is within its budget."""
         budget = int(self._budget_gb * (1 << 30))
         dropped = self._vectors.keep_within(budget, self._identity, self._vectors_in_use)
         if dropped:
             log.info("vectors_pruned", dropped=dropped, budget_gb=self._budget_gb)
 
     def _vectors_in_use(self) -> Iterator[Sequence[bytes]]:
-        """Yield the embed hashes of all roots, in parts, so that commits need not wait until all are marked."""
+        """Yield the embed hashes of all roots in parts, so that commits need not wait until all are marked."""
         for root in self._roots.running_roots():
             with root.catalog_snapshot() as snapshot:
                 hashes = snapshot.embed_hashes()

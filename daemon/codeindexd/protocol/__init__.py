@@ -1,4 +1,4 @@
-"""The socket protocol: the socket's path, requests, replies, errors and framing. Standard library only.
+"""The socket protocol: the socket's path, requests, answers, errors and framing. Standard library only.
 
 JSON-RPC 2.0, one JSON object per line, UTF-8, at most ``MAX_REQUEST_BYTES`` per request. Both ends use this module, so
 it is cheap to import. Text is sent as ASCII (``\\uXXXX`` escapes), which preserves paths that are not UTF-8 as
@@ -32,7 +32,7 @@ from codeindexd.protocol.framing import (
     result,
 )
 from codeindexd.protocol.methods import MAX_LIMIT, METHODS, Param, validate
-from codeindexd.protocol.peers import connect, peer, trust
+from codeindexd.protocol.peers import check_peer, connect, peer_credentials
 from codeindexd.protocol.places import (
     MAX_SOCKET_PATH,
     bytes_of_path,
@@ -62,6 +62,7 @@ __all__ = [
     "Request",
     "RequestId",
     "bytes_of_path",
+    "check_peer",
     "check_socket_path",
     "connect",
     "decode",
@@ -72,13 +73,12 @@ __all__ = [
     "notification",
     "parse_request",
     "path_to_json",
-    "peer",
+    "peer_credentials",
     "read_address",
     "request",
     "result",
     "runtime_directory",
     "socket_path",
     "text_of_path",
-    "trust",
     "validate",
 ]

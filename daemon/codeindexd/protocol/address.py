@@ -1,4 +1,4 @@
-"""Where the running daemon listens: a file beside its lock, for clients whose environment names another place."""
+"""The file beside the daemon's lock that names its socket, for clients whose environment leads to another path."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _MAX_BYTES = 1 << 16
 
 
 class Address(NamedTuple):
-    """What a daemon tells about itself. ``socket`` is "" until it listens."""
+    """The content of the file. ``socket`` is the absolute path at which the daemon listens, "" until it does."""
 
     pid: int
     socket: str
     version: str
 
     def encode(self) -> bytes:
-        """Return the content of the file."""
+        """Return the content as bytes."""
         return json.dumps(self._asdict()).encode() + b"\n"
 
 
 def read_address(state: str | os.PathLike[str]) -> Address | None:
-    """Return what the daemon that uses the state directory left there; None if there is nothing of ours.
+    """Return the address in the directory ``state``; None if the file is missing, invalid or another user's.
 
-    Never raises. The daemon may be gone, so whoever connects must expect nobody there, or somebody else.
+    Never raises. The daemon may have ended since: nobody, or another program, may answer at that address.
     """
     try:
         path = os.path.join(state, ADDRESS_NAME)  # noqa: PTH118 - importing pathlib costs a fifth of a search's time

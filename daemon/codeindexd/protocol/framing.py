@@ -1,4 +1,4 @@
-"""Lines, requests and answers as they are sent."""
+"""Encodes and decodes requests, answers and notifications, one line each."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ MAX_REQUEST_BYTES: Final = 1 << 20
 
 
 class Request(NamedTuple):
-    """A well-formed request. A ``notification`` is not answered."""
+    """A well-formed request. A notification (a request without id) is not answered."""
 
     id: RequestId
     method: str
     params: Mapping[str, Any]
-    notification: bool = False
+    is_notification: bool = False
 
 
 class LineBuffer:
     """Splits a stream of bytes into lines.
 
-    After a line longer than ``limit``, ``oversized`` is True and no more lines are returned. With ``limit`` None, lines
-    may have any length.
+    After a line longer than ``limit`` bytes, ``oversized`` is True and no more lines are returned. With ``limit`` None,
+    lines may have any length.
     """
 
     def __init__(self, limit: int | None = MAX_REQUEST_BYTES) -> None:
@@ -49,7 +49,7 @@ class LineBuffer:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that ``data`` completes, without newlines and blank lines."""
+        """Append ``data``, and return the lines that it completes, stripped. Blank lines are dropped."""
         if self.oversized:
             return []
         searched = len(self._buffer)
@@ -70,12 +70,15 @@ class LineBuffer:
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
-    """Return one line, with its newline. Raises ValueError for NaN and infinity, TypeError for what is not JSON."""
+    """Return ``message`` as one line, with its newline.
+
+    Raises ValueError for NaN and infinity, TypeError for values that JSON cannot represent.
+    """
     return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def decode(line: bytes) -> Any:
-    """Return the JSON value of one line. Raises ProtocolError (-32700) for anything else, however deeply nested."""
+    """Return the JSON value of a line. Raises ProtocolError (-32700) if it is not JSON or nested too deeply."""
     try:
         return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
@@ -90,7 +93,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def request(request_id: RequestId, method: str, params: Mapping[str, Any]) -> bytes:
-    """Return the line of a request. Parameters that are None are left out: the daemon uses defaults.
+    """Return the line of a request. Parameters that are None are omitted: the daemon uses defaults.
 
     Raises UsageError for infinity and NaN.
     """
@@ -102,7 +105,7 @@ def request(request_id: RequestId, method: str, params: Mapping[str, Any]) -> by
 
 
 def notification(method: str, params: Mapping[str, Any]) -> bytes:
-    """Return the line of a message that expects no answer."""
+    """Return the line of a notification."""
     return encode({"jsonrpc": "2.0", "method": method, "params": params})
 
 
@@ -132,7 +135,7 @@ def parse_request(line: bytes) -> Request:
     if is_infinite or isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
         raise ProtocolError(INVALID_REQUEST, "id must be a string, a number or null")
     try:
-        return Request(request_id, *_method_and_params(value), notification="id" not in value)
+        return Request(request_id, *_method_and_params(value), is_notification="id" not in value)
     except ProtocolError as error:
         error.request_id = request_id
         raise

@@ -1,4 +1,4 @@
-"""The methods with their parameters, and validation against this table."""
+"""The table of methods with their parameters, and validation against it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ParamKind(enum.Enum):
 
 
 class Param(NamedTuple):
-    """One parameter of a method. With ``default`` None the daemon decides."""
+    """A parameter of a method. If ``default`` is None, the method's handler decides."""
 
     name: str
     kind: ParamKind
@@ -43,10 +43,12 @@ class Param(NamedTuple):
 
 
 _PATH = Param("path", ParamKind.PATH, required=True)
-_ANY_PATH = Param("path", ParamKind.PATH)
+_OPTIONAL_PATH = Param("path", ParamKind.PATH)
 _ROOTS = Param("roots", ParamKind.PATHS)
 _LIMIT = Param("limit", ParamKind.INTEGER, minimum=1, maximum=MAX_LIMIT)
-_PROGRESS = Param("progress", ParamKind.BOOLEAN, default=False)  # notify this connection until the answer
+_PROGRESS = Param(
+    "progress", ParamKind.BOOLEAN, default=False
+)  # sends notifications on this connection until the answer
 _SECONDS = Param("timeout_s", ParamKind.NUMBER, minimum=0, maximum=7 * 24 * 3600)
 
 METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
@@ -102,10 +104,10 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         _ROOTS,
         Param("references", ParamKind.BOOLEAN, default=False),
     ),
-    "sync": (_ANY_PATH, Param("clock", ParamKind.TEXT), _SECONDS, _PROGRESS),
-    "status": (_ANY_PATH,),
+    "sync": (_OPTIONAL_PATH, Param("clock", ParamKind.TEXT), _SECONDS, _PROGRESS),
+    "status": (_OPTIONAL_PATH,),
     "verify": (
-        _ANY_PATH,
+        _OPTIONAL_PATH,
         Param("repair", ParamKind.BOOLEAN, default=False),
         _PROGRESS,
     ),
@@ -119,9 +121,9 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
 
 
 def validate(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all parameters of ``method``, typed, with defaults; unknown fields are dropped.
+    """Return all parameters of ``method``, checked and with defaults; unknown fields are dropped.
 
-    A path may be given as ``NAME_b64`` instead of ``NAME``. Raises UsageError (-32602) naming the field,
+    A path may be given as ``NAME_b64`` instead of ``NAME``. Raises UsageError (-32602), which names the field,
     PathRefusedError for a path that is not absolute, ProtocolError for an unknown method.
     """
     if method not in METHODS:
@@ -152,6 +154,7 @@ def _check(method: str, param: Param, value: Any) -> Any:
 
 
 def _typed(param: Param, value: Any) -> Any:
+    """Return ``value`` as Python type of ``param``, None if it has the wrong JSON type."""
     match param.kind, value:
         case ParamKind.BOOLEAN, bool():
             return value
@@ -190,6 +193,7 @@ def _absolute(name: str, value: str) -> str:
 
 
 def _storable(name: str, value: str) -> str:
+    """Return ``value`` if a file system can store it as a path. Raises UsageError otherwise."""
     if not value or "\0" in value:
         raise UsageError(f"{name} must not be empty or contain a NUL byte")
     try:

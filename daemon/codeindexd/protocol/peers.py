@@ -1,4 +1,4 @@
-"""Peer checks: the daemon serves only its own user, a client trusts only its own user's daemon."""
+"""Connecting, and checks of the other end: a daemon serves, and a client trusts, only processes of its own user."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _RETRY_S = 0.02
 
 
 def connect(raw: socket.socket, path: str, timeout_s: float) -> None:
-    """Connect within ``timeout_s`` seconds, and leave that timeout set. Raises OSError, of it TimeoutError.
+    """Connect within ``timeout_s`` seconds, and leave that timeout set. Raises TimeoutError and other OSErrors.
 
-    A listener whose backlog is full is alive, but Linux then fails at once (EAGAIN) on a socket with a timeout.
+    Retries while the listener's backlog is full: on a socket with a timeout, Linux then fails at once (EAGAIN).
     """
     deadline = time.monotonic() + timeout_s
     raw.settimeout(timeout_s)
@@ -30,8 +30,8 @@ def connect(raw: socket.socket, path: str, timeout_s: float) -> None:
             time.sleep(_RETRY_S)
 
 
-def peer(raw: socket.socket) -> tuple[int, int]:
-    """Return (uid, pid) of the process at the other end; pid 0 if the system does not tell. Raises OSError."""
+def peer_credentials(raw: socket.socket) -> tuple[int, int]:
+    """Return (uid, pid) of the process at the other end; pid 0 if the system does not report it. Raises OSError."""
     if sys.platform == "darwin":
         data = raw.getsockopt(0, _LOCAL_PEERCRED, 76)
         return struct.unpack_from("=II", data)[1], 0
@@ -40,13 +40,13 @@ def peer(raw: socket.socket) -> tuple[int, int]:
     return uid, pid
 
 
-def trust(raw: socket.socket, path: str) -> None:
+def check_peer(raw: socket.socket, path: str) -> None:
     """Raise FailedError if another user listens at the other end of a connection to ``path``.
 
-    That user would read our queries and could forge answers. Root is trusted: launchd listens for an agent, and nothing
-    can be hidden from it.
+    That user would read our queries and could forge answers. Root is trusted: launchd listens on behalf of an agent,
+    and nothing can be hidden from root. Also raises OSError.
     """
-    uid, _ = peer(raw)
+    uid, _ = peer_credentials(raw)
     if uid not in (os.geteuid(), 0):
         raise FailedError(
             f"{path} is another user's socket (uid {uid}); not connecting to it",

@@ -1,4 +1,4 @@
-"""The socket's path, by the same rules at both ends, and paths in JSON."""
+"""The socket's path, computed alike by daemon and clients, and the representation of paths in JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107  # bytes of su
 
 
 def socket_path(environ: Mapping[str, str]) -> str:
-    """Return where the daemon of this user listens: ``CODEINDEXD_SOCKET``, else in the runtime directory.
+    """Return the path of this user's socket: ``CODEINDEXD_SOCKET``, or a path in the runtime directory.
 
     Raises ConfigError if the path is not absolute or too long for a unix socket.
     """
@@ -40,8 +40,8 @@ def check_socket_path(path: str) -> None:
 def runtime_directory(environ: Mapping[str, str]) -> str:
     """Return the directory of the socket.
 
-    An ``XDG_RUNTIME_DIR`` of another user, as ``su`` leaves it, is not used, nor one that this process could not
-    create. platformdirs is used only if there is no other: importing it is slower than a query.
+    An ``XDG_RUNTIME_DIR`` that belongs to another user, as after ``su``, is ignored, and so is one that is missing and
+    cannot be created. platformdirs is asked last: importing it takes longer than a query.
     """
     base = environ.get("XDG_RUNTIME_DIR", "").rstrip("/")
     if sys.platform != "darwin":
@@ -58,7 +58,7 @@ def runtime_directory(environ: Mapping[str, str]) -> str:
         warnings.simplefilter("ignore")  # it warns that XDG_RUNTIME_DIR is not set, which is why we are here
         try:
             return str(platformdirs.user_runtime_dir("codeindexd", appauthor=False))
-        except OSError:  # another user took its place in the temporary directory
+        except OSError:  # another user created that directory in the temporary one
             return str(platformdirs.user_state_path("codeindexd", appauthor=False) / "run")
 
 
@@ -76,7 +76,7 @@ def text_of_path(path: bytes) -> str:
 
 
 def bytes_of_path(path: str) -> bytes:
-    """Return the bytes of a path that came as text; the inverse of text_of_path."""
+    """Return the bytes of a path in JSON; the inverse of :func:`text_of_path`."""
     return path.encode("utf-8", "surrogateescape")
 
 
