@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeindexd.search.best_line import BestLine, NamePlace, name_place
+from codeindexd.search.best_line import BestLine, NamePlace, definition_around, name_place
 from codeindexd.search.query import parse
 from codeindexd.types import Symbol
 
@@ -57,3 +57,26 @@ def test_a_name_that_is_not_there_has_the_first_letter_of_its_line() -> None:
 
 def test_part_of_another_name_is_not_the_name() -> None:
     assert name_place(["reopen(); open()"], Symbol("open", "open", "function", 0)) == NamePlace(0, 10)
+
+
+NESTED = [
+    "class Sessions:",
+    "    limit = 3",
+    "    @cached",
+    "    def open(self):",
+    "        return [",
+    "            self.limit,",
+    "        ]",
+    "    total = 4",
+    "print(Sessions)",
+]
+NESTED_SYMBOLS = [Symbol("Sessions", "Sessions", "class", 0), Symbol("open", "Sessions.open", "method", 2)]
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [(0, "Sessions"), (1, "Sessions"), (2, "open"), (3, "open"), (6, "open"), (7, "Sessions"), (8, None)],
+)
+def test_a_line_belongs_to_the_innermost_definition_around_it(row: int, name: str | None) -> None:
+    found = definition_around(NESTED, NESTED_SYMBOLS, row)
+    assert (found.name if found else None) == name

@@ -189,7 +189,7 @@ def hit_entry(hit: Hit, *, score: bool = True, explain: bool = False) -> dict[st
         "start_byte": hit.place.start_byte,
         "end_byte": hit.place.end_byte,
         "language": hit.chunk.language,
-        "kind": hit.chunk.span.kind,
+        "kind": hit.kind,
         "symbol": hit.symbol,
         **_cell_fields(hit.place.cell),
     }

@@ -11,6 +11,7 @@ from codeindexd.analysis.tokens import stem
 from codeindexd.search.regexes import LineRegex
 from codeindexd.types import Symbol
 
+_CLOSING: Final = ")]}"
 _MOST_LINES_TO_A_NAME: Final = 20  # decorators, attributes and comments may come before it
 _STOP_WORDS: Final = (
     "a an and are as at be by can do does for from has have how i if in into is it its not of on or that the their "
@@ -79,6 +80,27 @@ def name_place(lines: Sequence[str], symbol: Symbol) -> NamePlace:
             return NamePlace(offset, match.start())
     line = lines[first] if lines else ""
     return NamePlace(first, len(line) - len(line.lstrip()))
+
+
+def definition_around(lines: Sequence[str], symbols: Sequence[Symbol], row: int) -> Symbol | None:
+    """Return the innermost of ``symbols`` whose definition, judged by its indentation, holds a row; None if none does.
+
+    The rows of a definition are indented more than its name, except for closing brackets.
+    """
+    for symbol in sorted(symbols, key=lambda one: -one.line_offset):
+        first = name_place(lines, symbol).line_offset
+        if symbol.line_offset <= row <= first:
+            return symbol
+        if first < row < len(lines):
+            depth = _indentation(lines[first])
+            inside = (line for line in lines[first + 1 : row + 1] if line.strip() and line.strip()[0] not in _CLOSING)
+            if all(_indentation(line) > depth for line in inside):
+                return symbol
+    return None
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _is_in(stem_of_word: str, line: str) -> bool:

@@ -11,7 +11,7 @@ from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.encoding import source_text
 from codeindexd.analysis.tokens import Tokenizer, split_identifier
 from codeindexd.protocol.places import text_of_path
-from codeindexd.search.best_line import BestLine
+from codeindexd.search.best_line import BestLine, definition_around
 from codeindexd.search.confirm import ConfirmedChunk, confirm
 from codeindexd.search.copies import copies_of
 from codeindexd.search.exact import ignores_case
@@ -40,6 +40,7 @@ class Hit:
     """A confirmed chunk of an answer.
 
     ``best_line`` (of the file on the disk, from 1) answers the query best; in ``snippet`` it is ``best_row``, from 0.
+    ``symbol`` and ``kind`` are those of the definition around it, else of the chunk.
     ``copies`` are other places with the same text, at most ``MAX_COPIES``; there are ``copy_count`` of them.
     """
 
@@ -47,6 +48,7 @@ class Hit:
     chunk: StoredChunk
     place: ConfirmedChunk
     symbol: str
+    kind: str
     snippet: str
     score: float
     parts: Mapping[str, float]
@@ -155,8 +157,11 @@ def _hit(
     row = place.row_of(one.candidate.line + place.start_line - chunk.span.start_line) if one.candidate.line else None
     if row is None:
         row = request.best.offset(snippet.splitlines(), chunk.span.symbols)
-    symbol = chunk.span.symbol or _closest_symbol(chunk, request.words)
-    return Hit(root, chunk, place, symbol, snippet, one.score, one.parts, place.line_of(row), row)
+    shown = definition_around(snippet.splitlines(), chunk.span.symbols, row)
+    if shown is None and not chunk.span.symbol:
+        shown = _closest_symbol(chunk, request.words)
+    symbol, kind = (shown.qualified, shown.kind) if shown else (chunk.span.symbol, chunk.span.kind)
+    return Hit(root, chunk, place, symbol, kind, snippet, one.score, one.parts, place.line_of(row), row)
 
 
 def _with_copies(snapshot: Snapshot, hit: Hit) -> Hit:
@@ -222,11 +227,11 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _closest_symbol(chunk: StoredChunk, words: frozenset[str]) -> str:
-    """Return the qualified name of the symbol in ``chunk`` that shares most with ``words``, the first of equals."""
+def _closest_symbol(chunk: StoredChunk, words: frozenset[str]) -> Symbol | None:
+    """Return the symbol in ``chunk`` that shares most with ``words``, the first of equals; None without symbols."""
 
     def closeness(symbol: Symbol) -> float:
         parts = split_identifier(symbol.name)
         return 1.0 if symbol.name.lower() in words else len(words.intersection(parts)) / (len(parts) + 1)
 
-    return max(chunk.span.symbols, key=closeness).qualified if chunk.span.symbols else ""
+    return max(chunk.span.symbols, key=closeness, default=None)

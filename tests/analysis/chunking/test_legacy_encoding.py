@@ -59,5 +59,6 @@ def test_any_bytes_have_an_encoding_that_reads_them(data: bytes) -> None:
 
 def test_what_is_unicode_is_no_guess() -> None:
     assert not any(map(is_guessed, ("", "utf-8", "utf-8-sig", "utf-16-le", "utf-16-be")))
+    assert not is_guessed("notebook")
     assert is_guessed("cp932")
     assert is_guessed("latin-1")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codeindexd.analysis.chunking.legacy_encoding import guessed_encoding
+from codeindexd.analysis.chunking.notebook import ENCODING as NOTEBOOK
 from codeindexd.analysis.chunking.notebook import Cell, CellLine
 from codeindexd.types import Span
 
@@ -20,7 +21,7 @@ _PROBE_BYTES = 64 * 1024
 _UTF16_SHARE = 0.4  # without a byte order mark, text is UTF-16 if this share of every other byte is NUL
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _UTF16 = ("utf-16-le", "utf-16-be")
-_UNICODE = frozenset({"", "utf-8", "utf-8-sig", *_UTF16})
+_UNICODE = frozenset({"", "utf-8", "utf-8-sig", NOTEBOOK, *_UTF16})
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1b"))
 
 
