@@ -52,10 +52,33 @@ def test_the_role_of_a_file(path: bytes, language: str, role: FileRole) -> None:
     assert role_of(path, language) is role
 
 
+def asked_for(text: str) -> frozenset[FileRole]:
+    return roles_asked_for(text, stems_of(text.lower().split()))
+
+
 def test_a_question_asks_for_a_role_by_its_name() -> None:
-    assert roles_asked_for(stems_of(["testing", "routers"])) == {FileRole.TEST}
-    assert roles_asked_for(stems_of(["benchmarks"])) == {FileRole.ASIDE}
-    assert roles_asked_for(stems_of(["attest", "latest"])) == frozenset()
+    assert asked_for("testing routers") == {FileRole.TEST}
+    assert asked_for("benchmarks") == {FileRole.ASIDE}
+    assert asked_for("attest the latest") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "how to install it", "How do I set a timeout?", "can users turn it off", "what should I run before a release",
+        "which versions can I use", "I want to add a backend",
+    ],
+)  # fmt: skip
+def test_who_asks_how_to_do_something_asks_for_documents(text: str) -> None:
+    assert asked_for(text) == {FileRole.DOCUMENT}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["how it installs packages", "how do timeouts work", "where requests can be cut", "candidate selection"],
+)
+def test_who_asks_how_something_is_done_asks_for_code(text: str) -> None:
+    assert asked_for(text) == frozenset()
 
 
 def test_an_older_version_is_known_by_a_newer_one_beside_it() -> None:

@@ -71,8 +71,15 @@ def test_a_chunk_from_both_retrievers_beats_one_from_a_single_retriever() -> Non
 
 def test_further_chunks_of_a_file_rank_below_other_files() -> None:
     same = [Candidate(n, 1, b"a.py", lexical=1 - n / 10, dense=1 - n / 10) for n in (1, 2, 3)]
-    other = Candidate(9, 2, b"b.py", lexical=0.5, dense=0.5)
+    other = Candidate(9, 2, b"b.py", lexical=0.6, dense=0.7)
     assert [r.candidate.chunk_id for r in rank([*same, other])][:2] == [1, 9]
+
+
+def test_documents_that_are_asked_for_come_before_code_that_is_as_close() -> None:
+    source = Candidate(1, 1, b"src/parser.py", lexical=1.0, dense=0.8)
+    document = Candidate(2, 2, b"docs/parser.md", lexical=1.0, dense=0.7, role=FileRole.DOCUMENT)
+    assert rank([source, document])[0].candidate is source
+    assert rank([source, document], wanted_roles={FileRole.DOCUMENT})[0].candidate is document
 
 
 def test_a_file_with_many_good_chunks_is_lifted() -> None:

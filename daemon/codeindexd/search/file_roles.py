@@ -47,6 +47,15 @@ _ASIDE_DIRECTORIES: Final = frozenset(
 _ASIDE_NAME: Final = re.compile(rb".*(?:[._-](?:min|pb|gen|generated)|_pb2(?:_grpc)?|\.g)", re.IGNORECASE)
 _VERSION: Final = re.compile(rb"v(\d{1,3})")
 
+# Who asks how to do something reads documents; how something is done, is asked of the code.
+_HOW_TO: Final = re.compile(
+    r"""\s*(?: how\ to\b
+    | (?:how|what|where|which|when|why)\b [^?.]{0,30}? \b(?:do|can|should|must|may|would)
+      \ (?:i|we|you|one|users?|people)\b
+    | (?:can|may|should|must|do)\ (?:i|we|you|one|users?|people)\b
+    | i\ (?:want|need|would\ like)\ to\b )""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _ASKS_FOR: Final = {
     FileRole.TEST: "test tests spec specs fixture fixtures mock mocks",
     FileRole.ASIDE: "example examples sample samples demo benchmark benchmarks vendor vendored generated legacy",
@@ -87,9 +96,10 @@ def is_test(path: bytes) -> bool:
     return is_named and not name.endswith(_SCRIPTS)
 
 
-def roles_asked_for(stems: Collection[str]) -> frozenset[FileRole]:
-    """Return the roles that a question with these stems asks for by their names."""
-    return frozenset(role for role, asking in _ASKING_STEMS.items() if not asking.isdisjoint(stems))
+def roles_asked_for(text: str, stems: Collection[str]) -> frozenset[FileRole]:
+    """Return the roles that a question asks for: documents by its form, others by their names."""
+    roles = {role for role, asking in _ASKING_STEMS.items() if not asking.isdisjoint(stems)}
+    return frozenset(roles | {FileRole.DOCUMENT} if _HOW_TO.match(text) else roles)
 
 
 def older_versions(paths: Iterable[bytes]) -> frozenset[bytes]:

@@ -19,19 +19,21 @@ from codeindexd.search.file_roles import FileRole
 class Weights:
     """The weight of each signal of a question, in units of a retriever's best hit."""
 
-    lexical: float = 0.7
+    lexical: float = 0.6
     dense: float = 1.0
     name: float = 1.2  # times the closeness of the file's name
     exact: float = 1.5  # times how well it defines a name in the query: a compound name, or the query's only word
     mention: float = 1.2  # times the rarity of such a name that it uses, in any inflection if it is a single word
     test: float = 1.2  # subtracted, as the next four, unless the query asks for such files
     prose: float = 0.5
+    wanted_prose: float = 0.6  # added for documents if the query asks for them
     data: float = 0.5
     aside: float = 0.5
     older: float = 0.8  # an older version of an interface, beside a newer one
     neighbour: float = 0.1  # times the score of each other good chunk of the same file, up to `max_neighbours`
     max_neighbours: int = 7
-    same_file: float = 0.3  # factor for each further chunk of a file
+    further: float = 0.6  # factor for the score of every further chunk of a file
+    further_file: float = 0.3  # factor for what speaks for the whole file, in every further chunk
     place: float = 40.0  # a place that the query names; those named first have a little more
     qualified: float = 20.0  # a definition whose qualified name is the query
     literal: float = 10.0  # the query, or the longest fixed part of a message, stands there
@@ -49,7 +51,7 @@ class ReportWeights:
     path: float = 0.5  # words of the path that the report has, by their rarity
     named: float = 1.0  # the report names the file
     step_back: float = 1.5  # subtracted for everything that is not source
-    same_file: float = 0.05  # factor for each further chunk of a file: nearly all files come first
+    further: float = 0.05  # factor for every further chunk of a file: nearly all files come first
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def rank(
 ) -> list[Ranked]:
     """Return ``candidates`` best first, for a question that asks for files of ``wanted_roles``; ``files`` by file id.
 
-    A file with many good chunks lifts all of them, but each further chunk of a file counts less, so that answers show
+    A file with many good chunks lifts all of them, but every further chunk of a file counts less, so that answers show
     many files. Equal scores are ordered by path, then chunk id: the same query has the same answer.
     """
     weights = weights or Weights()
@@ -149,7 +151,7 @@ def rank(
         FileRole.ASIDE: weights.aside,
     }
     for role in wanted_roles:
-        penalties.pop(role, None)
+        penalties[role] = -weights.wanted_prose if role is FileRole.DOCUMENT else 0.0
     ranked: list[Ranked] = []
     for file_id, of_file in _by_file(candidates).items():
         evidence = (files or {}).get(file_id, FileEvidence())
@@ -157,7 +159,7 @@ def rank(
         whole = {"name": weights.name * evidence.name, "older": -weights.older if evidence.is_older else 0.0}
         neighbours = scored[1 : 1 + weights.max_neighbours]
         whole["company"] = weights.neighbour * sum(max(0.0, one.score) for one in neighbours)
-        ranked += _spread(scored, whole, weights.same_file)
+        ranked += _spread(scored, whole, weights.further, weights.further_file)
     return sorted(ranked, key=_order)
 
 
@@ -184,7 +186,7 @@ def rank_report(
         for name in ("lexical", "dense", "body"):  # what other chunks of the file have beyond the first one
             best = max(one.parts.get(name, 0.0) for one in scored)
             whole[f"{name}_elsewhere"] = best - scored[0].parts.get(name, 0.0)
-        ranked += _spread(scored, whole, weights.same_file)
+        ranked += _spread(scored, whole, weights.further, weights.further)
     return sorted(ranked, key=_order)
 
 
@@ -215,12 +217,17 @@ def _of_report(candidate: Candidate, weights: ReportWeights) -> Ranked:
     return Ranked(candidate, sum(parts.values()), parts)
 
 
-def _spread(scored: Sequence[Ranked], whole: Mapping[str, float], same_file: float) -> Iterable[Ranked]:
-    """Yield the chunks of one file, best first, with what speaks for the ``whole`` file; each further one has less."""
+def _spread(
+    scored: Sequence[Ranked], whole: Mapping[str, float], further: float, further_file: float
+) -> Iterable[Ranked]:
+    """Yield the chunks of one file, best first, with what speaks for the ``whole`` file; less for all but the first."""
     bonus = sum(whole.values())
+    total = 0.0
     for position, one in enumerate(scored):
-        total = one.score + bonus
-        total = total * same_file**position if total > 0 else total
+        if position == 0:
+            total = one.score + bonus
+        else:
+            total = min(total, further * max(0.0, one.score) + further_file * max(0.0, bonus))
         parts = {name: part for name, part in {**one.parts, **whole, **one.candidate.asked_for}.items() if part}
         yield Ranked(one.candidate, total + sum(one.candidate.asked_for.values()), parts)
 

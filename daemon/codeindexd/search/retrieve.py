@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
 from codeindexd.search.exact import chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
-from codeindexd.search.file_roles import older_versions, role_of, roles_asked_for, versions_in
+from codeindexd.search.file_roles import FileRole, older_versions, role_of, roles_asked_for, versions_in
 from codeindexd.search.literal import is_long_enough, literal_chunks
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.places import chunks_at, places_in
@@ -34,6 +34,8 @@ _MAX_PATH_MATCHES = 5
 _MAX_QUALIFIED = 50
 _SHORTLIST_PERCENT = 80  # of the depth, from twice as many; ranking them all takes longer than retrieving them
 _MIN_PART = 4  # letters of a part of an identifier
+_LEAST_NAME = 0.5  # the closeness that the name of a document has at least
+_LEAST_NAME_IF_WANTED = 0.8
 _IDENTIFIER = re.compile(r"\w+")
 
 
@@ -109,7 +111,8 @@ def _ranked_chunks(
         )
         for chunk in chunks
     ]
-    return rank(candidates, _evidence(query, candidates), roles_asked_for(frozenset(query.stems)))
+    wanted_roles = roles_asked_for(query.text, frozenset(query.stems))
+    return rank(candidates, _evidence(query, candidates, wanted_roles), wanted_roles)
 
 
 def similar_chunks(snapshot: Snapshot, path: bytes, line: int, limit: int) -> list[Ranked]:
@@ -211,11 +214,20 @@ def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files:
     return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
 
 
-def _evidence(query: PreparedQuery, candidates: Iterable[Candidate]) -> dict[int, FileEvidence]:
-    """Return what speaks for and against the files of ``candidates``, by file id."""
+def _evidence(
+    query: PreparedQuery, candidates: Iterable[Candidate], wanted_roles: Collection[FileRole]
+) -> dict[int, FileEvidence]:
+    """Return what speaks for and against the files of ``candidates``, by file id.
+
+    The name of a document says little of what is in it: ``README.md`` answers most questions.
+    """
     paths = {candidate.file_id: candidate.path for candidate in candidates}
+    documents = {candidate.path for candidate in candidates if candidate.role is FileRole.DOCUMENT}
+    least = _LEAST_NAME_IF_WANTED if FileRole.DOCUMENT in wanted_roles else _LEAST_NAME
     closeness = closeness_of_names(query.embed_names, query.text, set(paths.values()))
     older = {path for path in older_versions(paths.values()) if versions_in(path).isdisjoint(query.terms.words)}
+    if closeness:
+        closeness |= {path: max(least, closeness[path]) for path in documents}
     return {
         file_id: FileEvidence(name=closeness.get(path, 0.0), is_older=path in older) for file_id, path in paths.items()
     }
