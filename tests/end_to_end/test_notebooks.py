@@ -74,9 +74,13 @@ def test_people_read_cell_numbers_and_lines_within_cells(daemon: RealDaemon, roo
     line = asked(daemon, "grep", "return model", cwd=root)["matches"][0]["line"]
     assert daemon.run("grep", "return model", cwd=root).stdout == f"large.ipynb:{line}:    return model\n"
     shown = daemon.run("search", "train_forest", "-n", "1", cwd=root).stdout
-    assert shown.startswith(f"large.ipynb:{line - 2}-{line}  cell 4  train_forest")
+    assert shown.startswith(f"large.ipynb:{line - 2}  cell 4  train_forest")
     assert "1: def train_forest(frame):" in shown
-    assert "cell 4  function  train_forest" in daemon.run("explain", "large.ipynb", cwd=root).stdout
+    found = daemon.run("symbol", "train_forest", cwd=root).stdout
+    assert found.startswith(f"large.ipynb:{line - 2}:5  cell 4  function  train_forest")
+    explained = daemon.run("explain", "large.ipynb", cwd=root).stdout
+    assert "cell 4  function  train_forest" in explained
+    assert "indexed as jupyter, 4 chunks" in explained, "its encoding is no guess"
 
 
 def test_secrets_in_cells_are_masked_everywhere(daemon: RealDaemon, root: Path) -> None:

@@ -96,6 +96,7 @@ def _definition(terminal: Terminal, definition: Definition, cwd: str) -> str:
     line, column = definition.get("name_line", definition["start_line"]), definition.get("column", 1)
     parts = [
         _link(terminal, definition, cwd, f":{line}:{column}"),
+        *([f"cell {cell}"] if (cell := definition.get("cell")) is not None else []),
         definition["kind"],
         terminal.style("symbol", safe(definition["symbol"])),
     ]
