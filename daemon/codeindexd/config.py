@@ -1,4 +1,4 @@
-"""The configuration: one frozen object, built from defaults, file, environment and command line."""
+"""The configuration: a frozen object, built from defaults, file, environment and command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import msgspec
 from codeindexd.errors import ConfigError
 
 _ENV_PREFIX = "CODEINDEXD_"
-_NO_SETTINGS = frozenset({"CODEINDEXD_EMBEDDING_API_KEY"})  # a secret: never in a file, never printed
+_NOT_SETTINGS = frozenset({"CODEINDEXD_EMBEDDING_API_KEY"})  # a secret: never in a file, never printed
 _MAX_ROOT_CONFIG_BYTES = 1 << 20
 _YEAR_MINUTES = 525_600
 _MAX_SHOWN_CHARS = 80  # of a wrong value
@@ -36,21 +36,22 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)] = 1000
     # Beyond this many paths, scanning their parents costs less than keeping them. A guess.
     max_hints: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 10_000
-    # The full walk that finds changes without events; 50,000 files take 0.25 s, so an hourly walk costs nothing.
+    # The full walk that finds changes without an event. 50,000 files take 0.25 s, so an hourly walk costs nothing.
     reconcile_minutes: Minutes = 60
     # Linux has inotify, read directly; macOS has watchfiles. "poll" walks every 30 seconds instead of using events;
-    # network and FUSE file systems are detected without it.
+    # network and FUSE file systems are polled in any case.
     backend: Literal["auto", "inotify", "watchfiles", "poll"] = "auto"
-    # Deprecated: backend = "poll" says the same.
+    # Deprecated: use backend = "poll".
     poll: bool = False
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
     """Selection of what is indexed."""
 
-    # Larger sources were generated or data in every tree we examined; parsing takes a hundred times their size.
+    # Larger files were generated code or data in every tree we examined; parsing takes a hundred times their size in
+    # memory.
     max_file_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)] = 2 << 20
-    # Notebooks, of which most are outputs; the text of their cells may have max_file_bytes. Exact search reads no more.
+    # Most of a notebook is outputs; its cells may have max_file_bytes. Exact search does not read larger notebooks.
     max_notebook_bytes: Annotated[int, msgspec.Meta(ge=1024, le=32 << 20)] = 32 << 20
     # About 150 lines: longer functions are split, so that a hit still points to a place. A guess.
     max_chunk_bytes: Annotated[int, msgspec.Meta(ge=256, le=1 << 20)] = 6000
@@ -63,10 +64,10 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     gitignore: bool = True
 
     def narrowed(self, root: RootConfig) -> Index:
-        """Return these settings narrowed by a root's own patterns.
+        """Return these settings narrowed by the patterns in a root's own configuration.
 
-        Those can only leave out more: the file comes with the code, which may be a stranger's. The user's patterns
-        stand last, where they override a negation.
+        A root's configuration can only exclude more: it comes with the code, which may be a stranger's. The user's
+        patterns come last, so that they override its negations.
         """
         if not (root.include and self.include):
             include = root.include or self.include
@@ -77,7 +78,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workers(msgspec.Struct, frozen=True, kw_only=True):
-    """The processes that read and parse. With ``count`` 0 a single one, one file after the other, for debugging."""
+    """The processes that read and parse files. ``count`` 0 means a single one, one file after the other (debugging)."""
 
     # As many as the CPUs and the memory budget allow; they run at idle priority.
     count: Annotated[int, msgspec.Meta(ge=0, le=256)] | Literal["auto"] = "auto"
@@ -88,15 +89,15 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """Memory limits."""
 
-    # Of all processes: daemon 60 MB, two busy workers 160 MB each. Workers beyond the budget are not started.
+    # For all processes: the daemon takes 60 MB, two busy workers 160 MB each. The budget limits the number of workers.
     budget_mb: Annotated[int, msgspec.Meta(ge=64, le=100_000_000)] = 400
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
     """Disk limits."""
 
-    # Of the shared vector store; the least recently used vectors are deleted first. Four million vectors of 256
-    # dimensions are 2 GB; 10 GB hold every branch of every clone for most users.
+    # For the shared vector store; the least recently used vectors are deleted first. Four million vectors of 256
+    # dimensions take 2 GB; 10 GB suffice for every branch of every clone of most users.
     budget_gb: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 10
 
 
@@ -109,8 +110,8 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32
     # "auto" uses an accelerator if there is one.
     device: Name = "auto"
-    # A loaded transformer takes 400 MB or more; loading it again takes seconds. Below the minimum, it could be unloaded
-    # before the query that it was loaded for.
+    # A loaded transformer takes 400 MB or more; loading it again takes seconds. With less than the minimum, it could be
+    # unloaded before the query for which it was loaded.
     idle_unload_minutes: Annotated[float, msgspec.Meta(ge=0.1, le=_YEAR_MINUTES)] = 10
 
 
@@ -129,7 +130,7 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings; inner code gets values from it and never reads the environment."""
+    """All settings. Other code receives values from it, and does not read the environment."""
 
     watch: Watch = Watch()
     index: Index = Index()
@@ -157,8 +158,8 @@ def load(
 ) -> Config:
     """Load the configuration: defaults < file < ``CODEINDEXD_<SECTION>_<KEY>`` < ``overrides``.
 
-    ``overrides`` are by dotted key: ``{"workers.count": 2}``. A missing file means defaults unless ``required``. Raises
-    ConfigError naming the file or variable, the key and what was expected.
+    The keys of ``overrides`` are dotted: ``{"workers.count": 2}``. A missing file means defaults, unless it is
+    ``required``. Raises ConfigError, which names the file or variable, the key and what was expected.
     """
     document = _read(path, required=required)
     settings: dict[str, dict[str, Any]] = {}
@@ -192,14 +193,14 @@ def load(
 
 
 def load_root_config(root: Path) -> RootConfig:
-    """Load a root's ``.codeindex.toml``, empty if there is none. Symlinks are not followed.
+    """Load the ``.codeindex.toml`` of a root; without that file, an empty configuration. Symlinks are not followed.
 
-    Raises ConfigError naming the file, the key and what was expected.
+    Raises ConfigError, which names the file, the key and what was expected, but does not quote the value.
     """
     path = root / ".codeindex.toml"
     document = _parsed(path, _content_of(path))
     if isinstance(inner := document.get("index"), dict) and len(document) == 1:
-        document = inner  # in a section, as in config.toml
+        document = inner  # the keys may be in a section, as in config.toml
     fields = {}
     for key, value in document.items():
         is_global = key in _SECTIONS or any(key in _keys(section) for section in _SECTIONS.values())
@@ -208,7 +209,7 @@ def load_root_config(root: Path) -> RootConfig:
             raise ConfigError(f"{path}: {key} cannot be set for one root", hint=hint)
         try:
             fields[key] = _value(RootConfig, key, value, f"{path}: {key}", strict=True)
-        except ConfigError as error:  # the value is a stranger's text, maybe a secret: not repeated
+        except ConfigError as error:  # the value is a stranger's text, maybe a secret, and must not be quoted
             raise ConfigError(error.message.partition(", got ")[0], hint=error.hint) from None
     return RootConfig(**fields)
 
@@ -220,7 +221,7 @@ def to_toml(config: Config) -> str:
         lines.append(f"[{section}]")
         values = msgspec.to_builtins(getattr(config, section))
         if not values.get("poll", True):
-            del values["poll"]  # deprecated: shown only where it is set
+            del values["poll"]  # deprecated: shown only if it is set
         lines += [f"{key} = {msgspec.json.encode(value).decode('utf-8')}" for key, value in values.items()]
         lines.append("")
     return "\n".join(lines)
@@ -255,7 +256,10 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
 
 
 def _content_of(path: Path) -> bytes:
-    """Read a root's file, empty if there is none. Does not follow links, block on a FIFO, or read a huge file."""
+    """Return the content of a root's file, b"" if there is none. Does not follow symlinks. Raises ConfigError.
+
+    Does not block on a FIFO, nor read a huge file.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -290,11 +294,11 @@ def _parsed(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
-    """Return (section, key, text, variable) of each setting. CODEINDEXD_SOCKET and the like are in no section."""
+    """Return (section, key, text, variable) of each setting; variables such as CODEINDEXD_SOCKET are no settings."""
     found = []
     for variable, text in sorted(environ.items()):
         section, _, key = variable.removeprefix(_ENV_PREFIX).lower().partition("_")
-        if variable.startswith(_ENV_PREFIX) and key and section in _SECTIONS and variable not in _NO_SETTINGS:
+        if variable.startswith(_ENV_PREFIX) and key and section in _SECTIONS and variable not in _NOT_SETTINGS:
             found.append((section, key, text, variable))
     return found
 
@@ -310,6 +314,10 @@ def _section(name: str, where: str) -> type[msgspec.Struct]:
 
 
 def _value(kind: type[msgspec.Struct], key: str, value: Any, where: str, *, strict: bool) -> Any:
+    """Return ``value`` as the type of ``key`` in the section ``kind``. Raises ConfigError, which begins with ``where``.
+
+    Unless ``strict``, strings are converted, as they come from variables and the command line.
+    """
     wanted = _keys(kind).get(key)
     if wanted is None:
         raise ConfigError(f"{where}: unknown key", hint=_did_you_mean(key, _keys(kind)))
@@ -317,9 +325,8 @@ def _value(kind: type[msgspec.Struct], key: str, value: Any, where: str, *, stri
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
         if not strict and isinstance(value, str) and key == "count":
-            value = (
-                msgspec.convert(value, int, strict=False) if value.isdecimal() else value
-            )  # not converted in a union
+            # msgspec does not convert strings to the members of a union
+            value = msgspec.convert(value, int, strict=False) if value.isdecimal() else value
         if isinstance(value, bool) and wanted is not bool:
             raise ConfigError(f"{where}: {_expected(kind, key)}, got a boolean", hint=_default_hint(kind, key))
         return msgspec.convert(value, wanted, strict=strict)
@@ -330,7 +337,7 @@ def _value(kind: type[msgspec.Struct], key: str, value: Any, where: str, *, stri
 
 
 def _shown(value: Any) -> str:
-    """Return the beginning of a wrong value."""
+    """Return a wrong value for an error message, truncated if it is long."""
     try:
         text = repr(value)
     except ValueError:  # a hexadecimal number with more digits than Python prints
@@ -339,7 +346,7 @@ def _shown(value: Any) -> str:
 
 
 def _expected(kind: type[msgspec.Struct], key: str) -> str:
-    """Return "expected a whole number from 1 to 10", from the annotation that is enforced."""
+    """Return, for example, "expected a whole number from 1 to 10", derived from the annotation of ``key``."""
     info = msgspec.inspect.type_info(_keys(kind)[key])
     return f"expected {_describe(info)}"
 
@@ -354,7 +361,7 @@ def _describe(info: msgspec.inspect.Type) -> str:
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.UnionType():
-            return " or ".join(_describe(one) for one in info.types)
+            return " or ".join(_describe(member) for member in info.types)
         case msgspec.inspect.LiteralType():
             return " or ".join(f'"{value}"' for value in info.values)
         case msgspec.inspect.VarTupleType():

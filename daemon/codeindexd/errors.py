@@ -1,6 +1,6 @@
 """All errors of codeindexd, with their error codes and exit codes.
 
-Adapters translate foreign exceptions into these; only the command line uses the exit codes.
+Exceptions of libraries are translated into these. Only the command line uses the exit codes.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import errno
 from collections.abc import Iterator
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""Errno values that mean that this process or the machine lacks resources, not that the file is bad."""
+"""Errno values that mean that this process or the machine lacks resources, not that the file is at fault."""
 
 
 class CodeindexError(Exception):
-    """The base of all errors that a user may see. ``hint`` says what to do about it.
+    """The base of all errors that a user may see. ``hint`` says what to do.
 
     ``code`` is the JSON-RPC error code of the protocol, ``exit_code`` the command line's.
     """
@@ -29,7 +29,7 @@ class CodeindexError(Exception):
 
 
 def leaf_errors(error: BaseException) -> Iterator[BaseException]:
-    """Yield ``error``, or the errors inside nested groups: task groups wrap what their tasks raise."""
+    """Yield the errors inside ``error`` if it is a group, as task groups raise it, and otherwise ``error`` itself."""
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             yield from leaf_errors(member)
@@ -38,7 +38,7 @@ def leaf_errors(error: BaseException) -> Iterator[BaseException]:
 
 
 def first_error(error: BaseException) -> BaseException:
-    """Return the error that a group is about: its first CodeindexError, otherwise its first error."""
+    """Return the first CodeindexError in ``error`` and its nested groups, otherwise the first error."""
     leaves = list(leaf_errors(error))
     return next((leaf for leaf in leaves if isinstance(leaf, CodeindexError)), leaves[0])
 
@@ -46,7 +46,7 @@ def first_error(error: BaseException) -> BaseException:
 def place_of(error: BaseException) -> str:
     """Return the class of an unexpected exception and where it was raised: ``KeyError (split.py:120 in cut)``.
 
-    Its message is left out: it may quote the file or the query.
+    The message is omitted, since it may quote a file or a query.
     """
     inner = error.__traceback__
     while inner is not None and inner.tb_next is not None:
@@ -75,7 +75,7 @@ class InvalidQueryError(CodeindexError):
 
 
 class TimedOutError(CodeindexError):
-    """Something did not happen in the given time."""
+    """A request did not finish within its timeout."""
 
     code = 3
     exit_code = 6

@@ -1,4 +1,4 @@
-"""The values that all rooms share: frozen, without I/O.
+"""The values that all packages share: frozen, without I/O.
 
 Paths are ``bytes`` relative to their root, separated by ``/``, without a leading slash; the root itself is ``b""``.
 Hashes are 16-byte xxh3_128 digests. Times are nanoseconds since the epoch unless a name says otherwise.
@@ -26,7 +26,7 @@ class NodeKind(enum.IntEnum):
 
 
 class RootState(enum.StrEnum):
-    """The health of a root, from best to worst. Only ``FRESH`` means equal to the disk, as far as is known."""
+    """The health of a root, from best to worst. Only ``FRESH`` means equal to the disk, as far as the daemon knows."""
 
     FRESH = "fresh"
     RECONCILING = "reconciling"
@@ -38,7 +38,10 @@ class RootState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """The stat fields that decide whether a file is read: if they are equal and not racily clean, so are its bytes."""
+    """The stat fields that decide whether a file is read again: if all are equal, so is the content.
+
+    An exception is a racily clean file, which was modified so recently that a later change may not alter its stat.
+    """
 
     size: int
     mtime_ns: int
@@ -50,9 +53,9 @@ class FileStat:
 class Entry:
     """One node of a tree.
 
-    ``hash`` is xxh3_128 of a file's bytes, of a symlink's target text, of a directory's sorted
-    (name, kind, child hash) list, or of a skipped leaf's reason. ``stat`` is None for directories and for racily clean
-    leaves, which must be read again. ``reason`` and ``rule`` are set only on skipped leaves.
+    ``hash`` is xxh3_128 of a file's bytes, of a symlink's target text, of a directory's sorted list of (name, kind,
+    child hash), or of a skipped leaf's reason. ``stat`` is None for directories and for racily clean leaves, which must
+    be read again. ``reason`` and ``rule`` are set only for skipped leaves.
     """
 
     path: bytes
@@ -75,7 +78,7 @@ class TreeSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A file whose path changed and whose content did not: ``entry`` is its new place."""
+    """A file whose path changed but not its content, from ``source`` to ``entry.path``."""
 
     source: bytes
     entry: Entry
@@ -83,7 +86,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """The difference between two trees. Directories are listed so that empty ones are kept."""
+    """The difference between two trees. It includes directories, so that empty ones are not lost."""
 
     added: tuple[Entry, ...] = ()
     modified: tuple[Entry, ...] = ()
@@ -97,7 +100,7 @@ class Diff:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A definition inside a chunk; ``line_offset`` counts from the chunk's first line, so moving the chunk is free."""
+    """A definition inside a chunk; ``line_offset`` counts from 0 at the chunk's first line, so it survives a move."""
 
     name: str
     qualified: str
@@ -120,7 +123,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
-    """A chunk as returned by a worker: place, identity and index terms, never its text.
+    """A chunk as a worker returns it: position, identity and index terms, but not its text.
 
     ``words`` and ``identifiers`` are space-separated terms for the lexical index. ``vector`` holds
     ``dimensions`` little-endian float16 values of unit length, or None if the embedder runs elsewhere.
@@ -148,7 +151,7 @@ class ChunkDraft:
 
 
 class Outcome(enum.IntEnum):
-    """The outcome of processing a leaf. Stored, so the numbers never change meaning."""
+    """The outcome of processing a leaf. The numbers are stored, so they never change meaning."""
 
     INDEXED = 1
     SKIPPED = 2  # by rule: ignored, binary, oversized, sensitive, a symlink, ...
@@ -161,8 +164,8 @@ class FileUpdate:
     """The new state of one leaf, committed atomically.
 
     ``entry.hash`` is the hash of the bytes that were chunked. ``reason`` says why a file is skipped. ``trigrams`` are
-    those of an indexed file's text, as little-endian uint32; None if they were not determined. ``is_masked`` says that
-    secrets in the text are masked.
+    the trigrams of an indexed file's text, as little-endian uint32; None if they were not determined. ``is_masked`` is
+    True if secrets in the text were masked.
     """
 
     entry: Entry
@@ -178,7 +181,10 @@ class FileUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a file is not indexed, and when it is retried (``next_retry_ns`` 0 = when it changes)."""
+    """Why a file could not be indexed, and when it is retried (``next_retry_ns`` 0: only if the file changes).
+
+    ``quarantined`` is True if the file ended or stalled its worker process twice.
+    """
 
     path: bytes
     stage: str
@@ -190,7 +196,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One catalog transaction: a set of files that switch together."""
+    """The changes of one catalog transaction; queries see either none or all of them."""
 
     updates: Sequence[FileUpdate] = ()
     removals: Sequence[bytes] = ()  # leaves and directories; a directory with everything below it
@@ -201,7 +207,7 @@ class Transaction:
 
     @property
     def only_touches(self) -> bool:
-        """Whether it changes no content and no path."""
+        """True if the transaction changes no content and no path, only stats."""
         return not (self.updates or self.removals or self.moves or self.directories or self.failures)
 
 
@@ -217,7 +223,7 @@ class IndexedChunk:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The changes of a catalog commit, as the projections apply them."""
+    """The changes of a catalog commit that the projections (lexical and dense index) apply."""
 
     generation: int
     added: Sequence[IndexedChunk] = ()
@@ -241,7 +247,7 @@ class StoredChunk:
 
     @property
     def key(self) -> ChunkKey:
-        """The same key as that of :class:`ChunkDraft`."""
+        """The key that the chunk's :class:`ChunkDraft` had."""
         return self.span_hash, self.embed_hash, self.terms_hash, self.span.kind, self.span.symbol
 
 
@@ -272,7 +278,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """The vector space of a dense index: the model's identity (hash) and the number of dimensions."""
+    """The vector space of a dense index: the model's identity (a hash) and the number of dimensions."""
 
     identity: str
     dimensions: int

@@ -1,4 +1,4 @@
-"""What tasks of one event loop wait for: signals, broadcasts, gates, growing pauses between retries, and each other."""
+"""Synchronisation of tasks in one event loop: signals, broadcasts, gates, backoff, and running functions together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Signal:
         self._event.set()
 
     def clear(self) -> None:
-        """Forget a signal that nobody has waited for yet."""
+        """Discard a signal that no task has waited for yet."""
         if self._event.is_set():  # a task may be waiting for an event that is not set
             self._event = anyio.Event()
 
@@ -38,13 +38,13 @@ class Signal:
 
 
 class Broadcast:
-    """Wakes every task that is waiting now. A broadcast that nobody waits for is lost."""
+    """Wakes all tasks that are waiting at that moment. A broadcast for which no task waits is lost."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
 
     def notify_all(self) -> None:
-        """Wake every task that is waiting now."""
+        """Wake all tasks that are waiting now."""
         self._event.set()
         self._event = anyio.Event()
 
@@ -66,7 +66,7 @@ class Gate:
         return self._event.is_set()
 
     def open(self) -> None:
-        """Let every waiting task pass, and those that come until the gate is closed."""
+        """Let all tasks pass, waiting or not, until the gate is closed."""
         self._event.set()
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class Backoff:
         self.failures = 0
 
     def next_s(self, *, at_most_s: float | None = None) -> float:
-        """Count a failure and return the seconds to pause, ``at_most_s`` at most."""
+        """Count a failure, and return the seconds to pause, at most ``at_most_s``."""
         longest_s = self._longest_s if at_most_s is None else min(self._longest_s, at_most_s)
         pause_s = min(self._next_s, longest_s)
         self._next_s = min(2 * pause_s, self._longest_s)
@@ -106,9 +106,10 @@ class Backoff:
 
 
 async def run_all(functions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Run all functions at once, and return their results in order.
+    """Run all functions concurrently, and return their results in order.
 
-    Raises the first CodeindexError, as it is, once all functions ended. Any other error cancels the rest.
+    If some raise a CodeindexError, the first of these is raised once all functions have ended. Any other error cancels
+    the rest, and is raised in an exception group.
     """
     results: dict[int, T] = {}
     errors: list[CodeindexError] = []

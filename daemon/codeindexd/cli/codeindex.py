@@ -1,4 +1,4 @@
-"""The program ``codeindex``: parse, run, and turn every error into an exit code and a message."""
+"""The program ``codeindex``: parses the command line, runs the command, reports errors by message and exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = run(words, os.environ, terminal)
         terminal.flush()
-    except BrokenPipeError:  # the reader has enough: `codeindex search ... | head`
+    except BrokenPipeError:  # the reader has stopped reading: `codeindex search ... | head`
         terminal.discard_output()
         return 0
     except OutputError as error:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int:
-    """Run one command and return the exit code. Raises BrokenPipeError and OutputError only."""
+    """Run a command and return the exit code; ``words`` are its arguments. Raises only BrokenPipeError, OutputError."""
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
     try:
         return _run(parser.parse(words), environ, terminal)
@@ -57,11 +57,11 @@ def run(words: list[str], environ: Mapping[str, str], terminal: Terminal) -> int
 
 
 def _run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal) -> int:
-    terminal.colour_when(getattr(args, "color", "auto"))
+    terminal.set_colour(getattr(args, "color", "auto"))
     try:
         return commands.COMMANDS[args.command](commands.Run(args, environ, terminal))
     except CodeindexError as error:
-        raise commands.explained(error, args) from None
+        raise commands.more_precise(error, args) from None
 
 
 def _report(error: CodeindexError, terminal: Terminal, *, as_json: bool) -> None:
@@ -74,7 +74,7 @@ def _report(error: CodeindexError, terminal: Terminal, *, as_json: bool) -> None
 
 
 def describe(error: CodeindexError) -> dict[str, Any]:
-    """Return the error as ``--json`` prints it."""
+    """Return the error as an object for ``--json``."""
     return {"code": error.code, "name": error.name, "message": error.message, "hint": error.hint}
 
 

@@ -25,14 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from codeindexd.daemon import paths
 
     try:
-        places = paths.Paths.of_user(os.environ)
-        file = args.config or places.config_file
+        own_paths = paths.Paths.of_user(os.environ)
+        file = args.config or own_paths.config_file
         settings = config.load(file, os.environ, _overrides(args.set), required=args.config is not None)
         if args.check_config:
             print(f"# {file}" + ("" if file.exists() else " (does not exist: defaults)"))
             print(config.to_toml(settings), end="")
             return 0
-        _run(settings, places, log_format=args.log_format, log_level=args.log_level)
+        _run(settings, own_paths, log_format=args.log_format, log_level=args.log_level)
     except CodeindexError as error:
         return _report(error)
     except BaseExceptionGroup as group:
@@ -42,19 +42,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(settings: Config, places: Paths, *, log_format: str, log_level: str) -> None:
+def _run(settings: Config, paths: Paths, *, log_format: str, log_level: str) -> None:
     import anyio
 
     from codeindexd.daemon import app, logs
 
-    os.umask(0o077)  # first of all: files that libraries create must be private too
-    places.create()
-    log = logs.configure(format=log_format, level=log_level, file=places.log_file)
-    anyio.run(functools.partial(app.run, settings, paths=places, log_destination=log))
+    os.umask(0o077)  # before anything else, since files that libraries create must be private too
+    paths.create()
+    log = logs.configure(format=log_format, level=log_level, file=paths.log_file)
+    anyio.run(functools.partial(app.run, settings, paths=paths, log_destination=log))
 
 
 def _only_error(group: BaseExceptionGroup[BaseException]) -> CodeindexError | None:
-    """Return the error in nested groups if it is the only one and ours: task groups wrap what their tasks raise."""
+    """Return the only error in nested groups if it is a CodeindexError, else None.
+
+    Task groups wrap the errors of their tasks in groups.
+    """
     first, *others = leaf_errors(group)
     return first if isinstance(first, CodeindexError) and not others else None
 
@@ -67,6 +70,7 @@ def _report(error: CodeindexError) -> int:
 
 
 def _overrides(settings: Sequence[str]) -> dict[str, str]:
+    """Return the values of ``--set`` options by ``section.key``. Raises UsageError."""
     overrides = {}
     for setting in settings:
         name, equals, value = setting.partition("=")

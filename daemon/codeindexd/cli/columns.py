@@ -1,14 +1,14 @@
-"""Text in the columns of a terminal: how many it takes, and how it is cut."""
+"""The width of text in terminal columns, and functions that cut text to a width."""
 
 from __future__ import annotations
 
 _ELLIPSIS = "\u2026"
 _MIN_COLUMNS = 4
-_BEFORE_SHARE = 4  # a cut line begins so that at most a quarter of it is before the match
+_BEFORE_SHARE = 4  # at most a quarter of a cut line is before the match
 
 
 def columns(text: str) -> int:
-    """Return how many columns of a terminal ``text`` takes."""
+    """Return the number of terminal columns that ``text`` takes."""
     if text.isascii():
         return len(text)
     import unicodedata
@@ -18,7 +18,7 @@ def columns(text: str) -> int:
 
 
 def shortened(path: str, width: int) -> str:
-    """Return the end of ``path`` in at most ``width`` columns, with an ellipsis for what is missing."""
+    """Return the end of ``path`` in at most ``width`` columns, with an ellipsis for the part cut off."""
     if columns(path) <= width:
         return path
     end = path
@@ -37,9 +37,10 @@ def cut(text: str, width: int) -> str:
 
 
 def cut_around(text: str, start: int, width: int) -> str:
-    """Return the part of ``text`` with the character at ``start`` in at most ``width`` columns, at least four.
+    """Return a part of ``text`` that includes the character at index ``start``, in at most ``width`` columns.
 
-    An ellipsis stands for what is missing. The beginning is kept if there is room for it.
+    An ellipsis stands for each part cut off. The beginning is kept if there is room for it. A ``width`` below four
+    counts as four.
     """
     width = max(width, _MIN_COLUMNS)
     if len(text) <= width and columns(text) <= width:

@@ -1,4 +1,4 @@
-"""The commands of ``codeindex``: a function each, which returns the exit code."""
+"""The commands of ``codeindex``. Each is a function that returns the exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DONE, NOTHING = 0, 1
 _MIN_REFRESH_S = 1.0  # of `status --watch`
-_SHOW_AFTER_S = 0.3  # a line for what is done before would only flash up
+_SHOW_AFTER_S = 0.3  # for anything shorter, a progress line would only flash up
 
 
 class Run:
@@ -47,7 +47,7 @@ class Run:
 
     @property
     def shown_cwd(self) -> str:
-        """The directory that paths are shown relative to, "" if it was deleted: then they are absolute."""
+        """The directory that printed paths are relative to; "" if it was deleted, so that paths are absolute."""
         try:
             return self.cwd
         except UsageError:
@@ -55,15 +55,15 @@ class Run:
 
     @property
     def here(self) -> str:
-        """PATH as given, else the current directory; the daemon finds the root that contains it."""
+        """The PATH argument, or the current directory; the daemon finds the root that contains it."""
         return self.cwd if self.args.path is None else str(self.args.path)
 
     def client(self) -> Client:
-        """Return a client that starts the daemon, unless the user forbids it."""
+        """Return a client that starts the daemon if needed, unless the user forbids it."""
         return Client(start=self._may_start, environ=self.environ, note=self._note_once)
 
     def async_client(self) -> AsyncClient:
-        """Return an asynchronous client that starts the daemon, unless the user forbids it."""
+        """Return an asynchronous client that starts the daemon if needed, unless the user forbids it."""
         from codeindexd.client.aio import AsyncClient
 
         return AsyncClient(start=self._may_start, environ=self.environ, note=self._note_once)
@@ -78,20 +78,23 @@ class Run:
             self.terminal.note(safe(text))
 
     def indexing(self, path: PathLike, *, show_after_s: float = 0.0) -> AbstractContextManager[ProgressLine]:
-        """Return a progress line for a command that waits for the index of ``path``."""
+        """Return a context with a progress line, for waiting until ``path`` is indexed.
+
+        The line is shown once the block has run for ``show_after_s`` seconds.
+        """
         import shlex
 
         stop = f"codeindex pause {shlex.quote(absolute(path))}"
         text = f"indexing continues in the background; to stop it: {stop}"
-        return self._waiting(path, text, show_after_s=show_after_s)
+        return self._progress_line(path, text, show_after_s=show_after_s)
 
     def verifying(self, path: PathLike) -> AbstractContextManager[ProgressLine]:
-        """Return a progress line for a command that waits for a verification."""
+        """Return a context with a progress line, for waiting until ``path`` is verified."""
         text = "the verification was stopped; the index goes on as before"
-        return self._waiting(path, text, show_after_s=_SHOW_AFTER_S)
+        return self._progress_line(path, text, show_after_s=_SHOW_AFTER_S)
 
     @contextlib.contextmanager
-    def _waiting(self, path: PathLike, when_interrupted: str, *, show_after_s: float) -> Iterator[ProgressLine]:
+    def _progress_line(self, path: PathLike, when_interrupted: str, *, show_after_s: float) -> Iterator[ProgressLine]:
         from codeindexd.cli.progress import ProgressLine, interruptible
 
         is_shown = self.terminal.live and not self.args.json
@@ -100,15 +103,15 @@ class Run:
             yield line
 
     def show(self, result: Any, render_text: Callable[[], None]) -> None:
-        """Print ``result`` as the one JSON document, or call ``render_text``."""
+        """Print ``result`` as JSON with ``--json``; otherwise call ``render_text``."""
         if self.args.json:
             self.terminal.print(json.dumps(result))
         else:
             render_text()
 
 
-def explained(error: CodeindexError, args: argparse.Namespace) -> CodeindexError:
-    """Return the error to print: "not indexed" is no explanation for a path that does not exist."""
+def more_precise(error: CodeindexError, args: argparse.Namespace) -> CodeindexError:
+    """Return the error to print: for a path that does not exist, "not indexed" would be misleading."""
     if not isinstance(error, NotIndexedError):
         return error
     given = [getattr(args, "path", None), *(getattr(args, "paths", None) or []), *(getattr(args, "roots", None) or [])]
@@ -123,7 +126,7 @@ def explained(error: CodeindexError, args: argparse.Namespace) -> CodeindexError
 
 
 def add(run: Run) -> int:
-    """Index directories, with a progress line."""
+    """Index directories, and show the progress."""
     workers = 0 if run.args.sequential else run.args.workers
     if workers is not None and workers < 0:
         raise UsageError("--workers must be 0 or more", hint="use 0 for one file after the other")
@@ -146,7 +149,7 @@ def add(run: Run) -> int:
 
 
 def _print_result(run: Run, client: Client, result: RootsResult, line: ProgressLine | None) -> None:
-    """Print what was indexed, and with a ``line`` also how long that took and what was left out."""
+    """Print a summary of each root; if it was waited for with a ``line``, also the duration and what was left out."""
     from codeindexd.cli import progress
 
     for root in result["roots"]:
@@ -159,6 +162,7 @@ def _print_result(run: Run, client: Client, result: RootsResult, line: ProgressL
 
 
 def _skipped(client: Client, root: str) -> Mapping[str, int]:
+    """Return the number of entries that the root leaves out, by reason."""
     return client.status(root)["roots"][0]["skipped"]
 
 
@@ -188,11 +192,9 @@ def enclosing_repository(directory: str) -> str:
 
 
 def remove(run: Run) -> int:
-    """Forget roots."""
+    """Remove roots and their indexes."""
     removed = []
-    paths = [
-        absolute(path) for path in run.args.paths
-    ]  # all of them, before removing a directory changes what a link resolves to
+    paths = [absolute(path) for path in run.args.paths]  # an invalid one raises before any root is removed
     with run.client() as client:
         for path in paths:
             removed += client.remove(path)["removed"]
@@ -218,7 +220,7 @@ def _root_table(run: Run, result: RootsResult) -> None:
 
 
 def reindex(run: Run) -> int:
-    """Process every file again, with a progress line."""
+    """Process every file of a root again, and show the progress."""
     wait = not run.args.no_wait
     with run.client() as client:
         with run.indexing(run.here) as line:
@@ -228,7 +230,7 @@ def reindex(run: Run) -> int:
 
 
 def pause(run: Run) -> int:
-    """Stop indexing a root."""
+    """Stop indexing a root until ``resume``."""
     with run.client() as client:
         result = client.pause(run.here)
     run.show(result, lambda: _print_summaries(run, result))
@@ -247,7 +249,7 @@ def resume(run: Run) -> int:
 
 
 def _from_here(glob: str) -> str:
-    """Return a path filter as it is, or absolute if it begins at the current directory (``.``, ``../src``)."""
+    """Return a path filter; one that is relative to the current directory (``.``, ``../src``) becomes absolute."""
     path = glob.removeprefix("!")
     sign = glob[: len(glob) - len(path)]
     return sign + absolute(path) if path.split("/")[0] in {".", ".."} else glob
@@ -271,14 +273,14 @@ def search(run: Run) -> int:
     with run.client() as client:
         try:
             result = client.search(query, **options)
-        except NotIndexedError:
+        except NotIndexedError:  # with --add, index first
             if not args.add or where is None:
                 raise
             for path in args.roots or [enclosing_repository(run.cwd)]:
                 _index_first(run, client, path)
             try:
                 result = client.search(query, **options)
-            except NotIndexedError:  # the repository leaves the current directory out
+            except NotIndexedError:  # the repository excludes the current directory
                 if args.roots:
                     raise
                 _index_first(run, client, run.cwd)
@@ -288,6 +290,7 @@ def search(run: Run) -> int:
 
 
 def _index_first(run: Run, client: Client, path: str) -> None:
+    """Index ``path`` before a search, and show the progress."""
     with run.indexing(path) as line:
         added = client.add(path, on_progress=line.callback)
     if line.callback is not None:
@@ -299,7 +302,7 @@ def _index_first(run: Run, client: Client, path: str) -> None:
 
 
 def _check_format(args: argparse.Namespace) -> None:
-    """Replace the escapes of ``--format``. Raises UsageError for a template that no hit can fill."""
+    """Replace the escapes in ``--format``. Raises UsageError if the template has unknown fields."""
     if args.format is not None:
         args.format = render.checked_template(args.format)
 
@@ -327,7 +330,7 @@ def _print_hits(run: Run, result: SearchResult) -> None:
 
 
 def grep(run: Run) -> int:
-    """Find every line that matches a pattern."""
+    """Find all lines that match a pattern."""
     from codeindexd.cli import grep as lines
 
     args = run.args
@@ -352,11 +355,11 @@ def _print_state(run: Run, state: str) -> None:
         run.terminal.note(f"note: the index may differ from the disk ({state}); for details: codeindex status")
 
 
-_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?")  # as search and grep print places
+_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?")  # the forms that search and grep print
 
 
 def related(run: Run) -> int:
-    """Find code similar to that at a line."""
+    """Find code similar to the code at PATH:LINE."""
     place = _PLACE.fullmatch(run.args.place)
     if place is None:
         raise UsageError(f"not PATH:LINE: {run.args.place}", hint="for example: codeindex related src/main.py:42")
@@ -394,7 +397,7 @@ def symbol(run: Run) -> int:
 
 
 def sync(run: Run) -> int:
-    """Wait until all earlier changes can be searched."""
+    """Wait until all changes made before can be searched."""
     with run.client() as client, run.indexing(run.here, show_after_s=_SHOW_AFTER_S) as line:
         result = client.sync(run.here, timeout_s=run.args.timeout, on_progress=line.callback)
     run.show(result, lambda: run.terminal.print(result["clock"]))
@@ -425,7 +428,7 @@ def status(run: Run) -> int:
 
 
 def _wait_for_change(client: Client) -> None:
-    """Wait for a notification, but at least a second: more often would be no use in a terminal."""
+    """Wait for notifications, but at least a second, so that the screen is not redrawn too often."""
     import time
 
     started = time.monotonic()
@@ -448,7 +451,7 @@ def verify(run: Run) -> int:
 
 
 def explain(run: Run) -> int:
-    """Say why a path is or is not indexed."""
+    """Show why a path is or is not indexed."""
     from codeindexd.cli import health
 
     with run.client() as client:
@@ -471,7 +474,7 @@ def stop(run: Run) -> int:
 
 
 def restart(run: Run) -> int:
-    """Stop the daemon and start another."""
+    """Stop the daemon and start a new one."""
     from codeindexd.cli import lifecycle
 
     result = lifecycle.restart(run.environ)
@@ -511,7 +514,7 @@ def service(run: Run) -> int:
 
 
 def doctor(run: Run) -> int:
-    """Look for problems in the environment."""
+    """Check the environment for problems."""
     from codeindexd.cli import doctor as checks
 
     result = checks.examine(run.environ)

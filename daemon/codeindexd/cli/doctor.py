@@ -1,4 +1,4 @@
-"""Checks of the environment, each with a remedy for its problem. Works without a daemon."""
+"""Checks of the environment, with remedies for the problems found. They work without a daemon."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import shutil
 import socket
 import subprocess
@@ -37,7 +38,7 @@ _PROGRAM_TIMEOUT_S = 10.0
 
 
 class CheckState(enum.StrEnum):
-    """The outcome of a check, as it is printed."""
+    """The outcome of a check; the value is what is printed."""
 
     OK = "ok"
     WARNING = "warning"
@@ -45,7 +46,7 @@ class CheckState(enum.StrEnum):
 
 
 class Check(NamedTuple):
-    """One check and its outcome. ``remedy`` is empty if there is nothing to do."""
+    """A check and its outcome. ``remedy`` is empty if there is nothing to do."""
 
     name: str
     state: CheckState
@@ -56,7 +57,7 @@ class Check(NamedTuple):
 def examine(environ: Mapping[str, str]) -> dict[str, Any]:
     """Run all checks and return ``{"ok": no problems, "checks": [{"name", "state", "detail", "remedy"}]}``.
 
-    Never raises: a check that fails is a warning, and the others still run.
+    Never raises: a check that itself fails is reported as a warning, and the others still run.
     """
     checks = [
         *_run_check("versions", _versions),
@@ -82,7 +83,7 @@ def _with_paths(paths: Paths, environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _run_check(name: str, check: Callable[[], Check | Iterable[Check]]) -> Iterator[Check]:
-    """Yield the outcome of ``check``; an exception is an outcome too."""
+    """Yield the outcomes of ``check``; an exception becomes an outcome named ``name``."""
     try:
         found = check()
         yield from [found] if isinstance(found, Check) else found
@@ -91,7 +92,7 @@ def _run_check(name: str, check: Callable[[], Check | Iterable[Check]]) -> Itera
     except (OSError, subprocess.SubprocessError) as error:
         remedy = "check the permissions of its parent directories" if isinstance(error, PermissionError) else ""
         yield Check(name, CheckState.WARNING, f"could not be checked: {error}", remedy)
-    except Exception as error:  # noqa: BLE001 - unexpected, so reported by its place: its message may quote anything
+    except Exception as error:  # noqa: BLE001 - reported without its message, which may quote anything
         yield Check(name, CheckState.WARNING, f"could not be checked: {place_of(error)}")
 
 
@@ -186,21 +187,21 @@ def _service_manager(environ: Mapping[str, str]) -> Check:
 
 
 def _daemon(path: Path, environ: Mapping[str, str]) -> Check:
-    """Report on the daemon that clients would use, and on what they would do about it."""
+    """Check the daemon that clients would use."""
     try:
         check_parents(path)
     except FileNotFoundError:
-        pass  # its directory is created when needed, private
+        pass  # the directory is created when needed, with private access
     except CodeindexError as error:
         return Check("daemon", CheckState.PROBLEM, error.message, error.hint)
-    elsewhere = start.running_elsewhere(str(path), environ)
-    for place in (path, Path(elsewhere)) if elsewhere else (path,):
+    advertised = start.advertised_socket(str(path), environ)
+    for address in (path, Path(advertised)) if advertised else (path,):
         try:
-            return _described(_ask(place), place, expected=path)
+            return _running_daemon(_ask(address), address, expected=path)
         except (OSError, CodeindexError, KeyError, TypeError) as error:
             reason = str(error)
-    if (holder := start.holder(environ)) is not None:
-        detail = f"{holder.description} is running, but cannot be reached at {elsewhere or path}: {reason}"
+    if (holder := start.running_daemon(environ)) is not None:
+        detail = f"{holder.description} is running, but cannot be reached at {advertised or path}: {reason}"
         if not holder.is_ours:
             remedy = "it may run in another container or on another machine: stop it there"
             return Check("daemon", CheckState.PROBLEM, detail, remedy)
@@ -211,20 +212,23 @@ def _daemon(path: Path, environ: Mapping[str, str]) -> Check:
     return Check("daemon", CheckState.OK, f"not running; it will listen at {path}")
 
 
-def _described(info: Mapping[str, Any], place: Path, *, expected: Path) -> Check:
-    if core.lost_its_installation(info):
+def _running_daemon(info: Mapping[str, Any], address: Path, *, expected: Path) -> Check:
+    """Check the daemon that answered at ``address`` with ``info``; ``expected`` is the socket of this environment."""
+    if core.has_lost_installation(info):
         detail = f"its installation was {info['installation']} since it was started (pid {info['pid']})"
         return Check("daemon", CheckState.WARNING, detail, "to replace it: codeindex restart")
     if info["version"] != __version__:
         detail = f"version {info['version']} is running (pid {info['pid']}), but {__version__} is installed"
         remedy = "run any codeindex command: it replaces an older daemon, unless another installation's service runs it"
         return Check("daemon", CheckState.WARNING, detail, remedy)
-    where = str(place) if place == expected else f"{place} (found by the address that it left; here it is {expected})"
+    where = str(address)
+    if address != expected:
+        where += f" (found by its address file; in this environment, the path would be {expected})"
     return Check("daemon", CheckState.OK, f"version {info['version']}, pid {info['pid']}, {where}")
 
 
 def _ask(path: Path) -> Mapping[str, Any]:
-    """Return what the running daemon says about itself."""
+    """Return the ``server.info`` of the daemon at ``path``. Raises OSError, CodeindexError, KeyError and TypeError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
         raw.settimeout(5)
         raw.connect(str(path))
@@ -239,35 +243,37 @@ def _directory(name: str, directory: Path) -> Check:
     try:
         found = directory.lstat()
     except FileNotFoundError:
-        parent = next(place for place in directory.parents if place.exists())
+        parent = next(above for above in directory.parents if above.exists())
         if os.access(parent, os.W_OK | os.X_OK):
             return Check(title, CheckState.OK, f"{directory} (created when needed)")
         return Check(
             title,
             CheckState.PROBLEM,
             f"{directory} cannot be created: {parent} is not writable",
-            f"chmod u+wx {parent}",
+            f"chmod u+wx {_quoted(parent)}",
         )
     if not directory.is_dir():
-        return Check(title, CheckState.PROBLEM, f"{directory} is not a directory", f"mv {directory} {directory}.old")
+        return Check(title, CheckState.PROBLEM, f"{directory} is not a directory", _move_away(directory))
     if found.st_uid != os.geteuid():
-        remedy = f"sudo chown -R {os.geteuid()} {directory}"
+        remedy = f"sudo chown -R {os.geteuid()} {_quoted(directory)}"
         return Check(title, CheckState.PROBLEM, f"{directory} belongs to another user (uid {found.st_uid})", remedy)
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        return Check(title, CheckState.PROBLEM, f"{directory} cannot be written", f"chmod u+rwx {directory}")
+        remedy = f"chmod u+rwx {_quoted(directory)}"
+        return Check(title, CheckState.PROBLEM, f"{directory} cannot be written", remedy)
     try:
         check_parents(directory)
     except CodeindexError as error:
         return Check(title, CheckState.PROBLEM, error.message, error.hint)
     if found.st_mode & 0o077:
-        return Check(title, CheckState.WARNING, f"{directory} is open to other users", f"chmod 700 {directory}")
+        remedy = f"chmod 700 {_quoted(directory)}"
+        return Check(title, CheckState.WARNING, f"{directory} is open to other users", remedy)
     return Check(title, CheckState.OK, str(directory))
 
 
 def _disk(cache: Path) -> Check:
-    place = next(place for place in (cache, *cache.parents) if place.exists())
-    free = shutil.disk_usage(place).free
-    detail = f"{free / (1 << 30):,.1f} GiB free at {place}"
+    existing = next(directory for directory in (cache, *cache.parents) if directory.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"{free / (1 << 30):,.1f} GiB free at {existing}"
     if free < _NO_DISK_BYTES:
         return Check(
             "disk space",
@@ -323,16 +329,26 @@ def _roots(file: Path) -> Iterator[Check]:
             "roots",
             CheckState.PROBLEM,
             f"{file} cannot be read: {error}",
-            f"mv {file} {file}.old, then add the roots again",
+            f"add the roots again after: {_move_away(file)}",
         )
         return
     for root in roots:
         yield from _run_check("root", functools.partial(_root, root))
 
 
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _move_away(path: Path) -> str:
+    """Return the shell command that renames ``path``."""
+    return f"mv {_quoted(path)} {_quoted(path.with_name(path.name + '.old'))}"
+
+
 def _root(root: Path) -> Check:
     if not root.is_dir():
-        return Check("root", CheckState.WARNING, f"{root} is missing", f"restore it, or: codeindex remove {root}")
+        remedy = f"restore it, or remove it: codeindex remove {_quoted(root)}"
+        return Check("root", CheckState.WARNING, f"{root} is missing", remedy)
     if reason := reason_to_poll(root):
         detail = f"{reason}: scanned every 30 seconds instead of watched"
         return Check("root", CheckState.WARNING, detail, "for updates within milliseconds, use a clone on a local disk")

@@ -1,4 +1,4 @@
-"""Roots, status, verification and explanations as text."""
+"""Prints the results of ``roots``, ``status``, ``verify`` and ``explain`` as text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def roots(terminal: Terminal, result: RootsResult) -> None:
 
 
 def status(terminal: Terminal, result: StatusResult, now: float | None = None) -> None:
-    """Print the daemon, a table of roots, and all problems with their remedies."""
+    """Print the daemon, a table of roots, and all problems with their remedies. ``now`` is a Unix time (tests)."""
     now = time.time() if now is None else now
     memory = result["rss_bytes"] / (1 << 20)
     up = progress.duration(result["uptime_s"])
@@ -67,7 +67,7 @@ def status(terminal: Terminal, result: StatusResult, now: float | None = None) -
 
 
 def _files(terminal: Terminal, result: StatusResult) -> None:
-    """Print where the indexes and the log are, and their size."""
+    """Print the paths and sizes of the indexes and the log."""
     if cache := result.get("cache"):
         terminal.print(f"cache {safe(cache['path'])}{_size(cache['bytes'])}")
     if log := result.get("log"):
@@ -108,7 +108,7 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
 
 def _busy(file: BusyFile) -> str:
     every = progress.duration(file["every_s"])
-    return f"busy: {safe(file['path'])} changes all the time: looked at every {every}, and by `codeindex sync`"
+    return f"busy: {safe(file['path'])} changes all the time: scanned every {every}, and by `codeindex sync`"
 
 
 def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
@@ -121,7 +121,7 @@ def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
 
 
 def verify(terminal: Terminal, result: VerifyResult, *, seconds: float = 0.0) -> None:
-    """Print the differences of every root, and how long it took to find them."""
+    """Print the differences of each root, and after the last one the duration in ``seconds``."""
     for root in result["roots"]:
         found = root["differences"]
         outcome = terminal.style("good", "equal to the disk") if not found else progress.count(len(found), "difference")
@@ -181,14 +181,17 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
 
 
 def _table(terminal: Terminal, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table: the first and the last column left-aligned, numbers right-aligned. Nothing without rows."""
+    """Print a table, with the first and the last column left-aligned and the others right-aligned.
+
+    Prints nothing if there are no rows.
+    """
     if not rows:
         return
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for number, row in enumerate((header, *rows)):
         cells = [
-            cell.ljust(width) if place in {0, len(row) - 1} else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if column in {0, len(row) - 1} else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         if number and (style := _STYLES.get(row[0], "warn")):
             cells[0] = terminal.style(style, cells[0])

@@ -1,4 +1,4 @@
-"""The commands for the life of the daemon: ``stop``, ``restart`` and ``logs``."""
+"""The commands ``stop``, ``restart`` and ``logs``."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _BLOCK_BYTES = 1 << 16
 
 
 def stop(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Stop the daemon; return ``{"stopped": whether one was running, "pid"}``."""
+    """Stop the daemon and return ``{"stopped", "pid"}``; ``stopped`` is False if none was running."""
     pid = stop_daemon(environ)
     return {"stopped": pid is not None, "pid": pid}
 
 
 def restart(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Stop the daemon if one is running, and start one; return what the new one says about itself."""
+    """Stop the daemon if one is running, start a new one, and return its ``server.info``."""
     stop_daemon(environ)
     with Client(environ=environ) as client:
         return dict(client.info())
 
 
-def log_place(environ: Mapping[str, str]) -> dict[str, Any]:
+def log_destination(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return where the daemon logs: ``{"kind": "journal", "file" or "stderr", "path", "bytes"}``.
 
-    Without a daemon, this is where the last one left its log.
+    If no daemon is running, this is the log file of a detached daemon.
     """
     try:
         with Client(start=False, environ=environ, timeout_s=5.0) as client:
@@ -50,12 +50,15 @@ def log_place(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def show_logs(terminal: Terminal, environ: Mapping[str, str], *, lines: int, follow: bool) -> None:
-    """Print the last ``lines`` lines of the log, and with ``follow`` go on until interrupted. Raises FailedError."""
-    place = log_place(environ)
-    if place["kind"] == "journal":
+    """Print the last ``lines`` lines of the log, and with ``follow`` also new ones until interrupted.
+
+    Raises FailedError if there is no log that can be read.
+    """
+    destination = log_destination(environ)
+    if destination["kind"] == "journal":
         _show_journal(environ, lines=lines, follow=follow)
         return
-    path = _log_file(place)
+    path = _log_file(destination)
     for line in last_lines(path, lines):
         terminal.print(safe(line))
     terminal.flush()
@@ -66,18 +69,18 @@ def show_logs(terminal: Terminal, environ: Mapping[str, str], *, lines: int, fol
 
 
 def read_logs(environ: Mapping[str, str], *, lines: int) -> dict[str, Any]:
-    """Return ``{"kind", "path", "bytes", "lines"}``."""
-    place = log_place(environ)
-    if place["kind"] == "journal":
+    """Return the last ``lines`` lines of the log as ``{"kind", "path", "bytes", "lines"}``. Raises FailedError."""
+    destination = log_destination(environ)
+    if destination["kind"] == "journal":
         done = subprocess.run(
             _journalctl(lines), env=dict(environ), capture_output=True, text=True, errors="replace", check=False
         )
-        return {**place, "lines": done.stdout.splitlines()}
-    return {**place, "lines": last_lines(_log_file(place), lines)}
+        return {**destination, "lines": done.stdout.splitlines()}
+    return {**destination, "lines": last_lines(_log_file(destination), lines)}
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """Return the last ``count`` lines of a file, reading no more of it than needed."""
+    """Return the last ``count`` lines of a file, reading only its end."""
     with path.open("rb") as file:
         position = file.seek(0, os.SEEK_END)
         data = b""
@@ -90,7 +93,7 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def _appended(path: Path) -> Iterator[str]:
-    """Yield the lines that are appended to a file from now on, also after it was rotated."""
+    """Yield the lines that are appended to a file from now on, also after the file is rotated."""
     file = path.open("rb")
     file.seek(0, os.SEEK_END)
     rest = b""
@@ -116,9 +119,10 @@ def _was_rotated(path: Path, descriptor: int) -> bool:
     return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
 
 
-def _log_file(place: Mapping[str, Any]) -> Path:
-    path = Path(place["path"])
-    if place["kind"] == "stderr":
+def _log_file(destination: Mapping[str, Any]) -> Path:
+    """Return the path of the log file. Raises FailedError if the log is no file or does not exist yet."""
+    path = Path(destination["path"])
+    if destination["kind"] == "stderr":
         raise FailedError("the daemon logs to the terminal or pipe that it was started from", hint="look there")
     if not path.exists():
         raise FailedError(f"there is no log yet: {path} does not exist", hint="start the daemon: codeindex status")
@@ -128,7 +132,7 @@ def _log_file(place: Mapping[str, Any]) -> Path:
 def _show_journal(environ: Mapping[str, str], *, lines: int, follow: bool) -> None:
     done = subprocess.run([*_journalctl(lines), *(["--follow"] if follow else [])], env=dict(environ), check=False)
     if done.returncode:
-        raise FailedError("journalctl failed", hint=f"for its reason, run: journalctl --user --unit {SYSTEMD_UNIT}")
+        raise FailedError("journalctl failed", hint=f"to see why: journalctl --user --unit {SYSTEMD_UNIT}")
 
 
 def _journalctl(lines: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Progress as text, and the line that a command updates while it waits."""
+"""Formats progress, and shows it in a line that a command updates while it waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _SHORTEST_PATH = 8
 
 
 class ProgressLine:
-    """The progress line of a command, as wide as the terminal is at the moment."""
+    """The progress line of a command, fitted to the present width of the terminal.
+
+    It is shown from ``show_after_s`` seconds after its creation. ``path`` stands for the root until the progress names
+    one.
+    """
 
     def __init__(
         self,
@@ -37,16 +41,16 @@ class ProgressLine:
 
     @property
     def callback(self) -> Callable[[Progress], None] | None:
-        """What a request is given to update the line; None if nobody would see it."""
+        """The ``on_progress`` argument for a request; None if the line is not shown."""
         return self.show if self._is_shown else None
 
     @property
     def seconds(self) -> float:
-        """How long it has been there."""
+        """The seconds since the line was created."""
         return self._clock() - self._started
 
     def show(self, progress: Progress) -> None:
-        """Update the line."""
+        """Show ``progress`` in the line."""
         if self.seconds >= self._show_after_s:
             path = safe(progress.get("root", self._path))
             self._terminal.line(fitted(path, progress, self._terminal.width - 1))
@@ -58,7 +62,7 @@ class ProgressLine:
 
 @contextlib.contextmanager
 def interruptible(terminal: Terminal, line: ProgressLine, text: str) -> Iterator[None]:
-    """Remove the line at the end of the block; if the user interrupts it, also say what becomes of the work."""
+    """Remove the line at the end of the block; if the user interrupts the block, also print ``text``."""
     try:
         yield
     except KeyboardInterrupt:
@@ -72,7 +76,8 @@ def interruptible(terminal: Terminal, line: ProgressLine, text: str) -> Iterator
 def fitted(path: str, progress: Progress, width: int) -> str:
     """Return the progress of the root ``path`` in at most ``width`` columns.
 
-    What matters most stays: the files, the time left, the end of the path, the chunks, the rate.
+    If the width does not suffice for all, the most important parts are kept: the files, then the time left, the end of
+    the path, the chunks, the rate.
     """
     files, chunks, rate, left = _parts(progress)
     kept = [files if columns(files) <= width else _percent(progress)]
@@ -132,18 +137,18 @@ def duration(seconds: float) -> str:
 
 
 def summary(root: RootEntry, *, seconds: float = 0.0, skipped: Mapping[str, int] | None = None) -> str:
-    """Return one line about a root: its state and size, how long that took, and what is left out by reason."""
+    """Return a line about a root: its state and size, the duration, and what is left out, by reason."""
     text = f"{safe(root['path'])}: {root['state']}, {count(root['files'], 'file')}, {count(root['chunks'], 'chunk')}"
     text += took(seconds)
     return f"{text} (left out: {left_out(skipped)})" if skipped else text
 
 
 def took(seconds: float) -> str:
-    """Return ``, 12 s`` for what took a noticeable time, else nothing."""
+    """Return a duration as ``, 12 s``, "" if it is below a second."""
     return f", {duration(seconds)}" if seconds >= 1 else ""
 
 
 def left_out(skipped: Mapping[str, int]) -> str:
-    """Format what is not indexed, the largest number first: ``1,003 empty, 215 binary``."""
+    """Format the numbers of entries that are left out, largest first: ``1,003 empty, 215 binary``."""
     ordered = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{number:,} {safe(reason)}" for reason, number in ordered)

@@ -1,4 +1,4 @@
-"""The command ``codeindex service``: its actions, and their outcome as text and JSON."""
+"""The command ``codeindex service``: its actions, and their outcomes as text and JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTIONS: Mapping[str, Callable[[Mapping[str, str]], Mapping[str, Any]]] = {
 
 
 def document(outcome: Any) -> dict[str, Any]:
-    """Return a dataclass as JSON, with paths as text."""
+    """Return the fields of a dataclass as JSON values, with paths as strings."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Path):
@@ -31,7 +31,7 @@ def document(outcome: Any) -> dict[str, Any]:
 
 
 def show(terminal: Terminal, outcome: Mapping[str, Any]) -> None:
-    """Print one line per field, and one per item of a list."""
+    """Print a line for each field of an outcome, and for each item of a list."""
     for name, value in outcome.items():
         label = name.replace("_", " ")
         if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""The systemd user units and the launchd agent: installing, removing and describing them.
+"""Installs, removes and describes the systemd user units or the launchd agent.
 
-The installed files are those in ``systemd/`` and ``launchd/``, with the path of the installed program.
+The installed files are the project's files in ``systemd/`` and ``launchd/``, with the path of the installed program.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MANAGER_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an action did: the ``files`` installed or removed, whether any ``changed``, and notes for the user."""
+    """The result of an action: the ``files`` installed or removed, whether any ``changed``, and notes for the user."""
 
     manager: str
     files: tuple[Path, ...]
@@ -41,7 +41,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """The state of the service. ``current``: the files equal those of this version. ``detail``: as the manager says."""
+    """The state of the service. ``current`` is True if the files equal this version's.
+
+    ``detail`` is the manager's description.
+    """
 
     manager: str
     installed: bool
@@ -53,7 +56,7 @@ class ServiceStatus:
 
 
 def install(environ: Mapping[str, str] = os.environ) -> Outcome:
-    """Install and enable the service, and start it unless another daemon runs. Idempotent.
+    """Install and enable the service, and start it unless another daemon is running. Idempotent.
 
     Raises FailedError if this user has no service manager or a file cannot be written.
     """
@@ -81,7 +84,7 @@ def uninstall(environ: Mapping[str, str] = os.environ) -> Outcome:
 
 
 def status(environ: Mapping[str, str] = os.environ) -> ServiceStatus:
-    """Return what is installed, enabled and running. Raises FailedError if a file of this installation is missing."""
+    """Return the state of the service. Raises FailedError if a file of this installation is missing."""
     manager = _manager(environ)
     files = manager.rendered()
     existing = [path for path in files if path.exists()]
@@ -114,7 +117,7 @@ class Systemd:
         self._directory = Path(config) / "systemd" / "user"
 
     def rendered(self) -> dict[Path, bytes]:
-        """Return the unit files by the paths to install them at."""
+        """Return the contents of the unit files, by installation path."""
         service = shipped("systemd", SERVICE).decode()
         service = re.sub(r"(?m)^ExecStart=.*$", lambda _match: f"ExecStart={_exec_start(program())}", service)
         return {self._directory / SERVICE: service.encode(), self._directory / SOCKET: shipped("systemd", SOCKET)}
@@ -124,17 +127,17 @@ class Systemd:
         if not shutil.which("systemctl", path=self._environ.get("PATH")):
             raise FailedError(
                 "systemd is not installed",
-                hint="start `codeindexd` from your session's autostart; clients also start it when needed",
+                hint="add `codeindexd` to your session's autostart, or do nothing: clients start it when needed",
             )
         answer = self._systemctl("show", "--property=Version", "--value")
         if answer.returncode:
             raise FailedError(
                 f"no systemd user manager answers: {_last_line(answer.stderr)}",
-                hint="log in again so that XDG_RUNTIME_DIR is set, or run: sudo loginctl enable-linger $USER",
+                hint="log in again, which sets XDG_RUNTIME_DIR, or enable lingering: sudo loginctl enable-linger $USER",
             )
 
     def enable(self, *, changed: bool) -> list[str]:
-        """Enable both units, and start them unless a daemon runs already. Return notes for the user."""
+        """Enable both units, and start them unless a daemon is running. Returns notes for the user."""
         if changed:
             self._systemctl_checked("daemon-reload")
         self._systemctl_checked("enable", SERVICE)
@@ -148,7 +151,7 @@ class Systemd:
         self._systemctl_checked("disable", "--now", SERVICE, SOCKET)
 
     def reload_after_removal(self) -> None:
-        """Have the manager notice that the files are gone."""
+        """Make the manager notice that the files have been removed."""
         self._systemctl_checked("daemon-reload")
         self._systemctl("reset-failed", SERVICE)
 
@@ -161,7 +164,7 @@ class Systemd:
         return self._is_active(SERVICE)
 
     def describe(self) -> str:
-        """Return state, process and status text."""
+        """Return the state, process id and status text of the service."""
         shown = self._systemctl("show", SERVICE, "--property=ActiveState,SubState,MainPID,StatusText").stdout
         values = dict(line.partition("=")[::2] for line in shown.splitlines())
         text = f"{values.get('ActiveState')} ({values.get('SubState')})"
@@ -195,7 +198,7 @@ class Launchd:
         self._domain = f"gui/{os.getuid()}"
 
     def rendered(self) -> dict[Path, bytes]:
-        """Return the agent file by the path to install it at."""
+        """Return the content of the agent file, by installation path."""
         agent = plistlib.loads(shipped("launchd", f"{LABEL}.plist"))
         agent["ProgramArguments"] = list(program())
         agent["Sockets"]["Listener"]["SockPathName"] = protocol.socket_path(self._environ)
@@ -211,7 +214,7 @@ class Launchd:
             )
 
     def enable(self, *, changed: bool) -> list[str]:
-        """Load the agent; reload it if it changed. Return notes for the user."""
+        """Load the agent, or reload it if it changed. Returns notes for the user."""
         if not changed and self.is_enabled():
             return []
         if not self.is_enabled() and _answers(self._environ):
@@ -228,7 +231,7 @@ class Launchd:
         return []
 
     def disable(self) -> None:
-        """Unload and thereby stop the agent."""
+        """Unload the agent, which stops it."""
         self._launchctl("bootout", f"{self._domain}/{LABEL}")
 
     def reload_after_removal(self) -> None:
@@ -239,11 +242,11 @@ class Launchd:
         return self._launchctl("print", f"{self._domain}/{LABEL}").returncode == 0
 
     def is_running(self) -> bool:
-        """Return True if its process is running."""
+        """Return True if the agent's process is running."""
         return "state = running" in self._launchctl("print", f"{self._domain}/{LABEL}").stdout
 
     def describe(self) -> str:
-        """Return state and process."""
+        """Return the state, process id and last exit code of the agent."""
         shown = self._launchctl("print", f"{self._domain}/{LABEL}").stdout
         facts = re.findall(r"(?m)^\s*(state|pid|last exit code) = (.+)$", shown)
         return ", ".join(f"{name} {value}" for name, value in facts)
@@ -259,7 +262,7 @@ def _manager(environ: Mapping[str, str]) -> Systemd | Launchd:
 
 
 def program() -> tuple[str, ...]:
-    """Return the command that runs this installation's daemon: its script, or the interpreter if there is none."""
+    """Return the command that runs this installation's daemon: its script, or if there is none the interpreter's."""
     script = Path(sys.executable).parent / "codeindexd"
     return (str(script),) if script.exists() else (sys.executable, "-P", "-m", "codeindexd")
 
@@ -274,7 +277,7 @@ def shipped(directory: str, name: str) -> bytes:
 
 
 def _exec_start(command: Sequence[str]) -> str:
-    """Return a command in the syntax of ExecStart (systemd.service(5)). Raises FailedError if that is impossible."""
+    """Return a command in the syntax of ExecStart (systemd.service(5)). Raises FailedError if it cannot express it."""
     program, *arguments = command
     if re.search(r"[\x00-\x1f\x7f\"'\\]", program):
         hint = "install codeindexd at a path without quotes, backslashes and control characters"
@@ -288,6 +291,7 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 
 def _answers(environ: Mapping[str, str]) -> bool:
+    """Return True if a daemon listens at the socket. Raises FailedError if it is another user's process."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         path = protocol.socket_path(environ)

@@ -1,4 +1,4 @@
-"""Standard output and error: colour and progress only on terminals, no control characters from files."""
+"""Writes to standard output and error: colour and progress only on terminals, no control characters from files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-# Escape sequences in a source file must not reach the terminal: control characters get visible substitutes.
+# Escape sequences in a source file must not reach the terminal: control characters are replaced by visible ones.
 _SAFE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _SAFE |= {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
 _SAFE |= dict.fromkeys(
@@ -30,12 +30,12 @@ _CODES = {
 }
 
 _DEFAULT_COLUMNS = 80
-_VTE_WITH_LINKS = 5000  # of the library in the terminals of GNOME, XFCE and others
+_VTE_WITH_LINKS = 5000  # VTE is the library of the terminals of GNOME, XFCE and others
 _ANY_TEXT = "codeindexd.any_text"
 
 
 class OutputError(Exception):
-    """Standard output cannot be written, for example on a full disk. A closed pipe is a BrokenPipeError."""
+    """Standard output cannot be written, for example on a full disk. (For a closed pipe, BrokenPipeError is raised.)"""
 
 
 class _ClosedStream(io.StringIO):
@@ -46,7 +46,7 @@ class _ClosedStream(io.StringIO):
 
 
 class Terminal:
-    """Standard output and error of one run. Errors while writing to standard error are ignored."""
+    """Standard output and error. Errors in writing to standard error are ignored."""
 
     def __init__(self, out: TextIO, err: TextIO, environ: Mapping[str, str]) -> None:
         self._out = out
@@ -61,12 +61,12 @@ class Terminal:
 
     @property
     def width(self) -> int:
-        """The columns of the terminal at standard error, as they are now."""
+        """The present number of columns of the terminal at standard error."""
         return self._columns_of(self._err)
 
     @property
     def out_width(self) -> int:
-        """The columns of the terminal at standard output, as they are now."""
+        """The present number of columns of the terminal at standard output."""
         return self._columns_of(self._out)
 
     def _columns_of(self, stream: TextIO) -> int:
@@ -77,21 +77,24 @@ class Terminal:
 
     @classmethod
     def standard(cls, environ: Mapping[str, str]) -> Terminal:
-        """Return the terminal of this process; paths that are not UTF-8 are written as their bytes."""
+        """Return the terminal of this process, and set the error handlers of its streams.
+
+        Standard output then writes paths that are not UTF-8 as their bytes, standard error writes them with escapes.
+        """
         codecs.register_error(_ANY_TEXT, _any_text)
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors=_ANY_TEXT if stream is sys.stdout else "backslashreplace")
         return cls(sys.stdout or _ClosedStream(), sys.stderr or _ClosedStream(), environ)
 
-    def colour_when(self, when: str) -> None:
-        """Use colour ``always``, ``never``, or, with ``auto``, where standard output is a terminal that shows it."""
+    def set_colour(self, when: str) -> None:
+        """Use colour ``always``, ``never``, or ``auto``: if standard output is a terminal that can show it."""
         if when != "auto":
             self.colour = when == "always"
             self.links = self.links and self.colour
 
     def link(self, path: str, text: str) -> str:
-        """Return ``text`` as a hyperlink (OSC 8) to a file, if the terminal is known to show them."""
+        """Return ``text`` as a hyperlink (OSC 8) to the file ``path``; unchanged if the terminal may not show links."""
         if not self.links:
             return text
         import socket
@@ -101,7 +104,7 @@ class Terminal:
         return f"\x1b]8;;{target}\x1b\\{text}\x1b]8;;\x1b\\"
 
     def style(self, kind: str, text: str) -> str:
-        """Return ``text`` in the colour of ``kind``."""
+        """Return ``text`` in the colour of ``kind``, a key of ``_CODES``; unchanged if colour is off."""
         return f"\x1b[{_CODES[kind]}m{text}\x1b[0m" if self.colour and text else text
 
     def print(self, text: str = "") -> None:
@@ -159,7 +162,7 @@ class Terminal:
 def _shows_links(environ: Mapping[str, str]) -> bool:
     """Return True for terminals that are known to show hyperlinks; others may print the target as text.
 
-    ``FORCE_HYPERLINK`` decides where it is set, as for other programs: 0 is no.
+    If ``FORCE_HYPERLINK`` is set, it decides, as in other programs: 0 means no.
     """
     if forced := environ.get("FORCE_HYPERLINK", ""):
         return forced != "0"
@@ -174,7 +177,7 @@ def _shows_links(environ: Mapping[str, str]) -> bool:
 
 
 def _discard(stream: TextIO) -> None:
-    """Redirect a stream to the null device: otherwise Python flushes it again at exit, and fails again."""
+    """Redirect a stream to the null device, since Python flushes it again at exit and would fail again."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(null, stream.fileno())
@@ -182,7 +185,7 @@ def _discard(stream: TextIO) -> None:
 
 
 def _any_text(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Encode surrogate escapes as their bytes, and characters that the encoding lacks as ``\\u65e5``."""
+    """Encode surrogate escapes as their bytes, characters that the encoding lacks as escapes such as ``\\u65e5``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]

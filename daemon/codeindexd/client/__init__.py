@@ -6,7 +6,7 @@
 ...         print(hit["path"], hit["start_line"], hit["symbol"])
 
 Results are the JSON documents of the protocol, typed as dictionaries (``codeindexd.client.results``): fields that a
-newer daemon adds are kept. Errors are the classes of ``codeindexd.errors``. Nothing heavy is imported.
+newer daemon adds are kept. Errors are the classes of ``codeindexd.errors``. Importing the package is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The client for asyncio and trio: one connection, any number of requests at a time, answered in any order."""
+"""The client for asyncio and trio: one connection, any number of concurrent requests, answered in any order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_QUEUED_LINES = 16
 
 
 class _PendingCall:
-    """A request that was sent and has no answer yet."""
+    """A request without an answer yet; once ``done``, it has a ``message`` or an ``error``."""
 
     def __init__(self) -> None:
         self.done = anyio.Event()
@@ -41,9 +41,9 @@ class _PendingCall:
 
 
 class AsyncClient(AsyncMethods):
-    """A connection to the daemon of this user, open inside ``async with``. Parameters are those of ``Client``.
+    """A connection to the daemon of this user, open inside ``async with``. It takes the same parameters as ``Client``.
 
-    A cancelled call drops its answer; the connection stays open. All methods raise the errors of
+    If a call is cancelled, its answer is dropped and the connection stays open. All methods raise the errors of
     ``codeindexd.errors``.
     """
 
@@ -110,7 +110,7 @@ class AsyncClient(AsyncMethods):
             self._outgoing.close()
 
     def _find_daemon(self) -> None:
-        """Have a daemon started if none answers and that is allowed, and learn where it listens."""
+        """Set ``socket_path`` to the daemon's socket, after starting a daemon if none answers and that is allowed."""
         with Client(
             self._given_path, start=self._start, environ=self._environ, timeout_s=self._timeout_s, note=self._note
         ) as client:
@@ -118,7 +118,7 @@ class AsyncClient(AsyncMethods):
             self.socket_path = client.socket_path
 
     async def notifications(self) -> AsyncIterator[results.Notification]:
-        """Yield notifications as they arrive; of those not yet read, the latest 1,000 are kept.
+        """Yield notifications as they arrive. Of unread notifications, the latest 1,000 are kept.
 
         Raises NoDaemonError when the connection ends.
         """
@@ -164,7 +164,7 @@ class AsyncClient(AsyncMethods):
                 try:
                     if not failures:
                         on_progress(progress)
-                except Exception as error:  # noqa: BLE001 - the caller's own: raised in their task, not in the reader's
+                except Exception as error:  # noqa: BLE001 - from the caller's function: raised in the caller's task, not in the reader's
                     failures.append(error)
                     calling.cancel()
 
@@ -181,8 +181,8 @@ class AsyncClient(AsyncMethods):
         return result
 
     async def _write(self) -> None:
-        """Send queued requests. A task of its own: a cancelled caller must not leave half a request on the wire."""
-        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the reader records why
+        """Send queued requests, in a task of its own: a cancelled caller must not leave half a request on the wire."""
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the reader records the reason
             async for line in self._lines:
                 await self._stream.send(line)
 
@@ -227,7 +227,7 @@ class AsyncClient(AsyncMethods):
 
 
 def _adds_only_cancellations(group: BaseException, error: BaseException) -> bool:
-    """Return True if ``group`` is ``error``, which is no cancellation, and otherwise holds only cancellations."""
+    """Return True if ``group`` consists of ``error``, which is no cancellation, and cancellations."""
     cancelled = anyio.get_cancelled_exc_class()
     own = list(leaf_errors(error))
     rest = [leaf for leaf in leaf_errors(group) if all(leaf is not one for one in own)]

@@ -1,4 +1,4 @@
-"""The methods of the protocol as calls. `methods` is generated from this file: tests/generate_client.py."""
+"""The methods of the protocol as asynchronous calls. tests/generate_client.py makes `methods` from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AsyncMethods:
-    """Every method of the protocol, over a transport that subclasses add."""
+    """All methods of the protocol; subclasses implement the transport."""
 
     async def call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Send a request and return its result. Raises the errors of ``codeindexd.errors``."""
@@ -22,7 +22,7 @@ class AsyncMethods:
     async def _call_with_progress(
         self, method: str, params: Mapping[str, Any], on_progress: Callable[[results.Progress], None]
     ) -> Any:
-        """Send a request, and call ``on_progress`` until its result is here; then unsubscribe."""
+        """Send a request and return its result. Calls ``on_progress`` in the meantime, then unsubscribes."""
         raise NotImplementedError
 
     async def _call_following(
@@ -43,10 +43,11 @@ class AsyncMethods:
         workers: int | None = None,
         on_progress: Callable[[results.Progress], None] | None = None,
     ) -> results.RootsResult:
-        """Index ``path`` and keep it fresh.
+        """Index the directory ``path`` and keep its index fresh.
 
         Returns when it is fresh, or at once if ``wait`` is False. While waiting, ``on_progress`` is called several
-        times a second. ``workers`` is how many processes to use, 0 = one file after the other.
+        times a second. ``workers`` sets the number of worker processes (0: a single one, one file after the other;
+        None: unchanged). ``force`` permits even the home directory and ``/``.
         """
         params = {"path": core.absolute(path), "force": force, "workers": workers, "wait": wait}
         return cast(
@@ -54,7 +55,7 @@ class AsyncMethods:
         )
 
     async def remove(self, path: PathLike) -> results.RemoveResult:
-        """Forget a root and delete its index."""
+        """Remove the root ``path`` and delete its index."""
         return cast("results.RemoveResult", await self.call("roots.remove", {"path": core.absolute(path)}))
 
     async def roots(self) -> results.RootsResult:
@@ -70,14 +71,14 @@ class AsyncMethods:
     ) -> results.RootsResult:
         """Process every file of a root again; vectors are reused.
 
-        Returns at once, or with ``wait`` when it is fresh again. While waiting, ``on_progress`` is called several times
-        a second.
+        Returns at once, or with ``wait`` when the root is fresh again. While waiting, ``on_progress`` is called several
+        times a second.
         """
         params = {"path": core.absolute(path), "wait": wait}
         return cast("results.RootsResult", await self._call_following("reindex", params, on_progress if wait else None))
 
     async def pause(self, path: PathLike) -> results.RootsResult:
-        """Stop indexing a root."""
+        """Stop indexing a root until :meth:`resume`."""
         return cast("results.RootsResult", await self.call("pause", {"path": core.absolute(path)}))
 
     async def resume(self, path: PathLike) -> results.RootsResult:
@@ -98,11 +99,11 @@ class AsyncMethods:
         sync: bool = False,
         explain: bool = False,
     ) -> results.SearchResult:
-        """Return the chunks that answer ``query`` best, from the roots that contain ``roots`` (None: all roots).
+        """Return the chunks that match ``query`` best, from the roots that contain ``roots`` (None: all roots).
 
-        ``path`` is a glob or several; one that begins with ``!`` leaves out. ``limit`` is the number of hits (None: as
-        configured); ``explain`` adds the parts of each score. With ``sync`` the answer includes every change
-        made before the call.
+        ``path`` is a glob or several; a glob that begins with ``!`` excludes. ``limit`` is the number of hits (None: as
+        configured); ``explain`` adds the parts of each score. With ``sync``, the answer includes every change made
+        before the call.
         """
         params = {
             "query": query,
@@ -135,10 +136,11 @@ class AsyncMethods:
         every_match: bool = False,
         sync: bool = False,
     ) -> results.GrepResult:
-        """Return every line that matches ``pattern``, a regex in RE2's syntax, or with ``fixed`` a plain text.
+        """Return all lines that match ``pattern``, a regex in RE2's syntax, or with ``fixed`` a plain text.
 
-        Only what is below ``roots`` is searched (None: all roots), and of that only what matches the globs ``path``;
-        one that begins with ``!`` excludes. ``max_count`` bounds the lines of each file, ``limit`` those of the answer.
+        Searches the files and directories in ``roots`` (None: all roots), restricted to the globs in ``path``; a glob
+        that begins with ``!`` excludes. ``max_count`` limits the lines of each file, ``limit`` the lines of the answer.
+        ``before`` and ``after`` are numbers of context lines.
         """
         params = {
             "pattern": pattern,
@@ -162,12 +164,12 @@ class AsyncMethods:
     async def related(
         self, root: PathLike, path: PathLike, line: int, *, limit: int | None = None
     ) -> results.SearchResult:
-        """Return code similar to that at ``line`` of ``path``, which is relative to ``root``."""
+        """Return code similar to the code at ``line`` of ``path``, which is relative to ``root``."""
         params = {"root": core.absolute(root), "path": core.relative_name(path), "line": line, "limit": limit}
         return cast("results.SearchResult", await self.call("related", params))
 
     async def related_to(self, path: PathLike, line: int, *, limit: int | None = None) -> results.SearchResult:
-        """Return code similar to that at ``line`` of ``path``, in the root that contains it.
+        """Return code similar to the code at ``line`` of ``path``, from the root that contains it.
 
         Raises NotIndexedError if no root does.
         """
@@ -191,16 +193,17 @@ class AsyncMethods:
         timeout_s: float | None = None,
         on_progress: Callable[[results.Progress], None] | None = None,
     ) -> results.SyncResult:
-        """Return once every change made before the call (or every one up to ``clock``) can be searched.
+        """Wait until every change made before the call can be searched, or with ``clock`` every change up to it.
 
-        Without ``path``, all roots are meant. While waiting, ``on_progress`` is called several times a second; with
-        ``clock``, ``path`` and ``on_progress`` have no effect. Raises TimedOutError after ``timeout_s`` (60) seconds.
+        Waits for the root that contains ``path``, or for all roots. Meanwhile ``on_progress`` is called several times a
+        second. With ``clock``, ``path`` and ``on_progress`` have no effect. Raises TimedOutError after ``timeout_s``
+        seconds (None: 60).
         """
         params = {"path": core.absolute_or_none(path), "clock": clock, "timeout_s": timeout_s}
         return cast("results.SyncResult", await self._call_following("sync", params, on_progress))
 
     async def status(self, path: PathLike | None = None) -> results.StatusResult:
-        """Return the health of the daemon and of one root, or of all."""
+        """Return the health of the daemon, and of the root that contains ``path`` or of all roots."""
         return cast("results.StatusResult", await self.call("status", {"path": core.absolute_or_none(path)}))
 
     async def verify(
@@ -210,10 +213,10 @@ class AsyncMethods:
         repair: bool = False,
         on_progress: Callable[[results.Progress], None] | None = None,
     ) -> results.VerifyResult:
-        """Compare the index of one root, or of all, with the disk; with ``repair``, repair what differs.
+        """Compare the index of one root or of all roots with the disk; with ``repair``, repair the differences.
 
-        Meanwhile ``on_progress`` is called several times a second; the ``activity`` in it is "verify", or "index" while
-        changes are waited for.
+        Meanwhile ``on_progress`` is called several times a second; ``activity`` in its argument is "verify", or "index"
+        as long as the daemon first indexes earlier changes.
         """
         params = {"path": core.absolute_or_none(path), "repair": repair}
         return cast("results.VerifyResult", await self._call_following("verify", params, on_progress))
@@ -225,7 +228,7 @@ class AsyncMethods:
     # the daemon
 
     async def info(self) -> results.ServerInfo:
-        """Return version and process id of the daemon."""
+        """Return the daemon's version, process id, socket and installation."""
         return cast("results.ServerInfo", await self.call("server.info", {}))
 
     async def metrics(self) -> results.MetricsResult:
@@ -239,7 +242,7 @@ class AsyncMethods:
     # notifications
 
     async def subscribe(self, roots: Iterable[PathLike] | None = None) -> str:
-        """Receive progress, generations and states of ``roots`` (None: all) through ``notifications``.
+        """Subscribe to progress, generations and states of ``roots`` (None: all); :meth:`notifications` yields them.
 
         Returns the clock at which the subscription begins.
         """

@@ -1,4 +1,4 @@
-"""Code shared by both clients: paths, requests, results, errors, versions. No I/O except path resolution."""
+"""Code shared by both clients: paths, requests, results, errors, versions. No I/O except resolving paths."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PathLike: TypeAlias = "str | bytes | os.PathLike[str]"
 
 
 def absolute(path: PathLike) -> str:
-    """Return ``path`` as the protocol wants it: absolute, ``~`` expanded, symlinks resolved except in the last part.
+    """Return ``path`` as the protocol expects it: absolute, ``~`` expanded, symlinks resolved except the last part.
 
     Raises UsageError for a string that cannot be a path, and for a relative path below a deleted current directory.
     """
-    place = os.path.expanduser(_usable(path))  # noqa: PTH111 - pathlib costs a fifth of a search's time
-    parent, name = os.path.split(place.rstrip("/"))
+    expanded = os.path.expanduser(_usable(path))  # noqa: PTH111 - pathlib costs a fifth of a search's time
+    parent, name = os.path.split(expanded.rstrip("/"))
     try:
         if name in {"", ".", ".."}:
-            return os.path.realpath(place)
+            return os.path.realpath(expanded)
         return os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
     except FileNotFoundError:
         raise no_current_directory() from None
@@ -46,16 +46,17 @@ def absolute_or_none(path: PathLike | None) -> str | None:
 
 
 def texts(value: str | Iterable[str] | None) -> list[str] | None:
-    """Return one text or several as a list; None, which means no restriction, stays None."""
+    """Return one string or several as a list; None, which means no restriction, stays None."""
     return [value] if isinstance(value, str) else None if value is None else list(value)
 
 
 def relative_name(path: PathLike) -> str:
-    """Return a path below a root as text. Raises UsageError for a string that cannot be a path."""
+    """Return a path relative to a root as text. Raises UsageError for a string that cannot be a path."""
     return _usable(path)
 
 
 def _usable(path: PathLike) -> str:
+    """Return ``path`` as text. Raises UsageError if it is empty or cannot be a path."""
     text = os.fsdecode(path)
     if not text:  # not the current directory: more likely a script's unset variable
         raise UsageError("a path is empty", hint="use . for the current directory")
@@ -70,20 +71,20 @@ def _usable(path: PathLike) -> str:
 
 
 def split_at_root(path: PathLike, roots: Iterable[str]) -> tuple[str, str]:
-    """Return the innermost of ``roots`` that contains ``path``, and the path below it. Raises NotIndexedError."""
-    place = absolute(path)
-    containing = [root for root in roots if place.startswith(f"{root.rstrip('/')}/")]
+    """Return the innermost of ``roots`` that contains ``path``, and ``path`` relative to it. Raises NotIndexedError."""
+    target = absolute(path)
+    containing = [root for root in roots if target.startswith(f"{root.rstrip('/')}/")]
     if not containing:
         import shlex
 
-        directory = shlex.quote(os.path.dirname(place))  # noqa: PTH120
-        raise NotIndexedError(f"{place} is not indexed", hint=f"index its directory: codeindex add {directory}")
+        directory = shlex.quote(os.path.dirname(target))  # noqa: PTH120
+        raise NotIndexedError(f"{target} is not indexed", hint=f"index its directory: codeindex add {directory}")
     root = max(containing, key=len)
-    return root, place[len(root.rstrip("/")) + 1 :]
+    return root, target[len(root.rstrip("/")) + 1 :]
 
 
 def request_line(request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
-    """Return a request as it is sent. Raises FailedError if it is too long."""
+    """Return the line of a request. Raises FailedError if it is too long, UsageError for infinity and NaN."""
     line = protocol.request(request_id, method, params)
     if len(line) > protocol.MAX_REQUEST_BYTES:
         raise FailedError(f"the request is longer than {protocol.MAX_REQUEST_BYTES} bytes", hint="make it shorter")
@@ -91,7 +92,7 @@ def request_line(request_id: int, method: str, params: Mapping[str, Any]) -> byt
 
 
 def result_of(message: Any) -> Any:
-    """Return the result in an answer, or raise the error in it as its own class."""
+    """Return the result in an answer. Raises the error in it, as its own class, or FailedError if it has neither."""
     if not isinstance(message, dict):
         raise not_an_answer()
     if "error" in message:
@@ -102,7 +103,7 @@ def result_of(message: Any) -> Any:
 
 
 def not_an_answer() -> FailedError:
-    """Return the error for a message that is not one of the protocol."""
+    """Return the error for a message that does not follow the protocol."""
     return FailedError("the daemon sent a message that is not an answer", hint=_WRONG_PROGRAM)
 
 
@@ -120,25 +121,25 @@ def no_daemon(path: str, reason: str) -> NoDaemonError:
     """Return the error for a socket ``path`` on which nobody answers."""
     return NoDaemonError(
         f"no daemon answers at {path}: {reason}",
-        hint="start it with `codeindexd`, or leave out --no-start",
+        hint="leave out --no-start, or start it yourself: codeindexd",
     )
 
 
 def unreachable_daemon(path: str, pid: int) -> NoDaemonError:
-    """Return the error for a daemon that runs, but listens neither at ``path`` nor where it said."""
+    """Return the error for a daemon that runs, but answers neither at ``path`` nor at its advertised socket."""
     return NoDaemonError(
         f"a daemon is running (pid {pid or 'unknown'}), but it cannot be reached at {path}",
         hint="to replace it: codeindex restart",
     )
 
 
-def lost_its_installation(info: Mapping[str, Any]) -> bool:
-    """Return True if the files that the daemon was started from were removed or changed since."""
+def has_lost_installation(info: Mapping[str, Any]) -> bool:
+    """Return True if the files from which the daemon was started have been removed or changed since."""
     return bool(info.get("installation", "intact") != "intact")
 
 
 def is_installed() -> bool:
-    """Return True if this client's own program is still there, so that it can start a daemon."""
+    """Return True if the files of this client's own program still exist, so that it can start a daemon."""
     return os.path.exists(sys.executable) and os.path.exists(__file__)  # noqa: PTH110
 
 
@@ -151,7 +152,7 @@ def is_older(version: str) -> bool:
 
 
 def kept_older_daemon(version: str, program: str) -> str:
-    """Return the note for a user whose older daemon is kept, because its service would start ``program``."""
+    """Return the note that an older daemon of this ``version`` is kept, because its service would start ``program``."""
     return (
         f"note: the daemon is version {version}, this is {__version__}; its service runs {program}: upgrade that, "
         "or install the service from here: codeindex service install"

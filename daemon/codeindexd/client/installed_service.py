@@ -1,4 +1,4 @@
-"""The user's service as a client sees it: starting it, and which program it runs."""
+"""The user's installed service, from a client's point of view: starts it, and finds which program it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 SYSTEMD_UNIT = "codeindexd.service"
 _START_TIMEOUT_S = 30.0
 _SHOW_TIMEOUT_S = 5.0
-_HEAD_BYTES = 4096  # of a script: they name its interpreter
+_HEAD_BYTES = 4096  # of a script; its interpreter is named there
 
 
 def start(environ: Mapping[str, str]) -> bool:
@@ -25,7 +25,7 @@ def start(environ: Mapping[str, str]) -> bool:
 
 
 def foreign_program(environ: Mapping[str, str]) -> str:
-    """Return the program of another installation that the service would start instead of ours, "" if none."""
+    """Return the program that the service would start if it belongs to another installation, else ""."""
     for program in _programs(environ):
         if not _is_ours(program):
             return program
@@ -33,7 +33,7 @@ def foreign_program(environ: Mapping[str, str]) -> str:
 
 
 def _programs(environ: Mapping[str, str]) -> list[str]:
-    """Return the programs of the installed services, as their manager reads the unit files."""
+    """Return the programs of the installed services, as their manager understands the unit files."""
     if sys.platform == "darwin":
         return [program for agent in _agents() if (program := _program_of(agent))]
     if not _has_unit(environ):
@@ -50,15 +50,15 @@ def _programs(environ: Mapping[str, str]) -> list[str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return []  # it cannot start one either
+        return []  # then the manager cannot start a service either
     return re.findall(r"(?m)^ExecStart=\{ path=(.*?) ; argv\[\]=", done.stdout)
 
 
 def _is_ours(program: str) -> bool:
-    """Return True if ``program`` is this interpreter, or a script that it runs.
+    """Return True if ``program`` is this interpreter, or a script that this interpreter runs.
 
-    Directories are compared: an interpreter has several names in its own, and environments share the file that these
-    names link to.
+    Compares the interpreters' directories: an interpreter has several names in its directory, and the interpreters of
+    virtual environments are links to a shared file.
     """
     interpreter = program
     if not Path(program).name.startswith("python"):

@@ -1,4 +1,4 @@
-"""The process that holds the daemon's lock, as a client sees it: finding it, and ending it if it cannot be reached."""
+"""The process that holds the daemon's lock: finds it for a client, and ends it if it cannot be reached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """The daemon that holds ``lock``. ``is_ours``: its pid is known to be that of a process of this user, here."""
+    """The daemon that holds ``lock``; ``pid`` is 0 if unknown.
+
+    ``is_ours`` is True if ``pid`` is known to be a process of this user on this machine, and in this container.
+    """
 
     lock: Path
     pid: int
@@ -28,14 +31,14 @@ class LockHolder:
 
     @property
     def description(self) -> str:
-        """How messages name it."""
+        """The daemon as messages name it."""
         return f"a daemon (pid {self.pid})" if self.pid else "a daemon"
 
 
 def lock_holder(lock: Path) -> LockHolder | None:
-    """Return who holds ``lock``, None if nobody does.
+    """Return the holder of ``lock``, None if nobody holds it.
 
-    Looking takes the lock for an instant if it is free, so a daemon that starts must try more than once.
+    If the lock is free, the test takes it for an instant, so a starting daemon must try more than once.
     """
     try:
         fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -57,8 +60,8 @@ def lock_holder(lock: Path) -> LockHolder | None:
 def end_holder(holder: LockHolder) -> None:
     """End a daemon that cannot be reached, and return when its lock is free.
 
-    SIGTERM lets it close its stores; if it does not end in 15 seconds it is killed, which its stores survive. Raises
-    NoDaemonError if it cannot be ended: it may belong to another container or machine.
+    SIGTERM lets it close its stores; if it does not end within 15 seconds it is killed, which its stores survive.
+    Raises NoDaemonError if it cannot be ended, for example because it runs in another container or on another machine.
     """
     for number, timeout_s in ((signal.SIGTERM, _TERM_TIMEOUT_S), (signal.SIGKILL, _KILL_TIMEOUT_S)):
         if not _signal(holder, number):
@@ -74,7 +77,10 @@ def end_holder(holder: LockHolder) -> None:
 
 
 def _signal(holder: LockHolder, number: signal.Signals) -> bool:
-    """Send a signal if the process is still the one that holds the lock; by pidfd, so that no other can be hit."""
+    """Send a signal if the process still holds the lock, and return False if that is not possible.
+
+    On Linux it is sent by pidfd, so that it cannot hit another process that reuses the pid.
+    """
     if not holder.is_ours:
         return False
     try:
@@ -106,7 +112,7 @@ def _wait_until_free(holder: LockHolder, timeout_s: float) -> bool:
 def _is_ours(pid: int, lock: os.stat_result) -> bool:
     """Return True if the process belongs to this user and has the lock file open.
 
-    The number alone proves nothing: it may come from another container. Without /proc it has to suffice.
+    The pid alone proves nothing, since it may come from another container. Without /proc it has to suffice.
     """
     if sys.platform != "linux":
         with contextlib.suppress(OSError):

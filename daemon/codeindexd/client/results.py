@@ -1,4 +1,4 @@
-"""The shapes of answers, as documented in the protocol. Fields that may be missing are marked."""
+"""The types of results, as documented in the protocol. ``NotRequired`` marks fields that may be missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Place(TypedDict):
 
 
 class Definition(Place):
-    """A definition: the chunk that has it, and where its name stands. ``column`` counts bytes from 1."""
+    """A definition: the chunk that contains it, and the position of its name. ``column`` counts bytes from 1."""
 
     name_line: NotRequired[int]
     column: NotRequired[int]
@@ -49,7 +49,7 @@ class Copy(TypedDict):
 
 
 class Hit(Place):
-    """A chunk in a ranked answer. ``explain`` holds the parts of the score, if requested.
+    """A chunk in a ranked answer. ``explain`` has the parts of the score, if requested.
 
     There are ``copy_count`` other places with the same text; ``copies`` has at most a hundred of them.
     """
@@ -61,9 +61,10 @@ class Hit(Place):
 
 
 class SearchResult(TypedDict):
-    """The answer of ``search`` and ``related``; ``state`` is the worst of the roots searched.
+    """The answer of ``search`` and ``related``; ``state`` is the worst state of the searched roots.
 
-    ``searched`` is the number of files that the filters leave, where there is no hit.
+    ``dense_coverage`` is the share of chunks, 0 to 1, that can be found by meaning. If there is no hit, ``searched`` is
+    the number of files that match the filters.
     """
 
     query: str
@@ -79,7 +80,7 @@ class SearchResult(TypedDict):
 class Line(TypedDict):
     """A matching line. ``column`` counts bytes from 1; ``spans`` are the matches as byte offsets in ``text``.
 
-    ``cut`` says that ``text`` is only a part of the line. ``before`` and ``after`` are the lines around it.
+    ``cut`` is True if ``text`` is only a part of the line. ``before`` and ``after`` are the lines around it.
     In a notebook, ``text`` is a line of a cell. ``line``, ``before_lines`` and ``after_lines`` count lines of the JSON;
     ``cell`` and ``cell_line`` are as in a hit.
     """
@@ -101,7 +102,7 @@ class Line(TypedDict):
 
 
 class LineCount(TypedDict):
-    """How many lines of a file match."""
+    """The number of matching lines of a file."""
 
     root: str
     path: str
@@ -110,7 +111,11 @@ class LineCount(TypedDict):
 
 
 class GrepResult(TypedDict):
-    """The answer of ``grep``. ``files`` and ``total`` count all, ``truncated`` says that some are missing."""
+    """The answer of ``grep``. ``files`` and ``total`` count all matching files and lines.
+
+    ``truncated`` is True if matching lines are missing from the answer, or files were not searched; ``left_out`` has
+    the number of those files by reason. ``searched`` is the number of files that were read.
+    """
 
     pattern: str
     matches: list[Line]
@@ -127,9 +132,9 @@ class GrepResult(TypedDict):
 
 
 class SymbolResult(TypedDict):
-    """Where a name is defined, and where it is used if requested; ``state`` is the worst of the roots searched.
+    """Where a name is defined, and where it is used if requested; ``state`` is the worst state of the searched roots.
 
-    ``match`` is ``exact``, or how the names found match where none is equal: ``last_part``, ``prefix``, ``part`` or
+    ``match`` says how the names match: ``exact``, or if none is equal ``last_part``, ``prefix``, ``part`` or
     ``spelling``.
     """
 
@@ -142,7 +147,7 @@ class SymbolResult(TypedDict):
 
 
 class RootEntry(TypedDict):
-    """A root in lists."""
+    """A root in a list of roots."""
 
     path: str
     path_b64: NotRequired[str]
@@ -176,7 +181,7 @@ class RemoveResult(TypedDict):
 
 
 class Progress(TypedDict):
-    """How far indexing is, or with ``activity`` "verify" a verification; ``eta_s`` is None while it is unknown."""
+    """The progress of indexing, or with ``activity`` "verify" of a verification; ``eta_s`` is None if unknown."""
 
     files_done: int
     files_total: int
@@ -189,7 +194,7 @@ class Progress(TypedDict):
 
 
 class Failure(TypedDict):
-    """A file that is not indexed; ``next_retry`` in seconds since the epoch, None = when it changes."""
+    """A file that could not be indexed. ``next_retry`` is a Unix time in seconds, None: only if the file changes."""
 
     path: str
     stage: str
@@ -206,7 +211,7 @@ class Problem(TypedDict):
 
 
 class Stage(TypedDict):
-    """Throughput of a stage since the start of the daemon."""
+    """Statistics of an indexing stage since the daemon started."""
 
     items: int
     bytes: int
@@ -218,7 +223,7 @@ class Stage(TypedDict):
 
 
 class BusyFile(TypedDict):
-    """A file that changes all the time, so that it is looked at only every ``every_s`` seconds, or by a sync."""
+    """A file that changes all the time, so that it is scanned only every ``every_s`` seconds, or by a sync."""
 
     path: str
     every_s: float
@@ -246,7 +251,7 @@ class RootStatus(TypedDict):
 
 
 class EmbedderStatus(TypedDict):
-    """The embedding model in use; ``pending`` chunks wait for their vectors."""
+    """The embedding model in use; ``pending`` is the number of chunks without a vector of it."""
 
     model: str
     identity: str
@@ -256,7 +261,7 @@ class EmbedderStatus(TypedDict):
 
 
 class LogPlace(TypedDict):
-    """Where the daemon logs: ``kind`` is "journal", "file" or "stderr"; path and size of a file."""
+    """Where the daemon logs. ``kind`` is "journal", "file" or "stderr"; the rest is None unless it is a file."""
 
     kind: str
     path: str | None
@@ -264,7 +269,7 @@ class LogPlace(TypedDict):
 
 
 class CachePlace(TypedDict):
-    """Where the indexes are; ``bytes`` is None until they were counted."""
+    """The directory of the indexes; ``bytes`` is None until they have been counted."""
 
     path: str
     bytes: int | None
@@ -286,7 +291,7 @@ class StatusResult(TypedDict):
 
 
 class SyncResult(TypedDict):
-    """``how`` is "cookie" or "walk"."""
+    """The clock that a sync reached. ``how`` is "walk" if directories had to be walked, else "cookie"."""
 
     clock: str
     took_ms: float
@@ -294,7 +299,7 @@ class SyncResult(TypedDict):
 
 
 class Difference(TypedDict):
-    """Something in the index that differs from the disk."""
+    """A difference between the index and the disk. ``what`` is its kind."""
 
     path: str
     what: str
@@ -312,14 +317,14 @@ class VerifiedRoot(TypedDict):
 
 
 class VerifyResult(TypedDict):
-    """``ok`` is true if there are no differences, or all are repaired."""
+    """The result of a verification. ``ok`` is True if there are no differences, or all have been repaired."""
 
     ok: bool
     roots: list[VerifiedRoot]
 
 
 class ChunkEntry(TypedDict):
-    """A chunk as ``explain`` lists it."""
+    """A chunk in the result of ``explain``."""
 
     id: int
     start_line: int
@@ -333,7 +338,7 @@ class ChunkEntry(TypedDict):
 
 
 class LeftOut(TypedDict):
-    """Entries that one rule, or their content, leaves out."""
+    """The number of entries that are left out for one reason, such as their content or an ignore rule."""
 
     reason: str
     rule: str
@@ -341,7 +346,7 @@ class LeftOut(TypedDict):
 
 
 class DirectorySummary(TypedDict):
-    """Counts for everything below a directory. ``more_rules`` are not among the largest in ``left_out``."""
+    """Counts for everything below a directory. ``left_out`` has the largest groups, ``more_rules`` is how many more."""
 
     indexed: int
     failed: int
@@ -353,7 +358,7 @@ class DirectorySummary(TypedDict):
 class ExplainResult(TypedDict):
     """Why a path is or is not indexed.
 
-    ``encoding_guessed`` is true where the file neither is Unicode nor says what it is.
+    ``encoding_guessed`` is True if the file is not Unicode and does not declare its encoding.
     """
 
     path: str
@@ -379,7 +384,7 @@ class MetricsResult(TypedDict):
 class ServerInfo(TypedDict):
     """Version and process of the daemon, and where it listens.
 
-    ``installation`` is "intact", "changed" or "removed": what became of the files that the daemon was started from.
+    ``installation`` is "intact", "changed" or "removed": the state of the files from which the daemon was started.
     """
 
     version: str
@@ -390,7 +395,7 @@ class ServerInfo(TypedDict):
 
 
 class Notification(TypedDict):
-    """A notification: ``method`` is "progress", "generation" or "state", ``params["root"]`` the root."""
+    """A notification. ``method`` is "progress", "generation" or "state"; ``params["root"]`` is the root's path."""
 
     method: str
     params: dict[str, object]

@@ -1,4 +1,4 @@
-"""Starting a daemon when none answers: through the user's service if it is installed, else detached."""
+"""Starts a daemon if none answers: through the user's service if it is installed, else detached."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from codeindexd.errors import FailedError, NoDaemonError
 
 _START_TIMEOUT_S = 20.0
 _REACHABLE_S = 6.0  # a daemon that lost its socket listens again within seconds
-_OTHERS_START_S = 60.0  # another client may first have to end a daemon
-_AFTER_EXIT_S = 2.0
+_OTHER_CLIENT_START_S = 60.0  # another client may first have to end a daemon
+_AFTER_EXIT_S = 2.0  # for another daemon, which won the race to start
 _POLL_S = 0.02
 _TAIL_LINES = 12
 _EXIT_TIMEOUT_S = 10.0
 
 
 def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Sequence[str] | None = None) -> str:
-    """Start a daemon, and return the path of its socket once it answers: ``socket_path``, or where it says.
+    """Start a daemon, and return its socket once it answers: ``socket_path``, or the one in its address file.
 
-    Of several clients that find no daemon, one starts it and the others wait. A daemon that runs but cannot be reached
-    is ended first. ``command`` replaces the detached daemon's. Raises NoDaemonError with the end of its log if it exits
-    or does not answer within 20 seconds, FailedError if another user's process answers.
+    If several clients find no daemon, one of them starts it and the others wait. A daemon that runs but cannot be
+    reached is ended first. ``command`` replaces the command of a detached daemon. Raises NoDaemonError, with the end of
+    the log, if the daemon exits or does not answer within 20 seconds, FailedError if another user's process answers.
     """
     with _open_private(log_file(environ).with_name("start.lock")) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if found := _wait(socket_path, environ, None, _OTHERS_START_S):
+            if found := _wait(socket_path, environ, None, _OTHER_CLIENT_START_S):
                 return found
             raise NoDaemonError(
                 f"another client started the daemon, but it does not answer at {socket_path}",
@@ -55,36 +55,40 @@ def start_daemon(socket_path: str, environ: Mapping[str, str], *, command: Seque
         return _start_detached(socket_path, environ, command or [sys.executable, "-P", "-m", "codeindexd"])
 
 
-def running_elsewhere(socket_path: str, environ: Mapping[str, str]) -> str:
-    """Return where the running daemon says that it listens, "" if it says nothing or the same place."""
+def advertised_socket(socket_path: str, environ: Mapping[str, str]) -> str:
+    """Return the socket path in the daemon's address file; "" if there is none or it is ``socket_path``."""
     address = protocol.read_address(log_file(environ).parent)
     return "" if address is None or address.socket == socket_path else address.socket
 
 
-def holder(environ: Mapping[str, str]) -> LockHolder | None:
-    """Return the daemon that runs in this user's state directory, however it is reached; None if there is none."""
+def running_daemon(environ: Mapping[str, str]) -> LockHolder | None:
+    """Return the daemon that holds the lock in this user's state directory, reachable or not; None without one."""
     return lock_holder(log_file(environ).with_name(protocol.LOCK_NAME))
 
 
 def _find(socket_path: str, environ: Mapping[str, str]) -> str:
-    """Return the socket at which a daemon answers, "" if none does. Raises as :func:`answers`, for ``socket_path``."""
+    """Return the socket at which a daemon answers, "" if none does.
+
+    Raises FailedError if another user's process listens at ``socket_path``.
+    """
     if answers(socket_path):
         return socket_path
-    elsewhere = running_elsewhere(socket_path, environ)
+    advertised = advertised_socket(socket_path, environ)
     try:
-        return elsewhere if elsewhere and answers(elsewhere) else ""
-    except FailedError:  # another user's
+        return advertised if advertised and answers(advertised) else ""
+    except FailedError:  # another user's process
         return ""
 
 
 def _free_lock(socket_path: str, environ: Mapping[str, str]) -> str:
-    """Wait for a daemon that holds the lock to answer, and return where; else end it and return "".
+    """Wait for a daemon that holds the lock to answer, and return its socket; otherwise end it and return "".
 
-    It may be stopping, or about to notice that its socket is gone. One that starts is not ended: it may have much to
-    open. Raises NoDaemonError if that takes longer than 20 seconds, or if it cannot be ended.
+    The daemon may be stopping, or about to notice that its socket is gone. A daemon that is starting is not ended,
+    since it may have large stores to open. Raises NoDaemonError if that takes longer than 20 seconds, or if a daemon
+    cannot be ended.
     """
     began = time.monotonic()
-    while (current := holder(environ)) is not None:
+    while (current := running_daemon(environ)) is not None:
         if found := _find(socket_path, environ):
             return found
         address = protocol.read_address(log_file(environ).parent)
@@ -103,12 +107,12 @@ def _free_lock(socket_path: str, environ: Mapping[str, str]) -> str:
 
 
 def foreign_program(environ: Mapping[str, str]) -> str:
-    """Return the program of another installation that `start_daemon` would start, "" if it would start ours."""
+    """Return the program that `start_daemon` would start if it belongs to another installation, else ""."""
     return "" if "CODEINDEXD_SOCKET" in environ else installed_service.foreign_program(environ)
 
 
 def answers(socket_path: str) -> bool:
-    """Return True if a daemon listens at ``socket_path``. Raises FailedError if it is another user's process."""
+    """Return True if a process listens at ``socket_path``. Raises FailedError if it is another user's process."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             protocol.connect(probe, socket_path, 1.0)
@@ -121,7 +125,7 @@ def answers(socket_path: str) -> bool:
 
 
 def wait_for_exit(pid: int) -> None:
-    """Wait at most ten seconds until the process is gone: a stopping daemon holds its lock a little longer."""
+    """Wait until the process has exited, at most ten seconds: a stopping daemon still holds its lock for a moment."""
     deadline = time.monotonic() + _EXIT_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
@@ -132,6 +136,7 @@ def wait_for_exit(pid: int) -> None:
 
 
 def _start_detached(socket_path: str, environ: Mapping[str, str], command: Sequence[str]) -> str:
+    """Start a daemon in a session of its own, and return its socket once it answers. Raises NoDaemonError."""
     log = log_file(environ)
     with _open_private(log) as output:
         start = output.tell()
@@ -140,7 +145,7 @@ def _start_detached(socket_path: str, environ: Mapping[str, str], command: Seque
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd="/",  # it must not keep a directory busy, nor import from one
+            cwd="/",  # it must not keep a directory in use, nor import modules from one
             env=dict(environ),
             start_new_session=True,
         )
@@ -167,9 +172,9 @@ def _wait(
     process: subprocess.Popen[bytes] | None,
     timeout_s: float = _START_TIMEOUT_S,
 ) -> str:
-    """Return where a daemon answers in time, else "".
+    """Return the socket at which a daemon answers within ``timeout_s``, else "".
 
-    A process that exits may have lost a race: the winner gets its time.
+    If ``process`` exits, another daemon may have started first; that one gets another two seconds.
     """
     deadline = time.monotonic() + timeout_s
     exited = False
@@ -197,7 +202,7 @@ def _open_private(path: Path) -> BinaryIO:
 
 
 def log_file(environ: Mapping[str, str]) -> Path:
-    """Return the file in the state directory that a detached daemon's output goes to."""
+    """Return the file in the state directory that receives a detached daemon's output."""
     if state := environ.get("XDG_STATE_HOME", ""):
         return Path(state) / "codeindexd" / "codeindexd.log"
     import platformdirs
@@ -208,6 +213,7 @@ def log_file(environ: Mapping[str, str]) -> Path:
 
 
 def _tail(log: Path, start: int) -> str:
+    """Return the last lines that were written to ``log`` after the position ``start``, indented."""
     with log.open("rb") as lines:
         lines.seek(max(start, log.stat().st_size - (64 << 10)))
         text = lines.read().decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Stopping the daemon of this user, also one that cannot be reached."""
+"""Stops the daemon of this user, even if it cannot be reached."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ _REQUEST_TIMEOUT_S = 5.0
 
 
 def stop_daemon(environ: Mapping[str, str]) -> int | None:
-    """Stop the daemon and return its process id once it is gone; None if none was running.
+    """Stop the daemon, and return its process id once it has exited; None if none was running.
 
-    A daemon that cannot be reached, does not answer or does not end is ended by signals. Raises NoDaemonError if that
+    A daemon that cannot be reached, does not answer or does not exit is ended by signals. Raises NoDaemonError if that
     is impossible from here, FailedError if another user's process answers.
     """
     pid = _request_shutdown(environ)
     if pid is not None:
         start.wait_for_exit(pid)
-    if (holder := start.holder(environ)) is not None and (pid is None or holder.pid == pid):
+    if (holder := start.running_daemon(environ)) is not None and (pid is None or holder.pid == pid):
         end_holder(holder)
         pid = holder.pid
     return pid
 
 
 def _request_shutdown(environ: Mapping[str, str]) -> int | None:
+    """Ask the daemon to stop, and return its process id; None if none answers."""
     try:
         with Client(start=False, environ=environ, timeout_s=_REQUEST_TIMEOUT_S) as client:
             pid = client.info()["pid"]

@@ -29,11 +29,11 @@ _NOBODY_THERE = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
 class Client(Methods):
     """A connection to the daemon of this user, opened by the first request. Not thread-safe.
 
-    ``socket_path`` None is where the daemon of this user listens, whatever environment it was started in. With
-    ``start``, a daemon is started if none can be reached. One whose installation was removed or changed is replaced,
-    and so is one older than this client, unless a service would start it again from another installation: then it is
-    used as it is, and ``note`` is called with a message. ``timeout_s`` limits every request (None: no limit); a
-    connection that timed out is closed. All methods raise the errors of ``codeindexd.errors``.
+    With ``socket_path`` None, the client finds this user's daemon, whatever environment it was started in. With
+    ``start``, it starts a daemon if none can be reached. It also replaces a daemon whose installation was removed or
+    changed, and one that is older than this client, unless a service would start it again from another installation:
+    then the older daemon is used, and ``note`` is called with a message. ``timeout_s`` limits every request (None: no
+    limit); the connection is closed after a timeout. All methods raise the errors of ``codeindexd.errors``.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Client(Methods):
         self._environ = os.environ if environ is None else environ
         self.socket_path = os.fsdecode(socket_path) if socket_path else protocol.socket_path(self._environ)
         self._own_path = self.socket_path
-        self._may_follow = not socket_path
+        self._may_use_advertised = not socket_path
         self._start = start
         self._timeout_s = timeout_s
         self._note = note
@@ -67,7 +67,7 @@ class Client(Methods):
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the next request opens another."""
+        """Close the connection. The next request opens a new one."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -76,7 +76,7 @@ class Client(Methods):
         self._notifications.clear()
 
     def shutdown(self) -> None:
-        """Stop the daemon; returns when it has closed the connection."""
+        """Stop the daemon, and return when it has closed the connection."""
         super().shutdown()
         if self._socket is not None:
             self._socket.settimeout(_CONNECT_TIMEOUT_S)
@@ -84,13 +84,14 @@ class Client(Methods):
                 while self._socket.recv(1 << 16):
                     pass
             except OSError:
-                pass  # a daemon that was killed meanwhile has stopped too
+                pass  # a daemon that was killed in the meantime has stopped too
         self.close()
 
     def notifications(self, timeout_s: float | None = None) -> Iterator[results.Notification]:
-        """Yield notifications as they arrive, until none arrives for ``timeout_s``.
+        """Yield notifications as they arrive, until none arrives for ``timeout_s`` seconds (None: for ever).
 
-        Of those that arrive during requests, the latest 1,000 are kept. Raises NoDaemonError when the connection ends.
+        Of the notifications that arrive during requests, the latest 1,000 are kept. Raises NoDaemonError when the
+        connection ends.
         """
         while True:
             while self._notifications:
@@ -110,10 +111,10 @@ class Client(Methods):
         *,
         on_notification: Callable[[results.Notification], None] | None = None,
     ) -> Any:
-        """Send a request and return its result.
+        """Send a request and return its result. Connects first if needed.
 
-        Notifications that arrive meanwhile go to ``on_notification``, or are kept without one. Raises the errors of
-        ``codeindexd.errors``.
+        Notifications that arrive meanwhile go to ``on_notification``; without it they are kept for later. Raises the
+        errors of ``codeindexd.errors``.
         """
         if self._socket is None:
             self._open()
@@ -142,6 +143,7 @@ class Client(Methods):
                 self.unsubscribe()
 
     def _open(self) -> None:
+        """Connect; with ``start``, also start a daemon or replace an outdated one."""
         try:
             self._connect()
         except OSError as error:
@@ -161,9 +163,12 @@ class Client(Methods):
             raise self._no_daemon(error) from error
 
     def _replace_outdated(self) -> None:
-        """Replace a daemon that is older than this client, or whose program is not there any more."""
+        """Replace the daemon if it is older than this client, or its installation was changed or removed.
+
+        An older daemon that a service would restart from another installation is kept, with a note.
+        """
         info = self.info()
-        is_broken = core.lost_its_installation(info) and core.is_installed()
+        is_broken = core.has_lost_installation(info) and core.is_installed()
         if not is_broken and not core.is_older(info["version"]):
             return
         from codeindexd.client import start
@@ -179,41 +184,42 @@ class Client(Methods):
             self._catch_up()
 
     def _catch_up(self) -> None:
-        """Wait a moment for what the replaced daemon could not index, so that the first answer is no false absence."""
-        with contextlib.suppress(CodeindexError):  # the answer itself says what it lacks
+        """Wait a moment for changes that the replaced daemon could not index, so that the first answer has them."""
+        with contextlib.suppress(CodeindexError):  # the answer itself says that it may be incomplete
             self.call("sync", {"timeout_s": _CATCH_UP_S})
 
     def _connect(self) -> None:
-        """Connect to the daemon's socket, else to that which the running daemon left in the state directory.
+        """Connect to the socket of this environment, or if nobody listens there to the daemon's advertised socket.
 
-        Raises OSError if nobody listens, FailedError if only another user does.
+        Raises OSError if nobody listens at either, FailedError if another user's process listens at the first.
         """
         try:
             self._socket = _connected(self._own_path)
             self.socket_path = self._own_path
         except (OSError, FailedError):
-            if not self._may_follow or not self._follow():
+            if not self._may_use_advertised or not self._connect_to_advertised():
                 raise
 
-    def _follow(self) -> bool:
+    def _connect_to_advertised(self) -> bool:
+        """Connect to the socket in the daemon's address file; return False if that fails."""
         from codeindexd.client import start
 
-        elsewhere = start.running_elsewhere(self._own_path, self._environ)
-        if not elsewhere:
+        advertised = start.advertised_socket(self._own_path, self._environ)
+        if not advertised:
             return False
         try:
-            self._socket = _connected(elsewhere)
+            self._socket = _connected(advertised)
         except (OSError, FailedError):
             return False
-        self.socket_path = elsewhere
+        self.socket_path = advertised
         return True
 
     def _no_daemon(self, error: OSError) -> NoDaemonError:
-        if self._may_follow:
+        if self._may_use_advertised:
             from codeindexd.client import start
 
-            if (found := start.holder(self._environ)) is not None:
-                return core.unreachable_daemon(self._own_path, found.pid)
+            if (daemon := start.running_daemon(self._environ)) is not None:
+                return core.unreachable_daemon(self._own_path, daemon.pid)
         return core.no_daemon(self._own_path, error.strerror or str(error))
 
     def _send(self, line: bytes) -> None:
@@ -225,10 +231,10 @@ class Client(Methods):
             self.close()
             raise core.no_answer() from error
         except OSError:
-            pass  # the daemon may have sent the reason before it closed the connection: it is read next
+            pass  # the daemon may have sent the reason before it closed the connection; `_receive` reads it
 
     def _receive(self, timeout_s: float | None, *, close_on_timeout: bool = False) -> Any:
-        """Return the next message. Raises TimedOutError, and NoDaemonError when the connection ends."""
+        """Return the next message. Raises TimedOutError, NoDaemonError if the connection ends, and ProtocolError."""
         while not self._lines:
             if self._socket is None:
                 raise core.connection_closed()
@@ -254,6 +260,7 @@ class Client(Methods):
 
 
 def _connected(path: str) -> socket.socket:
+    """Return a socket that is connected to the daemon at ``path``. Raises OSError and FailedError."""
     raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         protocol.connect(raw, path, _CONNECT_TIMEOUT_S)

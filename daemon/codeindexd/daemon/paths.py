@@ -154,7 +154,7 @@ def check_parents(path: Path) -> None:
         if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
             raise FailedError(
                 f"{above} is writable by everybody, who could replace {path}",
-                hint=f"forbid it: chmod o-w {shlex.quote(str(above))}",
+                hint=f"chmod o-w {shlex.quote(str(above))}",
             )
 
 

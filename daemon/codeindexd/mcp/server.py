@@ -1,7 +1,7 @@
-"""A Model Context Protocol session over JSON-RPC lines.
+"""A Model Context Protocol session over lines of JSON-RPC.
 
-Requests are answered in any order, so a slow one delays neither a ping nor its own cancellation. An error in a tool is
-a result with ``isError``, so that the model reads it and can act on the hint.
+Requests are answered in any order, so that a slow request delays neither a ping nor its own cancellation. An error in a
+tool is a result with ``isError``, so that the model reads it and can act on the hint.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")  # newest first
 _INTERNAL_ERROR = -32603
-_MAX_CONCURRENT = 64  # requests; then reading pauses
+_MAX_CONCURRENT = 64  # requests; reading pauses while there are so many
 _INSTRUCTIONS = (
     "Searches the user's indexed code by meaning and by word. Query search_code in plain words, optionally with the "
     "filters lang:python path:src/** -path:tests/** kind:function symbol:Name. Results are verified against the disk. "
@@ -42,9 +42,10 @@ class _RpcError(Exception):
 
 
 def serve(connect: Callable[[], AsyncClient], lines: IO[bytes], out: IO[bytes], note: Callable[[str], None]) -> None:
-    """Answer messages from ``lines`` on ``out`` until they end and all are answered.
+    """Answer the messages in ``lines`` on ``out``, until ``lines`` end and all are answered.
 
-    No message ends the session; ``note`` is called with internal errors. Raises OSError when ``out`` cannot be written.
+    ``connect`` returns a new client for each tool call; ``note`` is called with internal errors, which do not end the
+    session. Raises OSError if ``out`` cannot be written.
     """
     with start_blocking_portal() as portal:
         server = _Server(portal, connect, out, note)
@@ -55,7 +56,7 @@ def serve(connect: Callable[[], AsyncClient], lines: IO[bytes], out: IO[bytes], 
 
 
 class _Server:
-    """One session with a host. Its tasks run in the portal's event loop; only they write."""
+    """A session with a host. Its tasks run in the portal's event loop, and only they write replies."""
 
     def __init__(
         self, portal: BlockingPortal, connect: Callable[[], AsyncClient], out: IO[bytes], note: Callable[[str], None]
@@ -69,7 +70,7 @@ class _Server:
         self._write_error: OSError | None = None
 
     def accept(self, line: bytes) -> None:
-        """Start answering a line. Raises OSError if earlier replies could not be written."""
+        """Start answering a line, once fewer than 64 requests run. Raises OSError if a reply could not be written."""
         self.check()
         try:
             message = protocol.decode(line)
@@ -100,7 +101,7 @@ class _Server:
         if isinstance(message, protocol.ProtocolError):
             reply: Any = _failure(None, message.code, message.message)
         elif isinstance(message, list) and message:  # a batch, as in the revision of 2025-03-26
-            reply = [one_reply for one in message if (one_reply := await self._reply(one)) is not None]
+            reply = [answer for part in message if (answer := await self._reply(part)) is not None]
         else:
             reply = await self._reply(message)
         if not reply:
@@ -112,6 +113,7 @@ class _Server:
             self._write_error = error
 
     async def _reply(self, message: Any) -> Reply | None:
+        """Return the reply to a message, None if it needs none."""
         if not isinstance(message, dict) or not isinstance(message.get("method"), str):
             if isinstance(message, dict) and ("result" in message or "error" in message):
                 return None  # an answer; we send no requests
@@ -148,9 +150,8 @@ class _Server:
             raise _RpcError(protocol.INVALID_PARAMS, f"unknown tool: {name}")
         arguments = params.get("arguments")
         try:
-            async with (
-                self._connect() as client
-            ):  # one per call: closing it also cancels what the call left running in the daemon
+            # a client per call: closing it also cancels the requests that the call left running in the daemon
+            async with self._connect() as client:
                 text = await tools.call(client, name, arguments if isinstance(arguments, dict) else {})
         except CodeindexError as error:
             message = f"{error.message}\nHint: {error.hint}" if error.hint else error.message
@@ -161,7 +162,7 @@ class _Server:
 
 
 def _is_id(value: Any) -> TypeGuard[str | int | float]:
-    """Return True if a reply can repeat ``value``; 1e999 is read as infinity, which JSON cannot represent."""
+    """Return True if a reply can repeat ``value`` as its id; infinity (the value of 1e999) is not valid JSON."""
     if isinstance(value, float):
         return isfinite(value)
     return isinstance(value, str | int) and not isinstance(value, bool)

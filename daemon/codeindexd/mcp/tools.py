@@ -1,4 +1,4 @@
-"""The tools for agents: their schemas, and their answers as text for a model."""
+"""The tools for agents: their schemas, and their results as text for a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MAX_LIMIT = 50
 _MAX_LINE_CHARS = 240
-_ADD_TIMEOUT_S = 30.0  # hosts abort a tool after a minute; the part that is indexed by then can be searched
+_ADD_TIMEOUT_S = 30.0  # hosts abort a tool call after a minute; a part of the index can be searched by then
 _ROOT = {"type": "string", "description": "Absolute path of an indexed directory. Default: all roots."}
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": _MAX_LIMIT, "description": "Number of results, 10 by default."}
 TOOLS: dict[str, dict[str, Any]] = {
@@ -108,13 +108,13 @@ _TYPES: dict[str, tuple[type, str]] = {
 
 
 def descriptions() -> Iterator[Mapping[str, Any]]:
-    """Yield all tools in the form of ``tools/list``."""
+    """Yield the descriptions of all tools, as ``tools/list`` returns them."""
     for name, tool in TOOLS.items():
         yield _description(name, tool)
 
 
 async def call(client: AsyncClient, name: str, arguments: Mapping[str, Any]) -> str:
-    """Call the tool ``name``. Raises the errors of ``codeindexd.errors``, UsageError for wrong arguments."""
+    """Call the tool ``name`` and return its result. Raises CodeindexError, UsageError for wrong arguments."""
     return await _CALLS[name](client, _checked(name, arguments))
 
 
@@ -136,7 +136,7 @@ def _description(name: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _checked(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the known arguments of a tool, typed. Raises UsageError."""
+    """Return the arguments that the tool has, after checking their types. Raises UsageError."""
     tool = TOOLS[name]
     checked: dict[str, Any] = {}
     for key, schema in tool["properties"].items():
@@ -169,6 +169,7 @@ async def _search_code(client: AsyncClient, arguments: dict[str, Any]) -> str:
 
 
 def _hits(result: SearchResult, nothing: str) -> str:
+    """Return the hits as text, ``nothing`` if there are none, with a note if the index may be incomplete."""
     text = "\n\n".join(map(_place, result["hits"])) or nothing
     if result["state"] != "fresh":
         text += f"\n\nNote: the index is {result['state']}; some code may be missing from it."
@@ -202,7 +203,7 @@ def _cell(match: Line) -> str:
 
 
 def _cut_around(match: Line) -> str:
-    """Return the line without its indentation, cut around the match if it is long."""
+    """Return the line without indentation; of a long line, only the part around the first match."""
     text = match["text"]
     if len(text) <= _MAX_LINE_CHARS:
         return text.strip()
@@ -254,6 +255,7 @@ async def _add_root(client: AsyncClient, arguments: dict[str, Any]) -> str:
 
 
 def _place(place: Place) -> str:
+    """Return the position of a chunk, and its text in a Markdown fence."""
     symbol = f" {place['symbol']}" if place["symbol"] else ""
     where = f"{place['root'].rstrip('/')}/{place['path']}:{place['start_line']}-{place['end_line']}"
     if "cell" in place:

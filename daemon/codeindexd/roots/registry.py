@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -167,9 +168,11 @@ def admit(
     except OSError as error:
         raise PathRefusedError(f"{path}: {error.strerror}", hint="check the path and its permissions") from error
     if not resolved.is_dir():
-        raise PathRefusedError(f"{path} is not a directory", hint=f"add its directory: codeindex add {resolved.parent}")
+        command = f"codeindex add {shlex.quote(str(resolved.parent))}"
+        raise PathRefusedError(f"{path} is not a directory", hint=f"add its directory: {command}")
     if not os.access(resolved, os.R_OK | os.X_OK):
-        raise PathRefusedError(f"{path} cannot be read", hint=f"give yourself access: chmod u+rx {resolved}")
+        command = f"chmod u+rx {shlex.quote(str(resolved))}"
+        raise PathRefusedError(f"{path} cannot be read", hint=f"give yourself access: {command}")
     for spec, relative in roots_containing(resolved, existing):
         if not relative or indexes(spec, relative):
             return Admission(spec, covered=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -271,7 +272,8 @@ class Root:
         Raises TimedOutError, and FailedError if the root is paused or missing, cannot be read, or stops meanwhile.
         """
         if self._paused:
-            raise FailedError(f"{self.spec.path} is paused", hint="run `codeindex resume` first")
+            command = f"codeindex resume {shlex.quote(str(self.spec.path))}"
+            raise FailedError(f"{self.spec.path} is paused", hint=f"resume it first: {command}")
         began = anyio.current_time()
         how = await self._parts.sync.run(timeout_s)
         return SyncResult(self.generation, (anyio.current_time() - began) * 1000, how)

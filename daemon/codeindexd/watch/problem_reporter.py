@@ -12,7 +12,7 @@ from codeindexd.scan.relpath import collapse
 
 log = structlog.get_logger(__name__)
 
-SYNC_HINT = "run `codeindex sync` to find changes at once"
+SYNC_HINT = "to find changes at once: codeindex sync"
 
 
 class WatchProblem(NamedTuple):

@@ -369,7 +369,7 @@ class WorkerPool:
 
     def _give_up(self, group: _Group) -> None:
         text = f"no worker process can be started: {group.error}"
-        hint = "free memory, or run `codeindex doctor` to check the installation"
+        hint = "free memory, or check the installation: codeindex doctor"
         self._fail(group.lanes, lambda: WorkerError(text, hint=hint))
 
     async def _watch_pressure(self) -> None:
