@@ -28,13 +28,16 @@ _MOST_PARTS: Final = 120
 _MIN_BYTES: Final = 3  # a trigram; one letter of many scripts
 _MIN_RUN_CHARS: Final = 12
 _MIN_RUN_WORDS: Final = 3
+_MIN_RUN_WORDS_OF_EXCEPTION: Final = 2
+_MIN_RUN_WORDS_OF_PROSE: Final = 5
 _MOST_WORDS: Final = 24
 _MOST_LINE_CHARS: Final = 1_000
 _MOST_LINES: Final = 3  # from each end of a pasted text
 _EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+")
 _SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")  # a few plain words: what is asked about, not a quotation
-_LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|:\s|\s\d|[.!]$")
+_LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
+_QUOTE: Final = re.compile(rb"[\"'`]")
 _HOLE: Final = re.compile(
     r"""'[^']*' | "[^"]*" | `[^`]*` | <[^>]*> | \{[^}]*\} | \w+://\S+ | (?:[A-Za-z]:)?(?:[/\\][\w.-]+)+
     | \b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b | \b0x[0-9a-fA-F]+\b | \b\d[\w.,:]*""",
@@ -45,35 +48,38 @@ _HOLE: Final = re.compile(
 def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
     """Return the chunks with a line that has ``text``, or else its longest fixed part, by id, with the first such line.
 
-    Blocking.
-
-    Where only tests have it, what the code has of it counts as well: tests quote messages with their values.
+    Where only tests have it, what the code has of it counts as well: tests quote messages with their values. A part of
+    a message is looked for in quotes, too, where documents have a longer one. Blocking.
 
     A best effort within a tenth of a second, over the contents that the text index knows: it orders an answer, it does
     not complete one. Text inside a masked secret does not count.
     """
     deadline = time.monotonic() + _BUDGET_S
-    in_tests: dict[int, int] = {}
-    for part, in_any_case in itertools.islice(_parts(text), _MOST_PARTS):
+    elsewhere: dict[int, int] = {}
+    for part, is_whole in itertools.islice(_parts(text), _MOST_PARTS):
         if time.monotonic() > deadline:
             break
         # The text index ignores the case of ASCII letters, so one look serves both.
         contents = dict(itertools.islice(snapshot.text.candidates(literal_query(part)), _MOST_CONTENTS))
         if not contents:
             continue
-        found = _chunks_with(root, snapshot, LineMatcher(part, fixed=True), contents, deadline)
-        if not found and in_any_case:
-            found = _chunks_with(root, snapshot, LineMatcher(part, fixed=True, ignore_case=True), contents, deadline)
-        if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(found)).values()):
-            return in_tests | found
-        in_tests |= found
-    return in_tests
+        found, quoted = _chunks_with(root, snapshot, LineMatcher(part, fixed=True), contents, deadline)
+        if not found and is_whole:
+            matcher = LineMatcher(part, fixed=True, ignore_case=True)
+            found, quoted = _chunks_with(root, snapshot, matcher, contents, deadline)
+        made_here = found if is_whole else quoted
+        if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(made_here)).values()):
+            return elsewhere | found
+        elsewhere |= found
+    return elsewhere
 
 
 def _chunks_with(
     root: SearchableRoot, snapshot: Snapshot, matcher: LineMatcher, contents: Mapping[bytes, bool], deadline: float
-) -> dict[int, int]:
+) -> tuple[dict[int, int], set[int]]:
+    """Return the chunks with a match by id, with the first such line, and those where it is behind a quotation mark."""
     found: dict[int, int] = {}
+    quoted: set[int] = set()
     for file in sorted(snapshot.catalog.files_with_hashes(list(contents)), key=lambda file: file.entry.path):
         if len(found) > _MOST_CHUNKS or time.monotonic() > deadline:
             break
@@ -83,8 +89,11 @@ def _chunks_with(
         shown = text.utf8
         if contents.get(file.entry.hash, True) and any(True for _ in matcher.lines(shown)):
             shown = secrets.mask(shown)
-        found.update(chunks_on_lines(snapshot, file, text, matcher.lines(shown)))
-    return found
+        lines = list(matcher.lines(shown))
+        found.update(chunks_on_lines(snapshot, file, text, lines))
+        in_quotes = [line for line in lines if _QUOTE.search(shown, line.line_start, line.start)]
+        quoted.update(chunks_on_lines(snapshot, file, text, in_quotes))
+    return found, quoted
 
 
 def is_long_enough(text: str) -> bool:
@@ -93,7 +102,7 @@ def is_long_enough(text: str) -> bool:
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what to look for, best first, and whether in any case where it is not there as typed."""
+    """Yield what to look for, best first, and whether that is the whole text, which may be there in another case."""
     lines = [line.strip()[:_MOST_LINE_CHARS] for line in text.splitlines() if line.strip()]
     if len(lines) > 2 * _MOST_LINES:
         lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
@@ -107,18 +116,30 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
     runs = [
         run
         for message in messages
-        if message not in wholes or (_LOOKS_LIKE_A_MESSAGE.search(message) and not _QUESTION.match(message))
-        for run in _runs(message)
+        if (least := _least_words(message, is_raised=message not in wholes)) is not None
+        for run in _runs(message, least)
     ]
     runs.sort(key=lambda run: -run[0])
     yield from ((run, False) for _, run in runs)
 
 
-def _runs(message: str) -> Iterator[tuple[int, str]]:
-    """Yield every run of words without a hole, and how many words it has."""
+def _least_words(message: str, *, is_raised: bool) -> int | None:
+    """Return how many words of a text must stand together to be taken for a quotation; None if no number would do.
+
+    An exception's name before a message tells that it is one; plain words are more likely a subject or a question.
+    """
+    if is_raised:
+        return _MIN_RUN_WORDS_OF_EXCEPTION
+    if _QUESTION.match(message):
+        return None
+    return _MIN_RUN_WORDS if _LOOKS_LIKE_A_MESSAGE.search(message) else _MIN_RUN_WORDS_OF_PROSE
+
+
+def _runs(message: str, least: int) -> Iterator[tuple[int, str]]:
+    """Yield every run of ``least`` words or more without a hole, and how many words it has."""
     for fixed in _HOLE.split(message):
         words = list(re.finditer(r"\S+", fixed))[:_MOST_WORDS]
         for first, last in itertools.combinations(range(len(words)), 2):
             run = fixed[words[first].start() : words[last].end()]
-            if last - first + 1 >= _MIN_RUN_WORDS and len(run) >= _MIN_RUN_CHARS:
+            if last - first + 1 >= least and len(run) >= _MIN_RUN_CHARS:
                 yield last - first + 1, run

@@ -252,7 +252,8 @@ def _request(query: PreparedQuery, limit: int) -> HitRequest:
     parsed = query.parsed
     text = "" if "\n" in parsed.text or re.fullmatch(r"\w*", parsed.text) else parsed.text
     literals = [*parsed.phrases, *parsed.literals]
-    best = BestLine(text, literals, parsed.regexes, query.wanted_names, query.stems)
+    names = [*query.wanted_names, *(name.rpartition(".")[2].lower() for name in query.qualified_names)]
+    best = BestLine(text, literals, parsed.regexes, names, query.stems)
     return HitRequest(limit, frozenset(query.terms.words), parsed.regexes, query.phrases, parsed.literals, best=best)
 
 
