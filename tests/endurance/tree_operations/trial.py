@@ -97,7 +97,7 @@ class Trial:
         for marker in self._random.sample(sorted(seen.certain), min(_SAMPLE, len(seen.certain))):
             hits = self._hits(marker, sync=True)
             places = seen.certain[marker]
-            if not any(os.fsencode(hit["path"]) in places for hit in hits):
+            if not any(os.fsencode(place["path"]) in places for hit in hits for place in _places(hit)):
                 explained = self._ask("explain", path=os.fsdecode(self.world.at(places[0])))
                 raise DifferenceError(f"{marker.decode()} is in {places} and was not found: {hits}; {explained}")
         dead = [marker for marker in self._seen if marker not in seen.present]
@@ -210,10 +210,19 @@ class Trial:
         return reply.result
 
 
+def _places(hit: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where the text of a hit stands: which of its copies is the hit depends on the order of their ids."""
+    return [hit, *hit.get("copies", ())]
+
+
 def _answer(reply: dict[str, Any]) -> Answer:
     """The hits of a reply. Where there are many, those that only just came in are left out: equals were cut there."""
     hits = [*reply.get("hits", ()), *reply.get("definitions", ()), *reply.get("references", ())]
-    scores = {(hit["path"], hit["start_line"], hit["end_line"]): float(hit.get("score", 1.0)) for hit in hits}
+    scores = {
+        (place["path"], place["start_line"], place["end_line"]): float(hit.get("score", 1.0))
+        for hit in hits
+        for place in _places(hit)
+    }
     least = min(scores.values(), default=0.0) + _NEARLY if len(reply.get("hits", ())) >= _MANY_HITS else 0.0
     return {place: score for place, score in scores.items() if score >= least}
 
