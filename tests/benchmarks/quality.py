@@ -1,25 +1,29 @@
 #!/usr/bin/env python3
-"""How good the answers are: NDCG@10 on annotated questions, by retriever, category and language.
+"""How good the answers are: on annotated questions, on our own, and on bug reports.
 
     python tests/benchmarks/quality.py --annotations DIR --repositories DIR [--corpus FILE] [--only NAME,NAME...]
-        [--model DIR] [--also NAME=KIND:DIR ...] [--hold NAME,NAME...] [--json FILE]
+        [--whole DIR] [--reports FILE --git PATTERN [--every N]]
+        [--model DIR] [--also NAME=KIND:DIR ...] [--json FILE]
 
 ``--annotations`` holds one ``<name>.json`` a repository: [{"query", "relevant": [path], "secondary": [path],
 "category"}]; ``--repositories`` the sources as ``<name>/<root>/...``; ``--corpus`` (default: corpus.json beside the
-annotations) says name, language and root of each. Compared are the lexical index alone, the model alone and
-reciprocal rank fusion of the two, each listing files by their best chunk, and what a real daemon answers to `search`,
-where every hit takes a rank, also a second one of the same file (left out with ``--model``, which the daemon does not
-have). ``--also`` adds a column for another model alone, over the same chunks; KIND is one of `embedders.create`. With
-``--hold`` the repositories that were not used for choosing anything are averaged apart. The last row is no quality:
-chunks a model embeds in a second of CPU time, from their text, all threads counted.
+annotations) says name, language and root of each. ``--whole`` holds whole trees of the repositories in questions.toml,
+as ``<name>/...``, for our own questions. ``--reports`` is a file of bug reports, {"id", "repo", "commit", "question",
+"files"} a line, each asked at its commit; ``--git`` says where git directories are, for example
+``clones/{owner}+{name}/repo``; ``--every 5`` takes every fifth report of a project only.
+
+The first table (NDCG@10) compares the lexical index alone, the model alone and reciprocal rank fusion of the two, each
+listing files by their best chunk. ``--also`` adds a column for another model alone, over the same chunks; KIND is one
+of `embedders.create`. Its last row is no quality: chunks a model embeds in a second of CPU time, from their text, all
+threads counted. The other tables say what a real daemon answers to `search`, with 95 % intervals, and what it would
+answer without each signal of its ranking, the candidates staying as they are (left out with ``--model``, which the
+daemon does not have). Every hit takes a rank, also a second one of the same file. Two runs print the same quality.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import math
 import sys
 import tempfile
 import time
@@ -34,15 +38,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import answers
 import embedders
+import judged
 
 from codeindexd.analysis import chunking, secrets
 from codeindexd.analysis.tokens import Tokenizer, path_words, split_identifier
 from codeindexd.indexing.pipeline import embed_text
 from codeindexd.storage.lexical import Lexical, LexicalChunk, LexicalQuery, LexicalSnapshot
-from support.daemons import RealDaemon, real_daemon
 
-CUT = 10
 DEPTH = 100
 MAX_FILE_BYTES = 1_000_000
 MAX_CHUNK_BYTES = 4_000
@@ -63,10 +67,8 @@ class Chunk:
 class Repository:
     """One repository, indexed both ways."""
 
-    name: str
-    language: str
     root: str
-    questions: Sequence[dict[str, Any]]
+    questions: Sequence[judged.Question]
     chunks: Sequence[Chunk]
     lexical: LexicalSnapshot
     vectors: dict[str, embedders.Vectors]
@@ -84,57 +86,83 @@ class Speed:
         return self.chunks / max(self.seconds, 1e-9)
 
 
-@dataclass(frozen=True)
-class Score:
-    """One question's NDCG@10."""
-
-    repository: str
-    language: str
-    category: str
-    value: float
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--repositories", type=Path, required=True)
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--only", default="", help="these repositories alone")
+    parser.add_argument("--whole", type=Path, help="whole trees, for our own questions")
+    parser.add_argument("--reports", type=Path, help="bug reports")
+    parser.add_argument("--git", default="{owner}+{name}/repo", help="where the git directory of a project is")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th report of a project")
     parser.add_argument("--model", type=Path, help="directory of another static model")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=KIND:DIR", help="compare this model too")
-    parser.add_argument("--hold", default="", help="repositories to average apart")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     args = parser.parse_args()
     corpus = json.loads((args.corpus or args.annotations.parent / "corpus.json").read_text())
     if only := frozenset(args.only.split(",")) - {""}:
         corpus = [entry for entry in corpus if entry["name"] in only]
-    models = {"dense": embedders.Static(args.model), **dict(named(text) for text in args.also)}
-    tokenizer = Tokenizer()
-    retrievers = make_retrievers(models, tokenizer)
-    speeds = {name: Speed() for name in models}
-    scores: dict[str, list[Score]] = {name: [] for name in [*retrievers, *([] if args.model else ["search"])]}
-    with contextlib.ExitStack() as stack:
-        daemon = None if args.model else stack.enter_context(real_daemon())
-        for entry in corpus:
-            sources = args.repositories / entry["name"]
-            if not sources.is_dir():
-                print(f"missing: {sources}", file=sys.stderr)
-                continue
-            questions = json.loads((args.annotations / f"{entry['name']}.json").read_text())
-            with tempfile.TemporaryDirectory() as scratch:
-                repository = index(entry, sources, questions, models, speeds, Path(scratch))
-                for name, retrieve in retrievers.items():
-                    for item in questions:
-                        found = list(dict.fromkeys(retrieve(repository, item["query"])))
-                        scores[name].append(score(repository, item, found))
-            if daemon is not None:
-                answers = searched(daemon, sources, [item["query"] for item in questions])
-                scores["search"] += [score(repository, *pair) for pair in zip(questions, answers, strict=True)]
-    figures = summarise(scores, frozenset(args.hold.split(",")) - {""})
-    figures["chunks a second"] = {name: speed.value for name, speed in speeds.items()}
-    print(table(figures))
+    corpus = [entry for entry in corpus if is_there(args.repositories / entry["name"])]
+    figures: dict[str, Any] = {"retrievers": retrievers_alone(args, corpus)}
+    print(answers.table(figures["retrievers"]), flush=True)
+    if not args.model:
+        figures |= answered(args, corpus)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def is_there(sources: Path) -> bool:
+    if not sources.is_dir():
+        print(f"missing: {sources}", file=sys.stderr)
+    return sources.is_dir()
+
+
+def retrievers_alone(args: argparse.Namespace, corpus: Sequence[dict[str, str]]) -> dict[str, dict[str, float]]:
+    """NDCG@10 of each retriever by group, and how fast the models are."""
+    models = {"dense": embedders.Static(args.model), **dict(named(text) for text in args.also)}
+    retrievers = make_retrievers(models, Tokenizer())
+    speeds = {name: Speed() for name in models}
+    questions: list[judged.Question] = []
+    scores: dict[str, dict[int, float]] = {name: {} for name in retrievers}
+    for entry in corpus:
+        items = json.loads((args.annotations / f"{entry['name']}.json").read_text())
+        of_repository = judged.annotated(entry, items)
+        with tempfile.TemporaryDirectory() as scratch:
+            sources = args.repositories / entry["name"]
+            repository = index(entry, sources, of_repository, models, speeds, Path(scratch))
+            for name, retrieve in retrievers.items():
+                for question in of_repository:
+                    found = list(dict.fromkeys(retrieve(repository, question.text)))
+                    hits = [judged.Hit(path) for path in found]
+                    scores[name][id(question)] = judged.ndcg(question, hits, repository.root)
+        questions += of_repository
+    figures: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for name, of_question in scores.items():
+        for group, values in judged.by_group(questions, lambda one, found=of_question: found[id(one)]).items():
+            figures[group] |= {name: sum(values) / max(1, len(values)), "questions": len(values)}
+    figures["chunks a second"] = {
+        name: speeds[name].value if name in speeds else 0.0 for name in [*scores, "questions"]
+    }
+    return dict(figures)
+
+
+def answered(args: argparse.Namespace, corpus: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """Print and return what a real daemon answers to each set of questions that is there."""
+    figures: dict[str, Any] = {}
+    with answers.asked() as daemon:
+        found = list(answers.annotated_answers(daemon, args.annotations, args.repositories, corpus))
+        figures["annotated questions"] = answers.ndcg_figures(found)
+        if args.whole:
+            figures["own questions"] = answers.ndcg_figures(list(answers.own_answers(daemon, args.whole)))
+        if args.reports:
+            reports = judged.reports(args.reports)
+            found = list(answers.report_answers(daemon, reports, args.git, args.every))
+            figures["reports"] = answers.report_figures(found)
+    for title, one in figures.items():
+        print(f"\n## {title}\n\n{answers.table(one['groups'])}")
+        print(f"\nWithout a signal, by paths alone:\n\n{answers.table(one['without'])}")
+    return figures
 
 
 def named(text: str) -> tuple[str, embedders.Embedding]:
@@ -150,7 +178,7 @@ def named(text: str) -> tuple[str, embedders.Embedding]:
 def index(
     entry: dict[str, str],
     sources: Path,
-    questions: Sequence[dict[str, Any]],
+    questions: Sequence[judged.Question],
     models: dict[str, embedders.Embedding],
     speeds: dict[str, Speed],
     scratch: Path,
@@ -192,7 +220,7 @@ def index(
         vectors[name] = model.documents(texts).astype(np.float16).astype(np.float32)
         speeds[name].seconds += time.process_time() - began
         speeds[name].chunks += len(texts)
-    return Repository(entry["name"], entry["language"], entry["root"], questions, chunks, snapshot, vectors)
+    return Repository(entry["root"], questions, chunks, snapshot, vectors)
 
 
 def texts_below(sources: Path) -> Iterator[tuple[str, bytes]]:
@@ -238,74 +266,6 @@ def make_retrievers(models: dict[str, embedders.Embedding], tokenizer: Tokenizer
         **{name: alone(name) for name in models},
         "fused": fused,
     }
-
-
-def searched(daemon: RealDaemon, sources: Path, questions: Sequence[str]) -> list[list[str]]:
-    """For each question the paths of the daemon's first hits in ``sources``, which it indexes and forgets again."""
-    path = str(sources.resolve())
-    daemon.call("roots.add", path=path, wait=True)
-    found = []
-    for question in questions:
-        hits = daemon.call("search", query=plain(question), roots=[path], limit=CUT)["hits"]
-        found.append([hit["path"] for hit in hits])
-    daemon.call("roots.remove", path=path)
-    return found
-
-
-def plain(question: str) -> str:
-    """A question without what a query would take for a filter, a phrase or an expression."""
-    return " ".join(question.replace('"', " ").replace("/", " ").split())
-
-
-# scoring
-
-
-def score(repository: Repository, item: dict[str, Any], found: Sequence[str]) -> Score:
-    """NDCG@10 of the paths ``found``; relevant and secondary files count alike, each at its first rank."""
-    targets = [raw if isinstance(raw, str) else raw["path"] for raw in (*item["relevant"], *item.get("secondary", ()))]
-    places: dict[str, int] = {}
-    for place, path in enumerate(found[:CUT], 1):
-        places.setdefault(path, place)
-    ranks = {places[path] for target in targets for path in (target, f"{repository.root}/{target}") if path in places}
-    ideal = sum(1 / math.log2(place + 1) for place in range(1, min(CUT, len(targets)) + 1))
-    gained = sum(1 / math.log2(place + 1) for place in ranks)
-    return Score(repository.name, repository.language, item.get("category", "none"), gained / ideal if ideal else 0.0)
-
-
-def summarise(scores: dict[str, list[Score]], held: frozenset[str]) -> dict[str, dict[str, float]]:
-    """Group -> retriever -> mean; groups are all, held back and not, categories and languages."""
-    groups: dict[str, Callable[[Score], bool]] = {"all": lambda one: True}
-    if held:
-        groups["chosen on"] = lambda one: one.repository not in held
-        groups["held back"] = lambda one: one.repository in held
-    everything = [one for ones in scores.values() for one in ones]
-    for category in sorted({one.category for one in everything}):
-        groups[category] = lambda one, wanted=category: one.category == wanted  # type: ignore[misc]
-    for language in sorted({one.language for one in everything}):
-        groups[language] = lambda one, wanted=language: one.language == wanted  # type: ignore[misc]
-    figures: dict[str, dict[str, float]] = {}
-    for group, belongs in groups.items():
-        chosen = {name: [one.value for one in ones if belongs(one)] for name, ones in scores.items()}
-        figures[group] = {name: sum(values) / max(1, len(values)) for name, values in chosen.items()}
-        figures[group]["questions"] = len(next(iter(chosen.values()), []))
-    return figures
-
-
-def table(figures: dict[str, dict[str, float]]) -> str:
-    """The figures as a Markdown table."""
-    names = [name for name in next(iter(figures.values())) if name != "questions"]
-    lines = [f"| | {' | '.join(names)} | questions |", "| --- |" + " ---: |" * (len(names) + 1)]
-    for group, row in figures.items():
-        values = " | ".join(shown(row.get(name)) for name in [*names, "questions"])
-        lines.append(f"| {group} | {values} |")
-    return "\n".join(lines)
-
-
-def shown(value: float | None) -> str:
-    """A share with three digits, a count or a speed without any, nothing where there is none."""
-    if value is None:
-        return ""
-    return f"{value:.3f}" if value <= 1 else f"{value:,.0f}"
 
 
 if __name__ == "__main__":
