@@ -41,6 +41,9 @@ def found(root: Indexed, text: str) -> set[bytes]:
         ("ValueError: the endpoint function 'users' is overwritten here", {b"a.py", b"tests/test_a.py"}),
         ("nothing of this is there: at all", set()),
         ("endpoint function", set()),  # a few plain words are a subject
+        ("the endpoint function", set()),
+        ("is overwritten here", set()),
+        ("why the endpoint function is overwritten", set()),  # a question is in the words of the asker
     ],
 )
 def test_the_longest_fixed_part_of_a_message_is_found(root: Indexed, text: str, paths: set[bytes]) -> None:

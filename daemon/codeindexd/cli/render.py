@@ -8,6 +8,7 @@ import string
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.columns import cut_around
+from codeindexd.cli.signals import in_words
 from codeindexd.cli.terminal import Terminal, safe
 from codeindexd.errors import UsageError
 
@@ -41,8 +42,8 @@ def search(
             terminal.print()
         terminal.print(_headline(terminal, hit, cwd, explain=explain))
         if explain and hit.get("explain"):
-            parts = "  ".join(f"{name} {value:.4f}" for name, value in hit["explain"].items())
-            terminal.print(terminal.style("dim", f"    {parts}"))
+            for part, value in hit["explain"].items():
+                terminal.print(terminal.style("dim", f"    {value:+8.2f}  {safe(in_words(part, value))}"))
         if copies:
             _copies(terminal, hit, cwd)
         _snippet(terminal, hit, words, context)

@@ -34,7 +34,9 @@ _MOST_WORDS: Final = 24
 _MOST_LINE_CHARS: Final = 1_000
 _MOST_LINES: Final = 3  # from each end of a pasted text
 _EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+")
-_SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")  # a few plain words: what is asked about, not a quotation
+# Not quotations: a few plain words that say what is asked about, and a question without any punctuation.
+_SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")
+_PLAIN_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who)(?: [\w-]+){3,}\??", re.IGNORECASE)
 _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
 _QUOTE: Final = re.compile(rb"[\"'`]")
@@ -106,7 +108,7 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
     lines = [line.strip()[:_MOST_LINE_CHARS] for line in text.splitlines() if line.strip()]
     if len(lines) > 2 * _MOST_LINES:
         lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
-    wholes = [line for line in lines if is_long_enough(line) and not _SUBJECT.fullmatch(line)]
+    wholes = [line for line in lines if is_long_enough(line) and not _is_own_words(line)]
     messages = [_EXCEPTION.sub("", line) for line in wholes]
     if len(wholes) == 1:
         yield wholes[0], True
@@ -121,6 +123,11 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
     ]
     runs.sort(key=lambda run: -run[0])
     yield from ((run, False) for _, run in runs)
+
+
+def _is_own_words(line: str) -> bool:
+    """Return True if a line asks in the words of the asker: looking for it letter by letter would find nothing."""
+    return _SUBJECT.fullmatch(line) is not None or _PLAIN_QUESTION.fullmatch(line) is not None
 
 
 def _least_words(message: str, *, is_raised: bool) -> int | None:

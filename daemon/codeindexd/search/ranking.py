@@ -221,15 +221,13 @@ def _spread(
     scored: Sequence[Ranked], whole: Mapping[str, float], further: float, further_file: float
 ) -> Iterable[Ranked]:
     """Yield the chunks of one file, best first, with what speaks for the ``whole`` file; less for all but the first."""
-    bonus = sum(whole.values())
-    total = 0.0
+    bonus, total = sum(whole.values()), 0.0
     for position, one in enumerate(scored):
-        if position == 0:
-            total = one.score + bonus
-        else:
-            total = min(total, further * max(0.0, one.score) + further_file * max(0.0, bonus))
-        parts = {name: part for name, part in {**one.parts, **whole, **one.candidate.asked_for}.items() if part}
-        yield Ranked(one.candidate, total + sum(one.candidate.asked_for.values()), parts)
+        alone = one.score + bonus
+        total = min(total, further * max(0.0, one.score) + further_file * max(0.0, bonus)) if position else alone
+        parts = {**one.parts, **whole, "further": total - alone, **one.candidate.asked_for}
+        asked_for = sum(one.candidate.asked_for.values())
+        yield Ranked(one.candidate, total + asked_for, {name: part for name, part in parts.items() if part})
 
 
 def _order(ranked: Ranked) -> tuple[float, bytes, int]:
