@@ -219,7 +219,8 @@ def _evidence(
 ) -> dict[int, FileEvidence]:
     """Return what speaks for and against the files of ``candidates``, by file id.
 
-    The name of a document says little of what is in it: ``README.md`` answers most questions.
+    The name of a document says little of what is in it: ``README.md`` answers most questions. Where the only word of a
+    query occurs, a name that merely means something like it says nothing.
     """
     paths = {candidate.file_id: candidate.path for candidate in candidates}
     documents = {candidate.path for candidate in candidates if candidate.role is FileRole.DOCUMENT}
@@ -228,6 +229,8 @@ def _evidence(
     older = {path for path in older_versions(paths.values()) if versions_in(path).isdisjoint(query.terms.words)}
     if closeness:
         closeness |= {path: max(least, closeness[path]) for path in documents}
+    if query.only_stem and (having := {one.path for one in candidates if one.mention or one.exact}):
+        closeness = {path: share for path, share in closeness.items() if path in having}
     return {
         file_id: FileEvidence(name=closeness.get(path, 0.0), is_older=path in older) for file_id, path in paths.items()
     }
