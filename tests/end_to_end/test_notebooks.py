@@ -112,6 +112,7 @@ def test_a_notebook_that_is_broken_or_too_large_says_so(daemon: RealDaemon, root
     for name in ("broken.ipynb", "text.ipynb"):
         explained = asked(daemon, "explain", name, cwd=root)
         assert (explained["indexed"], explained["reason"]) == (False, "oversized")
+        assert explained["rule"] == "index.max_file_bytes"
     assert asked(daemon, "grep", "needle", "-c", cwd=root)["total"] == 200_000
     assert asked(daemon, "verify", cwd=root)["ok"]
 

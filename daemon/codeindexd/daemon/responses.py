@@ -357,7 +357,10 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     if file is not None and file.outcome is Outcome.FAILED:
         return entry | {"reason": f"failed: {file.reason}"}
     if file is not None:
-        found = {"reason": file.reason or file.entry.reason, "rule": file.entry.rule}
+        reason = file.reason or file.entry.reason
+        # The text of a notebook is measured by a worker, which knows of no rules.
+        rule = file.entry.rule or ("index.max_file_bytes" if reason == "oversized" else "")
+        found = {"reason": reason, "rule": rule}
         return entry | found | _hint(root, relative)
     if os.path.isdir(path) and relative not in failures:  # noqa: PTH112 - is_dir() raises for a very long name
         verdict = root.exclusion_of(relative) if relative else None
