@@ -50,7 +50,7 @@ def test_the_ranking_does_not_depend_on_the_order_of_candidates(
 def test_the_parts_of_a_score_add_up_to_it(found: list[Candidate], files: dict[int, FileEvidence]) -> None:
     for order in (rank, rank_report):
         for ranked in order(found, files):
-            assert ranked.score == pytest.approx(sum(ranked.parts.values()))
+            assert ranked.score == pytest.approx(sum(ranked.parts.values()), abs=1e-6)
 
 
 @given(st.dictionaries(st.integers(), st.floats(-1, 100), max_size=20))

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from codeindexd.search.file_roles import FileRole
 
+_DIGITS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -73,6 +75,7 @@ class Candidate:
     role: FileRole = FileRole.SOURCE
     asked_for: Mapping[str, float] = field(default_factory=dict)  # parts of the score that put it before others
     span_hash: bytes = b""  # of its text: copies have the same
+    start_line: int = 0
     line: int = 0  # that the query asks for, as the catalog counts; 0 if none
 
 
@@ -141,7 +144,8 @@ def rank(
     """Return ``candidates`` best first, for a question that asks for files of ``wanted_roles``; ``files`` by file id.
 
     A file with many good chunks lifts all of them, but every further chunk of a file counts less, so that answers show
-    many files. Equal scores are ordered by path, then chunk id: the same query has the same answer.
+    many files. Equal scores are ordered by path, then line: the same tree and query have the same answer,
+    whatever the order in which files were indexed.
     """
     weights = weights or Weights()
     penalties = {
@@ -227,8 +231,11 @@ def _spread(
         total = min(total, further * max(0.0, one.score) + further_file * max(0.0, bonus)) if position else alone
         parts = {**one.parts, **whole, "further": total - alone, **one.candidate.asked_for}
         asked_for = sum(one.candidate.asked_for.values())
-        yield Ranked(one.candidate, total + asked_for, {name: part for name, part in parts.items() if part})
+        # Rounded, because sums of the same numbers differ with their order, and equal scores are ordered by place.
+        score = round(total + asked_for, _DIGITS)
+        yield Ranked(one.candidate, score, {name: part for name, part in parts.items() if part})
 
 
-def _order(ranked: Ranked) -> tuple[float, bytes, int]:
-    return (-ranked.score, ranked.candidate.path, ranked.candidate.chunk_id)
+def _order(ranked: Ranked) -> tuple[float, bytes, int, int]:
+    candidate = ranked.candidate
+    return (-ranked.score, candidate.path, candidate.start_line, candidate.chunk_id)

@@ -48,10 +48,12 @@ def chunks_for_report(
             body=whole.get(chunk.chunk_id, 0.0),
             role=role_of(chunk.path, chunk.language),
             span_hash=chunk.span_hash,
+            start_line=chunk.span.start_line,
         )
         for chunk in chunks
     ]
-    crowd = _crowds(found)
+    voters = clean_cut({chunk_id: score for chunk_id, _, score in found}, _VOTERS)
+    crowd = _crowds(one for one in found if one[0] in voters)
     words = _shares_of_paths(snapshot, {chunk.file_id: chunk.path for chunk in chunks}, frozenset(stems))
     files = {
         file_id: FileEvidence(

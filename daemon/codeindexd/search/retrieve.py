@@ -31,6 +31,7 @@ from codeindexd.types import StoredChunk
 _DEPTH = 150  # candidates from each retriever
 _DEPTH_FACTORS = (1, 4, 16)  # deeper only where most candidates are copies of each other
 _MAX_PATH_MATCHES = 5
+_PATHS_LOOKED_AT = 30  # many match as well as the last one, and which of them come first must not vary
 _MAX_QUALIFIED = 50
 _SHORTLIST_PERCENT = 80  # of the depth, from twice as many; ranking them all takes longer than retrieving them
 _MIN_PART = 4  # letters of a part of an identifier
@@ -107,6 +108,7 @@ def _ranked_chunks(
             role=role_of(chunk.path, chunk.language),
             asked_for=asked_for.get(chunk.chunk_id, {}),
             span_hash=chunk.span_hash,
+            start_line=chunk.span.start_line,
             line=lines.get(chunk.chunk_id, 0),
         )
         for chunk in chunks
@@ -209,8 +211,10 @@ def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files:
     """Return the first chunk of each file whose path matches the query, except files that are found already."""
     if not query.terms.words:
         return []
-    paths = snapshot.lexical.search_paths(query.terms.words, _MAX_PATH_MATCHES)
-    unknown = [file_id for file_id, _ in paths if file_id not in known_files]
+    found = dict(snapshot.lexical.search_paths(query.terms.words, _PATHS_LOOKED_AT))
+    paths = {file_id: file.entry.path for file_id, file in snapshot.catalog.files_by_id(found).items()}
+    best = sorted(paths, key=lambda file_id: (-found[file_id], paths[file_id]))[:_MAX_PATH_MATCHES]
+    unknown = [file_id for file_id in best if file_id not in known_files]
     return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
 
 
