@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import shutil
 import subprocess
 import sysconfig
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.daemons import RealDaemon
+from support.ripgrep import lines_by_ripgrep, some_pattern
 
 KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 _PATTERNS = 200
@@ -34,50 +34,6 @@ def library(tmp_path: Path) -> Path:
 
 def add(daemon: RealDaemon, root: Path) -> None:
     assert daemon.call("roots.add", path=str(root), wait=True)["roots"][0]["state"] == "fresh"
-
-
-def lines_by_ripgrep(root: Path, pattern: str, flags: list[str]) -> set[tuple[str, int]]:
-    command = [
-        "rg",
-        "--no-config",
-        "--no-ignore",
-        "--hidden",
-        "-n",
-        "--null",
-        "--no-heading",
-        *flags,
-        "-e",
-        pattern,
-        ".",
-    ]
-    done = subprocess.run(command, cwd=root, capture_output=True, check=False)
-    assert done.returncode in (0, 1), (pattern, done.stderr)
-    found = set()
-    for row in done.stdout.splitlines():
-        path, _, rest = row.partition(b"\0")
-        found.add((path.decode().removeprefix("./"), int(rest.partition(b":")[0])))
-    return found
-
-
-def some_pattern(lines: list[str], chosen: random.Random) -> tuple[str, list[str], dict[str, bool]]:
-    """Return a pattern made from a line of the files, with flags for ripgrep and the same for us."""
-    line = chosen.choice(lines)
-    start = chosen.randrange(len(line))
-    piece = line[start : start + chosen.randrange(2, 25)]
-    word = chosen.choice(re.findall(r"\w+", line) or ["x"])
-    escaped = re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", piece)
-    return chosen.choice(
-        [
-            (piece, ["-F"], {"fixed": True}),
-            (piece, ["-F", "-i"], {"fixed": True, "ignore_case": True}),
-            (escaped, [], {}),
-            (f"{escaped}.*", ["-i"], {"ignore_case": True}),
-            (word, ["-w"], {"word": True}),
-            (rf"^\s*(?:{word}|import)\b", [], {}),
-            (rf"{word}\w*\(.*\)", [], {}),
-            (f"[{word[0]}x]{re.escape(word[1:])}", [], {}),
-        ]
-    )
 
 
 @pytest.mark.skipif(shutil.which("rg") is None, reason="needs ripgrep")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import re2
@@ -11,11 +14,13 @@ import re2
 from codeindexd.errors import InvalidQueryError
 from codeindexd.search.regexes import invalid_regex
 from codeindexd.search.trigram_query import literal_query, regex_query
+from codeindexd.search.unicode_classes import with_unicode_classes
 from codeindexd.storage.text import Query
 
 MAX_PATTERN_CHARS: Final = 10_000
 _MAX_COMPILED_BYTES: Final = 4 << 20
 _MAX_STEPS: Final = 1_000_000_000  # instructions times bytes: some seconds when RE2's cache of states overflows
+_BEYOND_ASCII: Final = re.compile(rb"[^\n]*[\x80-\xff][^\n]*")
 _NO_WORD: Final = r"[^\pL\pM\pN\p{Pc}]"
 
 
@@ -47,20 +52,20 @@ class LineMatcher:
             )
         self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
         source = re2.escape(pattern) if fixed else pattern
-        options = re2.Options()
-        options.max_mem = _MAX_COMPILED_BYTES
-        options.log_errors = False
-        options.never_nl = True
-        options.case_sensitive = not ignore_case
+        any_script = source if fixed else with_unicode_classes(source)
         # The regex for whole words is large and slow, so it is given only lines that the plain one matches.
-        word_source = rf"(?:^|{_NO_WORD})({source})(?:{_NO_WORD}|$)"
+        word_source = rf"(?:^|{_NO_WORD})({any_script})(?:{_NO_WORD}|$)"
         try:
-            self._compiled: Any = re2.compile(f"(?m){source}".encode("utf-8", "surrogatepass"), options)
-            self._word: Any = re2.compile(word_source.encode("utf-8", "surrogatepass"), options) if word else None
+            self._compiled: Any = _compiled(f"(?m){source}", ignore_case)
+            self._word: Any = _compiled(word_source, ignore_case) if word else None
         except re2.error as error:
             raise invalid_regex(pattern, error) from error
-        finally:
-            re2.purge()  # its cache would keep the memory of 128 regexes
+        # So is one with classes of any script: it is given only lines that are not ASCII.
+        self._any_script: Any = None
+        if any_script != source:
+            with contextlib.suppress(re2.error):  # too large: \w{500}
+                self._any_script = _compiled(f"(?m){any_script}", ignore_case)
+        re2.purge()  # its cache would keep the memory of 128 regexes
 
     def is_affordable(self, text: bytes) -> bool:
         """Return True if matching ``text`` takes seconds at most, whatever it holds."""
@@ -68,6 +73,35 @@ class LineMatcher:
 
     def lines(self, text: bytes) -> Iterator[LineMatch]:
         """Yield the matching lines of a UTF-8 text. Other threads run while RE2 works."""
+        if self._any_script is None or text.isascii():
+            return self._whole_words(text, self._matching(text))
+        return self._whole_words(text, self._matching_in_any_script(text))
+
+    def _matching_in_any_script(self, text: bytes) -> Iterator[LineMatch]:
+        """Yield the lines that match, judging those that are not ASCII by classes of any script."""
+        ascii_lines = (line for line in self._matching(text) if text[line.line_start : line.line_end].isascii())
+        return heapq.merge(ascii_lines, self._matching_beyond_ascii(text), key=lambda line: line.number)
+
+    def _matching_beyond_ascii(self, text: bytes) -> Iterator[LineMatch]:
+        number, counted = 1, 0
+        for line in _BEYOND_ASCII.finditer(text):
+            start, end = line.span()
+            is_affordable = (end - start) * int(self._any_script.programsize) <= _MAX_STEPS
+            if match := (self._any_script if is_affordable else self._compiled).search(text[start:end]):
+                number += text.count(b"\n", counted, start)
+                counted = start
+                yield LineMatch(number, start, end, start + match.start(), start + match.end())
+
+    def _whole_words(self, text: bytes, lines: Iterator[LineMatch]) -> Iterator[LineMatch]:
+        """Yield the lines that match as a whole word if that is asked for, else all ``lines``."""
+        for line in lines:
+            if self._word is None:
+                yield line
+            elif whole := self._word.search(text[line.line_start : line.line_end]):
+                start, end = whole.start(1) + line.line_start, whole.end(1) + line.line_start
+                yield replace(line, start=start, end=end)
+
+    def _matching(self, text: bytes) -> Iterator[LineMatch]:
         at = counted = 0
         number = 1
         while at < len(text) and (match := self._compiled.search(text, at)) is not None:
@@ -78,10 +112,6 @@ class LineMatcher:
             line_end = text.find(b"\n", start)
             line_end = len(text) if line_end < 0 else line_end
             at = line_end + 1
-            if self._word is not None:
-                if (whole := self._word.search(text[line_start:line_end])) is None:
-                    continue
-                start, end = whole.start(1) + line_start, whole.end(1) + line_start
             number += text.count(b"\n", counted, line_start)
             counted = line_start
             yield LineMatch(number, line_start, line_end, start, end)
@@ -90,8 +120,20 @@ class LineMatcher:
         """Yield every match of a line, as byte offsets in the text."""
         inside = text[line.line_start : line.line_end]
         regex, group = (self._compiled, 0) if self._word is None else (self._word, 1)
+        if self._any_script is not None and self._word is None and not inside.isascii():
+            regex = self._any_script
         at = 0
         while at <= len(inside) and (match := regex.search(inside, at)) is not None:
             start, end = match.span(group)
             yield start + line.line_start, end + line.line_start
             at = max(end, start + 1)
+
+
+def _compiled(source: str, ignore_case: bool) -> Any:
+    """Compile a regex for single lines. Raises re2.error."""
+    options = re2.Options()
+    options.max_mem = _MAX_COMPILED_BYTES
+    options.log_errors = False
+    options.never_nl = True
+    options.case_sensitive = not ignore_case
+    return re2.compile(source.encode("utf-8", "surrogatepass"), options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import re2
 
 from codeindexd.errors import InvalidQueryError
+from codeindexd.search.unicode_classes import with_unicode_classes
 
 MAX_REGEX_CHARS: Final = 1000  # of all regexes of a query together
 TOTAL_CPU_S: Final = 5.0  # for all regexes of a query on all texts
@@ -29,13 +31,14 @@ class TimeBudget:
 class LineRegex:
     """A regex that never matches across lines, with ``^`` and ``$`` at the ends of each line, as in grep.
 
-    ``budget`` is shared by the regexes of one query.
+    ``budget`` is shared by the regexes of one query. ``beyond_ascii``, if given, is for texts that are not ASCII.
     """
 
-    def __init__(self, pattern: str, compiled: Any, budget: TimeBudget) -> None:
+    def __init__(self, pattern: str, compiled: Any, budget: TimeBudget, beyond_ascii: Any = None) -> None:
         self.pattern = pattern
         self.budget = budget
         self._compiled = compiled
+        self._beyond_ascii = beyond_ascii or compiled
 
     def __repr__(self) -> str:
         return f"LineRegex({self.pattern!r})"
@@ -48,14 +51,17 @@ class LineRegex:
         """
         data = "\n".join(text.splitlines()).encode("utf-8", "surrogatepass")
         # RE2 tracks every instruction at every byte when its cache of states overflows, and cannot be interrupted.
-        if self.budget.left_s <= 0 or len(data) * self._compiled.programsize > _MAX_STEPS:
+        compiled = self._compiled
+        if not data.isascii() and len(data) * self._beyond_ascii.programsize <= _MAX_STEPS:
+            compiled = self._beyond_ascii
+        if self.budget.left_s <= 0 or len(data) * compiled.programsize > _MAX_STEPS:
             raise InvalidQueryError(
                 f"the regex /{self.pattern}/ is too slow for this code",
                 hint="use fewer repetitions and more literal text",
             )
         started = time.thread_time()  # CPU time: waiting for a processor is not the regex's fault
         try:
-            return self._compiled.search(data) is not None
+            return compiled.search(data) is not None
         finally:
             self.budget.left_s -= time.thread_time() - started
 
@@ -64,24 +70,33 @@ def compile_regex(pattern: str, budget: TimeBudget | None = None) -> LineRegex:
     r"""Compile one regex in RE2's syntax.
 
     That is Python's syntax without lookaround, backreferences, possessive repeats and atomic groups, with at most 1000
-    repetitions, and with ``\w``, ``\d``, ``\s`` and ``\b`` for ASCII only (``\pL`` is any letter). Case-insensitive
-    matching covers Unicode.
+    repetitions, and with ``\b`` for ASCII only. ``\w``, ``\d`` and ``\s`` are of any script, unless that makes the
+    regex too large. Case-insensitive matching covers Unicode.
 
     Raises InvalidQueryError if ``pattern`` is long, invalid or large when compiled.
     """
     _check_length([pattern])
+    any_script = with_unicode_classes(pattern)
+    beyond_ascii = None
+    try:
+        compiled = _compiled(pattern)
+        if any_script != pattern:
+            with contextlib.suppress(re2.error):  # too large: \w{500}
+                beyond_ascii = _compiled(any_script)
+    except re2.error as error:
+        raise invalid_regex(pattern, error) from error
+    finally:
+        re2.purge()  # its cache would keep the memory of 128 regexes
+    return LineRegex(pattern, compiled, budget or TimeBudget(), beyond_ascii)
+
+
+def _compiled(pattern: str) -> Any:
     options = re2.Options()
     options.max_mem = _MAX_COMPILED_BYTES
     options.log_errors = False
     options.never_nl = True
     options.never_capture = True
-    try:
-        compiled = re2.compile((_LINE_ANCHORS + pattern).encode("utf-8", "surrogatepass"), options)
-    except re2.error as error:
-        raise invalid_regex(pattern, error) from error
-    finally:
-        re2.purge()  # its cache would keep the memory of 128 regexes
-    return LineRegex(pattern, compiled, budget or TimeBudget())
+    return re2.compile((_LINE_ANCHORS + pattern).encode("utf-8", "surrogatepass"), options)
 
 
 def compile_regexes(patterns: Sequence[str]) -> tuple[LineRegex, ...]:

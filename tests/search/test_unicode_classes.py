@@ -1,0 +1,68 @@
+"""Classes of any script."""
+
+from __future__ import annotations
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeindexd.search.line_matcher import LineMatcher
+from codeindexd.search.regexes import compile_regex
+from codeindexd.search.unicode_classes import with_unicode_classes
+
+
+@pytest.mark.parametrize(
+    "pattern", ["plain", r"a\.b", r"\bword\b", r"[a-z]+", r"\Q\w[\E", "[[:word:]]", r"[\]x]", "[]a]", r"\\w", "("]
+)
+def test_what_has_no_such_class_stays_as_it_is(pattern: str) -> None:
+    assert with_unicode_classes(pattern) == pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        (r"ma\w+\(", "mał(y)", True),
+        (r"^\w+$", "größe", True),
+        (r"^[\w-]+$", "größe-ß", True),
+        (r"^[^\w]+$", "größe", False),
+        (r"^\W+$", "größe", False),
+        (r"^\d+$", "٣٤", True),
+        (r"^\D+$", "٣٤", False),
+        (r"a\sb", "a\u00a0b", True),
+        (r"^\S+$", "a\u00a0b", False),
+        (r"^\s+public", "\u00a0 public", True),
+        (r"(?i)straße\d", "STRASSE1 Straße٣", True),
+        (r"^[\d.]+$", "٣.4", True),
+    ],
+)
+def test_classes_cover_every_script(pattern: str, text: str, matches: bool) -> None:
+    assert bool(list(LineMatcher(pattern).lines(text.encode()))) is matches
+    assert compile_regex(pattern).search(text) is matches
+
+
+def test_lines_of_both_kinds_come_in_order_with_their_places() -> None:
+    matcher = LineMatcher(r"na\w+")
+    text = "naïve\nname\nnothing\nœuvre naïf\nnap\n".encode()
+    lines = list(matcher.lines(text))
+    assert [line.number for line in lines] == [1, 2, 4, 5]
+    assert [text[line.start : line.end].decode() for line in lines] == ["naïve", "name", "naïf", "nap"]
+    assert [list(matcher.spans(text, line)) for line in lines] == [[(line.start, line.end)] for line in lines]
+
+
+def test_a_whole_word_has_letters_of_any_script() -> None:
+    matcher = LineMatcher(r"\w+f", word=True)
+    assert [line.number for line in matcher.lines("naïf\nnaïfs\nif\n".encode())] == [1, 3]
+
+
+def test_a_class_that_is_too_large_in_every_script_knows_ascii() -> None:
+    assert list(LineMatcher(r"\w{900}").lines(b"a" * 900 + "\né".encode()))
+
+
+@given(st.text("\\wWdDsS[]^QEab-:(é", max_size=12))
+def test_a_valid_pattern_stays_valid(pattern: str) -> None:
+    try:
+        re2.compile(pattern)
+    except re2.error:
+        return
+    re2.compile(with_unicode_classes(pattern))
