@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from client.fake_daemon import FakeDaemon
+from client.fake_daemon import FakeDaemon, place
 from codeindexd import mcp
 from codeindexd.client import AsyncClient
 from codeindexd.daemon.server import Connection
@@ -103,12 +103,37 @@ def test_an_unknown_version_is_answered_with_the_newest_supported_one(host: Host
     assert host.ask("initialize")["result"]["protocolVersion"] == mcp.VERSIONS[0]
 
 
+def test_what_was_not_found_or_replaced_is_said(host: Host, daemon: FakeDaemon) -> None:
+    daemon.answers["search"] = {
+        "query": "x",
+        "took_ms": 1.0,
+        "clock": "id:7",
+        "state": "fresh",
+        "dense_coverage": 1.0,
+        "hits": [place("/p", copy_count=29)],
+        "notes": ["showing results for name: nmae does not occur"],
+    }
+    text, _ = host.call("search_code", query="nmae")
+    assert "and 29 identical copies" in text
+    assert text.endswith("Note: showing results for name: nmae does not occur")
+    daemon.answers["symbol"] = {
+        "symbol": "chec",
+        "match": "prefix",
+        "definitions": [place("/p", name_line=12)],
+        "references": [],
+        "notes": ["no symbols are known for vue"],
+    }
+    text, _ = host.call("find_symbol", name="chec")
+    assert text.startswith("No definition has this name. Definitions of names that begin with it:")
+    assert text.endswith("Note: no symbols are known for vue")
+
+
 def test_every_tool_answers_with_text(host: Host, daemon: FakeDaemon, tmp_path: Path) -> None:
     text, failed = host.call(
         "search_code", query="check password", root="/p", limit=1000, language="python", path="src/**"
     )
     assert not failed
-    assert text.startswith("/p/src/auth.py:12-16 (function check_password)\n```python\ndef check_password(")
+    assert text.startswith("/p/src/auth.py:12-16 at line 14 (function check_password)\n```python\ndef check_password(")
     assert daemon.seen[-1][1]["limit"] == 50
     text, failed = host.call("grep", pattern="user\\.locked", root="/p")
     assert (text, failed) == ("/p/src/auth.py:14: if user.locked:", False)
@@ -123,8 +148,8 @@ def test_every_tool_answers_with_text(host: Host, daemon: FakeDaemon, tmp_path: 
     assert text == "/p: fresh, 120 files, 1903 chunks"
     text, failed = host.call("add_root", path=str(tmp_path))
     assert (text, failed) == (f"{tmp_path}: fresh, 120 files", False)
-    assert host.call("search_code", query="nothing")[0] == "No hits."
-    assert host.call("find_symbol", name="nothing")[0] == "No definition found."
+    assert host.call("search_code", query="nothing")[0] == "No hits. Files searched: 240."
+    assert host.call("find_symbol", name="nothing")[0] == "No definition is known."
 
 
 def test_answers_say_if_the_index_is_not_fresh(host: Host, daemon: FakeDaemon) -> None:

@@ -11,7 +11,7 @@ from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
     from codeindexd.client.aio import AsyncClient
-    from codeindexd.client.results import Line, Place, SearchResult
+    from codeindexd.client.results import Definition, Hit, Line, Place, SearchResult
 
 _MAX_LIMIT = 50
 _MAX_LINE_CHARS = 240
@@ -169,11 +169,14 @@ async def _search_code(client: AsyncClient, arguments: dict[str, Any]) -> str:
 
 
 def _hits(result: SearchResult, nothing: str) -> str:
-    """Return the hits as text, ``nothing`` if there are none, with a note if the index may be incomplete."""
+    """Return the hits as text, ``nothing`` if there are none, with notes on what was not or cannot be searched."""
     text = "\n\n".join(map(_place, result["hits"])) or nothing
+    if (searched := result.get("searched")) is not None:
+        text += f" Files searched: {searched}."
+    notes = [*result.get("notes", [])]
     if result["state"] != "fresh":
-        text += f"\n\nNote: the index is {result['state']}; some code may be missing from it."
-    return text
+        notes.append(f"the index is {result['state']}; some code may be missing from it.")
+    return "\n\n".join([text, *(f"Note: {note}" for note in notes)])
 
 
 async def _grep(client: AsyncClient, arguments: dict[str, Any]) -> str:
@@ -212,13 +215,22 @@ def _cut_around(match: Line) -> str:
     return f"...{text[first : first + _MAX_LINE_CHARS]}..."
 
 
+_MATCHES = {
+    "last_part": "No definition has this qualified name. Definitions of its last part:",
+    "prefix": "No definition has this name. Definitions of names that begin with it:",
+    "part": "No definition has this name. Definitions of names that contain it:",
+    "spelling": "No definition has this name. Definitions of names that resemble it:",
+}
+
+
 async def _find_symbol(client: AsyncClient, arguments: dict[str, Any]) -> str:
     roots = [arguments["root"]] if "root" in arguments else None
     result = await client.symbol(arguments["name"], roots=roots, references=arguments.get("references", False))
-    parts = ["Definitions:", *map(_place, result["definitions"])] if result["definitions"] else ["No definition found."]
+    heading = _MATCHES.get(result.get("match", "exact"), "Definitions:")
+    parts = [heading, *map(_place, result["definitions"])] if result["definitions"] else ["No definition is known."]
     if result["references"]:
         parts += ["Uses:", *map(_place, result["references"])]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *(f"Note: {note}" for note in result.get("notes", []))])
 
 
 async def _related_code(client: AsyncClient, arguments: dict[str, Any]) -> str:
@@ -254,12 +266,16 @@ async def _add_root(client: AsyncClient, arguments: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _place(place: Place) -> str:
+def _place(place: Place | Hit | Definition) -> str:
     """Return the position of a chunk, and its text in a Markdown fence."""
     symbol = f" {place['symbol']}" if place["symbol"] else ""
     where = f"{place['root'].rstrip('/')}/{place['path']}:{place['start_line']}-{place['end_line']}"
     if "cell" in place:
         where += f" cell {place['cell']}"
+    if (line := place.get("name_line", place.get("best_line"))) not in (None, place["start_line"]):
+        where += f" at line {line}"
+    if copies := place.get("copy_count"):
+        where += f" and {copies} identical {'copy' if copies == 1 else 'copies'}"
     fence = "````" if "```" in place["snippet"] else "```"
     return f"{where} ({place['kind']}{symbol})\n{fence}{place['language']}\n{place['snippet'].rstrip()}\n{fence}"
 
