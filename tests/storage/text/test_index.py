@@ -99,6 +99,19 @@ def test_documents_are_found_at_once_and_after_every_kind_of_end(place: Path) ->
     again.close()
 
 
+def test_many_documents_in_memory_become_a_segment_in_quiet_times(place: Path) -> None:
+    index = TextIndex.open(place, "uuid", verify=False, thresholds=Thresholds(recent=1_000, many=20))
+    written = texts(30)
+    index.apply(1, [document(text) for text in written[:10]])
+    index.maintain(None, lambda: False)
+    assert not list(place.glob("*.trigrams"))
+    index.apply(2, [document(text) for text in written[10:]])
+    index.maintain(None, lambda: False)
+    assert len(list(place.glob("*.trigrams"))) == 1
+    check(index, written)
+    index.close()
+
+
 def test_after_a_kill_the_generation_tells_that_something_is_missing(place: Path) -> None:
     every = texts(20)
     index = make(place)

@@ -21,11 +21,13 @@ from codeindexd.storage.text.snapshot import TextSnapshot
 class Thresholds:
     """When documents become segments, and when segments are merged.
 
-    ``recent`` documents collect in memory before they become a segment. ``fan_in`` segments of similar size are merged,
-    up to ``largest`` documents; with ``crowd`` segments, merging does not wait for a quiet time.
+    ``recent`` documents collect in memory before they become a segment, ``many`` of them in quiet times. ``fan_in``
+    segments of similar size are merged, up to ``largest`` documents; with ``crowd`` segments, merging does not wait for
+    a quiet time.
     """
 
     recent: int = 512
+    many: int = 64
     fan_in: int = 8
     largest: int = 1 << 16
     crowd: int = 48
@@ -188,10 +190,13 @@ class TextIndex:
     def maintain(self, live: Callable[[], Collection[bytes]] | None, should_stop: Callable[[], bool]) -> bool:
         """Merge segments of similar size, dropping contents that are not in ``live()`` (None: keep all).
 
-        Runs beside :meth:`apply`; only the switch waits for its turn. Stops after a merge once ``should_stop()``
+        Many documents in memory become a segment first: a query looks at them one by one. Runs beside :meth:`apply`;
+        only the switch waits for its turn. Stops after a merge once ``should_stop()``
         returns True. Returns True if something was merged. Raises StoreFullError; the old segments stay then.
         """
         merged = False
+        if len(self._recent) >= self._thresholds.many:
+            self.flush()
         with self._maintaining:
             while not should_stop() and (chosen := self._next_merge()):
                 self._merge(chosen, live=None if live is None else frozenset(live()))
