@@ -103,10 +103,10 @@ def test_many_documents_in_memory_become_a_segment_in_quiet_times(place: Path) -
     index = TextIndex.open(place, "uuid", verify=False, thresholds=Thresholds(recent=1_000, many=20))
     written = texts(30)
     index.apply(1, [document(text) for text in written[:10]])
-    index.maintain(None, lambda: False)
+    assert not index.maintain(None, lambda: False)
     assert not list(place.glob("*.trigrams"))
     index.apply(2, [document(text) for text in written[10:]])
-    index.maintain(None, lambda: False)
+    assert index.maintain(None, lambda: False)
     assert len(list(place.glob("*.trigrams"))) == 1
     check(index, written)
     index.close()

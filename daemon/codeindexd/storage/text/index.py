@@ -192,16 +192,16 @@ class TextIndex:
 
         Many documents in memory become a segment first: a query looks at them one by one. Runs beside :meth:`apply`;
         only the switch waits for its turn. Stops after a merge once ``should_stop()``
-        returns True. Returns True if something was merged. Raises StoreFullError; the old segments stay then.
+        returns True. Returns True if a segment was written. Raises StoreFullError; the old segments stay then.
         """
-        merged = False
-        if len(self._recent) >= self._thresholds.many:
+        changed = len(self._recent) >= self._thresholds.many
+        if changed:
             self.flush()
         with self._maintaining:
             while not should_stop() and (chosen := self._next_merge()):
                 self._merge(chosen, live=None if live is None else frozenset(live()))
-                merged = True
-        return merged
+                changed = True
+        return changed
 
     def _next_merge(self) -> list[Segment]:
         """Return the segments to merge: those of the lowest size tier that has enough of them; [] if none has.
