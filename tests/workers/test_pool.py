@@ -199,7 +199,7 @@ async def test_resize_up_and_down(served, make_jobs):
 async def test_on_battery_one_bulk_worker_works(served, make_jobs):
     files = make_jobs(*("sleep=0.01" for _ in range(200)))
     async with (
-        served(count=3, pressure=lambda: Pressure(on_battery=True)) as pool,
+        served(count=3, pressure=lambda: Pressure(is_on_battery=True)) as pool,
         aclosing(pool.process(files)) as stream,
     ):
         while pool.stats.allowed > 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.workers.pressure import PressureReader, available_cpus, cpu_time, on_battery, total_memory
+from codeindexd.workers.pressure import PressureReader, available_cpus, cpu_time, is_on_battery, total_memory
 from codeindexd.workers.sizing import Pressure
 from support.trees import tree
 
@@ -32,7 +32,7 @@ def machine(base: Path, **more: str) -> Path:
 
 def test_figures(tmp_path):
     root = machine(tmp_path)
-    assert PressureReader(root).read(0.0) == Pressure(40.5, 3.25, 1.5, 0.25, None, on_battery=False)
+    assert PressureReader(root).read(0.0) == Pressure(40.5, 3.25, 1.5, 0.25, None, is_on_battery=False)
     assert total_memory(root) == 1_024_000
 
 
@@ -71,7 +71,7 @@ def test_damaged_figures_are_unknown(tmp_path):
 def test_battery(tmp_path, supplies, expected):
     base = "sys/class/power_supply"
     tree(tmp_path, {f"{base}/{name}/{key}": f"{value}\n" for name, s in supplies.items() for key, value in s.items()})
-    assert on_battery(tmp_path) is expected
+    assert is_on_battery(tmp_path) is expected
 
 
 def test_a_cgroup_quota_anywhere_above_bounds_the_cpus(tmp_path):

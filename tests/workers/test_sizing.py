@@ -27,7 +27,7 @@ def test_worker_count(setting, cpus, budget, count):
     ("pressure", "allowed"),
     [
         (Pressure(), 4),
-        (Pressure(on_battery=True), 1),
+        (Pressure(is_on_battery=True), 1),
         (Pressure(cpu_some=90.0), 4),  # the cause is unknown
         (Pressure(cpu_some=90.0, foreground=0.3), 4),  # caused by us
         (Pressure(cpu_some=5.0, foreground=3.0), 4),  # others work, but nobody waits
@@ -43,7 +43,7 @@ def test_allowed_workers(pressure, allowed):
 
 
 def test_one_worker_is_always_allowed():
-    everything = Pressure(99.0, 99.0, 99.0, 0.0, 99.0, on_battery=True)
+    everything = Pressure(99.0, 99.0, 99.0, 0.0, 99.0, is_on_battery=True)
     assert [allowed_workers(count, 2, everything) for count in (0, 1, 2, 8)] == [0, 1, 1, 1]
 
 

@@ -161,7 +161,7 @@ class RootEntry(TypedDict):
 
 
 class RootsResult(TypedDict):
-    """All roots, or those that a call changed."""
+    """All roots, or the roots that a call changed."""
 
     roots: list[RootEntry]
     already_covered: NotRequired[bool]

@@ -1,4 +1,4 @@
-"""The note on a root of which nothing, or suspiciously little, is indexed: which rule causes it, and what to do."""
+"""The note on a root if nothing, or suspiciously little, of it is indexed: which rule is the cause, and what to do."""
 
 from __future__ import annotations
 

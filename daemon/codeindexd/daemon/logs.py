@@ -46,7 +46,7 @@ class LogDestination:
     path: Path | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the destination for ``status``. ``bytes`` is the size of the log file and of its rotated ones."""
+        """Return the destination for ``status``. ``bytes`` is the size of the log file including its rotated files."""
         if self.kind is not LogKind.FILE or self.path is None:
             return {"kind": self.kind.value, "path": None, "bytes": None}
         files = (self.path, *(self.path.with_name(f"{self.path.name}.{n + 1}") for n in range(FILES_KEPT)))
@@ -199,7 +199,7 @@ class _JournalRenderer:
 
 
 def _file_of(stream: TextIO) -> Path | None:
-    """Return the path of the regular file that ``stream`` writes to; None if it is another kind, or not known."""
+    """Return the path of the regular file that ``stream`` writes to; None if it is none, or the path is unknown."""
     status = _status(stream)
     if status is None or not stat.S_ISREG(status.st_mode):
         return None

@@ -58,7 +58,7 @@ def _notes_on_rules(root: Root, status: RootStatus) -> list[str]:
 
 
 def root_status(root: Root) -> dict[str, Any]:
-    """Return the entry of a root in ``status``; if its stores cannot be read, that of a failed root. Blocking."""
+    """Return the entry of a root in ``status``; if its stores cannot be read, the entry of a failed root."""
     try:
         return _running_status(root)
     except CodeindexError as error:

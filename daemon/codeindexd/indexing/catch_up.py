@@ -133,7 +133,7 @@ async def catch_up(
 async def _catch_up_text(
     root: bytes, index: IndexWriter, pool: WorkerPool, *, on_hint: Callable[[list[bytes]], None]
 ) -> None:
-    """Read the files whose content the text index lacks again, and add them; those that changed become hints."""
+    """Read the files whose content is missing from the text index, and add them; changed files become hints."""
     missing = await index.write(index.find_missing_text)
     if missing:
         log.info("catching_up_text", root=root, files=len(missing))
@@ -156,7 +156,7 @@ async def _catch_up_text(
 
 
 def match_chunks(chunks: Iterable[StoredChunk], language: str, drafts: Iterable[ChunkDraft]) -> list[IndexedChunk]:
-    """Return those of a file's catalogued ``chunks`` that are also among its present ``drafts``, with their terms."""
+    """Return the catalogued ``chunks`` of a file that are also among its present ``drafts``, with their drafts."""
     by_key = {draft.key: draft for draft in drafts}
     return [
         IndexedChunk(chunk.chunk_id, chunk.file_id, language, draft)

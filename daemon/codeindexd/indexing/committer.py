@@ -33,7 +33,7 @@ class Committer:
     - ``on_hint(paths)``: files that changed or vanished while they were processed, to be scanned again.
     - ``on_check(paths)``: files that were modified too recently to trust their stat.
     - ``on_commit()``: called after every commit.
-    - ``requeue(files, force)``: files to process; with ``force``, also those that are pending with the same content.
+    - ``requeue(files, force)`` queues files; with ``force``, also files that are pending with the same content.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Committer:
         self._on_commit()
 
     def _newest_results(self, batch: Sequence[ProcessedFile]) -> list[ProcessedFile]:
-        """Return the newest result for each path, in the order of tasks, without outdated ones."""
+        """Return the newest result for each path, in the order of tasks, without outdated results."""
         newest: dict[bytes, ProcessedFile] = {}
         for processed in sorted(batch, key=lambda processed: processed.task.number):
             if self._queue.accepts(processed.task):

@@ -1,4 +1,4 @@
-"""Adds vectors that did not come with their chunks: those of a slow model, of an endpoint, or of a changed model."""
+"""Adds vectors that were not computed with their chunks: for a slow model, an endpoint, or a changed model."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class PendingEmbedder:
         return texts, changed
 
     async def _embed_texts(self, texts: Mapping[bytes, str]) -> dict[bytes, bytes]:
-        """Return the vectors (little-endian float16) by embed hash, without those that the model refuses.
+        """Return the vectors (little-endian float16) by embed hash; texts that the model refuses are missing.
 
         Raises EmbedderError.
         """

@@ -1,4 +1,4 @@
-"""The version of everything that turns a file's bytes into chunks; files of another version are processed again."""
+"""The version of all that turns a file's bytes into chunks; files with a different version are processed again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT_VERSION = 3
 
 
 def text_version(settings: WorkerSettings) -> str:
-    """Return the version of the text index's content; an index of another version is rebuilt."""
+    """Return the version of the text index's content; an index with a different version is rebuilt."""
     return f"text={TEXT_VERSION} secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}"
 
 

@@ -54,7 +54,7 @@ class CommitLimit:
     """The size at which bulk results are committed; one of the limits suffices.
 
     Every commit has a fixed cost (tantivy takes about 8 ms for one document, 0.6 s for 10,000), so bulk commits are
-    large. The first ones are small, so that something can be searched early.
+    large. The first commits are small, so that something can be searched early.
     """
 
     chunks: int
@@ -70,7 +70,7 @@ MOST_COMMITS_DOUBLED = 4
 
 
 def commit_limit(bulk_commits: int) -> CommitLimit:
-    """Return the limit after ``bulk_commits`` commits of a run; it doubles with each of the first ones."""
+    """Return the limit after ``bulk_commits`` commits of a run; it doubles with each of the first commits."""
     factor = 1 << min(bulk_commits, MOST_COMMITS_DOUBLED)
     return CommitLimit(chunks=500 * factor, files=250 * factor, seconds=min(0.5 * factor, 4.0))
 

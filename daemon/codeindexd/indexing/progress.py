@@ -42,7 +42,7 @@ class StageStats:
 
 @dataclass
 class Run:
-    """The work done since the ingest last got work while it was idle, for a progress bar."""
+    """The work done since the ingest was last idle, for a progress bar."""
 
     files_done: int = 0
     chunks_done: int = 0

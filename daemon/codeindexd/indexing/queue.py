@@ -47,8 +47,8 @@ class WorkQueue:
 
     - Workers only ever get the newest task of a path.
     - The result of an older task is still committed, unless a newer one was (:meth:`accepts`).
-    - A task counts as finished once its result, or that of a newer task of its path, is committed
-      (:meth:`is_finished`).
+    - A task is finished (:meth:`is_finished`) once its result, or the result of a newer task for its path, is
+      committed.
     """
 
     def __init__(self) -> None:

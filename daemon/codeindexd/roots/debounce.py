@@ -69,7 +69,7 @@ class Debouncer:
 
 
 def _narrow(paths: set[bytes], limit: int) -> set[bytes]:
-    """Return at most ``limit`` paths that cover all of ``paths``, by replacing the deepest ones by their parents."""
+    """Return at most ``limit`` paths that cover all of ``paths``, by replacing the deepest paths by their parents."""
     narrowed = set(collapse(paths))
     while len(narrowed) > limit:
         depth = max(path.count(b"/") for path in narrowed)

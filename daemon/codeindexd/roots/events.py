@@ -11,7 +11,7 @@ from codeindexd.types import RootState
 
 
 class RootEventKind(enum.StrEnum):
-    """What changed."""
+    """The kind of change that an event reports."""
 
     GENERATION = "generation"  # queries run on another generation
     STATE = "state"

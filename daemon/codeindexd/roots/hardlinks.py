@@ -27,7 +27,7 @@ class LinkedFiles:
     def update(self, scan: Scan) -> bool:
         """Apply the results of ``scan``; return True if a new hard link requires a full walk to find its other names.
 
-        A path that was linked before may be another file by now, whose other names are unknown.
+        A path that was linked before may be a different file by now, whose other names are unknown.
         """
         covered = frozenset(scan.below)
         new = scan.linked.items() - self._files.items()

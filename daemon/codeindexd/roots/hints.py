@@ -15,7 +15,7 @@ from codeindexd.waiting import Broadcast, Signal
 
 
 class _DelayedScan(NamedTuple):
-    """Paths to scan at a time of the clock. With ``drop_if_scanned``, those that are scanned before are dropped."""
+    """Paths to scan at the time ``when``. With ``drop_if_scanned``, paths that are scanned before are dropped."""
 
     when: float
     paths: tuple[bytes, ...]

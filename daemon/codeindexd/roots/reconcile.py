@@ -25,7 +25,7 @@ _MOST_SIZED = 100  # if more files changed at once, none of them counts as busy
 class Reconciliation:
     """The differences that a scan found: ``transactions`` that need no worker, and ``files`` that do.
 
-    ``gone`` are paths that need not be processed any more. Those of them in ``overtaken`` were being processed, so it
+    ``gone`` are paths that no longer need to be processed. Those of them in ``overtaken`` were being processed, so it
     is not known whether the catalog has them: they must be scanned again once no commit is in progress.
     ``changed_sizes`` maps changed files to their sizes in bytes; it is empty if there are more than 100.
     """

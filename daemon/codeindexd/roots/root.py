@@ -176,7 +176,7 @@ class Root:
         )
 
     def status_key(self) -> StatusKey | None:
-        """Return what :meth:`status` depends on now; None while it changes with time. Reads no file."""
+        """Return a key for the present :meth:`status`; None while the status changes with time. Reads no file."""
         parts = self._parts
         if not parts.ingest.is_idle or parts.busy.busy():
             return None
@@ -196,7 +196,7 @@ class Root:
     def failures(self, limit: int = -1) -> list[Failure]:
         """Return the files that could not be processed, at most ``limit`` (-1 for all).
 
-        Blocking; raises as :meth:`status`.
+        Blocking. Raises the errors of :meth:`status`.
         """
         return self._parts.index.catalog.failures(limit=limit)
 

@@ -85,7 +85,7 @@ class ScanLoop:
 
     @property
     def paths_without_events(self) -> set[bytes]:
-        """Paths that may change without an event: those of files with several names, and unreadable ones."""
+        """Paths that may change without an event: files with several names, and unreadable paths."""
         return {*self._linked.paths, *self._unreadable.paths}
 
     async def prepare(self) -> None:
@@ -111,7 +111,7 @@ class ScanLoop:
         return max(1.0, self._last_walk + self._reconcile_s - time.monotonic())
 
     async def _scan(self, below: Sequence[bytes]) -> Sequence[bytes]:
-        """Scan the paths ``below``, and return those that have to be scanned next because of the result."""
+        """Scan the paths ``below``, and return the paths that have to be scanned next because of the result."""
         if not await self._is_present():
             return _NOTHING
         found = await self._reconcile(below)

@@ -35,7 +35,7 @@ class RootDependencies:
 
     - ``others``: embedders of previous models, by identity, used for queries only.
     - ``fingerprints(language)``: the version of everything that turns a file into chunks.
-    - ``text_version``: that of :func:`indexing.fingerprint.text_version`.
+    - ``text_version``: the result of :func:`indexing.fingerprint.text_version`.
     - ``cookies``: candidates for the directory of cookies, in the order of preference.
     - ``trim_memory()``: returns unused memory to the system; blocks.
     """

@@ -282,7 +282,7 @@ class RootSupervisor:
         """Make ``path`` a root and start it, or return the root that covers it.
 
         Raises PathRefusedError, StoreFullError if the list of roots cannot be written, FailedError if the covering root
-        is not running, and whatever prevents a new root from starting.
+        is not running, and the errors of starting a root.
         """
         async with self._change():
             specs = self._specs()

@@ -146,7 +146,7 @@ def diff(
     below: Sequence[bytes] = (b"",),
     same_treatment: SameTreatment = same_suffix,
 ) -> Diff:
-    """Return what turns ``old`` into ``new`` at and below the paths ``below``; each part is sorted by path.
+    """Return the changes that turn ``old`` into ``new`` at and below the paths ``below``, each kind sorted by path.
 
     Equal subtrees are not compared further. ``added`` and ``removed`` include directories, each before its content. A
     file whose content disappeared in one place and appeared in another is ``moved`` (only its path changes) if

@@ -45,7 +45,7 @@ def is_covered(path: bytes, tops: Collection[bytes]) -> bool:
 
 
 def collapse(paths: Iterable[bytes]) -> Batch:
-    """Return ``paths`` without those that lie below another of them."""
+    """Return ``paths`` without paths that lie below another one of them."""
     distinct = set(paths)
     if ROOT in distinct:
         return frozenset((ROOT,))

@@ -89,7 +89,7 @@ class RuleFiles:
         )
 
     def with_missing_from(self, others: RuleFiles) -> RuleFiles:
-        """Return these files plus those that only ``others`` has."""
+        """Return these files plus the files that only ``others`` has."""
         return self if others._states.keys() <= self._states.keys() else RuleFiles(others._states | self._states)
 
 
@@ -116,7 +116,7 @@ class ReadRuleFile(Protocol):
 
 
 class RuleFileRecorder:
-    """Reads rule files for one scan of ``root``, recording those that no event of the root covers. Not thread-safe."""
+    """Reads rule files for one scan of ``root``, and records those outside the reach of its events. Not thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self._root = os.fspath(root).rstrip("/") + "/"

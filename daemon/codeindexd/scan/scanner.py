@@ -48,8 +48,8 @@ class Scan:
     """The result of a scan; all paths are relative to the root.
 
     - ``tree`` covers exactly the paths ``below``: the hints, widened as in :func:`targets_of`. Pass both to ``diff``.
-    - ``directories`` should be watched: those that were walked, and those whose files decide what is ignored.
-    - ``errors`` are (path, message). What could not be read is in ``tree`` as it was known before.
+    - ``directories`` should be watched: the walked directories, and directories whose files decide what is ignored.
+    - ``errors`` are (path, message). Entries that could not be read are in ``tree`` as they were before.
     - ``unsettled`` files changed while they were read; ``young`` ones were modified so recently that a later change
       might not alter their stat. Both must be scanned again soon.
     - ``linked`` are the (device, inode) of files with several names.
@@ -123,7 +123,7 @@ class Scanner:
         """Scan the disk at and below the hints ``below`` (b"" is the whole root); blocking.
 
         ``known`` is the tree of the last scan: files with an unchanged stat are not read and keep their entry, the same
-        object. ``now_ns`` must not be later than the start of the call. ``decided_by_git`` is that of earlier scans;
+        object. ``now_ns`` must not be later than the start of the call. ``decided_by_git`` comes from earlier scans;
         for the hint ``.git/index`` of a repository, the paths whose answer has changed since are scanned.
 
         Raises PathRefusedError if the root is not a directory or cannot be opened, ShuttingDownError if

@@ -74,11 +74,11 @@ class IndexWriter:
         usable: Mapping[str, VectorSpace] | None = None,
         text_version: str = "",
     ) -> None:
-        """Open the stores in ``directory``, and rebuild those that are damaged. Blocking.
+        """Open the stores in ``directory``, and rebuild damaged ones. Blocking.
 
-        ``space`` is that of the configured model. ``usable`` are previous models, by identity, with which queries can
-        still be embedded: the index of one of them answers until that of ``space`` is complete. A text index of another
-        ``text_version`` is rebuilt.
+        ``space`` is the vector space of the configured model. ``usable`` are previous models, by identity, with which
+        queries can still be embedded: the index of one of them is used until the index of ``space`` is complete. A text
+        index with a different ``text_version`` is rebuilt.
 
         Raises StoreFullError, FailedError, AlreadyRunningError.
         """
@@ -191,7 +191,7 @@ class IndexWriter:
             log.warning("vector_store_unusable", directory=str(self.directory), error=error.message)
 
     def _open_previous_model(self, usable: Mapping[str, VectorSpace]) -> PreviousModelIndex | None:
-        """Open the dense index of one of the ``usable`` models, and delete those of all others.
+        """Open the dense index of one of the ``usable`` models, and delete the indexes of all other previous models.
 
         If the present model's index is complete, delete all of them and return None.
         """
@@ -212,7 +212,7 @@ class IndexWriter:
     # writing
 
     async def write(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run a blocking method in a thread, after those that were passed before; return its result."""
+        """Run a blocking method in a thread, after all methods passed before, and return its result."""
         async with self._write_lock:
             return await anyio.to_thread.run_sync(self._run_awake, function, arguments)
 
@@ -340,7 +340,7 @@ class IndexWriter:
                 raise
 
     def dense_contents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the sorted ids of the chunks that should be in the present model's index, and of those that are."""
+        """Return the sorted ids of the chunks that should be in the present model's index, and of the chunks in it."""
         pending = np.fromiter(self.pending_vectors, np.int64)
         with self.catalog.snapshot() as snapshot:
             expected = np.setdiff1d(snapshot.all_chunk_ids(), pending, assume_unique=True)
@@ -372,7 +372,7 @@ class IndexWriter:
         self.lag.dense = False
 
     def find_missing_lexical(self) -> Mapping[bytes, list[StoredChunk]]:
-        """Remove superfluous chunks from the lexical index, and return those that it lacks, by path."""
+        """Remove superfluous chunks from the lexical index, and return the missing chunks by path."""
         with self.catalog.snapshot() as snapshot:
             missing, superfluous = compare_chunks(snapshot, self.lexical.snapshot().chunk_ids())
             paths = [(file.file_id, path_words(file.entry.path)) for file in snapshot.indexed_files()]
@@ -381,7 +381,7 @@ class IndexWriter:
         return missing
 
     def add_lexical(self, chunks: Sequence[IndexedChunk]) -> None:
-        """Add chunks that the lexical index lacked; those that are no longer in the catalog are ignored."""
+        """Add chunks that were missing from the lexical index; ignores chunks that are no longer in the catalog."""
         with self.catalog.snapshot() as snapshot:
             alive = snapshot.chunks([chunk.chunk_id for chunk in chunks])
         ids = [chunk.chunk_id for chunk in chunks]
@@ -452,8 +452,8 @@ class IndexWriter:
     async def maintain(self, should_stop: Callable[[], bool]) -> bool:
         """Maintain the stores in a quiet time; return False if there will be more to do later.
 
-        Checkpoints the catalog, builds and merges dense and text segments, and removes replaced lexical ones. Building
-        a segment can take a minute, so it runs beside commits; only the switch to it waits for its turn.
+        Checkpoints the catalog, builds and merges dense and text segments, and removes replaced lexical segments.
+        Building a segment can take a minute, so it runs beside commits; only the switch to it waits for its turn.
         """
         await self.write(self._maintain_catalog)
         if await anyio.to_thread.run_sync(self._maintain_dense, should_stop):

@@ -1,4 +1,4 @@
-"""Opens the stores of one root; rebuilds damaged ones and those ahead of the catalog, and records which ones lag."""
+"""Opens the stores of one root, rebuilds damaged stores and stores ahead of the catalog, and records which lag."""
 
 from __future__ import annotations
 

@@ -46,9 +46,9 @@ def open_previous_model(
     """Return the other model's index with the most vectors, and delete the rest.
 
     ``parent`` is the directory of the indexes, each named after its model; ``present`` is the identity of the
-    configured model. Indexes of models that are not in ``usable``, damaged ones, and those of a generation above
-    ``newest``, whose ids may mean other chunks by now, are deleted too. An index that cannot be opened for another
-    reason is kept but not used. Raises StoreFullError if one cannot be opened now.
+    configured model. Also deletes the indexes of models that are not in ``usable``, damaged indexes, and indexes of a
+    generation above ``newest``, whose ids may mean different chunks by now. An index that cannot be opened for a
+    different reason is kept but not used. Raises StoreFullError if one cannot be opened now.
     """
     with storing("dense index"):
         directories = sorted(directory for directory in parent.iterdir() if directory.name != present)

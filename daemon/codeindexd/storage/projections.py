@@ -83,7 +83,7 @@ def compare_chunks(
 
 
 def keep_vectors(store: VectorStore, identity: str, changes: Transaction) -> None:
-    """Store the vectors that were computed for a transaction, and mark those that came from the store as used.
+    """Store the vectors that were computed for a transaction, and mark vectors that came from the store as used.
 
     Raises StoreFullError, StoreDamagedError.
     """

@@ -16,8 +16,8 @@ from codeindexd.storage.text import TextSnapshot
 class Snapshot:
     """One consistent view of a root's stores. It stays valid while it is pinned, and closes when retired and unpinned.
 
-    ``chunks`` is the number of chunks, ``vectors`` that of chunks with a vector; ``identity`` is the model of the
-    vectors. ``text_is_complete`` says that the text index has the content of every indexed file.
+    ``chunks`` is the number of chunks, ``vectors`` the number of chunks with a vector, ``identity`` the vectors' model.
+    ``text_is_complete`` says that the text index has the content of every indexed file.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Snapshot:
         return self.catalog.generation
 
     def with_catalog(self, catalog: CatalogSnapshot) -> Snapshot:
-        """Return a copy with another catalog snapshot of the same generation."""
+        """Return a copy with a different catalog snapshot of the same generation."""
         return Snapshot(
             catalog,
             self.lexical,

@@ -73,7 +73,7 @@ class ChangeReader:
         return effects
 
     def _add_hints(self, path: bytes, change: Change, covered: Set[bytes], hints: set[bytes]) -> None:
-        """Add to ``hints`` those of a change at ``path``; in ``.git``, only files that affect what is ignored count."""
+        """Add the hints for a change at ``path`` to ``hints``; in ``.git``, only for files that affect ignore rules."""
         before, git, rest = (b"/" + path + b"/").partition(b"/.git/")
         top, inside = before[1:], rest[:-1]
         if not git:

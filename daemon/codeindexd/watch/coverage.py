@@ -107,11 +107,11 @@ class Coverage:
         self.covered &= directories
 
     def uncover(self, directories: Set[bytes]) -> None:
-        """Record that ``directories`` are not watched any more."""
+        """Record that ``directories`` are no longer watched."""
         self.covered -= directories
 
     def clear(self) -> None:
-        """Record that nothing is watched any more."""
+        """Record that nothing is watched."""
         self.covered.clear()
         self.refused.clear()
         self.polled.clear()

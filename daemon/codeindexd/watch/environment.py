@@ -159,7 +159,7 @@ class EnvironmentMonitor:
             rounds.SHARED.leave(self)
 
     def _report_changes(self, seen: _EnvironmentState, rules: RuleFiles) -> None:
-        """Report what changed; ``rules`` are those that were current when ``seen`` was read."""
+        """Report what changed; ``rules`` were current when ``seen`` was read."""
         if seen.mounted is not None and seen.mounted != self._mounted:
             points = {mounts.relative_point(mount, self._root) for mount in seen.mounted ^ self._mounted}
             self._mounted = seen.mounted

@@ -45,7 +45,7 @@ def inotify_limit(name: str, default: int) -> int:
 
 
 def out_of_watches(message: str) -> WatchProblem:
-    """Return the problem to report when an inotify limit is reached; ``message`` is that of the error."""
+    """Return the problem to report when an inotify limit is reached; ``message`` is the error's message."""
     if "os error 24" in message or "Too many open files" in message:
         now = inotify_limit("max_user_instances", 128)
         return WatchProblem(

@@ -145,8 +145,9 @@ class Inotify:
     ) -> Subscription:
         """Watch the directories ``paths`` and ``filtered``, which maps each to a filter for the paths of its events.
 
-        Blocking. If the user's watches run out, the ``owner`` (a root's path) with the most of them loses its own,
-        provided it has at least twice as many as this one needs. Raises OSError if a directory cannot be watched.
+        Blocking. If the user's watches run out, the ``owner`` (a root's path) with the most watches loses them,
+        provided it has at least twice as many as this subscription needs. Raises OSError if a directory cannot be
+        watched.
         """
         subscription = Subscription(
             self,
@@ -213,7 +214,8 @@ class Inotify:
         reader.start()
 
     def _watch(self, subscription: Subscription, path: bytes, accepts: PathFilter | None, limit: int) -> None:
-        """Add a watch; beyond ``limit``, first evict those of another owner. Raises OSError if that is impossible."""
+        """Add a watch; beyond ``limit``, first evict the watches of another owner. Raises OSError if that is
+        impossible."""
         while True:
             with self._lock:  # the reading thread must not see an event of an unknown watch
                 if subscription not in self._subscriptions:

@@ -59,7 +59,7 @@ def mount_of(path: Path, mounts: Iterable[Mount]) -> Mount | None:
 
 
 def visible_below(root: Path, mounts: Iterable[Mount]) -> dict[bytes, Mount]:
-    """Return the mounts at and below ``root`` by relative path, without those hidden by later ones."""
+    """Return the mounts at and below ``root`` by relative path, without mounts hidden by later ones."""
     found: dict[bytes, Mount] = {}
     for mount in mounts:
         if mount.point.is_relative_to(root):

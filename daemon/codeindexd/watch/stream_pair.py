@@ -23,7 +23,7 @@ class StreamPair:
 
     A stream cannot be extended, so it is replaced by one with more directories. A replaced stream is stopped only once
     it has delivered the event of a marker file (cookie) written while its successor was live, so that no event is lost
-    between them. ``deliver``, ``on_stall`` and ``on_broken`` are those of :class:`Stream`.
+    between them. ``deliver``, ``on_stall`` and ``on_broken`` are passed to each :class:`Stream`.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ NO_RULES = RuleFiles()
 
 @dataclass(frozen=True, slots=True)
 class _Loss:
-    """StreamPair to drop before anything else is done: ``stream``, or all of them if None."""
+    """The streams to drop before anything else is done: ``stream``, or all streams if it is None."""
 
     stream: Stream | None
     reason: str
@@ -156,8 +156,8 @@ class Watcher:
     ) -> None:
         """Set the directories to watch (relative to the root), after every walk; cheap if they are watched already.
 
-        ``rules`` are the rule files that the walk read. With ``whole``, they replace the known ones. After a walk of a
-        part, the others stay as they were last read, so that changes to them are still noticed.
+        ``rules`` are the rule files that the walk read. With ``whole``, they replace the known directories. After a
+        walk of a part, the others stay as they were last read, so that changes to them are still noticed.
         """
         self._environment.rules = rules if whole else self._environment.rules.with_missing_from(rules)
         self._reader.rules = self._environment.rules.paths

@@ -35,9 +35,9 @@ class WorkerSettings:
     """Settings that each worker of a pool gets when it starts.
 
     ``vectors_db`` is the path of the vector store (None: none), and ``identity`` the model whose vectors are looked up
-    in it; with ``embed``, the worker computes missing ones. ``nice`` is the priority of bulk workers (the warm worker
-    always runs at normal priority). ``memory_limit_bytes`` limits private memory (0: no limit). ``file_budget_s`` is
-    the wall-clock time in seconds that one file may take.
+    in it; with ``embed``, the worker computes missing vectors. ``nice`` is the priority of bulk workers (the warm
+    worker always runs at normal priority). ``memory_limit_bytes`` limits private memory (0: no limit).
+    ``file_budget_s`` is the wall-clock time in seconds that one file may take.
     """
 
     vectors_db: str | None = None
@@ -76,7 +76,7 @@ class FileResult:
     - ``quarantined``: the file ended or stalled its worker twice.
     - ``leaf``: the hash of the bytes that were chunked; ``stat``: the stat after reading them.
     - ``steady``: the file did not change while it was read; ``settled``: any later write must also change its stat.
-    - ``trigrams``: those of the masked text, as little-endian uint32; ``is_masked``: masking changed the text.
+    - ``trigrams``: the trigrams of the masked text, as little-endian uint32; ``is_masked``: masking changed the text.
     - ``seconds``: by stage.
     """
 

@@ -145,7 +145,7 @@ class WorkerPool:
             self._tasks.cancel_scope.cancel()
 
     async def resize(self, count: int) -> None:
-        """Change the number of bulk workers; superfluous ones finish their files first."""
+        """Change the number of bulk workers; superfluous workers finish their files first."""
         self._set_count(count)
         for group in (self._bulk, self._warm):
             for member in group.live:

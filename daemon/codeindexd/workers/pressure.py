@@ -42,7 +42,7 @@ class PressureReader:
             memory_full=_stalled(self._root / "proc/pressure/memory", b"full"),
             memory_available=available / total if total and available is not None else None,
             foreground=self._foreground(time.monotonic() if now is None else now),
-            on_battery=on_battery(self._root),
+            is_on_battery=is_on_battery(self._root),
         )
 
     def _foreground(self, now: float) -> float | None:
@@ -59,7 +59,7 @@ class PressureReader:
         return max(0.0, (used - before[1]) / (now - before[0]))
 
 
-def on_battery(root: Path = Path("/")) -> bool:
+def is_on_battery(root: Path = Path("/")) -> bool:
     """Return True if a battery of the machine (not of a device such as a mouse) is discharging, without mains power."""
     discharging = False
     for supply in _directory(root / "sys/class/power_supply"):

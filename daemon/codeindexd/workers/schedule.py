@@ -37,7 +37,7 @@ class ScheduledJob:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One caller's jobs. ``held`` and ``held_cost`` count the jobs whose results the caller has not yet taken."""
+    """The jobs of one caller. ``held`` counts jobs whose results were not taken yet; ``held_cost`` is their cost."""
 
     lane: JobLane
     pending: deque[ScheduledJob] = field(default_factory=deque)
@@ -126,7 +126,7 @@ class Schedule:
     def record_answer(self, worker: WorkerSlot, result: Result, now: float) -> Call:
         """Record the answer to the worker's first job, and return its call.
 
-        Raises ValueError if the answer is to another job.
+        Raises ValueError if the answer is for a different job.
         """
         if not worker.running or worker.running[0].job.job_id != result.job_id:
             raise ValueError("it answered a job out of order")

@@ -30,7 +30,7 @@ class Pressure:
     memory_full: float | None = None
     memory_available: float | None = None
     foreground: float | None = None
-    on_battery: bool = False
+    is_on_battery: bool = False
 
 
 def worker_count(setting: int | Literal["auto"], cpus: int, memory_budget: int) -> int:
@@ -50,7 +50,7 @@ def allowed_workers(count: int, cpus: int, pressure: Pressure, *, is_awaited: bo
     ``cpus`` is the number of CPUs of the whole machine. CPU pressure alone is no reason to work less, because our own
     idle-priority processes cause it too; CPUs in use by other processes are, unless somebody waits for the work.
     """
-    if count <= 1 or pressure.on_battery:
+    if count <= 1 or pressure.is_on_battery:
         return min(count, 1)
     allowed = count
     if _above(pressure.cpu_some, _CPU_SOME) and pressure.foreground is not None and not is_awaited:

@@ -99,13 +99,13 @@ class WorkerHandle:
         self._wake.set()
 
     def lower_priority(self) -> None:
-        """Have a bulk worker continue at low priority, because nobody waits for its work any more."""
+        """Have a bulk worker continue at low priority, because nobody waits for its work."""
         if self._bulk and not self.at_low_priority:
             self._must_lower = True
             self._wake.set()
 
     def retire(self) -> None:
-        """Give the worker no more jobs; it ends after it has answered the present ones."""
+        """Give the worker no more jobs; it ends after it has answered its present jobs."""
         self.worker.retiring = True
         self._wake.set()
 

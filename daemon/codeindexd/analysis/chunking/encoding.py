@@ -87,7 +87,7 @@ class Decoded:
 
 
 def is_guessed(encoding: str) -> bool:
-    """Return True for encodings that only a guess can tell; "" is that of a file without text."""
+    """Return True for an encoding that can only be guessed. ``encoding`` is "" for a file without text."""
     return encoding not in _UNICODE
 
 

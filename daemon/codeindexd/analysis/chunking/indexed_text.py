@@ -13,11 +13,11 @@ from codeindexd.types import Span
 
 
 class IndexedText(Protocol):
-    """A text as UTF-8, and the positions of its lines in the file. Lines of both count from 1."""
+    """A text as UTF-8, and the positions of its lines in the file. Lines of the text and of the file count from 1."""
 
     @property
     def utf8(self) -> bytes:
-        """The text."""
+        """The text as UTF-8."""
 
     @property
     def encoding(self) -> str:

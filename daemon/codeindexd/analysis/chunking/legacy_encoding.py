@@ -1,8 +1,8 @@
-"""Guesses the encoding of text that is not Unicode: as it declares itself, else from its bytes.
+"""Guesses the encoding of text that is not Unicode, from a declaration in the text or from its bytes.
 
 ``charset-normalizer`` guesses from the lines that are not ASCII, since code around a comment says nothing about the
-comment's language. It cannot tell the East Asian encodings of a short comment apart; of these the one is taken in which
-most characters are common ones.
+comment's language. It cannot distinguish the East Asian encodings in a short comment; of these, the encoding in which
+the most characters are common ones is taken.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOT_WESTERN: Final = frozenset(
     ["Croatian", "Czech", "Estonian", "Hungarian", "Lithuanian", "Polish", "Romanian", "Slovak", "Slovene", "Turkish"]
 )
 _LONG_RUN: Final = re.compile(rb"[\x80-\xff]{3}")
-_CJK_MARKS: Final = range(0x3000, 0x3040)  # punctuation that all of them share
+_CJK_MARKS: Final = range(0x3000, 0x3040)  # punctuation that all East Asian encodings have
 _MIN_COMMON: Final = 0.85
 _MIN_KANA: Final = 0.1
 _MIN_CYRILLIC: Final = 6
@@ -34,12 +34,12 @@ _CYRILLIC_SHARE: Final = 0.8
 
 
 def detector_version() -> str:
-    """Return the version of what guesses, which is part of the fingerprint of files in a guessed encoding."""
+    """Return the version of the guessing library, a part of the fingerprint of files in a guessed encoding."""
     return importlib.metadata.version("charset-normalizer")
 
 
 def guessed_encoding(data: bytes) -> str:
-    """Return the encoding, by its Python name, in which ``data`` is readable and most likely is meant. Never raises.
+    """Return the most likely encoding of ``data``, by its Python name; it can be decoded without errors. Never raises.
 
     ``data`` is neither UTF-8 nor UTF-16. Every encoding that is returned keeps ``\\n`` and ``\\r`` as single bytes.
     """
@@ -47,7 +47,8 @@ def guessed_encoding(data: bytes) -> str:
     if declared and _decodes(data, declared):
         return declared
     sample = _sample(data)
-    if _LONG_RUN.search(sample) is None:  # letters with accents stand alone; words of other scripts have none else
+    # accented letters stand between ASCII letters, while words in other scripts consist of bytes beyond ASCII
+    if _LONG_RUN.search(sample) is None:
         guess = _detected(sample, _WESTERN_FAMILY)
     elif _is_koi8(sample):
         guess = "koi8_r"
@@ -60,7 +61,7 @@ def guessed_encoding(data: bytes) -> str:
 
 
 def _sample(data: bytes) -> bytes:
-    """Return the first lines that are not ASCII, whole ones, since a cut may split a character."""
+    """Return the first lines that are not ASCII. The lines are whole, since a cut may split a character."""
     lines: list[bytes] = []
     size = 0
     for line in data.splitlines():
@@ -73,7 +74,7 @@ def _sample(data: bytes) -> bytes:
 
 
 def _declared(data: bytes) -> str:
-    """Return the encoding that the first lines name (PEP 263, modelines, XML, HTML), "" if it is none of ours."""
+    """Return the encoding declared in the first lines (PEP 263, modelines, XML, HTML); "" if it is not supported."""
     head = b"\n".join(data[:1024].splitlines()[:_DECLARING_LINES])
     match = _DECLARED.search(head)
     if match is None:
@@ -83,17 +84,17 @@ def _declared(data: bytes) -> str:
     except LookupError:
         return ""
     known = {
-        codecs.lookup(one).name.replace("-", "_"): one
-        for one in (*_EAST_ASIAN, *_ALPHABETS, *_WESTERN_FAMILY, "latin-1", "gbk")
+        codecs.lookup(encoding).name.replace("-", "_"): encoding
+        for encoding in (*_EAST_ASIAN, *_ALPHABETS, *_WESTERN_FAMILY, "latin-1", "gbk")
     }
     return known.get(name, "")
 
 
 def _detected(sample: bytes, encodings: Sequence[str]) -> str:
-    """Return the one of ``encodings`` that charset-normalizer takes the sample for, the Western one if it cannot tell.
+    """Return the most likely of ``encodings`` according to charset-normalizer; the Western one if it finds none.
 
-    In the encodings for Central Europe and Turkey most letters are those of Western Europe; only a language that it
-    recognises tells them apart.
+    The encodings for Central Europe and Turkey share most letters with the Western one, so they are only taken if the
+    library also recognises one of their languages.
     """
     from charset_normalizer import from_bytes
 
@@ -104,7 +105,7 @@ def _detected(sample: bytes, encodings: Sequence[str]) -> str:
 
 
 def _is_koi8(sample: bytes) -> bool:
-    """Return True if nearly all letters have the bytes of lowercase Cyrillic in KOI8, which other encodings spread."""
+    """Return True if nearly all letters have bytes that are lowercase Cyrillic in KOI8 and mixed letters elsewhere."""
     letters = [byte for byte in sample if byte > 0x7F]
     lower = sum(0xC0 <= byte <= 0xDF for byte in letters)
     return lower >= _MIN_CYRILLIC and lower > _CYRILLIC_SHARE * len(letters)
@@ -120,14 +121,14 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 @cache
 def _commonness() -> dict[str, Callable[[str], float]]:
-    """Return for each East Asian encoding the function from text to the share of characters that are common in it."""
+    """Return for each East Asian encoding a function from a text to the share of its characters that are common."""
     return {"cp949": _hangul, "cp932": _japanese, "euc_jp": _japanese, "gb18030": _simplified, "cp950": _traditional}
 
 
 def _most_common(sample: bytes) -> str:
-    """Return the East Asian encoding in which most characters of the sample are common, the first of equals.
+    """Return the East Asian encoding in which the most characters of the sample are common; of equals, the first.
 
-    "" if few are in all of them.
+    Returns "" if less than 85 % are common in each of them.
     """
     best, most = "", _MIN_COMMON
     for encoding, share_of in _commonness().items():
@@ -150,21 +151,21 @@ def _is_kana(character: str) -> bool:
 
 
 def _hangul(text: str) -> float:
-    """The common syllables are the 2,350 of KS X 1001, which take two bytes."""
+    """Return the share of common syllables: the 2,350 syllables of KS X 1001, which take two bytes in EUC-KR."""
     return _share(text, lambda one: "\uac00" <= one <= "\ud7a3" and len(one.encode("euc_kr", "replace")) == 2)
 
 
 def _japanese(text: str) -> float:
-    """Japanese has kana between its kanji; half-width kana are a sign of another encoding."""
+    """Return the share of kana and kanji, 0 if there are few kana: Japanese text has them between kanji."""
     kana = _share(text, _is_kana)
     return 0.0 if kana < _MIN_KANA else _share(text, lambda one: _is_kana(one) or "\u4e00" <= one <= "\u9fff")
 
 
 def _simplified(text: str) -> float:
-    """The common characters are in the first level of GB 2312: 3,755 of them, by pronunciation."""
+    """Return the share of common characters: the 3,755 in the first level of GB 2312."""
     return _share(text, lambda one: 0xB0 <= one.encode("gb18030")[0] <= 0xD7 or "\uff00" <= one <= "\uffef")
 
 
 def _traditional(text: str) -> float:
-    """The common characters are in the first level of Big5: 5,401 of them, by strokes."""
+    """Return the share of common characters: the 5,401 in the first level of Big5."""
     return _share(text, lambda one: 0xA1 <= one.encode("cp950", "replace")[0] <= 0xC6)

@@ -28,7 +28,7 @@ class FoundDefinition:
 
 
 def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDefinition]:
-    """Return all definitions in document order, outer ones before inner ones."""
+    """Return all definitions in document order, outer definitions before inner ones."""
     marks = _positions(lines.text, grammar.rules.keywords)
     own = 1 if grammar.rules.own_keyword else 0
     found: list[FoundDefinition] = []

@@ -39,9 +39,9 @@ class Rules:
     - ``definitions``: a namer for each node type that may be a definition.
     - ``descend``, ``keywords``: a node is entered if its type is in ``descend``, if it is an error node, or if its
       bytes contain a keyword: scanning for a few words is far cheaper than walking every expression.
-    - ``attach``: node types that belong to the next sibling; ``transparent``: those that are replaced by their
+    - ``attach``: node types that belong to the next sibling; ``transparent``: node types that are replaced by their
       children.
-    - ``clauses``: neighbouring definitions with the same name are one.
+    - ``clauses``: neighbouring definitions with the same name are joined into one.
     - ``max_parse_bytes``: larger files are not parsed.
     """
 

@@ -18,7 +18,7 @@ def _haskell_instance(node: Node, text: bytes) -> Definition | None:
 
 
 def _haskell_signature(node: Node, text: bytes) -> Definition | None:
-    """Return a method for a signature in a class, None elsewhere, where the equations are the definition."""
+    """Return a method for a type signature in a class; None elsewhere, since there equations define the function."""
     parent = node.parent
     name = node.child_by_field_name("name")
     if parent is None or parent.type != "class_declarations" or name is None:

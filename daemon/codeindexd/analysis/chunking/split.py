@@ -180,7 +180,7 @@ def assign(pieces: list[Atom], found: Sequence[FoundDefinition]) -> None:
 
 
 def pack(pieces: Sequence[Atom], lines: Lines, limits: Limits) -> list[list[Atom]]:
-    """Group neighbouring atoms into chunks: those that belong together, up to about the target size."""
+    """Group neighbouring atoms that belong together into chunks of up to about the target size."""
     groups: list[list[Atom]] = []
     size = 0
     for atom in pieces:

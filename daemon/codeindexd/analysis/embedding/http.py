@@ -134,7 +134,7 @@ class HttpEmbedder:
         await self._client.aclose()
 
     async def _embed_or_split(self, texts: list[str]) -> Vectors:
-        """Return the vectors (n, d) of ``texts``; NaN for those that the endpoint refuses even alone.
+        """Return the vectors (n, d) of ``texts``; NaN for each text that the endpoint refuses even alone.
 
         Raises `EmbedderError`.
         """

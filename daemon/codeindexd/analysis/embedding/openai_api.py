@@ -122,7 +122,7 @@ class Endpoint:
 def rows(endpoint: Endpoint, body: bytes, count: int, dimensions: int) -> Vectors:
     """Return the vectors (count, d) in an answer's ``body``, in the order of the request, not normalised.
 
-    Raises `EmbedderError` if the answer is malformed, or has another number of vectors or ``dimensions`` (0: any).
+    Raises `EmbedderError` if the answer is malformed, or has the wrong number of vectors or ``dimensions`` (0: any).
     """
     try:
         items = msgspec.json.decode(body, type=_Answer).data

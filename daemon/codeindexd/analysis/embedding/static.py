@@ -77,7 +77,7 @@ class StaticModel:
         """Load the model in ``directory``, by default the bundled one.
 
         Maps the arrays, and reads every byte once to compute the identity (15 MB, a few milliseconds if cached). Raises
-        `EmbedderError` if a file is missing, damaged or of another format.
+        `EmbedderError` if a file is missing, damaged or in a different format.
         """
         directory = BUNDLED if directory is None else directory
         try:
@@ -104,7 +104,7 @@ class StaticModel:
         return int(self._rows.shape[1])
 
     def rows_of(self, word: str) -> tuple[int, ...]:
-        """Return the row numbers of a word: its own, or those of its parts; empty only in a model without buckets."""
+        """Return the row numbers of a word: its own row, or its parts' rows; empty only in a model without buckets."""
         return self._finder.rows_of(word)
 
     def embed_words(self, texts: Sequence[Sequence[str]], titles: Sequence[Sequence[str]] | None = None) -> Vectors:
@@ -240,7 +240,7 @@ class _RowFinder:
         self._pages = array("i", [*np.searchsorted(hashes, pages).tolist(), len(hashes)])
 
     def rows_of(self, word: str) -> tuple[int, ...]:
-        """Return the number of the word's own row, else those of its parts, else that of its bucket."""
+        """Return the row numbers of a word: its own row, else the rows of its parts, else the row of its bucket."""
         row = self._find(word_hash(word))
         if row is not None:
             return (row,)

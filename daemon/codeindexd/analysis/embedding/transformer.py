@@ -90,7 +90,7 @@ class TransformerEmbedder:
         return self._process.device or self._load.device
 
     async def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Embed as `Embedder` requires.
+        """Return the vectors, as `Embedder` specifies.
 
         A batch that ends the process or exhausts its memory is halved, down to one text. A text that ended the process
         alone is retried once, because there may have been another cause.
@@ -137,7 +137,7 @@ class TransformerEmbedder:
         return len(rows) if guilty else fitted
 
     async def embed_query(self, text: str) -> Vectors:
-        """Embed as `Embedder` requires. Loading the model may take seconds; the call can be cancelled meanwhile."""
+        """Return the vectors, as `Embedder` specifies. Loading the model may take seconds; the call can be cancelled meanwhile."""
         try:
             rows = await self._process.encode([text], query=True)
         except BatchError:

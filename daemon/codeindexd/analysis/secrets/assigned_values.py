@@ -149,7 +149,7 @@ def is_placeholder(value: bytes) -> bool:
 
 
 def is_secret_value(value: bytes, credential: Credential, *, quoted: bool) -> bool:
-    """Return True if ``value`` looks like a real credential of its kind; unquoted ones must not look like code."""
+    """Return True if ``value`` looks like a real credential of its kind; an unquoted value must not look like code."""
     value = value[:_MAX_JUDGED_BYTES]
     if not value or b" " in value or b"\t" in value or is_placeholder(value):
         return False

@@ -44,7 +44,7 @@ def ignore_progress(files_done: int, files_total: int, chunks_done: int) -> None
 async def audit(target: AuditTarget, on_progress: OnProgress = ignore_progress) -> AuditResult:
     """Compare the index with the disk once.
 
-    Changes that are being indexed may appear as differences; they are gone in another audit after a sync.
+    Changes that are being indexed may appear as differences; they disappear in another audit after a sync.
     ``on_progress`` is called for every file that was processed again. Raises PathRefusedError, StoreFullError,
     StoreDamagedError and WorkerError.
     """
@@ -125,7 +125,7 @@ def _compare_tree(target: AuditTarget, found: AuditResult) -> list[bytes]:
 def _compare_ids(
     what: str, things: str, expected: NDArray[np.int64], actual: NDArray[np.int64], found: AuditResult
 ) -> None:
-    """Compare the ids of ``things`` (chunks or paths) in a store, ``what``, with the expected ones."""
+    """Compare the ids of ``things`` (chunks or paths) in a store, ``what``, with the expected ids."""
     missing, superfluous = np.setdiff1d(expected, actual), np.setdiff1d(actual, expected)
     if len(missing):
         found.add_ids(what, f"lacks {{count}} {things}, the first is {{first}}", missing.tolist())

@@ -48,7 +48,7 @@ class AuditResult:
         self.differences.append(_of_ids(what, kind, frozenset(ids)))
 
     def keep_lasting(self, before: Collection[Difference]) -> None:
-        """Keep only differences that are also in ``before``, those of the previous audit.
+        """Keep only differences that are also in ``before``, the differences of the previous audit.
 
         Of a difference with many ids, the ids in both are kept.
         """

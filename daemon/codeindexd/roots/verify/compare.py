@@ -43,7 +43,7 @@ def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Aud
 
 
 def _compare_text(snapshot: Snapshot, result: FileResult, found: AuditResult) -> None:
-    """Compare the trigrams of a file's text with those that the text index has for its content."""
+    """Compare the trigrams of a file's text with the trigrams in the text index for its content."""
     stored = snapshot.text.digest(result.leaf)
     if stored is None:
         if snapshot.text_is_complete:

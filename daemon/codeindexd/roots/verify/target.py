@@ -28,8 +28,8 @@ class WrongEntries:
 
     ``lexical`` and ``dense`` are ids of chunks to remove from these projections, ``embed_hashes`` identify vectors to
     remove from the shared store, ``text`` are hashes of contents to remove from the text index, ``paths`` are files to
-    process again. ``lexical_lags``, ``dense_lags`` and ``text_lags`` say that the whole projection has to be compared
-    with the catalog.
+    process again. ``lexical_lags``, ``dense_lags`` and ``text_lags`` are True if the whole projection has to be
+    compared with the catalog.
     """
 
     lexical: Set[int]

@@ -38,7 +38,7 @@ _MOST_BYTES = 64 << 10
 def compiled_hgignore(content: bytes) -> tuple[PatternSet, ...]:
     """Return the pattern sets of a ``.hgignore`` with this content, one for globs and one for regular expressions.
 
-    Empty ones are left out. Never raises.
+    Empty files are left out. Never raises.
     """
     globs: list[Pattern] = []
     regexes: list[tuple[Pattern, bytes]] = []

@@ -12,7 +12,7 @@ The first of these that applies decides:
 6. the defaults: hidden directories, vendored, generated, minified and binary files, backups of editors.
 
 A name that is decomposed (NFD, as macOS writes "é") also matches as the composed one that people type in patterns.
-``gitignore=False`` turns off the rules of version control, the fifth; those of search tools are no part of it.
+``gitignore=False`` turns off only the rules of version control (the fifth), not those of search tools.
 
 A file that git tracks is neither ignored by git's rules nor left out as hidden or as a backup. In a directory that is
 kept only because it contains tracked files, nothing else is kept, as git itself ignores everything else there.
@@ -129,7 +129,7 @@ class IgnoreRules:
         - ``above``: ignore files above a root that lies inside a repository, the nearest first, as (name, content, path
           of the root relative to that file's directory, ending in ``/``).
         - ``include``, ``exclude``: patterns in gitignore syntax. If ``include`` is not empty, files that match none of
-          it are left out.
+          its patterns are left out.
         - ``hidden``: keep hidden directories. ``gitignore``: apply the rules of git, Mercurial and search tools.
           ``defaults``: apply the default rules.
         - ``tracked``: the index of the repository that contains the root.
@@ -221,7 +221,7 @@ class IgnoreRules:
         return self.judge(name_of(path), path, is_dir)
 
     def suspects(self, directory: bytes, names: Sequence[bytes]) -> Collection[bytes]:
-        """Return those of the file ``names`` in the entered ``directory`` that :meth:`verdict` may leave out.
+        """Return the file ``names`` in the entered ``directory`` that :meth:`verdict` may leave out.
 
         All others are kept. Names must not be empty or contain a slash.
         """

@@ -1,4 +1,4 @@
-"""A fast filter for the names in a directory, which finds those that any rule may leave out.
+"""A fast filter that finds the names in a directory that some rule may leave out.
 
 Nearly every file of a large root is kept. The filter finds the possible exceptions in a directory with a few passes
 over its joined names that run in C, and only those are judged in full. It may find too many, but never too few.
@@ -23,7 +23,7 @@ from codeindexd.scan.ignore.patterns import PatternSet, Test
 
 
 def suspects(places: Sequence[tuple[PatternSet, bytes]], names: Sequence[bytes]) -> set[bytes]:
-    """Return those of the file ``names`` in one directory that have to be judged in full.
+    """Return the file ``names`` of a directory that need a full check against the rules.
 
     ``places`` are the pattern sets that apply there, each with the path of the directory relative to that of the
     pattern file, ending in ``/`` or empty.

@@ -63,7 +63,7 @@ class ChunkDiffer:
             self._drop_rows(self._old_rows(get_ids(record.chunk_ids).tolist()).values())
 
     def diff(self, old: FileRecord | None, new: FileRecord, drafts: Sequence[ChunkDraft]) -> tuple[bytes, bytes]:
-        """Diff a file's chunks; return the ids and the kinds of the new ones, encoded as its row stores them.
+        """Diff the chunks of a file; return the ids and the kinds of its new chunks, encoded as its row stores them.
 
         ``old`` is the file's row before the transaction or None, ``drafts`` are its new chunks.
         """

@@ -1,4 +1,4 @@
-"""Writes the failures of a transaction: clears or moves those of its files, and adds new ones."""
+"""Writes the failures of a transaction: clears or moves failures of its files, and adds new ones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _stored(connection: sqlite3.Connection, paths: Iterable[bytes], dropped: Ite
 def _outcome(
     before: Mapping[bytes, Failure], added: Mapping[bytes, Failure], changes: Transaction, stage: Stage
 ) -> dict[bytes, Failure]:
-    """Return the failures after the transaction, by path, given those ``before`` and those that it adds."""
+    """Return the failures after the transaction by path, given the failures ``before`` it and the added ones."""
     after = dict(before)
     moved = {path for move in changes.moves for path in (move.source, move.entry.path)}
     targets = [(move, before[move.source]) for move in changes.moves if move.source in before]

@@ -26,7 +26,7 @@ def chunk_ids(
 ) -> NDArray[np.int64]:
     """Return the sorted ids (n,) of the chunks that pass the filters.
 
-    ``kinds`` are alternatives; a chunk passes if its own kind or that of a definition in it is among them.
+    ``kinds`` are alternatives; a chunk passes if its own kind or the kind of a definition in it is among them.
     """
     rows = _files(reader, "chunk_ids, chunk_kinds" if kinds else "chunk_ids", language, include, exclude)
     ids = np.frombuffer(b"".join([row[2] for row in rows]), dtype="<i8")

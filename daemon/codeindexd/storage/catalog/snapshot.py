@@ -76,11 +76,11 @@ class CatalogSnapshot:
         return stored_file(rows[0]) if rows else None
 
     def summary(self, directory: bytes) -> DirectorySummary:
-        """Return the counts for everything below ``directory`` (b"" is the root), all of which is read."""
+        """Return the counts for everything below ``directory`` (b"" is the root). Reads all its entries."""
         return summary_of(self._reader, directory)
 
     def files_by_id(self, ids: Iterable[int]) -> dict[int, StoredFile]:
-        """Return those of the leaves with these file ids that exist, by file id."""
+        """Return the existing leaves with these file ids, by file id."""
         rows = self._reader.rows_in(lambda marks: f"{STORED_FILE} WHERE f.file_id IN ({marks})", [int(i) for i in ids])
         return {row[0]: stored_file(row) for row in rows}
 
@@ -124,7 +124,7 @@ class CatalogSnapshot:
     # chunks
 
     def chunks(self, ids: Iterable[int]) -> dict[int, StoredChunk]:
-        """Return those of the chunks with these ids that exist, by id."""
+        """Return the existing chunks with these ids, by id."""
         wanted = [int(i) for i in ids]
         rows = self._reader.rows_in(lambda marks: f"{STORED_CHUNK} WHERE c.chunk_id IN ({marks})", wanted)
         return {row[0]: stored_chunk(row) for row in rows}
@@ -209,7 +209,7 @@ class CatalogSnapshot:
         return found
 
     def chunk_ids_of_only(self, kinds: Sequence[str]) -> NDArray[np.int64]:
-        """Return the sorted ids (n,) of the chunks whose own kind, or that of each definition, is one of ``kinds``."""
+        """Return the sorted ids (n,) of the chunks whose own kind is in ``kinds``, or that define only such symbols."""
         wanted = frozenset(kinds)
         labelled = filters.labelled_chunk_ids(self._reader, kinds)
         others = np.setdiff1d(self.chunk_ids(kinds=kinds), labelled, assume_unique=True)
@@ -223,7 +223,7 @@ class CatalogSnapshot:
     # symbols
 
     def symbols(self, name: str, *, limit: int = 1_000) -> list[tuple[StoredChunk, Symbol]]:
-        """Return the definitions of ``name``, exact matches first, then those that differ in case.
+        """Return the definitions of ``name``: first exact matches, then names that differ in case.
 
         ``Class.method`` (or ``Class::method``) matches qualified names with this ending. Equal matches are sorted by
         path and line. If more than 10,000 chunks have the name, only those with the lowest ids are considered.

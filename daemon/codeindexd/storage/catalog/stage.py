@@ -198,7 +198,7 @@ class Stage:
         self._put(entry.path, Node(entry, record))
 
     def _touch(self, entry: Entry) -> None:
-        """Update the stat and the rule of a leaf with unchanged content; ignore any other."""
+        """Update the stat and the rule of a leaf; ignore it if its content changed."""
         node = self.node(entry.path)
         if node is None or node.file is None or node.entry.hash != entry.hash or node.entry.kind is not entry.kind:
             return

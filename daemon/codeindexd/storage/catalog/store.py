@@ -66,7 +66,8 @@ class Catalog:
         """Open the catalog of the root, or create it (mode 0600, in a directory of mode 0700).
 
         ``verify`` checks the whole file first, as :meth:`check` does; use it after an unclean shutdown. Raises
-        StoreDamagedError if the file is damaged or has another root or schema, StoreFullError if it cannot be used now.
+        StoreDamagedError if the file is damaged or has a different root or schema, StoreFullError if it cannot be used
+        now.
         """
         with contextlib.ExitStack() as undo, Translated(path), reading_rows(path):
             connection = open_writer(path, root_id)
@@ -272,8 +273,8 @@ class Catalog:
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the file; return True if all of it was moved, so that the log starts over.
 
-        Open snapshots of the current generation do not prevent that, those of an older generation do until they are
-        closed. Commits checkpoint by themselves when the log has become large.
+        Open snapshots of an older generation prevent that until they are closed; snapshots of the current one do not.
+        Commits checkpoint by themselves when the log has become large.
         """
         with self._writing, Translated(self.path):
             self._check_open()

@@ -26,10 +26,10 @@ _NO_IDS = np.empty(0, dtype=np.int64)
 class Dense:
     """The vectors of one root under one model. One thread applies, another may maintain, any may search snapshots.
 
-    Guarantees: the cost of :meth:`apply` depends on the size of the change, not on that of the index, and a ``kill -9``
-    leaves all of it or nothing. After a power loss the index may open at an earlier commit, as its generation shows;
-    the rest is added again from the catalog, so :meth:`apply` does not wait for the disk (:meth:`flush` does).
-    Maintenance that is stopped or killed at any point leaves either the old parts or the new ones.
+    Guarantees: the cost of :meth:`apply` depends on the size of the change, not of the index, and a ``kill -9`` leaves
+    all of a change or nothing. After a power loss the index may open at an earlier commit, as its generation shows; the
+    rest is added again from the catalog, so :meth:`apply` does not wait for the disk (:meth:`flush` does). Maintenance
+    that is stopped or killed at any point leaves either the old parts or the new ones.
     """
 
     def __init__(self, directory: Path, lock: int, state: DenseState, manifest: Manifest) -> None:
@@ -48,8 +48,8 @@ class Dense:
 
         The tail is read whole and truncated after its last complete commit; segments are compared with their checksums
         unless the last shutdown was clean. Raises StoreDamagedError if no complete commit is left, or if the index
-        belongs to another catalog or model (then :meth:`create` it and add everything), StoreFullError if it cannot be
-        used now, AlreadyRunningError if another process has it open.
+        belongs to a different catalog or model (then :meth:`create` it and add everything), StoreFullError if it cannot
+        be used now, AlreadyRunningError if another process has it open.
         """
         binding = Binding(store_uuid, identity, dimensions)
         with ExitStack() as undo:
@@ -117,8 +117,8 @@ class Dense:
 
         Adding a present id replaces its vector; if an id is given several times, the last vector counts. Removing an
         absent id does nothing. Raises ValueError if a vector has a wrong length or a value that is not finite, or if
-        ``generation`` is lower than that of the index; StoreFullError if the index cannot be written. After an error
-        nothing has changed.
+        ``generation`` is lower than the index's; StoreFullError if the index cannot be written. After an error nothing
+        has changed.
         """
         vectors = dict(add)
         added = np.fromiter(vectors, np.int64, len(vectors))

@@ -163,7 +163,7 @@ class TailLog:
         return digest.intdigest()
 
     def _reserve(self, rows: int) -> None:
-        """Extend the (sparse) file to at least ``rows`` rows, and map it anew; older mappings stay valid."""
+        """Extend the (sparse) file to at least ``rows`` rows, and map it again; older mappings stay valid."""
         if rows <= self._capacity:
             return
         capacity = max(rows, _FIRST_ROWS, self._capacity + self._capacity // 2)

@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Vectors to copy: ``rows`` (n,) are the row numbers in ``matrix`` of the vectors of ``ids`` (n,)."""
+    """Vectors to copy: the vectors of ``ids`` (n,) are the rows ``rows`` (n,) of ``matrix``."""
 
     ids: Ids
     matrix: Half
@@ -67,7 +67,7 @@ def next_step(state: DenseState, limits: Thresholds) -> Plan | None:
 
 
 def _to_merge(segments: Sequence[Segment], limits: Thresholds) -> tuple[Segment, ...]:
-    """Return the segments to merge (or a single one to rewrite): those with many dead rows, and small ones."""
+    """Return the segments to merge (or a single one to rewrite): segments with many dead rows, and small segments."""
 
     def live(segment: Segment) -> int:
         return segment.live

@@ -47,8 +47,8 @@ class Manifest:
     def load(cls, directory: Path, binding: Binding) -> Manifest | None:
         """Return the manifest of ``directory``, or None if there is none.
 
-        Raises StoreDamagedError if it is damaged or has another format or binding, StoreFullError if it cannot be read
-        now.
+        Raises StoreDamagedError if it is damaged or has a different format or binding, StoreFullError if it cannot be
+        read now.
         """
         with storing(STORE_NAME):
             try:

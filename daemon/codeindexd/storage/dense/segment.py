@@ -1,8 +1,8 @@
 """A segment: an immutable HNSW graph (usearch) with its vectors and ids, memory-mapped.
 
 Row r of a segment has the graph key r + 1; ids ascend, so an id is found by binary search. usearch writes the matrix of
-vectors first, so exact scores can be read from its file; if a release uses another layout, the vectors are also written
-to a file of their own.
+vectors first, so exact scores can be read from its file; if a release of usearch uses a different layout, the vectors
+are also written to a separate file.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class DenseSnapshot:
         """Return the ids (n,) and scores (n,) of the ``limit`` vectors nearest to ``vector`` (d,), best first.
 
         Equal scores are in the order of ids. ``allowed`` (sorted, without duplicates) restricts the answer to these
-        ids; if few are left, they are searched exactly. Raises ValueError if ``vector`` has another shape or a value
+        ids; if few are left, they are searched exactly. Raises ValueError if ``vector`` has the wrong shape or a value
         that is not finite.
         """
         query = unit(vector, self._dimensions)
@@ -98,7 +98,7 @@ class DenseSnapshot:
         return None
 
     def vectors(self, ids: Ids) -> NDArray[np.float32]:
-        """Return the vectors (n, d) of ``ids`` (n,), which must be sorted and distinct; NaN for missing ones."""
+        """Return the vectors (n, d) of ``ids`` (n,), which must be sorted and distinct; NaN for missing vectors."""
         found = np.full((len(ids), self._dimensions), np.nan, dtype=np.float32)
         parts: list[TailRows | Segment] = [self._tail, *self._segments]
         for part in parts:

@@ -62,7 +62,7 @@ class TextIndex:
         """Open the index in ``directory``, or create an empty one if there is none.
 
         ``verify`` compares every segment with its checksum. Raises StoreDamagedError if the index is damaged or belongs
-        to another catalog (then :meth:`create` it and add everything), StoreFullError, AlreadyRunningError.
+        to a different catalog (then :meth:`create` it and add everything), StoreFullError, AlreadyRunningError.
         """
         with ExitStack() as undo:
             undo.callback(os.close, lock := lock_directory(directory, STORE_NAME))
@@ -99,7 +99,7 @@ class TextIndex:
         return self._current
 
     def missing_from(self, contents: Iterable[bytes]) -> list[bytes]:
-        """Return those of the content hashes ``contents`` that the index lacks, without duplicates."""
+        """Return the content hashes in ``contents`` that are missing from the index, without duplicates."""
         return [content for content in dict.fromkeys(contents) if content not in self._known]
 
     # changing
@@ -204,9 +204,9 @@ class TextIndex:
         return changed
 
     def _next_merge(self) -> list[Segment]:
-        """Return the segments to merge: those of the lowest size tier that has enough of them; [] if none has.
+        """Return the segments to merge: the segments of the lowest size tier that has enough of them; [] if none has.
 
-        The segments of a tier are up to ``fan_in`` times as large as those of the tier before.
+        Segments of a tier are up to ``fan_in`` times as large as segments of the tier before.
         """
         tiers: dict[int, list[Segment]] = {}
         for segment in self._segments:

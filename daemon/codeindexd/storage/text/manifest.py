@@ -42,8 +42,8 @@ class Manifest:
     def load(cls, directory: Path, store_uuid: str) -> Manifest | None:
         """Return the manifest of ``directory``, or None if there is none.
 
-        Raises StoreDamagedError if it is damaged or has another format or catalog, StoreFullError if it cannot be read
-        now.
+        Raises StoreDamagedError if it is damaged or has a different format or catalog, StoreFullError if it cannot be
+        read now.
         """
         with storing(STORE_NAME):
             try:

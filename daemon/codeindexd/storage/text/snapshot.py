@@ -12,7 +12,7 @@ from codeindexd.storage.text.segment import Document, Segment, digest_of
 
 
 class TextSnapshot:
-    """The documents at one moment: those in segments, and recent ones that are only in memory. Immutable."""
+    """The documents at one moment: documents in segments, and recent ones that are only in memory. Immutable."""
 
     def __init__(self, segments: Sequence[Segment], recent: Mapping[bytes, Document]) -> None:
         self._segments = tuple(segments)

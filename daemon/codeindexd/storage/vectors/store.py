@@ -70,7 +70,7 @@ class VectorStore(VectorFile):
     # reading
 
     def get_many(self, identity: str, hashes: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Return those of the vectors with these embed hashes that are known, by embed hash (2 bytes per dimension).
+        """Return the stored vectors with these embed hashes, by embed hash (2 bytes per dimension).
 
         Damaged vectors are left out: they are computed again, and :meth:`put_many` replaces them.
         """
@@ -81,7 +81,7 @@ class VectorStore(VectorFile):
         return found
 
     def known(self, identity: str, hashes: Iterable[bytes]) -> set[bytes]:
-        """Return those of the embed ``hashes`` that have a vector, without reading the vectors."""
+        """Return the embed ``hashes`` that have a stored vector, without reading the vectors."""
         return {row[0] for row in self._look_up(identity, hashes, "k.hash FROM key k WHERE k.identity = ?")}
 
     def _look_up(self, identity: str, hashes: Iterable[bytes], select: str) -> list[Row]:
@@ -119,7 +119,7 @@ class VectorStore(VectorFile):
         """Store vectors, given as (embed hash, little-endian float16), in one transaction; known hashes are kept.
 
         ``day`` is the day of their use (days since the epoch, default today). The first vector of an identity sets its
-        dimensions; raises ValueError, storing nothing, if a vector has another length.
+        dimensions; raises ValueError, storing nothing, if a vector has a different length.
         """
         items = dict(vectors)
         if not items:
