@@ -137,7 +137,7 @@ class TransformerEmbedder:
         return len(rows) if guilty else fitted
 
     async def embed_query(self, text: str) -> Vectors:
-        """Return the vectors, as `Embedder` specifies. Loading the model may take seconds; the call can be cancelled meanwhile."""
+        """Return the vector, as `Embedder` specifies. Loading the model may take seconds; the call can be cancelled."""
         try:
             rows = await self._process.encode([text], query=True)
         except BatchError:
