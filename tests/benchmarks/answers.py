@@ -208,7 +208,7 @@ def ranked_again(answer: Answer, weights: Weights, report_weights: ReportWeights
         return answer.hits
     name, candidates, files, rest = answer.seen
     if name == rank_report.__name__:
-        ranked = rank_report(candidates, files, report_weights)
+        ranked = rank_report(candidates, files, *rest[:1], report_weights)
     else:
         ranked = rank(candidates, files, *rest[:1], weights)
     paths = [os.fsdecode(one.candidate.path) for one in ranked[: judged.CUT]]

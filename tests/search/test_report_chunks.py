@@ -73,3 +73,10 @@ async def test_filters_hold_for_reports(root: Indexed) -> None:
         [root], parse(REPORT.format(place="src/writer.py"), paths=["docs/**"]), 10
     )
     assert [hit.chunk.path for hit in answer.hits] == [b"docs/lists.md"]
+
+
+async def test_a_long_question_how_to_do_something_is_answered_by_documents_as_well(root: Indexed) -> None:
+    text = "How do I write a list with ListWriter so that trailing commas are not lost when the list is written? "
+    assert (await found(root, text + "I have tried several other ways already and none of them has worked."))[
+        0
+    ] == "docs/lists.md"

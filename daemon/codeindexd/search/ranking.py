@@ -26,12 +26,12 @@ class Weights:
     name: float = 1.2  # times the closeness of the file's name
     exact: float = 1.5  # times how well it defines a name in the query: a compound name, or the query's only word
     mention: float = 1.2  # times the rarity of such a name that it uses, in any inflection if it is a single word
-    test: float = 1.2  # subtracted, as the next four, unless the query asks for such files
+    test: float = 1.4  # subtracted, as the next four, unless the query asks for such files
     prose: float = 0.5
     wanted_prose: float = 0.6  # added for documents if the query asks for them
     data: float = 0.5
     aside: float = 0.5
-    older: float = 0.8  # an older version of an interface, beside a newer one
+    older: float = 1.0  # an older version of an interface, beside a newer one
     neighbour: float = 0.1  # times the score of each other good chunk of the same file, up to `max_neighbours`
     max_neighbours: int = 7
     further: float = 0.6  # factor for the score of every further chunk of a file
@@ -168,9 +168,14 @@ def rank(
 
 
 def rank_report(
-    candidates: Iterable[Candidate], files: Mapping[int, FileEvidence], weights: ReportWeights | None = None
+    candidates: Iterable[Candidate],
+    files: Mapping[int, FileEvidence],
+    wanted_roles: Collection[FileRole] = (),
+    weights: ReportWeights | None = None,
 ) -> list[Ranked]:
     """Return ``candidates`` best first, for a report: files by their best chunk in each list, each shown by its best.
+
+    Everything but source and ``wanted_roles`` steps back.
 
     Chunks of one file seldom have both what the headline says and what the sample code says, so they vote together.
     """
@@ -185,7 +190,7 @@ def rank_report(
             "named": weights.named * evidence.named,
         }
         role = scored[0].candidate.role
-        if role is not FileRole.SOURCE:
+        if role is not FileRole.SOURCE and role not in wanted_roles:
             whole[role.value] = -weights.step_back
         for name in ("lexical", "dense", "body"):  # what other chunks of the file have beyond the first one
             best = max(one.parts.get(name, 0.0) for one in scored)

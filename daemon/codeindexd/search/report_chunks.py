@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Final
 
 from codeindexd.analysis.tokens import Terms, path_words
-from codeindexd.search.file_roles import role_of
+from codeindexd.search.file_roles import FileRole, role_of, roles_asked_for
 from codeindexd.search.places import files_named_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, clean_cut, normalised, rank_report
@@ -61,7 +61,9 @@ def chunks_for_report(
         )
         for file_id in {chunk.file_id for chunk in chunks}
     }
-    return rank_report(candidates, files)
+    # Reports are about code, also those that talk of tests; a long how-to question is about documents as well.
+    wanted_roles = roles_asked_for(query.text, ()) & {FileRole.DOCUMENT}
+    return rank_report(candidates, files, wanted_roles)
 
 
 def _crowds(found: Iterable[tuple[int, int, float]]) -> dict[int, float]:
