@@ -66,3 +66,10 @@ async def test_a_common_name_counts_less_than_a_rare_one(root: Indexed) -> None:
     root.save("many.py", "\n\n".join(f"def f{number}():\n{uses}" for number in range(60)))
     root.save("rare.py", "def g():\n    return web_socket(ping_frame)\n")
     assert (await found(root, "web_socket or ping_frame"))[0][0] == "rare.py"
+
+
+async def test_a_name_in_code_comes_before_keys_of_data(root: Indexed) -> None:
+    for number in range(3):
+        root.save(f"config/{number}.json", '{\n  "timeout": 30,\n  "other": {"timeout": "timeout timeout"}\n}\n')
+    root.save("client.go", "package client\n\nfunc timeout() int {\n\treturn settings.seconds\n}\n")
+    assert (await found(root, "timeout"))[0][0] == "client.go"

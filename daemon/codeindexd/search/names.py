@@ -19,22 +19,28 @@ from codeindexd.types import StoredChunk
 
 _MOST_NAMES: Final = 8  # of a query
 _MOST_DEFINITIONS: Final = 50  # of a name
+_COMMON: Final = 500  # chunks; a name that more of them define says nothing, and reading them takes long
 _MOST_USES: Final = 50
 _RARE: Final = 0.7  # a name that is rarer counts in full; 1 is the rarity of one that stands in a single chunk
 _OTHER_CASE: Final = 0.8  # what a definition counts if another one has the case that was typed
 _CONSTRUCTOR: Final = 0.8  # of a type of the same name in the same file
+_LABEL: Final = 0.6  # a key of data or a heading, beside names in code
 _FUNCTIONS: Final = frozenset({"function", "method"})
+_LABELS: Final = frozenset({"data", "key", "section"})
 _TYPES: Final = frozenset(
     {"class", "enum", "interface", "module", "namespace", "object", "struct", "trait", "type", "union"}
 )
 
 
 def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None) -> frozenset[int]:
-    """Return the chunks that define a name of the query, whatever the retrievers found."""
+    """Return the chunks that define a name of the query, whatever the retrievers found: of many those in code."""
     if query.phrases:
         return frozenset()
-    names = [*_typed_names(query), *query.qualified_names][:_MOST_NAMES]
-    found = {chunk.chunk_id for name in names for chunk, _ in snapshot.catalog.symbols(name, limit=_MOST_DEFINITIONS)}
+    found: set[int] = set()
+    for name in [*_typed_names(query), *query.qualified_names][:_MOST_NAMES]:
+        definitions = snapshot.catalog.symbols_unless_common(name, _COMMON)
+        definitions.sort(key=lambda one: one[1].kind in _LABELS)  # stable
+        found.update(chunk.chunk_id for chunk, _ in definitions[:_MOST_DEFINITIONS])
     if allowed is not None:
         found &= set(np.intersect1d(list(found), allowed).tolist())
     return frozenset(found)
@@ -43,7 +49,7 @@ def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids 
 def definition_shares(query: PreparedQuery, chunks: Iterable[StoredChunk]) -> dict[int, float]:
     """Return from 0 to 1 how well each of ``chunks`` defines a name of the query.
 
-    The case that was typed comes before others, a type before its constructors.
+    The case that was typed comes before others, a type before its constructors, names in code before keys of data.
     """
     if query.phrases:
         return {}
@@ -63,6 +69,8 @@ def definition_shares(query: PreparedQuery, chunks: Iterable[StoredChunk]) -> di
             share = _OTHER_CASE if is_typed and name not in typed else 1.0
             if kind in _FUNCTIONS and chunk.file_id in types:
                 share *= _CONSTRUCTOR
+            if kind in _LABELS:
+                share *= _LABEL
             shares[chunk.chunk_id] = max(share, shares.get(chunk.chunk_id, 0.0))
     return shares
 

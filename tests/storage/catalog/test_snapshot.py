@@ -92,6 +92,11 @@ def test_symbols_come_exact_first(snapshot: CatalogSnapshot, name: str, found: l
     assert [symbol.qualified for _, symbol in snapshot.symbols(name)] == found
 
 
+def test_symbols_that_are_too_common_are_not_read(snapshot: CatalogSnapshot) -> None:
+    assert snapshot.symbols_unless_common("get", 3) == snapshot.symbols("get")
+    assert snapshot.symbols_unless_common("get", 2) == []
+
+
 def test_symbols_of_one_chunk_and_their_limit(catalog: Catalog) -> None:
     inner = (Symbol("a", "a", "class", 0), Symbol("b", "a.b", "method", 3), Symbol("b", "a.c.b", "method", 7))
     chunk: ChunkDraft = replace(draft("a"), span=replace(draft("a").span, symbols=inner))

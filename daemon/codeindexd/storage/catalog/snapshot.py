@@ -238,6 +238,10 @@ class CatalogSnapshot:
         ranked.sort(key=lambda found: found[:3])
         return [(chunk, symbol) for _, _, _, chunk, symbol in ranked[:limit]]
 
+    def symbols_unless_common(self, name: str, most_chunks: int) -> list[tuple[StoredChunk, Symbol]]:
+        """Return what :meth:`symbols` does, but nothing if more than ``most_chunks`` chunks have the name."""
+        return self.symbols(name) if len(self._named(_dotted(name))) <= most_chunks else []
+
     def symbol_names(self, part: str, *, only_prefix: bool, limit: int) -> list[str]:
         """Return the case-folded names that begin with ``part`` or, without ``only_prefix``, contain it; sorted."""
         key = symbol_key(part)
