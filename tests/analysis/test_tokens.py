@@ -57,6 +57,15 @@ def test_terms_keep_order_and_whole_compounds() -> None:
     )
 
 
+def test_letters_keep_their_marks_and_scripts_without_spaces_become_pairs() -> None:
+    words = Tokenizer().words
+    assert words("हिन्दी में") == ["हिन्दी", "में"]
+    assert words("ราคา") == ["รา", "าค", "คา"]
+    assert words("ສິນ") == ["ສິນ"]
+    assert words("在庫の数") == ["在庫", "庫の", "の数"]
+    assert Tokenizer().tokenize("ราคาสินค้า").identifiers == []
+
+
 def test_decomposed_and_full_width_text_is_normalised() -> None:
     words = Tokenizer().words
     assert words("cafe\u0301") == words("café") == ["café"]
@@ -93,6 +102,7 @@ def test_the_fast_path_splits_the_same_way(name: str) -> None:
 
 
 @given(_NAMES)
+@example("\u17b4")
 def test_words_are_short_lowercase_and_not_empty(name: str) -> None:
     for word in split_identifier(name):
         assert 0 < len(word) <= MAX_WORD

@@ -119,7 +119,8 @@ def test_what_was_not_found_or_replaced_is_said(host: Host, daemon: FakeDaemon) 
     daemon.answers["symbol"] = {
         "symbol": "chec",
         "match": "prefix",
-        "definitions": [place("/p", name_line=12)],
+        "definitions": [],
+        "similar": [place("/p", name_line=12)],
         "references": [],
         "notes": ["no symbols are known for vue"],
     }

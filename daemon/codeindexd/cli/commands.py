@@ -379,7 +379,7 @@ def symbol(run: Run) -> int:
     with run.client() as client:
         result = client.symbol(run.args.name, roots=where, references=run.args.refs)
     run.show(result, lambda: render.symbol(run.terminal, result, run.shown_cwd))
-    found = bool(result["definitions"] or result["references"])
+    found = bool(result["definitions"] or result["references"] or result.get("similar"))
     if not run.args.json:
         run.terminal.flush()
         name, how = safe(run.args.name), _MATCHES.get(result.get("match", "exact"), "")

@@ -85,7 +85,7 @@ def checked_template(template: str) -> str:
 
 def symbol(terminal: Terminal, result: SymbolResult, cwd: str) -> None:
     """Print definitions and uses, one line each."""
-    for definition in result["definitions"]:
+    for definition in [*result["definitions"], *result.get("similar", [])]:
         terminal.print(_definition(terminal, definition, cwd))
     if result["references"]:
         terminal.print(terminal.style("dim", "used in"))

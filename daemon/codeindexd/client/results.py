@@ -132,15 +132,16 @@ class GrepResult(TypedDict):
 
 
 class SymbolResult(TypedDict):
-    """Where a name is defined, and where it is used if requested; ``state`` is the worst state of the searched roots.
+    """The places where a name is defined and, if requested, where it is used.
 
-    ``match`` says how the names match: ``exact``, or if none is equal ``last_part``, ``prefix``, ``part`` or
-    ``spelling``.
+    ``state`` is the worst of the roots searched. Where no name is equal, ``similar`` has definitions of the names that
+    match best, and ``match`` says how they do: ``last_part``, ``prefix``, ``part`` or ``spelling``.
     """
 
     symbol: str
     state: NotRequired[str]
     match: NotRequired[str]
+    similar: NotRequired[list[Definition]]
     notes: NotRequired[list[str]]
     definitions: list[Definition]
     references: list[Place]

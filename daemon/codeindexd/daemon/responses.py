@@ -22,7 +22,7 @@ from codeindexd.search.confirm import cells_of
 from codeindexd.search.grep import MatchedLine
 from codeindexd.search.hits import Copy, Hit
 from codeindexd.search.searcher import Answer, GrepAnswer
-from codeindexd.search.symbols import Definition, SymbolAnswer
+from codeindexd.search.symbols import Definition, Match, SymbolAnswer
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
@@ -217,12 +217,13 @@ def _copy_entry(copy: Copy) -> dict[str, Any]:
 
 def symbol_answer(name: str, found: SymbolAnswer, state: RootState) -> dict[str, Any]:
     """Return the result of ``symbol``."""
+    definitions = [_definition_entry(definition) for definition in found.definitions]
     return {
         "symbol": name,
         "state": state.value,
-        "match": found.match.value,
-        "definitions": [_definition_entry(definition) for definition in found.definitions],
+        "definitions": definitions if found.match is Match.EXACT else [],
         "references": [hit_entry(hit, score=False) for hit in found.references],
+        **({} if found.match is Match.EXACT else {"similar": definitions, "match": found.match.value}),
         **({"notes": found.notes} if found.notes else {}),
     }
 

@@ -226,8 +226,11 @@ _MATCHES = {
 async def _find_symbol(client: AsyncClient, arguments: dict[str, Any]) -> str:
     roots = [arguments["root"]] if "root" in arguments else None
     result = await client.symbol(arguments["name"], roots=roots, references=arguments.get("references", False))
-    heading = _MATCHES.get(result.get("match", "exact"), "Definitions:")
-    parts = [heading, *map(_place, result["definitions"])] if result["definitions"] else ["No definition is known."]
+    parts = ["No definition is known."]
+    if result["definitions"]:
+        parts = ["Definitions:", *map(_place, result["definitions"])]
+    elif similar := result.get("similar"):
+        parts = [_MATCHES[result["match"]], *map(_place, similar)]
     if result["references"]:
         parts += ["Uses:", *map(_place, result["references"])]
     return "\n\n".join([*parts, *(f"Note: {note}" for note in result.get("notes", []))])

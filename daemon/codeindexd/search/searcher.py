@@ -169,7 +169,8 @@ class Searcher:
         notes: list[str] = []
         for match in Match if len(name) >= _MIN_PART else (Match.EXACT,):
             if definitions := await self._definitions(roots, name, match, notes):
-                uses = await self._uses(roots, name, definitions, notes) if references else []
+                with_uses = references and match is Match.EXACT
+                uses = await self._uses(roots, name, definitions, notes) if with_uses else []
                 return SymbolAnswer(definitions, uses, match, [*dict.fromkeys(notes)])
         async with pinned_part(roots[:_MOST_EXPLAINED]) as part:
             why = await run_all(partial(anyio.to_thread.run_sync, symbols.why_none, one, name) for one in part.pinned)

@@ -51,7 +51,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class SymbolAnswer:
-    """Definitions of a name, or of the names closest to it as ``match`` says, and the chunks that use it."""
+    """Definitions of a name and the chunks that use it; or only definitions of similar names, as ``match`` says."""
 
     definitions: list[Definition]
     references: list[Hit] = field(default_factory=list)
