@@ -1,7 +1,7 @@
 """Apply thousands of random operations to a tree; after each burst of them the index has to equal the disk.
 
     python tests/endurance operations [--seed N] [--operations N] [--compare-every BURSTS] [--place DIRECTORY]
-                                      [--backend watchfiles]
+                                      [--backend watchfiles] [--git FACTOR]
     python tests/endurance operations --seed N --replay BURST
 
 The operations depend on the seed alone. After a difference the exit status is 1, and the output is enough to repeat the
@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from endurance.tree_operations import Burst, World, do_burst
+from endurance.tree_operations import Burst, World, do_burst, favour_git
 from endurance.tree_operations.trial import CONFIG, DifferenceError, Trial
 from support.daemons import RealDaemon, real_daemon
 
@@ -36,9 +36,11 @@ def main() -> int:
     parser.add_argument("--compare-every", type=int, default=50, metavar="BURSTS")
     parser.add_argument("--replay", type=int, default=0, metavar="BURST")
     parser.add_argument("--backend", default="auto", choices=("auto", "inotify", "watchfiles", "poll"))
+    parser.add_argument("--git", type=float, default=1, metavar="FACTOR", help="how much more often git is used")
     parser.add_argument("--place", type=Path, help="where the tree is made (default: a temporary directory)")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
+    favour_git(chosen.git)
     place = Path(tempfile.mkdtemp(prefix="operations", dir=chosen.place))
     world = World.make(place, chosen.seed)
     try:
@@ -80,7 +82,8 @@ def _run(trial: Trial, chosen: argparse.Namespace) -> int:
     except DifferenceError as error:
         print(f"\nDIFFERENCE\n{error}\n\nin burst {trial.done['bursts']} of seed {chosen.seed}, which was:")
         print(*(f"  {name}" for name in burst.names), sep="\n")
-        print(f"\npython {sys.argv[0]} --seed {chosen.seed} --replay {trial.done['bursts']}")
+        again = f"--git {chosen.git:g} --seed {chosen.seed} --replay {trial.done['bursts']}"
+        print(f"\npython {sys.argv[0]} {again}")
         print("\nthe end of the daemon's log:", trial.daemon.log[-6000:], sep="\n")
         trial.done["differences"] += 1
     _report(trial, time.monotonic() - began)

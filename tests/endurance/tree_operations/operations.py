@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from endurance.tree_operations import directories, files, rules_and_git, special
@@ -11,7 +11,7 @@ from endurance.tree_operations.world import RefusedError, World
 
 Operation = Callable[[World], None]
 
-OPERATIONS: Mapping[Operation, float] = {
+OPERATIONS: dict[Operation, float] = {
     files.create: 14,
     files.rewrite: 6,
     files.edit: 8,
@@ -88,6 +88,13 @@ OPERATIONS: Mapping[Operation, float] = {
     rules_and_git.add_submodule: 0.2,
 }
 _MOST_FILES = 2500
+
+
+def favour_git(factor: float) -> None:
+    """Make what hides, reveals and version-controls files ``factor`` times as frequent, beside everything else."""
+    for operation in OPERATIONS:
+        if operation.__module__ == rules_and_git.__name__:
+            OPERATIONS[operation] *= factor
 
 
 def name_of(operation: Operation) -> str:
