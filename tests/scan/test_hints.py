@@ -6,20 +6,23 @@ import os
 import random
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from codeindexd.scan.merkle import Tree, diff
 from codeindexd.scan.scanner import Scan
-from codeindexd.types import Diff, NodeKind
+from codeindexd.types import Diff, FileStat, NodeKind
 from scan.scans import LATER, everything, reasons, scanner
 from support.trees import Link, tree
 
 
-def _look(root: Path, known: Tree, *hints: str) -> tuple[Scan, Diff]:
+def _look(
+    root: Path, known: Tree, *hints: str, applied_rules: Mapping[bytes, FileStat] | None = None
+) -> tuple[Scan, Diff]:
     paths = [os.fsencode(hint) for hint in hints]
-    scan = scanner(root).scan(paths, known, now_ns=time.time_ns() + LATER)
+    scan = scanner(root).scan(paths, known, now_ns=time.time_ns() + LATER, applied_rules=applied_rules or {})
     return scan, diff(known, scan.tree, below=scan.below)
 
 
@@ -88,13 +91,32 @@ def test_changed_rules_include_and_exclude_directories(tmp_path: Path, known: Tr
     assert reasons(scan) == {"src/b.log": "ignored", "src/deep": "ignored"}
     assert [entry.path for entry in difference.added] == [b"out", b"out/d.py", b"src/deep"]
     assert [entry.path for entry in difference.removed] == [b"out", b"src/deep", b"src/deep/c.py"]
-    scan, _ = _look(tmp_path, scan.tree, ".gitignore")
+    scan, _ = _look(tmp_path, scan.tree, ".gitignore", applied_rules=scan.applied_rules)
     assert scan.below == (b".gitignore",)
     tree(tmp_path, {"src/.codeindexignore": "!*.log\n"})
     scan, difference = _look(tmp_path, everything(tmp_path).tree, "src/a.py")
     assert not difference
     (tmp_path / "src/.codeindexignore").unlink()
     assert _look(tmp_path, everything(tmp_path).tree, "src/.codeindexignore")[0].below == (b"src",)
+
+
+def test_rules_count_as_changed_until_a_walk_has_applied_them(tmp_path: Path, known: Tree) -> None:
+    """A worker may have read the file again since the walk: then the catalog knows a content that no rules are from."""
+    walk = everything(tmp_path)
+    tree(tmp_path, {".gitignore": "*.log\n/src/deep\n"})
+    by_a_worker = everything(tmp_path).tree
+    scan, _ = _look(tmp_path, by_a_worker, ".gitignore", applied_rules=walk.applied_rules)
+    assert scan.below == (b"",)
+
+
+def test_rules_are_applied_only_where_their_whole_directory_was_walked(tmp_path: Path, known: Tree) -> None:
+    tree(tmp_path, {"src/.codeindexignore": "# nothing\n", "src/deep/.ignore": "# nothing\n"})
+    assert everything(tmp_path).applied_rules.keys() == {b".gitignore", b"src/.codeindexignore", b"src/deep/.ignore"}
+    walked = everything(tmp_path).tree
+    assert not _look(tmp_path, walked, "src/a.py")[0].applied_rules
+    assert _look(tmp_path, walked, "src/deep/.ignore")[0].applied_rules.keys() == {b"src/deep/.ignore"}
+    young = scanner(tmp_path).scan([b""], walked, now_ns=0)
+    assert not young.applied_rules, "a later change may leave the stat as it is"
 
 
 def test_only_the_line_of_a_rule_moved(tmp_path: Path, known: Tree) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from codeindexd.indexing.queue import Task
 from codeindexd.scan.merkle import diff
 from codeindexd.scan.relpath import is_covered
-from codeindexd.scan.scanner import NOTHING_DECIDED, Scan, Scanner
+from codeindexd.scan.scanner import NOTHING_APPLIED, NOTHING_DECIDED, Scan, Scanner
 from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.storage.catalog import Catalog
-from codeindexd.types import Diff, Entry, FileUpdate, NodeKind, Outcome, Transaction
+from codeindexd.types import Diff, Entry, FileStat, FileUpdate, NodeKind, Outcome, Transaction
 
 _TRANSACTION_LEAVES = 2_000
 _MOST_SIZED = 100  # if more files changed at once, none of them counts as busy
@@ -44,14 +44,15 @@ def reconcile(
     below: Sequence[bytes],
     in_flight: Iterable[Task] = (),
     decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
+    applied_rules: Mapping[bytes, FileStat] = NOTHING_APPLIED,
 ) -> Reconciliation:
     """Scan the paths ``below`` and return the differences from the catalog. Blocking.
 
-    ``in_flight`` are tasks whose files may have been read before the scan; ``decided_by_git`` is as in
-    :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the catalog cannot be read now.
+    ``in_flight`` are tasks whose files may have been read before the scan; ``decided_by_git`` and ``applied_rules`` are
+    as in :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the catalog cannot be read now.
     """
     known = catalog.tree()
-    scan = scanner.scan(below, known, now_ns=time.time_ns(), decided_by_git=decided_by_git)
+    scan = scanner.scan(below, known, now_ns=time.time_ns(), decided_by_git=decided_by_git, applied_rules=applied_rules)
     difference = diff(known, scan.tree, below=scan.below)
     again, overtaken = _overtaken(scan, in_flight)
     return Reconciliation(

@@ -23,6 +23,7 @@ from codeindexd.scan.relpath import ROOT, is_covered
 from codeindexd.scan.scanner import Scan
 from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.storage.catalog import Catalog
+from codeindexd.types import FileStat
 from codeindexd.watch import Watcher
 
 log = structlog.get_logger(__name__)
@@ -76,6 +77,7 @@ class ScanLoop:
         self._report_state_change = report_state_change
         self._linked = LinkedFiles()
         self._decided_by_git: dict[bytes, RepositoryPaths] = {}
+        self._applied_rules: dict[bytes, FileStat] = {}
         self._directories: set[bytes] = set()
         self._last_walk = 0.0
         self._next_retry = 0.0
@@ -149,7 +151,7 @@ class ScanLoop:
         began = time.monotonic()
         try:
             found = await anyio.to_thread.run_sync(
-                reconcile, scanner, self._catalog, below, in_flight, self._decided_by_git
+                reconcile, scanner, self._catalog, below, in_flight, self._decided_by_git, self._applied_rules
             )
         except (OSError, PathRefusedError, StoreFullError) as error:
             self._record_failed_scan(error)
@@ -188,7 +190,9 @@ class ScanLoop:
         if whole:
             self._directories = set(scan.directories)
             self._decided_by_git = dict(scan.decided_by_git)
+            self._applied_rules = dict(scan.applied_rules)
         else:
+            self._applied_rules.update(scan.applied_rules)
             for top, paths in scan.decided_by_git.items():
                 self._decided_by_git.setdefault(top, RepositoryPaths()).add(paths)
             self._directories.difference_update(found.gone)

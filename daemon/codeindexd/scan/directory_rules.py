@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from codeindexd.scan.git_excludes import (
 from codeindexd.scan.ignore import IGNORE_FILES, PACKAGE_FILES, IgnoreRules, Source, Verdict
 from codeindexd.scan.relpath import ROOT, ancestors, join, parent_of
 from codeindexd.scan.rule_files import INDEX, ReadRuleFile, read_bounded
-from codeindexd.scan.safe_read import OPEN_FILE, open_directory, opened
+from codeindexd.scan.safe_read import OPEN_FILE, file_stat, open_directory, opened
 from codeindexd.scan.tracked import TrackedFiles
+from codeindexd.types import FileStat
 
 _RULE_NAMES = (*IGNORE_FILES, *PACKAGE_FILES, b".git", b".hg")  # names that the rules of their directory depend on
 _WORKTREE = Verdict(True, "worktree", "default: linked worktree of the repository around it")
@@ -50,13 +52,20 @@ class DirectoryRules:
     """
 
     def __init__(
-        self, scan: ScanInput, findings: Findings, root_rules: IgnoreRules, tracked: TrackedFiles | None
+        self,
+        scan: ScanInput,
+        findings: Findings,
+        root_rules: IgnoreRules,
+        tracked: TrackedFiles | None,
+        root_stats: Mapping[bytes, FileStat],
     ) -> None:
+        """``root_stats`` are those of the root's own ignore files before these were read."""
         self._scan = scan
         self._findings = findings
         self.root = root_rules
         self.tracked: dict[bytes, TrackedFiles] = {ROOT: tracked} if tracked else {}
         self._known: dict[bytes, IgnoreRules] = {ROOT: root_rules}
+        self.read_stats = dict(root_stats)  # of the ignore files that were read, each taken before that
 
     def of(self, directory: bytes) -> IgnoreRules:
         """Return the rules for the children of ``directory``. Raises OSError if they exist and cannot be read."""
@@ -102,7 +111,9 @@ class DirectoryRules:
         """
         if not path:
             return rules  # they contain the root's own files from the start
-        files = {name: read_ignore_file(descriptor, name) for name in IGNORE_FILES if name in names}
+        present = IGNORE_FILES.intersection(names)
+        self.read_stats |= ignore_file_stats(descriptor, path, present)
+        files = {name: read_ignore_file(descriptor, name) for name in present}
         scan = self._scan
         excludes = tracked = None
         if b".git" in names and (nested := Repository.at(scan.root_path / os.fsdecode(path), scan.read)):
@@ -168,6 +179,15 @@ def _tracked_in(
         top=top,
         above=above,
     )
+
+
+def ignore_file_stats(descriptor: int, directory: bytes, names: Iterable[bytes]) -> dict[bytes, FileStat]:
+    """Return the stats of the ignore files ``names`` in the open ``directory``, by their path below the root."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(OSError):
+            found[join(directory, name)] = file_stat(os.stat(name, dir_fd=descriptor, follow_symlinks=False))
+    return found
 
 
 def read_ignore_file(directory: int, name: bytes) -> bytes:

@@ -14,7 +14,7 @@ from codeindexd.scan.relpath import name_of, parent_of
 from codeindexd.scan.rule_files import ReadRuleFile
 from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.scan.tracked import RepositoryPaths
-from codeindexd.types import Entry, NodeKind, TreeSource
+from codeindexd.types import Entry, FileStat, NodeKind, TreeSource
 
 SPECIAL = Verdict(True, "special", "not a regular file, directory or symbolic link")
 UNREADABLE = Verdict(True, "unreadable", "cannot be read")
@@ -25,13 +25,16 @@ class ScanInput:
     """The input of a scan.
 
     ``root`` is the open directory of ``root_path``. ``known`` is the tree of the last scan, and ``decided_by_git`` what
-    git's index decided in earlier scans, by the top of the repository. ``read`` reads rule files and may record them.
+    git's index decided in earlier scans, by the top of the repository. ``applied_rules`` are the stats of the ignore
+    files whose rules earlier scans applied to everything below their directory. ``read`` reads rule files and may
+    record them.
     """
 
     root_path: Path
     root: int
     known: TreeSource
     decided_by_git: Mapping[bytes, RepositoryPaths]
+    applied_rules: Mapping[bytes, FileStat]
     size_limits: SizeLimits
     git_locations: GitConfigLocations
     read: ReadRuleFile

@@ -13,22 +13,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 from codeindexd.errors import PathRefusedError
-from codeindexd.scan.directory_rules import DirectoryRules, git_rules, root_rules
+from codeindexd.scan.directory_rules import DirectoryRules, git_rules, ignore_file_stats, root_rules
 from codeindexd.scan.findings import SPECIAL, UNREADABLE, Findings, ScanInput, skipped
 from codeindexd.scan.git_excludes import GitConfigLocations
 from codeindexd.scan.hashing import Hasher
-from codeindexd.scan.ignore import IgnoreRules, Verdict
+from codeindexd.scan.ignore import IGNORE_FILES, IgnoreRules, Verdict
 from codeindexd.scan.merkle import Tree
-from codeindexd.scan.relpath import name_of, parent_of
+from codeindexd.scan.relpath import ROOT, name_of, parent_of
 from codeindexd.scan.rule_files import ReadRuleFile, RuleFileRecorder, RuleFiles, read_bounded
-from codeindexd.scan.safe_read import OPEN_DIRECTORY, lstat_beneath, open_directory, opened
+from codeindexd.scan.safe_read import OPEN_DIRECTORY, is_settled, lstat_beneath, open_directory, opened
 from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.scan.targets import targets_of
 from codeindexd.scan.tracked import RepositoryPaths
 from codeindexd.scan.walk import Walk
-from codeindexd.types import TreeSource
+from codeindexd.types import FileStat, TreeSource
 
 NOTHING_DECIDED: Mapping[bytes, RepositoryPaths] = MappingProxyType({})
+NOTHING_APPLIED: Mapping[bytes, FileStat] = MappingProxyType({})
 _DEFAULT_LIMITS = SizeLimits()
 _LINK = Verdict(True, "symlink", "symbolic links are not followed")
 
@@ -55,6 +56,8 @@ class Scan:
     - ``linked`` are the (device, inode) of files with several names.
     - ``rule_files`` are the rule files that no event of the root covers, in the state in which they were read.
     - ``decided_by_git`` are the paths that git's index decided about, by the top of the repository.
+    - ``applied_rules`` are the stats of ignore files whose rules were applied to everything below their directory; a
+      later change of such a file must alter its stat.
     """
 
     tree: Tree
@@ -66,6 +69,7 @@ class Scan:
     linked: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     rule_files: RuleFiles = field(default_factory=RuleFiles)
     decided_by_git: Mapping[bytes, RepositoryPaths] = field(default_factory=dict)
+    applied_rules: Mapping[bytes, FileStat] = field(default_factory=dict)
     stats: ScanStats = field(default_factory=ScanStats)
 
 
@@ -118,13 +122,15 @@ class Scanner:
         *,
         now_ns: int,
         decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
+        applied_rules: Mapping[bytes, FileStat] = NOTHING_APPLIED,
         should_stop: Callable[[], bool] = _never,
     ) -> Scan:
         """Scan the disk at and below the hints ``below`` (b"" is the whole root); blocking.
 
         ``known`` is the tree of the last scan: files with an unchanged stat are not read and keep their entry, the same
         object. ``now_ns`` must not be later than the start of the call. ``decided_by_git`` comes from earlier scans;
-        for the hint ``.git/index`` of a repository, the paths whose answer has changed since are scanned.
+        for the hint ``.git/index`` of a repository, the paths whose answer has changed since are scanned. So do
+        ``applied_rules``; for the hint of an ignore file that has changed since, its directory is scanned.
 
         Raises PathRefusedError if the root is not a directory or cannot be opened, ShuttingDownError if
         ``should_stop()``.
@@ -133,7 +139,7 @@ class Scanner:
         recorder = RuleFileRecorder(self._root)
         findings = Findings()
         with opened(self._open_root()) as root:
-            scan = self._input(root, known, recorder.read, should_stop, decided_by_git)
+            scan = self._input(root, known, recorder.read, should_stop, decided_by_git, applied_rules)
             rules = self._directory_rules(scan, findings)
             targets = targets_of(below, scan, rules, findings)
             walk = Walk(scan, rules, findings)
@@ -141,6 +147,7 @@ class Scanner:
                 walk.visit(target)
             for result in self._hasher(root, now_ns).run(findings.to_hash, should_stop):
                 findings.add_hashed(result)
+        walked = {path for path, _ in findings.directories}
         return Scan(
             findings.tree(frozenset(targets)),
             targets,
@@ -151,6 +158,11 @@ class Scanner:
             linked=findings.linked,
             rule_files=recorder.files,
             decided_by_git={top: tracked.paths for top, tracked in rules.tracked.items()},
+            applied_rules={
+                path: found
+                for path, found in rules.read_stats.items()
+                if parent_of(path) in walked and is_settled(found, now_ns)
+            },
             stats=ScanStats(findings.leaves, findings.hashed, findings.read_bytes, time.perf_counter() - started),
         )
 
@@ -206,7 +218,8 @@ class Scanner:
 
     def _directory_rules(self, scan: ScanInput, findings: Findings) -> DirectoryRules:
         git = git_rules(self._root, self._git_locations, scan.read)
-        return DirectoryRules(scan, findings, root_rules(scan.root, self._rules_with_git, git), git.tracked)
+        stats = ignore_file_stats(scan.root, ROOT, IGNORE_FILES)
+        return DirectoryRules(scan, findings, root_rules(scan.root, self._rules_with_git, git), git.tracked, stats)
 
     def _input(
         self,
@@ -215,8 +228,19 @@ class Scanner:
         read: ReadRuleFile,
         should_stop: Callable[[], bool],
         decided: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
+        applied_rules: Mapping[bytes, FileStat] = NOTHING_APPLIED,
     ) -> ScanInput:
-        return ScanInput(self._root, root, known, decided, self._size_limits, self._git_locations, read, should_stop)
+        return ScanInput(
+            self._root,
+            root,
+            known,
+            decided,
+            applied_rules,
+            self._size_limits,
+            self._git_locations,
+            read,
+            should_stop,
+        )
 
     def _hasher(self, root: int, now_ns: int) -> Hasher:
         return Hasher(

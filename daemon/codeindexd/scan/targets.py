@@ -99,8 +99,9 @@ def _directory_of_rules(hint: bytes, scan: ScanInput) -> bytes | None:
     if parts[-1] == b".hg" and _came_or_went(hint, scan):
         return parent_of(hint)
     if parts[-1] in IGNORE_FILES:
-        known, status = scan.known.node(hint), lstat_beneath(scan.root, hint)
-        if known is None or status is None or known.stat != file_stat(status):
+        # Not the known stat: that may be of a later content, which a worker read and no rules were made of yet.
+        applied, status = scan.applied_rules.get(hint), lstat_beneath(scan.root, hint)
+        if applied is None or status is None or applied != file_stat(status):
             return parent_of(hint)
     return hint
 
