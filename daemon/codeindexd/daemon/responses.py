@@ -378,7 +378,10 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
 
 
 def _hint(root: Root, path: bytes) -> dict[str, str]:
-    """Return a hint how to search ``path`` if it is in, or is, a directory that the root leaves out; else {}."""
+    """Return the ``hint`` field on how to search ``path`` in a directory that the root leaves out, or {}.
+
+    ``path`` may be that directory. {} also if it is never indexed, such as ``.git``.
+    """
     for directory in [*reversed([*ancestors(path)]), path]:
         absolute = os.path.join(root.spec.raw, directory)  # noqa: PTH118 - bytes
         if not os.path.isdir(absolute):  # noqa: PTH112 - Path.is_dir raises for a very long name

@@ -10,10 +10,10 @@ import anyio
 from codeindexd.indexing.commit_buffer import CommitBuffer, ProcessedFile
 from codeindexd.indexing.committer import Committer
 from codeindexd.indexing.lane import Lane
-from codeindexd.indexing.policy import in_bulk_order, is_urgent
+from codeindexd.indexing.policy import in_bulk_order
 from codeindexd.indexing.problems import RootProblems
 from codeindexd.indexing.progress import IngestStats, Progress, StageStats
-from codeindexd.indexing.queue import Task, WorkQueue
+from codeindexd.indexing.queue import Task, WorkQueue, is_urgent
 from codeindexd.indexing.retries import RetryPause
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.types import Entry, Transaction

@@ -1,8 +1,8 @@
-"""Decides what is urgent, the order of bulk work, the size of its commits, and the time between retries."""
+"""Decides the order of bulk work, the size of its commits, and the time between retries."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from codeindexd.types import Entry
@@ -13,16 +13,6 @@ _ENTRY_POINTS = frozenset(
 )
 _LATE_PARTS = frozenset(b"test tests testing fixtures testdata vendor third_party external generated dist".split())
 _SMALL_BYTES = 64 * 1024
-_URGENT_FILES = 32
-
-
-def is_urgent(files: Collection[Entry]) -> bool:
-    """Return True if changed ``files`` are processed before bulk work.
-
-    A few files changed at the same time were probably saved by somebody who wants to find them at once; many come from
-    a checkout or a first walk.
-    """
-    return len(files) <= _URGENT_FILES
 
 
 def in_bulk_order(entries: Iterable[Entry], edited: Container[bytes] = frozenset()) -> list[Entry]:

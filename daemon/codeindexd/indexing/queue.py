@@ -9,6 +9,17 @@ from dataclasses import dataclass
 from codeindexd.scan.relpath import is_covered
 from codeindexd.types import Entry
 
+_URGENT_FILES = 32
+
+
+def is_urgent(files: Collection[Entry]) -> bool:
+    """Return True if changed ``files`` are processed before bulk work.
+
+    A few files changed at the same time were probably saved by somebody who wants to find them at once; many come from
+    a checkout or a first walk.
+    """
+    return len(files) <= _URGENT_FILES
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

@@ -227,7 +227,10 @@ def _parse(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _value(text: str, before: str) -> tuple[str, bool]:
-    """Return ``before``, the value so far, plus ``text``, and whether the value continues on the next line."""
+    """Return ``before`` plus the value in ``text``, and True if it continues on the next line.
+
+    ``text`` is the rest of a line of git's configuration; quotes, escapes and comments are resolved.
+    """
     out, quoted, at = list(before), False, 0
     kept = len(out)  # blanks after this are not part of the value
     text = text if before else text.lstrip()

@@ -25,8 +25,8 @@ def chunks_that_match(
 ) -> NDArray[np.int64] | None:
     """Return the sorted ids of the chunks with a match of every regex and literal; None if the query has neither.
 
-    Blocking. What could not be searched in time is added to ``notes``. Raises InvalidQueryError, and FailedError when
-    nothing can be read.
+    Chunks of files that were not searched (no time left, too large, unreadable) are missing; ``notes`` says how many
+    files and why. Blocking. Raises InvalidQueryError, and FailedError when nothing can be read.
     """
     matchers = [LineMatcher(regex.pattern) for regex in parsed.regexes]
     matchers += [LineMatcher(literal, fixed=True, ignore_case=ignores_case(literal)) for literal in parsed.literals]

@@ -214,7 +214,7 @@ class Searcher:
         return [hit for hit in uses if last_part in hit.snippet][: symbols.MAX_DEFINITIONS]
 
     async def _prepare(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> tuple[PreparedQuery, list[str]]:
-        """Return the query with its terms and vectors, and notes on embedding failures."""
+        """Return the query with its terms and vectors, and its notes, to which embedding failures are added."""
         query = prepared(parsed, _literal_words(parsed.regexes), self._tokenizer, self._embed_names)
         vectors = {}
         notes = list(parsed.notes)
@@ -301,5 +301,8 @@ def _merge(hits_by_root: Iterable[list[Hit]], request: HitRequest) -> list[Hit]:
 
 
 def _literal_words(regexes: Iterable[LineRegex]) -> list[str]:
-    """Return words that stand literally in the patterns: candidates are found by them."""
+    """Return the words of three or more characters in the patterns, as extra search terms.
+
+    A rough guess: names of groups and character classes are included, so a match need not contain them.
+    """
     return [word for regex in regexes for word in re.findall(r"(?<!\\)[^\W\d]\w{2,}", regex.pattern)]

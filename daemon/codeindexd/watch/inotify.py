@@ -214,8 +214,11 @@ class Inotify:
         reader.start()
 
     def _watch(self, subscription: Subscription, path: bytes, accepts: PathFilter | None, limit: int) -> None:
-        """Add a watch; beyond ``limit``, first evict the watches of another owner. Raises OSError if that is
-        impossible."""
+        """Watch the directory ``path`` for ``subscription``; if watches run out, evict those of another owner.
+
+        They run out at ``limit`` watches in all, or when the kernel refuses one. Raises OSError if the directory cannot
+        be watched, no owner can be evicted, or ``subscription`` was evicted.
+        """
         while True:
             with self._lock:  # the reading thread must not see an event of an unknown watch
                 if subscription not in self._subscriptions:

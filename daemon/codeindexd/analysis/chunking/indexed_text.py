@@ -28,7 +28,7 @@ class IndexedText(Protocol):
         """The cells of a notebook; empty for other files."""
 
     def to_source(self, offset: int) -> int:
-        """Return the offset in the file for ``offset`` in the text, which must be the start of a line or the end."""
+        """Return the byte offset in the file for a byte ``offset`` in the text, which must be the start of a line."""
 
     def to_source_span(self, span: Span) -> Span:
         """Return ``span``, which consists of whole lines of the text, with its bytes and lines in the file."""

@@ -160,7 +160,10 @@ class _Reader:
         self._at = 0
 
     def notebook(self) -> list[_RawCell]:
-        """Return all cells. Raises _NotANotebook."""
+        """Return all cells in order.
+
+        Raises _NotANotebook, or ValueError or RecursionError for a value that ``json`` rejects.
+        """
         cells: list[_RawCell] = []
         language, is_notebook = "", False
         for key in self._members():

@@ -80,7 +80,8 @@ def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFreque
 
 
 def restricted(query: Query, filters: Sequence[Clause]) -> Query:
-    """Return ``query`` under ``filters``; nested, since beside a must clause no should clause has to match."""
+    """Return ``query`` restricted to the documents that match all ``filters``."""
+    # Nested in a must clause: next to a must clause, the query's own should clauses would be optional.
     return Query.boolean_query([(Occur.Must, query), *filters]) if filters else query
 
 

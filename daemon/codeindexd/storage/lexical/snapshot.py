@@ -28,7 +28,10 @@ Ids = NDArray[np.int64]
 
 
 class LexicalSnapshot:
-    """One commit of the lexical index. Thread-safe; stays valid while its owner commits, merges or closes."""
+    """One commit of the lexical index. Thread-safe; stays valid while its owner commits, merges or closes.
+
+    Queries raise the errors of :func:`translated`.
+    """
 
     def __init__(self, searcher: tantivy.Searcher, schema: Schema, store_uuid: str) -> None:
         """Pin ``searcher``. Raises StoreDamagedError if it belongs to another store or has no generation."""

@@ -27,7 +27,10 @@ class Manifest:
     serials: tuple[int, ...] = ()
 
     def save(self, directory: Path) -> None:
-        """Replace the manifest of ``directory`` by this one, which survives a power loss. Raises StoreFullError."""
+        """Replace the manifest of ``directory`` with this one, atomically.
+
+        It survives a power loss as :func:`replace_file` says. Raises the errors of :func:`store_error`.
+        """
         body = {
             "format": _FORMAT,
             "store_uuid": self.store_uuid,
