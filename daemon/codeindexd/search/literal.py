@@ -9,16 +9,19 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from codeindexd.analysis import secrets
+from codeindexd.analysis.tokens import split_identifier, tokens_of
 from codeindexd.search.exact import chunks_on_lines
 from codeindexd.search.file_roles import is_test
 from codeindexd.search.grep import read_text
 from codeindexd.search.line_matcher import LineMatcher
+from codeindexd.search.prepared_query import stems_of
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.search.trigram_query import literal_query
+from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 
 _BUDGET_S: Final = 0.1
@@ -58,7 +61,13 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
     """
     deadline = time.monotonic() + _BUDGET_S
     elsewhere: dict[int, int] = {}
-    for part, is_whole in itertools.islice(_parts(text), _MOST_PARTS):
+
+    def may_be_there(run: str) -> bool:
+        # The words of large files have all trigrams of most runs, but seldom stand side by side.
+        words = stems_of(word for token in tokens_of(run) for word in split_identifier(token))
+        return not words or bool(snapshot.lexical.search(LexicalQuery(phrases=[words], required=True), 1))
+
+    for part, is_whole in itertools.islice(_parts(text, may_be_there), _MOST_PARTS):
         if time.monotonic() > deadline:
             break
         # The text index ignores the case of ASCII letters, so one look serves both.
@@ -103,8 +112,11 @@ def is_long_enough(text: str) -> bool:
     return len(text.encode("utf-8", "replace")) >= _MIN_BYTES
 
 
-def _parts(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what to look for, best first, and whether that is the whole text, which may be there in another case."""
+def _parts(text: str, may_be_there: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
+    """Yield what to look for, best first, and whether that is the whole text, which may be there in another case.
+
+    ``may_be_there`` rules out runs of words at the cost of a look at the index.
+    """
     lines = [line.strip()[:_MOST_LINE_CHARS] for line in text.splitlines() if line.strip()]
     if len(lines) > 2 * _MOST_LINES:
         lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
@@ -119,7 +131,7 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
         run
         for message in messages
         if (least := _least_words(message, is_raised=message not in wholes)) is not None
-        for run in _runs(message, least)
+        for run in _runs(message, least, may_be_there)
     ]
     runs.sort(key=lambda run: -run[0])
     yield from ((run, False) for _, run in runs)
@@ -142,11 +154,21 @@ def _least_words(message: str, *, is_raised: bool) -> int | None:
     return _MIN_RUN_WORDS if _LOOKS_LIKE_A_MESSAGE.search(message) else _MIN_RUN_WORDS_OF_PROSE
 
 
-def _runs(message: str, least: int) -> Iterator[tuple[int, str]]:
-    """Yield every run of ``least`` words or more without a hole, and how many words it has."""
+def _runs(message: str, least: int, may_be_there: Callable[[str], bool]) -> Iterator[tuple[int, str]]:
+    """Yield every run of ``least`` words or more without a hole that may be there, and how many words it has.
+
+    Most questions end here: the runs of exactly ``least`` words are few, and none of them is anywhere.
+    """
     for fixed in _HOLE.split(message):
         words = list(re.finditer(r"\S+", fixed))[:_MOST_WORDS]
+
+        def run_of(first: int, last: int, fixed: str = fixed, words: Sequence[re.Match[str]] = words) -> str:
+            return fixed[words[first].start() : words[last].end()]
+
+        shortest = [may_be_there(run_of(first, first + least - 1)) for first in range(len(words) - least + 1)]
         for first, last in itertools.combinations(range(len(words)), 2):
-            run = fixed[words[first].start() : words[last].end()]
-            if last - first + 1 >= least and len(run) >= _MIN_RUN_CHARS:
-                yield last - first + 1, run
+            count = last - first + 1
+            if count >= least and all(shortest[first : last - least + 2]):
+                run = run_of(first, last)
+                if len(run) >= _MIN_RUN_CHARS:
+                    yield count, run
