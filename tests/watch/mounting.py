@@ -52,12 +52,12 @@ async def comes_and_goes_below_the_root(root: Path, cookies: Path) -> None:
         await owner.caught_up()
         await eventually(lambda: b"data/deep" in owner.watcher._coverage.covered)
         (root / "data/deep/c.py").write_text("c")
-        await owner.hinted(b"data/deep/c.py")
+        await owner.caught_up()
         _unmount(root / "data")
         await owner.caught_up()
         await eventually(lambda: b"data" in owner.watcher._coverage.covered)
         (root / "data/d.py").write_text("d")
-        await owner.hinted(b"data/d.py")
+        await owner.caught_up()
 
 
 async def no_cookie_passes_before_a_mount_is_known(root: Path, cookies: Path) -> None:
@@ -93,7 +93,7 @@ async def without_events_over_a_directory(root: Path, cookies: Path) -> None:
         await owner.settled()
         await eventually(lambda: b"data" in owner.watcher._coverage.covered)
         (root / "data/a.py").write_text("so has it again")
-        await owner.hinted(b"data/a.py")
+        await owner.caught_up()
 
 
 async def without_events_over_the_root(root: Path, cookies: Path) -> None:
