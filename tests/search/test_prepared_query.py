@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from codeindexd.analysis.tokens import Tokenizer
-from codeindexd.search.prepared_query import PreparedQuery, prepared
+from codeindexd.search.prepared_query import PreparedQuery, prepare_query
 from codeindexd.search.query import parse
 
 
 def prepare(text: str) -> PreparedQuery:
-    return prepared(parse(text), (), Tokenizer())
+    return prepare_query(parse(text), (), Tokenizer())
 
 
 @pytest.mark.parametrize(

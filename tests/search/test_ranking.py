@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeindexd.search.file_roles import FileRole
-from codeindexd.search.ranking import Candidate, FileEvidence, clean_cut, normalised, rank, rank_report, shortlist
+from codeindexd.search.ranking import Candidate, FileEvidence, clean_cut, normalise, rank, rank_report, shortlist
 
 scores = st.floats(0, 1)
 candidates = st.lists(
@@ -55,7 +55,7 @@ def test_the_parts_of_a_score_add_up_to_it(found: list[Candidate], files: dict[i
 
 @given(st.dictionaries(st.integers(), st.floats(-1, 100), max_size=20))
 def test_normalised_scores_keep_their_order_between_zero_and_one(found: dict[int, float]) -> None:
-    result = normalised(found)
+    result = normalise(found)
     assert result.keys() == found.keys()
     assert all(0 <= value <= 1 for value in result.values())
     assert all(result[a] <= result[b] for a in found for b in found if found[a] <= found[b])

@@ -24,7 +24,7 @@ _STOP_STEMS: Final = frozenset(map(stem, _STOP_WORDS.split()))
 class NamePlace:
     """Where a definition's name stands: the line as an offset from the chunk's first, the column in characters from 0.
 
-    Without a name on the line the column is that of its first letter.
+    If the name is not found, this is the start of the text on the definition's first line.
     """
 
     line_offset: int
@@ -33,10 +33,11 @@ class NamePlace:
 
 @dataclass(frozen=True, slots=True)
 class BestLine:
-    """What the best line of a hit has, from the strongest reason to the weakest.
+    """Criteria for the best line of a hit, from the strongest to the weakest.
 
-    It stands there as ``text``; it has the most ``literals`` and matches of ``regexes``; it defines one of the
-    lowercase ``names``; it has the most of these as whole words; it has the most of the ``stems``.
+    The line contains ``text``, best in the same case; it contains the most ``literals`` and matches the most
+    ``regexes``; it defines one of the lowercase ``names``; it contains the most of ``names`` as whole words; it
+    contains the most words with one of ``stems``.
     """
 
     text: str = ""
@@ -46,9 +47,9 @@ class BestLine:
     stems: Collection[str] = ()
 
     def offset(self, lines: Sequence[str], symbols: Sequence[Symbol]) -> int:
-        """Return the index of the best of ``lines``, the first of equals; without any reason, of the first definition.
+        """Return the index of the best of ``lines``, the first of equals.
 
-        ``symbols`` are those that the lines define.
+        If no line meets any criterion, return that of the first of ``symbols``, which the lines define; 0 without any.
         """
         defining = {name_place(lines, one).line_offset for one in symbols if one.name.lower() in self.names}
         stems = [one for one in self.stems if one not in _STOP_STEMS]
@@ -83,9 +84,10 @@ def name_place(lines: Sequence[str], symbol: Symbol) -> NamePlace:
 
 
 def definition_around(lines: Sequence[str], symbols: Sequence[Symbol], row: int) -> Symbol | None:
-    """Return the innermost of ``symbols`` whose definition, judged by its indentation, holds a row; None if none does.
+    """Return the innermost of ``symbols`` whose definition, judged by its indentation, contains ``row``; else None.
 
-    The rows of a definition are indented more than its name, except for closing brackets.
+    ``row`` is an index of ``lines``. The lines of a definition are indented more than the line of its name, except for
+    those that begin with a closing bracket.
     """
     for symbol in sorted(symbols, key=lambda one: -one.line_offset):
         first = name_place(lines, symbol).line_offset
@@ -104,5 +106,5 @@ def _indentation(line: str) -> int:
 
 
 def _is_in(stem_of_word: str, line: str) -> bool:
-    """Return True if a word with this stem may stand in a lowercase line."""
+    """Return True if a lowercase line may contain a word with this stem."""
     return stem_of_word in line or (stem_of_word.endswith("i") and stem_of_word[:-1] + "y" in line)

@@ -18,7 +18,7 @@ from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath, read_ranges
 from codeindexd.types import StoredChunk, StoredFile
 
 _MAX_RELOCATE_BYTES = 4 << 20
-_MAX_NOTEBOOK_BYTES = 1 << 30  # whatever was indexed: the configuration allows no more
+_MAX_NOTEBOOK_BYTES = 1 << 30  # no indexed file is larger: the configuration allows no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class ConfirmedChunk:
     """A chunk's bytes as they are on the disk, and their place; ``moved`` if the catalog has another place.
 
     ``before`` and ``after`` are the surrounding bytes if a private key may begin or end there, so that masking sees
-    a key that the chunk cuts. Otherwise they are empty. All three are in ``encoding``: of a notebook, they are the text
-    of its cells, while bytes and lines are those of the JSON, ``cell`` is where the chunk begins, and ``lines`` has the
-    line of the JSON of each row of the text.
+    a key that the chunk cuts. Otherwise they are empty. ``data``, ``before`` and ``after`` are in ``encoding``. In a
+    notebook they are text of its cells as UTF-8, while offsets and lines are those of the JSON. There, ``cell`` is the
+    place in the cells where the chunk begins, and ``lines`` has the line of the JSON for each row of the text.
     """
 
     data: bytes
@@ -44,13 +44,13 @@ class ConfirmedChunk:
     lines: Sequence[int] = ()
 
     def line_of(self, row: int) -> int:
-        """Return the line of the file of a row of the text, which counts from 0; a row beyond the end is the last."""
+        """Return the line of the file (from 1) of a row of the text (from 0); of a row beyond the end, the last line."""
         if self.lines:
             return self.lines[min(row, len(self.lines) - 1)]
         return min(self.start_line + row, self.end_line)
 
     def row_of(self, line: int) -> int | None:
-        """Return the row of the text at a line of the file; None if it has several rows or none."""
+        """Return the row of the text, from 0, that stands on a line of the file; None if no row does, or several do."""
         if not self.lines:
             return line - self.start_line if self.start_line <= line <= self.end_line else None
         return self.lines.index(line) if self.lines.count(line) == 1 else None
@@ -60,8 +60,8 @@ def confirm(root: bytes, chunks: Sequence[StoredChunk], encoding: str = "utf-8")
     """Read and hash chunks of *one* file again; None for each chunk whose text is no longer in the file.
 
     Lines are counted again: the same bytes are on other lines when a character above them became a newline.
-    ``encoding`` is the file's. Raises OSError when the file is there and cannot be read, and FailedError when the
-    process can read nothing: an answer without hits would claim that there are none.
+    ``encoding`` is the file's. Raises OSError when the file exists but cannot be read, and FailedError when the process
+    can read no file at all, because an answer without hits would claim that there are none.
     """
     if not chunks:
         return []
@@ -88,7 +88,10 @@ def confirm(root: bytes, chunks: Sequence[StoredChunk], encoding: str = "utf-8")
 
 
 def cells_of(root: bytes, file: StoredFile | None, chunks: Sequence[StoredChunk]) -> list[CellLine | None]:
-    """Return where each chunk of ``file`` begins as readers of a notebook count; None for what is not there now."""
+    """Return the cell and the line in it where each chunk begins, if ``file`` is a notebook; else None for each.
+
+    None also stands for a chunk whose text is gone or cannot be read.
+    """
     if file is None or file.encoding != NOTEBOOK:
         return [None] * len(chunks)
     try:
@@ -121,7 +124,7 @@ def _with_key_context(place: ConfirmedChunk, data: bytes, encoding: str, start: 
 
 
 def _raise_unless_gone(error: OSError) -> None:
-    """Return if the file is not there any more. Raises FailedError when nothing can be read, else ``error``."""
+    """Raise ``error`` unless it says that the file is gone; FailedError if the process can read no file at all."""
     if error.errno in NO_SUCH_FILE:
         return
     if error.errno in EXHAUSTED:
@@ -151,7 +154,7 @@ def _in_notebook(root: bytes, path: bytes, chunks: Sequence[StoredChunk]) -> lis
 
 
 def _by_distance(starts: Sequence[int], place: int) -> Iterator[int]:
-    """Yield the rows in the order of how far from ``place`` they start, of equals the later one first."""
+    """Yield the indexes of ``starts`` by distance from ``place``, nearest first; of two equals, the later first."""
     after = bisect_left(starts, place)
     before = after - 1
     while before >= 0 or after < len(starts):
@@ -166,7 +169,7 @@ def _by_distance(starts: Sequence[int], place: int) -> Iterator[int]:
 def _among_cells(
     data: bytes, text: NotebookText, rows_by_end: Mapping[int, int], chunk: StoredChunk
 ) -> ConfirmedChunk | None:
-    """Find the chunk's bytes as whole lines of cells, the ones closest to where they were."""
+    """Find the chunk's bytes as whole lines of cells, closest to where they were; None if they are gone."""
     span = chunk.span
     length = span.end_byte - span.start_byte
     for first in _by_distance(text.source_starts, span.start_byte):
@@ -190,7 +193,7 @@ def _among_cells(
 
 
 def _relocate(data: bytes, chunk: StoredChunk, encoding: str) -> ConfirmedChunk | None:
-    """Find the chunk's bytes at the start of another line, the one closest to where they were."""
+    """Find the chunk's bytes at the start of another line, closest to where they were; None if they are gone."""
     length = chunk.span.end_byte - chunk.span.start_byte
     lines = chunk.span.end_line - chunk.span.start_line
     view = memoryview(data)

@@ -1,4 +1,4 @@
-"""Finds the chunks with exactly the same text as another."""
+"""Finds the chunks with exactly the same text as a given one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MOST_LINE_CHARS: Final = 200
 
 
 def copies_of(snapshot: Snapshot, chunk: StoredChunk, text: str) -> Iterator[StoredChunk]:
-    """Yield the other chunks of the index with the text of ``chunk``, which is ``text``, by path and line.
+    """Yield the other chunks of the index with the same text as ``chunk``, by path and line.
 
-    Complete for up to 2,000 different contents that share its longest line.
+    ``text`` is that text. Only the first 2,000 contents that may contain its longest line are looked at. Blocking.
     """
     line = max((one.strip() for one in text.splitlines()), key=len, default="")[:_MOST_LINE_CHARS]
     candidates = itertools.islice(snapshot.text.candidates(literal_query(line)), _MOST_CONTENTS)

@@ -1,4 +1,4 @@
-"""Narrows a query to the chunks on whose lines its regexes and literals match, wherever those are."""
+"""Narrows a query to the chunks that all of its regexes and literals match, found by exact search."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def chunks_that_match(
 ) -> NDArray[np.int64] | None:
     """Return the sorted ids of the chunks with a match of every regex and literal; None if the query has neither.
 
-    Chunks of files that were not searched (no time left, too large, unreadable) are missing; ``notes`` says how many
-    files and why. Blocking. Raises InvalidQueryError, and FailedError when nothing can be read.
+    Files that are not searched (no time left, too large, unreadable) contribute no chunks; a note on how many they are,
+    and why, is added to ``notes``. Blocking. Raises InvalidQueryError for a regex that is too large when compiled, and
+    FailedError when nothing can be read.
     """
     matchers = [LineMatcher(regex.pattern) for regex in parsed.regexes]
     matchers += [LineMatcher(literal, fixed=True, ignore_case=ignores_case(literal)) for literal in parsed.literals]
@@ -53,16 +54,16 @@ def chunks_that_match(
 
 
 def ignores_case(literal: str) -> bool:
-    """Return True if a literal is meant in any case: it was typed without capitals."""
+    """Return True if a literal matches text in any case: it was typed without capitals."""
     return literal == literal.lower()
 
 
 def chunks_on_lines(
     snapshot: Snapshot, file: StoredFile, text: IndexedText, lines: Iterable[LineMatch]
 ) -> dict[int, int]:
-    """Return the chunks of ``file`` that have any of ``lines`` of its ``text``, by id, with the first such line.
+    """Return the chunks of ``file`` that contain any of ``lines``, as chunk id to the first such line of the file.
 
-    ``lines`` are in order; those returned are lines of the file, counted from 1.
+    ``lines`` are matches in the file's ``text``, in order. The lines returned count from 1.
     """
     found: dict[int, int] = {}
     matching = list(lines)

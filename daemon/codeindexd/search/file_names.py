@@ -1,7 +1,8 @@
-"""How close the name of a file is to a question in meaning: ``router.py`` to "where requests are routed".
+"""Computes how close the names of files are to a question in meaning: ``router.py`` to "where requests are routed".
 
-A vector tells what words do not: inflections, abbreviations, derived nouns. The directories count a little: they tell
-siblings apart. The bundled model is used whatever model embeds the code, because only it is fast enough for names.
+Vectors recognise what equal words do not: inflections, abbreviations, derived nouns. The directories count a little, to
+tell files of the same name apart. The bundled model is used whatever model embeds the code, because only it is fast
+enough to embed names for every query.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _CACHE_ENTRIES: Final = 8_192
 
 
 def closeness_of_names(embed: Embed | None, question: str, paths: Collection[bytes]) -> dict[bytes, float]:
-    """Return how close the name of each of ``paths`` is to ``question``, from 1 for the closest of them to 0.
+    """Return by path how close its file's name is to ``question``: 1 for the closest of ``paths``, 0 for the farthest.
 
-    Without a model, or with fewer than two paths, nothing is known.
+    Returns {} without a model, with fewer than two paths, and if all are equally close.
     """
     if embed is None or len(paths) < 2:
         return {}

@@ -1,6 +1,6 @@
 """What a file is for, by its path and language: source, a test, a document, data, or something beside the source.
 
-Most questions are about source, so the other roles step back, each unless the question asks for it.
+Most questions are about source, so files of the other roles rank lower unless the question asks for them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from codeindexd.analysis.tokens import stem
 
 
 class FileRole(enum.Enum):
-    """What a file is for. The value names the part of a score."""
+    """What a file is for. The value is the name of its part of a score."""
 
     SOURCE = "source"
     TEST = "test"
@@ -47,7 +47,7 @@ _ASIDE_DIRECTORIES: Final = frozenset(
 _ASIDE_NAME: Final = re.compile(rb".*(?:[._-](?:min|pb|gen|generated)|_pb2(?:_grpc)?|\.g)", re.IGNORECASE)
 _VERSION: Final = re.compile(rb"v(\d{1,3})")
 
-# Who asks how to do something reads documents; how something is done, is asked of the code.
+# "How do I ..." is answered by documents, "how does it ..." by code.
 _HOW_TO: Final = re.compile(
     r"""\s*(?: how\ to\b
     | (?:how|what|where|which|when|why)\b [^?.]{0,30}? \b(?:do|can|should|must|may|would)
@@ -65,7 +65,7 @@ _ASKING_STEMS: Final = {role: frozenset(map(stem, words.split())) for role, word
 
 @lru_cache(maxsize=8_192)
 def role_of(path: bytes, language: str) -> FileRole:
-    """Return the role of a file. A test beats everything else: an example's test is a test."""
+    """Return the role of a file. Being a test decides first: the test of an example is a test."""
     if is_test(path):
         return FileRole.TEST
     if language in _DOCUMENTS:
@@ -81,10 +81,10 @@ def role_of(path: bytes, language: str) -> FileRole:
 
 
 def is_test(path: bytes) -> bool:
-    """Return True if ``path`` looks like a test's.
+    """Return True if ``path`` looks like that of a test.
 
-    A directory ``test`` alone decides only where tests are not named: below a Python package it holds the helpers that
-    others write their tests with. A shell script named ``test_...`` may be such a helper as well.
+    A directory ``test`` inside a Python package often holds helpers that others write tests with, so there the name of
+    the file decides. A shell script named ``test_...`` may be such a helper too, so there the directories decide.
     """
     *directories, name = path.split(b"/")
     if any(part.lower() in _TEST_DIRECTORIES or _TEST_SUITE.fullmatch(part) for part in directories):
@@ -97,13 +97,16 @@ def is_test(path: bytes) -> bool:
 
 
 def roles_asked_for(text: str, stems: Collection[str]) -> frozenset[FileRole]:
-    """Return the roles that a question asks for: documents by its form, others by their names."""
+    """Return the roles that a question asks for: documents by its form ("how do I"), the others by its words.
+
+    ``stems`` are those of the words in ``text``.
+    """
     roles = {role for role, asking in _ASKING_STEMS.items() if not asking.isdisjoint(stems)}
     return frozenset(roles | {FileRole.DOCUMENT} if _HOW_TO.match(text) else roles)
 
 
 def older_versions(paths: Iterable[bytes]) -> frozenset[bytes]:
-    """Return those of ``paths`` below a directory ``v1`` beside which another of them has a ``v2`` or later."""
+    """Return those of ``paths`` in a directory such as ``v1`` if others are in a later one (``v2``) beside it."""
     newest: dict[tuple[bytes, ...], int] = {}
     versioned: list[tuple[bytes, tuple[bytes, ...], int]] = []
     for path in paths:
@@ -116,5 +119,5 @@ def older_versions(paths: Iterable[bytes]) -> frozenset[bytes]:
 
 
 def versions_in(path: bytes) -> frozenset[str]:
-    """Return the version directories of a path, such as ``v1``."""
+    """Return the names of the directories of a path that are versions, such as ``v1``."""
     return frozenset(part.decode() for part in path.split(b"/")[:-1] if _VERSION.fullmatch(part))

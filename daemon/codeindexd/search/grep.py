@@ -1,8 +1,8 @@
 """Exact search: every line that matches a pattern, in every file that is indexed.
 
-The text index names the contents that may match. Each is read from the disk and matched there, so every line of an
-answer is on the disk now. Files that the text index does not know (they failed, are not processed yet, or are too large
-to be chunked) are read in any case. What could not be searched is named in the answer.
+The text index returns the contents that may match. Each is read from the disk and matched, so every line of an answer
+is on the disk now. Files that the text index does not know (they failed, are not processed yet, or are too large to be
+chunked) are read in any case. The answer says how many files could not be searched, and why.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Outcome, StoredFile
 
 TEXTUAL_REASONS = frozenset({"oversized", "generated", "minified"})
-"""Why files without chunks may nevertheless be text."""
+"""The reasons for which files without chunks may nevertheless be text."""
 
 MAX_TEXT_BYTES = 32 << 20
 _MAX_LINE_BYTES = 4096  # of a line that is shown; longer ones are cut around the match
@@ -43,10 +43,11 @@ _AT_ONCE = 500
 class GrepRequest:
     """What to look for, where, and how much to return.
 
-    ``below`` are files and directories, relative to the root; without any, all of it is searched.
-    ``include`` and ``exclude`` are path filters, ``language`` is a name as the catalog has it. ``max_count`` is the
-    number of matching lines per file, ``limit`` that of the whole answer; both only bound what is returned, and
-    ``budget_s`` bounds the time. With ``names_only`` one match per file is looked for.
+    ``below`` are files and directories relative to the root; without any, all of it is searched. ``include`` and
+    ``exclude`` are path filters, ``language`` is a name as the catalog has it. ``before`` and ``after`` are numbers of
+    context lines. ``max_count`` bounds the matching lines that are looked for in each file, ``limit`` only those that
+    are returned, not their count; ``budget_s`` bounds the time. With ``names_only``, the search of a file ends at its
+    first match. With ``every_match``, all matches of a line are returned instead of the first.
     """
 
     matcher: LineMatcher
@@ -65,11 +66,12 @@ class GrepRequest:
 
 @dataclass(frozen=True, slots=True)
 class MatchedLine:
-    """A line of an answer. ``spans`` are the matches in ``text`` as byte offsets in its UTF-8.
+    """A line of an answer. ``spans`` are its matches as byte offsets in the UTF-8 of ``text``.
 
-    ``column`` counts bytes from 1 in the whole line; ``cut`` says that ``text`` is only a part of it. ``before`` and
-    ``after`` are the lines around it. In a notebook the lines are those of its cells, and ``line`` is the line of the
-    JSON in which one begins.
+    ``column`` is that of the first match, in bytes from 1, in the whole line; ``cut`` says that ``text`` is only a part
+    of it. ``before`` and ``after`` are the lines around it, ``before_lines`` and ``after_lines`` their numbers. In a
+    notebook, the lines are those of its cells, each numbered by the line of the JSON in which it begins; ``cell`` is
+    the place in the cells, None in other files.
     """
 
     root: SearchableRoot
@@ -88,9 +90,10 @@ class MatchedLine:
 
 @dataclass(slots=True)
 class GrepResult:
-    """Matches in the order of paths and lines. ``total`` and ``files`` count all, ``lines`` holds what is returned.
+    """Matching lines in the order of paths and lines. ``lines`` are those returned, ``total`` counts all found.
 
-    ``counts`` has the number of matching lines of each file, ``left_out`` how many files were not searched, by reason.
+    ``searched`` is the number of files that were read, ``counts`` has the number of matching lines by path, and
+    ``left_out`` the number of files that were not searched, by reason.
     """
 
     lines: list[MatchedLine] = field(default_factory=list)
@@ -101,7 +104,7 @@ class GrepResult:
 
     @property
     def files(self) -> int:
-        """How many files have a match."""
+        """The number of files with a match."""
         return len(self.counts)
 
 
@@ -129,9 +132,10 @@ def grep_root(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, *,
 def texts_to_search(
     root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, left_out: Counter[str]
 ) -> Iterator[tuple[StoredFile, FileText, bool]]:
-    """Yield the files that may match, read from the disk, and whether they may hold secrets, in the order of paths.
+    """Yield each file that may match, what was read of it, and whether it may contain secrets; in the order of paths.
 
-    What is not read, because it is too large or the time is over, is counted in ``left_out``.
+    Files that cannot be read, are too large, or are not reached in time are counted in ``left_out`` by reason.
+    Blocking. Raises FailedError when nothing can be read.
     """
     deadline = time.monotonic() + request.budget_s
     files = files_to_search(snapshot, request)
@@ -148,7 +152,7 @@ def texts_to_search(
 
 
 def is_affordable(matcher: LineMatcher, text: bytes, left_out: Counter[str]) -> bool:
-    """Return True if matching ``text`` takes seconds at most; else count it in ``left_out``."""
+    """Return True if matching ``text`` takes a few seconds at most; else count it in ``left_out``."""
     if matcher.is_affordable(text):
         return True
     left_out["too large for this pattern"] += 1
@@ -156,7 +160,7 @@ def is_affordable(matcher: LineMatcher, text: bytes, left_out: Counter[str]) -> 
 
 
 def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[StoredFile, bool]]:
-    """Return the files that have to be read, in the order of their paths, and whether they may hold secrets."""
+    """Return the files that have to be read, in the order of their paths, and whether each may contain secrets."""
     passes = path_filter(request.include, request.exclude)
     below = frozenset(request.below)
     found: dict[int, tuple[StoredFile, bool]] = {}
@@ -179,7 +183,7 @@ def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[Stor
 
 
 def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[bytes, bool]]:
-    """Yield the contents that may match, those that the text index lacks included, and whether they may be masked."""
+    """Yield the hashes of contents that may match or that the text index lacks, and whether each may have secrets."""
     yield from snapshot.text.candidates(matcher.query)
     if not snapshot.text_is_complete:
         known = snapshot.text.contents()
@@ -190,9 +194,10 @@ def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[byte
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """A file's text, None if it has none, and whether the file still is what was catalogued.
+    """A file's text, and whether its content is still the one in the catalog.
 
-    ``error`` says why a file that is there cannot be read.
+    ``text`` is None if the file is gone, binary, too large or unreadable. ``error`` says why a file that exists cannot
+    be read; "" if it was read or is gone.
     """
 
     text: IndexedText | None
@@ -202,7 +207,7 @@ class FileText:
 
 
 def read_text(root: bytes, file: StoredFile) -> FileText:
-    """Read a file. Raises FailedError when nothing can be read."""
+    """Read a file of the catalog. Blocking. Raises FailedError when the process can read no file at all."""
     try:
         data = read_beneath(root, file.entry.path, max_bytes=MAX_TEXT_BYTES).data
     except OSError as error:
@@ -257,21 +262,21 @@ def _chained(first: LineMatch, rest: Iterator[LineMatch]) -> Iterator[LineMatch]
 
 
 def _is_visible(matcher: LineMatcher, text: bytes, shown: bytes, line: LineMatch) -> bool:
-    """Return True if a match of the line lies outside masked text."""
+    """Return True if a match of the line is outside masked text."""
     return any(text[start:end] == shown[start:end] for start, end in matcher.spans(shown, line))
 
 
 def _matched_line(
     root: SearchableRoot, path: bytes, found: IndexedText, text: bytes, line: LineMatch, request: GrepRequest
 ) -> MatchedLine:
-    """Return a line of ``text``, which is that of ``found`` with its secrets masked."""
+    """Return a line of ``text``, the text of ``found`` with its secrets masked if that is asked for."""
     spans = list(request.matcher.spans(text, line)) if request.every_match else [(line.start, line.end)]
     low, high = line.line_start, line.line_end
     if high - low > _MAX_LINE_BYTES:
         low = max(low, min(line.start - _BEFORE_MATCH, high - _MAX_LINE_BYTES))
         high = min(high, low + _MAX_LINE_BYTES)
-        low = _at_letter(text, low)
-        high = _at_letter(text, high)
+        low = _letter_start(text, low)
+        high = _letter_start(text, high)
     inside = [(max(start, low) - low, min(end, high) - low) for start, end in spans if start <= high and end >= low]
     low_context, high_context = found.paragraph(line.line_start)
     before, after = _around(text, line, request.before, request.after, low_context, high_context)
@@ -291,15 +296,15 @@ def _matched_line(
     )
 
 
-def _at_letter(text: bytes, at: int) -> int:
-    """Return the start of the letter that the byte at ``at`` belongs to."""
+def _letter_start(text: bytes, at: int) -> int:
+    """Return the offset of the character that the byte at ``at`` belongs to."""
     while 0 < at < len(text) and text[at] & 0xC0 == 0x80:
         at -= 1
     return at
 
 
 def _around(text: bytes, line: LineMatch, before: int, after: int, low: int, high: int) -> tuple[list[str], list[str]]:
-    """Return up to ``before`` and ``after`` lines around ``line``, of those from ``low`` to ``high``."""
+    """Return up to ``before`` and ``after`` lines around ``line``, between the offsets ``low`` and ``high``."""
     earlier: list[str] = []
     end = line.line_start - 1
     while len(earlier) < before and end >= low:

@@ -1,4 +1,4 @@
-"""Chunks that are shown: confirmed against the disk, masked, and checked for phrases and regexes."""
+"""Turns ranked chunks into hits: confirmed against the disk, masked, and checked for phrases and regexes."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A confirmed chunk of an answer.
+    """A confirmed chunk of an answer, with its masked text in ``snippet``.
 
-    ``best_line`` (of the file on the disk, from 1) answers the query best; in ``snippet`` it is ``best_row``, from 0.
-    ``symbol`` and ``kind`` are those of the definition around it, else of the chunk.
-    ``copies`` are other places with the same text, at most ``MAX_COPIES``; there are ``copy_count`` of them.
+    ``best_line`` (a line of the file on the disk, from 1) answers the query best; in ``snippet`` it is ``best_row``,
+    from 0. ``symbol`` and ``kind`` are those of the definition around it, or else of the chunk. ``parts`` add up to
+    ``score``. ``copies`` lists at most ``MAX_COPIES`` of the ``copy_count`` other places with the same text.
     """
 
     root: SearchableRoot
@@ -62,8 +62,8 @@ class Hit:
 class HitRequest:
     """How many hits are wanted, and what their text must contain.
 
-    ``words`` choose which symbol of a chunk is shown, ``best`` which line. With ``fold_copies`` chunks of the same text
-    are one hit.
+    ``words`` choose which symbol of a chunk is shown, and ``best`` which line. With ``fold_copies``, chunks with the
+    same text are one hit.
     """
 
     limit: int
@@ -100,11 +100,11 @@ def first_hits(
 ) -> list[Hit]:
     """Return the first ``request.limit`` of ``ranked`` that are on the disk and meet ``request``.
 
-    Files that differ from the catalog become hints. Those that cannot be read are named in ``notes``. Blocking. Raises
-    FailedError when nothing can be read, and InvalidQueryError when a regex is too slow.
+    Files that differ from the catalog become hints. A note on each file that cannot be read is added to ``notes``.
+    Blocking. Raises FailedError when nothing can be read, and InvalidQueryError when a regex is too slow.
     """
     hits: list[Hit] = []
-    copied: dict[bytes, int] = {}  # numbers of hits by the hash of their text
+    numbers: dict[bytes, int] = {}  # indexes into hits, by the hash of their text
     with_copies: set[int] = set()
     changed: set[bytes] = set()
     unreadable: dict[bytes, str] = {}
@@ -117,12 +117,12 @@ def first_hits(
             chunk, place = stored.get(one.candidate.chunk_id), places.get(one.candidate.chunk_id)
             if chunk is None or place is None:
                 continue
-            if request.fold_copies and chunk.span_hash in copied:
-                with_copies.add(copied[chunk.span_hash])
+            if request.fold_copies and chunk.span_hash in numbers:
+                with_copies.add(numbers[chunk.span_hash])
                 continue
             snippet = _snippet(place, mask_secrets=mask_secrets)
             if request.is_met_by(snippet):
-                copied[chunk.span_hash] = len(hits)
+                numbers[chunk.span_hash] = len(hits)
                 hits.append(_hit(root, one, chunk, place, snippet, request))
         if len(hits) >= request.limit:
             break
@@ -137,8 +137,8 @@ def first_hits(
     return hits[: request.limit]
 
 
-def folded(hits: Iterable[Hit]) -> list[Hit]:
-    """Return hits of several roots, best first, with those of the same text folded into the best of them."""
+def fold_hits(hits: Iterable[Hit]) -> list[Hit]:
+    """Return ``hits`` (best first) with those of the same text folded into the best of them, as its copies."""
     found: dict[bytes, Hit] = {}
     for hit in hits:
         best = found.get(hit.chunk.span_hash)
@@ -181,7 +181,7 @@ def _with_copies(snapshot: Snapshot, hit: Hit) -> Hit:
 
 
 def _confirmed_or_none(root: bytes, chunks: Sequence[StoredChunk], encoding: str) -> list[ConfirmedChunk | None]:
-    """Return the chunks of one file as :func:`confirm` does, and None for those of a file that cannot be read."""
+    """Return what :func:`confirm` does, and None for each chunk of a file that cannot be read."""
     try:
         return confirm(root, chunks, encoding)
     except OSError:
@@ -195,9 +195,10 @@ def _confirm_chunks(
     changed: set[bytes],
     unreadable: dict[bytes, str],
 ) -> dict[int, ConfirmedChunk | None]:
-    """Return each chunk's place on the disk by chunk id.
+    """Return the place of each chunk on the disk by chunk id, None for text that is gone.
 
-    The paths of files that changed are added to ``changed``, and why others cannot be read to ``unreadable``.
+    Paths of files that changed are added to ``changed``. Files that cannot be read are added to ``unreadable`` with the
+    reason, and to ``changed``; their chunks are missing from the result.
     """
     by_path: dict[bytes, list[StoredChunk]] = {}
     for chunk in chunks:
@@ -228,7 +229,7 @@ def _utf8(text: str) -> bytes:
 
 
 def _closest_symbol(chunk: StoredChunk, words: frozenset[str]) -> Symbol | None:
-    """Return the symbol in ``chunk`` that shares most with ``words``, the first of equals; None without symbols."""
+    """Return the symbol in ``chunk`` closest to ``words``, the first of equals; None if the chunk has no symbols."""
 
     def closeness(symbol: Symbol) -> float:
         parts = split_identifier(symbol.name)

@@ -36,13 +36,13 @@ class LineMatch:
 
 
 class LineMatcher:
-    """A compiled pattern. ``query`` is what the text index can say about the texts that it matches in."""
+    """A compiled pattern. ``query`` finds in the text index all contents in which it may match."""
 
     def __init__(self, pattern: str, *, fixed: bool = False, ignore_case: bool = False, word: bool = False) -> None:
-        """Compile ``pattern``, a regex in RE2's syntax, or with ``fixed`` a plain text.
+        """Compile ``pattern``: a regex in RE2's syntax or, with ``fixed``, plain text.
 
-        ``^`` and ``$`` are the ends of a line. With ``word`` a match has to begin and end at the edge of a word.
-        Raises InvalidQueryError if the pattern is empty, too long, invalid or too large when compiled.
+        ``^`` and ``$`` are the ends of a line. With ``word``, a match must begin and end at the edge of a word. Raises
+        InvalidQueryError if the pattern is empty, too long, invalid or too large when compiled.
         """
         if not pattern:
             raise InvalidQueryError("the pattern is empty", hint="give the text or the regex to look for")
@@ -60,7 +60,7 @@ class LineMatcher:
             self._word: Any = _compiled(word_source, ignore_case) if word else None
         except re2.error as error:
             raise invalid_regex(pattern, error) from error
-        # So is one with classes of any script: it is given only lines that are not ASCII.
+        # The regex with classes of any script is large, too: it is given only lines that are not ASCII.
         self._any_script: Any = None
         if any_script != source:
             with contextlib.suppress(re2.error):  # too large: \w{500}
@@ -68,7 +68,7 @@ class LineMatcher:
         re2.purge()  # its cache would keep the memory of 128 regexes
 
     def is_affordable(self, text: bytes) -> bool:
-        """Return True if matching ``text`` takes seconds at most, whatever it holds."""
+        """Return True if matching ``text`` takes a few seconds at most, whatever it contains."""
         return len(text) * int(self._compiled.programsize) <= _MAX_STEPS
 
     def lines(self, text: bytes) -> Iterator[LineMatch]:
@@ -93,7 +93,7 @@ class LineMatcher:
                 yield LineMatch(number, start, end, start + match.start(), start + match.end())
 
     def _whole_words(self, text: bytes, lines: Iterator[LineMatch]) -> Iterator[LineMatch]:
-        """Yield the lines that match as a whole word if that is asked for, else all ``lines``."""
+        """Yield those of ``lines`` that match as a whole word, or all of them if that is not asked for."""
         for line in lines:
             if self._word is None:
                 yield line
@@ -117,7 +117,7 @@ class LineMatcher:
             yield LineMatch(number, line_start, line_end, start, end)
 
     def spans(self, text: bytes, line: LineMatch) -> Iterator[tuple[int, int]]:
-        """Yield every match of a line, as byte offsets in the text."""
+        """Yield the start and end of every match in a line, as byte offsets in the text."""
         inside = text[line.line_start : line.line_end]
         regex, group = (self._compiled, 0) if self._word is None else (self._word, 1)
         if self._any_script is not None and self._word is None and not inside.isascii():

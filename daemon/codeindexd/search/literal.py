@@ -1,7 +1,8 @@
-"""Finds the chunks where a query stands literally: all of it, or the longest part that a message has in the code.
+"""Finds the chunks that contain a query literally: all of it, or the longest part of a message that is in the code.
 
 The values in a message (quoted text, numbers, paths) are holes that the code fills when it runs, and a long message is
-broken over lines, so runs of words are looked up in the text index, the longest first, until one is found.
+broken over lines. So runs of words between the holes are looked up in the text index, the longest first, until one is
+found.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _MOST_WORDS: Final = 24
 _MOST_LINE_CHARS: Final = 1_000
 _MOST_LINES: Final = 3  # from each end of a pasted text
 _EXCEPTION: Final = re.compile(r"^(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:\s*\[\w+\])?:\s+")
-# Not quotations: a few plain words that say what is asked about, and a question without any punctuation.
+# Not quotations: two or three plain words that name a subject, and a question without punctuation.
 _SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")
 _PLAIN_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who)(?: [\w-]+){3,}\??", re.IGNORECASE)
 _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
@@ -51,26 +52,27 @@ _HOLE: Final = re.compile(
 
 
 def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
-    """Return the chunks with a line that has ``text``, or else its longest fixed part, by id, with the first such line.
+    """Return the chunks that contain ``text``, or else its longest part in the code, by id with the first such line.
 
-    Where only tests have it, what the code has of it counts as well: tests quote messages with their values. A part of
-    a message is looked for in quotes, too, where documents have a longer one. Blocking.
+    Parts are tried from the longest to the shortest, until one stands in code that is not a test. Shorter parts are
+    tried, too, after one that is only in tests, which quote messages with their values, or nowhere behind a quotation
+    mark, as in documents. All chunks found on the way are returned.
 
-    A best effort within a tenth of a second, over the contents that the text index knows: it orders an answer, it does
-    not complete one. Text inside a masked secret does not count.
+    This is a best effort within a tenth of a second, over the contents that the text index knows: use it to rank an
+    answer, not to complete one. Text inside a masked secret does not count. Blocking.
     """
     deadline = time.monotonic() + _BUDGET_S
     elsewhere: dict[int, int] = {}
 
     def may_be_there(run: str) -> bool:
-        # The words of large files have all trigrams of most runs, but seldom stand side by side.
+        # Large files contain all trigrams of most runs, but seldom these words side by side.
         words = stems_of(word for token in tokens_of(run) for word in split_identifier(token))
         return not words or bool(snapshot.lexical.search(LexicalQuery(phrases=[words], required=True), 1))
 
     for part, is_whole in itertools.islice(_parts(text, may_be_there), _MOST_PARTS):
         if time.monotonic() > deadline:
             break
-        # The text index ignores the case of ASCII letters, so one look serves both.
+        # The text index ignores the case of ASCII letters, so these contents serve both cases.
         contents = dict(itertools.islice(snapshot.text.candidates(literal_query(part)), _MOST_CONTENTS))
         if not contents:
             continue
@@ -78,8 +80,8 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
         if not found and is_whole:
             matcher = LineMatcher(part, fixed=True, ignore_case=True)
             found, quoted = _chunks_with(root, snapshot, matcher, contents, deadline)
-        made_here = found if is_whole else quoted
-        if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(made_here)).values()):
+        conclusive = found if is_whole else quoted
+        if any(not is_test(chunk.path) for chunk in snapshot.catalog.chunks(sorted(conclusive)).values()):
             return elsewhere | found
         elsewhere |= found
     return elsewhere
@@ -88,7 +90,7 @@ def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[
 def _chunks_with(
     root: SearchableRoot, snapshot: Snapshot, matcher: LineMatcher, contents: Mapping[bytes, bool], deadline: float
 ) -> tuple[dict[int, int], set[int]]:
-    """Return the chunks with a match by id, with the first such line, and those where it is behind a quotation mark."""
+    """Return the chunks with a match, by id with its first line, and those where it follows a quotation mark."""
     found: dict[int, int] = {}
     quoted: set[int] = set()
     for file in sorted(snapshot.catalog.files_with_hashes(list(contents)), key=lambda file: file.entry.path):
@@ -108,19 +110,19 @@ def _chunks_with(
 
 
 def is_long_enough(text: str) -> bool:
-    """Return True if the text index can look for ``text``: it has a trigram of bytes."""
+    """Return True if the text index can find ``text``: it is at least three bytes long, a trigram."""
     return len(text.encode("utf-8", "replace")) >= _MIN_BYTES
 
 
 def _parts(text: str, may_be_there: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
-    """Yield what to look for, best first, and whether that is the whole text, which may be there in another case.
+    """Yield the parts of ``text`` to look for, best first, and whether each is all of it, which matches in any case.
 
-    ``may_be_there`` rules out runs of words at the cost of a look at the index.
+    ``may_be_there`` returns False for runs of words that are not in the index, at the cost of a query to it.
     """
     lines = [line.strip()[:_MOST_LINE_CHARS] for line in text.splitlines() if line.strip()]
     if len(lines) > 2 * _MOST_LINES:
         lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
-    wholes = [line for line in lines if is_long_enough(line) and not _is_own_words(line)]
+    wholes = [line for line in lines if is_long_enough(line) and not _is_not_quoted(line)]
     messages = [_EXCEPTION.sub("", line) for line in wholes]
     if len(wholes) == 1:
         yield wholes[0], True
@@ -137,15 +139,16 @@ def _parts(text: str, may_be_there: Callable[[str], bool]) -> Iterator[tuple[str
     yield from ((run, False) for _, run in runs)
 
 
-def _is_own_words(line: str) -> bool:
-    """Return True if a line asks in the words of the asker: looking for it letter by letter would find nothing."""
+def _is_not_quoted(line: str) -> bool:
+    """Return True if a line is a subject or a question in the asker's own words, not a copy of text in the code."""
     return _SUBJECT.fullmatch(line) is not None or _PLAIN_QUESTION.fullmatch(line) is not None
 
 
 def _least_words(message: str, *, is_raised: bool) -> int | None:
-    """Return how many words of a text must stand together to be taken for a quotation; None if no number would do.
+    """Return the least number of words in a row that count as a quotation; None if no number does.
 
-    An exception's name before a message tells that it is one; plain words are more likely a subject or a question.
+    A text after the name of an exception is surely a message, so two words do. Plain words need more, because they may
+    be the asker's own.
     """
     if is_raised:
         return _MIN_RUN_WORDS_OF_EXCEPTION
@@ -155,9 +158,10 @@ def _least_words(message: str, *, is_raised: bool) -> int | None:
 
 
 def _runs(message: str, least: int, may_be_there: Callable[[str], bool]) -> Iterator[tuple[int, str]]:
-    """Yield every run of ``least`` words or more without a hole that may be there, and how many words it has.
+    """Yield every run of at least ``least`` words without a hole that may be in the index, as (words, run).
 
-    Most questions end here: the runs of exactly ``least`` words are few, and none of them is anywhere.
+    A run is ruled out by any of its parts of exactly ``least`` words. These are few, and in most questions none of them
+    is in the index.
     """
     for fixed in _HOLE.split(message):
         words = list(re.finditer(r"\S+", fixed))[:_MOST_WORDS]

@@ -1,4 +1,4 @@
-"""The names in a query: the chunks that define them, and those that use them."""
+"""Finds the chunks that define the names in a query, and those that use them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from codeindexd.types import StoredChunk
 
 _MOST_NAMES: Final = 8  # of a query
 _MOST_DEFINITIONS: Final = 50  # of a name
-_COMMON: Final = 500  # chunks; a name that more of them define says nothing, and reading them takes long
+_COMMON: Final = 500  # chunks; a name that more of them define says little, and reading them takes long
 _MOST_USES: Final = 50
 _RARE: Final = 0.7  # a name that is rarer counts in full; 1 is the rarity of one that stands in a single chunk
-_OTHER_CASE: Final = 0.8  # what a definition counts if another one has the case that was typed
-_CONSTRUCTOR: Final = 0.8  # of a type of the same name in the same file
-_LABEL: Final = 0.6  # a key of data or a heading, beside names in code
+_OTHER_CASE: Final = 0.8  # factor for a definition in another case, if there is one in the case that was typed
+_CONSTRUCTOR: Final = 0.8  # factor for a function, if its file defines a type of the same name
+_LABEL: Final = 0.6  # factor for a key of data or a heading
 _FUNCTIONS: Final = frozenset({"function", "method"})
 _LABELS: Final = frozenset({"data", "key", "section"})
 _TYPES: Final = frozenset(
@@ -33,7 +33,10 @@ _TYPES: Final = frozenset(
 
 
 def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None) -> frozenset[int]:
-    """Return the chunks that define a name of the query, whatever the retrievers found: of many those in code."""
+    """Return the ids of the chunks that define a name in the query, even if no retriever found them.
+
+    At most 50 for each name, those in code before keys of data and headings; none for a name that too many define.
+    """
     if query.phrases:
         return frozenset()
     found: set[int] = set()
@@ -47,9 +50,9 @@ def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids 
 
 
 def definition_shares(query: PreparedQuery, chunks: Iterable[StoredChunk]) -> dict[int, float]:
-    """Return from 0 to 1 how well each of ``chunks`` defines a name of the query.
+    """Return how well ``chunks`` define a name in the query, from 0 to 1 by chunk id; leave out those that define none.
 
-    The case that was typed comes before others, a type before its constructors, names in code before keys of data.
+    The case that was typed counts more than others, a type more than its constructors, code more than keys of data.
     """
     if query.phrases:
         return {}
@@ -78,9 +81,10 @@ def definition_shares(query: PreparedQuery, chunks: Iterable[StoredChunk]) -> di
 def uses_of_names(
     snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None, candidates: Set[int]
 ) -> tuple[dict[int, float], frozenset[int]]:
-    """Return from 0 to 1 how much of the names of the query, by their rarity, some chunks hold; and which hold all.
+    """Return how much chunks use the names in the query, from 0 to 1 by chunk id, and the ids of those that use all.
 
-    These are ``candidates``, and others that hold all names. The only word of a query counts in full.
+    The share grows with the number and the rarity of the names used; the only word of a query counts in full. The
+    chunks are ``candidates``, and others that use all names.
     """
     if query.phrases or not query.wanted_names:
         return {}, frozenset()
@@ -114,7 +118,7 @@ def _suffixes(dotted: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _rarity(snapshot: Snapshot, name: str) -> float:
-    """Return 1 for a name that few chunks hold, less for one of many."""
+    """Return 1 for a name that few chunks contain, less the more contain it, 0 if all do."""
     chunks = math.log(snapshot.chunks + 1)
     held = math.log(snapshot.lexical.document_frequency(name, "identifiers") + 1)
     return min(1.0, (1 - held / chunks) / _RARE) if chunks > 0 else 1.0

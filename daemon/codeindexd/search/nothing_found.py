@@ -1,4 +1,4 @@
-"""Says what was searched when a query has no hits, which part of it excludes everything, and what comes closest."""
+"""Explains why a query has no hits: how many files it searched, what excludes everything, and what comes closest."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.search.spelling import nearest_names
 from codeindexd.storage.snapshot import Snapshot
 
-_BUDGET_S: Final = 0.5  # for each look beyond the query
+_BUDGET_S: Final = 0.5  # for each search beyond the query
 _MOST_SUGGESTIONS: Final = 5
 
 
 def files_in_scope(pinned: PinnedRoot, parsed: ParsedQuery) -> int:
     """Return how many indexed files of a root pass the filters by language and path. Blocking."""
     parsed = parsed.below(os.fsdecode(pinned.root.spec.raw))
-    return len(_files(pinned.snapshot, parsed))
+    return len(_file_ids(pinned.snapshot, parsed))
 
 
-def reasons(pinned: PinnedRoot, parsed: ParsedQuery) -> list[str]:
-    """Return notes on why one root has no hit for a query, the most helpful first. Blocking."""
+def explain_no_hits(pinned: PinnedRoot, parsed: ParsedQuery) -> list[str]:
+    """Return notes on why one root has no hits for a query, the most helpful first. Blocking."""
     parsed = parsed.below(os.fsdecode(pinned.root.spec.raw))
     notes = [*_empty_filters(pinned, parsed)]
     if not notes:
@@ -38,7 +38,10 @@ def reasons(pinned: PinnedRoot, parsed: ParsedQuery) -> list[str]:
 
 
 def has_match(pinned: PinnedRoot, parsed: ParsedQuery) -> bool:
-    """Return True if the exact parts of a query or the symbol it names occur in a root. Blocking."""
+    """Return True if a root defines the symbol of a query, or else matches its literals, phrases and regexes.
+
+    False for a query without any of these, and for a root in which half a second finds no match. Blocking.
+    """
     parsed = parsed.below(os.fsdecode(pinned.root.spec.raw))
     matchers = [LineMatcher(literal, fixed=True, ignore_case=ignores_case(literal)) for literal in parsed.literals]
     matchers += [LineMatcher(phrase, fixed=True, ignore_case=True) for phrase in parsed.phrases]
@@ -48,7 +51,8 @@ def has_match(pinned: PinnedRoot, parsed: ParsedQuery) -> bool:
     return bool(matchers) and all(_first_match(pinned, parsed, matcher) for matcher in matchers)
 
 
-def _files(snapshot: Snapshot, parsed: ParsedQuery) -> list[int]:
+def _file_ids(snapshot: Snapshot, parsed: ParsedQuery) -> list[int]:
+    """Return the ids of the indexed files that pass the filters by language and path."""
     found: list[int] = snapshot.catalog.file_ids(
         language=parsed.language or None, include=parsed.include, exclude=parsed.exclude
     ).tolist()
@@ -60,7 +64,7 @@ def _files(snapshot: Snapshot, parsed: ParsedQuery) -> list[int]:
 
 
 def _empty_filters(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
-    """Yield the filters that no file or no definition passes, alone or together."""
+    """Yield a note on each filter that no file or definition of the root passes, even without the other filters."""
     snapshot, where = pinned.snapshot, os.fsdecode(pinned.root.spec.raw)
     if parsed.language and not len(snapshot.catalog.file_ids(language=parsed.language)):
         languages = Counter(file.language for file in snapshot.catalog.indexed_files() if file.language)
@@ -80,7 +84,7 @@ def _empty_filters(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
 
 
 def _near_misses(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
-    """Yield where the exact parts of the query match in another case, or outside its filters."""
+    """Yield notes on where literals, phrases and regexes match in another case, or outside the filters."""
     everywhere = replace(parsed, language="", include=(), exclude=())
     for shown, pattern, fixed in [
         *((f'"{literal}"', literal, True) for literal in (*parsed.literals, *parsed.phrases)),
@@ -93,7 +97,7 @@ def _near_misses(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
 
 
 def _first_match(pinned: PinnedRoot, parsed: ParsedQuery, matcher: LineMatcher) -> str:
-    """Return the place of the first match and how many there are, "" if there is none."""
+    """Return the place of the first match and how many more there are; "" if half a second finds none."""
     request = GrepRequest(
         matcher,
         include=parsed.include,

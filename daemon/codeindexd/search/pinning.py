@@ -1,4 +1,4 @@
-"""Pins the snapshots of a query's roots, few roots at a time, and sums up what was searched."""
+"""Pins the snapshots of a query's roots, a few roots at a time, and sums up what was searched."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class PinnedPart:
 
 
 def parts_of(roots: Sequence[SearchableRoot]) -> Iterator[Sequence[SearchableRoot]]:
-    """Yield the roots of a query, few at a time: the open stores of a thousand would take all file descriptors."""
+    """Yield the roots of a query, a few at a time: a thousand open stores would take all file descriptors."""
     return (roots[at : at + MOST_AWAKE] for at in range(0, len(roots), MOST_AWAKE))
 
 
 @contextlib.asynccontextmanager
 async def pinned_part(roots: Sequence[SearchableRoot]) -> AsyncIterator[PinnedPart]:
-    """Pin the current snapshot of every root that has one, for the length of the block.
+    """Pin the current snapshot of every root that has one until the block ends.
 
-    States and snapshots are taken in one step of the event loop: what is committed later is not in the hits.
+    States and snapshots are taken in one step of the event loop, so they belong together.
     """
     await run_all(partial(anyio.to_thread.run_sync, root.wake) for root in roots)
     with contextlib.ExitStack() as pins:
@@ -59,7 +59,7 @@ async def pinned_part(roots: Sequence[SearchableRoot]) -> AsyncIterator[PinnedPa
 
 @dataclass(slots=True)
 class SearchedParts:
-    """The state, clock and dense coverage of the parts that were searched."""
+    """The state, clock and dense coverage of all parts that were searched."""
 
     _states: list[RootState] = field(default_factory=list)
     _clocks: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class SearchedParts:
     _vectors: int = 0
 
     def add(self, part: PinnedPart) -> None:
-        """Count a part whose snapshots are still pinned."""
+        """Add a part whose snapshots are still pinned."""
         self._states.append(part.state)
         self._clocks += _clocks(part.roots, part.pinned)
         self._chunks += sum(one.snapshot.chunks for one in part.pinned)
@@ -75,21 +75,21 @@ class SearchedParts:
 
     @property
     def state(self) -> RootState:
-        """The worst state of a root."""
+        """The worst state of any root."""
         return _worst(self._states)
 
     @property
     def clock(self) -> str:
-        """The clock of all snapshots."""
+        """The clocks of all roots, joined by commas."""
         return ",".join(self._clocks)
 
     @property
     def dense_coverage(self) -> float:
-        """The share of chunks that have a vector, 1 if there are no chunks."""
+        """The share of chunks that have a vector, from 0 to 1; 1 if there are no chunks."""
         return round(self._vectors / self._chunks, 4) if self._chunks else 1.0
 
 
 def _clocks(roots: Iterable[SearchableRoot], pinned: Iterable[PinnedRoot]) -> list[str]:
-    """Return the clocks of the pinned snapshots; generation 0 for a root that has none yet."""
+    """Return the clock of each root; of generation 0 if it has no snapshot yet."""
     generations = {id(one.root): one.snapshot.generation for one in pinned}
     return [root.spec.clock(generations.get(id(root), 0)) for root in roots]

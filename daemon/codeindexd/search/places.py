@@ -1,8 +1,9 @@
-"""Places in code that a text names: file names, paths with lines, the frames of a stack trace.
+"""Finds the places in code that a text names: file names, paths with lines, the frames of a stack trace.
 
 One pattern covers the frames of Python, JavaScript, Java, Go, Rust, gdb, AddressSanitizer, Ruby, PHP, C# and Elixir.
-They all have a path with an extension, then a line after ``:``, ``(``, ``", line``, ``:line`` or ``#L``. Repetitions in
-it are bounded, so that no text takes long.
+They all have a path with an extension, then a line after ``:``, ``(``, ``", line``, ``:line`` or ``#L``. A second one
+also reads the package in a frame of Java, which names the directories. All repetitions are bounded, so that no text
+takes long.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ class Place:
 
 
 def places_in(text: str) -> list[Place]:
-    """Return the places that a query names, the innermost frame of a stack trace first."""
+    """Return the places that a query names, at most 30, the innermost frame of a stack trace first.
+
+    A path without a line counts only if it is the whole text.
+    """
     text = text[:_MOST_CHARS] + "\n" + text[_MOST_CHARS:][-_MOST_CHARS:]
     stripped = text.strip()
     if " " not in stripped and not _WITH_LINE.search(stripped):
@@ -60,7 +64,10 @@ def places_in(text: str) -> list[Place]:
 
 
 def chunks_at(root: bytes, snapshot: Snapshot, places: list[Place]) -> dict[int, int]:
-    """Return the chunks at ``places`` by id, in their order, with the first line meant; a place outside has none."""
+    """Return the chunks at ``places``, in their order, as chunk id to the first line that the place names in it.
+
+    ``root`` is the root's absolute path. Places that are not in an indexed file yield nothing.
+    """
     found: dict[int, int] = {}
     for place, files in zip(places, _files_at(root, snapshot, [place.path for place in places]), strict=True):
         for file in files:
@@ -70,9 +77,9 @@ def chunks_at(root: bytes, snapshot: Snapshot, places: list[Place]) -> dict[int,
 
 
 def files_named_in(root: bytes, snapshot: Snapshot, text: str) -> dict[int, float]:
-    """Return the ids of the files whose paths stand in a text: 1 for the only one that is meant, less for one of many.
+    """Return the files that a text names, by file id: 1 if a path means only this file, 1/n if it may mean n files.
 
-    Unlike `places_in`, it also reads paths without a line from the middle of a text.
+    Unlike `places_in`, it also finds paths without a line in the middle of a text.
     """
     text = text[:_MOST_CHARS] + "\n" + text[_MOST_CHARS:][-_MOST_CHARS:]
     java = ["/".join([*package.split("."), name]) for package, name, _ in _JAVA_FRAME.findall(text)]
@@ -89,10 +96,10 @@ def _slashed(path: str) -> str:
 
 
 def _files_at(root: bytes, snapshot: Snapshot, paths: Sequence[str]) -> list[list[StoredFile]]:
-    """Return for each path the indexed files that it means: the file itself, else those that share most of its end.
+    """Return for each path the indexed files that it may mean: those whose paths share most of its end.
 
-    A frame may come from another machine. Of a path with directories the last one has to agree, because ``main.py`` and
-    ``index.js`` are everywhere.
+    A frame may come from another machine, so only the end of a path counts. If it has directories, the last one must
+    agree, because ``main.py`` and ``index.js`` are everywhere. A path inside the root means only that file.
     """
     wanted = [path.removeprefix("./").encode("utf-8", "surrogateescape") for path in paths]
     parts = [[part for part in one.split(b"/") if part not in (b"", b".", b"..")] for one in wanted]

@@ -1,4 +1,4 @@
-"""A query as the retrievers and the ranking need it: terms, stems, whole names, vectors."""
+"""A query as the retrievers and the ranking need it: its terms, stems, whole names and vectors."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ _QUALIFIED = re.compile(rf"\w+(?:(?:{_QUALIFIER.pattern})\w+)+")
 
 @dataclass(frozen=True, slots=True)
 class PreparedQuery:
-    """A parsed query with its terms, the stems of its words and phrases, and its vector by model identity.
+    """A parsed query with everything that is computed from it once.
 
-    ``text`` is what is asked, all of a question, the headline of a report; ``terms``, ``stems`` and ``vectors`` are
-    its. ``body`` has the terms of a whole report, and is None for a question. ``embed_names`` is the model for names.
+    ``text`` is what is searched for: all of a question, or the headline of a report. ``terms``, ``stems`` (one for each
+    of its words) and ``vectors`` (by model identity) are those of ``text``, ``phrases`` are the words of each phrase.
+    ``body`` has the terms of a whole report, and is None for a question. ``embed_names`` embeds the names of files;
+    None without the bundled model.
     """
 
     parsed: ParsedQuery
@@ -39,7 +41,7 @@ class PreparedQuery:
 
     @property
     def only_stem(self) -> str:
-        """The stem of the query's only word; "" if there are several or it is a compound identifier."""
+        """The stem of the query's only word; "" if it has several words or is a compound identifier."""
         return self.stems[0] if len(set(self.terms.words)) == 1 and not self.terms.identifiers else ""
 
     @property
@@ -64,10 +66,13 @@ class PreparedQuery:
         return _QUALIFIED.fullmatch(self.text) is not None
 
 
-def prepared(
+def prepare_query(
     parsed: ParsedQuery, literal_words: Iterable[str], tokenizer: Tokenizer, embed_names: Embed | None = None
 ) -> PreparedQuery:
-    """Return a query with everything but its vectors. ``literal_words`` stand in its regexes."""
+    """Return a query with everything but its vectors.
+
+    ``literal_words`` are the words in its regexes: they are the terms of a query that has no other text.
+    """
     report = report_in(parsed)
     text = report.headline if report else " ".join([parsed.text, *parsed.phrases, *parsed.literals]).strip()
     terms = tokenizer.tokenize(text or " ".join(literal_words))
@@ -77,7 +82,7 @@ def prepared(
 
 
 def stems_of(words: Iterable[str]) -> list[str]:
-    """Return the stem of each word, as the lexical index holds it."""
+    """Return the stem of each word, in order, as the lexical index holds them."""
     return list(map(_stem, words))
 
 

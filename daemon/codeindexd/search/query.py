@@ -1,10 +1,10 @@
 """The query language: filters, phrases and regexes among the words of a query.
 
 ``lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/``: everything else is
-the text that is searched for. A ``-`` before a filter leaves out what it names. A filter's value may be quoted
+the text that is searched for. A ``-`` before a filter excludes what it names. A filter's value may be quoted
 (``path:"my dir/**"``); inside quotes, a backslash escapes a quote. Text that only resembles this syntax stays text:
-``std::vector``, ``a/b/c``, ``don't``, ``kind: x``. Pasted text, of several lines or of many words, has no syntax at
-all: its quotes and slashes are punctuation.
+``std::vector``, ``a/b/c``, ``don't``, ``kind: x``. Pasted text (an error message, three lines or more, or more than
+20 words) has no syntax at all: its quotes and slashes are punctuation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MESSAGE: Final = re.compile(
     r"\s*[\w$.:\\]{0,200}?(?:error|exception|warning|fatal|panic)(?:\[\w{1,20}\])?:\s", re.IGNORECASE
 )
 
-LANGUAGES: Final = {
+LANGUAGE_ALIASES: Final = {
     "c#": "csharp", "cs": "csharp", "c++": "cpp", "cc": "cpp", "cxx": "cpp", "golang": "go", "js": "javascript",
     "jsx": "javascript", "ts": "typescript", "py": "python", "rb": "ruby", "rs": "rust", "sh": "bash", "shell": "bash",
     "zsh": "bash", "kt": "kotlin", "hs": "haskell", "ex": "elixir", "jl": "julia", "ml": "ocaml", "md": "markdown",
@@ -45,7 +45,7 @@ KINDS: Final = frozenset({
 
 
 class _Role(enum.Enum):
-    """What a part of a query is: a word, or which filter."""
+    """What a part of a query is: a word of its text, a phrase, a regex, or one of the filters."""
 
     WORD = enum.auto()
     PHRASE = enum.auto()
@@ -77,13 +77,14 @@ _NEGATIVE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
-    """A query, split into its words and its filters.
+    """A query, split into its words and its filters. Empty fields do not restrict it.
 
-    ``text`` is the words. ``language`` is a name of ours ("" = any), ``include`` and ``exclude`` are globs over paths
-    below the root, ``kinds`` and ``symbol`` narrow chunks, ``phrases`` must occur word by word, ``literals`` letter by
-    letter, ``regexes`` must match a line of the chunk. Chunks of ``languages_left_out``, those that are or define
-    nothing but ``kinds_left_out``, and those that define one of ``symbols_left_out`` are no hits. A query of filters
-    alone lists the chunks that pass. ``notes`` say what of the query was not used.
+    ``text`` holds the words, separated by spaces. ``language`` is a name from :func:`known_languages`. ``include`` and
+    ``exclude`` are globs over paths below the root. A hit is or defines one of ``kinds``, and defines ``symbol``. It
+    contains each of ``phrases`` word by word and each of ``literals`` letter by letter, and each of ``regexes`` matches
+    one of its lines. Chunks in ``languages_left_out``, chunks that are or define nothing but ``kinds_left_out``, and
+    chunks that define one of ``symbols_left_out`` are not hits. A query of filters alone lists the chunks that pass.
+    ``notes`` say which part of the query was not used.
     """
 
     text: str = ""
@@ -115,16 +116,16 @@ class _Token:
 
 
 def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str = "") -> ParsedQuery:
-    """Parse a query. ``language``, ``paths`` and ``kind`` act as filters in the text do; ``language`` overrides it.
+    """Parse a query. ``language``, ``paths`` and ``kind`` act like filters in the text; ``language`` overrides its own.
 
-    Those of ``language``, ``paths`` and ``kind`` that begin with ``!`` leave out. A quote or slash without its partner
-    is part of the text. Text beyond 64 KiB is left out, with a note. Raises InvalidQueryError for a query that is empty
-    or only negative, for contradictory filters, for languages and kinds that do not exist, and for regexes that are
-    invalid or too large.
+    A ``language``, path or ``kind`` that begins with ``!`` is excluded. A quote or slash without its partner is part of
+    the text. Text beyond 64 KiB is ignored, with a note. Raises InvalidQueryError for a query that is empty or only
+    excludes, for contradictory filters, for languages and kinds that do not exist, and for regexes that are invalid or
+    too large.
     """
     text, notes = _cut(text)
     values = _values_by_role([_Token(_Role.WORD, text)] if _is_pasted(text) else _tokens(text))
-    if not re.search(r"\w", "".join(values[_Role.WORD])):  # marks alone are meant as they are
+    if not re.search(r"\w", "".join(values[_Role.WORD])):  # punctuation alone is searched for as it stands
         values[_Role.PHRASE] += filter(None, [" ".join(values.pop(_Role.WORD, []))])
     include, exclude = split_globs(filter(None, paths))
     for value, role in ((language, _Role.LANGUAGE), (kind, _Role.KIND)):
@@ -154,13 +155,13 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
 
 
 def split_globs(globs: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the globs that paths must match, and those that begin with ``!`` and leave out, without that mark."""
+    """Return the globs that paths must match, and those that begin with ``!`` and exclude, without the ``!``."""
     every = list(globs)
     return [glob for glob in every if not glob.startswith("!")], [glob[1:] for glob in every if glob.startswith("!")]
 
 
 def glob_below(root: str, glob: str) -> str:
-    """Return a glob relative to ``root`` if it is an absolute path inside it, as hits are shown; else as it is."""
+    """Return a glob that is an absolute path inside ``root`` relative to it, any other glob unchanged."""
     if glob.rstrip("/") == root.rstrip("/"):
         return "**"
     prefix = root.rstrip("/") + "/"
@@ -168,7 +169,7 @@ def glob_below(root: str, glob: str) -> str:
 
 
 def _cut(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the part of a query that is used, and a note if that is not all of it."""
+    """Return the part of a query that is used, and a note if the rest was cut off."""
     data = text.encode("utf-8", "replace")
     if len(data) <= MAX_QUERY_BYTES:
         return text, ()
@@ -177,7 +178,7 @@ def _cut(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _is_pasted(text: str) -> bool:
-    """Return True for text that nobody types: a report, a trace, a paragraph, an error message."""
+    """Return True for text that nobody types: a report, a stack trace, a paragraph, an error message."""
     lines = len(text.strip().splitlines())
     if _MESSAGE.match(text):
         return True
@@ -185,13 +186,15 @@ def _is_pasted(text: str) -> bool:
 
 
 def _is_literal(phrase: str) -> bool:
-    """Return True if more than the words of a phrase is meant: it has other characters than letters and spaces."""
+    """Return True if a phrase must match letter by letter: it contains more than words and spaces."""
     return re.search(r"[^\w\s]", phrase) is not None
 
 
 def _language(name: str) -> str:
     if name and name not in known_languages():
-        raise InvalidQueryError(f"no such language: {name}", hint=_suggestion(name, {*known_languages(), *LANGUAGES}))
+        raise InvalidQueryError(
+            f"no such language: {name}", hint=_suggestion(name, {*known_languages(), *LANGUAGE_ALIASES})
+        )
     return name
 
 
@@ -207,8 +210,8 @@ def _suggestion(name: str, known: Collection[str]) -> str:
 
 
 def normal_language(name: str) -> str:
-    """Return our name of a language: ``C++`` and ``cc`` are ``cpp``."""
-    return LANGUAGES.get(name.lower(), name.lower())
+    """Return the name that the index uses for a language: ``cpp`` for ``C++`` and ``cc``."""
+    return LANGUAGE_ALIASES.get(name.lower(), name.lower())
 
 
 def _nothing_to_find(parsed: ParsedQuery) -> InvalidQueryError:

@@ -1,9 +1,9 @@
-"""From the candidates of the retrievers to one order: a sum of normalised scores and of what the code itself says.
+"""Ranks the candidates of the retrievers by a sum of normalised scores and of signals from the code itself.
 
 Pure: candidates in, scored candidates out. A question ranks chunks (`rank`), a report ranks files (`rank_report`).
-Normalised scores order better here than reciprocal ranks (Cormack et al., SIGIR 2009), which lose by how much the first
-beats the second. The weights were chosen on one half of annotated questions and reports, and evaluated on the other;
-`docs/ranking.md` says what each signal is for and what it earns.
+Normalised scores rank better here than reciprocal ranks (Cormack et al., SIGIR 2009), which ignore by how much the
+first beats the second. The weights were chosen on one half of annotated questions and reports, and evaluated on the
+other; `docs/ranking.md` says what each signal is for and what it earns.
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weight of each signal of a question, in units of a retriever's best hit."""
+    """The weight of each signal for a question. A retriever's best hit has the score 1."""
 
     lexical: float = 0.6
     dense: float = 1.0
     name: float = 1.2  # times the closeness of the file's name
     exact: float = 1.5  # times how well it defines a name in the query: a compound name, or the query's only word
     mention: float = 1.2  # times the rarity of such a name that it uses, in any inflection if it is a single word
-    test: float = 1.4  # subtracted, as the next four, unless the query asks for such files
+    test: float = 1.4  # subtracted, like `prose`, `data` and `aside`, unless the query asks for such files
     prose: float = 0.5
     wanted_prose: float = 0.6  # added for documents if the query asks for them
     data: float = 0.5
     aside: float = 0.5
-    older: float = 1.0  # an older version of an interface, beside a newer one
-    neighbour: float = 0.1  # times the score of each other good chunk of the same file, up to `max_neighbours`
+    older: float = 1.0  # subtracted from an older version of an interface, beside a newer one
+    neighbour: float = 0.1  # times the score of each next chunk of the same file, up to `max_neighbours`
     max_neighbours: int = 7
     further: float = 0.6  # factor for the score of every further chunk of a file
-    further_file: float = 0.3  # factor for what speaks for the whole file, in every further chunk
+    further_file: float = 0.3  # factor for the signals of the whole file, in every further chunk
     place: float = 40.0  # a place that the query names; those named first have a little more
     qualified: float = 20.0  # a definition whose qualified name is the query
-    literal: float = 10.0  # the query, or the longest fixed part of a message, stands there
-    partial: float = 5.0  # besides: the query is part of a name that is defined there
+    literal: float = 10.0  # the chunk contains the query, or the longest fixed part of a message
+    partial: float = 5.0  # in addition: the query is part of a name that the chunk defines
 
 
 @dataclass(frozen=True, slots=True)
 class ReportWeights:
-    """The weight of each signal of a report. A file has its best chunk's score in each list."""
+    """The weight of each signal for a report. In each list, a file has the score of its best chunk."""
 
     lexical: float = 0.7  # of the headline
     dense: float = 0.7  # of the headline
     body: float = 0.7  # BM25 of the whole report
     crowd: float = 0.5  # the five best chunks of the file for the whole report, together
-    path: float = 0.5  # words of the path that the report has, by their rarity
+    path: float = 0.5  # words of the path that occur in the report, by their rarity
     named: float = 1.0  # the report names the file
-    step_back: float = 1.5  # subtracted for everything that is not source
+    step_back: float = 1.5  # subtracted from everything that is not source
     further: float = 0.05  # factor for every further chunk of a file: nearly all files come first
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A chunk that a retriever found.
+    """A chunk that may answer a query.
 
-    ``lexical``, ``dense`` and ``body`` are `normalised` scores, 0 if not found. ``exact`` and ``mention`` say from 0 to
-    1 how much it defines and uses names of the query.
+    ``lexical``, ``dense`` and ``body`` are normalised scores, 0 if that retriever did not find it. ``exact`` and
+    ``mention`` say, from 0 to 1, how much it defines and uses the names in the query.
     """
 
     chunk_id: int
@@ -74,14 +74,14 @@ class Candidate:
     mention: float = 0.0
     role: FileRole = FileRole.SOURCE
     asked_for: Mapping[str, float] = field(default_factory=dict)  # parts of the score that put it before others
-    span_hash: bytes = b""  # of its text: copies have the same
+    span_hash: bytes = b""  # hash of its text: copies have the same
     start_line: int = 0
-    line: int = 0  # that the query asks for, as the catalog counts; 0 if none
+    line: int = 0  # the line that the query asks for, as the catalog counts; 0 if none
 
 
 @dataclass(frozen=True, slots=True)
 class FileEvidence:
-    """What speaks for a file as a whole, each from 0 to 1."""
+    """Signals of a file as a whole, from 0 to 1; the fields are named as in `Weights` and `ReportWeights`."""
 
     name: float = 0.0
     crowd: float = 0.0
@@ -99,10 +99,10 @@ class Ranked:
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
-def normalised(scores: Mapping[int, float], *, floor: float | None = None) -> dict[int, float]:
-    """Return the scores scaled to 1 for the best and 0 at ``floor`` (default: the lowest of them).
+def normalise(scores: Mapping[int, float], *, floor: float | None = None) -> dict[int, float]:
+    """Return the scores scaled to 1 for the best and 0 at ``floor`` (default: the lowest); all 1 if they are equal.
 
-    Use floor 0 for BM25. Cosines need their lowest: even the hundredth hit has one well above 0.
+    Use ``floor=0`` for BM25, and the lowest for cosines: even the hundredth hit has a cosine well above 0.
     """
     if not scores:
         return {}
@@ -113,10 +113,11 @@ def normalised(scores: Mapping[int, float], *, floor: float | None = None) -> di
 
 
 def clean_cut(scores: Mapping[int, float], limit: int) -> dict[int, float]:
-    """Return the first ``limit`` of ``scores`` (best first), without those that tie with the first one cut off.
+    """Return the first ``limit`` of ``scores`` (best first), without those equal to the first one that is cut off.
 
-    The order of equal chunks depends on the order in which they were indexed, and answers must not. If ``limit``
-    scores or more are all equal, the first ``limit`` are kept.
+    The order of equal chunks depends on the order in which they were indexed, and answers must not. Exactly ``limit``
+    scores may have been cut off already, so those equal to the last of them are left out. If all are equal, the first
+    ``limit`` are kept.
     """
     if len(scores) < limit:
         return dict(scores)
@@ -126,7 +127,7 @@ def clean_cut(scores: Mapping[int, float], limit: int) -> dict[int, float]:
 
 
 def shortlist(lexical: Mapping[int, float], dense: Mapping[int, float], limit: int) -> list[int]:
-    """Return the ``limit`` chunk ids with the best weighted sum of both scores: only these are ranked."""
+    """Return at most ``limit`` chunk ids: those with the best weighted sum of both scores, best first."""
     weights = Weights()
     fused = {
         chunk_id: weights.lexical * lexical.get(chunk_id, 0.0) + weights.dense * dense.get(chunk_id, 0.0)
@@ -143,8 +144,8 @@ def rank(
 ) -> list[Ranked]:
     """Return ``candidates`` best first, for a question that asks for files of ``wanted_roles``; ``files`` by file id.
 
-    A file with many good chunks lifts all of them, but every further chunk of a file counts less, so that answers show
-    many files. Equal scores are ordered by path, then line: the same tree and query have the same answer,
+    Many good chunks in a file raise the scores of all of them, but every further chunk of a file counts less, so that
+    answers show many files. Equal scores are ordered by path, then line: the same tree and query have the same answer,
     whatever the order in which files were indexed.
     """
     weights = weights or Weights()
@@ -173,11 +174,10 @@ def rank_report(
     wanted_roles: Collection[FileRole] = (),
     weights: ReportWeights | None = None,
 ) -> list[Ranked]:
-    """Return ``candidates`` best first, for a report: files by their best chunk in each list, each shown by its best.
+    """Return ``candidates`` best first, for a report, which ranks files: the best chunk of each comes first.
 
-    Everything but source and ``wanted_roles`` steps back.
-
-    Chunks of one file seldom have both what the headline says and what the sample code says, so they vote together.
+    A file is scored by its best chunk in each list, because one chunk seldom has both the words of the headline and
+    those of the sample code. Everything but source and ``wanted_roles`` ranks lower. ``files`` are by file id.
     """
     weights = weights or ReportWeights()
     ranked: list[Ranked] = []
@@ -207,7 +207,7 @@ def _by_file(candidates: Iterable[Candidate]) -> dict[int, list[Candidate]]:
 
 
 def _of_question(candidate: Candidate, penalties: Mapping[FileRole, float], weights: Weights) -> Ranked:
-    """Score a candidate of a question without regard to the rest of its file."""
+    """Score a candidate for a question without regard to the rest of its file."""
     parts = {"lexical": weights.lexical * candidate.lexical, "dense": weights.dense * candidate.dense}
     exact, mention = weights.exact * candidate.exact, weights.mention * candidate.mention
     parts["exact" if exact >= mention else "mention"] = max(exact, mention)
@@ -217,7 +217,7 @@ def _of_question(candidate: Candidate, penalties: Mapping[FileRole, float], weig
 
 
 def _of_report(candidate: Candidate, weights: ReportWeights) -> Ranked:
-    """Score a candidate of a report without regard to the rest of its file."""
+    """Score a candidate for a report without regard to the rest of its file."""
     parts = {
         "lexical": weights.lexical * candidate.lexical,
         "dense": weights.dense * candidate.dense,
@@ -229,7 +229,10 @@ def _of_report(candidate: Candidate, weights: ReportWeights) -> Ranked:
 def _spread(
     scored: Sequence[Ranked], whole: Mapping[str, float], further: float, further_file: float
 ) -> Iterable[Ranked]:
-    """Yield the chunks of one file, best first, with what speaks for the ``whole`` file; less for all but the first."""
+    """Yield the chunks of one file, best first, with the parts of the ``whole`` file added.
+
+    All but the first score less: only ``further`` of their own score, and ``further_file`` of the file's parts.
+    """
     bonus, total = sum(whole.values()), 0.0
     for position, one in enumerate(scored):
         alone = one.score + bonus

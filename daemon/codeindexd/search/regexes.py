@@ -1,4 +1,4 @@
-"""Regexes that users write, matched with RE2 in time linear in the text."""
+"""Compiles the regexes that users write; RE2 matches them in time linear in the text."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from codeindexd.search.unicode_classes import with_unicode_classes
 
 MAX_REGEX_CHARS: Final = 1000  # of all regexes of a query together
 TOTAL_CPU_S: Final = 5.0  # for all regexes of a query on all texts
-_MAX_COMPILED_BYTES: Final = 1 << 20  # compiling holds the interpreter's lock; up to here for less than 10 ms
-_MAX_STEPS: Final = (
-    250_000_000  # instructions times bytes: five seconds at worst, and no limit for a chunk of 6000 bytes
-)
+_MAX_COMPILED_BYTES: Final = 1 << 20  # compiling holds the interpreter's lock: up to this size, for less than 10 ms
+# Instructions times bytes: five seconds at worst. A chunk of 6000 bytes never reaches this limit.
+_MAX_STEPS: Final = 250_000_000
 _LINE_ANCHORS: Final = "(?m)"
 
 
 class TimeBudget:
-    """The CPU time that the regexes of one query have left."""
+    """The CPU time that the regexes of one query have left, in seconds (``left_s``)."""
 
     def __init__(self, seconds: float = TOTAL_CPU_S) -> None:
         self.left_s = seconds
@@ -31,7 +30,8 @@ class TimeBudget:
 class LineRegex:
     """A regex that never matches across lines, with ``^`` and ``$`` at the ends of each line, as in grep.
 
-    ``budget`` is shared by the regexes of one query. ``beyond_ascii``, if given, is for texts that are not ASCII.
+    ``budget`` is shared by the regexes of one query. ``beyond_ascii``, if given, is what ``compiled`` is for ASCII,
+    with classes of any script, for texts that are not ASCII.
     """
 
     def __init__(self, pattern: str, compiled: Any, budget: TimeBudget, beyond_ascii: Any = None) -> None:
@@ -46,8 +46,8 @@ class LineRegex:
     def search(self, text: str) -> bool:
         """Return True if a line of ``text`` matches.
 
-        Other threads run meanwhile. Raises InvalidQueryError once the searches of the query have used up its budget,
-        or when this one could take seconds.
+        Other threads run meanwhile. Raises InvalidQueryError when the query's budget is used up, or when this search
+        alone could take seconds.
         """
         data = "\n".join(text.splitlines()).encode("utf-8", "surrogatepass")
         # RE2 tracks every instruction at every byte when its cache of states overflows, and cannot be interrupted.
@@ -69,11 +69,11 @@ class LineRegex:
 def compile_regex(pattern: str, budget: TimeBudget | None = None) -> LineRegex:
     r"""Compile one regex in RE2's syntax.
 
-    That is Python's syntax without lookaround, backreferences, possessive repeats and atomic groups, with at most 1000
-    repetitions, and with ``\b`` for ASCII only. ``\w``, ``\d`` and ``\s`` are of any script, unless that makes the
-    regex too large. Case-insensitive matching covers Unicode.
+    This is Python's syntax without lookaround, backreferences, possessive repeats and atomic groups, with at most 1000
+    repetitions, and with ``\b`` for ASCII only. ``\w``, ``\d`` and ``\s`` match any script, unless that makes the regex
+    too large. Case-insensitive matching covers Unicode. Without ``budget``, the regex gets one of its own.
 
-    Raises InvalidQueryError if ``pattern`` is long, invalid or large when compiled.
+    Raises InvalidQueryError if ``pattern`` is too long, invalid or too large when compiled.
     """
     _check_length([pattern])
     any_script = with_unicode_classes(pattern)
@@ -100,7 +100,7 @@ def _compiled(pattern: str) -> Any:
 
 
 def compile_regexes(patterns: Sequence[str]) -> tuple[LineRegex, ...]:
-    """Compile the regexes of one query, which share its limits of length and time.
+    """Compile the regexes of one query, which share one limit of length and one of time.
 
     Raises InvalidQueryError as :func:`compile_regex` does.
     """
@@ -116,7 +116,7 @@ def _check_length(patterns: Sequence[str]) -> None:
 
 
 def invalid_regex(pattern: str, error: re2.error) -> InvalidQueryError:
-    """Translate RE2's error, which quotes the offending part of the pattern."""
+    """Return the error for a pattern that RE2 rejected; it quotes the part that is at fault, as RE2 does."""
     reason = error.args[0].decode("utf-8", "replace")
     if reason.startswith("pattern too large"):
         return InvalidQueryError(

@@ -1,4 +1,4 @@
-"""Which chunks answer a report: the headline and the whole text are asked apart, and files are told by both."""
+"""Ranks the chunks that answer a report: searches for its headline and its whole text, and ranks files by both."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ from codeindexd.analysis.tokens import Terms, path_words
 from codeindexd.search.file_roles import FileRole, role_of, roles_asked_for
 from codeindexd.search.places import files_named_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
-from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, clean_cut, normalised, rank_report
+from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, clean_cut, normalise, rank_report
 from codeindexd.search.retrievers import Ids, dense_scores, lexical_scores
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 
-_VOTERS: Final = 600  # chunks that have most of a whole report
-_VOTES: Final = 5  # of one file
+_MOST_VOTERS: Final = 600  # best chunks for the whole report, which count for their files
+_MOST_VOTES: Final = 5  # of one file
 _DEPTH: Final = 100
 
 
 def chunks_for_report(
     root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, body: Terms, allowed: Ids | None, depth: int
 ) -> list[Ranked]:
-    """Return the chunks that a report is about, ranked, one of each file first."""
+    """Return the chunks that a report is about, ranked; further chunks of a file mostly come after all files.
+
+    ``body`` has the terms of the whole report. ``allowed`` (sorted ids) are the only chunks that may be returned, None
+    for all. ``depth`` is how many chunks each search considers, at least 100. Blocking.
+    """
     depth = max(_DEPTH, depth)
     lexical = lexical_scores(snapshot, query, allowed, depth)
     dense = dense_scores(snapshot, query, (), allowed, depth)
     stems = stems_of(body.words)
     wanted = LexicalQuery(words=stems, names=body.words, identifiers=body.identifiers, chunk_ids=allowed)
-    found = snapshot.lexical.search(wanted, _VOTERS)
-    whole = normalised(clean_cut({chunk_id: score for chunk_id, _, score in found}, depth), floor=0.0)
+    found = snapshot.lexical.search(wanted, _MOST_VOTERS)
+    whole = normalise(clean_cut({chunk_id: score for chunk_id, _, score in found}, depth), floor=0.0)
     named = files_named_in(root.spec.raw, snapshot, query.parsed.text)
     chosen = lexical.keys() | dense.keys() | whole.keys()
     chosen |= _first_chunks(snapshot, named.keys() - {file_id for _, file_id, _ in found}, allowed)
@@ -52,7 +56,7 @@ def chunks_for_report(
         )
         for chunk in chunks
     ]
-    voters = clean_cut({chunk_id: score for chunk_id, _, score in found}, _VOTERS)
+    voters = clean_cut({chunk_id: score for chunk_id, _, score in found}, _MOST_VOTERS)
     crowd = _crowds(one for one in found if one[0] in voters)
     words = _shares_of_paths(snapshot, {chunk.file_id: chunk.path for chunk in chunks}, frozenset(stems))
     files = {
@@ -61,21 +65,26 @@ def chunks_for_report(
         )
         for file_id in {chunk.file_id for chunk in chunks}
     }
-    # Reports are about code, also those that talk of tests; a long how-to question is about documents as well.
+    # Reports are about code, even those that mention tests; a long how-to question is about documents as well.
     wanted_roles = roles_asked_for(query.text, ()) & {FileRole.DOCUMENT}
     return rank_report(candidates, files, wanted_roles)
 
 
 def _crowds(found: Iterable[tuple[int, int, float]]) -> dict[int, float]:
-    """Return by file the sum of its best scores, as a share of the highest sum."""
+    """Return by file id the sum of the file's best scores, as a share of the highest sum.
+
+    ``found`` are (chunk id, file id, score).
+    """
     by_file: defaultdict[int, list[float]] = defaultdict(list)
     for _, file_id, score in found:
         by_file[file_id].append(score)
-    return normalised({file_id: sum(heapq.nlargest(_VOTES, scores)) for file_id, scores in by_file.items()}, floor=0.0)
+    return normalise(
+        {file_id: sum(heapq.nlargest(_MOST_VOTES, scores)) for file_id, scores in by_file.items()}, floor=0.0
+    )
 
 
 def _shares_of_paths(snapshot: Snapshot, paths: Mapping[int, bytes], stems: Set[str]) -> dict[int, float]:
-    """Return by file the rarity of the words that its path shares with a report, as a share of the highest."""
+    """Return by file id how rare the words are that its path shares with a report, as a share of the highest sum."""
     files = snapshot.catalog.counts().files
     rarity: dict[str, float] = {}
 
@@ -87,7 +96,7 @@ def _shares_of_paths(snapshot: Snapshot, paths: Mapping[int, bytes], stems: Set[
         return rarity[word]
 
     sums = {file_id: sum(map(value, set(path_words(path).split()))) for file_id, path in paths.items()}
-    return normalised(sums, floor=0.0) if any(sums.values()) else {}
+    return normalise(sums, floor=0.0) if any(sums.values()) else {}
 
 
 def _first_chunks(snapshot: Snapshot, file_ids: Collection[int], allowed: Ids | None) -> set[int]:

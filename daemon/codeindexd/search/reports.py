@@ -1,4 +1,4 @@
-"""Pasted reports: a bug report, a paragraph, a stack trace. What of them is asked for, and what is boilerplate.
+"""Recognises pasted reports, and separates their headline, the rest and the boilerplate.
 
 A report says what it is about in its headline; the rest has names, sample code and output that only hint at the place.
 """
@@ -15,7 +15,7 @@ from codeindexd.search.query import ParsedQuery
 _MOST_WORDS_OF_A_QUESTION: Final = 20
 _MOST_LINES_OF_A_QUESTION: Final = 2
 _MOST_WORDS_OF_A_HEADLINE: Final = 40
-_LEAST_FRAMES: Final = 0.25  # of the lines of a trace; in Python's, every second line is code
+_LEAST_FRAMES: Final = 0.25  # share of the lines of a trace; in Python's, every second line is code
 _PROSE_WORDS: Final = 4
 
 _COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -30,14 +30,14 @@ _WORD: Final = re.compile(r"[A-Za-z']+[,.:;]?")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A pasted text: its headline, and its whole text without boilerplate. Both may be the same."""
+    """A pasted text: its headline, and its whole text without boilerplate. The two may be the same."""
 
     headline: str
     body: str
 
 
 def report_in(parsed: ParsedQuery) -> Report | None:
-    """Return the report that a query is; None for a question, a name, a message or a trace."""
+    """Return a query as a report; None for a stack trace, and for a text of at most two lines and 20 words."""
     text = parsed.text
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) <= _MOST_LINES_OF_A_QUESTION and len(text.split()) <= _MOST_WORDS_OF_A_QUESTION:
@@ -63,7 +63,7 @@ def _without_boilerplate(text: str) -> str:
 
 
 def _headline(body: str) -> str:
-    """Return the first line, or its first sentence if it is a paragraph."""
+    """Return at most 40 words of the first line: its first sentence, if the line is longer than that."""
     line = _HEADING_MARK.sub("", body.partition("\n")[0], count=1) or body.partition("\n")[0]
     if len(line.split()) > _MOST_WORDS_OF_A_HEADLINE and (sentence := _SENTENCE.match(line)):
         line = sentence[0]

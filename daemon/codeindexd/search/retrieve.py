@@ -1,4 +1,4 @@
-"""Which chunks of one snapshot may answer a query, best first."""
+"""Retrieves and ranks the chunks of one snapshot that may answer a query."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from codeindexd.types import StoredChunk
 _DEPTH = 150  # candidates from each retriever
 _DEPTH_FACTORS = (1, 4, 16)  # deeper only where most candidates are copies of each other
 _MAX_PATH_MATCHES = 5
-_PATHS_LOOKED_AT = 30  # many match as well as the last one, and which of them come first must not vary
+_PATHS_LOOKED_AT = 30  # many score the same as the last one, and which of them are chosen must not vary
 _MAX_QUALIFIED = 50
-_SHORTLIST_PERCENT = 80  # of the depth, from twice as many; ranking them all takes longer than retrieving them
+_SHORTLIST_PERCENT = 80  # of the depth; ranking all that both retrievers find takes longer than finding them
 _MIN_PART = 4  # letters of a part of an identifier
-_LEAST_NAME = 0.5  # the closeness that the name of a document has at least
+_LEAST_NAME = 0.5  # the lowest closeness of a document's name
 _LEAST_NAME_IF_WANTED = 0.8
 _IDENTIFIER = re.compile(r"\w+")
 
@@ -43,10 +43,11 @@ _IDENTIFIER = re.compile(r"\w+")
 def matching_chunks(
     root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, limit: int, notes: list[str]
 ) -> list[Ranked]:
-    """Return the chunks that match ``query``, ranked: several times ``limit`` where there are as many.
+    """Return the chunks that match ``query``, ranked: several times ``limit`` if there are that many.
 
-    At least ``limit`` of them have different texts, if there are that many among the best 2,400 of each retriever. What
-    could not be searched is added to ``notes``.
+    At least ``limit`` of them have different texts, if there are that many among the best 2,400 or more of each
+    retriever. Notes on what could not be searched are added to ``notes``. Blocking. Raises InvalidQueryError for a
+    regex that is too large, and FailedError when nothing can be read.
     """
     query = replace(query, parsed=query.parsed.below(os.fsdecode(root.spec.raw)))
     allowed = chunks_passing_filters(snapshot, query.parsed)
@@ -79,8 +80,8 @@ def _ranked_chunks(
 ) -> list[Ranked]:
     """Return the best candidates among the best ``depth`` of each retriever, ranked.
 
-    ``allowed`` (sorted ids) are the only chunks that may be returned, None for all; with ``is_narrowed`` all of them
-    match a regex or a literal.
+    ``allowed`` (sorted ids) are the only chunks that may be returned, None for all. With ``is_narrowed``, they match
+    all regexes and literals of the query, so they are hits even if no retriever finds them.
     """
     lexical = lexical_scores(snapshot, query, allowed, depth)
     dense = dense_scores(snapshot, query, sorted(lexical), allowed, depth)
@@ -118,15 +119,16 @@ def _ranked_chunks(
 
 
 def similar_chunks(snapshot: Snapshot, path: bytes, line: int, limit: int) -> list[Ranked]:
-    """Return the chunks whose vectors are nearest to that of the chunk at ``path`` and ``line``.
+    """Return the chunks whose vectors are nearest to that of the chunk at ``path`` and ``line``, nearest first.
 
-    Other chunks of the same definition are left out. Raises NotIndexedError if no chunk is there.
+    At least ``limit`` of them have different texts if there are that many; [] if the chunk has no vector yet. Other
+    chunks of the same definition are left out. Raises NotIndexedError if no chunk is there.
     """
     origin = _chunk_at(snapshot, path, line)
     vector = snapshot.dense.vector(origin.chunk_id)
     if vector is None:
         return []
-    own = {origin.chunk_id, *_rest_of_definition(snapshot, origin)}
+    own = set(_chunks_of_definition(snapshot, origin))
     for factor in _DEPTH_FACTORS:
         depth = factor * (limit + len(own) + _DEPTH)
         ids, cosines = snapshot.dense.search(vector, depth, None)
@@ -139,8 +141,8 @@ def similar_chunks(snapshot: Snapshot, path: bytes, line: int, limit: int) -> li
     ]
 
 
-def _rest_of_definition(snapshot: Snapshot, part: StoredChunk) -> Iterator[int]:
-    """Yield the ids of the chunks that hold the rest of the definition of which ``part`` is a chunk."""
+def _chunks_of_definition(snapshot: Snapshot, part: StoredChunk) -> Iterator[int]:
+    """Yield the ids of all chunks of the definition that ``part`` belongs to, ``part`` included."""
     chunks = snapshot.catalog.chunks_of_file(part.file_id)
     numbers = {chunk.chunk_id: number for number, chunk in enumerate(chunks)}
     first = last = numbers[part.chunk_id]
@@ -152,7 +154,7 @@ def _rest_of_definition(snapshot: Snapshot, part: StoredChunk) -> Iterator[int]:
 
 
 def _continues(chunk: StoredChunk, previous: StoredChunk) -> bool:
-    """Return True if ``chunk`` goes on with a definition that ``previous`` has: it has the name, but not its start."""
+    """Return True if ``chunk`` continues the definition in ``previous``: it has its name, but not its start."""
     symbol = chunk.span.symbol
     return (
         symbol != "" and symbol == previous.span.symbol and all(one.qualified != symbol for one in chunk.span.symbols)
@@ -160,7 +162,7 @@ def _continues(chunk: StoredChunk, previous: StoredChunk) -> bool:
 
 
 def mentioning_chunks(snapshot: Snapshot, name: str, limit: int) -> list[Ranked]:
-    """Return at most ``limit`` chunks whose terms include the undotted identifier ``name``."""
+    """Return at most ``limit`` chunks whose terms include ``name``, an identifier without a qualifier; scores are 0."""
     words = split_identifier(name)
     if len(words) > 1:
         query = LexicalQuery(identifiers=[name.lower()], required=True)
@@ -174,8 +176,9 @@ def _chunks_asked_for(
 ) -> tuple[dict[int, dict[str, float]], dict[int, int]]:
     """Return the chunks that the text asks for by place, by qualified name or letter by letter.
 
-    The first result has the parts of their scores, the second the lines asked for, both by chunk id. A single
-    identifier that is in the index is ranked as such: what defines it and uses it comes first anyway.
+    The first result has the parts of their scores, the second the lines asked for, both by chunk id. A query that is
+    one identifier of the index (``is_known_name``) is not looked for letter by letter: its definitions and uses come
+    first anyway.
     """
     text, weights = query.parsed.text.strip(), Weights()
     found: defaultdict[int, dict[str, float]] = defaultdict(dict)
@@ -203,12 +206,12 @@ def _chunks_asked_for(
 
 
 def _lone_letters(query: PreparedQuery) -> list[str]:
-    """Return the words of one letter in a script without spaces: the lexical index has only pairs of these."""
+    """Return the words that are one letter of a script without spaces: the lexical index has only pairs of these."""
     return [word for word in dict.fromkeys(query.terms.words) if len(word) == 1 and is_long_enough(word)]
 
 
 def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files: Set[int]) -> list[StoredChunk]:
-    """Return the first chunk of each file whose path matches the query, except files that are found already."""
+    """Return the first chunk of the files whose paths match the query best, without those in ``known_files``."""
     if not query.terms.words:
         return []
     found = dict(snapshot.lexical.search_paths(query.terms.words, _PATHS_LOOKED_AT))
@@ -221,10 +224,10 @@ def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files:
 def _evidence(
     query: PreparedQuery, candidates: Iterable[Candidate], wanted_roles: Collection[FileRole]
 ) -> dict[int, FileEvidence]:
-    """Return what speaks for and against the files of ``candidates``, by file id.
+    """Return the signals of the files of ``candidates``, by file id.
 
-    The name of a document says little of what is in it: ``README.md`` answers most questions. Where the only word of a
-    query occurs, a name that merely means something like it says nothing.
+    The name of a document says little about its content (``README.md`` answers many questions), so its closeness has a
+    lower bound. If the only word of a query occurs anywhere, names count only for files that contain it.
     """
     paths = {candidate.file_id: candidate.path for candidate in candidates}
     documents = {candidate.path for candidate in candidates if candidate.role is FileRole.DOCUMENT}
@@ -246,7 +249,7 @@ def _unscored(chunk_id: int, file_id: int) -> Ranked:
 
 def _chunk_at(snapshot: Snapshot, path: bytes, line: int) -> StoredChunk:
     for chunk in snapshot.catalog.chunks_of_file(path):
-        between_cells = chunk.language == NOTEBOOK  # what is there, such as its outputs, comes before a cell's source
+        between_cells = chunk.language == NOTEBOOK  # lines before a cell's source, such as outputs, belong to it
         if line <= chunk.span.end_line and (between_cells or chunk.span.start_line <= line):
             return chunk
     raise NotIndexedError(

@@ -1,4 +1,4 @@
-"""The two retrievers as scores from 0 to 1: BM25 over terms, cosines of vectors; both under a query's filters."""
+"""The two retrievers, with scores from 0 to 1: BM25 of terms and cosines of vectors, both under a query's filters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.query import ParsedQuery
-from codeindexd.search.ranking import clean_cut, normalised
+from codeindexd.search.ranking import clean_cut, normalise
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 
@@ -17,7 +17,7 @@ Ids = NDArray[np.int64]
 
 
 def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | None:
-    """Return the sorted ids of the chunks that the filters leave, None without filters."""
+    """Return the sorted ids of the chunks that pass the filters; None if the query has no filters."""
     has_negative = parsed.languages_left_out or parsed.kinds_left_out or parsed.symbols_left_out
     if not (parsed.language or parsed.kinds or parsed.symbol or parsed.include or parsed.exclude or has_negative):
         return None
@@ -44,7 +44,10 @@ def _with_methods(kinds: Sequence[str]) -> Sequence[str]:
 
 
 def lexical_scores(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None, depth: int) -> dict[int, float]:
-    """Return the BM25 scores of the best ``depth`` chunks, as shares of the best one's."""
+    """Return the BM25 scores of the best ``depth`` chunks by chunk id, best first, as shares of the best score.
+
+    ``allowed`` (sorted ids) are the only chunks that may be returned, None for all.
+    """
     found = snapshot.lexical.search(
         LexicalQuery(
             words=query.stems,
@@ -55,19 +58,20 @@ def lexical_scores(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None
         ),
         depth,
     )
-    return normalised(clean_cut({chunk_id: score for chunk_id, _, score in found}, depth), floor=0.0)
+    return normalise(clean_cut({chunk_id: score for chunk_id, _, score in found}, depth), floor=0.0)
 
 
 def dense_scores(
     snapshot: Snapshot, query: PreparedQuery, with_phrases: Collection[int], allowed: Ids | None, depth: int
 ) -> dict[int, float]:
-    """Return the cosines of the best ``depth`` chunks, scaled: 1 for the best, 0 for the last.
+    """Return the cosines of the best ``depth`` chunks by chunk id, best first, scaled: 1 for the best, 0 for the last.
 
-    A query with phrases takes only the chunks ``with_phrases``.
+    ``allowed`` (sorted ids) are the only chunks that may be returned, None for all. A query with phrases returns only
+    chunks in ``with_phrases`` (sorted ids) instead. Returns {} if the query has no vector of the snapshot's model.
     """
     vector = query.vectors.get(snapshot.identity)
     if vector is None or not len(snapshot.dense):
         return {}
     subset = np.fromiter(with_phrases, np.int64) if query.phrases else allowed
     ids, cosines = snapshot.dense.search(vector, depth, subset)
-    return normalised(clean_cut(dict(zip(ids.tolist(), cosines.tolist(), strict=True)), depth))
+    return normalise(clean_cut(dict(zip(ids.tolist(), cosines.tolist(), strict=True)), depth))

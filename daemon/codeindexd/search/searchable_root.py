@@ -43,13 +43,13 @@ class SearchableRoot(Protocol):
 
     @property
     def query_model(self) -> str:
-        """Identity of the model whose vectors the root answers from, "" before its first snapshot."""
+        """Identity of the model whose vectors the root answers from; "" before its first snapshot."""
 
     def wake(self) -> None:
-        """Open the stores that queries need if they rest. Blocking."""
+        """Open the stores that queries need, if they are closed. Blocking."""
 
     def pin_snapshot(self) -> AbstractContextManager[Snapshot | None]:
-        """Keep the current snapshot open for a block; None before the first."""
+        """Keep the current snapshot open until the block ends; None before the first snapshot."""
 
     def hint_from_thread(self, paths: Iterable[bytes]) -> None:
-        """Have ``paths`` below the root scanned soon. Thread-safe."""
+        """Request a scan of ``paths``, relative to the root. Thread-safe."""

@@ -1,4 +1,4 @@
-"""Answers queries: prepare, pin snapshots, retrieve, confirm against the disk, merge."""
+"""Answers queries: prepares them, pins snapshots, retrieves chunks, confirms them against the disk, merges them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from codeindexd.search import retrieve, symbols
 from codeindexd.search.best_line import BestLine
 from codeindexd.search.file_names import Embed
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
-from codeindexd.search.hits import Hit, HitRequest, first_hits, folded
-from codeindexd.search.nothing_found import files_in_scope, has_match, reasons
+from codeindexd.search.hits import Hit, HitRequest, first_hits, fold_hits
+from codeindexd.search.nothing_found import explain_no_hits, files_in_scope, has_match
 from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
-from codeindexd.search.prepared_query import PreparedQuery, prepared
+from codeindexd.search.prepared_query import PreparedQuery, prepare_query
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
@@ -34,9 +34,9 @@ from codeindexd.search.symbols import Definition, Match, SymbolAnswer
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
 
-_MOST_WORDS_TO_CORRECT = 3  # a longer text is a question, whose words need not occur
+_MOST_WORDS_TO_CORRECT = 3  # more are a question, whose words need not occur
 _MIN_PART = 3  # letters of a part of a name
-_MOST_EXPLAINED = 16  # roots for which an answer without hits says why
+_MOST_EXPLAINED = 16  # roots that an answer without hits looks at for its notes
 _EMBED_TIMEOUT_S = 5.0
 
 Retrieve = Callable[[PinnedRoot], list[Ranked]]
@@ -46,7 +46,8 @@ Retrieve = Callable[[PinnedRoot], list[Ranked]]
 class Answer:
     """Hits, best first, and the state and clock of what was searched.
 
-    ``searched`` is the number of files that the filters leave, where there is no hit.
+    ``dense_coverage`` is the share of chunks with a vector, from 0 to 1. ``searched`` is the number of files that pass
+    the filters if there are no hits, else None.
     """
 
     hits: list[Hit]
@@ -74,9 +75,9 @@ class Searcher:
     def __init__(
         self, embedders: Mapping[str, Embedder], *, mask_secrets: bool, embed_names: Embed | None = None
     ) -> None:
-        """``embedders`` by identity: every model whose vectors some root may answer from.
+        """Take the ``embedders`` by identity: every model whose vectors a root may answer from.
 
-        ``embed_names`` compares names of files with questions; without it their meaning is not looked at.
+        ``embed_names`` compares the names of files with questions; without it, what they mean does not count.
         """
         self._embedders = embedders
         self._embed_names = embed_names
@@ -91,11 +92,11 @@ class Searcher:
         *,
         others: Sequence[SearchableRoot] = (),
     ) -> Answer:
-        """Return the best ``limit`` chunks of ``roots``. Never waits for indexing, nor long for a slow embedder.
+        """Return the best ``limit`` chunks of ``roots``. Never wait for indexing, nor over 5 seconds for an embedder.
 
-        A misspelt name or word is replaced, and a note says so. Without any hit, notes say what was searched, and
-        whether ``others`` would have some. Raises InvalidQueryError when a regex is too slow, FailedError when nothing
-        can be read.
+        A misspelt name or word is replaced, and a note says so. Without any hit, notes say why, and which of ``others``
+        (roots that are not searched) contain what the query requires. Raises InvalidQueryError when a regex is too
+        slow, and FailedError when nothing can be read.
         """
         started = time.perf_counter()
         hits: list[Hit] = []
@@ -141,7 +142,7 @@ class Searcher:
         return Answer(hits, searched.state, searched.clock, searched.dense_coverage, took_ms, notes)
 
     async def grep(self, requests: Sequence[tuple[SearchableRoot, GrepRequest]]) -> GrepAnswer:
-        """Return every line that matches, of each root as its request says.
+        """Return the matching lines of each root, as its request asks for them.
 
         Raises FailedError when nothing can be read.
         """
@@ -161,10 +162,10 @@ class Searcher:
         return GrepAnswer(results, searched.state, searched.clock, (time.perf_counter() - started) * 1000)
 
     async def symbol(self, roots: Sequence[SearchableRoot], name: str, *, references: bool) -> SymbolAnswer:
-        """Return the definitions of ``name``, or else of the names that begin with it, contain it or resemble it.
+        """Return the definitions of ``name``, or else those of similar names, by the first `Match` that finds any.
 
-        With ``references``, also the chunks that use it. Without any definition, notes say where the name occurs.
-        Raises FailedError when nothing can be read.
+        With ``references``, also return the chunks that use exactly this name. Without any definition, notes say where
+        the name occurs. Raises FailedError when nothing can be read.
         """
         notes: list[str] = []
         for match in Match if len(name) >= _MIN_PART else (Match.EXACT,):
@@ -173,7 +174,9 @@ class Searcher:
                 uses = await self._uses(roots, name, definitions, notes) if with_uses else []
                 return SymbolAnswer(definitions, uses, match, [*dict.fromkeys(notes)])
         async with pinned_part(roots[:_MOST_EXPLAINED]) as part:
-            why = await run_all(partial(anyio.to_thread.run_sync, symbols.why_none, one, name) for one in part.pinned)
+            why = await run_all(
+                partial(anyio.to_thread.run_sync, symbols.notes_without_definition, one, name) for one in part.pinned
+            )
         return SymbolAnswer([], notes=[*dict.fromkeys([*notes, *itertools.chain.from_iterable(why)])])
 
     async def _definitions(
@@ -214,8 +217,8 @@ class Searcher:
         return [hit for hit in uses if last_part in hit.snippet][: symbols.MAX_DEFINITIONS]
 
     async def _prepare(self, roots: Sequence[SearchableRoot], parsed: ParsedQuery) -> tuple[PreparedQuery, list[str]]:
-        """Return the query with its terms and vectors, and its notes, to which embedding failures are added."""
-        query = prepared(parsed, _literal_words(parsed.regexes), self._tokenizer, self._embed_names)
+        """Return the query with its terms and vectors, and its notes, including those on models that failed."""
+        query = prepare_query(parsed, _literal_words(parsed.regexes), self._tokenizer, self._embed_names)
         vectors = {}
         notes = list(parsed.notes)
         for identity in {root.query_model for root in roots} & self._embedders.keys():
@@ -249,7 +252,7 @@ def _matching_chunks(pinned: PinnedRoot, *, query: PreparedQuery, limit: int, no
 
 
 def _request(query: PreparedQuery, limit: int) -> HitRequest:
-    """Return what the hits of a query must contain, and what their best lines have."""
+    """Return what the hits of a query must contain, and how their best lines are chosen."""
     parsed = query.parsed
     text = "" if "\n" in parsed.text or re.fullmatch(r"\w*", parsed.text) else parsed.text
     literals = [*parsed.phrases, *parsed.literals]
@@ -259,7 +262,7 @@ def _request(query: PreparedQuery, limit: int) -> HitRequest:
 
 
 def _with_corrections(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:
-    """Return the query with misspelt words of a short text replaced, and notes on them. Blocking."""
+    """Return the query with the misspelt words of a short text replaced, and a note on each. Blocking."""
     words = re.findall(r"\w+", parsed.text)
     if not 1 <= len(words) <= _MOST_WORDS_TO_CORRECT or len(parsed.text.split()) != len(words):
         return parsed
@@ -274,7 +277,7 @@ def _with_corrections(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> Pars
 async def _why_nothing(
     roots: Sequence[SearchableRoot], parsed: ParsedQuery, others: Sequence[SearchableRoot]
 ) -> tuple[int, list[str]]:
-    """Return in how many files there is no hit, and notes: why, and which of ``others`` have some."""
+    """Return how many files pass the filters, and notes: why there are no hits, and which of ``others`` match."""
     files = 0
     notes: list[str] = []
     for number, some in enumerate(parts_of(roots)):
@@ -284,7 +287,9 @@ async def _why_nothing(
             )
             files += sum(counts)
             if number == 0:
-                found = await run_all(partial(anyio.to_thread.run_sync, reasons, one, parsed) for one in part.pinned)
+                found = await run_all(
+                    partial(anyio.to_thread.run_sync, explain_no_hits, one, parsed) for one in part.pinned
+                )
                 notes += itertools.chain.from_iterable(found)
     async with pinned_part(others[:_MOST_EXPLAINED]) as elsewhere:
         matching = await run_all(partial(anyio.to_thread.run_sync, has_match, one, parsed) for one in elsewhere.pinned)
@@ -295,14 +300,14 @@ async def _why_nothing(
 
 
 def _merge(hits_by_root: Iterable[list[Hit]], request: HitRequest) -> list[Hit]:
-    """Return the best hits of all roots; those of the same text in several roots are one."""
+    """Return the best hits of all roots; hits with the same text are one, if ``request`` says so."""
     merged = sorted((hit for hits in hits_by_root for hit in hits), key=lambda hit: -hit.score)
-    return (folded(merged) if request.fold_copies else merged)[: request.limit]
+    return (fold_hits(merged) if request.fold_copies else merged)[: request.limit]
 
 
 def _literal_words(regexes: Iterable[LineRegex]) -> list[str]:
-    """Return the words of three or more characters in the patterns, as extra search terms.
+    """Return the words of three or more characters in the patterns, to rank the chunks that match.
 
-    A rough guess: names of groups and character classes are included, so a match need not contain them.
+    A rough guess: it includes the names of groups and of character classes, which a match need not contain.
     """
     return [word for regex in regexes for word in re.findall(r"(?<!\\)[^\W\d]\w{2,}", regex.pattern)]

@@ -21,9 +21,10 @@ _WORD: Final = re.compile(r"\w+")
 
 
 def nearest_names(snapshot: Snapshot, name: str) -> list[str]:
-    """Return the defined names, in lowercase, that are fewest edits away from ``name``, at most two; [] without any.
+    """Return the defined names, in lowercase, with the fewest edits from ``name``: one, or two for a long name.
 
-    An edit inserts, removes or replaces a letter, or swaps two neighbours (optimal string alignment).
+    Returns [] if there are none, or if ``name`` has fewer than five letters. An edit inserts, removes or replaces a
+    letter, or swaps two neighbours (optimal string alignment).
     """
     wanted = name.lower()
     for most in range(1, _most_edits(wanted) + 1):
@@ -36,10 +37,10 @@ def nearest_names(snapshot: Snapshot, name: str) -> list[str]:
 
 
 def correction(pinned: Iterable[PinnedRoot], token: str, is_word: Callable[[str], bool]) -> str:
-    """Return the spelling that occurs here and that ``token`` may mean; "" if it occurs itself or nothing is close.
+    """Return the closest spelling in the roots that ``token`` may mean; "" if ``token`` occurs or nothing is close.
 
-    A word that ``is_word`` knows is only corrected by a letter more, one less or two swapped: with another letter it
-    is probably another word. Blocking.
+    A word that ``is_word`` knows is corrected by inserting, removing or swapping letters only: with a letter replaced
+    it is probably another word. Tokens that are short or not ASCII are not corrected. Blocking.
     """
     roots = list(pinned)
     wanted = token.lower()
@@ -59,7 +60,7 @@ def correction(pinned: Iterable[PinnedRoot], token: str, is_word: Callable[[str]
 
 
 def _occurs(pinned: PinnedRoot, token: str) -> bool:
-    """Return True if the index has all words of ``token``, or it stands somewhere as a part of another."""
+    """Return True if the index has all words of ``token``, or some line contains it as a part of a longer word."""
     frequency = pinned.snapshot.lexical.document_frequency
     if all(frequency(stem(word)) for word in split_identifier(token)):
         return True
@@ -67,7 +68,7 @@ def _occurs(pinned: PinnedRoot, token: str) -> bool:
 
 
 def _spellings(pinned: PinnedRoot, wanted: str, most: int) -> Iterator[str]:
-    """Yield every occurrence of a word or name at most ``most`` edits away from ``wanted``, as it is written."""
+    """Yield every occurrence of a word or name at most ``most`` edits away from ``wanted``, in its own case."""
     lexical = pinned.snapshot.lexical
     ids = {
         *lexical.similar("words", stem(wanted), most, _MOST_CHUNKS),
@@ -82,14 +83,14 @@ def _spellings(pinned: PinnedRoot, wanted: str, most: int) -> Iterator[str]:
 
 
 def _most_edits(name: str) -> int:
-    """Return how many edits a misspelt name of this length may need."""
+    """Return how many edits are allowed for a name of this length: none, one or two."""
     if len(name) < _MIN_CHARS:
         return 0
     return 1 if len(name) < _MIN_CHARS_FOR_TWO else 2
 
 
 def _is_replacement(one: str, other: str) -> bool:
-    """Return True if two words of the same length differ by other letters, not by the order of two."""
+    """Return True if two words of the same length differ in their letters, not only in the order of these."""
     return len(one) == len(other) and sorted(one) != sorted(other)
 
 

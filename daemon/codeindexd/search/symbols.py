@@ -1,4 +1,4 @@
-"""Looks up definitions by name, and says what is known where there are none."""
+"""Looks up definitions by name, and explains why a name has none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _QUALIFIER: Final = re.compile(r"::|->|[.#\\/]")
 
 
 class Match(enum.StrEnum):
-    """How the names of definitions match the name asked for."""
+    """How the names of definitions match the name that was asked for, from the closest way to the loosest."""
 
     EXACT = "exact"
     LAST_PART = "last_part"  # of a qualified name
@@ -38,8 +38,8 @@ class Match(enum.StrEnum):
 class Definition:
     """A definition in a confirmed chunk.
 
-    ``line`` (from 1) and ``column`` (in bytes from 1) are those of its name on the disk, ``signature`` is the text of
-    that line.
+    ``line`` (from 1) and ``column`` (in bytes, from 1) are those of its name on the disk; ``signature`` is the stripped
+    text of that line.
     """
 
     hit: Hit
@@ -51,7 +51,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class SymbolAnswer:
-    """Definitions of a name and the chunks that use it; or only definitions of similar names, as ``match`` says."""
+    """Definitions of a name and the chunks that use it; or, by ``match``, only definitions of similar names."""
 
     definitions: list[Definition]
     references: list[Hit] = field(default_factory=list)
@@ -62,9 +62,9 @@ class SymbolAnswer:
 def definitions_in(
     pinned: PinnedRoot, name: str, match: Match, notes: list[str], *, mask_secrets: bool
 ) -> list[Definition]:
-    """Return the definitions of one root whose names match ``name``; blocking.
+    """Return the definitions of one root whose names match ``name`` in the way of ``match``. Blocking.
 
-    What cannot be read is added to ``notes``. Raises FailedError when nothing can be read.
+    Notes on what cannot be read are added to ``notes``. Raises FailedError when nothing can be read.
     """
     found = _symbols(pinned.snapshot, name, match)
     symbols: dict[int, list[Symbol]] = {}
@@ -81,8 +81,8 @@ def last_part(name: str) -> str:
     return _QUALIFIER.split(name)[-1] or name
 
 
-def why_none(pinned: PinnedRoot, name: str) -> list[str]:
-    """Return what to say about a name without a definition: where the word stands, in which languages; blocking."""
+def notes_without_definition(pinned: PinnedRoot, name: str) -> list[str]:
+    """Return notes on a name without a definition: where it occurs, and in which unsupported languages. Blocking."""
     lines = literal_chunks(pinned.root, pinned.snapshot, name)
     chunks = sorted(
         pinned.snapshot.catalog.chunks(sorted(lines)).values(), key=lambda chunk: (chunk.path, lines[chunk.chunk_id])

@@ -1,9 +1,9 @@
-"""From a pattern to the trigrams that every matching line must hold.
+"""Converts a pattern to a query for the trigrams that every matching line must contain.
 
 The method is that of Russ Cox, *Regular Expression Matching with a Trigram Index* (2012). For each part of a pattern it
-derives whether it can be empty, which strings it matches if they are few, what its matches begin and end with, and
-which trigrams they all contain. The result may admit texts that do not match, never the other way round; what this
-parser does not know admits everything.
+derives whether it can match the empty string, which strings it matches if they are few, what its matches begin and end
+with, and which trigrams all of them contain. The query may admit texts that do not match, but never rejects one that
+does. Syntax that this parser does not know admits everything.
 
 Strings here are UTF-8 with ASCII letters in lower case, as the index has them.
 """
@@ -21,17 +21,17 @@ _MOST_AFFIXES = 16
 _MOST_CLASS = 8
 _MOST_REPEATS = 3
 _MOST_DEPTH = 100
-_EMPTY = frozenset({b""})
+_EMPTY = frozenset({b""})  # as affixes: nothing is known of them
 _ALL = All()
 
 
 def literal_query(text: str, *, ignore_case: bool = False) -> Query:
-    """Return what every line that contains ``text`` holds."""
+    """Return a query that admits every text in which a line contains ``text``."""
     if not ignore_case:
         return _trigrams_of(fold(text.encode("utf-8", "surrogatepass")))
     pieces = [b""]
     for letter in text:
-        if letter.isascii() and letter not in "kKsS":  # K and long s fold to these, which are three and two bytes
+        if letter.isascii() and letter not in "kKsS":  # the Kelvin sign and the long s match these, in more bytes
             pieces[-1] += fold(letter.encode())
         else:
             pieces.append(b"")
@@ -39,7 +39,7 @@ def literal_query(text: str, *, ignore_case: bool = False) -> Query:
 
 
 def regex_query(pattern: str, *, ignore_case: bool = False) -> Query:
-    """Return what every line that a pattern in RE2's syntax matches in holds."""
+    """Return a query that admits every text in which a line matches ``pattern``, a regex in RE2's syntax."""
     try:
         parser = _Parser(pattern, ignore_case)
         return _finished(parser.parse())
@@ -48,15 +48,15 @@ def regex_query(pattern: str, *, ignore_case: bool = False) -> Query:
 
 
 class _UnknownSyntaxError(Exception):
-    """The pattern holds something that this parser does not follow."""
+    """The pattern contains syntax that this parser does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What is known of an expression's matches.
+    """What is known about the strings that an expression matches.
 
-    ``exact``: all of them, when they are few. Otherwise each begins with one of ``prefixes``, ends with one of
-    ``suffixes``, and holds ``inner``. ``empty``: one of them may be empty.
+    ``exact`` has all of them if they are few, else None. Then each begins with one of ``prefixes``, ends with one of
+    ``suffixes``, and satisfies ``inner``. ``empty`` says that one of them may be empty.
     """
 
     empty: bool
@@ -87,7 +87,7 @@ def _finished(part: _Part) -> Query:
 
 
 def _inexact(part: _Part) -> _Part:
-    """Forget the exact matches, keeping what they begin, end with and hold."""
+    """Return ``part`` without the exact matches, but with what they begin with, end with and contain."""
     if part.exact is None:
         return part
     inner = all_of([part.inner, _one_of(part.exact)])
@@ -95,7 +95,7 @@ def _inexact(part: _Part) -> _Part:
 
 
 def _bounded(part: _Part) -> _Part:
-    """Shorten or drop what has grown too much; its trigrams are kept."""
+    """Return ``part`` with sets that have grown too large shortened or dropped, and their trigrams kept."""
     if part.exact is not None:
         return part if len(part.exact) <= _MOST_EXACT else _inexact(part)
     inner = all_of([part.inner, _one_of(part.prefixes), _one_of(part.suffixes)])
@@ -252,7 +252,7 @@ class _Parser:
                 return self._letters({letter})
 
     def _letters(self, letters: set[str]) -> _Part:
-        """Return the part that matches one letter of a few."""
+        """Return the part that matches exactly one of ``letters``."""
         texts = set()
         for letter in letters:
             if self._ignore_case and (not letter.isascii() or letter in "kKsS"):

@@ -1,6 +1,7 @@
-"""Regexes whose ``\\w``, ``\\d`` and ``\\s`` mean letters, digits and spaces of any script; RE2's know ASCII only.
+"""Gives ``\\w``, ``\\d`` and ``\\s`` in regexes the letters, digits and spaces of any script; RE2's are ASCII only.
 
-``\\b`` stays RE2's: it knows ASCII letters. So do ``\\W`` and ``\\S`` inside a class, which has no such complement.
+``\\b`` remains RE2's and knows ASCII letters only. So do ``\\W`` and ``\\S`` inside a class, where RE2 has no syntax
+for such a complement.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _IN_CLASS: Final = {**_MEMBERS, "D": r"\P{Nd}"}
 
 
 def with_unicode_classes(pattern: str) -> str:
-    """Return ``pattern``, a regex in RE2's syntax, with classes of any script; the same text if it has none.
+    """Return ``pattern``, a regex in RE2's syntax, with its classes extended to any script; unchanged if it has none.
 
     An invalid pattern stays invalid.
     """
@@ -42,7 +43,7 @@ def with_unicode_classes(pattern: str) -> str:
             found.append(pattern[at:end])
             at = end
             continue
-        if in_class and pattern.startswith("[:", at):  # a class of POSIX, which is of ASCII on purpose
+        if in_class and pattern.startswith("[:", at):  # a POSIX class, which is ASCII by definition
             end = pattern.find(":]", at)
             end = len(pattern) if end < 0 else end + 2
             found.append(pattern[at:end])
