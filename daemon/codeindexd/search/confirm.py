@@ -44,7 +44,7 @@ class ConfirmedChunk:
     lines: Sequence[int] = ()
 
     def line_of(self, row: int) -> int:
-        """Return the line of the file (from 1) of a row of the text (from 0); of a row beyond the end, the last line."""
+        """Return the line of the file (from 1) of a row of the text (from 0); beyond the end, the last line."""
         if self.lines:
             return self.lines[min(row, len(self.lines) - 1)]
         return min(self.start_line + row, self.end_line)
