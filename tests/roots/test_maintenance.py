@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import anyio
@@ -15,8 +17,9 @@ from codeindexd.indexing.problems import RootProblems
 from codeindexd.roots import maintenance
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.index_writer import IndexWriter
-from codeindexd.types import Counts, Failure
+from codeindexd.types import Counts, Failure, Transaction
 from codeindexd.waiting import Broadcast
+from storage.catalog.transactions import failed
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +146,25 @@ async def test_failed_files_are_looked_for_only_while_there_are_some(monkeypatch
         committed.notify_all()
         await eventually(lambda: catalog.asked > 2)
         tasks.cancel_scope.cancel()
+
+
+def test_a_start_tries_failed_files_again_unless_they_ended_their_worker(tmp_path: Path) -> None:
+    later = (1 << 62, False)
+    failures = {b"a": later, b"b": (0, False), b"c": (0, True), b"d": later}
+    with closing(Catalog.open(tmp_path / "catalog.db", root_id="r")) as catalog:
+        catalog.commit(
+            Transaction(
+                updates=[failed(path.decode()) for path in failures],
+                failures=[Failure(path, "embed", "no model", 1, *how) for path, how in failures.items()],
+            )
+        )
+        fingerprint = catalog_fingerprint(catalog)
+        stale = maintenance.stale_files(catalog, lambda *_: fingerprint)
+    assert [entry.path for entry in stale] == [b"a", b"d"]
+
+
+def catalog_fingerprint(catalog: Catalog) -> bytes:
+    """Return the fingerprint that all files of a catalog have."""
+    with catalog.snapshot() as snapshot:
+        (fingerprint,) = {file.fingerprint for file in snapshot.files()}
+    return fingerprint

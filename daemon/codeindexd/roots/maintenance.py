@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 _EVERY_S = 10.0
 _FIRST_RESCAN_S = 2.0
 _LONGEST_RESCAN_S = 30.0
+_ANY_TIME_NS = (1 << 63) - 1
 _ATTEMPTS = 6  # at work that other processes may block for long; the next commit starts over
 
 
@@ -34,8 +35,13 @@ def files_of(catalog: Catalog, paths: Collection[bytes] | None = None) -> list[E
 
 
 def stale_files(catalog: Catalog, fingerprints: Callable[[str, str], bytes]) -> list[Entry]:
-    """Return the files that were never processed, or whose chunks this version would make differently. Blocking."""
-    return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(fingerprints)]
+    """Return the files that this daemon should process: new ones, outdated ones, and failed ones. Blocking.
+
+    Outdated chunks were made by another version of what makes them. A file that failed is tried again without waiting,
+    since the cause may have ended with the daemon before: one whose installation was removed fails at every file.
+    """
+    failed = files_of(catalog, [failure.path for failure in catalog.failures_due(_ANY_TIME_NS)])
+    return [*catalog.unprocessed(), *catalog.files_with_other_fingerprint(fingerprints), *failed]
 
 
 async def retry_failures(
