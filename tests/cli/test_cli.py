@@ -270,7 +270,13 @@ def test_whole_identifiers_are_highlighted_and_never_stop_words(query: str, line
 
 @pytest.mark.parametrize(
     ("template", "says"),
-    [("{pat}", "no such field"), ("{path", "expected"), ("{0}", "no such field"), ("{path.x}", "no such field")],
+    [
+        ("{line:99999}", "at most 9,999"),
+        ("{pat}", "no such field"),
+        ("{path", "expected"),
+        ("{0}", "no such field"),
+        ("{path.x}", "no such field"),
+    ],
 )
 def test_a_template_that_no_hit_can_fill_is_refused(template: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
@@ -291,6 +297,20 @@ def test_a_hit_is_a_hyperlink_where_the_terminal_shows_them(daemon: FakeDaemon) 
     for environ in ({}, {"TERM_PROGRAM": "WezTerm", "FORCE_HYPERLINK": "0"}, {"NO_COLOR": "1", "VTE_VERSION": "7000"}):
         _, out, _ = on_terminal(daemon, "search", "--all", "locked", **environ)
         assert "\x1b]8;;" not in out
+
+
+def test_names_of_files_do_not_control_the_terminal(daemon: FakeDaemon) -> None:
+    daemon.answers["search"] = {
+        "query": "x",
+        "took_ms": 1.0,
+        "clock": "id:7",
+        "state": "fresh",
+        "dense_coverage": 1.0,
+        "hits": [place("/p", path="a\x1b]0;b\n.py")],
+    }
+    for words in (["-l"], [], ["--vimgrep"]):
+        out = on_terminal(daemon, "search", "--all", "--color", "never", *words, "x")[1]
+        assert "\u241b]0;b\u240a.py" in out
 
 
 def test_colour_is_used_as_asked(daemon: FakeDaemon) -> None:

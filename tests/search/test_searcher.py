@@ -299,3 +299,33 @@ async def test_related_leaves_out_the_rest_of_the_same_definition(indexed: Index
     answer = await searcher().related(indexed, b"long.py", 1, 10)
     assert b"long.py" not in {hit.chunk.path for hit in answer.hits}
     assert b"other.py" in {hit.chunk.path for hit in answer.hits}
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("kind:class thing", {("class", "Second", 5)}),
+        ("symbol:third", {("function", "third", 9)}),
+        ("-kind:function -kind:method thing", {("class", "Second", 5)}),
+        ("kind:function symbol:first", {("function", "first", 1)}),
+    ],
+)
+async def test_the_definition_that_passes_the_filters_is_shown(
+    indexed: Indexed, text: str, places: set[tuple[str, str, int]]
+) -> None:
+    lines = ["def first(): return 'thing'", "", "", "", "class Second: thing = 1", "", "", "", "def third(): pass"]
+    indexed.save("small.py", "\n".join(lines) + "\n")
+    answer = await searcher().search([indexed], parse(f"path:small.py {text}"), 10)
+    assert {(hit.kind, hit.symbol, hit.best_line) for hit in answer.hits} == places
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ('alpha -"return alpha()"', {b"a.py"}),
+        ("alpha -/return '\\w+'/", {b"b.py"}),
+        ('alpha -"FIRST VALUE"', {b"a.py", b"b.py"}),
+    ],
+)
+async def test_text_can_be_left_out(indexed: Indexed, text: str, paths: set[bytes]) -> None:
+    assert set(await found(indexed, text)) == paths

@@ -62,6 +62,9 @@ async def test_lines_are_those_on_the_disk(indexed: Indexed) -> None:
         ("wanted", Match.PREFIX, {"wanted_here"}),
         ("all_now", Match.PART, {"run_all_now"}),
         ("wanted_heer", Match.SPELLING, {"wanted_here"}),
+        ("Job::run_a", Match.PREFIX, {"run_all_now"}),
+        ("Job.all_now", Match.PART, {"run_all_now"}),
+        ("Job#run_all_nwo", Match.SPELLING, {"run_all_now"}),
     ],
 )
 async def test_the_closest_names_are_found(indexed: Indexed, name: str, match: Match, names: set[str]) -> None:
@@ -83,6 +86,13 @@ async def test_a_language_without_known_symbols_is_named(indexed: Indexed) -> No
 async def test_nothing_is_said_about_a_name_that_does_not_occur(indexed: Indexed) -> None:
     answer = await found(indexed, "zzz_unheard_of")
     assert (answer.definitions, answer.notes) == ([], [])
+
+
+async def test_uses_of_a_name_without_a_definition_are_shown_beside_similar_ones(indexed: Indexed) -> None:
+    indexed.save("other.py", "print(wanted_her)\n")
+    answer = await found(indexed, "wanted_her", references=True)
+    assert answer.match is Match.PREFIX
+    assert [hit.chunk.path for hit in answer.references] == [b"other.py"]
 
 
 async def test_uses_are_shown_at_their_line(indexed: Indexed) -> None:

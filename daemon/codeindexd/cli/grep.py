@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.render import shown_path
-from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _order(match: Line) -> int:
 
 
 def _path(entry: Line | LineCount, cwd: str) -> str:
-    return safe(shown_path(entry, cwd))
+    return safe_line(shown_path(entry, cwd))
 
 
 class _Printer:

@@ -7,9 +7,9 @@ import re
 import string
 from typing import TYPE_CHECKING, Any
 
-from codeindexd.cli.columns import cut_around
+from codeindexd.cli.columns import columns, cut_around
 from codeindexd.cli.signals import in_words
-from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[^\W_]+")
 _IDENTIFIER = re.compile(r"\w+")
 _CAMEL = re.compile(r"[a-z0-9]+|[A-Z]+(?![a-z])|[A-Z][a-z0-9]*")
+_WIDE = re.compile(r"\d{5}")
 _FILTER = re.compile(r'-?(?:lang|language|path|kind|symbol):(?:"[^"]*"|\S*)')
 _STOP_WORDS = (
     " a an and are as at be by can do does for from has have how i if in into is it its not of on or that the their "
     "there this to was we what when where which who why will with "
 )
+_LEAST_SIGNATURE = 10  # columns; less of it says nothing
 _MAX_LINE_CHARS = 200  # where there is no terminal whose width counts
 FIELDS = (
     "path", "line", "column", "start_line", "end_line", "symbol", "kind", "language", "score", "text", "root", "copies",
@@ -52,7 +54,7 @@ def search(
 def files(terminal: Terminal, result: SearchResult, cwd: str) -> None:
     """Print the paths of all hits, each once, best first."""
     for path in dict.fromkeys(shown_path(hit, cwd) for hit in result["hits"]):
-        terminal.print(path)
+        terminal.print(safe_line(path) if terminal.full_screen else path)
 
 
 def vimgrep(terminal: Terminal, result: SearchResult, cwd: str) -> None:
@@ -74,6 +76,8 @@ def checked_template(template: str) -> str:
     try:
         names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
         unknown = [name for name in names if name not in FIELDS]
+        if _WIDE.search(template):
+            raise ValueError("fields can be at most 9,999 characters wide")
         if not unknown:
             template.format_map(dict.fromkeys(FIELDS, 1))
     except ValueError as error:
@@ -95,14 +99,20 @@ def symbol(terminal: Terminal, result: SymbolResult, cwd: str) -> None:
 
 def _definition(terminal: Terminal, definition: Definition, cwd: str) -> str:
     line, column = definition.get("name_line", definition["start_line"]), definition.get("column", 1)
+    place, symbol = f":{line}:{column}", safe(definition["symbol"])
+    cells = [f"cell {cell}"] if (cell := definition.get("cell")) is not None else []
     parts = [
-        _link(terminal, definition, cwd, f":{line}:{column}"),
-        *([f"cell {cell}"] if (cell := definition.get("cell")) is not None else []),
+        _link(terminal, definition, cwd, place),
+        *cells,
         definition["kind"],
-        terminal.style("symbol", safe(definition["symbol"])),
+        terminal.style("symbol", symbol),
     ]
     if signature := definition.get("signature"):
-        parts.append(terminal.style("dim", cut_around(safe(signature), 0, _MAX_LINE_CHARS)))
+        plain = [f"{safe_line(shown_path(definition, cwd))}{place}", *cells, definition["kind"], symbol]
+        taken = sum(columns(part) + 2 for part in plain)
+        room = terminal.out_width - taken if terminal.full_screen else _MAX_LINE_CHARS
+        if room > _LEAST_SIGNATURE:
+            parts.append(terminal.style("dim", cut_around(safe(signature), 0, room)))
     return "  ".join(parts)
 
 
@@ -122,7 +132,7 @@ def _headline(terminal: Terminal, place: Hit | Place, cwd: str, *, explain: bool
 
 def _link(terminal: Terminal, place: Hit | Place, cwd: str, suffix: str) -> str:
     target = f"{place['root'].rstrip('/')}/{place['path']}"
-    return terminal.link(target, terminal.style("path", f"{safe(shown_path(place, cwd))}{suffix}"))
+    return terminal.link(target, terminal.style("path", f"{safe_line(shown_path(place, cwd))}{suffix}"))
 
 
 def _best_line(place: Hit | Place) -> int:
@@ -139,7 +149,7 @@ def _best_row(hit: Hit) -> int:
 def _copies(terminal: Terminal, hit: Hit, cwd: str) -> None:
     listed = hit.get("copies", [])
     for copy in listed:
-        terminal.print(f"    {terminal.style('path', safe(shown_path(copy, cwd)))}:{copy['start_line']}")
+        terminal.print(f"    {terminal.style('path', safe_line(shown_path(copy, cwd)))}:{copy['start_line']}")
     if more := hit.get("copy_count", 0) - len(listed):
         terminal.print(terminal.style("dim", f"    and {more} more"))
 
@@ -179,7 +189,7 @@ def _values(hit: Hit, words: frozenset[str], cwd: str) -> dict[str, Any]:
     start = next((first for first, _ in matches(text, words)), indented)
     return {
         **{name: hit.get(name) for name in FIELDS},
-        "path": safe(shown_path(hit, cwd)),
+        "path": safe_line(shown_path(hit, cwd)),
         "line": _best_line(hit),
         "column": len(text[:start].encode("utf-8", "surrogatepass")) + 1,
         "text": safe(text),

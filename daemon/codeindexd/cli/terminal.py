@@ -199,6 +199,11 @@ def _escaped(char: str) -> bytes:
     return char.encode("ascii", "backslashreplace")
 
 
+def safe_line(text: str) -> str:
+    """Return ``text`` as :func:`safe` does, on one line: file names may contain line breaks."""
+    return safe(text).replace("\n", "\u240a")
+
+
 def safe(text: str) -> str:
     """Return ``text`` with control characters replaced, except tabs and newlines."""
     return text.translate(_SAFE)

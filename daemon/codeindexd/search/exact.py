@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from codeindexd.analysis.chunking.indexed_text import IndexedText
 from codeindexd.search.grep import GrepRequest, is_affordable, texts_to_search
 from codeindexd.search.line_matcher import LineMatch, LineMatcher
 from codeindexd.search.query import ParsedQuery
+from codeindexd.search.regexes import LineRegex
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import StoredFile
@@ -29,13 +30,42 @@ def chunks_that_match(
     and why, is added to ``notes``. Blocking. Raises InvalidQueryError for a regex that is too large when compiled, and
     FailedError when nothing can be read.
     """
-    matchers = [LineMatcher(regex.pattern) for regex in parsed.regexes]
-    matchers += [LineMatcher(literal, fixed=True, ignore_case=ignores_case(literal)) for literal in parsed.literals]
+    matchers = _matchers(parsed.regexes, parsed.literals)
     if not matchers:
         return None
+    found: set[int] | None = None
+    for chunks in _chunks_by_matcher(root, snapshot, parsed, matchers, notes):
+        found = chunks if found is None else found & chunks
+    return np.fromiter(sorted(found or ()), np.int64)
+
+
+def chunks_left_out(
+    root: SearchableRoot, snapshot: Snapshot, parsed: ParsedQuery, notes: list[str]
+) -> NDArray[np.int64] | None:
+    """Return the sorted ids of the chunks that contain what the query leaves out; None if it leaves out no text.
+
+    Blocking. Notes and errors are those of :func:`chunks_that_match`.
+    """
+    matchers = _matchers(parsed.regexes_left_out, parsed.phrases_left_out)
+    if not matchers:
+        return None
+    found = set().union(*_chunks_by_matcher(root, snapshot, parsed, matchers, notes))
+    return np.fromiter(sorted(found), np.int64)
+
+
+def _matchers(regexes: Iterable[LineRegex], literals: Iterable[str]) -> list[LineMatcher]:
+    return [
+        *(LineMatcher(regex.pattern) for regex in regexes),
+        *(LineMatcher(literal, fixed=True, ignore_case=ignores_case(literal)) for literal in literals),
+    ]
+
+
+def _chunks_by_matcher(
+    root: SearchableRoot, snapshot: Snapshot, parsed: ParsedQuery, matchers: Iterable[LineMatcher], notes: list[str]
+) -> Iterator[set[int]]:
+    """Yield the ids of the chunks with a match of each of ``matchers``."""
     deadline = time.monotonic() + _BUDGET_S
     left_out: Counter[str] = Counter()
-    found: set[int] | None = None
     for matcher in matchers:
         request = GrepRequest(
             matcher,
@@ -48,9 +78,8 @@ def chunks_that_match(
         for file, read, _ in texts_to_search(root, snapshot, request, left_out):
             if read.text is not None and is_affordable(matcher, read.text.utf8, left_out):
                 chunks |= chunks_on_lines(snapshot, file, read.text, matcher.lines(read.text.utf8)).keys()
-        found = chunks if found is None else found & chunks
+        yield chunks
     notes += [f"{number} files were left out: {reason}" for reason, number in left_out.items()]
-    return np.fromiter(sorted(found or ()), np.int64)
 
 
 def ignores_case(literal: str) -> bool:

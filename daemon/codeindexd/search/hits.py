@@ -11,13 +11,16 @@ from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.encoding import source_text
 from codeindexd.analysis.tokens import Tokenizer, split_identifier
 from codeindexd.protocol.places import text_of_path
-from codeindexd.search.best_line import BestLine, definition_around
+from codeindexd.search.best_line import BestLine, definition_around, name_place
 from codeindexd.search.confirm import ConfirmedChunk, confirm
 from codeindexd.search.copies import copies_of
 from codeindexd.search.exact import ignores_case
+from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
+from codeindexd.search.retrievers import with_methods
 from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.catalog.snapshot import is_named
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import StoredChunk, StoredFile, Symbol
 
@@ -63,7 +66,7 @@ class HitRequest:
     """How many hits are wanted, and what their text must contain.
 
     ``words`` choose which symbol of a chunk is shown, and ``best`` which line. With ``fold_copies``, chunks with the
-    same text are one hit.
+    same text are one hit. The definition that is shown passes the filters of ``parsed``.
     """
 
     limit: int
@@ -73,6 +76,19 @@ class HitRequest:
     literals: Sequence[str] = ()
     best: BestLine = field(default_factory=BestLine)
     fold_copies: bool = True
+    parsed: ParsedQuery = field(default_factory=ParsedQuery)
+
+    def wanted_definitions(self, symbols: Sequence[Symbol]) -> list[Symbol]:
+        """Return those of ``symbols`` that pass the filters by kind and name of ``parsed``, in their order."""
+        parsed = self.parsed
+        kinds, left_out = with_methods(parsed.kinds), with_methods(parsed.kinds_left_out)
+        return [
+            one
+            for one in symbols
+            if (not kinds or one.kind in kinds)
+            and one.kind not in left_out
+            and (not parsed.symbol or is_named(one, parsed.symbol))
+        ]
 
     def is_met_by(self, snippet: str) -> bool:
         """Return True if ``snippet`` contains every phrase and literal, and every regex matches in it.
@@ -155,11 +171,17 @@ def _hit(
     root: SearchableRoot, one: Ranked, chunk: StoredChunk, place: ConfirmedChunk, snippet: str, request: HitRequest
 ) -> Hit:
     row = place.row_of(one.candidate.line + place.start_line - chunk.span.start_line) if one.candidate.line else None
+    lines = snippet.splitlines()
     if row is None:
-        row = request.best.offset(snippet.splitlines(), chunk.span.symbols)
-    shown = definition_around(snippet.splitlines(), chunk.span.symbols, row)
-    if shown is None and not chunk.span.symbol:
-        shown = _closest_symbol(chunk, request.words)
+        row = request.best.offset(lines, chunk.span.symbols)
+    shown = definition_around(lines, chunk.span.symbols, row)
+    wanted = request.wanted_definitions(chunk.span.symbols)
+    if wanted and len(wanted) < len(chunk.span.symbols):
+        if shown not in wanted:
+            shown = _closest_symbol(wanted, request.words)
+            row = name_place(lines, shown).line_offset if shown else row
+    elif shown is None and not chunk.span.symbol:
+        shown = _closest_symbol(chunk.span.symbols, request.words)
     symbol, kind = (shown.qualified, shown.kind) if shown else (chunk.span.symbol, chunk.span.kind)
     return Hit(root, chunk, place, symbol, kind, snippet, one.score, one.parts, place.line_of(row), row)
 
@@ -228,11 +250,11 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _closest_symbol(chunk: StoredChunk, words: frozenset[str]) -> Symbol | None:
+def _closest_symbol(symbols: Sequence[Symbol], words: frozenset[str]) -> Symbol | None:
     """Return the symbol in ``chunk`` closest to ``words``, the first of equals; None if the chunk has no symbols."""
 
     def closeness(symbol: Symbol) -> float:
         parts = split_identifier(symbol.name)
         return 1.0 if symbol.name.lower() in words else len(words.intersection(parts)) / (len(parts) + 1)
 
-    return max(chunk.span.symbols, key=closeness, default=None)
+    return max(symbols, key=closeness, default=None)

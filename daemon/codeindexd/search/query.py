@@ -58,6 +58,8 @@ class _Role(enum.Enum):
     NOT_KIND = enum.auto()
     SYMBOL = enum.auto()
     NOT_SYMBOL = enum.auto()
+    NOT_PHRASE = enum.auto()
+    NOT_REGEX = enum.auto()
 
 
 _FILTERS: Final = {
@@ -83,8 +85,9 @@ class ParsedQuery:
     ``exclude`` are globs over paths below the root. A hit is or defines one of ``kinds``, and defines ``symbol``. It
     contains each of ``phrases`` word by word and each of ``literals`` letter by letter, and each of ``regexes`` matches
     one of its lines. Chunks in ``languages_left_out``, chunks that are or define nothing but ``kinds_left_out``, and
-    chunks that define one of ``symbols_left_out`` are not hits. A query of filters alone lists the chunks that pass.
-    ``notes`` say which part of the query was not used.
+    chunks that define one of ``symbols_left_out`` are not hits, nor are chunks with a line that contains one of
+    ``phrases_left_out`` letter by letter or matches one of ``regexes_left_out``. A query of filters alone lists the
+    chunks that pass. ``notes`` say which part of the query was not used.
     """
 
     text: str = ""
@@ -99,6 +102,8 @@ class ParsedQuery:
     phrases: tuple[str, ...] = ()
     literals: tuple[str, ...] = ()
     regexes: tuple[LineRegex, ...] = ()
+    phrases_left_out: tuple[str, ...] = ()
+    regexes_left_out: tuple[LineRegex, ...] = ()
     notes: tuple[str, ...] = ()
 
     def below(self, root: str) -> ParsedQuery:
@@ -145,6 +150,8 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
         phrases=tuple(phrase for phrase in values[_Role.PHRASE] if not _is_literal(phrase)),
         literals=tuple(phrase for phrase in values[_Role.PHRASE] if _is_literal(phrase)),
         regexes=compile_regexes(values[_Role.REGEX]),
+        phrases_left_out=tuple(values[_Role.NOT_PHRASE]),
+        regexes_left_out=compile_regexes(values[_Role.NOT_REGEX]),
         notes=notes,
     )
     if not any((parsed.text, parsed.language, parsed.include, parsed.kinds, parsed.symbol)) and not any(
@@ -215,7 +222,8 @@ def normal_language(name: str) -> str:
 
 
 def _nothing_to_find(parsed: ParsedQuery) -> InvalidQueryError:
-    if parsed.exclude or parsed.languages_left_out or parsed.kinds_left_out or parsed.symbols_left_out:
+    excluded = (parsed.exclude, parsed.languages_left_out, parsed.kinds_left_out, parsed.symbols_left_out)
+    if any((*excluded, parsed.phrases_left_out, parsed.regexes_left_out)):
         hint = "add words, or a positive filter such as path:src/**"
         return InvalidQueryError("the query only says what to leave out", hint=hint)
     return InvalidQueryError("the query is empty", hint="ask in words, for example: where are passwords checked")
@@ -242,8 +250,8 @@ def _only(values: Iterable[str], name: str) -> str:
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
 _END: Final = r"(?=\s|$)"
 _FILTER: Final = re.compile(rf"(-?)({'|'.join(_FILTERS)}):(?:{_QUOTED}|([^\s\"]\S*)){_END}", re.IGNORECASE | re.DOTALL)
-_PHRASE: Final = re.compile(rf"{_QUOTED}{_END}", re.DOTALL)
-_REGEX: Final = re.compile(rf"/((?:[^/\\\n]|\\.)+)/{_END}")
+_PHRASE: Final = re.compile(rf"(-?){_QUOTED}{_END}", re.DOTALL)
+_REGEX: Final = re.compile(rf"(-?)/((?:[^/\\\n]|\\.)+)/{_END}")
 _WORD: Final = re.compile(r"\S+")
 _SPACE: Final = re.compile(r"\s*")
 
@@ -269,10 +277,12 @@ def _token(text: str, start: int) -> tuple[int, _Token | None]:
             return match.end(), _Token(_Role.WORD, match[0])
         return match.end(), _Token(_NEGATIVE[role] if negative else role, value)
     if match := _PHRASE.match(text, start):
-        value = _unescaped(match[1]).strip()
-        return match.end(), _Token(_Role.PHRASE, value) if value else None
+        value = _unescaped(match[2]).strip()
+        role = _Role.NOT_PHRASE if match[1] else _Role.PHRASE
+        return match.end(), _Token(role, value) if value else None
     if match := _REGEX.match(text, start):
-        return match.end(), _Token(_Role.REGEX, match[1].replace("\\/", "/"))
+        role = _Role.NOT_REGEX if match[1] else _Role.REGEX
+        return match.end(), _Token(role, match[2].replace("\\/", "/"))
     match = _WORD.match(text, start)
     assert match is not None
     return match.end(), _Token(_Role.WORD, match[0])

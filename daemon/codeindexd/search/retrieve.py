@@ -13,7 +13,7 @@ import numpy as np
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.tokens import split_identifier
 from codeindexd.errors import NotIndexedError
-from codeindexd.search.exact import chunks_that_match
+from codeindexd.search.exact import chunks_left_out, chunks_that_match
 from codeindexd.search.file_names import closeness_of_names
 from codeindexd.search.file_roles import FileRole, older_versions, role_of, roles_asked_for, versions_in
 from codeindexd.search.literal import is_long_enough, literal_chunks
@@ -54,6 +54,10 @@ def matching_chunks(
     exact = chunks_that_match(root, snapshot, query.parsed, notes)
     if exact is not None:
         allowed = exact if allowed is None else np.intersect1d(allowed, exact, assume_unique=True)
+    left_out = chunks_left_out(root, snapshot, query.parsed, notes)
+    if left_out is not None:
+        every = snapshot.catalog.all_chunk_ids() if allowed is None else allowed
+        allowed = np.setdiff1d(every, left_out, assume_unique=True)
     if allowed is not None and not len(allowed):
         return []
     ranked: list[Ranked] = []

@@ -26,7 +26,7 @@ def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | Non
         language=parsed.language or None,
         include=parsed.include,
         exclude=parsed.exclude,
-        kinds=_with_methods(parsed.kinds),
+        kinds=with_methods(parsed.kinds),
         symbol=parsed.symbol or None,
     )
     for language in parsed.languages_left_out:
@@ -34,12 +34,13 @@ def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | Non
     for symbol in parsed.symbols_left_out:
         passing = np.setdiff1d(passing, catalog.chunk_ids(symbol=symbol), assume_unique=True)
     if parsed.kinds_left_out:
-        left_out = catalog.chunk_ids_of_only(_with_methods(parsed.kinds_left_out))
+        left_out = catalog.chunk_ids_of_only(with_methods(parsed.kinds_left_out))
         passing = np.setdiff1d(passing, left_out, assume_unique=True)
     return passing
 
 
-def _with_methods(kinds: Sequence[str]) -> Sequence[str]:
+def with_methods(kinds: Sequence[str]) -> Sequence[str]:
+    """Return ``kinds``, and methods if functions are among them."""
     return [*kinds, "method"] if "function" in kinds else kinds  # a method is a function
 
 

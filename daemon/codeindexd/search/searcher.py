@@ -170,14 +170,14 @@ class Searcher:
         notes: list[str] = []
         for match in Match if len(name) >= _MIN_PART else (Match.EXACT,):
             if definitions := await self._definitions(roots, name, match, notes):
-                with_uses = references and match is Match.EXACT
-                uses = await self._uses(roots, name, definitions, notes) if with_uses else []
+                uses = await self._uses(roots, name, definitions, notes) if references else []
                 return SymbolAnswer(definitions, uses, match, [*dict.fromkeys(notes)])
+        uses = await self._uses(roots, name, [], notes) if references else []
         async with pinned_part(roots[:_MOST_EXPLAINED]) as part:
             why = await run_all(
                 partial(anyio.to_thread.run_sync, symbols.notes_without_definition, one, name) for one in part.pinned
             )
-        return SymbolAnswer([], notes=[*dict.fromkeys([*notes, *itertools.chain.from_iterable(why)])])
+        return SymbolAnswer([], uses, notes=[*dict.fromkeys([*notes, *itertools.chain.from_iterable(why)])])
 
     async def _definitions(
         self, roots: Sequence[SearchableRoot], name: str, match: Match, notes: list[str]
@@ -192,6 +192,8 @@ class Searcher:
             async with pinned_part(some) as part:
                 found = await run_all(partial(anyio.to_thread.run_sync, in_root, one) for one in part.pinned)
             definitions += itertools.chain.from_iterable(found)
+        if len(definitions) >= symbols.MAX_DEFINITIONS:
+            notes.append(f"only the first {symbols.MAX_DEFINITIONS:,} definitions are shown")
         return definitions[: symbols.MAX_DEFINITIONS]
 
     async def _uses(
@@ -258,7 +260,8 @@ def _request(query: PreparedQuery, limit: int) -> HitRequest:
     literals = [*parsed.phrases, *parsed.literals]
     names = [*query.wanted_names, *(name.rpartition(".")[2].lower() for name in query.qualified_names)]
     best = BestLine(text, literals, parsed.regexes, names, query.stems)
-    return HitRequest(limit, frozenset(query.terms.words), parsed.regexes, query.phrases, parsed.literals, best=best)
+    words = frozenset(query.terms.words)
+    return HitRequest(limit, words, parsed.regexes, query.phrases, parsed.literals, best=best, parsed=parsed)
 
 
 def _with_corrections(pinned: Sequence[PinnedRoot], parsed: ParsedQuery) -> ParsedQuery:

@@ -78,7 +78,13 @@ def definitions_in(
 
 def last_part(name: str) -> str:
     """Return the last part of a qualified name in any language's notation: ``get`` of ``Client::get``."""
-    return _QUALIFIER.split(name)[-1] or name
+    return _split(name)[1]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the qualifier of a name in any notation, with dots and "" without one, and its last part."""
+    *qualifier, last = _QUALIFIER.split(name)
+    return (".".join(filter(None, qualifier)), last) if last else ("", name)
 
 
 def notes_without_definition(pinned: PinnedRoot, name: str) -> list[str]:
@@ -102,14 +108,16 @@ def _symbols(snapshot: Snapshot, name: str, match: Match) -> list[tuple[StoredCh
     catalog = snapshot.catalog
     if match is Match.EXACT:
         return catalog.symbols(name, limit=MAX_DEFINITIONS)
+    container, last = _split(name)
     names: Sequence[str]
-    if match is Match.SPELLING:
-        names = nearest_names(snapshot, name)
-    elif match is Match.LAST_PART:
-        names = [last_part(name)] if last_part(name) != name else []
+    if match is Match.LAST_PART:
+        container, names = "", [last] if container else []
+    elif match is Match.SPELLING:
+        names = nearest_names(snapshot, last)
     else:
-        names = catalog.symbol_names(name, only_prefix=match is Match.PREFIX, limit=_MOST_NAMES)
-    return [found for one in names for found in catalog.symbols(one, limit=MAX_DEFINITIONS)][:MAX_DEFINITIONS]
+        names = catalog.symbol_names(last, only_prefix=match is Match.PREFIX, limit=_MOST_NAMES)
+    wanted = [f"{container}.{one}" if container else one for one in names]
+    return [found for one in wanted for found in catalog.symbols(one, limit=MAX_DEFINITIONS)][:MAX_DEFINITIONS]
 
 
 def _definition(hit: Hit, symbol: Symbol) -> Definition:

@@ -42,6 +42,12 @@ def labelled_chunk_ids(reader: Reader, kinds: Sequence[str]) -> NDArray[np.int64
     return np.sort(ids[_are_labelled(reader, rows, kinds)]).astype(np.int64, copy=False)
 
 
+def merged_chunk_ids(reader: Reader) -> NDArray[np.int64]:
+    """Return the sorted ids (n,) of the chunks that hold several small definitions and have no name of their own."""
+    rows = reader.rows("SELECT chunk_id FROM chunk WHERE symbol = '' AND length(symbols) > 1 ORDER BY chunk_id", ())
+    return np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+
+
 def _are_labelled(reader: Reader, rows: Sequence[Row], kinds: Sequence[str]) -> NDArray[np.bool_]:
     """Return for each chunk of ``rows``, whose fourth column has their kinds, if its kind is one of ``kinds``."""
     codes = reader.rows_in(lambda marks: f"SELECT code FROM kind WHERE name IN ({marks})", kinds)  # noqa: S608

@@ -212,6 +212,7 @@ class CatalogSnapshot:
         """Return the sorted ids (n,) of the chunks whose own kind is in ``kinds``, or that define only such symbols."""
         wanted = frozenset(kinds)
         labelled = filters.labelled_chunk_ids(self._reader, kinds)
+        labelled = np.setdiff1d(labelled, filters.merged_chunk_ids(self._reader), assume_unique=True)
         others = np.setdiff1d(self.chunk_ids(kinds=kinds), labelled, assume_unique=True)
         defining = [
             chunk.chunk_id
@@ -289,6 +290,11 @@ class CatalogSnapshot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def is_named(symbol: Symbol, name: str) -> bool:
+    """Return True if ``name``, plain or qualified in any notation and in any case, means ``symbol``."""
+    return _rank(_dotted(name), symbol.name, symbol.qualified) is not None
 
 
 def _dotted(name: str) -> str:
