@@ -333,3 +333,8 @@ def test_paths_in_the_current_root_are_relative(cwd: str, shown: str) -> None:
 )
 def test_durations_are_formatted(seconds: float, text: str) -> None:
     assert progress.duration(seconds) == text
+
+
+def test_grep_in_a_path_that_does_not_exist_is_a_usage_error(daemon: FakeDaemon) -> None:
+    code, _, err = on_terminal(daemon, "grep", "x", "/nowhere/at/all")
+    assert (code, err.splitlines()[0]) == (2, "codeindex: /nowhere/at/all does not exist")

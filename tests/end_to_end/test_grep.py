@@ -99,3 +99,47 @@ def test_the_command_prints_as_ripgrep_does(daemon: RealDaemon, library: Path) -
     assert vimgrep[0].startswith("app.min.js:1:18:")
     assert daemon.run("grep", "nowhere_at_all", cwd=library).returncode == 1
     assert daemon.run("grep", "(", cwd=library).returncode == 2
+
+
+def test_places_that_were_not_searched_are_named(daemon: RealDaemon, project: Path) -> None:
+    (project / "data").mkdir()
+    (project / "data/one.log").write_text("greet_politely\n")
+    (project / "empty").mkdir()
+    (project / "link.py").symlink_to("greeter/hello.py")
+    (project / "b.bin").write_bytes(b"\0\1\2" * 100)
+    (project / "app.min.js").write_text("var a=1;function needle(){return a}\n")
+    add(daemon, project)
+
+    def answer(*names: str, pattern: str = "nowhere") -> tuple[list[str], dict[str, int]]:
+        found = daemon.call("grep", pattern=pattern, roots=[str(project / name) for name in names])
+        return [note.removeprefix(f"{project}/") for note in found.get("notes", [])], found["left_out"]
+
+    assert answer("debug.log") == (["debug.log was not searched: ignored by .gitignore:2 `*.log`"], {"ignored": 1})
+    notes, left_out = answer(".env", "b.bin", "link.py", "greeter", "README.md", "app.min.js", "")
+    assert [note.split(" (")[0] for note in notes] == [
+        f"{name} was not searched: {reason}"
+        for name, reason in ((".env", "sensitive"), ("b.bin", "binary"), ("link.py", "symlink"))
+    ]
+    assert left_out == {"sensitive": 1, "binary": 1, "symlink": 1}
+    assert answer("empty") == (["empty: nothing in it is indexed"], {})
+    ((note,), left_out) = answer("data")
+    assert note.startswith("data: nothing indexed: 1 entry ignored by .gitignore:2 `*.log`; to index them anyway")
+    assert left_out == {}
+    assert answer("greeter", pattern="greet") == ([], {})
+
+
+def test_a_place_that_does_not_exist_is_an_error(daemon: RealDaemon, project: Path) -> None:
+    add(daemon, project)
+    for name in ("greeter/helo.py", "README.md/x"):
+        error = daemon.client().call("grep", pattern="x", roots=[str(project), str(project / name)])["error"]
+        assert (error["code"], error["message"]) == (-32602, f"{project / name} does not exist")
+
+
+def test_languages_are_checked_and_negated(daemon: RealDaemon, project: Path) -> None:
+    add(daemon, project)
+    error = daemon.client().call("grep", pattern="greet", language="pyhton")["error"]
+    assert error["message"] == "no such language: pyhton"
+    assert "python" in error["data"]["hint"]
+    found = {match["path"] for match in daemon.call("grep", pattern="(?i)greet")["matches"]}
+    others = {match["path"] for match in daemon.call("grep", pattern="(?i)greet", language="!py")["matches"]}
+    assert others == {path for path in found if not path.endswith(".py")} != set()

@@ -136,7 +136,8 @@ def test_every_tool_answers_with_text(host: Host, daemon: FakeDaemon, tmp_path: 
     assert not failed
     assert text.startswith("/p/src/auth.py:12-16 at line 14 (function check_password)\n```python\ndef check_password(")
     assert daemon.seen[-1][1]["limit"] == 50
-    text, failed = host.call("grep", pattern="user\\.locked", root="/p")
+    text, failed = host.call("grep", pattern="user\\.locked", root="/p", language="!go")
+    assert daemon.seen[-1][1]["language"] == "!go"
     assert (text, failed) == ("/p/src/auth.py:14: if user.locked:", False)
     assert host.call("grep", pattern="nothing")[0] == "No line of an indexed file matches."
     text, failed = host.call("find_symbol", name="check_password", references=True)

@@ -118,7 +118,8 @@ def more_precise(error: CodeindexError, args: argparse.Namespace) -> CodeindexEr
     for path in given:
         if path and not os.path.lexists(absolute(path)):
             hint = "check the path; to see what is indexed: codeindex roots"
-            return NotIndexedError(f"{absolute(path)} does not exist", hint=hint)
+            kind = UsageError if args.command == "grep" else NotIndexedError  # as ripgrep exits
+            return kind(f"{absolute(path)} does not exist", hint=hint)
     return error
 
 

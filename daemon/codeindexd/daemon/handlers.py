@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from codeindexd import __version__
-from codeindexd.daemon import metrics, responses
+from codeindexd.daemon import metrics, not_searched, responses
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
@@ -28,7 +28,7 @@ from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.search.grep import GrepRequest
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.pinning import worst_state
-from codeindexd.search.query import normal_language, parse, split_globs
+from codeindexd.search.query import language_filter, parse, split_globs
 from codeindexd.search.searcher import Searcher
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
@@ -216,11 +216,13 @@ class Handlers:
             params["pattern"], fixed=params["fixed"], ignore_case=params["ignore_case"], word=params["word"]
         )
         include, exclude = split_globs(params["path"] or [])
+        language, languages_left_out = language_filter(params["language"] or "")
         request = GrepRequest(
             matcher,
             include=include,
             exclude=exclude,
-            language=normal_language(params["language"]) if params["language"] else None,
+            language=language or None,
+            languages_left_out=languages_left_out,
             before=params["before"] or params["context"],
             after=params["after"] or params["context"],
             max_count=params["max_count"],
@@ -231,21 +233,16 @@ class Handlers:
         )
         paths = _paths(params["roots"])
         roots = await self._roots.roots_indexing(paths)
+        places = [(await self._roots.root_indexing(path), path) for path in paths or []]
+        await anyio.to_thread.run_sync(not_searched.check_existence, places)
         if params["sync"]:
             await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
-        below = await self._paths_by_root(paths or [])
+        below = _paths_by_root(places)
         requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
         found = await self._searcher.grep(requests)
         missing = [] if paths else self._roots.all_roots()[1]
-        return responses.grep_answer(params, found, missing=missing)
-
-    async def _paths_by_root(self, paths: Sequence[Path]) -> dict[str, list[bytes]]:
-        """Return ``paths`` relative to their roots, by root id; an empty list means the whole root."""
-        found: dict[str, list[bytes]] = {}
-        for path in paths:
-            root = await self._roots.root_indexing(path)
-            found.setdefault(root.spec.id, []).append(responses.path_below(root, path))
-        return {identity: [] if b"" in below else below for identity, below in found.items()}
+        unsearched = await anyio.to_thread.run_sync(not_searched.places_not_searched, places)
+        return responses.grep_answer(params, found, missing=missing, unsearched=unsearched)
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Return chunks that are similar to the one at a line of a file."""
@@ -395,6 +392,14 @@ def _real(path: Path) -> Path:
 
 def _paths(raw: Any) -> list[Path] | None:
     return [_path(path) for path in raw] if raw else None
+
+
+def _paths_by_root(places: Sequence[tuple[Root, Path]]) -> dict[str, list[bytes]]:
+    """Return paths relative to their roots, by root id; an empty list means the whole root."""
+    found: dict[str, list[bytes]] = {}
+    for root, path in places:
+        found.setdefault(root.spec.id, []).append(responses.path_below(root, path))
+    return {identity: [] if b"" in below else below for identity, below in found.items()}
 
 
 def _parse_clock(clock: str) -> dict[str, int]:

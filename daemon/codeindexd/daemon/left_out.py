@@ -1,6 +1,8 @@
-"""The note on a root if nothing, or suspiciously little, of it is indexed: which rule is the cause, and what to do."""
+"""Notes on what is not indexed: which rule is the cause, and, if suspiciously little of a root is left, what to do."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from codeindexd.storage.catalog.summary import DirectorySummary, LeftOut
 from codeindexd.types import Counts
@@ -8,6 +10,13 @@ from codeindexd.types import Counts
 _SUSPICIOUS_ENTRIES = 20
 _SUSPICIOUS_SHARE = 4  # entries left out by one rule for each indexed file
 _BY_RULE = frozenset({"ignored", "excluded", "hidden", "vendored"})
+
+
+class NotSearched(NamedTuple):
+    """A path that was to be searched and was not. ``reason`` is "" for a directory in which nothing is indexed."""
+
+    reason: str
+    note: str
 
 
 def may_be_suspicious(counts: Counts) -> bool:
@@ -31,11 +40,16 @@ def note(summary: DirectorySummary) -> str:
 
 def _explain(what: str, group: LeftOut, others: int) -> str:
     """Return ``what`` with its cause ``group``, the number of entries left out by ``others``, and a remedy."""
-    source, line, pattern = _split_rule(group.rule)
-    by = f"by {source}:{line} `{pattern}`" if pattern else f"({group.rule})" if group.rule else ""
     reason = group.reason if group.reason in _BY_RULE else f"skipped ({group.reason})"
     also = f", and {_count(others, 'other entry', 'other entries')} for other reasons" if others else ""
-    return f"{what}: {_count(group.entries, 'entry', 'entries')} {reason} {by}".rstrip() + also + _remedy(group)
+    return f"{what}: {_count(group.entries, 'entry', 'entries')} {cause(reason, group.rule)}{also}{_remedy(group)}"
+
+
+def cause(reason: str, rule: str) -> str:
+    """Return a reason for leaving something out together with its rule: ``ignored by .gitignore:1 `*.log```."""
+    source, line, pattern = _split_rule(rule)
+    by = f"by {source}:{line} `{pattern}`" if pattern else f"({rule})" if rule else ""
+    return f"{reason} {by}".rstrip()
 
 
 def _remedy(group: LeftOut) -> str:

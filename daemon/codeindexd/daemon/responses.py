@@ -12,6 +12,7 @@ from typing import Any
 from codeindexd.analysis.chunking import is_guessed
 from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.daemon import left_out
+from codeindexd.daemon.left_out import NotSearched
 from codeindexd.errors import CodeindexError
 from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.places import path_to_json
@@ -256,8 +257,14 @@ def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequenc
     }
 
 
-def grep_answer(params: Mapping[str, Any], found: GrepAnswer, *, missing: Sequence[FailedRoot] = ()) -> dict[str, Any]:
-    """Return the result of ``grep``, cut to the limit in ``params``, with a note on what was not searched."""
+def grep_answer(
+    params: Mapping[str, Any],
+    found: GrepAnswer,
+    *,
+    missing: Sequence[FailedRoot] = (),
+    unsearched: Sequence[NotSearched] = (),
+) -> dict[str, Any]:
+    """Return the result of ``grep``, cut to the limit in ``params``, with notes on what was not searched."""
     limit: int = params["limit"]
     lines = [line for _, result in found.results for line in result.lines][:limit]
     total = sum(result.total for _, result in found.results)
@@ -267,10 +274,11 @@ def grep_answer(params: Mapping[str, Any], found: GrepAnswer, *, missing: Sequen
     state = RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
     counted = params["count"] or params["files_only"]
     returned = 0 if counted else len(lines)
-    notes = [failed.error.message for failed in missing]
+    notes = [failed.error.message for failed in missing] + [one.note for one in unsearched]
     if not counted and returned < total:
         notes.append(f"{total - returned} more lines match; raise the limit, or narrow the search")
     notes += [f"{files} files were left out: {reason}" for reason, files in sorted(left_out.items())]
+    left_out.update(one.reason for one in unsearched if one.reason)
     return {
         "pattern": params["pattern"],
         "matches": [] if counted else [line_entry(line) for line in lines],

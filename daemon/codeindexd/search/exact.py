@@ -72,6 +72,7 @@ def _chunks_by_matcher(
             include=parsed.include,
             exclude=parsed.exclude,
             language=parsed.language or None,
+            languages_left_out=parsed.languages_left_out,
             budget_s=deadline - time.monotonic(),
         )
         chunks: set[int] = set()

@@ -44,10 +44,11 @@ class GrepRequest:
     """What to look for, where, and how much to return.
 
     ``below`` are files and directories relative to the root; without any, all of it is searched. ``include`` and
-    ``exclude`` are path filters, ``language`` is a name as the catalog has it. ``before`` and ``after`` are numbers of
-    context lines. ``max_count`` bounds the matching lines that are looked for in each file, ``limit`` only those that
-    are returned, not their count; ``budget_s`` bounds the time. With ``names_only``, the search of a file ends at its
-    first match. With ``every_match``, all matches of a line are returned instead of the first.
+    ``exclude`` are path filters, ``language`` and ``languages_left_out`` are names as the catalog has them. ``before``
+    and ``after`` are numbers of context lines. ``max_count`` bounds the matching lines that are looked for in each
+    file, ``limit`` only those that are returned, not their count; ``budget_s`` bounds the time. With ``names_only``,
+    the search of a file ends at its first match. With ``every_match``, all matches of a line are returned instead of
+    the first.
     """
 
     matcher: LineMatcher
@@ -55,6 +56,7 @@ class GrepRequest:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     language: str | None = None
+    languages_left_out: Sequence[str] = ()
     before: int = 0
     after: int = 0
     max_count: int | None = None
@@ -172,6 +174,7 @@ def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[Stor
                 passes(path)
                 and (not below or is_covered(path, below))
                 and (request.language is None or is_of_language(file.language, path, request.language))
+                and not any(is_of_language(file.language, path, one) for one in request.languages_left_out)
             ):
                 found[file.file_id] = file, masked.get(file.entry.hash, True)
 
@@ -180,6 +183,11 @@ def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[Stor
         take(snapshot.catalog.files_with_hashes(list(part)), part)
     take(snapshot.catalog.files_without_chunks(TEXTUAL_REASONS), {})
     return sorted(found.values(), key=lambda item: item[0].entry.path)
+
+
+def is_searched(file: StoredFile) -> bool:
+    """Return True if a search of the whole root includes ``file``: its text is, or may be, worth reading."""
+    return file.outcome is not Outcome.SKIPPED or (file.reason or file.entry.reason) in TEXTUAL_REASONS
 
 
 def _candidates(snapshot: Snapshot, matcher: LineMatcher) -> Iterator[tuple[bytes, bool]]:

@@ -85,7 +85,7 @@ def _empty_filters(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
 
 def _near_misses(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
     """Yield notes on where literals, phrases and regexes match in another case, or outside the filters."""
-    everywhere = replace(parsed, language="", include=(), exclude=())
+    everywhere = replace(parsed, language="", languages_left_out=(), include=(), exclude=())
     for shown, pattern, fixed in [
         *((f'"{literal}"', literal, True) for literal in (*parsed.literals, *parsed.phrases)),
         *((f"/{regex.pattern}/", regex.pattern, False) for regex in parsed.regexes),
@@ -103,6 +103,7 @@ def _first_match(pinned: PinnedRoot, parsed: ParsedQuery, matcher: LineMatcher) 
         include=parsed.include,
         exclude=parsed.exclude,
         language=parsed.language or None,
+        languages_left_out=parsed.languages_left_out,
         limit=1,
         budget_s=_BUDGET_S,
     )

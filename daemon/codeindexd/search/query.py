@@ -161,6 +161,16 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
     return parsed
 
 
+def language_filter(value: str) -> tuple[str, tuple[str, ...]]:
+    """Return the language that ``value`` asks for, and those that it excludes with a leading ``!``.
+
+    Raises InvalidQueryError for a language that does not exist.
+    """
+    if value.startswith("!"):
+        return "", (_language(normal_language(value[1:])),)
+    return _language(normal_language(value)), ()
+
+
 def split_globs(globs: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the globs that paths must match, and those that begin with ``!`` and exclude, without the ``!``."""
     every = list(globs)

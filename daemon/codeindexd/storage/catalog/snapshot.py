@@ -22,7 +22,7 @@ from codeindexd.storage.catalog.rows import (
     symbol_key,
 )
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
-from codeindexd.storage.catalog.summary import DirectorySummary, summary_of
+from codeindexd.storage.catalog.summary import DirectorySummary, has_files, summary_of
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import Counts, Outcome, StoredChunk, StoredFile, Symbol
 
@@ -78,6 +78,10 @@ class CatalogSnapshot:
     def summary(self, directory: bytes) -> DirectorySummary:
         """Return the counts for everything below ``directory`` (b"" is the root). Reads all its entries."""
         return summary_of(self._reader, directory)
+
+    def has_files(self, directory: bytes) -> bool:
+        """Return True if any file below ``directory`` is not skipped: indexed, failed or waiting."""
+        return has_files(self._reader, directory)
 
     def files_by_id(self, ids: Iterable[int]) -> dict[int, StoredFile]:
         """Return the existing leaves with these file ids, by file id."""

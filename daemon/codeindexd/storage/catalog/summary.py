@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codeindexd.storage.catalog.rows import get_text
-from codeindexd.storage.sqlite import Reader
+from codeindexd.storage.sqlite import Reader, Row
 from codeindexd.types import Outcome
 
 # A slash is the byte before a zero, so `d/` to `d0` are all paths below d.
@@ -14,6 +14,10 @@ _LEAVES = f"""
 SELECT f.outcome, coalesce(nullif(f.reason, ''), e.reason, ''), coalesce(e.rule, ''), count(*)
 FROM entry e JOIN file f ON f.file_id = e.file_id
 WHERE {_BELOW} GROUP BY 1, 2, 3 ORDER BY 4 DESC, 3, 2
+"""  # noqa: S608
+_NOT_SKIPPED = f"""
+SELECT 1 FROM entry e JOIN file f ON f.file_id = e.file_id
+WHERE {_BELOW} AND f.outcome <> {int(Outcome.SKIPPED)} LIMIT 1
 """  # noqa: S608
 
 
@@ -38,10 +42,7 @@ class DirectorySummary:
 
 def summary_of(reader: Reader, directory: bytes) -> DirectorySummary:
     """Return the counts for everything below ``directory`` (b"" is the root)."""
-    if directory:
-        rows = reader.rows(_LEAVES, (directory, directory + b"/", directory + b"0"))
-    else:
-        rows = reader.rows(_LEAVES.replace(_BELOW, "e.name > x''"))
+    rows = _rows_below(reader, _LEAVES, directory)
     outcomes = dict.fromkeys(Outcome, 0)
     left_out: list[LeftOut] = []
     for outcome, reason, rule, count in rows:
@@ -51,3 +52,15 @@ def summary_of(reader: Reader, directory: bytes) -> DirectorySummary:
     return DirectorySummary(
         outcomes[Outcome.INDEXED], outcomes[Outcome.FAILED], outcomes[Outcome.UNPROCESSED], tuple(left_out)
     )
+
+
+def has_files(reader: Reader, directory: bytes) -> bool:
+    """Return True if any file below ``directory`` (b"" is the root) is not skipped: indexed, failed or waiting."""
+    return bool(_rows_below(reader, _NOT_SKIPPED, directory))
+
+
+def _rows_below(reader: Reader, sql: str, directory: bytes) -> list[Row]:
+    """Return the rows of ``sql``, which contains ``_BELOW``, for everything below ``directory``."""
+    if directory:
+        return reader.rows(sql, (directory, directory + b"/", directory + b"0"))
+    return reader.rows(sql.replace(_BELOW, "e.name > x''"))

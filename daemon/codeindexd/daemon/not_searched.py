@@ -1,0 +1,55 @@
+"""Explains which of the paths that a search was given it could not search, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from codeindexd.daemon import left_out, responses
+from codeindexd.daemon.left_out import NotSearched
+from codeindexd.errors import UsageError
+from codeindexd.roots import Root
+from codeindexd.search.grep import TEXTUAL_REASONS, is_searched
+from codeindexd.types import RootState
+
+
+def check_existence(places: Sequence[tuple[Root, Path]]) -> None:
+    """Raise UsageError for a path that does not exist, unless its whole root is missing. Blocking."""
+    for root, path in places:
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            if root.state is not RootState.MISSING:
+                raise UsageError(f"{path} does not exist", hint="check the path") from None
+        except OSError:
+            continue  # it may exist; the search says what cannot be read
+
+
+def places_not_searched(places: Sequence[tuple[Root, Path]]) -> list[NotSearched]:
+    """Return those files that are not indexed, and those directories below which nothing is. Blocking."""
+    found = [_why(root, path) for root, path in dict.fromkeys(places) if root.state is not RootState.MISSING]
+    return [one for one in found if one is not None]
+
+
+def _why(root: Root, path: Path) -> NotSearched | None:
+    relative = responses.path_below(root, path)
+    with root.catalog_snapshot() as snapshot:
+        file = snapshot.file(relative) if relative else None
+        if file is not None and is_searched(file):
+            return None
+        if file is None and _is_directory(path):
+            if snapshot.has_files(relative):
+                return None
+            summary = snapshot.summary(relative)
+            if any(group.reason in TEXTUAL_REASONS for group in summary.left_out):
+                return None
+            why = left_out.note(summary) if summary.left_out else "nothing in it is indexed"
+            return NotSearched("", f"{path}: {why}")
+    explained = responses.explain(root, path)
+    cause = left_out.cause(explained["reason"], explained["rule"])
+    return NotSearched(explained["reason"], f"{path} was not searched: {cause}")
+
+
+def _is_directory(path: Path) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)  # noqa: PTH112, PTH114 - pathlib raises for long names
