@@ -63,6 +63,20 @@ def test_paths_are_taken_as_they_are_shown(daemon: RealDaemon, code: Path, optio
     assert set(files(daemon, code / "db", "write", *options)) == found
 
 
+def test_globs_are_relative_to_where_they_are_typed(daemon: RealDaemon, code: Path) -> None:
+    (code / "db/in ner").mkdir()
+    (code / "db/in ner/x[1].py").write_text("write = 'write_batch'\n")
+    daemon.call("sync")
+    for glob in ("in ner/**", "./in ner/**", "in ner/x[1].py", "./in ner/x[1].py", "x[1].py", "in ner/"):
+        assert files(daemon, code / "db", "write", "--path", glob) == ["in ner/x[1].py"], glob
+        done = daemon.run("grep", "-l", "-g", glob, "write", cwd=code / "db")
+        assert done.stdout.splitlines() == ["in ner/x[1].py"], glob
+        done = daemon.run("grep", "-l", "-g", f"!{glob}", "write", cwd=code / "db")
+        assert done.stdout.splitlines() == ["batch.py"], glob
+    assert files(daemon, code / "db", "write", "--path", "tests/**") == ["../tests/test_env.py"]
+    assert files(daemon, code / "db/in ner", "write", "--path", "x[1].py") == ["x[1].py"]
+
+
 @pytest.mark.parametrize("place", ["util/env.py:1", "util/env.py:1-2", "util/env.py:1:5"])
 def test_related_takes_every_form_of_a_place(daemon: RealDaemon, code: Path, place: str) -> None:
     done = daemon.run("related", place, cwd=code)

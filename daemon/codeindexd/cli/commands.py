@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli import render
+from codeindexd.cli.path_filters import from_here
 from codeindexd.cli.terminal import OutputError, Terminal, safe
 from codeindexd.client.core import PathLike, absolute, no_current_directory
 from codeindexd.client.sync import Client
@@ -249,13 +250,6 @@ def resume(run: Run) -> int:
 # queries
 
 
-def _from_here(glob: str) -> str:
-    """Return a path filter; one that is relative to the current directory (``.``, ``../src``) becomes absolute."""
-    path = glob.removeprefix("!")
-    sign = glob[: len(glob) - len(path)]
-    return sign + absolute(path) if path.split("/")[0] in {".", ".."} else glob
-
-
 def search(run: Run) -> int:
     """Find code."""
     args = run.args
@@ -265,7 +259,7 @@ def search(run: Run) -> int:
         "roots": where,
         "limit": args.limit,
         "language": args.language,
-        "path": [_from_here(glob) for glob in args.globs],
+        "path": [from_here(glob, names_what_is_here=not (args.all or args.roots)) for glob in args.globs],
         "kind": args.kind,
         "sync": args.sync,
         "explain": args.explain,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from codeindexd.cli.path_filters import from_here
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.errors import UsageError
@@ -38,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-B", "--before-context", type=int, default=0, metavar="N", help="also print N lines before")
     parser.add_argument("-C", "--context", type=int, default=0, metavar="N", help="the same on both sides")
     parser.add_argument(
-        "-g", "--glob", action="append", metavar="GLOB", dest="globs", help="only such paths, with ! none of them"
+        "-g",
+        "--glob",
+        action="append",
+        metavar="GLOB",
+        dest="globs",
+        help="only such paths, with ! none of them; relative to here if its first directory is here",
     )
     parser.add_argument("-t", "--type", metavar="LANG", dest="language", help="only this language")
     parser.add_argument("-m", "--max-count", type=int, metavar="N", help="at most N lines of each file")
@@ -62,7 +68,7 @@ def parameters(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
         raise UsageError("--max-count must be 1 or more", hint="give a number of lines")
     return {
         "roots": None if args.all else args.paths or [cwd],
-        "path": args.globs,
+        "path": [from_here(glob, names_what_is_here=not args.all) for glob in args.globs or []],
         "language": args.language,
         "fixed": args.fixed,
         "ignore_case": args.ignore_case or (args.smart_case and args.pattern == args.pattern.lower()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import stat
 import sys
 from collections.abc import Mapping
@@ -88,3 +89,8 @@ def path_to_json(path: bytes, *, key: str = "path") -> dict[str, str]:
     except UnicodeDecodeError:
         return {key: text, f"{key}_b64": base64.b64encode(path).decode("ascii")}
     return {key: text}
+
+
+def literal_glob(path: str) -> str:
+    """Return a path filter that matches ``path`` and, where it is a directory, everything below it."""
+    return re.sub(r"([*?\[\]{},\\])", r"\\\1", path)

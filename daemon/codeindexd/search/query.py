@@ -19,6 +19,7 @@ from typing import Final
 
 from codeindexd.analysis.chunking.languages import known_languages
 from codeindexd.errors import InvalidQueryError
+from codeindexd.protocol.places import literal_glob
 from codeindexd.search.regexes import LineRegex, compile_regexes
 
 MAX_QUERY_BYTES: Final = 64 << 10
@@ -179,10 +180,12 @@ def split_globs(globs: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def glob_below(root: str, glob: str) -> str:
     """Return a glob that is an absolute path inside ``root`` relative to it, any other glob unchanged."""
-    if glob.rstrip("/") == root.rstrip("/"):
-        return "**"
-    prefix = root.rstrip("/") + "/"
-    return "/" + glob.removeprefix(prefix) if glob.startswith(prefix) else glob
+    for written in (root.rstrip("/"), literal_glob(root.rstrip("/"))):
+        if glob.rstrip("/") == written:
+            return "**"
+        if glob.startswith(f"{written}/"):
+            return glob.removeprefix(written)
+    return glob
 
 
 def _cut(text: str) -> tuple[str, tuple[str, ...]]:

@@ -40,6 +40,8 @@ PATHS = ["a.py", "src/a.py", "src/x/b.py", "src/x/y/c.rs", "tests/a.py", "src/te
         ("src/x/{b.py,y/*}", ["src/x/b.py", "src/x/y/c.rs"]),
         ("src/x[[]1].py", ["src/x[1].py"]),
         ("src/x\\[1\\].py", ["src/x[1].py"]),
+        ("src/x[1].py", ["src/x[1].py"]),
+        ("x[1].py", ["src/x[1].py"]),
         ("[z-a].py", []),
         ("src/x[1", []),
         ("{a,b", []),

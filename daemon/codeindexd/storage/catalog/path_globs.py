@@ -32,9 +32,9 @@ def compile_glob(glob: str) -> re.Pattern[str]:
     """Return a pattern whose ``match`` accepts whole paths.
 
     ``*`` and ``?`` match within a name, ``**`` matches any number of directories; ``[a-z]`` and ``{py,pyi}`` are
-    supported. A glob without an inner slash may match in any directory (``*.py``), others only from the root on
-    (``src/*.py``). If the last component has no wildcards, everything below it matches too (``tests``); a slash at the
-    end means only what is below (``src/``).
+    supported, and a glob with brackets also matches the path that reads the same. A glob without an inner slash may
+    match in any directory (``*.py``), others only from the root on (``src/*.py``). If the last component has no
+    wildcards, everything below it matches too (``tests``); a slash at the end means only what is below (``src/``).
     Raises InvalidQueryError for a glob that is too long or expands to too many.
     """
     if len(glob) > MAX_GLOB_CHARS:
@@ -45,12 +45,15 @@ def compile_glob(glob: str) -> re.Pattern[str]:
     anchored = "/" in bare or glob.startswith(("/", "./"))
     if below:
         tail = "/.*"
-    elif bare and not re.search(r"[*?\[{]", bare.rpartition("/")[2]):
+    elif bare and not re.search(r"[*?\[{]", re.sub(r"\\.", "", bare.rpartition("/")[2])):
         tail = "(?:/.*)?"
     else:
         tail = ""
     head: list[Token] = [] if anchored else [Wildcard.DIRECTORIES]
-    bodies = [to_regex(without_redundant_wildcards([*head, *tokens])) for tokens in _expand_braces(_tokens(bare))]
+    alternatives = _expand_braces(_tokens(bare))
+    if re.search(r"[\[{\\]", bare):
+        alternatives.append([*map(re.escape, bare)])
+    bodies = [to_regex(without_redundant_wildcards([*head, *tokens])) for tokens in alternatives]
     return re.compile(f"(?s:(?:{'|'.join(bodies)}){tail})\\Z")
 
 
