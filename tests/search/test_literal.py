@@ -39,6 +39,7 @@ def found(root: Indexed, text: str) -> set[bytes]:
         ("builtins.AssertionError: View function mapping is overwriting an existing endpoint: hello", {b"b.py"}),
         ("Error: 3 of 'jobs' failed, giving up", {b"c.c"}),
         ("ValueError: the endpoint function 'users' is overwritten here", {b"a.py", b"tests/test_a.py"}),
+        ("ValueError: View function: line 1 column 2", {b"b.py"}),  # the code adds the rest apart
         ("nothing of this is there: at all", set()),
         ("endpoint function", set()),  # a few plain words are a subject
         ("the endpoint function", set()),

@@ -43,6 +43,7 @@ _SUBJECT: Final = re.compile(r"[^\W\d_]+(?: [^\W\d_]+){1,2}")
 _PLAIN_QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who)(?: [\w-]+){3,}\??", re.IGNORECASE)
 _LOOKS_LIKE_A_MESSAGE: Final = re.compile(r"[\"'`%]|<[^>]+>|:\s|\s\d|[.!]$")
 _QUESTION: Final = re.compile(r"(?:how|what|where|which|why|when|who|find|show)\b|.*\?$", re.IGNORECASE)
+_PUNCTUATION: Final = ":;,."
 _QUOTE: Final = re.compile(rb"[\"'`]")
 _HOLE: Final = re.compile(
     r"""'[^']*' | "[^"]*" | `[^`]*` | <[^>]*> | \{[^}]*\} | \w+://\S+ | (?:[A-Za-z]:)?(?:[/\\][\w.-]+)+
@@ -167,7 +168,7 @@ def _runs(message: str, least: int, may_be_there: Callable[[str], bool]) -> Iter
         words = list(re.finditer(r"\S+", fixed))[:_MOST_WORDS]
 
         def run_of(first: int, last: int, fixed: str = fixed, words: Sequence[re.Match[str]] = words) -> str:
-            return fixed[words[first].start() : words[last].end()]
+            return fixed[words[first].start() : words[last].end()].rstrip(_PUNCTUATION)  # the code may add it apart
 
         shortest = [may_be_there(run_of(first, first + least - 1)) for first in range(len(words) - least + 1)]
         for first, last in itertools.combinations(range(len(words)), 2):
