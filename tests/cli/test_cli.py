@@ -17,7 +17,7 @@ import pytest
 from client.fake_daemon import FakeDaemon, place
 from codeindexd.cli import progress
 from codeindexd.cli.codeindex import run
-from codeindexd.cli.render import checked_template, matches, shown_path, wanted_words
+from codeindexd.cli.render import matches, parse_template, shown_path, wanted_words
 from codeindexd.cli.terminal import Terminal, safe
 from codeindexd.errors import NotIndexedError, UsageError
 from support.places import DAEMON
@@ -280,7 +280,7 @@ def test_whole_identifiers_are_highlighted_and_never_stop_words(query: str, line
 )
 def test_a_template_that_no_hit_can_fill_is_refused(template: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
-        checked_template(template)
+        parse_template(template)
     assert caught.value.hint
 
 

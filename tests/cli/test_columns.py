@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeindexd.cli.columns import columns, cut, cut_around
+from codeindexd.cli.columns import cut, cut_around, width_of
 
 
 @pytest.mark.parametrize(("text", "width"), [("abc", 3), ("在庫", 4), ("e\u0301", 1), ("", 0)])
 def test_wide_characters_take_two_columns_and_marks_none(text: str, width: int) -> None:
-    assert columns(text) == width
+    assert width_of(text) == width
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_line_is_cut_around_its_match(text: str, start: int, width: int, shown
 def test_a_cut_line_fits_and_keeps_its_match(text: str, start: int, width: int) -> None:
     start = min(start, max(0, len(text) - 1))
     shown = cut_around(text, start, width)
-    assert columns(shown) <= width
+    assert width_of(shown) <= width
     assert not text or text[start] in shown
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codeindexd.cli import progress
-from codeindexd.cli.progress import ProgressLine, columns, fitted, shortened
+from codeindexd.cli.progress import ProgressLine, cut_start, fitted, width_of
 from codeindexd.cli.terminal import Terminal
 
 PATH = "/home/somebody/projects/\u8a9e\u8a9e/cafe\u0301/a-rather-long-name-of-a-repository"
@@ -25,7 +25,7 @@ STATES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("path", ["/", "/p", PATH])
 def test_a_line_fits_every_width(state: Any, path: str) -> None:
     for width in range(251):
-        assert columns(fitted(path, state, width)) <= width
+        assert width_of(fitted(path, state, width)) <= width
 
 
 def test_what_matters_most_stays() -> None:
@@ -42,9 +42,9 @@ def test_what_matters_most_stays() -> None:
 
 
 def test_columns_are_counted_as_terminals_do() -> None:
-    assert [columns(text) for text in ("abc", "\u8a9e", "e\u0301", "\u2026")] == [3, 2, 1, 1]
-    assert shortened("/a/\u8a9e\u8a9e", 4) == "\u2026\u8a9e"
-    assert shortened("/ab", 3) == "/ab"
+    assert [width_of(text) for text in ("abc", "\u8a9e", "e\u0301", "\u2026")] == [3, 2, 1, 1]
+    assert cut_start("/a/\u8a9e\u8a9e", 4) == "\u2026\u8a9e"
+    assert cut_start("/ab", 3) == "/ab"
 
 
 def test_a_line_is_as_wide_as_the_terminal_is_now_and_comes_late() -> None:

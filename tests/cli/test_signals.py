@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeindexd.cli.signals import in_words
+from codeindexd.cli.signals import describe_part
 from codeindexd.search.file_roles import FileRole
 from codeindexd.search.ranking import Candidate, FileEvidence, rank, rank_report
 
@@ -20,12 +20,12 @@ def test_every_part_of_a_score_has_words() -> None:
     ranked = [*rank(candidates, files), *rank_report(candidates, files)]
     parts = {name for one in ranked for name in one.parts}
     assert {"name", "older", "company", "further", "crowd", "named", "test", "aside", "body_elsewhere"} <= parts
-    assert {name for name in parts if in_words(name, -1.0) == name} == set()
+    assert {name for name in parts if describe_part(name, -1.0) == name} == set()
 
 
 def test_a_document_is_lifted_or_lowered() -> None:
-    assert in_words("prose", 0.6) != in_words("prose", -0.5)
+    assert describe_part("prose", 0.6) != describe_part("prose", -0.5)
 
 
 def test_an_unknown_part_keeps_its_name() -> None:
-    assert in_words("later", 1.0) == "later"
+    assert describe_part("later", 1.0) == "later"

@@ -1,8 +1,8 @@
-"""The tokenisation of both indexes: lowercased words, with compound identifiers split and also kept whole.
+"""Splits texts into the terms of both indexes: lowercased words, with compound identifiers split and also kept whole.
 
 ``parse_HTTPHeaders2`` gives the words ``parse``, ``http``, ``headers2`` and the identifier ``parse_httpheaders2``. The
 lexical index and the embedding model read the same words, so a chunk is tokenised once. Source code repeats its
-identifiers, so splits are cached and nearly all the time is spent in C (regex, dict, chain).
+identifiers, so splits are cached, and nearly all the time is spent in C (regex, dict, chain).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from itertools import chain
 from typing import NamedTuple, TypeVar
 
 TOKENIZER_VERSION = 2
-"""Part of every fingerprint: raise it whenever the same text gives different terms."""
+"""A part of every fingerprint: increase it whenever a change gives the same text different terms."""
 
 MAX_WORD = 48
 """Longest word in characters; longer ones are cut in documents and queries alike, so they still match."""
 
-_MAX_TOKEN = 256  # a longer identifier is data (a blob, a minified line): only its head counts
-_MAX_MEMO_CHARS = 64  # longer tokens hardly repeat; without them the memo is bounded in bytes, not only entries
+_MAX_TOKEN = 256  # a longer identifier is data (a blob, a minified line): only its beginning counts
+_MAX_MEMO_CHARS = 64  # longer tokens hardly repeat; leaving them out bounds the memo in bytes, not only in entries
 _MEMO_ENTRIES = 16_000
 _VOWELS = frozenset("aeiouy")
 _NOUNS = (("ization", "iz", 3), ("isation", "is", 3), ("ation", "", 4), ("tion", "t", 4), ("at", "", 4))
@@ -56,7 +56,7 @@ _BLOCKS_WITH_MARKS = (*range(0x300, 0x1B00), *range(0x1DC0, 0x1E00), *range(0xA8
 
 
 class Terms(NamedTuple):
-    """The lowercased terms of a text: ``words`` in order of appearance, compound ``identifiers`` whole."""
+    """The lowercased terms of a text, in order of appearance: all ``words``, and the compound ``identifiers`` whole."""
 
     words: list[str]
     identifiers: list[str]
@@ -71,14 +71,14 @@ def tokens_of(text: str) -> list[str]:
 
 @functools.cache
 def _token() -> re.Pattern[str]:
-    """Return the pattern of runs of word characters, with the marks that belong to letters, which ``\\w`` lacks."""
+    """Return the pattern of a run of word characters, including marks on letters, which ``\\w`` does not match."""
     marks = "".join(chr(code) for code in _BLOCKS_WITH_MARKS if unicodedata.category(chr(code)).startswith("M"))
     return re.compile(rf"[\w{marks}]+")
 
 
 @functools.cache
 def _cluster() -> re.Pattern[str]:
-    """Return the pattern of a letter with the marks that belong to it."""
+    """Return the pattern of one letter with its marks."""
     return re.compile(rf"\w{_token().pattern.replace(chr(92) + 'w', '').removesuffix('+')}*")
 
 
@@ -99,8 +99,8 @@ def split_identifier(name: str) -> tuple[str, ...]:
 def stem(word: str) -> str:
     """Return the stem that a lowercased word shares with its inflections: ``parse``, ``parsing`` -> ``pars``.
 
-    Deliberately light: plural, -ing, -ed, final e and y, and nouns in -ation, -tion. For matching only: the result need
-    not be a word. Words with other than ASCII letters are unchanged.
+    Deliberately light: it handles plurals, -ing, -ed, final e and y, and nouns in -ation and -tion. For matching only:
+    the result need not be a word. Words of fewer than four letters, or with other than ASCII letters, are unchanged.
     """
     if len(word) < 4 or not (word.isascii() and word.isalpha()):
         return word
@@ -116,7 +116,7 @@ def stem(word: str) -> str:
 
 
 def path_words(path: bytes) -> str:
-    """Return the space-separated terms of a path: the words of every part, and a compound file name whole.
+    """Return the space-separated terms of a path: the words of every part, then a compound file name whole.
 
     The words of the extension come last: ``src/http/ClientPool.py`` -> ``src http client pool clientpool py``.
     """
@@ -147,7 +147,7 @@ class Tokenizer:
         return Terms(words, list(filter(None, map(self._compounds.__getitem__, tokens))))
 
     def words(self, text: str) -> list[str]:
-        """Return only the words of ``text``, as embeddings need them."""
+        """Return only the words of ``text``, those of :meth:`tokenize`."""
         return list(chain.from_iterable(map(self._words.__getitem__, tokens_of(text))))
 
     def stems(self, words: Iterable[str]) -> list[str]:
@@ -156,10 +156,10 @@ class Tokenizer:
 
 
 class Memo(dict[str, _Value]):
-    """A function of one token with a cache of at most ``limit`` results, for recent tokens.
+    """A function of one token, called by subscript, with a cache of its results for at most ``limit`` recent tokens.
 
-    It keeps two generations: when the young one is full it becomes the old one, from which results return when they
-    are used again. Thread-safe: at worst a result is computed twice.
+    The cache has two generations. When the young one is full, it becomes the old one, from which results return when
+    they are used again. Thread-safe: at worst a result is computed twice.
     """
 
     def __init__(self, function: Callable[[str], _Value], limit: int) -> None:
@@ -181,7 +181,7 @@ class Memo(dict[str, _Value]):
 
 
 def _compound(token: str, words: Sequence[str]) -> str:
-    """Return the whole identifier, lowercased, if it has several words, else ""."""
+    """Return the whole identifier in lowercase; "" if it is a single word or has letters of a script without spaces."""
     if len(words) < 2 or _CJK.search(token) or _SPACELESS.search(token):
         return ""
     return token.strip("_")[:_MAX_TOKEN].lower()
@@ -196,7 +196,7 @@ def _singular(word: str) -> str:
 
 
 def _verb(word: str) -> str:
-    """Remove -ing or -ed if a syllable is left; a doubled consonant (``running``) becomes one."""
+    """Return ``word`` without -ing or -ed if a syllable is left; a doubled consonant (``running``) becomes one."""
     root = word.removesuffix("ing") if word.endswith("ing") else word.removesuffix("ed")
     if root == word or len(root) < 3 or _VOWELS.isdisjoint(root):
         return word
@@ -204,10 +204,10 @@ def _verb(word: str) -> str:
 
 
 def _normal(text: str) -> str:
-    """Normalise to NFKC, so that decomposed accents and full-width letters match their usual forms.
+    """Return ``text`` in NFKC, so that decomposed accents and full-width letters match their usual forms.
 
-    Done in pieces, since its time is quadratic in a run of accents. A piece ends before an ASCII character if possible:
-    none composes with what is before it, so the cut changes nothing.
+    This is done in pieces, because the time is quadratic in the length of a run of accents. A piece ends before an
+    ASCII character if possible: it never composes with what precedes it, so the cut changes nothing.
     """
     if len(text) <= _MAX_PIECE:
         return unicodedata.normalize("NFKC", text)
@@ -229,7 +229,7 @@ def _split_unicode(token: str) -> Iterator[str]:
 
 
 def _split_cased(token: str) -> Iterator[str]:
-    """Split as ``_PARTS`` does, but for letters of any script with case."""
+    """Yield the lowercased words of ``token``, split as ``_PARTS`` does but for letters of any script with case."""
     if token.isascii():
         yield from (part[:MAX_WORD].lower() for part in _PARTS.findall(token))
         return

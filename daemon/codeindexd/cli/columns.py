@@ -1,4 +1,4 @@
-"""The width of text in terminal columns, and functions that cut text to a width."""
+"""Measures text in terminal columns, and cuts it to a width."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _MIN_COLUMNS = 4
 _BEFORE_SHARE = 4  # at most a quarter of a cut line is before the match
 
 
-def columns(text: str) -> int:
+def width_of(text: str) -> int:
     """Return the number of terminal columns that ``text`` takes."""
     if text.isascii():
         return len(text)
@@ -17,12 +17,12 @@ def columns(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
 
 
-def shortened(path: str, width: int) -> str:
-    """Return the end of ``path`` in at most ``width`` columns, with an ellipsis for the part cut off."""
-    if columns(path) <= width:
+def cut_start(path: str, width: int) -> str:
+    """Return ``path``, or its end after an ellipsis if it is wider than ``width`` columns."""
+    if width_of(path) <= width:
         return path
     end = path
-    while end and columns(end) >= width:
+    while end and width_of(end) >= width:
         end = end[1:]
     return f"{_ELLIPSIS}{end}"
 
@@ -31,7 +31,7 @@ def cut(text: str, width: int) -> str:
     """Return the beginning of ``text`` in at most ``width`` columns."""
     if text.isascii():
         return text[: max(width, 0)]
-    while columns(text) > max(width, 0):
+    while width_of(text) > max(width, 0):
         text = text[:-1]
     return text
 
@@ -43,15 +43,15 @@ def cut_around(text: str, start: int, width: int) -> str:
     counts as four.
     """
     width = max(width, _MIN_COLUMNS)
-    if len(text) <= width and columns(text) <= width:
+    if len(text) <= width and width_of(text) <= width:
         return text
     first = 0
-    if columns(text[: start + 1]) >= width:
+    if width_of(text[: start + 1]) >= width:
         first = start
-        while first and columns(text[first - 1 : start]) <= (width - 2) // _BEFORE_SHARE:
+        while first and width_of(text[first - 1 : start]) <= (width - 2) // _BEFORE_SHARE:
             first -= 1
     lead = _ELLIPSIS if first else ""
     rest, room = text[first:], width - len(lead)
-    if len(rest) <= room and columns(rest) <= room:
+    if len(rest) <= room and width_of(rest) <= room:
         return lead + rest
     return lead + cut(rest[:room], room - 1) + _ELLIPSIS

@@ -299,21 +299,21 @@ def _index_first(run: Run, client: Client, path: str) -> None:
 def _check_format(args: argparse.Namespace) -> None:
     """Replace the escapes in ``--format``. Raises UsageError if the template has unknown fields."""
     if args.format is not None:
-        args.format = render.checked_template(args.format)
+        args.format = render.parse_template(args.format)
 
 
 def _print_hits(run: Run, result: SearchResult) -> None:
     args = run.args
     if args.files:
-        render.files(run.terminal, result, run.shown_cwd)
+        render.print_paths(run.terminal, result, run.shown_cwd)
     elif args.vimgrep:
-        render.vimgrep(run.terminal, result, run.shown_cwd)
+        render.print_vimgrep(run.terminal, result, run.shown_cwd)
     elif args.format is not None:
-        render.formatted(run.terminal, result, args.format, run.shown_cwd)
+        render.print_formatted(run.terminal, result, args.format, run.shown_cwd)
     else:
         explain = getattr(args, "explain", False)
         context, cwd = max(args.context, 0), run.shown_cwd
-        render.search(run.terminal, result, context=context, cwd=cwd, explain=explain, copies=args.copies)
+        render.print_hits(run.terminal, result, context=context, cwd=cwd, explain=explain, copies=args.copies)
     run.terminal.flush()
     if not result["hits"]:
         searched = result.get("searched")
@@ -373,7 +373,7 @@ def symbol(run: Run) -> int:
     where = None if run.args.all else run.args.roots or [run.cwd]
     with run.client() as client:
         result = client.symbol(run.args.name, roots=where, references=run.args.refs)
-    run.show(result, lambda: render.symbol(run.terminal, result, run.shown_cwd))
+    run.show(result, lambda: render.print_definitions(run.terminal, result, run.shown_cwd))
     found = bool(result["definitions"] or result["references"] or result.get("similar"))
     if not run.args.json:
         run.terminal.flush()

@@ -1,4 +1,4 @@
-"""``codeindex grep``: its options, and matching lines as ripgrep prints them."""
+"""``codeindex grep``: its options, and its output, which is like ripgrep's."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _MAX_LINES = 100_000
 HELP = """\
-PATTERN is a regex in RE2's syntax: as Python's, without lookaround and backreferences.
-Without PATH, the current directory is searched. Every line of every indexed file is found; what is
-left out is said on standard error.
-Exit codes: 0 some line matches, 1 none, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
+PATTERN is a regex in RE2's syntax: Python's, without lookaround and backreferences.
+Without PATH, the current directory is searched. Every matching line of every indexed file is found;
+standard error says how many files could not be searched, and why.
+Exit codes: 0 a line matches, 1 no line matches, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
 
 
@@ -28,27 +28,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command, named as in ripgrep."""
     parser.add_argument("pattern", metavar="PATTERN")
     parser.add_argument("paths", nargs="*", metavar="PATH")
-    parser.add_argument("-i", "--ignore-case", action="store_true", help="match letters of any case")
+    parser.add_argument("-i", "--ignore-case", action="store_true", help="ignore case")
     parser.add_argument("-S", "--smart-case", action="store_true", help="ignore case unless PATTERN has a capital")
     parser.add_argument("-w", "--word-regexp", action="store_true", dest="word", help="match whole words only")
     parser.add_argument("-F", "--fixed-strings", action="store_true", dest="fixed", help="PATTERN is plain text")
     parser.add_argument("-l", "--files-with-matches", action="store_true", dest="files_only", help="print only paths")
-    parser.add_argument("-c", "--count", action="store_true", help="print how many lines of each file match")
-    parser.add_argument("-o", "--only-matching", action="store_true", help="print only what matches, one match a line")
-    parser.add_argument("-A", "--after-context", type=int, default=0, metavar="N", help="also print N lines after")
-    parser.add_argument("-B", "--before-context", type=int, default=0, metavar="N", help="also print N lines before")
-    parser.add_argument("-C", "--context", type=int, default=0, metavar="N", help="the same on both sides")
+    parser.add_argument("-c", "--count", action="store_true", help="print the number of matching lines of each file")
+    parser.add_argument(
+        "-o", "--only-matching", action="store_true", help="print only the matching parts, one per line"
+    )
+    parser.add_argument(
+        "-A", "--after-context", type=int, default=0, metavar="N", help="also print N lines after each match"
+    )
+    parser.add_argument(
+        "-B", "--before-context", type=int, default=0, metavar="N", help="also print N lines before each match"
+    )
+    parser.add_argument(
+        "-C", "--context", type=int, default=0, metavar="N", help="also print N lines before and after each match"
+    )
     parser.add_argument(
         "-g",
         "--glob",
         action="append",
         metavar="GLOB",
         dest="globs",
-        help="only such paths, with ! none of them; relative to here if its first directory is here",
+        help="only paths that match, or with ! do not; relative to here if its first directory is here",
     )
     parser.add_argument("-t", "--type", metavar="LANG", dest="language", help="only this language")
     parser.add_argument("-m", "--max-count", type=int, metavar="N", help="at most N lines of each file")
-    parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one match a line")
+    parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one match per line")
     parser.add_argument("-N", "--no-line-number", action="store_true", help="print no line numbers")
     parser.add_argument("-n", "--line-number", action="store_true", help="print line numbers (the default)")
     parser.add_argument("--no-heading", action="store_true", help="print the path on every line, also on a terminal")
@@ -60,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parameters(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
-    """Return the arguments of ``Client.grep``. Raises UsageError."""
+    """Return the arguments of ``Client.grep``. Raises UsageError for a number out of range."""
     for name in ("after_context", "before_context", "context"):
         if getattr(args, name) < 0:
             raise UsageError(f"--{name.replace('_', '-')} must be 0 or more", hint="give a number of lines")
@@ -85,7 +93,7 @@ def parameters(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
 
 
 def show(terminal: Terminal, result: GrepResult, args: argparse.Namespace, cwd: str) -> None:
-    """Print the result as the options ask for it."""
+    """Print the result as the options say."""
     if args.files_only:
         for entry in result.get("counts", []):
             terminal.print(terminal.style("path", _path(entry, cwd)))
@@ -97,7 +105,7 @@ def show(terminal: Terminal, result: GrepResult, args: argparse.Namespace, cwd: 
 
 
 def _order(match: Line) -> int:
-    """Return the number that orders a line among its neighbours: in a notebook, the line in the cell."""
+    """Return the number of a line among its neighbours: the line in the file or, in a notebook, in the cell."""
     return match.get("cell_line", match["line"])
 
 
@@ -106,7 +114,7 @@ def _path(entry: Line | LineCount, cwd: str) -> str:
 
 
 class _Printer:
-    """Prints matching lines with their context, under headings on a terminal."""
+    """Prints matching lines with their context, on a terminal under a heading for each file."""
 
     def __init__(self, terminal: Terminal, args: argparse.Namespace, cwd: str) -> None:
         self._terminal = terminal
@@ -116,7 +124,7 @@ class _Printer:
         self._has_context = bool(args.before_context or args.after_context or args.context)
         self._path = ""
         self._cell = 0
-        self._last_line = 0  # printed; in a notebook, of the cell
+        self._last_line = 0  # the last line printed, counted as _order does; 0 if none
 
     def show(self, matches: list[Line]) -> None:
         """Print all lines."""

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _QUERY_HELP = """\
 inline filters: lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/
-a - before a filter leaves out what it names; everything else is text to search for
+a - before a filter, a phrase or a regex excludes what it matches; everything else is text to search for
 put -- before a query that begins with - or contains options: codeindex search -- --max-count
 --format knows path, line, column, start_line, end_line, symbol, kind, language, score, text, root, copies
 Exit codes: 0 hits, 1 no hits, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
 
-_GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # allowed before the command too
+_GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # also allowed before the command
 
 
 _NEGATED_FILTER = re.compile(r"-(?:lang|language|path|kind|symbol):", re.IGNORECASE)
@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """Parse a command line. Raises UsageError, and SystemExit for --help and --version."""
+    """Parse a command line without the program's name. Raises UsageError, and SystemExit for --help and --version."""
     flags = [word for word in argv[: _first_word(argv)] if word in _GLOBAL_FLAGS]
     words = [word for place, word in enumerate(argv) if place >= _first_word(argv) or word not in _GLOBAL_FLAGS]
     parser, commands = build()
@@ -53,7 +53,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         raise UsageError("no command given", hint=f"commands are: {', '.join(commands)}")
     subparser = commands[args.command]
     if rest:
-        # Words of a query may stand between options.
+        # Words of a query may stand between options, where argparse does not recognise them.
         unknown = [word for word in rest if word.startswith("-")]
         if unknown or not hasattr(args, "query"):
             _unrecognized(subparser, args, unknown or rest)
@@ -66,7 +66,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _without_negated_filters(words: list[str]) -> tuple[list[str], list[str]]:
-    """Return the words of a command line without the negated filters of a query (-lang:go), and those."""
+    """Return the words of a command line without the negated filters of a query (-lang:go), and these filters.
+
+    argparse would take them for options.
+    """
     if words[:1] != ["search"]:
         return words, []
     end = words.index("--") if "--" in words else len(words)
@@ -75,7 +78,7 @@ def _without_negated_filters(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _unrecognized(parser: Parser, args: argparse.Namespace, words: list[str]) -> NoReturn:
-    """Raise UsageError, with the way to search for a text that looks like an option."""
+    """Raise UsageError, with a hint how to search for text that looks like an option."""
     message = f"unrecognized arguments: {' '.join(words)}"
     if not hasattr(args, "query") and not hasattr(args, "pattern"):
         parser.error(message)
@@ -98,7 +101,7 @@ def _did_you_mean(name: str, known: list[str]) -> str:
 
 
 def build() -> tuple[Parser, dict[str, Parser]]:
-    """Return the parser, and the parsers of all commands by name."""
+    """Build the parser; return it, and the parsers of all commands by name."""
     parser = Parser(
         prog="codeindex",
         description="Search your code by meaning and by word, in an index that is as fresh as the disk.",
@@ -145,7 +148,7 @@ def _roots(command: Command) -> None:
         "--force", action="store_true", help="index even a directory that is normally refused, such as your home"
     )
     add.add_argument("--workers", type=int, metavar="N", help="number of worker processes")
-    add.add_argument("--sequential", action="store_true", help="process one file after the other (for debugging)")
+    add.add_argument("--sequential", action="store_true", help="process one file after another (for debugging)")
     remove = command("remove", "forget a root and delete its index")
     remove.add_argument("paths", nargs="+", metavar="PATH")
     command("roots", "list the indexed roots")
@@ -192,7 +195,7 @@ def _rendering(parser: Parser) -> None:
         "--context", type=int, default=2, metavar="N", help="lines of context around the best line of each hit (2)"
     )
     parser.add_argument("-l", "--files", action="store_true", help="print only paths")
-    parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one hit a line")
+    parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one hit per line")
     parser.add_argument(
         "--format", metavar="TEXT", help="print each hit as TEXT says, for example '{path}:{line} {symbol}'"
     )
@@ -232,11 +235,11 @@ def _health(command: Command) -> None:
 
 def _daemon(command: Command) -> None:
     command("stop", "stop the daemon; the next command starts it again")
-    command("restart", "stop the daemon, also one that cannot be reached, and start another")
+    command("restart", "stop the daemon, even one that cannot be reached, and start a new one")
     logs = command("logs", "show the daemon's log")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until interrupted")
-    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="number of lines to begin with (50)")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines until interrupted")
+    logs.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="number of lines to print first (50)")
     service = command("service", "run the daemon as a systemd user service or launchd agent")
     service.add_argument("action", choices=["install", "uninstall", "status"])
-    command("doctor", "look for problems in the environment, and show how to fix them")
+    command("doctor", "look for problems in the environment and show how to fix them")
     command("mcp", "serve the Model Context Protocol on stdio")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from codeindexd.cli.columns import columns, cut, shortened
+from codeindexd.cli.columns import cut, cut_start, width_of
 from codeindexd.cli.terminal import Terminal, safe
 
 if TYPE_CHECKING:
@@ -80,17 +80,17 @@ def fitted(path: str, progress: Progress, width: int) -> str:
     the path, the chunks, the rate.
     """
     files, chunks, rate, left = _parts(progress)
-    kept = [files if columns(files) <= width else _percent(progress)]
-    room = width - columns(kept[0])
-    if left and columns(left) + 2 <= room:
+    kept = [files if width_of(files) <= width else _percent(progress)]
+    room = width - width_of(kept[0])
+    if left and width_of(left) + 2 <= room:
         kept.append(left)
-        room -= columns(left) + 2
-    more = columns(chunks) + columns(rate) + (4 if rate else 2)
-    if min(columns(path), 2 * _SHORTEST_PATH) + 2 + more <= room:
+        room -= width_of(left) + 2
+    more = width_of(chunks) + width_of(rate) + (4 if rate else 2)
+    if min(width_of(path), 2 * _SHORTEST_PATH) + 2 + more <= room:
         kept[1:1] = [chunks, rate] if rate else [chunks]
         room -= more
     if room >= _SHORTEST_PATH + 2:
-        kept.insert(0, shortened(path, room - 2))
+        kept.insert(0, cut_start(path, room - 2))
     return cut("  ".join(kept), width)
 
 

@@ -1,4 +1,4 @@
-"""Hits as text: the place of the best line, symbol and kind, and the lines around it."""
+"""Prints hits and definitions: the place of the best line, symbol and kind, and the lines around it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 import string
 from typing import TYPE_CHECKING, Any
 
-from codeindexd.cli.columns import columns, cut_around
-from codeindexd.cli.signals import in_words
+from codeindexd.cli.columns import cut_around, width_of
+from codeindexd.cli.signals import describe_part
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.errors import UsageError
 
@@ -27,14 +27,14 @@ _STOP_WORDS = (
     "there this to was we what when where which who why will with "
 )
 _LEAST_SIGNATURE = 10  # columns; less of it says nothing
-_MAX_LINE_CHARS = 200  # where there is no terminal whose width counts
+_MAX_LINE_CHARS = 200  # where output does not go to a terminal
 FIELDS = (
     "path", "line", "column", "start_line", "end_line", "symbol", "kind", "language", "score", "text", "root", "copies",
 )  # fmt: skip
-"""What ``--format`` may name."""
+"""The fields that ``--format`` may name."""
 
 
-def search(
+def print_hits(
     terminal: Terminal, result: SearchResult, *, context: int, cwd: str, explain: bool = False, copies: bool = False
 ) -> None:
     """Print all hits with their best lines; with ``explain`` also the scores, with ``copies`` the places of copies."""
@@ -45,33 +45,33 @@ def search(
         terminal.print(_headline(terminal, hit, cwd, explain=explain))
         if explain and hit.get("explain"):
             for part, value in hit["explain"].items():
-                terminal.print(terminal.style("dim", f"    {value:+8.2f}  {safe(in_words(part, value))}"))
+                terminal.print(terminal.style("dim", f"    {value:+8.2f}  {safe(describe_part(part, value))}"))
         if copies:
             _copies(terminal, hit, cwd)
         _snippet(terminal, hit, words, context)
 
 
-def files(terminal: Terminal, result: SearchResult, cwd: str) -> None:
+def print_paths(terminal: Terminal, result: SearchResult, cwd: str) -> None:
     """Print the paths of all hits, each once, best first."""
     for path in dict.fromkeys(shown_path(hit, cwd) for hit in result["hits"]):
         terminal.print(safe_line(path) if terminal.full_screen else path)
 
 
-def vimgrep(terminal: Terminal, result: SearchResult, cwd: str) -> None:
+def print_vimgrep(terminal: Terminal, result: SearchResult, cwd: str) -> None:
     """Print every hit as ``path:line:column:text``, which editors read."""
     for hit in result["hits"]:
         values = _values(hit, wanted_words(result["query"]), cwd)
         terminal.print("{path}:{line}:{column}:{text}".format_map(values))
 
 
-def formatted(terminal: Terminal, result: SearchResult, template: str, cwd: str) -> None:
-    """Print every hit as ``template`` says; see :func:`checked_template`."""
+def print_formatted(terminal: Terminal, result: SearchResult, template: str, cwd: str) -> None:
+    """Print every hit as ``template`` says, which :func:`parse_template` returned."""
     for hit in result["hits"]:
         terminal.print(template.format_map(_values(hit, wanted_words(result["query"]), cwd)))
 
 
-def checked_template(template: str) -> str:
-    """Return a template of ``--format`` with its escapes replaced. Raises UsageError if it is none."""
+def parse_template(template: str) -> str:
+    """Return the argument of ``--format`` with its escapes replaced. Raises UsageError for an invalid template."""
     template = template.replace("\\t", "\t").replace("\\n", "\n").replace("\\0", "\0")
     try:
         names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
@@ -87,8 +87,8 @@ def checked_template(template: str) -> str:
     return template
 
 
-def symbol(terminal: Terminal, result: SymbolResult, cwd: str) -> None:
-    """Print definitions and uses, one line each."""
+def print_definitions(terminal: Terminal, result: SymbolResult, cwd: str) -> None:
+    """Print definitions, or else those of similar names, and uses, one line each."""
     for definition in [*result["definitions"], *result.get("similar", [])]:
         terminal.print(_definition(terminal, definition, cwd))
     if result["references"]:
@@ -109,7 +109,7 @@ def _definition(terminal: Terminal, definition: Definition, cwd: str) -> str:
     ]
     if signature := definition.get("signature"):
         plain = [f"{safe_line(shown_path(definition, cwd))}{place}", *cells, definition["kind"], symbol]
-        taken = sum(columns(part) + 2 for part in plain)
+        taken = sum(width_of(part) + 2 for part in plain)
         room = terminal.out_width - taken if terminal.full_screen else _MAX_LINE_CHARS
         if room > _LEAST_SIGNATURE:
             parts.append(terminal.style("dim", cut_around(safe(signature), 0, room)))
@@ -140,7 +140,7 @@ def _best_line(place: Hit | Place) -> int:
 
 
 def _best_row(hit: Hit) -> int:
-    """Return the index of the best line in the snippet."""
+    """Return the index of the best line in the lines of the snippet."""
     if (in_cell := hit.get("best_cell_line")) is not None:
         return in_cell - hit.get("cell_line", in_cell)
     return _best_line(hit) - hit["start_line"]
@@ -155,7 +155,7 @@ def _copies(terminal: Terminal, hit: Hit, cwd: str) -> None:
 
 
 def shown_path(place: Mapping[str, Any] | Hit | Place | Line | LineCount, cwd: str) -> str:
-    """Return the path relative to the current directory if that is in the hit's root, else the absolute path."""
+    """Return the path relative to ``cwd`` if that is inside the root of ``place``, else the absolute path."""
     root = place["root"]
     path = f"{root.rstrip('/')}/{place['path']}"
     if cwd == root or cwd.startswith(f"{root.rstrip('/')}/"):
@@ -164,7 +164,7 @@ def shown_path(place: Mapping[str, Any] | Hit | Place | Line | LineCount, cwd: s
 
 
 def wanted_words(query: str) -> frozenset[str]:
-    """Return the words of a query to highlight, in lowercase; words in camelCase also by their parts."""
+    """Return the words of a query to highlight, in lowercase, without its filters; of camelCase also the parts."""
     plain = _FILTER.sub(" ", query)
     words = {part.lower() for word in _WORD.findall(plain) for part in (word, *_CAMEL.findall(word))}
     words |= {name.lower() for name in _IDENTIFIER.findall(plain)}
@@ -172,7 +172,7 @@ def wanted_words(query: str) -> frozenset[str]:
 
 
 def matches(text: str, words: frozenset[str]) -> Iterator[tuple[int, int]]:
-    """Yield the identifiers of a line that are one of ``words`` or have one among their words."""
+    """Yield the start and end of each identifier in ``text`` that is, or contains, one of ``words``."""
     for match in _IDENTIFIER.finditer(text):
         name = match[0]
         parts = {part.lower() for word in _WORD.findall(name) for part in (word, *_CAMEL.findall(word))}

@@ -1,4 +1,4 @@
-"""What the parts of a score mean, for `search --explain`."""
+"""Describes the parts of a score in words, for `search --explain`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _MEANINGS: Final = {
     "lexical": "has the words of the question",
     "dense": "is close to the question in meaning",
     "name": "the name of the file is close to the question in meaning",
-    "exact": "defines a name that the question has",
-    "mention": "uses a name that the question has",
-    "company": "other chunks of the file fit as well",
+    "exact": "defines a name in the question",
+    "mention": "uses a name in the question",
+    "company": "other chunks of the file are good matches too",
     "place": "the query names this place",
-    "qualified": "defines the qualified name of the query",
-    "literal": "the text stands here letter by letter",
-    "partial": "defines a name that the query is a part of",
+    "qualified": "defines the qualified name that is the query",
+    "literal": "contains the text letter by letter",
+    "partial": "defines a name that contains the query",
     "body": "has the words of the whole report",
     "crowd": "several chunks of the file have the words of the report",
     "path": "the path has rare words of the report",
@@ -22,18 +22,18 @@ _MEANINGS: Final = {
     "lexical_elsewhere": "another chunk of the file has the words of the headline",
     "dense_elsewhere": "another chunk of the file is closer to the headline in meaning",
     "body_elsewhere": "another chunk of the file has more words of the report",
-    "test": "is a test, which is not asked for",
-    "prose": "is a document, which is not asked for",
-    "data": "is data or configuration, which is not asked for",
-    "aside": "is an example, a benchmark, vendored or generated, which is not asked for",
-    "older": "is an older version: a newer one is beside it",
+    "test": "is a test, which the query does not ask for",
+    "prose": "is a document, which the query does not ask for",
+    "data": "is data or configuration, which the query does not ask for",
+    "aside": "is an example, a benchmark, vendored or generated, which the query does not ask for",
+    "older": "is an older version, with a newer one beside it",
     "further": "another chunk of the file comes first",
 }
 _WANTED_DOCUMENT: Final = "is a document, which answers how-to questions"
 
 
-def in_words(part: str, value: float) -> str:
-    """Return what a part of a score says about a hit; the name of one that this client does not know."""
+def describe_part(part: str, value: float) -> str:
+    """Return what a part of a score says about a hit; ``part`` itself if this client does not know it."""
     if part == "prose" and value > 0:
         return _WANTED_DOCUMENT
     return _MEANINGS.get(part, part)

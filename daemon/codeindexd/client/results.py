@@ -111,7 +111,7 @@ class LineCount(TypedDict):
 
 
 class GrepResult(TypedDict):
-    """The answer of ``grep``. ``files`` and ``total`` count all matching files and lines.
+    """The answer of ``grep``. ``files`` and ``total`` also count files and lines beyond ``limit``.
 
     ``truncated`` is True if matching lines are missing from the answer, or files were not searched; ``left_out`` has
     the number of those files by reason. ``searched`` is the number of files that were read.

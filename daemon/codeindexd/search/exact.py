@@ -42,7 +42,7 @@ def chunks_that_match(
 def chunks_left_out(
     root: SearchableRoot, snapshot: Snapshot, parsed: ParsedQuery, notes: list[str]
 ) -> NDArray[np.int64] | None:
-    """Return the sorted ids of the chunks that contain what the query leaves out; None if it leaves out no text.
+    """Return the sorted ids of the chunks that contain text which the query excludes; None if it excludes no text.
 
     Blocking. Notes and errors are those of :func:`chunks_that_match`.
     """

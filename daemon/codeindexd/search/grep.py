@@ -186,7 +186,7 @@ def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[Stor
 
 
 def is_searched(file: StoredFile) -> bool:
-    """Return True if a search of the whole root includes ``file``: its text is, or may be, worth reading."""
+    """Return True if a search of the whole root includes ``file``: it is indexed, or skipped but may be text."""
     return file.outcome is not Outcome.SKIPPED or (file.reason or file.entry.reason) in TEXTUAL_REASONS
 
 

@@ -66,7 +66,7 @@ class HitRequest:
     """How many hits are wanted, and what their text must contain.
 
     ``words`` choose which symbol of a chunk is shown, and ``best`` which line. With ``fold_copies``, chunks with the
-    same text are one hit. The definition that is shown passes the filters of ``parsed``.
+    same text are one hit. The definition that is shown passes the filters of ``parsed`` if any does.
     """
 
     limit: int

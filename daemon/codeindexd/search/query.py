@@ -1,10 +1,10 @@
 """The query language: filters, phrases and regexes among the words of a query.
 
-``lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/``: everything else is
-the text that is searched for. A ``-`` before a filter excludes what it names. A filter's value may be quoted
-(``path:"my dir/**"``); inside quotes, a backslash escapes a quote. Text that only resembles this syntax stays text:
-``std::vector``, ``a/b/c``, ``don't``, ``kind: x``. Pasted text (an error message, three lines or more, or more than
-20 words) has no syntax at all: its quotes and slashes are punctuation.
+``lang:python path:src/** -path:tests/** kind:function symbol:Name "an exact phrase" /regex/``: everything else is the
+text that is searched for. A ``-`` before a filter, a phrase or a regex excludes what it matches. A filter's value may
+be quoted (``path:"my dir/**"``); inside quotes, a backslash escapes a quote. Text that only resembles this syntax stays
+text: ``std::vector``, ``a/b/c``, ``don't``, ``kind: x``. Pasted text (an error message, three lines or more, or more
+than 20 words) has no syntax at all: its quotes and slashes are punctuation.
 """
 
 from __future__ import annotations

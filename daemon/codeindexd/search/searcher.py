@@ -164,8 +164,8 @@ class Searcher:
     async def symbol(self, roots: Sequence[SearchableRoot], name: str, *, references: bool) -> SymbolAnswer:
         """Return the definitions of ``name``, or else those of similar names, by the first `Match` that finds any.
 
-        With ``references``, also return the chunks that use exactly this name. Without any definition, notes say where
-        the name occurs. Raises FailedError when nothing can be read.
+        With ``references``, also return the chunks that use the last part of ``name``. Without any definition, notes
+        say where the name occurs. Raises FailedError when nothing can be read.
         """
         notes: list[str] = []
         for match in Match if len(name) >= _MIN_PART else (Match.EXACT,):
@@ -182,7 +182,7 @@ class Searcher:
     async def _definitions(
         self, roots: Sequence[SearchableRoot], name: str, match: Match, notes: list[str]
     ) -> list[Definition]:
-        """Return the definitions whose names match; what cannot be read is added to ``notes``."""
+        """Return the definitions whose names match, at most 1,000; notes on what is missing are added to ``notes``."""
 
         def in_root(one: PinnedRoot) -> list[Definition]:
             return symbols.definitions_in(one, name, match, notes, mask_secrets=self._mask_secrets)
@@ -199,7 +199,10 @@ class Searcher:
     async def _uses(
         self, roots: Sequence[SearchableRoot], name: str, definitions: Sequence[Definition], notes: list[str]
     ) -> list[Hit]:
-        """Return the chunks that use ``name`` and do not define it; what cannot be read is added to ``notes``."""
+        """Return the chunks that use the last part of ``name`` and are not among ``definitions``.
+
+        Notes on what cannot be read are added to ``notes``.
+        """
         defining = {(id(one.hit.root), one.hit.chunk.chunk_id) for one in definitions}
         last_part = symbols.last_part(name)
 
@@ -238,7 +241,7 @@ class Searcher:
     ) -> list[Hit]:
         """Retrieve and confirm the hits of every root, each in its own thread; raise the first error.
 
-        What cannot be read is added to ``notes``.
+        Notes on what cannot be read are added to ``notes``.
         """
 
         def hits_of(one: PinnedRoot) -> list[Hit]:

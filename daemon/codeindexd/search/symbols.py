@@ -51,7 +51,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class SymbolAnswer:
-    """Definitions of a name and the chunks that use it; or, by ``match``, only definitions of similar names."""
+    """Definitions of a name, or of similar names as ``match`` says, and the chunks that use it, if asked for."""
 
     definitions: list[Definition]
     references: list[Hit] = field(default_factory=list)
@@ -82,7 +82,7 @@ def last_part(name: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Return the qualifier of a name in any notation, with dots and "" without one, and its last part."""
+    """Return the qualifier of a name in any notation, with dots ("" if it has none), and its last part."""
     *qualifier, last = _QUALIFIER.split(name)
     return (".".join(filter(None, qualifier)), last) if last else ("", name)
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from codeindexd.analysis.chunking.cells import chunk_cells, parsed_as
+from codeindexd.analysis.chunking.cells import as_parsable, chunk_cells
 from codeindexd.analysis.chunking.notebook import NotebookText, read_notebook
 from codeindexd.types import Span
 from support.notebooks import notebook
@@ -85,7 +85,7 @@ def test_commands_do_not_break_the_rest_of_a_cell(command: str) -> None:
     ],
 )
 def test_operators_are_no_commands(source: str) -> None:
-    assert parsed_as(source.encode(), "python") == (source.encode(), "python")
+    assert as_parsable(source.encode(), "python") == (source.encode(), "python")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_operators_are_no_commands(source: str) -> None:
 )
 def test_a_magic_of_a_cell_decides_its_language(magic: str, language: str) -> None:
     body = f"\n{magic}\nbody of it\n".encode()
-    parsed, found = parsed_as(body, "python")
+    parsed, found = as_parsable(body, "python")
     assert found == language
     assert len(parsed) == len(body)
     assert parsed.endswith(b"\nbody of it\n")
@@ -121,7 +121,7 @@ def test_functions_below_a_magic_are_found_in_its_language() -> None:
 
 def test_only_python_has_such_commands() -> None:
     body = b"%%bash\n!x\n"
-    assert parsed_as(body, "r") == (body, "r")
+    assert as_parsable(body, "r") == (body, "r")
 
 
 def test_a_cell_of_nothing_but_a_magic_is_a_chunk() -> None:
@@ -130,7 +130,7 @@ def test_a_cell_of_nothing_but_a_magic_is_a_chunk() -> None:
 
 
 def test_a_question_mark_alone_takes_no_other_line_with_it() -> None:
-    parsed, _ = parsed_as(b"?\n\nvalue = 1\n", "python")
+    parsed, _ = as_parsable(b"?\n\nvalue = 1\n", "python")
     assert parsed.endswith(b"\n\nvalue = 1\n")
 
 
@@ -140,6 +140,6 @@ def test_a_question_mark_alone_takes_no_other_line_with_it() -> None:
 def test_commands_are_found_in_linear_time(piece: bytes) -> None:
     for body in (piece * (400_000 // len(piece)), b"%%time\n" + piece * (400_000 // len(piece)) + b"%"):
         began = time.process_time()
-        parsed, _ = parsed_as(body, "python")
+        parsed, _ = as_parsable(body, "python")
         assert time.process_time() - began < 5
         assert (len(parsed), parsed.count(b"\n")) == (len(body), body.count(b"\n"))

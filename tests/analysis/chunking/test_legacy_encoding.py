@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeindexd.analysis.chunking import is_guessed
-from codeindexd.analysis.chunking.legacy_encoding import guessed_encoding
+from codeindexd.analysis.chunking.legacy_encoding import guess_encoding
 
 CODE = "def compute(items):\n    return len(items)\n"
 COMMENTS = {
@@ -27,7 +27,7 @@ COMMENTS = {
 @pytest.mark.parametrize(("encoding", "comment"), [(one, text) for one, texts in COMMENTS.items() for text in texts])
 def test_a_comment_tells_the_encoding_of_its_file(encoding: str, comment: str) -> None:
     data = f"# {comment}\n{CODE}".encode(encoding)
-    assert data.decode(guessed_encoding(data)) == f"# {comment}\n{CODE}"
+    assert data.decode(guess_encoding(data)) == f"# {comment}\n{CODE}"
 
 
 @pytest.mark.parametrize(
@@ -41,19 +41,19 @@ def test_a_comment_tells_the_encoding_of_its_file(encoding: str, comment: str) -
     ],
 )
 def test_a_declared_encoding_is_believed(declaration: str) -> None:
-    assert guessed_encoding(f"{declaration}\nx = 'Ж'\n".encode("cp1251")) == "cp1251"
+    assert guess_encoding(f"{declaration}\nx = 'Ж'\n".encode("cp1251")) == "cp1251"
 
 
 def test_a_declaration_that_cannot_be_true_is_not_believed() -> None:
     data = b"# coding: gbk\n# caf\xe9\n"
-    assert data.decode(guessed_encoding(data)) == "# coding: gbk\n# café\n"
-    assert guessed_encoding(b"# coding: utf-8\n# caf\xe9\n") == "cp1252"
-    assert guessed_encoding(b"# coding: no-such-thing\n# caf\xe9\n") == "cp1252"
+    assert data.decode(guess_encoding(data)) == "# coding: gbk\n# café\n"
+    assert guess_encoding(b"# coding: utf-8\n# caf\xe9\n") == "cp1252"
+    assert guess_encoding(b"# coding: no-such-thing\n# caf\xe9\n") == "cp1252"
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_have_an_encoding_that_reads_them(data: bytes) -> None:
-    encoding = guessed_encoding(data)
+    encoding = guess_encoding(data)
     assert data.decode(encoding).count("\n") == data.count(b"\n")
 
 

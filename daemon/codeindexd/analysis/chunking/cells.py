@@ -33,9 +33,9 @@ _NO_SYMBOL_KINDS: Final = frozenset({"block", "window"})
 def chunk_cells(
     text: bytes, cells: Sequence[Cell], *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET
 ) -> list[Span]:
-    """Cut the UTF-8 ``text`` of a notebook into chunks, each of its ``cells`` as :func:`chunk` does.
+    """Cut the UTF-8 ``text`` of a notebook into chunks: each of its ``cells`` separately, as :func:`chunk` does.
 
-    Cells that are blank have no chunk. Chunks without a definition have the kind ``cell``. Never raises.
+    Blank cells have no chunk. Chunks without a definition have the kind ``cell``. Never raises.
     """
     return [span for cell in cells for span in _chunks_of(text, cell, max_bytes, target_chars)]
 
@@ -44,9 +44,9 @@ def _chunks_of(text: bytes, cell: Cell, max_bytes: int, target_chars: int) -> It
     body = text[cell.start : cell.end]
     if body.isspace():
         return
-    parsed, language = parsed_as(body, cell.language)
+    parsed, language = as_parsable(body, cell.language)
     spans = chunk(parsed, language, max_bytes=max_bytes, target_chars=target_chars)
-    if not spans:  # the cell has only a command with the name of its language
+    if not spans:  # the cell contains only a command such as %%bash
         spans = [Span(0, len(body), 1, max(1, body.count(b"\n")), "cell")]
     first_line = text.count(b"\n", 0, cell.start)
     for span in spans:
@@ -60,8 +60,8 @@ def _chunks_of(text: bytes, cell: Cell, max_bytes: int, target_chars: int) -> It
         )
 
 
-def parsed_as(body: bytes, language: str) -> tuple[bytes, str]:
-    """Return the text to parse for a cell, with the same length and lines, and its language."""
+def as_parsable(body: bytes, language: str) -> tuple[bytes, str]:
+    """Return a cell's text in a form that can be parsed, with the same length and lines, and its language."""
     if language != "python":
         return body, language
     magic = _CELL_MAGIC.match(body)
@@ -84,6 +84,7 @@ def _language_of(name: str, arguments: bytes) -> str:
 
 
 def _plain_python(body: bytes) -> bytes:
+    """Return ``body`` with the commands of IPython replaced by Python of the same length."""
     if not any(sign in body for sign in (b"%", b"!", b"?")):
         return body
     body = _with_continuations(body)
@@ -104,5 +105,5 @@ def _with_continuations(body: bytes) -> bytes:
 
 
 def _value(match: re.Match[bytes], before: bytes) -> bytes:
-    """Return a statement without effect in place of a command, so that a block of commands is not empty."""
+    """Return ``before`` and a value, as long as the command matched: a block of commands must not become empty."""
     return before + b"0".ljust(len(match[0]) - len(before))

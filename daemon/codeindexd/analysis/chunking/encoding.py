@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codeindexd.analysis.chunking.legacy_encoding import guessed_encoding
+from codeindexd.analysis.chunking.legacy_encoding import guess_encoding
 from codeindexd.analysis.chunking.notebook import ENCODING as NOTEBOOK
 from codeindexd.analysis.chunking.notebook import Cell, CellLine
 from codeindexd.types import Span
@@ -96,7 +96,7 @@ def decode(data: bytes) -> Decoded | None:
 
     A byte order mark decides first. NUL bytes mean UTF-16 if they are in every other place, as in Western text, and
     binary otherwise. Then UTF-8 if it is well-formed; then, unless it is full of control characters, what
-    :func:`guessed_encoding` takes it for.
+    :func:`guess_encoding` takes it for.
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
@@ -120,7 +120,7 @@ def _utf8(data: bytes, bom: int) -> Decoded | None:
     probe = data[:_PROBE_BYTES]
     if len(probe) - len(probe.translate(None, _CONTROLS)) > len(probe) // 50:
         return None
-    encoding = guessed_encoding(data)
+    encoding = guess_encoding(data)
     return _recoded(data, data.decode(encoding), encoding, 0)
 
 

@@ -1,8 +1,8 @@
 """Guesses the encoding of text that is not Unicode, from a declaration in the text or from its bytes.
 
 ``charset-normalizer`` guesses from the lines that are not ASCII, since code around a comment says nothing about the
-comment's language. It cannot distinguish the East Asian encodings in a short comment; of these, the encoding in which
-the most characters are common ones is taken.
+comment's language. It cannot distinguish the East Asian encodings in a short comment. Of these, the one is chosen in
+which the most characters are common.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def detector_version() -> str:
     return importlib.metadata.version("charset-normalizer")
 
 
-def guessed_encoding(data: bytes) -> str:
-    """Return the most likely encoding of ``data``, by its Python name; it can be decoded without errors. Never raises.
+def guess_encoding(data: bytes) -> str:
+    """Return the Python name of the most likely encoding of ``data``, which decodes without errors. Never raises.
 
     ``data`` is neither UTF-8 nor UTF-16. Every encoding that is returned keeps ``\\n`` and ``\\r`` as single bytes.
     """
@@ -47,21 +47,21 @@ def guessed_encoding(data: bytes) -> str:
     if declared and _decodes(data, declared):
         return declared
     sample = _sample(data)
-    # accented letters stand between ASCII letters, while words in other scripts consist of bytes beyond ASCII
+    # Accented letters stand between ASCII letters, while words in other scripts consist of bytes beyond ASCII.
     if _LONG_RUN.search(sample) is None:
         guess = _detected(sample, _WESTERN_FAMILY)
     elif _is_koi8(sample):
         guess = "koi8_r"
     else:
         guess = _most_common(sample) or _detected(sample, _ALPHABETS)
-    for encoding in (guess, _WESTERN, "cp932"):  # kanji without kana have bytes that are no Western letters
+    for encoding in (guess, _WESTERN, "cp932"):  # kanji without kana have bytes that cp1252 lacks
         if _decodes(data, encoding):
             return encoding
     return _LAST_RESORT
 
 
 def _sample(data: bytes) -> bytes:
-    """Return the first lines that are not ASCII. The lines are whole, since a cut may split a character."""
+    """Return the first lines that are not ASCII, 16 KiB or little more: whole, because a cut may split a character."""
     lines: list[bytes] = []
     size = 0
     for line in data.splitlines():
@@ -93,7 +93,7 @@ def _declared(data: bytes) -> str:
 def _detected(sample: bytes, encodings: Sequence[str]) -> str:
     """Return the most likely of ``encodings`` according to charset-normalizer; the Western one if it finds none.
 
-    The encodings for Central Europe and Turkey share most letters with the Western one, so they are only taken if the
+    The encodings for Central Europe and Turkey share most letters with the Western one, so they are only chosen if the
     library also recognises one of their languages.
     """
     from charset_normalizer import from_bytes
@@ -120,18 +120,24 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 
 @cache
-def _commonness() -> dict[str, Callable[[str], float]]:
-    """Return for each East Asian encoding a function from a text to the share of its characters that are common."""
-    return {"cp949": _hangul, "cp932": _japanese, "euc_jp": _japanese, "gb18030": _simplified, "cp950": _traditional}
+def _measures() -> dict[str, Callable[[str], float]]:
+    """Return, for each East Asian encoding, the function that computes the share of common characters in a text."""
+    return {
+        "cp949": _share_of_hangul,
+        "cp932": _share_of_japanese,
+        "euc_jp": _share_of_japanese,
+        "gb18030": _share_of_simplified,
+        "cp950": _share_of_traditional,
+    }
 
 
 def _most_common(sample: bytes) -> str:
     """Return the East Asian encoding in which the most characters of the sample are common; of equals, the first.
 
-    Returns "" if less than 85 % are common in each of them.
+    Returns "" if no more than 85 % are common in any of them.
     """
     best, most = "", _MIN_COMMON
-    for encoding, share_of in _commonness().items():
+    for encoding, share_of in _measures().items():
         try:
             text = sample.decode(encoding)
         except UnicodeDecodeError:
@@ -150,22 +156,22 @@ def _is_kana(character: str) -> bool:
     return "\u3040" <= character <= "\u30ff"
 
 
-def _hangul(text: str) -> float:
+def _share_of_hangul(text: str) -> float:
     """Return the share of common syllables: the 2,350 syllables of KS X 1001, which take two bytes in EUC-KR."""
     return _share(text, lambda one: "\uac00" <= one <= "\ud7a3" and len(one.encode("euc_kr", "replace")) == 2)
 
 
-def _japanese(text: str) -> float:
-    """Return the share of kana and kanji, 0 if there are few kana: Japanese text has them between kanji."""
+def _share_of_japanese(text: str) -> float:
+    """Return the share of kana and kanji; 0 if there are few kana, which Japanese text has between kanji."""
     kana = _share(text, _is_kana)
     return 0.0 if kana < _MIN_KANA else _share(text, lambda one: _is_kana(one) or "\u4e00" <= one <= "\u9fff")
 
 
-def _simplified(text: str) -> float:
-    """Return the share of common characters: the 3,755 in the first level of GB 2312."""
+def _share_of_simplified(text: str) -> float:
+    """Return the share of common characters: the 3,755 in the first level of GB 2312, and full-width forms."""
     return _share(text, lambda one: 0xB0 <= one.encode("gb18030")[0] <= 0xD7 or "\uff00" <= one <= "\uffef")
 
 
-def _traditional(text: str) -> float:
+def _share_of_traditional(text: str) -> float:
     """Return the share of common characters: the 5,401 in the first level of Big5."""
     return _share(text, lambda one: 0xA1 <= one.encode("cp950", "replace")[0] <= 0xC6)

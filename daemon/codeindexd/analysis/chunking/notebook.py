@@ -1,7 +1,7 @@
-"""Jupyter notebooks: the text of their cells, and where each of its lines stands in the JSON.
+"""Reads Jupyter notebooks: the text of their cells, and where each of its lines stands in the JSON.
 
-What is indexed of a notebook is the source of its cells, one after the other. Outputs and attachments are passed over
-without decoding them, because a notebook of plots consists of little else. nbformat 3 (``worksheets``) and 4 are read.
+The source of the cells is indexed, one cell after another. Outputs and attachments are skipped without decoding them,
+because a notebook of plots consists of little else. nbformat 3 (``worksheets``) and 4 are read.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _VERSION = re.compile(r"[\d.]+$")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell with text: its number among all cells, counted from 1, and its bytes in the notebook's text.
+    """A cell with text: its number among all cells, from 1, and its bytes in the notebook's text, from start to end.
 
-    ``kind`` is ``code``, ``markdown`` or ``raw``; ``language`` is a language's name, ``""`` for plain text.
+    ``kind`` is ``code``, ``markdown`` or ``raw``; ``language`` is the name of a language, ``""`` for plain text.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class CellLine:
-    """A line as readers of a notebook count: the cell's number and the line in it, both from 1."""
+    """A line as readers of a notebook count it: the number of the cell, and the line in the cell, both from 1."""
 
     cell: int
     line: int
@@ -59,8 +59,9 @@ class CellLine:
 class NotebookText:
     """The text of a notebook's cells as UTF-8; every cell ends in a line end, which the JSON may lack.
 
-    Of each line: ``starts``, the offset in the text, ``source_starts`` and ``source_ends``, the bytes of the JSON that
-    spell it without quotes around them, and ``source_lines``, the line of the JSON in which it begins.
+    Four sequences have one item for each line: ``starts`` is its offset in the text, ``source_starts`` and
+    ``source_ends`` are the bytes of the file that spell it, without the quotes around them, and ``source_lines`` is the
+    line of the file, from 1, in which it begins.
     """
 
     utf8: bytes
@@ -72,7 +73,7 @@ class NotebookText:
 
     @property
     def encoding(self) -> str:
-        """The name under which the catalog knows that a file is read as a notebook."""
+        """The name that the catalog stores as the encoding of a notebook."""
         return ENCODING
 
     def row(self, offset: int) -> int:
@@ -84,7 +85,7 @@ class NotebookText:
         return self.starts[row + 1] if row + 1 < len(self.starts) else len(self.utf8)
 
     def to_source(self, offset: int) -> int:
-        """Return the offset in the file of an offset in the text that is the start of a line."""
+        """Return the offset in the file of the line that contains an offset of the text; 0 if there is no text."""
         return self.source_starts[self.row(offset)] if self.starts else 0
 
     def to_source_span(self, span: Span) -> Span:
@@ -115,7 +116,7 @@ class NotebookText:
         return CellLine(cell.number, number - bisect_left(self.starts, cell.start))
 
     def paragraph(self, offset: int) -> tuple[int, int]:
-        """Return the bytes of the text, around ``offset``, whose lines belong together: those of its cell."""
+        """Return the start and end, in the text, of the cell that contains ``offset``: its lines belong together."""
         cell = self.cells[bisect_right(self.cells, offset, key=lambda cell: cell.start) - 1]
         return cell.start, cell.end
 
@@ -126,6 +127,8 @@ class _NotANotebook(Exception):  # noqa: N818 - never leaves this module
 
 @dataclass(frozen=True, slots=True)
 class _RawCell:
+    """A cell as the JSON has it. ``source`` is the start and end of its text's value; legacy means nbformat 3."""
+
     number: int
     kind: str
     language: str
@@ -139,9 +142,9 @@ def may_be_notebook(text: bytes) -> bool:
 
 
 def read_notebook(text: bytes, *, offset: int = 0) -> NotebookText | None:
-    """Return the cells of a notebook in UTF-8, None if it is none or its JSON is broken.
+    """Return the text of a notebook, given its JSON in UTF-8; None if it is not a notebook or the JSON is broken.
 
-    ``offset`` is where ``text`` begins in its file.
+    ``offset`` is where ``text`` begins in its file: after a byte order mark, if there is one.
     """
     if not may_be_notebook(text):
         return None
@@ -153,7 +156,7 @@ def read_notebook(text: bytes, *, offset: int = 0) -> NotebookText | None:
 
 
 class _Reader:
-    """Reads JSON in one pass: values that nobody asks for are passed over, whatever their size."""
+    """Reads JSON in one pass: values that are not asked for are skipped without decoding them."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -206,7 +209,7 @@ class _Reader:
                 yield _RawCell(number, "markdown", "markdown", source, is_legacy)
 
     def _members(self) -> Iterator[bytes]:
-        """Yield the keys of an object; the value of each may be read before the next."""
+        """Yield the keys of an object. The caller may read the value of a key before asking for the next."""
         self._take(b"{")
         while not self._ends(b"}"):
             start, end = self._string()
@@ -218,7 +221,7 @@ class _Reader:
                 self._range()
 
     def _items(self) -> Iterator[None]:
-        """Yield once for every item of an array, which may be read before the next."""
+        """Yield once for every item of an array. The caller may read the item before asking for the next."""
         self._take(b"[")
         while not self._ends(b"]"):
             value_at = self._at
@@ -231,7 +234,7 @@ class _Reader:
         return json.loads(self._text[start:end])
 
     def _range(self) -> tuple[int, int]:
-        """Pass over a value and return its bytes."""
+        """Skip a value and return its start and end."""
         text, start = self._text, self._at
         opening = text[start : start + 1]
         if opening == b'"':
@@ -255,7 +258,7 @@ class _Reader:
         raise _NotANotebook
 
     def _string(self) -> tuple[int, int]:
-        """Pass over a string and return its bytes, quotes included."""
+        """Skip a string and return its start and end, quotes included."""
         text, start = self._text, self._at
         if text[start : start + 1] != b'"':
             raise _NotANotebook
@@ -313,7 +316,7 @@ def _assembled(text: bytes, raw_cells: Sequence[_RawCell], offset: int) -> Noteb
 
 
 def _rows(text: bytes, cell: _RawCell) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the lines of a cell: the bytes that spell them, and what they say, with a line end."""
+    """Yield the lines of a cell: start and end of the JSON that spells each, and its text, with a line end."""
     row: list[bytes] = []
     start = end = 0
     for at, piece, is_line in _parts(text, cell):
@@ -331,7 +334,7 @@ def _rows(text: bytes, cell: _RawCell) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _parts(text: bytes, cell: _RawCell) -> Iterator[tuple[int, bytes, bool]]:
-    """Yield the contents of a cell's strings with their offsets, cut after every line end, and whether a line ends."""
+    """Yield the JSON of a cell's strings, cut after every line end: its offset, itself, and whether it ends a line."""
     start, end = cell.source
     if text[start : start + 1] == b'"':
         literals = [(start, end)]
@@ -340,7 +343,7 @@ def _parts(text: bytes, cell: _RawCell) -> Iterator[tuple[int, bytes, bool]]:
         reader._at = start
         literals = [reader._string() for _ in reader._items()]
     else:
-        literals = []  # null: a cell that was never written in
+        literals = []  # null: a cell without text
     # Early writers of nbformat 3 left the line ends out of their lists of lines.
     are_lines = cell.is_legacy and len(literals) > 1 and not _ends_in_newline(text, *literals[0])
     for literal_start, literal_end in literals:
@@ -360,8 +363,8 @@ def _unescaped(piece: bytes) -> bytes:
         raise _NotANotebook
     if b"\\" not in piece:
         return piece
-    said: str = json.loads(b'"' + piece + b'"', strict=False)
-    return said.replace("\0", "\ufffd").encode("utf-8", "replace")
+    decoded: str = json.loads(b'"' + piece + b'"', strict=False)
+    return decoded.replace("\0", "\ufffd").encode("utf-8", "replace")
 
 
 def _kernel_language(metadata: Any) -> str:
@@ -373,7 +376,7 @@ def _kernel_language(metadata: Any) -> str:
 
 
 def _cell_language(metadata: Any) -> str:
-    """Return the language that an editor noted for one cell."""
+    """Return the language that Visual Studio Code recorded for one cell, ``""`` if it did not."""
     return _language(_mapping(metadata, "vscode").get("languageId"))
 
 
@@ -383,7 +386,7 @@ def _mapping(value: Any, key: str) -> dict[str, Any]:
 
 
 def _language(name: Any) -> str:
-    """Return our name of a language as kernels spell it (``R``, ``C++17``, ``julia``), ``""`` if it is unknown."""
+    """Return our name of a language that a kernel names (``R``, ``C++17``, ``julia``), ``""`` if it is unknown."""
     if not isinstance(name, str):
         return ""
     lowered = name.strip().lower()

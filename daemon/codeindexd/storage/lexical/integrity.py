@@ -1,4 +1,4 @@
-"""Reading a closed tantivy directory: which files a commit needs, and whether each still has its checksum.
+"""Checks a tantivy directory without opening it: which files a commit needs, and whether each has its checksum.
 
 tantivy ends every file with a footer (JSON with the CRC-32 of what precedes it, its length, a magic number) and never
 verifies the checksum, so a flipped bit would otherwise cause a panic or a wrong answer.
@@ -52,10 +52,10 @@ def _segment_files(segment: dict[str, Any]) -> list[str]:
 
 
 def remove_orphans(directory: Path) -> None:
-    """Delete what a killed writer left: uncommitted segments, and files it was about to rename.
+    """Delete what a killed writer left: uncommitted segments, and files that it was about to rename.
 
     tantivy collects only the files in its own list, which a kill between two renames, or damage, leaves incomplete.
-    Nobody may have the index open, though a merge of the previous owner may still end. Raises StoreDamagedError,
+    Nobody may have the index open, but a merge of the previous owner may still be ending. Raises StoreDamagedError,
     StoreFullError.
     """
     with storing(WHAT):
@@ -108,7 +108,7 @@ def _expect(recorded: object, found: object) -> None:
 
 
 def _rows(path: Path) -> int:
-    """Return the number of documents by the end of a segment's columns; 0 if a later tantivy has another layout."""
+    """Return the number of documents at the end of a segment's columns; 0 if a later tantivy uses another layout."""
     rows, mark = _COLUMNS_END.unpack(_body(path)[-_COLUMNS_END.size :])
     return int(rows) if mark == _COLUMNS else 0
 

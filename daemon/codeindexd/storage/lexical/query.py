@@ -11,10 +11,10 @@ from tantivy import Occur, Query, Schema
 
 from codeindexd.storage.lexical.schema import encodable
 
-MAX_TERMS = 64  # of words, and as many identifiers: a pasted file must not become a query of ten thousand terms
+MAX_TERMS = 64  # of words, names and identifiers each: a pasted file must not become a query of ten thousand terms
 _CONSIDERED = 1024  # distinct terms among which the rarest are chosen
 
-# Field weights: guesses from reading, ordered by how much a match says about a chunk.
+# Field weights are not measured. They are ordered by how much a match says about a chunk.
 _WORD_FIELDS = (("words", 1.0), ("symbol", 1.5))
 _NAME_FIELDS = (("name", 2.0),)
 _IDENTIFIER_FIELDS = (("identifiers", 2.0), ("name", 3.0))
@@ -27,10 +27,10 @@ DocumentFrequency = Callable[[str, str], int]
 class LexicalQuery:
     """A query to the lexical index; all terms are lowercase, as the tokenizer produces them.
 
-    ``words`` (stems, as they are indexed), ``names`` (whole one-word names) and ``identifiers`` score a chunk; any of
-    them suffices, but with ``required`` every identifier must occur. Each of ``phrases`` must occur with its words
-    side by side. ``language``, ``kind``, ``file_ids`` and ``chunk_ids`` restrict without scoring; an empty id list
-    matches nothing.
+    ``words`` (stems, as they are indexed), ``names`` (whole names of one word) and ``identifiers`` score a chunk. Any
+    of them suffices, but with ``required`` every identifier must occur. Each of ``phrases`` (stems, too) must occur
+    with its words side by side. ``language``, ``kind``, ``file_ids`` and ``chunk_ids`` restrict without scoring: None
+    does not restrict, an empty list of ids matches nothing.
     """
 
     words: Sequence[str] = ()
@@ -55,13 +55,16 @@ def any_of(queries: Sequence[Query]) -> Query:
     return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Should, query) for query in queries])
 
 
-def filtering(query: Query) -> Clause:
+def filter_clause(query: Query) -> Clause:
     """Return a clause that must match and scores nothing."""
     return (Occur.Must, Query.const_score_query(query, 0.0))
 
 
 def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFrequency) -> Query | None:
-    """Return the scoring part of ``query``; None if it has no terms."""
+    """Return the scoring part of ``query``; None if it has no terms.
+
+    ``frequency`` returns how many chunks have a term: ``frequency(field, term)``.
+    """
     words = distinct_terms(query.words, lambda word: frequency("words", word))
     identifiers = distinct_terms(query.identifiers, lambda name: frequency("identifiers", name))
     names = distinct_terms(query.names, lambda name: frequency("name", name))
@@ -79,7 +82,7 @@ def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFreque
     return Query.boolean_query(clauses)
 
 
-def restricted(query: Query, filters: Sequence[Clause]) -> Query:
+def restrict(query: Query, filters: Sequence[Clause]) -> Query:
     """Return ``query`` restricted to the documents that match all ``filters``."""
     # Nested in a must clause: next to a must clause, the query's own should clauses would be optional.
     return Query.boolean_query([(Occur.Must, query), *filters]) if filters else query
@@ -97,7 +100,7 @@ def _phrase(schema: Schema, words: Sequence[str]) -> Query:
 
 
 def distinct_terms(terms: Sequence[str], frequency: Callable[[str], int]) -> list[str]:
-    """Return each term once; of more than ``MAX_TERMS`` the rarest that occur, which contribute most to BM25."""
+    """Return each term once; of more than ``MAX_TERMS``, the rarest that occur, which contribute most to BM25."""
     distinct = list(dict.fromkeys(one for one in terms if one))
     if len(distinct) <= MAX_TERMS:
         return distinct

@@ -15,8 +15,8 @@ from codeindexd.storage.lexical.query import (
     LexicalQuery,
     any_of,
     distinct_terms,
-    filtering,
-    restricted,
+    filter_clause,
+    restrict,
     scoring_query,
     term,
 )
@@ -55,11 +55,11 @@ class LexicalSnapshot:
     def search(self, query: LexicalQuery, limit: int) -> list[tuple[int, int, float]]:
         """Return the best ``limit`` chunks as (chunk id, file id, score), best first, equal scores by chunk id.
 
-        Scores are BM25 over words, identifiers and symbols, all positive. A query without terms finds nothing.
+        Scores are BM25 over words, identifiers, symbols and names, all positive. A query without terms finds nothing.
         """
-        filters = [filtering(term(self._schema, "language", query.language))] if query.language is not None else []
+        filters = [filter_clause(term(self._schema, "language", query.language))] if query.language is not None else []
         if query.kind is not None:
-            filters.append(filtering(term(self._schema, "kind", query.kind)))
+            filters.append(filter_clause(term(self._schema, "kind", query.kind)))
         later: list[tuple[int, Ids]] = []  # (0 chunk id or 1 file id, sorted ids): filters on the hits
         for column, field, ids in ((0, "chunk_id", query.chunk_ids), (1, "file_id", query.file_ids)):
             if ids is None:
@@ -75,10 +75,10 @@ class LexicalSnapshot:
             scoring = scoring_query(query, self._schema, self._searcher.doc_freq)
             if scoring is None or limit <= 0:
                 return []
-            return self._best(restricted(scoring, filters), limit, later)
+            return self._best(restrict(scoring, filters), limit, later)
 
     def _one_of(self, field: str, ids: Ids) -> Clause:
-        return filtering(Query.term_set_query(self._schema, field, ids.tolist()))
+        return filter_clause(Query.term_set_query(self._schema, field, ids.tolist()))
 
     def _best(self, query: Query, limit: int, later: Sequence[tuple[int, Ids]]) -> list[tuple[int, int, float]]:
         if not later:
@@ -107,9 +107,9 @@ class LexicalSnapshot:
         return hits
 
     def similar(self, field: str, word: str, edits: int, limit: int) -> list[int]:
-        """Return the ids of at most ``limit`` chunks with a term in ``field`` at most ``edits`` (1 or 2) from ``word``.
+        """Return the sorted ids of at most ``limit`` chunks with a term in ``field`` that is similar to ``word``.
 
-        Two swapped letters count as one edit. Sorted.
+        Similar means at most ``edits`` (1 or 2) edits away. Two swapped letters count as one edit.
         """
         with translated():
             query = Query.fuzzy_term_query(self._schema, field, encodable(word), edits, transposition_cost_one=True)
@@ -144,12 +144,12 @@ class LexicalSnapshot:
             return [number for number, terms in documents if not self._is_found(field, number, terms)]
 
     def _is_found(self, field: str, number: int, terms: Iterable[tuple[str, str]]) -> bool:
-        clauses = [filtering(term(self._schema, field, number))]
-        clauses += [filtering(term(self._schema, *one)) for one in dict.fromkeys(terms)]
+        clauses = [filter_clause(term(self._schema, field, number))]
+        clauses += [filter_clause(term(self._schema, *one)) for one in dict.fromkeys(terms)]
         return bool(self._searcher.search(Query.boolean_query(clauses), 1, count=False).hits)
 
     def document_frequency(self, word: str, field: str = "words") -> int:
-        """Return how many chunks have ``word`` in ``field``, a text field of the schema; deleted ones may count."""
+        """Return how many documents have ``word`` in ``field``, a text field of the schema; deleted ones may count."""
         with translated():
             return self._searcher.doc_freq(field, encodable(word))
 
