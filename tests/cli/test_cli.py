@@ -338,3 +338,19 @@ def test_durations_are_formatted(seconds: float, text: str) -> None:
 def test_grep_in_a_path_that_does_not_exist_is_a_usage_error(daemon: FakeDaemon) -> None:
     code, _, err = on_terminal(daemon, "grep", "x", "/nowhere/at/all")
     assert (code, err.splitlines()[0]) == (2, "codeindex: /nowhere/at/all does not exist")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["search", "x", "--lang", "go", "--lang", "python"], "argument --lang: given more than once"),
+        (["search", "x", "--kind", "class", "--kind", "test"], "argument --kind: given more than once"),
+        (["grep", "x", "-t", "go", "-t", "python"], "argument -t/--type: given more than once"),
+        (["search", "x", "--context", "-1"], "--context must be 0 or more"),
+        (["related", "a.py:1", "--context", "-1"], "--context must be 0 or more"),
+        (["grep", "-F", "\udcff"], "grep: pattern is not UTF-8"),
+    ],
+)
+def test_options_without_a_meaning_are_usage_errors(daemon: FakeDaemon, words: list[str], message: str) -> None:
+    code, out, err = on_terminal(daemon, *words)
+    assert (code, out, err.splitlines()[0]) == (2, "", f"codeindex: {message}")

@@ -70,6 +70,25 @@ def test_a_query_that_is_too_long_is_cut_and_answered(daemon: RealDaemon, projec
     assert answer["notes"] == ["only the first 64 KiB of the query were used"]
 
 
+def test_the_whole_disk_is_no_advice(daemon: RealDaemon) -> None:
+    error = refusal(daemon, "search", query="x", roots=["/"])
+    assert error["data"] == {"hint": "index your projects: codeindex add PATH", "name": "not_indexed"}
+
+
+def test_an_empty_name_is_no_symbol(daemon: RealDaemon, project: Path) -> None:
+    daemon.call("roots.add", path=str(project), wait=True)
+    for name in ("", "  "):
+        assert refusal(daemon, "symbol", name=name)["message"] == "symbol: name is empty"
+
+
+def test_lines_beyond_the_limit_come_with_advice(daemon: RealDaemon, project: Path) -> None:
+    daemon.call("roots.add", path=str(project), wait=True)
+    (note,) = daemon.call("grep", pattern="e", limit=1)["notes"]
+    assert note.endswith(
+        "more lines match; raise the limit, or narrow the search with a path, a glob or a longer pattern"
+    )
+
+
 def test_asking_about_what_is_not_indexed(daemon: RealDaemon, project: Path) -> None:
     for method, params in [
         ("search", {"query": "x", "roots": [str(project)]}),

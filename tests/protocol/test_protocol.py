@@ -118,7 +118,10 @@ def test_errors_carry_the_id_to_answer_with() -> None:
         ("roots.add", {"path": "/\ud800"}, "path"),
         ("roots.add", {"path_b64": "?"}, "path_b64"),
         ("roots.add", {"path_b64": 7}, "path_b64"),
-        ("related", {"root": "/a", "path": "b", "line": 0}, "line"),
+        ("related", {"root": "/a", "path": "b", "line": 0}, "line must be 1 to 1099511627776"),
+        ("sync", {"timeout_s": 1e9}, "timeout_s must be 0 to 604800"),
+        ("grep", {"pattern": "\udcff"}, "pattern is not UTF-8"),
+        ("symbol", {"name": "caf\udce9"}, "name is not UTF-8"),
     ],
 )
 def test_wrong_parameters_are_named(method: str, params: dict[str, object], field: str) -> None:

@@ -75,7 +75,7 @@ async def test_related_looks_up_its_origin_in_the_pinned_snapshot(indexed: Index
     answer = await searcher().related(indexed, b"a.py", 1, 10)
     assert [hit.chunk.path for hit in answer.hits] == [b"b.py"]
     assert answer.clock == "one:2"
-    with pytest.raises(NotIndexedError, match=r"a\.py:9"):
+    with pytest.raises(NotIndexedError, match=r"a\.py:9: its last indexed line is 2"):
         await searcher().related(indexed, b"a.py", 9, 10)
 
 

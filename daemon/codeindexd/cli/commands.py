@@ -297,7 +297,9 @@ def _index_first(run: Run, client: Client, path: str) -> None:
 
 
 def _check_format(args: argparse.Namespace) -> None:
-    """Replace the escapes in ``--format``. Raises UsageError if the template has unknown fields."""
+    """Replace the escapes in ``--format``. Raises UsageError for unknown fields and a negative ``--context``."""
+    if args.context < 0:
+        raise UsageError("--context must be 0 or more", hint="give a number of lines")
     if args.format is not None:
         args.format = render.parse_template(args.format)
 
@@ -312,7 +314,7 @@ def _print_hits(run: Run, result: SearchResult) -> None:
         render.print_formatted(run.terminal, result, args.format, run.shown_cwd)
     else:
         explain = getattr(args, "explain", False)
-        context, cwd = max(args.context, 0), run.shown_cwd
+        context, cwd = args.context, run.shown_cwd
         render.print_hits(run.terminal, result, context=context, cwd=cwd, explain=explain, copies=args.copies)
     run.terminal.flush()
     if not result["hits"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from codeindexd.cli.given_once import GivenOnce
 from codeindexd.cli.path_filters import from_here
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="globs",
         help="only paths that match, or with ! do not; relative to here if its first directory is here",
     )
-    parser.add_argument("-t", "--type", metavar="LANG", dest="language", help="only this language")
+    parser.add_argument("-t", "--type", action=GivenOnce, metavar="LANG", dest="language", help="only this language")
     parser.add_argument("-m", "--max-count", type=int, metavar="N", help="at most N lines of each file")
     parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one match per line")
     parser.add_argument("-N", "--no-line-number", action="store_true", help="print no line numbers")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from codeindexd import __version__
 from codeindexd.cli import grep
+from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -168,11 +169,13 @@ def _queries(command: Command) -> None:
     search.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
     search.add_argument("--all", action="store_true", help="search all roots")
     search.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
-    search.add_argument("--lang", metavar="L", dest="language", help="only this language")
+    search.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
     search.add_argument(
         "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"
     )
-    search.add_argument("--kind", metavar="K", help="only code of this kind: function, class, section, ...")
+    search.add_argument(
+        "--kind", action=GivenOnce, metavar="K", help="only code of this kind: function, class, section, ..."
+    )
     search.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
     search.add_argument("--add", action="store_true", help="first index the directory if it is not indexed")
     search.add_argument("--explain", action="store_true", help="show the parts of each score")

@@ -77,7 +77,8 @@ def split_at_root(path: PathLike, roots: Iterable[str]) -> tuple[str, str]:
     if not containing:
         import shlex
 
-        directory = shlex.quote(os.path.dirname(target))  # noqa: PTH120
+        parent = os.path.dirname(target)  # noqa: PTH120
+        directory = "PATH" if parent == "/" else shlex.quote(parent)
         raise NotIndexedError(f"{target} is not indexed", hint=f"index its directory: codeindex add {directory}")
     root = max(containing, key=len)
     return root, target[len(root.rstrip("/")) + 1 :]

@@ -258,6 +258,8 @@ class Handlers:
 
     async def symbol(self, params: Params, connection: Connection) -> Result:
         """Return the definitions of a name, and its uses if requested."""
+        if not params["name"].strip():
+            raise UsageError("symbol: name is empty", hint="give the name of a definition, or a part of it")
         roots = await self._roots.roots_indexing(_paths(params["roots"]))
         state = worst_state(roots)  # as it was when the search began
         found = await self._searcher.symbol(roots, params["name"], references=params["references"])

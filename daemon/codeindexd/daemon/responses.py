@@ -15,6 +15,7 @@ from codeindexd.daemon import left_out
 from codeindexd.daemon.left_out import NotSearched
 from codeindexd.errors import CodeindexError
 from codeindexd.indexing.progress import Progress
+from codeindexd.protocol.methods import MAX_LINES
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.supervisor import FailedRoot
@@ -276,8 +277,15 @@ def grep_answer(
     returned = 0 if counted else len(lines)
     notes = [failed.error.message for failed in missing] + [one.note for one in unsearched]
     if not counted and returned < total:
-        notes.append(f"{total - returned} more lines match; raise the limit, or narrow the search")
-    notes += [f"{files} files were left out: {reason}" for reason, files in sorted(left_out.items())]
+        more_is_possible = "raise the limit, or " if limit < MAX_LINES else ""
+        advice = f"{more_is_possible}narrow the search with a path, a glob or a longer pattern"
+        notes.append(
+            f"{total - returned:,} more {'line matches' if total - returned == 1 else 'lines match'}; {advice}"
+        )
+    notes += [
+        f"{files:,} {'file was' if files == 1 else 'files were'} left out: {reason}"
+        for reason, files in sorted(left_out.items())
+    ]
     left_out.update(one.reason for one in unsearched if one.reason)
     return {
         "pattern": params["pattern"],

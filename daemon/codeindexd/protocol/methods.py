@@ -32,7 +32,11 @@ class ParamKind(enum.Enum):
 
 
 class Param(NamedTuple):
-    """A parameter of a method. If ``default`` is None, the method's handler decides."""
+    """A parameter of a method. If ``default`` is None, the method's handler decides.
+
+    In the text of an ``exact`` parameter, a lone surrogate (a byte that is not UTF-8) is an error; in any other it is
+    replaced.
+    """
 
     name: str
     kind: ParamKind
@@ -40,6 +44,7 @@ class Param(NamedTuple):
     default: Any = None
     minimum: float = -math.inf
     maximum: float = math.inf
+    exact: bool = False
 
 
 _PATH = Param("path", ParamKind.PATH, required=True)
@@ -75,7 +80,7 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("explain", ParamKind.BOOLEAN, default=False),
     ),
     "grep": (
-        Param("pattern", ParamKind.TEXT, required=True),
+        Param("pattern", ParamKind.TEXT, required=True, exact=True),
         _ROOTS,
         Param("path", ParamKind.TEXTS),
         Param("language", ParamKind.TEXT),
@@ -100,7 +105,7 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         _LIMIT,
     ),
     "symbol": (
-        Param("name", ParamKind.TEXT, required=True),
+        Param("name", ParamKind.TEXT, required=True, exact=True),
         _ROOTS,
         Param("references", ParamKind.BOOLEAN, default=False),
     ),
@@ -147,10 +152,17 @@ def _check(method: str, param: Param, value: Any) -> Any:
     typed = _typed(param, value)
     if typed is None:
         raise UsageError(f"{method}: {param.name} must be {param.kind.value}, not {_json_type(value)}")
+    if param.exact and isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        hint = "use only characters; the text of every file is compared as UTF-8"
+        raise UsageError(f"{method}: {param.name} is not UTF-8", hint=hint)
     if isinstance(typed, int | float) and not param.minimum <= typed <= param.maximum:
-        bounds = f"{param.minimum:g} to {param.maximum:g}"
+        bounds = f"{_number(param.minimum)} to {_number(param.maximum)}"
         raise UsageError(f"{method}: {param.name} must be {bounds}", hint=f"{value} is out of range")
     return typed
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _typed(param: Param, value: Any) -> Any:

@@ -365,6 +365,8 @@ class RootSupervisor:
 
 def _not_indexed(path: Path, why: str = "") -> NotIndexedError:
     directory = path if os.path.isdir(path) else path.parent  # noqa: PTH112 - is_dir() raises for a very long name
+    if str(directory) in {"/", os.path.expanduser("~")}:  # noqa: PTH111 - Path.home() raises where there is none
+        return NotIndexedError(f"{path} is not indexed{why}", hint="index your projects: codeindex add PATH")
     return NotIndexedError(f"{path} is not indexed{why}", hint=f"index it: codeindex add {shlex.quote(str(directory))}")
 
 

@@ -252,11 +252,17 @@ def _unscored(chunk_id: int, file_id: int) -> Ranked:
 
 
 def _chunk_at(snapshot: Snapshot, path: bytes, line: int) -> StoredChunk:
-    for chunk in snapshot.catalog.chunks_of_file(path):
+    chunks = snapshot.catalog.chunks_of_file(path)
+    for chunk in chunks:
         between_cells = chunk.language == NOTEBOOK  # lines before a cell's source, such as outputs, belong to it
         if line <= chunk.span.end_line and (between_cells or chunk.span.start_line <= line):
             return chunk
+    name = path.decode(errors="replace")
+    if not chunks:
+        hint = "to see why a file is not indexed: codeindex explain PATH"
+        raise NotIndexedError(f"no indexed code at {name}:{line}", hint=hint)
+    last = max(chunk.span.end_line for chunk in chunks)
+    why = f"its last indexed line is {last}" if line > last else "only other lines of it are indexed"
     raise NotIndexedError(
-        f"no indexed code at {path.decode(errors='replace')}:{line}",
-        hint="to see why a file is not indexed: codeindex explain PATH",
+        f"no indexed code at {name}:{line}: {why}", hint="to see the lines that are indexed: codeindex explain PATH"
     )
