@@ -59,7 +59,7 @@ async def test_the_part_that_excludes_everything_is_named(
 async def test_files_that_are_not_indexed_are_counted(indexed: Indexed) -> None:
     waiting = FileUpdate(Entry(b"c.py", NodeKind.FILE, b"1" * 16), Outcome.UNPROCESSED)
     indexed.index.commit(Transaction(updates=[waiting]))
-    assert (await answer(indexed, '"nowhere: at all"')).notes == ["1 files are not indexed yet"]
+    assert (await answer(indexed, '"nowhere: at all"')).notes == ["1 file not indexed yet"]
 
 
 async def test_a_root_that_was_not_searched_and_has_a_match_is_named(indexed: Indexed, tmp_path: Path) -> None:

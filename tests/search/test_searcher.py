@@ -162,7 +162,7 @@ async def test_what_occurs_nowhere_is_not_found(indexed: Indexed) -> None:
 async def test_what_a_regex_was_not_matched_against_is_said(indexed: Indexed) -> None:
     indexed.save("large.txt", "x = 1\n" * 150_000)
     answer = await searcher().search([indexed], parse("/(?:a?){900}b/"), 10)
-    assert "1 files were left out: too large for this pattern" in answer.notes
+    assert "1 file left out: too large for this pattern" in answer.notes
 
 
 async def test_many_roots_are_searched_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

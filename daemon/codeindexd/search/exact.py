@@ -80,7 +80,12 @@ def _chunks_by_matcher(
             if read.text is not None and is_affordable(matcher, read.text.utf8, left_out):
                 chunks |= chunks_on_lines(snapshot, file, read.text, matcher.lines(read.text.utf8)).keys()
         yield chunks
-    notes += [f"{number} files were left out: {reason}" for reason, number in left_out.items()]
+    notes += [f"{file_count(number)} left out: {reason}" for reason, number in left_out.items()]
+
+
+def file_count(number: int) -> str:
+    """Return a number of files for a note: "1 file", "1,200 files"."""
+    return f"{number:,} {'file' if number == 1 else 'files'}"
 
 
 def ignores_case(literal: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from codeindexd.search.exact import ignores_case
+from codeindexd.search.exact import file_count, ignores_case
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.query import ParsedQuery
@@ -111,16 +111,16 @@ def _first_match(pinned: PinnedRoot, parsed: ParsedQuery, matcher: LineMatcher) 
     if not found.lines:
         return ""
     first = found.lines[0]
-    more = f" and {found.total - 1} more lines" if found.total > 1 else ""
+    more = f" and {found.total - 1:,} more {'line' if found.total == 2 else 'lines'}" if found.total > 1 else ""
     return f"{first.path.decode('utf-8', 'replace')}:{first.line}{more}"
 
 
 def _not_indexed(snapshot: Snapshot) -> Iterator[str]:
     counts = snapshot.catalog.counts()
     if counts.pending:
-        yield f"{counts.pending} files are not indexed yet"
+        yield f"{file_count(counts.pending)} not indexed yet"
     if counts.failed:
-        yield f"{counts.failed} files could not be indexed"
+        yield f"{file_count(counts.failed)} not indexed because of an error"
     oversized = counts.skipped.get("oversized", 0)
     if oversized:
-        yield f"{oversized} files are too large for search; grep finds text in them"
+        yield f"{file_count(oversized)} too large for search; grep finds text of this size"
