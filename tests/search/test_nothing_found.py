@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from codeindexd.roots.registry import RootSpec
+from codeindexd.search.nothing_found import RootNote, fold_notes
 from codeindexd.search.query import parse
 from codeindexd.search.searcher import Answer, Searcher
 from codeindexd.types import Entry, FileUpdate, NodeKind, Outcome, Transaction
@@ -70,3 +72,47 @@ async def test_a_root_that_was_not_searched_and_has_a_match_is_named(indexed: In
     assert notes == [f"{other.directory} has a match, and was not searched"]
     assert (await answer(indexed, '"nowhere: at all"', other)).notes == []
     other.close()
+
+
+def more_roots(indexed: Indexed, number: int) -> list[Indexed]:
+    """Return roots with other paths and the content of ``indexed``."""
+    roots = [copy.copy(indexed) for _ in range(number)]
+    for at, root in enumerate(roots):
+        root.spec = RootSpec(f"r{at}", Path(f"/roots/r{at}"), 1, 10 + at)
+    return roots
+
+
+async def test_roots_that_were_not_looked_at_are_counted(indexed: Indexed, tmp_path: Path) -> None:
+    one = Indexed(tmp_path / "one")
+    one.save("z.py", "x = 1\n")
+    others = more_roots(indexed, 20)
+    notes = (await answer(one, "symbol:alpha", *others)).notes
+    assert notes[1:] == [
+        "/roots/r0, /roots/r1, /roots/r2, /roots/r3, /roots/r4 and 11 more roots have a match, and were not searched",
+        "4 more roots were not looked at",
+    ]
+    assert (await answer(one, "lang:go", *others)).notes[1:] == []
+    one.close()
+
+
+async def test_the_same_reason_in_many_roots_is_one_note(indexed: Indexed) -> None:
+    roots = more_roots(indexed, 18)
+    searcher = Searcher({}, mask_secrets=True)
+    for text, notes in [
+        ("lang:go alpha", ["no indexed file of 18 roots is in go"]),
+        (
+            "path:no/** lang:go alpha",
+            ["no indexed file of 18 roots is in go", "no indexed file of 18 roots matches the path no/**"],
+        ),
+        (
+            "symbol:alhpa",
+            ["no definition in 18 roots is named alhpa", "2 more roots were not examined for what comes close"],
+        ),
+    ]:
+        assert (await searcher.search(roots, parse(text), 10)).notes == notes
+
+
+def test_places_that_come_close_in_many_roots_are_one_note() -> None:
+    notes = [RootNote('"x" matches only outside the filters: ', detail=f"{name}.py:1") for name in "abc"]
+    assert fold_notes(notes) == ['"x" matches only outside the filters: a.py:1, and in 2 more roots']
+    assert fold_notes(notes[:1]) == ['"x" matches only outside the filters: a.py:1']

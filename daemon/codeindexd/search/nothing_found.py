@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from codeindexd.search.exact import file_count, ignores_case
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
@@ -16,6 +16,7 @@ from codeindexd.search.retrievers import chunks_passing_filters
 from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.search.spelling import nearest_names
 from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import Counts
 
 _BUDGET_S: Final = 0.5  # for each search beyond the query
 _MOST_SUGGESTIONS: Final = 5
@@ -27,14 +28,72 @@ def files_in_scope(pinned: PinnedRoot, parsed: ParsedQuery) -> int:
     return len(_file_ids(pinned.snapshot, parsed))
 
 
-def explain_no_hits(pinned: PinnedRoot, parsed: ParsedQuery) -> list[str]:
-    """Return notes on why one root has no hits for a query, the most helpful first. Blocking."""
+class RootNote(NamedTuple):
+    """A note on one root: ``start``, ``root``, ``end`` and ``detail`` in this order, see :func:`fold_notes`."""
+
+    start: str
+    root: str = ""
+    end: str = ""
+    detail: str = ""
+
+
+def explain_no_hits(pinned: PinnedRoot, parsed: ParsedQuery, *, suggest: bool) -> list[RootNote]:
+    """Return notes on why one root has no hits for a query, the most helpful first. Blocking.
+
+    Only with ``suggest`` do they say what comes close, which may take half a second for each part of the query.
+    """
     parsed = parsed.below(os.fsdecode(pinned.root.spec.raw))
-    notes = [*_empty_filters(pinned, parsed)]
-    if not notes:
+    notes = [*_empty_filters(pinned, parsed, suggest=suggest)]
+    if not notes and suggest:
         notes += _near_misses(pinned, parsed)
-    notes += _not_indexed(pinned.snapshot)
     return notes
+
+
+def fold_notes(notes: Iterable[RootNote]) -> list[str]:
+    """Return the notes as text: those that differ only in their root and detail are one, with the number of roots."""
+    groups: dict[tuple[str, str], list[RootNote]] = {}
+    for note in notes:
+        groups.setdefault((note.start, note.end), []).append(note)
+    return [_folded(group) for group in groups.values()]
+
+
+def _folded(group: Sequence[RootNote]) -> str:
+    first = group[0]
+    if len(group) == 1:
+        return "".join(first)
+    if first.root:
+        return f"{first.start}{len(group)} roots{first.end}"
+    return f"{first.start}{first.detail}, and in {_more_roots(len(group) - 1)}"
+
+
+def asks_for_text(parsed: ParsedQuery) -> bool:
+    """Return True if a query requires a symbol, a literal, a phrase or a regex, which :func:`has_match` looks for."""
+    return bool(parsed.symbol or parsed.literals or parsed.phrases or parsed.regexes)
+
+
+def notes_on_others(matching: Sequence[str], not_examined: int) -> list[str]:
+    """Return notes on roots that were not searched: those ``matching``, and how many were not examined."""
+    notes = []
+    if len(matching) == 1:
+        notes.append(f"{matching[0]} has a match, and was not searched")
+    elif matching:
+        more = len(matching) - _MOST_SUGGESTIONS
+        shown = ", ".join(matching[:_MOST_SUGGESTIONS]) + (f" and {_more_roots(more)}" if more > 0 else "")
+        notes.append(f"{shown} have a match, and were not searched")
+    if not_examined > 0:
+        notes.append(f"{_more_roots(not_examined)} {'was' if not_examined == 1 else 'were'} not looked at")
+    return notes
+
+
+def notes_on_unexamined(roots: int) -> list[str]:
+    """Return the note on how many of the ``roots`` that were searched were not examined for what comes close."""
+    return (
+        [f"{_more_roots(roots)} {'was' if roots == 1 else 'were'} not examined for what comes close"] if roots else []
+    )
+
+
+def _more_roots(number: int) -> str:
+    return f"{number:,} more {'root' if number == 1 else 'roots'}"
 
 
 def has_match(pinned: PinnedRoot, parsed: ParsedQuery) -> bool:
@@ -63,27 +122,28 @@ def _file_ids(snapshot: Snapshot, parsed: ParsedQuery) -> list[int]:
     return found
 
 
-def _empty_filters(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
+def _empty_filters(pinned: PinnedRoot, parsed: ParsedQuery, *, suggest: bool) -> Iterator[RootNote]:
     """Yield a note on each filter that no file or definition of the root passes, even without the other filters."""
     snapshot, where = pinned.snapshot, os.fsdecode(pinned.root.spec.raw)
     if parsed.language and not len(snapshot.catalog.file_ids(language=parsed.language)):
         languages = Counter(file.language for file in snapshot.catalog.indexed_files() if file.language)
         known = ", ".join(name for name, _ in languages.most_common(_MOST_SUGGESTIONS))
-        yield f"no indexed file of {where} is in {parsed.language}" + (f"; most are in {known}" if known else "")
+        most = f"; most are in {known}" if known else ""
+        yield RootNote("no indexed file of ", where, f" is in {parsed.language}", most)
     for glob in parsed.include:
         if not len(snapshot.catalog.file_ids(include=[glob])):
-            yield f"no indexed file of {where} matches the path {glob}"
+            yield RootNote("no indexed file of ", where, f" matches the path {glob}")
     if parsed.symbol and not snapshot.catalog.symbols(parsed.symbol, limit=1):
-        near = nearest_names(snapshot, parsed.symbol)[:_MOST_SUGGESTIONS]
+        near = nearest_names(snapshot, parsed.symbol)[:_MOST_SUGGESTIONS] if suggest else []
         closest = f"; the closest names are {', '.join(near)}" if near else ""
-        yield f"no definition in {where} is named {parsed.symbol}{closest}"
+        yield RootNote("no definition in ", where, f" is named {parsed.symbol}", closest)
     for kind in parsed.kinds:
         passing = chunks_passing_filters(snapshot, ParsedQuery(kinds=(kind,)))
         if passing is not None and not len(passing):
-            yield f"no definition in {where} is of the kind {kind}"
+            yield RootNote("no definition in ", where, f" is of the kind {kind}")
 
 
-def _near_misses(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
+def _near_misses(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[RootNote]:
     """Yield notes on where literals, phrases and regexes match in another case, or outside the filters."""
     everywhere = replace(parsed, language="", languages_left_out=(), include=(), exclude=())
     for shown, pattern, fixed in [
@@ -91,9 +151,10 @@ def _near_misses(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[str]:
         *((f"/{regex.pattern}/", regex.pattern, False) for regex in parsed.regexes),
     ]:
         if place := _first_match(pinned, parsed, LineMatcher(pattern, fixed=fixed, ignore_case=True)):
-            yield f"{shown} matches in another case, or not together with the rest of the query: {place}"
+            why = "matches in another case, or not together with the rest of the query"
+            yield RootNote(f"{shown} {why}: ", detail=place)
         elif everywhere != parsed and (place := _first_match(pinned, everywhere, LineMatcher(pattern, fixed=fixed))):
-            yield f"{shown} matches only outside the filters: {place}"
+            yield RootNote(f"{shown} matches only outside the filters: ", detail=place)
 
 
 def _first_match(pinned: PinnedRoot, parsed: ParsedQuery, matcher: LineMatcher) -> str:
@@ -115,12 +176,14 @@ def _first_match(pinned: PinnedRoot, parsed: ParsedQuery, matcher: LineMatcher) 
     return f"{first.path.decode('utf-8', 'replace')}:{first.line}{more}"
 
 
-def _not_indexed(snapshot: Snapshot) -> Iterator[str]:
-    counts = snapshot.catalog.counts()
-    if counts.pending:
-        yield f"{file_count(counts.pending)} not indexed yet"
-    if counts.failed:
-        yield f"{file_count(counts.failed)} not indexed because of an error"
-    oversized = counts.skipped.get("oversized", 0)
-    if oversized:
-        yield f"{file_count(oversized)} too large for search; grep finds text of this size"
+def notes_on_unindexed(counts: Iterable[Counts]) -> list[str]:
+    """Return notes on the files of all searched roots, given the counts of each, that are not indexed."""
+    every = [*counts]
+    notes = []
+    if pending := sum(one.pending for one in every):
+        notes.append(f"{file_count(pending)} not indexed yet")
+    if failed := sum(one.failed for one in every):
+        notes.append(f"{file_count(failed)} not indexed because of an error")
+    if oversized := sum(one.skipped.get("oversized", 0) for one in every):
+        notes.append(f"{file_count(oversized)} too large for search; grep finds text of this size")
+    return notes

@@ -22,7 +22,17 @@ from codeindexd.search.best_line import BestLine
 from codeindexd.search.file_names import Embed
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.hits import Hit, HitRequest, first_hits, fold_hits
-from codeindexd.search.nothing_found import explain_no_hits, files_in_scope, has_match
+from codeindexd.search.nothing_found import (
+    RootNote,
+    asks_for_text,
+    explain_no_hits,
+    files_in_scope,
+    fold_notes,
+    has_match,
+    notes_on_others,
+    notes_on_unexamined,
+    notes_on_unindexed,
+)
 from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
 from codeindexd.search.prepared_query import PreparedQuery, prepare_query
 from codeindexd.search.query import ParsedQuery
@@ -31,7 +41,8 @@ from codeindexd.search.regexes import LineRegex
 from codeindexd.search.searchable_root import PinnedRoot, SearchableRoot
 from codeindexd.search.spelling import correction
 from codeindexd.search.symbols import Definition, Match, SymbolAnswer
-from codeindexd.types import RootState
+from codeindexd.storage.resting import MOST_AWAKE
+from codeindexd.types import Counts, RootState
 from codeindexd.waiting import run_all
 
 _MOST_WORDS_TO_CORRECT = 3  # more are a question, whose words need not occur
@@ -177,7 +188,9 @@ class Searcher:
             why = await run_all(
                 partial(anyio.to_thread.run_sync, symbols.notes_without_definition, one, name) for one in part.pinned
             )
-        return SymbolAnswer([], uses, notes=[*dict.fromkeys([*notes, *itertools.chain.from_iterable(why)])])
+        notes += itertools.chain.from_iterable(why)
+        notes += notes_on_unexamined(max(0, len(roots) - _MOST_EXPLAINED))
+        return SymbolAnswer([], uses, notes=[*dict.fromkeys(notes)])
 
     async def _definitions(
         self, roots: Sequence[SearchableRoot], name: str, match: Match, notes: list[str]
@@ -285,24 +298,26 @@ async def _why_nothing(
 ) -> tuple[int, list[str]]:
     """Return how many files pass the filters, and notes: why there are no hits, and which of ``others`` match."""
     files = 0
-    notes: list[str] = []
+    why: list[RootNote] = []
+    counts: list[Counts] = []
     for number, some in enumerate(parts_of(roots)):
         async with pinned_part(some) as part:
-            counts = await run_all(
+            in_scope = await run_all(
                 partial(anyio.to_thread.run_sync, files_in_scope, one, parsed) for one in part.pinned
             )
-            files += sum(counts)
-            if number == 0:
-                found = await run_all(
-                    partial(anyio.to_thread.run_sync, explain_no_hits, one, parsed) for one in part.pinned
-                )
-                notes += itertools.chain.from_iterable(found)
+            files += sum(in_scope)
+            counts += [one.snapshot.catalog.counts() for one in part.pinned]
+            explain = partial(explain_no_hits, parsed=parsed, suggest=number == 0)
+            found = await run_all(partial(anyio.to_thread.run_sync, explain, one) for one in part.pinned)
+            why += itertools.chain.from_iterable(found)
+    notes = [*fold_notes(why), *notes_on_unindexed(counts)]
+    if not asks_for_text(parsed):
+        return files, notes
+    notes += notes_on_unexamined(max(0, len(roots) - MOST_AWAKE))
     async with pinned_part(others[:_MOST_EXPLAINED]) as elsewhere:
         matching = await run_all(partial(anyio.to_thread.run_sync, has_match, one, parsed) for one in elsewhere.pinned)
-    for one, matches in zip(elsewhere.pinned, matching, strict=True):
-        if matches:
-            notes.append(f"{os.fsdecode(one.root.spec.raw)} has a match, and was not searched")
-    return files, notes
+    where = [os.fsdecode(one.root.spec.raw) for one, matches in zip(elsewhere.pinned, matching, strict=True) if matches]
+    return files, notes + notes_on_others(where, len(others) - _MOST_EXPLAINED)
 
 
 def _merge(hits_by_root: Iterable[list[Hit]], request: HitRequest) -> list[Hit]:
