@@ -153,7 +153,7 @@ def _check(method: str, param: Param, value: Any) -> Any:
     if typed is None:
         raise UsageError(f"{method}: {param.name} must be {param.kind.value}, not {_json_type(value)}")
     if param.exact and isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-        hint = "use only characters; the text of every file is compared as UTF-8"
+        hint = "write it in UTF-8; that also finds text in files of other encodings"
         raise UsageError(f"{method}: {param.name} is not UTF-8", hint=hint)
     if isinstance(typed, int | float) and not param.minimum <= typed <= param.maximum:
         bounds = f"{_number(param.minimum)} to {_number(param.maximum)}"
