@@ -28,7 +28,7 @@ Exit codes: 0 hits, 1 no hits, 2 usage error, 3 not indexed, 4 no daemon, 5 fail
 _GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # also allowed before the command
 
 
-_NEGATED_FILTER = re.compile(r"-(?:lang|language|path|kind|symbol):", re.IGNORECASE)
+_NEGATED_FILTER = re.compile(r"-(?:(?:lang|language|path|kind|symbol):|/.+/$|\".+\"$)", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):

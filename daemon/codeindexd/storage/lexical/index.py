@@ -186,23 +186,25 @@ class Lexical:
         return self._current
 
     def tidy(self) -> bool:
-        """Delete the files of replaced segments; return False if some are left because a merge is running.
+        """Delete the files of replaced segments; return False if some are left because a merge uses them.
 
         tantivy deletes them at each commit and merge, but misses those that a merge still uses at that moment. When no
         merge is running, the writer is closed, with its six threads, until the next commit; the snapshot stays as it
         is. Call it on the writing thread. Raises StoreDamagedError, StoreFullError.
         """
         if self._superfluous():
-            if self._writer is not None:
-                with translated():
-                    self._writer.garbage_collect_files()
+            with translated():
+                if self._writer is None:
+                    self._start_writing()
+                assert self._writer is not None
+                self._writer.garbage_collect_files()
             if self._superfluous():
                 return False
         writer, self._writer = self._writer, None
         if writer is not None:
             with translated():
                 writer.wait_merging_threads()
-        return True
+        return not self._superfluous()  # a merge that has just ended leaves what it replaced
 
     def _superfluous(self) -> list[Path]:
         with storing(WHAT):
