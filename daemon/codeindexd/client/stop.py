@@ -24,6 +24,7 @@ def stop_daemon(environ: Mapping[str, str]) -> int | None:
     if (holder := start.running_daemon(environ)) is not None and (pid is None or holder.pid == pid):
         end_holder(holder)
         pid = holder.pid
+        start.wait_for_exit(pid)  # its lock is free a moment before
     return pid
 
 
