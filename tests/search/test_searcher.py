@@ -329,3 +329,12 @@ async def test_the_definition_that_passes_the_filters_is_shown(
 )
 async def test_text_can_be_left_out(indexed: Indexed, text: str, paths: set[bytes]) -> None:
     assert set(await found(indexed, text)) == paths
+
+
+async def test_a_compound_name_is_found_in_a_test_before_what_lacks_it(indexed: Indexed) -> None:
+    for number in range(5):
+        indexed.save(f"word_{number}.py", f"def fresh_words_{number}(word):\n    return fresh(word)\n")
+    indexed.save("tests/test_copy.py", "def test_copy():\n    assert freshword8x30767() == 8\n")
+    answer = await searcher().search([indexed], parse("freshword8x30767"), 10)
+    assert answer.hits[0].chunk.path == b"tests/test_copy.py"
+    assert answer.hits[0].parts["whole_name"] > 0

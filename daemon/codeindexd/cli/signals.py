@@ -14,6 +14,7 @@ _MEANINGS: Final = {
     "place": "the query names this place",
     "qualified": "defines the qualified name that is the query",
     "literal": "contains the text letter by letter",
+    "whole_name": "has the name that is the question",
     "partial": "defines a name that contains the query",
     "body": "has the words of the whole report",
     "crowd": "several chunks of the file have the words of the report",

@@ -94,6 +94,9 @@ def _ranked_chunks(
     defining = definitions_of_names(snapshot, query, allowed)
     using, holding_all = uses_of_names(snapshot, query, allowed, lexical.keys() | dense.keys() | defining)
     asked_for, lines = _chunks_asked_for(root, snapshot, query, is_known_name=bool(using))
+    if query.terms.identifiers and _IDENTIFIER.fullmatch(query.text):  # one compound name: what lacks it comes after
+        for chunk_id in using.keys() | defining:
+            asked_for.setdefault(chunk_id, {})["whole_name"] = Weights().whole_name
     if allowed is not None:
         asked_for = {one: asked_for[one] for one in np.intersect1d(list(asked_for), allowed).tolist()}
     chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *defining, *holding_all, *asked_for}
