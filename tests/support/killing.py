@@ -35,7 +35,9 @@ def start(module: str, *arguments: str) -> subprocess.Popen[str]:
 def quick_directory() -> Iterator[Path]:
     """Yield a directory in memory where possible: a kill loses nothing of the page cache, so fsync may cost nothing."""
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as directory:
+    place = memory if os.access(memory, os.W_OK) else None
+    # A thread of tantivy may still write a file when its index is closed.
+    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as directory:
         yield Path(directory)
 
 
