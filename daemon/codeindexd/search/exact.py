@@ -67,14 +67,7 @@ def _chunks_by_matcher(
     deadline = time.monotonic() + _BUDGET_S
     left_out: Counter[str] = Counter()
     for matcher in matchers:
-        request = GrepRequest(
-            matcher,
-            include=parsed.include,
-            exclude=parsed.exclude,
-            language=parsed.language or None,
-            languages_left_out=parsed.languages_left_out,
-            budget_s=deadline - time.monotonic(),
-        )
+        request = GrepRequest.within(parsed, matcher, deadline - time.monotonic())
         chunks: set[int] = set()
         for file, read, _ in texts_to_search(root, snapshot, request, left_out):
             if read.text is not None and is_affordable(matcher, read.text.utf8, left_out):

@@ -23,7 +23,7 @@ from codeindexd.errors import EXHAUSTED, FailedError
 from codeindexd.scan.relpath import is_covered
 from codeindexd.scan.safe_read import NO_SUCH_FILE, read_beneath
 from codeindexd.search.line_matcher import LineMatch, LineMatcher
-from codeindexd.search.query import glob_below
+from codeindexd.search.query import ParsedQuery, glob_below
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.catalog.filters import is_of_language
 from codeindexd.storage.catalog.path_globs import path_filter
@@ -64,6 +64,18 @@ class GrepRequest:
     names_only: bool = False
     every_match: bool = False
     budget_s: float = 10.0
+
+    @classmethod
+    def within(cls, parsed: ParsedQuery, matcher: LineMatcher, budget_s: float) -> GrepRequest:
+        """Return a request for the matches in the files that pass the path and language filters of a query."""
+        return cls(
+            matcher,
+            include=parsed.include,
+            exclude=parsed.exclude,
+            language=parsed.language or None,
+            languages_left_out=parsed.languages_left_out,
+            budget_s=budget_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,7 +251,7 @@ def _utf8(text: str) -> bytes:
 
 
 def _closest_symbol(symbols: Sequence[Symbol], words: frozenset[str]) -> Symbol | None:
-    """Return the symbol in ``chunk`` closest to ``words``, the first of equals; None if the chunk has no symbols."""
+    """Return the symbol closest to ``words``, the first of equals; None if there are none."""
 
     def closeness(symbol: Symbol) -> float:
         parts = split_identifier(symbol.name)

@@ -159,15 +159,7 @@ def _near_misses(pinned: PinnedRoot, parsed: ParsedQuery) -> Iterator[RootNote]:
 
 def _first_match(pinned: PinnedRoot, parsed: ParsedQuery, matcher: LineMatcher) -> str:
     """Return the place of the first match and how many more there are; "" if half a second finds none."""
-    request = GrepRequest(
-        matcher,
-        include=parsed.include,
-        exclude=parsed.exclude,
-        language=parsed.language or None,
-        languages_left_out=parsed.languages_left_out,
-        limit=1,
-        budget_s=_BUDGET_S,
-    )
+    request = replace(GrepRequest.within(parsed, matcher, _BUDGET_S), limit=1)
     found: GrepResult = grep_root(pinned.root, pinned.snapshot, request, mask_secrets=True)
     if not found.lines:
         return ""

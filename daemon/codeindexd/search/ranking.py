@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from codeindexd.search.file_roles import FileRole
+from codeindexd.search.file_roles import FileRole, role_of
+from codeindexd.types import StoredChunk
 
 _DIGITS = 6
 
@@ -78,6 +79,20 @@ class Candidate:
     span_hash: bytes = b""  # hash of its text: copies have the same
     start_line: int = 0
     line: int = 0  # the line that the query asks for, as the catalog counts; 0 if none
+
+    @classmethod
+    def of(cls, chunk: StoredChunk, lexical: Mapping[int, float], dense: Mapping[int, float]) -> Candidate:
+        """Return a stored chunk as a candidate with its scores, given those of each retriever by chunk id."""
+        return cls(
+            chunk.chunk_id,
+            chunk.file_id,
+            chunk.path,
+            lexical=lexical.get(chunk.chunk_id, 0.0),
+            dense=dense.get(chunk.chunk_id, 0.0),
+            role=role_of(chunk.path, chunk.language),
+            span_hash=chunk.span_hash,
+            start_line=chunk.span.start_line,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,9 +122,10 @@ class Searcher:
                         parsed = await anyio.to_thread.run_sync(_with_corrections, part.pinned, parsed)
                     query, notes = await self._prepare(roots, parsed)
                 retrieve_from = partial(_matching_chunks, query=query, limit=limit, notes=notes)
-                found = await self._hits(part.pinned, retrieve_from, _request(query, limit), notes)
+                request = _request(query, limit)
+                found = await self._hits(part.pinned, retrieve_from, request, notes)
                 searched.add(part)
-            hits = _merge([hits, found], _request(query, limit))
+            hits = _merge([hits, found], request)
         files = None
         if not hits:
             files, why = await _why_nothing(roots, parsed, others)
