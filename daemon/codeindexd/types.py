@@ -121,6 +121,39 @@ class Span:
     symbols: tuple[Symbol, ...] = ()
 
 
+class Visibility(enum.StrEnum):
+    """Who may use a definition, as far as its language says so where it is defined."""
+
+    UNKNOWN = ""
+    PUBLIC = "public"
+    INTERNAL = "internal"  # the same package, module or assembly
+    PROTECTED = "protected"
+    PRIVATE = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A definition in a file.
+
+    ``line`` and ``column`` are those of its name: both count from 1, columns in bytes of UTF-8. The definition extends
+    from ``start_line`` to ``end_line``, both included. ``qualified`` has dots in every language. ``signature`` is its
+    head as one line of source, and ``doc`` the first sentence of its documentation; both are cut. ``container`` is the
+    index of the enclosing definition in the list of its file, which is in the order of ``start_line``; -1 for none.
+    """
+
+    name: str
+    qualified: str
+    kind: str
+    line: int
+    column: int
+    start_line: int
+    end_line: int
+    signature: str = ""
+    doc: str = ""
+    visibility: Visibility = Visibility.UNKNOWN
+    container: int = -1
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
     """A chunk as a worker returns it: position, identity and index terms, but not its text.
@@ -165,7 +198,7 @@ class FileUpdate:
 
     ``entry.hash`` is the hash of the bytes that were chunked. ``reason`` says why a file is skipped. ``trigrams`` are
     the trigrams of an indexed file's text, as little-endian uint32; None if they were not determined. ``is_masked`` is
-    True if secrets in the text were masked.
+    True if secrets in the text were masked, ``is_partial`` if the syntax of some of it was not understood.
     """
 
     entry: Entry
@@ -177,6 +210,8 @@ class FileUpdate:
     chunks: tuple[ChunkDraft, ...] = ()
     trigrams: bytes | None = None
     is_masked: bool = False
+    definitions: tuple[Definition, ...] = ()
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +284,20 @@ class StoredChunk:
     def key(self) -> ChunkKey:
         """The key that the chunk's :class:`ChunkDraft` had."""
         return self.span_hash, self.embed_hash, self.terms_hash, self.span.kind, self.span.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDefinition:
+    """A definition in the catalog, with the chunk that contains its name. It is ``outline[number]``."""
+
+    chunk: StoredChunk
+    outline: Sequence[Definition]
+    number: int
+
+    @property
+    def definition(self) -> Definition:
+        """The definition itself; its lines are those of the catalogued file."""
+        return self.outline[self.number]
 
 
 @dataclass(frozen=True, slots=True)

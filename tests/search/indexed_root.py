@@ -71,6 +71,8 @@ class Indexed:
             chunks=done.chunks,
             trigrams=done.trigrams,
             is_masked=done.is_masked,
+            definitions=done.definitions,
+            is_partial=done.is_partial,
         )
         self.index.commit(Transaction(updates=[update]))
 

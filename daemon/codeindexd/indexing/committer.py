@@ -201,4 +201,6 @@ def _update_of(processed: ProcessedFile) -> FileUpdate:
         chunks=result.chunks,
         trigrams=result.trigrams,
         is_masked=result.is_masked,
+        definitions=result.definitions,
+        is_partial=result.is_partial,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import structlog
 import xxhash
 
 from codeindexd.analysis import chunking, secrets
+from codeindexd.analysis.chunking import Analysis
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.embedding.static import StaticModel, first_line
@@ -24,7 +26,7 @@ from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.scan.safe_read import NO_SUCH_FILE, Contents, is_settled, read_beneath
 from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.storage.vectors import VectorStore
-from codeindexd.types import ChunkDraft, Span
+from codeindexd.types import ChunkDraft, Definition, Span
 from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, TextsStatus, WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -43,6 +45,17 @@ def _placeholder_reason(data: bytes) -> str | None:
     if data.startswith(_LFS_POINTER) and len(data) < _MOST_POINTER_BYTES:
         return "lfs pointer"
     return "git-crypt" if data.startswith(_GIT_CRYPT) else None
+
+
+def _in_file(definitions: tuple[Definition, ...], text: IndexedText) -> tuple[Definition, ...]:
+    """Return ``definitions`` of a text with the lines of its file, which differ in a notebook."""
+    if not text.cells:
+        return definitions
+    line = text.source_line
+    return tuple(
+        replace(one, line=line(one.line), start_line=line(one.start_line), end_line=line(one.end_line))
+        for one in definitions
+    )
 
 
 class _Stopwatch:
@@ -104,7 +117,7 @@ class Pipeline:
             return TextsResult(job.job_id, job.path, TextsStatus.CHANGED)
         masked = self._masked(found)
         texts = {}
-        for span in self._spans(found, masked, self._language(job.path, found, masked)):
+        for span in self._analysed(found, masked, self._language(job.path, found, masked)).spans:
             text = embed_text(span.symbol, masked[span.start_byte : span.end_byte].decode("utf-8"))
             texts[xxhash.xxh3_128_digest(text.encode())] = text
         wanted = [texts.get(part.embed_hash) for part in job.ranges]
@@ -140,7 +153,8 @@ class Pipeline:
             return self._result(
                 job, contents, leaf, stopwatch, FileStatus.INDEXED, trigrams=trigrams, is_masked=is_masked
             )
-        spans = self._spans(found, masked, language)
+        analysis = self._analysed(found, masked, language)
+        spans = analysis.spans
         stopwatch.enter("tokenise")
         texts = [embed_text(s.symbol, masked[s.start_byte : s.end_byte].decode("utf-8")) for s in spans]
         terms = [self._tokenizer.tokenize(text) for text in texts]
@@ -165,6 +179,8 @@ class Pipeline:
             chunks=chunks,
             trigrams=trigrams,
             is_masked=is_masked,
+            definitions=_in_file(analysis.definitions, found),
+            is_partial=analysis.is_partial,
         )
 
     def _masked(self, found: IndexedText) -> bytes:
@@ -173,11 +189,11 @@ class Pipeline:
     def _language(self, path: bytes, found: IndexedText, masked: bytes) -> str:
         return NOTEBOOK if found.cells else chunking.detect(path, masked[: masked.find(b"\n")][:200])
 
-    def _spans(self, found: IndexedText, masked: bytes, language: str) -> list[Span]:
+    def _analysed(self, found: IndexedText, masked: bytes, language: str) -> Analysis:
         max_bytes = self._settings.max_chunk_bytes
         if found.cells:
-            return chunking.chunk_cells(masked, found.cells, max_bytes=max_bytes)
-        return chunking.chunk(masked, language, max_bytes=max_bytes)
+            return chunking.analyse_cells(masked, found.cells, max_bytes=max_bytes)
+        return chunking.analyse(masked, language, max_bytes=max_bytes)
 
     def _draft(
         self, data: bytes, found: IndexedText, span: Span, terms: Terms, hash_: bytes, vector: bytes | None, fresh: bool
@@ -241,6 +257,8 @@ class Pipeline:
         chunks: tuple[ChunkDraft, ...] = (),
         trigrams: bytes = b"",
         is_masked: bool = False,
+        definitions: tuple[Definition, ...] = (),
+        is_partial: bool = False,
     ) -> FileResult:
         return FileResult(
             job.job_id,
@@ -257,6 +275,8 @@ class Pipeline:
             chunks=chunks,
             trigrams=trigrams,
             is_masked=is_masked,
+            definitions=definitions,
+            is_partial=is_partial,
             bytes_read=len(contents.data),
             seconds=stopwatch.seconds,
         )

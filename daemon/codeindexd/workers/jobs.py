@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from codeindexd.types import ChunkDraft, FileStat
+from codeindexd.types import ChunkDraft, Definition, FileStat
 
 
 class FileStatus(enum.StrEnum):
@@ -77,6 +77,7 @@ class FileResult:
     - ``leaf``: the hash of the bytes that were chunked; ``stat``: the stat after reading them.
     - ``steady``: the file did not change while it was read; ``settled``: any later write must also change its stat.
     - ``trigrams``: the trigrams of the masked text, as little-endian uint32; ``is_masked``: masking changed the text.
+    - ``is_partial``: the syntax of some of the text was not understood, so that definitions may be missing.
     - ``seconds``: by stage.
     """
 
@@ -96,6 +97,8 @@ class FileResult:
     chunks: tuple[ChunkDraft, ...] = ()
     trigrams: bytes = b""
     is_masked: bool = False
+    definitions: tuple[Definition, ...] = ()
+    is_partial: bool = False
     bytes_read: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     quarantined: bool = False

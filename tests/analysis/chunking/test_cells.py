@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from codeindexd.analysis.chunking.cells import as_parsable, chunk_cells
+from codeindexd.analysis.chunking.cells import analyse_cells, as_parsable
 from codeindexd.analysis.chunking.notebook import NotebookText, read_notebook
 from codeindexd.types import Span
 from support.notebooks import notebook
@@ -15,7 +15,7 @@ from support.notebooks import notebook
 def chunks(text: str) -> tuple[NotebookText, list[Span]]:
     found = read_notebook(text.encode())
     assert found is not None
-    return found, chunk_cells(found.utf8, found.cells)
+    return found, analyse_cells(found.utf8, found.cells).spans
 
 
 def test_every_cell_is_cut_in_its_own_language() -> None:

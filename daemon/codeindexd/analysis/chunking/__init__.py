@@ -1,7 +1,7 @@
 """Determines a file's language, its text and its chunks, from its bytes and its name alone."""
 
-from codeindexd.analysis.chunking.cells import chunk_cells
-from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk
+from codeindexd.analysis.chunking.cells import analyse_cells
+from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, Analysis, analyse, chunk
 from codeindexd.analysis.chunking.encoding import Decoded, decode, is_guessed, source_text
 from codeindexd.analysis.chunking.grammars import CHUNKER_VERSION, LANGUAGES, fingerprint, grammar_versions
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
@@ -13,10 +13,12 @@ __all__ = [
     "DEFAULT_MAX_BYTES",
     "LANGUAGES",
     "TARGET",
+    "Analysis",
     "Decoded",
     "IndexedText",
+    "analyse",
+    "analyse_cells",
     "chunk",
-    "chunk_cells",
     "decode",
     "detect",
     "detector_version",

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, chunk
+from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, Analysis, analyse
+from codeindexd.analysis.chunking.definitions import moved
 from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.chunking.notebook import Cell
-from codeindexd.types import Span
+from codeindexd.types import Definition, Span
 
 _CELL_MAGIC: Final = re.compile(rb"\s*%%(\w[\w.!]*)[ \t]*([^\n]*)")
 _LANGUAGES: Final = {
@@ -30,30 +31,38 @@ _ASSIGNED_COMMAND: Final = re.compile(rb"^([ \t]*[A-Za-z_][\w., \t]*=[ \t]*)(?:%
 _NO_SYMBOL_KINDS: Final = frozenset({"block", "window"})
 
 
-def chunk_cells(
+def analyse_cells(
     text: bytes, cells: Sequence[Cell], *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET
-) -> list[Span]:
-    """Cut the UTF-8 ``text`` of a notebook into chunks: each of its ``cells`` separately, as :func:`chunk` does.
+) -> Analysis:
+    """Find the definitions in the UTF-8 ``text`` of a notebook, and cut its ``cells`` into chunks, each separately.
 
     Blank cells have no chunk. Chunks without a definition have the kind ``cell``. Never raises.
     """
-    return [span for cell in cells for span in _chunks_of(text, cell, max_bytes, target_chars)]
+    spans: list[Span] = []
+    definitions: list[Definition] = []
+    is_partial = False
+    for cell in cells:
+        body = text[cell.start : cell.end]
+        if body.isspace():
+            continue
+        parsed, language = as_parsable(body, cell.language)
+        found = analyse(parsed, language, max_bytes=max_bytes, target_chars=target_chars)
+        first_line = text.count(b"\n", 0, cell.start)
+        spans += _placed(found.spans, body, cell.start, first_line)
+        definitions += moved(found.definitions, first_line, len(definitions))
+        is_partial |= found.is_partial
+    return Analysis(spans, tuple(definitions), is_partial)
 
 
-def _chunks_of(text: bytes, cell: Cell, max_bytes: int, target_chars: int) -> Iterator[Span]:
-    body = text[cell.start : cell.end]
-    if body.isspace():
-        return
-    parsed, language = as_parsable(body, cell.language)
-    spans = chunk(parsed, language, max_bytes=max_bytes, target_chars=target_chars)
+def _placed(spans: Sequence[Span], body: bytes, start: int, first_line: int) -> Iterator[Span]:
+    """Yield the chunks of a cell's ``body`` with their places in the notebook."""
     if not spans:  # the cell contains only a command such as %%bash
         spans = [Span(0, len(body), 1, max(1, body.count(b"\n")), "cell")]
-    first_line = text.count(b"\n", 0, cell.start)
     for span in spans:
         yield dataclasses.replace(
             span,
-            start_byte=span.start_byte + cell.start,
-            end_byte=span.end_byte + cell.start,
+            start_byte=span.start_byte + start,
+            end_byte=span.end_byte + start,
             start_line=span.start_line + first_line,
             end_line=span.end_line + first_line,
             kind="cell" if not span.symbol and span.kind in _NO_SYMBOL_KINDS else span.kind,

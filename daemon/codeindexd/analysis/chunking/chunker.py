@@ -10,9 +10,11 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tree_sitter import Node, Parser, Point
 
+from codeindexd.analysis.chunking.definitions import describe
 from codeindexd.analysis.chunking.grammars import Grammar, load
 from codeindexd.analysis.chunking.guards import is_parsable
 from codeindexd.analysis.chunking.headings import sections
@@ -20,7 +22,7 @@ from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions, is_unparsed
 from codeindexd.analysis.chunking.rules import CONTAINERS
 from codeindexd.analysis.chunking.split import Atom, Limits, assign, atoms, pack
-from codeindexd.types import Span, Symbol
+from codeindexd.types import Definition, Span, Symbol
 
 DEFAULT_MAX_BYTES = 6000
 TARGET = 1000
@@ -37,8 +39,24 @@ _CPP_HEADER = re.compile(  # possessive and bounded: otherwise a generated file 
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The chunks and the definitions of a text. ``is_partial`` if the syntax of some of it was not understood."""
+
+    spans: list[Span]
+    definitions: tuple[Definition, ...] = ()
+    is_partial: bool = False
+
+
 def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET) -> list[Span]:
-    """Cut UTF-8 ``text`` (ill-formed bytes are tolerated) of ``language`` ("" is plain text) into chunks.
+    """Return the chunks of a text, as :func:`analyse` does."""
+    return analyse(text, language, max_bytes=max_bytes, target_chars=target_chars).spans
+
+
+def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET) -> Analysis:
+    """Find the definitions in a text, and cut it into chunks along them.
+
+    Cuts UTF-8 ``text`` (ill-formed bytes are tolerated) of ``language`` ("" is plain text) into chunks.
 
     The spans are in order and cover the text: the first starts at byte 0, each of the others where its predecessor
     ends, and the last ends at ``len(text)``. All but the last end after a ``\\n``. Their target size is
@@ -46,22 +64,24 @@ def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, tar
     it. Equal input gives equal chunks on every machine. Never raises.
     """
     if not text or text.isspace():
-        return []
+        return Analysis([])
     lines = Lines(text)
     target = max(1, min(target_chars, max_bytes))
     limits = Limits(target, max(target, min(target * 3 // 2, max_bytes)))
     grammar = _grammar(text, language, lines)
     root = parse(text, grammar) if grammar is not None else None
     if grammar is None or root is None:
-        return _windowed(lines, limits)
+        return Analysis(_windowed(lines, limits))
     found = sections(root, lines) if language == "markdown" else find_definitions(root, lines, grammar)
     if is_unparsed(root, found):
-        return _windowed(lines, limits)
-    pieces = atoms(root, lines, grammar, limits, found)
+        return Analysis(_windowed(lines, limits), is_partial=True)
+    definitions = describe(found, lines, grammar.name)
+    main = [one for one in found if not one.is_detail]
+    pieces = atoms(root, lines, grammar, limits, main)
     if not pieces:
-        return _windowed(lines, limits)
-    assign(pieces, found)
-    return _spans(pack(pieces, lines, limits), found, lines)
+        return Analysis(_windowed(lines, limits), definitions, root.has_error)
+    assign(pieces, main)
+    return Analysis(_spans(pack(pieces, lines, limits), main, lines), definitions, root.has_error)
 
 
 def _grammar(text: bytes, language: str, lines: Lines) -> Grammar | None:

@@ -18,8 +18,8 @@ from codeindexd.analysis.chunking import rules_compiled, rules_other, rules_scri
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
 
-CHUNKER_VERSION = "1"
-"""Part of every fingerprint; increase it when the same bytes are chunked differently."""
+CHUNKER_VERSION = "2"
+"""Part of every fingerprint; increase it when the same bytes have other chunks or definitions."""
 
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar
 
@@ -41,6 +41,7 @@ class _Source:
 class Grammar:
     """A loaded grammar with its rules, in which node types are numbers."""
 
+    name: str
     language: Language
     rules: Rules
     namers: Mapping[int, Namer]
@@ -98,23 +99,23 @@ def load(language: str) -> Grammar | None:
         loaded = Language(getattr(module, source.entry)())
     except (ImportError, AttributeError, ValueError, TypeError, OSError):
         return None
-    return _number(loaded, source.rules)
+    return _number(language, loaded, source.rules)
 
 
-def _number(language: Language, rules: Rules) -> Grammar:
+def _number(name: str, language: Language, rules: Rules) -> Grammar:
     """Return a grammar in which the rules' node types are numbers; a type can have several numbers."""
     namers: dict[int, Namer] = {}
     sets: dict[str, set[int]] = {"descend": {ERROR_KIND}, "attach": set(), "transparent": set()}
     for number in range(language.node_kind_count):
-        name = language.node_kind_for_id(number)
-        if name is None or not language.node_kind_is_named(number):
+        kind = language.node_kind_for_id(number)
+        if kind is None or not language.node_kind_is_named(number):
             continue
-        if name in rules.definitions:
-            namers[number] = rules.definitions[name]
+        if kind in rules.definitions:
+            namers[number] = rules.definitions[kind]
         for role, members in sets.items():
-            if name in getattr(rules, role):
+            if kind in getattr(rules, role):
                 members.add(number)
-    return Grammar(language, rules, namers, *(frozenset(members) for members in sets.values()))
+    return Grammar(name, language, rules, namers, *(frozenset(members) for members in sets.values()))
 
 
 @functools.cache

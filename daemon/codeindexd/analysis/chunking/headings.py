@@ -21,7 +21,8 @@ def sections(root: Node, lines: Lines) -> list[FoundDefinition]:
             open_.pop()[1].end = row
         parent = open_[-1][1] if open_ else None
         path = f"{parent.qualified}{SEPARATOR}{name}" if parent is not None else name
-        section = FoundDefinition(row, end, "section", name, path, parent)
+        at = max(lines.starts[row], lines.text.find(name.encode(), lines.starts[row], lines.starts[row + 1]))
+        section = FoundDefinition(row, end, "section", name, path, parent, container=parent, path=name, name_byte=at)
         out.append(section)
         open_.append((level, section))
     return out

@@ -9,14 +9,20 @@ from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
 from codeindexd.analysis.chunking.lines import Lines
-from codeindexd.analysis.chunking.rules import Namer, kind_in
+from codeindexd.analysis.chunking.rules import NodeDefinition, kind_in
 
 MAX_DEFINITIONS = 50_000  # in one file; beyond that it is data
 
 
 @dataclass(slots=True, eq=False)
 class FoundDefinition:
-    """A definition in a file. Rows count from 0; ``end`` is the row after the last. ``listed`` is as in Definition."""
+    """A definition in a file.
+
+    Rows count from 0; ``end`` is the row after the last. ``parent`` is the enclosing definition as far as chunks are
+    concerned, and qualifies the name in ``qualified``; ``container`` is the innermost definition around it, which may
+    be a detail such as a namespace, and ``path`` is the name with the scope that is written with it. ``listed`` and
+    ``is_detail`` are as in NodeDefinition. ``name_byte`` is the offset of the name.
+    """
 
     start: int
     end: int
@@ -25,6 +31,11 @@ class FoundDefinition:
     qualified: str
     parent: FoundDefinition | None
     listed: bool = True
+    is_detail: bool = False
+    container: FoundDefinition | None = None
+    path: str = ""
+    name_byte: int = 0
+    node: Node | None = None
 
 
 def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDefinition]:
@@ -32,20 +43,22 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
     marks = _positions(lines.text, grammar.rules.keywords)
     own = 1 if grammar.rules.own_keyword else 0
     found: list[FoundDefinition] = []
-    stack: list[tuple[Node, FoundDefinition | None]] = [(root, None)]
+    stack: list[tuple[Node, FoundDefinition | None, FoundDefinition | None]] = [(root, None, None)]
     while stack and len(found) < MAX_DEFINITIONS:
-        node, owner = stack.pop()
+        node, owner, container = stack.pop()
         for child in node.named_children:
             kind = child.kind_id
-            inner, needed = owner, 0
+            inner, inside, needed = owner, container, 0
             namer = grammar.namers.get(kind)
-            if namer is not None:
-                item, inner = _define(child, lines, namer, owner)
-                if item is not None:
-                    found.append(item)
-                    needed = own
+            if namer is not None and (definition := namer(child, lines.text)) is not None and definition.name:
+                item = _found(child, lines, definition, owner, container)
+                found.append(item)
+                needed = own
+                if definition.scopes:
+                    inside = item
+                    inner = owner if definition.is_detail else item
             if kind in grammar.descend or (marks and _contains_keyword(marks, child, needed)):
-                stack.append((child, inner))
+                stack.append((child, inner, inside))
     found.sort(key=lambda item: (item.start, -item.end))
     return _joined(found) if grammar.rules.clauses else found
 
@@ -68,19 +81,43 @@ def _contains_keyword(marks: list[int], node: Node, own_keywords: int) -> bool:
     return index < len(marks) and marks[index] < node.end_byte
 
 
-def _define(
-    node: Node, lines: Lines, namer: Namer, owner: FoundDefinition | None
-) -> tuple[FoundDefinition | None, FoundDefinition | None]:
-    """Return the definition at ``node`` or None, and the owner of definitions inside the node."""
-    definition = namer(node, lines.text)
-    if definition is None or not definition.name:
-        return None, owner
+def _found(
+    node: Node,
+    lines: Lines,
+    definition: NodeDefinition,
+    owner: FoundDefinition | None,
+    container: FoundDefinition | None,
+) -> FoundDefinition:
     path = f"{definition.scope}.{definition.name}" if definition.scope else definition.name
     qualified = f"{owner.qualified}.{path}" if owner is not None else path
     start, end = lines.spanned(node.start_byte, node.end_byte)
-    kind = kind_in(definition.kind, owner.kind if owner is not None else "")
-    item = FoundDefinition(start, end, kind, definition.name, qualified, owner, definition.listed)
-    return item, item if definition.scopes else owner
+    return FoundDefinition(
+        start,
+        end,
+        kind_in(definition.kind, owner.kind if owner is not None else ""),
+        definition.name,
+        qualified,
+        owner,
+        definition.listed,
+        definition.is_detail,
+        container,
+        path,
+        _name_byte(definition, node, lines.text),
+        node,
+    )
+
+
+def _name_byte(definition: NodeDefinition, node: Node, text: bytes) -> int:
+    """Return the offset of the name: at the end of its own node, else the first occurrence in the definition."""
+    name = definition.name.encode("utf-8", "surrogatepass")
+    own = definition.name_node
+    if own is None:
+        return max(node.start_byte, text.find(name, node.start_byte, min(node.end_byte, node.start_byte + 1000)))
+    start = own.start_byte
+    end = own.end_byte
+    if end - start == len(name):
+        return start
+    return max(start, text.rfind(name, start, end))
 
 
 def _joined(found: list[FoundDefinition]) -> list[FoundDefinition]:

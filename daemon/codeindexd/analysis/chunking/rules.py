@@ -19,17 +19,23 @@ CONTAINERS = frozenset({"class", "interface", "trait", "struct", "enum", "impl",
 _METHOD_OWNERS = CONTAINERS - {"module", "namespace"}
 
 
-class Definition(NamedTuple):
-    """A definition that a namer found at a node. ``scope`` qualifies the name (``Command`` for ``(*Command) Run``)."""
+class NodeDefinition(NamedTuple):
+    """A definition that a namer found at a node.
+
+    ``scope`` qualifies the name (``Command`` for ``(*Command) Run``). ``name_node`` contains the name; without it, the
+    name is looked for from the start of the node.
+    """
 
     kind: str
     name: str
     scope: str = ""
     listed: bool = True  # False: not a symbol itself, but qualifies its members (Rust's impl, Swift's extension)
     scopes: bool = True  # False: definitions inside belong to the outer definition (the struct in C's typedef)
+    name_node: Node | None = None
+    is_detail: bool = False  # True: known as a definition, but neither a symbol of its chunk nor a reason to cut
 
 
-Namer = Callable[[Node, bytes], Definition | None]
+Namer = Callable[[Node, bytes], NodeDefinition | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,9 @@ def child_of_type(node: Node, *names: str) -> Node | None:
 def named(kind: str, field_name: str = "name") -> Namer:
     """Return a namer for definitions of ``kind`` whose name is in a field of the node."""
 
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         child = node.child_by_field_name(field_name)
-        return Definition(kind, source(child, text)) if child is not None else None
+        return NodeDefinition(kind, source(child, text), name_node=child) if child is not None else None
 
     return namer
 
@@ -91,9 +97,9 @@ def named(kind: str, field_name: str = "name") -> Namer:
 def first(kind: str, *child_types: str) -> Namer:
     """Return a namer for definitions of ``kind`` whose name is the first child of one of these types."""
 
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         child = child_of_type(node, *child_types)
-        return Definition(kind, source(child, text)) if child is not None else None
+        return NodeDefinition(kind, source(child, text), name_node=child) if child is not None else None
 
     return namer
 
@@ -101,8 +107,8 @@ def first(kind: str, *child_types: str) -> Namer:
 def fixed(kind: str, name: str) -> Namer:
     """Return a namer for definitions that always have the same name, such as constructors."""
 
-    def namer(_node: Node, _text: bytes) -> Definition | None:
-        return Definition(kind, name)
+    def namer(_node: Node, _text: bytes) -> NodeDefinition | None:
+        return NodeDefinition(kind, name)
 
     return namer
 
@@ -110,19 +116,19 @@ def fixed(kind: str, name: str) -> Namer:
 def with_body(kind: str, field_name: str = "name", body: str = "body") -> Namer:
     """Return a namer like :func:`named`, but only for nodes with a body: ``struct a;`` defines nothing."""
 
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         if node.child_by_field_name(body) is None:
             return None
         child = node.child_by_field_name(field_name)
-        return Definition(kind, source(child, text)) if child is not None else None
+        return NodeDefinition(kind, source(child, text), name_node=child) if child is not None else None
 
     return namer
 
 
-def dotted(kind: str, path: str) -> Definition:
-    """Return a definition whose name is the last part of a dotted ``path``; the rest is its scope."""
+def dotted(kind: str, path: str, node: Node) -> NodeDefinition:
+    """Return a definition whose name is the last part of a dotted ``path``, scoped by the rest; ``node`` spells it."""
     scope, _, name = path.rpartition(".")
-    return Definition(kind, name, scope)
+    return NodeDefinition(kind, name, scope, name_node=node)
 
 
 def kind_in(kind: str, owner: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.rules import (
-    Definition,
     Namer,
+    NodeDefinition,
     Rules,
     child_of_type,
     dotted,
@@ -59,15 +59,15 @@ def _strip_templates(path: str) -> str:
     return "".join(out)
 
 
-def _c_function(node: Node, text: bytes) -> Definition | None:
+def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
     name = _declared(node.child_by_field_name("declarator"))
     if name is None:
         return None
     path = _cpp_path(name, text)
-    return dotted("method" if "." in path else "function", path) if path else None
+    return dotted("method" if "." in path else "function", path, name) if path else None
 
 
-def _c_typedef(node: Node, text: bytes) -> Definition | None:
+def _c_typedef(node: Node, text: bytes) -> NodeDefinition | None:
     name = _declared(node.child_by_field_name("declarator"))
     if name is None:
         return None
@@ -77,15 +77,15 @@ def _c_typedef(node: Node, text: bytes) -> Definition | None:
         kind = {"struct_specifier": "struct", "union_specifier": "struct", "enum_specifier": "enum"}.get(
             inner.type, kind
         )
-    return Definition(kind, source(name, text), scopes=False)
+    return NodeDefinition(kind, source(name, text), scopes=False, name_node=name)
 
 
 def _cpp_class(kind: str) -> Namer:
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         name = node.child_by_field_name("name")
         if name is None or node.child_by_field_name("body") is None:
             return None
-        return dotted(kind, _cpp_path(name, text))
+        return dotted(kind, _cpp_path(name, text), name)
 
     return namer
 
@@ -144,21 +144,22 @@ CSHARP = Rules(
 )
 
 
-def _go_method(node: Node, text: bytes) -> Definition | None:
+def _go_method(node: Node, text: bytes) -> NodeDefinition | None:
     name, receiver = node.child_by_field_name("name"), node.child_by_field_name("receiver")
     if name is None:
         return None
     owner = source(receiver, text) if receiver is not None else ""
     owner = owner.strip("()").split("[")[0].split(" ")[-1].lstrip("*")
-    return Definition("method", source(name, text), owner)
+    return NodeDefinition("method", source(name, text), owner, name_node=name)
 
 
-def _go_type(node: Node, text: bytes) -> Definition | None:
+def _go_type(node: Node, text: bytes) -> NodeDefinition | None:
     name, inner = node.child_by_field_name("name"), node.child_by_field_name("type")
     if name is None:
         return None
     kinds = {"struct_type": "struct", "interface_type": "interface"}
-    return Definition(kinds.get(inner.type, "type") if inner is not None else "type", source(name, text))
+    kind = kinds.get(inner.type, "type") if inner is not None else "type"
+    return NodeDefinition(kind, source(name, text), name_node=name)
 
 
 GO = Rules(
@@ -191,18 +192,20 @@ JAVA = Rules(
 )
 
 
-def _kotlin_class(node: Node, text: bytes) -> Definition | None:
+def _kotlin_class(node: Node, text: bytes) -> NodeDefinition | None:
     name = node.child_by_field_name("name")
     if name is None:
         return None
     head = text[node.start_byte : name.start_byte].split()
     kind = "interface" if b"interface" in head else "enum" if b"enum" in head else "class"
-    return Definition(kind, source(name, text))
+    return NodeDefinition(kind, source(name, text), name_node=name)
 
 
-def _kotlin_companion(node: Node, text: bytes) -> Definition | None:
+def _kotlin_companion(node: Node, text: bytes) -> NodeDefinition | None:
     name = node.child_by_field_name("name")
-    return Definition("object", source(name, text) if name is not None else "Companion", listed=name is not None)
+    return NodeDefinition(
+        "object", source(name, text) if name is not None else "Companion", listed=name is not None, name_node=name
+    )
 
 
 KOTLIN = Rules(
@@ -219,13 +222,15 @@ KOTLIN = Rules(
 )
 
 
-def _rust_impl(node: Node, text: bytes) -> Definition | None:
+def _rust_impl(node: Node, text: bytes) -> NodeDefinition | None:
     target = node.child_by_field_name("type")
     if target is not None and target.type in ("generic_type", "reference_type"):
         target = target.child_by_field_name("type") or target
     if target is None:
         return None
-    return Definition("impl", source(target, text).split("<")[0].rpartition("::")[2].strip("&"), listed=False)
+    return NodeDefinition(
+        "impl", source(target, text).split("<")[0].rpartition("::")[2].strip("&"), listed=False, name_node=target
+    )
 
 
 RUST = Rules(
@@ -263,13 +268,13 @@ SCALA = Rules(
 )
 
 
-def _swift_class(node: Node, text: bytes) -> Definition | None:
+def _swift_class(node: Node, text: bytes) -> NodeDefinition | None:
     name, how = node.child_by_field_name("name"), node.child_by_field_name("declaration_kind")
     if name is None:
         return None
     word = source(how, text) if how is not None else "class"
     kind = {"struct": "struct", "enum": "enum", "extension": "impl"}.get(word, "class")
-    return dotted(kind, source(name, text).split("<")[0])._replace(listed=kind != "impl")
+    return dotted(kind, source(name, text).split("<")[0], name)._replace(listed=kind != "impl")
 
 
 SWIFT = Rules(
@@ -301,17 +306,25 @@ SWIFT = Rules(
 )
 
 
-def _zig_variable(node: Node, text: bytes) -> Definition | None:
+def _zig_variable(node: Node, text: bytes) -> NodeDefinition | None:
     kinds = {"struct_declaration": "struct", "union_declaration": "struct", "enum_declaration": "enum"}
     kinds |= {"opaque_declaration": "struct", "error_set_declaration": "enum"}
     name = child_of_type(node, "identifier")
     value = child_of_type(node, *kinds)
-    return Definition(kinds[value.type], source(name, text)) if name is not None and value is not None else None
+    return (
+        NodeDefinition(kinds[value.type], source(name, text), name_node=name)
+        if name is not None and value is not None
+        else None
+    )
 
 
-def _zig_test(node: Node, text: bytes) -> Definition | None:
+def _zig_test(node: Node, text: bytes) -> NodeDefinition | None:
     name = child_of_type(node, "string", "identifier")
-    return Definition("test", source(name, text).strip('"'), listed=False) if name is not None else None
+    return (
+        NodeDefinition("test", source(name, text).strip('"'), listed=False, name_node=name)
+        if name is not None
+        else None
+    )
 
 
 ZIG = Rules(

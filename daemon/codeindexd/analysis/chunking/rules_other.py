@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from codeindexd.analysis.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
+from codeindexd.analysis.chunking.rules import Namer, NodeDefinition, Rules, child_of_type, dotted, named, source, types
 
 
-def _haskell_instance(node: Node, text: bytes) -> Definition | None:
+def _haskell_instance(node: Node, text: bytes) -> NodeDefinition | None:
     name = node.child_by_field_name("name")
     if name is None:
         return None
     patterns = node.child_by_field_name("patterns")
     if patterns is None:
-        return Definition("impl", source(name, text), listed=False)
-    return Definition("impl", "".join(source(patterns, text).split()), source(name, text), listed=False)
+        return NodeDefinition("impl", source(name, text), listed=False, name_node=name)
+    return NodeDefinition(
+        "impl", "".join(source(patterns, text).split()), source(name, text), listed=False, name_node=patterns
+    )
 
 
-def _haskell_signature(node: Node, text: bytes) -> Definition | None:
+def _haskell_signature(node: Node, text: bytes) -> NodeDefinition | None:
     """Return a method for a type signature in a class; None elsewhere, since there equations define the function."""
     parent = node.parent
     name = node.child_by_field_name("name")
     if parent is None or parent.type != "class_declarations" or name is None:
         return None
-    return Definition("method", source(name, text).strip("()"))
+    return NodeDefinition("method", source(name, text).strip("()"), name_node=name)
 
 
-def _haskell_function(node: Node, text: bytes) -> Definition | None:
+def _haskell_function(node: Node, text: bytes) -> NodeDefinition | None:
     name = node.child_by_field_name("name")
-    return Definition("function", source(name, text).strip("()")) if name is not None else None
+    return NodeDefinition("function", source(name, text).strip("()"), name_node=name) if name is not None else None
 
 
 HASKELL = Rules(
@@ -49,7 +51,7 @@ HASKELL = Rules(
 )
 
 
-def _ocaml_let(node: Node, text: bytes) -> Definition | None:
+def _ocaml_let(node: Node, text: bytes) -> NodeDefinition | None:
     """Return a function for a ``let`` with parameters or a ``fun``, and a constant for other values."""
     pattern = node.child_by_field_name("pattern")
     if pattern is None or pattern.type not in ("value_name", "parenthesized_operator"):
@@ -57,13 +59,13 @@ def _ocaml_let(node: Node, text: bytes) -> Definition | None:
     body = node.child_by_field_name("body")
     takes = child_of_type(node, "parameter") is not None
     takes = takes or (body is not None and body.type in ("fun_expression", "function_expression"))
-    return Definition("function" if takes else "constant", source(pattern, text))
+    return NodeDefinition("function" if takes else "constant", source(pattern, text), name_node=pattern)
 
 
 def _ocaml_child(kind: str, child_type: str) -> Namer:
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         child = child_of_type(node, child_type)
-        return Definition(kind, source(child, text)) if child is not None else None
+        return NodeDefinition(kind, source(child, text), name_node=child) if child is not None else None
 
     return namer
 
@@ -103,12 +105,12 @@ _SQL_KINDS = {
 
 
 def _sql(kind: str) -> Namer:
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         name = node.child_by_field_name("column") if kind == "index" else None
         name = name or child_of_type(node, "object_reference", "identifier")
         if name is None:
             return None
-        return dotted(kind, source(name, text).translate({ord(quote): None for quote in '"`[]'}))
+        return dotted(kind, source(name, text).translate({ord(quote): None for quote in '"`[]'}), name)
 
     return namer
 
@@ -121,22 +123,25 @@ SQL = Rules(
 )
 
 
-def _hcl_block(node: Node, text: bytes) -> Definition | None:
-    parts = []
+def _hcl_block(node: Node, text: bytes) -> NodeDefinition | None:
+    parts, last = [], node
     for child in node.named_children:
         if child.type not in ("identifier", "string_lit"):
             break
         parts.append(source(child, text).strip('"'))
+        last = child
     kinds = {"resource": "resource", "data": "data", "module": "module", "variable": "variable", "output": "output"}
-    return Definition(kinds.get(parts[0], "block"), parts[-1], ".".join(parts[:-1])) if parts else None
+    return (
+        NodeDefinition(kinds.get(parts[0], "block"), parts[-1], ".".join(parts[:-1]), name_node=last) if parts else None
+    )
 
 
 HCL = Rules(definitions={"block": _hcl_block}, descend=types("body"), transparent=types("body"))
 
 
-def _json_key(node: Node, text: bytes) -> Definition | None:
+def _json_key(node: Node, text: bytes) -> NodeDefinition | None:
     key = node.child_by_field_name("key")
-    return Definition("key", source(key, text).strip("\"'")) if key is not None else None
+    return NodeDefinition("key", source(key, text).strip("\"'"), name_node=key) if key is not None else None
 
 
 JSON = Rules(
@@ -150,17 +155,17 @@ YAML = Rules(
 )
 
 
-def _toml_table(node: Node, text: bytes) -> Definition | None:
+def _toml_table(node: Node, text: bytes) -> NodeDefinition | None:
     key = child_of_type(node, "bare_key", "dotted_key", "quoted_key")
-    return dotted("table", source(key, text).replace('"', "")) if key is not None else None
+    return dotted("table", source(key, text).replace('"', ""), key) if key is not None else None
 
 
-def _toml_pair(node: Node, text: bytes) -> Definition | None:
+def _toml_pair(node: Node, text: bytes) -> NodeDefinition | None:
     parent = node.parent
     if parent is None or parent.type != "document":
         return None
     key = child_of_type(node, "bare_key", "dotted_key", "quoted_key")
-    return dotted("key", source(key, text).replace('"', "")) if key is not None else None
+    return dotted("key", source(key, text).replace('"', ""), key) if key is not None else None
 
 
 TOML = Rules(definitions={"table": _toml_table, "table_array_element": _toml_table, "pair": _toml_pair})
@@ -170,9 +175,13 @@ MARKDOWN = Rules(attach=types("html_block"), max_parse_bytes=400_000)
 HTML = Rules(max_parse_bytes=400_000)
 
 
-def _css_rule(node: Node, text: bytes) -> Definition | None:
+def _css_rule(node: Node, text: bytes) -> NodeDefinition | None:
     selectors = child_of_type(node, "selectors", "keyframes_name")
-    return Definition("rule", source(selectors, text), listed=False) if selectors is not None else None
+    return (
+        NodeDefinition("rule", source(selectors, text), listed=False, name_node=selectors)
+        if selectors is not None
+        else None
+    )
 
 
 CSS = Rules(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from codeindexd.analysis.chunking.rules import Definition, Namer, Rules, child_of_type, dotted, named, source, types
+from codeindexd.analysis.chunking.rules import Namer, NodeDefinition, Rules, child_of_type, dotted, named, source, types
 
 _JS_VALUES = dict.fromkeys(("arrow_function", "function_expression", "function", "generator_function"), "function")
 _JS_VALUES |= {"class": "class", "object": "object"}
@@ -42,28 +42,30 @@ def _js_value_kind(value: Node | None) -> str:
 
 
 def _js_assigned(left: str, right: str) -> Namer:
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         kind = _js_value_kind(node.child_by_field_name(right))
         target = node.child_by_field_name(left) if kind else None
-        path = _js_member(target, text).strip("#") if target is not None else ""
-        return dotted(kind, path)._replace(listed=kind != "object") if path else None
+        if target is None:
+            return None
+        path = _js_member(target, text).strip("#")
+        return dotted(kind, path, target)._replace(listed=kind != "object") if path else None
 
     return namer
 
 
-def _js_pair(node: Node, text: bytes) -> Definition | None:
+def _js_pair(node: Node, text: bytes) -> NodeDefinition | None:
     kind = _js_value_kind(node.child_by_field_name("value"))
     key = node.child_by_field_name("key") if kind else None
     if key is None or key.type not in ("property_identifier", "string"):
         return None
-    return Definition(kind, source(key, text).strip("\"'"), listed=kind != "object")
+    return NodeDefinition(kind, source(key, text).strip("\"'"), name_node=key, listed=kind != "object")
 
 
-def _js_method(node: Node, text: bytes) -> Definition | None:
+def _js_method(node: Node, text: bytes) -> NodeDefinition | None:
     name = node.child_by_field_name("name")
     if name is None or name.type == "computed_property_name":
         return None
-    return Definition("method", source(name, text).strip("#\"'"))
+    return NodeDefinition("method", source(name, text).strip("#\"'"), name_node=name)
 
 
 _JS_DEFINITIONS = {
@@ -110,20 +112,24 @@ TYPESCRIPT = Rules(
 
 
 def _ruby_name(kind: str) -> Namer:
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         name = node.child_by_field_name("name")
-        return dotted(kind, source(name, text).replace("::", ".")) if name is not None else None
+        return dotted(kind, source(name, text).replace("::", "."), name) if name is not None else None
 
     return namer
 
 
-def _ruby_method(node: Node, text: bytes) -> Definition | None:
+def _ruby_method(node: Node, text: bytes) -> NodeDefinition | None:
     """Return a method for one in a class or module, a function for one at the top of a file."""
     name = node.child_by_field_name("name")
     body = node.parent
     owner = body.parent if body is not None and body.type == "body_statement" else None
     inside = owner is not None and owner.type in ("class", "module", "singleton_class")
-    return Definition("method" if inside else "function", source(name, text)) if name is not None else None
+    return (
+        NodeDefinition("method" if inside else "function", source(name, text), name_node=name)
+        if name is not None
+        else None
+    )
 
 
 RUBY = Rules(
@@ -138,29 +144,29 @@ RUBY = Rules(
 )
 
 
-def _lua_function(node: Node, text: bytes) -> Definition | None:
+def _lua_function(node: Node, text: bytes) -> NodeDefinition | None:
     name = node.child_by_field_name("name")
     if name is None:
         return None
     path = source(name, text).replace(":", ".")
-    return dotted("method" if name.type == "method_index_expression" else "function", path)
+    return dotted("method" if name.type == "method_index_expression" else "function", path, name)
 
 
-def _lua_assignment(node: Node, text: bytes) -> Definition | None:
+def _lua_assignment(node: Node, text: bytes) -> NodeDefinition | None:
     names, values = child_of_type(node, "variable_list"), child_of_type(node, "expression_list")
     if names is None or values is None or not names.named_children or not values.named_children:
         return None
     target, value = names.named_children[0], values.named_children[0]
     if value.type != "function_definition" or target.type == "bracket_index_expression":
         return None
-    return dotted("function", source(target, text).replace(":", "."))
+    return dotted("function", source(target, text).replace(":", "."), target)
 
 
-def _lua_field(node: Node, text: bytes) -> Definition | None:
+def _lua_field(node: Node, text: bytes) -> NodeDefinition | None:
     name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
     if name is None or value is None or value.type != "function_definition" or name.type != "identifier":
         return None
-    return Definition("function", source(name, text))
+    return NodeDefinition("function", source(name, text), name_node=name)
 
 
 LUA = Rules(
@@ -188,7 +194,7 @@ PHP = Rules(
 )
 
 
-def _elixir_call(node: Node, text: bytes) -> Definition | None:
+def _elixir_call(node: Node, text: bytes) -> NodeDefinition | None:
     target = node.child_by_field_name("target")
     kind = _ELIXIR_KINDS.get(source(target, text)) if target is not None and target.type == "identifier" else None
     arguments = child_of_type(node, "arguments") if kind else None
@@ -196,7 +202,9 @@ def _elixir_call(node: Node, text: bytes) -> Definition | None:
         return None
     head = arguments.named_children[0]
     if kind in ("test", "section"):
-        return Definition(kind, source(head, text).strip('"'), listed=False) if head.type == "string" else None
+        if head.type != "string":
+            return None
+        return NodeDefinition(kind, source(head, text).strip('"'), listed=False, name_node=head)
     for _ in range(4):  # ``def f(x) when g(x)``: left of the guard, then the call's target
         inner = head.child_by_field_name("left" if head.type == "binary_operator" else "target")
         if inner is None or head.type not in ("binary_operator", "call"):
@@ -204,8 +212,8 @@ def _elixir_call(node: Node, text: bytes) -> Definition | None:
         head = inner
     name = source(head, text)
     if kind in ("module", "interface", "impl"):
-        return dotted(kind, name)._replace(listed=kind != "impl")
-    return Definition(kind, name)
+        return dotted(kind, name, head)._replace(listed=kind != "impl")
+    return NodeDefinition(kind, name, name_node=head)
 
 
 ELIXIR = Rules(
@@ -227,19 +235,19 @@ def _julia_head(node: Node | None) -> Node | None:
 
 
 def _julia(kind: str) -> Namer:
-    def namer(node: Node, text: bytes) -> Definition | None:
+    def namer(node: Node, text: bytes) -> NodeDefinition | None:
         name = _julia_head(child_of_type(node, "signature", "type_head"))
-        return dotted(kind, source(name, text)) if name is not None else None
+        return dotted(kind, source(name, text), name) if name is not None else None
 
     return namer
 
 
-def _julia_short(node: Node, text: bytes) -> Definition | None:
+def _julia_short(node: Node, text: bytes) -> NodeDefinition | None:
     left = node.named_children[0] if node.named_children else None
     if left is None or left.type not in ("call_expression", "where_expression", "typed_expression"):
         return None
     name = _julia_head(left)
-    return dotted("function", source(name, text)) if name is not None else None
+    return dotted("function", source(name, text), name) if name is not None else None
 
 
 JULIA = Rules(

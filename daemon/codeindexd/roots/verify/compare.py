@@ -31,8 +31,11 @@ def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Aud
             if file is None or result.status is FileStatus.VANISHED or (result.leaf and result.leaf != file.entry.hash):
                 continue
             stored = snapshot.catalog.chunks_of_file(result.path)
+            definitions = snapshot.catalog.definitions([file.file_id]).get(file.file_id, ())
             if difference := _difference(file, stored, result):
                 found.add(result.path, "chunks", difference)
+            elif definitions != result.definitions or snapshot.catalog.is_partial(file.file_id) != result.is_partial:
+                found.add(result.path, "definitions", "differ from what was indexed")
             elif file.outcome is Outcome.INDEXED:
                 found.files += 1
                 found.chunks += len(stored)

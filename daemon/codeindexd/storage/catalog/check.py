@@ -9,11 +9,12 @@ import numpy as np
 from codeindexd.errors import StoreDamagedError
 from codeindexd.scan.merkle import node_hash
 from codeindexd.scan.relpath import join
+from codeindexd.storage.catalog.outlines import additional_keys, details_of, get_definitions
 from codeindexd.storage.catalog.rows import OUTCOMES, entry_from, get_ids, get_symbols, get_text, symbol_keys
 from codeindexd.storage.catalog.schema import reading_rows
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.sqlite import Reader
-from codeindexd.types import Counts, Entry, NodeKind, Outcome
+from codeindexd.types import Counts, Entry, NodeKind, Outcome, Span
 
 _Columns = tuple[tuple[str, str], ...]  # results of typeof(), and the columns that may have them
 _TEXT = "'text', 'blob'"  # as put_text makes it
@@ -42,6 +43,8 @@ _TYPES: dict[str, _Columns] = {
     ),
     "kind": (("'text'", "name"),),
     "symbol": (("'blob'", "name"), ("'integer'", "chunk_id")),
+    "outline": (("'integer'", "is_partial"), ("'blob'", "definitions details")),
+    "definition_name": (("'blob'", "name"), ("'integer'", "file_id")),
     "failure": (("'blob'", "parent name"), (_TEXT, "stage error"), ("'integer'", "attempts next_retry_ns quarantined")),
 }
 
@@ -70,6 +73,7 @@ def _check_all(reader: Reader, problems: list[str]) -> None:
     leaf_ids = _check_tree(reader, problems)
     _check_files(reader, CatalogState.of(row), leaf_ids, problems)
     _check_symbols(reader, problems)
+    _check_outlines(reader, problems)
 
 
 def _check_types(reader: Reader, problems: list[str]) -> None:
@@ -157,3 +161,24 @@ def _check_symbols(reader: Reader, problems: list[str]) -> None:
     actual = set(reader.rows("SELECT name, chunk_id FROM symbol"))
     if actual != expected:
         problems.append(f"{len(actual ^ expected)} symbol entries do not match their chunks")
+
+
+def _check_outlines(reader: Reader, problems: list[str]) -> None:
+    """Check that definitions belong to indexed files, and that their keys and bits follow from them."""
+    spans: dict[int, list[Span]] = defaultdict(list)
+    columns = "file_id, start_byte, end_byte, start_line, end_line, kind, symbol, symbols"
+    for row in reader.rows(f"SELECT {columns} FROM chunk WHERE file_id IN (SELECT file_id FROM outline)"):  # noqa: S608
+        file_id, start, end, first, last, kind, symbol, symbols = row
+        spans[file_id].append(Span(start, end, first, last, kind, get_text(symbol), get_symbols(symbols)))
+    indexed = {row[0] for row in reader.rows("SELECT file_id FROM file WHERE outcome = ?", (int(Outcome.INDEXED),))}
+    expected: set[tuple[bytes, int]] = set()
+    for file_id, blob, details in reader.rows("SELECT file_id, definitions, details FROM outline"):
+        definitions, of_file = get_definitions(blob), sorted(spans[file_id], key=lambda span: span.start_byte)
+        expected.update((key, file_id) for key in additional_keys(definitions, of_file))
+        if file_id not in indexed:
+            problems.append(f"file {file_id} has definitions and is not indexed")
+        if details != details_of(definitions, [span.start_line for span in of_file]):
+            problems.append(f"the kinds of definitions in the chunks of file {file_id} are wrong")
+    actual = set(reader.rows("SELECT name, file_id FROM definition_name"))
+    if actual != expected:
+        problems.append(f"{len(actual ^ expected)} names of definitions do not match the definitions")

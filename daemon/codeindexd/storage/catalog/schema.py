@@ -15,13 +15,15 @@ from codeindexd.storage.sqlite import Translated, connect, create_private, use_w
 from codeindexd.types import NodeKind
 
 APPLICATION_ID = 0x43444978  # "CDIx"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 REBUILD = "it is rebuilt from the disk; vectors are reused"
 
 # `entry` is the tree, clustered so that a directory's children are adjacent; `file` has the outcome of each leaf. A
 # file's chunk ids are in its row (little-endian int64, with kinds as uint16), so that filters and removals scan files
 # instead of chunks, and chunk.file_id needs no index.
 # Ids come from counters in `state`, inside the transaction that uses them: never reused, and known before the insert.
+# `outline` has the definitions of a file (see definitions.py), if there are any; `definition_name` leads to those that
+# no chunk has among its symbols.
 # Integers beyond 64 bits (inodes, times of some file systems) are stored as text, text with lone surrogates as blobs:
 # see rows.py. Such columns have no declared type.
 _TABLES = """
@@ -49,6 +51,12 @@ CREATE TABLE chunk (
 );
 CREATE TABLE kind (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE symbol (name BLOB NOT NULL, chunk_id INTEGER NOT NULL, PRIMARY KEY (name, chunk_id)) WITHOUT ROWID;
+CREATE TABLE outline (
+  file_id INTEGER PRIMARY KEY, is_partial INTEGER NOT NULL, definitions BLOB NOT NULL, details BLOB NOT NULL
+);
+CREATE TABLE definition_name (
+  name BLOB NOT NULL, file_id INTEGER NOT NULL, PRIMARY KEY (name, file_id)
+) WITHOUT ROWID;
 CREATE TABLE failure (
   parent BLOB NOT NULL, name BLOB NOT NULL, stage, error, attempts INTEGER NOT NULL,
   next_retry_ns INTEGER NOT NULL, quarantined INTEGER NOT NULL,

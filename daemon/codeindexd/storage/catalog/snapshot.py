@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.scan.relpath import split
-from codeindexd.storage.catalog import contents, filters
+from codeindexd.storage.catalog import contents, filters, outlines
 from codeindexd.storage.catalog.rows import (
     STORED_CHUNK,
     STORED_FILE,
@@ -24,7 +25,7 @@ from codeindexd.storage.catalog.rows import (
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.catalog.summary import DirectorySummary, has_files, summary_of
 from codeindexd.storage.sqlite import Reader
-from codeindexd.types import Counts, Outcome, StoredChunk, StoredFile, Symbol
+from codeindexd.types import Counts, Definition, Outcome, StoredChunk, StoredDefinition, StoredFile, Symbol
 
 _PAGE = 2_000
 _FILTERS_KEPT = 16
@@ -201,11 +202,14 @@ class CatalogSnapshot:
         if found is None:
             if symbol is None:
                 found = filters.chunk_ids(self._reader, language, include, exclude, kinds)
+                more = outlines.chunks_with_details(self._reader, kinds)
             else:
-                found = np.fromiter(sorted(self._chunks_named(symbol, kinds)), dtype=np.int64)
-                if language or include or exclude:
-                    passing = filters.chunk_ids(self._reader, language, include, exclude, ())
-                    found = np.intersect1d(found, passing, assume_unique=True)
+                found = np.empty(0, np.int64)
+                more = np.fromiter(sorted(self._chunks_named(symbol, kinds)), dtype=np.int64)
+            if len(more) and (language or include or exclude):
+                passing = filters.chunk_ids(self._reader, language, include, exclude, ())
+                more = np.intersect1d(more, passing, assume_unique=True)
+            found = np.union1d(found, more) if len(more) else found
             found.flags.writeable = False
             if len(self._filtered) >= _FILTERS_KEPT:
                 self._filtered.pop(next(iter(self._filtered)), None)
@@ -217,7 +221,8 @@ class CatalogSnapshot:
         wanted = frozenset(kinds)
         labelled = filters.labelled_chunk_ids(self._reader, kinds)
         labelled = np.setdiff1d(labelled, filters.merged_chunk_ids(self._reader), assume_unique=True)
-        others = np.setdiff1d(self.chunk_ids(kinds=kinds), labelled, assume_unique=True)
+        of_kinds = filters.chunk_ids(self._reader, None, (), (), kinds)
+        others = np.setdiff1d(of_kinds, labelled, assume_unique=True)
         defining = [
             chunk.chunk_id
             for chunk in self.chunks(others.tolist()).values()
@@ -252,28 +257,77 @@ class CatalogSnapshot:
         key = symbol_key(part)
         if not key:
             return []
+        where, parameters = "instr(name, ?)", [key]
         if only_prefix:
-            sql = "SELECT DISTINCT name FROM symbol WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"
-            rows = self._reader.rows(sql, (key, key + b"\xff", limit))
-        else:
-            rows = self._reader.rows(
-                "SELECT DISTINCT name FROM symbol WHERE instr(name, ?) ORDER BY name LIMIT ?", (key, limit)
-            )
+            where, parameters = "name >= ? AND name < ?", [key, key + b"\xff"]
+        sql = f"SELECT name FROM symbol WHERE {where} UNION SELECT name FROM definition_name WHERE {where}"  # noqa: S608
+        rows = self._reader.rows(f"{sql} ORDER BY name LIMIT ?", (*parameters, *parameters, limit))
         return [bytes(row[0]).decode("utf-8", "surrogatepass") for row in rows]
 
+    def definitions(self, file_ids: Iterable[int]) -> dict[int, tuple[Definition, ...]]:
+        """Return the definitions of files by file id, in the order of their lines; a file without any is left out."""
+        return outlines.definitions_of(self._reader, file_ids)
+
+    def is_partial(self, file_id: int) -> bool:
+        """Return True if the syntax of some of a file was not understood, so that definitions may be missing."""
+        return outlines.is_partial(self._reader, file_id)
+
+    def definitions_named(self, name: str, *, limit: int = 1_000) -> list[StoredDefinition]:
+        """Return the definitions of ``name``, matched and sorted as by :meth:`symbols`."""
+        wanted = _dotted(name)
+        keys = [symbol_key(wanted), symbol_key(last_part(wanted))]
+        found = self.definitions(sorted(outlines.files_with_keys(self._reader, keys))[:_MOST_CANDIDATES])
+        paths = {file.file_id: file.entry.path for file in self.files_by_id(found).values()}
+        ranked = sorted(
+            (rank, paths[file_id], one.line, one.column, file_id, number)
+            for file_id, outline in found.items()
+            for number, one in enumerate(outline)
+            if one.kind != outlines.IMPLEMENTATION and (rank := _rank(wanted, one.name, one.qualified)) is not None
+        )[:limit]
+        chunks = self._chunks_at([(file_id, line) for _, _, line, _, file_id, _ in ranked])
+        return [
+            StoredDefinition(chunks[file_id, line], found[file_id], number)
+            for _, _, line, _, file_id, number in ranked
+            if (file_id, line) in chunks
+        ]
+
+    def _chunks_at(self, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], StoredChunk]:
+        """Return the chunk at each place (file id, line) that is in a chunk."""
+        by_file: dict[int, set[int]] = defaultdict(set)
+        for file_id, line in places:
+            by_file[file_id].add(line)
+        read = self._reader.rows_in
+        blobs = read(lambda marks: f"SELECT chunk_ids FROM file WHERE file_id IN ({marks})", list(by_file))  # noqa: S608
+        ids = [chunk_id for row in blobs for chunk_id in get_ids(row[0]).tolist()]
+        sql = "SELECT chunk_id, file_id, start_line, end_line FROM chunk WHERE chunk_id IN ({})"
+        at = {
+            (file_id, line): chunk_id
+            for chunk_id, file_id, first, last in read(lambda marks: sql.format(marks), ids)
+            for line in by_file[file_id]
+            if first <= line <= last
+        }
+        chunks = self.chunks(set(at.values()))
+        return {place: chunks[chunk_id] for place, chunk_id in at.items()}
+
     def _chunks_named(self, name: str, kinds: Sequence[str]) -> set[int]:
+        """Return the ids of the chunks that are or define something of this name, and of one of ``kinds`` if given."""
         wanted = _dotted(name)
         ids = self._named(wanted)
+        details = {
+            one.chunk.chunk_id
+            for one in self.definitions_named(name, limit=_MOST_CANDIDATES)
+            if not kinds or one.definition.kind in kinds
+        }
         if "." not in wanted and not kinds:
-            return ids  # the key is sufficient
-        return {
+            return ids | details  # the key is sufficient
+        return details | {
             chunk.chunk_id
             for chunk in self.chunks(ids).values()
-            for name, qualified, kind in [
+            for own, qualified, kind in [
                 (last_part(chunk.span.symbol), chunk.span.symbol, chunk.span.kind),
                 *((symbol.name, symbol.qualified, symbol.kind) for symbol in chunk.span.symbols),
             ]
-            if (not kinds or kind in kinds) and _rank(wanted, name, qualified) is not None
+            if (not kinds or kind in kinds) and _rank(wanted, own, qualified) is not None
         }
 
     def _named(self, wanted: str) -> set[int]:
@@ -302,8 +356,8 @@ def is_named(symbol: Symbol, name: str) -> bool:
 
 
 def _dotted(name: str) -> str:
-    """Return ``name`` with dots in place of the separators ``::`` and ``#``."""
-    return name.strip().replace("::", ".").replace("#", ".").strip(".") or name
+    """Return ``name`` with dots in place of the separators ``::``, ``#`` and ``\\``."""
+    return name.strip().replace("::", ".").replace("#", ".").replace("\\", ".").strip(".") or name
 
 
 def _rank(wanted: str, name: str, qualified: str) -> int | None:

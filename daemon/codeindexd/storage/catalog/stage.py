@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from codeindexd.scan.relpath import join, split
+from codeindexd.storage.catalog.outlines import Outline
 from codeindexd.storage.catalog.rows import (
     NODE_COLUMNS,
     OUTCOMES,
@@ -63,8 +64,8 @@ class Stage:
     """Applies a transaction in memory, in the order removals, moves, directories, updates, touched.
 
     The sources of moves are taken out first, so that removing their directory does not remove them too. ``before`` and
-    ``after`` have the nodes of all examined paths, ``drafts`` the chunks of updated files by file id, ``dropped`` the
-    paths that were removed with everything below them.
+    ``after`` have the nodes of all examined paths, ``drafts`` the chunks and ``outlines`` the definitions of updated
+    files by file id, ``dropped`` the paths that were removed with everything below them.
     """
 
     def __init__(self, connection: sqlite3.Connection, next_file: int) -> None:
@@ -73,6 +74,7 @@ class Stage:
         self.before: dict[bytes, Node | None] = {}
         self.after: dict[bytes, Node | None] = {}
         self.drafts: dict[int, Sequence[ChunkDraft]] = {}
+        self.outlines: dict[int, Outline] = {}
         self.dropped: list[bytes] = []
         self._fresh: set[bytes] = set()
 
@@ -195,6 +197,7 @@ class Stage:
             reason=reason,
         )
         self.drafts[record.file_id] = update.chunks if indexed else ()
+        self.outlines[record.file_id] = Outline(update.definitions, update.is_partial) if indexed else Outline()
         self._put(entry.path, Node(entry, record))
 
     def _touch(self, entry: Entry) -> None:

@@ -11,6 +11,7 @@ from codeindexd.scan.merkle import node_hash
 from codeindexd.scan.relpath import split
 from codeindexd.storage.catalog.chunks import ChunkDiffer
 from codeindexd.storage.catalog.failures import write_failures
+from codeindexd.storage.catalog.outlines import OutlineDiffer
 from codeindexd.storage.catalog.rows import FileRecord, Node, entry_row, put_text
 from codeindexd.storage.catalog.stage import Stage, leaves, only_stat_differs
 from codeindexd.storage.catalog.state import CatalogState, Tally
@@ -41,13 +42,17 @@ def write_transaction(
     stage.apply(changes)
     differ = ChunkDiffer(connection, state.next_chunk, kinds)
     _diff_chunks(stage, differ)
+    outlines = _diff_outlines(connection, stage)
     changed = list(stage.changed())
     failed, failures_changed = write_failures(connection, changes, stage, [path for path, _, _ in changed])
-    effective = bool(differ.changes.moved) or not all(only_stat_differs(old, new) for _, old, new in changed)
+    effective = bool(differ.changes.moved or outlines.is_changed) or not all(
+        only_stat_differs(old, new) for _, old, new in changed
+    )
     if not effective and not changed and not failures_changed:
         return WriteResult(Committed(state.generation), state, False)
     _write_nodes(connection, changed)
     differ.write()
+    outlines.write()
     _rehash(connection, changed)
     tally = Tally(state.counts)
     for _, old, new in changed:
@@ -74,6 +79,19 @@ def _diff_chunks(stage: Stage, differ: ChunkDiffer) -> None:
             node = stage.after[path]
             assert node is not None
             stage.after[path] = Node(node.entry, replace(record, chunk_ids=chunk_ids, chunk_kinds=chunk_kinds))
+
+
+def _diff_outlines(connection: sqlite3.Connection, stage: Stage) -> OutlineDiffer:
+    """Compare the definitions of updated and removed files with the stored ones."""
+    differ = OutlineDiffer(connection)
+    after = leaves(stage.after.items()).keys()
+    for file_id in leaves(stage.before.items()):
+        if file_id not in after:
+            differ.drop(file_id)
+    for file_id, outline in stage.outlines.items():
+        if file_id in after:
+            differ.diff(file_id, outline, stage.drafts[file_id])
+    return differ
 
 
 def _write_nodes(connection: sqlite3.Connection, changed: Sequence[_Change]) -> None:

@@ -1,0 +1,110 @@
+"""Describes the definitions found in a file: the place of each name, its signature, documentation and visibility."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from tree_sitter import Node
+
+from codeindexd.analysis.chunking.documentation import documentation
+from codeindexd.analysis.chunking.lines import Lines
+from codeindexd.analysis.chunking.outline import FoundDefinition
+from codeindexd.analysis.chunking.visibility import visibility
+from codeindexd.types import Definition
+
+MAX_SIGNATURE: Final = 200  # characters
+_CONTAINERS_ONLY: Final = frozenset({"impl"})  # unlisted kinds that are definitions all the same
+_READ: Final = 1_000  # bytes of a definition, which suffice for its signature
+_BODIES: Final = ("body", "block", "declaration_list")
+_TRAILING: Final = b" \t\r\n{:=;,"
+_ANNOTATION: Final = re.compile(
+    rb"\s*(?:@(?!interface\b)[\w.]+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|#?\[\[?[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]\]?)\s+"
+)
+
+
+def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> tuple[Definition, ...]:
+    """Return the definitions of a file in the order of their first lines, an outer one before those inside it.
+
+    ``found`` are in document order. Unlisted ones, such as the rules of a style sheet, are left out.
+    """
+    listed = [one for one in found if one.listed or one.kind in _CONTAINERS_ONLY]
+    numbers = {id(one): number for number, one in enumerate(listed)}
+    out: list[Definition] = []
+    for one in listed:
+        container, scope = _container(one, numbers)
+        above = out[container].qualified if container >= 0 else ""
+        qualified = ".".join(filter(None, (above, *scope, one.path)))
+        row = bisect_right(lines.starts, one.name_byte) - 1
+        out.append(
+            Definition(
+                one.name,
+                qualified if one.kind != "section" else one.qualified,
+                one.kind,
+                row + 1,
+                one.name_byte - lines.starts[row] + 1,
+                one.start + 1,
+                one.end,
+                signature(one, lines.text),
+                documentation(one, lines, language),
+                visibility(one, lines.text, language),
+                container,
+            )
+        )
+    return tuple(out)
+
+
+def _container(one: FoundDefinition, numbers: dict[int, int]) -> tuple[int, list[str]]:
+    """Return the number of the innermost listed definition around ``one``, and the unlisted scopes in between."""
+    scope: list[str] = []
+    around = one.container
+    while around is not None:
+        number = numbers.get(id(around), -1)
+        if number >= 0:
+            return number, scope
+        scope.insert(0, around.path)
+        around = around.container
+    return -1, scope
+
+
+def signature(one: FoundDefinition, text: bytes) -> str:
+    """Return the head of a definition on one line, without annotations and body, at most ``MAX_SIGNATURE`` long."""
+    node = one.node
+    if node is None:
+        return one.name
+    start, end = node.start_byte, min(node.end_byte, node.start_byte + _READ)
+    body = _body(node)
+    head = text[start : min(end, body.start_byte) if body is not None else end]
+    if one.is_detail or body is None:
+        head = head.partition(b"\n")[0] if b"\n" in head and not _is_open(head.partition(b"\n")[0]) else head
+    while (match := _ANNOTATION.match(head)) is not None:
+        head = head[match.end() :]
+    joined = " ".join(head.rstrip(_TRAILING).decode("utf-8", "replace").split())
+    return joined[:MAX_SIGNATURE]
+
+
+def _body(node: Node) -> Node | None:
+    for name in _BODIES[:1]:
+        if (body := node.child_by_field_name(name)) is not None:
+            return body
+    return None
+
+
+def _is_open(line: bytes) -> bool:
+    """Return True if a line has a bracket that is closed on a later one."""
+    return any(line.count(opening) > line.count(closing) for opening, closing in ((b"(", b")"), (b"[", b"]")))
+
+
+def moved(definitions: Sequence[Definition], lines: int, count: int) -> Iterator[Definition]:
+    """Yield ``definitions`` ``lines`` further down, for a list in which ``count`` others come before them."""
+    for one in definitions:
+        yield replace(
+            one,
+            line=one.line + lines,
+            start_line=one.start_line + lines,
+            end_line=one.end_line + lines,
+            container=one.container + count if one.container >= 0 else -1,
+        )

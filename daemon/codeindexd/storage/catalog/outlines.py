@@ -1,0 +1,250 @@
+"""The definitions of files: their rows, and the lookup keys of those that no chunk has among its symbols."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.errors import StoreDamagedError
+from codeindexd.storage.catalog.rows import get_text, put_text, symbol_key, symbol_keys
+from codeindexd.storage.sqlite import Reader, Row, in_lists
+from codeindexd.types import ChunkDraft, Definition, Span, Visibility
+
+DETAIL_KINDS: Final = (
+    "constant", "variable", "field", "property", "enum_member", "namespace", "constructor", "package", "union", "label",
+)  # fmt: skip
+"""Kinds of definitions that a chunk's own symbols do not or not always include; a filter finds them by these bits.
+
+The positions are stored, so they never change meaning; there is room for 32.
+"""
+
+IMPLEMENTATION: Final = "impl"
+"""The kind of a block that adds members to a type defined elsewhere. It is a container, but defines no name."""
+
+_BITS: Final = {kind: 1 << number for number, kind in enumerate(DETAIL_KINDS)}
+_LEVEL: Final = 6
+_MOST_BYTES: Final = 1 << 28  # of one file's definitions, decompressed
+_REBUILD: Final = "it is rebuilt from the disk"
+_Columns = tuple[
+    list[Any], list[Any], list[str], list[int], list[int], list[int], list[int], list[Any], list[Any], list[str],
+    list[int],
+]  # fmt: skip
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Columns).decode
+_VISIBILITIES: Final = {str(one): one for one in Visibility}
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The definitions of a file. ``is_partial`` if the syntax of some of it was not understood."""
+
+    definitions: tuple[Definition, ...] = ()
+    is_partial: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.definitions) or self.is_partial
+
+
+def put_definitions(definitions: Sequence[Definition]) -> bytes:
+    """Return definitions as a blob: compressed columns, with positions relative to the definition before.
+
+    A qualified name is left out if it is that of the container and the name.
+    """
+    names, qualified, starts = [], [], []
+    before = 0
+    for one in definitions:
+        is_usual = one.qualified == _usual_name(one.name, one.container, definitions)
+        names.append(put_text(one.name))
+        qualified.append(None if is_usual else put_text(one.qualified))
+        starts.append(one.start_line - before)
+        before = one.start_line
+    columns = (
+        names,
+        qualified,
+        [one.kind for one in definitions],
+        [one.line - one.start_line for one in definitions],
+        [one.column for one in definitions],
+        starts,
+        [one.end_line - one.start_line for one in definitions],
+        [put_text(one.signature) for one in definitions],
+        [put_text(one.doc) for one in definitions],
+        [str(one.visibility) for one in definitions],
+        [number - one.container if one.container >= 0 else 0 for number, one in enumerate(definitions)],
+    )
+    return zlib.compress(_encode(columns), _LEVEL)
+
+
+def get_definitions(blob: bytes) -> tuple[Definition, ...]:
+    """Return the definitions that :func:`put_definitions` encoded. Raises StoreDamagedError."""
+    try:
+        unpack = zlib.decompressobj()
+        columns = _decode(unpack.decompress(blob, _MOST_BYTES))
+        return tuple(_rows(columns))
+    except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, ValueError, LookupError) as error:
+        raise StoreDamagedError(f"the catalog contains broken definitions: {error}", hint=_REBUILD) from error
+
+
+def _rows(columns: _Columns) -> list[Definition]:
+    found: list[Definition] = []
+    starts = itertools.accumulate(columns[5])
+    rows = zip(*columns[:5], starts, *columns[6:], strict=True)
+    for number, row in enumerate(rows):
+        name, qualified, kind, line, column, start, lines, signature, doc, visibility, distance = row
+        if not 0 <= distance <= number:
+            raise ValueError("a container follows its member")
+        name, container = get_text(name), number - distance if distance else -1
+        found.append(
+            Definition(
+                name,
+                _usual_name(name, container, found) if qualified is None else get_text(qualified),
+                kind,
+                start + line,
+                column,
+                start,
+                start + lines,
+                get_text(signature),
+                get_text(doc),
+                _VISIBILITIES[visibility],
+                container,
+            )
+        )
+    return found
+
+
+def _usual_name(name: str, container: int, definitions: Sequence[Definition]) -> str:
+    return f"{definitions[container].qualified}.{name}" if container >= 0 else name
+
+
+def definition_keys(definitions: Iterable[Definition]) -> set[bytes]:
+    """Return the lookup keys of the names that ``definitions`` define."""
+    return {symbol_key(one.name) for one in definitions if one.kind != IMPLEMENTATION}
+
+
+def additional_keys(definitions: Iterable[Definition], spans: Iterable[Span]) -> set[bytes]:
+    """Return the lookup keys of ``definitions`` that the symbols of a file's chunks, with these ``spans``, lack."""
+    known = set().union(*(symbol_keys(span.symbol, span.symbols) for span in spans))
+    return definition_keys(definitions) - known
+
+
+def details_of(definitions: Sequence[Definition], first_lines: Sequence[int]) -> bytes:
+    """Return the bits of the DETAIL_KINDS of which each chunk of a file has definitions, as little-endian uint32.
+
+    ``first_lines`` are the first lines of the chunks. The result is empty if there are none of these kinds.
+    """
+    bits = np.zeros(len(first_lines), dtype="<u4")
+    for one in definitions:
+        if (bit := _BITS.get(one.kind)) and (at := bisect_right(first_lines, one.line)):
+            bits[at - 1] |= bit
+    return bits.tobytes() if bits.any() else b""
+
+
+def chunks_with_details(reader: Reader, kinds: Sequence[str]) -> NDArray[np.int64]:
+    """Return the sorted ids (n,) of the chunks with a definition of one of ``kinds``, as far as DETAIL_KINDS has it."""
+    wanted = sum(_BITS.get(kind, 0) for kind in set(kinds))
+    if not wanted:
+        return np.empty(0, np.int64)
+    rows = reader.rows(
+        "SELECT f.chunk_ids, o.details FROM outline o JOIN file f USING (file_id) WHERE o.details <> x''"
+    )
+    ids = np.frombuffer(b"".join([row[0] for row in rows]), dtype="<i8")
+    bits = np.frombuffer(b"".join([row[1] for row in rows]), dtype="<u4")
+    return np.sort(ids[(bits & wanted) != 0]).astype(np.int64, copy=False)
+
+
+def definitions_of(reader: Reader, file_ids: Iterable[int]) -> dict[int, tuple[Definition, ...]]:
+    """Return the definitions of these files by file id, in the order of their lines; none for a file without any."""
+    rows = reader.rows_in(
+        lambda marks: f"SELECT file_id, definitions FROM outline WHERE file_id IN ({marks})",  # noqa: S608
+        [int(file_id) for file_id in file_ids],
+    )
+    return {file_id: found for file_id, blob in rows if (found := get_definitions(blob))}
+
+
+def files_with_keys(reader: Reader, keys: Sequence[bytes]) -> set[int]:
+    """Return the ids of the files with a definition, or a chunk, that has one of these lookup keys."""
+    rows = reader.rows_in(
+        lambda marks: (
+            f"SELECT file_id FROM definition_name WHERE name IN ({marks})"  # noqa: S608
+        ),
+        keys,
+    )
+    rows += reader.rows_in(
+        lambda marks: (
+            f"SELECT DISTINCT c.file_id FROM symbol s JOIN chunk c USING (chunk_id) WHERE s.name IN ({marks})"  # noqa: S608
+        ),
+        keys,
+    )
+    return {row[0] for row in rows}
+
+
+def is_partial(reader: Reader, file_id: int) -> bool:
+    """Return True if the syntax of some of a file was not understood, so that definitions may be missing."""
+    row = reader.row("SELECT is_partial FROM outline WHERE file_id = ?", (file_id,))
+    return bool(row and row[0])
+
+
+class OutlineDiffer:
+    """Collects the changes of one transaction to the definitions of files, and writes them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._rows: list[Row] = []
+        self._removed: list[int] = []
+        self._keys_added: list[tuple[bytes, int]] = []
+        self._keys_removed: list[tuple[bytes, int]] = []
+
+    @property
+    def is_changed(self) -> bool:
+        """True if anything has to be written."""
+        return bool(self._rows or self._removed or self._keys_added or self._keys_removed)
+
+    def drop(self, file_id: int) -> None:
+        """Remove the definitions of a file that was removed."""
+        self.diff(file_id, Outline(), ())
+
+    def diff(self, file_id: int, outline: Outline, chunks: Sequence[ChunkDraft]) -> None:
+        """Replace the definitions of a file by ``outline``; the symbols of ``chunks``, its new chunks, need no key."""
+        row = self._row(file_id, outline, chunks)
+        stored = self._connection.execute("SELECT * FROM outline WHERE file_id = ?", (file_id,)).fetchone()
+        if row != stored:
+            if row is None:
+                self._removed.append(file_id)
+            else:
+                self._rows.append(row)
+        old = self._stored_keys(file_id, stored)
+        new = additional_keys(outline.definitions, (chunk.span for chunk in chunks)) if outline else set()
+        self._keys_removed += [(key, file_id) for key in old - new]
+        self._keys_added += [(key, file_id) for key in new - old]
+
+    def _row(self, file_id: int, outline: Outline, chunks: Sequence[ChunkDraft]) -> Row | None:
+        if not outline:
+            return None
+        details = details_of(outline.definitions, [chunk.span.start_line for chunk in chunks])
+        return file_id, int(outline.is_partial), put_definitions(outline.definitions), details
+
+    def _stored_keys(self, file_id: int, stored: Row | None) -> set[bytes]:
+        if stored is None:
+            return set()
+        candidates = sorted(definition_keys(get_definitions(stored[2])))
+        found: set[bytes] = set()
+        for marks, part in in_lists(candidates):
+            sql = f"SELECT name FROM definition_name WHERE name IN ({marks}) AND file_id = ?"  # noqa: S608
+            found.update(row[0] for row in self._connection.execute(sql, (*part, file_id)))
+        return found
+
+    def write(self) -> None:
+        """Write all changes. Raises sqlite3.Error."""
+        run = self._connection.executemany
+        run("DELETE FROM definition_name WHERE name = ? AND file_id = ?", self._keys_removed)
+        run("DELETE FROM outline WHERE file_id = ?", [(file_id,) for file_id in self._removed])
+        run("INSERT OR REPLACE INTO outline VALUES (?, ?, ?, ?)", self._rows)
+        run("INSERT INTO definition_name VALUES (?, ?)", sorted(self._keys_added))

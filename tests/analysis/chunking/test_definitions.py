@@ -1,0 +1,116 @@
+"""What is known of every definition: its place, extent, signature, documentation, visibility and container."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeindexd.analysis.chunking import analyse
+from codeindexd.types import Definition, Visibility
+
+PYTHON = b'''import os
+
+
+class Job(Base):
+    """A unit of work. It has more to say."""
+
+    # How it runs.
+    @retry(times=3)
+    def run(
+        self, limit: int
+    ) -> None:
+        def inner(): pass
+
+
+def _helper(run):
+    return run
+'''
+
+
+def definitions(text: bytes, language: str) -> dict[str, Definition]:
+    """Return the definitions of a text by qualified name."""
+    found = analyse(text, language).definitions
+    for one in found:
+        row = text.split(b"\n")[one.line - 1]
+        assert row[one.column - 1 :].startswith(one.name.encode())
+        assert one.start_line <= one.line <= one.end_line
+        assert one.container < 0 or found[one.container].start_line <= one.start_line
+    return {one.qualified: one for one in found}
+
+
+def test_python() -> None:
+    found = definitions(PYTHON, "python")
+    assert list(found) == ["Job", "Job.run", "Job.run.inner", "_helper"]
+    job, run, inner, helper = found.values()
+    assert (job.kind, job.line, job.column, job.start_line, job.end_line) == ("class", 4, 7, 4, 12)
+    assert (job.signature, job.doc, job.container) == ("class Job(Base)", "A unit of work.", -1)
+    assert (run.kind, run.line, run.column, run.container) == ("method", 9, 9, 0)
+    assert (run.signature, run.doc) == ("def run( self, limit: int ) -> None", "How it runs.")
+    assert inner.container == 1
+    assert (helper.column, helper.visibility) == (5, Visibility.PRIVATE)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "line", "column"),
+    [
+        ("c", b"struct area *area(struct area *area) { return area; }", 1, 14),
+        ("cpp", b"int geo::Point::x(int x) { return x; }", 1, 17),
+        ("java", b"@A(x = 1)\nclass T {\n  @B int x(int y) { return y; }\n}", 3, 10),
+        ("go", b"func (x *x) x() {}", 1, 13),
+        ("rust", b"fn x<x>(x: x) {}", 1, 4),
+        ("ruby", b"def self.x(x) = x", 1, 10),
+    ],
+)
+def test_the_place_of_a_name_is_exact(language: str, text: bytes, line: int, column: int) -> None:
+    found = analyse(text, language).definitions[-1]
+    assert (found.line, found.column) == (line, column)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "doc"),
+    [
+        ("c", b"/* Adds. Fast. */\nint add(int a) { return a; }", "Adds."),
+        ("c", b"int x; /* about x */\nint add(int a) { return a; }", ""),
+        ("rust", b"/// Adds\n/// two.\n#[inline]\nfn add() {}", "Adds two."),
+        ("java", b"class A {\n  /**\n   * Adds it.\n   * @return x\n   */\n  @A\n  int add() {}\n}", "Adds it."),
+        ("go", b"// add adds numbers\n// quickly. Really.\nfunc add() {}", "add adds numbers quickly."),
+        ("javascript", b"/** Adds. */\nexport function add() {}", "Adds."),
+        ("lua", b"-- Adds.\nfunction add() end", "Adds."),
+        ("ruby", b"# Adds.\ndef add; end", "Adds."),
+        ("ruby", b"# Adds.\n\ndef add; end", ""),
+    ],
+)  # fmt: skip
+def test_documentation(language: str, text: bytes, doc: str) -> None:
+    assert analyse(text, language).definitions[-1].doc == doc
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "visibility"),
+    [
+        ("java", b"class A { private int f() { return 1; } }", Visibility.PRIVATE),
+        ("java", b"class A { int f() { return 1; } }", Visibility.INTERNAL),
+        ("rust", b"pub fn f() {}", Visibility.PUBLIC),
+        ("rust", b"pub(crate) fn f() {}", Visibility.INTERNAL),
+        ("rust", b"fn f() {}", Visibility.PRIVATE),
+        ("go", b"func F() {}", Visibility.PUBLIC),
+        ("c", b"static int f(void) { return 1; }", Visibility.PRIVATE),
+        ("elixir", b"defmodule A do\n  defp f(x), do: x\nend", Visibility.PRIVATE),
+        ("kotlin", b"internal fun f() {}", Visibility.INTERNAL),
+        ("lua", b"function f() end", Visibility.UNKNOWN),
+    ],
+)
+def test_visibility(language: str, text: bytes, visibility: Visibility) -> None:
+    assert analyse(text, language).definitions[-1].visibility is visibility
+
+
+def test_signatures_are_one_line_without_annotations() -> None:
+    found = definitions(b"class A {\n  @Test(a = b(1))\n  public int f(int a,\n      int b) {\n  }\n}", "java")
+    assert found["A.f"].signature == "public int f(int a, int b)"
+
+
+def test_methods_of_an_implementation_have_it_as_container() -> None:
+    found = analyse(b"struct P;\nimpl Display for P {\n  fn f() {}\n}", "rust").definitions
+    assert [(one.kind, one.qualified, one.container) for one in found] == [
+        ("struct", "P", -1),
+        ("impl", "P", -1),
+        ("method", "P.f", 1),
+    ]
