@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from codeindexd.search.query import filters_of
 from codeindexd.search.searcher import Searcher
 from codeindexd.search.symbols import Match, SymbolAnswer
 from search.indexed_root import Indexed
@@ -32,7 +34,7 @@ async def found(indexed: Indexed, name: str, *, references: bool = False) -> Sym
 async def lines(indexed: Indexed, name: str) -> list[str]:
     answer = await found(indexed, name)
     return [
-        f"{one.hit.chunk.path.decode()}:{one.line}:{one.column} {one.symbol.kind} {one.symbol.qualified}"
+        f"{one.hit.chunk.path.decode()}:{one.definition.line}:{one.definition.column} {one.definition.kind} {one.name}"
         for one in answer.definitions
     ]
 
@@ -40,11 +42,11 @@ async def lines(indexed: Indexed, name: str) -> list[str]:
 async def test_a_definition_is_on_the_line_and_column_of_its_name(indexed: Indexed) -> None:
     assert await lines(indexed, "wanted_here") == ["a.py:5:5 function wanted_here"]
     (definition,) = (await found(indexed, "wanted_here")).definitions
-    assert definition.signature == "def wanted_here(x):"
+    assert definition.definition.signature == "def wanted_here(x)"
 
 
 async def test_every_definition_in_a_chunk_is_one_of_its_own(indexed: Indexed) -> None:
-    assert await lines(indexed, "Job") == ["job.cpp:1:7 class Job", "job.cpp:3:3 method Job.Job"]
+    assert await lines(indexed, "Job") == ["job.cpp:1:7 class Job", "job.cpp:3:3 method Job::Job"]
 
 
 async def test_lines_are_those_on_the_disk(indexed: Indexed) -> None:
@@ -69,7 +71,7 @@ async def test_lines_are_those_on_the_disk(indexed: Indexed) -> None:
 )
 async def test_the_closest_names_are_found(indexed: Indexed, name: str, match: Match, names: set[str]) -> None:
     answer = await found(indexed, name)
-    assert (answer.match, {one.symbol.name for one in answer.definitions}) == (match, names)
+    assert (answer.match, {one.definition.name for one in answer.definitions}) == (match, names)
 
 
 async def test_a_name_without_a_definition_is_said_to_occur(indexed: Indexed) -> None:
@@ -98,3 +100,34 @@ async def test_uses_of_a_name_without_a_definition_are_shown_beside_similar_ones
 async def test_uses_are_shown_at_their_line(indexed: Indexed) -> None:
     answer = await found(indexed, "wanted_here", references=True)
     assert [(hit.chunk.path, hit.best_line) for hit in answer.references] == [(b"use.py", 2)]
+
+
+@pytest.mark.parametrize(
+    ("filters", "places"),
+    [
+        ({"kind": "function"}, ["a.py"]),
+        ({"kind": "!function"}, []),
+        ({"language": "py"}, ["a.py"]),
+        ({"language": "!python"}, []),
+        ({"paths": ["*.py"]}, ["a.py"]),
+        ({"paths": ["!*.py"]}, []),
+    ],
+)
+async def test_definitions_are_filtered(indexed: Indexed, filters: dict[str, Any], places: list[str]) -> None:
+    answer = await Searcher({}, mask_secrets=True).symbol([indexed], "wanted_here", filters=filters_of(**filters))
+    assert [one.hit.chunk.path.decode() for one in answer.definitions] == places
+    left_out = ["the filters leave out 1 definition of wanted_here"]
+    assert answer.notes[:1] == ([] if places else left_out)
+
+
+async def test_a_limit_says_how_many_more_there_are(indexed: Indexed) -> None:
+    answer = await Searcher({}, mask_secrets=True).symbol([indexed], "Job", limit=1)
+    assert [one.definition.kind for one in answer.definitions] == ["class"]
+    assert answer.notes == ["1 more; raise the limit"]
+
+
+async def test_a_secret_in_a_signature_is_masked(indexed: Indexed) -> None:
+    token = "ghp_" + "a1B2c3D4e" * 4
+    indexed.save("login.py", f'def login(token="{token}"):\n    pass\n')
+    (one,) = (await found(indexed, "login")).definitions
+    assert one.definition.signature == f'def login(token="{"*" * len(token)}")'

@@ -372,9 +372,18 @@ _MATCHES = {"last_part": "are the last part of", "prefix": "begin with", "part":
 
 def symbol(run: Run) -> int:
     """Find where a name is defined."""
-    where = None if run.args.all else run.args.roots or [run.cwd]
+    args = run.args
+    where = None if args.all else args.roots or [run.cwd]
     with run.client() as client:
-        result = client.symbol(run.args.name, roots=where, references=run.args.refs)
+        result = client.symbol(
+            args.name,
+            roots=where,
+            references=args.refs,
+            language=args.language,
+            path=[from_here(glob, names_what_is_here=not (args.all or args.roots)) for glob in args.globs],
+            kind=args.kind,
+            limit=args.limit,
+        )
     run.show(result, lambda: render.print_definitions(run.terminal, result, run.shown_cwd))
     found = bool(result["definitions"] or result["references"] or result.get("similar"))
     if not run.args.json:

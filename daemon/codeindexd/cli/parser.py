@@ -190,6 +190,14 @@ def _queries(command: Command) -> None:
     symbol.add_argument("--refs", action="store_true", help="also show where it is used")
     symbol.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
     symbol.add_argument("--all", action="store_true", help="search all roots")
+    symbol.add_argument("-n", type=int, metavar="N", dest="limit", help="number of definitions (1000)")
+    symbol.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
+    symbol.add_argument(
+        "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"
+    )
+    symbol.add_argument(
+        "--kind", action=GivenOnce, metavar="K", help="only definitions of this kind: class, method, constant, ..."
+    )
     _colour(symbol)
 
 

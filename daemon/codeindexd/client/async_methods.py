@@ -177,10 +177,29 @@ class AsyncMethods:
         return await self.related(root, name, line, limit=limit)
 
     async def symbol(
-        self, name: str, *, roots: Iterable[PathLike] | None = None, references: bool = False
+        self,
+        name: str,
+        *,
+        roots: Iterable[PathLike] | None = None,
+        references: bool = False,
+        language: str | None = None,
+        path: str | Iterable[str] | None = None,
+        kind: str | None = None,
+        limit: int | None = None,
     ) -> results.SymbolResult:
-        """Return where ``name`` is defined, and with ``references`` where it is used."""
-        params = {"name": name, "roots": core.absolute_all(roots), "references": references}
+        """Return where ``name`` is defined, and with ``references`` where it is used.
+
+        ``language``, ``path`` and ``kind`` filter the definitions as those of :meth:`search` do.
+        """
+        params = {
+            "name": name,
+            "roots": core.absolute_all(roots),
+            "references": references,
+            "language": language,
+            "path": core.texts(path),
+            "kind": kind,
+            "limit": limit,
+        }
         return cast("results.SymbolResult", await self.call("symbol", params))
 
     # freshness and health

@@ -31,11 +31,19 @@ class Place(TypedDict):
 
 
 class Definition(Place):
-    """A definition: the chunk that contains it, and the position of its name. ``column`` counts bytes from 1."""
+    """A definition: the chunk that contains it, and the position of its name. ``column`` counts bytes from 1.
 
+    ``symbol`` is its qualified name as its language writes it, and ``extent`` its first and last line. ``doc`` is the
+    first sentence of its documentation.
+    """
+
+    name: NotRequired[str]
     name_line: NotRequired[int]
     column: NotRequired[int]
+    extent: NotRequired[list[int]]
     signature: NotRequired[str]
+    doc: NotRequired[str]
+    visibility: NotRequired[str]
 
 
 class Copy(TypedDict):

@@ -28,7 +28,7 @@ from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.search.grep import GrepRequest
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.pinning import worst_state
-from codeindexd.search.query import language_filter, parse, split_globs
+from codeindexd.search.query import filters_of, language_filter, parse, split_globs
 from codeindexd.search.searcher import Searcher
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
@@ -260,9 +260,12 @@ class Handlers:
         """Return the definitions of a name, and its uses if requested."""
         if not params["name"].strip():
             raise UsageError("symbol: name is empty", hint="give the name of a definition, or a part of it")
+        filters = filters_of(language=params["language"] or "", paths=params["path"] or (), kind=params["kind"] or "")
         roots = await self._roots.roots_indexing(_paths(params["roots"]))
         state = worst_state(roots)  # as it was when the search began
-        found = await self._searcher.symbol(roots, params["name"], references=params["references"])
+        found = await self._searcher.symbol(
+            roots, params["name"], references=params["references"], filters=filters, limit=params["limit"]
+        )
         return responses.symbol_answer(params["name"], found, state)
 
     # freshness

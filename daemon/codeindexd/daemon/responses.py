@@ -24,7 +24,7 @@ from codeindexd.search.confirm import cells_of
 from codeindexd.search.grep import MatchedLine
 from codeindexd.search.hits import Copy, Hit
 from codeindexd.search.searcher import Answer, GrepAnswer
-from codeindexd.search.symbols import Definition, Match, SymbolAnswer
+from codeindexd.search.symbols import ConfirmedDefinition, Match, SymbolAnswer
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
 
 _FAILURES_SHOWN = 20
@@ -230,15 +230,20 @@ def symbol_answer(name: str, found: SymbolAnswer, state: RootState) -> dict[str,
     }
 
 
-def _definition_entry(definition: Definition) -> dict[str, Any]:
+def _definition_entry(found: ConfirmedDefinition) -> dict[str, Any]:
     """Return the chunk of a definition as a hit, with the place, kind and name of the definition itself."""
+    one = found.definition
     return {
-        **hit_entry(definition.hit, score=False),
-        "kind": definition.symbol.kind,
-        "symbol": definition.symbol.qualified,
-        "name_line": definition.line,
-        "column": definition.column,
-        "signature": definition.signature,
+        **hit_entry(found.hit, score=False),
+        "kind": one.kind,
+        "symbol": found.name,
+        "name": one.name,
+        "name_line": one.line,
+        "column": one.column,
+        "extent": [one.start_line, one.end_line],
+        "signature": one.signature,
+        **({"doc": one.doc} if one.doc else {}),
+        **({"visibility": one.visibility.value} if one.visibility else {}),
     }
 
 

@@ -38,9 +38,10 @@ LANGUAGE_ALIASES: Final = {
 }  # fmt: skip
 
 KINDS: Final = frozenset({
-    "block", "cell", "class", "constant", "data", "enum", "extension", "function", "impl", "index", "interface", "key",
-    "macro", "method", "module", "namespace", "object", "output", "property", "resource", "rule", "schema", "section",
-    "sequence", "struct", "table", "test", "trait", "trigger", "type", "union", "variable", "view", "window",
+    "block", "cell", "class", "constant", "constructor", "data", "enum", "enum_member", "extension", "field",
+    "function", "impl", "index", "interface", "key", "label", "macro", "method", "module", "namespace", "object",
+    "output", "package", "property", "resource", "rule", "schema", "section", "sequence", "struct", "table", "test",
+    "trait", "trigger", "type", "union", "variable", "view", "window",
 })  # fmt: skip
 """Every kind that a chunk or a definition may have."""
 
@@ -160,6 +161,22 @@ def parse(text: str, *, language: str = "", paths: Sequence[str] = (), kind: str
     ):
         raise _nothing_to_find(parsed)
     return parsed
+
+
+def filters_of(*, language: str = "", paths: Sequence[str] = (), kind: str = "") -> ParsedQuery:
+    """Return a query that only filters, from options as for :func:`parse`. Raises InvalidQueryError as it does."""
+    include, exclude = split_globs(filter(None, paths))
+    only, left_out = language_filter(language)
+    kinds = (_kind(kind.removeprefix("!").lower()),) if kind else ()
+    is_excluded = kind.startswith("!")
+    return ParsedQuery(
+        language=only,
+        languages_left_out=left_out if language else (),
+        include=tuple(include),
+        exclude=tuple(exclude),
+        kinds=() if is_excluded else kinds,
+        kinds_left_out=kinds if is_excluded else (),
+    )
 
 
 def language_filter(value: str) -> tuple[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import clean_cut, normalise
+from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
 
@@ -39,9 +41,22 @@ def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | Non
     return passing
 
 
+def files_passing_filters(pinned: PinnedRoot, parsed: ParsedQuery) -> frozenset[int] | None:
+    """Return the ids of the files that pass the filters by language and path; None if there are no such filters."""
+    if not (parsed.language or parsed.include or parsed.exclude or parsed.languages_left_out):
+        return None
+    parsed, catalog = parsed.below(os.fsdecode(pinned.root.spec.raw)), pinned.snapshot.catalog
+    passing = catalog.file_ids(language=parsed.language or None, include=parsed.include, exclude=parsed.exclude)
+    for language in parsed.languages_left_out:
+        passing = np.setdiff1d(passing, catalog.file_ids(language=language), assume_unique=True)
+    return frozenset(passing.tolist())
+
+
 def with_methods(kinds: Sequence[str]) -> Sequence[str]:
-    """Return ``kinds``, and methods if functions are among them."""
-    return [*kinds, "method"] if "function" in kinds else kinds  # a method is a function
+    """Return ``kinds`` with those that they include: a method is a function, and a constructor a method."""
+    if "function" in kinds:
+        return [*kinds, "method", "constructor"]
+    return [*kinds, "constructor"] if "method" in kinds else kinds
 
 
 def lexical_scores(snapshot: Snapshot, query: PreparedQuery, allowed: Ids | None, depth: int) -> dict[int, float]:

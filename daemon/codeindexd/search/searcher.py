@@ -40,7 +40,7 @@ from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
 from codeindexd.search.searchable_root import PinnedRoot, SearchableRoot
 from codeindexd.search.spelling import correction
-from codeindexd.search.symbols import Definition, Match, SymbolAnswer
+from codeindexd.search.symbols import ConfirmedDefinition, Match, SymbolAnswer
 from codeindexd.storage.resting import MOST_AWAKE
 from codeindexd.types import Counts, RootState
 from codeindexd.waiting import run_all
@@ -173,17 +173,33 @@ class Searcher:
             results += zip((one.root for one in part.pinned), found, strict=True)
         return GrepAnswer(results, searched.state, searched.clock, (time.perf_counter() - started) * 1000)
 
-    async def symbol(self, roots: Sequence[SearchableRoot], name: str, *, references: bool) -> SymbolAnswer:
+    async def symbol(
+        self,
+        roots: Sequence[SearchableRoot],
+        name: str,
+        *,
+        references: bool = False,
+        filters: ParsedQuery | None = None,
+        limit: int = symbols.MAX_DEFINITIONS,
+    ) -> SymbolAnswer:
         """Return the definitions of ``name``, or else those of similar names, by the first `Match` that finds any.
 
-        With ``references``, also return the chunks that use the last part of ``name``. Without any definition, notes
-        say where the name occurs. Raises FailedError when nothing can be read.
+        At most ``limit`` are returned; they pass ``filters`` by language, path and kind. With ``references``, also
+        return the chunks that use the last part of ``name``. Without any definition, notes say where the name occurs.
+        Raises FailedError when nothing can be read.
         """
+        filters = filters or ParsedQuery()
         notes: list[str] = []
         for match in Match if len(name) >= _MIN_PART else (Match.EXACT,):
-            if definitions := await self._definitions(roots, name, match, notes):
+            definitions = await self._definitions(roots, name, match, filters, notes)
+            if not definitions and match is Match.EXACT and filters != ParsedQuery():
+                notes += await self._left_out(roots, name)
+            if definitions:
                 uses = await self._uses(roots, name, definitions, notes) if references else []
-                return SymbolAnswer(definitions, uses, match, [*dict.fromkeys(notes)])
+                if len(definitions) > limit:
+                    most = len(definitions) >= symbols.MAX_DEFINITIONS
+                    notes.append(f"{'at least ' if most else ''}{len(definitions) - limit:,} more; raise the limit")
+                return SymbolAnswer(definitions[:limit], uses, match, [*dict.fromkeys(notes)])
         uses = await self._uses(roots, name, [], notes) if references else []
         async with pinned_part(roots[:_MOST_EXPLAINED]) as part:
             why = await run_all(
@@ -193,15 +209,28 @@ class Searcher:
         notes += notes_on_unexamined(max(0, len(roots) - _MOST_EXPLAINED))
         return SymbolAnswer([], uses, notes=[*dict.fromkeys(notes)])
 
+    async def _left_out(self, roots: Sequence[SearchableRoot], name: str) -> list[str]:
+        """Return a note on the definitions of ``name`` that filters leave out, if there are any."""
+        count = 0
+        for some in parts_of(roots):
+            async with pinned_part(some) as part:
+                found = await run_all(
+                    partial(anyio.to_thread.run_sync, symbols.count_left_out, one, name) for one in part.pinned
+                )
+            count += sum(found)
+        if not count:
+            return []
+        return [f"the filters leave out {count:,} {'definition' if count == 1 else 'definitions'} of {name}"]
+
     async def _definitions(
-        self, roots: Sequence[SearchableRoot], name: str, match: Match, notes: list[str]
-    ) -> list[Definition]:
+        self, roots: Sequence[SearchableRoot], name: str, match: Match, filters: ParsedQuery, notes: list[str]
+    ) -> list[ConfirmedDefinition]:
         """Return the definitions whose names match, at most 1,000; notes on what is missing are added to ``notes``."""
 
-        def in_root(one: PinnedRoot) -> list[Definition]:
-            return symbols.definitions_in(one, name, match, notes, mask_secrets=self._mask_secrets)
+        def in_root(one: PinnedRoot) -> list[ConfirmedDefinition]:
+            return symbols.definitions_in(one, name, match, filters, notes, mask_secrets=self._mask_secrets)
 
-        definitions: list[Definition] = []
+        definitions: list[ConfirmedDefinition] = []
         for some in parts_of(roots):
             async with pinned_part(some) as part:
                 found = await run_all(partial(anyio.to_thread.run_sync, in_root, one) for one in part.pinned)
@@ -211,7 +240,7 @@ class Searcher:
         return definitions[: symbols.MAX_DEFINITIONS]
 
     async def _uses(
-        self, roots: Sequence[SearchableRoot], name: str, definitions: Sequence[Definition], notes: list[str]
+        self, roots: Sequence[SearchableRoot], name: str, definitions: Sequence[ConfirmedDefinition], notes: list[str]
     ) -> list[Hit]:
         """Return the chunks that use the last part of ``name`` and are not among ``definitions``.
 

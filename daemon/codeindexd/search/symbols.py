@@ -9,14 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from codeindexd.analysis.chunking import LANGUAGES
+from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.search.best_line import name_place
 from codeindexd.search.hits import Hit, HitRequest, first_hits
 from codeindexd.search.literal import literal_chunks
+from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Candidate, Ranked
+from codeindexd.search.retrievers import files_passing_filters, with_methods
 from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.search.spelling import nearest_names
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.types import StoredChunk, Symbol
+from codeindexd.types import Definition, StoredDefinition, Symbol
 
 MAX_DEFINITIONS: Final = 1_000
 _MOST_NAMES: Final = 100  # that begin with a name or contain it
@@ -35,45 +38,49 @@ class Match(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """A definition in a confirmed chunk.
+class ConfirmedDefinition:
+    """A definition whose chunk was confirmed; its lines are those on the disk.
 
-    ``line`` (from 1) and ``column`` (in bytes, from 1) are those of its name on the disk; ``signature`` is the stripped
-    text of that line.
+    ``name`` is its qualified name in the notation of its language.
     """
 
     hit: Hit
-    symbol: Symbol
-    line: int
-    column: int
-    signature: str
+    definition: Definition
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolAnswer:
     """Definitions of a name, or of similar names as ``match`` says, and the chunks that use it, if asked for."""
 
-    definitions: list[Definition]
+    definitions: list[ConfirmedDefinition]
     references: list[Hit] = field(default_factory=list)
     match: Match = Match.EXACT
     notes: list[str] = field(default_factory=list)
 
 
 def definitions_in(
-    pinned: PinnedRoot, name: str, match: Match, notes: list[str], *, mask_secrets: bool
-) -> list[Definition]:
+    pinned: PinnedRoot, name: str, match: Match, filters: ParsedQuery, notes: list[str], *, mask_secrets: bool
+) -> list[ConfirmedDefinition]:
     """Return the definitions of one root whose names match ``name`` in the way of ``match``. Blocking.
 
-    Notes on what cannot be read are added to ``notes``. Raises FailedError when nothing can be read.
+    They pass the filters by language, path and kind in ``filters``. Notes on what cannot be read are added to
+    ``notes``. Raises FailedError when nothing can be read.
     """
-    found = _symbols(pinned.snapshot, name, match)
-    symbols: dict[int, list[Symbol]] = {}
-    for chunk, symbol in found:
-        symbols.setdefault(chunk.chunk_id, []).append(symbol)
-    ranked = [Ranked(Candidate(chunk_id, 0, b""), 0.0) for chunk_id in symbols]
+    found = _stored(pinned, name, match, filters)
+    by_chunk: dict[int, list[StoredDefinition]] = {}
+    for one in found:
+        by_chunk.setdefault(one.chunk.chunk_id, []).append(one)
+    ranked = [Ranked(Candidate(chunk_id, 0, b""), 0.0) for chunk_id in by_chunk]
     request = HitRequest(MAX_DEFINITIONS, frozenset([name.lower()]), fold_copies=False)
     hits = first_hits(pinned.root, pinned.snapshot, ranked, request, notes, mask_secrets=mask_secrets)
-    return [_definition(hit, symbol) for hit in hits for symbol in symbols[hit.chunk.chunk_id]]
+    confirmed = {hit.chunk.chunk_id: hit for hit in hits}
+    return [_confirmed(confirmed[one.chunk.chunk_id], one) for one in found if one.chunk.chunk_id in confirmed]
+
+
+def count_left_out(pinned: PinnedRoot, name: str) -> int:
+    """Return how many definitions of exactly ``name`` one root has, whatever the filters. Blocking."""
+    return len(pinned.snapshot.catalog.definitions_named(name, limit=MAX_DEFINITIONS))
 
 
 def last_part(name: str) -> str:
@@ -104,10 +111,24 @@ def notes_without_definition(pinned: PinnedRoot, name: str) -> list[str]:
     return notes
 
 
-def _symbols(snapshot: Snapshot, name: str, match: Match) -> list[tuple[StoredChunk, Symbol]]:
-    catalog = snapshot.catalog
+def _stored(pinned: PinnedRoot, name: str, match: Match, filters: ParsedQuery) -> list[StoredDefinition]:
+    files = files_passing_filters(pinned, filters)
+    kinds, left_out = with_methods(filters.kinds), with_methods(filters.kinds_left_out)
+
+    def passes(one: Definition) -> bool:
+        return (not kinds or one.kind in kinds) and one.kind not in left_out
+
+    found: list[StoredDefinition] = []
+    for one in _names(pinned.snapshot, name, match):
+        wanted = MAX_DEFINITIONS - len(found)
+        found += pinned.snapshot.catalog.definitions_named(one, limit=wanted, files=files, accepts=passes)
+    return found
+
+
+def _names(snapshot: Snapshot, name: str, match: Match) -> list[str]:
+    """Return the names of definitions that match ``name`` in the way of ``match``; it itself if that is exactly."""
     if match is Match.EXACT:
-        return catalog.symbols(name, limit=MAX_DEFINITIONS)
+        return [name]
     container, last = _split(name)
     names: Sequence[str]
     if match is Match.LAST_PART:
@@ -115,18 +136,22 @@ def _symbols(snapshot: Snapshot, name: str, match: Match) -> list[tuple[StoredCh
     elif match is Match.SPELLING:
         names = nearest_names(snapshot, last)
     else:
-        names = catalog.symbol_names(last, only_prefix=match is Match.PREFIX, limit=_MOST_NAMES)
-    wanted = [f"{container}.{one}" if container else one for one in names]
-    return [found for one in wanted for found in catalog.symbols(one, limit=MAX_DEFINITIONS)][:MAX_DEFINITIONS]
+        names = snapshot.catalog.symbol_names(last, only_prefix=match is Match.PREFIX, limit=_MOST_NAMES)
+    return [f"{container}.{one}" if container else one for one in names]
 
 
-def _definition(hit: Hit, symbol: Symbol) -> Definition:
-    lines = hit.snippet.splitlines()
-    place = name_place(lines, symbol)
-    line = lines[place.line_offset] if lines else ""
-    number = hit.place.line_of(place.line_offset)
-    column = len(line[: place.column].encode("utf-8", "surrogatepass")) + 1
-    return Definition(replace(hit, best_line=number, best_row=place.line_offset), symbol, number, column, line.strip())
+def _confirmed(hit: Hit, stored: StoredDefinition) -> ConfirmedDefinition:
+    """Return a definition with its lines on the disk, where its chunk may be elsewhere than in the catalog."""
+    one = stored.definition
+    shift = hit.place.start_line - hit.chunk.span.start_line
+    line = one.line + shift
+    row = hit.place.row_of(line)
+    if row is None:  # several lines of a notebook's cell stand on one line of its file
+        symbol = Symbol(one.name, one.qualified, one.kind, 0)
+        row = name_place(hit.snippet.splitlines(), symbol).line_offset
+    moved = replace(one, line=line, start_line=one.start_line + shift, end_line=one.end_line + shift)
+    name = native_name(stored.outline, stored.number, hit.chunk.language)
+    return ConfirmedDefinition(replace(hit, best_line=line, best_row=row), moved, name)
 
 
 def _text(path: bytes) -> str:

@@ -272,17 +272,32 @@ class CatalogSnapshot:
         """Return True if the syntax of some of a file was not understood, so that definitions may be missing."""
         return outlines.is_partial(self._reader, file_id)
 
-    def definitions_named(self, name: str, *, limit: int = 1_000) -> list[StoredDefinition]:
-        """Return the definitions of ``name``, matched and sorted as by :meth:`symbols`."""
+    def definitions_named(
+        self,
+        name: str,
+        *,
+        limit: int = 1_000,
+        files: Collection[int] | None = None,
+        accepts: Callable[[Definition], bool] | None = None,
+    ) -> list[StoredDefinition]:
+        """Return the definitions of ``name``, matched and sorted as by :meth:`symbols`.
+
+        They are in one of ``files`` (file ids; None: in any file), and ``accepts`` returns True for each of them.
+        """
         wanted = _dotted(name)
         keys = [symbol_key(wanted), symbol_key(last_part(wanted))]
-        found = self.definitions(sorted(outlines.files_with_keys(self._reader, keys))[:_MOST_CANDIDATES])
+        defining = outlines.files_with_keys(self._reader, keys)
+        if files is not None:
+            defining.intersection_update(files)
+        found = self.definitions(sorted(defining)[:_MOST_CANDIDATES])
         paths = {file.file_id: file.entry.path for file in self.files_by_id(found).values()}
         ranked = sorted(
             (rank, paths[file_id], one.line, one.column, file_id, number)
             for file_id, outline in found.items()
             for number, one in enumerate(outline)
-            if one.kind != outlines.IMPLEMENTATION and (rank := _rank(wanted, one.name, one.qualified)) is not None
+            if one.kind != outlines.IMPLEMENTATION
+            and (rank := _rank(wanted, one.name, one.qualified)) is not None
+            and (accepts is None or accepts(one))
         )[:limit]
         chunks = self._chunks_at([(file_id, line) for _, _, line, _, file_id, _ in ranked])
         return [

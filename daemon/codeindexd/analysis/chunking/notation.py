@@ -1,0 +1,50 @@
+"""Writes qualified names, which have dots inside the program, in the notation of their language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from codeindexd.types import Definition
+
+
+class _Notation(NamedTuple):
+    """How a language separates the parts of a name: those of a scope, and a member from its type."""
+
+    scope: str
+    member: str
+
+
+_NOTATIONS: Final = {
+    "cpp": _Notation("::", "::"),
+    "php": _Notation("\\", "::"),
+    "ruby": _Notation("::", "#"),
+    "rust": _Notation("::", "::"),
+}
+_DOTS: Final = _Notation(".", ".")
+_MEMBERS: Final = frozenset({"method", "constructor", "field", "property", "constant", "enum_member", "variable"})
+_SCOPES: Final = frozenset({"module", "namespace", "package"})
+_CLASS_METHOD: Final = "def self."
+
+
+def native_name(outline: Sequence[Definition], number: int, language: str) -> str:
+    """Return the qualified name of the definition ``outline[number]`` as its language writes it: ``geo::Point``."""
+    notation = _NOTATIONS.get(language, _DOTS)
+    one = outline[number]
+    if notation is _DOTS:
+        return one.qualified
+    if one.container < 0:
+        return one.qualified.replace(".", notation.scope)
+    container = outline[one.container]
+    own = one.qualified.removeprefix(f"{container.qualified}.").replace(".", notation.scope)
+    return native_name(outline, one.container, language) + _separator(one, container, notation) + own
+
+
+def _separator(one: Definition, container: Definition, notation: _Notation) -> str:
+    if one.kind not in _MEMBERS or (container.kind in _SCOPES and notation.member != "#"):
+        return notation.scope
+    if notation.member == "#":  # Ruby: methods of instances, of the class itself, constants
+        if one.kind != "method":
+            return notation.scope
+        return "." if one.signature.startswith(_CLASS_METHOD) else notation.member
+    return notation.member
