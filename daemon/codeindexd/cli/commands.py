@@ -7,15 +7,14 @@ import contextlib
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli import render
 from codeindexd.cli.path_filters import from_here
-from codeindexd.cli.terminal import OutputError, Terminal, safe
-from codeindexd.client.core import PathLike, absolute, no_current_directory
+from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.client.core import PathLike, absolute, enclosing_repository, no_current_directory
 from codeindexd.client.sync import Client
 from codeindexd.errors import CodeindexError, NotIndexedError, UsageError
 
@@ -181,16 +180,6 @@ def _print_remarks(run: Run, root: RootEntry) -> None:
         run.terminal.note(f"note: {safe(note)}")
     if root["state"] in {"degraded", "missing"}:
         run.terminal.note("hint: to see what is wrong: codeindex status")
-
-
-def enclosing_repository(directory: str) -> str:
-    """Return the innermost repository that contains ``directory``, else ``directory``."""
-    from pathlib import Path
-
-    for candidate in (Path(directory), *Path(directory).parents):
-        if any((candidate / name).exists() for name in (".git", ".hg", ".jj")):
-            return str(candidate)
-    return directory
 
 
 def remove(run: Run) -> int:
@@ -539,18 +528,9 @@ def _print_findings(run: Run, result: Mapping[str, Any]) -> None:
 
 def mcp(run: Run) -> int:
     """Serve the Model Context Protocol until standard input ends."""
-    from codeindexd import mcp as server
+    from codeindexd.cli import mcp as server
 
-    if run.args.json:
-        raise UsageError("mcp has no use for --json: it always speaks JSON", hint="leave --json out")
-    if sys.stdin is None or sys.stdout is None:
-        raise UsageError("mcp needs standard input and output, but one is closed", hint="start it from an MCP host")
-    try:
-        server.serve(run.async_client, sys.stdin.buffer, sys.stdout.buffer, lambda text: run.terminal.note(safe(text)))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(error.strerror or str(error)) from error
+    server.serve(run.args, run.environ, run.terminal, run.async_client, lambda: run.cwd)
     return DONE
 
 

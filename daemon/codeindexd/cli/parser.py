@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from codeindexd import __version__
-from codeindexd.cli import grep
+from codeindexd.cli import grep, mcp
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
 
@@ -253,4 +253,4 @@ def _daemon(command: Command) -> None:
     service = command("service", "run the daemon as a systemd user service or launchd agent")
     service.add_argument("action", choices=["install", "uninstall", "status"])
     command("doctor", "look for problems in the environment and show how to fix them")
-    command("mcp", "serve the Model Context Protocol on stdio")
+    mcp.add_arguments(command("mcp", "serve the Model Context Protocol to coding agents", epilog=mcp.HELP))

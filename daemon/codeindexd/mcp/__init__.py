@@ -1,7 +1,9 @@
-"""A Model Context Protocol server on stdio that offers the daemon's queries as tools."""
+"""A Model Context Protocol server that offers the daemon's queries as tools, on stdio or HTTP."""
 
 from __future__ import annotations
 
-from codeindexd.mcp.server import VERSIONS, serve
+from codeindexd.mcp.revisions import VERSIONS
+from codeindexd.mcp.session import Server
+from codeindexd.mcp.stdio import serve
 
-__all__ = ["VERSIONS", "serve"]
+__all__ = ["VERSIONS", "Server", "serve"]

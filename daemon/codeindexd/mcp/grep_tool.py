@@ -1,0 +1,145 @@
+"""The tool ``grep``: every matching line, counted completely and shown within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from codeindexd.mcp import freshness
+from codeindexd.mcp.answers import Answer, noted, with_notes
+from codeindexd.mcp.arguments import Kind, Parameter
+from codeindexd.mcp.excerpts import MAX_PATH_CHARS, cut_at, middle_cut
+from codeindexd.mcp.lines_by_file import FileLine, page_of_lines, shown_lines
+from codeindexd.mcp.scoped import scope_of
+from codeindexd.mcp.tool import (
+    LANGUAGE,
+    MAX_TOKENS,
+    NUMBER,
+    PAGE,
+    PATHS,
+    ROOTS,
+    SYNC,
+    TEXT,
+    Call,
+    Tool,
+    listed,
+    output_schema,
+)
+from codeindexd.mcp.tool_errors import for_model
+
+if TYPE_CHECKING:
+    from codeindexd.client.results import GrepResult, Line
+    from codeindexd.mcp.scope import Scope
+
+_MOST_LINES = 100_000
+_TOKENS_A_LINE = 4  # no line costs less
+_FRAME_TOKENS = 90  # what is said before and after the lines
+
+
+async def _grep(call: Call, values: dict[str, Any]) -> Answer:
+    scope = await scope_of(call, values["roots"])
+    notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
+    options = {
+        "roots": scope.below or scope.roots,
+        "path": scope.globs(values["path"]) if values["path"] else None,
+        "language": values["language"],
+        "fixed": values["fixed"],
+        "ignore_case": values["ignore_case"],
+        "word": values["word"],
+    }
+    most = min(values["page"] * values["max_tokens"] // _TOKENS_A_LINE, _MOST_LINES)
+    result = await call.client.grep(
+        values["pattern"], limit=most, before=values["context"], after=values["context"], **options
+    )
+    notes += [*scope.notes, *map(for_model, result.get("notes", []))]
+    notes += await freshness.state_notes(call.client, result["state"], scope.roots)
+    budget = noted(values["max_tokens"], notes)
+    lines = [_shown(match, scope) for match in result["matches"]]
+    total = f"{_counted(result['total'], 'matching line')} in {_counted(result['files'], 'file')}"
+    room = budget.left - _FRAME_TOKENS
+    shown = page_of_lines(lines, values["page"], room)
+    structured: dict[str, Any] = {"total": result["total"], "files": result["files"]}
+    if not shown:
+        text = f"No page {values['page']}: {total}." if result["total"] else _nothing(result)
+        return with_notes(text, {**structured, "message": text}, budget)
+    left = result["total"] - shown.stop
+    head = f"{total}; lines {shown.start + 1} to {shown.stop}:" if left or shown.start else f"{total}:"
+    text, structured["matches"] = shown_lines(lines[shown.start : shown.stop], room)
+    if left:
+        seen = len({(match["root"], match["path"]) for match in result["matches"][: shown.stop]})
+        files = f" in {_counted(result['files'] - seen, 'other file')}" if result["files"] > seen else ""
+        structured["more"] = f"{left:,} more{files}; narrow with path=..., or repeat with page={values['page'] + 1}"
+        text = f"{text}\n({structured['more']})"
+    return with_notes(f"{head}\n{text}", structured, budget)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _nothing(result: GrepResult) -> str:
+    return f"No line matches in {_counted(result['searched'], 'file')} that could contain it."
+
+
+def _shown(match: Line, scope: Scope) -> FileLine:
+    """Return a line as it is shown, with its context."""
+    place = f"{match['line']} cell {match['cell']}" if "cell" in match else str(match["line"])
+    around = [*_context(match, "before"), f"{place}: {_cut(match)}", *_context(match, "after")]
+    return FileLine(middle_cut(scope.shown(match["root"], match["path"]), MAX_PATH_CHARS), "\n".join(around))
+
+
+def _context(match: Line, side: str) -> Iterator[str]:
+    lines: list[str] = match.get(side, [])  # type: ignore[assignment]
+    first = match["line"] - len(lines) if side == "before" else match["line"] + 1
+    numbers: Sequence[int] = match.get(f"{side}_lines", range(first, first + len(lines)))  # type: ignore[assignment]
+    for number, text in zip(numbers, lines, strict=True):
+        yield f"{number}- {cut_at(text.rstrip(), 0)}"
+
+
+def _cut(match: Line) -> str:
+    """Return the line without indentation; of a long line, only the part around the first match."""
+    text = match["text"]
+    indent = len(text) - len(text.lstrip())
+    first = len(text.encode("utf-8", "surrogatepass")[: match["spans"][0][0]].decode("utf-8", "replace"))
+    return cut_at(text.strip(), max(0, first - indent))
+
+
+GREP = Tool(
+    name="grep",
+    title="Find every matching line",
+    description=(
+        "Find every line that matches a regex or a plain text, in all files of the project, complete and as they are "
+        "on the disk now. Use it instead of running grep or ripgrep: it takes milliseconds, counts everything, and "
+        "its answer never floods your context. Returns the number of lines and files, then `line: text` below the path "
+        "of each file. Use search if you do not know the exact words."
+    ),
+    parameters=(
+        Parameter(
+            "pattern",
+            Kind.TEXT,
+            "A regex in RE2's syntax (no lookaround, no backreferences), or with fixed=true a plain text.",
+            required=True,
+            aliases=("query", "regex", "q"),
+        ),
+        Parameter("fixed", Kind.BOOLEAN, "The pattern is plain text.", default=False, aliases=("literal",)),
+        Parameter("ignore_case", Kind.BOOLEAN, "Match letters of any case.", default=False, aliases=("i",)),
+        Parameter("word", Kind.BOOLEAN, "Match whole words only.", default=False, aliases=("w",)),
+        Parameter(
+            "context", Kind.INTEGER, "Lines around each match.", default=0, minimum=0, maximum=50, aliases=("C",)
+        ),
+        PATHS,
+        LANGUAGE,
+        ROOTS,
+        MAX_TOKENS,
+        PAGE,
+        SYNC,
+    ),
+    output=output_schema(
+        total=NUMBER,
+        files=NUMBER,
+        matches=listed(path=TEXT, lines={"type": "array", "items": TEXT}),
+        more=TEXT,
+        message=TEXT,
+    ),
+    run=_grep,
+)
