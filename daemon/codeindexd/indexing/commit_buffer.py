@@ -15,7 +15,9 @@ from codeindexd.types import Transaction
 from codeindexd.waiting import Signal
 from codeindexd.workers.jobs import FileResult
 
-_MOST_BULK_FILES = 4 * commit_limit(MOST_COMMITS_DOUBLED).files
+_LARGEST = commit_limit(MOST_COMMITS_DOUBLED)
+_MOST_BULK_FILES = 4 * _LARGEST.files
+_MOST_BULK_CHUNKS = 2 * _LARGEST.chunks  # they hold most of the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class CommitBuffer:
     @property
     def is_full(self) -> bool:
         """True if no more bulk files should be processed before some are committed."""
-        return len(self._bulk) > _MOST_BULK_FILES
+        return len(self._bulk) > _MOST_BULK_FILES or self._bulk_chunks > _MOST_BULK_CHUNKS
 
     def add_transactions(self, transactions: Sequence[Transaction]) -> None:
         """Append transactions, which are committed before files that are added later."""
@@ -94,11 +96,23 @@ class CommitBuffer:
         urgent, self._urgent = self._urgent, []
         bulk: list[ProcessedFile] = []
         if self._is_bulk_due(pending_files - len(urgent)):
-            bulk, self._bulk, self._bulk_chunks = self._bulk, [], 0
+            bulk = self._take_bulk(commit_limit(self._bulk_commits).chunks)
             self._bulk_commits += 1
-        if not self._bulk:
+        if bulk or not self._bulk:
             self._bulk_since = self._clock()
         return DueCommits(len(self.transactions), urgent, bulk)
+
+    def _take_bulk(self, most_chunks: int) -> list[ProcessedFile]:
+        """Remove the oldest bulk files, with about ``most_chunks`` chunks, from the buffer, and return them."""
+        count = chunks = 0
+        while count < len(self._bulk) and chunks < most_chunks:
+            chunks += len(self._bulk[count].result.chunks)
+            count += 1
+        taken, self._bulk = self._bulk[:count], self._bulk[count:]
+        self._bulk_chunks -= chunks
+        if self._bulk:
+            self._added.set()  # the rest may be due as well
+        return taken
 
     def _is_bulk_due(self, pending_files: int) -> bool:
         files = len(self._bulk)
