@@ -79,7 +79,7 @@ class Stores:
             index.close()
 
 
-def some_vector(seed: int = 1) -> bytes:
+def some_vector(seed: int = 1, *, dimensions: int = 256) -> bytes:
     """Return a unit vector that no text has."""
-    numbers = np.random.default_rng(seed).normal(size=256)
+    numbers = np.random.default_rng(seed).normal(size=dimensions)
     return (numbers / np.linalg.norm(numbers)).astype("<f2").tobytes()

@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import usearch.index  # noqa: F401 - once here, rather than in each child that is killed
-
 from codeindexd.storage.dense import Dense
 from codeindexd.storage.dense.maintenance import Thresholds
 from storage.dense.sample_vectors import vector_of

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.errors import StoreDamagedError, StoreFullError
-from codeindexd.storage.dense import Dense, maintenance, segment
+from codeindexd.storage.dense import Dense
 from codeindexd.storage.dense.maintenance import Thresholds
 from codeindexd.storage.durable import CLEAN_MARKER
 from storage.dense.dense_writer import STORE, changes, held_after
@@ -69,7 +69,7 @@ HARMS = [_halve, _empty, _flip, _zero, _remove]
 
 
 @pytest.mark.parametrize("harm", HARMS)
-@pytest.mark.parametrize("pattern", ["segment-*.usearch", "segment-*.ids", "manifest.json"])
+@pytest.mark.parametrize("pattern", ["segment-*.i8", "segment-*.codes", "segment-*.ids", "manifest.json"])
 def test_a_damaged_part_is_refused(tmp_path: Path, pattern: str, harm: Callable[[Path], None]) -> None:
     filled(tmp_path)
     harm(only(tmp_path, pattern))
@@ -87,14 +87,14 @@ def test_a_damaged_part_is_refused(tmp_path: Path, pattern: str, harm: Callable[
 
 
 @pytest.mark.parametrize("harm", HARMS)
-@pytest.mark.parametrize("pattern", ["tail-*.log", "tail-*.f16"])
+@pytest.mark.parametrize("pattern", ["tail-*.log", "tail-*.i8"])
 def test_a_damaged_tail_is_cut_to_whole_commits_or_refused(
     tmp_path: Path, pattern: str, harm: Callable[[Path], None]
 ) -> None:
     filled(tmp_path)
-    if pattern == "tail-*.f16":  # without the space reserved for later rows
+    if pattern == "tail-*.i8":  # without the space reserved for later rows
         log = only(tmp_path, "tail-*.log").read_bytes()
-        os.truncate(only(tmp_path, pattern), 32 * sum(log[at] == 1 for at in range(32, len(log), 32)))
+        os.truncate(only(tmp_path, pattern), 16 * sum(log[at] == 1 for at in range(32, len(log), 32)))
     harm(only(tmp_path, pattern))
     try:
         dense = opened(tmp_path)
@@ -147,7 +147,7 @@ def test_a_tail_of_another_index_is_refused(tmp_path: Path) -> None:
         if generation == 9:
             dense.maintain(lambda: False, SMALL)
     dense.close()
-    for pattern in ("tail-*.log", "tail-*.f16"):
+    for pattern in ("tail-*.log", "tail-*.i8"):
         shutil.copy(only(other, pattern), only(mine, pattern))
     with pytest.raises(StoreDamagedError, match="damaged or belongs to another index"):
         opened(mine)
@@ -186,24 +186,6 @@ def test_orphans_are_removed_and_parts_of_the_index_are_not(tmp_path: Path) -> N
     dense.close()
 
 
-def test_vectors_get_their_own_file_if_usearch_uses_another_layout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(maintenance, "_same_matrix", lambda *_: False)
-    filled(tmp_path)
-    assert only(tmp_path, "segment-*.f16").stat().st_size % 32 == 0
-    dense = opened(tmp_path)
-    for one, vector in held_after(14).items():
-        found = dense.snapshot().vector(one)
-        assert found is not None
-        assert found.astype("<f2").tobytes() == vector
-    dense.close()
-    monkeypatch.setattr(segment, "_MATRIX_AT", 0)
-    dense = opened(tmp_path)
-    dense.check()
-    dense.close()
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors by /proc")
 def test_a_lack_of_open_files_is_no_damage_and_leaves_none_open(tmp_path: Path) -> None:
     filled(tmp_path)
@@ -223,7 +205,7 @@ def test_a_lack_of_open_files_is_no_damage_and_leaves_none_open(tmp_path: Path) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors by /proc")
-@pytest.mark.parametrize("pattern", ["tail-*.log", "manifest.json", "segment-*.usearch"])
+@pytest.mark.parametrize("pattern", ["tail-*.log", "manifest.json", "segment-*.codes"])
 def test_an_index_that_cannot_be_opened_leaves_no_file_open(tmp_path: Path, pattern: str) -> None:
     filled(tmp_path)
     _empty(only(tmp_path, pattern))

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
-from codeindexd.storage.dense import Dense
+from codeindexd.storage.dense import Dense, index, snapshot
 from codeindexd.storage.dense.maintenance import Thresholds
-from storage.dense.sample_vectors import clustered, vector_of
+from storage.dense.sample_vectors import clustered, rounded, vector_of
 from support.limits import largest_file
 
 NAMES = {"store_uuid": "store", "identity": "model", "dimensions": 16}
@@ -64,7 +64,7 @@ def test_the_last_of_several_wins_and_a_present_id_is_replaced(dense: Dense) -> 
     assert dense.snapshot().ids().tolist() == [1]
     found = dense.snapshot().vector(1)
     assert found is not None
-    assert found.tolist() == single(vector_of(4)).tolist()
+    assert found.tolist() == rounded(vector_of(4)).tolist()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -132,7 +132,7 @@ def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a" / "dense").stat().st_mode & 0o777 == 0o700
-    assert len(list((tmp_path / "a" / "dense").iterdir())) == 7
+    assert len(list((tmp_path / "a" / "dense").iterdir())) == 8
     assert {path.name for path in (tmp_path / "a" / "dense").iterdir() if path.stat().st_mode & 0o077} == set()
 
 
@@ -203,22 +203,41 @@ def test_searches_work_beside_a_writer_and_maintenance(tmp_path: Path) -> None:
     assert wrong == []
 
 
-def test_a_segment_finds_nearly_what_a_scan_finds(tmp_path: Path) -> None:
-    matrix = clustered(9000, 64)
-    dense = opened(tmp_path, dimensions=64)
+def test_codes_find_nearly_what_a_scan_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = clustered(40_000, 256, clusters=500)
+    dense = opened(tmp_path, dimensions=256)
     dense.apply(1, [(one + 1, row.tobytes()) for one, row in enumerate(matrix)], [])
-    queries = clustered(100, 64, seed=0)[:60].astype(np.float32)
-    exact = [dense.snapshot().search(query, 100)[0].tolist() for query in queries]
-    assert dense.maintain(lambda: False, Thresholds(tail_rows=9000))
-    found = [dense.snapshot().search(query, 100)[0].tolist() for query in queries]
-    recall = np.mean([len(set(a) & set(b)) / 100 for a, b in zip(exact, found, strict=True)])
-    assert recall >= 0.95
-    dead = list(range(1, 9001, 4))
-    dense.apply(2, [], dead)
+    queries = clustered(60, 256, clusters=500).astype(np.float32)
+    exact = [dense.snapshot().search(query, 50)[0].tolist() for query in queries]
+    assert dense.maintain(lambda: False, Thresholds(tail_rows=10_000, segment_rows=15_000))
+    assert len(dense._state.segments) > 1
+    assert [dense.snapshot().search(query, 50)[0].tolist() for query in queries] == exact
+    monkeypatch.setattr(snapshot, "_EXACT_ROWS", 0)
+    monkeypatch.setattr(snapshot, "_FEWEST_NEAREST", 400)
+    found = [dense.snapshot().search(query, 50)[0].tolist() for query in queries]
+    assert np.mean([len(set(a) & set(b)) / 50 for a, b in zip(exact, found, strict=True)]) >= 0.95
+    dead = set(range(1, 40_001, 4))
+    dense.apply(2, [], sorted(dead))
+    allowed = np.arange(1, 40_001, 3)
     for query, ids in zip(queries, exact, strict=True):
-        alive = [one for one in ids if one not in set(dead)]
-        left = dense.snapshot().search(query, 100)[0].tolist()
-        assert len(left) == 100
-        assert not set(left) & set(dead)
-        assert len(set(alive[:50]) & set(left)) >= 40
+        left = dense.snapshot().search(query, 50)[0].tolist()
+        assert len(left) == 50
+        assert not set(left) & dead
+        assert len(set(ids[:25]) - dead - set(left)) <= 3
+        filtered = dense.snapshot().search(query, 50, allowed)[0]
+        assert len(filtered) == 50
+        assert np.isin(filtered, allowed).all()
+        assert not set(filtered.tolist()) & dead
+    dense.close()
+
+
+def test_a_long_tail_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_LONG_TAIL", 100)
+    dense = opened(tmp_path)
+    dense.apply(1, [(one, vector_of(one)) for one in range(1, 100)], [])
+    assert not dense.has_long_tail
+    dense.apply(2, [(100, vector_of(100))], [])
+    assert dense.has_long_tail
+    assert dense.maintain(lambda: False, SMALL)
+    assert not dense.has_long_tail
     dense.close()

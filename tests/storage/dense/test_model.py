@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from codeindexd.storage.dense import Dense, DenseSnapshot
 from codeindexd.storage.dense.maintenance import Thresholds
-from storage.dense.sample_vectors import vector_of
+from storage.dense.sample_vectors import rounded, vector_of
 
 DIMENSIONS = 8
 NAMES = {"store_uuid": "store", "identity": "model", "dimensions": DIMENSIONS}
@@ -27,15 +27,15 @@ def assert_alike(snapshot: DenseSnapshot, held: Mapping[int, bytes]) -> None:
     """Assert that the snapshot holds exactly ``held`` and ranks it as a complete scan would."""
     assert snapshot.ids().tolist() == sorted(held)
     assert len(snapshot) == len(held)
-    query = np.frombuffer(vector_of(7, DIMENSIONS, 3), dtype="<f2").astype(np.float32)
+    query = rounded(vector_of(7, DIMENSIONS, 3))
     for allowed in (None, np.arange(1, 61, 3)):
         within = [one for one in sorted(held) if allowed is None or one in allowed]
         ids, scores = snapshot.search(query, 5, allowed)
-        exact = {one: float(np.frombuffer(held[one], "<f2").astype(np.float32) @ query) for one in within}
+        exact = {one: float(rounded(held[one]) @ query) for one in within}
         expected = sorted(within, key=lambda one: -exact[one])[:5]
         assert len(ids) == len(expected)
-        np.testing.assert_allclose([exact[one] for one in ids.tolist()], [exact[one] for one in expected], atol=2e-3)
-        np.testing.assert_allclose(scores, [exact[one] for one in ids.tolist()], atol=2e-3)
+        np.testing.assert_allclose([exact[one] for one in ids.tolist()], [exact[one] for one in expected], atol=1e-5)
+        np.testing.assert_allclose(scores, [exact[one] for one in ids.tolist()], atol=1e-5)
         assert scores.tolist() == sorted(scores.tolist(), reverse=True)
 
 

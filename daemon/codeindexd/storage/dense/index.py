@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from codeindexd.storage.dense.arithmetic import Half, Ids, first_non_finite
+from codeindexd.storage.dense.arithmetic import Ids, Int8Rows, first_non_finite, to_int8
 from codeindexd.storage.dense.log import STORE_NAME, Binding, CommitGroup, TailLog
 from codeindexd.storage.dense.maintenance import Plan, Source, Thresholds, build_segment, next_step, remove_files
 from codeindexd.storage.dense.manifest import NAME, Manifest
 from codeindexd.storage.dense.segment import Segment, SegmentFiles, verify_files
 from codeindexd.storage.dense.snapshot import DenseSnapshot
 from codeindexd.storage.dense.state import DenseState, rows_marked_dead
-from codeindexd.storage.durable import LOCK, lock_directory, storing, take_clean_marker, write_clean_marker
+from codeindexd.storage.durable import LOCK, lock_directory, storing, trusted_files, write_clean_marker
 
+_LONG_TAIL = Thresholds().segment_rows
 _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 _NO_IDS = np.empty(0, dtype=np.int64)
 
@@ -43,18 +44,20 @@ class Dense:
         self._current = DenseSnapshot(state, state.log.generation)
 
     @classmethod
-    def open(cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int) -> Dense:
+    def open(
+        cls, directory: Path, *, store_uuid: str, identity: str, dimensions: int, same_boot: bool = False
+    ) -> Dense:
         """Open the index in ``directory`` (one per model), or create an empty one if there is none.
 
-        The tail is read whole and truncated after its last complete commit; segments are compared with their checksums
-        unless the last shutdown was clean. Raises StoreDamagedError if no complete commit is left, or if the index
-        belongs to a different catalog or model (then :meth:`create` it and add everything), StoreFullError if it cannot
-        be used now, AlreadyRunningError if another process has it open.
+        The tail is read whole and truncated after its last complete commit; segments that cannot be trusted are
+        compared with their checksums (``same_boot`` is as in :func:`trusted_files`). Raises StoreDamagedError if no
+        complete commit is left, or if the index belongs to a different catalog or model (then :meth:`create` it and add
+        everything), StoreFullError if it cannot be used now, AlreadyRunningError if another process has it open.
         """
         binding = Binding(store_uuid, identity, dimensions)
         with ExitStack() as undo:
             undo.callback(os.close, lock := lock_directory(directory, STORE_NAME))
-            trusted = take_clean_marker(directory)
+            trusted = trusted_files(directory, same_boot=same_boot)
             manifest = Manifest.load(directory, binding)
             if manifest is None:
                 made = cls._make(directory, lock, binding)
@@ -62,7 +65,7 @@ class Dense:
                 return made
             _remove_orphans(directory, manifest)
             for files in manifest.segments:
-                if not trusted.issuperset(path.name for path in files.paths(directory)):
+                if not all(path.name in trusted for path in files.paths(directory)):
                     verify_files(directory, files)
             segments = tuple(Segment(directory, files, dimensions) for files in manifest.segments)
             log, groups = TailLog.open(directory, manifest.tail, binding)
@@ -90,7 +93,7 @@ class Dense:
         _remove_orphans(directory, None)
         log = TailLog.create(directory, manifest.tail, binding)
         try:
-            log.append(CommitGroup(0, _NO_PAIRS, _NO_IDS, _NO_IDS), np.empty((0, binding.dimensions), dtype=np.float16))
+            log.append(CommitGroup(0, _NO_PAIRS, _NO_IDS, _NO_IDS), np.empty((0, binding.dimensions), dtype=np.int8))
             log.sync()
             manifest.save(directory)
         except BaseException:
@@ -107,6 +110,11 @@ class Dense:
     def dimensions(self) -> int:
         """The number of values in a vector."""
         return self._manifest.binding.dimensions
+
+    @property
+    def has_long_tail(self) -> bool:
+        """True if the tail should become a segment even while vectors are being added, which bounds memory."""
+        return len(self._state.row_of) >= _LONG_TAIL
 
     def snapshot(self) -> DenseSnapshot:
         """Return a snapshot of the state after the last :meth:`apply`. Copies nothing."""
@@ -133,7 +141,7 @@ class Dense:
             state.absorb(group, state.epoch + 1)
             self._current = DenseSnapshot(state, generation)
 
-    def _rows(self, ids: Ids, vectors: Sequence[bytes]) -> Half:
+    def _rows(self, ids: Ids, vectors: Sequence[bytes]) -> Int8Rows:
         for chunk_id, vector in zip(ids.tolist(), vectors, strict=True):
             if len(vector) != 2 * self.dimensions:
                 raise ValueError(f"the vector of {chunk_id} has {len(vector)} bytes, not {2 * self.dimensions}")
@@ -141,13 +149,13 @@ class Dense:
         bad = first_non_finite(rows)
         if bad >= 0:
             raise ValueError(f"the vector of {ids[bad]} has values that are not finite")
-        return rows
+        return to_int8(rows)
 
     def maintain(self, should_stop: Callable[[], bool], thresholds: Thresholds | None = None) -> bool:
         """Build segments from a large tail, merge and compact segments; return True if something changed.
 
-        For quiet times; :meth:`apply` in another thread waits only while new parts replace old ones. Stops soon after
-        ``should_stop()`` returns True, keeping the completed steps. Raises StoreFullError, FailedError.
+        :meth:`apply` in another thread waits only while new parts replace old ones. Stops soon after ``should_stop()``
+        returns True, keeping the completed steps. Raises StoreFullError, FailedError.
         """
         limits, changed = thresholds or Thresholds(), False
         with self._maintaining:
@@ -248,7 +256,7 @@ def _remove_orphans(directory: Path, manifest: Manifest | None) -> None:
     """Delete every file that the manifest does not name; a kill during maintenance leaves such files."""
     keep = {LOCK}
     if manifest is not None:
-        keep |= {NAME, f"tail-{manifest.tail}.log", f"tail-{manifest.tail}.f16"}
+        keep |= {NAME, f"tail-{manifest.tail}.log", f"tail-{manifest.tail}.i8"}
         keep |= {path.name for files in manifest.segments for path in files.paths(directory)}
     with storing(STORE_NAME):
         for path in directory.iterdir():

@@ -1,4 +1,4 @@
-"""The newest vectors of a dense index (its tail) on disk: a log of 32-byte records beside a file of float16 rows.
+"""The newest vectors of a dense index (its tail) on disk: a log of 32-byte records beside a file of int8 rows.
 
 The n-th ADD record of the log names the chunk of the n-th row. A COMMIT record ends a group: it contains the
 generation, the number of rows and an XXH3 checksum over the group's records and rows, seeded with the previous
@@ -21,7 +21,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.storage.dense.arithmetic import Half, Ids
+from codeindexd.storage.dense.arithmetic import Ids, Int8Rows
 from codeindexd.storage.durable import storing, write_fully
 
 STORE_NAME = "dense index"
@@ -29,7 +29,7 @@ STORE_NAME = "dense index"
 RECORD = np.dtype([("kind", "<u4"), ("count", "<u4"), ("value", "<i8"), ("generation", "<i8"), ("checksum", "<u8")])
 Records = NDArray[np.void]
 _MAGIC = 0x45444943  # "CIDE"
-_FORMAT = 1
+_FORMAT = 2
 _ADD, _REMOVE, _DEAD, _COMMIT = 1, 2, 3, 4
 _FIRST_ROWS = 1024
 
@@ -71,14 +71,14 @@ class TailLog:
         self.row_count = 0
         self.generation = 0
         self.log_path = directory / f"tail-{serial}.log"
-        self.rows_path = directory / f"tail-{serial}.f16"
+        self.rows_path = directory / f"tail-{serial}.i8"
         self._binding = binding
-        self._row_bytes = 2 * binding.dimensions
+        self._row_bytes = binding.dimensions
         self._log = self._file = -1
         self._size = 0
         self._seed = binding.checksum(serial)
         self._capacity = 0
-        self.matrix: Half = np.empty((0, binding.dimensions), dtype=np.float16)
+        self.matrix: Int8Rows = np.empty((0, binding.dimensions), dtype=np.int8)
 
     @classmethod
     def create(cls, directory: Path, serial: int, binding: Binding) -> TailLog:
@@ -154,7 +154,7 @@ class TailLog:
             start = end + 1
             yield _group(body, self.generation)
 
-    def _checksum(self, body: Records, rows: Half, commit: Records) -> int:
+    def _checksum(self, body: Records, rows: Int8Rows, commit: Records) -> int:
         bare = commit.copy()
         bare["checksum"] = 0
         digest = xxhash.xxh3_64(seed=self._seed)
@@ -170,10 +170,10 @@ class TailLog:
         if os.fstat(self._file).st_size < capacity * self._row_bytes:
             os.ftruncate(self._file, capacity * self._row_bytes)
         mapping = mmap.mmap(self._file, capacity * self._row_bytes, access=mmap.ACCESS_READ)
-        self.matrix = np.frombuffer(mapping, dtype=np.float16).reshape(capacity, self._binding.dimensions)
+        self.matrix = np.frombuffer(mapping, dtype=np.int8).reshape(capacity, self._binding.dimensions)
         self._capacity = capacity
 
-    def append(self, group: CommitGroup, rows: Half) -> None:
+    def append(self, group: CommitGroup, rows: Int8Rows) -> None:
         """Append one group, with ``rows`` (n, d) for its added ids. Raises StoreFullError; nothing has changed then."""
         body = _records(group)
         count = self.row_count + len(rows)

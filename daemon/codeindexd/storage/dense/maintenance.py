@@ -1,4 +1,4 @@
-"""Maintenance of a dense index in quiet times: decides what to build, merge or compact, and builds segments."""
+"""Maintenance of a dense index: decides which segments to build, merge or compact, and builds them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from codeindexd.errors import StoreFullError
-from codeindexd.storage.dense.arithmetic import Half, Ids, Rows
+from codeindexd.storage.dense.arithmetic import Codes, Ids, Int8Rows, Rows, codes_of
 from codeindexd.storage.dense.log import STORE_NAME
-from codeindexd.storage.dense.segment import Segment, SegmentFiles, checksum, grow_graph, map_matrix
+from codeindexd.storage.dense.segment import SUFFIXES, Segment, SegmentFiles, checksum
 from codeindexd.storage.dense.state import DenseState
 from codeindexd.storage.durable import storing
 
@@ -21,7 +20,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When maintenance acts. Guesses, except for ``tail_rows``: an exact scan of 50,000 x 256 takes 2.4 ms."""
+    """When maintenance acts. Guesses, except for ``tail_rows``: an exact scan of 50,000 x 256 takes 0.8 ms."""
 
     tail_rows: int = 50_000  # a tail with this many live vectors becomes a segment
     segment_rows: int = 100_000  # target size of a segment
@@ -46,7 +45,7 @@ class Source:
     """Vectors to copy: the vectors of ``ids`` (n,) are the rows ``rows`` (n,) of ``matrix``."""
 
     ids: Ids
-    matrix: Half
+    matrix: Int8Rows
     rows: Rows
 
 
@@ -86,34 +85,21 @@ def build_segment(
 ) -> SegmentFiles | None:
     """Write and sync the files of a segment with all vectors of ``sources``; if stopped, leave none and return None.
 
-    The vectors go through a mapped file, so only the graph needs memory. Until a manifest names the files, the next
-    open removes them. Raises StoreFullError, FailedError.
+    Until a manifest names the files, the next open removes them. Raises StoreFullError.
     """
     ids = np.concatenate([source.ids for source in sources])
     order = np.argsort(ids)
     bare = SegmentFiles(serial, len(ids), {})
-    matrix_path, graph_path, ids_path = (bare.path(directory, suffix) for suffix in ("f16", "usearch", "ids"))
     dimensions = sources[0].matrix.shape[1]
     try:
         with storing(STORE_NAME):
-            _write_sorted(matrix_path, sources, order, dimensions)
-            matrix = np.memmap(matrix_path, dtype=np.float16, mode="r", shape=(len(ids), dimensions))
-        graph = grow_graph(np.asarray(matrix), should_stop)
-        if graph is None:
-            remove_files(directory, bare)
-            return None
-        try:
-            graph.save(str(graph_path))
-        except (RuntimeError, OSError) as error:
-            raise StoreFullError(f"a segment of the {STORE_NAME} cannot be written: {error}") from error
-        with storing(STORE_NAME):
-            ids_path.write_bytes(np.ascontiguousarray(ids[order], dtype="<i8").tobytes())
-            suffixes = ["usearch", "ids"]
-            if _same_matrix(graph_path, matrix):
-                matrix_path.unlink()
-            else:
-                suffixes.append("f16")
-            return SegmentFiles(serial, len(ids), {s: _synced_checksum(bare.path(directory, s)) for s in suffixes})
+            codes = _write_sorted(bare.path(directory, "i8"), sources, order, dimensions, should_stop)
+            if codes is None:
+                remove_files(directory, bare)
+                return None
+            bare.path(directory, "codes").write_bytes(codes.tobytes())
+            bare.path(directory, "ids").write_bytes(np.ascontiguousarray(ids[order], dtype="<i8").tobytes())
+            return SegmentFiles(serial, len(ids), {s: _synced_checksum(bare.path(directory, s)) for s in SUFFIXES})
     except BaseException:
         remove_files(directory, bare)
         raise
@@ -121,31 +107,31 @@ def build_segment(
 
 def remove_files(directory: Path, files: SegmentFiles) -> None:
     """Delete the files of a segment; missing ones are ignored, and mappings in use stay valid."""
-    for suffix in ("usearch", "ids", "f16"):
+    for suffix in SUFFIXES:
         files.path(directory, suffix).unlink(missing_ok=True)
 
 
-def _write_sorted(path: Path, sources: Sequence[Source], order: Rows, dimensions: int) -> None:
-    """Write the rows of all sources in ``order``, block by block, so that there is never a full copy in memory."""
+def _write_sorted(
+    path: Path, sources: Sequence[Source], order: Rows, dimensions: int, should_stop: Callable[[], bool]
+) -> Codes | None:
+    """Write the rows of all sources in ``order``, block by block, so that there is never a full copy in memory.
+
+    Return the codes of the rows; None if stopped.
+    """
     bounds = np.cumsum([0, *(len(source.ids) for source in sources)])
+    codes = np.empty((-(-dimensions // 64), len(order)), dtype="<u8")
     with path.open("wb") as file:
         for start in range(0, len(order), _BLOCK):
+            if should_stop():
+                return None
             places = order[start : start + _BLOCK]
-            block = np.empty((len(places), dimensions), dtype="<f2")
+            block = np.empty((len(places), dimensions), dtype=np.int8)
             for number, source in enumerate(sources):
                 here = np.flatnonzero((places >= bounds[number]) & (places < bounds[number + 1]))
                 block[here] = source.matrix[source.rows[places[here] - bounds[number]]]
             file.write(block.tobytes())
-
-
-def _same_matrix(graph_path: Path, matrix: Half) -> bool:
-    """Return True if the file that usearch wrote has the vectors where :func:`map_matrix` expects them."""
-    try:
-        inside = map_matrix(graph_path, *matrix.shape)
-    except ValueError:
-        return False
-    starts = range(0, len(matrix), _BLOCK)
-    return all(np.array_equal(inside[at : at + _BLOCK], matrix[at : at + _BLOCK]) for at in starts)
+            codes[:, start : start + len(places)] = codes_of(block)
+    return codes
 
 
 def _synced_checksum(path: Path) -> tuple[int, int]:

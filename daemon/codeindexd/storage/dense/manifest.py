@@ -15,7 +15,7 @@ from codeindexd.storage.dense.segment import SegmentFiles
 from codeindexd.storage.durable import replace_file, storing
 
 NAME = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)

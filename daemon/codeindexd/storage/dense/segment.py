@@ -1,31 +1,24 @@
-"""A segment: an immutable HNSW graph (usearch) with its vectors and ids, memory-mapped.
+"""A segment: an immutable, memory-mapped set of vectors (rows of int8) with their ids and codes, without a graph.
 
-Row r of a segment has the graph key r + 1; ids ascend, so an id is found by binary search. usearch writes the matrix of
-vectors first, so exact scores can be read from its file; if a release of usearch uses a different layout, the vectors
-are also written to a separate file.
+Ids ascend, so an id is found by binary search. Row r of the matrix, of the ids and of the codes belong together.
 """
 
 from __future__ import annotations
 
-import errno
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from codeindexd.errors import FailedError, StoreDamagedError
-from codeindexd.storage.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows, Single
+from codeindexd.errors import StoreDamagedError
+from codeindexd.storage.dense.arithmetic import ALIVE, Codes, Ids, Int8Rows, Mask, Rows
 from codeindexd.storage.dense.log import STORE_NAME
-from codeindexd.storage.durable import store_error, storing
+from codeindexd.storage.durable import storing
 
-_MATRIX_AT = 8  # rows and bytes per row, 32 bits each, precede the matrix in a file of usearch 2
-_SEARCH_EXPANSION = 256  # recall@100 0.96 on clustered data, at 0.7 ms; 64 gives 0.89
-_BATCH = 256
+SUFFIXES = ("i8", "ids", "codes")
 _READ_ONCE = 1 << 20
 Checksum = tuple[int, int]  # size in bytes, xxh3_64
 
@@ -39,7 +32,7 @@ class SegmentFiles:
     files: dict[str, Checksum]
 
     def path(self, directory: Path, suffix: str) -> Path:
-        """Return the path of the file with the given suffix (``usearch``, ``ids`` or ``f16``)."""
+        """Return the path of the file with one of the SUFFIXES."""
         return directory / f"segment-{self.serial}.{suffix}"
 
     def paths(self, directory: Path) -> Iterator[Path]:
@@ -48,7 +41,7 @@ class SegmentFiles:
 
 
 class Segment:
-    """A searchable segment with its ``ids`` (n,) and vectors ``matrix`` (n, d).
+    """A searchable segment with its ``ids`` (n,), vectors ``matrix`` (n, d) and ``codes`` (ceil(d / 64), n).
 
     ``died`` (n,), the epoch in which each row died or ALIVE, is shared by all snapshots. ``live`` counts living rows.
     """
@@ -56,41 +49,20 @@ class Segment:
     def __init__(self, directory: Path, files: SegmentFiles, dimensions: int) -> None:
         """Map the files.
 
-        Raises StoreDamagedError if a size or a shape differs from the manifest, StoreFullError if they cannot be opened
-        now.
+        Raises StoreDamagedError if a size differs from the manifest, StoreFullError if they cannot be opened now.
         """
         self.files = files
         self.serial = files.serial
-        self._serial_search = threading.Lock()  # usearch keeps scratch space per graph, not per caller
-        rows = files.rows
-        for suffix, (size, _) in files.files.items():
-            _check_size(files.path(directory, suffix), size)
+        rows, words = files.rows, -(-dimensions // 64)
         with storing(STORE_NAME):
+            for suffix, size in zip(SUFFIXES, (rows * dimensions, rows * 8, rows * words * 8), strict=True):
+                _check_size(files.path(directory, suffix), size)
+            matrix = np.memmap(files.path(directory, "i8"), dtype=np.int8, mode="r", shape=(rows, dimensions))
             ids = np.memmap(files.path(directory, "ids"), dtype="<i8", mode="r", shape=(rows,))
-            if "f16" in files.files:
-                matrix = np.memmap(files.path(directory, "f16"), dtype="<f2", mode="r", shape=(rows, dimensions))
-            else:
-                matrix = map_matrix(files.path(directory, "usearch"), rows, dimensions)
+            codes = np.memmap(files.path(directory, "codes"), dtype="<u8", mode="r", shape=(words, rows))
+        self.matrix: Int8Rows = np.asarray(matrix)
         self.ids: Ids = np.asarray(ids)
-        self.matrix: Half = np.asarray(matrix)
-        self._graph = new_graph(dimensions)
-        graph = files.path(directory, "usearch")
-        try:
-            self._graph.view(str(graph))
-        except MemoryError as error:
-            raise store_error(errno.ENOMEM, str(error), STORE_NAME) from error
-        except (RuntimeError, ValueError) as error:
-            with (
-                storing(STORE_NAME),
-                graph.open("rb"),
-            ):  # raises StoreFullError if no file can be opened, which is no damage
-                pass
-            raise StoreDamagedError(f"segment {self.serial} of the {STORE_NAME} cannot be opened: {error}") from error
-        if len(self._graph) != rows or self._graph.ndim != dimensions:
-            raise StoreDamagedError(
-                f"segment {self.serial} of the {STORE_NAME} has a different shape than its manifest says"
-            )
-        self._graph.expansion_search = _SEARCH_EXPANSION
+        self.codes: Codes = np.asarray(codes)
         self.died: NDArray[np.int32] = np.full(rows, ALIVE, dtype=np.int32)
         self.live = rows
 
@@ -111,41 +83,6 @@ class Segment:
     def alive(self, epoch: int) -> Mask:
         """Return a mask (n,) of the rows that are alive in ``epoch``."""
         return self.died > epoch
-
-    def near(self, query: Single, count: int) -> Rows:
-        """Return about ``count`` rows nearest to ``query`` (d,), including dead ones, in no particular order."""
-        with self._serial_search:
-            keys: NDArray[np.uint64] = self._graph.search(query, count, threads=1).keys
-        return np.subtract(keys.astype(np.intp), 1)
-
-
-def new_graph(dimensions: int) -> Any:
-    """Return an empty usearch index for float16 vectors of norm 1, under inner product."""
-    from usearch.index import Index  # imported late: a tenth of the daemon's start, and only large roots need it
-
-    return Index(ndim=dimensions, metric="ip", dtype="f16", enable_key_lookups=False)
-
-
-def map_matrix(path: Path, rows: int, dimensions: int) -> np.memmap[Any, np.dtype[np.float16]]:
-    """Map the vectors (rows, dimensions) in a file that usearch saved, read-only. Raises OSError, ValueError."""
-    return np.memmap(path, dtype="<f2", mode="r", offset=_MATRIX_AT, shape=(rows, dimensions))
-
-
-def grow_graph(matrix: Half, should_stop: Callable[[], bool]) -> Any | None:
-    """Return a graph of all rows of ``matrix`` (n, d), which must outlive it; None if stopped. Raises FailedError.
-
-    Uses one thread: parallel adds leave rows that are never found.
-    """
-    graph = new_graph(matrix.shape[1])
-    keys = np.arange(1, len(matrix) + 1, dtype=np.uint64)
-    for start in range(0, len(matrix), _BATCH):
-        if should_stop():
-            return None
-        try:
-            graph.add(keys[start : start + _BATCH], matrix[start : start + _BATCH], threads=1, copy=False)
-        except (RuntimeError, ValueError, MemoryError) as error:
-            raise FailedError(f"a segment of the {STORE_NAME} cannot be built: {error}") from error
-    return graph
 
 
 def checksum(path: Path) -> Checksum:
@@ -168,8 +105,6 @@ def verify_files(directory: Path, files: SegmentFiles) -> None:
 
 
 def _check_size(path: Path, size: int) -> None:
-    with storing(STORE_NAME):
-        if path.stat().st_size != size:
-            raise StoreDamagedError(
-                f"{path.name} of the {STORE_NAME} has {path.stat().st_size} bytes instead of {size}"
-            )
+    found = path.stat().st_size
+    if found != size:
+        raise StoreDamagedError(f"{path.name} of the {STORE_NAME} has {found} bytes instead of {size}")

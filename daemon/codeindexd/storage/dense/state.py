@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from codeindexd.storage.dense.arithmetic import ALIVE, Half, Ids, Mask, Rows
+from codeindexd.storage.dense.arithmetic import ALIVE, Ids, Int8Rows, Mask, Rows
 from codeindexd.storage.dense.log import CommitGroup, TailLog
 from codeindexd.storage.dense.segment import Segment
 
@@ -23,7 +23,7 @@ class TailRows:
 
     ids: Ids
     died: NDArray[np.int32]
-    matrix: Half
+    matrix: Int8Rows
 
     def alive(self, epoch: int) -> Mask:
         """Return a mask (n,) of the rows that are alive in ``epoch``."""
