@@ -15,6 +15,7 @@ from codeindexd.search.ranking import clean_cut
 from codeindexd.search.retrievers import Ids
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
+from codeindexd.storage.sorted_ids import among
 from codeindexd.types import StoredChunk
 
 _MOST_NAMES: Final = 8  # of a query
@@ -45,7 +46,7 @@ def definitions_of_names(snapshot: Snapshot, query: PreparedQuery, allowed: Ids 
         definitions.sort(key=lambda one: one[1].kind in _LABELS)  # stable
         found.update(chunk.chunk_id for chunk, _ in definitions[:_MOST_DEFINITIONS])
     if allowed is not None:
-        found &= set(np.intersect1d(list(found), allowed).tolist())
+        found &= among(found, allowed)
     return frozenset(found)
 
 

@@ -26,6 +26,7 @@ from codeindexd.search.retrievers import Ids, chunks_passing_filters, dense_scor
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
+from codeindexd.storage.sorted_ids import among, contained
 from codeindexd.types import StoredChunk
 
 _DEPTH = 150  # candidates from each retriever
@@ -53,7 +54,7 @@ def matching_chunks(
     allowed = chunks_passing_filters(snapshot, query.parsed)
     exact = chunks_that_match(root, snapshot, query.parsed, notes)
     if exact is not None:
-        allowed = exact if allowed is None else np.intersect1d(allowed, exact, assume_unique=True)
+        allowed = exact if allowed is None else exact[contained(exact, allowed)]
     left_out = chunks_left_out(root, snapshot, query.parsed, notes)
     if left_out is not None:
         every = snapshot.catalog.all_chunk_ids() if allowed is None else allowed
@@ -98,7 +99,7 @@ def _ranked_chunks(
         for chunk_id in using.keys() | defining:
             asked_for.setdefault(chunk_id, {})["whole_name"] = Weights().whole_name
     if allowed is not None:
-        asked_for = {one: asked_for[one] for one in np.intersect1d(list(asked_for), allowed).tolist()}
+        asked_for = {one: asked_for[one] for one in sorted(among(asked_for.keys(), allowed))}
     chosen = {*shortlist(lexical, dense, _SHORTLIST_PERCENT * depth // 100), *defining, *holding_all, *asked_for}
     chunks = list(snapshot.catalog.chunks(sorted(chosen)).values())
     if allowed is None and not query.phrases:

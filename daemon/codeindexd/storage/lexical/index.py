@@ -9,7 +9,7 @@ from pathlib import Path
 import tantivy
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.storage.durable import LOCK, lock_directory, storing, take_clean_marker, write_clean_marker
+from codeindexd.storage.durable import LOCK, lock_directory, storing, trusted_files, write_clean_marker
 from codeindexd.storage.lexical.integrity import META, check_files, committed_files, remove_orphans, superfluous_files
 from codeindexd.storage.lexical.schema import (
     SENTINEL,
@@ -44,12 +44,12 @@ class Lexical:
         self._current: LexicalSnapshot
 
     @classmethod
-    def open(cls, directory: Path, store_uuid: str) -> Lexical:
+    def open(cls, directory: Path, store_uuid: str, *, same_boot: bool = False) -> Lexical:
         """Open the index in ``directory``, or create an empty one of generation 0 if there is none.
 
-        After an unclean shutdown all files are compared with their checksums. Raises StoreDamagedError if the index is
-        damaged, incomplete or of another store (then :meth:`create` it), StoreFullError if it cannot be written,
-        AlreadyRunningError if another process has it open.
+        Files that cannot be trusted are compared with their checksums (``same_boot`` is as in :func:`trusted_files`).
+        Raises StoreDamagedError if the index is damaged, incomplete or of another store (then :meth:`create` it),
+        StoreFullError if it cannot be written, AlreadyRunningError if another process has it open.
         """
         lock = lock_directory(directory, WHAT)
         lexical = cls(directory, store_uuid, lock)
@@ -59,7 +59,7 @@ class Lexical:
             if empty:
                 lexical._make()
             else:
-                check_files(directory, trusted=take_clean_marker(directory))
+                check_files(directory, trusted=trusted_files(directory, same_boot=same_boot))
                 remove_orphans(directory)
                 lexical._connect()
         except BaseException:

@@ -30,7 +30,7 @@ class LexicalQuery:
     ``words`` (stems, as they are indexed), ``names`` (whole names of one word) and ``identifiers`` score a chunk. Any
     of them suffices, but with ``required`` every identifier must occur. Each of ``phrases`` (stems, too) must occur
     with its words side by side. ``language``, ``kind``, ``file_ids`` and ``chunk_ids`` restrict without scoring: None
-    does not restrict, an empty list of ids matches nothing.
+    does not restrict, an empty list of ids matches nothing. Ids are sorted and distinct.
     """
 
     words: Sequence[str] = ()

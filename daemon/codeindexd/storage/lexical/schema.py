@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import xxhash
 from tantivy import Document, Schema, SchemaBuilder
 
 from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError
@@ -14,6 +15,7 @@ from codeindexd.storage.durable import store_error
 
 WHAT = "lexical index"
 SENTINEL = "sentinel"
+_ALWAYS = frozenset({"words", "identifiers", "language", "kind"})  # fields that a document has even without terms
 _OS_ERROR = re.compile(r"\(os error (\d+)\)|code: (\d+)")
 _DAMAGE = re.compile(
     r"corrupt|does ?not ?exist|failed to open|incompatible|schema|deserializ|footer|eof", re.IGNORECASE
@@ -41,7 +43,8 @@ class LexicalChunk:
 def build_schema() -> Schema:
     """Return the schema; only ``words`` has positions.
 
-    Ids are i64, since deleting by term on an unsigned field deletes nothing.
+    Ids are i64, since deleting by term on an unsigned field deletes nothing. ``digest`` is a hash of the terms of a
+    document, so that a document can be compared with what it should be without a query for each of its terms.
     """
     builder = SchemaBuilder()
     builder.add_integer_field("chunk_id", indexed=True, fast=True)
@@ -52,6 +55,7 @@ def build_schema() -> Schema:
     for name in ("language", "kind", "meta"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     builder.add_integer_field("path_id", indexed=True, fast=True)
+    builder.add_integer_field("digest", fast=True)
     builder.add_text_field("store", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_integer_field("generation", stored=True)
     return builder.build()
@@ -59,34 +63,43 @@ def build_schema() -> Schema:
 
 def chunk_document(chunk: LexicalChunk, schema: Schema) -> Document:
     """Return the document of a chunk, built against the schema, without which ints would get another type."""
-    fields = {
-        "chunk_id": chunk.chunk_id,
-        "file_id": chunk.file_id,
-        "words": encodable(chunk.words),
-        "identifiers": encodable(chunk.identifiers),
-        "language": encodable(chunk.language),
-        "kind": encodable(chunk.kind),
-    }
-    if chunk.symbol:
-        fields["symbol"] = encodable(chunk.symbol)
-    if chunk.names:
-        fields["name"] = encodable(" ".join(_name_terms(chunk.names)))
+    texts = _texts(chunk)
+    fields: dict[str, object] = {name: text for name, text in texts.items() if text or name in _ALWAYS}
+    fields |= {"chunk_id": chunk.chunk_id, "file_id": chunk.file_id, "digest": _digest(texts)}
     return Document.from_dict(fields, schema)
 
 
-def chunk_terms(chunk: LexicalChunk) -> Iterator[tuple[str, str]]:
-    """Yield every (field, term) that finds the document of a chunk."""
-    texts = {"words": chunk.words, "identifiers": chunk.identifiers, "symbol": chunk.symbol}
-    texts["name"] = " ".join(_name_terms(chunk.names))
-    for field, text in texts.items():
-        yield from ((field, one) for one in encodable(text).split())
-    yield "language", chunk.language
-    yield "kind", chunk.kind
+def chunk_digest(chunk: LexicalChunk) -> int:
+    """Return the digest that the document of a chunk has."""
+    return _digest(_texts(chunk))
 
 
 def path_document(file_id: int, words: str, schema: Schema) -> Document:
     """Return the document of a file's path, separate from its chunks so that a move changes nothing else."""
-    return Document.from_dict({"path_id": file_id, "path": encodable(words)}, schema)
+    text = encodable(words)
+    return Document.from_dict({"path_id": file_id, "path": text, "digest": _digest({"path": text})}, schema)
+
+
+def path_digest(words: str) -> int:
+    """Return the digest that the document of a path with these ``words`` has."""
+    return _digest({"path": encodable(words)})
+
+
+def _texts(chunk: LexicalChunk) -> dict[str, str]:
+    """Return the terms of a chunk's document by field, separated by blanks."""
+    return {
+        "words": encodable(chunk.words),
+        "identifiers": encodable(chunk.identifiers),
+        "symbol": encodable(chunk.symbol),
+        "name": encodable(" ".join(_name_terms(chunk.names))),
+        "language": encodable(chunk.language),
+        "kind": encodable(chunk.kind),
+    }
+
+
+def _digest(texts: Mapping[str, str]) -> int:
+    """Return a hash of the ``texts`` of a document, as a signed 64-bit number."""
+    return xxhash.xxh3_64_intdigest("\0".join(texts.values()).encode()) - (1 << 63)
 
 
 def sentinel_document(store_uuid: str, generation: int, schema: Schema) -> Document:

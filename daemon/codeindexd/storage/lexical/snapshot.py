@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tantivy
-from numpy.typing import NDArray
 from tantivy import Query, Schema
 
 from codeindexd.errors import StoreDamagedError
@@ -20,11 +19,18 @@ from codeindexd.storage.lexical.query import (
     scoring_query,
     term,
 )
-from codeindexd.storage.lexical.schema import SENTINEL, WHAT, LexicalChunk, chunk_terms, encodable, translated
+from codeindexd.storage.lexical.schema import (
+    SENTINEL,
+    WHAT,
+    LexicalChunk,
+    chunk_digest,
+    encodable,
+    path_digest,
+    translated,
+)
+from codeindexd.storage.sorted_ids import Ids, contained
 
 _IDS_IN_QUERY = 4096  # longer lists of ids are cheaper to apply to the hits than to look up term by term
-
-Ids = NDArray[np.int64]
 
 
 class LexicalSnapshot:
@@ -64,7 +70,7 @@ class LexicalSnapshot:
         for column, field, ids in ((0, "chunk_id", query.chunk_ids), (1, "file_id", query.file_ids)):
             if ids is None:
                 continue
-            allowed = np.unique(np.asarray(ids, dtype=np.int64))
+            allowed = np.asarray(ids, dtype=np.int64)
             if not len(allowed):
                 return []
             if len(allowed) > _IDS_IN_QUERY:
@@ -88,7 +94,7 @@ class LexicalSnapshot:
             found = self._hits(query, wanted)
             kept = np.ones(len(found), dtype=bool)
             for column, allowed in later:
-                kept &= _contained(np.fromiter((hit[column] for hit in found), np.int64, len(found)), allowed)
+                kept &= contained(np.fromiter((hit[column] for hit in found), np.int64, len(found)), allowed)
             if len(found) < wanted or np.count_nonzero(kept) >= limit:
                 return [found[place] for place in np.flatnonzero(kept)[:limit].tolist()]
             wanted *= 4
@@ -130,23 +136,26 @@ class LexicalSnapshot:
         return files
 
     def missing_chunks(self, chunks: Sequence[LexicalChunk]) -> list[int]:
-        """Return the ids of those ``chunks`` that are not found by all of their own terms together."""
-        return self._not_found("chunk_id", [(chunk.chunk_id, chunk_terms(chunk)) for chunk in chunks])
+        """Return the ids of those ``chunks`` whose document is missing, or has other terms."""
+        return self._not_as("chunk_id", {chunk.chunk_id: chunk_digest(chunk) for chunk in chunks})
 
     def missing_paths(self, paths: Sequence[tuple[int, str]]) -> list[int]:
-        """Return the ids of those ``paths`` (file id, terms) that are not found by all of their own terms together."""
-        return self._not_found(
-            "path_id", [(file_id, [("path", one) for one in words.split()]) for file_id, words in paths]
-        )
+        """Return the ids of those ``paths`` (file id, terms) whose document is missing, or has other terms."""
+        return self._not_as("path_id", {file_id: path_digest(words) for file_id, words in paths})
 
-    def _not_found(self, field: str, documents: Sequence[tuple[int, Iterable[tuple[str, str]]]]) -> list[int]:
+    def _not_as(self, field: str, expected: Mapping[int, int]) -> list[int]:
+        """Return the ids whose document is missing or has another digest than ``expected`` (id to digest)."""
+        found: dict[int, int | float | None] = {}
+        ids = list(expected)
         with translated():
-            return [number for number, terms in documents if not self._is_found(field, number, terms)]
-
-    def _is_found(self, field: str, number: int, terms: Iterable[tuple[str, str]]) -> bool:
-        clauses = [filter_clause(term(self._schema, field, number))]
-        clauses += [filter_clause(term(self._schema, *one)) for one in dict.fromkeys(terms)]
-        return bool(self._searcher.search(Query.boolean_query(clauses), 1, count=False).hits)
+            for start in range(0, len(ids), _IDS_IN_QUERY):
+                query = Query.term_set_query(self._schema, field, ids[start : start + _IDS_IN_QUERY])
+                hits = self._searcher.search(query, 2 * _IDS_IN_QUERY, count=False).hits
+                places = [address for _, address in hits]
+                numbers = self._searcher.fast_field_values(field, places)
+                digests = self._searcher.fast_field_values("digest", places)
+                found.update((int(number or 0), digest) for number, digest in zip(numbers, digests, strict=True))
+        return [number for number, digest in expected.items() if found.get(number) != digest]
 
     def document_frequency(self, word: str, field: str = "words") -> int:
         """Return how many documents have ``word`` in ``field``, a text field of the schema; deleted ones may count."""
@@ -167,9 +176,3 @@ class LexicalSnapshot:
             found = self._searcher.search(query, most, count=False).hits
             values = self._searcher.fast_field_values(field, [address for _, address in found])
         return np.sort(np.array(values, dtype=np.int64))
-
-
-def _contained(values: Ids, allowed: Ids) -> NDArray[np.bool_]:
-    places = np.searchsorted(allowed, values)
-    places[places == len(allowed)] = 0
-    return np.equal(allowed[places], values)
