@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.daemons import RealDaemon
+from support.daemons import RealDaemon, until
 from support.ripgrep import lines_by_ripgrep, some_pattern
 
 KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
@@ -80,6 +80,7 @@ def test_a_kill_costs_no_line(daemon: RealDaemon, library: Path) -> None:
     assert daemon.call("grep", pattern="import", limit=100_000)["matches"] == before
     daemon.call("sync", path=str(library))
     assert daemon.call("grep", pattern="import", limit=100_000)["matches"] == before
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "fresh", what="the lost trigrams")
     daemon.stop()
     daemon.start()
     assert daemon.call("grep", pattern="import", limit=100_000)["matches"] == before

@@ -16,7 +16,7 @@ import pytest
 from codeindexd.errors import AlreadyRunningError, StoreDamagedError, StoreFullError
 from codeindexd.storage.durable import lock_directory
 from codeindexd.storage.lexical import Lexical, LexicalQuery
-from codeindexd.storage.recovery import mark_possible_damage
+from codeindexd.storage.recovery import TRUST_MARKER, mark_possible_damage
 from codeindexd.storage.sqlite import remove_database
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import Move, Transaction, VectorSpace
@@ -247,6 +247,7 @@ def test_a_projection_catches_up_with_a_catalog_that_lost_commits(tmp_path: Path
     assert index.lexical.generation == index.dense.generation == 1
     index.close()
     shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
+    (tmp_path / "root" / TRUST_MARKER).write_text("an earlier boot")
 
     index = open_index(tmp_path, vectors)
     assert (index.lag.lexical, index.lag.dense) == (True, True), "their generations do not show it"

@@ -19,6 +19,7 @@ from codeindexd.workers.jobs import FileResult
 from endurance.crash import writer
 from endurance.crash.steps import STEPS
 from endurance.crash.stores import vectors_whole
+from storage.dense.sample_vectors import rounded
 from support.killing import quick_directory, start
 
 pytestmark = pytest.mark.processes
@@ -91,4 +92,4 @@ def _catch_up(index: IndexWriter, results: Sequence[FileResult]) -> None:
         for chunk in snapshot.catalog.all_chunks():
             vector = snapshot.dense.vector(chunk.chunk_id)
             assert vector is not None
-            assert vector.astype("<f2").tobytes() == by_hash[chunk.embed_hash]
+            assert vector.tolist() == rounded(by_hash[chunk.embed_hash] or b"").tolist()

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -126,6 +126,24 @@ def take_clean_marker(directory: Path) -> frozenset[str]:
         return frozenset(name for name, stat in stats.items() if _stat(directory / name) == stat)
     except (OSError, ValueError, AttributeError):
         return frozenset()
+
+
+class _AnyName:
+    """Contains every name."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def trusted_files(directory: Path, *, same_boot: bool) -> Container[str]:
+    """Remove the clean-shutdown marker, and return the names of the files that need not be verified.
+
+    After a clean shutdown these are the files that are unchanged since. After a kill in the same boot of the system all
+    can be trusted (``same_boot``), otherwise none.
+    """
+    was_killed = not (directory / CLEAN_MARKER).exists()
+    unchanged = take_clean_marker(directory)
+    return _AnyName() if was_killed and same_boot else unchanged
 
 
 def _stat(path: Path) -> list[int]:

@@ -47,7 +47,7 @@ def open_lexical(directory: Path, catalog: Catalog, recovery: RecoveryState, lag
         directory,
         catalog,
         lag,
-        lambda: Lexical.open(path, catalog.store_uuid),
+        lambda: Lexical.open(path, catalog.store_uuid, same_boot=recovery.same_boot),
         lambda: Lexical.create(path, catalog.store_uuid),
     )
     lag.lexical = recovery.needs_verify or lexical.generation < catalog.generation
@@ -80,16 +80,24 @@ def open_dense(
         shutil.rmtree(directory / "dense" / space.identity, ignore_errors=True)
         return dense_of(directory, catalog, space)
 
-    dense = _open_or_rebuild("dense", directory, catalog, lag, lambda: dense_of(directory, catalog, space), rebuild)
+    def open_existing() -> Dense:
+        return dense_of(directory, catalog, space, same_boot=recovery.same_boot)
+
+    dense = _open_or_rebuild("dense", directory, catalog, lag, open_existing, rebuild)
     lag.dense = recovery.needs_verify or dense.generation < catalog.generation
     return dense
 
 
-def dense_of(directory: Path, catalog: Catalog, space: VectorSpace) -> Dense:
-    """Open the dense index of a model, or create an empty one; repairs nothing. Raises as :meth:`Dense.open`."""
+def dense_of(directory: Path, catalog: Catalog, space: VectorSpace, *, same_boot: bool = False) -> Dense:
+    """Open the dense index of a model, or create an empty one; repairs nothing.
+
+    ``same_boot`` is as in :meth:`Dense.open`. Raises as that.
+    """
     path = directory / "dense" / space.identity
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Dense.open(path, store_uuid=catalog.store_uuid, identity=space.identity, dimensions=space.dimensions)
+    return Dense.open(
+        path, store_uuid=catalog.store_uuid, identity=space.identity, dimensions=space.dimensions, same_boot=same_boot
+    )
 
 
 def _open_or_rebuild(

@@ -1,8 +1,10 @@
 """Records, in a root's directory, how far its stores can be trusted at the next start.
 
-After a clean shutdown they can be trusted. After any other, the projections are compared with the catalog by chunk id,
-because a power loss may have reverted the catalog to an earlier state than theirs, and everything is compared with the
-disk later, in a quiet time. After an error that means damage, all checksums are verified before anything is used.
+After a clean shutdown they can be trusted. After a kill, too: the kernel keeps what a process wrote, every store is
+written so that a part of a change does not count, and the generations of the projections tell what they miss. If the
+system itself ended (it was started again since), a store may have lost writes that others kept. Then the projections
+are compared with the catalog by chunk id, and everything is compared with the disk later, in a quiet time. After an
+error that means damage, all checksums are verified before anything is used.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ from pathlib import Path
 
 import structlog
 
-from codeindexd.storage.durable import CLEAN_MARKER, storing, take_clean_marker, write_clean_marker
+from codeindexd.storage.boot import boot_id
+from codeindexd.storage.durable import CLEAN_MARKER, replace_file, storing, take_clean_marker, write_clean_marker
 
 log = structlog.get_logger(__name__)
 CATALOG = "catalog.db"
 _DAMAGE_MARKER = "suspect"
+TRUST_MARKER = "trusted-in-boot"
 _STORE_NAME = "directory of the index"
 
 
@@ -36,20 +40,50 @@ def has_possible_damage(directory: Path) -> bool:
 class RecoveryState:
     """The checks that the stores in one directory still need after an unclean shutdown or an error.
 
+    A marker with the id of the system's boot says that the stores could be trusted since then.
+
     ``needs_verify``: they have to be compared with the disk. ``needs_checksums``: all checksums have to be verified.
+    ``same_boot``: nothing but a kill can have happened to them since they could be trusted.
     """
 
     def __init__(self, directory: Path) -> None:
         """Read and remove the clean-shutdown marker. Raises StoreFullError."""
         self._directory = directory
         self._damage_marker = directory / _DAMAGE_MARKER
-        clean = CATALOG in take_clean_marker(directory)
+        was_closed = (directory / CLEAN_MARKER).exists()
+        is_unchanged = CATALOG in take_clean_marker(directory)
+        is_new = not (directory / CATALOG).exists()
+        self.same_boot = self._was_trusted_in_this_boot()
+        can_be_trusted = is_new or (is_unchanged if was_closed else self.same_boot)
         self.needs_checksums = has_possible_damage(directory)
-        self.needs_verify = self.needs_checksums or ((directory / CATALOG).exists() and not clean)
+        self.same_boot &= not self.needs_checksums
+        self.needs_verify = self.needs_checksums or not can_be_trusted
         if self.needs_checksums:
             with storing(_STORE_NAME):
                 for marker in directory.rglob(CLEAN_MARKER):  # so that no store trusts its files
                     marker.unlink(missing_ok=True)
+        self._mark_trust()
+
+    def _was_trusted_in_this_boot(self) -> bool:
+        boot = boot_id()
+        try:
+            return boot != "" and (self._directory / TRUST_MARKER).read_text("ascii") == boot
+        except (OSError, ValueError):
+            return False
+
+    def _mark_trust(self) -> None:
+        """Write the marker of trust, or remove it while the stores have to be verified.
+
+        An error only costs time at the next start.
+        """
+        marker = self._directory / TRUST_MARKER
+        try:
+            if self.needs_verify:
+                marker.unlink(missing_ok=True)
+            elif not self._was_trusted_in_this_boot():
+                replace_file(marker, boot_id().encode("ascii"))
+        except OSError as error:
+            log.info("trust_not_marked", directory=str(self._directory), error=str(error))
 
     def mark_checksums_verified(self) -> None:
         """Record that all stores were opened with verified checksums. Raises StoreFullError."""
@@ -60,12 +94,19 @@ class RecoveryState:
     def mark_verified(self) -> None:
         """Record that the stores were compared with the disk."""
         self.needs_verify = False
+        self._mark_trust()
+
+    def mark_unclean(self) -> None:
+        """Record that a store could not be closed as it should, so that the next start verifies everything."""
+        self.needs_verify = True
+        self._mark_trust()
 
     def reset(self) -> None:
         """Delete everything in the directory; no checks are needed then. Raises OSError."""
         shutil.rmtree(self._directory)
         self._directory.mkdir(parents=True, mode=0o700)
         self.needs_checksums = self.needs_verify = False
+        self._mark_trust()
 
     def close(self) -> None:
         """Write the clean-shutdown marker, unless the stores still have to be verified."""

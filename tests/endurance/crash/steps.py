@@ -60,7 +60,7 @@ STEPS = (
     *_around("catalog.checkpoint", "quiet", "codeindexd.storage.catalog:Catalog.checkpoint"),
     *_around("catalog.vacuum", "quiet", "codeindexd.storage.catalog:Catalog.vacuum"),
     *_around("dense.build", "quiet", "codeindexd.storage.dense.index:build_segment"),
-    Step("dense.build.graph", "quiet", "codeindexd.storage.dense.maintenance:grow_graph", "after"),
+    Step("dense.build.rows", "quiet", "codeindexd.storage.dense.maintenance:_write_sorted", "after"),
     *_around("dense.switch", "quiet", "codeindexd.storage.dense.manifest:Manifest.save"),
     Step("dense.switch.half", "quiet", "codeindexd.storage.durable:write_fully", "half"),
     *_around("text.merge", "quiet", "codeindexd.storage.text.index:merge_segments"),

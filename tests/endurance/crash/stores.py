@@ -15,6 +15,7 @@ from codeindexd.storage.dense import Dense
 from codeindexd.storage.dense.manifest import NAME
 from codeindexd.storage.lexical import Lexical
 from codeindexd.storage.lexical.integrity import committed_files
+from codeindexd.storage.recovery import TRUST_MARKER
 from codeindexd.storage.text.index import Thresholds
 from codeindexd.storage.vectors.salvage import intact_vectors
 from support.killing import quick_directory
@@ -101,7 +102,7 @@ def _expected(home: Path) -> Iterable[str]:
     yield "run/codeindexd/codeindexd.sock"
     for root in (home / cache / "roots").iterdir():
         at = f"{cache}/roots/{root.name}"
-        yield from (f"{at}/catalog.db", f"{at}/catalog.db-wal", f"{at}/catalog.db-shm")
+        yield from (f"{at}/{name}" for name in ("catalog.db", "catalog.db-wal", "catalog.db-shm", TRUST_MARKER))
         lexical = f"{at}/lexical"
         yield from (f"{lexical}/{name}" for name in committed_files(root / "lexical"))
         yield from (
@@ -116,6 +117,6 @@ def _expected(home: Path) -> Iterable[str]:
 
 def _dense_files(dense: Path, at: str) -> Iterable[str]:
     body = json.loads((dense / NAME).read_bytes())
-    yield from (f"{at}/lock", f"{at}/{NAME}", f"{at}/tail-{body['tail']}.log", f"{at}/tail-{body['tail']}.f16")
+    yield from (f"{at}/lock", f"{at}/{NAME}", f"{at}/tail-{body['tail']}.log", f"{at}/tail-{body['tail']}.i8")
     for segment in body["segments"]:
         yield from (f"{at}/segment-{segment['serial']}.{suffix}" for suffix in segment["files"])
