@@ -96,8 +96,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
     """Disk limits."""
 
-    # For the shared vector store; the least recently used vectors are deleted first. Four million vectors of 256
-    # dimensions take 2 GB; 10 GB suffice for every branch of every clone of most users.
+    # For the shared vector store, which has the vectors of transformers and endpoints; the least recently used are
+    # deleted first. Two million vectors of 384 dimensions take 2 GB: enough for every branch of most users.
     budget_gb: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 10
 
 

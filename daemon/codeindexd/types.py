@@ -327,7 +327,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """The vector space of a dense index: the model's identity (a hash) and the number of dimensions."""
+    """The vector space of a dense index: the model's identity (a hash) and the number of dimensions.
+
+    ``is_stored`` is True if its vectors are also kept in the shared store, which pays for models that are slow.
+    """
 
     identity: str
     dimensions: int
+    is_stored: bool = True

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.daemons import RealDaemon, until
+from analysis.embedding.embedding_server import EmbeddingServer
+from support.daemons import RealDaemon, real_daemon, until
 from support.trees import tree
 
 
@@ -128,7 +130,18 @@ def test_the_state_of_an_answer_after_a_sync_is_true(daemon: RealDaemon, project
     assert states == ["fresh"] * 40
 
 
-def test_a_branch_switch_and_back_embeds_nothing_twice(daemon: RealDaemon, project: Path) -> None:
+@pytest.fixture
+def with_endpoint() -> Iterator[RealDaemon]:
+    """A daemon whose model is slow, so that its vectors are stored."""
+    with EmbeddingServer() as server:
+        model = f'[embedding]\nmodel = "{server.url}/v1#model=some&dimensions=16"\n'
+        with real_daemon(f"{model}[workers]\nnice = 0\n") as daemon:
+            yield daemon
+
+
+def test_a_branch_switch_and_back_embeds_nothing_twice(with_endpoint: RealDaemon, project: Path) -> None:
+    daemon = with_endpoint
+
     def git(*arguments: str) -> None:
         subprocess.run(
             ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid", *arguments],
@@ -141,15 +154,23 @@ def test_a_branch_switch_and_back_embeds_nothing_twice(daemon: RealDaemon, proje
     git("add", ".")
     git("commit", "-m", "one")
     add(daemon, project)
+    until(lambda: pending(daemon) == 0, what="the vectors of the first branch")
     git("checkout", "-b", "other")
     (project / "greeter/hello.py").write_text("def only_on_the_other_branch():\n    pass\n")
     git("commit", "-am", "two")
     assert paths_of(search(daemon, "only_on_the_other_branch", sync=True))[0] == "greeter/hello.py"
+    until(lambda: pending(daemon) == 0, what="all vectors")
     before = embedded(daemon)
     for branch, word in (("main", "greet_politely"), ("other", "only_on_the_other_branch")):
         git("checkout", branch)
         assert any(word in hit["snippet"] for hit in search(daemon, word, sync=True)["hits"])
+        until(lambda: pending(daemon) == 0, what="the vectors from the store")
+    assert before > 0
     assert embedded(daemon) == before
+
+
+def pending(daemon: RealDaemon) -> int:
+    return sum(root["pending_vectors"] for root in daemon.call("status")["roots"])
 
 
 def embedded(daemon: RealDaemon) -> int:
@@ -234,12 +255,15 @@ def test_a_root_that_goes_away_is_missing_and_comes_back(daemon: RealDaemon, pro
     assert daemon.call("verify")["ok"]
 
 
-def test_children_are_covered_and_parents_absorb(daemon: RealDaemon, project: Path) -> None:
+def test_children_are_covered_and_parents_absorb(with_endpoint: RealDaemon, project: Path) -> None:
+    daemon = with_endpoint
     add(daemon, project / "greeter")
+    until(lambda: pending(daemon) == 0, what="the vectors of the child")
     again = daemon.call("roots.add", path=str(project / "greeter"), wait=True)
     assert again["already_covered"]
     add(daemon, project)
     until(lambda: [root["path"] for root in daemon.call("roots.list")["roots"]] == [str(project)], what="absorption")
+    until(lambda: pending(daemon) == 0, what="all vectors")
     assert embedded(daemon) == 3, "only .gitignore, README.md and the test were new"
     covered = daemon.call("roots.add", path=str(project / "tests"), wait=True)
     assert covered["already_covered"]

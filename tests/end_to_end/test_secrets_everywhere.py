@@ -141,22 +141,25 @@ def test_no_term_of_the_lexical_index_is_a_piece_of_one(daemon: tuple[RealDaemon
 def test_a_vector_does_not_depend_on_the_secret(daemon: tuple[RealDaemon, Path], tmp_path: Path) -> None:
     """A second root with other secrets in the same places needs no new vector."""
     running, _ = daemon
-    before = vectors_of(running)
+    before = embedded_texts(running)
     other = tree(tmp_path / "other", dict(OTHER))
     added = running.call("roots.add", path=str(other), wait=True)
     assert added["roots"][0]["chunks"] > 300
-    assert vectors_of(running) == before
+    assert embedded_texts(running) == before
     assert len(before) > 200
     running.call("roots.remove", path=str(other))
 
 
-def vectors_of(daemon: RealDaemon) -> set[tuple[bytes, bytes]]:
-    """Return every (embed hash, vector) of the vector store."""
-    store = sqlite3.connect(f"file:{daemon.home}/cache/codeindexd/vectors.db?mode=ro", uri=True)
-    try:
-        return set(store.execute("SELECT hash, data FROM key JOIN vector ON vector.id = vector_id"))
-    finally:
-        store.close()
+def embedded_texts(daemon: RealDaemon) -> set[bytes]:
+    """Return the hash of every text that was given to the model, in all roots."""
+    found: set[bytes] = set()
+    for catalog in daemon.home.glob("cache/codeindexd/roots/*/catalog.db"):
+        connection = sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)
+        try:
+            found.update(row[0] for row in connection.execute("SELECT embed_hash FROM chunk"))
+        finally:
+            connection.close()
+    return found
 
 
 def test_no_question_is_logged(daemon: tuple[RealDaemon, Path]) -> None:

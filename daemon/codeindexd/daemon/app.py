@@ -17,6 +17,7 @@ import anyio.to_thread
 import structlog
 
 from codeindexd import __version__
+from codeindexd.analysis.embedding.static_embedder import is_as_fast_as_a_lookup
 from codeindexd.config import Config
 from codeindexd.daemon import activation, memory
 from codeindexd.daemon.address_file import AddressFile
@@ -115,6 +116,7 @@ class Daemon:
             self.roots,
             self._vectors,
             identity=self._embedders.configured.identity,
+            stores_vectors=not is_as_fast_as_a_lookup(self._embedders.configured),
             budget_gb=config.disk.budget_gb,
             vectors_verified=vectors_verified,
         )
@@ -181,7 +183,7 @@ class Daemon:
     def _worker_settings(self) -> WorkerSettings:
         config = self.config
         return WorkerSettings(
-            vectors_db=str(self.paths.vectors),
+            vectors_db=None if is_as_fast_as_a_lookup(self._embedders.configured) else str(self.paths.vectors),
             identity=self._embedders.configured.identity,
             embed=config.embedding.model == "bundled",
             max_chunk_bytes=config.index.max_chunk_bytes,

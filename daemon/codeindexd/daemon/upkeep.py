@@ -38,7 +38,8 @@ async def attempt(what: str, action: Callable[[], Awaitable[None]]) -> None:
 class Upkeep:
     """The upkeep of all roots, and of the vector store, which may take up to ``budget_gb`` gigabytes.
 
-    ``identity`` is the configured model's. ``vectors_verified`` is True if the vector store was closed cleanly or its
+    ``identity`` is the configured model's; ``stores_vectors`` is False if its vectors are not kept in the vector store.
+    ``vectors_verified`` is True if the vector store was closed cleanly or its
     checksums have been verified since.
     """
 
@@ -48,12 +49,14 @@ class Upkeep:
         vectors: VectorStore,
         *,
         identity: str,
+        stores_vectors: bool,
         budget_gb: float,
         vectors_verified: bool,
     ) -> None:
         self._roots = roots
         self._vectors = vectors
         self._identity = identity
+        self._stores_vectors = stores_vectors
         self._budget_gb = budget_gb
         self._started = time.monotonic()
         self.vectors_verified = vectors_verified
@@ -66,7 +69,7 @@ class Upkeep:
             if time.monotonic() - last_rare >= _RARE_EVERY_S:
                 last_rare = time.monotonic()
                 await attempt("remove_missing_roots", self._roots.remove_missing)
-                await attempt("mark_vectors", partial(anyio.to_thread.run_sync, self._mark_vectors))
+                await attempt("mark_vectors", partial(anyio.to_thread.run_sync, self._mark_or_drop_vectors))
             await attempt("prune_vectors", partial(anyio.to_thread.run_sync, self._prune_vectors))
             if time.monotonic() - self._started >= _VERIFY_AFTER_S:
                 if not self.vectors_verified:
@@ -98,8 +101,12 @@ class Upkeep:
             if found.get("repaired", True):
                 root.mark_verified()
 
-    def _mark_vectors(self) -> None:
-        """Mark the vectors that any root needs as used today."""
+    def _mark_or_drop_vectors(self) -> None:
+        """Mark the vectors that any root needs as used today; drop those that an earlier version stored needlessly."""
+        if not self._stores_vectors:
+            if all(root.state is RootState.FRESH for root in self._roots.running_roots()):
+                self._vectors.drop(self._identity)
+            return
         for hashes in self._vectors_in_use():
             self._vectors.mark_used(self._identity, hashes)
 
@@ -112,7 +119,7 @@ class Upkeep:
 
     def _vectors_in_use(self) -> Iterator[Sequence[bytes]]:
         """Yield the embed hashes of all roots in parts, so that commits need not wait until all are marked."""
-        for root in self._roots.running_roots():
+        for root in self._roots.running_roots() if self._stores_vectors else ():
             with root.catalog_snapshot() as snapshot:
                 hashes = snapshot.embed_hashes()
                 while part := list(itertools.islice(hashes, _MARKED_AT_ONCE)):

@@ -115,7 +115,7 @@ class PendingEmbedder:
         with self._index.catalog.snapshot() as snapshot:
             chunks: Mapping[int, StoredChunk] = snapshot.chunks(list(batch))
             hashes = [chunk.embed_hash for chunk in chunks.values()]
-            stored = self._index.vectors.get_many(self._index.space.identity, hashes)
+            stored = self._index.stored_vectors(hashes)
             for chunk_id, chunk in chunks.items():
                 if chunk.embed_hash in stored:
                     vectors[chunk_id] = stored[chunk.embed_hash]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codeindexd.analysis.embedding.base import Embedder
+from codeindexd.analysis.embedding.static_embedder import is_as_fast_as_a_lookup
 from codeindexd.config import Index
 from codeindexd.roots.events import RootEvent
 from codeindexd.storage.index_writer import IndexWriter
@@ -56,7 +57,9 @@ class RootDependencies:
             directory,
             root_id=root_id,
             vectors=self.vectors,
-            space=VectorSpace(self.embedder.identity, self.embedder.dimensions),
+            space=VectorSpace(
+                self.embedder.identity, self.embedder.dimensions, is_stored=not is_as_fast_as_a_lookup(self.embedder)
+            ),
             text_version=self.text_version,
             usable={identity: VectorSpace(identity, other.dimensions) for identity, other in self.others.items()},
         )

@@ -227,7 +227,8 @@ class IndexWriter:
         the readers cannot be switched now; in both cases repeat the same call.
         """
         if changes is not self._unpublished:
-            keep_vectors(self.vectors, self.space.identity, changes)
+            if self.space.is_stored:
+                keep_vectors(self.vectors, self.space.identity, changes)
             before = self.catalog.generation
             committed = self.catalog.commit(changes)
             if committed.generation == before:
@@ -259,11 +260,20 @@ class IndexWriter:
             self.pending_vectors.update(unknown)
             generation = self.dense.generation if self.lag.dense else committed.generation
             self.dense.apply(generation, add=known, remove=committed.removed)
+            self._shorten_dense_tail()
             if self.previous_model is not None:
                 self.previous_model.dense.apply(committed.generation, add=[], remove=committed.removed)
         except CodeindexError as error:
             self.lag.dense = True
             self._log_lag("dense", error)
+
+    def _shorten_dense_tail(self) -> None:
+        """Make segments of a tail that has become long, so that a bulk load needs no more memory than a save."""
+        if self.dense.has_long_tail:
+            try:
+                self.dense.maintain(lambda: False)
+            except StoreFullError as error:  # nothing is lost: the tail stays long, and the next change tries again
+                log.warning("dense_tail_stays_long", directory=str(self.directory), error=error.message)
 
     def _project_text(self, committed: Committed, changes: Transaction) -> None:
         try:
@@ -310,16 +320,22 @@ class IndexWriter:
 
     # vectors computed later
 
+    def stored_vectors(self, embed_hashes: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the vectors (little-endian float16) of the present model that the shared store has, by embed hash."""
+        return self.vectors.get_many(self.space.identity, embed_hashes) if self.space.is_stored else {}
+
     def add_vectors(self, found: Mapping[int, bytes]) -> None:
         """Add vectors (little-endian float16, by chunk id) to the shared store and the dense index.
 
         Chunks that are no longer pending are ignored.
         """
         waiting = {chunk_id: vector for chunk_id, vector in found.items() if chunk_id in self.pending_vectors}
-        self.vectors.put_many(
-            self.space.identity, [(self.pending_vectors[chunk_id], vector) for chunk_id, vector in waiting.items()]
-        )
+        if self.space.is_stored:
+            self.vectors.put_many(
+                self.space.identity, [(self.pending_vectors[chunk_id], vector) for chunk_id, vector in waiting.items()]
+            )
         self.dense.apply(self.dense.generation, add=list(waiting.items()), remove=[])
+        self._shorten_dense_tail()
         added = {chunk_id: self.pending_vectors.pop(chunk_id) for chunk_id in waiting}
         try:
             self._publish()
@@ -360,9 +376,10 @@ class IndexWriter:
         ids = list(self.pending_vectors)
         for start in range(0, max(len(ids), 1), _GATHER):
             part = ids[start : start + _GATHER]
-            stored = self.vectors.get_many(self.space.identity, [self.pending_vectors[chunk_id] for chunk_id in part])
+            stored = self.stored_vectors([self.pending_vectors[chunk_id] for chunk_id in part])
             known = [(chunk_id, stored[h]) for chunk_id in part if (h := self.pending_vectors[chunk_id]) in stored]
             self.dense.apply(self.dense.generation, add=known, remove=superfluous)
+            self._shorten_dense_tail()
             superfluous = []
             for chunk_id, _ in known:
                 del self.pending_vectors[chunk_id]
@@ -435,7 +452,8 @@ class IndexWriter:
         text: Collection[bytes] = (),
     ) -> None:
         """Remove wrong chunks and contents from the projections, which lag then, and wrong vectors from the store."""
-        self.vectors.forget(self.space.identity, embed_hashes)
+        if self.space.is_stored:
+            self.vectors.forget(self.space.identity, embed_hashes)
         if lexical:
             self.lexical.apply(self.lexical.generation, delete_chunks=list(lexical))
             self.lag.lexical = True
@@ -500,5 +518,5 @@ class IndexWriter:
                     close()
                 except (CodeindexError, OSError) as error:  # the others must not stay locked
                     log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
-                    self.recovery.needs_verify = True
+                    self.recovery.mark_unclean()
             self.recovery.close()

@@ -34,9 +34,9 @@ class TextsStatus(enum.StrEnum):
 class WorkerSettings:
     """Settings that each worker of a pool gets when it starts.
 
-    ``vectors_db`` is the path of the vector store (None: none), and ``identity`` the model whose vectors are looked up
-    in it; with ``embed``, the worker computes missing vectors. ``nice`` is the priority of bulk workers (the warm
-    worker always runs at normal priority). ``memory_limit_bytes`` limits private memory (0: no limit).
+    ``vectors_db`` is the path of the vector store (None: look no vector up), and ``identity`` the model whose vectors
+    are looked up in it; with ``embed``, the worker computes missing vectors. ``nice`` is the priority of bulk workers
+    (the warm worker always runs at normal priority). ``memory_limit_bytes`` limits private memory (0: no limit).
     ``file_budget_s`` is the wall-clock time in seconds that one file may take.
     """
 

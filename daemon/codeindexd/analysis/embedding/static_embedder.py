@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 import anyio.to_thread
 
-from codeindexd.analysis.embedding.base import Vectors
+from codeindexd.analysis.embedding.base import Embedder, Vectors
 from codeindexd.analysis.embedding.static import StaticModel
 
 _MAX_INLINE = 4  # up to this many texts are embedded in less time than a thread takes to start
+
+
+def is_as_fast_as_a_lookup(embedder: Embedder) -> bool:
+    """Return True if computing a vector costs no more than reading it from a store, so that none need be stored."""
+    return isinstance(embedder, BundledEmbedder)
 
 
 class BundledEmbedder:

@@ -82,7 +82,7 @@ def _compare_lexical(snapshot: Snapshot, pairs: Sequence[tuple[StoredChunk, Chun
     found.lexical |= missing
     for chunk, _ in pairs:
         if chunk.chunk_id in missing:
-            add_difference_at(chunk, "lexical index", "{} are not found by their own words", found)
+            add_difference_at(chunk, "lexical index", "{} are not found, or by other words than theirs", found)
 
 
 def _compare_vectors(
@@ -98,7 +98,7 @@ def _compare_vectors(
     ids = np.array([chunk.chunk_id for chunk, _ in pairs], dtype=np.int64)
     indexed = snapshot.dense.vectors(ids)
     hashes = [chunk.embed_hash for chunk, _ in pairs]
-    stored = target.index.vectors.get_many(target.index.space.identity, hashes)
+    stored = target.index.stored_vectors(hashes)
     for row, (chunk, draft) in enumerate(pairs):
         shared = stored.get(chunk.embed_hash)
         fresh = draft.vector or shared
@@ -107,6 +107,8 @@ def _compare_vectors(
         found.vectors += 1
         if not is_same_vector(fresh, indexed[row]):
             found.dense.add(chunk.chunk_id)
+            if draft.vector is None:  # either may be wrong, so the model has to decide
+                found.embed_hashes.add(chunk.embed_hash)
             add_difference_at(chunk, "dense index", "the vector of {} is not that of their text", found)
         if shared is not None and draft.vector is not None and not is_same_vector(shared, as_float32(draft.vector)):
             found.embed_hashes.add(chunk.embed_hash)

@@ -204,6 +204,22 @@ class VectorStore(VectorFile):
             self.mark_used(identity, hashes, coarse_days=1)
         return self.prune(int(budget * _PRUNED_SHARE), keep=[identity])
 
+    def drop(self, identity: str) -> int:
+        """Delete all vectors of the model ``identity``, in short transactions; return how many there were."""
+        dropped = 0
+        with self._lock, Translated(self.path):
+            connection = self._writer()
+            known = self._identity(connection, identity)
+            if known is None:
+                return 0
+            days = connection.execute(
+                "SELECT used, count(*) FROM key WHERE identity = ? GROUP BY used", known[:1]
+            ).fetchall()
+            for used, count in days:
+                dropped += self._drop(known[0], used, count)
+            self._release(connection, dropped)
+        return dropped
+
     def forget(self, identity: str, hashes: Iterable[bytes]) -> None:
         """Delete the vectors with these embed hashes, in one transaction; missing ones are ignored."""
         with self._lock, self._transaction() as connection:
@@ -234,10 +250,15 @@ class VectorStore(VectorFile):
                 dropped += gone
                 if not gone:
                     break
-            if dropped:
-                give_back_pages(connection)
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._release(connection, dropped)
         return dropped
+
+    @staticmethod
+    def _release(connection: sqlite3.Connection, dropped: int) -> None:
+        """Give the space of ``dropped`` vectors back to the file system."""
+        if dropped:
+            give_back_pages(connection)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _prune_once(self, connection: sqlite3.Connection, excess: int, keep: Collection[str]) -> int:
         groups = connection.execute(
