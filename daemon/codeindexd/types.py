@@ -154,6 +154,30 @@ class Definition:
     container: int = -1
 
 
+class ReferenceKind(enum.IntEnum):
+    """What a reference does with the name. The numbers are stored, so they never change meaning."""
+
+    CALL = 1
+    USE = 2
+    IMPORT = 3
+    INHERIT = 4
+    ALIAS = 5  # an import binds the name; the qualifier is the name of what is imported
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A name in a file that refers to something; ``line`` counts from 1.
+
+    ``qualifier`` is the receiver or namespace as written (``self``, ``os.path``), of an import its module; "" if there
+    is none, "." if the receiver is an expression without a name.
+    """
+
+    kind: ReferenceKind
+    name: str
+    qualifier: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
     """A chunk as a worker returns it: position, identity and index terms, but not its text.
@@ -199,6 +223,7 @@ class FileUpdate:
     ``entry.hash`` is the hash of the bytes that were chunked. ``reason`` says why a file is skipped. ``trigrams`` are
     the trigrams of an indexed file's text, as little-endian uint32; None if they were not determined. ``is_masked`` is
     True if secrets in the text were masked, ``is_partial`` if the syntax of some of it was not understood.
+    ``references`` are encoded by ``analysis.references``.
     """
 
     entry: Entry
@@ -212,6 +237,7 @@ class FileUpdate:
     is_masked: bool = False
     definitions: tuple[Definition, ...] = ()
     is_partial: bool = False
+    references: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

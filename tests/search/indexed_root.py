@@ -73,6 +73,7 @@ class Indexed:
             is_masked=done.is_masked,
             definitions=done.definitions,
             is_partial=done.is_partial,
+            references=done.references,
         )
         self.index.commit(Transaction(updates=[update]))
 

@@ -203,4 +203,5 @@ def _update_of(processed: ProcessedFile) -> FileUpdate:
         is_masked=result.is_masked,
         definitions=result.definitions,
         is_partial=result.is_partial,
+        references=result.references,
     )

@@ -8,6 +8,7 @@ from functools import cache
 import xxhash
 
 from codeindexd.analysis import chunking, secrets, tokens
+from codeindexd.analysis.references import REFERENCES_VERSION
 from codeindexd.workers.jobs import WorkerSettings
 
 PIPELINE_VERSION = 4
@@ -30,6 +31,7 @@ def fingerprints(settings: WorkerSettings) -> Callable[[str, str], bytes]:
         parts = (
             chunking.fingerprint(language),
             f"pipeline={PIPELINE_VERSION}",
+            f"references={REFERENCES_VERSION}",
             f"tokens={tokens.TOKENIZER_VERSION}",
             f"secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}",
             f"chunk={settings.max_chunk_bytes}",

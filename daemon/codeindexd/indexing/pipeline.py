@@ -19,6 +19,7 @@ from codeindexd.analysis.chunking import Analysis
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.embedding.static import StaticModel, first_line
+from codeindexd.analysis.references import Columns, encode
 from codeindexd.analysis.tokens import Terms, Tokenizer
 from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.errors import StoreDamagedError, StoreFullError, place_of
@@ -56,6 +57,11 @@ def _in_file(definitions: tuple[Definition, ...], text: IndexedText) -> tuple[De
         replace(one, line=line(one.line), start_line=line(one.start_line), end_line=line(one.end_line))
         for one in definitions
     )
+
+
+def _references_in_file(references: Columns, text: IndexedText) -> Columns:
+    """Return the references in a text with the lines of its file, which differ in a notebook."""
+    return references.on_other_lines(text.source_line) if text.cells else references
 
 
 class _Stopwatch:
@@ -181,6 +187,7 @@ class Pipeline:
             is_masked=is_masked,
             definitions=_in_file(analysis.definitions, found),
             is_partial=analysis.is_partial,
+            references=encode(_references_in_file(analysis.references, found)),
         )
 
     def _masked(self, found: IndexedText) -> bytes:
@@ -259,6 +266,7 @@ class Pipeline:
         is_masked: bool = False,
         definitions: tuple[Definition, ...] = (),
         is_partial: bool = False,
+        references: bytes = b"",
     ) -> FileResult:
         return FileResult(
             job.job_id,
@@ -277,6 +285,7 @@ class Pipeline:
             is_masked=is_masked,
             definitions=definitions,
             is_partial=is_partial,
+            references=references,
             bytes_read=len(contents.data),
             seconds=stopwatch.seconds,
         )

@@ -78,6 +78,7 @@ class FileResult:
     - ``steady``: the file did not change while it was read; ``settled``: any later write must also change its stat.
     - ``trigrams``: the trigrams of the masked text, as little-endian uint32; ``is_masked``: masking changed the text.
     - ``is_partial``: the syntax of some of the text was not understood, so that definitions may be missing.
+    - ``references``: the references in the text, as ``analysis.references`` encodes them.
     - ``seconds``: by stage.
     """
 
@@ -99,6 +100,7 @@ class FileResult:
     is_masked: bool = False
     definitions: tuple[Definition, ...] = ()
     is_partial: bool = False
+    references: bytes = b""
     bytes_read: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     quarantined: bool = False

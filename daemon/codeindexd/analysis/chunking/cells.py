@@ -15,6 +15,7 @@ from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, Anal
 from codeindexd.analysis.chunking.definitions import moved
 from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.chunking.notebook import Cell
+from codeindexd.analysis.references import Columns, joined
 from codeindexd.types import Definition, Span
 
 _CELL_MAGIC: Final = re.compile(rb"\s*%%(\w[\w.!]*)[ \t]*([^\n]*)")
@@ -41,6 +42,7 @@ def analyse_cells(
     spans: list[Span] = []
     definitions: list[Definition] = []
     is_partial = False
+    references: list[Columns] = []
     for cell in cells:
         body = text[cell.start : cell.end]
         if body.isspace():
@@ -51,7 +53,8 @@ def analyse_cells(
         spans += _placed(found.spans, body, cell.start, first_line)
         definitions += moved(found.definitions, first_line, len(definitions))
         is_partial |= found.is_partial
-    return Analysis(spans, tuple(definitions), is_partial)
+        references.append(found.references.on_other_lines(first_line.__add__))
+    return Analysis(spans, tuple(definitions), is_partial, joined(references))
 
 
 def _placed(spans: Sequence[Span], body: bytes, start: int, first_line: int) -> Iterator[Span]:

@@ -22,6 +22,7 @@ from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions, is_unparsed
 from codeindexd.analysis.chunking.rules import CONTAINERS
 from codeindexd.analysis.chunking.split import Atom, Limits, assign, atoms, pack
+from codeindexd.analysis.references import NO_REFERENCES, Columns, references_in
 from codeindexd.types import Definition, Span, Symbol
 
 DEFAULT_MAX_BYTES = 6000
@@ -41,11 +42,12 @@ _CPP_HEADER = re.compile(  # possessive and bounded: otherwise a generated file 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The chunks and the definitions of a text. ``is_partial`` if the syntax of some of it was not understood."""
+    """The chunks, definitions and references of a text. ``is_partial`` if the syntax of some of it was not understood."""
 
     spans: list[Span]
     definitions: tuple[Definition, ...] = ()
     is_partial: bool = False
+    references: Columns = NO_REFERENCES
 
 
 def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET) -> list[Span]:
@@ -76,12 +78,23 @@ def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, t
     if is_unparsed(root, found):
         return Analysis(_windowed(lines, limits), is_partial=True)
     definitions = describe(found, lines, grammar.name)
+    references = references_in(root, text, grammar.name, grammar.language, _names(definitions, lines))
     main = [one for one in found if not one.is_detail]
     pieces = atoms(root, lines, grammar, limits, main)
     if not pieces:
-        return Analysis(_windowed(lines, limits), definitions, root.has_error)
+        return Analysis(_windowed(lines, limits), definitions, root.has_error, references)
     assign(pieces, main)
-    return Analysis(_spans(pack(pieces, lines, limits), main, lines), definitions, root.has_error)
+    spans = _spans(pack(pieces, lines, limits), main, lines)
+    return Analysis(spans, definitions, root.has_error, references)
+
+
+def _names(definitions: Sequence[Definition], lines: Lines) -> dict[bytes, list[int]]:
+    """Return the offsets of the names of definitions."""
+    found: dict[bytes, list[int]] = {}
+    for one in definitions:
+        name = one.name.encode("utf-8", "replace")
+        found.setdefault(name, []).append(lines.starts[one.line - 1] + one.column - 1)
+    return found
 
 
 def _grammar(text: bytes, language: str, lines: Lines) -> Grammar | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xxhash
 
+from codeindexd.analysis.references import are_equal
 from codeindexd.roots.verify.audit_result import AuditResult
 from codeindexd.roots.verify.target import AuditTarget
 from codeindexd.storage.projections import lexical_chunk
@@ -36,6 +37,8 @@ def compare_files(target: AuditTarget, results: Sequence[FileResult], found: Aud
                 found.add(result.path, "chunks", difference)
             elif definitions != result.definitions or snapshot.catalog.is_partial(file.file_id) != result.is_partial:
                 found.add(result.path, "definitions", "differ from what was indexed")
+            elif not are_equal(snapshot.catalog.encoded_references(file.file_id), result.references):
+                found.add(result.path, "references", "differ from what was indexed")
             elif file.outcome is Outcome.INDEXED:
                 found.files += 1
                 found.chunks += len(stored)

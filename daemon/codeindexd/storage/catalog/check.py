@@ -10,6 +10,7 @@ from codeindexd.errors import StoreDamagedError
 from codeindexd.scan.merkle import node_hash
 from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.outlines import additional_keys, details_of, get_definitions
+from codeindexd.storage.catalog.references import get_references
 from codeindexd.storage.catalog.rows import OUTCOMES, entry_from, get_ids, get_symbols, get_text, symbol_keys
 from codeindexd.storage.catalog.schema import reading_rows
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
@@ -45,6 +46,7 @@ _TYPES: dict[str, _Columns] = {
     "symbol": (("'blob'", "name"), ("'integer'", "chunk_id")),
     "outline": (("'integer'", "is_partial"), ("'blob'", "definitions details")),
     "definition_name": (("'blob'", "name"), ("'integer'", "file_id")),
+    "reference": (("'integer'", "definition_count reference_count"), ("'blob'", "refs")),
     "failure": (("'blob'", "parent name"), (_TEXT, "stage error"), ("'integer'", "attempts next_retry_ns quarantined")),
 }
 
@@ -74,6 +76,7 @@ def _check_all(reader: Reader, problems: list[str]) -> None:
     _check_files(reader, CatalogState.of(row), leaf_ids, problems)
     _check_symbols(reader, problems)
     _check_outlines(reader, problems)
+    _check_references(reader, problems)
 
 
 def _check_types(reader: Reader, problems: list[str]) -> None:
@@ -182,3 +185,16 @@ def _check_outlines(reader: Reader, problems: list[str]) -> None:
     actual = set(reader.rows("SELECT name, file_id FROM definition_name"))
     if actual != expected:
         problems.append(f"{len(actual ^ expected)} names of definitions do not match the definitions")
+
+
+def _check_references(reader: Reader, problems: list[str]) -> None:
+    """Check that references belong to indexed files, and that their counts are right."""
+    definitions = {row[0]: len(get_definitions(row[1])) for row in reader.rows("SELECT file_id, definitions FROM outline")}
+    indexed = {row[0] for row in reader.rows("SELECT file_id FROM file WHERE outcome = ?", (int(Outcome.INDEXED),))}
+    for file_id, defined, count, blob in reader.rows("SELECT * FROM reference"):
+        if file_id not in indexed:
+            problems.append(f"file {file_id} has references and is not indexed")
+        if (defined, count) != (definitions.pop(file_id, 0), len(get_references(blob))):
+            problems.append(f"the counts of definitions and references of file {file_id} are wrong")
+    if missing := sum(count > 0 for count in definitions.values()):
+        problems.append(f"{missing} files with definitions are not counted")

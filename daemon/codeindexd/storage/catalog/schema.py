@@ -15,7 +15,7 @@ from codeindexd.storage.sqlite import Translated, connect, create_private, use_w
 from codeindexd.types import NodeKind
 
 APPLICATION_ID = 0x43444978  # "CDIx"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 REBUILD = "it is rebuilt from the disk; vectors are reused"
 
 # `entry` is the tree, clustered so that a directory's children are adjacent; `file` has the outcome of each leaf. A
@@ -24,6 +24,7 @@ REBUILD = "it is rebuilt from the disk; vectors are reused"
 # Ids come from counters in `state`, inside the transaction that uses them: never reused, and known before the insert.
 # `outline` has the definitions of a file (see definitions.py), if there are any; `definition_name` leads to those that
 # no chunk has among its symbols.
+# `reference` has the references of a file (see analysis/references), and how many definitions and references it has.
 # Integers beyond 64 bits (inodes, times of some file systems) are stored as text, text with lone surrogates as blobs:
 # see rows.py. Such columns have no declared type.
 _TABLES = """
@@ -57,6 +58,10 @@ CREATE TABLE outline (
 CREATE TABLE definition_name (
   name BLOB NOT NULL, file_id INTEGER NOT NULL, PRIMARY KEY (name, file_id)
 ) WITHOUT ROWID;
+CREATE TABLE reference (
+  file_id INTEGER PRIMARY KEY, definition_count INTEGER NOT NULL, reference_count INTEGER NOT NULL, refs BLOB NOT NULL
+);
+CREATE INDEX reference_counts ON reference (definition_count, reference_count);
 CREATE TABLE failure (
   parent BLOB NOT NULL, name BLOB NOT NULL, stage, error, attempts INTEGER NOT NULL,
   next_retry_ns INTEGER NOT NULL, quarantined INTEGER NOT NULL,

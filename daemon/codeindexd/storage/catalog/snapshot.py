@@ -11,8 +11,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from codeindexd.analysis.references import Columns
 from codeindexd.scan.relpath import split
-from codeindexd.storage.catalog import contents, filters, outlines
+from codeindexd.storage.catalog import contents, filters, outlines, references
+from codeindexd.storage.catalog.references import GraphCounts
 from codeindexd.storage.catalog.rows import (
     STORED_CHUNK,
     STORED_FILE,
@@ -267,6 +269,26 @@ class CatalogSnapshot:
     def definitions(self, file_ids: Iterable[int]) -> dict[int, tuple[Definition, ...]]:
         """Return the definitions of files by file id, in the order of their lines; a file without any is left out."""
         return outlines.definitions_of(self._reader, file_ids)
+
+    def files_defining(self, names: Iterable[str]) -> set[int]:
+        """Return the ids of the files that define one of these names, in any case."""
+        return outlines.files_with_keys(self._reader, [symbol_key(name) for name in names])
+
+    def references(self, file_ids: Iterable[int]) -> dict[int, Columns]:
+        """Return the references of files by file id, in the order of their lines; a file without any is left out."""
+        return references.references_of(self._reader, file_ids)
+
+    def encoded_references(self, file_id: int) -> bytes:
+        """Return the references of a file as its worker encoded them; b"" if there are none."""
+        return references.encoded_references(self._reader, [file_id]).get(file_id, b"")
+
+    def graph_versions(self) -> dict[int, bytes]:
+        """Return what changes with the definitions and references of each file that has any, by file id."""
+        return references.graph_versions(self._reader)
+
+    def graph_counts(self) -> GraphCounts:
+        """Return the numbers of definitions and references."""
+        return references.graph_counts(self._reader)
 
     def is_partial(self, file_id: int) -> bool:
         """Return True if the syntax of some of a file was not understood, so that definitions may be missing."""

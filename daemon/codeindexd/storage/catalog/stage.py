@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from codeindexd.scan.relpath import join, split
 from codeindexd.storage.catalog.outlines import Outline
+from codeindexd.storage.catalog.references import FileReferences
 from codeindexd.storage.catalog.rows import (
     NODE_COLUMNS,
     OUTCOMES,
@@ -64,8 +65,8 @@ class Stage:
     """Applies a transaction in memory, in the order removals, moves, directories, updates, touched.
 
     The sources of moves are taken out first, so that removing their directory does not remove them too. ``before`` and
-    ``after`` have the nodes of all examined paths, ``drafts`` the chunks and ``outlines`` the definitions of updated
-    files by file id, ``dropped`` the paths that were removed with everything below them.
+    ``after`` have the nodes of all examined paths, ``drafts`` the chunks, ``outlines`` the definitions and
+    ``references`` the references of updated files by file id, ``dropped`` the paths that were removed with everything below them.
     """
 
     def __init__(self, connection: sqlite3.Connection, next_file: int) -> None:
@@ -75,6 +76,7 @@ class Stage:
         self.after: dict[bytes, Node | None] = {}
         self.drafts: dict[int, Sequence[ChunkDraft]] = {}
         self.outlines: dict[int, Outline] = {}
+        self.references: dict[int, FileReferences] = {}
         self.dropped: list[bytes] = []
         self._fresh: set[bytes] = set()
 
@@ -198,6 +200,9 @@ class Stage:
         )
         self.drafts[record.file_id] = update.chunks if indexed else ()
         self.outlines[record.file_id] = Outline(update.definitions, update.is_partial) if indexed else Outline()
+        self.references[record.file_id] = (
+            FileReferences(len(update.definitions), update.references) if indexed else FileReferences()
+        )
         self._put(entry.path, Node(entry, record))
 
     def _touch(self, entry: Entry) -> None:

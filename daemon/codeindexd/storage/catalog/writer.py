@@ -12,6 +12,7 @@ from codeindexd.scan.relpath import split
 from codeindexd.storage.catalog.chunks import ChunkDiffer
 from codeindexd.storage.catalog.failures import write_failures
 from codeindexd.storage.catalog.outlines import OutlineDiffer
+from codeindexd.storage.catalog.references import ReferenceDiffer
 from codeindexd.storage.catalog.rows import FileRecord, Node, entry_row, put_text
 from codeindexd.storage.catalog.stage import Stage, leaves, only_stat_differs
 from codeindexd.storage.catalog.state import CatalogState, Tally
@@ -43,16 +44,17 @@ def write_transaction(
     differ = ChunkDiffer(connection, state.next_chunk, kinds)
     _diff_chunks(stage, differ)
     outlines = _diff_outlines(connection, stage)
+    references = _diff_references(connection, stage)
     changed = list(stage.changed())
     failed, failures_changed = write_failures(connection, changes, stage, [path for path, _, _ in changed])
-    effective = bool(differ.changes.moved or outlines.is_changed) or not all(
-        only_stat_differs(old, new) for _, old, new in changed
-    )
+    is_rewritten = bool(differ.changes.moved or outlines.is_changed or references.is_changed)
+    effective = is_rewritten or not all(only_stat_differs(old, new) for _, old, new in changed)
     if not effective and not changed and not failures_changed:
         return WriteResult(Committed(state.generation), state, False)
     _write_nodes(connection, changed)
     differ.write()
     outlines.write()
+    references.write()
     _rehash(connection, changed)
     tally = Tally(state.counts)
     for _, old, new in changed:
@@ -91,6 +93,19 @@ def _diff_outlines(connection: sqlite3.Connection, stage: Stage) -> OutlineDiffe
     for file_id, outline in stage.outlines.items():
         if file_id in after:
             differ.diff(file_id, outline, stage.drafts[file_id])
+    return differ
+
+
+def _diff_references(connection: sqlite3.Connection, stage: Stage) -> ReferenceDiffer:
+    """Compare the references of updated and removed files with the stored ones."""
+    differ = ReferenceDiffer(connection)
+    after = leaves(stage.after.items()).keys()
+    for file_id in leaves(stage.before.items()):
+        if file_id not in after:
+            differ.drop(file_id)
+    for file_id, references in stage.references.items():
+        if file_id in after:
+            differ.diff(file_id, references)
     return differ
 
 

@@ -121,6 +121,20 @@ class LexicalSnapshot:
             query = Query.fuzzy_term_query(self._schema, field, encodable(word), edits, transposition_cost_one=True)
             return sorted(hit[0] for hit in self._hits(query, limit))
 
+    def files_with(self, field: str, words: Sequence[str], limit: int) -> tuple[list[int], bool]:
+        """Return the sorted ids of the files with a chunk that has all of ``words`` in ``field``, unranked.
+
+        At most ``limit`` chunks are looked at; the second value says whether these were all.
+        """
+        if not words or limit <= 0:
+            return [], True
+        with translated():
+            clauses = [filter_clause(term(self._schema, field, word)) for word in dict.fromkeys(words)]
+            most = min(limit + 1, max(1, self._searcher.num_docs))
+            found = self._searcher.search(Query.boolean_query(clauses), most, count=False).hits
+            ids = self._searcher.fast_field_values("file_id", [address for _, address in found[:limit]])
+        return sorted({int(file_id) for file_id in ids if file_id is not None}), len(found) <= limit
+
     def search_paths(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
         """Return the best ``limit`` files by path terms as (file id, score), best first, equal scores by id."""
         with translated():

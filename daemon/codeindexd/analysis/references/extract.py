@@ -1,0 +1,238 @@
+"""Finds the references in a syntax tree: calls, uses, imports and base classes, each with its line."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+from tree_sitter import Language, Node, Query, QueryCursor
+
+from codeindexd.analysis.references.codec import NO_REFERENCES, Columns
+from codeindexd.analysis.references.imports import Import
+from codeindexd.analysis.references.rules import RULES, ReferenceRules, Scope
+from codeindexd.types import ReferenceKind
+
+MAX_REFERENCES = 50_000  # of one file; only generated files have more
+EXPRESSION = b"."
+"""The qualifier of a member of an expression that has no name, such as ``f(x).name``."""
+
+_MAX_NAME = 200  # bytes; longer "names" are broken input
+_MAX_RECEIVER = 80  # bytes
+_MAX_STATEMENT = 20_000  # bytes of an import; longer ones are broken input
+_MOST_LEVELS = 4  # between the word of an import and its statement
+_NEWLINE = ord("\n")
+
+
+def references_in(
+    root: Node, text: bytes, language: str, grammar: Language, defined: Mapping[bytes, Collection[int]]
+) -> Columns:
+    """Return the references in a text, sorted by line; none for a language without rules.
+
+    ``root`` is the tree of ``text``, which is UTF-8. ``defined`` has the names that the text defines, with the offsets
+    of these names; these places are no references.
+    """
+    rules = RULES.get(language)
+    if rules is None:
+        return NO_REFERENCES
+    captured = QueryCursor(_query(language, grammar)).captures(root)
+    collector = _Collector(text, rules, defined)
+    collector.skip(captured.get("skip", ()))
+    collector.add(captured.get("inherit", ()), ReferenceKind.INHERIT)
+    collector.add(captured.get("call", ()), ReferenceKind.CALL)
+    called, used = _by_bracket(captured.get("maybe", ()), text)
+    collector.add(called, ReferenceKind.CALL)
+    collector.add(used, ReferenceKind.USE)
+    collector.add(captured.get("use", ()), ReferenceKind.USE)
+    collector.read_imports(captured.get("import", ()))
+    local = {text[node.start_byte : node.end_byte] for node in captured.get("local", ())}.difference(defined)
+    collector.add_unless(captured.get("bare", ()), ReferenceKind.CALL, local)
+    if rules.scope is Scope.FILE:
+        collector.add_known(captured.get("name", ()), ReferenceKind.USE)
+    else:
+        collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
+    return collector.columns()
+
+
+def _by_bracket(nodes: Iterable[Node], text: bytes) -> tuple[list[Node], list[Node]]:
+    """Return the names that a bracket follows, which are called, and the others."""
+    called: list[Node] = []
+    used: list[Node] = []
+    for node in nodes:
+        (called if text[node.end_byte : node.end_byte + 1] == b"(" else used).append(node)
+    return called, used
+
+
+@functools.cache
+def _query(language: str, grammar: Language) -> Query:
+    return Query(grammar, RULES[language].query)
+
+
+class _Collector:
+    """The references of one text, in the order in which they are found.
+
+    Its loops run for every name in the code, so they call few functions.
+    """
+
+    def __init__(self, text: bytes, rules: ReferenceRules, defined: Mapping[bytes, Collection[int]]) -> None:
+        self._text = text
+        self._rules = rules
+        self._defined = defined
+        self._taken = {offset for offsets in defined.values() for offset in offsets}
+        self._special = rules.keywords | rules.importing | rules.mixing_in
+        self._marks = np.zeros(256, dtype=bool)
+        self._marks[[mark[-1] for mark in rules.separators]] = True
+        self._receiver = _receiver_pattern(rules.separators)
+        self._bound: set[bytes] = set()
+        self._spans: list[tuple[int, int]] = []  # of import statements
+        self._imports: list[tuple[int, Import]] = []
+        self._found: list[tuple[int, int, bytes]] = []  # offset, kind, name
+
+    def skip(self, nodes: Iterable[Node]) -> None:
+        """Ignore these places from now on."""
+        self._taken.update([node.start_byte for node in nodes])
+
+    def add(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
+        """Add names, or what their words stand for."""
+        text, taken, special, append = self._text, self._taken, self._special, self._found.append
+        code = int(kind)
+        for node in nodes:
+            start = node.start_byte
+            if start in taken:
+                continue
+            taken.add(start)
+            name = text[start : node.end_byte]
+            if name in special:
+                self._add_special(node, name)
+            else:
+                append((start, code, name))
+
+    def add_known(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
+        """Add the names that the file defines or imports."""
+        text, taken, known, append = self._text, self._taken, self._bound.union(self._defined), self._found.append
+        code = int(kind)
+        for node in nodes:
+            start = node.start_byte
+            name = text[start : node.end_byte]
+            if name in known and start not in taken:
+                append((start, code, name))
+
+    def add_unless(self, nodes: Iterable[Node], kind: ReferenceKind, excluded: Collection[bytes]) -> None:
+        """Add names except those in ``excluded``."""
+        text, taken, append = self._text, self._taken, self._found.append
+        unwanted = self._special.union(excluded)
+        code = int(kind)
+        for node in nodes:
+            start = node.start_byte
+            name = text[start : node.end_byte]
+            if name not in unwanted and start not in taken:
+                append((start, code, name))
+
+    def _add_special(self, node: Node, word: bytes) -> None:
+        """Read the import, or add the base classes, that a call of ``word`` stands for."""
+        if word in self._rules.importing:
+            statement = _around(node, self._rules.statements)
+            self.read_imports([statement] if statement is not None else [])
+        elif word in self._rules.mixing_in and node.parent is not None:
+            for arguments in node.parent.named_children[1:2]:
+                self.add(_last_names(arguments.named_children), ReferenceKind.INHERIT)
+
+    def read_imports(self, statements: Iterable[Node]) -> None:
+        """Read import statements; other names inside them are ignored."""
+        for node in statements:
+            start, end = node.start_byte, node.end_byte
+            if end - start > _MAX_STATEMENT or (start, end) in self._spans:
+                continue
+            self._spans.append((start, end))
+            source = self._text[start:end].decode("utf-8", "replace")
+            for one in self._rules.read_imports(source):
+                offset = start + len(source[: one.offset].encode())
+                self._imports.append((offset, one))
+                self._bound.update(name.encode() for name in _bound_by(one))
+
+    def columns(self) -> Columns:
+        """Return everything, sorted by line."""
+        found = self._outside_imports()
+        offsets = [start for start, _, _ in found]
+        kinds = [kind for _, kind, _ in found]
+        names = [name for _, _, name in found]
+        qualifiers = self._qualifiers(offsets)
+        for offset, one in self._imports:
+            name = one.name.encode()
+            offsets.append(offset)
+            kinds.append(ReferenceKind.IMPORT)
+            names.append(name)
+            qualifiers.append(one.module.encode())
+            if one.alias:
+                offsets.append(offset)
+                kinds.append(ReferenceKind.ALIAS)
+                names.append(one.alias.encode())
+                qualifiers.append(name)
+        table = list(dict.fromkeys([b"", *names, *qualifiers]))
+        number_of = {name: number for number, name in enumerate(table)}.__getitem__
+        starts = np.array(offsets, dtype=np.int64)
+        order = np.argsort(starts, kind="stable")[:MAX_REFERENCES]
+        line_ends = np.flatnonzero(np.frombuffer(self._text, np.uint8) == _NEWLINE)
+        return Columns(
+            table,
+            np.fromiter(map(number_of, names), np.int64, len(names))[order],
+            np.fromiter(map(number_of, qualifiers), np.int64, len(names))[order],
+            np.array(kinds, dtype=np.uint8)[order],
+            np.searchsorted(line_ends, starts[order]) + 1,
+        )
+
+    def _outside_imports(self) -> list[tuple[int, int, bytes]]:
+        if not self._spans:
+            return self._found
+        self._spans.sort()
+        starts = [start for start, _ in self._spans]
+        ends = [0, *itertools.accumulate((end for _, end in self._spans), max)]
+        return [found for found in self._found if found[0] >= ends[bisect_right(starts, found[0])]]
+
+    def _qualifiers(self, offsets: Sequence[int]) -> list[bytes]:
+        """Return the receiver of each name, or the namespace before it; b"" if there is none."""
+        text, read = self._text, self._receiver.match
+        found = [b""] * len(offsets)
+        before = np.frombuffer(b" " + text, np.uint8)[np.array(offsets, dtype=np.int64)]
+        for place in np.flatnonzero(self._marks[before]).tolist():
+            start = offsets[place]
+            match = read(text[start - 1 : max(0, start - _MAX_RECEIVER) or None : -1])
+            if match is not None:
+                found[place] = match[1][::-1] or EXPRESSION
+        return found
+
+
+def _around(node: Node, kinds: Sequence[str]) -> Node | None:
+    """Return the nearest node around ``node`` of the first of ``kinds`` that there is; None if there is none."""
+    levels: list[Node] = []
+    above = node.parent
+    while above is not None and len(levels) < _MOST_LEVELS:
+        levels.append(above)
+        above = above.parent
+    return next((level for kind in kinds for level in levels if level.type == kind), None)
+
+
+def _last_names(nodes: Iterable[Node]) -> list[Node]:
+    """Return the nodes of the names themselves: ``B`` of ``A::B``."""
+    return [node.child_by_field_name("name") or node for node in nodes if node.type in _MIXED_IN]
+
+
+_MIXED_IN = frozenset({"constant", "scope_resolution", "alias"})
+
+
+def _bound_by(one: Import) -> tuple[str, ...]:
+    """Return the names by which a file can refer to an import: its alias or name, or the first part of its module."""
+    if one.alias:
+        return (one.alias,)
+    first = re.match(r"\w+", one.module)
+    return (one.name, first[0]) if first else (one.name,)
+
+
+@functools.cache
+def _receiver_pattern(separators: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """Return the pattern of reversed text before a member: its group is the reversed receiver, or empty."""
+    marks = b"|".join(re.escape(mark[::-1]) for mark in sorted(separators, key=len, reverse=True)) or b"(?!)"
+    return re.compile(rb"(?:%b)\s*((?:[\w$]+(?:(?:%b)(?=[\w$]))?)*)" % (marks, marks))

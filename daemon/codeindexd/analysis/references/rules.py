@@ -1,0 +1,579 @@
+"""The rules by which names in a syntax tree become references: a tree-sitter query for each language.
+
+The captures of a query say what a name is:
+
+- ``@call``: the name of what is called. ``@bare``: the same, unless the file binds the name to a variable.
+- ``@use``: a type, an attribute, or another name that is always a reference. ``@maybe``: a call if ``(`` follows.
+- ``@inherit``: a base class, an interface or a mixin.
+- ``@name``: any other name; it is kept if it may mean a definition (see :class:`Scope`).
+- ``@local``: a variable or parameter. ``@skip``: no reference, such as the label of an argument.
+- ``@import``: a statement that :mod:`.imports` reads. ``@_...``: only for a condition of the query. Conditions are
+  slow, so words that import or mix in by a call are in tables instead.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from codeindexd.analysis.references import imports
+from codeindexd.analysis.references.imports import ImportReader
+
+
+class Scope(enum.Enum):
+    """Where a language looks for a plain name that is neither called nor a type."""
+
+    FILE = enum.auto()
+    """In the file: the name is defined there or imported by name."""
+
+    PACKAGE = enum.auto()
+    """Also in other files, without an import; the name is kept unless it is a variable of this file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRules:
+    """The rules of one language.
+
+    - ``separators`` stand between a receiver and its member.
+    - ``keywords`` look like calls, but are part of the language.
+    - ``importing``: words whose call is an import. Its statement is the nearest node around it of a type in
+      ``statements``.
+    - ``mixing_in``: words whose arguments are base classes.
+    """
+
+    query: str
+    scope: Scope
+    read_imports: ImportReader
+    separators: tuple[bytes, ...] = (b".", b"?.")
+    keywords: frozenset[bytes] = frozenset()
+    importing: frozenset[bytes] = frozenset()
+    statements: tuple[str, ...] = ()
+    mixing_in: frozenset[bytes] = frozenset()
+
+
+def _words(text: str) -> frozenset[bytes]:
+    return frozenset(text.encode().split())
+
+
+_PYTHON = ReferenceRules(
+    """
+    (call function: [(identifier) @call (attribute attribute: (identifier) @call)])
+    (attribute attribute: (identifier) @use)
+    (class_definition superclasses: (argument_list [
+      (identifier) @inherit (attribute attribute: (identifier) @inherit)
+      (subscript value: [(identifier) @inherit (attribute attribute: (identifier) @inherit)])]))
+    (keyword_argument name: (identifier) @skip)
+    [(import_statement) (import_from_statement)] @import
+    (identifier) @name
+    """,
+    Scope.FILE,
+    imports.python,
+)
+
+_REQUIRE: Final = _words("require")
+_REQUIRING: Final = ("variable_declarator", "call_expression")
+_JAVASCRIPT_QUERY: Final = """
+    (call_expression function: [(identifier) @call (member_expression property: (property_identifier) @call)])
+    (new_expression constructor: [(identifier) @call (member_expression property: (property_identifier) @call)])
+    (member_expression property: [(property_identifier) (private_property_identifier)] @use)
+    (call_expression function: (member_expression property: (private_property_identifier) @call))
+    [(import_statement) (export_statement source: (string))] @import
+    [(identifier) (shorthand_property_identifier)] @name
+"""
+_JSX: Final = """
+    (jsx_opening_element name: [(identifier) @call (member_expression property: (property_identifier) @call)])
+    (jsx_self_closing_element name: [(identifier) @call (member_expression property: (property_identifier) @call)])
+"""
+_JAVASCRIPT = ReferenceRules(
+    _JAVASCRIPT_QUERY
+    + _JSX
+    + "(class_heritage [(identifier) @inherit (member_expression property: (property_identifier) @inherit)])",
+    Scope.FILE,
+    imports.javascript,
+    importing=_REQUIRE,
+    statements=_REQUIRING,
+)
+_TYPESCRIPT_QUERY: Final = (
+    _JAVASCRIPT_QUERY
+    + """
+    (extends_clause value: [(identifier) @inherit (member_expression property: (property_identifier) @inherit)])
+    (implements_clause [(type_identifier) @inherit (generic_type name: (type_identifier) @inherit)])
+    (extends_type_clause type: [(type_identifier) @inherit (generic_type name: (type_identifier) @inherit)])
+    (type_identifier) @use
+    (type_parameter name: (type_identifier) @skip)
+"""
+)
+_TYPESCRIPT = ReferenceRules(
+    _TYPESCRIPT_QUERY, Scope.FILE, imports.javascript, importing=_REQUIRE, statements=_REQUIRING
+)
+_TSX = replace(_TYPESCRIPT, query=_TYPESCRIPT_QUERY + _JSX)
+
+_GO = ReferenceRules(
+    """
+    (call_expression function: [(identifier) @call (selector_expression field: (field_identifier) @call)])
+    (selector_expression field: (field_identifier) @use)
+    (type_identifier) @use
+    (field_declaration !name type: [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)])
+    (type_elem [(type_identifier) @inherit (qualified_type name: (type_identifier) @inherit)])
+    (short_var_declaration left: (expression_list (identifier) @local))
+    (range_clause left: (expression_list (identifier) @local))
+    (parameter_declaration name: (identifier) @local)
+    (var_spec name: (identifier) @local)
+    (type_parameter_declaration name: (identifier) @skip)
+    (import_spec) @import
+    (identifier) @name
+    """,
+    Scope.PACKAGE,
+    imports.go,
+    separators=(b".",),
+    keywords=_words("append cap close copy delete len make new panic print println recover"),
+)
+
+_RUST = ReferenceRules(
+    """
+    (call_expression function: [
+      (identifier) @call (field_expression field: (field_identifier) @call)
+      (scoped_identifier name: (identifier) @call)
+      (generic_function function: [
+        (identifier) @call (field_expression field: (field_identifier) @call)
+        (scoped_identifier name: (identifier) @call)])])
+    (macro_invocation macro: [(identifier) @call (scoped_identifier name: (identifier) @call)])
+    (token_tree (identifier) @maybe)
+    (field_expression field: (field_identifier) @use)
+    (scoped_identifier name: (identifier) @use)
+    (type_identifier) @use
+    (impl_item trait: [
+      (type_identifier) @inherit (generic_type type: (type_identifier) @inherit)
+      (scoped_type_identifier name: (type_identifier) @inherit)])
+    (trait_item bounds: (trait_bounds [(type_identifier) @inherit (generic_type type: (type_identifier) @inherit)]))
+    (type_parameter name: (type_identifier) @skip)
+    (use_declaration) @import
+    (identifier) @name
+    """,
+    Scope.FILE,
+    imports.rust,
+    separators=(b".", b"::"),
+)
+
+_JAVA = ReferenceRules(
+    """
+    (method_invocation name: (identifier) @call)
+    (object_creation_expression type: [
+      (type_identifier) @call (generic_type (type_identifier) @call) (scoped_type_identifier (type_identifier) @call .)])
+    (method_reference (identifier) @use .)
+    (type_identifier) @use
+    (field_access field: (identifier) @use)
+    [(annotation name: (identifier) @use) (marker_annotation name: (identifier) @use)]
+    (superclass [(type_identifier) @inherit (generic_type (type_identifier) @inherit)])
+    (super_interfaces (type_list [(type_identifier) @inherit (generic_type (type_identifier) @inherit)]))
+    (extends_interfaces (type_list [(type_identifier) @inherit (generic_type (type_identifier) @inherit)]))
+    (variable_declarator name: (identifier) @local)
+    (formal_parameter name: (identifier) @local)
+    (catch_formal_parameter name: (identifier) @local)
+    (enhanced_for_statement name: (identifier) @local)
+    (inferred_parameters (identifier) @local)
+    (lambda_expression parameters: (identifier) @local)
+    (type_parameter (type_identifier) @skip)
+    (package_declaration (_ (identifier) @skip))
+    (import_declaration) @import
+    (identifier) @name
+    """,
+    Scope.PACKAGE,
+    imports.java,
+    separators=(b".", b"::"),
+)
+
+_KOTLIN = ReferenceRules(
+    """
+    (call_expression . [(identifier) @call (navigation_expression (identifier) @call .)])
+    (infix_expression (_) . (identifier) @call . (_))
+    (navigation_expression (identifier) @use .)
+    (callable_reference (identifier) @use .)
+    (user_type (identifier) @use .)
+    (delegation_specifier [
+      (user_type (identifier) @inherit .) (constructor_invocation (user_type (identifier) @inherit .))])
+    (variable_declaration . (identifier) @local)
+    (parameter . (identifier) @local)
+    (class_parameter (identifier) @local . (_))
+    (value_argument . (identifier) @skip . (_))
+    (type_parameter (identifier) @skip)
+    (import) @import
+    (package_header (qualified_identifier (identifier) @skip))
+    (identifier) @name
+    """,
+    Scope.PACKAGE,
+    imports.java,
+    separators=(b".", b"?.", b"!!.", b"::"),
+)
+
+_SCALA = ReferenceRules(
+    """
+    (call_expression function: [
+      (identifier) @call (field_expression field: (identifier) @call)
+      (generic_function function: [(identifier) @call (field_expression field: (identifier) @call)])])
+    (instance_expression [(type_identifier) @call (generic_type (type_identifier) @call)])
+    (infix_expression operator: (identifier) @call)
+    (field_expression field: (identifier) @call)
+    (type_identifier) @use
+    (extends_clause [(type_identifier) @inherit (generic_type type: (type_identifier) @inherit)])
+    (parameter name: (identifier) @local)
+    (class_parameter name: (identifier) @local)
+    (val_definition pattern: (identifier) @local)
+    (var_definition pattern: (identifier) @local)
+    (lambda_expression parameters: (identifier) @local)
+    (binding name: (identifier) @local)
+    (case_clause pattern: (identifier) @local)
+    (import_declaration) @import
+    (package_clause) @import
+    (identifier) @name
+    """,
+    Scope.PACKAGE,
+    imports.scala,
+    separators=(b".",),
+)
+
+_SWIFT = ReferenceRules(
+    """
+    (call_expression . [
+      (simple_identifier) @call
+      (navigation_expression suffix: (navigation_suffix suffix: (simple_identifier) @call))])
+    (constructor_expression constructed_type: (user_type (type_identifier) @call))
+    (navigation_suffix suffix: (simple_identifier) @use)
+    (type_identifier) @use
+    (inheritance_specifier inherits_from: (user_type (type_identifier) @inherit))
+    (parameter name: (simple_identifier) @local)
+    (pattern bound_identifier: (simple_identifier) @local)
+    (lambda_parameter name: (simple_identifier) @local)
+    (value_argument_label (simple_identifier) @skip)
+    (type_parameter (type_identifier) @skip)
+    (import_declaration) @import
+    (simple_identifier) @name
+    """,
+    Scope.PACKAGE,
+    imports.swift,
+    separators=(b".", b"?.", b"!."),
+)
+
+_C_QUERY: Final = """
+    (call_expression function: [(identifier) @call (field_expression field: (field_identifier) @call)])
+    (field_expression field: (field_identifier) @use)
+    (field_designator (field_identifier) @use)
+    (type_identifier) @use
+    (function_declarator declarator: [(identifier) (field_identifier)] @skip)
+    (init_declarator declarator: (identifier) @local)
+    (declaration declarator: (identifier) @local)
+    (parameter_declaration declarator: (identifier) @local)
+    (pointer_declarator declarator: (identifier) @local)
+    (array_declarator declarator: (identifier) @local)
+    (preproc_params (identifier) @local)
+    (preproc_include) @import
+    (identifier) @name
+"""
+_C = ReferenceRules(_C_QUERY, Scope.PACKAGE, imports.c, separators=(b".", b"->"))
+_CPP = ReferenceRules(
+    _C_QUERY
+    + """
+    (qualified_identifier name: (identifier) @maybe)
+    (qualified_identifier scope: (namespace_identifier) @use)
+    (template_function name: (identifier) @call)
+    (template_method name: (field_identifier) @call)
+    (new_expression type: [
+      (type_identifier) @call (template_type name: (type_identifier) @call)
+      (qualified_identifier name: (type_identifier) @call)])
+    (field_initializer . (field_identifier) @maybe)
+    (base_class_clause [
+      (type_identifier) @inherit (template_type name: (type_identifier) @inherit)
+      (qualified_identifier name: [(type_identifier) @inherit (template_type name: (type_identifier) @inherit)])])
+    (reference_declarator (identifier) @local)
+    (optional_parameter_declaration declarator: (identifier) @local)
+    (for_range_loop declarator: (identifier) @local)
+    (function_declarator declarator: (qualified_identifier name: (identifier) @skip))
+    (type_parameter_declaration (type_identifier) @skip)
+    (using_declaration) @import
+    """,
+    Scope.PACKAGE,
+    imports.c,
+    separators=(b".", b"->", b"::"),
+)
+
+_CSHARP = ReferenceRules(
+    """
+    (invocation_expression function: [
+      (identifier) @call (generic_name (identifier) @call)
+      (member_access_expression name: [(identifier) @call (generic_name (identifier) @call)])
+      (conditional_access_expression (member_binding_expression name: [
+        (identifier) @call (generic_name (identifier) @call)]))])
+    (object_creation_expression type: [
+      (identifier) @call (generic_name (identifier) @call) (qualified_name name: (identifier) @call)])
+    (base_list [
+      (identifier) @inherit (generic_name (identifier) @inherit) (qualified_name name: (identifier) @inherit)
+      (primary_constructor_base_type type: (identifier) @inherit)])
+    (member_access_expression name: (identifier) @use)
+    (member_binding_expression name: (identifier) @use)
+    (attribute name: (identifier) @use)
+    (generic_name (identifier) @use)
+    (variable_declarator name: (identifier) @local)
+    (parameter name: (identifier) @local)
+    (foreach_statement left: (identifier) @local)
+    (type_parameter name: (identifier) @skip)
+    (argument name: (identifier) @skip)
+    (namespace_declaration name: (_) @skip)
+    (using_directive) @import
+    (identifier) @name
+    """,
+    Scope.PACKAGE,
+    imports.csharp,
+    separators=(b".", b"?."),
+    keywords=_words("nameof"),
+)
+
+_RUBY = ReferenceRules(
+    """
+    (call method: [(identifier) (constant)] @call)
+    (superclass [(constant) @inherit (scope_resolution name: (constant) @inherit)])
+    (constant) @use
+    (simple_symbol) @name
+    (method_parameters (identifier) @local)
+    (block_parameters (identifier) @local)
+    (lambda_parameters (identifier) @local)
+    (optional_parameter name: (identifier) @local)
+    (keyword_parameter name: (identifier) @local)
+    (splat_parameter name: (identifier) @local)
+    (hash_splat_parameter name: (identifier) @local)
+    (block_parameter name: (identifier) @local)
+    (assignment left: (identifier) @local)
+    (operator_assignment left: (identifier) @local)
+    (left_assignment_list (identifier) @local)
+    (exception_variable (identifier) @local)
+    (identifier) @bare
+    """,
+    Scope.FILE,
+    imports.ruby,
+    separators=(b".", b"&.", b"::"),
+    keywords=_words(
+        "attr_reader attr_writer attr_accessor private protected public module_function raise lambda proc loop puts p"
+        " block_given?"
+    ),
+    importing=_words("require require_relative load autoload"),
+    statements=("call",),
+    mixing_in=_words("include extend prepend"),
+)
+
+_PHP = ReferenceRules(
+    """
+    (function_call_expression function: [(name) @call (qualified_name (name) @call)])
+    [(member_call_expression name: (name) @call) (nullsafe_member_call_expression name: (name) @call)]
+    (scoped_call_expression name: (name) @call)
+    (object_creation_expression [(name) @call (qualified_name (name) @call)])
+    [(member_access_expression name: (name) @use) (nullsafe_member_access_expression name: (name) @use)]
+    [(base_clause [(name) @inherit (qualified_name (name) @inherit)])
+     (class_interface_clause [(name) @inherit (qualified_name (name) @inherit)])
+     (declaration_list (use_declaration [(name) @inherit (qualified_name (name) @inherit)]))]
+    (variable_name (name) @skip)
+    (namespace_definition name: (namespace_name (name) @skip))
+    (argument name: (name) @skip)
+    (namespace_use_declaration) @import
+    (name) @name
+    """,
+    Scope.PACKAGE,
+    imports.php,
+    separators=(b"->", b"?->", b"::", b"\\"),
+    keywords=_words("self static parent class"),
+)
+
+_LUA = ReferenceRules(
+    """
+    (function_call name: [
+      (identifier) @call (dot_index_expression field: (identifier) @call)
+      (method_index_expression method: (identifier) @call)])
+    (dot_index_expression field: (identifier) @use)
+    (variable_list name: (identifier) @local)
+    (parameters name: (identifier) @local)
+    (function_declaration name: (_) @skip)
+    (identifier) @name
+    """,
+    Scope.PACKAGE,
+    imports.lua,
+    separators=(b".", b":"),
+    keywords=_words("pairs ipairs print type tostring tonumber setmetatable getmetatable pcall error assert"),
+    importing=_REQUIRE,
+    statements=("variable_declaration", "function_call"),
+)
+
+_ELIXIR_DEFINING: Final = '"def" "defp" "defmacro" "defmacrop" "defguard" "defguardp" "defdelegate"'
+_ELIXIR = ReferenceRules(
+    f"""
+    (call target: (identifier) @_f (arguments . [
+      (call target: (identifier) @skip) (binary_operator left: (call target: (identifier) @skip))
+      (identifier) @skip (binary_operator left: (identifier) @skip)])
+      (#any-of? @_f {_ELIXIR_DEFINING}))
+    (call target: (identifier) @_f (arguments . (alias) @skip) (#any-of? @_f "defmodule" "defprotocol"))
+    (call target: [(identifier) @call (dot right: (identifier) @call)])
+    (binary_operator right: (identifier) @call)
+    (unary_operator operand: (binary_operator left: [
+      (identifier) @use (call target: (dot right: (identifier) @use))]))
+    (unary_operator operand: (call target: (identifier) @_f (arguments (alias) @inherit)
+      (#eq? @_f "behaviour")))
+    (alias) @use
+    """,
+    Scope.FILE,
+    imports.elixir,
+    separators=(b".",),
+    keywords=_words(
+        "def defp defmacro defmacrop defguard defguardp defdelegate defmodule defprotocol defstruct"
+        " defexception if unless case cond with for fn quote unquote receive try raise test"
+        " describe setup assert refute spec type typep doc moduledoc impl behaviour"
+    ),
+    importing=_words("alias import require"),
+    statements=("call",),
+    mixing_in=_words("use defimpl"),
+)
+
+_BASH = ReferenceRules(
+    """
+    (command_name (word) @call)
+    (command argument: (word) @name)
+    """,
+    Scope.FILE,
+    imports.bash,
+    separators=(),
+    keywords=_words("cd echo printf test local return exit export set shift eval trap unset read true false"),
+    importing=_words(". source"),
+    statements=("command",),
+)
+
+_JULIA = ReferenceRules(
+    """
+    (signature (call_expression . [(identifier) @skip (field_expression (identifier) @skip .)]))
+    (signature (typed_expression . (call_expression . (identifier) @skip)))
+    (signature (where_expression . (call_expression . (identifier) @skip)))
+    (assignment . (call_expression . (identifier) @skip))
+    (call_expression . [(identifier) @call (field_expression (identifier) @call .)])
+    (broadcast_call_expression . [(identifier) @call (field_expression (identifier) @call .)])
+    (macrocall_expression (macro_identifier (identifier) @call))
+    (field_expression (identifier) @use .)
+    (type_head (binary_expression (_) (operator) (identifier) @inherit))
+    (assignment . (identifier) @local)
+    (signature (call_expression (argument_list [
+      (identifier) @local (typed_expression . (identifier) @local) (named_argument . (identifier) @local)])))
+    (for_binding . (identifier) @local)
+    [(using_statement) (import_statement)] @import
+    (identifier) @name
+    """,
+    Scope.PACKAGE,
+    imports.julia,
+    separators=(b".",),
+    importing=_words("include"),
+    statements=("call_expression",),
+)
+
+_HASKELL = ReferenceRules(
+    """
+    (apply function: [
+      (variable) @call (constructor) @call (qualified id: [(variable) @call (constructor) @call])])
+    (infix_id [(variable) @call (constructor) @call (qualified id: (variable) @call)])
+    (qualified id: (_) @use)
+    [(name) (constructor)] @use
+    (instance name: (name) @inherit)
+    (deriving (name) @inherit)
+    (function name: (variable) @skip)
+    (bind name: (variable) @skip)
+    (signature name: (variable) @skip)
+    (patterns (variable) @local)
+    (import) @import
+    (variable) @name
+    """,
+    Scope.PACKAGE,
+    imports.haskell,
+    separators=(b".",),
+)
+
+_OCAML = ReferenceRules(
+    """
+    (application_expression function: (value_path (value_name) @call))
+    (method_invocation method: (method_name) @call)
+    (value_path (module_path) (value_name) @use)
+    (type_constructor_path (type_constructor) @use)
+    (constructor_path (constructor_name) @use)
+    (field_path (field_name) @use)
+    (module_path (module_name) @use)
+    (inheritance_definition class: (class_path (class_name) @inherit))
+    (parameter pattern: (value_pattern) @local)
+    (value_pattern) @local
+    (open_module) @import
+    (value_path . (value_name) @name)
+    """,
+    Scope.PACKAGE,
+    imports.ocaml,
+    separators=(b".", b"#"),
+)
+_OCAML_INTERFACE = ReferenceRules(
+    """
+    (type_constructor_path (type_constructor) @use)
+    (module_path (module_name) @use)
+    (open_module) @import
+    """,
+    Scope.PACKAGE,
+    imports.ocaml,
+    separators=(b".",),
+)
+
+_ZIG = ReferenceRules(
+    """
+    (call_expression function: [(identifier) @call (field_expression member: (identifier) @call)])
+    (field_expression member: (identifier) @use)
+    (variable_declaration (identifier) (builtin_function (builtin_identifier) @_f (#eq? @_f "@import"))) @import
+    (identifier) @name
+    """,
+    Scope.FILE,
+    imports.zig,
+    separators=(b".",),
+)
+
+_SQL = ReferenceRules(
+    """
+    (invocation (object_reference name: (identifier) @call))
+    (relation (object_reference name: (identifier) @use))
+    (insert (object_reference name: (identifier) @use))
+    (update (relation (object_reference name: (identifier) @use)))
+    """,
+    Scope.FILE,
+    imports.none,
+    separators=(b".",),
+)
+
+REFERENCES_VERSION: Final = 1
+"""Part of every fingerprint; increase it when the same bytes give other references."""
+
+RULES: Final[Mapping[str, ReferenceRules]] = {
+    "bash": _BASH,
+    "c": _C,
+    "cpp": _CPP,
+    "csharp": _CSHARP,
+    "elixir": _ELIXIR,
+    "go": _GO,
+    "haskell": _HASKELL,
+    "java": _JAVA,
+    "javascript": _JAVASCRIPT,
+    "julia": _JULIA,
+    "kotlin": _KOTLIN,
+    "lua": _LUA,
+    "ocaml": _OCAML,
+    "ocaml_interface": _OCAML_INTERFACE,
+    "php": _PHP,
+    "python": _PYTHON,
+    "ruby": _RUBY,
+    "rust": _RUST,
+    "scala": _SCALA,
+    "sql": _SQL,
+    "swift": _SWIFT,
+    "tsx": _TSX,
+    "typescript": _TYPESCRIPT,
+    "zig": _ZIG,
+}
+"""The rules by language; other languages have no references."""
+
+LANGUAGES: Final = frozenset(RULES)
+"""The languages whose references are known."""

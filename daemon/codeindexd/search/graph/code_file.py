@@ -1,0 +1,174 @@
+"""One file of the code graph: its definitions, and its references to others."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from codeindexd.analysis.references import NO_REFERENCES, Columns
+from codeindexd.storage.snapshot import Snapshot
+from codeindexd.types import Definition, Reference, ReferenceKind, StoredFile
+
+TYPE_KINDS: Final = frozenset({
+    "class", "enum", "exception", "extension", "impl", "interface", "mixin", "object", "protocol", "record", "struct",
+    "trait", "type", "union",
+})  # fmt: skip
+"""Kinds of definitions with members."""
+
+NOT_CODE: Final = frozenset({"section", "key", "table", "data", "block", "label"})
+"""Kinds of definitions that code does not refer to by name."""
+
+_CACHED_FILES: Final = 20_000
+_CACHED_BYTES: Final = 64 << 20
+_BYTES_PER_DEFINITION: Final = 400
+_BYTES_PER_REFERENCE: Final = 30
+_BYTES_PER_FILE: Final = 1_000
+
+
+class Binding(NamedTuple):
+    """A name that a file gets from elsewhere: ``name`` of ``module``, both as written."""
+
+    module: str
+    name: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodeFile:
+    """A file with its definitions in the order of their lines, and its references."""
+
+    file: StoredFile
+    definitions: Sequence[Definition] = ()
+    references: Columns = NO_REFERENCES
+    _derived: _Derived = field(default_factory=lambda: _Derived())
+
+    @property
+    def path(self) -> bytes:
+        """The path below the root."""
+        return self.file.entry.path
+
+    @property
+    def language(self) -> str:
+        """The language of the file."""
+        return self.file.language
+
+    def bindings(self) -> dict[str, list[Binding]]:
+        """Return what the imports of the file bind, by the name by which the file refers to it."""
+        if self._derived.bindings is None:
+            self._derived.bindings = _bindings_of(self.references)
+        return self._derived.bindings
+
+    def wildcards(self) -> list[str]:
+        """Return the modules of which all names are imported."""
+        return [binding.module for binding in self.bindings().get("*", ())]
+
+    def enclosing(self, line: int) -> int:
+        """Return the number of the innermost definition around a line, other than a variable; -1 if there is none."""
+        starts = self._derived.starts
+        if starts is None:
+            starts = self._derived.starts = [one.start_line for one in self.definitions]
+        number = bisect_right(starts, line) - 1
+        while number >= 0 and (self.definitions[number].end_line < line or self.definitions[number].kind in _SIMPLE):
+            number -= 1
+        return number
+
+    def type_around(self, number: int) -> int:
+        """Return the number of the innermost type that is or contains definition ``number``; -1 if there is none."""
+        while number >= 0 and self.definitions[number].kind not in TYPE_KINDS:
+            number = self.definitions[number].container
+        return number
+
+    def bases_of(self, number: int) -> list[Reference]:
+        """Return the base classes, interfaces and mixins of a type."""
+        one = self.definitions[number]
+        members = [other for other in self.definitions if other.container == number and other.kind in TYPE_KINDS]
+        return [
+            base
+            for base in self.references.on_lines(one.start_line, one.end_line)
+            if base.kind is ReferenceKind.INHERIT
+            and not any(other.start_line <= base.line <= other.end_line for other in members)
+        ]
+
+
+_SIMPLE: Final = frozenset({"variable", "constant", "field", "property", "enum_member", "label", "import", "parameter"})
+
+
+@dataclass(slots=True)
+class _Derived:
+    """What is computed from a file when it is first needed."""
+
+    bindings: dict[str, list[Binding]] | None = None
+    starts: list[int] | None = None
+
+
+def _bindings_of(references: Columns) -> dict[str, list[Binding]]:
+    imports = references.of_kind(ReferenceKind.IMPORT)
+    aliases = references.of_kind(ReferenceKind.ALIAS)
+    renamed = {(alias.qualifier, alias.line): alias.name for alias in aliases}
+    bindings: defaultdict[str, list[Binding]] = defaultdict(list)
+    for one in imports:
+        local = renamed.get((one.name, one.line), one.name)
+        bindings[local].append(Binding(one.qualifier, one.name, one.line))
+    return dict(bindings)
+
+
+class FileCache:
+    """The files of the graph that were used last, of all roots; bounded by their number and size. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: OrderedDict[tuple[bytes, int], tuple[CodeFile, int]] = OrderedDict()
+        self._bytes = 0
+
+    def load(self, root: bytes, snapshot: Snapshot, file_ids: Iterable[int]) -> list[CodeFile]:
+        """Return these files, in the order of their ids; those that are gone are left out. Blocking."""
+        stored = snapshot.catalog.files_by_id(file_ids)
+        found = {file_id: hit for file_id, file in stored.items() if (hit := self._get(root, file)) is not None}
+        missing = [file_id for file_id in stored if file_id not in found]
+        if missing:
+            definitions = snapshot.catalog.definitions(missing)
+            references = snapshot.catalog.references(missing)
+            for file_id in missing:
+                file = CodeFile(
+                    stored[file_id], definitions.get(file_id, ()), references.get(file_id, NO_REFERENCES)
+                )
+                found[file_id] = file
+                self._put(root, file)
+        return [found[file_id] for file_id in sorted(found)]
+
+    def _get(self, root: bytes, file: StoredFile) -> CodeFile | None:
+        with self._lock:
+            held = self._files.get((root, file.file_id))
+            if held is None or not _is_same(held[0].file, file):
+                return None
+            self._files.move_to_end((root, file.file_id))
+            return held[0]
+
+    def _put(self, root: bytes, file: CodeFile) -> None:
+        size = (
+            _BYTES_PER_FILE
+            + _BYTES_PER_DEFINITION * len(file.definitions)
+            + _BYTES_PER_REFERENCE * len(file.references)
+        )
+        key = (root, file.file.file_id)
+        with self._lock:
+            replaced = self._files.pop(key, None)
+            self._bytes += size - (replaced[1] if replaced else 0)
+            self._files[key] = file, size
+            while self._bytes > _CACHED_BYTES or len(self._files) > _CACHED_FILES:
+                _, (_, oldest) = self._files.popitem(last=False)
+                self._bytes -= oldest
+
+
+def _is_same(one: StoredFile, other: StoredFile) -> bool:
+    return (one.entry.path, one.entry.hash, one.fingerprint, one.language) == (
+        other.entry.path,
+        other.entry.hash,
+        other.fingerprint,
+        other.language,
+    )
+

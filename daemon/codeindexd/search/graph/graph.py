@@ -1,0 +1,168 @@
+"""The code graph of one root at one generation: definitions by name, and the references to them.
+
+Edges are not stored. The references of a file are stored with it, and what they mean is decided when somebody asks, so
+that a change of one file never rewrites another.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from codeindexd.analysis.tokens import Tokenizer
+from codeindexd.search.graph.code_file import NOT_CODE, TYPE_KINDS, CodeFile, FileCache
+from codeindexd.search.graph.resolve import Resolved, constructed_type, family_of, resolve
+from codeindexd.search.graph.sources import Sources
+from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
+from codeindexd.search.searchable_root import PinnedRoot
+from codeindexd.types import Reference, ReferenceKind
+
+MOST_CHUNKS: Final = 20_000  # that are looked at for a name
+_MOST_CANDIDATES: Final = 2_000  # files that define a name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Use:
+    """A reference to one of the definitions that were asked for, and the definition around it (-1 for none)."""
+
+    file: CodeFile
+    reference: Reference
+    target: Target
+    confidence: Confidence
+    within: int
+
+    @property
+    def user(self) -> Target | None:
+        """The definition that contains the reference; None outside of all definitions."""
+        return Target(self.file, self.within) if self.within >= 0 else None
+
+
+class CodeGraph:
+    """The code graph of a pinned root. Blocking; use one for each query, in one thread."""
+
+    def __init__(self, pinned: PinnedRoot, cache: FileCache, *, mask_secrets: bool) -> None:
+        self._snapshot = pinned.snapshot
+        self._raw = pinned.root.spec.raw
+        self._cache = cache
+        self._tokenizer = Tokenizer(memo_entries=64)
+        self._named: dict[str, list[Target]] = {}
+        self._exists: dict[bytes, bool] = {}
+        self.root = pinned.root
+        self.sources = Sources(pinned.root, mask_secrets=mask_secrets)
+        self.root_name = posixpath.basename(self._raw.decode("utf-8", "replace"))
+        self.is_complete = True
+
+    # files and definitions
+
+    def load(self, file_ids: Iterable[int]) -> list[CodeFile]:
+        """Return these files, in the order of their ids."""
+        return self._cache.load(self._raw, self._snapshot, file_ids)
+
+    def file(self, path: bytes) -> CodeFile | None:
+        """Return the indexed file at a path, or None."""
+        stored = self._snapshot.catalog.file(path)
+        files = self.load([stored.file_id]) if stored is not None else []
+        return files[0] if files else None
+
+    def has_file(self, path: bytes) -> bool:
+        """Return True if the root has a file of this path."""
+        if path not in self._exists:
+            self._exists[path] = self._snapshot.catalog.file(path) is not None
+        return self._exists[path]
+
+    def named(self, name: str) -> list[Target]:
+        """Return the definitions in code with exactly this name."""
+        found = self._named.get(name)
+        if found is None:
+            ids = sorted(self._snapshot.catalog.files_defining([name]))[:_MOST_CANDIDATES]
+            found = self._named[name] = [
+                Target(file, number)
+                for file in self.load(ids)
+                for number, one in enumerate(file.definitions)
+                if one.name == name and one.kind not in NOT_CODE and one.kind != "impl"
+            ]
+        return found
+
+    def types_named(self, file: CodeFile, name: str) -> list[Target]:
+        """Return the types of this name that code in ``file`` could mean: those in the file, or else all others."""
+        family = family_of(file.language)
+        found = [
+            one
+            for one in self.named(name)
+            if one.definition.kind in TYPE_KINDS and family_of(one.file.language) == family
+        ]
+        return [one for one in found if one.file is file] or found
+
+    def text_of(self, file: CodeFile, first: int, last: int) -> str:
+        """Return the lines from ``first`` to ``last`` of a file as they are now; "" if that cannot be read."""
+        return self.sources.read(file.file).text_between(first, last)
+
+    # edges
+
+    def resolve(self, file: CodeFile, reference: Reference) -> Resolved:
+        """Return the definitions that a reference can mean."""
+        return resolve(self, file, reference, self.named(reference.name))
+
+    def uses_of(self, targets: Sequence[Target]) -> list[Use]:
+        """Return the references to any of ``targets``, in the order of paths and lines.
+
+        Sets ``is_complete`` to False if a name occurs in more chunks than are looked at.
+        """
+        wanted = {target.key: target for target in targets}
+        names = dict.fromkeys(target.definition.name for target in targets)
+        found = [use for name in names for use in self._uses_of_name(name, wanted)]
+        for target in targets:
+            if name := constructed_type(target):
+                found += self._constructions(target, name)
+        found.sort(key=lambda use: (use.file.path, use.reference.line))
+        return found
+
+    def _uses_of_name(self, name: str, wanted: dict[tuple[int, int], Target]) -> Iterator[Use]:
+        candidates = self.named(name)
+        for file in self.files_with(name):
+            for reference in self._references(file, name):
+                for target, confidence in resolve(self, file, reference, candidates):
+                    if target.key in wanted:
+                        yield Use(file, reference, target, confidence, file.enclosing(reference.line))
+                        break
+
+    def _references(self, file: CodeFile, name: str) -> Iterator[Reference]:
+        """Yield the references to a name in a file, also those by other names that it is given on import."""
+        yield from (one for one in file.references.named(name) if one.kind is not ReferenceKind.ALIAS)
+        for alias in file.references.of_kind(ReferenceKind.ALIAS):
+            if alias.qualifier == name:
+                for one in file.references.named(alias.name):
+                    if one.kind in (ReferenceKind.CALL, ReferenceKind.USE, ReferenceKind.INHERIT):
+                        yield one
+
+    def _constructions(self, constructor: Target, name: str) -> Iterator[Use]:
+        """Yield the calls of a type, which call its constructor."""
+        types = {
+            one.key
+            for one in self.named(name)
+            if one.definition.kind in TYPE_KINDS and one.file is constructor.file
+        }
+        for use in self._uses_of_name(name, {key: constructor for key in types}):
+            if use.reference.kind is ReferenceKind.CALL:
+                yield Use(use.file, use.reference, constructor, use.confidence, use.within)
+
+    def files_with(self, name: str) -> list[CodeFile]:
+        """Return the files that mention a name, by the words of the lexical index."""
+        terms = self._tokenizer.tokenize(name)
+        lexical = self._snapshot.lexical
+        if terms.identifiers:
+            ids, is_complete = lexical.files_with("identifiers", terms.identifiers, MOST_CHUNKS)
+        else:
+            ids, is_complete = lexical.files_with("words", self._tokenizer.stems(terms.words), MOST_CHUNKS)
+        self.is_complete &= is_complete
+        return self.load(ids)
+
+
+def is_call(use: Use) -> bool:
+    """Return True if a use calls its target; whatever reads or writes a target that is no function counts as well."""
+    if use.reference.kind is ReferenceKind.CALL:
+        return True
+    kind = use.target.definition.kind
+    return use.reference.kind is ReferenceKind.USE and kind not in FUNCTION_KINDS and kind not in TYPE_KINDS

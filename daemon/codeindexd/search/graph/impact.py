@@ -1,0 +1,133 @@
+"""What a change reaches: callers and users of a definition, transitively, subclasses, importing files, and tests."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from codeindexd.search.file_roles import is_test
+from codeindexd.search.graph.code_file import NOT_CODE, CodeFile
+from codeindexd.search.graph.graph import CodeGraph, Use
+from codeindexd.search.graph.targets import Confidence, Target
+from codeindexd.types import ReferenceKind
+
+MOST_EXPANDED: Final = 400  # definitions whose users are looked up
+_BUDGET_S: Final = 2.0
+
+
+class Reason(enum.StrEnum):
+    """Why a change reaches something."""
+
+    CALLS = "calls"
+    INHERITS = "inherits"
+    USES = "uses"
+    IMPORTS = "imports"
+    CHANGED = "changed"
+    """It is what changes."""
+
+
+_REASONS: Final = {
+    ReferenceKind.CALL: Reason.CALLS,
+    ReferenceKind.USE: Reason.USES,
+    ReferenceKind.INHERIT: Reason.INHERITS,
+    ReferenceKind.IMPORT: Reason.IMPORTS,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reached:
+    """A definition that a change reaches, or a file outside of its definitions (``target`` is None).
+
+    ``distance`` is the number of edges to it, ``confidence`` that of the least sure one among them. ``via`` is the
+    definition that it refers to, on line ``line``.
+    """
+
+    file: CodeFile
+    target: Target | None
+    distance: int
+    confidence: Confidence
+    reason: Reason
+    via: Target
+    line: int
+
+
+@dataclass(slots=True)
+class Impact:
+    """What a change of ``changed`` reaches, the nearest and surest first.
+
+    ``stopped`` says why it was not followed further; "" if everything was.
+    """
+
+    changed: list[Target]
+    reached: list[Reached] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def tests(self) -> list[bytes]:
+        """The paths of the tests that are reached, the nearest first."""
+        changed = [target.file.path for target in self.changed]
+        return [*dict.fromkeys(path for path in [*changed, *(one.file.path for one in self.reached)] if is_test(path))]
+
+
+def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
+    """Return the definitions of files that others can refer to: all but those inside of functions."""
+    return [
+        target
+        for file in files
+        for number, one in enumerate(file.definitions)
+        if one.kind not in NOT_CODE and one.kind != "impl" and not (target := Target(file, number)).is_local
+    ]
+
+
+def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit: int) -> Impact:
+    """Follow the references to ``changed`` for ``depth`` edges. Edges by name alone are shown, but not followed.
+
+    Stops after 400 definitions or two seconds, and returns at most ``limit`` of what it found.
+    """
+    deadline = time.monotonic() + _BUDGET_S
+    impact = Impact(list(changed))
+    seen: set[tuple[int, int]] = {target.key for target in changed}
+    found: dict[tuple[int, int], Reached] = {}
+    level = [(target, Confidence.EXACT) for target in changed]
+    expanded = 0
+    for distance in range(1, depth + 1):
+        following: list[tuple[Target, Confidence]] = []
+        for target, confidence in level:
+            if expanded >= MOST_EXPANDED or time.monotonic() > deadline:
+                impact.stopped = f"stopped after the users of {expanded:,} definitions, {distance} references away"
+                break
+            expanded += 1
+            for use in graph.uses_of([target]):
+                reached = _reached(use, distance, min(confidence, use.confidence))
+                key = use.file.file.file_id, use.within
+                if key in seen:
+                    continue
+                before = found.get(key)
+                if before is None or before.confidence < reached.confidence:
+                    found[key] = reached
+                    if reached.target is not None and reached.confidence > Confidence.NAME:
+                        following.append((reached.target, reached.confidence))
+        seen.update(found)
+        level = [(target, confidence) for target, confidence in dict.fromkeys(following)]
+        if not level or impact.stopped:
+            break
+    else:
+        if level:
+            impact.stopped = f"followed for {depth} references; use a larger depth to see more"
+    impact.reached = sorted(found.values(), key=_rank)
+    if len(impact.reached) > limit:
+        impact.stopped = f"{len(impact.reached) - limit:,} more are reached; raise the limit to see them"
+        impact.reached = impact.reached[:limit]
+    return impact
+
+
+def _reached(use: Use, distance: int, confidence: Confidence) -> Reached:
+    reason = _REASONS.get(use.reference.kind, Reason.USES)
+    return Reached(use.file, use.user, distance, confidence, reason, use.target, use.reference.line)
+
+
+def _rank(one: Reached) -> tuple[int, int, bytes, int]:
+    return one.distance, -one.confidence, one.file.path, one.line

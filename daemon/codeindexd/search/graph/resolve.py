@@ -1,0 +1,316 @@
+"""Resolves a reference: chooses, among the definitions of its name, those that it means.
+
+The rules go from the narrowest scope to the widest, and the first that finds something decides: the file, the type
+around the reference, imports, the package, and at last the name alone. A rule that proves that something outside the
+root is meant, such as an import of another module, ends the search without a result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from codeindexd.analysis.references.rules import RULES, Scope
+from codeindexd.search.graph.code_file import Binding, CodeFile
+from codeindexd.search.graph.modules import Match, match_module
+from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
+from codeindexd.types import Reference, ReferenceKind
+
+Resolved = list[tuple[Target, Confidence]]
+
+_FAMILIES: Final = (
+    ("javascript", "typescript", "tsx"),
+    ("c", "cpp", "objc"),
+    ("java", "kotlin", "scala", "groovy"),
+    ("ocaml", "ocaml_interface"),
+)
+_FAMILY: Final = {language: family[0] for family in _FAMILIES for language in family}
+_SELF: Final = frozenset({"self", "this", "cls", "$this", "static", "Self", "@self"})
+_SUPER: Final = frozenset({"super", "parent", "base"})
+_IMPLICIT_SELF: Final = frozenset({"java", "kotlin", "scala", "csharp", "cpp", "swift", "ruby"})
+_FREE_MEMBERS: Final = frozenset({"lua", "go", "rust", "elixir", "haskell", "ocaml", "julia", "zig", "bash", "c", "cpp", "php"})
+"""Languages in which a function outside of types can follow a qualifier without an import of that name."""
+
+_GO_RECEIVER: Final = re.compile(r"func\s*\(\s*(\w+)\s+\*?\s*(\w+)")
+_MOST_BASES: Final = 40
+_PARTS: Final = re.compile(r"[.:>\\#?!-]+")
+
+
+class Surroundings(Protocol):
+    """What the resolver asks about the rest of the root."""
+
+    @property
+    def root_name(self) -> str:
+        """The name of the root's directory."""
+
+    def has_file(self, path: bytes) -> bool:
+        """Return True if the root has a file of this path."""
+
+    def types_named(self, file: CodeFile, name: str) -> Sequence[Target]:
+        """Return the types of this name that code in ``file`` could mean."""
+
+    def text_of(self, file: CodeFile, first: int, last: int) -> str:
+        """Return the lines from ``first`` to ``last`` of a file as they are now; "" if that cannot be read."""
+
+
+def family_of(language: str) -> str:
+    """Return the language that stands for all those whose code can refer to code in ``language``."""
+    return _FAMILY.get(language, language)
+
+
+def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
+    """Return those of ``candidates``, definitions of the name, that ``reference`` in ``file`` can mean."""
+    family = family_of(file.language)
+    named = [one for one in candidates if family_of(one.file.language) == family]
+    if reference.kind is ReferenceKind.IMPORT:
+        return _imported(around, file, [Binding(reference.qualifier, reference.name, reference.line)], named)
+    if not named:
+        return []
+    if not reference.qualifier:
+        return _bare(around, file, reference, named)
+    return _qualified(around, file, reference, named)
+
+
+def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
+    inside = _in_scope(file, reference.line, candidates)
+    if inside:
+        return [(one, Confidence.EXACT) for one in inside]
+    if file.language in _IMPLICIT_SELF:
+        found = _members(around, file, reference.line, candidates)
+        if found:
+            return found
+    if reference.name in file.bindings():
+        return _imported(around, file, file.bindings()[reference.name], candidates)
+    free = [one for one in candidates if not one.owner and not one.is_local]
+    if found := _from_wildcards(around, file, free):
+        return found
+    rules = RULES.get(file.language)
+    if rules is None or (rules.scope is Scope.FILE and file.language not in _IMPLICIT_SELF):
+        return []
+    visible = free if file.language not in ("ruby", "swift") else [one for one in candidates if not one.is_local]
+    near = [one for one in visible if _directory(one.file.path) == _directory(file.path)]
+    if near:
+        return [(one, Confidence.IMPORT) for one in near]
+    return [(one, Confidence.NAME) for one in visible]
+
+
+def _in_scope(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[Target]:
+    """Return the definitions in the file that a plain name on ``line`` means: the innermost ones."""
+    visible = [one for one in candidates if one.file is file and not one.owner]
+    enclosing = set()
+    number = file.enclosing(line)
+    while number >= 0:
+        enclosing.add(number)
+        number = file.definitions[number].container
+    reachable = [one for one in visible if not one.is_local or one.definition.container in enclosing]
+    if not reachable:
+        return []
+    innermost = max(one.definition.container for one in reachable)
+    return [one for one in reachable if one.definition.container == innermost]
+
+
+def _members(around: Surroundings, file: CodeFile, line: int, candidates: Sequence[Target]) -> Resolved:
+    """Return the members of the type around ``line``, or of its base types."""
+    for owner in _types_around(file, line):
+        found = _members_of(around, file, owner, candidates)
+        if found:
+            return found
+    return []
+
+
+def _types_around(file: CodeFile, line: int) -> Iterable[int]:
+    number = file.type_around(file.enclosing(line))
+    while number >= 0:
+        yield number
+        number = file.type_around(file.definitions[number].container)
+
+
+def _members_of(around: Surroundings, file: CodeFile, number: int, candidates: Sequence[Target]) -> Resolved:
+    """Return the members of a type, or else of its base types."""
+    name = file.definitions[number].name
+    own = [one for one in candidates if one.owner == name]
+    here = [one for one in own if one.file is file and one.definition.container == number]
+    if here or own:
+        return [(one, Confidence.EXACT) for one in here or own]
+    return _inherited(around, file, number, candidates)
+
+
+def _inherited(around: Surroundings, file: CodeFile, number: int, candidates: Sequence[Target]) -> Resolved:
+    """Return the members of the base types of a type, those of the nearest base types first."""
+    owners = {one.owner for one in candidates if one.owner}
+    seen = {file.definitions[number].name}
+    waiting = [(file, number)]
+    while waiting and len(seen) < _MOST_BASES and owners:
+        of_file, at = waiting.pop(0)
+        names = [base.name for base in of_file.bases_of(at) if base.name not in seen]
+        seen.update(names)
+        found = [one for one in candidates if one.owner in names]
+        if found:
+            return [(one, Confidence.IMPORT) for one in found]
+        for name in names:
+            waiting += [(one.file, one.number) for one in around.types_named(of_file, name)[:3]]
+    return []
+
+
+def _imported(
+    around: Surroundings, file: CodeFile, bindings: Sequence[Binding], candidates: Sequence[Target]
+) -> Resolved:
+    """Return the definitions that imports lead to; those in the imported module itself before re-exported ones."""
+    free = [one for one in candidates if not one.is_local]
+    matched: dict[Match, list[Target]] = {}
+    for one in free:
+        best = max(_fit(around, file, binding, one) for binding in bindings)
+        matched.setdefault(best, []).append(one)
+    found = matched.get(Match.FILE) or matched.get(Match.PACKAGE) or []
+    top = [one for one in found if not one.owner] or found
+    return [(one, Confidence.IMPORT) for one in top]
+
+
+def _fit(around: Surroundings, file: CodeFile, binding: Binding, target: Target) -> Match:
+    module = _PARTS.sub(".", f"{binding.module}.{binding.name}".strip("."))
+    if target.definition.qualified == module and "." in module:
+        return Match.FILE
+    return match_module(
+        file.language, file.path, binding.module, binding.name, target.file.path, around.root_name, around.has_file
+    )
+
+
+def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
+    bindings = file.bindings().get("*", ())
+    if file.language in ("c", "cpp"):
+        bindings = [binding for found in file.bindings().values() for binding in found]
+    found = [one for one in candidates if any(_fit(around, file, binding, one) is Match.FILE for binding in bindings)]
+    return [(one, Confidence.IMPORT) for one in found]
+
+
+def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
+    qualifier = reference.qualifier
+    first, last = _PARTS.split(qualifier)[0], _PARTS.split(qualifier)[-1]
+    members = [one for one in candidates if one.owner]
+    if qualifier in _SELF or _is_receiver(file, reference):
+        own = _members(around, file, reference.line, candidates)
+        return own or _of_mixin(around, file, reference.line, members)
+    if qualifier in _SUPER or first in _SUPER:
+        number = next(iter(_types_around(file, reference.line)), -1)
+        return _inherited(around, file, number, members) if number >= 0 else []
+    if qualified := [one for one in candidates if last and last in (one.owner, _scope_of(one))]:
+        return [(one, _confidence_of(around, file, last, one)) for one in qualified]
+    if (known := _by_type(around, file, reference, members)) is not None:
+        return known
+    bindings = file.bindings().get(first) or (file.bindings().get(last) if last else None)
+    if bindings and first not in ("", *_SELF):
+        return _of_module(around, file, bindings, qualifier, candidates)
+    free = [] if file.language not in _FREE_MEMBERS else [one for one in candidates if not one.owner and not one.is_local]
+    return [(one, Confidence.NAME) for one in members or free]
+
+
+def _scope_of(target: Target) -> str:
+    """Return the last part of what qualifies the name of a definition, such as a namespace or a module."""
+    return target.definition.qualified.rpartition(".")[0].rpartition(".")[2]
+
+
+def _is_receiver(file: CodeFile, reference: Reference) -> bool:
+    """Return True if the qualifier is the receiver that the enclosing Go method declares."""
+    if file.language != "go":
+        return False
+    number = file.enclosing(reference.line)
+    match = _GO_RECEIVER.match(file.definitions[number].signature) if number >= 0 else None
+    return match is not None and match[1] == reference.qualifier
+
+
+def _of_mixin(around: Surroundings, file: CodeFile, line: int, members: Sequence[Target]) -> Resolved:
+    """Return what a method of a mixin or a subclass can mean: members of types that inherit from the type around it."""
+    names = {file.definitions[number].name for number in _types_around(file, line)}
+    found = [
+        one
+        for one in members
+        if (owner := one.definition.container) >= 0
+        and any(base.name in names for base in one.file.bases_of(owner))
+    ]
+    return [(one, Confidence.NAME) for one in found]
+
+
+def _confidence_of(around: Surroundings, file: CodeFile, qualifier: str, target: Target) -> Confidence:
+    """Return how sure it is that ``qualifier`` means the type or namespace around ``target``."""
+    if target.file is file:
+        return Confidence.EXACT
+    bindings = file.bindings().get(qualifier, ())
+    is_imported = any(_fit(around, file, binding, target) for binding in bindings)
+    same_place = _directory(target.file.path) == _directory(file.path)
+    return Confidence.IMPORT if is_imported or same_place else Confidence.NAME
+
+
+def _of_module(
+    around: Surroundings, file: CodeFile, bindings: Sequence[Binding], qualifier: str, candidates: Sequence[Target]
+) -> Resolved:
+    """Return the definitions in the module that a qualifier means: ``f`` of ``import a.b as m; m.c.f()``."""
+    rest = _PARTS.split(qualifier)[1:]
+    longer = [
+        Binding(f"{binding.module}.{binding.name}".strip("."), rest[-1], binding.line) if rest else binding
+        for binding in bindings
+    ]
+    return _imported(around, file, [*longer, *bindings], candidates)
+
+
+_TYPE_OF: Final[Callable[[str], str]] = lambda variable: (  # noqa: E731
+    rf"(?<![\w.]){re.escape(variable)}\s*(?::\s*[&*]?(?:mut\s+)?|:?=\s*(?:await\s+|new\s+|&)?)"
+    rf"(?:[\w]+(?:\.|::))*([A-Z]\w*)"
+)
+_DECLARED: Final[Callable[[str], str]] = lambda variable: (  # noqa: E731
+    rf"\b([A-Z]\w*)(?:<[^<>;()]*>)?\s*[*&]*\s+[*&]*{re.escape(variable)}\b\s*[=;,):]"
+)
+_GO_TYPED: Final[Callable[[str], str]] = lambda variable: (  # noqa: E731
+    rf"(?<![\w.]){re.escape(variable)}\s+\*?(?:\w+\.)?([A-Z]\w*)\b"
+)
+
+
+def _by_type(
+    around: Surroundings, file: CodeFile, reference: Reference, members: Sequence[Target]
+) -> Resolved | None:
+    """Return the members of the receiver's type if the code says plainly which type that is; else None."""
+    if reference.qualifier == "." or not members:
+        return None
+    parts = _PARTS.split(reference.qualifier)
+    variable = parts[-1]
+    is_attribute = len(parts) > 1
+    if is_attribute and parts[0] not in _SELF:
+        return None
+    name = _plain_type(around, file, reference.line, variable, is_attribute=is_attribute)
+    if not name:
+        return None
+    if own := [one for one in members if one.owner == name]:
+        return [(one, Confidence.EXACT) for one in own]
+    types = around.types_named(file, name)
+    for one in types[:3]:
+        if found := _inherited(around, one.file, one.number, members):
+            return found
+    return [] if types or name in file.bindings() else None
+
+
+def _plain_type(around: Surroundings, file: CodeFile, line: int, variable: str, *, is_attribute: bool) -> str:
+    """Return the name of the type that a variable or attribute is declared with, or constructed from; "" if unknown."""
+    number = file.enclosing(line)
+    if is_attribute:
+        number = file.type_around(number)
+    if number < 0:
+        return ""
+    one = file.definitions[number]
+    text = around.text_of(file, one.start_line, one.end_line)
+    patterns = [_GO_TYPED, _TYPE_OF] if file.language == "go" else [_TYPE_OF, _DECLARED]
+    names = {match for pattern in patterns for match in re.findall(pattern(variable), text)}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _directory(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0]
+
+
+CONSTRUCTORS: Final = frozenset({"__init__", "__new__", "constructor", "init", "initialize", "__construct", "new"})
+
+
+def constructed_type(target: Target) -> str:
+    """Return the name of the type that ``target`` constructs, by which it is called; "" if it is no constructor."""
+    one = target.definition
+    is_one = one.kind in FUNCTION_KINDS and (one.name in CONSTRUCTORS or one.name == target.owner)
+    return target.owner if is_one else ""

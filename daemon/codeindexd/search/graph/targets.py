@@ -1,0 +1,71 @@
+"""The ends of an edge: a definition in its file, and how sure it is that a reference means it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+from codeindexd.search.graph.code_file import TYPE_KINDS, CodeFile
+from codeindexd.types import Definition
+
+
+class Confidence(enum.IntEnum):
+    """How a reference was resolved, from the least certain way to the most certain."""
+
+    NAME = 1
+    """Only the names are equal."""
+
+    IMPORT = 2
+    """An import, the package or a base class leads to the definition."""
+
+    EXACT = 3
+    """The scope or the plain type of the receiver determines the definition."""
+
+    @property
+    def label(self) -> str:
+        """The name in answers."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A definition in its file: ``file.definitions[number]``."""
+
+    file: CodeFile
+    number: int
+
+    @property
+    def definition(self) -> Definition:
+        """The definition itself."""
+        return self.file.definitions[self.number]
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What identifies the definition within its root and generation."""
+        return self.file.file.file_id, self.number
+
+    @property
+    def container(self) -> Definition | None:
+        """The definition around it, if there is one."""
+        number = self.definition.container
+        return self.file.definitions[number] if number >= 0 else None
+
+    @property
+    def owner(self) -> str:
+        """The name of the type of which this is a member; "" if it is no member."""
+        container = self.container
+        if container is None:
+            qualifier = self.definition.qualified.rpartition(".")[0].rpartition(".")[2]
+            return qualifier if self.definition.kind in _MEMBERS else ""
+        return container.name if container.kind in TYPE_KINDS else ""
+
+    @property
+    def is_local(self) -> bool:
+        """True if it is defined inside a function, so that only this function can refer to it."""
+        container = self.container
+        return container is not None and container.kind in FUNCTION_KINDS
+
+
+FUNCTION_KINDS: Final = frozenset({"function", "method", "constructor", "macro"})
+_MEMBERS: Final = frozenset({"method", "constructor", "property", "field"})
