@@ -388,6 +388,90 @@ def symbol(run: Run) -> int:
     return DONE if found else NOTHING
 
 
+# the code graph
+
+
+def refs(run: Run) -> int:
+    """Find what refers to a definition."""
+    from codeindexd.cli import graph
+
+    with run.client() as client:
+        result = client.refs(**graph.asked_for(run.args, run.cwd))
+    run.show(result, lambda: graph.print_refs(run.terminal, result, run.shown_cwd))
+    return _end(run, result, found=bool(result["references"]), nothing="no references were found")
+
+
+def callers(run: Run) -> int:
+    """Find what calls a definition."""
+    from codeindexd.cli import graph
+
+    with run.client() as client:
+        result = client.callers(**graph.asked_for(run.args, run.cwd))
+    run.show(result, lambda: graph.print_calls(run.terminal, result, "callers", run.shown_cwd))
+    return _end(run, result, found=bool(result["callers"]), nothing="no callers were found")
+
+
+def callees(run: Run) -> int:
+    """Find what a definition calls."""
+    from codeindexd.cli import graph
+
+    with run.client() as client:
+        result = client.callees(**graph.asked_for(run.args, run.cwd))
+    run.show(result, lambda: graph.print_calls(run.terminal, result, "callees", run.shown_cwd))
+    return _end(run, result, found=bool(result["callees"]), nothing="it calls nothing that is defined here")
+
+
+def impact(run: Run) -> int:
+    """Find what a change reaches."""
+    from codeindexd.cli import graph
+
+    with run.client() as client:
+        result = client.impact(**graph.asked_for(run.args, run.cwd))
+    run.show(result, lambda: graph.print_impact(run.terminal, result, run.shown_cwd))
+    found = bool(result["affected"] or result["importers"] or result["tests"])
+    return _end(run, result, found=found, nothing="nothing else refers to it" if result["changed"] else "no changes")
+
+
+def outline(run: Run) -> int:
+    """Show the definitions of a file."""
+    from codeindexd.cli import graph
+
+    with run.client() as client:
+        result = client.outline(run.args.path)
+    run.show(result, lambda: graph.print_outline(run.terminal, result))
+    if not run.args.json and result["partial"]:
+        run.terminal.note("note: some of the file's syntax was not understood, so definitions may be missing")
+    return _end(run, result, found=bool(result["definitions"]), nothing="no definitions are known in it")
+
+
+def code_map(run: Run) -> int:
+    """Show the most central definitions."""
+    from codeindexd.cli import graph
+
+    with run.client() as client:
+        result = client.map(run.here, tokens=run.args.tokens)
+    run.show(result, lambda: graph.print_map(run.terminal, result))
+    code = _end(run, result, found=bool(result["files"]), nothing="no definitions are known here")
+    if not run.args.json and result["truncated"]:
+        shown, total = result["definitions"], result["total"]
+        run.terminal.note(f"note: {shown:,} of {total:,} definitions; for more: --tokens {2 * run.args.tokens}")
+    return code
+
+
+def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> int:
+    """Print what an answer about the code graph notes, and return the exit code."""
+    if not run.args.json:
+        run.terminal.flush()
+        if similar := result.get("similar"):
+            run.terminal.note(f"no definition of {safe(result['name'])} is known; similar: {safe(', '.join(similar))}")
+        elif not found:
+            run.terminal.note(nothing)
+        for note in result.get("notes", []):
+            run.terminal.note(f"note: {safe(note)}")
+        _print_state(run, result["state"])
+    return DONE if found else NOTHING
+
+
 # health
 
 
@@ -542,6 +626,12 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "grep": grep,
     "related": related,
     "symbol": symbol,
+    "refs": refs,
+    "callers": callers,
+    "callees": callees,
+    "impact": impact,
+    "outline": outline,
+    "map": code_map,
     "sync": sync,
     "status": status,
     "verify": verify,

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from codeindexd import __version__
-from codeindexd.cli import grep, mcp
+from codeindexd.cli import graph, grep, mcp
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
 
@@ -199,6 +199,7 @@ def _queries(command: Command) -> None:
         "--kind", action=GivenOnce, metavar="K", help="only definitions of this kind: class, method, constant, ..."
     )
     _colour(symbol)
+    graph.add_commands(command)
 
 
 def _rendering(parser: Parser) -> None:

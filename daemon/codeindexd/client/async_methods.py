@@ -202,6 +202,76 @@ class AsyncMethods:
         }
         return cast("results.SymbolResult", await self.call("symbol", params))
 
+    # the code graph
+
+    async def refs(
+        self,
+        name: str | None = None,
+        *,
+        path: PathLike | None = None,
+        line: int | None = None,
+        roots: Iterable[PathLike] | None = None,
+        limit: int = 100,
+    ) -> results.RefsResult:
+        """Return the references to the definition ``name``, or to the one at ``line`` of ``path``."""
+        params = core.graph_params(name, path, line, roots)
+        return cast("results.RefsResult", await self.call("refs", {**params, "limit": limit}))
+
+    async def callers(
+        self,
+        name: str | None = None,
+        *,
+        path: PathLike | None = None,
+        line: int | None = None,
+        roots: Iterable[PathLike] | None = None,
+        depth: int = 1,
+        limit: int = 100,
+    ) -> results.CallersResult:
+        """Return the definitions that call ``name``, or the definition at ``line`` of ``path``, as a tree."""
+        params = core.graph_params(name, path, line, roots)
+        return cast("results.CallersResult", await self.call("callers", {**params, "depth": depth, "limit": limit}))
+
+    async def callees(
+        self,
+        name: str | None = None,
+        *,
+        path: PathLike | None = None,
+        line: int | None = None,
+        roots: Iterable[PathLike] | None = None,
+        depth: int = 1,
+        limit: int = 100,
+    ) -> results.CalleesResult:
+        """Return the definitions that ``name`` calls, or the definition at ``line`` of ``path``, as a tree."""
+        params = core.graph_params(name, path, line, roots)
+        return cast("results.CalleesResult", await self.call("callees", {**params, "depth": depth, "limit": limit}))
+
+    async def impact(
+        self,
+        name: str | None = None,
+        *,
+        path: PathLike | None = None,
+        line: int | None = None,
+        changed: bool = False,
+        roots: Iterable[PathLike] | None = None,
+        depth: int = 4,
+        limit: int = 100,
+    ) -> results.ImpactResult:
+        """Return what a change of a definition, a file or a directory reaches.
+
+        With ``changed``, the change is every file in the root around ``path`` that differs from git's index.
+        """
+        params = core.graph_params(name, path, line, roots)
+        params |= {"changed": changed, "depth": depth, "limit": limit}
+        return cast("results.ImpactResult", await self.call("impact", params))
+
+    async def outline(self, path: PathLike) -> results.OutlineResult:
+        """Return the definitions of a file as a tree."""
+        return cast("results.OutlineResult", await self.call("outline", {"path": core.absolute(path)}))
+
+    async def map(self, path: PathLike, *, tokens: int = 1000) -> results.MapResult:
+        """Return the most central definitions at or below ``path``, in a text of about ``tokens`` tokens at most."""
+        return cast("results.MapResult", await self.call("map", {"path": core.absolute(path), "tokens": tokens}))
+
     # freshness and health
 
     async def sync(

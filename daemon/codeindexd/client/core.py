@@ -57,6 +57,13 @@ def enclosing_repository(directory: str) -> str:
         candidate = parent
 
 
+def graph_params(
+    name: str | None, path: PathLike | None, line: int | None, roots: Iterable[PathLike] | None
+) -> dict[str, Any]:
+    """Return the parameters that name a definition: its name, or a path and a line."""
+    return {"name": name, "path": absolute_or_none(path), "line": line, "roots": absolute_all(roots)}
+
+
 def texts(value: str | Iterable[str] | None) -> list[str] | None:
     """Return one string or several as a list; None, which means no restriction, stays None."""
     return [value] if isinstance(value, str) else None if value is None else list(value)

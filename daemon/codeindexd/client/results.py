@@ -155,6 +155,206 @@ class SymbolResult(TypedDict):
     references: list[Place]
 
 
+class DefinitionEntry(TypedDict):
+    """A definition. Lines and ``column`` (in bytes) count from 1; ``line`` and ``column`` are those of its name."""
+
+    line: int
+    column: int
+    start_line: int
+    end_line: int
+    kind: str
+    symbol: str
+    signature: str
+    doc: NotRequired[str]
+    visibility: NotRequired[str]
+
+
+class GraphTarget(DefinitionEntry):
+    """A definition in a file, about which the code graph was asked."""
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    language: str
+
+
+class User(TypedDict):
+    """Code that refers to something: a definition, or with ``kind`` "file" the code outside of all definitions.
+
+    ``confidence`` is "exact", "import" or "name": how the reference was resolved.
+    """
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    language: str
+    symbol: str
+    kind: str
+    symbol_line: NotRequired[int]
+    signature: NotRequired[str]
+    confidence: str
+
+
+class ReferenceEntry(User):
+    """A reference at ``line`` and ``column``; ``reference`` is "call", "use", "import" or "inherit"."""
+
+    line: int
+    column: int
+    text: str
+    reference: str
+
+
+class GraphResult(TypedDict):
+    """What the answers about the code graph have in common.
+
+    ``name`` is what was asked about, ``targets`` are its definitions. Without any, ``similar`` has names that resemble
+    it. ``truncated`` is True if there is more than the answer has.
+    """
+
+    name: str
+    targets: list[GraphTarget]
+    similar: NotRequired[list[str]]
+    total: int
+    truncated: bool
+    took_ms: float
+    clock: str
+    state: str
+    notes: NotRequired[list[str]]
+
+
+class RefsResult(GraphResult):
+    """The answer of ``refs``, the surest references first. ``total`` and ``files`` count all."""
+
+    references: list[ReferenceEntry]
+    files: int
+
+
+class CodeLine(TypedDict):
+    """A line of code with a call."""
+
+    line: int
+    column: int
+    text: str
+
+
+class CallEntry(User):
+    """A node in a tree of calls. ``call_count`` counts all its calls, ``calls`` has the first five.
+
+    ``more`` is the number of nodes below that were left out. A ``repeated`` node is elsewhere in the tree.
+    """
+
+    calls: list[CodeLine]
+    call_count: int
+    more: NotRequired[int]
+    repeated: NotRequired[bool]
+
+
+class Caller(CallEntry):
+    """A definition that calls the one above it in the tree."""
+
+    callers: NotRequired[list[Caller]]
+
+
+class Callee(CallEntry):
+    """A definition that the one above it in the tree calls; ``calls`` are lines of the caller."""
+
+    callees: NotRequired[list[Callee]]
+
+
+class CallersResult(GraphResult):
+    """The answer of ``callers``."""
+
+    callers: list[Caller]
+
+
+class CalleesResult(GraphResult):
+    """The answer of ``callees``; ``unresolved`` has the called names that the root does not define."""
+
+    callees: list[Callee]
+    unresolved: list[str]
+
+
+class Affected(User):
+    """Code that a change reaches over ``distance`` references, the last one at ``line`` to the definition ``via``.
+
+    ``reason`` is "calls", "uses", "inherits" or "imports"; ``confidence`` is that of the least sure reference.
+    """
+
+    line: int
+    distance: int
+    reason: str
+    via: str
+
+
+class FileEntry(TypedDict):
+    """A file."""
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    language: NotRequired[str]
+
+
+class ImpactResult(GraphResult):
+    """The answer of ``impact``. ``tests`` are files; ``stopped`` says why the change was not followed further."""
+
+    changed: list[GraphTarget]
+    affected: list[Affected]
+    importers: list[FileEntry]
+    tests: list[FileEntry]
+    stopped: NotRequired[str]
+
+
+class OutlineEntry(DefinitionEntry):
+    """A definition in an outline, with the definitions inside it."""
+
+    children: NotRequired[list[OutlineEntry]]
+
+
+class OutlineResult(TypedDict):
+    """The answer of ``outline``. ``partial`` is True if some of the file's syntax was not understood."""
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    language: str
+    definitions: list[OutlineEntry]
+    total: int
+    partial: bool
+    truncated: bool
+    took_ms: float
+    clock: str
+    state: str
+    notes: NotRequired[list[str]]
+
+
+class MappedFile(TypedDict):
+    """A file in a map, with its most central definitions in the order of their lines."""
+
+    path: str
+    path_b64: NotRequired[str]
+    language: str
+    score: float
+    definitions: list[DefinitionEntry]
+
+
+class MapResult(TypedDict):
+    """The answer of ``map``: ``text`` is the map as text. ``definitions`` of ``total`` definitions are shown."""
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    text: str
+    files: list[MappedFile]
+    definitions: int
+    total: int
+    truncated: bool
+    took_ms: float
+    clock: str
+    state: str
+    notes: NotRequired[list[str]]
+
+
 class RootEntry(TypedDict):
     """A root in a list of roots."""
 

@@ -37,6 +37,7 @@ from codeindexd.indexing.fingerprint import fingerprints, text_version
 from codeindexd.roots import Root, RootDependencies, RootEvent, RootEventKind, RootSettings
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
+from codeindexd.search.graph.queries import GraphSearcher
 from codeindexd.search.searcher import Searcher
 from codeindexd.storage.durable import take_clean_marker, write_clean_marker
 from codeindexd.storage.sqlite import file_identity
@@ -130,6 +131,7 @@ class Daemon:
             self.roots,
             searcher,
             self.subscriptions,
+            graph=GraphSearcher(mask_secrets=config.privacy.mask_secrets),
             default_limit=config.search.default_limit,
             describe=self._describe,
             describe_files=self._describe_files,

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from codeindexd import __version__
-from codeindexd.daemon import metrics, not_searched, responses
+from codeindexd.daemon import graph_responses, metrics, not_searched, responses
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
@@ -25,6 +25,8 @@ from codeindexd.roots import Root, SyncMethod, SyncResult
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
 from codeindexd.roots.verify.audit import ignore_progress
+from codeindexd.scan.git_changes import Changes, changed_files
+from codeindexd.search.graph.queries import Asked, GraphSearcher, Place
 from codeindexd.search.grep import GrepRequest
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.pinning import worst_state
@@ -53,6 +55,7 @@ class Handlers:
         searcher: Searcher,
         subscriptions: Subscriptions,
         *,
+        graph: GraphSearcher,
         default_limit: int,
         describe: Callable[[], Result],
         describe_files: Callable[[], Awaitable[Result]],
@@ -64,6 +67,7 @@ class Handlers:
         self._roots = roots
         self._searcher = searcher
         self._subscriptions = subscriptions
+        self._graph = graph
         self._default_limit = default_limit
         self._describe = describe
         self._describe_files = describe_files
@@ -87,6 +91,12 @@ class Handlers:
             "grep": self.grep,
             "related": self.related,
             "symbol": self.symbol,
+            "refs": self.refs,
+            "callers": self.callers,
+            "callees": self.callees,
+            "impact": self.impact,
+            "outline": self.outline,
+            "map": self.map,
             "sync": self.sync,
             "status": self.status,
             "verify": self.verify,
@@ -268,6 +278,64 @@ class Handlers:
         )
         return responses.symbol_answer(params["name"], found, state)
 
+    # the code graph
+
+    async def refs(self, params: Params, connection: Connection) -> Result:
+        """Return the references to a definition."""
+        roots, asked = await self._asked(params)
+        return graph_responses.refs(_text_of(params), await self._graph.refs(roots, asked, params["limit"]))
+
+    async def callers(self, params: Params, connection: Connection) -> Result:
+        """Return the callers of a definition as a tree."""
+        roots, asked = await self._asked(params)
+        found = await self._graph.callers(roots, asked, params["depth"], params["limit"])
+        return graph_responses.callers(_text_of(params), found)
+
+    async def callees(self, params: Params, connection: Connection) -> Result:
+        """Return what a definition calls as a tree."""
+        roots, asked = await self._asked(params)
+        found = await self._graph.callees(roots, asked, params["depth"], params["limit"])
+        return graph_responses.callees(_text_of(params), found)
+
+    async def impact(self, params: Params, connection: Connection) -> Result:
+        """Return what a change of a definition, a file or a directory reaches, or with ``changed`` all changes."""
+        notes: list[str] = []
+        asked: list[Asked]
+        roots: Sequence[Root]
+        if params["changed"]:
+            root = await self._roots.root_indexing(_path(params["path"] or _first(params["roots"])))
+            changes = await anyio.to_thread.run_sync(_changes, root)
+            roots, asked = [root], [Place(root, path) for path in changes.paths]
+            notes = changes.notes
+        else:
+            roots, one = await self._asked(params)
+            asked = [one]
+        found = await self._graph.impact(roots, asked, params["depth"], params["limit"])
+        found.notes += notes
+        return graph_responses.impact("changed" if params["changed"] else _text_of(params), found)
+
+    async def outline(self, params: Params, connection: Connection) -> Result:
+        """Return the definitions of a file as a tree."""
+        return graph_responses.outline(await self._graph.outline(await self._place(params["path"])))
+
+    async def map(self, params: Params, connection: Connection) -> Result:
+        """Return the most central definitions below a path."""
+        place = await self._place(params["path"])
+        return graph_responses.code_map(await self._graph.map(place, params["tokens"]), place.path)
+
+    async def _asked(self, params: Params) -> tuple[Sequence[Root], Asked]:
+        """Return the roots to search, and the definition or place that a question about the graph names."""
+        if params["path"]:
+            place = await self._place(params["path"], params["line"])
+            return await self._roots.roots_indexing([_path(params["path"])]), place
+        if not (params["name"] or "").strip():
+            raise UsageError("name and path are missing", hint="give the name of a definition, or a path and a line")
+        return await self._roots.roots_indexing(_paths(params["roots"])), params["name"]
+
+    async def _place(self, path: Any, line: int | None = None) -> Place:
+        root = await self._roots.root_indexing(_path(path))
+        return Place(root, responses.path_below(root, _path(path)), line)
+
     # freshness
 
     async def sync(self, params: Params, connection: Connection) -> Result:
@@ -393,6 +461,32 @@ def _path(raw: Any) -> Path:
 def _real(path: Path) -> Path:
     """Resolve symlinks; a path with a symlink loop is returned unresolved (``Path.resolve`` would raise)."""
     return Path(os.path.realpath(path))
+
+
+def _changes(root: Root) -> Changes:
+    """Return the indexed files of a root that differ from git's index. Blocking. Raises UsageError without one."""
+    with root.catalog_snapshot() as snapshot:
+        entries = [file.entry for file in snapshot.indexed_files()]
+    found = changed_files(root.spec.raw, entries)
+    if found is None:
+        raise UsageError(
+            f"{root.spec.path} is in no git repository with an index",
+            hint="name the files instead: codeindex impact PATH",
+        )
+    return found
+
+
+def _text_of(params: Params) -> str:
+    """Return the definition or the place that a question about the graph names, as text."""
+    if not params["path"]:
+        return str(params["name"])
+    return f"{params['path']}:{params['line']}" if params["line"] else str(params["path"])
+
+
+def _first(roots: Sequence[Any] | None) -> Any:
+    if not roots:
+        raise UsageError("changed needs the path of a root", hint="give path, or one of roots")
+    return roots[0]
 
 
 def _paths(raw: Any) -> list[Path] | None:

@@ -15,6 +15,8 @@ from codeindexd.protocol.places import text_of_path
 
 MAX_LINES: Final = 100_000  # lines in one answer of grep; a line is cut at 4 KB
 MAX_CONTEXT: Final = 1000  # lines around a match
+MAX_DEPTH: Final = 20  # edges of the code graph
+MAX_TOKENS: Final = 100_000  # of a map
 MAX_LIMIT: Final = 1000  # hits in one answer; snippets are whole chunks, so this is a few megabytes
 
 
@@ -50,7 +52,11 @@ class Param(NamedTuple):
 _PATH = Param("path", ParamKind.PATH, required=True)
 _OPTIONAL_PATH = Param("path", ParamKind.PATH)
 _ROOTS = Param("roots", ParamKind.PATHS)
+_NAME = Param("name", ParamKind.TEXT, exact=True)
+_LINE = Param("line", ParamKind.INTEGER, minimum=1, maximum=1 << 40)
+_DEPTH = Param("depth", ParamKind.INTEGER, default=1, minimum=1, maximum=MAX_DEPTH)
 _LIMIT = Param("limit", ParamKind.INTEGER, minimum=1, maximum=MAX_LIMIT)
+_GRAPH_LIMIT = Param("limit", ParamKind.INTEGER, default=100, minimum=1, maximum=MAX_LIMIT)
 _PROGRESS = Param(
     "progress", ParamKind.BOOLEAN, default=False
 )  # sends notifications on this connection until the answer
@@ -113,6 +119,20 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("kind", ParamKind.TEXT),
         Param("limit", ParamKind.INTEGER, default=MAX_LIMIT, minimum=1, maximum=MAX_LIMIT),
     ),
+    "refs": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _GRAPH_LIMIT),
+    "callers": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _DEPTH, _GRAPH_LIMIT),
+    "callees": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _DEPTH, _GRAPH_LIMIT),
+    "impact": (
+        _NAME,
+        _OPTIONAL_PATH,
+        _LINE,
+        _ROOTS,
+        Param("changed", ParamKind.BOOLEAN, default=False),
+        Param("depth", ParamKind.INTEGER, default=4, minimum=1, maximum=MAX_DEPTH),
+        _GRAPH_LIMIT,
+    ),
+    "outline": (_PATH,),
+    "map": (_PATH, Param("tokens", ParamKind.INTEGER, default=1000, minimum=100, maximum=MAX_TOKENS)),
     "sync": (_OPTIONAL_PATH, Param("clock", ParamKind.TEXT), _SECONDS, _PROGRESS),
     "status": (_OPTIONAL_PATH,),
     "verify": (

@@ -15,7 +15,12 @@ from codeindexd.scan.relpath import ancestors
 
 _HEADER = struct.Struct(">4sII")
 _ENTRY_FLAGS_AT = 60  # bytes: after ctime, mtime, dev, inode, mode, uid, gid, size (40) and the object id (20)
+_MTIME = struct.Struct(">II")
+_MTIME_AT = 8
 _MODE_AT = 24
+_SIZE = struct.Struct(">I")
+_SIZE_AT = 36
+_BLOB_AT = 40
 _SHA1 = 20
 _EXTENDED = 0x4000
 _SKIP_WORKTREE = 0x4000  # in the second flags word
@@ -56,33 +61,61 @@ def read_index(data: bytes, read_shared: ReadShared, *, hash_bytes: int = _SHA1)
     ``hash_bytes`` is 20 for SHA-1 repositories and 32 for SHA-256 ones. Raises IndexFormatError, and OSError if a
     shared index cannot be read.
     """
+    return TrackedPaths.of(frozenset(path for path, _, _ in _files(data, read_shared, hash_bytes)))
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedContent:
+    """What the index knows of a file's content: the object id of its blob, and the file's size and mtime then.
+
+    ``size`` has 32 bits, as in the index. ``mtime_ns`` counts from the epoch.
+    """
+
+    blob: bytes
+    size: int
+    mtime_ns: int
+
+
+def read_contents(data: bytes, read_shared: ReadShared, *, hash_bytes: int = _SHA1) -> dict[bytes, IndexedContent]:
+    """Return what the index knows of the checked-out files, by path. Arguments and errors are those of `read_index`."""
+    found = {}
+    for path, holder, at in _files(data, read_shared, hash_bytes):
+        seconds, nanoseconds = _MTIME.unpack_from(holder, at + _MTIME_AT)
+        (size,) = _SIZE.unpack_from(holder, at + _SIZE_AT)
+        blob = holder[at + _BLOB_AT : at + _BLOB_AT + hash_bytes]
+        found[path] = IndexedContent(blob, size, seconds * 1_000_000_000 + nanoseconds)
+    return found
+
+
+def _files(data: bytes, read_shared: ReadShared, hash_bytes: int) -> list[tuple[bytes, bytes, int]]:
+    """Return the path of every checked-out file, and where its entry is: the bytes of an index, and an offset."""
     entries, extensions_at = _entries(data, hash_bytes)
     link = _extension(data, extensions_at, b"link", hash_bytes)
-    if link is None:
-        return TrackedPaths.of(frozenset(path for path, tracked in entries if tracked))
-    shared = link[:hash_bytes]
-    if not any(shared):
-        return TrackedPaths.of(frozenset(path for path, tracked in entries if tracked))
-    base, _ = _entries(read_shared(shared.hex().encode()), hash_bytes)
+    shared = link[:hash_bytes] if link is not None else b""
+    if link is None or not any(shared):
+        return [(path, data, at) for path, tracked, at in entries if tracked]
+    below = read_shared(shared.hex().encode())
+    base, _ = _entries(below, hash_bytes)
     deleted, replaced = _bitmaps(link[hash_bytes:])
     # Entries that replace one in the shared index come first, in its order and without a name; new ones follow.
     fresh = iter(entries)
-    files: set[bytes] = set()
-    for number, (path, tracked) in enumerate(base):
-        kept = tracked
+    files: dict[bytes, tuple[bytes, bytes, int]] = {}
+    for number, (path, tracked, base_at) in enumerate(base):
+        holder, kept, at = below, tracked, base_at
         if number in replaced:
             try:
-                _, kept = next(fresh)
+                _, kept, at = next(fresh)
             except StopIteration as error:
                 raise IndexFormatError("fewer entries than replacements") from error
+            holder = data
         if kept and number not in deleted:
-            files.add(path)
-    files.update(path for path, tracked in fresh if tracked and path)
-    return TrackedPaths.of(frozenset(files))
+            files[path] = path, holder, at
+    files.update((path, (path, data, at)) for path, tracked, at in fresh if tracked and path)
+    return list(files.values())
 
 
-def _entries(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], int]:
-    """Return (path, whether it is a checked-out file) of every entry, and the offset of the extensions.
+def _entries(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool, int]], int]:
+    """Return (path, whether it is a checked-out file, offset) of every entry, and the offset of the extensions.
 
     Raises IndexFormatError.
     """
@@ -94,17 +127,18 @@ def _entries(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], in
         raise IndexFormatError(f"cut off or damaged: {error}") from error
 
 
-def _parse(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], int]:
+def _parse(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool, int]], int]:
     signature, version, count = _HEADER.unpack_from(data)
     if signature != b"DIRC" or version not in (2, 3, 4):
         raise IndexFormatError("not an index of version 2, 3 or 4")
     if count > len(data) // (42 + hash_bytes):
         raise IndexFormatError("more entries than the file can hold")
     flags_at = _ENTRY_FLAGS_AT - _SHA1 + hash_bytes
-    entries: list[tuple[bytes, bool]] = []
+    entries: list[tuple[bytes, bool, int]] = []
     at = _HEADER.size
     path = b""
     for _ in range(count):
+        begin = at
         mode = int.from_bytes(data[at + _MODE_AT : at + _MODE_AT + 4], "big")
         flags = int.from_bytes(data[at + flags_at : at + flags_at + 2], "big")
         name_at = at + flags_at + 2
@@ -126,7 +160,7 @@ def _parse(data: bytes, hash_bytes: int) -> tuple[list[tuple[bytes, bool]], int]
             path = data[name_at:end]
             at += (end - at + 8) & ~7  # one to eight NULs pad the entry to a multiple of eight
         kind = mode & _KIND_MASK
-        entries.append((path, not skipped and kind not in (_TREE, _GITLINK)))
+        entries.append((path, not skipped and kind not in (_TREE, _GITLINK), begin))
     if at > len(data) - hash_bytes:
         raise IndexFormatError("entries run past the end")
     return entries, at

@@ -42,7 +42,7 @@ _CPP_HEADER = re.compile(  # possessive and bounded: otherwise a generated file 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The chunks, definitions and references of a text. ``is_partial`` if the syntax of some of it was not understood."""
+    """The chunks, definitions and references of a text. ``is_partial`` if some of its syntax was not understood."""
 
     spans: list[Span]
     definitions: tuple[Definition, ...] = ()

@@ -69,11 +69,10 @@ _JS_SPACE = re.compile(r"\*\s*as\s+([\w$]+)")
 
 def javascript(text: str) -> Iterator[Import]:
     """Read ``import a, {b as c} from "m"``, ``export {a} from "m"`` and ``x = require("m")``."""
-    quoted = None
-    for quoted in _QUOTED.finditer(text):  # the last one
-        pass
-    if quoted is None:
+    strings = list(_QUOTED.finditer(text))
+    if not strings:
         return
+    quoted = strings[-1]
     module, head = quoted[1], text[: quoted.start()]
     base = module.rpartition("/")[2].partition(".")[0] or module
     if space := _JS_SPACE.search(head):
@@ -218,9 +217,12 @@ def php(text: str) -> Iterator[Import]:
     r"""Read ``use A\B\{C, D as E};`` and ``use function A\f;``."""
     if group := _PHP_GROUP.match(text):
         for found in _PHP_NAMED.finditer(group[2]):
-            yield _of_path(f"{group[1]}\\{found[1]}", "\\", found[2] or "", group.start(2) + found.end(1) - len(
-                f"{group[1]}\\{found[1]}"
-            ))
+            yield _of_path(
+                f"{group[1]}\\{found[1]}",
+                "\\",
+                found[2] or "",
+                group.start(2) + found.end(1) - len(f"{group[1]}\\{found[1]}"),
+            )
     elif head := _PHP_HEAD.match(text):
         for found in _PHP_NAMED.finditer(text, head.end()):
             yield _of_path(found[1], "\\", found[2] or "", found.start())
@@ -244,7 +246,9 @@ def lua(text: str) -> Iterator[Import]:
         yield _of_path(quoted[1].replace("/", "."), ".", bound[1] if bound else "", quoted.start(1))
 
 
-_ELIXIR = re.compile(r"(?:alias|import|require)\s*\(?\s*([\w.]+?)(?:\.\{([^}]*)\})?(?:\s*,.*?\bas:\s*(\w+).*)?\)?\s*$", re.DOTALL)
+_ELIXIR = re.compile(
+    r"(?:alias|import|require)\s*\(?\s*([\w.]+?)(?:\.\{([^}]*)\})?(?:\s*,.*?\bas:\s*(\w+).*)?\)?\s*$", re.DOTALL
+)
 
 
 def elixir(text: str) -> Iterator[Import]:
@@ -288,7 +292,9 @@ def julia(text: str) -> Iterator[Import]:
         yield _of_path(found[1], ".", found[2] or "", found.start())
 
 
-_HASKELL = re.compile(r"import\s+(?:qualified\s+)?([\w.]+)(?:\s+qualified)?(?:\s+as\s+([\w.]+))?(\s+hiding)?\s*(?:\((.*)\))?", re.DOTALL)
+_HASKELL = re.compile(
+    r"import\s+(?:qualified\s+)?([\w.]+)(?:\s+qualified)?(?:\s+as\s+([\w.]+))?(\s+hiding)?\s*(?:\((.*)\))?", re.DOTALL
+)
 
 
 def haskell(text: str) -> Iterator[Import]:

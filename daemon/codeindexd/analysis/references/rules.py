@@ -161,7 +161,8 @@ _JAVA = ReferenceRules(
     """
     (method_invocation name: (identifier) @call)
     (object_creation_expression type: [
-      (type_identifier) @call (generic_type (type_identifier) @call) (scoped_type_identifier (type_identifier) @call .)])
+      (type_identifier) @call (generic_type (type_identifier) @call)
+      (scoped_type_identifier (type_identifier) @call .)])
     (method_reference (identifier) @use .)
     (type_identifier) @use
     (field_access field: (identifier) @use)

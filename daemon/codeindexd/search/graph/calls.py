@@ -116,9 +116,7 @@ def _written(qualifier: str, name: str) -> str:
     return f"{qualifier}.{name}" if qualifier and qualifier != "." else name
 
 
-def _add_line(
-    graph: CodeGraph, node: CallNode, file: CodeFile, number: int, name: str, confidence: Confidence
-) -> None:
+def _add_line(graph: CodeGraph, node: CallNode, file: CodeFile, number: int, name: str, confidence: Confidence) -> None:
     node.confidence = max(node.confidence, confidence)
     node.calls += 1
     if len(node.lines) < _MOST_LINES:

@@ -133,9 +133,7 @@ class FileCache:
             definitions = snapshot.catalog.definitions(missing)
             references = snapshot.catalog.references(missing)
             for file_id in missing:
-                file = CodeFile(
-                    stored[file_id], definitions.get(file_id, ()), references.get(file_id, NO_REFERENCES)
-                )
+                file = CodeFile(stored[file_id], definitions.get(file_id, ()), references.get(file_id, NO_REFERENCES))
                 found[file_id] = file
                 self._put(root, file)
         return [found[file_id] for file_id in sorted(found)]
@@ -171,4 +169,3 @@ def _is_same(one: StoredFile, other: StoredFile) -> bool:
         other.fingerprint,
         other.language,
     )
-

@@ -151,7 +151,7 @@ def _ranked(generation: int, summaries: dict[int, _Summary], names: int) -> Rank
     ids = np.fromiter(summaries, np.int64, len(summaries))
     parts = list(summaries.values())
     if not parts:
-        return Ranks(generation, _NO_NUMBERS, _NO_NUMBERS, np.zeros(0))
+        return Ranks(generation, _NO_NUMBERS, _NO_NUMBERS, np.zeros(0, dtype=np.float64))
     defined = np.concatenate([one.defined for one in parts])
     weights = np.concatenate([one.weights for one in parts])
     file_of_definition = np.repeat(np.arange(len(parts)), [len(one.defined) for one in parts])
@@ -179,7 +179,7 @@ def _ranked(generation: int, summaries: dict[int, _Summary], names: int) -> Rank
     for _ in range(_ROUNDS):
         passed = np.bincount(target, rank[edges_user] * flow, minlength=len(parts))
         rank = (1 - _DAMPING) * start + _DAMPING * (passed + rank[out == 0].sum() * start)
-    scores = np.bincount(edges_definition, rank[edges_user] * flow, minlength=len(defined))
+    scores = np.bincount(edges_definition, rank[edges_user] * flow, minlength=len(defined)).astype(np.float64)
     scores += 1e-3 * weights * start[file_of_definition]
     best = np.argsort(-scores, kind="stable")[:_KEPT_DEFINITIONS]
     return Ranks(generation, ids[file_of_definition[best]], defined[best, 1], scores[best])
@@ -217,7 +217,12 @@ def code_map(graph: CodeGraph, ranks: Ranks, below: bytes, *, tokens: int) -> Co
         ids = ranks.file_ids[part].tolist()
         wanted = [file_id for file_id in dict.fromkeys(ids) if file_id not in files]
         loaded = {file.file.file_id: file for file in graph.load(wanted)}
-        files.update({file_id: file if (file := loaded.get(file_id)) and _is_below(file.path, below) else None for file_id in wanted})
+        files.update(
+            {
+                file_id: file if (file := loaded.get(file_id)) and _is_below(file.path, below) else None
+                for file_id in wanted
+            }
+        )
         for file_id, number, score in zip(ids, ranks.numbers[part].tolist(), ranks.scores[part].tolist(), strict=True):
             file = files[file_id]
             if file is None or number >= len(file.definitions):
@@ -281,4 +286,3 @@ def render(files: Iterable[MappedFile]) -> str:
         lines.append(f"{one.file.path.decode('utf-8', 'replace')}:")
         lines += [line_of(one.file, number) for number in one.numbers]
     return "\n".join(lines)
-

@@ -17,7 +17,7 @@ from codeindexd.search.graph.resolve import Resolved, constructed_type, family_o
 from codeindexd.search.graph.sources import Sources
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
 from codeindexd.search.searchable_root import PinnedRoot
-from codeindexd.types import Reference, ReferenceKind
+from codeindexd.types import Outcome, Reference, ReferenceKind
 
 MOST_CHUNKS: Final = 20_000  # that are looked at for a name
 _MOST_CANDIDATES: Final = 2_000  # files that define a name
@@ -25,11 +25,14 @@ _MOST_CANDIDATES: Final = 2_000  # files that define a name
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Use:
-    """A reference to one of the definitions that were asked for, and the definition around it (-1 for none)."""
+    """A reference to one of the definitions that were asked for, and the definition around it (-1 for none).
+
+    ``target`` is None if the root does not define the name.
+    """
 
     file: CodeFile
     reference: Reference
-    target: Target
+    target: Target | None
     confidence: Confidence
     within: int
 
@@ -84,6 +87,31 @@ class CodeGraph:
                 if one.name == name and one.kind not in NOT_CODE and one.kind != "impl"
             ]
         return found
+
+    def named_as(self, name: str) -> list[Target]:
+        """Return the definitions in code with this name in any case."""
+        ids = sorted(self._snapshot.catalog.files_defining([name]))[:_MOST_CANDIDATES]
+        folded = name.casefold()
+        names = {one.name for file in self.load(ids) for one in file.definitions if one.name.casefold() == folded}
+        return [target for one in sorted(names) for target in self.named(one)]
+
+    def is_indexed(self, file: CodeFile) -> bool:
+        """Return True if a file is searched, and not left out or failed."""
+        return file.file.outcome is Outcome.INDEXED
+
+    def is_partial(self, file: CodeFile) -> bool:
+        """Return True if some of the syntax of a file was not understood."""
+        return self._snapshot.catalog.is_partial(file.file.file_id)
+
+    def has_directory(self, path: bytes) -> bool:
+        """Return True if the root has indexed files below a path."""
+        return self._snapshot.catalog.has_files(path)
+
+    def files_below(self, directory: bytes, limit: int) -> tuple[list[CodeFile], int]:
+        """Return the first ``limit`` indexed files below a directory, and how many there are."""
+        glob = [f"{directory.decode('utf-8', 'surrogateescape')}/**"] if directory else []
+        ids = self._snapshot.catalog.file_ids(include=glob).tolist()
+        return self.load(ids[:limit]), len(ids)
 
     def types_named(self, file: CodeFile, name: str) -> list[Target]:
         """Return the types of this name that code in ``file`` could mean: those in the file, or else all others."""
@@ -140,11 +168,9 @@ class CodeGraph:
     def _constructions(self, constructor: Target, name: str) -> Iterator[Use]:
         """Yield the calls of a type, which call its constructor."""
         types = {
-            one.key
-            for one in self.named(name)
-            if one.definition.kind in TYPE_KINDS and one.file is constructor.file
+            one.key for one in self.named(name) if one.definition.kind in TYPE_KINDS and one.file is constructor.file
         }
-        for use in self._uses_of_name(name, {key: constructor for key in types}):
+        for use in self._uses_of_name(name, dict.fromkeys(types, constructor)):
             if use.reference.kind is ReferenceKind.CALL:
                 yield Use(use.file, use.reference, constructor, use.confidence, use.within)
 
@@ -164,5 +190,5 @@ def is_call(use: Use) -> bool:
     """Return True if a use calls its target; whatever reads or writes a target that is no function counts as well."""
     if use.reference.kind is ReferenceKind.CALL:
         return True
-    kind = use.target.definition.kind
+    kind = use.target.definition.kind if use.target is not None else ""
     return use.reference.kind is ReferenceKind.USE and kind not in FUNCTION_KINDS and kind not in TYPE_KINDS

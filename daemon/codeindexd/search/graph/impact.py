@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from typing import Final
 from codeindexd.search.file_roles import is_test
 from codeindexd.search.graph.code_file import NOT_CODE, CodeFile
 from codeindexd.search.graph.graph import CodeGraph, Use
+from codeindexd.search.graph.modules import Match, match_module
+from codeindexd.search.graph.resolve import family_of
 from codeindexd.search.graph.targets import Confidence, Target
-from codeindexd.types import ReferenceKind
+from codeindexd.types import Reference, ReferenceKind
 
 MOST_EXPANDED: Final = 400  # definitions whose users are looked up
 _BUDGET_S: Final = 2.0
@@ -25,8 +28,6 @@ class Reason(enum.StrEnum):
     INHERITS = "inherits"
     USES = "uses"
     IMPORTS = "imports"
-    CHANGED = "changed"
-    """It is what changes."""
 
 
 _REASONS: Final = {
@@ -101,7 +102,7 @@ def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit:
                 break
             expanded += 1
             for use in graph.uses_of([target]):
-                reached = _reached(use, distance, min(confidence, use.confidence))
+                reached = _reached(use, target, distance, min(confidence, use.confidence))
                 key = use.file.file.file_id, use.within
                 if key in seen:
                     continue
@@ -124,9 +125,33 @@ def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit:
     return impact
 
 
-def _reached(use: Use, distance: int, confidence: Confidence) -> Reached:
+def importers_of(graph: CodeGraph, file: CodeFile) -> list[CodeFile]:
+    """Return the files that import a file as a whole, in the order of their paths."""
+    name = file.path.rpartition(b"/")[2].partition(b".")[0].decode("utf-8", "replace")
+    if name in ("__init__", "index", "mod"):
+        name = file.path.rpartition(b"/")[0].rpartition(b"/")[2].decode("utf-8", "replace")
+    found = [
+        other
+        for other in graph.files_with(name)
+        if family_of(other.language) == family_of(file.language)
+        and other is not file
+        and any(_is_import_of(graph, other, one, file, name) for one in other.references.of_kind(ReferenceKind.IMPORT))
+    ]
+    return sorted(found, key=lambda other: other.path)
+
+
+def _is_import_of(graph: CodeGraph, importer: CodeFile, one: Reference, file: CodeFile, name: str) -> bool:
+    if name not in re.split(r"\W+", f"{one.qualifier} {one.name}"):
+        return False
+    match = match_module(
+        importer.language, importer.path, one.qualifier, one.name, file.path, graph.root_name, graph.has_file
+    )
+    return match is Match.FILE
+
+
+def _reached(use: Use, via: Target, distance: int, confidence: Confidence) -> Reached:
     reason = _REASONS.get(use.reference.kind, Reason.USES)
-    return Reached(use.file, use.user, distance, confidence, reason, use.target, use.reference.line)
+    return Reached(use.file, use.user, distance, confidence, reason, via, use.reference.line)
 
 
 def _rank(one: Reached) -> tuple[int, int, bytes, int]:

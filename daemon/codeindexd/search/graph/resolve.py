@@ -29,7 +29,9 @@ _FAMILY: Final = {language: family[0] for family in _FAMILIES for language in fa
 _SELF: Final = frozenset({"self", "this", "cls", "$this", "static", "Self", "@self"})
 _SUPER: Final = frozenset({"super", "parent", "base"})
 _IMPLICIT_SELF: Final = frozenset({"java", "kotlin", "scala", "csharp", "cpp", "swift", "ruby"})
-_FREE_MEMBERS: Final = frozenset({"lua", "go", "rust", "elixir", "haskell", "ocaml", "julia", "zig", "bash", "c", "cpp", "php"})
+_FREE_MEMBERS: Final = frozenset(
+    {"lua", "go", "rust", "elixir", "haskell", "ocaml", "julia", "zig", "bash", "c", "cpp", "php"}
+)
 """Languages in which a function outside of types can follow a qualifier without an import of that name."""
 
 _GO_RECEIVER: Final = re.compile(r"func\s*\(\s*(\w+)\s+\*?\s*(\w+)")
@@ -201,7 +203,9 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
     bindings = file.bindings().get(first) or (file.bindings().get(last) if last else None)
     if bindings and first not in ("", *_SELF):
         return _of_module(around, file, bindings, qualifier, candidates)
-    free = [] if file.language not in _FREE_MEMBERS else [one for one in candidates if not one.owner and not one.is_local]
+    free = (
+        [] if file.language not in _FREE_MEMBERS else [one for one in candidates if not one.owner and not one.is_local]
+    )
     return [(one, Confidence.NAME) for one in members or free]
 
 
@@ -225,8 +229,7 @@ def _of_mixin(around: Surroundings, file: CodeFile, line: int, members: Sequence
     found = [
         one
         for one in members
-        if (owner := one.definition.container) >= 0
-        and any(base.name in names for base in one.file.bases_of(owner))
+        if (owner := one.definition.container) >= 0 and any(base.name in names for base in one.file.bases_of(owner))
     ]
     return [(one, Confidence.NAME) for one in found]
 
@@ -265,9 +268,7 @@ _GO_TYPED: Final[Callable[[str], str]] = lambda variable: (  # noqa: E731
 )
 
 
-def _by_type(
-    around: Surroundings, file: CodeFile, reference: Reference, members: Sequence[Target]
-) -> Resolved | None:
+def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members: Sequence[Target]) -> Resolved | None:
     """Return the members of the receiver's type if the code says plainly which type that is; else None."""
     if reference.qualifier == "." or not members:
         return None

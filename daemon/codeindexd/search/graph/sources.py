@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.indexed_text import IndexedText
+from codeindexd.analysis.secrets.mask import mentions_key
 from codeindexd.search.grep import read_text
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.types import StoredFile
@@ -18,7 +19,7 @@ _REACH = 400  # lines around its old place in which a moved line is looked for
 
 @dataclass(frozen=True, slots=True)
 class ShownLine:
-    """A line as it is on the disk: ``number`` and ``column`` (in bytes) count from 1, ``text`` is stripped and masked."""
+    """A line on the disk: ``number`` and ``column`` (in bytes) count from 1, ``text`` is stripped and masked."""
 
     number: int
     column: int
@@ -33,7 +34,9 @@ class SourceFile:
         self.is_current = is_current
         self._rows = text.utf8.split(b"\n") if text is not None else []
         self._row_of = (
-            {text.source_line(row + 1): row for row in range(len(self._rows))} if text is not None and text.cells else None
+            {text.source_line(row + 1): row for row in range(len(self._rows))}
+            if text is not None and text.cells
+            else None
         )
         self._masked: list[bytes] | None = None
 
@@ -73,7 +76,7 @@ class SourceFile:
         """Return a row with its secrets masked; a private key is recognised only in the whole text."""
         if self._masked is None:
             text = b"\n".join(self._rows)
-            self._masked = secrets.mask(text).split(b"\n") if secrets.mentions_key(text) else []
+            self._masked = secrets.mask(text).split(b"\n") if mentions_key(text) else []
         return self._masked[row] if self._masked else secrets.mask(self._rows[row])
 
 

@@ -189,7 +189,9 @@ def _check_outlines(reader: Reader, problems: list[str]) -> None:
 
 def _check_references(reader: Reader, problems: list[str]) -> None:
     """Check that references belong to indexed files, and that their counts are right."""
-    definitions = {row[0]: len(get_definitions(row[1])) for row in reader.rows("SELECT file_id, definitions FROM outline")}
+    definitions = {
+        row[0]: len(get_definitions(row[1])) for row in reader.rows("SELECT file_id, definitions FROM outline")
+    }
     indexed = {row[0] for row in reader.rows("SELECT file_id FROM file WHERE outcome = ?", (int(Outcome.INDEXED),))}
     for file_id, defined, count, blob in reader.rows("SELECT * FROM reference"):
         if file_id not in indexed:

@@ -66,7 +66,8 @@ class Stage:
 
     The sources of moves are taken out first, so that removing their directory does not remove them too. ``before`` and
     ``after`` have the nodes of all examined paths, ``drafts`` the chunks, ``outlines`` the definitions and
-    ``references`` the references of updated files by file id, ``dropped`` the paths that were removed with everything below them.
+    ``references`` the references of updated files by file id, ``dropped`` the paths that were removed with everything
+    below them.
     """
 
     def __init__(self, connection: sqlite3.Connection, next_file: int) -> None:

@@ -1,0 +1,221 @@
+"""The commands about the code graph: their options, and their results as text."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from codeindexd.cli.columns import cut_around, width_of
+from codeindexd.cli.render import shown_path
+from codeindexd.cli.terminal import Terminal, safe, safe_line
+from codeindexd.client.core import absolute
+from codeindexd.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from codeindexd.client.results import (
+        CalleesResult,
+        CallersResult,
+        GraphTarget,
+        ImpactResult,
+        MapResult,
+        OutlineEntry,
+        OutlineResult,
+        ReferenceEntry,
+        RefsResult,
+    )
+
+HELP = """\
+NAME may be qualified as in your language: Client.get, geo::Point, Billing::Engine
+"by name" marks references that only the name leads to; all others follow from scopes, imports or plain types
+Exit codes: 0 found, 1 nothing found, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
+"""
+_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?")
+_MAX_LINE_CHARS = 200  # where output does not go to a terminal
+_LEAST_TEXT = 10  # columns; less of a line says nothing
+
+
+def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the commands about the code graph."""
+    refs = _asking(command("refs", "find what refers to a definition", epilog=HELP))
+    refs.add_argument("-n", type=int, default=100, metavar="N", dest="limit", help="number of references (100)")
+    callers = _asking(command("callers", "find what calls a definition, as a tree", epilog=HELP))
+    callees = _asking(command("callees", "find what a definition calls, as a tree", epilog=HELP))
+    for parser in (callers, callees):
+        parser.add_argument("--depth", type=int, default=1, metavar="N", help="levels of the tree (1)")
+        parser.add_argument("-n", type=int, default=100, metavar="N", dest="limit", help="entries at each level (100)")
+    impact = command("impact", "find what a change reaches: callers, users, subclasses, importing files, tests")
+    impact.add_argument("asked", nargs="?", metavar="NAME|PATH[:LINE]")
+    impact.add_argument("--changed", action="store_true", help="all files that differ from git's index")
+    impact.add_argument("--depth", type=int, default=4, metavar="N", help="references to follow (4)")
+    impact.add_argument("-n", type=int, default=100, metavar="N", dest="limit", help="number of definitions (100)")
+    _where(impact)
+    outline = command("outline", "show the definitions of a file as a tree")
+    outline.add_argument("path", metavar="PATH")
+    _colour(outline)
+    mapped = command("map", "show the most central definitions, in one screen")
+    mapped.add_argument("path", nargs="?", metavar="PATH")
+    mapped.add_argument("--tokens", type=int, default=1000, metavar="N", help="size for a language model (1000)")
+    _colour(mapped)
+
+
+def _asking(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("asked", metavar="NAME|PATH:LINE")
+    _where(parser)
+    return parser
+
+
+def _where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
+    parser.add_argument("--all", action="store_true", help="search all roots")
+    _colour(parser)
+
+
+def _colour(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--color", choices=["auto", "always", "never"], default="auto", help="when to use colour (auto)"
+    )
+
+
+def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
+    """Return the arguments of a client's method that say what is asked about. Raises UsageError for a bad number."""
+    for option, value in (("--depth", getattr(args, "depth", 1)), ("-n", args.limit)):
+        if value < 1:
+            raise UsageError(f"{option} must be 1 or more", hint="give a number")
+    where = {"roots": None if args.all else args.roots or [cwd], "limit": args.limit}
+    if hasattr(args, "depth"):
+        where["depth"] = args.depth
+    if getattr(args, "changed", False):
+        if args.asked:
+            raise UsageError("give either a name or path, or --changed", hint="leave one of them out")
+        return {**where, "changed": True, "path": (args.roots or [cwd])[0]}
+    if not args.asked:
+        raise UsageError("impact needs a name, a path or --changed", hint="for example: codeindex impact --changed")
+    place = _PLACE.fullmatch(args.asked)
+    if place is not None and os.path.lexists(absolute(place["path"])):
+        return {**where, "path": place["path"], "line": int(place["line"])}
+    if args.command == "impact" and os.path.lexists(absolute(args.asked)):
+        return {**where, "path": args.asked}
+    return {**where, "name": args.asked}
+
+
+def print_refs(terminal: Terminal, result: RefsResult, cwd: str) -> None:
+    """Print the definitions, and below them the references, one a line."""
+    _print_targets(terminal, result["targets"], cwd)
+    for one in result["references"]:
+        _print_reference(terminal, one, cwd)
+    if (more := result["total"] - len(result["references"])) > 0:
+        terminal.print(terminal.style("dim", f"{more:,} more; to see them: -n {result['total']}"))
+
+
+def print_calls(terminal: Terminal, result: CallersResult | CalleesResult, below: str, cwd: str) -> None:
+    """Print a tree of calls, each node with the line of its first call."""
+    _print_targets(terminal, result["targets"], cwd)
+    nodes: Sequence[Mapping[str, Any]] = result[below]  # type: ignore[literal-required]
+    _print_nodes(terminal, nodes, below, cwd, 1)
+    if (more := result["total"] - len(nodes)) > 0:
+        terminal.print(terminal.style("dim", f"  {more:,} more; to see them: -n {result['total']}"))
+    if unresolved := result.get("unresolved"):
+        names = ", ".join(str(name) for name in unresolved)  # type: ignore[attr-defined]
+        terminal.print(terminal.style("dim", cut_around(f"  not defined here: {safe(names)}", 0, _room(terminal, 0))))
+
+
+def _print_nodes(terminal: Terminal, nodes: Sequence[Mapping[str, Any]], below: str, cwd: str, depth: int) -> None:
+    for node in nodes:
+        first = node["calls"][0]
+        line = node["symbol_line"] if below == "callees" else first["line"]
+        label = node["symbol"] or "(outside of definitions)"
+        note = [f"{node['call_count']} calls"] if node["call_count"] > 1 else []
+        note += ["by name"] if node["confidence"] == "name" else []
+        note += ["see above"] if node.get("repeated") else []
+        _print_line(terminal, node, cwd, f":{line}", [label], first["text"], note, indent="  " * depth)
+        _print_nodes(terminal, node.get(below, []), below, cwd, depth + 1)
+        if more := node.get("more"):
+            terminal.print(terminal.style("dim", f"{'  ' * (depth + 1)}{more:,} more"))
+
+
+def print_impact(terminal: Terminal, result: ImpactResult, cwd: str) -> None:
+    """Print what changes, what that reaches by distance, the files that import it, and the tests to run."""
+    _print_targets(terminal, result["changed"][:10], cwd)
+    if (more := len(result["changed"]) - 10) > 0:
+        terminal.print(terminal.style("dim", f"and {more:,} more definitions"))
+    distance = 0
+    for one in result["affected"]:
+        if one["distance"] != distance:
+            distance = one["distance"]
+            terminal.print(terminal.style("dim", f"{distance} {'reference' if distance == 1 else 'references'} away"))
+        note = ["by name"] if one["confidence"] == "name" else []
+        label = one["symbol"] or "(outside of definitions)"
+        _print_line(terminal, one, cwd, f":{one['line']}", [label], f"{one['reason']} {one['via']}", note, indent="  ")
+    for title, files in (("importing files", result["importers"]), ("tests to run", result["tests"])):
+        if files:
+            terminal.print(terminal.style("dim", title))
+        for file in files:
+            terminal.print(f"  {terminal.style('path', safe_line(shown_path(file, cwd)))}")
+    if stopped := result.get("stopped"):
+        terminal.note(f"note: {safe(stopped)}")
+
+
+def print_outline(terminal: Terminal, result: OutlineResult) -> None:
+    """Print the definitions of a file as a tree."""
+    for depth, one in _flat(result["definitions"], 0):
+        text = one["signature"] or f"{one['kind']} {one['symbol']}"
+        number = terminal.style("dim", f"{one['line']:>5}:")
+        terminal.print(f"{number} {'  ' * depth}{cut_around(safe(text), 0, _room(terminal, 7 + 2 * depth))}")
+
+
+def _flat(entries: Sequence[OutlineEntry], depth: int) -> Iterator[tuple[int, OutlineEntry]]:
+    for one in entries:
+        yield depth, one
+        yield from _flat(one.get("children", []), depth + 1)
+
+
+def print_map(terminal: Terminal, result: MapResult) -> None:
+    """Print a map, and how much it leaves out."""
+    for line in result["text"].split("\n") if result["text"] else ():
+        style = "path" if line.endswith(":") and not line.startswith(" ") else ""
+        shown = cut_around(safe(line), 0, _room(terminal, 0))
+        terminal.print(terminal.style(style, shown) if style else shown)
+
+
+def _print_targets(terminal: Terminal, targets: Sequence[GraphTarget], cwd: str) -> None:
+    for one in targets:
+        labels = [one["kind"], one["symbol"]]
+        _print_line(terminal, one, cwd, f":{one['line']}:{one['column']}", labels, one["signature"], [])
+
+
+def _print_reference(terminal: Terminal, one: ReferenceEntry, cwd: str) -> None:
+    note = ["by name"] if one["confidence"] == "name" else []
+    labels = [one["reference"], one["symbol"]] if one["symbol"] else [one["reference"]]
+    _print_line(terminal, one, cwd, f":{one['line']}:{one['column']}", labels, one["text"], note, indent="  ")
+
+
+def _print_line(
+    terminal: Terminal,
+    place: Mapping[str, Any],
+    cwd: str,
+    suffix: str,
+    labels: Sequence[str],
+    text: str,
+    notes: Sequence[str],
+    *,
+    indent: str = "",
+) -> None:
+    """Print a place, labels, as much of a line of code as there is room for, and notes."""
+    shown = f"{safe_line(shown_path(place, cwd))}{suffix}"
+    target = f"{place['root'].rstrip('/')}/{place['path']}"
+    note = f"  ({', '.join(notes)})" if notes else ""
+    plain = f"{indent}{shown}  {'  '.join(safe(label) for label in labels)}  {note}"
+    room = _room(terminal, width_of(plain))
+    parts = [f"{indent}{terminal.link(target, terminal.style('path', shown))}", *map(safe, labels[:-1])]
+    parts.append(terminal.style("symbol", safe(labels[-1])))
+    if room >= _LEAST_TEXT:
+        parts.append(terminal.style("dim", cut_around(safe(text), 0, room)))
+    terminal.print("  ".join(parts) + (terminal.style("dim", note) if note else ""))
+
+
+def _room(terminal: Terminal, taken: int) -> int:
+    return terminal.out_width - taken if terminal.full_screen else _MAX_LINE_CHARS

@@ -1,0 +1,222 @@
+"""Builds the JSON results of the methods about the code graph."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from codeindexd.protocol.places import path_to_json
+from codeindexd.search.graph.calls import CallNode
+from codeindexd.search.graph.code_file import CodeFile
+from codeindexd.search.graph.impact import Reached
+from codeindexd.search.graph.queries import (
+    CallsAnswer,
+    GraphAnswer,
+    ImpactAnswer,
+    MapAnswer,
+    OutlineAnswer,
+    RefsAnswer,
+    ShownDefinition,
+    ShownUse,
+)
+from codeindexd.search.graph.sources import ShownLine
+from codeindexd.search.graph.targets import Target
+from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.types import Definition
+
+_MOST_TARGETS = 100
+
+Entry = dict[str, Any]
+
+
+def refs(asked: str, found: RefsAnswer) -> Entry:
+    """Return the result of ``refs``."""
+    return {
+        **_head(asked, found),
+        "references": [_use(one) for one in found.uses],
+        "total": found.total,
+        "files": found.files,
+        **_tail(found, found.total - len(found.uses)),
+    }
+
+
+def callers(asked: str, found: CallsAnswer) -> Entry:
+    """Return the result of ``callers``."""
+    return _calls(asked, found, "callers")
+
+
+def callees(asked: str, found: CallsAnswer) -> Entry:
+    """Return the result of ``callees``; ``unresolved`` are the called names that the root does not define."""
+    names = [name for _, tree in found.trees for name in tree.unresolved]
+    return {**_calls(asked, found, "callees"), "unresolved": list(dict.fromkeys(names))}
+
+
+def impact(asked: str, found: ImpactAnswer) -> Entry:
+    """Return the result of ``impact``."""
+    reached = [(root, one) for root, result, _ in found.impacts for one in result.reached]
+    stopped = [result.stopped for _, result, _ in found.impacts if result.stopped]
+    return {
+        **_head(asked, found),
+        "changed": [
+            _definition(root, target) for root, result, _ in found.impacts for target in result.changed[:_MOST_TARGETS]
+        ],
+        "affected": [_reached(root, one) for root, one in reached],
+        "importers": [_file(root, file) for root, _, files in found.impacts for file in files],
+        "tests": [
+            {**path_to_json(root.spec.raw, key="root"), **path_to_json(path)}
+            for root, result, _ in found.impacts
+            for path in result.tests
+        ],
+        "total": len(reached),
+        **_tail(found, 0),
+        "truncated": bool(stopped),
+        **({"stopped": stopped[0]} if stopped else {}),
+    }
+
+
+def outline(found: OutlineAnswer) -> Entry:
+    """Return the result of ``outline``: definitions with those inside them as ``children``."""
+    assert found.file is not None
+    assert found.root is not None
+    children: defaultdict[int, list[Entry]] = defaultdict(list)
+    for number in range(len(found.file.definitions) - 1, -1, -1):
+        one = found.file.definitions[number]
+        entry = _described(one)
+        if below := children.pop(number, None):
+            entry["children"] = below
+        children[one.container].insert(0, entry)
+    return {
+        **path_to_json(found.root.spec.raw, key="root"),
+        **path_to_json(found.file.path),
+        "language": found.file.language,
+        "definitions": children[-1],
+        "total": len(found.file.definitions),
+        "partial": found.is_partial,
+        **_tail(found, 0),
+    }
+
+
+def code_map(found: MapAnswer, path: bytes) -> Entry:
+    """Return the result of ``map``."""
+    assert found.map is not None
+    assert found.root is not None
+    return {
+        **path_to_json(found.root.spec.raw, key="root"),
+        **path_to_json(path),
+        "text": found.map.text,
+        "files": [
+            {
+                **path_to_json(one.file.path),
+                "language": one.file.language,
+                "score": round(one.score, 6),
+                "definitions": [_described(one.file.definitions[number]) for number in one.numbers],
+            }
+            for one in found.map.files
+        ],
+        "definitions": found.map.definitions,
+        "total": found.map.all_definitions,
+        **_tail(found, found.map.all_definitions - found.map.definitions),
+    }
+
+
+def _head(asked: str, found: GraphAnswer) -> Entry:
+    return {
+        "name": asked,
+        "targets": [_shown_definition(one) for one in found.targets[:_MOST_TARGETS]],
+        **({"similar": found.similar} if found.similar else {}),
+    }
+
+
+def _tail(found: GraphAnswer, more: int) -> Entry:
+    return {
+        "truncated": more > 0,
+        "took_ms": round(found.took_ms, 2),
+        "clock": found.clock,
+        "state": found.state.value,
+        **({"notes": found.notes} if found.notes else {}),
+    }
+
+
+def _described(one: Definition) -> Entry:
+    return {
+        "line": one.line,
+        "column": one.column,
+        "start_line": one.start_line,
+        "end_line": one.end_line,
+        "kind": one.kind,
+        "symbol": one.qualified,
+        "signature": one.signature,
+        **({"doc": one.doc} if one.doc else {}),
+        **({"visibility": str(one.visibility)} if one.visibility else {}),
+    }
+
+
+def _file(root: SearchableRoot, file: CodeFile) -> Entry:
+    return {**path_to_json(root.spec.raw, key="root"), **path_to_json(file.path), "language": file.language}
+
+
+def _definition(root: SearchableRoot, target: Target) -> Entry:
+    return {**_file(root, target.file), **_described(target.definition)}
+
+
+def _shown_definition(one: ShownDefinition) -> Entry:
+    moved = one.line.number - one.target.definition.line
+    entry = _definition(one.root, one.target)
+    entry |= {key: entry[key] + moved for key in ("start_line", "end_line")}
+    return entry | {"line": one.line.number, "column": one.line.column}
+
+
+def _user(file: CodeFile, target: Target | None) -> Entry:
+    """Return the fields of the definition that contains a reference; empty ones for code outside of definitions."""
+    if target is None:
+        return {"symbol": "", "kind": "file"}
+    one = target.definition
+    return {"symbol": one.qualified, "kind": one.kind, "symbol_line": one.line, "signature": one.signature}
+
+
+def _use(one: ShownUse) -> Entry:
+    use = one.use
+    return {
+        **_file(one.root, use.file),
+        "line": one.line.number,
+        "column": one.line.column,
+        "text": one.line.text,
+        "reference": use.reference.kind.name.lower(),
+        "confidence": use.confidence.label,
+        **_user(use.file, use.user),
+    }
+
+
+def _line(line: ShownLine) -> Entry:
+    return {"line": line.number, "column": line.column, "text": line.text}
+
+
+def _calls(asked: str, found: CallsAnswer, below: str) -> Entry:
+    nodes = [_node(root, node, below) for root, tree in found.trees for node in tree.nodes]
+    total = sum(tree.total for _, tree in found.trees)
+    return {**_head(asked, found), below: nodes, "total": total, **_tail(found, total - len(nodes))}
+
+
+def _node(root: SearchableRoot, node: CallNode, below: str) -> Entry:
+    return {
+        **_file(root, node.file),
+        **_user(node.file, node.target),
+        "confidence": node.confidence.label,
+        "calls": [_line(line) for line in node.lines],
+        "call_count": node.calls,
+        **({below: [_node(root, one, below) for one in node.below]} if node.below else {}),
+        **({"more": node.more} if node.more else {}),
+        **({"repeated": True} if node.is_repeated else {}),
+    }
+
+
+def _reached(root: SearchableRoot, one: Reached) -> Entry:
+    return {
+        **_file(root, one.file),
+        **_user(one.file, one.target),
+        "line": one.line,
+        "distance": one.distance,
+        "confidence": one.confidence.label,
+        "reason": one.reason.value,
+        "via": one.via.definition.qualified,
+    }

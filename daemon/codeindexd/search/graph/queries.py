@@ -1,0 +1,366 @@
+"""Answers questions about the code graph: finds what is asked about, asks the graph, reads the lines to show."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio.to_thread
+
+from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
+from codeindexd.analysis.references import LANGUAGES
+from codeindexd.errors import NotIndexedError, UsageError
+from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
+from codeindexd.search.graph.code_file import NOT_CODE, CodeFile, FileCache
+from codeindexd.search.graph.code_map import CodeMap, RankCache, code_map
+from codeindexd.search.graph.graph import CodeGraph, Use
+from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of
+from codeindexd.search.graph.sources import ShownLine
+from codeindexd.search.graph.targets import Confidence, Target
+from codeindexd.search.pinning import SearchedParts, parts_of, pinned_part
+from codeindexd.search.searchable_root import PinnedRoot, SearchableRoot
+from codeindexd.search.spelling import nearest_names
+from codeindexd.types import RootState
+from codeindexd.waiting import run_all
+
+_QUALIFIER: Final = re.compile(r"::|->|[.#\\/]")
+_MOST_SIMILAR: Final = 10
+_MOST_FILES: Final = 200  # of a directory, whose impact is asked for
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path below a root that is asked about, and a line of it (None: all of the file or directory)."""
+
+    root: SearchableRoot
+    path: bytes
+    line: int | None = None
+
+
+Asked = str | Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownDefinition:
+    """A definition, and the line of its name on the disk."""
+
+    root: SearchableRoot
+    target: Target
+    line: ShownLine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownUse:
+    """A reference, and its line on the disk."""
+
+    root: SearchableRoot
+    use: Use
+    line: ShownLine
+
+
+@dataclass(slots=True)
+class GraphAnswer:
+    """What all answers have: the definitions asked about, or similar names, and the state of what was searched."""
+
+    state: RootState = RootState.FRESH
+    clock: str = ""
+    took_ms: float = 0.0
+    targets: list[ShownDefinition] = field(default_factory=list)
+    similar: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RefsAnswer(GraphAnswer):
+    """References, the surest first. ``total`` and ``files`` also count those beyond the limit."""
+
+    uses: list[ShownUse] = field(default_factory=list)
+    total: int = 0
+    files: int = 0
+
+
+@dataclass(slots=True)
+class CallsAnswer(GraphAnswer):
+    """Trees of calls, one for each root that has any."""
+
+    trees: list[tuple[SearchableRoot, CallTree]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ImpactAnswer(GraphAnswer):
+    """What a change reaches, and the files that import what changes, for each root."""
+
+    impacts: list[tuple[SearchableRoot, Impact, list[CodeFile]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class OutlineAnswer(GraphAnswer):
+    """The definitions of one file. ``is_partial`` if some of its syntax was not understood."""
+
+    file: CodeFile | None = None
+    root: SearchableRoot | None = None
+    is_partial: bool = False
+
+
+@dataclass(slots=True)
+class MapAnswer(GraphAnswer):
+    """The map of one root."""
+
+    root: SearchableRoot | None = None
+    map: CodeMap | None = None
+
+
+class GraphSearcher:
+    """Answers questions about the code graphs of roots, each on its own snapshots."""
+
+    def __init__(self, *, mask_secrets: bool) -> None:
+        self._mask_secrets = mask_secrets
+        self._files = FileCache()
+        self._ranks = RankCache()
+
+    async def refs(self, roots: Sequence[SearchableRoot], asked: Asked, limit: int) -> RefsAnswer:
+        """Return the references to a definition; for a name without a definition, whatever mentions it by name.
+
+        Raises NotIndexedError for a place that is not indexed, FailedError when nothing can be read.
+        """
+        answer = RefsAnswer()
+
+        def in_root(graph: CodeGraph) -> None:
+            targets = self._targets(graph, asked, answer)
+            uses = graph.uses_of(targets)
+            if not targets and isinstance(asked, str):
+                uses = _uses_by_name(graph, asked)
+            uses.sort(key=lambda use: (-use.confidence, use.file.path, use.reference.line))
+            answer.total += len(uses)
+            answer.files += len({use.file.path for use in uses})
+            for use in uses[: max(0, limit - len(answer.uses))]:
+                line = graph.sources.line(use.file.file, use.reference.line, use.reference.name)
+                if line is not None:
+                    answer.uses.append(ShownUse(graph.root, use, line))
+            _note_incomplete(graph, answer)
+
+        await self._in_roots(roots, in_root, answer)
+        if isinstance(asked, str) and not answer.targets and not answer.uses:
+            await self._suggest(roots, asked, answer)
+        return answer
+
+    async def callers(self, roots: Sequence[SearchableRoot], asked: Asked, depth: int, limit: int) -> CallsAnswer:
+        """Return the definitions that call a definition, as a tree. Raises as :meth:`refs` does."""
+        return await self._calls(roots, asked, partial(callers_of, depth=depth, limit=limit))
+
+    async def callees(self, roots: Sequence[SearchableRoot], asked: Asked, depth: int, limit: int) -> CallsAnswer:
+        """Return the definitions that a definition calls, as a tree. Raises as :meth:`refs` does."""
+        return await self._calls(roots, asked, partial(callees_of, depth=depth, limit=limit))
+
+    async def _calls(
+        self, roots: Sequence[SearchableRoot], asked: Asked, tree_of: Callable[[CodeGraph, Sequence[Target]], CallTree]
+    ) -> CallsAnswer:
+        answer = CallsAnswer()
+
+        def in_root(graph: CodeGraph) -> None:
+            targets = self._targets(graph, asked, answer)
+            if targets:
+                answer.trees.append((graph.root, tree_of(graph, targets)))
+            _note_incomplete(graph, answer)
+
+        await self._in_roots(roots, in_root, answer)
+        if isinstance(asked, str) and not answer.targets:
+            await self._suggest(roots, asked, answer)
+        return answer
+
+    async def impact(
+        self, roots: Sequence[SearchableRoot], asked: Sequence[Asked], depth: int, limit: int
+    ) -> ImpactAnswer:
+        """Return what a change of definitions, files or directories reaches. Raises as :meth:`refs` does."""
+        answer = ImpactAnswer()
+
+        def in_root(graph: CodeGraph) -> None:
+            files: list[CodeFile] = []
+            targets: list[Target] = []
+            for one in asked:
+                if isinstance(one, Place) and one.line is None:
+                    if one.root is graph.root:
+                        files += _files_at(graph, one.path, answer)
+                else:
+                    targets += self._targets(graph, one, answer)
+            targets += definitions_of_files(files)
+            if targets or files:
+                impact = impact_of(graph, targets, depth=depth, limit=limit)
+                changed = {file.path for file in files}
+                importers = [one for file in files for one in importers_of(graph, file) if one.path not in changed]
+                answer.impacts.append((graph.root, impact, list(dict.fromkeys(importers))))
+            _note_incomplete(graph, answer)
+
+        await self._in_roots(roots, in_root, answer)
+        names = [one for one in asked if isinstance(one, str)]
+        if names and not answer.impacts:
+            await self._suggest(roots, names[0], answer)
+        return answer
+
+    async def outline(self, place: Place) -> OutlineAnswer:
+        """Return the definitions of a file. Raises NotIndexedError, and UsageError for a directory."""
+        answer = OutlineAnswer(root=place.root)
+
+        def in_root(graph: CodeGraph) -> None:
+            answer.file = _file_at(graph, place.path, answer)
+            answer.is_partial = graph.is_partial(answer.file)
+
+        await self._in_roots([place.root], in_root, answer)
+        return answer
+
+    async def map(self, place: Place, tokens: int) -> MapAnswer:
+        """Return the most central definitions at or below a path. Raises NotIndexedError if nothing is there."""
+        answer = MapAnswer(root=place.root)
+
+        def in_root(graph: CodeGraph, pinned: PinnedRoot) -> None:
+            ranks = self._ranks.ranks(pinned.root.spec.raw, pinned.snapshot)
+            answer.map = code_map(graph, ranks, place.path, tokens=tokens)
+
+        await self._in_pinned([place.root], in_root, answer)
+        return answer
+
+    # steps
+
+    async def _in_roots(
+        self, roots: Sequence[SearchableRoot], ask: Callable[[CodeGraph], None], answer: GraphAnswer
+    ) -> None:
+        await self._in_pinned(roots, lambda graph, _: ask(graph), answer)
+
+    async def _in_pinned(
+        self, roots: Sequence[SearchableRoot], ask: Callable[[CodeGraph, PinnedRoot], None], answer: GraphAnswer
+    ) -> None:
+        """Call ``ask`` with the graph of every root, one after the other, and complete the answer."""
+        started = time.perf_counter()
+        searched = SearchedParts()
+
+        def in_one(one: PinnedRoot) -> None:
+            graph = CodeGraph(one, self._files, mask_secrets=self._mask_secrets)
+            ask(graph, one)
+            graph.sources.report_changes()
+
+        for some in parts_of(roots):
+            async with pinned_part(some) as part:
+                for one in part.pinned:
+                    await anyio.to_thread.run_sync(in_one, one)
+                searched.add(part)
+        answer.state, answer.clock = searched.state, searched.clock
+        answer.took_ms = (time.perf_counter() - started) * 1000
+        answer.notes = [*dict.fromkeys(answer.notes)]
+
+    async def _suggest(self, roots: Sequence[SearchableRoot], name: str, answer: GraphAnswer) -> None:
+        """Add the names of the roots that resemble one that has no definition."""
+        last = split_name(name)[1]
+
+        def similar(one: PinnedRoot) -> list[str]:
+            catalog = one.snapshot.catalog
+            near = nearest_names(one.snapshot, last)
+            near += catalog.symbol_names(last, only_prefix=True, limit=_MOST_SIMILAR)
+            graph = CodeGraph(one, self._files, mask_secrets=self._mask_secrets)
+            return [*dict.fromkeys(target.definition.name for key in near for target in graph.named_as(key))]
+
+        for some in parts_of(roots):
+            async with pinned_part(some) as part:
+                found = await run_all(partial(anyio.to_thread.run_sync, similar, one) for one in part.pinned)
+            answer.similar = [*dict.fromkeys([*answer.similar, *itertools.chain.from_iterable(found)])][:_MOST_SIMILAR]
+
+    def _targets(self, graph: CodeGraph, asked: Asked, answer: GraphAnswer) -> list[Target]:
+        """Return the definitions that are asked about, and add those that are still on the disk to the answer."""
+        if isinstance(asked, str):
+            targets = _named(graph, asked)
+        elif asked.root is graph.root:
+            targets = _at_line(_file_at(graph, asked.path, answer), asked)
+        else:
+            targets = []
+        for target in targets:
+            one = target.definition
+            line = graph.sources.line(target.file.file, one.line, one.name)
+            if line is not None:
+                answer.targets.append(ShownDefinition(graph.root, target, line))
+            _note_language(target.file, answer)
+        return targets
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return the qualifier of a name in any notation, with dots ("" if it has none), and its last part."""
+    *qualifier, last = _QUALIFIER.split(name.strip())
+    return (".".join(filter(None, qualifier)), last) if last else ("", name)
+
+
+def _named(graph: CodeGraph, name: str) -> list[Target]:
+    """Return the definitions of a name, which may be qualified; without one in this case, those in any case."""
+    qualifier, last = split_name(name)
+    found = graph.named(last) or graph.named_as(last)
+    if not qualifier:
+        return found
+    dotted = f"{qualifier}.{last}"
+    matching = [one for one in found if f".{one.definition.qualified}".endswith(f".{dotted}")]
+    return matching or [one for one in found if f".{one.definition.qualified}".lower().endswith(f".{dotted.lower()}")]
+
+
+def _uses_by_name(graph: CodeGraph, name: str) -> list[Use]:
+    """Return what refers to a name that the root does not define, such as a function of a library."""
+    qualifier, last = split_name(name)
+    return [
+        Use(file, reference, None, Confidence.NAME, file.enclosing(reference.line))
+        for file in graph.files_with(last)
+        for reference in file.references.named(last)
+        if not qualifier or f".{split_name(reference.qualifier)[1]}".endswith(f".{split_name(qualifier)[1]}")
+    ]
+
+
+def _file_at(graph: CodeGraph, path: bytes, answer: GraphAnswer) -> CodeFile:
+    file = graph.file(path)
+    if file is None or not graph.is_indexed(file):
+        shown = path.decode("utf-8", "replace")
+        if file is None and (not path or graph.has_directory(path)):
+            raise UsageError(f"{shown or '.'} is a directory", hint="for its outline: codeindex map PATH")
+        raise NotIndexedError(f"{shown} is not indexed", hint=f"to see why: codeindex explain {shown}")
+    _note_language(file, answer)
+    return file
+
+
+def _files_at(graph: CodeGraph, path: bytes, answer: GraphAnswer) -> list[CodeFile]:
+    file = graph.file(path)
+    if file is not None:
+        return [_file_at(graph, path, answer)]
+    files, count = graph.files_below(path, _MOST_FILES)
+    if count > len(files):
+        answer.notes.append(f"only the first {len(files):,} of {count:,} files were looked at")
+    return files
+
+
+def _at_line(file: CodeFile, place: Place) -> list[Target]:
+    """Return the definitions whose name is on a line, or else the innermost one around it."""
+    if place.line is None:
+        return definitions_of_files([file])
+    on_line = [
+        Target(file, number)
+        for number, one in enumerate(file.definitions)
+        if one.line == place.line and one.kind not in NOT_CODE
+    ]
+    if on_line:
+        return on_line
+    number = file.enclosing(place.line)
+    if number < 0:
+        raise UsageError(
+            f"no definition is at line {place.line} of {file.path.decode('utf-8', 'replace')}",
+            hint="to see its definitions: codeindex outline PATH",
+        )
+    return [Target(file, number)]
+
+
+def _note_language(file: CodeFile, answer: GraphAnswer) -> None:
+    if file.language not in LANGUAGES and file.language != NOTEBOOK:
+        answer.notes.append(f"no references are known for {file.language or 'plain text'}")
+
+
+def _note_incomplete(graph: CodeGraph, answer: GraphAnswer) -> None:
+    if not graph.is_complete:
+        answer.notes.append("the name is so common that not all of the code that mentions it was looked at")
