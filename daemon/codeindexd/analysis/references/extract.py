@@ -201,7 +201,8 @@ class _Collector:
             start = offsets[place]
             match = read(text[start - 1 : max(0, start - _MAX_RECEIVER) or None : -1])
             if match is not None:
-                found[place] = match[1][::-1] or EXPRESSION
+                receiver = match[1][::-1]
+                found[place] = receiver if receiver not in (b"", b"()") else EXPRESSION
         return found
 
 
@@ -233,6 +234,9 @@ def _bound_by(one: Import) -> tuple[str, ...]:
 
 @functools.cache
 def _receiver_pattern(separators: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """Return the pattern of reversed text before a member: its group is the reversed receiver, or empty."""
+    """Return the pattern of reversed text before a member: its group is the reversed receiver, or empty.
+
+    A receiver may end in a call without arguments: ``super()``.
+    """
     marks = b"|".join(re.escape(mark[::-1]) for mark in sorted(separators, key=len, reverse=True)) or b"(?!)"
-    return re.compile(rb"(?:%b)\s*((?:[\w$]+(?:(?:%b)(?=[\w$]))?)*)" % (marks, marks))
+    return re.compile(rb"(?:%b)\s*((?:\)\()?(?:[\w$]+(?:(?:%b)(?=[\w$]))?)*)" % (marks, marks))

@@ -158,7 +158,7 @@ def java(text: str) -> Iterator[Import]:
 
 
 _SCALA_NAMED = re.compile(r"([\w*]+)(?:\s*(?:=>|\bas\b)\s*(\w+))?")
-_SCALA = re.compile(r"([\w.]+?)\.(?:\{([^}]*)\}|(\w+|\*))")
+_SCALA = re.compile(r"([\w.]+)\.(?:\{([^}]*)\}|(\w+|\*))")
 
 
 def scala(text: str) -> Iterator[Import]:

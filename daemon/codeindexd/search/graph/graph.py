@@ -82,7 +82,7 @@ class CodeGraph:
             ids = sorted(self._snapshot.catalog.files_defining([name]))[:_MOST_CANDIDATES]
             found = self._named[name] = [
                 Target(file, number)
-                for file in self.load(ids)
+                for file in sorted(self.load(ids), key=lambda file: file.path)
                 for number, one in enumerate(file.definitions)
                 if one.name == name and one.kind not in NOT_CODE and one.kind != "impl"
             ]

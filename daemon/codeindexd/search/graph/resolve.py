@@ -188,6 +188,9 @@ def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[T
 
 def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
     qualifier = reference.qualifier
+    if qualifier.endswith("()") and qualifier[:-2] not in _SUPER:
+        return _of_call(around, file, reference, candidates)
+    qualifier = qualifier.removesuffix("()")
     first, last = _PARTS.split(qualifier)[0], _PARTS.split(qualifier)[-1]
     members = [one for one in candidates if one.owner]
     if qualifier in _SELF or _is_receiver(file, reference):
@@ -207,6 +210,18 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
         [] if file.language not in _FREE_MEMBERS else [one for one in candidates if not one.owner and not one.is_local]
     )
     return [(one, Confidence.NAME) for one in members or free]
+
+
+def _of_call(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
+    """Return the members of what a call without arguments returns, which is plain if it constructs a type."""
+    members = [one for one in candidates if one.owner]
+    name = _PARTS.split(reference.qualifier[:-2])[-1]
+    if own := [one for one in members if one.owner == name]:
+        return [(one, Confidence.EXACT) for one in own]
+    for one in around.types_named(file, name)[:3] if members else ():
+        if found := _inherited(around, one.file, one.number, members):
+            return found
+    return [(one, Confidence.NAME) for one in members]
 
 
 def _scope_of(target: Target) -> str:

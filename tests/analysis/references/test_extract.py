@@ -1,0 +1,124 @@
+"""The references in small files of every language."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeindexd.analysis.chunking import analyse
+from codeindexd.analysis.references import LANGUAGES
+from codeindexd.types import Reference, ReferenceKind
+
+CALL, USE, IMPORT, INHERIT, ALIAS = ReferenceKind
+
+CASES: dict[str, tuple[str, set[str], set[str], set[str]]] = {
+    # language: source, calls, base classes, imports (module:name)
+    "bash": (". ./lib.sh\nf() {\n  g x | h\n}\n", {"g", "h"}, set(), {".:lib.sh"}),
+    "c": ('#include "a/b.h"\nint f(int x) {\n  return g(x) + x;\n}\n', {"g"}, set(), {"a:b.h"}),
+    "cpp": ("class A : public ns::B {\n  void m() { n::f(1); p->q(); new C(); }\n};\n", {"f", "q", "C"}, {"B"}, set()),
+    "csharp": ("using A.B;\nclass C : D, IE {\n  void M() { F(1); x.G(); new H(); }\n}\n", {"F", "G", "H"}, {"D", "IE"}, {"A.B:*"}),
+    "elixir": ("defmodule A do\n  alias X.Y\n  use Z\n  def f(x), do: g(x) |> Y.h()\nend\n", {"g", "h"}, {"Z"}, {"X:Y"}),
+    "go": ('package p\nimport f "a/b"\ntype T struct { Base }\nfunc (t *T) m() { g(); f.H(); t.k() }\n', {"g", "H", "k"}, {"Base"}, {"a:b"}),
+    "haskell": ("module M where\nimport Data.Map (lookup)\nf x = g x\n", {"g"}, set(), {"Data:Map", "Data.Map:lookup"}),
+    "java": ("import a.b.C;\nclass D extends E implements F {\n  void m() { g(); h.i(); new J(); }\n}\n", {"g", "i", "J"}, {"E", "F"}, {"a.b:C"}),
+    "javascript": ("import a, {b as c} from './m';\nclass D extends E { m() { f(); this.g(); new H(); } }\n", {"f", "g", "H"}, {"E"}, {"./m:a", "./m:b"}),
+    "julia": ("using A: b\nstruct S <: T\nend\nfunction f(x)\n  g(x)\nend\n", {"g"}, {"T"}, {"A:b"}),
+    "kotlin": ("import a.b.C\nclass D : E(), F {\n  fun m() { g(); h.i() }\n}\n", {"g", "i"}, {"E", "F"}, {"a.b:C"}),
+    "lua": ('local m = require("a.b")\nlocal function f()\n  g(); m.h(); o:i()\nend\n', {"g", "h", "i"}, set(), {"a:b"}),
+    "ocaml": ("open A\nlet f x = g (M.h x)\n", {"g", "h"}, set(), {"A:*"}),
+    "php": ("<?php\nuse A\\B;\nclass C extends D implements E { use F; function m() { g(); $this->h(); new I(); J::k(); } }\n", {"g", "h", "I", "k"}, {"D", "E", "F"}, {"A:B"}),
+    "python": ("from a import b as c\nimport d.e\n\nclass F(G, h.I):\n    def m(self):\n        c(); self.n(); d.e.k()\n", {"c", "n", "k"}, {"G", "I"}, {"a:b", "d:e"}),
+    "ruby": ("require 'a/b'\nclass C < D\n  include E\n  def m(x)\n    f(x)\n    g\n    h.i x\n  end\nend\n", {"f", "g", "h", "i"}, {"D", "E"}, {"a:b"}),
+    "rust": ("use a::b::{C, D as E};\nimpl Tr for C {\n  fn m(&self) { f(); self.g(); C::h(); mac!(k(1)); }\n}\n", {"f", "g", "h", "mac", "k"}, {"Tr"}, {"a::b:C", "a::b:D"}),
+    "scala": ("import a.b.{C, D => E}\nclass F extends G with H {\n  def m = i(j.k)\n}\n", {"i", "k"}, {"G", "H"}, {"a.b:C", "a.b:D"}),
+    "sql": ("SELECT f(a) FROM t;\n", {"f"}, set(), set()),
+    "swift": ("import A\nclass B: C, D {\n  func m() { e(); self.f(); g.h() }\n}\n", {"e", "f", "h"}, {"C", "D"}, {":A"}),
+    "tsx": ("import {A} from './a';\nconst B = () => <A x={c()} />;\n", {"A", "c"}, set(), {"./a:A"}),
+    "typescript": ("import type {A} from './a';\nclass B extends C implements D { m(): A { return e(); } }\n", {"e"}, {"C", "D"}, {"./a:A"}),
+    "zig": ('const m = @import("a.zig");\nfn f() void { g(); m.h(); }\n', {"g", "h"}, set(), {":a.zig"}),
+}  # fmt: skip
+
+
+def references(source: str, language: str) -> list[Reference]:
+    return list(analyse(source.encode(), language).references)
+
+
+def names(found: list[Reference], kind: ReferenceKind) -> set[str]:
+    return {one.name for one in found if one.kind is kind}
+
+
+@pytest.mark.parametrize("language", CASES)
+def test_calls_bases_and_imports_of_each_language(language: str) -> None:
+    source, calls, bases, imports = CASES[language]
+    found = references(source, language)
+    assert names(found, CALL) == calls
+    assert names(found, INHERIT) == bases
+    assert {f"{one.qualifier}:{one.name}" for one in found if one.kind is IMPORT} == imports
+
+
+def test_every_language_with_rules_is_tested() -> None:
+    assert CASES.keys() == LANGUAGES - {"ocaml_interface"}
+
+
+def test_a_reference_has_its_line_and_receiver() -> None:
+    source = "import os\n\n\ndef f():\n    os.path.join(1)\n    self.x.get()\n    g().h()\n    chain\n"
+    found = {one.name: one for one in references(source, "python") if one.kind is CALL}
+    assert (found["join"].qualifier, found["join"].line) == ("os.path", 5)
+    assert (found["get"].qualifier, found["get"].line) == ("self.x", 6)
+    assert (found["g"].qualifier, found["g"].line) == ("", 7)
+    assert (found["h"].qualifier, found["h"].line) == ("g()", 7)
+
+
+def test_a_chain_over_several_lines_keeps_its_receiver() -> None:
+    found = references("function f() {\n  query\n    .where(a)\n    .limit(1);\n}\n", "javascript")
+    assert {one.name: (one.qualifier, one.line) for one in found if one.kind is CALL} == {
+        "where": ("query", 3),
+        "limit": (".", 4),
+    }
+
+
+def test_a_definition_is_no_reference_to_itself() -> None:
+    assert references("def f():\n    pass\n\n\nclass C:\n    x = 1\n", "python") == []
+
+
+def test_recursion_on_the_line_of_the_definition_is_a_reference() -> None:
+    assert [one.name for one in references("def f(): return f()\n", "python")] == ["f"]
+
+
+def test_a_plain_name_counts_if_the_file_defines_or_imports_it() -> None:
+    source = "from a import known\n\n\ndef mine(): ...\n\n\ndef f(local):\n    use = [known, mine, local, other]\n"
+    assert names(references(source, "python"), USE) == {"known", "mine"}
+
+
+def test_a_plain_name_in_c_counts_unless_it_is_a_variable() -> None:
+    source = "struct ops o = { .open = my_open };\nint f(int x) {\n  int y = x;\n  return run(y, callback);\n}\n"
+    assert {"my_open", "callback"} <= names(references(source, "c"), USE)
+    assert not {"x", "y"} & names(references(source, "c"), USE)
+
+
+def test_an_alias_leads_to_what_it_names() -> None:
+    found = references("from a import b as c\n", "python")
+    assert [(one.kind, one.name, one.qualifier) for one in found] == [(IMPORT, "b", "a"), (ALIAS, "c", "b")]
+
+
+def test_comments_and_strings_hold_no_references() -> None:
+    assert references("# f()\nx = 'g()'\n", "python") == []
+
+
+def test_code_inside_a_string_template_counts() -> None:
+    assert names(references("const s = `a ${f(1)}`;\n", "javascript"), CALL) == {"f"}
+
+
+def test_lines_of_a_multi_line_import_are_exact() -> None:
+    found = references("from a import (\n    b,  # c\n    d,\n)\n", "python")
+    assert [(one.name, one.line) for one in found] == [("b", 2), ("d", 3)]
+
+
+def test_a_language_without_rules_has_no_references() -> None:
+    assert references('{"a": 1}', "json") == []
+
+
+@pytest.mark.parametrize("language", sorted(CASES))
+def test_broken_code_raises_nothing(language: str) -> None:
+    source = CASES[language][0]
+    for cut in range(0, len(source), 7):
+        references(source[cut:] + "\0(.:::" + source[:cut], language)

@@ -1,0 +1,240 @@
+"""Questions about the code graph, over real stores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from codeindexd.errors import NotIndexedError, UsageError
+from codeindexd.search.graph.calls import CallNode
+from codeindexd.search.graph.queries import CallsAnswer, GraphSearcher, Place, RefsAnswer
+from search.indexed_root import Indexed
+
+pytestmark = pytest.mark.anyio
+
+FILES = {
+    "shop/__init__.py": "from shop.cart import Cart\n",
+    "shop/cart.py": (
+        "from shop.money import round_up\n\n\n"
+        "class Cart:\n"
+        "    def __init__(self):\n        self.items = []\n\n"
+        "    def total(self):\n        return round_up(self.raw_total())\n\n"
+        "    def raw_total(self):\n        return sum(self.items)\n"
+    ),
+    "shop/money.py": "def round_up(amount):\n    return amount\n",
+    "shop/order.py": (
+        "from shop import Cart\nimport shop.money as money\n\n\n"
+        "class BigCart(Cart):\n    def total(self):\n        return super().total()\n\n\n"
+        "def checkout():\n    cart = Cart()\n    money.round_up(1)\n    return cart.total()\n"
+    ),
+    "other/money.py": "def round_up(amount):\n    return -amount\n\n\ndef use():\n    return round_up(1)\n",
+    "tests/test_order.py": "from shop.order import checkout\n\n\ndef test_checkout():\n    assert checkout() == 1\n",
+    "notes.md": "# Notes\n\nround_up is documented here.\n",
+}
+
+
+@pytest.fixture
+async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
+    root = Indexed(tmp_path)
+    for name, text in FILES.items():
+        root.save(name, text)
+    yield root
+    root.close()
+
+
+SEARCHER = GraphSearcher(mask_secrets=True)
+
+
+def place(root: Indexed, path: str, line: int | None = None) -> Place:
+    return Place(root, path.encode(), line)
+
+
+def uses(answer: RefsAnswer) -> set[str]:
+    return {
+        f"{one.use.file.path.decode()}:{one.line.number} {one.use.reference.kind.name} {one.use.confidence.name}"
+        for one in answer.uses
+    }
+
+
+async def test_references_follow_imports_and_not_only_names(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100)
+    assert uses(answer) == {
+        "shop/cart.py:1 IMPORT IMPORT",
+        "shop/cart.py:9 CALL IMPORT",
+        "shop/order.py:12 CALL IMPORT",
+    }
+
+
+async def test_a_name_with_two_definitions_has_the_references_of_both(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], "round_up", 100)
+    assert [one.target.file.path for one in answer.targets] == [b"other/money.py", b"shop/money.py"]
+    assert answer.total == 4
+    assert "other/money.py:6 CALL EXACT" in uses(answer)
+
+
+async def test_a_reference_shows_its_line_and_the_definition_around_it(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100)
+    (use,) = [one for one in answer.uses if one.use.file.path == b"shop/order.py"]
+    assert use.line.text == "money.round_up(1)"
+    assert use.line.column == 11
+    assert use.use.user is not None
+    assert use.use.user.definition.qualified == "checkout"
+
+
+async def test_a_limit_leaves_the_total(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], "round_up", 1)
+    assert (len(answer.uses), answer.total, answer.files) == (1, 4, 3)
+
+
+async def test_a_method_has_the_references_of_its_class_and_its_subclasses(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], "Cart.total", 100)
+    assert uses(answer) == {"shop/order.py:7 CALL IMPORT", "shop/order.py:13 CALL EXACT"}
+
+
+async def test_self_means_the_class_around_it(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], "raw_total", 100)
+    assert uses(answer) == {"shop/cart.py:9 CALL EXACT"}
+
+
+async def test_a_package_that_exports_a_name_leads_to_it(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], "Cart", 100)
+    assert "shop/order.py:5 INHERIT IMPORT" in uses(answer)
+    assert "shop/order.py:11 CALL IMPORT" in uses(answer)
+
+
+async def test_an_unknown_name_has_similar_ones(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], "chekout", 100)
+    assert (answer.uses, answer.similar) == ([], ["checkout"])
+
+
+async def test_a_name_of_a_library_is_found_by_name(indexed: Indexed) -> None:
+    answer = await SEARCHER.refs([indexed], "sum", 100)
+    assert uses(answer) == {"shop/cart.py:12 CALL NAME"}
+
+
+async def test_lines_are_those_on_the_disk(indexed: Indexed) -> None:
+    path = indexed.directory / "shop/order.py"
+    path.write_text("# new\n" + path.read_text())
+    answer = await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100)
+    assert "shop/order.py:13 CALL IMPORT" in uses(answer)
+    assert indexed.hints == {b"shop/order.py"}
+
+
+async def test_a_line_that_is_gone_is_not_shown(indexed: Indexed) -> None:
+    (indexed.directory / "shop/order.py").write_text("nothing\n")
+    answer = await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100)
+    assert {one.use.file.path for one in answer.uses} == {b"shop/cart.py"}
+
+
+async def test_a_place_without_a_definition_is_an_error(indexed: Indexed) -> None:
+    with pytest.raises(UsageError, match="no definition is at line 1"):
+        await SEARCHER.refs([indexed], place(indexed, "shop/cart.py", 1), 100)
+    with pytest.raises(NotIndexedError, match="missing.py is not indexed"):
+        await SEARCHER.refs([indexed], place(indexed, "missing.py", 1), 100)
+
+
+async def test_a_language_without_references_is_noted(indexed: Indexed) -> None:
+    answer = await SEARCHER.outline(place(indexed, "notes.md"))
+    assert answer.notes == ["no references are known for markdown"]
+
+
+def shape(node: CallNode) -> tuple[str, list[object]]:
+    name = node.target.definition.qualified if node.target is not None else ""
+    return name, [shape(one) for one in node.below]
+
+
+def shapes(answer: CallsAnswer) -> list[tuple[str, list[object]]]:
+    return [shape(node) for _, tree in answer.trees for node in tree.nodes]
+
+
+async def test_callers_form_a_tree(indexed: Indexed) -> None:
+    answer = await SEARCHER.callers([indexed], place(indexed, "shop/money.py", 1), 3, 100)
+    tree = dict(shapes(answer))
+    assert tree["checkout"] == [("test_checkout", [])]
+    assert tree["Cart.total"] == [("checkout", []), ("BigCart.total", [])]  # what calls checkout is shown once
+    (repeated,) = [below for _, one in answer.trees for node in one.nodes for below in node.below if below.is_repeated]
+    assert repeated.target is not None
+    assert repeated.target.definition.qualified == "checkout"
+
+
+async def test_the_constructor_is_called_by_the_name_of_its_class(indexed: Indexed) -> None:
+    answer = await SEARCHER.callers([indexed], "Cart.__init__", 1, 100)
+    assert [name for name, _ in shapes(answer)] == ["checkout"]
+
+
+async def test_callees_are_resolved(indexed: Indexed) -> None:
+    answer = await SEARCHER.callees([indexed], "checkout", 2, 100)
+    assert shapes(answer) == [
+        ("Cart.total", [("Cart.raw_total", []), ("round_up", [])]),
+        ("Cart", [("Cart.raw_total", []), ("round_up", [])]),
+        ("round_up", []),
+    ]
+
+
+async def test_names_that_are_not_defined_here_are_listed(indexed: Indexed) -> None:
+    answer = await SEARCHER.callees([indexed], "raw_total", 1, 100)
+    assert [tree.unresolved for _, tree in answer.trees] == [["sum"]]
+
+
+async def test_impact_reaches_callers_subclasses_and_tests(indexed: Indexed) -> None:
+    answer = await SEARCHER.impact([indexed], ["Cart.total"], 4, 100)
+    ((_, impact, _),) = answer.impacts
+    reached = {(one.target.definition.qualified if one.target else "", one.distance) for one in impact.reached}
+    assert {("BigCart.total", 1), ("checkout", 1), ("test_checkout", 2)} <= reached
+    assert impact.tests == [b"tests/test_order.py"]
+    assert impact.stopped == ""
+
+
+async def test_the_impact_of_a_file_names_its_importers(indexed: Indexed) -> None:
+    answer = await SEARCHER.impact([indexed], [place(indexed, "shop/money.py")], 1, 100)
+    ((_, _, importers),) = answer.impacts
+    assert [file.path for file in importers] == [b"shop/cart.py", b"shop/order.py"]
+
+
+async def test_impact_says_where_it_stopped(indexed: Indexed) -> None:
+    answer = await SEARCHER.impact([indexed], ["round_up"], 1, 100)
+    ((_, impact, _),) = answer.impacts
+    assert impact.stopped == "followed for 1 references; use a larger depth to see more"
+
+
+async def test_an_outline_has_all_definitions_of_a_file(indexed: Indexed) -> None:
+    answer = await SEARCHER.outline(place(indexed, "shop/cart.py"))
+    assert answer.file is not None
+    assert [one.qualified for one in answer.file.definitions if one.kind != "field"] == [
+        "Cart",
+        "Cart.__init__",
+        "Cart.total",
+        "Cart.raw_total",
+    ]
+
+
+async def test_a_directory_has_no_outline(indexed: Indexed) -> None:
+    with pytest.raises(UsageError, match="shop is a directory"):
+        await SEARCHER.outline(place(indexed, "shop"))
+
+
+async def test_a_map_shows_what_others_use_within_its_size(indexed: Indexed) -> None:
+    answer = await SEARCHER.map(place(indexed, ""), 1000)
+    assert answer.map is not None
+    assert "class Cart" in answer.map.text
+    small = await SEARCHER.map(place(indexed, ""), 20)
+    assert small.map is not None
+    assert 0 < len(small.map.text) <= 80
+    assert small.map.definitions < small.map.all_definitions
+
+
+async def test_a_map_of_a_directory_shows_only_that(indexed: Indexed) -> None:
+    answer = await SEARCHER.map(place(indexed, "other"), 1000)
+    assert answer.map is not None
+    assert {one.file.path for one in answer.map.files} == {b"other/money.py"}
+
+
+async def test_a_map_follows_changes(indexed: Indexed) -> None:
+    await SEARCHER.map(place(indexed, ""), 1000)
+    indexed.save("shop/money.py", "def another_name(amount):\n    return amount\n")
+    answer = await SEARCHER.map(place(indexed, "shop/money.py"), 1000)
+    assert answer.map is not None
+    assert "another_name" in answer.map.text
+    assert "round_up" not in answer.map.text
