@@ -57,6 +57,7 @@ def made(waiting: Waiting) -> Handlers:
         default_limit=10,
         describe=unused,
         describe_files=unused,
+        graph=unused,
         embedder=unused,
         resize=unused,
         at_normal_priority=waiting.at_normal_priority,

@@ -55,13 +55,15 @@ def status(terminal: Terminal, result: StatusResult, now: float | None = None) -
             root["state"],
             f"{root['files']:,}",
             f"{root['chunks']:,}",
+            f"{root.get('definitions', 0):,}",
+            f"{root.get('references', 0):,}",
             f"{root['pending_files']:,}",
             f"{root['failed_files']:,}",
             safe(root["path"]),
         )
         for root in result["roots"]
     ]
-    _table(terminal, ("STATE", "FILES", "CHUNKS", "PENDING", "FAILED", "PATH"), rows)
+    _table(terminal, ("STATE", "FILES", "CHUNKS", "SYMBOLS", "REFERENCES", "PENDING", "FAILED", "PATH"), rows)
     for root in result["roots"]:
         _details(terminal, root, now)
 

@@ -163,6 +163,7 @@ class DefinitionEntry(TypedDict):
     start_line: int
     end_line: int
     kind: str
+    name: str
     symbol: str
     signature: str
     doc: NotRequired[str]
@@ -447,6 +448,8 @@ class RootStatus(TypedDict):
     root_hash: str
     files: int
     chunks: int
+    definitions: NotRequired[int]
+    references: NotRequired[int]
     pending_files: int
     pending_vectors: NotRequired[int]
     failed_files: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.protocol.places import path_to_json
 from codeindexd.search.graph.calls import CallNode
 from codeindexd.search.graph.code_file import CodeFile
@@ -22,7 +23,6 @@ from codeindexd.search.graph.queries import (
 from codeindexd.search.graph.sources import ShownLine
 from codeindexd.search.graph.targets import Target
 from codeindexd.search.searchable_root import SearchableRoot
-from codeindexd.types import Definition
 
 _MOST_TARGETS = 100
 
@@ -81,7 +81,7 @@ def outline(found: OutlineAnswer) -> Entry:
     children: defaultdict[int, list[Entry]] = defaultdict(list)
     for number in range(len(found.file.definitions) - 1, -1, -1):
         one = found.file.definitions[number]
-        entry = _described(one)
+        entry = _described(found.file, number)
         if below := children.pop(number, None):
             entry["children"] = below
         children[one.container].insert(0, entry)
@@ -109,7 +109,7 @@ def code_map(found: MapAnswer, path: bytes) -> Entry:
                 **path_to_json(one.file.path),
                 "language": one.file.language,
                 "score": round(one.score, 6),
-                "definitions": [_described(one.file.definitions[number]) for number in one.numbers],
+                "definitions": [_described(one.file, number) for number in one.numbers],
             }
             for one in found.map.files
         ],
@@ -137,14 +137,16 @@ def _tail(found: GraphAnswer, more: int) -> Entry:
     }
 
 
-def _described(one: Definition) -> Entry:
+def _described(file: CodeFile, number: int) -> Entry:
+    one = file.definitions[number]
     return {
         "line": one.line,
         "column": one.column,
         "start_line": one.start_line,
         "end_line": one.end_line,
         "kind": one.kind,
-        "symbol": one.qualified,
+        "name": one.name,
+        "symbol": native_name(file.definitions, number, file.language),
         "signature": one.signature,
         **({"doc": one.doc} if one.doc else {}),
         **({"visibility": str(one.visibility)} if one.visibility else {}),
@@ -156,7 +158,7 @@ def _file(root: SearchableRoot, file: CodeFile) -> Entry:
 
 
 def _definition(root: SearchableRoot, target: Target) -> Entry:
-    return {**_file(root, target.file), **_described(target.definition)}
+    return {**_file(root, target.file), **_described(target.file, target.number)}
 
 
 def _shown_definition(one: ShownDefinition) -> Entry:
@@ -171,7 +173,11 @@ def _user(file: CodeFile, target: Target | None) -> Entry:
     if target is None:
         return {"symbol": "", "kind": "file"}
     one = target.definition
-    return {"symbol": one.qualified, "kind": one.kind, "symbol_line": one.line, "signature": one.signature}
+    return {"symbol": _symbol(target), "kind": one.kind, "symbol_line": one.line, "signature": one.signature}
+
+
+def _symbol(target: Target) -> str:
+    return native_name(target.file.definitions, target.number, target.file.language)
 
 
 def _use(one: ShownUse) -> Entry:
@@ -218,5 +224,5 @@ def _reached(root: SearchableRoot, one: Reached) -> Entry:
         "distance": one.distance,
         "confidence": one.confidence.label,
         "reason": one.reason.value,
-        "via": one.via.definition.qualified,
+        "via": _symbol(one.via),
     }

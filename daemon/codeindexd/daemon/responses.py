@@ -69,6 +69,8 @@ def root_status(root: Root) -> dict[str, Any]:
 
 def _running_status(root: Root) -> dict[str, Any]:
     status = root.status()
+    with root.catalog_snapshot() as snapshot:
+        graph = snapshot.graph_counts()
     return {
         **path_to_json(root.spec.raw),
         "state": status.state.value,
@@ -76,6 +78,8 @@ def _running_status(root: Root) -> dict[str, Any]:
         "root_hash": status.root_hash.hex(),
         "files": status.counts.files,
         "chunks": status.counts.chunks,
+        "definitions": graph.definitions,
+        "references": graph.references,
         "pending_files": status.progress.files_left,
         "pending_vectors": status.pending_vectors,
         "failed_files": status.counts.failed,
@@ -111,6 +115,8 @@ def failed_status(failed: FailedRoot) -> dict[str, Any]:
         "root_hash": "",
         "files": 0,
         "chunks": 0,
+        "definitions": 0,
+        "references": 0,
         "pending_files": 0,
         "pending_vectors": 0,
         "failed_files": 0,

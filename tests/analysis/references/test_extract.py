@@ -15,25 +15,25 @@ CASES: dict[str, tuple[str, set[str], set[str], set[str]]] = {
     "bash": (". ./lib.sh\nf() {\n  g x | h\n}\n", {"g", "h"}, set(), {".:lib.sh"}),
     "c": ('#include "a/b.h"\nint f(int x) {\n  return g(x) + x;\n}\n', {"g"}, set(), {"a:b.h"}),
     "cpp": ("class A : public ns::B {\n  void m() { n::f(1); p->q(); new C(); }\n};\n", {"f", "q", "C"}, {"B"}, set()),
-    "csharp": ("using A.B;\nclass C : D, IE {\n  void M() { F(1); x.G(); new H(); }\n}\n", {"F", "G", "H"}, {"D", "IE"}, {"A.B:*"}),
-    "elixir": ("defmodule A do\n  alias X.Y\n  use Z\n  def f(x), do: g(x) |> Y.h()\nend\n", {"g", "h"}, {"Z"}, {"X:Y"}),
-    "go": ('package p\nimport f "a/b"\ntype T struct { Base }\nfunc (t *T) m() { g(); f.H(); t.k() }\n', {"g", "H", "k"}, {"Base"}, {"a:b"}),
+    "csharp": ("using A.B;\nclass C : D, IE {\n  void M() { F(1); x.G(); new H(); }\n}\n", {"F", "G", "H"}, {"D", "IE"}, {"A.B:*"}),  # noqa: E501
+    "elixir": ("defmodule A do\n  alias X.Y\n  use Z\n  def f(x), do: g(x) |> Y.h()\nend\n", {"g", "h"}, {"Z"}, {"X:Y"}),  # noqa: E501
+    "go": ('package p\nimport f "a/b"\ntype T struct { Base }\nfunc (t *T) m() { g(); f.H(); t.k() }\n', {"g", "H", "k"}, {"Base"}, {"a:b"}),  # noqa: E501
     "haskell": ("module M where\nimport Data.Map (lookup)\nf x = g x\n", {"g"}, set(), {"Data:Map", "Data.Map:lookup"}),
-    "java": ("import a.b.C;\nclass D extends E implements F {\n  void m() { g(); h.i(); new J(); }\n}\n", {"g", "i", "J"}, {"E", "F"}, {"a.b:C"}),
-    "javascript": ("import a, {b as c} from './m';\nclass D extends E { m() { f(); this.g(); new H(); } }\n", {"f", "g", "H"}, {"E"}, {"./m:a", "./m:b"}),
+    "java": ("import a.b.C;\nclass D extends E implements F {\n  void m() { g(); h.i(); new J(); }\n}\n", {"g", "i", "J"}, {"E", "F"}, {"a.b:C"}),  # noqa: E501
+    "javascript": ("import a, {b as c} from './m';\nclass D extends E { m() { f(); this.g(); new H(); } }\n", {"f", "g", "H"}, {"E"}, {"./m:a", "./m:b"}),  # noqa: E501
     "julia": ("using A: b\nstruct S <: T\nend\nfunction f(x)\n  g(x)\nend\n", {"g"}, {"T"}, {"A:b"}),
     "kotlin": ("import a.b.C\nclass D : E(), F {\n  fun m() { g(); h.i() }\n}\n", {"g", "i"}, {"E", "F"}, {"a.b:C"}),
-    "lua": ('local m = require("a.b")\nlocal function f()\n  g(); m.h(); o:i()\nend\n', {"g", "h", "i"}, set(), {"a:b"}),
+    "lua": ('local m = require("a.b")\nlocal function f()\n  g(); m.h(); o:i()\nend\n', {"g", "h", "i"}, set(), {"a:b"}),  # noqa: E501
     "ocaml": ("open A\nlet f x = g (M.h x)\n", {"g", "h"}, set(), {"A:*"}),
-    "php": ("<?php\nuse A\\B;\nclass C extends D implements E { use F; function m() { g(); $this->h(); new I(); J::k(); } }\n", {"g", "h", "I", "k"}, {"D", "E", "F"}, {"A:B"}),
-    "python": ("from a import b as c\nimport d.e\n\nclass F(G, h.I):\n    def m(self):\n        c(); self.n(); d.e.k()\n", {"c", "n", "k"}, {"G", "I"}, {"a:b", "d:e"}),
-    "ruby": ("require 'a/b'\nclass C < D\n  include E\n  def m(x)\n    f(x)\n    g\n    h.i x\n  end\nend\n", {"f", "g", "h", "i"}, {"D", "E"}, {"a:b"}),
-    "rust": ("use a::b::{C, D as E};\nimpl Tr for C {\n  fn m(&self) { f(); self.g(); C::h(); mac!(k(1)); }\n}\n", {"f", "g", "h", "mac", "k"}, {"Tr"}, {"a::b:C", "a::b:D"}),
-    "scala": ("import a.b.{C, D => E}\nclass F extends G with H {\n  def m = i(j.k)\n}\n", {"i", "k"}, {"G", "H"}, {"a.b:C", "a.b:D"}),
+    "php": ("<?php\nuse A\\B;\nclass C extends D implements E { use F; function m() { g(); $this->h(); new I(); J::k(); } }\n", {"g", "h", "I", "k"}, {"D", "E", "F"}, {"A:B"}),  # noqa: E501
+    "python": ("from a import b as c\nimport d.e\n\nclass F(G, h.I):\n    def m(self):\n        c(); self.n(); d.e.k()\n", {"c", "n", "k"}, {"G", "I"}, {"a:b", "d:e"}),  # noqa: E501
+    "ruby": ("require 'a/b'\nclass C < D\n  include E\n  def m(x)\n    f(x)\n    g\n    h.i x\n  end\nend\n", {"f", "g", "h", "i"}, {"D", "E"}, {"a:b"}),  # noqa: E501
+    "rust": ("use a::b::{C, D as E};\nimpl Tr for C {\n  fn m(&self) { f(); self.g(); C::h(); mac!(k(1)); }\n}\n", {"f", "g", "h", "mac", "k"}, {"Tr"}, {"a::b:C", "a::b:D"}),  # noqa: E501
+    "scala": ("import a.b.{C, D => E}\nclass F extends G with H {\n  def m = i(j.k)\n}\n", {"i", "k"}, {"G", "H"}, {"a.b:C", "a.b:D"}),  # noqa: E501
     "sql": ("SELECT f(a) FROM t;\n", {"f"}, set(), set()),
-    "swift": ("import A\nclass B: C, D {\n  func m() { e(); self.f(); g.h() }\n}\n", {"e", "f", "h"}, {"C", "D"}, {":A"}),
+    "swift": ("import A\nclass B: C, D {\n  func m() { e(); self.f(); g.h() }\n}\n", {"e", "f", "h"}, {"C", "D"}, {":A"}),  # noqa: E501
     "tsx": ("import {A} from './a';\nconst B = () => <A x={c()} />;\n", {"A", "c"}, set(), {"./a:A"}),
-    "typescript": ("import type {A} from './a';\nclass B extends C implements D { m(): A { return e(); } }\n", {"e"}, {"C", "D"}, {"./a:A"}),
+    "typescript": ("import type {A} from './a';\nclass B extends C implements D { m(): A { return e(); } }\n", {"e"}, {"C", "D"}, {"./a:A"}),  # noqa: E501
     "zig": ('const m = @import("a.zig");\nfn f() void { g(); m.h(); }\n', {"g", "h"}, set(), {":a.zig"}),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ CASES = [
     (imports.python, "import a.b as c, d", [("a", "b", "c"), ("", "d", "")]),
     (imports.python, "from ..x import (y as z,\n  w)", [("..x", "y", "z"), ("..x", "w", "")]),
     (imports.python, "from q import *", [("q", "*", "")]),
-    (imports.javascript, "import D, {a as b, type C} from './x'", [("./x", "a", "b"), ("./x", "C", ""), ("./x", "D", "")]),
+    (imports.javascript, "import D, {a as b, type C} from './x'", [("./x", "a", "b"), ("./x", "C", ""), ("./x", "D", "")]),  # noqa: E501
     (imports.javascript, "import * as ns from 'y'", [("y", "*", "ns")]),
     (imports.javascript, "export {q} from './z'", [("./z", "q", "")]),
     (imports.javascript, "export * from './z'", [("./z", "*", "")]),

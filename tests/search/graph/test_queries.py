@@ -131,7 +131,7 @@ async def test_a_line_that_is_gone_is_not_shown(indexed: Indexed) -> None:
 async def test_a_place_without_a_definition_is_an_error(indexed: Indexed) -> None:
     with pytest.raises(UsageError, match="no definition is at line 1"):
         await SEARCHER.refs([indexed], place(indexed, "shop/cart.py", 1), 100)
-    with pytest.raises(NotIndexedError, match="missing.py is not indexed"):
+    with pytest.raises(NotIndexedError, match=r"missing\.py is not indexed"):
         await SEARCHER.refs([indexed], place(indexed, "missing.py", 1), 100)
 
 
