@@ -610,6 +610,15 @@ def _print_findings(run: Run, result: Mapping[str, Any]) -> None:
             run.terminal.print(f"         remedy: {safe(check['remedy'])}")
 
 
+def agents(run: Run) -> int:
+    """List coding agents, register the server with them, or remove it."""
+    from codeindexd.cli.agents import command
+
+    result = command.Agents(run.args, run.environ, run.terminal).run()
+    run.show(result, lambda: command.show(run.terminal, result))
+    return DONE
+
+
 def mcp(run: Run) -> int:
     """Serve the Model Context Protocol until standard input ends."""
     from codeindexd.cli import mcp as server
@@ -644,5 +653,6 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "logs": logs,
     "service": service,
     "doctor": doctor,
+    "agents": agents,
     "mcp": mcp,
 }

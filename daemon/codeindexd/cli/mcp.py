@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codeindexd.cli.terminal import OutputError, Terminal, safe
@@ -86,6 +84,9 @@ def _token(environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the token that hosts have to present, and where it is kept; without one, make it. Raises FailedError."""
     if given := environ.get(_TOKEN_VARIABLE, ""):
         return given, _TOKEN_VARIABLE
+    import secrets
+    from pathlib import Path
+
     import platformdirs
 
     path = Path(platformdirs.user_state_path("codeindexd", appauthor=False)) / _TOKEN_NAME

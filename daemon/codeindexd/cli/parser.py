@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from codeindexd import __version__
 from codeindexd.cli import graph, grep, mcp
+from codeindexd.cli.agents import options as agents
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
 
@@ -254,4 +255,5 @@ def _daemon(command: Command) -> None:
     service = command("service", "run the daemon as a systemd user service or launchd agent")
     service.add_argument("action", choices=["install", "uninstall", "status"])
     command("doctor", "look for problems in the environment and show how to fix them")
+    agents.add_arguments(command("agents", "register the server with coding agents", epilog=agents.HELP))
     mcp.add_arguments(command("mcp", "serve the Model Context Protocol to coding agents", epilog=mcp.HELP))
