@@ -26,7 +26,7 @@ from codeindexd.storage.dense import Dense
 from codeindexd.storage.dense.snapshot import DenseSnapshot
 from codeindexd.storage.lexical import Lexical, LexicalQuery
 from codeindexd.storage.lexical.snapshot import LexicalSnapshot
-from codeindexd.types import NodeKind, Outcome, Span, StoredChunk
+from codeindexd.types import Definition, NodeKind, Outcome, Reference, Span, StoredChunk
 from support.daemons import RealDaemon
 
 _MOST_WORDS = 2_000
@@ -59,6 +59,8 @@ class Leaf:
     skipped_because: str
     language: str
     encoding: str
+    definitions: tuple[Definition, ...]
+    references: tuple[Reference, ...]
     chunks: tuple[Chunk, ...]
 
 
@@ -165,6 +167,8 @@ def _read(
             file.reason,
             file.language,
             file.encoding,
+            snapshot.definitions([file.file_id]).get(file.file_id, ()),
+            tuple(snapshot.references([file.file_id]).get(file.file_id, ())),
             chunks,
         )
     all_ids = frozenset(places)

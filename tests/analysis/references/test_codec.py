@@ -42,6 +42,11 @@ def test_references_are_found_by_name_kind_and_line() -> None:
     assert columns.named("missing") == []
 
 
+def test_equal_text_has_equal_bytes() -> None:
+    text = SOURCE + b"".join(b"import m%d as n%d\ng%d(h%d.i, j=k.l)\n" % (n, n, n, n) for n in range(50))
+    assert len({encode(analyse(text, "python").references) for _ in range(20)}) == 1
+
+
 def test_parts_are_joined_with_their_lines() -> None:
     columns = analyse(SOURCE, "python").references
     both = joined([columns, columns.on_other_lines(lambda line: line + 100)])

@@ -72,9 +72,10 @@ def _query(language: str, grammar: Language) -> Query:
 
 
 class _Collector:
-    """The references of one text, in the order in which they are found.
+    """The references of one text.
 
-    Its loops run for every name in the code, so they call few functions.
+    Nodes come in no particular order: tree-sitter's captures have none. The loops run for every name in the code, so
+    they call few functions.
     """
 
     def __init__(self, text: bytes, rules: ReferenceRules, defined: Mapping[bytes, Collection[int]]) -> None:
@@ -160,7 +161,7 @@ class _Collector:
         kinds = [kind for _, kind, _ in found]
         names = [name for _, _, name in found]
         qualifiers = self._qualifiers(offsets)
-        for offset, one in self._imports:
+        for offset, one in sorted(self._imports, key=lambda found: found[0]):
             name = one.name.encode()
             offsets.append(offset)
             kinds.append(ReferenceKind.IMPORT)
@@ -171,15 +172,18 @@ class _Collector:
                 kinds.append(ReferenceKind.ALIAS)
                 names.append(one.alias.encode())
                 qualifiers.append(name)
-        table = list(dict.fromkeys([b"", *names, *qualifiers]))
-        number_of = {name: number for number, name in enumerate(table)}.__getitem__
         starts = np.array(offsets, dtype=np.int64)
         order = np.argsort(starts, kind="stable")[:MAX_REFERENCES]
+        places = order.tolist()
+        names = [names[place] for place in places]
+        qualifiers = [qualifiers[place] for place in places]
+        table = list(dict.fromkeys([b"", *names, *qualifiers]))
+        number_of = {name: number for number, name in enumerate(table)}.__getitem__
         line_ends = np.flatnonzero(np.frombuffer(self._text, np.uint8) == _NEWLINE)
         return Columns(
             table,
-            np.fromiter(map(number_of, names), np.int64, len(names))[order],
-            np.fromiter(map(number_of, qualifiers), np.int64, len(names))[order],
+            np.fromiter(map(number_of, names), np.int64, len(names)),
+            np.fromiter(map(number_of, qualifiers), np.int64, len(names)),
             np.array(kinds, dtype=np.uint8)[order],
             np.searchsorted(line_ends, starts[order]) + 1,
         )
