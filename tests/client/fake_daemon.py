@@ -131,6 +131,12 @@ class FakeDaemon:
             "grep": self._grep,
             "related": self._related,
             "symbol": self._symbol,
+            "refs": self._refs,
+            "callers": self._callers,
+            "callees": self._callers,
+            "impact": self._impact,
+            "outline": self._outline,
+            "map": self._map,
             "sync": self._sync,
             "status": self._status,
             "verify": self._verify,
@@ -286,6 +292,51 @@ class FakeDaemon:
             for one in found
         ]
         return {"symbol": params["name"], "state": state, "definitions": definitions, "references": uses}
+
+    def _graph(self, params: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+        """Return an answer about the code graph, which knows only ``check_password`` and one use of it."""
+        known = params.get("name") in {"check_password", None}
+        target = {"root": self._chosen(params)[0], "path": "src/auth.py", "line": 12, "symbol": "check_password"}
+        empty = {name: [] for name, value in fields.items() if isinstance(value, list)}
+        found = {"name": params.get("name") or "", "targets": [target], "total": 1, **fields}
+        nothing = {**found, **empty, "targets": [], "total": 0, "similar": ["check_passwords"]}
+        return {**(found if known else nothing), "truncated": False, "took_ms": 1.5, "clock": "id:7", "state": "fresh"}
+
+    def _user(self, params: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+        where = {"root": self._chosen(params)[0], "path": "src/login.py", "language": "python", "line": 30}
+        return {**where, "symbol": "login", "kind": "function", "confidence": "exact", **fields}
+
+    async def _refs(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        use = self._user(params, column=8, text="    if check_password(user, given):", reference="call")
+        return self._graph(params, references=[use], files=1)
+
+    async def _callers(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        call = {"line": 30, "column": 8, "text": "    if check_password(user, given):"}
+        inner = self._user(params, symbol="main", symbol_line=3, calls=[], call_count=0, confidence="name")
+        node = self._user(params, symbol_line=28, calls=[call], call_count=1)
+        return self._graph(
+            params, callers=[{**node, "callers": [inner]}], callees=[{**node, "callees": [inner]}], unresolved=[]
+        )
+
+    async def _impact(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        affected = self._user(params, distance=1, reason="calls", via="check_password")
+        test = {"root": self._chosen(params)[0], "path": "tests/test_auth.py"}
+        return self._graph(params, changed=[], affected=[affected], importers=[], tests=[test])
+
+    async def _outline(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        root = self._around(params["path"])
+        place = {"column": 5, "start_line": 12, "end_line": 16, "kind": "method"}
+        inner = {**place, "line": 12, "name": "check", "symbol": "Auth.check", "signature": "def check(self):"}
+        outer = {**inner, "line": 10, "kind": "class", "name": "Auth", "signature": "class Auth:", "children": [inner]}
+        path = params["path"][len(root) + 1 :]
+        fields = {"root": root, "path": path, "language": "python", "total": 2, "partial": False, "truncated": False}
+        return {**fields, "definitions": [outer], "took_ms": 1.5, "clock": "id:7", "state": "fresh"}
+
+    async def _map(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        root = self._around(params["path"])
+        text = "src/auth.py:\n  10: class Auth\n  12:   def check(self)\n"
+        fields = {"root": root, "path": "", "text": text, "files": [], "definitions": 2, "total": 2}
+        return {**fields, "truncated": False, "took_ms": 1.5, "clock": "id:7", "state": "fresh"}
 
     async def _sync(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         if params["path"]:

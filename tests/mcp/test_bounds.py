@@ -56,9 +56,34 @@ def test_hits_fit(daemon: FakeDaemon, budget: int, hits: list[Any]) -> None:
 @pytest.mark.parametrize("budget", [200, 500, 2000, 10_000])
 @pytest.mark.parametrize("hits", [[ONE_LINE], [LONG] * 20, [ODD] * 60, MANY])
 def test_symbols_fit(daemon: FakeDaemon, budget: int, hits: list[Any]) -> None:
-    daemon.answers["symbol"] = {"symbol": "x", "definitions": hits, "references": hits, "notes": ["n" * 900] * 9}
-    for of in ("definitions", "references"):
-        fits(ask(daemon, "symbol", name="needle", of=of, max_tokens=budget), budget)
+    daemon.answers["symbol"] = {"symbol": "x", "definitions": hits, "references": [], "notes": ["n" * 900] * 9}
+    fits(ask(daemon, "symbol", name="needle", max_tokens=budget), budget)
+    uses = [
+        {**hit, "line": 7, "text": hit["snippet"][:4000], "confidence": "name", "reference": "call"} for hit in hits
+    ]
+    nodes = [{**use, "calls": [use], "call_count": 7, "callers": uses_below(use)} for use in uses]
+    graph = {
+        **FIELDS, "targets": uses, "total": 5000, "files": 900, "references": uses, "callers": nodes, "affected": [
+            {**use, "distance": 2, "reason": "calls", "via": "v" * 900} for use in uses
+        ], "importers": uses, "tests": uses, "stopped": "s" * 900,
+    }  # fmt: skip
+    daemon.answers |= {"refs": graph, "callers": graph, "impact": graph}
+    for page in (1, 2):
+        for of in ("references", "callers"):
+            fits(ask(daemon, "symbol", name="needle", of=of, page=page, max_tokens=budget), budget)
+        fits(ask(daemon, "impact", name="n" * 900, page=page, max_tokens=budget), budget)
+    entry = {"line": 7, "kind": "method", "name": "x", "signature": "s" * 3000}
+    daemon.answers["outline"] = {
+        **FIELDS, "root": "/p", "path": "p" * 3000, "total": 900, "partial": True, "definitions": [entry] * 900
+    }  # fmt: skip
+    fits(ask(daemon, "outline", path="a", max_tokens=budget), budget)
+    text = "\n".join("m" * 500 for _ in range(900))
+    daemon.answers["map"] = {**FIELDS, "root": "/p", "text": text, "total": 900}
+    fits(ask(daemon, "map", max_tokens=budget), budget)
+
+
+def uses_below(use: Any) -> list[Any]:
+    return [{**use, "calls": [use], "call_count": 1, "repeated": True}] * 3
 
 
 @pytest.mark.parametrize("budget", [200, 500, 2000, 10_000])

@@ -60,8 +60,13 @@ async def in_full(client: Any, daemon: FakeDaemon) -> None:
     }
     prompt = await client.get_prompt("find_where_to_change", {"change": "log every login"})
     assert "log every login" in prompt.messages[0].content.text
-    uri = (await client.list_resources()).resources[0].uri
-    assert (await client.read_resource(uri)).contents[0].text
+    for resource in (await client.list_resources()).resources:
+        assert (await client.read_resource(resource.uri)).contents[0].text
+    outline = await client.read_resource("codeindex://file/src/auth.py")
+    assert "class Auth" in outline.contents[0].text
+    for tool, arguments in {"outline": {"path": "src/a.py"}, "map": {}, "impact": {"name": "check_password"}}.items():
+        assert (await client.call_tool(tool, arguments)).structured_content
+    assert (await client.call_tool("symbol", {"name": "check_password", "of": "callers"})).structured_content["callers"]
     assert (await client.list_resource_templates()).resource_templates[0].uri_template.startswith("codeindex://file/")
 
 

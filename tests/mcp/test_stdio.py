@@ -92,7 +92,9 @@ def test_a_complete_session(host: Host) -> None:
     host.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
     assert host.ask("ping")["result"] == {}
     tools = {tool["name"]: tool for tool in host.ask("tools/list")["result"]["tools"]}
-    assert set(tools) == {"search", "grep", "symbol", "related", "status", "add_root"}
+    assert set(tools) == {
+        "search", "grep", "symbol", "outline", "map", "impact", "related", "status", "add_root"
+    }  # fmt: skip
     for tool in tools.values():
         assert tool["description"]
         assert set(tool["inputSchema"]["required"]) <= set(tool["inputSchema"]["properties"])
@@ -116,7 +118,24 @@ def test_every_tool_answers_with_text(host: Host, daemon: FakeDaemon, tmp_path: 
     assert host.call("grep", pattern="nothing")[0] == "No line matches in 1 file that could contain it."
     assert host.call("symbol", name="check_password")[0].startswith("src/auth.py:12  check_password  function\n12: def")
     assert host.call("symbol", name="check_password", of="references")[0] == (
-        "1 use in 1 file, defined at src/auth.py:12\nsrc/login.py\n14: if user.locked:  (in login)"
+        "1 use in 1 file, defined at src/auth.py:12\n"
+        "src/login.py\n30: if check_password(user, given):  (call, in login)"
+    )
+    assert host.call("symbol", name="check_password", of="callers", depth=2)[0] == (
+        "1 caller of check_password, defined at src/auth.py:12\n"
+        "src/login.py:30  login  (1 call): if check_password(user, given):\n"
+        "  src/login.py:3  main  (0 calls, by name only)"
+    )
+    assert "src/login.py:28  login  (1 call)\n" in host.call("symbol", name="check_password", of="callees")[0]
+    text = host.call("symbol", name="chek", of="references")[0]
+    assert text.startswith("No definition of chek is known.")
+    assert "Note: no definition has this name; similar are: check_passwords" in text
+    assert host.call("outline", path="src/auth.py")[0] == (
+        "src/auth.py: 2 definitions\n10  class  class Auth:\n  12  method  def check(self):"
+    )
+    assert host.call("map")[0] == "src/auth.py:\n  10: class Auth\n  12:   def check(self)"
+    assert host.call("impact", path="src/auth.py:12")[0] == (
+        "1 place affected, 1 test file\nsrc/login.py\n30: login calls check_password\nTests: tests/test_auth.py"
     )
     assert "check_password" in host.call("related", path="src/auth.py", line=12)[0]
     assert host.call("status")[0] == "/p: fresh, 120 files, 1,903 chunks"
@@ -154,6 +173,7 @@ def test_answers_say_if_the_index_is_not_fresh(host: Host, daemon: FakeDaemon) -
         ("related", {"path": "/a\0b/c", "line": 1}, "cannot be a path"),
         ("search", {"query": "x", "roots": ["/a\ud800b"]}, "cannot be a path"),
         ("search", {"query": "x\ud800", "roots": ["/elsewhere"]}, "is not indexed"),
+        ("impact", {}, "impact needs name or path"),
         ("status", {"roots": ["https://x.org/"]}, "is not a file"),
         ("add_root", {"path": ""}, "cannot be a path"),
         ("add_root", {"path": "/no/such/place"}, "is not a directory"),

@@ -31,7 +31,7 @@ _PROMPTS = (
         "A part or topic to concentrate on.",
         False,
         "Explore this code base{about}.\n"
-        "1. Call search with a question about its purpose and entry points, then one for each part you learn of.\n"
+        "1. Call map, then search with a question about its entry points, and one for each part you learn of.\n"
         "2. Call symbol for the central classes and functions; open a file only at the lines the answers name.\n"
         "3. Summarise: what the project does, its parts with their main files (path:line), how a typical request or "
         "run passes through them, and where the tests are. Say what you did not look at.",
@@ -45,8 +45,8 @@ _PROMPTS = (
         True,
         "Find where to make this change{about}.\n"
         "1. Call search with the description of the change, and with any message or name in it.\n"
-        "2. For each function that would change, call symbol with of=references to see what depends on it, and related "
-        "to find code that does the same elsewhere.\n"
+        "2. For each function that would change, call impact to see what depends on it and which tests cover it, and "
+        "related to find code that does the same elsewhere.\n"
         "3. Call search with path=**/*test* to find the tests of these places.\n"
         "4. List the places to change as path:line with a reason each, then the tests to change or add. Do not edit "
         "yet.",

@@ -1,4 +1,4 @@
-"""Resources that a host can attach to a conversation: the state of the index, and the outline of a file."""
+"""Resources that a host can attach to a conversation: a map of the project, the outline of a file, the status."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from codeindexd.errors import UsageError
-from codeindexd.mcp import tokens
-from codeindexd.mcp.answers import DEFAULT_TOKENS, noted
 from codeindexd.mcp.arguments import local_path
+from codeindexd.mcp.graph_tools import MAP, OUTLINE
 from codeindexd.mcp.root_tools import STATUS
 from codeindexd.mcp.tool import Call
 
+_MAP = "codeindex://map"
 _STATUS = "codeindex://status"
 _FILE = "codeindex://file/"
 
@@ -21,12 +21,19 @@ def described() -> list[Mapping[str, Any]]:
     """Return the resources as ``resources/list`` has them."""
     return [
         {
+            "uri": _MAP,
+            "name": "map",
+            "title": "Map of the project",
+            "description": "The files and definitions that most of the project depends on.",
+            "mimeType": "text/plain",
+        },
+        {
             "uri": _STATUS,
             "name": "status",
             "title": "Index status",
             "description": "What is indexed, and how fresh it is.",
             "mimeType": "text/plain",
-        }
+        },
     ]
 
 
@@ -47,20 +54,9 @@ async def read(call: Call, uri: str) -> str:
     """Return the text of a resource. Raises UsageError if there is none with this URI."""
     if uri == _STATUS:
         return (await STATUS.call(call, {})).text
+    if uri == _MAP:
+        return (await MAP.call(call, {})).text
     if uri.startswith(_FILE):
-        return await _outline(call, local_path(unquote(uri.removeprefix(_FILE)), call.project.base or "/"))
+        path = local_path(unquote(uri.removeprefix(_FILE)), call.project.base or "/")
+        return (await OUTLINE.call(call, {"path": path})).text
     raise UsageError(f"no such resource: {uri}")
-
-
-async def _outline(call: Call, path: str) -> str:
-    """Return a line for each chunk of a file that has a symbol."""
-    explained = await call.client.explain(path)
-    if not explained["indexed"]:
-        raise UsageError(f"{path} is not indexed: {explained['reason']}")
-    budget = noted(DEFAULT_TOKENS, [])
-    lines = []
-    for chunk in explained["chunks"]:
-        line = f"{chunk['start_line']}-{chunk['end_line']}: {chunk['symbol']}  {chunk['kind']}"
-        if chunk["symbol"] and budget.take(tokens.count(line) + 1):
-            lines.append(line)
-    return "\n".join([path, *lines])

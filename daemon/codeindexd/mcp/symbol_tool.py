@@ -1,13 +1,16 @@
-"""The tool ``symbol``: where a name is defined, or where it is used."""
+"""The tool ``symbol``: where a name is defined, where it is used, what calls it and what it calls."""
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.mcp import freshness
 from codeindexd.mcp.answers import Answer, Budget, Part, cut_to, noted, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
-from codeindexd.mcp.excerpts import MAX_NAME_CHARS, MAX_PATH_CHARS, best_line, cut_line, headline, middle_cut, words_of
+from codeindexd.mcp.call_trees import call_tree
+from codeindexd.mcp.excerpts import MAX_NAME_CHARS, MAX_PATH_CHARS, cut_line, middle_cut, words_of
 from codeindexd.mcp.lines_by_file import FileLine, page_of_lines, shown_lines
 from codeindexd.mcp.ranked import HIT_FIELDS, ranked_answer
 from codeindexd.mcp.scoped import scope_of
@@ -15,10 +18,27 @@ from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Cal
 from codeindexd.mcp.tool_errors import for_model
 
 if TYPE_CHECKING:
-    from codeindexd.client.results import Place, SymbolResult
+    from codeindexd.client.results import (
+        GraphTarget,
+        ReferenceEntry,
+        RefsResult,
+        SymbolResult,
+    )
     from codeindexd.mcp.scope import Scope
 
-_DEFINITIONS, _REFERENCES = "definitions", "references"
+_GREP_INSTEAD = "It may be used without being defined here: call grep with this name as pattern and word=true."
+_MOST_USES = 1_000
+
+
+class Relation(enum.Enum):
+    """What is looked up of a symbol."""
+
+    DEFINITIONS = "definitions"
+    REFERENCES = "references"
+    CALLERS = "callers"
+    CALLEES = "callees"
+
+
 _MATCHES = {
     "last_part": "no definition has this qualified name; these have its last part",
     "prefix": "no definition has this name; these names begin with it",
@@ -30,70 +50,107 @@ _FRAME_TOKENS = 40  # what is said after the uses
 
 
 async def _symbol(call: Call, values: dict[str, Any]) -> Answer:
+    relation = Relation(values["of"])
     scope = await scope_of(call, values["roots"])
     notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
-    of_uses = values["of"] == _REFERENCES
-    result = await call.client.symbol(values["name"], roots=scope.roots, references=of_uses)
+    name, roots = values["name"], scope.roots
+    result: Any
+    match relation:
+        case Relation.DEFINITIONS:
+            result = await call.client.symbol(name, roots=roots)
+        case Relation.REFERENCES:
+            result = await call.client.refs(name, roots=roots, limit=_MOST_USES)
+        case Relation.CALLERS:
+            result = await call.client.callers(name, roots=roots, depth=values["depth"], limit=_MOST_USES)
+        case Relation.CALLEES:
+            result = await call.client.callees(name, roots=roots, depth=values["depth"], limit=_MOST_USES)
     notes += [*scope.notes, *map(for_model, result.get("notes", []))]
-    notes += await freshness.state_notes(call.client, result.get("state", "fresh"), scope.roots)
+    notes += await freshness.state_notes(call.client, result.get("state", "fresh"), roots)
+    if relation is Relation.DEFINITIONS:
+        return _definitions(result, scope, notes, values)
+    if similar := result.get("similar"):
+        notes.insert(0, f"no definition has this name; similar are: {', '.join(similar[:10])}")
+    budget = noted(values["max_tokens"], notes)
+    if relation is Relation.REFERENCES:
+        return _references(result, scope, budget, values)
+    name = cut_to(name, values["max_tokens"] // 8)
+    head = f"{_counted(result['total'], relation.value.removesuffix('s'))} of {name}"
+    if defined := _places(result["targets"], scope, values["max_tokens"]):
+        head += f", defined at {defined}"
+    elif not result["total"]:
+        head = f"No definition of {name} is known. {_GREP_INSTEAD}"
+    return call_tree(result[relation.value], relation.value, head, result["total"], scope, budget, values["page"])
+
+
+def _definitions(result: SymbolResult, scope: Scope, notes: list[str], values: dict[str, Any]) -> Answer:
     if result.get("similar"):
         notes.insert(0, _MATCHES.get(result.get("match", ""), "no definition has this name; these are similar"))
-    if of_uses:
-        return _uses(result, scope, noted(values["max_tokens"], notes), values)
-    found = [*result["definitions"], *result.get("similar", [])]
     return ranked_answer(
-        found,
+        [*result["definitions"], *result.get("similar", [])],
         scope,
         noted(values["max_tokens"], notes),
         query=values["name"],
         limit=_MOST_DEFINITIONS,
         page=values["page"],
-        nothing=f"No definition of {values['name']} is known. It may be used without being defined here: call grep "
-        f"with pattern={values['name']} and word=true.",
+        nothing=f"No definition of {values['name'][:100]} is known. {_GREP_INSTEAD}",
     )
 
 
-def _uses(result: SymbolResult, scope: Scope, budget: Budget, values: dict[str, Any]) -> Answer:
-    """Return the uses on a page, below the places of the definitions."""
-    uses, page = result["references"], values["page"]
-    words = words_of(values["name"])
-    lines = [_shown(use, scope, words) for use in uses]
-    files = len({(use["root"], use["path"]) for use in uses})
-    head = f"{len(uses):,} {'use' if len(uses) == 1 else 'uses'} in {files:,} {'file' if files == 1 else 'files'}"
-    structured: dict[str, Any] = {"total": len(uses), "files": files}
-    if places := [headline(one, scope.shown(one["root"], one["path"])) for one in result["definitions"]]:
-        defined = cut_to(places[0].partition("  ")[0], values["max_tokens"] // 8)
-        structured["defined"] = f"{defined} and {len(places) - 1} more" if len(places) > 1 else defined
-        head += f", defined at {structured['defined']}"
+def _references(result: RefsResult, scope: Scope, budget: Budget, values: dict[str, Any]) -> Answer:
+    """Return the references on a page, below the places of the definitions."""
+    page, words, total = values["page"], words_of(values["name"]), result["total"]
+    lines = [
+        FileLine(
+            middle_cut(scope.shown(one["root"], one["path"]), MAX_PATH_CHARS),
+            f"{one['line']}: {cut_line(one['text'].strip(), words)}{_inside(one)}",
+        )
+        for one in sorted(result["references"], key=lambda one: (one["root"], one["path"], one["line"]))
+    ]
+    head = f"{_counted(total, 'use')} in {_counted(result['files'], 'file')}"
+    structured: dict[str, Any] = {"total": total, "files": result["files"]}
+    if defined := _places(result["targets"], scope, values["max_tokens"]):
+        structured["defined"] = defined
+        head += f", defined at {defined}"
+    elif not total:
+        head = f"No definition of {values['name'][:100]} is known. {_GREP_INSTEAD}"
+        structured["message"] = head
     room = budget.left - Part(head, structured).cost - _FRAME_TOKENS
     shown = page_of_lines(lines, page, room)
     if not shown:
         return with_notes(head if page == 1 else f"No page {page}: {head}", structured, budget)
     text, structured["uses"] = shown_lines(lines[shown.start : shown.stop], room)
-    if left := len(uses) - shown.stop:
+    if left := total - shown.stop:
         structured["more"] = f"{left:,} more; repeat the call with page={page + 1}"
         text = f"{text}\n({structured['more']})"
     return with_notes(f"{head}\n{text}", structured, budget)
 
 
-def _shown(use: Place, scope: Scope, words: frozenset[str]) -> FileLine:
-    """Return the line of a use, with the symbol that contains it."""
-    inside = f"  (in {middle_cut(use['symbol'], MAX_NAME_CHARS)})" if use["symbol"] else ""
-    path = middle_cut(scope.shown(use["root"], use["path"]), MAX_PATH_CHARS)
-    return FileLine(path, f"{best_line(use)}: {_line_text(use, words)}{inside}")
+def _inside(reference: ReferenceEntry) -> str:
+    kind = "" if reference["reference"] == "use" else reference["reference"]
+    where = f"in {middle_cut(reference['symbol'], MAX_NAME_CHARS)}" if reference["symbol"] else ""
+    said = ", ".join(filter(None, (kind, where)))
+    return f"  ({said})" if said else ""
 
 
-def _line_text(use: Place, words: frozenset[str]) -> str:
-    lines = use["snippet"].splitlines()
-    row = use.get("best_cell_line", best_line(use)) - use.get("cell_line", use["start_line"])
-    return cut_line(lines[row].strip(), words) if 0 <= row < len(lines) else ""
+def _places(targets: Sequence[GraphTarget], scope: Scope, max_tokens: int) -> str:
+    """Return the place of the first target, and how many more there are; "" if there is none."""
+    if not targets:
+        return ""
+    first = f"{scope.shown(targets[0]['root'], targets[0]['path'])}:{targets[0]['line']}"
+    more = f" and {len(targets) - 1} more" if len(targets) > 1 else ""
+    return cut_to(first, max_tokens // 8) + more
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 SYMBOL = Tool(
     name="symbol",
     title="Look up a symbol",
     description=(
-        "Look up a name that you know: where a function, class, method, type or constant is defined, or what uses it. "
+        "Look up a name that you know: where a function, class, method, type or constant is defined, what uses or "
+        "calls it, or what it calls. "
         "Use it instead of grepping for `def name` or `class name`: it knows 30 languages, and returns the definition "
         "with its signature and lines. Then open the file at that line."
     ),
@@ -108,11 +165,12 @@ SYMBOL = Tool(
         Parameter(
             "of",
             Kind.CHOICE,
-            "definitions: where it is defined; references: every use.",
-            default=_DEFINITIONS,
-            choices=(_DEFINITIONS, _REFERENCES),
+            "definitions: where it is defined; references: every use; callers: what calls it; callees: what it calls.",
+            default=Relation.DEFINITIONS.value,
+            choices=tuple(relation.value for relation in Relation),
             aliases=("what", "relation"),
         ),
+        Parameter("depth", Kind.INTEGER, "For callers and callees: how many steps to follow.", default=1, maximum=8),
         ROOTS,
         MAX_TOKENS,
         PAGE,
@@ -124,6 +182,8 @@ SYMBOL = Tool(
         uses=listed(path=TEXT, lines={"type": "array", "items": TEXT}),
         total=NUMBER,
         files=NUMBER,
+        callers={"type": "array", "items": TEXT},
+        callees={"type": "array", "items": TEXT},
         defined=TEXT,
         more=TEXT,
         message=TEXT,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from codeindexd.mcp.graph_tools import IMPACT, MAP, OUTLINE
 from codeindexd.mcp.grep_tool import GREP
 from codeindexd.mcp.root_tools import ADD_ROOT, STATUS
 from codeindexd.mcp.search_tools import RELATED, SEARCH
 from codeindexd.mcp.symbol_tool import SYMBOL
 from codeindexd.mcp.tool import Tool
 
-TOOLS: Mapping[str, Tool] = {tool.name: tool for tool in (SEARCH, GREP, SYMBOL, RELATED, STATUS, ADD_ROOT)}
+_ALL = (SEARCH, GREP, SYMBOL, OUTLINE, MAP, IMPACT, RELATED, STATUS, ADD_ROOT)
+TOOLS: Mapping[str, Tool] = {tool.name: tool for tool in _ALL}
 _FORMER_NAMES = {
     "search_code": "search",
     "find_symbol": "symbol",
