@@ -3,8 +3,11 @@
     python tests/benchmarks/definitions.py DIRECTORY... [--show LANGUAGE[:KIND]] [--most N] [--json FILE]
 
 Only kinds that both know count (``SHARED``), and only names that somebody wrote: ctags invents some for anonymous
-structs. Files that ctags and we take for different languages are compared all the same. ``--show`` lists the
-definitions that we lack or have on another line, each with its line of code.
+structs and lambdas. Files in languages of which we know no definitions are not compared. Left out are what ctags takes
+for definitions although it is inside a function (indented constants and variables of JavaScript and TypeScript, and
+lines of Kotlin that are indented more than a member of their class), and names of TypeScript that do not follow a
+keyword, such as those of imported types. A clause of a function in Elixir and Haskell counts as found if it is within
+our definition of that function. ``--show`` lists the definitions that we lack or have on another line.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -28,7 +32,7 @@ SHARED: Final = {
     "C++": "macro enumerator function enum member struct typedef union variable class namespace",
     "Elixir": "protocol module function delegate guard macro",
     "Go": "package func const type var struct interface member methodSpec talias",
-    "Haskell": "type constructor function module",
+    "Haskell": "type constructor function",
     "Java": "annotation class enumConstant field enum interface method package",
     "JavaScript": "function class method constant variable generator getter setter field",
     "Julia": "constant function field macro module struct type",
@@ -41,8 +45,11 @@ SHARED: Final = {
     "Ruby": "class method module singletonMethod constant",
     "Rust": "module struct interface function enum typedef variable macro field enumerator method",
     "Sh": "function alias",
-    "TypeScript": "function class interface enum enumerator method namespace property variable constant generator alias",
+    "TypeScript": "function class interface enum enumerator method namespace property variable constant alias",
 }
+_CLAUSES: Final = {"Elixir", "Haskell"}
+_LOCAL: Final = {"JavaScript": ("constant", "variable"), "TypeScript": ("constant", "variable")}
+_INVENTED: Final = ("__anon", "<lambda>", "AnonymousFunction")
 _SKIPPED: Final = {".git", "node_modules", "__pycache__", "site-packages"}
 _MOST_BYTES: Final = 1_000_000
 
@@ -82,38 +89,70 @@ def tags_of(paths: Sequence[str]) -> Iterator[Tag]:
     done = subprocess.run(command, input="\n".join(paths), capture_output=True, text=True, check=True, errors="replace")
     for line in done.stdout.splitlines():
         tag = json.loads(line)
-        if tag.get("_type") != "tag" or "line" not in tag or tag["name"].startswith("__anon"):
+        if tag.get("_type") != "tag" or "line" not in tag or tag["name"].startswith(_INVENTED):
             continue
         language, kind = tag["language"], tag["kind"]
+        is_indented = tag.get("pattern", "").startswith(("/^ ", "/^\t"))
+        if is_indented and (kind in _LOCAL.get(language, ()) or (language == "Kotlin" and _is_local(tag))):
+            continue
+        if language == "TypeScript" and _is_mistaken(tag):
+            continue
         if kind in SHARED.get(language, "").split():
             yield Tag(tag["path"], language, kind, normal_name(tag["name"], language), tag["line"])
 
 
+def _is_mistaken(tag: dict[str, str]) -> bool:
+    """Return True if the name of a constant, variable or type of TypeScript does not follow its keyword."""
+    declared = rf"\b(?:const|let|var|type)\s+{re.escape(tag['name'])}(?![\w$])"
+    return tag["kind"] in ("constant", "variable", "alias") and not re.search(declared, tag["pattern"])
+
+
+def _is_local(tag: dict[str, str]) -> bool:
+    """Return True for a definition of Kotlin that is indented more than a member of the classes around it."""
+    pattern = tag["pattern"][2:]
+    depth = tag.get("scope", "").count(".") + 1 if tag.get("scopeKind") in ("class", "interface", "object") else 0
+    return len(pattern) - len(pattern.lstrip()) > 4 * depth
+
+
 def normal_name(name: str, language: str) -> str:
     """Return a name as both sides would write it: without scope, quotes and blanks."""
-    if language in ("Markdown", "OCaml", "Haskell"):
+    if language in ("Markdown", "OCaml"):
         return name.strip()
-    if language in ("Lua", "Ruby", "JavaScript", "Julia", "C#", "Java"):
-        name = name.replace(":", ".").rpartition(".")[2] or name
+    if language == "Haskell" and name[:1].isupper():
+        return name.rpartition(".")[2]
+    if language in ("Lua", "Ruby", "JavaScript", "Julia", "C#", "C++", "Java", "Kotlin", "PHP"):
+        name = name.replace(":" if language == "Lua" else "::", ".").replace("\\", ".").rpartition(".")[2] or name
     return name.replace(" ", "").strip("\"'#`")
 
 
-def ours_of(path: str) -> set[tuple[str, int]]:
-    """Return the names that we find in a file, each with its line."""
+def ours_of(path: str, *, whole: bool) -> set[tuple[str, int]] | None:
+    """Return the names that we find in a file, each with its line, or with ``whole`` with all lines it extends to.
+
+    None if we know no definitions of its language.
+    """
     decoded = chunking.decode(Path(path).read_bytes())
     if decoded is None:
-        return set()
+        return None
     text = decoded.utf8
     language = chunking.detect(os.fsencode(path), text[: text.find(b"\n")][:200])
-    return {(one.name.replace(" ", ""), one.line) for one in chunking.analyse(text, language).definitions}
+    if language not in chunking.LANGUAGES:
+        return None
+    found = chunking.analyse(text, language).definitions
+    names = {(one.name.replace(" ", ""), one.line) for one in found}
+    if whole:
+        names |= {(one.name, line) for one in found for line in range(one.start_line, one.end_line + 1)}
+    return names
 
 
 def compare(paths: Sequence[str]) -> Result:
     """Compare the definitions of these files."""
     result = Result(Counter(), Counter(), defaultdict(list))
     for path, tags in itertools.groupby(sorted(set(tags_of(paths))), key=lambda tag: tag.path):
-        ours = ours_of(path)
-        for tag in tags:
+        of_file = list(tags)
+        ours = ours_of(path, whole=of_file[0].language in _CLAUSES)
+        if ours is None:
+            continue
+        for tag in of_file:
             result.total[tag.language] += 1
             if (tag.name.replace(" ", ""), tag.line) in ours:
                 result.found[tag.language] += 1

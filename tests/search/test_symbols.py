@@ -46,7 +46,7 @@ async def test_a_definition_is_on_the_line_and_column_of_its_name(indexed: Index
 
 
 async def test_every_definition_in_a_chunk_is_one_of_its_own(indexed: Indexed) -> None:
-    assert await lines(indexed, "Job") == ["job.cpp:1:7 class Job", "job.cpp:3:3 method Job::Job"]
+    assert await lines(indexed, "Job") == ["job.cpp:1:7 class Job", "job.cpp:3:3 constructor Job::Job"]
 
 
 async def test_lines_are_those_on_the_disk(indexed: Indexed) -> None:

@@ -38,8 +38,8 @@ LANGUAGE_ALIASES: Final = {
 }  # fmt: skip
 
 KINDS: Final = frozenset({
-    "block", "cell", "class", "constant", "constructor", "data", "enum", "enum_member", "extension", "field",
-    "function", "impl", "index", "interface", "key", "label", "macro", "method", "module", "namespace", "object",
+    "alias", "block", "cell", "class", "constant", "constructor", "data", "enum", "enum_member", "extension", "field",
+    "function", "impl", "index", "interface", "key", "macro", "method", "module", "namespace", "object",
     "output", "package", "property", "resource", "rule", "schema", "section", "sequence", "struct", "table", "test",
     "trait", "trigger", "type", "union", "variable", "view", "window",
 })  # fmt: skip

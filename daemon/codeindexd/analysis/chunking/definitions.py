@@ -17,7 +17,12 @@ from codeindexd.analysis.chunking.visibility import visibility
 from codeindexd.types import Definition
 
 MAX_SIGNATURE: Final = 200  # characters
-_CONTAINERS_ONLY: Final = frozenset({"impl"})  # unlisted kinds that are definitions all the same
+_UNLISTED: Final = frozenset({("impl", ""), ("object", "kotlin")})  # kinds that are definitions all the same
+_CONSTRUCTORS: Final = {
+    "javascript": "constructor", "kotlin": "constructor", "php": "__construct", "python": "__init__",
+    "ruby": "initialize", "scala": "this", "swift": "init", "tsx": "constructor", "typescript": "constructor",
+}  # fmt: skip
+_NAMED_AS_TYPE: Final = frozenset({"cpp", "csharp", "java"})  # languages whose constructors have the name of their type
 _READ: Final = 1_000  # bytes of a definition, which suffice for its signature
 _BODIES: Final = ("body", "block", "declaration_list")
 _TRAILING: Final = b" \t\r\n{:=;,"
@@ -31,7 +36,7 @@ def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> t
 
     ``found`` are in document order. Unlisted ones, such as the rules of a style sheet, are left out.
     """
-    listed = [one for one in found if one.listed or one.kind in _CONTAINERS_ONLY]
+    listed = [one for one in found if one.listed or (one.kind, "") in _UNLISTED or (one.kind, language) in _UNLISTED]
     numbers = {id(one): number for number, one in enumerate(listed)}
     out: list[Definition] = []
     for one in listed:
@@ -43,7 +48,7 @@ def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> t
             Definition(
                 one.name,
                 qualified if one.kind != "section" else one.qualified,
-                one.kind,
+                _exact_kind(one, language),
                 row + 1,
                 one.name_byte - lines.starts[row] + 1,
                 one.start + 1,
@@ -55,6 +60,19 @@ def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> t
             )
         )
     return tuple(out)
+
+
+def _exact_kind(one: FoundDefinition, language: str) -> str:
+    """Return the kind of a definition, which for constructors and unions is more exact than that of its symbol."""
+    if one.kind in ("method", "function"):
+        is_constructor = one.kind == "method" and one.name == _CONSTRUCTORS.get(language)
+        if language in _NAMED_AS_TYPE:
+            owner = one.path.rpartition(".")[0].rpartition(".")[2] or (one.container.name if one.container else "")
+            is_constructor = one.name == owner
+        return "constructor" if is_constructor else one.kind
+    if one.kind == "struct" and one.node is not None and one.node.type.startswith("union"):
+        return "union"
+    return one.kind
 
 
 def _container(one: FoundDefinition, numbers: dict[int, int]) -> tuple[int, list[str]]:

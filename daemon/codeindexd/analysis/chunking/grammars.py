@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from tree_sitter import Language
 
 from codeindexd.analysis.chunking import rules_compiled, rules_other, rules_scripting
+from codeindexd.analysis.chunking.details import DETAILS, Details, Finder
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
 
-CHUNKER_VERSION = "2"
+CHUNKER_VERSION = "3"
 """Part of every fingerprint; increase it when the same bytes have other chunks or definitions."""
 
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar
@@ -48,6 +49,8 @@ class Grammar:
     descend: frozenset[int]
     attach: frozenset[int]
     transparent: frozenset[int]
+    finders: Mapping[int, Finder]
+    descend_for_details: frozenset[int]
 
 
 _SOURCES: Mapping[str, _Source] = {
@@ -105,6 +108,9 @@ def load(language: str) -> Grammar | None:
 def _number(name: str, language: Language, rules: Rules) -> Grammar:
     """Return a grammar in which the rules' node types are numbers; a type can have several numbers."""
     namers: dict[int, Namer] = {}
+    details = DETAILS.get(name, Details())
+    finders: dict[int, Finder] = {}
+    inner: set[int] = set()
     sets: dict[str, set[int]] = {"descend": {ERROR_KIND}, "attach": set(), "transparent": set()}
     for number in range(language.node_kind_count):
         kind = language.node_kind_for_id(number)
@@ -112,10 +118,15 @@ def _number(name: str, language: Language, rules: Rules) -> Grammar:
             continue
         if kind in rules.definitions:
             namers[number] = rules.definitions[kind]
+        if kind in details.finders:
+            finders[number] = details.finders[kind]
+        if kind in details.descend:
+            inner.add(number)
         for role, members in sets.items():
             if kind in getattr(rules, role):
                 members.add(number)
-    return Grammar(name, language, rules, namers, *(frozenset(members) for members in sets.values()))
+    descend, attach, transparent = (frozenset(members) for members in sets.values())
+    return Grammar(name, language, rules, namers, descend, attach, transparent, finders, frozenset(inner))
 
 
 @functools.cache

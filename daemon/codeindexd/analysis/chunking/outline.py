@@ -9,8 +9,9 @@ from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
 from codeindexd.analysis.chunking.lines import Lines
-from codeindexd.analysis.chunking.rules import NodeDefinition, kind_in
+from codeindexd.analysis.chunking.rules import METHOD_OWNERS, NodeDefinition, kind_in
 
+_CODE = frozenset({"function", "method", "macro", "test"})
 MAX_DEFINITIONS = 50_000  # in one file; beyond that it is data
 
 
@@ -43,24 +44,43 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
     marks = _positions(lines.text, grammar.rules.keywords)
     own = 1 if grammar.rules.own_keyword else 0
     found: list[FoundDefinition] = []
-    stack: list[tuple[Node, FoundDefinition | None, FoundDefinition | None]] = [(root, None, None)]
+    stack: list[tuple[Node, FoundDefinition | None, FoundDefinition | None, bool]] = [(root, None, None, False)]
     while stack and len(found) < MAX_DEFINITIONS:
-        node, owner, container = stack.pop()
+        node, owner, container, only_details = stack.pop()
         for child in node.named_children:
             kind = child.kind_id
             inner, inside, needed = owner, container, 0
-            namer = grammar.namers.get(kind)
+            namer, finder = grammar.namers.get(kind), grammar.finders.get(kind)
             if namer is not None and (definition := namer(child, lines.text)) is not None and definition.name:
                 item = _found(child, lines, definition, owner, container)
+                item.is_detail |= only_details
                 found.append(item)
                 needed = own
                 if definition.scopes:
                     inside = item
-                    inner = owner if definition.is_detail else item
+                    inner = owner if only_details else item
+            if finder is not None and not _is_code(container):
+                for definition in finder(child, lines.text):
+                    if not definition.name:
+                        continue
+                    item = _found(child, lines, definition, owner, inside)
+                    found.append(item)
+                    if definition.is_rest:
+                        container = inside = item
+                        item.end = lines.spanned(node.start_byte, node.end_byte)[1]
+                    elif definition.scopes:
+                        inside = item
             if kind in grammar.descend or (marks and _contains_keyword(marks, child, needed)):
-                stack.append((child, inner, inside))
+                stack.append((child, inner, inside, only_details))
+            elif kind in grammar.descend_for_details and not _is_code(inside):
+                stack.append((child, inner, inside, True))
     found.sort(key=lambda item: (item.start, -item.end))
     return _joined(found) if grammar.rules.clauses else found
+
+
+def _is_code(container: FoundDefinition | None) -> bool:
+    """Return True if ``container`` is code, such as a function, whose variables are not definitions."""
+    return container is not None and container.kind in _CODE
 
 
 def _positions(text: bytes, keywords: tuple[bytes, ...]) -> list[int]:
@@ -94,7 +114,7 @@ def _found(
     return FoundDefinition(
         start,
         end,
-        kind_in(definition.kind, owner.kind if owner is not None else ""),
+        _kind_of(definition, owner, container),
         definition.name,
         qualified,
         owner,
@@ -105,6 +125,13 @@ def _found(
         _name_byte(definition, node, lines.text),
         node,
     )
+
+
+def _kind_of(definition: NodeDefinition, owner: FoundDefinition | None, container: FoundDefinition | None) -> str:
+    if definition.is_detail:
+        is_member = container is not None and container.kind in METHOD_OWNERS
+        return "field" if definition.kind == "variable" and is_member else definition.kind
+    return kind_in(definition.kind, owner.kind if owner is not None else "")
 
 
 def _name_byte(definition: NodeDefinition, node: Node, text: bytes) -> int:

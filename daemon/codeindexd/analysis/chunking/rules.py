@@ -16,7 +16,7 @@ MAX_NAME = 200  # characters; only broken input has longer "names"
 CONTAINERS = frozenset({"class", "interface", "trait", "struct", "enum", "impl", "object", "module", "namespace"})
 """Kinds whose members are separate definitions; other kinds (functions, types, keys) include their content."""
 
-_METHOD_OWNERS = CONTAINERS - {"module", "namespace"}
+METHOD_OWNERS = CONTAINERS - {"module", "namespace"}
 
 
 class NodeDefinition(NamedTuple):
@@ -33,6 +33,7 @@ class NodeDefinition(NamedTuple):
     scopes: bool = True  # False: definitions inside belong to the outer definition (the struct in C's typedef)
     name_node: Node | None = None
     is_detail: bool = False  # True: known as a definition, but neither a symbol of its chunk nor a reason to cut
+    is_rest: bool = False  # True: extends to the end of the node around it, as a package does
 
 
 Namer = Callable[[Node, bytes], NodeDefinition | None]
@@ -133,4 +134,4 @@ def dotted(kind: str, path: str, node: Node) -> NodeDefinition:
 
 def kind_in(kind: str, owner: str) -> str:
     """Return the kind of a definition in an ``owner`` (a kind, "" for none): a function in a class is a method."""
-    return "method" if kind == "function" and owner in _METHOD_OWNERS else kind
+    return "method" if kind == "function" and owner in METHOD_OWNERS else kind

@@ -24,7 +24,7 @@ _C_LEAVES = types(
 )
 
 
-def _declared(node: Node | None) -> Node | None:
+def declared(node: Node | None) -> Node | None:
     """Return the node of the name in a C declarator: ``*f(int)`` and ``(*f(void))(int)`` both declare ``f``."""
     for _ in range(32):
         if node is None or node.type in _C_LEAVES:
@@ -60,7 +60,7 @@ def _strip_templates(path: str) -> str:
 
 
 def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
-    name = _declared(node.child_by_field_name("declarator"))
+    name = declared(node.child_by_field_name("declarator"))
     if name is None:
         return None
     path = _cpp_path(name, text)
@@ -68,16 +68,16 @@ def _c_function(node: Node, text: bytes) -> NodeDefinition | None:
 
 
 def _c_typedef(node: Node, text: bytes) -> NodeDefinition | None:
-    name = _declared(node.child_by_field_name("declarator"))
+    name = declared(node.child_by_field_name("declarator"))
     if name is None:
         return None
     inner = node.child_by_field_name("type")
-    kind = "type"
+    kind, is_anonymous = "type", inner is not None and inner.child_by_field_name("name") is None
     if inner is not None and inner.child_by_field_name("body") is not None:
         kind = {"struct_specifier": "struct", "union_specifier": "struct", "enum_specifier": "enum"}.get(
             inner.type, kind
         )
-    return NodeDefinition(kind, source(name, text), scopes=False, name_node=name)
+    return NodeDefinition(kind, source(name, text), scopes=is_anonymous and kind != "type", name_node=name)
 
 
 def _cpp_class(kind: str) -> Namer:

@@ -20,7 +20,7 @@ from codeindexd.storage.sqlite import Reader, Row, in_lists
 from codeindexd.types import ChunkDraft, Definition, Span, Visibility
 
 DETAIL_KINDS: Final = (
-    "constant", "variable", "field", "property", "enum_member", "namespace", "constructor", "package", "union", "label",
+    "constant", "variable", "field", "property", "enum_member", "namespace", "constructor", "package", "union", "alias",
 )  # fmt: skip
 """Kinds of definitions that a chunk's own symbols do not or not always include; a filter finds them by these bits.
 
