@@ -42,6 +42,9 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands about the code graph."""
     refs = _asking(command("refs", "find what refers to a definition", epilog=HELP))
     refs.add_argument("-n", type=int, default=100, metavar="N", dest="limit", help="number of references (100)")
+    refs.add_argument(
+        "--possible", action="store_true", help="also where only the name is equal and other definitions are as likely"
+    )
     callers = _asking(command("callers", "find what calls a definition, as a tree", epilog=HELP))
     callees = _asking(command("callees", "find what a definition calls, as a tree", epilog=HELP))
     for parser in (callers, callees):
@@ -86,6 +89,8 @@ def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
         if value < 1:
             raise UsageError(f"{option} must be 1 or more", hint="give a number")
     where = {"roots": None if args.all else args.roots or [cwd], "limit": args.limit}
+    if hasattr(args, "possible"):
+        where["possible"] = args.possible
     if hasattr(args, "depth"):
         where["depth"] = args.depth
     if getattr(args, "changed", False):
@@ -109,6 +114,10 @@ def print_refs(terminal: Terminal, result: RefsResult, cwd: str) -> None:
         _print_reference(terminal, one, cwd)
     if (more := result["total"] - len(result["references"])) > 0:
         terminal.print(terminal.style("dim", f"{more:,} more; to see them: -n {result['total']}"))
+    if possible := result["possible"]:
+        places = f"{possible:,} more {'place' if possible == 1 else 'places'}"
+        text = f"{places} where the receiver is unknown and other definitions are as likely: --possible"
+        terminal.print(terminal.style("dim", text))
 
 
 def print_calls(terminal: Terminal, result: CallersResult | CalleesResult, below: str, cwd: str) -> None:
@@ -188,7 +197,7 @@ def _print_targets(terminal: Terminal, targets: Sequence[GraphTarget], cwd: str)
 
 
 def _print_reference(terminal: Terminal, one: ReferenceEntry, cwd: str) -> None:
-    note = ["by name"] if one["confidence"] == "name" else []
+    note = {"name": ["by name"], "possible": ["possible"]}.get(one["confidence"], [])
     labels = [one["reference"], one["symbol"]] if one["symbol"] else [one["reference"]]
     _print_line(terminal, one, cwd, f":{one['line']}:{one['column']}", labels, one["text"], note, indent="  ")
 

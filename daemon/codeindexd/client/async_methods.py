@@ -212,10 +212,14 @@ class AsyncMethods:
         line: int | None = None,
         roots: Iterable[PathLike] | None = None,
         limit: int = 100,
+        possible: bool = False,
     ) -> results.RefsResult:
-        """Return the references to the definition ``name``, or to the one at ``line`` of ``path``."""
+        """Return the references to the definition ``name``, or to the one at ``line`` of ``path``.
+
+        With ``possible``, also places where only the name is equal and other definitions of it are as likely.
+        """
         params = core.graph_params(name, path, line, roots)
-        return cast("results.RefsResult", await self.call("refs", {**params, "limit": limit}))
+        return cast("results.RefsResult", await self.call("refs", {**params, "limit": limit, "possible": possible}))
 
     async def callers(
         self,

@@ -208,10 +208,14 @@ class Methods:
         line: int | None = None,
         roots: Iterable[PathLike] | None = None,
         limit: int = 100,
+        possible: bool = False,
     ) -> results.RefsResult:
-        """Return the references to the definition ``name``, or to the one at ``line`` of ``path``."""
+        """Return the references to the definition ``name``, or to the one at ``line`` of ``path``.
+
+        With ``possible``, also places where only the name is equal and other definitions of it are as likely.
+        """
         params = core.graph_params(name, path, line, roots)
-        return cast("results.RefsResult", self.call("refs", {**params, "limit": limit}))
+        return cast("results.RefsResult", self.call("refs", {**params, "limit": limit, "possible": possible}))
 
     def callers(
         self,

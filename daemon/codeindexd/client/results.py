@@ -182,7 +182,7 @@ class GraphTarget(DefinitionEntry):
 class User(TypedDict):
     """Code that refers to something: a definition, or with ``kind`` "file" the code outside of all definitions.
 
-    ``confidence`` is "exact", "import" or "name": how the reference was resolved.
+    ``confidence`` is "exact", "import", "name" or "possible": how the reference was resolved.
     """
 
     root: str
@@ -224,10 +224,14 @@ class GraphResult(TypedDict):
 
 
 class RefsResult(GraphResult):
-    """The answer of ``refs``, the surest references first. ``total`` and ``files`` count all."""
+    """The answer of ``refs``, the surest references first. ``total`` and ``files`` count all.
+
+    ``possible`` is the number of places left out because other definitions of the name are as likely.
+    """
 
     references: list[ReferenceEntry]
     files: int
+    possible: int
 
 
 class CodeLine(TypedDict):

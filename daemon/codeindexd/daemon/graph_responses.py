@@ -36,6 +36,7 @@ def refs(asked: str, found: RefsAnswer) -> Entry:
         "references": [_use(one) for one in found.uses],
         "total": found.total,
         "files": found.files,
+        "possible": found.possible,
         **_tail(found, found.total - len(found.uses)),
     }
 

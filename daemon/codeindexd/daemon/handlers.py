@@ -283,7 +283,8 @@ class Handlers:
     async def refs(self, params: Params, connection: Connection) -> Result:
         """Return the references to a definition."""
         roots, asked = await self._asked(params)
-        return graph_responses.refs(_text_of(params), await self._graph.refs(roots, asked, params["limit"]))
+        found = await self._graph.refs(roots, asked, params["limit"], possible=params["possible"])
+        return graph_responses.refs(_text_of(params), found)
 
     async def callers(self, params: Params, connection: Connection) -> Result:
         """Return the callers of a definition as a tree."""

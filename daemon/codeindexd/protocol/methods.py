@@ -119,7 +119,14 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("kind", ParamKind.TEXT),
         Param("limit", ParamKind.INTEGER, default=MAX_LIMIT, minimum=1, maximum=MAX_LIMIT),
     ),
-    "refs": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _GRAPH_LIMIT),
+    "refs": (
+        _NAME,
+        _OPTIONAL_PATH,
+        _LINE,
+        _ROOTS,
+        _GRAPH_LIMIT,
+        Param("possible", ParamKind.BOOLEAN, default=False),
+    ),
     "callers": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _DEPTH, _GRAPH_LIMIT),
     "callees": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _DEPTH, _GRAPH_LIMIT),
     "impact": (

@@ -238,3 +238,68 @@ async def test_a_map_follows_changes(indexed: Indexed) -> None:
     assert answer.map is not None
     assert "another_name" in answer.map.text
     assert "round_up" not in answer.map.text
+
+
+async def test_an_unknown_receiver_leads_to_the_only_type_that_has_the_member(indexed: Indexed) -> None:
+    indexed.save("a/use.py", "def f(thing):\n    thing.raw_total()\n")
+    assert "a/use.py:2 CALL NAME" in uses(await SEARCHER.refs([indexed], "raw_total", 100))
+
+
+async def test_an_unknown_receiver_leads_to_a_family_of_types(indexed: Indexed) -> None:
+    indexed.save("a/types.py", "class A:\n    def ring(self): ...\n\n\nclass B(A):\n    def ring(self): ...\n")
+    indexed.save("a/use.py", "def f(thing):\n    thing.ring()\n")
+    assert uses(await SEARCHER.refs([indexed], "A.ring", 100)) == {"a/use.py:2 CALL NAME"}
+
+
+async def test_a_member_that_lists_have_too_is_only_possible(indexed: Indexed) -> None:
+    indexed.save("a/bag.py", "class Bag:\n    def append(self, one):\n        self.one = one\n")
+    indexed.save(
+        "a/use.py", "from a.bag import Bag\n\n\ndef f(some):\n    some.append(1)\n    bag = Bag()\n    bag.append(2)\n"
+    )
+    answer = await SEARCHER.refs([indexed], "append", 100)
+    assert uses(answer) == {"a/use.py:7 CALL EXACT"}
+    assert answer.possible == 1
+    answer = await SEARCHER.refs([indexed], "append", 100, possible=True)
+    assert uses(answer) == {"a/use.py:7 CALL EXACT", "a/use.py:5 CALL POSSIBLE"}
+
+
+async def test_a_member_of_unrelated_types_is_only_possible(indexed: Indexed) -> None:
+    indexed.save(
+        "a/two.py", "class A:\n    def go(self): ...\n\n\nclass B:\n    def go(self): ...\n\n\ndef f(x):\n    x.go()\n"
+    )
+    answer = await SEARCHER.refs([indexed], "A.go", 100)
+    assert (uses(answer), answer.possible) == (set(), 1)
+    assert shapes(await SEARCHER.callers([indexed], "A.go", 1, 100)) == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "is_found"),
+    [
+        ("x = A()", True),
+        ("x: A = make()", True),
+        ("x = make_a()", True),
+        ("x = B()", False),
+    ],
+)
+async def test_the_type_of_a_variable_decides(indexed: Indexed, declared: str, is_found: bool) -> None:
+    types = "class A:\n    def go(self): ...\n\n\nclass B:\n    def go(self): ...\n\n\ndef make_a() -> A: ...\n"
+    indexed.save("a/two.py", f"{types}\n\ndef f():\n    {declared}\n    x.go()\n")
+    answer = await SEARCHER.refs([indexed], "A.go", 100)
+    assert (uses(answer) == {"a/two.py:14 CALL EXACT"}) is is_found
+
+
+async def test_the_receiver_of_a_method_in_go_has_its_type(indexed: Indexed) -> None:
+    indexed.save("g/a.go", "package g\n\ntype A struct{}\n\nfunc (a *A) run() {}\n\nfunc (a *A) all() { a.run() }\n")
+    assert uses(await SEARCHER.refs([indexed], "A.run", 100)) == {"g/a.go:7 CALL EXACT"}
+
+
+async def test_a_namespace_import_leads_to_its_module(indexed: Indexed) -> None:
+    indexed.save("ts/core/index.ts", "export * from './api'\n")
+    indexed.save("ts/core/api.ts", "export function make() { return 1 }\n")
+    indexed.save("ts/use.ts", "import * as core from './core/index.js';\nexport const f = () => core.make();\n")
+    assert "ts/use.ts:2 CALL IMPORT" in uses(await SEARCHER.refs([indexed], "make", 100))
+
+
+async def test_a_renamed_import_is_followed(indexed: Indexed) -> None:
+    indexed.save("a/use.py", "from shop.money import round_up as up\n\n\ndef f():\n    return up(1)\n")
+    assert "a/use.py:5 CALL IMPORT" in uses(await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100))

@@ -65,6 +65,8 @@ _PYTHON = ReferenceRules(
       (identifier) @inherit (attribute attribute: (identifier) @inherit)
       (subscript value: [(identifier) @inherit (attribute attribute: (identifier) @inherit)])]))
     (keyword_argument name: (identifier) @skip)
+    (assignment left: (identifier) @_name right: [
+      (list (string (string_content) @name)) (tuple (string (string_content) @name))] (#eq? @_name "__all__"))
     [(import_statement) (import_from_statement)] @import
     (identifier) @name
     """,

@@ -103,7 +103,7 @@ def _callees(graph: CodeGraph, targets: Sequence[Target], unresolved: dict[str, 
         for reference in target.file.references.on_lines(one.start_line, one.end_line):
             if reference.kind is not ReferenceKind.CALL:
                 continue
-            resolved = graph.resolve(target.file, reference)
+            resolved = [one for one in graph.resolve(target.file, reference) if one[1] > Confidence.POSSIBLE]
             if not resolved:
                 unresolved.setdefault(_written(reference.qualifier, reference.name))
             for found, confidence in resolved:

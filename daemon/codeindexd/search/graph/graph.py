@@ -133,8 +133,8 @@ class CodeGraph:
         """Return the definitions that a reference can mean."""
         return resolve(self, file, reference, self.named(reference.name))
 
-    def uses_of(self, targets: Sequence[Target]) -> list[Use]:
-        """Return the references to any of ``targets``, in the order of paths and lines.
+    def uses_of(self, targets: Sequence[Target], *, least: Confidence = Confidence.NAME) -> list[Use]:
+        """Return the references to any of ``targets`` of at least this confidence, in the order of paths and lines.
 
         Sets ``is_complete`` to False if a name occurs in more chunks than are looked at.
         """
@@ -144,6 +144,7 @@ class CodeGraph:
         for target in targets:
             if name := constructed_type(target):
                 found += self._constructions(target, name)
+        found = [use for use in found if use.confidence >= least]
         found.sort(key=lambda use: (use.file.path, use.reference.line))
         return found
 

@@ -60,7 +60,8 @@ def _parts(language: str, importer: bytes, module: str, name: str) -> tuple[list
         return here[: len(here) - levels + 1] if levels <= len(here) + 1 else None, _split(module)
     if (language in _SCRIPTS or language == "ruby") and module.startswith("."):
         path = posixpath.normpath("/".join([*here, _EXTENSION.sub("", module) if language != "ruby" else module]))
-        return [] if path == "." else [part for part in path.split("/") if part != ".."], []
+        parts = [part for part in path.split("/") if part not in (".", "..")]
+        return parts[:-1] if parts and parts[-1] in _INDEX else parts, []
     if language == "rust":
         parts = _split(module)
         if parts[:1] == ["self"] or parts[:1] == ["super"]:

@@ -79,11 +79,15 @@ class GraphAnswer:
 
 @dataclass(slots=True)
 class RefsAnswer(GraphAnswer):
-    """References, the surest first. ``total`` and ``files`` also count those beyond the limit."""
+    """References, the surest first. ``total`` and ``files`` also count those beyond the limit.
+
+    ``possible`` is the number of places that were left out because other definitions of the name are as likely.
+    """
 
     uses: list[ShownUse] = field(default_factory=list)
     total: int = 0
     files: int = 0
+    possible: int = 0
 
 
 @dataclass(slots=True)
@@ -125,16 +129,23 @@ class GraphSearcher:
         self._files = FileCache()
         self._ranks = RankCache()
 
-    async def refs(self, roots: Sequence[SearchableRoot], asked: Asked, limit: int) -> RefsAnswer:
+    async def refs(
+        self, roots: Sequence[SearchableRoot], asked: Asked, limit: int, *, possible: bool = False
+    ) -> RefsAnswer:
         """Return the references to a definition; for a name without a definition, whatever mentions it by name.
 
+        With ``possible``, also places where the receiver is unknown and other definitions of the name are as likely.
         Raises NotIndexedError for a place that is not indexed, FailedError when nothing can be read.
         """
         answer = RefsAnswer()
 
         def in_root(graph: CodeGraph) -> None:
             targets = self._targets(graph, asked, answer)
-            uses = graph.uses_of(targets)
+            uses = graph.uses_of(targets, least=Confidence.POSSIBLE)
+            if not possible:
+                sure = [use for use in uses if use.confidence > Confidence.POSSIBLE]
+                answer.possible += len(uses) - len(sure)
+                uses = sure
             if not targets and isinstance(asked, str):
                 uses = _uses_by_name(graph, asked)
             uses.sort(key=lambda use: (-use.confidence, use.file.path, use.reference.line))

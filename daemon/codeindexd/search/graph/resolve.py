@@ -8,12 +8,14 @@ root is meant, such as an import of another module, ends the search without a re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from codeindexd.analysis.references.rules import RULES, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
+from codeindexd.search.graph.common_members import COMMON_MEMBERS
 from codeindexd.search.graph.modules import Match, match_module
+from codeindexd.search.graph.plain_types import called_for, plain_types, returned_type
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
 from codeindexd.types import Reference, ReferenceKind
 
@@ -34,6 +36,13 @@ _FREE_MEMBERS: Final = frozenset(
 )
 """Languages in which a function outside of types can follow a qualifier without an import of that name."""
 
+_NO_MEMBERS_IMPORTED: Final = frozenset({"python", "javascript", "go"})
+"""Languages whose modules export no members of types by their own name."""
+
+_METHODS_ARE_CALLED: Final = frozenset({"go", "java", "rust", "c", "php", "javascript"})
+"""Languages in which a method is nearly always called where it is named."""
+
+_GETTERS: Final = ("get ", "static get ", "public get ")
 _GO_RECEIVER: Final = re.compile(r"func\s*\(\s*(\w+)\s+\*?\s*(\w+)")
 _MOST_BASES: Final = 40
 _PARTS: Final = re.compile(r"[.:>\\#?!-]+")
@@ -48,6 +57,9 @@ class Surroundings(Protocol):
 
     def has_file(self, path: bytes) -> bool:
         """Return True if the root has a file of this path."""
+
+    def named(self, name: str) -> Sequence[Target]:
+        """Return the definitions of this name."""
 
     def types_named(self, file: CodeFile, name: str) -> Sequence[Target]:
         """Return the types of this name that code in ``file`` could mean."""
@@ -94,7 +106,8 @@ def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates
     near = [one for one in visible if _directory(one.file.path) == _directory(file.path)]
     if near:
         return [(one, Confidence.IMPORT) for one in near]
-    return [(one, Confidence.NAME) for one in visible]
+    confidence = Confidence.NAME if _are_related(around, visible) else Confidence.POSSIBLE
+    return [(one, confidence) for one in visible]
 
 
 def _in_scope(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[Target]:
@@ -165,7 +178,9 @@ def _imported(
         best = max(_fit(around, file, binding, one) for binding in bindings)
         matched.setdefault(best, []).append(one)
     found = matched.get(Match.FILE) or matched.get(Match.PACKAGE) or []
-    top = [one for one in found if not one.owner] or found
+    top = [one for one in found if not one.owner]
+    if not top and family_of(file.language) not in _NO_MEMBERS_IMPORTED:
+        top = found
     return [(one, Confidence.IMPORT) for one in top]
 
 
@@ -193,7 +208,9 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
     qualifier = qualifier.removesuffix("()")
     first, last = _PARTS.split(qualifier)[0], _PARTS.split(qualifier)[-1]
     members = [one for one in candidates if one.owner]
-    if qualifier in _SELF or _is_receiver(file, reference):
+    if receiver := _go_receiver(file, reference):
+        return _members_of_named(around, file, receiver, members)
+    if qualifier in _SELF:
         own = _members(around, file, reference.line, candidates)
         return own or _of_mixin(around, file, reference.line, members)
     if qualifier in _SUPER or first in _SUPER:
@@ -206,22 +223,56 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
     bindings = file.bindings().get(first) or (file.bindings().get(last) if last else None)
     if bindings and first not in ("", *_SELF):
         return _of_module(around, file, bindings, qualifier, candidates)
-    free = (
-        [] if file.language not in _FREE_MEMBERS else [one for one in candidates if not one.owner and not one.is_local]
+    return _by_name(around, file, reference, candidates)
+
+
+def _by_name(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
+    """Return the members of the name of a reference whose receiver is unknown; in some languages also functions."""
+    found = [one for one in candidates if one.owner]
+    if not found and file.language in _FREE_MEMBERS:
+        found = [one for one in candidates if not one.is_local]
+    is_common = bool(found) and found[0].definition.name in COMMON_MEMBERS.get(family_of(file.language), ())
+    confidence = Confidence.NAME if not is_common and _are_related(around, found) else Confidence.POSSIBLE
+    return [(one, Confidence.POSSIBLE if _is_only_read(file, reference, one) else confidence) for one in found]
+
+
+def _is_only_read(file: CodeFile, reference: Reference, target: Target) -> bool:
+    """Return True if an attribute is read that is more likely a field of the same name than the method ``target``."""
+    return (
+        reference.kind is ReferenceKind.USE
+        and target.definition.kind in FUNCTION_KINDS
+        and family_of(file.language) in _METHODS_ARE_CALLED
+        and not target.definition.signature.startswith(_GETTERS)
     )
-    return [(one, Confidence.NAME) for one in members or free]
+
+
+def _are_related(around: Surroundings, targets: Sequence[Target]) -> bool:
+    """Return True if there is one such definition, or if all are members of types with common ancestors in the root."""
+    owners = {one.owner for one in targets}
+    if len(owners) < 2:
+        return bool(next(iter(owners), "")) or len({one.file.path for one in targets}) < 2
+    if "" in owners or len(owners) > _MOST_BASES:
+        return False
+    groups: list[set[str]] = []
+    for one in targets:
+        names = (
+            {base.name for base in one.file.bases_of(one.definition.container)}
+            if one.definition.container >= 0
+            else set()
+        )
+        group = {one.owner, *(name for name in names if name in owners or around.types_named(one.file, name))}
+        for other in [other for other in groups if other & group]:
+            groups.remove(other)
+            group |= other
+        groups.append(group)
+    return len(groups) == 1
 
 
 def _of_call(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
     """Return the members of what a call without arguments returns, which is plain if it constructs a type."""
     members = [one for one in candidates if one.owner]
     name = _PARTS.split(reference.qualifier[:-2])[-1]
-    if own := [one for one in members if one.owner == name]:
-        return [(one, Confidence.EXACT) for one in own]
-    for one in around.types_named(file, name)[:3] if members else ():
-        if found := _inherited(around, one.file, one.number, members):
-            return found
-    return [(one, Confidence.NAME) for one in members]
+    return _members_of_named(around, file, name, members) or _by_name(around, file, reference, members)
 
 
 def _scope_of(target: Target) -> str:
@@ -229,13 +280,25 @@ def _scope_of(target: Target) -> str:
     return target.definition.qualified.rpartition(".")[0].rpartition(".")[2]
 
 
-def _is_receiver(file: CodeFile, reference: Reference) -> bool:
-    """Return True if the qualifier is the receiver that the enclosing Go method declares."""
+def _go_receiver(file: CodeFile, reference: Reference) -> str:
+    """Return the type of the qualifier if it is the receiver that the enclosing Go method declares, else ""."""
     if file.language != "go":
-        return False
+        return ""
     number = file.enclosing(reference.line)
     match = _GO_RECEIVER.match(file.definitions[number].signature) if number >= 0 else None
-    return match is not None and match[1] == reference.qualifier
+    return match[2] if match is not None and match[1] == reference.qualifier else ""
+
+
+def _members_of_named(
+    around: Surroundings, file: CodeFile, name: str, members: Sequence[Target]
+) -> list[tuple[Target, Confidence]]:
+    """Return the members of the types of a name, or else of their base types."""
+    if own := [one for one in members if one.owner == name]:
+        return [(one, Confidence.EXACT) for one in own]
+    for one in around.types_named(file, name)[:3]:
+        if found := _inherited(around, one.file, one.number, members):
+            return found
+    return []
 
 
 def _of_mixin(around: Surroundings, file: CodeFile, line: int, members: Sequence[Target]) -> Resolved:
@@ -271,18 +334,6 @@ def _of_module(
     return _imported(around, file, [*longer, *bindings], candidates)
 
 
-_TYPE_OF: Final[Callable[[str], str]] = lambda variable: (  # noqa: E731
-    rf"(?<![\w.]){re.escape(variable)}\s*(?::\s*[&*]?(?:mut\s+)?|:?=\s*(?:await\s+|new\s+|&)?)"
-    rf"(?:[\w]+(?:\.|::))*([A-Z]\w*)"
-)
-_DECLARED: Final[Callable[[str], str]] = lambda variable: (  # noqa: E731
-    rf"\b([A-Z]\w*)(?:<[^<>;()]*>)?\s*[*&]*\s+[*&]*{re.escape(variable)}\b\s*[=;,):]"
-)
-_GO_TYPED: Final[Callable[[str], str]] = lambda variable: (  # noqa: E731
-    rf"(?<![\w.]){re.escape(variable)}\s+\*?(?:\w+\.)?([A-Z]\w*)\b"
-)
-
-
 def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members: Sequence[Target]) -> Resolved | None:
     """Return the members of the receiver's type if the code says plainly which type that is; else None."""
     if reference.qualifier == "." or not members:
@@ -292,30 +343,35 @@ def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members
     is_attribute = len(parts) > 1
     if is_attribute and parts[0] not in _SELF:
         return None
-    name = _plain_type(around, file, reference.line, variable, is_attribute=is_attribute)
-    if not name:
-        return None
-    if own := [one for one in members if one.owner == name]:
+    names = _types_of(around, file, reference.line, variable, is_attribute=is_attribute)
+    if own := [one for one in members if one.owner in names]:
         return [(one, Confidence.EXACT) for one in own]
-    types = around.types_named(file, name)
-    for one in types[:3]:
-        if found := _inherited(around, one.file, one.number, members):
-            return found
-    return [] if types or name in file.bindings() else None
+    is_known = False
+    for name in names:
+        types = around.types_named(file, name)
+        for one in types[:3]:
+            if found := _inherited(around, one.file, one.number, members):
+                return found
+        is_known |= bool(types) or name in file.bindings()
+    return [] if is_known else None
 
 
-def _plain_type(around: Surroundings, file: CodeFile, line: int, variable: str, *, is_attribute: bool) -> str:
-    """Return the name of the type that a variable or attribute is declared with, or constructed from; "" if unknown."""
+def _types_of(around: Surroundings, file: CodeFile, line: int, variable: str, *, is_attribute: bool) -> list[str]:
+    """Return the types that a variable or attribute is declared with, constructed from, or gets from a function."""
     number = file.enclosing(line)
     if is_attribute:
         number = file.type_around(number)
     if number < 0:
-        return ""
+        return []
     one = file.definitions[number]
     text = around.text_of(file, one.start_line, one.end_line)
-    patterns = [_GO_TYPED, _TYPE_OF] if file.language == "go" else [_TYPE_OF, _DECLARED]
-    names = {match for pattern in patterns for match in re.findall(pattern(variable), text)}
-    return names.pop() if len(names) == 1 else ""
+    if found := plain_types(text, variable, file.language, is_attribute=is_attribute):
+        return found
+    function = called_for(text, variable, is_attribute=is_attribute)
+    if not function:
+        return []
+    results = {returned_type(other.definition.signature, other.file.language) for other in around.named(function)}
+    return list(results) if len(results) == 1 and "" not in results else []
 
 
 def _directory(path: bytes) -> bytes:

@@ -13,8 +13,11 @@ from codeindexd.types import Definition
 class Confidence(enum.IntEnum):
     """How a reference was resolved, from the least certain way to the most certain."""
 
+    POSSIBLE = 0
+    """The names are equal, but several definitions or a type of the language have this name."""
+
     NAME = 1
-    """Only the names are equal."""
+    """The receiver is unknown, but only one definition, or one family of types, has this name."""
 
     IMPORT = 2
     """An import, the package or a base class leads to the definition."""
@@ -55,6 +58,10 @@ class Target:
     def owner(self) -> str:
         """The name of the type of which this is a member; "" if it is no member."""
         container = self.container
+        if self.file.language in _WRITTEN_OWNERS:
+            above = f"{container.qualified}." if container is not None else ""
+            if written := self.definition.qualified.removeprefix(above).rpartition(".")[0]:
+                return written.rpartition(".")[2]
         if container is None:
             qualifier = self.definition.qualified.rpartition(".")[0].rpartition(".")[2]
             return qualifier if self.definition.kind in _MEMBERS else ""
@@ -66,6 +73,9 @@ class Target:
         container = self.container
         return container is not None and container.kind in FUNCTION_KINDS
 
+
+_WRITTEN_OWNERS: Final = frozenset({"javascript", "typescript", "tsx", "lua"})
+"""Languages in which ``owner.name = function`` defines a member of an object, wherever it stands."""
 
 FUNCTION_KINDS: Final = frozenset({"function", "method", "constructor", "macro"})
 _MEMBERS: Final = frozenset({"method", "constructor", "property", "field"})
