@@ -94,7 +94,11 @@ class CodeFile:
         ]
 
 
-_SIMPLE: Final = frozenset({"variable", "constant", "field", "property", "enum_member", "label", "import", "parameter"})
+NAMESPACE_KINDS: Final = frozenset({"namespace", "package"})
+"""Kinds that only qualify names; nothing refers to them as a whole."""
+
+_SIMPLE: Final = NAMESPACE_KINDS | {"variable", "constant", "field", "enum_member", "label"}
+"""Kinds that are not what contains a reference."""
 
 
 @dataclass(slots=True)

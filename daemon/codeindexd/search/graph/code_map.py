@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.references import Columns
 from codeindexd.search.file_roles import FileRole, role_of
-from codeindexd.search.graph.code_file import NOT_CODE, CodeFile
+from codeindexd.search.graph.code_file import NAMESPACE_KINDS, NOT_CODE, CodeFile
 from codeindexd.search.graph.graph import CodeGraph
 from codeindexd.search.graph.targets import FUNCTION_KINDS
 from codeindexd.storage.snapshot import Snapshot
@@ -118,7 +118,7 @@ class _RootRanks:
         kept = [
             (number_of(one.name.encode("utf-8", "replace")), place, _weight_of(one))
             for place, one in enumerate(definitions)
-            if one.kind not in NOT_CODE and one.kind != "impl" and not _is_local(one, definitions)
+            if one.kind not in NOT_CODE | NAMESPACE_KINDS and one.kind != "impl" and not _is_local(one, definitions)
         ]
         used, counts = _NO_NUMBERS, np.zeros(0)
         if references is not None:
@@ -260,7 +260,8 @@ def _with_containers(file: CodeFile, number: int) -> list[int]:
     """Return a definition and those around it that a tree shows."""
     found = []
     while number >= 0:
-        found.append(number)
+        if file.definitions[number].kind not in NAMESPACE_KINDS:
+            found.append(number)
         number = file.definitions[number].container
     return found
 

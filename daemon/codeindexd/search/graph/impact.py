@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from codeindexd.search.file_roles import is_test
-from codeindexd.search.graph.code_file import NOT_CODE, CodeFile
+from codeindexd.search.graph.code_file import NAMESPACE_KINDS, NOT_CODE, CodeFile
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.modules import Match, match_module
 from codeindexd.search.graph.resolve import family_of
@@ -79,7 +79,9 @@ def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
         target
         for file in files
         for number, one in enumerate(file.definitions)
-        if one.kind not in NOT_CODE and one.kind != "impl" and not (target := Target(file, number)).is_local
+        if one.kind not in NOT_CODE | NAMESPACE_KINDS
+        and one.kind != "impl"
+        and not (target := Target(file, number)).is_local
     ]
 
 

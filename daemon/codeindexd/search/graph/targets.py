@@ -58,14 +58,11 @@ class Target:
     def owner(self) -> str:
         """The name of the type of which this is a member; "" if it is no member."""
         container = self.container
-        if self.file.language in _WRITTEN_OWNERS:
-            above = f"{container.qualified}." if container is not None else ""
-            if written := self.definition.qualified.removeprefix(above).rpartition(".")[0]:
-                return written.rpartition(".")[2]
-        if container is None:
-            qualifier = self.definition.qualified.rpartition(".")[0].rpartition(".")[2]
-            return qualifier if self.definition.kind in _MEMBERS else ""
-        return container.name if container.kind in TYPE_KINDS else ""
+        above = f"{container.qualified}." if container is not None else ""
+        written = self.definition.qualified.removeprefix(above).rpartition(".")[0]
+        if written and (self.definition.kind in _MEMBERS or self.file.language in _WRITTEN_OWNERS):
+            return written.rpartition(".")[2]
+        return container.name if container is not None and container.kind in TYPE_KINDS else ""
 
     @property
     def is_local(self) -> bool:
