@@ -263,8 +263,6 @@ def test_a_possibly_damaged_catalog_is_verified_before_use(tmp_path: Path, vecto
     index.commit(save("a.py", "alpha"))
     index.catalog._connection.execute("UPDATE file SET chunk_ids = x'00'")
     index.close()
-    with pytest.raises(ValueError, match="multiple of element size"):
-        open_index(tmp_path, vectors)
     mark_possible_damage(tmp_path / "root")
     index = open_index(tmp_path, vectors)
     assert any("catalog was damaged and was rebuilt" in note for note in index.lag.notes)

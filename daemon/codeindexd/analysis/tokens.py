@@ -245,10 +245,12 @@ def _split_cased(token: str) -> Iterator[str]:
 def _boundary(token: str, start: int, i: int) -> bool:
     """Return True if a word starts at ``i``, after the one that starts at ``start``.
 
-    Words start at a change from lower to upper case, at the last capital of an acronym before a lowercase letter, and
-    after digits that end a word.
+    Words start at a change from lower to upper case, at the last capital of an acronym before a lowercase letter, after
+    digits that end a word, and at digits after letters in a word that itself starts with digits.
     """
     before, here = token[i - 1], token[i]
+    if here.isdigit() and not before.isdigit() and token[start].isdigit():
+        return True
     if before.isdigit() and here.isalpha() and not token[start:i].isdigit():
         return True
     if not here.isupper():

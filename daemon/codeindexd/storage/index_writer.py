@@ -206,6 +206,8 @@ class IndexWriter:
     def _find_pending_vectors(self) -> None:
         """Set ``pending_vectors`` to the chunks that the dense index lacks: not yet computed, or lost."""
         with self.catalog.snapshot() as snapshot:
+            if not self.lag.dense and len(self.dense.snapshot()) == snapshot.counts().chunks:
+                return  # without a lag it has no other chunks, so none can be missing
             missing = np.setdiff1d(snapshot.all_chunk_ids(), self.dense.snapshot().ids(), assume_unique=True)
             self.pending_vectors = embed_hashes_of(snapshot.chunks, missing)
 

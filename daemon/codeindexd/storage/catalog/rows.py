@@ -140,13 +140,14 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def put_symbols(symbols: tuple[Symbol, ...]) -> bytes | None:
-    """Return definitions as a blob, or None if there are none."""
+    """Return definitions as a blob, or None if there are none; "" stands for a qualified name that equals the name."""
     if not symbols:
         return None
+    rows = [(s.name, "" if s.qualified == s.name else s.qualified, s.kind, s.line_offset) for s in symbols]
     try:
-        return _encode([(s.name, s.qualified, s.kind, s.line_offset) for s in symbols])
+        return _encode(rows)
     except UnicodeEncodeError:
-        return _encode([(put_text(s.name), put_text(s.qualified), s.kind, s.line_offset) for s in symbols])
+        return _encode([(put_text(name), put_text(qualified), kind, at) for name, qualified, kind, at in rows])
 
 
 def put_kind(kind: str) -> bytes:
@@ -162,7 +163,8 @@ def get_symbols(blob: bytes | None) -> tuple[Symbol, ...]:
         rows = _decode_symbols.decode(blob)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreDamagedError(f"the catalog contains broken symbols: {error}", hint=_REBUILD) from error
-    return tuple(Symbol(get_text(name), get_text(qualified), kind, offset) for name, qualified, kind, offset in rows)
+    named = ((get_text(name), get_text(qualified), kind, offset) for name, qualified, kind, offset in rows)
+    return tuple(Symbol(name, qualified or name, kind, offset) for name, qualified, kind, offset in named)
 
 
 def symbol_key(name: str) -> bytes:
