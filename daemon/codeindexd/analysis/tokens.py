@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-TOKENIZER_VERSION = 2
+TOKENIZER_VERSION = 3
 """A part of every fingerprint: increase it whenever a change gives the same text different terms."""
 
 MAX_WORD = 48
