@@ -14,6 +14,7 @@ from codeindexd.analysis.trigrams import trigrams_of
 from codeindexd.search.trigram_query import regex_query
 from codeindexd.storage.durable import write_clean_marker
 from codeindexd.storage.lexical import LexicalChunk
+from codeindexd.storage.lexical.integrity import committed_files
 from codeindexd.storage.text import Document
 from codeindexd.storage.vectors.schema import checksum
 from end_to_end.stopped_stores import Stores, some_vector
@@ -184,6 +185,23 @@ def test_a_falsehood_is_found_and_mended(daemon: RealDaemon, falsify: Falsify, w
     assert differences(daemon) == set()
     assert daemon.call("search", query=VICTIM)["hits"][0]["path"] == FILE
     assert FILE in {match["path"] for match in daemon.call("grep", pattern=VICTIM)["matches"]}
+
+
+@pytest.mark.parametrize("suffix", [".pos", ".trigrams"])
+def test_a_flipped_bit_in_a_file_is_found_and_repaired(daemon: RealDaemon, suffix: str) -> None:
+    daemon.start()
+    until(lambda: daemon.call("status")["roots"][0]["state"] == "fresh", what="fresh")
+    root = Stores(daemon).root
+    names = [*(f"lexical/{name}" for name in committed_files(root / "lexical")), *map(str, root.glob("text/*"))]
+    file = next(root / name for name in names if name.endswith(suffix))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 1
+    with file.open("r+b") as opened:  # in place, under the running daemon
+        opened.write(content)
+    assert ("files", "") in differences(daemon)
+    assert daemon.call("verify", repair=True)["ok"]
+    assert differences(daemon) == set()
+    assert daemon.call("search", query=VICTIM)["hits"][0]["path"] == FILE
 
 
 def test_a_lost_vector_is_not_even_a_difference(daemon: RealDaemon) -> None:

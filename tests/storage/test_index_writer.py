@@ -247,7 +247,7 @@ def test_a_projection_catches_up_with_a_catalog_that_lost_commits(tmp_path: Path
     assert index.lexical.generation == index.dense.generation == 1
     index.close()
     shutil.copy(tmp_path / "old.db", tmp_path / "root/catalog.db")
-    (tmp_path / "root" / TRUST_MARKER).write_text("an earlier boot")
+    (tmp_path / "root" / TRUST_MARKER).write_text("another-boot 0")
 
     index = open_index(tmp_path, vectors)
     assert (index.lag.lexical, index.lag.dense) == (True, True), "their generations do not show it"

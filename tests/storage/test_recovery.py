@@ -11,7 +11,7 @@ from codeindexd.storage.recovery import CATALOG, TRUST_MARKER, RecoveryState, ma
 
 
 def after_a_restart_of_the_system(directory: Path) -> Path:
-    (directory / TRUST_MARKER).write_text("an earlier boot")
+    (directory / TRUST_MARKER).write_text("another-boot 0")
     return directory
 
 
@@ -32,7 +32,6 @@ def test_stores_survive_the_end_of_a_process_but_not_that_of_the_system(tmp_path
     RecoveryState(tmp_path)
     (tmp_path / CATALOG).write_bytes(b"rows")
     assert not RecoveryState(tmp_path).needs_verify, "killed"
-    assert not RecoveryState(tmp_path).needs_verify, "killed again"
     assert RecoveryState(after_a_restart_of_the_system(tmp_path)).needs_verify
     assert RecoveryState(tmp_path).needs_verify, "killed before it was verified"
     recovery = RecoveryState(tmp_path)
@@ -40,6 +39,19 @@ def test_stores_survive_the_end_of_a_process_but_not_that_of_the_system(tmp_path
     assert not RecoveryState(tmp_path).needs_verify, "killed after it was verified"
     recovery.mark_unclean()
     assert RecoveryState(tmp_path).needs_verify, "a store could not be closed"
+
+
+def test_stores_that_end_their_process_again_and_again_are_verified(tmp_path: Path) -> None:
+    RecoveryState(tmp_path)
+    (tmp_path / CATALOG).write_bytes(b"rows")
+    assert not RecoveryState(tmp_path).needs_verify, "killed once"
+    recovery = RecoveryState(tmp_path)
+    assert recovery.needs_verify, "killed twice before the stores had been in use for a while"
+    recovery.mark_verified()
+    for _ in range(3):
+        recovery = RecoveryState(tmp_path)
+        assert not recovery.needs_verify, "killed after a while"
+        recovery.mark_usable()
 
 
 def test_without_the_id_of_a_boot_nothing_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

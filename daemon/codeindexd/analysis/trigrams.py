@@ -36,4 +36,4 @@ def trigrams_of(text: bytes) -> Trigrams:
     found.sort()  # seven times as fast as np.unique, which hashes first
     is_first = np.ones(len(found), dtype=bool)
     np.not_equal(found[1:], found[:-1], out=is_first[1:])
-    return found[is_first]
+    return found[is_first].astype(np.uint32, copy=False)

@@ -16,7 +16,7 @@ import structlog
 from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import path_words
-from codeindexd.errors import CodeindexError, StoreFullError
+from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError
 from codeindexd.storage.opening import dense_of, open_catalog, open_dense, open_lexical, open_text
 from codeindexd.storage.previous_model import PreviousModelIndex, open_previous_model
 from codeindexd.storage.projections import (
@@ -364,6 +364,16 @@ class IndexWriter:
             expected = np.setdiff1d(snapshot.all_chunk_ids(), pending, assume_unique=True)
         return expected, self.dense.snapshot().ids()
 
+    def damaged_files(self) -> list[str]:
+        """Compare the files of all projections with their checksums; return what is wrong, [] if nothing is."""
+        found = []
+        for check in (self.lexical.check, self.dense.check, self.text.check):
+            try:
+                check()
+            except StoreDamagedError as error:
+                found.append(error.message)
+        return found
+
     # catching up
 
     def catch_up_dense(self) -> None:
@@ -480,7 +490,9 @@ class IndexWriter:
             await self.write(self._publish)
         if await anyio.to_thread.run_sync(self._maintain_text, should_stop):
             await self.write(self._publish)
-        return await self.write(self.lexical.tidy)
+        done = await self.write(self.lexical.tidy)
+        await self.write(self.recovery.mark_usable)
+        return done
 
     def _live_contents(self) -> set[bytes]:
         with self.catalog.snapshot() as snapshot:

@@ -89,7 +89,7 @@ async def _lasting_differences(root: Root, on_progress: OnProgress = ignore_prog
 
 async def _repair(root: Root, found: AuditResult, rebuild: Rebuild) -> Root:
     stores = {difference.what for difference in found.differences}
-    if "catalog" in stores:
+    if not stores.isdisjoint(("catalog", "files")):
         root = await rebuild(root.spec)
     else:
         wrong = WrongEntries(

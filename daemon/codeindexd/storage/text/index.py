@@ -258,6 +258,12 @@ class TextIndex:
             self._replace(chosen, fresh, last_serial=self._manifest.last_serial)
             self._publish()
 
+    def check(self) -> None:
+        """Compare every segment with its checksum. Raises StoreDamagedError."""
+        with self._maintaining:
+            for segment in self._segments:
+                segment.verify()
+
     def close(self) -> None:
         """Write the documents in memory and unlock the directory. Raises StoreFullError; it is closed all the same."""
         try:
