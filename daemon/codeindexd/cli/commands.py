@@ -610,6 +610,15 @@ def _print_findings(run: Run, result: Mapping[str, Any]) -> None:
             run.terminal.print(f"         remedy: {safe(check['remedy'])}")
 
 
+def stats(run: Run) -> int:
+    """Show how often agents asked, and what that saved."""
+    from codeindexd.cli import stats as counted
+
+    result = counted.result()
+    run.show(result, lambda: counted.show(run.terminal, result))
+    return DONE
+
+
 def agents(run: Run) -> int:
     """List coding agents, register the server with them, or remove it."""
     from codeindexd.cli.agents import command
@@ -653,6 +662,7 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "logs": logs,
     "service": service,
     "doctor": doctor,
+    "stats": stats,
     "agents": agents,
     "mcp": mcp,
 }

@@ -43,12 +43,22 @@ def serve(
     cwd: Callable[[], str],
 ) -> None:
     """Serve until standard input ends or, on HTTP, until interrupted. Raises UsageError, OutputError, FailedError."""
+    from functools import partial
+
     from codeindexd import mcp
+    from codeindexd.cli.stats import usage_file
+    from codeindexd.mcp import usage
 
     if args.json:
         raise UsageError("mcp has no use for --json: it always speaks JSON", hint="leave --json out")
     given = [absolute(path) for path in args.roots or ([] if args.http else [cwd()])]
-    server = mcp.Server(connect, given=given, may_add=args.add, note=lambda text: terminal.note(safe(text)))
+    server = mcp.Server(
+        connect,
+        given=given,
+        may_add=args.add,
+        note=lambda text: terminal.note(safe(text)),
+        record=partial(usage.record, usage_file()),
+    )
     if args.http:
         return _serve_http(args.http, environ, terminal, server)
     if sys.stdin is None or sys.stdout is None:

@@ -255,5 +255,6 @@ def _daemon(command: Command) -> None:
     service = command("service", "run the daemon as a systemd user service or launchd agent")
     service.add_argument("action", choices=["install", "uninstall", "status"])
     command("doctor", "look for problems in the environment and show how to fix them")
+    command("stats", "show how often agents asked, and an estimate of the tokens that saved")
     agents.add_arguments(command("agents", "register the server with coding agents", epilog=agents.HELP))
     mcp.add_arguments(command("mcp", "serve the Model Context Protocol to coding agents", epilog=mcp.HELP))

@@ -54,7 +54,8 @@ class Server:
     """What all sessions of a process share.
 
     ``connect`` returns a new client of the daemon for each call. ``given`` are directories to search if a host names
-    none, ``may_add`` permits indexing the project on first use, ``note`` is called with internal errors.
+    none, ``may_add`` permits indexing the project on first use, ``note`` is called with internal errors, and ``record``
+    with the name of a tool, its answer and the directory that the paths in it are relative to.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class Server:
         given: Sequence[str] = (),
         may_add: bool = False,
         note: Callable[[str], None],
+        record: Callable[[str, Answer, str], None] = lambda tool, answer, base: None,
     ) -> None:
         self.connect = connect
         self.given = tuple(given)
         self.may_add = may_add
         self.note = note
+        self.record = record
 
 
 class Session:
@@ -167,6 +170,7 @@ class Session:
             async with self._server.connect() as client:
                 call = Call(client, Project(directories, self._server.may_add), _progress(params, send))
                 answer = await tool.call(call, arguments)
+                self._server.record(tool.name, answer, call.project.base or "/")
         except (CodeindexError, OSError) as error:
             answer = Answer(tool_errors.describe(error), {}, is_error=True)
         return _tool_result(answer, terms)
