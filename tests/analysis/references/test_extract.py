@@ -95,6 +95,11 @@ def test_a_plain_name_in_c_counts_unless_it_is_a_variable() -> None:
     assert not {"x", "y"} & names(references(source, "c"), USE)
 
 
+def test_names_in_the_list_of_exports_count() -> None:
+    source = "__all__ = [\n    'f',\n    \"other\",\n]\n\n\ndef f(): ...\n"
+    assert [(one.name, one.line) for one in references(source, "python")] == [("f", 2)]
+
+
 def test_an_alias_leads_to_what_it_names() -> None:
     found = references("from a import b as c\n", "python")
     assert [(one.kind, one.name, one.qualifier) for one in found] == [(IMPORT, "b", "a"), (ALIAS, "c", "b")]

@@ -24,6 +24,7 @@ _MAX_NAME = 200  # bytes; longer "names" are broken input
 _MAX_RECEIVER = 80  # bytes
 _MAX_STATEMENT = 20_000  # bytes of an import; longer ones are broken input
 _MOST_LEVELS = 4  # between the word of an import and its statement
+_QUOTED = re.compile(rb"[\"'](\w+)[\"']")
 _NEWLINE = ord("\n")
 
 
@@ -54,6 +55,7 @@ def references_in(
         collector.add_known(captured.get("name", ()), ReferenceKind.USE)
     else:
         collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
+    collector.add_exports()
     return collector.columns()
 
 
@@ -131,6 +133,14 @@ class _Collector:
             name = text[start : node.end_byte]
             if name not in unwanted and start not in taken:
                 append((start, code, name))
+
+    def add_exports(self) -> None:
+        """Add the names in a list of exports that the file defines or imports."""
+        known = self._bound.union(self._defined)
+        for statement in self._rules.exports.finditer(self._text) if self._rules.exports else ():
+            for match in _QUOTED.finditer(statement[1]):
+                if match[1] in known:
+                    self._found.append((statement.start(1) + match.start(1), int(ReferenceKind.USE), match[1]))
 
     def _add_special(self, node: Node, word: bytes) -> None:
         """Read the import, or add the base classes, that a call of ``word`` stands for."""

@@ -14,6 +14,7 @@ The captures of a query say what a name is:
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -41,6 +42,7 @@ class ReferenceRules:
     - ``importing``: words whose call is an import. Its statement is the nearest node around it of a type in
       ``statements``.
     - ``mixing_in``: words whose arguments are base classes.
+    - ``exports``: a statement that lists names in quotes; its group is the list.
     """
 
     query: str
@@ -51,6 +53,7 @@ class ReferenceRules:
     importing: frozenset[bytes] = frozenset()
     statements: tuple[str, ...] = ()
     mixing_in: frozenset[bytes] = frozenset()
+    exports: re.Pattern[bytes] | None = None
 
 
 def _words(text: str) -> frozenset[bytes]:
@@ -65,13 +68,12 @@ _PYTHON = ReferenceRules(
       (identifier) @inherit (attribute attribute: (identifier) @inherit)
       (subscript value: [(identifier) @inherit (attribute attribute: (identifier) @inherit)])]))
     (keyword_argument name: (identifier) @skip)
-    (assignment left: (identifier) @_name right: [
-      (list (string (string_content) @name)) (tuple (string (string_content) @name))] (#eq? @_name "__all__"))
     [(import_statement) (import_from_statement)] @import
     (identifier) @name
     """,
     Scope.FILE,
     imports.python,
+    exports=re.compile(rb"^__all__[^\n=]*=\s*[\[(]([^\])]*)[\])]", re.MULTILINE),
 )
 
 _REQUIRE: Final = _words("require")

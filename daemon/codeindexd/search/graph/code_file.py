@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from codeindexd.analysis.references import NO_REFERENCES, Columns
+from codeindexd.search.graph.plain_types import TypeHints, type_hints
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Definition, Reference, ReferenceKind, StoredFile
 
@@ -21,6 +22,10 @@ TYPE_KINDS: Final = frozenset({
 
 NOT_CODE: Final = frozenset({"section", "key", "table", "data", "block", "label"})
 """Kinds of definitions that code does not refer to by name."""
+
+_MEMBER_KINDS: Final = frozenset({"method", "constructor", "property", "field"})
+_WRITTEN_OWNERS: Final = frozenset({"javascript", "typescript", "tsx", "lua"})
+"""Languages in which ``owner.name = function`` defines a member of an object, wherever it stands."""
 
 _CACHED_FILES: Final = 20_000
 _CACHED_BYTES: Final = 64 << 20
@@ -82,16 +87,50 @@ class CodeFile:
             number = self.definitions[number].container
         return number
 
+    def aliases_of(self, name: str) -> list[str]:
+        """Return the other names that imports give to ``name``."""
+        aliases = self._derived.aliases
+        if aliases is None:
+            aliases = self._derived.aliases = [
+                (one.qualifier, one.name) for one in self.references.of_kind(ReferenceKind.ALIAS)
+            ]
+        return [alias for original, alias in aliases if original == name]
+
     def bases_of(self, number: int) -> list[Reference]:
         """Return the base classes, interfaces and mixins of a type."""
-        one = self.definitions[number]
-        members = [other for other in self.definitions if other.container == number and other.kind in TYPE_KINDS]
-        return [
-            base
-            for base in self.references.on_lines(one.start_line, one.end_line)
-            if base.kind is ReferenceKind.INHERIT
-            and not any(other.start_line <= base.line <= other.end_line for other in members)
-        ]
+        bases = self._derived.bases
+        if bases is None:
+            bases = self._derived.bases = defaultdict(list)
+            for base in self.references.of_kind(ReferenceKind.INHERIT):
+                bases[self.type_around(self.enclosing(base.line))].append(base)
+        return bases.get(number, [])
+
+    def owner_of(self, number: int) -> str:
+        """Return the name of the type of which a definition is a member; "" if it is no member."""
+        owners = self._derived.owners
+        if owners is None:
+            owners = self._derived.owners = [self._owner_of(one) for one in self.definitions]
+        return owners[number]
+
+    def _owner_of(self, one: Definition) -> str:
+        container = self.definitions[one.container] if one.container >= 0 else None
+        above = f"{container.qualified}." if container is not None else ""
+        written = one.qualified.removeprefix(above).rpartition(".")[0]
+        if written and (one.kind in _MEMBER_KINDS or self.language in _WRITTEN_OWNERS):
+            return written.rpartition(".")[2]
+        return container.name if container is not None and container.kind in TYPE_KINDS else ""
+
+    def hints_around(self, number: int, read: Callable[[int, int], str]) -> TypeHints:
+        """Return what the code of a definition says about the types of variables; ``read`` returns lines of the file.
+
+        The code is read only once, so it must be that of the file as it was indexed.
+        """
+        found = self._derived.hints.get(number)
+        if found is None:
+            one = self.definitions[number]
+            found = type_hints(read(one.start_line, one.end_line), self.language)
+            self._derived.hints[number] = found
+        return found
 
 
 NAMESPACE_KINDS: Final = frozenset({"namespace", "package"})
@@ -107,6 +146,10 @@ class _Derived:
 
     bindings: dict[str, list[Binding]] | None = None
     starts: list[int] | None = None
+    bases: defaultdict[int, list[Reference]] | None = None
+    owners: list[str] | None = None
+    aliases: list[tuple[str, str]] | None = None
+    hints: dict[int, TypeHints] = field(default_factory=dict)
 
 
 def _bindings_of(references: Columns) -> dict[str, list[Binding]]:

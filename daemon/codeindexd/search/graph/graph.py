@@ -13,7 +13,8 @@ from typing import Final
 
 from codeindexd.analysis.tokens import Tokenizer
 from codeindexd.search.graph.code_file import NOT_CODE, TYPE_KINDS, CodeFile, FileCache
-from codeindexd.search.graph.resolve import Resolved, constructed_type, family_of, resolve
+from codeindexd.search.graph.plain_types import TypeHints
+from codeindexd.search.graph.resolve import Resolved, are_related, constructed_type, family_of, resolve
 from codeindexd.search.graph.sources import Sources
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
 from codeindexd.search.searchable_root import PinnedRoot
@@ -52,6 +53,7 @@ class CodeGraph:
         self._tokenizer = Tokenizer(memo_entries=64)
         self._named: dict[str, list[Target]] = {}
         self._exists: dict[bytes, bool] = {}
+        self._related: dict[frozenset[tuple[int, int]], bool] = {}
         self.root = pinned.root
         self.sources = Sources(pinned.root, mask_secrets=mask_secrets)
         self.root_name = posixpath.basename(self._raw.decode("utf-8", "replace"))
@@ -123,9 +125,19 @@ class CodeGraph:
         ]
         return [one for one in found if one.file is file] or found
 
-    def text_of(self, file: CodeFile, first: int, last: int) -> str:
-        """Return the lines from ``first`` to ``last`` of a file as they are now; "" if that cannot be read."""
-        return self.sources.read(file.file).text_between(first, last)
+    def hints_around(self, file: CodeFile, number: int) -> TypeHints:
+        """Return what the code of a definition says about the types of variables; nothing if the file changed."""
+        source = self.sources.read(file.file)
+        return file.hints_around(number, source.text_between) if source.is_current else TypeHints()
+
+    def are_related(self, targets: Sequence[Target]) -> bool:
+        """Return True if ``targets``, definitions of one name, are one, or members of types with common ancestors."""
+        if not targets:
+            return False
+        key = frozenset(target.key for target in targets)
+        if key not in self._related:
+            self._related[key] = are_related(self, targets)
+        return self._related[key]
 
     # edges
 
@@ -160,11 +172,10 @@ class CodeGraph:
     def _references(self, file: CodeFile, name: str) -> Iterator[Reference]:
         """Yield the references to a name in a file, also those by other names that it is given on import."""
         yield from (one for one in file.references.named(name) if one.kind is not ReferenceKind.ALIAS)
-        for alias in file.references.of_kind(ReferenceKind.ALIAS):
-            if alias.qualifier == name:
-                for one in file.references.named(alias.name):
-                    if one.kind in (ReferenceKind.CALL, ReferenceKind.USE, ReferenceKind.INHERIT):
-                        yield one
+        for alias in file.aliases_of(name):
+            for one in file.references.named(alias):
+                if one.kind in (ReferenceKind.CALL, ReferenceKind.USE, ReferenceKind.INHERIT):
+                    yield one
 
     def _constructions(self, constructor: Target, name: str) -> Iterator[Use]:
         """Yield the calls of a type, which call its constructor."""

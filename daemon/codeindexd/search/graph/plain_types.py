@@ -1,47 +1,76 @@
-"""Reads the type of a variable where the code around it says it plainly: declared, or constructed."""
+"""Reads the types of variables where the code says them plainly: declared, or constructed."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 _TYPE: Final = r"(?:\w+(?:\.|::))*(_*[A-Z]\w*)"
+_NAME: Final = r"(?<![\w$])([\w$]+)"
 _NO_TYPES: Final = frozenset(
     {"None", "True", "False", "Optional", "Union", "Any", "Self", "Promise", "Awaitable", "NULL"}
 )
 _WRAPPERS: Final = r"(?:(?:Optional|Union|Promise|Awaitable|Final|ClassVar|Box|Rc|Arc|RefCell|Option|Mutex)[\[<])*"
 _MOST_TYPES: Final = 3
+_MOST_TEXT: Final = 200_000  # characters of a definition that are read
+
+_PATTERNS: Final = (  # groups: variable, type
+    re.compile(rf"{_NAME}\s*\??\s*:\s*[&*]*(?:mut\s+|dyn\s+|const\s+)*[\"']?{_WRAPPERS}[\"']?{_TYPE}"),  # x: Type
+    re.compile(rf"{_NAME}\s*(?::[^=\n]+)?:?=\s*(?:await\s+|new\s+|&|\*)*{_TYPE}"),  # x = Type(...)
+)
+_REVERSED: Final = (  # groups: type, variable
+    re.compile(rf"\b{_TYPE}(?:<[^<>;()]*>)?\s*[*&]*\s+[*&]*([\w$]+)\s*[=;,):]"),  # Type x
+    re.compile(rf"\b{_TYPE}\([^\n]*\)\s+as\s+([\w$]+)"),  # with Type(...) as x
+)
+_GO_PATTERNS: Final = (
+    re.compile(rf"{_NAME}\s+\*?(?:\w+\.)?(_*[A-Z]\w*)\b"),
+    re.compile(rf"{_NAME}(?:\s*,\s*\w+)*\s*:?=\s*&?(?:\w+\.)?([A-Z]\w*)\{{"),
+)
+_RESULT: Final = re.compile(rf"{_NAME}\s*(?::[^=\n]+)?:?=\s*(?:await\s+)?(?:\w+(?:\.|::|->))*([a-z_]\w*)\(")
 
 
-@lru_cache(maxsize=2048)
-def _patterns(variable: str, language: str, *, is_attribute: bool) -> tuple[re.Pattern[str], ...]:
-    """Return the patterns whose group is the type of a variable."""
-    name = rf"(?<![\w$]){re.escape(variable)}" if is_attribute else rf"(?<![\w.$>]){re.escape(variable)}"
-    value = rf":?=\s*(?:await\s+|new\s+|&|\*)*{_TYPE}"
-    found = [
-        rf"{name}\s*\??\s*:\s*[&*]*(?:mut\s+|dyn\s+|const\s+)*[\"']?{_WRAPPERS}[\"']?{_TYPE}",  # x: Type
-        rf"{name}\s*(?::[^=\n]+)?{value}",  # x = Type(...)
-        rf"\b{_TYPE}(?:<[^<>;()]*>)?\s*[*&]*\s+[*&]*{re.escape(variable)}\b\s*[=;,):]",  # Type x
-        rf"\b{_TYPE}\([^\n]*\)\s+as\s+{name}\b",  # with Type(...) as x
-    ]
-    if language == "go":
-        found = [rf"{name}\s+\*?(?:\w+\.)?(_*[A-Z]\w*)\b", rf"{name}(?:\s*,\s*\w+)*\s*:?=\s*&?(?:\w+\.)?([A-Z]\w*)\{{"]
-    return tuple(re.compile(pattern) for pattern in found)
+@dataclass(frozen=True, slots=True)
+class TypeHints:
+    """The types that a text declares variables with or constructs them from, and the functions they get results of."""
+
+    types: Mapping[str, list[str]] = field(default_factory=dict)
+    functions: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def types_of(self, variable: str) -> list[str]:
+        """Return the types of a variable; [] if there are none, or too many to mean anything."""
+        found = self.types.get(variable, [])
+        return found if len(found) <= _MOST_TYPES else []
+
+    def called_for(self, variable: str) -> str:
+        """Return the name of the function whose result a variable gets; "" if there is none or several."""
+        found = self.functions.get(variable, [])
+        return found[0] if len(found) == 1 else ""
 
 
-def plain_types(text: str, variable: str, language: str, *, is_attribute: bool) -> list[str]:
-    """Return the names of the types that ``text`` declares a variable with or constructs it from, at most three."""
-    patterns = _patterns(variable, language, is_attribute=is_attribute)
-    names = dict.fromkeys(match for pattern in patterns for match in pattern.findall(text) if match not in _NO_TYPES)
-    return list(names) if len(names) <= _MOST_TYPES else []
-
-
-def called_for(text: str, variable: str, *, is_attribute: bool) -> str:
-    """Return the name of the function whose result a variable gets; "" if it gets others, too."""
-    name = rf"(?<![\w$]){re.escape(variable)}" if is_attribute else rf"(?<![\w.$>]){re.escape(variable)}"
-    found = set(re.findall(rf"{name}\s*(?::[^=\n]+)?:?=\s*(?:await\s+)?(?:\w+(?:\.|::|->))*([a-z_]\w*)\(", text))
-    return str(found.pop()) if len(found) == 1 else ""
+def type_hints(text: str, language: str) -> TypeHints:
+    """Return what a text, the code of one definition, says about the types of its variables and attributes."""
+    text = text[:_MOST_TEXT]
+    types: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for pattern in _GO_PATTERNS if language == "go" else _PATTERNS:
+        for variable, name in pattern.findall(text):
+            types[variable][name] = None
+    for pattern in () if language == "go" else _REVERSED:
+        for name, variable in pattern.findall(text):
+            types[variable][name] = None
+    functions: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for variable, name in _RESULT.findall(text):
+        functions[variable][name] = None
+    return TypeHints(
+        {
+            variable: kept
+            for variable, names in types.items()
+            if (kept := [one for one in names if one not in _NO_TYPES])
+        },
+        {variable: list(names) for variable, names in functions.items()},
+    )
 
 
 _ARROW: Final = re.compile(rf"->\s*[&\"']*{_WRAPPERS}[\"']?{_TYPE}")
@@ -52,8 +81,7 @@ _GO_RESULT: Final = re.compile(r"\)\s*\(?(?:\w+\s+)?\*?(?:\w+\.)?([A-Z]\w*)\b")
 
 def returned_type(signature: str, language: str) -> str:
     """Return the name of the type that a function with this signature returns; "" if it does not say."""
-    pattern = _GO_RESULT if language == "go" else None
-    for one in [pattern] if pattern is not None else (_ARROW, _COLON, _BEFORE):
-        if (match := one.search(signature)) and match[1] not in _NO_TYPES:
+    for pattern in (_GO_RESULT,) if language == "go" else (_ARROW, _COLON, _BEFORE):
+        if (match := pattern.search(signature)) and match[1] not in _NO_TYPES:
             return match[1]
     return ""

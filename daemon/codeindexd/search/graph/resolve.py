@@ -15,7 +15,7 @@ from codeindexd.analysis.references.rules import RULES, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
 from codeindexd.search.graph.common_members import COMMON_MEMBERS
 from codeindexd.search.graph.modules import Match, match_module
-from codeindexd.search.graph.plain_types import called_for, plain_types, returned_type
+from codeindexd.search.graph.plain_types import TypeHints, returned_type
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
 from codeindexd.types import Reference, ReferenceKind
 
@@ -64,8 +64,11 @@ class Surroundings(Protocol):
     def types_named(self, file: CodeFile, name: str) -> Sequence[Target]:
         """Return the types of this name that code in ``file`` could mean."""
 
-    def text_of(self, file: CodeFile, first: int, last: int) -> str:
-        """Return the lines from ``first`` to ``last`` of a file as they are now; "" if that cannot be read."""
+    def hints_around(self, file: CodeFile, number: int) -> TypeHints:
+        """Return what the code of a definition says about the types of variables."""
+
+    def are_related(self, targets: Sequence[Target]) -> bool:
+        """Return True if it does not matter much which of ``targets``, definitions of one name, is meant."""
 
 
 def family_of(language: str) -> str:
@@ -106,7 +109,7 @@ def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates
     near = [one for one in visible if _directory(one.file.path) == _directory(file.path)]
     if near:
         return [(one, Confidence.IMPORT) for one in near]
-    confidence = Confidence.NAME if _are_related(around, visible) else Confidence.POSSIBLE
+    confidence = Confidence.NAME if around.are_related(visible) else Confidence.POSSIBLE
     return [(one, confidence) for one in visible]
 
 
@@ -232,7 +235,7 @@ def _by_name(around: Surroundings, file: CodeFile, reference: Reference, candida
     if not found and file.language in _FREE_MEMBERS:
         found = [one for one in candidates if not one.is_local]
     is_common = bool(found) and found[0].definition.name in COMMON_MEMBERS.get(family_of(file.language), ())
-    confidence = Confidence.NAME if not is_common and _are_related(around, found) else Confidence.POSSIBLE
+    confidence = Confidence.NAME if not is_common and around.are_related(found) else Confidence.POSSIBLE
     return [(one, Confidence.POSSIBLE if _is_only_read(file, reference, one) else confidence) for one in found]
 
 
@@ -246,7 +249,7 @@ def _is_only_read(file: CodeFile, reference: Reference, target: Target) -> bool:
     )
 
 
-def _are_related(around: Surroundings, targets: Sequence[Target]) -> bool:
+def are_related(around: Surroundings, targets: Sequence[Target]) -> bool:
     """Return True if there is one such definition, or if all are members of types with common ancestors in the root."""
     owners = {one.owner for one in targets}
     if len(owners) < 2:
@@ -363,11 +366,10 @@ def _types_of(around: Surroundings, file: CodeFile, line: int, variable: str, *,
         number = file.type_around(number)
     if number < 0:
         return []
-    one = file.definitions[number]
-    text = around.text_of(file, one.start_line, one.end_line)
-    if found := plain_types(text, variable, file.language, is_attribute=is_attribute):
+    hints = around.hints_around(file, number)
+    if found := hints.types_of(variable):
         return found
-    function = called_for(text, variable, is_attribute=is_attribute)
+    function = hints.called_for(variable)
     if not function:
         return []
     results = {returned_type(other.definition.signature, other.file.language) for other in around.named(function)}

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from codeindexd.search.graph.code_file import TYPE_KINDS, CodeFile
+from codeindexd.search.graph.code_file import CodeFile
 from codeindexd.types import Definition
 
 
@@ -57,12 +57,7 @@ class Target:
     @property
     def owner(self) -> str:
         """The name of the type of which this is a member; "" if it is no member."""
-        container = self.container
-        above = f"{container.qualified}." if container is not None else ""
-        written = self.definition.qualified.removeprefix(above).rpartition(".")[0]
-        if written and (self.definition.kind in _MEMBERS or self.file.language in _WRITTEN_OWNERS):
-            return written.rpartition(".")[2]
-        return container.name if container is not None and container.kind in TYPE_KINDS else ""
+        return self.file.owner_of(self.number)
 
     @property
     def is_local(self) -> bool:
@@ -71,8 +66,4 @@ class Target:
         return container is not None and container.kind in FUNCTION_KINDS
 
 
-_WRITTEN_OWNERS: Final = frozenset({"javascript", "typescript", "tsx", "lua"})
-"""Languages in which ``owner.name = function`` defines a member of an object, wherever it stands."""
-
 FUNCTION_KINDS: Final = frozenset({"function", "method", "constructor", "macro"})
-_MEMBERS: Final = frozenset({"method", "constructor", "property", "field"})
