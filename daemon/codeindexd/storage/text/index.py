@@ -21,15 +21,17 @@ from codeindexd.storage.text.snapshot import TextSnapshot
 class Thresholds:
     """When documents become segments, and when segments are merged.
 
-    ``recent`` documents collect in memory before they become a segment, ``many`` of them in quiet times. ``fan_in``
-    segments of similar size are merged, up to ``largest`` documents; with ``crowd`` segments, merging does not wait for
-    a quiet time.
+    ``recent`` documents, or ``postings`` trigrams of them, collect in memory before they become a segment, ``many``
+    documents in quiet times. ``fan_in`` segments of similar size are merged, up to ``largest`` documents; with
+    ``crowd`` segments, merging does not wait for a quiet time. Writing takes about 50 bytes of memory for a posting,
+    and merging as much as the result takes on the disk.
     """
 
     recent: int = 512
+    postings: int = 1_000_000
     many: int = 64
     fan_in: int = 8
-    largest: int = 1 << 16
+    largest: int = 1 << 14
     crowd: int = 48
 
 
@@ -117,10 +119,15 @@ class TextIndex:
                 self._known.update(new)
             self._generation = max(generation, self._generation)
             self._publish()
-            if len(self._recent) >= self._thresholds.recent:
+            if self._is_full():
                 self._flush()
         if len(self._segments) >= self._thresholds.crowd:
             self.maintain(None, lambda: False)
+
+    def _is_full(self) -> bool:
+        """Return True if the documents in memory should become a segment now."""
+        postings = sum(len(document.trigrams) for document in self._recent.values())
+        return len(self._recent) >= self._thresholds.recent or postings >= self._thresholds.postings
 
     def flush(self) -> None:
         """Write the documents in memory to the disk. Raises StoreFullError; they stay in memory then."""
