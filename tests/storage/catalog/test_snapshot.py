@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,3 +214,25 @@ def test_files_with_another_fingerprint_are_listed(catalog: Catalog) -> None:
         Transaction(updates=[replace(skipped("logo.png"), fingerprint=b"f0"), update("n", "x", fingerprint=b"")])
     )
     assert stale({}) == [b"logo.png", b"n"]
+
+
+def test_no_lookup_reads_a_whole_table(snapshot: CatalogSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a tree of 80,000 files, a scan of the files takes longer than everything else that a question needs."""
+    scans: list[str] = []
+    reader = snapshot._reader
+    original = reader.rows
+
+    def rows(sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        plan = original(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        scans.extend(f"{step[3]}: {sql}" for step in plan if step[3].startswith("SCAN"))
+        return original(sql, parameters)
+
+    monkeypatch.setattr(reader, "rows", rows)
+    file = snapshot.file(b"src/client.py")
+    assert file is not None
+    assert [one.entry.path for one in snapshot.files_with_hashes([file.entry.hash])]
+    assert [one.entry.path for one in snapshot.files_named([b"client.py"])] == [b"src/client.py"]
+    assert snapshot.files_by_id([file.file_id])
+    assert snapshot.chunks_of_file(b"src/client.py")
+    assert snapshot.symbols("get")
+    assert scans == []

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from codeindexd.storage.catalog.rows import STORED_FILE, stored_file
+from codeindexd.storage.catalog.rows import STORED_FILE, STORED_FILE_OF_ENTRY, stored_file
 from codeindexd.storage.sqlite import Reader
 from codeindexd.types import NodeKind, Outcome, StoredFile
 
-INDEX = "CREATE INDEX IF NOT EXISTS entry_hash ON entry (hash) WHERE kind = 2"  # NodeKind.FILE
-_PAGE = 5_000
-_BY_HASH = STORED_FILE.replace(
-    "FROM file f JOIN entry e ON e.parent = f.parent AND e.name = f.name",
-    "FROM entry e CROSS JOIN file f ON f.file_id = e.file_id",
+INDEXES = (
+    "CREATE INDEX IF NOT EXISTS entry_hash ON entry (hash) WHERE kind = 2",  # NodeKind.FILE
+    "CREATE INDEX IF NOT EXISTS file_name ON file (name)",
 )
+_PAGE = 5_000
 _CONTENTS = f"""
 SELECT f.file_id, e.hash FROM file f JOIN entry e ON e.parent = f.parent AND e.name = f.name
 WHERE f.outcome = {int(Outcome.INDEXED)} AND f.file_id > ? ORDER BY f.file_id LIMIT {_PAGE}
@@ -23,14 +22,15 @@ WHERE f.outcome = {int(Outcome.INDEXED)} AND f.file_id > ? ORDER BY f.file_id LI
 def files_with_hashes(reader: Reader, content_hashes: Sequence[bytes]) -> list[StoredFile]:
     """Return the indexed files whose content has one of these hashes."""
     rows = reader.rows_in(
-        lambda marks: f"{_BY_HASH} WHERE e.kind = {int(NodeKind.FILE)} AND e.hash IN ({marks})", content_hashes
+        lambda marks: f"{STORED_FILE_OF_ENTRY} WHERE e.kind = {int(NodeKind.FILE)} AND e.hash IN ({marks})",
+        content_hashes,
     )
     files = map(stored_file, rows)
     return [file for file in files if file.outcome is Outcome.INDEXED]
 
 
 def files_named(reader: Reader, names: Sequence[bytes]) -> list[StoredFile]:
-    """Return the indexed files that have one of ``names`` (last path components). Reads the rows of all files once."""
+    """Return the indexed files that have one of ``names`` (last path components)."""
     rows = reader.rows_in(
         lambda marks: f"{STORED_FILE} WHERE f.outcome = {int(Outcome.INDEXED)} AND f.name IN ({marks})", names
     )

@@ -37,6 +37,10 @@ SELECT f.file_id, f.parent, f.name, {_N},
        f.outcome, f.language, f.encoding, f.fingerprint, f.reason, length(f.chunk_ids) / 8
 FROM file f JOIN entry e ON e.parent = f.parent AND e.name = f.name
 """  # noqa: S608
+STORED_FILE_OF_ENTRY = STORED_FILE.replace(  # for lookups by path or hash: SQLite would scan the files otherwise
+    "FROM file f JOIN entry e ON e.parent = f.parent AND e.name = f.name",
+    "FROM entry e CROSS JOIN file f ON f.file_id = e.file_id",
+)
 STORED_CHUNK = """
 SELECT c.chunk_id, c.file_id, f.parent, f.name, f.language, c.start_byte, c.end_byte, c.start_line, c.end_line, c.kind,
        c.symbol, c.symbols, c.span_hash, c.embed_hash, c.terms

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
 from codeindexd.scan.merkle import node_hash
-from codeindexd.storage.catalog.contents import INDEX
+from codeindexd.storage.catalog.contents import INDEXES
 from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
 from codeindexd.types import NodeKind
 
@@ -97,7 +97,8 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
             if _is_empty(connection):
                 _create(connection, root_id)
             _check_identity(connection, path, root_id)
-            connection.execute(INDEX)  # newer than the schema: older catalogs lack only this index
+            for index in INDEXES:  # newer than the schema: older catalogs lack only these
+                connection.execute(index)
         except BaseException:
             connection.close()
             raise

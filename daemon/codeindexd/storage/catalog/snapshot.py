@@ -18,6 +18,7 @@ from codeindexd.storage.catalog.references import GraphCounts
 from codeindexd.storage.catalog.rows import (
     STORED_CHUNK,
     STORED_FILE,
+    STORED_FILE_OF_ENTRY,
     get_ids,
     last_part,
     stored_chunk,
@@ -75,7 +76,7 @@ class CatalogSnapshot:
 
     def file(self, path: bytes) -> StoredFile | None:
         """Return the leaf at a path, of any kind and outcome; None for directories and missing paths."""
-        rows = self._reader.rows(f"{STORED_FILE} WHERE e.parent = ? AND e.name = ?", split(path))
+        rows = self._reader.rows(f"{STORED_FILE_OF_ENTRY} WHERE e.parent = ? AND e.name = ?", split(path))
         return stored_file(rows[0]) if rows else None
 
     def summary(self, directory: bytes) -> DirectorySummary:
