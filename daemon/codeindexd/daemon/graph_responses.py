@@ -89,7 +89,7 @@ def outline(found: OutlineAnswer) -> Entry:
     return {
         **path_to_json(found.root.spec.raw, key="root"),
         **path_to_json(found.file.path),
-        "language": found.file.language,
+        "language": found.file.file.language,
         "definitions": children[-1],
         "total": len(found.file.definitions),
         "partial": found.is_partial,
@@ -108,7 +108,7 @@ def code_map(found: MapAnswer, path: bytes) -> Entry:
         "files": [
             {
                 **path_to_json(one.file.path),
-                "language": one.file.language,
+                "language": one.file.file.language,
                 "score": round(one.score, 6),
                 "definitions": [_described(one.file, number) for number in one.numbers],
             }
@@ -155,7 +155,7 @@ def _described(file: CodeFile, number: int) -> Entry:
 
 
 def _file(root: SearchableRoot, file: CodeFile) -> Entry:
-    return {**path_to_json(root.spec.raw, key="root"), **path_to_json(file.path), "language": file.language}
+    return {**path_to_json(root.spec.raw, key="root"), **path_to_json(file.path), "language": file.file.language}
 
 
 def _definition(root: SearchableRoot, target: Target) -> Entry:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.references import NO_REFERENCES, Columns
 from codeindexd.search.graph.plain_types import TypeHints, type_hints
 from codeindexd.storage.snapshot import Snapshot
@@ -58,8 +59,8 @@ class CodeFile:
 
     @property
     def language(self) -> str:
-        """The language of the file."""
-        return self.file.language
+        """The language of the code in the file. That of a notebook is taken to be Python."""
+        return "python" if self.file.language == NOTEBOOK else self.file.language
 
     def bindings(self) -> dict[str, list[Binding]]:
         """Return what the imports of the file bind, by the name by which the file refers to it."""

@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 
 import anyio.to_thread
 
-from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.references import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
@@ -368,7 +367,7 @@ def _at_line(file: CodeFile, place: Place) -> list[Target]:
 
 
 def _note_language(file: CodeFile, answer: GraphAnswer) -> None:
-    if file.language not in LANGUAGES and file.language != NOTEBOOK:
+    if file.language not in LANGUAGES:
         answer.notes.append(f"no references are known for {file.language or 'plain text'}")
 
 

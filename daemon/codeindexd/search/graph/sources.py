@@ -32,7 +32,7 @@ class SourceFile:
     def __init__(self, text: IndexedText | None, *, is_current: bool) -> None:
         self._text = text
         self.is_current = is_current
-        self._rows = text.utf8.split(b"\n") if text is not None else []
+        self._rows = text.utf8.removesuffix(b"\n").split(b"\n") if text is not None and text.utf8 else []
         self._row_of = (
             {text.source_line(row + 1): row for row in range(len(self._rows))}
             if text is not None and text.cells
