@@ -166,6 +166,8 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
         terminal.print(
             f"{path}: {terminal.style('good', 'indexed')}{language}, {progress.count(len(result['chunks']), 'chunk')}"
         )
+        if result.get("partly_understood"):
+            terminal.print("  some of its syntax was not understood; definitions in it may be missing")
         for chunk in result["chunks"]:
             symbol = f"  {safe(chunk['symbol'])}" if chunk["symbol"] else ""
             cell = f"  cell {chunk['cell']}" if "cell" in chunk else ""

@@ -574,7 +574,8 @@ class DirectorySummary(TypedDict):
 class ExplainResult(TypedDict):
     """Why a path is or is not indexed.
 
-    ``encoding_guessed`` is True if the file is not Unicode and does not declare its encoding.
+    ``encoding_guessed`` is True if the file is not Unicode and does not declare its encoding; ``partly_understood`` is
+    True if the syntax of some of it was not understood, so that definitions may be missing.
     """
 
     path: str
@@ -584,6 +585,7 @@ class ExplainResult(TypedDict):
     language: str
     encoding: NotRequired[str]
     encoding_guessed: NotRequired[bool]
+    partly_understood: NotRequired[bool]
     chunks: list[ChunkEntry]
     failure: Failure | None
     summary: NotRequired[DirectorySummary]

@@ -367,6 +367,7 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     with root.catalog_snapshot() as snapshot:
         file = snapshot.file(relative)
         chunks = snapshot.chunks_of_file(relative)
+        is_partial = file is not None and snapshot.is_partial(file.file_id)
     entry: dict[str, Any] = {
         **path_to_json(os.fsencode(path)),
         "root": str(root.spec.path),
@@ -381,7 +382,8 @@ def explain(root: Root, path: Path) -> dict[str, Any]:
     }
     if file is not None and file.outcome is Outcome.INDEXED:
         indexed = {"indexed": True, "reason": "indexed", "language": file.language, "encoding": file.encoding}
-        return entry | indexed | ({"encoding_guessed": True} if is_guessed(file.encoding) else {})
+        guessed = {"encoding_guessed": True} if is_guessed(file.encoding) else {}
+        return entry | indexed | guessed | ({"partly_understood": True} if is_partial else {})
     if file is not None and file.outcome is Outcome.FAILED:
         return entry | {"reason": f"failed: {file.reason}"}
     if file is not None:

@@ -11,6 +11,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tree_sitter import Node, Parser, Point
 
@@ -19,7 +20,8 @@ from codeindexd.analysis.chunking.grammars import Grammar, load
 from codeindexd.analysis.chunking.guards import is_parsable
 from codeindexd.analysis.chunking.headings import sections
 from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
-from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions, is_unparsed
+from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions, in_order, is_unparsed
+from codeindexd.analysis.chunking.recovery import more_definitions, parse_leniently
 from codeindexd.analysis.chunking.rules import CONTAINERS
 from codeindexd.analysis.chunking.split import Atom, Limits, assign, atoms, pack
 from codeindexd.analysis.references import NO_REFERENCES, Columns, references_in
@@ -71,21 +73,23 @@ def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, t
     target = max(1, min(target_chars, max_bytes))
     limits = Limits(target, max(target, min(target * 3 // 2, max_bytes)))
     grammar = _grammar(text, language, lines)
-    root = parse(text, grammar) if grammar is not None else None
-    if grammar is None or root is None:
+    parsed = parse_leniently(text, grammar, partial(parse, grammar=grammar)) if grammar is not None else None
+    if grammar is None or parsed is None:
         return Analysis(_windowed(lines, limits))
+    root = parsed.root
     found = sections(root, lines) if language == "markdown" else find_definitions(root, lines, grammar)
+    more = more_definitions(parsed, found, lines, grammar)
+    definitions = describe(in_order([*found, *more]) if more else found, lines, grammar.name)
     if is_unparsed(root, found):
-        return Analysis(_windowed(lines, limits), is_partial=True)
-    definitions = describe(found, lines, grammar.name)
+        return Analysis(_windowed(lines, limits), definitions, is_partial=True)
     references = references_in(root, text, grammar.name, grammar.language, _names(definitions, lines))
     main = [one for one in found if not one.is_detail]
     pieces = atoms(root, lines, grammar, limits, main)
     if not pieces:
-        return Analysis(_windowed(lines, limits), definitions, root.has_error, references)
+        return Analysis(_windowed(lines, limits), definitions, bool(parsed.broken), references)
     assign(pieces, main)
     spans = _spans(pack(pieces, lines, limits), main, lines)
-    return Analysis(spans, definitions, root.has_error, references)
+    return Analysis(spans, definitions, bool(parsed.broken), references)
 
 
 def _names(definitions: Sequence[Definition], lines: Lines) -> dict[bytes, list[int]]:

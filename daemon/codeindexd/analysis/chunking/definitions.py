@@ -92,7 +92,9 @@ def signature(one: FoundDefinition, text: bytes) -> str:
     """Return the head of a definition on one line, without annotations and body, at most ``MAX_SIGNATURE`` long."""
     node = one.node
     if node is None:
-        return one.name
+        start = text.rfind(b"\n", 0, one.name_byte) + 1
+        line = text[start : min(start + _READ, text.find(b"\n", start) % (len(text) + 1))]
+        return one.name if one.kind == "section" else _on_one_line(line)
     start, end = node.start_byte, min(node.end_byte, node.start_byte + _READ)
     body = _body(node)
     head = text[start : min(end, body.start_byte) if body is not None else end]
@@ -100,8 +102,11 @@ def signature(one: FoundDefinition, text: bytes) -> str:
         head = head.partition(b"\n")[0] if b"\n" in head and not _is_open(head.partition(b"\n")[0]) else head
     while (match := _ANNOTATION.match(head)) is not None:
         head = head[match.end() :]
-    joined = " ".join(head.rstrip(_TRAILING).decode("utf-8", "replace").split())
-    return joined[:MAX_SIGNATURE]
+    return _on_one_line(head)
+
+
+def _on_one_line(head: bytes) -> str:
+    return " ".join(head.rstrip(_TRAILING).decode("utf-8", "replace").split())[:MAX_SIGNATURE]
 
 
 def _body(node: Node) -> Node | None:

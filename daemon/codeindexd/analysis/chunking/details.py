@@ -130,8 +130,21 @@ def _c_fields(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     yield from _c_declarators(node, text, "field")
 
 
+def _c_more_types(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield the names after the first that a typedef defines: ``PT`` of ``typedef struct { ... } T, *PT``."""
+    for declarator in node.children_by_field_name("declarator")[1:]:
+        name = declared(declarator)
+        if name is not None and name.type == "type_identifier":
+            yield _detail("type", name, text)
+
+
 _C = Details(
-    {"declaration": _c_variables, "field_declaration": _c_fields, "enumerator": _named("enum_member")},
+    {
+        "type_definition": _c_more_types,
+        "declaration": _c_variables,
+        "field_declaration": _c_fields,
+        "enumerator": _named("enum_member"),
+    },
     types("enum_specifier enumerator_list struct_specifier union_specifier field_declaration_list field_declaration"),
 )
 _CPP = Details(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tree_sitter import Node
@@ -74,8 +75,13 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
                 stack.append((child, inner, inside, only_details))
             elif kind in grammar.descend_for_details and not _is_code(inside):
                 stack.append((child, inner, inside, True))
-    found.sort(key=lambda item: (item.start, -item.end))
+    found = in_order(found)
     return _joined(found) if grammar.rules.clauses else found
+
+
+def in_order(found: Sequence[FoundDefinition]) -> list[FoundDefinition]:
+    """Return definitions in document order, outer definitions before inner ones."""
+    return sorted(found, key=lambda item: (item.start, -item.end))
 
 
 def _is_code(container: FoundDefinition | None) -> bool:

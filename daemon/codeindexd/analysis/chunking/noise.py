@@ -1,0 +1,132 @@
+"""Blanks out text that a grammar does not know, byte for byte, so that what is around it can be parsed.
+
+Offsets stay what they are: everything is replaced by spaces, and line ends are kept. Only what is known to be noise is
+blanked: conflict markers with the side that comes second, macros of C and C++ where no grammar allows them, branches of
+``#if`` after the first, and two constructs of Kotlin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_ARGUMENTS: Final = rb"(?:\s?\((?:[^()\n]|\((?:[^()\n]|\([^()\n]*\))*\))*\))"
+_MACRO: Final = rb"[A-Z][A-Z0-9_]*_[A-Z0-9_]*"
+_NOT_NEWLINE: Final = re.compile(rb"[^\n]")
+_CONFLICT: Final = re.compile(
+    rb"^<{7}(?: [^\n]*)?\n|^(?:\|{7}[^\n]*\n(?:(?!={7})[^\n]*\n)*)?={7}\n(?:(?!>{7})[^\n]*\n)*>{7}[^\n]*$", re.MULTILINE
+)
+_BEFORE_TYPE_NAME: Final = re.compile(  # ``class LIB_API Button``, ``struct __declspec(align(8)) S``
+    rb"(?<![\w.])(?:class|struct|union|enum(?:\s++class)?)\s++"
+    rb"((?:(?:[A-Z][A-Z0-9_]*|__\w+)" + _ARGUMENTS + rb"?+\s++)+)"
+    rb"(?=[A-Za-z_]\w*(?:<[^;{}]*>)?\s*(?:final\b\s*)?(?::(?!:)|\{))"
+)
+_BEFORE_SCOPE: Final = re.compile(  # ``LIB_BEGIN_NAMESPACE`` on a line of its own, before something of the file's
+    rb"^[ \t]*+([A-Z][A-Z0-9_]{3,}" + _ARGUMENTS + rb"?)[ \t]*+"
+    rb"(?=\s*\n\s*(?:namespace|class|struct|template|enum|using)\b)",
+    re.MULTILINE,
+)
+_ALONE: Final = re.compile(rb"^[ \t]*+([A-Z][A-Z0-9_]{2,}" + _ARGUMENTS + rb"?)[ \t]*+;?[ \t]*+$", re.MULTILINE)
+_BEFORE_FUNCTION: Final = re.compile(  # ``LIB_API void f(``, also after other specifiers
+    rb"(?:^|(?<=[;{}>]))[ \t]*+"
+    rb"(?:(?:static|inline|virtual|explicit|extern|friend|constexpr|template\s*+<[^;{}()]*>)\s++)*+"
+    rb"(" + _MACRO + _ARGUMENTS + rb"?)\s++"
+    rb"(?=(?:[A-Za-z_][\w:]*(?:<[^;{}()]*>)?[\s*&]++)++[*&]*[\w:~]+\s*+[({;=])",
+    re.MULTILINE,
+)
+_AFTER_PARAMETERS: Final = re.compile(
+    rb"\)\s*+(?:(?:const|noexcept|override|final)\s++)*+(" + _MACRO + _ARGUMENTS + rb"?)(?=\s*+(?:[;{]|->|=\s*0))"
+)
+_DIRECTIVE: Final = re.compile(rb"^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|else|endif)\b[^\n]*+", re.MULTILINE)
+_FUN_INTERFACE: Final = re.compile(rb"^[^\n\"]*?\b(fun)(?=[ \t]+interface\b)", re.MULTILINE)
+_WHEN_GUARD: Final = re.compile(rb"(?:^|(?<=[{;]))[ \t]*+(?:!?is|!?in)\s[^\n]*?\s(if\b[^\n]*?)(?=->)", re.MULTILINE)
+_UNSEPARATED: Final = re.compile(rb"(?<=[\w)>\]?])[ \t](?=[ \t]*\})")  # Kotlin's grammar wants a line end here
+_CONTINUES: Final = (b",", b"(", b"=", b"|", b"&", b"+", b"?", b"<", b"\\")
+_CLOSES: Final = (b"}", b")", b",", b"=", b"{")
+
+
+def without_noise(text: bytes, language: str) -> bytes:
+    """Return ``text`` without what is noise in any case; the same object if there is none."""
+    text = _without_conflicts(text)
+    if language in ("c", "cpp"):
+        return _blanked(_blanked(text, _BEFORE_TYPE_NAME), _BEFORE_SCOPE)
+    if language == "kotlin" and b"interface" in text:
+        return _blanked(text, _FUN_INTERFACE)
+    return text
+
+
+def without_suspects(text: bytes, language: str) -> bytes:
+    """Return ``text`` also without what may be noise, for a text that cannot be parsed as it stands."""
+    if language in ("c", "cpp"):
+        text = _without_lone_macros(text)
+        for pattern in (_BEFORE_FUNCTION, _BEFORE_FUNCTION, _AFTER_PARAMETERS, _AFTER_PARAMETERS):
+            text = _blanked(text, pattern)
+        return text
+    return _UNSEPARATED.sub(b";", _blanked(text, _WHEN_GUARD)) if language == "kotlin" else text
+
+
+def with_first_branches(text: bytes, language: str) -> bytes:
+    """Return ``text`` without conditional directives, and with only the first branch of each that is not ``#if 0``."""
+    if language not in ("c", "cpp", "csharp") or b"#" not in text:
+        return text
+    out = bytearray(text)
+    kept: list[bool] = []  # for each open directive: is its present branch kept?
+    done: list[bool] = []  # was one of its branches kept?
+    last = 0
+    for match in _DIRECTIVE.finditer(text):
+        if not all(kept):
+            _blank(out, last, match.start())
+        word = match[1]
+        if word.startswith(b"if"):
+            is_kept = match[0].split()[-1:] != [b"0"] or word != b"if"
+            kept.append(is_kept)
+            done.append(is_kept)
+        elif kept and word == b"endif":
+            kept.pop()
+            done.pop()
+        elif kept:
+            kept[-1] = not done[-1]
+            done[-1] = True
+        _blank(out, match.start(), match.end())
+        last = match.end()
+    if not all(kept):
+        _blank(out, last, len(text))
+    return bytes(out)
+
+
+def _without_conflicts(text: bytes) -> bytes:
+    """Return ``text`` with the first side of every conflict that version control wrote into it."""
+    if b"<<<<<<<" not in text or b"\n>>>>>>>" not in text:
+        return text
+    return _CONFLICT.sub(lambda match: _NOT_NEWLINE.sub(b" ", match[0]), text)
+
+
+def _without_lone_macros(text: bytes) -> bytes:
+    """Return ``text`` without macros on lines of their own, unless they are part of a list or an expression."""
+    out: bytearray | None = None
+    for match in _ALONE.finditer(text):
+        before = text[: match.start()].rstrip()[-1:] if match.start() else b""
+        after = text[match.end() : match.end() + 200].lstrip()[:1]
+        if before in _CONTINUES or after in _CLOSES:
+            continue
+        out = bytearray(text) if out is None else out
+        _blank(out, *match.span(1))
+    return bytes(out) if out is not None else text
+
+
+def _blanked(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
+    """Return ``text`` with the first group of every match blanked; the same object if nothing matches."""
+    ranges = [match.span(1) for match in pattern.finditer(text)]
+    return _with_blanks(text, ranges) if ranges else text
+
+
+def _with_blanks(text: bytes, ranges: Sequence[tuple[int, int]]) -> bytes:
+    out = bytearray(text)
+    for start, end in ranges:
+        _blank(out, start, end)
+    return bytes(out)
+
+
+def _blank(out: bytearray, start: int, end: int) -> None:
+    out[start:end] = _NOT_NEWLINE.sub(b" ", bytes(out[start:end]))

@@ -1,0 +1,236 @@
+"""Parses text that is not entirely what its grammar expects: macros, conditional parts, conflicts, unfinished edits.
+
+A first parse is enough for most files. If something outside of functions is broken, what may be noise is blanked out
+and the text is parsed again, as long as less of it stays broken. Definitions in what remains broken are found by the
+lines that begin them.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tree_sitter import Node
+
+from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
+from codeindexd.analysis.chunking.lines import Lines
+from codeindexd.analysis.chunking.noise import with_first_branches, without_noise, without_suspects
+from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions
+from codeindexd.analysis.chunking.rules import METHOD_OWNERS
+
+Parse = Callable[[bytes], Node | None]
+
+_MOST_NODES: Final = 20_000  # that are examined for errors
+_MOST_LINE_BYTES: Final = 300
+_CODE: Final = re.compile(r"function|method|constructor|lambda|closure|init_declaration|compound_statement|accessor")
+_MODIFIERS: Final = (
+    rb"(?:(?:export|default|declare|pub(?:\([a-z ]+\))?|public|private|protected|internal|fileprivate|open|final|sealed"
+    rb"|abstract|static|inline|async|unsafe|const|extern|partial|data|override|virtual|local|suspend|case|implicit|lazy)\s+)*"
+)
+_KEYWORDS: Final = {
+    b"class": "class", b"interface": "interface", b"trait": "trait", b"struct": "struct", b"enum": "enum",
+    b"def": "function", b"fn": "function", b"func": "function", b"function": "function", b"fun": "function",
+    b"sub": "function", b"module": "module", b"namespace": "namespace", b"object": "object", b"protocol": "interface",
+    b"record": "class", b"defmodule": "module", b"defp": "function", b"macro": "macro",
+}  # fmt: skip
+_BY_KEYWORD: Final = re.compile(
+    rb"[ \t]*+" + _MODIFIERS + rb"(" + b"|".join(_KEYWORDS) + rb")\s++(?:self\.|\([^()\n]*\)\s*)?([A-Za-z_][\w.]*[?!]?)"
+)
+_C_FUNCTION: Final = re.compile(
+    rb"[ \t]*+(?:[A-Za-z_][\w:]*(?:<[^;{}()]*>)?[\s*&]+)+[*&]*((?:\w+::)*~?\w+)\s*\([^;]*(?:\{|\)|,)\s*$"
+)
+_C_LANGUAGES: Final = frozenset({"c", "cpp", "csharp", "java"})
+_NOT_FUNCTIONS: Final = frozenset(
+    b"if while for switch return else do sizeof catch new throw delete case goto using typedef define".split()
+)
+_DEFINING_MACRO: Final = re.compile(
+    rb"^(?:(SYSCALL_DEFINE\d|COMPAT_SYSCALL_DEFINE\d|TRACE_EVENT|DEFINE_EVENT)\(\s*(\w+)"
+    rb"|(?:static\s+)?(?:DEFINE_PER_CPU\w*|DECLARE_BITMAP|DEFINE_HASHTABLE)\((?:[^,()]*,)?\s*(\w+)"
+    rb"|(?:static\s+)?(?:DEFINE_(?:MUTEX|SPINLOCK|RWLOCK|IDA|IDR|RATELIMIT_STATE|STATIC_KEY_\w+)|LIST_HEAD"
+    rb"|DECLARE_(?:RWSEM|WAIT_QUEUE_HEAD|WORK|COMPLETION)|ATOMIC_NOTIFIER_HEAD|BLOCKING_NOTIFIER_HEAD)\(\s*(\w+))",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A tree of a text, and the byte ranges outside of functions in which its syntax was not understood.
+
+    ``text`` is what was parsed. If branches of ``#if`` were blanked out, ``with_branches`` is the tree before that, and
+    may know definitions in them.
+    """
+
+    root: Node
+    text: bytes
+    broken: list[tuple[int, int]]
+    with_branches: Node | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of bytes that were not understood."""
+        return sum(end - start for start, end in self.broken)
+
+
+def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> Parsed | None:
+    """Return the tree of ``text`` in which the least is broken; None if it cannot be parsed in the time it may take."""
+    cleaned = without_noise(text, grammar.name)
+    root = parse(cleaned)
+    if root is None:
+        return None
+    best = Parsed(root, cleaned, broken_ranges(root))
+    for blank in (without_suspects, with_first_branches):
+        if not best.broken:
+            break
+        candidate = blank(best.text, grammar.name)
+        if candidate == best.text or (root := parse(candidate)) is None:
+            continue
+        before = best.root if blank is with_first_branches else None
+        again = Parsed(root, candidate, broken_ranges(root), before)
+        if again.size < best.size:
+            best = again
+    return best
+
+
+def broken_ranges(root: Node) -> list[tuple[int, int]]:
+    """Return the byte ranges of errors outside of functions, in order, and of C's "functions" that are none."""
+    if not root.has_error:
+        return []
+    if root.kind_id == ERROR_KIND:
+        return [(root.start_byte, root.end_byte)]
+    found: list[tuple[int, int]] = []
+    stack = [root]
+    count = 0
+    while stack and count < _MOST_NODES:
+        node = stack.pop()
+        count += 1
+        for child in node.children:
+            if child.kind_id == ERROR_KIND:
+                found.append((child.start_byte, child.end_byte))
+            elif child.has_error and not (child.is_missing or (_CODE.search(child.type) and not _is_misread(child))):
+                stack.append(child)
+            elif child.has_error and child.type == "function_definition" and _is_misread(child):
+                found.append((child.start_byte, child.end_byte))
+    return sorted(found)
+
+
+def _is_misread(node: Node) -> bool:
+    """Return True for a function of C without parameters: a class or a namespace with a macro before it."""
+    if node.type != "function_definition":
+        return False
+    declarator = node.child_by_field_name("declarator")
+    while declarator is not None and declarator.type != "function_declarator":
+        declarator = declarator.child_by_field_name("declarator")
+    return declarator is None and node.child_by_field_name("parameters") is None
+
+
+def more_definitions(
+    parsed: Parsed, found: Sequence[FoundDefinition], lines: Lines, grammar: Grammar
+) -> list[FoundDefinition]:
+    """Return the definitions that ``found``, those of the tree, lack: in branches that were blanked out, and by lines.
+
+    They are details: a guess decides nothing about chunks.
+    """
+    known = {(one.name, bisect_right(lines.starts, one.name_byte) - 1) for one in found}
+    elsewhere = find_definitions(parsed.with_branches, lines, grammar) if parsed.with_branches is not None else []
+    candidates = [
+        (one.kind, one.name, one.name_byte, one)
+        for one in elsewhere
+        if one.listed and parsed.text[one.name_byte : one.name_byte + 1].isspace()
+    ]
+    guesses = [
+        *_guesses(parsed, lines, grammar.name),
+        *_swallowed(found, lines, grammar.name),
+        *_made_by_macros(lines, grammar.name),
+    ]
+    out: list[FoundDefinition] = []
+    for kind, name, at, seen in [*candidates, *((*guess, None) for guess in guesses)]:
+        row = bisect_right(lines.starts, at) - 1
+        if (name, row) in known:
+            continue
+        known.add((name, row))
+        out.append(_placed(kind, name, at, row, seen, found, lines))
+    return out
+
+
+def _placed(
+    kind: str,
+    name: str,
+    at: int,
+    row: int,
+    seen: FoundDefinition | None,
+    found: Sequence[FoundDefinition],
+    lines: Lines,
+) -> FoundDefinition:
+    """Return a definition as a detail inside the innermost of ``found`` around its row that is not a function."""
+    end = seen.end if seen is not None else _end(row, lines)
+    start = seen.start if seen is not None else row
+    around = [one for one in found if one.start < start < one.end and one.kind not in ("function", "method")]
+    container = around[-1] if around else None
+    node = seen.node if seen is not None else None
+    if seen is None and container is not None and container.kind in METHOD_OWNERS and kind == "function":
+        kind = "method"
+    return FoundDefinition(start, end, kind, name, name, None, True, True, container, name, at, node)
+
+
+def _guesses(parsed: Parsed, lines: Lines, language: str) -> Iterator[tuple[str, str, int]]:
+    """Yield (kind, name, offset of the name) for lines in broken parts that look like the beginning of a definition."""
+    for start, end in parsed.broken:
+        first, last = lines.spanned(start, max(start + 1, end))
+        for row in range(first, min(last, lines.count)):
+            if (guess := _guess(row, lines, language)) is not None:
+                yield guess
+
+
+def _line(row: int, lines: Lines) -> bytes:
+    start = lines.starts[row]
+    return lines.text[start : min(lines.starts[row + 1], start + _MOST_LINE_BYTES)].rstrip(b"\r\n")
+
+
+def _guess(row: int, lines: Lines, language: str) -> tuple[str, str, int] | None:
+    """Return (kind, name, offset of the name) if a row looks like the beginning of a definition, else None."""
+    at, line = lines.starts[row], _line(row, lines)
+    if match := _BY_KEYWORD.match(line):
+        name = match[2].decode("utf-8", "replace").rpartition(".")[2]
+        return _KEYWORDS[match[1]], name, at + match.end(2) - len(name.encode())
+    match = _C_FUNCTION.match(line) if language in _C_LANGUAGES else None
+    if match is None or _NOT_FUNCTIONS & {match[1], *line.split()[:1]}:
+        return None
+    name = match[1].decode("utf-8", "replace").rpartition("::")[2]
+    return "function", name, at + match.end(1) - len(name.encode())
+
+
+def _swallowed(found: Sequence[FoundDefinition], lines: Lines, language: str) -> Iterator[tuple[str, str, int]]:
+    """Yield what looks like the beginning of a definition inside a broken function, and is not indented more than it.
+
+    A bracket that is missing in the middle of an edit makes a function extend over those after it.
+    """
+    for one in found:
+        if one.node is None or not one.node.has_error or one.kind not in ("function", "method"):
+            continue
+        depth = lines.indent(one.start)
+        for row in range(one.start + 1, one.end):
+            if lines.indent(row) <= depth and (guess := _guess(row, lines, language)) is not None:
+                yield guess
+
+
+def _made_by_macros(lines: Lines, language: str) -> Iterator[tuple[str, str, int]]:
+    """Yield (kind, name, offset) of what well-known macros of C define, such as ``SYSCALL_DEFINE3(read, ...)``."""
+    if language != "c" or not any(word in lines.text for word in (b"DEFINE", b"DECLARE_", b"LIST_HEAD", b"_EVENT(")):
+        return
+    for match in _DEFINING_MACRO.finditer(lines.text):
+        group = 2 if match[2] else 3 if match[3] else 4
+        yield "function" if match[1] else "variable", match[group].decode("utf-8", "replace"), match.start(group)
+
+
+def _end(row: int, lines: Lines) -> int:
+    """Return the row after a definition that begins at ``row``: after the row that closes it, by its indentation."""
+    depth = lines.indent(row)
+    for after in range(row + 1, lines.count):
+        if lines.is_blank(after) or lines.indent(after) > depth:
+            continue
+        first = lines.text[lines.starts[after] : lines.starts[after] + depth + 1].strip()
+        return after + 1 if first in (b"}", b")", b"e") else (after if first != b"{" else _end(after, lines))
+    return lines.count

@@ -1,0 +1,127 @@
+"""Definitions in text that its grammar does not understand: macros, conditional parts, conflicts, unfinished edits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeindexd.analysis.chunking import analyse
+from codeindexd.analysis.chunking.noise import with_first_branches, without_noise, without_suspects
+
+CASES = [
+    # macros before and after names, and on lines of their own
+    ("cpp", (b"namespace db {\nclass DB_EXPORT Status {\n public:\n"
+     b"  bool ok() const { return true; }\n  int code_;\n};\n}\n"),
+     "namespace db, class db.Status, method db.Status.ok, field db.Status.code_"),
+    ("cpp", b"class __declspec(dllexport) A {\n  void f() {}\n};\n", "class A, method A.f"),
+    ("cpp", (b"LIB_BEGIN_NAMESPACE\nnamespace ui {\nclass Panel {\n"
+     b"public:\n  void paint() {}\n};\n}\nLIB_END_NAMESPACE\n"),
+     "namespace ui, class ui.Panel, method ui.Panel.paint"),
+    ("cpp", (b"LIB_BEGIN\n\nclass LIB_API B : public W\n{\n  Q_OBJECT\n"
+     b"public:\n  int w() const { return 1; }\n};\nLIB_END\n"),
+     "class B, method B.w"),
+    ("cpp", (b"class A {\n  LIB_INLINE int f() { return 1; }\n"
+     b"  void g() LIB_NOEXCEPT {}\n};\n"),
+     "class A, method A.f, method A.g"),
+    ("c", (b"SYSCALL_DEFINE3(read, unsigned int, fd, char __user *, buf, size_t, n)\n"
+     b"{\n\treturn 0;\n}\nint f(void)\n{\n}\n"),
+     "function read, function f"),
+    ("c", b"static DEFINE_PER_CPU(int, counter);\nstatic DEFINE_MUTEX(lock);\nmodule_init(start);\n",
+     "variable counter, variable lock"),
+    ("c", (b"int old(a, b)\n  int a;\n  char *b;\n{\n"
+     b"  return a;\n}\nint f(void) { return 1; }\n"),
+     "function old, function f"),
+    # conditional parts inside lists
+    ("c", (b"int f(int a,\n#ifdef X\n  int b\n#else\n  long b\n#endif\n"
+     b") {\n  return 1;\n}\nint g(void) { return 1; }\n"),
+     "function f, function g"),
+    ("c", b"#if A\nint f(int a) {\n#else\nint f(long a) {\n#endif\n  return 1;\n}\nint g(void) { return 1; }\n",
+     "function f, function f, function g"),
+    # conflicts
+    ("rust", (b"fn a() {\n<<<<<<< HEAD\n  let x = 1;\n=======\n"
+     b"  let x = 2;\n>>>>>>> topic\n}\nfn b() {}\n"),
+     "function a, function b"),
+    ("python", (b"<<<<<<< ours\ndef a(): pass\n||||||| base\ndef x(): pass\n"
+     b"=======\ndef y(): pass\n>>>>>>> theirs\ndef b(): pass\n"),
+     "function a, function b"),
+    # Kotlin
+    ("kotlin", b"fun interface Clicker { fun onClick() }\nclass Screen { fun draw() {} }\nfun helper() {}\n",
+     "interface Clicker, method Clicker.onClick, class Screen, method Screen.draw, function helper"),
+    ("kotlin", (b"class S { fun area(x: Any) = when (x) { is Int if x > 1 -> 1\n"
+     b" else -> 2 }\n fun size() {} }\nfun other() {}\n"),
+     "class S, method S.area, method S.size, function other"),
+    # unfinished edits
+    ("python", (b"class A:\n    def f(self):\n        x = (1,\n\n"
+     b"    def g(self):\n        pass\n\ndef h():\n    pass\n"),
+     "class A, method A.f, method A.g, function h"),
+    ("go", b"package p\nfunc a() {\n\tif x {\n}\nfunc b() {\n}\n", "package p, function p.a, function p.b"),
+    ("java", (b"class A {\n  void f() {\n    foo(\n  }\n"
+     b"  void g() {\n  }\n}\nclass B {}\n"),
+     "class A, method A.f, method A.g, class B"),
+    ("rust", b"fn a() {\n  let x = foo(;\n}\nfn b() {\n  if y {\n}\nfn c() {}\nstruct S { a: i32 }\n",
+     "function a, function b, function c, struct S, field S.a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), CASES)
+def test_definitions_around_the_noise_are_found(language: str, text: bytes, expected: str) -> None:
+    found = analyse(text, language).definitions
+    assert ", ".join(f"{one.kind} {one.qualified}" for one in found) == expected
+    for one in found:
+        assert text.split(b"\n")[one.line - 1][one.column - 1 :].startswith(one.name.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "is_partial"),
+    [(b"def f(): pass\n", False), (b"class A:\n    x = (\n", True), (b"def f(:\n  = 3 3 }{\n\ndef g(): pass\n", True)],
+)
+def test_what_was_not_understood_is_said(text: bytes, is_partial: bool) -> None:
+    assert analyse(text, "python").is_partial is is_partial
+
+
+def test_a_class_with_a_macro_names_its_chunk() -> None:
+    (span,) = analyse(b"class LIB_API Status {\n  bool ok() { return 1; }\n};\n", "cpp").spans
+    assert (span.kind, span.symbol) == ("class", "Status")
+
+
+def test_members_of_a_list_are_not_taken_for_macros() -> None:
+    text = b"enum e {\n  FIRST_ONE,\n  LAST_ONE\n};\nint f = g(A_B,\n  C_D\n);\n"
+    assert without_suspects(without_noise(text, "c"), "c") == text
+
+
+def test_the_first_branch_that_counts_is_kept() -> None:
+    text = b"#if 0\na\n#elif X\nb\n#else\nc\n#endif\nd\n"
+    assert with_first_branches(text, "c").split() == [b"b", b"d"]
+
+
+_LINES = st.sampled_from(
+    [
+        b"#if A",
+        b"#else",
+        b"#endif",
+        b"<<<<<<< a",
+        b"=======",
+        b">>>>>>> b",
+        b"|||||||",
+        b"LIB_BEGIN",
+        b"class X_API A {",
+        b"X_Y int f() {",
+        b"}",
+        b"fun interface A",
+        b"is A if b -> c",
+        b"int f() A_B;",
+        b"",
+        b"\xff",
+        b"F_G((",
+    ]
+)
+
+
+@given(st.lists(_LINES, max_size=30).map(b"\n".join), st.sampled_from(["c", "cpp", "csharp", "kotlin", "python"]))
+def test_blanking_keeps_every_offset(text: bytes, language: str) -> None:
+    for blank in (without_noise, without_suspects, with_first_branches):
+        blanked = blank(text, language)
+        assert len(blanked) == len(text)
+        assert all(new in (old, ord(" "), ord(";")) for old, new in zip(text, blanked, strict=True))
+        assert blanked.count(b"\n") == text.count(b"\n")
