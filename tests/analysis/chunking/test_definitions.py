@@ -107,6 +107,20 @@ def test_signatures_are_one_line_without_annotations() -> None:
     assert found["A.f"].signature == "public int f(int a, int b)"
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "signature"),
+    [
+        ("kotlin", b"class A(val x: Int) : B() { fun f() {} }", "class A(val x: Int) : B()"),
+        ("kotlin", b"fun f(a: Int): Int = when (a) { else -> 1 }", "fun f(a: Int): Int"),
+        ("rust", b"impl<T> Display for P<T> where T: X {\n  fn f() {}\n}", "impl<T> Display for P<T> where T: X"),
+        ("python", b"LIMITS = {\n  1: 2,\n}", "LIMITS"),
+        ("go", b"package p\n\ntype S struct {\n  X int\n}", "package p"),
+    ],
+)
+def test_signatures_end_before_the_body(language: str, text: bytes, signature: str) -> None:
+    assert analyse(text, language).definitions[0].signature == signature
+
+
 def test_methods_of_an_implementation_have_it_as_container() -> None:
     found = analyse(b"struct P;\nimpl Display for P {\n  fn f() {}\n}", "rust").definitions
     assert [(one.kind, one.qualified, one.container) for one in found] == [

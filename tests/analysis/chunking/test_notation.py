@@ -12,6 +12,8 @@ from codeindexd.analysis.chunking.notation import native_name
     ("language", "text", "name"),
     [
         ("cpp", b"class P { int x() { return 1; } };", "P::x"),
+        ("c", b"class P { int x() { return 1; } };", "P::x"),
+        ("c", b"struct p { int x; };", "p.x"),
         ("cpp", b"int geo::P::x() { return 1; }", "geo::P::x"),
         ("rust", b"struct P;\nimpl P { fn x() {} }", "P::x"),
         ("ruby", b"module A\n  class B\n    def c; end\n  end\nend", "A::B#c"),

@@ -14,6 +14,7 @@ CASES = [
     ("cpp", (b"namespace db {\nclass DB_EXPORT Status {\n public:\n"
      b"  bool ok() const { return true; }\n  int code_;\n};\n}\n"),
      "namespace db, class db.Status, method db.Status.ok, field db.Status.code_"),
+    ("cpp", b"LIB_EXPORT template <typename T> class A {\n  T f();\n  T g() {}\n};\n", "class A, method A.g"),
     ("cpp", b"class __declspec(dllexport) A {\n  void f() {}\n};\n", "class A, method A.f"),
     ("cpp", (b"LIB_BEGIN_NAMESPACE\nnamespace ui {\nclass Panel {\n"
      b"public:\n  void paint() {}\n};\n}\nLIB_END_NAMESPACE\n"),

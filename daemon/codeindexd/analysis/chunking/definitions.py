@@ -24,7 +24,7 @@ _CONSTRUCTORS: Final = {
 }  # fmt: skip
 _NAMED_AS_TYPE: Final = frozenset({"cpp", "csharp", "java"})  # languages whose constructors have the name of their type
 _READ: Final = 1_000  # bytes of a definition, which suffice for its signature
-_BODIES: Final = ("body", "block", "declaration_list")
+_BODIES: Final = ("_body", "block", "declaration_list")
 _TRAILING: Final = b" \t\r\n{:=;,"
 _ANNOTATION: Final = re.compile(
     rb"\s*(?:@(?!interface\b)[\w.]+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|#?\[\[?[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]\]?)\s+"
@@ -110,10 +110,11 @@ def _on_one_line(head: bytes) -> str:
 
 
 def _body(node: Node) -> Node | None:
-    for name in _BODIES[:1]:
-        if (body := node.child_by_field_name(name)) is not None:
-            return body
-    return None
+    """Return the node of a definition's body, None if it has none."""
+    body = node.child_by_field_name("body")
+    if body is None and (last := node.named_child(node.named_child_count - 1)) is not None:
+        return last if last.type.endswith(_BODIES) else None
+    return body
 
 
 def _is_open(line: bytes) -> bool:

@@ -27,6 +27,11 @@ _BEFORE_SCOPE: Final = re.compile(  # ``LIB_BEGIN_NAMESPACE`` on a line of its o
     rb"(?=\s*\n\s*(?:namespace|class|struct|template|enum|using)\b)",
     re.MULTILINE,
 )
+_BEFORE_KEYWORD: Final = re.compile(  # ``LIB_EXPORT template <typename T> class X``
+    rb"(?:^|(?<=[;{}>]))[ \t]*+(" + _MACRO + _ARGUMENTS + rb"?)\s++"
+    rb"(?=(?:template|class|struct|enum|union|using|typedef|namespace|inline|static|constexpr|explicit|virtual)\b)",
+    re.MULTILINE,
+)
 _ALONE: Final = re.compile(rb"^[ \t]*+([A-Z][A-Z0-9_]{2,}" + _ARGUMENTS + rb"?)[ \t]*+;?[ \t]*+$", re.MULTILINE)
 _BEFORE_FUNCTION: Final = re.compile(  # ``LIB_API void f(``, also after other specifiers
     rb"(?:^|(?<=[;{}>]))[ \t]*+"
@@ -50,7 +55,9 @@ def without_noise(text: bytes, language: str) -> bytes:
     """Return ``text`` without what is noise in any case; the same object if there is none."""
     text = _without_conflicts(text)
     if language in ("c", "cpp"):
-        return _blanked(_blanked(text, _BEFORE_TYPE_NAME), _BEFORE_SCOPE)
+        for pattern in (_BEFORE_TYPE_NAME, _BEFORE_SCOPE, _BEFORE_KEYWORD):
+            text = _blanked(text, pattern)
+        return text
     if language == "kotlin" and b"interface" in text:
         return _blanked(text, _FUN_INTERFACE)
     return text

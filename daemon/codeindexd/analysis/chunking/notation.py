@@ -24,11 +24,14 @@ _NOTATIONS: Final = {
 _DOTS: Final = _Notation(".", ".")
 _MEMBERS: Final = frozenset({"method", "constructor", "field", "property", "constant", "enum_member", "variable"})
 _SCOPES: Final = frozenset({"module", "namespace", "package"})
+_CPP_KINDS: Final = frozenset({"class", "namespace", "method"})
 _CLASS_METHOD: Final = "def self."
 
 
 def native_name(outline: Sequence[Definition], number: int, language: str) -> str:
     """Return the qualified name of the definition ``outline[number]`` as its language writes it: ``geo::Point``."""
+    if language == "c" and any(one.kind in _CPP_KINDS for one in outline):
+        language = "cpp"  # a header, whose name does not tell
     notation = _NOTATIONS.get(language, _DOTS)
     one = outline[number]
     if notation is _DOTS:

@@ -42,6 +42,8 @@ def _cpp_path(node: Node, text: bytes) -> str:
     name = source(node, text)
     if "operator" in name:
         scope, _, operator = name.partition("operator")
+        if not operator.startswith("("):  # a conversion: its node includes the parameters
+            operator = operator.partition("(")[0]
         return _strip_templates(scope).replace("::", ".") + "operator" + operator.replace(".", "")
     for char in name:
         depth += (char == "<") - (char == ">")
