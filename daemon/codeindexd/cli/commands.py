@@ -464,6 +464,8 @@ def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> i
         run.terminal.flush()
         if similar := result.get("similar"):
             run.terminal.note(f"no definition of {safe(result['name'])} is known; similar: {safe(', '.join(similar))}")
+        elif not found and result.get("targets", result) == []:
+            run.terminal.note(f"no definition of {safe(result['name'])} is known")
         elif not found:
             run.terminal.note(nothing)
         for note in result.get("notes", []):

@@ -95,6 +95,11 @@ def test_a_plain_name_in_c_counts_unless_it_is_a_variable() -> None:
     assert not {"x", "y"} & names(references(source, "c"), USE)
 
 
+def test_the_specification_of_a_function_in_elixir_is_no_call() -> None:
+    source = "defmodule A do\n  @spec f(integer) :: t when t: any\n  @spec g(x) :: y\n  def f(x), do: g(x)\nend\n"
+    assert [(one.name, one.line) for one in references(source, "elixir") if one.kind is CALL] == [("g", 4)]
+
+
 def test_names_in_the_list_of_exports_count() -> None:
     source = "__all__ = [\n    'f',\n    \"other\",\n]\n\n\ndef f(): ...\n"
     assert [(one.name, one.line) for one in references(source, "python")] == [("f", 2)]

@@ -303,3 +303,19 @@ async def test_a_namespace_import_leads_to_its_module(indexed: Indexed) -> None:
 async def test_a_renamed_import_is_followed(indexed: Indexed) -> None:
     indexed.save("a/use.py", "from shop.money import round_up as up\n\n\ndef f():\n    return up(1)\n")
     assert "a/use.py:5 CALL IMPORT" in uses(await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100))
+
+
+async def test_this_means_the_object_of_the_function_around_it(indexed: Indexed) -> None:
+    indexed.save("r.js", "res.send = function send() {}\nres.json = function json() {\n  return this.send(1);\n}\n")
+    assert uses(await SEARCHER.refs([indexed], "res.send", 100)) == {"r.js:3 CALL EXACT"}
+
+
+async def test_a_line_counts_once(indexed: Indexed) -> None:
+    indexed.save("a/use.py", "def twice(): ...\n\n\ndef f():\n    return twice() + twice()\n")
+    answer = await SEARCHER.refs([indexed], "twice", 100)
+    assert (answer.total, uses(answer)) == (1, {"a/use.py:5 CALL EXACT"})
+
+
+async def test_a_module_of_ruby_has_members(indexed: Indexed) -> None:
+    indexed.save("m.rb", "module M\n  def a\n    b\n  end\n\n  def b\n  end\nend\n")
+    assert uses(await SEARCHER.refs([indexed], "b", 100)) == {"m.rb:3 CALL EXACT"}

@@ -415,6 +415,11 @@ _ELIXIR = ReferenceRules(
       (identifier) @skip (binary_operator left: (identifier) @skip)])
       (#any-of? @_f {_ELIXIR_DEFINING}))
     (call target: (identifier) @_f (arguments . (alias) @skip) (#any-of? @_f "defmodule" "defprotocol"))
+    (unary_operator operand: (call target: (identifier) @_f (arguments . (binary_operator
+      left: [(call target: (identifier) @skip)
+             (binary_operator left: (call target: (identifier) @skip) right: (identifier)? @skip)]
+      right: (identifier)? @skip))
+      (#any-of? @_f "spec" "callback" "macrocallback" "type" "typep" "opaque")))
     (call target: [(identifier) @call (dot right: (identifier) @call)])
     (binary_operator right: (identifier) @call)
     (unary_operator operand: (binary_operator left: [
@@ -549,7 +554,7 @@ _SQL = ReferenceRules(
     separators=(b".",),
 )
 
-REFERENCES_VERSION: Final = 1
+REFERENCES_VERSION: Final = 2
 """Part of every fingerprint; increase it when the same bytes give other references."""
 
 RULES: Final[Mapping[str, ReferenceRules]] = {

@@ -84,9 +84,12 @@ class CodeFile:
 
     def type_around(self, number: int) -> int:
         """Return the number of the innermost type that is or contains definition ``number``; -1 if there is none."""
-        while number >= 0 and self.definitions[number].kind not in TYPE_KINDS:
+        while number >= 0 and not self._is_type(self.definitions[number]):
             number = self.definitions[number].container
         return number
+
+    def _is_type(self, one: Definition) -> bool:
+        return one.kind in TYPE_KINDS or (one.kind == "module" and self.language == "ruby")
 
     def aliases_of(self, name: str) -> list[str]:
         """Return the other names that imports give to ``name``."""
@@ -119,7 +122,7 @@ class CodeFile:
         written = one.qualified.removeprefix(above).rpartition(".")[0]
         if written and (one.kind in _MEMBER_KINDS or self.language in _WRITTEN_OWNERS):
             return written.rpartition(".")[2]
-        return container.name if container is not None and container.kind in TYPE_KINDS else ""
+        return container.name if container is not None and self._is_type(container) else ""
 
     def hints_around(self, number: int, read: Callable[[int, int], str]) -> TypeHints:
         """Return what the code of a definition says about the types of variables; ``read`` returns lines of the file.

@@ -156,9 +156,12 @@ class CodeGraph:
         for target in targets:
             if name := constructed_type(target):
                 found += self._constructions(target, name)
-        found = [use for use in found if use.confidence >= least]
-        found.sort(key=lambda use: (use.file.path, use.reference.line))
-        return found
+        lines: dict[tuple[int, int, ReferenceKind], Use] = {}  # a line counts once, however often it has the name
+        for use in found:
+            key = use.file.file.file_id, use.reference.line, use.reference.kind
+            if use.confidence >= least and (key not in lines or lines[key].confidence < use.confidence):
+                lines[key] = use
+        return sorted(lines.values(), key=lambda use: (use.file.path, use.reference.line))
 
     def _uses_of_name(self, name: str, wanted: dict[tuple[int, int], Target]) -> Iterator[Use]:
         candidates = self.named(name)

@@ -214,7 +214,7 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
     if receiver := _go_receiver(file, reference):
         return _members_of_named(around, file, receiver, members)
     if qualifier in _SELF:
-        own = _members(around, file, reference.line, candidates)
+        own = _members(around, file, reference.line, candidates) or _of_same_owner(file, reference.line, members)
         return own or _of_mixin(around, file, reference.line, members)
     if qualifier in _SUPER or first in _SUPER:
         number = next(iter(_types_around(file, reference.line)), -1)
@@ -302,6 +302,16 @@ def _members_of_named(
         if found := _inherited(around, one.file, one.number, members):
             return found
     return []
+
+
+def _of_same_owner(file: CodeFile, line: int, members: Sequence[Target]) -> Resolved:
+    """Return the members of the object to which the function around ``line`` is assigned: ``res.send = function``."""
+    number = file.enclosing(line)
+    while number >= 0 and not file.owner_of(number):
+        number = file.definitions[number].container
+    owner = file.owner_of(number) if number >= 0 else ""
+    found = [one for one in members if one.owner == owner]
+    return [(one, Confidence.EXACT if one.file is file else Confidence.NAME) for one in found]
 
 
 def _of_mixin(around: Surroundings, file: CodeFile, line: int, members: Sequence[Target]) -> Resolved:
