@@ -97,6 +97,15 @@ def wrong_encoding(stores: Stores) -> None:
     stores.sql(stores.catalog, "UPDATE file SET encoding = 'utf-16-le' WHERE name = CAST('hello.py' AS BLOB)")
 
 
+def wrong_outline(stores: Stores) -> None:
+    file_id = "(SELECT file_id FROM file WHERE name = CAST('hello.py' AS BLOB))"
+    stores.sql(stores.catalog, f"UPDATE outline SET is_partial = 1 WHERE file_id = {file_id}")
+
+
+def wrong_definition_name(stores: Stores) -> None:
+    stores.sql(stores.catalog, "INSERT INTO definition_name VALUES (x'61', 1)")
+
+
 def wrong_leaf(stores: Stores) -> None:
     stores.sql(stores.catalog, "UPDATE entry SET hash = zeroblob(16) WHERE name = CAST('hello.py' AS BLOB)")
 
@@ -136,6 +145,8 @@ FALSEHOODS: list[tuple[Falsify, str, str]] = [
     (moved_lines, "chunks", FILE),
     (wrong_hash, "chunks", FILE),
     (wrong_encoding, "chunks", FILE),
+    (wrong_outline, "definitions", FILE),
+    (wrong_definition_name, "catalog", ""),
     (wrong_leaf, "catalog", ""),
     (wrong_counter, "catalog", ""),
     (number_for_text, "catalog", ""),

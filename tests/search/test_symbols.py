@@ -22,7 +22,8 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     root.save("a.py", "import os\n\n\n@cached\ndef wanted_here(x):\n    return x\n")
     root.save("job.cpp", "class Job {\npublic:\n  Job() {}\n  int run_all_now() { return 1; }\n};\n")
     root.save("use.py", "# text\nfrom a import wanted_here\n\nprint(wanted_here(MAX_RETRIES))\n")
-    root.save("Cart.vue", "<script>\nfunction addToCart(id) { return id }\n</script>\n")
+    root.save("Cart.vue", "<template/>\n<script>\nfunction addToCart(id) { return id }\n</script>\n")
+    root.save("counter.dart", "class Counter {\n  int bump() => 1;\n}\n")
     yield root
     root.close()
 
@@ -81,8 +82,12 @@ async def test_a_name_without_a_definition_is_said_to_occur(indexed: Indexed) ->
 
 
 async def test_a_language_without_known_symbols_is_named(indexed: Indexed) -> None:
-    answer = await found(indexed, "addToCart")
-    assert answer.notes == ["addToCart occurs in Cart.vue:2", "no symbols are known for vue"]
+    answer = await found(indexed, "bump")
+    assert answer.notes == ["bump occurs in counter.dart:2", "no symbols are known for dart"]
+
+
+async def test_script_in_a_document_is_known(indexed: Indexed) -> None:
+    assert await lines(indexed, "addToCart") == ["Cart.vue:3:10 function addToCart"]
 
 
 async def test_nothing_is_said_about_a_name_that_does_not_occur(indexed: Indexed) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from codeindexd.analysis.chunking import LANGUAGES
+from codeindexd.analysis.chunking import HOSTS, LANGUAGES
 from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.search.best_line import name_place
 from codeindexd.search.hits import Hit, HitRequest, first_hits
@@ -22,6 +22,7 @@ from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Definition, StoredDefinition, Symbol
 
 MAX_DEFINITIONS: Final = 1_000
+_KNOWN: Final = LANGUAGES | HOSTS  # languages whose definitions are known
 _MOST_NAMES: Final = 100  # that begin with a name or contain it
 _MOST_PLACES: Final = 5
 _QUALIFIER: Final = re.compile(r"::|->|[.#\\/]")
@@ -100,7 +101,7 @@ def notes_without_definition(pinned: PinnedRoot, name: str) -> list[str]:
     chunks = sorted(
         pinned.snapshot.catalog.chunks(sorted(lines)).values(), key=lambda chunk: (chunk.path, lines[chunk.chunk_id])
     )
-    unknown = sorted({chunk.language or "plain text" for chunk in chunks if chunk.language not in LANGUAGES})
+    unknown = sorted({chunk.language or "plain text" for chunk in chunks if chunk.language not in _KNOWN})
     notes = []
     if chunks:
         places = ", ".join(f"{_text(chunk.path)}:{lines[chunk.chunk_id]}" for chunk in chunks[:_MOST_PLACES])

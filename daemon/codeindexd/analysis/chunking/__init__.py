@@ -2,6 +2,7 @@
 
 from codeindexd.analysis.chunking.cells import analyse_cells
 from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, Analysis, analyse, chunk
+from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.encoding import Decoded, decode, is_guessed, source_text
 from codeindexd.analysis.chunking.grammars import CHUNKER_VERSION, LANGUAGES, fingerprint, grammar_versions
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
@@ -11,6 +12,7 @@ from codeindexd.analysis.chunking.legacy_encoding import detector_version
 __all__ = [
     "CHUNKER_VERSION",
     "DEFAULT_MAX_BYTES",
+    "HOSTS",
     "LANGUAGES",
     "TARGET",
     "Analysis",

@@ -10,12 +10,13 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tree_sitter import Node, Parser, Point
 
 from codeindexd.analysis.chunking.definitions import describe
+from codeindexd.analysis.chunking.embedded import Script, script_in
 from codeindexd.analysis.chunking.grammars import Grammar, load
 from codeindexd.analysis.chunking.guards import is_parsable
 from codeindexd.analysis.chunking.headings import sections
@@ -74,8 +75,9 @@ def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, t
     limits = Limits(target, max(target, min(target * 3 // 2, max_bytes)))
     grammar = _grammar(text, language, lines)
     parsed = parse_leniently(text, grammar, partial(parse, grammar=grammar)) if grammar is not None else None
+    script = script_in(text, language)
     if grammar is None or parsed is None:
-        return Analysis(_windowed(lines, limits))
+        return _with_script(Analysis(_windowed(lines, limits)), script, max_bytes)
     root = parsed.root
     found = sections(root, lines) if language == "markdown" else find_definitions(root, lines, grammar)
     more = more_definitions(parsed, found, lines, grammar)
@@ -89,7 +91,15 @@ def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, t
         return Analysis(_windowed(lines, limits), definitions, bool(parsed.broken), references)
     assign(pieces, main)
     spans = _spans(pack(pieces, lines, limits), main, lines)
-    return Analysis(spans, definitions, bool(parsed.broken), references)
+    return _with_script(Analysis(spans, definitions, bool(parsed.broken), references), script, max_bytes)
+
+
+def _with_script(document: Analysis, script: Script | None, max_bytes: int) -> Analysis:
+    """Return the analysis of a document, with the definitions and references of the script in it."""
+    if script is None:
+        return document
+    found = analyse(script.text, script.language, max_bytes=max_bytes)
+    return replace(document, definitions=found.definitions, is_partial=found.is_partial, references=found.references)
 
 
 def _names(definitions: Sequence[Definition], lines: Lines) -> dict[bytes, list[int]]:

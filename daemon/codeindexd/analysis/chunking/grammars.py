@@ -16,6 +16,7 @@ from tree_sitter import Language
 
 from codeindexd.analysis.chunking import rules_compiled, rules_other, rules_scripting
 from codeindexd.analysis.chunking.details import DETAILS, Details, Finder
+from codeindexd.analysis.chunking.embedded import HOSTS, SCRIPT_LANGUAGES
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
 
@@ -142,9 +143,11 @@ def fingerprint(language: str) -> str:
     """Return a hash (16 hex digits) of everything that determines how files of ``language`` are chunked.
 
     A missing grammar has its own fingerprint, so that installing it later causes exactly the files of its language to
-    be processed again. Notebooks depend on all grammars, since their cells may have any language. Imports no grammar.
+    be processed again. Notebooks depend on all grammars, since their cells may have any language, and documents with
+    script on those of script. Imports no grammar.
     """
-    sources = list(_SOURCES.values()) if language == NOTEBOOK else [_SOURCES[language]] if language in _SOURCES else []
+    inside = _SOURCES if language == NOTEBOOK else SCRIPT_LANGUAGES if language in HOSTS else ()
+    sources = [_SOURCES[one] for one in dict.fromkeys((language, *inside)) if one in _SOURCES]
     parts = [CHUNKER_VERSION, language]
     if sources:
         parts.append(_version("tree-sitter"))
