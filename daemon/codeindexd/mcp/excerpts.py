@@ -76,7 +76,7 @@ def _best_row(place: Hit | Place | Definition) -> int:
 
 
 def _signature(lines: list[str], symbol: str) -> set[int]:
-    """Return the row in which the name is defined, as well as one can tell without a parser."""
+    """Return the row in which the name is defined, as well as one can tell without a parser; none in later windows."""
     name = re.split(r"[.:#]+", symbol)[-1]
     if not name:
         return set()
@@ -84,7 +84,7 @@ def _signature(lines: list[str], symbol: str) -> set[int]:
     for row, line in enumerate(lines[:_SIGNATURE_WITHIN]):
         if pattern.search(line) and not line.lstrip().startswith(("#", "//", "*", "/*", "--", '"', "'", "@")):
             return {row}
-    return {0}
+    return set()
 
 
 def _without_blank_ends(lines: list[str], shown: set[int]) -> set[int]:
