@@ -14,7 +14,7 @@ from codeindexd.types import Reference, ReferenceKind
 
 _HEADER = struct.Struct("<III")  # references, names, bytes of all names
 _MOST_BYTES = 1 << 28  # uncompressed; far above what the worker's limits allow
-_LEVEL = 3
+_LEVEL = 3  # 1 is as fast for so few bytes, 9 saves 4 %
 
 
 class BrokenReferencesError(ValueError):
@@ -95,7 +95,9 @@ def encode(columns: Columns) -> bytes:
     """Return references as bytes; b"" for none."""
     if not len(columns):
         return b""
-    table = b"\0".join(name.replace(b"\0", b"") for name in columns.table)
+    table = b"\0".join(columns.table)
+    if table.count(b"\0") >= len(columns.table):  # a name in broken input has one
+        table = b"\0".join(name.replace(b"\0", b"") for name in columns.table)
     numbers = [
         _planes(columns.names),
         _planes(columns.qualifiers),

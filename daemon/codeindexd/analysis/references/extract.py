@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -136,8 +135,11 @@ class _Collector:
 
     def add_exports(self) -> None:
         """Add the names in a list of exports that the file defines or imports."""
+        word, pattern = self._rules.exports or (b"", _QUOTED)
+        if not word or word not in self._text:
+            return
         known = self._bound.union(self._defined)
-        for statement in self._rules.exports.finditer(self._text) if self._rules.exports else ():
+        for statement in pattern.finditer(self._text):
             for match in _QUOTED.finditer(statement[1]):
                 if match[1] in known:
                     self._found.append((statement.start(1) + match.start(1), int(ReferenceKind.USE), match[1]))
@@ -167,9 +169,7 @@ class _Collector:
     def columns(self) -> Columns:
         """Return everything, sorted by line."""
         found = self._outside_imports()
-        offsets = [start for start, _, _ in found]
-        kinds = [kind for _, kind, _ in found]
-        names = [name for _, _, name in found]
+        offsets, kinds, names = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
         qualifiers = self._qualifiers(offsets)
         for offset, one in sorted(self._imports, key=lambda found: found[0]):
             name = one.name.encode()
@@ -199,12 +199,15 @@ class _Collector:
         )
 
     def _outside_imports(self) -> list[tuple[int, int, bytes]]:
-        if not self._spans:
+        """Return what was found, without names inside of import statements."""
+        if not self._spans or not self._found:
             return self._found
         self._spans.sort()
-        starts = [start for start, _ in self._spans]
-        ends = [0, *itertools.accumulate((end for _, end in self._spans), max)]
-        return [found for found in self._found if found[0] >= ends[bisect_right(starts, found[0])]]
+        ends = np.array([0, *itertools.accumulate((end for _, end in self._spans), max)])
+        starts = np.array([start for start, _ in self._spans])
+        offsets = np.fromiter((offset for offset, _, _ in self._found), np.int64, len(self._found))
+        is_outside = offsets >= ends[np.searchsorted(starts, offsets, side="right")]
+        return list(itertools.compress(self._found, is_outside.tolist()))
 
     def _qualifiers(self, offsets: Sequence[int]) -> list[bytes]:
         """Return the receiver of each name, or the namespace before it; b"" if there is none."""

@@ -42,7 +42,7 @@ class ReferenceRules:
     - ``importing``: words whose call is an import. Its statement is the nearest node around it of a type in
       ``statements``.
     - ``mixing_in``: words whose arguments are base classes.
-    - ``exports``: a statement that lists names in quotes; its group is the list.
+    - ``exports``: a word, and a statement that begins with it and lists names in quotes; its group is the list.
     """
 
     query: str
@@ -53,7 +53,7 @@ class ReferenceRules:
     importing: frozenset[bytes] = frozenset()
     statements: tuple[str, ...] = ()
     mixing_in: frozenset[bytes] = frozenset()
-    exports: re.Pattern[bytes] | None = None
+    exports: tuple[bytes, re.Pattern[bytes]] | None = None
 
 
 def _words(text: str) -> frozenset[bytes]:
@@ -73,7 +73,7 @@ _PYTHON = ReferenceRules(
     """,
     Scope.FILE,
     imports.python,
-    exports=re.compile(rb"^__all__[^\n=]*=\s*[\[(]([^\])]*)[\])]", re.MULTILINE),
+    exports=(b"__all__", re.compile(rb"__all__[^\n=]*=\s*[\[(]([^\])]*)[\])]")),
 )
 
 _REQUIRE: Final = _words("require")

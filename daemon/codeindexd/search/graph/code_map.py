@@ -26,7 +26,8 @@ from codeindexd.types import Definition, ReferenceKind
 CHARACTERS_PER_TOKEN: Final = 4
 _DAMPING: Final = 0.85
 _ROUNDS: Final = 20
-_KEPT_RANKS: Final = 4  # roots
+_KEPT_RANKS: Final = 2  # roots
+MOST_FILES: Final = 20_000  # that are compared; a summary takes about two kilobytes
 _MOST_PLACES: Final = 50  # definitions of a name; one that more places define says nothing
 _KEPT_DEFINITIONS: Final = 20_000  # of a root, the most central ones
 _PRIVATE: Final = 0.3  # weight of names that begin with an underscore
@@ -53,8 +54,8 @@ class _Summary:
     weight: float
     defined: NDArray[np.int64]  # (d, 2)
     weights: NDArray[np.float64]  # (d,)
-    used: NDArray[np.int64]  # (u,)
-    counts: NDArray[np.float64]  # (u,)
+    used: NDArray[np.int32]  # (u,)
+    counts: NDArray[np.float32]  # (u,)
 
 
 class RankCache:
@@ -91,7 +92,7 @@ class _RootRanks:
             return self._ranks
 
     def _update(self, snapshot: Snapshot) -> None:
-        versions = snapshot.catalog.graph_versions()
+        versions = snapshot.catalog.graph_versions(MOST_FILES)
         gone = self._summaries.keys() - versions.keys()
         for file_id in gone:
             del self._summaries[file_id]
@@ -120,12 +121,12 @@ class _RootRanks:
             for place, one in enumerate(definitions)
             if one.kind not in NOT_CODE | NAMESPACE_KINDS and one.kind != "impl" and not _is_local(one, definitions)
         ]
-        used, counts = _NO_NUMBERS, np.zeros(0)
+        used, counts = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
         if references is not None:
             plain = references.names[references.kinds != ReferenceKind.ALIAS]
             local = np.array([number_of(name) for name in references.table], dtype=np.int64)
-            used, found = np.unique(local[plain], return_counts=True)
-            counts = np.sqrt(found)
+            numbers, found = np.unique(local[plain], return_counts=True)
+            used, counts = numbers.astype(np.int32), np.sqrt(found).astype(np.float32)
         defined = np.array([(name, place) for name, place, _ in kept], dtype=np.int64).reshape(-1, 2)
         return _Summary(content, weight, defined, np.array([one for _, _, one in kept]) * weight, used, counts)
 
@@ -155,7 +156,7 @@ def _ranked(generation: int, summaries: dict[int, _Summary], names: int) -> Rank
     defined = np.concatenate([one.defined for one in parts])
     weights = np.concatenate([one.weights for one in parts])
     file_of_definition = np.repeat(np.arange(len(parts)), [len(one.defined) for one in parts])
-    used = np.concatenate([one.used for one in parts])
+    used = np.concatenate([one.used for one in parts]).astype(np.int64)
     counts = np.concatenate([one.counts for one in parts])
     user = np.repeat(np.arange(len(parts)), [len(one.used) for one in parts])
     places = np.bincount(defined[:, 0], minlength=names)

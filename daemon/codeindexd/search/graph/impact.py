@@ -18,7 +18,7 @@ from codeindexd.search.graph.targets import Confidence, Target
 from codeindexd.types import Reference, ReferenceKind
 
 MOST_EXPANDED: Final = 400  # definitions whose users are looked up
-_BUDGET_S: Final = 2.0
+_BUDGET_S: Final = 1.0
 
 
 class Reason(enum.StrEnum):
@@ -88,7 +88,7 @@ def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
 def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit: int) -> Impact:
     """Follow the references to ``changed`` for ``depth`` edges. Edges by name alone are shown, but not followed.
 
-    Stops after 400 definitions or two seconds, and returns at most ``limit`` of what it found.
+    Stops after 400 definitions or one second, and returns at most ``limit`` of what it found.
     """
     deadline = time.monotonic() + _BUDGET_S
     impact = Impact(list(changed))

@@ -16,7 +16,7 @@ from codeindexd.analysis.references import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
 from codeindexd.search.graph.code_file import NOT_CODE, CodeFile, FileCache
-from codeindexd.search.graph.code_map import CodeMap, RankCache, code_map
+from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of
 from codeindexd.search.graph.sources import ShownLine
@@ -232,6 +232,11 @@ class GraphSearcher:
         def in_root(graph: CodeGraph, pinned: PinnedRoot) -> None:
             ranks = self._ranks.ranks(pinned.root.spec.raw, pinned.snapshot)
             answer.map = code_map(graph, ranks, place.path, tokens=tokens)
+            files = pinned.snapshot.catalog.graph_counts().files
+            if files > MOST_FILES:
+                answer.notes.append(
+                    f"only the {MOST_FILES:,} of {files:,} files with the most definitions were compared"
+                )
 
         await self._in_pinned([place.root], in_root, answer)
         return answer

@@ -51,13 +51,15 @@ def encoded_references(reader: Reader, file_ids: Iterable[int]) -> dict[int, byt
     return dict(reader.rows_in(lambda marks: sql.format(marks), [int(file_id) for file_id in file_ids]))
 
 
-def graph_versions(reader: Reader) -> dict[int, bytes]:
-    """Return the content hash and fingerprint of each file that has definitions or references, by file id."""
+def graph_versions(reader: Reader, limit: int) -> dict[int, bytes]:
+    """Return the content hash and fingerprint of the ``limit`` files with the most definitions, by file id."""
     sql = """
-    SELECT f.file_id, e.hash, f.fingerprint FROM reference r INDEXED BY reference_counts
+    SELECT f.file_id, e.hash, f.fingerprint
+    FROM (SELECT file_id FROM reference INDEXED BY reference_counts
+          ORDER BY definition_count DESC, reference_count DESC LIMIT ?) r
     JOIN file f ON f.file_id = r.file_id JOIN entry e ON e.parent = f.parent AND e.name = f.name
     """
-    return {file_id: digest + fingerprint for file_id, digest, fingerprint in reader.rows(sql, ())}
+    return {file_id: digest + fingerprint for file_id, digest, fingerprint in reader.rows(sql, (limit,))}
 
 
 def graph_counts(reader: Reader) -> GraphCounts:
