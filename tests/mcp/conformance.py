@@ -42,6 +42,9 @@ METHODS = (
 def main() -> int:
     modules = Path(sys.argv[1]) / "node_modules"
     node = modules / "node/bin/node"
+    if not node.exists():
+        print("skipped: npm has not installed node")
+        return 0
     failed = []
     with tempfile.TemporaryDirectory() as directory, FakeDaemon(Path(directory) / "s", roots={"/p": "fresh"}) as daemon:
         server = Server(lambda: AsyncClient(daemon.socket_path, start=False), given=["/p"], note=print)

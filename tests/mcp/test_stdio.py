@@ -18,7 +18,7 @@ from client.fake_daemon import FakeDaemon
 from codeindexd import mcp
 from codeindexd.client import AsyncClient
 from codeindexd.daemon.server import Connection
-from codeindexd.mcp import scoped
+from codeindexd.mcp import call_scope
 from support.daemons import until
 from support.places import DAEMON
 
@@ -288,7 +288,7 @@ def test_all_requests_are_answered_before_the_session_ends(daemon: FakeDaemon) -
 def test_adding_a_large_directory_returns_before_it_is_indexed(
     daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoped, "ADD_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(call_scope, "ADD_TIMEOUT_S", 0.0)
     (reply,) = in_process(daemon, tool_call(1, "add_root", path=str(tmp_path))).values()
     text = reply["result"]["content"][0]["text"]
     assert text.startswith(f"{tmp_path}: indexing, 120 files\nNote: indexing continues")

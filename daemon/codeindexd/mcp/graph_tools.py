@@ -9,9 +9,9 @@ from codeindexd.errors import UsageError
 from codeindexd.mcp import freshness, tokens
 from codeindexd.mcp.answers import Answer, Part, assembled, noted, page_of, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
+from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, middle_cut
 from codeindexd.mcp.lines_by_file import FileLine, page_of_lines, shown_lines
-from codeindexd.mcp.scoped import scope_of
 from codeindexd.mcp.tool import (
     MAX_TOKENS,
     NUMBER,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from codeindexd.mcp import freshness
 from codeindexd.mcp.answers import Answer, noted, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
+from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_PATH_CHARS, cut_at, middle_cut
 from codeindexd.mcp.lines_by_file import FileLine, page_of_lines, shown_lines
-from codeindexd.mcp.scoped import scope_of
 from codeindexd.mcp.tool import (
     LANGUAGE,
     MAX_TOKENS,

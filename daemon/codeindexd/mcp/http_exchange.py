@@ -97,10 +97,16 @@ class Exchange:
                 self._connection.receive_data(b"")
 
     async def closed(self) -> None:
-        """Return when the other end has closed the connection; keep what it sends before that for the next request."""
+        """Return when the other end has closed the connection, or sends too much before it has its answer.
+
+        What it sends is kept for the next request.
+        """
+        received = 0
         try:
-            while True:
-                self._connection.receive_data(await self._stream.receive(_READ_BYTES))
+            while received <= MAX_BODY_BYTES:
+                data = await self._stream.receive(_READ_BYTES)
+                received += len(data)
+                self._connection.receive_data(data)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from codeindexd.errors import NotIndexedError
 from codeindexd.mcp.answers import Answer, Part, assembled, noted, page_of
 from codeindexd.mcp.arguments import Kind, Parameter
+from codeindexd.mcp.call_scope import added, scope_of
 from codeindexd.mcp.excerpts import middle_cut
 from codeindexd.mcp.scope import ALL
-from codeindexd.mcp.scoped import added, scope_of
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, ROOTS, TEXT, Call, Tool, listed, output_schema
 from codeindexd.mcp.tool_errors import for_model
 

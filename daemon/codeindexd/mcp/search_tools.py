@@ -10,9 +10,9 @@ from codeindexd.client.core import split_at_root
 from codeindexd.mcp import freshness
 from codeindexd.mcp.answers import Answer, noted
 from codeindexd.mcp.arguments import Kind, Parameter
+from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.ranked import FURTHER, HIT_FIELDS, ranked_answer
 from codeindexd.mcp.scope import Scope
-from codeindexd.mcp.scoped import scope_of
 from codeindexd.mcp.tool import (
     LANGUAGE,
     MAX_TOKENS,

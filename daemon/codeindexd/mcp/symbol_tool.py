@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from codeindexd.mcp import freshness
 from codeindexd.mcp.answers import Answer, Budget, Part, cut_to, noted, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
+from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.call_trees import call_tree
 from codeindexd.mcp.excerpts import MAX_NAME_CHARS, MAX_PATH_CHARS, cut_line, middle_cut, words_of
 from codeindexd.mcp.lines_by_file import FileLine, page_of_lines, shown_lines
 from codeindexd.mcp.ranked import HIT_FIELDS, ranked_answer
-from codeindexd.mcp.scoped import scope_of
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, listed, output_schema
 from codeindexd.mcp.tool_errors import for_model
 
