@@ -26,6 +26,7 @@ _NAMED_AS_TYPE: Final = frozenset({"cpp", "csharp", "java"})  # languages whose 
 _READ: Final = 1_000  # bytes of a definition, which suffice for its signature
 _BODIES: Final = ("_body", "block", "declaration_list")
 _TRAILING: Final = b" \t\r\n{:=;,"
+_ANNOTATION_STARTS: Final = (b"@", b"[", b"#", b" ", b"\n", b"\t", b"\r")
 _ANNOTATION: Final = re.compile(
     rb"\s*(?:@(?!interface\b)[\w.]+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|#?\[\[?[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]\]?)\s+"
 )
@@ -40,9 +41,9 @@ def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> t
     numbers = {id(one): number for number, one in enumerate(listed)}
     out: list[Definition] = []
     for one in listed:
-        container, scope = _container(one, numbers)
+        container, scope = _container(one, numbers, len(out))
         above = out[container].qualified if container >= 0 else ""
-        qualified = ".".join(filter(None, (above, *scope, one.path)))
+        qualified = ".".join(filter(None, (above, *scope, one.path))) if above or scope else one.path
         row = bisect_right(lines.starts, one.name_byte) - 1
         out.append(
             Definition(
@@ -75,13 +76,16 @@ def _exact_kind(one: FoundDefinition, language: str) -> str:
     return one.kind
 
 
-def _container(one: FoundDefinition, numbers: dict[int, int]) -> tuple[int, list[str]]:
-    """Return the number of the innermost listed definition around ``one``, and the unlisted scopes in between."""
+def _container(one: FoundDefinition, numbers: dict[int, int], own: int) -> tuple[int, list[str]]:
+    """Return the number of the innermost listed definition around ``one``, and the unlisted scopes in between.
+
+    The number is less than ``own``, that of ``one``; -1 stands for none.
+    """
     scope: list[str] = []
     around = one.container
     while around is not None:
         number = numbers.get(id(around), -1)
-        if number >= 0:
+        if 0 <= number < own:
             return number, scope
         scope.insert(0, around.path)
         around = around.container
@@ -98,9 +102,9 @@ def signature(one: FoundDefinition, text: bytes) -> str:
     start, end = node.start_byte, min(node.end_byte, node.start_byte + _READ)
     body = _body(node)
     head = text[start : min(end, body.start_byte) if body is not None else end]
-    if one.is_detail or body is None:
-        head = head.partition(b"\n")[0] if b"\n" in head and not _is_open(head.partition(b"\n")[0]) else head
-    while (match := _ANNOTATION.match(head)) is not None:
+    if (one.is_detail or body is None) and b"\n" in head and not _is_open(first := head.partition(b"\n")[0]):
+        head = first
+    while head.startswith(_ANNOTATION_STARTS) and (match := _ANNOTATION.match(head)) is not None:
         head = head[match.end() :]
     return _on_one_line(head)
 

@@ -81,6 +81,8 @@ def _comment_above(row: int, lines: Lines, language: str) -> str:
 
 def _first_sentence(text: str) -> str:
     """Return the first sentence of a comment's first paragraph of prose, without the signs of the comment."""
+    if not text:
+        return ""
     words: list[str] = []
     for raw in text.splitlines():
         line = _DECORATION.sub("", raw).strip()

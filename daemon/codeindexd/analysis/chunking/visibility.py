@@ -32,6 +32,7 @@ _UNLESS_STATED: Final = {  # for definitions without a modifier, where the langu
     "zig": Visibility.PRIVATE,
 }
 _WITH_MODIFIERS: Final = frozenset({*_UNLESS_STATED, "typescript", "tsx", "javascript"})
+_WITH_VISIBILITY: Final = _WITH_MODIFIERS | {"c", "elixir"}
 _PUBLIC_OWNERS: Final = frozenset({"interface", "trait", "enum"})
 _READ: Final = 300  # bytes before a name, in which its modifiers are looked for
 
@@ -43,7 +44,7 @@ def visibility(one: FoundDefinition, text: bytes, language: str) -> Visibility:
         return Visibility.PRIVATE if is_private else Visibility.PUBLIC
     if language == "go":
         return Visibility.PUBLIC if one.name[:1].isupper() else Visibility.INTERNAL
-    if one.node is None:
+    if one.node is None or language not in _WITH_VISIBILITY:
         return Visibility.UNKNOWN
     start = max(one.node.start_byte, one.name_byte - _READ)
     head = text[start : one.name_byte]
@@ -51,9 +52,7 @@ def visibility(one: FoundDefinition, text: bytes, language: str) -> Visibility:
         return Visibility.PRIVATE if _STATIC.search(head) else Visibility.UNKNOWN
     if language == "elixir":
         return Visibility.PRIVATE if head.startswith((b"defp", b"defmacrop", b"defguardp")) else Visibility.PUBLIC
-    if language in _WITH_MODIFIERS:
-        return _by_modifier(one, head, language)
-    return Visibility.UNKNOWN
+    return _by_modifier(one, head, language)
 
 
 def _by_modifier(one: FoundDefinition, head: bytes, language: str) -> Visibility:
