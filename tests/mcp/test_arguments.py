@@ -36,6 +36,7 @@ def value(name: str, given: Any) -> Any:
         ("word", "true", True),
         ("word", " False ", False),
         ("mode", "REGEX", "regex"),
+        ("mode", "reg", "regex"),
         ("globs", "src/**", ["src/**"]),
         ("globs", ["a", "", "b"], ["a", "b"]),
         ("globs", '["a", "b"]', ["a", "b"]),

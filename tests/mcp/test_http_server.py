@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def begin(host: httpx.Client) -> dict[str, str]:
     return {"mcp-session-id": answer.headers["mcp-session-id"]}
 
 
-def call(number: int, tool: str, **arguments: Any) -> dict[str, Any]:
+def call(number: int | str, tool: str, **arguments: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
 
 
@@ -152,6 +153,20 @@ def test_a_host_that_disconnects_leaves_nothing(host: httpx.Client, daemon: Fake
     with pytest.raises(httpx.ReadTimeout):
         host.post("/mcp", json=call(1, "search", query="x"), headers=session, timeout=0.5)
     until(lambda: events == ["started", "cancelled"])
+    assert host.post("/mcp", json=PING, headers=session).status_code == 200
+
+
+def test_a_request_is_cancelled_by_a_notification(host: httpx.Client, daemon: FakeDaemon) -> None:
+    events = hang(daemon)
+    session = begin(host)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(host.post, "/mcp", json=call("slow", "search", query="x"), headers=session)
+        until(lambda: events == ["started"])
+        cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "slow"}}
+        assert host.post("/mcp", json=cancelled, headers=session).status_code == 202
+        until(lambda: events == ["started", "cancelled"])
+        with pytest.raises(httpx.RemoteProtocolError):  # a cancelled request has no answer
+            waiting.result(20)
     assert host.post("/mcp", json=PING, headers=session).status_code == 200
 
 

@@ -329,3 +329,51 @@ def test_sixty_calls_at_once(daemon: FakeDaemon) -> None:
     assert sorted(reply["id"] for reply in replies) == list(range(60))
     assert not any(reply["result"]["isError"] for reply in replies)
     assert host.end() == 0
+
+
+def initialized(host: Host, capabilities: dict[str, Any]) -> None:
+    host.ask("initialize", protocolVersion="2025-06-18", capabilities=capabilities)
+    host.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+
+def searched(daemon: FakeDaemon) -> Any:
+    return [params["roots"] for method, params in daemon.seen if method == "search"][-1]
+
+
+def test_the_roots_of_the_host_are_asked_for_once_and_again_when_they_change(tmp_path: Path) -> None:
+    with FakeDaemon(tmp_path / "s", roots={"/a": "fresh", "/b": "fresh"}) as daemon:
+        host = Host(daemon, None, "--root", "/b")
+        initialized(host, {"roots": {"listChanged": True}})
+        for root in ("/a", "/b"):
+            host.send(tool_call(root, "search", query="x"))
+            question = host.read()
+            assert question["method"] == "roots/list"
+            host.send({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": [{"uri": f"file://{root}"}]}})
+            assert not host.read()["result"]["isError"]
+            assert searched(daemon) == [root]
+            assert not host.call("search", query="y")[1]
+            host.send({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
+        assert host.end() == 0
+
+
+@pytest.mark.parametrize("answer", [{"error": {"code": 1, "message": "no"}}, {"result": {"roots": []}}, {"result": 5}])
+def test_without_roots_of_the_host_the_option_decides(host: Host, daemon: FakeDaemon, answer: dict[str, Any]) -> None:
+    initialized(host, {"roots": {}})
+    host.send(tool_call(1, "search", query="x"))
+    host.send({"jsonrpc": "2.0", "id": host.read()["id"], **answer})
+    assert not host.read()["result"]["isError"]
+    assert searched(daemon) == ["/p"]
+
+
+def test_a_project_that_is_not_indexed_is_said_so_or_indexed_on_first_use(daemon: FakeDaemon, tmp_path: Path) -> None:
+    (tmp_path / "p/.git").mkdir(parents=True)
+    host = Host(daemon, None, "--root", str(tmp_path / "p"))
+    text, failed = host.call("search", query="x")
+    assert failed
+    assert text.startswith(f'{tmp_path}/p is not indexed\nCall add_root with path="{tmp_path}/p", then repeat')
+    assert host.call("status")[1] is False
+    assert host.end() == 0
+    host = Host(daemon, None, "--add", "--root", str(tmp_path / "p"))
+    assert not host.call("search", query="x")[1]
+    assert f"{tmp_path}/p" in daemon.roots
+    assert host.end() == 0

@@ -146,8 +146,7 @@ def _read(parameter: Parameter, value: Any, base: str) -> Any:
         case Kind.TEXT:
             return value if isinstance(value, str) else None
         case Kind.CHOICE:
-            wanted = value.strip().lower() if isinstance(value, str) else value
-            return wanted if wanted in parameter.choices else None
+            return _choice(value, parameter.choices)
         case Kind.BOOLEAN:
             return _boolean(value)
         case Kind.INTEGER:
@@ -159,6 +158,15 @@ def _read(parameter: Parameter, value: Any, base: str) -> Any:
             return _texts(value)
         case Kind.ROOTS:
             return _roots(value, base)
+
+
+def _choice(value: Any, choices: Sequence[str]) -> str | None:
+    """Return the choice that is meant: written in any case, or as its beginning (``reference`` for ``references``)."""
+    wanted = value.strip().lower() if isinstance(value, str) else ""
+    if wanted in choices:
+        return wanted
+    begun = [choice for choice in choices if wanted and choice.startswith(wanted)]
+    return begun[0] if len(begun) == 1 else None
 
 
 def _boolean(value: Any) -> bool | None:
