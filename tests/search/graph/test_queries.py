@@ -319,3 +319,12 @@ async def test_a_line_counts_once(indexed: Indexed) -> None:
 async def test_a_module_of_ruby_has_members(indexed: Indexed) -> None:
     indexed.save("m.rb", "module M\n  def a\n    b\n  end\n\n  def b\n  end\nend\n")
     assert uses(await SEARCHER.refs([indexed], "b", 100)) == {"m.rb:3 CALL EXACT"}
+
+
+async def test_script_in_a_component_has_references(indexed: Indexed) -> None:
+    indexed.save("ui/cart.ts", "export function addToCart() { return 1 }\n")
+    indexed.save("ui/Cart.vue", "<template/>\n<script>\nimport { addToCart } from './cart'\naddToCart()\n</script>\n")
+    assert uses(await SEARCHER.refs([indexed], "addToCart", 100)) == {
+        "ui/Cart.vue:3 IMPORT IMPORT",
+        "ui/Cart.vue:4 CALL IMPORT",
+    }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.references import NO_REFERENCES, Columns
 from codeindexd.search.graph.plain_types import TypeHints, type_hints
@@ -27,6 +28,9 @@ NOT_CODE: Final = frozenset({"section", "key", "table", "data", "block", "label"
 _MEMBER_KINDS: Final = frozenset({"method", "constructor", "property", "field"})
 _WRITTEN_OWNERS: Final = frozenset({"javascript", "typescript", "tsx", "lua"})
 """Languages in which ``owner.name = function`` defines a member of an object, wherever it stands."""
+
+_LANGUAGES_INSIDE: Final = {NOTEBOOK: "python", **dict.fromkeys(HOSTS, "javascript")}
+"""The language of the code in files that are no code as a whole; which one it really is, only workers know."""
 
 _CACHED_FILES: Final = 20_000
 _CACHED_BYTES: Final = 64 << 20
@@ -59,8 +63,8 @@ class CodeFile:
 
     @property
     def language(self) -> str:
-        """The language of the code in the file. That of a notebook is taken to be Python."""
-        return "python" if self.file.language == NOTEBOOK else self.file.language
+        """The language of the code in the file: that of the script in a document, Python in a notebook."""
+        return _LANGUAGES_INSIDE.get(self.file.language, self.file.language)
 
     def bindings(self) -> dict[str, list[Binding]]:
         """Return what the imports of the file bind, by the name by which the file refers to it."""
