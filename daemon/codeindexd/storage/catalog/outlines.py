@@ -8,7 +8,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import msgspec
 import numpy as np
@@ -85,39 +85,69 @@ def put_definitions(definitions: Sequence[Definition]) -> bytes:
 
 def get_definitions(blob: bytes) -> tuple[Definition, ...]:
     """Return the definitions that :func:`put_definitions` encoded. Raises StoreDamagedError."""
-    try:
-        unpack = zlib.decompressobj()
-        columns = _decode(unpack.decompress(blob, _MOST_BYTES))
-        return tuple(_rows(columns))
-    except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, ValueError, LookupError) as error:
-        raise StoreDamagedError(f"the catalog contains broken definitions: {error}", hint=_REBUILD) from error
+    return tuple(StoredOutline(blob))
 
 
-def _rows(columns: _Columns) -> list[Definition]:
-    found: list[Definition] = []
-    starts = itertools.accumulate(columns[5])
-    rows = zip(*columns[:5], starts, *columns[6:], strict=True)
-    for number, row in enumerate(rows):
-        name, qualified, kind, line, column, start, lines, signature, doc, visibility, distance = row
-        if not 0 <= distance <= number:
-            raise ValueError("a container follows its member")
-        name, container = get_text(name), number - distance if distance else -1
-        found.append(
-            Definition(
-                name,
-                _usual_name(name, container, found) if qualified is None else get_text(qualified),
-                kind,
-                start + line,
-                column,
-                start,
-                start + lines,
-                get_text(signature),
-                get_text(doc),
-                _VISIBILITIES[visibility],
-                container,
-            )
+class StoredOutline(Sequence[Definition]):
+    """The definitions of a file as :func:`put_definitions` encoded them, each built when it is asked for.
+
+    A lookup by name needs one of hundreds.
+    """
+
+    def __init__(self, blob: bytes) -> None:
+        """Decode the columns of ``blob``. Raises StoreDamagedError."""
+        try:
+            self._columns = _decode(zlib.decompressobj().decompress(blob, _MOST_BYTES))
+            _check(self._columns)
+            self.names = [get_text(name) for name in self._columns[0]]
+        except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+            raise StoreDamagedError(f"the catalog contains broken definitions: {error}", hint=_REBUILD) from error
+        self._starts = list(itertools.accumulate(self._columns[5]))
+        self._built: dict[int, Definition] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, number: int) -> Definition: ...
+    @overload
+    def __getitem__(self, number: slice) -> tuple[Definition, ...]: ...
+    def __getitem__(self, number: int | slice) -> Definition | tuple[Definition, ...]:
+        if isinstance(number, slice):
+            return tuple(self[one] for one in range(*number.indices(len(self))))
+        number = range(len(self))[number]
+        if number not in self._built:
+            self._built[number] = self._definition(number)
+        return self._built[number]
+
+    def _definition(self, number: int) -> Definition:
+        _, qualified, kinds, lines, columns, _, lengths, signatures, docs, visibilities, distances = self._columns
+        name, start, distance = self.names[number], self._starts[number], distances[number]
+        container = number - distance if distance else -1
+        written = qualified[number]
+        return Definition(
+            name,
+            _usual_name(name, container, self) if written is None else get_text(written),
+            kinds[number],
+            start + lines[number],
+            columns[number],
+            start,
+            start + lengths[number],
+            get_text(signatures[number]),
+            get_text(docs[number]),
+            _VISIBILITIES[visibilities[number]],
+            container,
         )
-    return found
+
+
+def _check(columns: _Columns) -> None:
+    """Raise ValueError if the columns contradict each other."""
+    if len({len(column) for column in columns}) != 1:
+        raise ValueError("columns of different lengths")
+    if not all(0 <= distance <= number for number, distance in enumerate(columns[10])):
+        raise ValueError("a container follows its member")
+    if not _VISIBILITIES.keys() >= set(columns[9]):
+        raise ValueError("an unknown visibility")
 
 
 def _usual_name(name: str, container: int, definitions: Sequence[Definition]) -> str:
@@ -162,11 +192,16 @@ def chunks_with_details(reader: Reader, kinds: Sequence[str]) -> NDArray[np.int6
 
 def definitions_of(reader: Reader, file_ids: Iterable[int]) -> dict[int, tuple[Definition, ...]]:
     """Return the definitions of these files by file id, in the order of their lines; none for a file without any."""
+    return {file_id: found for file_id, outline in outlines_of(reader, file_ids).items() if (found := tuple(outline))}
+
+
+def outlines_of(reader: Reader, file_ids: Iterable[int]) -> dict[int, StoredOutline]:
+    """Return what :func:`definitions_of` does, built when it is asked for."""
     rows = reader.rows_in(
         lambda marks: f"SELECT file_id, definitions FROM outline WHERE file_id IN ({marks})",  # noqa: S608
         [int(file_id) for file_id in file_ids],
     )
-    return {file_id: found for file_id, blob in rows if (found := get_definitions(blob))}
+    return {file_id: StoredOutline(blob) for file_id, blob in rows}
 
 
 def files_with_keys(reader: Reader, keys: Sequence[bytes]) -> set[int]:

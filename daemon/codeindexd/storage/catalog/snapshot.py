@@ -312,13 +312,15 @@ class CatalogSnapshot:
         defining = outlines.files_with_keys(self._reader, keys)
         if files is not None:
             defining.intersection_update(files)
-        found = self.definitions(sorted(defining)[:_MOST_CANDIDATES])
+        found = outlines.outlines_of(self._reader, sorted(defining)[:_MOST_CANDIDATES])
+        names = {key.decode("utf-8", "surrogatepass") for key in keys}
         paths = {file.file_id: file.entry.path for file in self.files_by_id(found).values()}
         ranked = sorted(
             (rank, paths[file_id], one.line, one.column, file_id, number)
             for file_id, outline in found.items()
-            for number, one in enumerate(outline)
-            if one.kind != outlines.IMPLEMENTATION
+            for number, plain in enumerate(outline.names)
+            if plain.casefold() in names
+            and (one := outline[number]).kind != outlines.IMPLEMENTATION
             and (rank := _rank(wanted, one.name, one.qualified)) is not None
             and (accepts is None or accepts(one))
         )[:limit]
