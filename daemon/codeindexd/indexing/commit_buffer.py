@@ -17,7 +17,7 @@ from codeindexd.workers.jobs import FileResult
 
 _LARGEST = commit_limit(MOST_COMMITS_DOUBLED)
 _MOST_BULK_FILES = 4 * _LARGEST.files
-_MOST_BULK_CHUNKS = 2 * _LARGEST.chunks  # they hold most of the memory
+_MOST_BULK_CHUNKS = _LARGEST.chunks  # they hold most of the memory
 
 
 @dataclass(frozen=True, slots=True)

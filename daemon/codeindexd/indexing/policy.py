@@ -56,7 +56,7 @@ class CommitLimit:
         return chunks >= self.chunks or files >= self.files or age_s >= self.seconds
 
 
-MOST_COMMITS_DOUBLED = 4
+MOST_COMMITS_DOUBLED = 3
 
 
 def commit_limit(bulk_commits: int) -> CommitLimit:

@@ -38,7 +38,7 @@ from codeindexd.workers.worker_handle import Timing, WorkerExit, WorkerHandle
 
 RECYCLE_BYTES = 192 * 1024 * 1024  # a worker whose private memory has grown by more than this is replaced
 WINDOW_JOBS = 64  # jobs of one caller that are in progress, or whose results are not yet consumed
-WINDOW_BYTES = 8 * 1024 * 1024  # of sources; their results take about four times as much memory
+WINDOW_BYTES = 4 * 1024 * 1024  # of sources; their results take about four times as much memory
 _DEPTH = 4
 _BROKEN_AFTER = 5  # after losing so many workers to different files without any result, do not blame the files
 
