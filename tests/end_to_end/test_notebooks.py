@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from codeindexd.client import AsyncClient
-from codeindexd.mcp import tools
+from codeindexd.mcp.scope import Project
+from codeindexd.mcp.tool import Call
+from codeindexd.mcp.toolset import TOOLS
 from support.daemons import RealDaemon
 from support.notebooks import notebook
 from support.trees import tree
@@ -120,5 +122,6 @@ def test_a_notebook_that_is_broken_or_too_large_says_so(daemon: RealDaemon, root
 @pytest.mark.anyio
 async def test_agents_are_told_the_cell(daemon: RealDaemon, root: Path) -> None:
     async with AsyncClient(daemon.socket, start=False) as client:
-        assert " cell 4 (function train_forest)" in await tools.call(client, "find_symbol", {"name": "train_forest"})
-        assert ": cell 4: return model" in await tools.call(client, "grep", {"pattern": "return model"})
+        call = Call(client, Project((str(root),)), lambda *_: None)
+        assert "cell 4" in (await TOOLS["symbol"].call(call, {"name": "train_forest"})).text
+        assert "cell 4: return model" in (await TOOLS["grep"].call(call, {"pattern": "return model"})).text
