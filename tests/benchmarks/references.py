@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How often references and callers are right, held against tools that know the types of a language.
+"""How often references and callers are right, compared with tools that know the types of a language.
 
     python tests/benchmarks/references.py --oracle jedi DIRECTORY [--functions 100] [--seed 1] [--show N] [--json FILE]
     python tests/benchmarks/references.py --oracle pyright|gopls|clangd|typescript DIRECTORY [--server COMMAND]

@@ -1,4 +1,4 @@
-"""Which files differ from git's index, held against git itself."""
+"""Which files differ from git's index, compared with git itself."""
 
 from __future__ import annotations
 
