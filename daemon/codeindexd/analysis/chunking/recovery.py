@@ -25,6 +25,7 @@ Parse = Callable[[bytes], Node | None]
 
 _MOST_NODES: Final = 20_000  # that are examined for errors
 _MOST_LINE_BYTES: Final = 300
+_NEAR_BYTES: Final = 1_000  # around what is broken, where its cause may be
 _CODE: Final = re.compile(r"function|method|constructor|lambda|closure|init_declaration|compound_statement|accessor")
 _MODIFIERS: Final = (
     rb"(?:(?:export|default|declare|pub(?:\([a-z ]+\))?|public|private|protected|internal|fileprivate|open|final|sealed"
@@ -85,13 +86,21 @@ def parse_leniently(text: bytes, grammar: Grammar, parse: Parse) -> Parsed | Non
         if not best.broken:
             break
         candidate = blank(best.text, grammar.name)
-        if candidate == best.text or (root := parse(candidate)) is None:
+        if not _differs_near(best, candidate) or (root := parse(candidate)) is None:
             continue
         before = best.root if blank is with_first_branches else None
         again = Parsed(root, candidate, broken_ranges(root), before)
         if again.size < best.size:
             best = again
     return best
+
+
+def _differs_near(parsed: Parsed, candidate: bytes) -> bool:
+    """Return True if ``candidate`` differs from the parsed text in or near what is broken."""
+    if candidate is parsed.text:
+        return False
+    near = ((max(0, start - _NEAR_BYTES), end + _NEAR_BYTES) for start, end in parsed.broken)
+    return any(candidate[start:end] != parsed.text[start:end] for start, end in near)
 
 
 def broken_ranges(root: Node) -> list[tuple[int, int]]:
