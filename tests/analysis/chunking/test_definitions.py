@@ -128,3 +128,16 @@ def test_methods_of_an_implementation_have_it_as_container() -> None:
         ("impl", "P", -1),
         ("method", "P.f", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "signature"),
+    [
+        ("python", b"class A(B):  # what it is\n    # and why\n    x = 1\n", "class A(B)"),
+        ("python", b'def f(\n    a,  # first\n    b="#",\n):\n    pass\n', 'def f( a, b="#", )'),
+        ("c", b"int f(int a /* first */, int b) // sum\n{\n  return a + b;\n}\n", "int f(int a , int b)"),
+        ("typescript", b"function f(a: string /* name */): void {\n}\n", "function f(a: string ): void"),
+    ],
+)
+def test_signatures_have_no_comments(language: str, text: bytes, signature: str) -> None:
+    assert analyse(text, language).definitions[0].signature == signature

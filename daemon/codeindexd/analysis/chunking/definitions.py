@@ -25,6 +25,7 @@ _CONSTRUCTORS: Final = {
 _NAMED_AS_TYPE: Final = frozenset({"cpp", "csharp", "java"})  # languages whose constructors have the name of their type
 _READ: Final = 1_000  # bytes of a definition, which suffice for its signature
 _BODIES: Final = ("_body", "block", "declaration_list")
+_MAY_HAVE_COMMENT: Final = re.compile(rb"#|//|/\*|--|\(\*|\{-")
 _TRAILING: Final = b" \t\r\n{:=;,"
 _ANNOTATION_STARTS: Final = (b"@", b"[", b"#", b" ", b"\n", b"\t", b"\r")
 _ANNOTATION: Final = re.compile(
@@ -101,12 +102,32 @@ def signature(one: FoundDefinition, text: bytes) -> str:
         return one.name if one.kind == "section" else _on_one_line(line)
     start, end = node.start_byte, min(node.end_byte, node.start_byte + _READ)
     body = _body(node)
-    head = text[start : min(end, body.start_byte) if body is not None else end]
+    end = min(end, body.start_byte) if body is not None else end
+    head = text[start:end]
+    if _MAY_HAVE_COMMENT.search(head):
+        head = _without_comments(node, text, start, end)
     if (one.is_detail or body is None) and b"\n" in head and not _is_open(first := head.partition(b"\n")[0]):
         head = first
     while head.startswith(_ANNOTATION_STARTS) and (match := _ANNOTATION.match(head)) is not None:
         head = head[match.end() :]
     return _on_one_line(head)
+
+
+def _without_comments(node: Node, text: bytes, start: int, end: int) -> bytes:
+    """Return the bytes from ``start`` to ``end``, in ``node``, without comments."""
+    kept: list[bytes] = []
+    last = start
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if one.start_byte >= end:
+            continue
+        if "comment" in one.type:
+            kept.append(text[last : one.start_byte])
+            last = min(one.end_byte, end)
+        else:
+            stack.extend(reversed(one.children))
+    return b" ".join([*kept, text[last:end]])
 
 
 def _on_one_line(head: bytes) -> str:
