@@ -27,7 +27,7 @@ def test_edited_files_come_first_and_huge_files_last() -> None:
 
 def test_commits_are_small_first_and_grow_to_a_bound() -> None:
     limits = [commit_limit(number) for number in range(8)]
-    assert [limit.chunks for limit in limits] == [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000]
+    assert [limit.chunks for limit in limits] == [500, 1000, 2000, 4000, 4000, 4000, 4000, 4000]
     assert all(a.seconds <= b.seconds for a, b in itertools.pairwise(limits))
 
 
