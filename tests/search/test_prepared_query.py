@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from codeindexd.analysis.tokens import Tokenizer
@@ -44,6 +46,14 @@ def test_whole_names_are_recognised_in_a_query(text: str, only_stem: str, names:
 def test_qualified_names_are_found_in_any_notation(text: str, names: list[str], is_all: bool) -> None:
     query = prepare(text)
     assert (query.qualified_names, query.is_qualified_name) == (names, is_all)
+
+
+def test_a_long_word_costs_no_more_than_its_length() -> None:
+    query = prepare("x" * 200_000)  # quadratic time would take minutes
+    started = time.process_time()
+    assert query.qualified_names == []
+    assert not query.is_qualified_name
+    assert time.process_time() - started < 1
 
 
 def test_a_report_is_asked_by_its_headline_and_its_body_apart() -> None:
