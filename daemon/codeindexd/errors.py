@@ -136,6 +136,10 @@ class StoreDamagedError(CodeindexError):
     name = "store_damaged"
 
 
+class StoreVersionError(StoreDamagedError):
+    """A store was written by another version of codeindexd; it is rebuilt as a damaged one is."""
+
+
 class StoreFullError(CodeindexError):
     """A store cannot be written (disk full, read-only, quota); nothing was committed, and the write is retried."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from codeindexd.errors import StoreDamagedError
+from codeindexd.errors import StoreDamagedError, StoreVersionError
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.dense import Dense
 from codeindexd.storage.lexical import Lexical
@@ -34,7 +34,8 @@ def open_catalog(directory: Path, root_id: str, recovery: RecoveryState, lag: Pr
         return Catalog.open(path, root_id=root_id, verify=recovery.needs_checksums)
     except StoreDamagedError as error:
         log.warning("catalog_rebuilt", directory=str(directory), error=error.message)
-        lag.notes.append(f"the catalog was damaged and was rebuilt from the disk: {error.message}")
+        what = "of another version of codeindexd" if isinstance(error, StoreVersionError) else "damaged"
+        lag.notes.append(f"the catalog was {what} and was rebuilt from the disk: {error.message}")
         recovery.reset()
         return Catalog.open(path, root_id=root_id)
 

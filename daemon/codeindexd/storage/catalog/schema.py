@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from codeindexd.errors import CodeindexError, StoreDamagedError, place_of
+from codeindexd.errors import CodeindexError, StoreDamagedError, StoreVersionError, place_of
 from codeindexd.scan.merkle import node_hash
 from codeindexd.storage.catalog.contents import INDEXES
 from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
@@ -158,7 +158,7 @@ def _check_identity(connection: sqlite3.Connection, path: Path, root_id: str) ->
         raise StoreDamagedError(f"{path} is not a catalog", hint=REBUILD)
     version = _pragma(connection, "user_version")
     if version != SCHEMA_VERSION:
-        raise StoreDamagedError(f"{path} has schema version {version}, expected {SCHEMA_VERSION}", hint=REBUILD)
+        raise StoreVersionError(f"{path} has schema version {version}, expected {SCHEMA_VERSION}", hint=REBUILD)
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     if meta.get("root_id") != root_id:
         raise StoreDamagedError(f"{path} belongs to another root ({meta.get('root_id')})", hint=REBUILD)
