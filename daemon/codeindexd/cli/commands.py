@@ -16,14 +16,14 @@ from codeindexd.cli.path_filters import from_here
 from codeindexd.cli.terminal import Terminal, safe
 from codeindexd.client.core import PathLike, absolute, enclosing_repository, no_current_directory
 from codeindexd.client.sync import Client
-from codeindexd.errors import CodeindexError, NotIndexedError, UsageError
+from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, UsageError
 
 if TYPE_CHECKING:
     from codeindexd.cli.progress import ProgressLine
     from codeindexd.client.aio import AsyncClient
     from codeindexd.client.results import GrepResult, RootEntry, RootsResult, SearchResult
 
-DONE, NOTHING = 0, 1
+DONE, NOTHING, FAILED = 0, 1, FailedError.exit_code
 _MIN_REFRESH_S = 1.0  # of `status --watch`
 _SHOW_AFTER_S = 0.3  # for anything shorter, a progress line would only flash up
 
@@ -627,7 +627,7 @@ def agents(run: Run) -> int:
 
     result = command.Agents(run.args, run.environ, run.terminal).run()
     run.show(result, lambda: command.show(run.terminal, result))
-    return DONE
+    return FAILED if any(one["outcome"] == "failed" for one in result.get("changes", [])) else DONE
 
 
 def mcp(run: Run) -> int:

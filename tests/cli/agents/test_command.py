@@ -293,6 +293,56 @@ def test_a_file_that_cannot_be_read_is_left_alone(home: Path) -> None:
         agents("install", "cursor", "--yes")
 
 
+def test_a_file_that_cannot_be_read_does_not_keep_others_from_being_changed(home: Path) -> None:
+    written(home, "codex").write_text("broken")
+    cursor = written(home, "cursor")
+    changes = agents("install", "--yes")["changes"]
+    assert {one["name"]: one["outcome"] for one in changes} == {"codex": "failed", "cursor": "installed"}
+    assert "not valid TOML" in changes[0]["error"]
+    assert jsonc.entry(cursor.read_text(), BY_NAME["cursor"].path) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cursor", "[" * 100_000),
+        ("cursor", '{"a": ' * 100_000),
+        ("goose", "[" * 100_000),
+        ("codex", "a = " + "[" * 100_000),
+    ],
+)
+def test_a_file_that_is_nested_too_deeply_is_an_error(home: Path, name: str, text: str) -> None:
+    file = written(home, name)
+    file.write_text(text)
+    with pytest.raises(FailedError):
+        agents("install", name, "--yes")
+    assert file.read_text() == text
+    assert [one["installed"] for one in agents("list", name)["agents"]] == [False]
+
+
+def test_servers_in_an_inline_table_get_an_inline_table(home: Path) -> None:
+    file = written(home, "codex")
+    before = 'mcp_servers = { a = { command = "b" } }\n'
+    file.write_text(before)
+    agents("install", "codex", "--yes")
+    servers = tomllib.loads(file.read_text())["mcp_servers"]
+    assert servers["a"] == {"command": "b"}
+    assert servers["codeindex"]["args"] == ["mcp"]
+    agents("uninstall", "codex", "--yes")
+    assert file.read_text() == before
+
+
+def test_a_symlink_to_a_file_that_was_made_stays(home: Path) -> None:
+    link, target = home / ".cursor/mcp.json", home / "dotfiles/mcp.json"
+    link.parent.mkdir()
+    link.symlink_to(target)
+    agents("install", "cursor", "--yes")
+    assert target.exists()
+    agents("uninstall", "cursor", "--yes")
+    assert link.is_symlink()
+    assert not target.exists()
+
+
 def test_line_ends_modes_and_symlinks_are_kept(home: Path) -> None:
     target = home / "dotfiles/mcp.json"
     target.parent.mkdir()

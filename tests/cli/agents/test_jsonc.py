@@ -60,7 +60,9 @@ def test_the_indentation_of_the_file_is_kept() -> None:
     assert with_entry('{\n\t"a": 1\n}', ("b",), {"c": 2}) == '{\n\t"a": 1,\n\t"b": {\n\t\t"c": 2\n\t}\n}'
 
 
-@pytest.mark.parametrize("text", ["{", "[1, 2", '{"a": }', '{"a" 1}', "{'a': 1}", '{"a": 1} x', '{"a": nope}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[1, 2", '{"a": }', '{"a" 1}', "{'a': 1}", r'{"\q": 1}', r'{"a": "\q"}', '{"a": 1} x', '{"a": nope}']
+)
 def test_what_is_not_json_is_an_error(text: str) -> None:
     with pytest.raises(FailedError, match="line 1 is not valid JSON"):
         with_entry(text, PATH, 1)

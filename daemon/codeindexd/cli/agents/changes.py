@@ -90,7 +90,7 @@ class Records:
         if read(change.path) != change.before:
             raise FailedError(f"{change.path} was changed in the meantime", hint="run the command again")
         if change.after is None:
-            change.path.unlink()
+            change.path.resolve().unlink()  # as the file was made, a symlink to it stays
             for directory in self._record(change.path).get("made", []):
                 with contextlib.suppress(OSError):  # not empty
                     Path(directory).rmdir()

@@ -33,10 +33,11 @@ class Agents:
         self._terminal = terminal
         self._places = Places(Path.home(), environ)
         self._project = None if args.project is None else Path(absolute(args.project))
+        self._failures: list[FailedError] = []
         self._records = Records(Path(platformdirs.user_state_path("codeindexd", appauthor=False)) / "agents")
 
     def run(self) -> dict[str, Any]:
-        """Do what was asked for; return the result as JSON. Raises CodeindexError."""
+        """Do what was asked for; return the result as JSON. Raises CodeindexError if all of it failed."""
         if self._project is not None and not self._project.is_dir():
             raise UsageError(f"{self._project} is not a directory", hint="give the directory of a project")
         if self._args.action == "list":
@@ -46,7 +47,10 @@ class Agents:
         clients = self._chosen([one for one in ALL if self._is_meant(one)])
         if not clients:
             raise FailedError("no coding agent was found", hint=f"name one: codeindex agents install {CLIENTS[0].name}")
-        return {"changes": [done for client in clients for done in self._change(client)]}
+        changes = [done for client in clients for done in self._change(client)]
+        if self._failures and len(self._failures) == len(changes):
+            raise self._failures[0]
+        return {"changes": changes}
 
     def _chosen(self, default: Iterable[Client]) -> list[Client]:
         """Return the clients that were named, else ``default``. Raises UsageError for unknown names."""
@@ -100,11 +104,17 @@ class Agents:
                 change = self._planned(client, file)
                 outcome = self._carried_out(change)
             except (FailedError, OSError) as error:
-                message = error.message if isinstance(error, FailedError) else error.strerror or str(error)
-                raise FailedError(f"{client.title}: {file}: {message}", hint=getattr(error, "hint", "")) from error
+                outcome = self._failed(client, file, error)
             outcomes.append({"name": client.name, "path": str(file), **outcome})
             self._say(client, file, outcome)
         return outcomes
+
+    def _failed(self, client: Client, file: Path, error: FailedError | OSError) -> dict[str, Any]:
+        """Remember a failure, which does not keep other files from being changed; return the outcome."""
+        what = error.message if isinstance(error, FailedError) else error.strerror or str(error)
+        failure = FailedError(f"{client.title}: {file}: {what}", hint=getattr(error, "hint", ""))
+        self._failures.append(failure)
+        return {"outcome": "failed", "error": failure.message, "hint": failure.hint}
 
     def _planned(self, client: Client, file: Path) -> Change:
         """Return the change of a file. Raises FailedError if it cannot be read."""
@@ -159,6 +169,10 @@ class Agents:
 
     def _say(self, client: Client, file: Path, outcome: Mapping[str, Any]) -> None:
         if self._args.json:
+            return
+        if outcome["outcome"] == "failed":
+            hint = f" ({safe(outcome['hint'])})" if outcome["hint"] else ""
+            self._terminal.note(f"failed: {safe(outcome['error'])}{hint}")
             return
         backup = f" (as it was: {outcome['backup']})" if "backup" in outcome else ""
         self._terminal.note(f"{client.title}: {outcome['outcome']}: {safe(str(file))}{safe(backup)}")

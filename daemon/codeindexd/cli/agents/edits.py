@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from codeindexd.cli.agents import jsonc, markdown, toml, yaml
 from codeindexd.cli.agents.clients import Client, Command, Format
+from codeindexd.errors import FailedError
 
 
+@contextlib.contextmanager
+def _limited_depth() -> Iterator[None]:
+    """Raise FailedError for text that is nested too deeply for the parsers, which are recursive."""
+    try:
+        yield
+    except RecursionError:
+        raise FailedError("it is nested too deeply", hint="correct the file first") from None
+
+
+@_limited_depth()
 def entry_in(text: str, client: Client) -> Any:
     """Return our entry, None if there is none. Raises FailedError for a file that cannot be read."""
     match client.format:
@@ -23,6 +36,7 @@ def entry_in(text: str, client: Client) -> Any:
             return text or None
 
 
+@_limited_depth()
 def with_entry(text: str, client: Client, command: Command, *, in_project: bool) -> str:
     """Return the text with our entry; the same text if it is there already. Raises FailedError."""
     wanted = client.entry(command)
@@ -42,6 +56,7 @@ def with_entry(text: str, client: Client, command: Command, *, in_project: bool)
             return str(wanted)
 
 
+@_limited_depth()
 def without_entry(text: str, client: Client, *, empty_too: bool) -> str:
     """Return the text without our entry; with ``empty_too`` also without what it leaves empty. Raises FailedError."""
     match client.format:

@@ -166,10 +166,15 @@ def _value(text: str, start: int) -> _Value:
     match = _STRING.match(text, start) if first == '"' else _ATOM.match(text, start)
     if match is None:
         raise _error(text, start)
+    return _Value(start, match.end(), None, _loaded(text, match))
+
+
+def _loaded(text: str, match: re.Match[str]) -> Any:
+    """Return the data of a string, number or word. Raises FailedError if it is none."""
     try:
-        return _Value(start, match.end(), None, json.loads(match[0]))
+        return json.loads(match[0])
     except ValueError:
-        raise _error(text, start) from None
+        raise _error(text, match.start()) from None
 
 
 def _object(text: str, start: int) -> _Value:
@@ -180,7 +185,7 @@ def _object(text: str, start: int) -> _Value:
         colon = _after_blank(text, key.end()) if key else at
         if key is None or text[colon : colon + 1] != ":":
             raise _error(text, at)
-        member = _Member(json.loads(key[0]), at, _value(text, _after_blank(text, colon + 1)))
+        member = _Member(_loaded(text, key), at, _value(text, _after_blank(text, colon + 1)))
         members.append(member)
         at = _after_blank(text, member.value.end)
         if text[at : at + 1] == ",":

@@ -21,6 +21,7 @@ def entry(text: str, path: Sequence[str]) -> Any:
 def with_entry(text: str, path: Sequence[str], data: Any) -> str:
     """Return the text with ``data`` at ``path``; tables on the way are added. Raises FailedError."""
     import tomlkit
+    from tomlkit.items import InlineTable
 
     document = _parsed(text)
     at: Any = document
@@ -30,7 +31,8 @@ def with_entry(text: str, path: Sequence[str], data: Any) -> str:
         at = at[key]
         if not isinstance(at, dict):
             raise FailedError(f"{key} is not a table", hint="correct the file first")
-    table = tomlkit.table()
+    is_inline = isinstance(at, InlineTable)  # which can only have inline tables in it
+    table = tomlkit.inline_table() if is_inline else tomlkit.table()
     table.update(data)
     at[path[-1]] = table
     return str(tomlkit.dumps(document))
