@@ -39,6 +39,10 @@ CASES = [
      "function f, function g"),
     ("c", b"#if A\nint f(int a) {\n#else\nint f(long a) {\n#endif\n  return 1;\n}\nint g(void) { return 1; }\n",
      "function f, function f, function g"),
+    # the tag of a type in a declaration defines nothing
+    ("c", (b"#define WRAP(x) x\nWRAP(\nint f(void)\n{\n\tstruct buf *one = 0;\nstruct buf *two = one;\nenum mode m;\n"
+     b"struct real {\n\tint a;\n};\nstruct buf *last(struct buf *b)\n{\n\treturn b;\n}\n"),
+     "macro WRAP, function f, struct real, function last"),
     # conflicts
     ("rust", (b"fn a() {\n<<<<<<< HEAD\n  let x = 1;\n=======\n"
      b"  let x = 2;\n>>>>>>> topic\n}\nfn b() {}\n"),

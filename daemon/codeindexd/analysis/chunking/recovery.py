@@ -44,6 +44,9 @@ _C_FUNCTION: Final = re.compile(
     rb"[ \t]*+(?:[A-Za-z_][\w:]*(?:<[^;{}()]*>)?[\s*&]+)+[*&]*((?:\w+::)*~?\w+)\s*\([^;]*(?:\{|\)|,)\s*$"
 )
 _C_LANGUAGES: Final = frozenset({"c", "cpp", "csharp", "java"})
+_AFTER_C_TAG: Final = re.compile(rb"\s*(?:$|[{:<]|//|/\*|final\b)")
+"""What follows the name of a type where C and C++ define it, and not where they use it (``struct buffer *next``)."""
+
 _NOT_FUNCTIONS: Final = frozenset(
     b"if while for switch return else do sizeof catch new throw delete case goto using typedef define".split()
 )
@@ -201,7 +204,8 @@ def _line(row: int, lines: Lines) -> bytes:
 def _guess(row: int, lines: Lines, language: str) -> tuple[str, str, int] | None:
     """Return (kind, name, offset of the name) if a row looks like the beginning of a definition, else None."""
     at, line = lines.starts[row], _line(row, lines)
-    if match := _BY_KEYWORD.match(line):
+    match = _BY_KEYWORD.match(line)
+    if match and (language not in ("c", "cpp") or _AFTER_C_TAG.match(line, match.end())):
         name = match[2].decode("utf-8", "replace").rpartition(".")[2]
         return _KEYWORDS[match[1]], name, at + match.end(2) - len(name.encode())
     match = _C_FUNCTION.match(line) if language in _C_LANGUAGES else None
