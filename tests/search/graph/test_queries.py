@@ -9,6 +9,7 @@ import pytest
 
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.search.graph.calls import CallNode
+from codeindexd.search.graph.modules import Match
 from codeindexd.search.graph.queries import CallsAnswer, GraphSearcher, Place, RefsAnswer
 from search.indexed_root import Indexed
 
@@ -126,6 +127,31 @@ async def test_a_line_that_is_gone_is_not_shown(indexed: Indexed) -> None:
     (indexed.directory / "shop/order.py").write_text("nothing\n")
     answer = await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100)
     assert {one.use.file.path for one in answer.uses} == {b"shop/cart.py"}
+    assert (answer.total, answer.files) == (len(answer.uses), 1)
+    (indexed.directory / "shop/cart.py").write_text("# new\n" + (indexed.directory / "shop/cart.py").read_text())
+    impact = await SEARCHER.impact([indexed], [place(indexed, "shop/money.py", 1)], 1, 100)
+    [(_, found, _)] = impact.impacts
+    assert {(one.file.path, one.line) for one in found.reached} == {(b"shop/cart.py", 2), (b"shop/cart.py", 10)}
+
+
+async def test_what_a_plain_name_means_is_decided_once_for_a_file(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matched: list[bytes] = []
+
+    def counted(language: str, path: bytes, *rest: object) -> Match:
+        matched.append(path)
+        return Match.NONE
+
+    monkeypatch.setattr("codeindexd.search.graph.resolve.match_module", counted)
+    for number in range(20):
+        indexed.save(f"lib/{number}.c", "int get(void)\n{\n  return 1;\n}\n")
+    includes = "".join(f'#include "{number}.h"\n' for number in range(20))
+    calls = "  get();\n" * 500
+    indexed.save("src/main.c", f"{includes}int main(void) {{\n{calls}  return 0;\n}}\n")
+    answer = await SEARCHER.refs([indexed], "get", 100, possible=True)
+    assert answer.total > 400
+    assert len(matched) <= 20 * 20
 
 
 async def test_a_place_without_a_definition_is_an_error(indexed: Indexed) -> None:

@@ -54,6 +54,7 @@ class CodeGraph:
         self._named: dict[str, list[Target]] = {}
         self._exists: dict[bytes, bool] = {}
         self._related: dict[frozenset[tuple[int, int]], bool] = {}
+        self.plain_names: dict[tuple[int, str], Resolved] = {}
         self.root = pinned.root
         self.sources = Sources(pinned.root, mask_secrets=mask_secrets)
         self.root_name = posixpath.basename(self._raw.decode("utf-8", "replace"))

@@ -6,7 +6,7 @@ import enum
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from codeindexd.search.file_roles import is_test
@@ -43,7 +43,7 @@ class Reached:
     """A definition that a change reaches, or a file outside of its definitions (``target`` is None).
 
     ``distance`` is the number of edges to it, ``confidence`` that of the least sure one among them. ``via`` is the
-    definition that it refers to, on line ``line``.
+    definition that it refers to by ``name``, on line ``line``.
     """
 
     file: CodeFile
@@ -52,6 +52,7 @@ class Reached:
     confidence: Confidence
     reason: Reason
     via: Target
+    name: str
     line: int
 
 
@@ -124,7 +125,14 @@ def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit:
     if len(impact.reached) > limit:
         impact.stopped = f"{len(impact.reached) - limit:,} more are reached; raise the limit to see them"
         impact.reached = impact.reached[:limit]
+    impact.reached = [now for one in impact.reached if (now := _on_disk(graph, one)) is not None]
     return impact
+
+
+def _on_disk(graph: CodeGraph, one: Reached) -> Reached | None:
+    """Return ``one`` with the line where its reference is now; None if that is gone."""
+    line = graph.sources.line(one.file.file, one.line, one.name)
+    return replace(one, line=line.number) if line is not None else None
 
 
 def importers_of(graph: CodeGraph, file: CodeFile) -> list[CodeFile]:
@@ -153,7 +161,7 @@ def _is_import_of(graph: CodeGraph, importer: CodeFile, one: Reference, file: Co
 
 def _reached(use: Use, via: Target, distance: int, confidence: Confidence) -> Reached:
     reason = _REASONS.get(use.reference.kind, Reason.USES)
-    return Reached(use.file, use.user, distance, confidence, reason, via, use.reference.line)
+    return Reached(use.file, use.user, distance, confidence, reason, via, use.reference.name, use.reference.line)
 
 
 def _rank(one: Reached) -> tuple[int, int, bytes, int]:

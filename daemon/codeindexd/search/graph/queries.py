@@ -148,12 +148,15 @@ class GraphSearcher:
             if not targets and isinstance(asked, str):
                 uses = _uses_by_name(graph, asked)
             uses.sort(key=lambda use: (-use.confidence, use.file.path, use.reference.line))
-            answer.total += len(uses)
-            answer.files += len({use.file.path for use in uses})
-            for use in uses[: max(0, limit - len(answer.uses))]:
+            room = max(0, limit - len(answer.uses))
+            remaining = uses[room:]
+            for use in uses[:room]:
                 line = graph.sources.line(use.file.file, use.reference.line, use.reference.name)
                 if line is not None:
                     answer.uses.append(ShownUse(graph.root, use, line))
+                    remaining.append(use)
+            answer.total += len(remaining)
+            answer.files += len({use.file.path for use in remaining})
             _note_incomplete(graph, answer)
 
         await self._in_roots(roots, in_root, answer)

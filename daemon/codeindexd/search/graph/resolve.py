@@ -67,6 +67,10 @@ class Surroundings(Protocol):
     def hints_around(self, file: CodeFile, number: int) -> TypeHints:
         """Return what the code of a definition says about the types of variables."""
 
+    @property
+    def plain_names(self) -> dict[tuple[int, str], Resolved]:
+        """What plain names mean outside of their scopes, by file and name: the same for every reference in a file."""
+
     def are_related(self, targets: Sequence[Target]) -> bool:
         """Return True if it does not matter much which of ``targets``, definitions of one name, is meant."""
 
@@ -99,6 +103,14 @@ def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates
             return found
     if reference.name in file.bindings():
         return _imported(around, file, file.bindings()[reference.name], candidates)
+    key = file.file.file_id, candidates[0].definition.name
+    if key not in around.plain_names:
+        around.plain_names[key] = _outside(around, file, candidates)
+    return around.plain_names[key]
+
+
+def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
+    """Return what a plain name in ``file`` means that neither a scope nor an import by name binds."""
     free = [one for one in candidates if not one.owner and not one.is_local]
     if found := _from_wildcards(around, file, free):
         return found
@@ -200,8 +212,12 @@ def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[T
     bindings = file.bindings().get("*", ())
     if file.language in ("c", "cpp"):
         bindings = [binding for found in file.bindings().values() for binding in found]
-    found = [one for one in candidates if any(_fit(around, file, binding, one) is Match.FILE for binding in bindings)]
-    return [(one, Confidence.IMPORT) for one in found]
+    fits: dict[tuple[bytes, str], bool] = {}
+    for one in candidates:
+        key = one.file.path, one.definition.qualified
+        if key not in fits:
+            fits[key] = any(_fit(around, file, binding, one) is Match.FILE for binding in bindings)
+    return [(one, Confidence.IMPORT) for one in candidates if fits[one.file.path, one.definition.qualified]]
 
 
 def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
