@@ -15,6 +15,13 @@ _TOOLS = {
     "symbol": "call symbol",
     "grep": "call grep",
     "search": "call search",
+    "map": "call map",
+    "outline": "call outline",
+    "impact": "call impact",
+    "related": "call related",
+    "refs": "call symbol",
+    "callers": "call symbol",
+    "callees": "call symbol",
 }
 _FOR_THE_USER = "the user has to run this in a terminal: codeindex {command}{rest}"
 
