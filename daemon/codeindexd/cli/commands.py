@@ -460,12 +460,16 @@ def code_map(run: Run) -> int:
 
 def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> int:
     """Print what an answer about the code graph notes, and return the exit code."""
+    from codeindexd.cli import graph
+
     if not run.args.json:
         run.terminal.flush()
         if similar := result.get("similar"):
             run.terminal.note(f"no definition of {safe(result['name'])} is known; similar: {safe(', '.join(similar))}")
         elif not found and result.get("targets", result) == []:
             run.terminal.note(f"no definition of {safe(result['name'])} is known")
+            if hint := graph.hint_for_path(result["name"], run.args.command):
+                run.terminal.note(f"hint: {safe(hint)}")
         elif not found:
             run.terminal.note(nothing)
         for note in result.get("notes", []):

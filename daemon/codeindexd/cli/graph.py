@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.columns import cut_around, width_of
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
-from codeindexd.errors import UsageError
+from codeindexd.errors import NotIndexedError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -84,7 +85,10 @@ def _colour(parser: argparse.ArgumentParser) -> None:
 
 
 def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
-    """Return the arguments of a client's method that say what is asked about. Raises UsageError for a bad number."""
+    """Return the arguments of a client's method that say what is asked about.
+
+    Raises UsageError for a bad number, NotIndexedError for a line of a file that does not exist.
+    """
     for option, value in (("--depth", getattr(args, "depth", 1)), ("-n", args.limit)):
         if value < 1:
             raise UsageError(f"{option} must be 1 or more", hint="give a number")
@@ -97,14 +101,27 @@ def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
         if args.asked:
             raise UsageError("give either a name or path, or --changed", hint="leave one of them out")
         return {**where, "changed": True, "path": (args.roots or [cwd])[0]}
-    if not args.asked:
+    if not args.asked and args.command == "impact":
         raise UsageError("impact needs a name, a path or --changed", hint="for example: codeindex impact --changed")
+    if not args.asked:
+        raise UsageError(f"{args.command} needs a name, or a path and a line", hint=f"codeindex {args.command} NAME")
     place = _PLACE.fullmatch(args.asked)
-    if place is not None and os.path.lexists(absolute(place["path"])):
+    if place is not None:
+        if not os.path.lexists(absolute(place["path"])):
+            raise NotIndexedError(f"{absolute(place['path'])} does not exist", hint="check the path before the line")
         return {**where, "path": place["path"], "line": int(place["line"])}
     if args.command == "impact" and os.path.lexists(absolute(args.asked)):
         return {**where, "path": args.asked}
     return {**where, "name": args.asked}
+
+
+def hint_for_path(asked: str, command: str) -> str:
+    """Return what to do about a path that was taken for a name; "" if ``asked`` does not look like a path."""
+    if Path(absolute(asked)).is_file():
+        return f"to ask about a definition in this file: codeindex {command} {asked}:LINE"
+    if os.sep in asked and not os.path.lexists(absolute(asked)):
+        return f"if it is a path: {absolute(asked)} does not exist"
+    return ""
 
 
 def print_refs(terminal: Terminal, result: RefsResult, cwd: str) -> None:

@@ -257,6 +257,11 @@ async def test_a_map_of_a_directory_shows_only_that(indexed: Indexed) -> None:
     assert {one.file.path for one in answer.map.files} == {b"other/money.py"}
 
 
+async def test_a_map_of_what_is_not_indexed_is_an_error(indexed: Indexed) -> None:
+    with pytest.raises(NotIndexedError, match="gone is not indexed"):
+        await SEARCHER.map(place(indexed, "gone"), 1000)
+
+
 async def test_a_map_follows_changes(indexed: Indexed) -> None:
     await SEARCHER.map(place(indexed, ""), 1000)
     indexed.save("shop/money.py", "def another_name(amount):\n    return amount\n")

@@ -233,6 +233,8 @@ class GraphSearcher:
         answer = MapAnswer(root=place.root)
 
         def in_root(graph: CodeGraph, pinned: PinnedRoot) -> None:
+            if place.path and not graph.has_file(place.path) and not graph.has_directory(place.path):
+                raise _not_indexed(place.path)
             ranks = self._ranks.ranks(pinned.root.spec.raw, pinned.snapshot)
             answer.map = code_map(graph, ranks, place.path, tokens=tokens)
             files = pinned.snapshot.catalog.graph_counts().files
@@ -339,9 +341,14 @@ def _file_at(graph: CodeGraph, path: bytes, answer: GraphAnswer) -> CodeFile:
         shown = path.decode("utf-8", "replace")
         if file is None and (not path or graph.has_directory(path)):
             raise UsageError(f"{shown or '.'} is a directory", hint="for its outline: codeindex map PATH")
-        raise NotIndexedError(f"{shown} is not indexed", hint=f"to see why: codeindex explain {shown}")
+        raise _not_indexed(path)
     _note_language(file, answer)
     return file
+
+
+def _not_indexed(path: bytes) -> NotIndexedError:
+    shown = path.decode("utf-8", "replace")
+    return NotIndexedError(f"{shown} is not indexed", hint=f"to see why: codeindex explain {shown}")
 
 
 def _files_at(graph: CodeGraph, path: bytes, answer: GraphAnswer) -> list[CodeFile]:

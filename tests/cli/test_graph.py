@@ -1,0 +1,39 @@
+"""How the commands about the code graph read what they are asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codeindexd.cli import graph, parser
+from codeindexd.errors import NotIndexedError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("def f(): pass\n")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_path_and_a_line_are_a_place() -> None:
+    asked = graph.asked_for(parser.parse(["refs", "a.py:1"]), ".")
+    assert (asked["path"], asked["line"]) == ("a.py", 1)
+
+
+def test_a_line_of_a_file_that_does_not_exist_is_no_name() -> None:
+    with pytest.raises(NotIndexedError, match=r"gone\.py does not exist"):
+        graph.asked_for(parser.parse(["refs", "gone.py:1"]), ".")
+
+
+@pytest.mark.parametrize("command", ["refs", "callers", "callees", "impact"])
+def test_nothing_is_an_error_of_the_command_that_was_given(command: str) -> None:
+    with pytest.raises(UsageError, match=f"^{command} needs a name"):
+        graph.asked_for(parser.parse([command, ""]), ".")
+
+
+@pytest.mark.parametrize(("asked", "hint"), [("a.py", "refs a.py:LINE"), ("x/gone.py", "does not exist"), ("f", "")])
+def test_a_path_that_was_taken_for_a_name_is_explained(asked: str, hint: str) -> None:
+    found = graph.hint_for_path(asked, "refs")
+    assert hint in found
+    assert bool(found) == bool(hint)
