@@ -76,6 +76,24 @@ def test_a_chain_over_several_lines_keeps_its_receiver() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("javascript", "function f() {}\nx = [...f(1), {...f(2)}];\n"),
+        ("typescript", "function f(): any {}\nlet x = {...f(1)};\n"),
+        ("rust", "fn f() -> u8 { 1 }\nfn g() { for i in 0..f() { h(A { b: 1, ..f() }); } }\n"),
+        ("ruby", "def f; end\n(1..f()).each { |x| g(x) }\n"),
+        ("kotlin", "fun f() = 1\nfun g() { for (i in 0..f()) h(i) }\n"),
+        ("lua", 'local function f() end\nprint("a"..f())\n'),
+        ("swift", "func f() -> Int { 1 }\nlet r = 0...f()\n"),
+    ],
+)
+def test_what_follows_a_range_or_a_spread_has_no_receiver(language: str, source: str) -> None:
+    found = [one for one in references(source, language) if one.name == "f" and one.kind is CALL]
+    assert found
+    assert {one.qualifier for one in found} == {""}
+
+
 def test_a_definition_is_no_reference_to_itself() -> None:
     assert references("def f():\n    pass\n\n\nclass C:\n    x = 1\n", "python") == []
 

@@ -253,7 +253,8 @@ def _bound_by(one: Import) -> tuple[str, ...]:
 def _receiver_pattern(separators: tuple[bytes, ...]) -> re.Pattern[bytes]:
     """Return the pattern of reversed text before a member: its group is the reversed receiver, or empty.
 
-    A receiver may end in a call without arguments: ``super()``.
+    A receiver may end in a call without arguments: ``super()``. What follows ``..`` or ``...`` (ranges, spreads, Lua's
+    concatenation) is no member.
     """
     marks = b"|".join(re.escape(mark[::-1]) for mark in sorted(separators, key=len, reverse=True)) or b"(?!)"
-    return re.compile(rb"(?:%b)\s*((?:\)\()?(?:[\w$]+(?:(?:%b)(?=[\w$]))?)*)" % (marks, marks))
+    return re.compile(rb"(?:%b)(?!\.)\s*((?:\)\()?(?:[\w$]+(?:(?:%b)(?=[\w$]))?)*)" % (marks, marks))

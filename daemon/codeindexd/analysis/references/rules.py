@@ -554,7 +554,7 @@ _SQL = ReferenceRules(
     separators=(b".",),
 )
 
-REFERENCES_VERSION: Final = 2
+REFERENCES_VERSION: Final = 3
 """Part of every fingerprint; increase it when the same bytes give other references."""
 
 RULES: Final[Mapping[str, ReferenceRules]] = {
