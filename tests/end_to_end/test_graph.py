@@ -86,6 +86,9 @@ def test_the_impact_of_what_git_has_not(daemon: RealDaemon, project: Path) -> No
     assert (code, found["error"]["name"]) == (2, "usage")
     subprocess.run(["git", "init", "-q", str(project)], check=True)
     subprocess.run(["git", "-C", str(project), "add", "."], check=True)
+    none = daemon.run("impact", "--changed", cwd=project)
+    assert "no changes" in none.stderr
+    assert "no definition" not in none.stderr
     (project / "app/core.py").write_text(FILES["app/core.py"] + "\n\ndef added(): ...\n")
     daemon.call("sync", path=str(project))
     _, found = run(daemon, project, "impact", "--changed")

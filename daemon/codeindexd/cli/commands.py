@@ -466,7 +466,7 @@ def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> i
         run.terminal.flush()
         if similar := result.get("similar"):
             run.terminal.note(f"no definition of {safe(result['name'])} is known; similar: {safe(', '.join(similar))}")
-        elif not found and result.get("targets", result) == []:
+        elif not found and result.get("targets", result) == [] and not getattr(run.args, "changed", False):
             run.terminal.note(f"no definition of {safe(result['name'])} is known")
             if hint := graph.hint_for_path(result["name"], run.args.command):
                 run.terminal.note(f"hint: {safe(hint)}")
