@@ -320,6 +320,18 @@ def test_a_file_that_is_nested_too_deeply_is_an_error(home: Path, name: str, tex
     assert [one["installed"] for one in agents("list", name)["agents"]] == [False]
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("extensions: []\n", "extensions has the wrong type"), ("- a\n", "the top is not a mapping")],
+)
+def test_a_list_where_a_mapping_belongs_is_an_error(home: Path, text: str, message: str) -> None:
+    file = written(home, "goose")
+    file.write_text(text)
+    with pytest.raises(FailedError, match=message):
+        agents("install", "goose", "--yes")
+    assert file.read_text() == text
+
+
 def test_servers_in_an_inline_table_get_an_inline_table(home: Path) -> None:
     file = written(home, "codex")
     before = 'mcp_servers = { a = { command = "b" } }\n'

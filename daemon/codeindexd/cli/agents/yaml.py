@@ -29,11 +29,11 @@ def with_entry(text: str, path: Sequence[str], data: Any, *, in_list: bool = Fal
     document = at
     for number, key in enumerate(path[:-1]):
         if not isinstance(at, dict):
-            raise FailedError(f"{'.'.join(path[:number])} is not a mapping", hint="correct the file first")
+            raise FailedError(f"{'.'.join(path[:number]) or 'the top'} is not a mapping", hint="correct the file first")
         if at.get(key) is None:
             at[key] = _sequence() if in_list and number == len(path) - 2 else _mapping()
         at = at[key]
-    if isinstance(at, list):
+    if in_list and isinstance(at, list):
         index = _index(at, path[-1])
         if index is None:
             at.append(data)
