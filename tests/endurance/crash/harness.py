@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codeindexd.storage.recovery import TRUST_MARKER
 from endurance.crash.steps import BY_NAME
 from endurance.crash.stores import Computed, left_over, positions, vectors_whole
 from endurance.crash.tree import RealTree
@@ -207,6 +208,7 @@ class Crasher:
         place = self.daemon.home / "cache/codeindexd/roots" / self.root_id
         if self.chance.random() < _POWER_LOSSES:
             self.tally.power_losses += lose_unsynced_end(place / "catalog.db", self.chance)
+            (place / TRUST_MARKER).unlink(missing_ok=True)  # names the boot, which a power loss ends
         for name, position in (positions(place, self.root_id) or {}).items():
             self.tally.found[f"{name} {position.word}"] += 1
         self._held = vectors_whole(self.daemon.home / "cache/codeindexd/vectors.db")
