@@ -364,15 +364,17 @@ class IndexWriter:
             expected = np.setdiff1d(snapshot.all_chunk_ids(), pending, assume_unique=True)
         return expected, self.dense.snapshot().ids()
 
-    def damaged_files(self) -> list[str]:
-        """Compare the files of all projections with their checksums; return what is wrong, [] if nothing is."""
-        found = []
-        for check in (self.lexical.check, self.dense.check, self.text.check):
-            try:
-                check()
-            except StoreDamagedError as error:
-                found.append(error.message)
-        return found
+    async def damaged_files(self) -> list[str]:
+        """Compare the files of all projections with their checksums; return what is wrong, [] if nothing is.
+
+        Only the check of the lexical index waits for its turn; the others run beside commits.
+        """
+        found = await self.write(lambda: _damage([self.lexical.check]))
+        return found + await anyio.to_thread.run_sync(self._damage_beside_commits)
+
+    def _damage_beside_commits(self) -> list[str]:
+        with self._awake():
+            return _damage([self.dense.check, self.text.check])
 
     # catching up
 
@@ -534,3 +536,14 @@ class IndexWriter:
                     log.warning("store_not_closed_cleanly", directory=str(self.directory), error=str(error))
                     self.recovery.mark_unclean()
             self.recovery.close()
+
+
+def _damage(checks: Sequence[Callable[[], None]]) -> list[str]:
+    """Return the messages of the ``checks`` that raise StoreDamagedError."""
+    found = []
+    for check in checks:
+        try:
+            check()
+        except StoreDamagedError as error:
+            found.append(error.message)
+    return found

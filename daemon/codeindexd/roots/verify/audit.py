@@ -55,7 +55,7 @@ async def audit(target: AuditTarget, on_progress: OnProgress = ignore_progress) 
     if found.differences:
         found.notes.append("nothing else was compared: the catalog contradicts itself")
         return found
-    for problem in await target.index.write(target.index.damaged_files):
+    for problem in await target.index.damaged_files():
         found.add(b"", "files", problem, kind=_NUMBERS.sub("", problem))
     paths = await anyio.to_thread.run_sync(_compare_tree, target, found)
     expected, actual = await target.index.write(target.index.dense_contents)
