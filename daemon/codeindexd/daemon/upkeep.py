@@ -39,8 +39,7 @@ class Upkeep:
     """The upkeep of all roots, and of the vector store, which may take up to ``budget_gb`` gigabytes.
 
     ``identity`` is the configured model's; ``stores_vectors`` is False if its vectors are not kept in the vector store.
-    ``vectors_verified`` is True if the vector store was closed cleanly or its
-    checksums have been verified since.
+    ``vectors_verified`` is True if the vector store was closed cleanly or its checksums have been verified since.
     """
 
     def __init__(

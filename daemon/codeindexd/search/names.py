@@ -12,10 +12,9 @@ import numpy as np
 
 from codeindexd.search.prepared_query import PreparedQuery
 from codeindexd.search.ranking import clean_cut
-from codeindexd.search.retrievers import Ids
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.storage.sorted_ids import among
+from codeindexd.storage.sorted_ids import Ids, among
 from codeindexd.types import StoredChunk
 
 _MOST_NAMES: Final = 8  # of a query

@@ -14,10 +14,11 @@ from codeindexd.search.file_roles import FileRole, roles_asked_for
 from codeindexd.search.places import files_named_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, clean_cut, normalise, rank_report
-from codeindexd.search.retrievers import Ids, dense_scores, lexical_scores
+from codeindexd.search.retrievers import dense_scores, lexical_scores
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
+from codeindexd.storage.sorted_ids import Ids
 
 _MOST_VOTERS: Final = 600  # best chunks for the whole report, which count for their files
 _MOST_VOTES: Final = 5  # of one file

@@ -22,11 +22,11 @@ from codeindexd.search.places import chunks_at, places_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, Weights, rank, shortlist
 from codeindexd.search.report_chunks import chunks_for_report
-from codeindexd.search.retrievers import Ids, chunks_passing_filters, dense_scores, lexical_scores
+from codeindexd.search.retrievers import chunks_passing_filters, dense_scores, lexical_scores
 from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
-from codeindexd.storage.sorted_ids import among, contained
+from codeindexd.storage.sorted_ids import Ids, among, contained
 from codeindexd.types import StoredChunk
 
 _DEPTH = 150  # candidates from each retriever

@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
 from codeindexd.search.query import ParsedQuery
@@ -14,8 +13,7 @@ from codeindexd.search.ranking import clean_cut, normalise
 from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.snapshot import Snapshot
-
-Ids = NDArray[np.int64]
+from codeindexd.storage.sorted_ids import Ids
 
 
 def chunks_passing_filters(snapshot: Snapshot, parsed: ParsedQuery) -> Ids | None:

@@ -261,16 +261,16 @@ class IndexWriter:
             known, unknown = split_by_vector(self.vectors, self.space.identity, committed.added)
             self.pending_vectors.update(unknown)
             generation = self.dense.generation if self.lag.dense else committed.generation
-            self.dense.apply(generation, add=known, remove=committed.removed)
-            self._shorten_dense_tail()
+            self._apply_dense(generation, known, committed.removed)
             if self.previous_model is not None:
                 self.previous_model.dense.apply(committed.generation, add=[], remove=committed.removed)
         except CodeindexError as error:
             self.lag.dense = True
             self._log_lag("dense", error)
 
-    def _shorten_dense_tail(self) -> None:
-        """Make segments of a tail that has become long, so that a bulk load needs no more memory than a save."""
+    def _apply_dense(self, generation: int, add: Sequence[tuple[int, bytes]], remove: Sequence[int]) -> None:
+        """Apply a change to the dense index; make segments of a tail that becomes long, which bounds the memory."""
+        self.dense.apply(generation, add, remove)
         if self.dense.has_long_tail:
             try:
                 self.dense.maintain(lambda: False)
@@ -336,8 +336,7 @@ class IndexWriter:
             self.vectors.put_many(
                 self.space.identity, [(self.pending_vectors[chunk_id], vector) for chunk_id, vector in waiting.items()]
             )
-        self.dense.apply(self.dense.generation, add=list(waiting.items()), remove=[])
-        self._shorten_dense_tail()
+        self._apply_dense(self.dense.generation, list(waiting.items()), [])
         added = {chunk_id: self.pending_vectors.pop(chunk_id) for chunk_id in waiting}
         try:
             self._publish()
@@ -392,8 +391,7 @@ class IndexWriter:
             part = ids[start : start + _GATHER]
             stored = self.stored_vectors([self.pending_vectors[chunk_id] for chunk_id in part])
             known = [(chunk_id, stored[h]) for chunk_id in part if (h := self.pending_vectors[chunk_id]) in stored]
-            self.dense.apply(self.dense.generation, add=known, remove=superfluous)
-            self._shorten_dense_tail()
+            self._apply_dense(self.dense.generation, known, superfluous)
             superfluous = []
             for chunk_id, _ in known:
                 del self.pending_vectors[chunk_id]
