@@ -634,6 +634,19 @@ def agents(run: Run) -> int:
     return FAILED if any(one["outcome"] == "failed" for one in result.get("changes", [])) else DONE
 
 
+def completions(run: Run) -> int:
+    """Print a completion script or, for such a script, the roots."""
+    from codeindexd.cli import completions as scripts
+
+    if run.args.what == "roots":
+        known = scripts.roots(run.environ)
+        run.show({"roots": known}, lambda: run.terminal.print("\n".join(known)))
+    else:
+        text = scripts.script(run.args.what)
+        run.show({"script": text}, lambda: run.terminal.print(text.rstrip("\n")))
+    return DONE
+
+
 def mcp(run: Run) -> int:
     """Serve the Model Context Protocol until standard input ends."""
     from codeindexd.cli import mcp as server
@@ -671,4 +684,5 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "stats": stats,
     "agents": agents,
     "mcp": mcp,
+    "completions": completions,
 }

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from codeindexd import __version__
-from codeindexd.cli import graph, grep, mcp
+from codeindexd.cli import graph, grep, help_texts, mcp
 from codeindexd.cli.agents import options as agents
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Command: TypeAlias = "Callable[..., Parser]"
 
@@ -40,6 +41,28 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"for usage: {self.prog} --help")
 
 
+class Program(Parser):
+    """The parser of the program itself, whose help lists the commands in groups. ``summaries`` has a line for each."""
+
+    summaries: Mapping[str, str] = MappingProxyType({})
+
+    def format_help(self) -> str:
+        """Return the help text."""
+        options = self._get_formatter()
+        options.start_section("options")
+        options.add_arguments([action for action in self._actions if action.option_strings])
+        options.end_section()
+        parts = [
+            f"usage: {self.prog} COMMAND ...",
+            self.description or "",
+            help_texts.command_list(self.summaries),
+            options.format_help().strip(),
+            help_texts.examples(""),
+            f"for the options of a command: {self.prog} COMMAND --help",
+        ]
+        return "\n\n".join(parts) + "\n"
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse a command line without the program's name. Raises UsageError, and SystemExit for --help and --version."""
     flags = [word for word in argv[: _first_word(argv)] if word in _GLOBAL_FLAGS]
@@ -47,12 +70,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser, commands = build()
     if words and not words[0].startswith("-"):
         if words[0] not in commands:
-            raise UsageError(f"no such command: {words[0]}", hint=_did_you_mean(words[0], list(commands)))
+            raise UsageError(f"no such command: {words[0]}", hint=help_texts.for_unknown(words, commands))
         words[1:1] = flags
     words, filters = _without_negated_filters(words)
     args, rest = parser.parse_known_args(words)
     if args.command is None:
-        raise UsageError("no command given", hint=f"commands are: {', '.join(commands)}")
+        raise UsageError("no command given", hint="for the list of commands: codeindex --help")
     subparser = commands[args.command]
     if rest:
         # Words of a query may stand between options, where argparse does not recognise them.
@@ -95,16 +118,9 @@ def _first_word(argv: list[str]) -> int:
     return next((place for place, word in enumerate(argv) if not word.startswith("-")), len(argv))
 
 
-def _did_you_mean(name: str, known: list[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"commands are: {', '.join(known)}"
-
-
-def build() -> tuple[Parser, dict[str, Parser]]:
+def build() -> tuple[Program, dict[str, Parser]]:
     """Build the parser; return it, and the parsers of all commands by name."""
-    parser = Parser(
+    parser = Program(
         prog="codeindex",
         description="Search your code by meaning and by word, in an index that is as fresh as the disk.",
         allow_abbrev=False,
@@ -116,8 +132,9 @@ def build() -> tuple[Parser, dict[str, Parser]]:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     by_name: dict[str, Parser] = {}
+    summaries: dict[str, str] = {}
 
-    def command(name: str, help_text: str, **more: Any) -> Parser:
+    def command(name: str, help_text: str, *, epilog: str = "") -> Parser:
         formatter = argparse.RawDescriptionHelpFormatter
         description = f"{help_text[0].upper()}{help_text[1:]}."
         subparser = commands.add_parser(
@@ -127,16 +144,18 @@ def build() -> tuple[Parser, dict[str, Parser]]:
             description=description,
             formatter_class=formatter,
             allow_abbrev=False,
-            **more,
+            epilog="\n\n".join(part for part in (epilog.strip(), help_texts.examples(name)) if part),
         )
         assert isinstance(subparser, Parser)
         by_name[name] = subparser
+        summaries[name] = help_text
         return subparser
 
     _roots(command)
     _queries(command)
     _health(command)
     _daemon(command)
+    parser.summaries = summaries
     return parser, by_name
 
 
@@ -257,4 +276,8 @@ def _daemon(command: Command) -> None:
     command("doctor", "look for problems in the environment and show how to fix them")
     command("stats", "show how often agents asked, and an estimate of the tokens that saved")
     agents.add_arguments(command("agents", "register the server with coding agents", epilog=agents.HELP))
+    completions = command("completions", "print a script that completes commands and options in a shell")
+    completions.add_argument(
+        "what", metavar="SHELL", choices=["bash", "zsh", "fish", "roots"], help="bash, zsh or fish"
+    )
     mcp.add_arguments(command("mcp", "serve the Model Context Protocol to coding agents", epilog=mcp.HELP))

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-HELP = """\
-NAME is one of: claude-code, codex, cursor, vscode, zed, gemini-cli, opencode, windsurf, cline, roo, continue, goose,
-amp, crush, kiro, jetbrains; on request only: agents-md, skill. Without NAME, all that are found on this machine.
+_FOUND = (
+    *("claude-code", "codex", "cursor", "vscode", "zed", "gemini-cli", "opencode", "windsurf"),
+    *("cline", "roo", "continue", "goose", "amp", "crush", "kiro", "jetbrains"),
+)
+_ON_REQUEST = ("agents-md", "skill")
+NAMES = (*_FOUND, *_ON_REQUEST)
+HELP = f"""\
+NAME is one of: {", ".join(_FOUND[:8])},
+{", ".join(_FOUND[8:])}; on request only: {", ".join(_ON_REQUEST)}.
+Without NAME, all that are found on this machine.
 Every change is shown as a diff first. uninstall restores each file as it was.
 """
 
