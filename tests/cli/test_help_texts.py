@@ -23,7 +23,7 @@ def test_every_command_is_in_one_group_and_has_examples() -> None:
 @pytest.mark.parametrize("line", [line for some in help_texts.EXAMPLES.values() for line, _ in some])
 def test_an_example_is_a_valid_command_line(line: str) -> None:
     for part in line.replace('eval "$(', "").replace("source <(", "").rstrip(')"').split(" && "):
-        words = shlex.split(part.partition(" > ")[0] + ('"' if part.count('"') % 2 else ""))
+        words = shlex.split(part.partition(" > ")[0].partition(" | ")[0] + ('"' if part.count('"') % 2 else ""))
         assert words[0] == "codeindex"
         parser.parse(words[1:])
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon until it is stopped, and return the exit code."""
-    args = _parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     from codeindexd import config
     from codeindexd.daemon import paths
 
@@ -80,7 +80,8 @@ def _overrides(settings: Sequence[str]) -> dict[str, str]:
     return overrides
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the daemon's command line."""
     parser = argparse.ArgumentParser(
         prog="codeindexd", description="Keep a search index of your code as fresh as the disk.", allow_abbrev=False
     )

@@ -75,10 +75,14 @@ def program_options() -> tuple[Option, ...]:
     return tuple(_option(action) for action in (*program._actions, *anywhere) if action.option_strings)
 
 
+def options_of(one: argparse.ArgumentParser) -> tuple[Option, ...]:
+    """Return the options of a parser."""
+    return tuple(_option(action) for action in one._actions if action.option_strings)
+
+
 def _command(name: str, summary: str, one: parser.Parser) -> Command:
-    options = tuple(_option(action) for action in one._actions if action.option_strings)
     notes = (one.epilog or "").partition("examples:\n")[0].strip()
-    return Command(name, summary, options, tuple(_arguments(name, one)), notes)
+    return Command(name, summary, options_of(one), tuple(_arguments(name, one)), notes)
 
 
 def _option(action: argparse.Action) -> Option:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -640,10 +640,24 @@ def completions(run: Run) -> int:
 
     if run.args.what == "roots":
         known = scripts.roots(run.environ)
-        run.show({"roots": known}, lambda: run.terminal.print("\n".join(known)))
+        run.show({"roots": known}, lambda: _print_lines(run, known))
     else:
         text = scripts.script(run.args.what)
         run.show({"script": text}, lambda: run.terminal.print(text.rstrip("\n")))
+    return DONE
+
+
+def _print_lines(run: Run, lines: Sequence[str]) -> None:
+    for line in lines:
+        run.terminal.print(line)
+
+
+def man(run: Run) -> int:
+    """Print a manual page."""
+    from codeindexd.cli import manual
+
+    text = manual.page(run.args.program)
+    run.show({"page": text}, lambda: run.terminal.print(text.rstrip("\n")))
     return DONE
 
 
@@ -685,4 +699,5 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "agents": agents,
     "mcp": mcp,
     "completions": completions,
+    "man": man,
 }

@@ -15,7 +15,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "indexed directories": ("add", "remove", "roots", "explain", "sync", "reindex", "pause", "resume"),
     "the daemon": ("status", "verify", "doctor", "stop", "restart", "logs", "service"),
     "coding agents": ("agents", "mcp", "stats"),
-    "this program": ("completions",),
+    "this program": ("completions", "man"),
 }
 """The order in which help lists the commands."""
 
@@ -106,6 +106,7 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("source <(codeindex completions zsh)", "in ~/.zshrc, after compinit"),
         ("codeindex completions fish > ~/.config/fish/completions/codeindex.fish", "once, and after upgrades"),
     ),
+    "man": (("codeindex man | man -l -", "read it; packages install it where man finds it"),),
 }
 """For each command, and for the program itself (""): command lines that work, and what each is for."""
 

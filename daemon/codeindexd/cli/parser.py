@@ -280,4 +280,6 @@ def _daemon(command: Command) -> None:
     completions.add_argument(
         "what", metavar="SHELL", choices=["bash", "zsh", "fish", "roots"], help="bash, zsh or fish"
     )
+    man = command("man", "print a manual page in the format of man")
+    man.add_argument("program", nargs="?", default="codeindex", choices=["codeindex", "codeindexd"])
     mcp.add_arguments(command("mcp", "serve the Model Context Protocol to coding agents", epilog=mcp.HELP))
