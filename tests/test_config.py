@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,12 @@ import pytest
 from msgspec.inspect import FloatType, IntType
 
 from codeindexd.config import Config, Index, RootConfig, load, load_root_config, to_toml
+from codeindexd.config.meanings import MEANINGS
+from codeindexd.config.settings import DEPRECATED, SECTIONS, default_text, keys_of
+from codeindexd.config.sources import line_of
+from codeindexd.config.toml_text import commented
 from codeindexd.errors import ConfigError
+from support.places import PROJECT
 
 
 def kinds(annotation: object) -> Iterator[msgspec.inspect.Type]:
@@ -278,3 +284,42 @@ def test_inotify_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("sys.platform", "darwin")
     with pytest.raises(ConfigError, match="works on Linux only"):
         config(tmp_path, '[watch]\nbackend = "inotify"')
+
+
+def test_every_setting_has_a_meaning() -> None:
+    assert sorted(MEANINGS) == sorted(f"{name}.{key}" for name, kind in SECTIONS.items() for key in keys_of(kind))
+
+
+def test_the_commented_file_has_every_setting_with_its_default(tmp_path: Path) -> None:
+    text = commented()
+    assert config(tmp_path, text) == Config()
+    active, count = re.subn(r"(?m)^# (\w+ = )", r"\1", text)
+    assert count == len(MEANINGS) - len(DEPRECATED)
+    assert config(tmp_path, active) == Config()
+
+
+def test_the_documents_have_every_setting_with_its_default_and_meaning() -> None:
+    rows = re.findall(r"(?m)^\| `(\w+\.\w+)` \| (.+?) \| (.+) \|$", (PROJECT / "docs/configuration.md").read_text())
+    expected = [
+        (f"{name}.{key}", default_text(kind, key), MEANINGS[f"{name}.{key}"])
+        for name, kind in SECTIONS.items()
+        for key in keys_of(kind)
+        if (name, key) not in DEPRECATED
+    ]
+    assert rows == expected, "docs/configuration.md differs from config/meanings.py and config/settings.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("watch.debounce_ms = 1", 1),
+        ("\n[watch]\n\ndebounce_ms = 1", 4),
+        ("watch = {debounce_ms = 1}", 1),
+        ('["watch"]\n"debounce_ms" = 1', 2),
+        ("[index]\nexclude = [\n'[watch]',\n'debounce_ms = 1',\n]\n[watch]\ndebounce_ms = 1", 7),
+        ('[index]\nexclude = ["""\n[watch]\ndebounce_ms = 1\n"""]\n[watch]\n  debounce_ms = 1', 7),
+        ("[index]\nhidden = true", 0),
+    ],
+)
+def test_the_line_of_a_setting(text: str, line: int) -> None:
+    assert line_of(text, "watch", "debounce_ms") == line

@@ -16,7 +16,7 @@ from codeindexd.cli.path_filters import from_here
 from codeindexd.cli.terminal import Terminal, safe
 from codeindexd.client.core import PathLike, absolute, enclosing_repository, no_current_directory
 from codeindexd.client.sync import Client
-from codeindexd.errors import CodeindexError, FailedError, NotIndexedError, UsageError
+from codeindexd.errors import CodeindexError, ConfigError, FailedError, NotIndexedError, UsageError
 
 if TYPE_CHECKING:
     from codeindexd.cli.progress import ProgressLine
@@ -634,6 +634,16 @@ def agents(run: Run) -> int:
     return FAILED if any(one["outcome"] == "failed" for one in result.get("changes", [])) else DONE
 
 
+def config(run: Run) -> int:
+    """Show, write or check the configuration."""
+    from codeindexd.cli import configuration
+
+    action = run.args.action
+    result = configuration.ACTIONS[action](run.environ, run.cwd, force=run.args.force)
+    run.show(result, lambda: configuration.print_result(run.terminal, action, result))
+    return DONE if result.get("ok", True) else ConfigError.exit_code
+
+
 def completions(run: Run) -> int:
     """Print a completion script or, for such a script, the roots."""
     from codeindexd.cli import completions as scripts
@@ -698,6 +708,7 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "stats": stats,
     "agents": agents,
     "mcp": mcp,
+    "config": config,
     "completions": completions,
     "man": man,
 }

@@ -15,7 +15,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "indexed directories": ("add", "remove", "roots", "explain", "sync", "reindex", "pause", "resume"),
     "the daemon": ("status", "verify", "doctor", "stop", "restart", "logs", "service"),
     "coding agents": ("agents", "mcp", "stats"),
-    "this program": ("completions", "man"),
+    "this program": ("config", "completions", "man"),
 }
 """The order in which help lists the commands."""
 
@@ -101,6 +101,11 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("codeindex mcp --http 127.0.0.1:8765", "one server for several agents"),
     ),
     "stats": (("codeindex stats", "counted on this machine only"),),
+    "config": (
+        ("codeindex config show", "every setting, and where its value comes from"),
+        ("codeindex config init", "write a file with all of them, commented out"),
+        ("codeindex config check", "after editing it; then codeindex restart"),
+    ),
     "completions": (
         ('eval "$(codeindex completions bash)"', "in ~/.bashrc"),
         ("source <(codeindex completions zsh)", "in ~/.zshrc, after compinit"),

@@ -27,6 +27,13 @@ put -- before a query that begins with - or contains options: codeindex search -
 Exit codes: 0 hits, 1 no hits, 2 usage error, 3 not indexed, 4 no daemon, 5 failed, 6 timed out
 """
 
+_CONFIG_HELP = """\
+show prints every setting with its value and where that comes from: default, config.toml with the line, or variable
+init writes a config.toml with every setting, explained and commented out
+check prints every mistake with its place and remedy, and exits with 2 if there is one
+path prints where config.toml is, or would be
+"""
+
 _GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # also allowed before the command
 
 
@@ -276,6 +283,9 @@ def _daemon(command: Command) -> None:
     command("doctor", "look for problems in the environment and show how to fix them")
     command("stats", "show how often agents asked, and an estimate of the tokens that saved")
     agents.add_arguments(command("agents", "register the server with coding agents", epilog=agents.HELP))
+    config = command("config", "show, write or check the configuration", epilog=_CONFIG_HELP)
+    config.add_argument("action", choices=["show", "init", "check", "path"])
+    config.add_argument("--force", action="store_true", help="init: replace a file that exists, and keep a copy of it")
     completions = command("completions", "print a script that completes commands and options in a shell")
     completions.add_argument(
         "what", metavar="SHELL", choices=["bash", "zsh", "fish", "roots"], help="bash, zsh or fish"

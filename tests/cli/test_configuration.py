@@ -1,0 +1,123 @@
+"""The command ``codeindex config``: what applies and why, a file to begin with, and every mistake at once."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codeindexd.cli.codeindex import run
+from codeindexd.cli.terminal import Terminal
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without any file, with a repository in it as the current directory."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / "project/.git").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path
+
+
+def config(*words: str, **environ: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    code = run(["config", *words], environ, Terminal(out, err, environ))
+    return code, out.getvalue(), err.getvalue()
+
+
+def document(*words: str, **environ: str) -> dict[str, Any]:
+    return dict(json.loads(config(*words, "--json", **environ)[1]))
+
+
+def file_of(home: Path, text: str) -> Path:
+    path = Path(document("path")["path"])
+    assert path.is_relative_to(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_show_says_where_each_value_comes_from(home: Path) -> None:
+    path = file_of(
+        home, '[index]\n# a comment\nexclude = [\n  "a",\n]\n[embedding]\nmodel = "http://me:pw@host/v1?k=1#m"\n'
+    )
+    settings = {one["key"]: one for one in document("show", CODEINDEXD_MEMORY_BUDGET_MB="800")["settings"]}
+    assert (settings["index.exclude"]["source"], settings["index.exclude"]["line"]) == (str(path), 3)
+    assert settings["memory.budget_mb"]["source"] == "CODEINDEXD_MEMORY_BUDGET_MB"
+    assert (settings["memory.budget_mb"]["value"], settings["memory.budget_mb"]["default"]) == (800, 400)
+    assert settings["watch.debounce_ms"]["source"] is None
+    assert settings["embedding.model"]["value"] == "http://...@host/v1?...#m"
+    _, out, _ = config("show", CODEINDEXD_MEMORY_BUDGET_MB="800")
+    lines = {line.split(" = ")[0]: line.split()[-1] for line in out.splitlines()}
+    assert lines["index.exclude"] == "config.toml:3"
+    assert lines["memory.budget_mb"] == "CODEINDEXD_MEMORY_BUDGET_MB"
+    assert lines["watch.debounce_ms"] == "default"
+
+
+def test_show_includes_what_the_repository_narrows(home: Path) -> None:
+    assert document("show")["root"] is None
+    (home / "project/.codeindex.toml").write_text('exclude = ["*.gen.py"]\n')
+    assert document("show")["root"]["exclude"] == ["*.gen.py"]
+    assert 'exclude = ["*.gen.py"]' in config("show")[1]
+
+
+def test_init_writes_a_file_that_changes_nothing_and_never_overwrites_one(home: Path) -> None:
+    before = document("show")["settings"]
+    assert config("init")[0] == 0
+    path = Path(document("path")["path"])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert document("show")["settings"] == before
+    path.write_text("[search]\ndefault_limit = 3\n")
+    code, _, err = config("init")
+    assert (code, "exists" in err, "--force" in err) == (5, True, True)
+    code, _, err = config("init", "--force")
+    assert code == 0
+    assert Path(err.split()[-1]).read_text() == "[search]\ndefault_limit = 3\n"
+
+
+def test_init_keeps_a_link_to_a_file_elsewhere(home: Path) -> None:
+    path = file_of(home, "")
+    path.unlink()
+    (home / "dotfiles.toml").write_text("")
+    path.symlink_to(home / "dotfiles.toml")
+    assert config("init", "--force")[0] == 0
+    assert path.is_symlink()
+    assert "debounce_ms" in (home / "dotfiles.toml").read_text()
+
+
+def test_check_names_every_mistake_with_its_line_and_remedy(home: Path) -> None:
+    path = file_of(home, "watch.debonce_ms = 3\n[index]\nexclude = [\n 'hidden = 1',\n]\nhidden = 1\n[wokers]\n")
+    (home / "project/.codeindex.toml").write_text("hidden = true\n")
+    code, out, _ = config("check", CODEINDEXD_MEMORY_BUDGET_MB="lots")
+    assert code == 2
+    assert out.splitlines() == [
+        f"{path}:1: [watch] debonce_ms: unknown key",
+        "  hint: did you mean debounce_ms?",
+        f"{path}:6: [index] hidden: expected true or false, got a whole number: 1",
+        "  hint: the default is false",
+        f"{path}:7: unknown section [wokers]",
+        "  hint: did you mean workers?",
+        "CODEINDEXD_MEMORY_BUDGET_MB: expected a whole number from 64 to 100000000, got a string: 'lots'",
+        "  hint: the default is 400",
+        f"{home}/project/.codeindex.toml: hidden cannot be set for one root",
+        "  hint: a root can set only include and exclude; put other settings into config.toml",
+    ]
+    assert document("check")["problems"][0]["line"] == 1
+    code, _, err = config("show")
+    assert (code, "codeindex config check" in err) == (2, True)
+
+
+def test_check_names_the_line_of_a_mistake_in_the_syntax(home: Path) -> None:
+    file_of(home, "[watch]\ndebounce_ms = \n")
+    assert document("check")["problems"][0]["line"] == 2
+
+
+def test_check_says_when_all_is_well(home: Path) -> None:
+    code, out, _ = config("check")
+    assert (code, "does not exist, so every setting has its default" in out) == (0, True)
+    path = file_of(home, "[search]\ndefault_limit = 3\n")
+    assert config("check")[:2] == (0, f"{path}: correct\n")
