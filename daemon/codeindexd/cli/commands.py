@@ -671,6 +671,18 @@ def man(run: Run) -> int:
     return DONE
 
 
+def uninstall(run: Run) -> int:
+    """Undo what was set up."""
+    from codeindexd.cli import uninstall as removal
+
+    result = removal.run(run.args, run.environ, run.terminal)
+    if result is None:
+        run.terminal.note("nothing was removed")
+        return NOTHING
+    run.show(result, lambda: removal.print_result(run.terminal, result))
+    return FAILED if result["failures"] else DONE
+
+
 def mcp(run: Run) -> int:
     """Serve the Model Context Protocol until standard input ends."""
     from codeindexd.cli import mcp as server
@@ -711,4 +723,5 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "config": config,
     "completions": completions,
     "man": man,
+    "uninstall": uninstall,
 }

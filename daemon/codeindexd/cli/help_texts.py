@@ -15,7 +15,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "indexed directories": ("add", "remove", "roots", "explain", "sync", "reindex", "pause", "resume"),
     "the daemon": ("status", "verify", "doctor", "stop", "restart", "logs", "service"),
     "coding agents": ("agents", "mcp", "stats"),
-    "this program": ("config", "completions", "man"),
+    "this program": ("config", "completions", "man", "uninstall"),
 }
 """The order in which help lists the commands."""
 
@@ -106,6 +106,10 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("codeindex config init", "write a file with all of them, commented out"),
         ("codeindex config check", "after editing it; then codeindex restart"),
     ),
+    "uninstall": (
+        ("codeindex uninstall --dry-run", "show what it would remove"),
+        ("codeindex uninstall --purge", "remove it, and delete the indexes and the configuration"),
+    ),
     "completions": (
         ('eval "$(codeindex completions bash)"', "in ~/.bashrc"),
         ("source <(codeindex completions zsh)", "in ~/.zshrc, after compinit"),
@@ -118,6 +122,7 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 _OTHER_NAMES: Final[Mapping[str, str]] = {
     "ask": "search",
     "check": "verify",
+    "configure": "config",
     "completion": "completions",
     "definition": "symbol",
     "delete": "remove",

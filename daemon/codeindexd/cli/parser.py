@@ -292,4 +292,10 @@ def _daemon(command: Command) -> None:
     )
     man = command("man", "print a manual page in the format of man")
     man.add_argument("program", nargs="?", default="codeindex", choices=["codeindex", "codeindexd"])
+    uninstall = command("uninstall", "undo what was set up: the service, entries of coding agents, the running daemon")
+    uninstall.add_argument(
+        "--purge", action="store_true", help="also delete the indexes, roots, logs and configuration"
+    )
+    uninstall.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    uninstall.add_argument("--dry-run", action="store_true", help="only show what would be removed")
     mcp.add_arguments(command("mcp", "serve the Model Context Protocol to coding agents", epilog=mcp.HELP))

@@ -83,6 +83,26 @@ def uninstall(environ: Mapping[str, str] = os.environ) -> Outcome:
     return Outcome(manager.name, tuple(files), bool(files), running=False)
 
 
+def installed_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Return the files of the service that exist. Raises FailedError if a file of this installation is missing."""
+    return tuple(path for path in _manager(environ).rendered() if path.exists())
+
+
+def remove(environ: Mapping[str, str] = os.environ) -> None:
+    """Remove the service as :func:`uninstall` does, or if no manager answers, only its files. Raises FailedError."""
+    try:
+        uninstall(environ)
+    except FailedError:
+        manager = _manager(environ)
+        try:
+            for path in (*manager.rendered(), *manager.links()):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FailedError(
+                f"cannot remove {error.filename}: {error.strerror}", hint="check its permissions"
+            ) from None
+
+
 def status(environ: Mapping[str, str] = os.environ) -> ServiceStatus:
     """Return the state of the service. Raises FailedError if a file of this installation is missing."""
     manager = _manager(environ)
@@ -121,6 +141,10 @@ class Systemd:
         service = shipped("systemd", SERVICE).decode()
         service = re.sub(r"(?m)^ExecStart=.*$", lambda _match: f"ExecStart={_exec_start(program())}", service)
         return {self._directory / SERVICE: service.encode(), self._directory / SOCKET: shipped("systemd", SOCKET)}
+
+    def links(self) -> list[Path]:
+        """Return the links that enable the units."""
+        return [link for name in (SERVICE, SOCKET) for link in self._directory.glob(f"*.wants/{name}")]
 
     def check(self) -> None:
         """Raise FailedError if no user manager answers."""
@@ -203,6 +227,10 @@ class Launchd:
         agent["ProgramArguments"] = list(program())
         agent["Sockets"]["Listener"]["SockPathName"] = protocol.socket_path(self._environ)
         return {self._path: plistlib.dumps(agent)}
+
+    def links(self) -> list[Path]:
+        """Return nothing: an agent is enabled by its file."""
+        return []
 
     def check(self) -> None:
         """Raise FailedError if launchd has no session of this user."""

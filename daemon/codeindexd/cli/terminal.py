@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
+from codeindexd.errors import UsageError
+
 # Escape sequences in a source file must not reach the terminal: control characters are replaced by visible ones.
 _SAFE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _SAFE |= {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
@@ -86,6 +88,21 @@ class Terminal:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors=_ANY_TEXT if stream is sys.stdout else "backslashreplace")
         return cls(sys.stdout or _ClosedStream(), sys.stderr or _ClosedStream(), environ)
+
+    @classmethod
+    def silent(cls) -> Terminal:
+        """Return a terminal that shows nothing."""
+        return cls(_ClosedStream(), _ClosedStream(), {})
+
+    def confirm(self, question: str, alternative: str) -> bool:
+        """Ask a question on standard error; return True for yes.
+
+        Raises UsageError with the hint ``alternative`` where nobody can be asked.
+        """
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise UsageError("there is no terminal to ask on", hint=alternative)
+        self.note(f"{question} [y/N]")
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
     def set_colour(self, when: str) -> None:
         """Use colour ``always``, ``never``, or ``auto``: if standard output is a terminal that can show it."""

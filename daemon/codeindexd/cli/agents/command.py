@@ -146,7 +146,8 @@ class Agents:
             self._show(change)
         if self._args.dry_run:
             return {"outcome": "not made", "diff": "\n".join(change.diff())}
-        if not self._args.yes and not self._agreed():
+        alternative = "give --yes, or --dry-run to see the changes"
+        if not self._args.yes and not self._terminal.confirm("make this change?", alternative):
             return {"outcome": "not made"}
         if self._args.action == "uninstall":
             self._records.undo(change)
@@ -159,13 +160,6 @@ class Agents:
             kind = {"+": "good", "-": "bad", "@": "dim"}.get(line[:1])
             self._terminal.print(self._terminal.style(kind, safe(line)) if kind else safe(line))
         self._terminal.flush()
-
-    def _agreed(self) -> bool:
-        """Ask whether to make a change. Raises UsageError where nobody can be asked."""
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise UsageError("there is no terminal to ask on", hint="give --yes, or --dry-run to see the changes")
-        self._terminal.note("make this change? [y/N]")
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
     def _say(self, client: Client, file: Path, outcome: Mapping[str, Any]) -> None:
         if self._args.json:
