@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from codeindexd.cli import service_manager, uninstall
+from codeindexd.cli import service_manager
 from codeindexd.cli.codeindex import run
 from codeindexd.cli.terminal import Terminal
 from support.places import DAEMON
@@ -165,16 +165,3 @@ def test_it_asks(home: Path) -> None:
     assert (code, "this will be removed" in out, "--yes" in err) == (2, True, True)
     code, out, _ = codeindex("uninstall", "--purge", "--json")
     assert (code, json.loads(out)["error"]["message"]) == (2, "--json cannot ask")
-
-
-@pytest.mark.parametrize(
-    ("prefix", "command"),
-    [
-        ("/home/me/.local/share/uv/tools/codeindexd", "uv tool uninstall codeindexd"),
-        ("/home/me/.local/share/pipx/venvs/codeindexd", "pipx uninstall codeindexd"),
-        ("/home/me/.cache/uv/archive-v0/abc", "uv cache clean codeindexd"),
-        ("/home/me/venv", "/home/me/venv/bin/python -m pip uninstall codeindexd"),
-    ],
-)
-def test_the_command_that_removes_the_package(prefix: str, command: str) -> None:
-    assert uninstall.remove_package(prefix, f"{prefix}/bin/python") == command

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from codeindexd import __version__, protocol
-from codeindexd.analysis.embedding.create import BUNDLED_MODEL
+from codeindexd.analysis.embedding.create import BUNDLED_MODEL, ENDPOINT_REMEDY
 from codeindexd.client import core, start
 from codeindexd.config import Config, load
 from codeindexd.daemon.paths import Paths, check_parents
@@ -305,6 +305,9 @@ def _model(config: Config) -> Check:
         from codeindexd.analysis.embedding.openai_api import Endpoint
 
         endpoint = Endpoint.parse(name)
+        if importlib.util.find_spec("httpx") is None:
+            detail = f"endpoint {endpoint.name} needs httpx, which is not installed"
+            return Check("model", CheckState.PROBLEM, detail, ENDPOINT_REMEDY)
         if endpoint.is_local:
             return Check("model", CheckState.OK, f"endpoint {endpoint.name}")
         remedy = "your code is sent there: use only an https address that you trust"

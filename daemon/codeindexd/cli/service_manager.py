@@ -19,6 +19,7 @@ from pathlib import Path
 
 import codeindexd
 from codeindexd import protocol
+from codeindexd.cli import installed_by
 from codeindexd.errors import FailedError
 from codeindexd.storage.durable import replace_file
 
@@ -58,8 +59,12 @@ class ServiceStatus:
 def install(environ: Mapping[str, str] = os.environ) -> Outcome:
     """Install and enable the service, and start it unless another daemon is running. Idempotent.
 
-    Raises FailedError if this user has no service manager or a file cannot be written.
+    Raises FailedError if this user has no service manager or a file cannot be written, or if our environment is
+    temporary, so that the service would soon have no program.
     """
+    if installed_by.runner():
+        message = f"this installation is temporary: {installed_by.installer().value} made it"
+        raise FailedError(message, hint="install it first, for example: uv tool install codeindexd")
     manager = _manager(environ)
     manager.check()
     files = manager.rendered()

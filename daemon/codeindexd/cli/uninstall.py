@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import shutil
 import stat
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any, Final
 
 import platformdirs
 
-from codeindexd.cli import service_manager
+from codeindexd.cli import installed_by, service_manager
 from codeindexd.cli.agents.command import ALL, Agents
 from codeindexd.cli.terminal import Terminal, safe
 from codeindexd.client import start
@@ -113,20 +111,8 @@ def carry_out(what: Plan, environ: Mapping[str, str]) -> dict[str, Any]:
         "deleted": [str(directory) for directory in what.stores] if what.purge else [],
         "kept": what.kept,
         "failures": [{"message": one.message, "hint": one.hint} for one in what.failures],
-        "package": remove_package(),
+        "package": installed_by.removal(),
     }
-
-
-def remove_package(prefix: str = sys.prefix, executable: str = sys.executable) -> str:
-    """Return the command that removes the package itself, by how it was installed."""
-    parts = Path(prefix).parts
-    if ("uv", "tools") in itertools.pairwise(parts):
-        return "uv tool uninstall codeindexd"
-    if ("pipx", "venvs") in itertools.pairwise(parts):
-        return "pipx uninstall codeindexd"
-    if any(part.startswith("archive-v") for part in parts):
-        return "uv cache clean codeindexd"  # uvx ran it from there
-    return f"{executable} -m pip uninstall codeindexd"
 
 
 # -- agents ----------------------------------------------------------------------------------------------------------
@@ -261,7 +247,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str], terminal: Terminal
             "deleted": [str(directory) for directory in what.stores] if what.purge else [],
             "kept": [] if what.purge else [str(directory) for directory in what.stores],
             "failures": [],
-            "package": remove_package(),
+            "package": installed_by.removal(),
         }
     if not what.is_empty and not args.yes and not terminal.confirm("remove this?", "give --yes, or --dry-run"):
         return None

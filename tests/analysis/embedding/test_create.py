@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from codeindexd.analysis.embedding.create import create
@@ -18,6 +20,13 @@ def test_a_url_is_an_endpoint(server, tmp_path):
     assert isinstance(first, HttpEmbedder)
     assert len(server.requests) == 1
     assert second.identity == first.identity
+
+
+def test_an_endpoint_without_its_library_names_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(EmbedderError, match="httpx is not installed") as caught:
+        create(Embedding(model="http://127.0.0.1:1/v1#m"))
+    assert "pip install 'codeindexd[endpoint]'" in caught.value.hint
 
 
 def test_anything_else_is_a_transformer(tmp_path, monkeypatch):

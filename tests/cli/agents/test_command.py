@@ -424,3 +424,15 @@ def test_macos_keeps_settings_of_vs_code_elsewhere(tmp_path: Path) -> None:
     assert BY_NAME["vscode"].files(places, None) == (tmp_path / "Library/Application Support/Code/User/mcp.json",)
     assert BY_NAME["zed"].files(places, None) == (tmp_path / ".config/zed/settings.json",)
     assert BY_NAME["zed"].format is Format.JSON
+
+
+def test_through_uvx_a_client_runs_uvx(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = ("/usr/bin/uvx", "--from", "codeindexd", "codeindex")
+    monkeypatch.setattr("codeindexd.cli.installed_by.runner", lambda: runner)
+    agents("install", "cursor", "--add", "--yes")
+    entry = json.loads((home / ".cursor/mcp.json").read_text())["mcpServers"]["codeindex"]
+    assert (entry["command"], entry["args"]) == (runner[0], [*runner[1:], "mcp", "--add"])
+    project = home / "p"
+    project.mkdir()
+    agents("install", "cursor", "--yes", "--project", str(project))
+    assert "uvx" not in (project / ".cursor/mcp.json").read_text()  # the file is shared with others

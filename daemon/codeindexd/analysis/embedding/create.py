@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from codeindexd.errors import EmbedderError
 
 if TYPE_CHECKING:
     from codeindexd.analysis.embedding.base import Embedder
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 
 BUNDLED_MODEL = "bundled"
 """The name of the bundled model in the configuration."""
+ENDPOINT_REMEDY = "pip install 'codeindexd[endpoint]', or set [embedding] model = \"bundled\" in config.toml"
+"""What to do where the library for endpoints is missing."""
 
 
 def create(embedding: Embedding, *, cache_file: Path | None = None) -> Embedder:
@@ -28,6 +33,9 @@ def create(embedding: Embedding, *, cache_file: Path | None = None) -> Embedder:
         return BundledEmbedder()
     cache = ModelCache(cache_file)
     if embedding.model.startswith(("http://", "https://")):
+        if importlib.util.find_spec("httpx") is None:
+            message = "an embedding endpoint is configured, but httpx is not installed"
+            raise EmbedderError(message, hint=ENDPOINT_REMEDY)
         from codeindexd.analysis.embedding.http import HttpEmbedder
 
         return HttpEmbedder.open(embedding.model, batch_size=embedding.batch_size, cache=cache)

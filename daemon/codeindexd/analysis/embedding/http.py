@@ -160,7 +160,7 @@ class HttpEmbedder:
                 response = await self._client.post(self._endpoint.url, content=body)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 if attempt == attempts or not isinstance(error, _TRANSIENT_ERRORS):
-                    raise wire.unreachable(self._endpoint, error) from error
+                    raise _unreachable(self._endpoint, error) from error
                 pause = wire.backoff(attempt, self._pause_s)
             else:
                 if response.status_code == httpx.codes.OK:
@@ -184,10 +184,14 @@ def _probe(endpoint: Endpoint, api_key: str, timeout_s: float) -> int:
             trust_env=not endpoint.is_local,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise wire.unreachable(endpoint, error) from error
+        raise _unreachable(endpoint, error) from error
     if response.status_code != httpx.codes.OK:
         raise wire.refusal(endpoint, response)
     return int(wire.rows(endpoint, response.content, 1, 0).shape[1])
+
+
+def _unreachable(endpoint: Endpoint, error: Exception) -> EmbedderError:
+    return wire.unreachable(endpoint, error, timed_out=isinstance(error, httpx.TimeoutException))
 
 
 def _headers(api_key: str) -> dict[str, str]:

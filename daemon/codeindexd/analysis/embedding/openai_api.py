@@ -8,15 +8,18 @@ import ipaddress
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
-import httpx
 import msgspec
 import numpy as np
 import xxhash
 
 from codeindexd.analysis.embedding.base import Vectors
 from codeindexd.errors import EmbedderError
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_PAUSE_S = 30.0
 _MIN_SECRET_CHARS = 4  # shorter strings occur in any text by chance
@@ -174,9 +177,9 @@ def _repeats_secrets(endpoint: Endpoint, response: httpx.Response) -> bool:
     return any(len(secret) >= _MIN_SECRET_CHARS and secret in response.text for secret in sent)
 
 
-def unreachable(endpoint: Endpoint, error: Exception) -> EmbedderError:
+def unreachable(endpoint: Endpoint, error: Exception, *, timed_out: bool) -> EmbedderError:
     """Return the error for a request that got no response."""
-    if isinstance(error, httpx.TimeoutException):
+    if timed_out:
         return EmbedderError(f"{endpoint.public_url} did not answer in time", hint="check its load and the URL")
     detail = str(error) or type(error).__name__
     return EmbedderError(f"cannot reach {endpoint.public_url}: {detail}", hint="check that the server is running")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from codeindexd.cli import installed_by
 from codeindexd.cli.agents import edits
 from codeindexd.cli.agents.changes import Change, Records, read
 from codeindexd.cli.agents.clients import CLIENTS, Client, Command, Places
@@ -133,10 +134,16 @@ class Agents:
         return edits.with_entry(text, client, self._command(), in_project=self._project is not None)
 
     def _command(self) -> Command:
-        """Return what a client runs: for the user by its full path, since not every client has our PATH."""
+        """Return what a client runs: for the user by its full path, since not every client has our PATH.
+
+        If our environment is temporary, as that of uvx is, a client runs us in the same way.
+        """
+        options = ["--add"] if self._args.add else []
+        if self._project is None and (runner := installed_by.runner()):
+            return (*runner, "mcp", *options)
         found = shutil.which("codeindex") or (sys.argv[0] if Path(sys.argv[0]).name == "codeindex" else "")
         program = "codeindex" if self._project is not None or not found else absolute(found)
-        return (program, "mcp", *(["--add"] if self._args.add else []))
+        return (program, "mcp", *options)
 
     def _carried_out(self, change: Change) -> dict[str, Any]:
         """Show a change and make it, unless it is empty, refused or only to be shown."""
