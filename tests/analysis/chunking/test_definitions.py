@@ -121,6 +121,11 @@ def test_signatures_end_before_the_body(language: str, text: bytes, signature: s
     assert analyse(text, language).definitions[0].signature == signature
 
 
+def test_a_definition_without_any_part_is_known() -> None:
+    found = analyse(b"class A {\n  companion object\n  fun f() = 1\n}", "kotlin").definitions
+    assert [one.qualified for one in found] == ["A", "A.Companion", "A.f"]
+
+
 def test_methods_of_an_implementation_have_it_as_container() -> None:
     found = analyse(b"struct P;\nimpl Display for P {\n  fn f() {}\n}", "rust").definitions
     assert [(one.kind, one.qualified, one.container) for one in found] == [

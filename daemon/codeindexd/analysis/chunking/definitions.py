@@ -137,7 +137,8 @@ def _on_one_line(head: bytes) -> str:
 def _body(node: Node) -> Node | None:
     """Return the node of a definition's body, None if it has none."""
     body = node.child_by_field_name("body")
-    if body is None and (last := node.named_child(node.named_child_count - 1)) is not None:
+    if body is None and node.named_child_count:  # asking for the last child of a leaf raises ValueError
+        last = node.named_children[-1]
         return last if last.type.endswith(_BODIES) else None
     return body
 
