@@ -43,7 +43,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(STANDARD / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     for name, text in {
         "shop/Cart.vue": "<script>\nfunction addToCart(id) { return id }\n</script>\n",
-        "shop/basket.dart": "void addToBasket(int id) {}\n",
+        "shop/basket.hx": "function addToBasket(id:Int) {}\n",
         "shop/geo.cpp": "namespace geo {\nclass Point {\n public:\n  int norm() { return 1; }\n};\n}\n",
         "shop/stock.py": "# 在庫の数を計算する\ndef zaiko(items):\n    return len(items)\n",
         "shop/deploy.yaml": "kind: Deployment\nmetadata:\n  name: shop\n",
@@ -231,7 +231,7 @@ def test_copies_take_one_place(indexed: RealDaemon, library: Path) -> None:
         ("raw_deco", "json/decoder.py:{raw}:9  method  JSONDecoder.raw_decode", "showing names that begin with it"),
         ("JSONDecodr", "class  JSONDecoder", "showing names that resemble it"),
         ("addToCart", "shop/Cart.vue:2:10  function  addToCart", ""),
-        ("addToBasket", "", "no symbols are known for dart"),
+        ("addToBasket", "", "no symbols are known for haxe"),
     ],
 )
 def test_symbol_prints_the_place_of_the_name(indexed: RealDaemon, library: Path, name: str, out: str, err: str) -> None:

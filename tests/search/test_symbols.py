@@ -23,7 +23,7 @@ async def indexed(tmp_path: Path) -> AsyncIterator[Indexed]:
     root.save("job.cpp", "class Job {\npublic:\n  Job() {}\n  int run_all_now() { return 1; }\n};\n")
     root.save("use.py", "# text\nfrom a import wanted_here\n\nprint(wanted_here(MAX_RETRIES))\n")
     root.save("Cart.vue", "<template/>\n<script>\nfunction addToCart(id) { return id }\n</script>\n")
-    root.save("counter.dart", "class Counter {\n  int bump() => 1;\n}\n")
+    root.save("counter.hx", "class Counter {\n  int bump() => 1;\n}\n")
     yield root
     root.close()
 
@@ -83,7 +83,7 @@ async def test_a_name_without_a_definition_is_said_to_occur(indexed: Indexed) ->
 
 async def test_a_language_without_known_symbols_is_named(indexed: Indexed) -> None:
     answer = await found(indexed, "bump")
-    assert answer.notes == ["bump occurs in counter.dart:2", "no symbols are known for dart"]
+    assert answer.notes == ["bump occurs in counter.hx:2", "no symbols are known for haxe"]
 
 
 async def test_script_in_a_document_is_known(indexed: Indexed) -> None:

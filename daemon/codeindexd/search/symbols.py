@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from codeindexd.analysis.chunking import HOSTS, LANGUAGES
+from codeindexd.analysis.chunking import HOSTS, LANGUAGES, LINE_LANGUAGES, languages_to_install
 from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.search.best_line import name_place
 from codeindexd.search.hits import Hit, HitRequest, first_hits
@@ -22,7 +22,7 @@ from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Definition, StoredDefinition, Symbol
 
 MAX_DEFINITIONS: Final = 1_000
-_KNOWN: Final = LANGUAGES | HOSTS  # languages whose definitions are known
+_KNOWN: Final = LANGUAGES | LINE_LANGUAGES | HOSTS  # languages whose definitions can be known
 _MOST_NAMES: Final = 100  # that begin with a name or contain it
 _MOST_PLACES: Final = 5
 _QUALIFIER: Final = re.compile(r"::|->|[.#\\/]")
@@ -101,14 +101,16 @@ def notes_without_definition(pinned: PinnedRoot, name: str) -> list[str]:
     chunks = sorted(
         pinned.snapshot.catalog.chunks(sorted(lines)).values(), key=lambda chunk: (chunk.path, lines[chunk.chunk_id])
     )
-    unknown = sorted({chunk.language or "plain text" for chunk in chunks if chunk.language not in _KNOWN})
+    known, missing = _KNOWN - languages_to_install(), languages_to_install()
+    unknown = sorted({chunk.language or "plain text" for chunk in chunks if chunk.language not in known})
     notes = []
     if chunks:
         places = ", ".join(f"{_text(chunk.path)}:{lines[chunk.chunk_id]}" for chunk in chunks[:_MOST_PLACES])
         more = f" and {len(chunks) - _MOST_PLACES} more" if len(chunks) > _MOST_PLACES else ""
         notes.append(f"{name} occurs in {places}{more}")
     if unknown:
-        notes.append(f"no symbols are known for {', '.join(unknown)}")
+        remedy = " (install codeindexd[languages])" if missing.intersection(unknown) else ""
+        notes.append(f"no symbols are known for {', '.join(unknown)}{remedy}")
     return notes
 
 

@@ -4,16 +4,24 @@ from codeindexd.analysis.chunking.cells import analyse_cells
 from codeindexd.analysis.chunking.chunker import DEFAULT_MAX_BYTES, TARGET, Analysis, analyse, chunk
 from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.encoding import Decoded, decode, is_guessed, source_text
-from codeindexd.analysis.chunking.grammars import CHUNKER_VERSION, LANGUAGES, fingerprint, grammar_versions
+from codeindexd.analysis.chunking.grammars import (
+    CHUNKER_VERSION,
+    LANGUAGES,
+    fingerprint,
+    grammar_versions,
+    languages_to_install,
+)
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.chunking.legacy_encoding import detector_version
+from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES
 
 __all__ = [
     "CHUNKER_VERSION",
     "DEFAULT_MAX_BYTES",
     "HOSTS",
     "LANGUAGES",
+    "LINE_LANGUAGES",
     "TARGET",
     "Analysis",
     "Decoded",
@@ -28,5 +36,6 @@ __all__ = [
     "grammar_versions",
     "indexed_text",
     "is_guessed",
+    "languages_to_install",
     "source_text",
 ]

@@ -20,6 +20,7 @@ from codeindexd.analysis.chunking.embedded import Script, script_in
 from codeindexd.analysis.chunking.grammars import Grammar, load
 from codeindexd.analysis.chunking.guards import is_parsable
 from codeindexd.analysis.chunking.headings import sections
+from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES, atoms_by_line, definitions_by_line
 from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions, in_order, is_unparsed
 from codeindexd.analysis.chunking.recovery import more_definitions, parse_leniently
@@ -76,6 +77,8 @@ def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, t
     grammar = _grammar(text, language, lines)
     parsed = parse_leniently(text, grammar, partial(parse, grammar=grammar)) if grammar is not None else None
     script = script_in(text, language)
+    if language in LINE_LANGUAGES:
+        return _by_line(lines, language, limits)
     if grammar is None or parsed is None:
         return _with_script(Analysis(_windowed(lines, limits)), script, max_bytes)
     root = parsed.root
@@ -92,6 +95,17 @@ def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, t
     assign(pieces, main)
     spans = _spans(pack(pieces, lines, limits), main, lines)
     return _with_script(Analysis(spans, definitions, bool(parsed.broken), references), script, max_bytes)
+
+
+def _by_line(lines: Lines, language: str, limits: Limits) -> Analysis:
+    """Return the analysis of a text whose definitions are found line by line."""
+    found = definitions_by_line(lines, language)
+    if not found:
+        return Analysis(_windowed(lines, limits))
+    main = [one for one in found if not one.is_detail]
+    pieces = atoms_by_line(main, lines, limits)
+    assign(pieces, main)
+    return Analysis(_spans(pack(pieces, lines, limits), main, lines), describe(found, lines, language))
 
 
 def _with_script(document: Analysis, script: Script | None, max_bytes: int) -> Analysis:

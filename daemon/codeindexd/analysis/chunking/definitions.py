@@ -24,7 +24,7 @@ _CONSTRUCTORS: Final = {
 }  # fmt: skip
 _NAMED_AS_TYPE: Final = frozenset({"cpp", "csharp", "java"})  # languages whose constructors have the name of their type
 _READ: Final = 1_000  # bytes of a definition, which suffice for its signature
-_BODIES: Final = ("_body", "block", "declaration_list")
+_BODIES: Final = ("_body", "block", "declaration_list", "compound_statement")
 _MAY_HAVE_COMMENT: Final = re.compile(rb"#|//|/\*|--|\(\*|\{-")
 _TRAILING: Final = b" \t\r\n{:=;,"
 _ANNOTATION_STARTS: Final = (b"@", b"[", b"#", b" ", b"\n", b"\t", b"\r")

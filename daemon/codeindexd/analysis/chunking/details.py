@@ -27,41 +27,47 @@ class Details:
     descend: frozenset[str] = frozenset()
 
 
-def _detail(kind: str, node: Node, text: bytes) -> NodeDefinition:
+def detail(kind: str, node: Node, text: bytes) -> NodeDefinition:
     return NodeDefinition(kind, source(node, text).strip("\"'`:#"), name_node=node, scopes=False, is_detail=True)
 
 
-def _named(kind: str, field_name: str = "name") -> Finder:
+def named_details(kind: str, field_name: str = "name") -> Finder:
     """Return a finder of one definition for every child in a field of the node."""
 
     def finder(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         for name in node.children_by_field_name(field_name):
             if name.is_named:  # commas have the field too
-                yield _detail(kind, name, text)
+                yield detail(kind, name, text)
 
     return finder
 
 
-def _first(kind: str, *child_types: str) -> Finder:
+def first_detail(kind: str, *child_types: str) -> Finder:
     """Return a finder of one definition for the first child of these types."""
 
     def finder(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         name = child_of_type(node, *child_types)
         if name is not None:
-            yield _detail(kind, name, text)
+            yield detail(kind, name, text)
 
     return finder
 
 
-def _scope(kind: str, field_name: str = "name", *, separator: str = ".", child: str = "", rest: bool = False) -> Finder:
-    """Return a finder of a namespace. With ``rest``, one without a body extends to the end of what is around it."""
+def scope_detail(
+    kind: str, field_name: str = "name", *, separator: str = ".", child: str = "", rest: bool = False, body: str = ""
+) -> Finder:
+    """Return a finder of a namespace. With ``rest``, one without a body extends to the end of what is around it.
+
+    The body is in the field of that name, or is a child of the type ``body``.
+    """
 
     def finder(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         name = child_of_type(node, child) if child else node.child_by_field_name(field_name)
         if name is None:
             return
         scope, _, last = source(name, text).replace(separator, ".").rpartition(".")
-        is_rest = rest and node.child_by_field_name("body") is None
+        own = child_of_type(node, body) if body else node.child_by_field_name("body")
+        is_rest = rest and own is None
         yield NodeDefinition(kind, last, scope, name_node=name, is_detail=True, is_rest=is_rest)
 
     return finder
@@ -94,11 +100,11 @@ def _c_declarators(node: Node, text: bytes, kind: str) -> Iterator[NodeDefinitio
             own = inner.child_by_field_name("declarator")
             if own is None or own.type != "parenthesized_declarator":
                 if node.child_by_field_name("default_value") is not None and (name := declared(inner)) is not None:
-                    yield _detail("method", name, text)  # pure virtual: defined nowhere else
+                    yield detail("method", name, text)  # pure virtual: defined nowhere else
                 continue
         name = declared(inner)
         if name is not None and name.type in ("identifier", "field_identifier", "qualified_identifier"):
-            found = _detail(kind, name, text)
+            found = detail(kind, name, text)
             scope, _, last = found.name.replace("::", ".").rpartition(".")
             yield found._replace(name=last, scope=scope) if scope else found
 
@@ -135,7 +141,7 @@ def _c_more_types(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for declarator in node.children_by_field_name("declarator")[1:]:
         name = declared(declarator)
         if name is not None and name.type == "type_identifier":
-            yield _detail("type", name, text)
+            yield detail("type", name, text)
 
 
 _C = Details(
@@ -143,12 +149,12 @@ _C = Details(
         "type_definition": _c_more_types,
         "declaration": _c_variables,
         "field_declaration": _c_fields,
-        "enumerator": _named("enum_member"),
+        "enumerator": named_details("enum_member"),
     },
     types("enum_specifier enumerator_list struct_specifier union_specifier field_declaration_list field_declaration"),
 )
 _CPP = Details(
-    {**_C.finders, "namespace_definition": _scope("namespace", separator="::")},
+    {**_C.finders, "namespace_definition": scope_detail("namespace", separator="::")},
     _C.descend | types("class_specifier"),
 )
 
@@ -164,31 +170,31 @@ def _go_package(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 _GO = Details(
     {
         "package_clause": _go_package,
-        "const_spec": _named("constant"),
-        "var_spec": _named("variable"),
-        "field_declaration": _named("field"),
+        "const_spec": named_details("constant"),
+        "var_spec": named_details("variable"),
+        "field_declaration": named_details("field"),
     },
     types("const_declaration var_declaration var_spec_list struct_type field_declaration_list"),
 )
 
 
 def _rust_variant(node: Node, text: bytes) -> Iterator[NodeDefinition]:
-    for variant in _named("enum_member")(node, text):
+    for variant in named_details("enum_member")(node, text):
         yield variant._replace(scopes=True)
 
 
 def _rust_module(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     if node.child_by_field_name("body") is None:
-        yield from _named("module")(node, text)
+        yield from named_details("module")(node, text)
 
 
 _RUST = Details(
     {
-        "const_item": _named("constant"),
-        "static_item": _named("variable"),
-        "field_declaration": _named("field"),
+        "const_item": named_details("constant"),
+        "static_item": named_details("variable"),
+        "field_declaration": named_details("field"),
         "enum_variant": _rust_variant,
-        "associated_type": _named("type"),
+        "associated_type": named_details("type"),
         "mod_item": _rust_module,
     },
     types(
@@ -204,7 +210,7 @@ def _zig_variable(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         return
     value = node.named_children[-1]
     if value.type not in _ZIG_CONTAINERS and value.type != "error_set_declaration":
-        yield _detail("constant" if _has_word(node, name, text, b"const") else "variable", name, text)
+        yield detail("constant" if _has_word(node, name, text, b"const") else "variable", name, text)
 
 
 _ZIG_CONTAINERS: Final = types("struct_declaration union_declaration enum_declaration opaque_declaration")
@@ -213,7 +219,7 @@ _ZIG_CONTAINERS: Final = types("struct_declaration union_declaration enum_declar
 def _zig_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     name = node.child_by_field_name("name")
     if name is not None:
-        yield _detail("enum_member" if _stands_in(node, "enum_declaration") else "field", name, text)
+        yield detail("enum_member" if _stands_in(node, "enum_declaration") else "field", name, text)
 
 
 _ZIG = Details(
@@ -231,7 +237,7 @@ def _java_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for declarator in node.children_by_field_name("declarator"):
         name = declarator.child_by_field_name("name")
         if name is not None:
-            yield _detail("constant" if is_constant else "field", name, text)
+            yield detail("constant" if is_constant else "field", name, text)
 
 
 def _java_package(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -244,7 +250,7 @@ def _java_package(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 def _java_record(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     parameters = node.child_by_field_name("parameters")
     for parameter in parameters.named_children if parameters is not None else []:
-        yield from _named("field")(parameter, text)
+        yield from named_details("field")(parameter, text)
 
 
 def _above(node: Node) -> Node:
@@ -257,8 +263,8 @@ _JAVA = Details(
         "package_declaration": _java_package,
         "field_declaration": _java_field,
         "constant_declaration": _java_field,
-        "enum_constant": _named("enum_member"),
-        "annotation_type_element_declaration": _named("method"),
+        "enum_constant": named_details("enum_member"),
+        "annotation_type_element_declaration": named_details("method"),
         "record_declaration": _java_record,
     },
     types("record_declaration"),
@@ -274,21 +280,21 @@ def _kotlin_property(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         if variable.type == "variable_declaration" and variable.named_children:
             name = child_of_type(variable, "identifier")
             if name is not None:
-                yield _detail(kind, name, text)
+                yield detail(kind, name, text)
 
 
 def _kotlin_parameter(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     name = child_of_type(node, "identifier")
     if name is not None and {b"val", b"var"} & set(text[node.start_byte : name.start_byte].split()):
-        yield _detail("property", name, text)
+        yield detail("property", name, text)
 
 
 _KOTLIN = Details(
     {
-        "package_header": _scope("package", child="qualified_identifier", rest=True),
+        "package_header": scope_detail("package", child="qualified_identifier", rest=True),
         "property_declaration": _kotlin_property,
         "class_parameter": _kotlin_parameter,
-        "enum_entry": _first("enum_member", "identifier"),
+        "enum_entry": first_detail("enum_member", "identifier"),
     },
     types("class_body enum_class_body primary_constructor class_parameters class_declaration object_declaration")
     | types("companion_object"),
@@ -298,7 +304,7 @@ _KOTLIN = Details(
 def _scala_value(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     name = node.child_by_field_name("pattern") or node.child_by_field_name("name")
     if name is not None and name.type == "identifier" and _stands_in(node, *_SCALA_SCOPES):
-        yield _detail("constant" if node.type.startswith("val") else "variable", name, text)
+        yield detail("constant" if node.type.startswith("val") else "variable", name, text)
 
 
 _SCALA_SCOPES: Final = types("compilation_unit template_body package_clause enum_body with_template_body")
@@ -309,18 +315,18 @@ def _scala_parameter(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     owner = _above(_above(node)) if node.parent is not None and node.parent.parent is not None else None
     is_case = owner is not None and b"case" in text[owner.start_byte : node.start_byte].split(b"(")[0].split()
     if name is not None and (is_case or {b"val", b"var"} & set(text[node.start_byte : name.start_byte].split())):
-        yield _detail("field", name, text)
+        yield detail("field", name, text)
 
 
 _SCALA = Details(
     {
-        "package_clause": _scope("package", rest=True),
+        "package_clause": scope_detail("package", rest=True),
         "val_definition": _scala_value,
         "var_definition": _scala_value,
         "val_declaration": _scala_value,
         "var_declaration": _scala_value,
-        "simple_enum_case": _named("enum_member"),
-        "full_enum_case": _named("enum_member"),
+        "simple_enum_case": named_details("enum_member"),
+        "full_enum_case": named_details("enum_member"),
         "class_parameter": _scala_parameter,
     },
     types("template_body enum_body enum_case_definitions class_parameters class_definition object_definition")
@@ -337,7 +343,7 @@ def _csharp_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for declarator in variables.named_children:
         name = declarator.child_by_field_name("name") if declarator.type == "variable_declarator" else None
         if name is not None:
-            yield _detail(kind, name, text)
+            yield detail(kind, name, text)
 
 
 def _csharp_operator(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -352,16 +358,16 @@ def _csharp_operator(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 def _csharp_record(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     parameters = child_of_type(node, "parameter_list")
     for parameter in parameters.named_children if parameters is not None else []:
-        yield from _named("property")(parameter, text)
+        yield from named_details("property")(parameter, text)
 
 
 _CSHARP = Details(
     {
-        "namespace_declaration": _scope("namespace"),
-        "file_scoped_namespace_declaration": _scope("namespace", rest=True),
+        "namespace_declaration": scope_detail("namespace"),
+        "file_scoped_namespace_declaration": scope_detail("namespace", rest=True),
         "field_declaration": _csharp_field,
         "event_field_declaration": _csharp_field,
-        "enum_member_declaration": _named("enum_member"),
+        "enum_member_declaration": named_details("enum_member"),
         "operator_declaration": _csharp_operator,
         "conversion_operator_declaration": _csharp_operator,
         "record_declaration": _csharp_record,
@@ -384,14 +390,14 @@ def _swift_property(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for pattern in node.children_by_field_name("name"):
         name = pattern.child_by_field_name("bound_identifier")
         if name is not None:
-            yield _detail(kind, name, text)
+            yield detail(kind, name, text)
 
 
 _SWIFT = Details(
     {
         "property_declaration": _swift_property,
         "protocol_property_declaration": _swift_property,
-        "enum_entry": _named("enum_member"),
+        "enum_entry": named_details("enum_member"),
     },
     types("class_body enum_class_body protocol_body class_declaration"),
 )
@@ -409,7 +415,7 @@ def _python_assignment(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         )
         for name in names:
             if name.type == "identifier":
-                yield _detail("constant" if text[name.start_byte : name.end_byte].isupper() else "variable", name, text)
+                yield detail("constant" if text[name.start_byte : name.end_byte].isupper() else "variable", name, text)
         assignment = assignment.child_by_field_name("right")
 
 
@@ -417,7 +423,7 @@ def _python_type(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     left = node.child_by_field_name("left")
     name = child_of_type(left, "identifier") if left is not None else None
     if name is not None:
-        yield _detail("type", name, text)
+        yield detail("type", name, text)
 
 
 _PYTHON = Details(
@@ -443,7 +449,7 @@ def _js_variables(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         name = declarator.child_by_field_name("name") if declarator.type == "variable_declarator" else None
         value = declarator.child_by_field_name("value") if name is not None else None
         if name is not None and name.type == "identifier" and (value is None or value.type not in _JS_DEFINING):
-            yield _detail(kind, name, text)
+            yield detail(kind, name, text)
 
 
 _JS_DEFINING: Final = types("arrow_function function_expression generator_function class function")
@@ -453,21 +459,21 @@ def _js_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     name = node.child_by_field_name("property" if node.type == "field_definition" else "name")
     value = node.child_by_field_name("value")
     if name is not None and name.type != "computed_property_name" and (value is None or value.type not in _JS_DEFINING):
-        yield _detail("field", name, text)
+        yield detail("field", name, text)
 
 
 def _ts_parameter(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     """Yield a field for a constructor's parameter with a modifier."""
     name = node.child_by_field_name("pattern")
     if name is not None and name.type == "identifier" and child_of_type(node, "accessibility_modifier") is not None:
-        yield _detail("field", name, text)
+        yield detail("field", name, text)
 
 
 def _ts_enum(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for child in node.named_children:
         name = child.child_by_field_name("name") if child.type == "enum_assignment" else child
         if name is not None and name.type in ("property_identifier", "string"):
-            yield _detail("enum_member", name, text)
+            yield detail("enum_member", name, text)
 
 
 _JS = {
@@ -480,7 +486,7 @@ _TYPESCRIPT = Details(
     {
         **_JS,
         "public_field_definition": _js_field,
-        "property_signature": _named("property"),
+        "property_signature": named_details("property"),
         "required_parameter": _ts_parameter,
         "enum_body": _ts_enum,
     },
@@ -495,7 +501,7 @@ _TYPESCRIPT = Details(
 def _php_constants(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for element in node.named_children:
         if element.type == "const_element":
-            yield from _first("constant", "name")(element, text)
+            yield from first_detail("constant", "name")(element, text)
 
 
 def _php_properties(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -504,7 +510,7 @@ def _php_properties(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         variable = element.child_by_field_name("name") if element.type in _PHP_PROPERTIES else None
         name = child_of_type(variable, "name") if variable is not None else None
         if name is not None:
-            yield _detail("property", name, text)
+            yield detail("property", name, text)
 
 
 _PHP_PROPERTIES: Final = types("property_element property_promotion_parameter")
@@ -518,16 +524,16 @@ def _php_define(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     first = arguments.named_children[0] if arguments is not None and arguments.named_children else None
     name = child_of_type(first, "string", "encapsed_string") if first is not None else None
     if name is not None:
-        yield _detail("constant", name, text)
+        yield detail("constant", name, text)
 
 
 _PHP = Details(
     {
-        "namespace_definition": _scope("namespace", separator="\\", rest=True),
+        "namespace_definition": scope_detail("namespace", separator="\\", rest=True),
         "const_declaration": _php_constants,
         "property_declaration": _php_properties,
         "property_promotion_parameter": _php_properties,
-        "enum_case": _named("enum_member"),
+        "enum_case": named_details("enum_member"),
         "expression_statement": _php_define,
     },
     types("class_declaration interface_declaration trait_declaration enum_declaration declaration_list")
@@ -539,7 +545,7 @@ def _ruby_assignment(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     left = node.child_by_field_name("left")
     for name in [] if left is None else left.named_children if left.type == "left_assignment_list" else [left]:
         if name.type == "constant":
-            yield _detail("constant", name, text)
+            yield detail("constant", name, text)
 
 
 def _ruby_call(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -549,7 +555,7 @@ def _ruby_call(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         return
     symbols = [child for child in arguments.named_children if child.type in ("simple_symbol", "string")]
     for symbol in symbols if kind == "property" else symbols[:1]:
-        yield _detail(kind, symbol, text)
+        yield detail(kind, symbol, text)
 
 
 _RUBY_CALLS: Final = {
@@ -557,7 +563,7 @@ _RUBY_CALLS: Final = {
     "define_method": "method", "def_delegator": "method", "def_delegators": "property", "delegate": "property",
 }  # fmt: skip
 _RUBY = Details(
-    {"assignment": _ruby_assignment, "call": _ruby_call, "alias": _named("method")},
+    {"assignment": _ruby_assignment, "call": _ruby_call, "alias": named_details("method")},
     types("class module body_statement singleton_class"),
 )
 
@@ -575,9 +581,9 @@ def _lua_variables(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         if value is not None and value.type == "function_definition":
             continue
         if name.type == "identifier":
-            yield _detail("variable", name, text)
+            yield detail("variable", name, text)
         elif name.type == "dot_index_expression" and (own := name.child_by_field_name("field")) is not None:
-            yield _detail("field", own, text)._replace(scope=source(name, text).rpartition(".")[0])
+            yield detail("field", own, text)._replace(scope=source(name, text).rpartition(".")[0])
 
 
 _LUA = Details({"assignment_statement": _lua_variables}, types("variable_declaration"))
@@ -588,10 +594,10 @@ def _bash_variable(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     if name is None or name.type != "variable_name":
         return
     if _stands_in(node, "program"):
-        yield _detail("variable", name, text)
+        yield detail("variable", name, text)
     elif _stands_in(node, "declaration_command") and _stands_in(_above(node), "program"):
         is_constant = text.startswith((b"readonly", b"declare -r"), _above(node).start_byte)
-        yield _detail("constant" if is_constant else "variable", name, text)
+        yield detail("constant" if is_constant else "variable", name, text)
 
 
 def _bash_alias(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -612,28 +618,28 @@ def _haskell_constructor(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     inner = node.child_by_field_name("constructor")
     name = inner.child_by_field_name("name") if inner is not None else None
     if name is not None:
-        yield _detail("constructor", name, text)
+        yield detail("constructor", name, text)
 
 
 def _haskell_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for name in node.children_by_field_name("name"):
         if name.type == "field_name":
-            yield _detail("field", name, text)
+            yield detail("field", name, text)
 
 
 _HASKELL = Details(
     {
-        "header": _scope("module", "module", rest=True),
+        "header": scope_detail("module", "module", rest=True),
         "data_constructor": _haskell_constructor,
-        "newtype_constructor": _named("constructor"),
+        "newtype_constructor": named_details("constructor"),
         "field": _haskell_field,
     },
     types("data_type newtype data_constructors data_constructor newtype_constructor record prefix fields field"),
 )
 _OCAML = Details(
     {
-        "constructor_declaration": _first("constructor", "constructor_name"),
-        "field_declaration": _first("field", "field_name"),
+        "constructor_declaration": first_detail("constructor", "constructor_name"),
+        "field_declaration": first_detail("field", "field_name"),
     },
     types("type_binding variant_declaration record_declaration"),
 )
@@ -652,9 +658,9 @@ def _elixir_attribute(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         while head is not None and head.type in ("binary_operator", "call"):
             head = head.child_by_field_name("left" if head.type == "binary_operator" else "target")
         if head is not None and head.type == "identifier":
-            yield _detail("type" if "callback" not in word else "function", head, text)
+            yield detail("type" if "callback" not in word else "function", head, text)
     elif word not in _ELIXIR_DIRECTIVES:
-        yield _detail("constant", target, text)
+        yield detail("constant", target, text)
 
 
 _ELIXIR_DIRECTIVES: Final = types(
@@ -670,14 +676,14 @@ def _julia_constant(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     assignment = child_of_type(node, "assignment")
     name = assignment.named_children[0] if assignment is not None else None
     if name is not None and name.type == "identifier":
-        yield _detail("constant", name, text)
+        yield detail("constant", name, text)
 
 
 def _julia_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for child in node.named_children:
         name = child.named_children[0] if child.type == "typed_expression" and child.named_children else child
         if name.type == "identifier":
-            yield _detail("field", name, text)
+            yield detail("field", name, text)
 
 
 _JULIA = Details({"const_statement": _julia_constant, "struct_definition": _julia_field}, types("struct_definition"))

@@ -15,8 +15,29 @@ _SENTENCE: Final = re.compile(r"(.+?[.!?])(?=\s|$)")
 _DOCSTRING: Final = re.compile(rb"""[rRuUbB]{0,2}("{3}|'{3}|"|')(.*)""", re.DOTALL)
 _ELIXIR_DOC: Final = re.compile(rb"@(?:doc|moduledoc|typedoc)\s+(?:~S)?(\"{3}|\")")
 _LINE_COMMENTS: Final = {
-    "#": ("bash", "elixir", "hcl", "julia", "php", "python", "ruby", "toml", "yaml"),
-    "--": ("haskell", "lua", "sql"),
+    "#": (
+        *("bash", "elixir", "hcl", "julia", "php", "python", "ruby", "toml", "yaml"),
+        *(
+            "awk",
+            "bazel",
+            "cmake",
+            "crystal",
+            "dockerfile",
+            "fish",
+            "gdscript",
+            "graphql",
+            "make",
+            "nim",
+            "nix",
+            "perl",
+        ),
+        *("powershell", "r", "starlark", "tcl", "thrift"),
+    ),
+    "--": ("elm", "haskell", "lua", "sql"),
+    ";": ("clojure", "commonlisp", "elisp", "racket", "scheme"),
+    "%": ("erlang",),
+    "!": ("fortran",),
+    '"': ("vim",),
 }
 _BY_LANGUAGE: Final = {
     language: marker.encode() for marker, languages in _LINE_COMMENTS.items() for language in languages

@@ -9,18 +9,19 @@ import functools
 import hashlib
 import importlib
 import importlib.metadata
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tree_sitter import Language
 
-from codeindexd.analysis.chunking import rules_compiled, rules_other, rules_scripting
+from codeindexd.analysis.chunking import rules_compiled, rules_optional, rules_other, rules_scripting
 from codeindexd.analysis.chunking.details import DETAILS, Details, Finder
 from codeindexd.analysis.chunking.embedded import HOSTS, SCRIPT_LANGUAGES
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
 
-CHUNKER_VERSION = "7"
+CHUNKER_VERSION = "8"
 """Part of every fingerprint; increase it when the same bytes have other chunks or definitions."""
 
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar
@@ -50,11 +51,12 @@ class Grammar:
     descend: frozenset[int]
     attach: frozenset[int]
     transparent: frozenset[int]
+    trailing: frozenset[int]
     finders: Mapping[int, Finder]
     descend_for_details: frozenset[int]
 
 
-_SOURCES: Mapping[str, _Source] = {
+_REQUIRED: Mapping[str, _Source] = {
     "bash": _Source("tree-sitter-bash", rules_scripting.BASH),
     "c": _Source("tree-sitter-c", rules_compiled.C),
     "cpp": _Source("tree-sitter-cpp", rules_compiled.CPP),
@@ -88,8 +90,37 @@ _SOURCES: Mapping[str, _Source] = {
     "zig": _Source("tree-sitter-zig", rules_compiled.ZIG),
 }
 
+_OPTIONAL: Mapping[str, _Source] = {
+    "bazel": _Source("tree-sitter-starlark", rules_optional.STARLARK),
+    "dart": _Source("tree-sitter-dart", rules_optional.DART),
+    "dockerfile": _Source("tree-sitter-dockerfile", rules_optional.DOCKERFILE),
+    "fortran": _Source("tree-sitter-fortran", rules_optional.FORTRAN),
+    "glsl": _Source("tree-sitter-glsl", rules_optional.GLSL),
+    "gradle": _Source("tree-sitter-groovy", rules_optional.GROOVY),
+    "groovy": _Source("tree-sitter-groovy", rules_optional.GROOVY),
+    "hlsl": _Source("tree-sitter-hlsl", rules_optional.HLSL),
+    "make": _Source("tree-sitter-make", rules_optional.MAKE),
+    "nix": _Source("tree-sitter-nix", rules_optional.NIX),
+    "objectivec": _Source("tree-sitter-objc", rules_optional.OBJECTIVEC),
+    "perl": _Source("tree-sitter-perl", rules_optional.PERL),
+    "powershell": _Source("tree-sitter-powershell", rules_optional.POWERSHELL),
+    "scss": _Source("tree-sitter-scss", rules_optional.SCSS),
+    "solidity": _Source("tree-sitter-solidity", rules_optional.SOLIDITY),
+    "starlark": _Source("tree-sitter-starlark", rules_optional.STARLARK),
+    "systemverilog": _Source("tree-sitter-verilog", rules_optional.VERILOG),
+    "verilog": _Source("tree-sitter-verilog", rules_optional.VERILOG),
+}
+"""The languages whose grammars come with the extra ``[languages]``."""
+_SOURCES: Mapping[str, _Source] = {**_REQUIRED, **_OPTIONAL}
+
 LANGUAGES = frozenset(_SOURCES)
 """The languages that are chunked along their syntax if their grammar is installed."""
+
+
+@functools.cache
+def languages_to_install() -> frozenset[str]:
+    """Return the languages that the extra ``[languages]`` would add."""
+    return frozenset(language for language, one in _OPTIONAL.items() if _version(one.distribution) == "absent")
 
 
 @functools.cache
@@ -100,7 +131,9 @@ def load(language: str) -> Grammar | None:
         return None
     try:
         module = importlib.import_module(source.module)
-        loaded = Language(getattr(module, source.entry)())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # some grammars still give a number, not a capsule
+            loaded = Language(getattr(module, source.entry)())
     except (ImportError, AttributeError, ValueError, TypeError, OSError):
         return None
     return _number(language, loaded, source.rules)
@@ -109,10 +142,10 @@ def load(language: str) -> Grammar | None:
 def _number(name: str, language: Language, rules: Rules) -> Grammar:
     """Return a grammar in which the rules' node types are numbers; a type can have several numbers."""
     namers: dict[int, Namer] = {}
-    details = DETAILS.get(name, Details())
+    details = DETAILS.get(name) or rules_optional.OPTIONAL_DETAILS.get(name, Details())
     finders: dict[int, Finder] = {}
     inner: set[int] = set()
-    sets: dict[str, set[int]] = {"descend": {ERROR_KIND}, "attach": set(), "transparent": set()}
+    sets: dict[str, set[int]] = {"descend": {ERROR_KIND}, "attach": set(), "transparent": set(), "trailing": set()}
     for number in range(language.node_kind_count):
         kind = language.node_kind_for_id(number)
         if kind is None or not language.node_kind_is_named(number):
@@ -126,8 +159,8 @@ def _number(name: str, language: Language, rules: Rules) -> Grammar:
         for role, members in sets.items():
             if kind in getattr(rules, role):
                 members.add(number)
-    descend, attach, transparent = (frozenset(members) for members in sets.values())
-    return Grammar(name, language, rules, namers, descend, attach, transparent, finders, frozenset(inner))
+    descend, attach, transparent, trailing = (frozenset(members) for members in sets.values())
+    return Grammar(name, language, rules, namers, descend, attach, transparent, trailing, finders, frozenset(inner))
 
 
 @functools.cache

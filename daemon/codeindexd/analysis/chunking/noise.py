@@ -44,6 +44,9 @@ _AFTER_PARAMETERS: Final = re.compile(
     rb"\)\s*+(?:(?:const|noexcept|override|final)\s++)*+(" + _MACRO + _ARGUMENTS + rb"?)(?=\s*+(?:[;{]|->|=\s*0))"
 )
 _DIRECTIVE: Final = re.compile(rb"^[ \t]*+#[ \t]*+(if|ifdef|ifndef|elif|else|endif)\b[^\n]*+", re.MULTILINE)
+_ENUM_MACRO: Final = re.compile(  # ``NS_ENUM(NSInteger, Colour)``, with which Apple's headers define types
+    rb"\b((?:NS|CF)_(?:CLOSED_|ERROR_)?(?:ENUM|OPTIONS)[ \t]*\([ \t]*[\w ]+,[ \t]*)\w+[ \t]*(\))(?=\s*\{)"
+)
 _FUN_INTERFACE: Final = re.compile(rb"^[^\n\"]*?\b(fun)(?=[ \t]+interface\b)", re.MULTILINE)
 _WHEN_GUARD: Final = re.compile(rb"(?:^|(?<=[{;]))[ \t]*+(?:!?is|!?in)\s[^\n]*?\s(if\b[^\n]*?)(?=->)", re.MULTILINE)
 _UNSEPARATED: Final = re.compile(rb"(?<=[\w)>\]?])[ \t](?=[ \t]*\})")  # Kotlin's grammar wants a line end here
@@ -54,6 +57,8 @@ _CLOSES: Final = (b"}", b")", b",", b"=", b"{")
 def without_noise(text: bytes, language: str) -> bytes:
     """Return ``text`` without what is noise in any case; the same object if there is none."""
     text = _without_conflicts(text)
+    if language in ("c", "cpp", "objectivec"):
+        text = _with_plain_enums(text)
     if language in ("c", "cpp"):
         for pattern in (_BEFORE_TYPE_NAME, _BEFORE_SCOPE, _BEFORE_KEYWORD):
             text = _blanked(text, pattern)
@@ -120,6 +125,18 @@ def _without_lone_macros(text: bytes) -> bytes:
         out = bytearray(text) if out is None else out
         _blank(out, *match.span(1))
     return bytes(out) if out is not None else text
+
+
+def _with_plain_enums(text: bytes) -> bytes:
+    """Return ``text`` with every ``NS_ENUM(type, Name)`` as ``enum Name``, in as many bytes and lines."""
+    if b"_ENUM" not in text and b"_OPTIONS" not in text:
+        return text
+    out = bytearray(text)
+    for match in _ENUM_MACRO.finditer(text):
+        _blank(out, *match.span(1))
+        _blank(out, *match.span(2))
+        out[match.start(1) : match.start(1) + 4] = b"enum"
+    return bytes(out)
 
 
 def _blanked(text: bytes, pattern: re.Pattern[bytes]) -> bytes:

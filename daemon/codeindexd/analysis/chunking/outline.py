@@ -48,15 +48,20 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
     stack: list[tuple[Node, FoundDefinition | None, FoundDefinition | None, bool]] = [(root, None, None, False)]
     while stack and len(found) < MAX_DEFINITIONS:
         node, owner, container, only_details = stack.pop()
+        before: FoundDefinition | None = None
+        rest: FoundDefinition | None = None
         for child in node.named_children:
             kind = child.kind_id
+            if before is not None and kind in grammar.trailing:
+                before.end = lines.spanned(child.start_byte, child.end_byte)[1]
+            before = None
             inner, inside, needed = owner, container, 0
             namer, finder = grammar.namers.get(kind), grammar.finders.get(kind)
             if namer is not None and (definition := namer(child, lines.text)) is not None and definition.name:
                 item = _found(child, lines, definition, owner, container)
                 item.is_detail |= only_details
                 found.append(item)
-                needed = own
+                before, needed = item, own
                 if definition.scopes:
                     inside = item
                     inner = owner if only_details else item
@@ -64,10 +69,13 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
                 for definition in finder(child, lines.text):
                     if not definition.name:
                         continue
-                    item = _found(child, lines, definition, owner, inside)
+                    is_next = rest is not None and definition.kind == rest.kind  # it does not stand in ``rest``
+                    item = _found(child, lines, definition, owner, rest.container if rest and is_next else inside)
                     found.append(item)
                     if definition.is_rest:
-                        container = inside = item
+                        if rest is not None:
+                            rest.end = item.start
+                        container = inside = rest = item
                         item.end = lines.spanned(node.start_byte, node.end_byte)[1]
                     elif definition.scopes:
                         inside = item

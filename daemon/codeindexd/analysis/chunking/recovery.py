@@ -16,6 +16,7 @@ from typing import Final
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
+from codeindexd.analysis.chunking.line_outline import end_by_indentation
 from codeindexd.analysis.chunking.lines import Lines
 from codeindexd.analysis.chunking.noise import with_first_branches, without_noise, without_suspects
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions
@@ -177,7 +178,7 @@ def _placed(
     lines: Lines,
 ) -> FoundDefinition:
     """Return a definition as a detail inside the innermost of ``found`` around its row that is not a function."""
-    end = seen.end if seen is not None else _end(row, lines)
+    end = seen.end if seen is not None else end_by_indentation(row, lines)
     start = seen.start if seen is not None else row
     around = [one for one in found if one.start < start < one.end and one.kind not in ("function", "method")]
     container = around[-1] if around else None
@@ -236,14 +237,3 @@ def _made_by_macros(lines: Lines, language: str) -> Iterator[tuple[str, str, int
     for match in _DEFINING_MACRO.finditer(lines.text):
         group = 2 if match[2] else 3 if match[3] else 4
         yield "function" if match[1] else "variable", match[group].decode("utf-8", "replace"), match.start(group)
-
-
-def _end(row: int, lines: Lines) -> int:
-    """Return the row after a definition that begins at ``row``: after the row that closes it, by its indentation."""
-    depth = lines.indent(row)
-    for after in range(row + 1, lines.count):
-        if lines.is_blank(after) or lines.indent(after) > depth:
-            continue
-        first = lines.text[lines.starts[after] : lines.starts[after] + depth + 1].strip()
-        return after + 1 if first in (b"}", b")", b"e") else (after if first != b"{" else _end(after, lines))
-    return lines.count

@@ -48,6 +48,7 @@ class Rules:
       bytes contain a keyword: scanning for a few words is far cheaper than walking every expression.
     - ``attach``: node types that belong to the next sibling; ``transparent``: node types that are replaced by their
       children.
+    - ``trailing``: node types that belong to the definition before them, as the bodies of Dart's functions do.
     - ``clauses``: neighbouring definitions with the same name are joined into one.
     - ``max_parse_bytes``: larger files are not parsed.
     """
@@ -58,6 +59,7 @@ class Rules:
     attach: frozenset[str] = frozenset({"comment"})
     attach_prefix: bytes = b""  # siblings that start with it are attached too (Elixir's ``@doc``)
     transparent: frozenset[str] = frozenset()
+    trailing: frozenset[str] = frozenset()
     clauses: bool = False
     own_keyword: bool = (
         False  # every definition contains one of ``keywords``, so a second one means a nested definition

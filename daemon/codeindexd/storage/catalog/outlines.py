@@ -21,6 +21,7 @@ from codeindexd.types import ChunkDraft, Definition, Span, Visibility
 
 DETAIL_KINDS: Final = (
     "constant", "variable", "field", "property", "enum_member", "namespace", "constructor", "package", "union", "alias",
+    "event",
 )  # fmt: skip
 """Kinds of definitions that a chunk's own symbols do not or not always include; a filter finds them by these bits.
 
