@@ -4,6 +4,9 @@
 
 InfoNCE with in-batch negatives, in both directions. A batch consists of groups of pairs from one package, so most
 negatives of a question come from the same repository: these are the hard negatives of a search in one repository.
+
+With ``--sentences`` (see `training.sentences`), the cosines between questions are drawn to those of the teacher as well
+(relational knowledge distillation: Park et al., CVPR 2019).
 """
 
 from __future__ import annotations
@@ -61,12 +64,14 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="the distilled model, which splits unknown words")
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--pairs", type=Path, nargs="+", required=True)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--group", type=int, default=32, help="consecutive pairs from one package")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--temperature", type=float, default=0.06)
+    parser.add_argument("--sentences", type=Path, help="questions with the teacher's vectors")
+    parser.add_argument("--sentence-weight", type=float, default=10.0, help="of their loss beside the contrastive one")
     parser.add_argument("--kinds", default="", help="train on these kinds of pairs only, comma-separated")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -78,7 +83,9 @@ def main() -> None:
     torch.manual_seed(args.seed)
     words, _ = read_vocabulary(args.vocabulary)
     kinds = frozenset(args.kinds.split(",")) - {""}
-    pairs = read_pairs(args.pairs, words, StaticModel.load(args.model), kinds)
+    rows = RowsOfWords(words, StaticModel.load(args.model))
+    pairs = read_pairs(args.pairs, rows, kinds)
+    sentences = read_sentences(args.sentences, rows) if args.sentences else None
     print(f"{len(pairs.packages)} pairs", flush=True)
     table = torch.nn.Parameter(torch.from_numpy(np.load(args.table)).to(args.device))
     with torch.no_grad():
@@ -86,12 +93,17 @@ def main() -> None:
     optimiser = torch.optim.Adam([table], lr=args.rate, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, total_steps=args.steps, pct_start=0.05)
     since, total = time.monotonic(), 0.0
-    batches = batches_of(pairs.packages, args.batch, args.group, np.random.default_rng(args.seed))
+    random = np.random.default_rng(args.seed)
+    batches = batches_of(pairs.packages, args.batch, args.group, random)
     for step in range(1, args.steps + 1):
         chosen = next(batches)
         loss = info_nce(
             pool(table, pairs.questions.bags(chosen)), pool(table, pairs.answers.bags(chosen)), args.temperature
         )
+        if sentences:
+            some = random.choice(len(sentences.vectors), min(args.batch, len(sentences.vectors)), replace=False)
+            vectors = pool(table, sentences.questions.bags(some))
+            loss = loss + args.sentence_weight * relational(vectors, sentences.vectors[some])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -120,6 +132,12 @@ def info_nce(questions: torch.Tensor, answers: torch.Tensor, temperature: float)
     return (torch.nn.functional.cross_entropy(scores, own) + torch.nn.functional.cross_entropy(scores.T, own)) / 2
 
 
+def relational(vectors: torch.Tensor, teacher: NDArray[np.float16]) -> torch.Tensor:
+    """Return the mean squared difference of the cosines between ``vectors`` from those between the teacher's."""
+    wanted = torch.from_numpy(teacher.astype(np.float32)).to(vectors.device)
+    return torch.nn.functional.mse_loss(vectors @ vectors.T, wanted @ wanted.T)
+
+
 def batches_of(packages: list[str], batch: int, group: int, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """Yield endless batches of ``batch`` pairs, in groups from one package; every pair occurs before any repeats."""
     members: defaultdict[str, list[int]] = defaultdict(list)
@@ -135,27 +153,49 @@ def batches_of(packages: list[str], batch: int, group: int, random: np.random.Ge
             yield flat[at : at + batch]
 
 
-def read_pairs(path: Path, words: list[str], model: StaticModel, kinds: frozenset[str]) -> Pairs:
-    """Return pairs as rows of the table; words without a row are split as the runtime does."""
-    own = {word: n for n, word in enumerate(words)}
-    place = {model.rows_of(word)[0]: n for word, n in own.items()}
-    split: dict[str, tuple[int, ...]] = {word: (n,) for word, n in own.items()}
-    sides: tuple[list[Counter[int]], list[Counter[int]]] = ([], [])
-    packages = []
-    with path.open() as lines:
-        for line in lines:
-            record = json.loads(line)
-            if kinds and record["kind"] not in kinds:
-                continue
-            packages.append(record["package"])
-            for side, text in zip(sides, (record["q"], record["d"]), strict=True):
-                bag: Counter[int] = Counter()
-                for word in text.split():
-                    if word not in split:
-                        split[word] = tuple(place[row] for row in model.rows_of(word) if row in place)
-                    bag.update(split[word])
-                side.append(bag or Counter({0: 1}))
-    return Pairs(_side(sides[0]), _side(sides[1]), packages)
+class RowsOfWords:
+    """The rows of the table for each word; words without a row are split as the runtime does."""
+
+    def __init__(self, words: list[str], model: StaticModel) -> None:
+        self._model = model
+        self._place = {model.rows_of(word)[0]: n for n, word in enumerate(words)}
+        self._rows: dict[str, tuple[int, ...]] = {word: (n,) for n, word in enumerate(words)}
+
+    def bag(self, text: str) -> Counter[int]:
+        """Return how often each row occurs in space-separated words; never empty."""
+        bag: Counter[int] = Counter()
+        for word in text.split():
+            if word not in self._rows:
+                self._rows[word] = tuple(self._place[row] for row in self._model.rows_of(word) if row in self._place)
+            bag.update(self._rows[word])
+        return bag or Counter({0: 1})
+
+
+def read_pairs(paths: list[Path], rows: RowsOfWords, kinds: frozenset[str]) -> Pairs:
+    """Return the pairs of these kinds, or of all if there are none, as rows of the table."""
+    questions, answers, packages = [], [], []
+    for path in paths:
+        with path.open() as lines:
+            for record in map(json.loads, lines):
+                if not kinds or record["kind"] in kinds:
+                    packages.append(record["package"])
+                    questions.append(rows.bag(record["q"]))
+                    answers.append(rows.bag(record["d"]))
+    return Pairs(_side(questions), _side(answers), packages)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Questions as rows of the table, with the teacher's vectors."""
+
+    questions: Side
+    vectors: NDArray[np.float16]
+
+
+def read_sentences(directory: Path, rows: RowsOfWords) -> Sentences:
+    """Return what `training.sentences` wrote."""
+    questions = _side([rows.bag(line) for line in (directory / "words.txt").read_text().splitlines()])
+    return Sentences(questions, np.load(directory / "vectors.npy"))
 
 
 def _side(bags: list[Counter[int]]) -> Side:

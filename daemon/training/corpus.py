@@ -1,9 +1,11 @@
 """Training texts from package archives: permissively licensed sources, cleaned, de-duplicated, without the benchmark.
 
-    python -m training.corpus --archives DIR... --exclude-names FILE --exclude-content DIR --out corpus.jsonl
+    python -m training.corpus --archives DIR... --repositories DIR... --sources FILE --exclude-names FILE
+        --exclude-content DIR --out corpus.jsonl
 
-Reads every .tar.*, .tgz, .zip and .whl below the directories and writes one JSON object per line: package,
-path, language, text. Equal archives give an equal corpus.
+Reads every .tar.*, .tgz, .zip and .whl in the directories of archives, and the head of every git directory
+``<owner>+<name>/repo`` in those of repositories, and writes one JSON object per line: package, path, language, text.
+Equal archives and repositories give an equal corpus.
 """
 
 from __future__ import annotations
@@ -16,23 +18,32 @@ import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pygit2
+
 from codeindexd.analysis.chunking import detect
+from training.repositories import git_directories, sources_at_head
 
 _MAX_FILE = 300_000
 _LANGUAGE_BYTES = 45_000_000
 _NAMES = (
     "python javascript typescript tsx go rust java kotlin scala c cpp csharp ruby php swift bash lua haskell "
-    "elixir zig julia ocaml sql html css toml yaml markdown rst"
+    "elixir zig julia ocaml sql html css toml yaml markdown restructuredtext"
 )
-_LANGUAGES = frozenset(_NAMES.split())
-_FOREIGN = re.compile(  # copied into a package, generated, or only data
+LANGUAGES = frozenset(_NAMES.split())
+FOREIGN = re.compile(  # copied into a package, generated, or only data
     r"(^|/)(vendor|vendored|_vendor|third[-_]?party|3rd[-_]?party|external|extern|node_modules|bundled|deps|dist|"
     r"min|locale|locales|fixtures?|testdata|snapshots?|__snapshots__|generated|gen|debian|\.pc)(/|$)|\.min\.|\.bundle\."
 )
 _SPACE = re.compile(r"\s+")
 _VERSION = re.compile(r"[-_.]?v?\d+(\.\d+)*.*$")
+_AMBIGUOUS = frozenset({"core", "backend"})  # repository names that say nothing without their owner
+_COMMON = frozenset({  # packages of these names are excluded, directories are not: they rarely mean the project
+    "annotations", "black", "client", "exposed", "express", "gorilla", "json", "klein", "modin", "moto", "paf", "pip",
+    "plug", "rack", "ray", "redis", "supervision",
+})  # fmt: skip
 _LANGUAGE_SHARES = {
     "python": 3.0,
     "csharp": 1.5,
@@ -44,6 +55,7 @@ _LANGUAGE_SHARES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archives", type=Path, nargs="+", required=True)
+    parser.add_argument("--repositories", type=Path, nargs="*", default=[])
     parser.add_argument("--sources", type=Path, required=True, help="sources.tsv: which archives are permissive")
     parser.add_argument(
         "--exclude-names", type=Path, required=True, help="held-out repositories, one owner/name per line"
@@ -58,20 +70,15 @@ def main() -> None:
     allowed = {line.split("\t")[0] for line in args.sources.read_text().splitlines() if line.endswith("\tyes")}
     by_language: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
-    archives = sorted((p for d in args.archives for p in d.iterdir() if p.name in allowed), key=lambda p: p.name)
     with args.out.open("w") as out:
-        for archive in archives:
-            package = _VERSION.sub("", archive.name.split("_")[0] if ".orig" in archive.name else archive.name).lower()
-            if package in names or package.removeprefix("python3-") in names:
-                dropped["package"] += 1
-                continue
+        for package, files in packages(args.archives, args.repositories, allowed, names):
             left = args.package_bytes
-            for path, data in members(archive):
+            for path, data in files:
                 language = detect(path.encode("utf-8", "replace"), data[:200].split(b"\n", 1)[0])
                 room = _LANGUAGE_BYTES * _LANGUAGE_SHARES.get(language, 1.0)
-                if language not in _LANGUAGES or left < len(data) or by_language[language] > room:
+                if language not in LANGUAGES or left < len(data) or by_language[language] > room:
                     continue
-                if names.intersection(_VERSION.sub("", part) for part in path.lower().split("/")[:-1]):
+                if names.directories.intersection(_VERSION.sub("", part) for part in path.lower().split("/")[:-1]):
                     dropped["name"] += 1
                     continue
                 text = data.decode("utf-8", "replace")
@@ -88,14 +95,54 @@ def main() -> None:
     print(dict(dropped))
 
 
-def excluded_names(listing: str) -> frozenset[str]:
-    """Return the lowercase names of packages and directories of held-out repositories."""
-    repositories = [line.strip().lower() for line in listing.splitlines() if "/" in line and not line.startswith("#")]
+def packages(
+    archives: list[Path], repositories: list[Path], allowed: set[str], names: ExcludedNames
+) -> Iterator[tuple[str, Iterator[tuple[str, bytes]]]]:
+    """Yield (package, its files) of the allowed archives and repositories that are not held out."""
+    found = sorted((p for d in archives for p in d.iterdir() if p.name in allowed), key=lambda p: p.name)
+    for archive in found:
+        package = _VERSION.sub("", archive.name.split("_")[0] if ".orig" in archive.name else archive.name)
+        package = package.lower().replace("_", "-")
+        if (
+            package in names.packages
+            or re.sub(r"^(python3|ruby|php|rust|node|golang-github)-", "", package) in names.packages
+        ):
+            print(f"held out: {archive.name}")
+        else:
+            yield package, members(archive)
+    for name, path in git_directories(repositories, names.repositories):
+        repository = pygit2.Repository(str(path))
+        if f"{name}@{repository.head.target}" in allowed:
+            yield name.rpartition("/")[2].lower(), head_files(repository)
+
+
+@dataclass(frozen=True)
+class ExcludedNames:
+    """What may not be trained on, in lowercase: repositories, packages of those names, and directories in others."""
+
+    repositories: frozenset[str]
+    packages: frozenset[str]
+    directories: frozenset[str]
+
+
+def excluded_names(listing: str) -> ExcludedNames:
+    """Return the names to exclude for a list of repositories, one owner/name per line."""
+    repositories = {line.strip().lower() for line in listing.splitlines() if "/" in line and not line.startswith("#")}
     names = {name for line in repositories for name in (line.split("/")[1], line.replace("/", "-"))}
     names |= {"ruby-rails", "libfmt", "fmt", "nlohmann", "actionpack", "activerecord", "activesupport", "railties"}
     names |= {"messagepack", "newtonsoft", "newtonsoft.json", "illuminate", "commons-lang3", "libcommons-lang3-java"}
-    names |= {"zig", "ziglang", "libuv1", "uv", "absl", "rust-tokio", "rust-serde", "rust-axum", "vite-node"}
-    return frozenset(names)
+    names |= {"ziglang", "libuv1", "uv", "absl", "vite-node", "sklearn", "fd-find", "monaco-editor", "ansible-core"}
+    names |= {"distributed", "yt-dlp-ejs", "jupyterlite", "cpython", "homeassistant", "torchvision", "home-assistant"}
+    return ExcludedNames(
+        frozenset(repositories), frozenset(names - _AMBIGUOUS), frozenset(names - _AMBIGUOUS - _COMMON)
+    )
+
+
+def head_files(repository: pygit2.Repository) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, bytes) of the source files at a repository's head, by path."""
+    for path, size, blob in sources_at_head(repository):
+        if _wanted(path, size):
+            yield path, repository[blob].data
 
 
 def content_hash(text: str) -> str:
@@ -129,7 +176,7 @@ def members(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _wanted(path: str, size: int) -> bool:
-    return 200 < size < _MAX_FILE and not _FOREIGN.search(path.lower())
+    return 200 < size < _MAX_FILE and not FOREIGN.search(path.lower())
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ _QUESTION_STARTS = (
     "which",
     "code for",
 )
-_FIRST_WORDS, _LEAST_WORDS, _CODE_WORDS = 40, 3, 220
+FIRST_WORDS, _LEAST_WORDS, CODE_WORDS = 40, 3, 220
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,6 @@ def main() -> None:
     kinds: Counter[str] = Counter()
     seen: set[int] = set()
 
-    def room(row: dict[str, str]) -> bool:
-        full = languages[row["language"]] >= args.language_limit
-        return not full and packages[row["package"]] < args.package_limit
-
     with args.corpus.open() as lines, args.out.open("w") as out:
         for package, rows in groupby(map(json.loads, lines), itemgetter("package")):
 
@@ -122,7 +118,7 @@ def main() -> None:
                 )
 
             for kind, language, question, answer in mined(filter(room, rows), random_):
-                q, d = tokenizer.words(question)[:_FIRST_WORDS], tokenizer.words(answer)[:_CODE_WORDS]
+                q, d = tokenizer.words(question)[:FIRST_WORDS], tokenizer.words(answer)[:CODE_WORDS]
                 key = hash((" ".join(q), " ".join(d[:30])))
                 if not q or len(d) < 8 or key in seen:
                     continue
@@ -162,7 +158,7 @@ def pairs_of(
 ) -> Iterator[tuple[str, str, str]]:
     """Yield (kind, question, answer) of one file, in its order."""
     for piece in pieces:
-        if language in {"markdown", "rst"}:
+        if language in {"markdown", "restructuredtext"}:
             head, _, rest = piece.whole.strip().partition("\n")
             if len(head) < 90 and len(rest) > 80:
                 yield "heading", _with_question_words(head, random_), rest
@@ -179,7 +175,7 @@ def pairs_of(
         for comment, around in inside(piece.code):
             if random_.random() < 0.25:
                 yield "inside", _with_question_words(comment, random_), around
-    if pieces and language not in {"markdown", "rst"}:
+    if pieces and language not in {"markdown", "restructuredtext"}:
         words = path_words(path.encode("utf-8", "replace")).split()
         for piece in random_.sample(pieces, min(len(pieces), 3)):
             yield "path", _with_question_words(" ".join(words[-random_.randint(2, 6) :][:-1]), random_), piece.whole
@@ -228,7 +224,7 @@ def clean(lines: list[str]) -> str:
     ends = [match.end() for match in _SENTENCE.finditer(text)]
     text = text[: ends[0]] if ends and len(text[: ends[0]].split()) >= _LEAST_WORDS else text
     words = text.split()
-    return " ".join(words[:_FIRST_WORDS]) if len(words) >= _LEAST_WORDS else ""
+    return " ".join(words[:FIRST_WORDS]) if len(words) >= _LEAST_WORDS else ""
 
 
 def _with_question_words(question: str, random_: random.Random) -> str:

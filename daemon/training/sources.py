@@ -1,9 +1,10 @@
 """The licence that each archive declares; only permissively licensed ones may be used for training.
 
-    python -m training.sources --archives DIR... --out sources.tsv
+    python -m training.sources --archives DIR... --repositories DIR... --exclude-names FILE --out sources.tsv
 
-Reads package.json (npm), METADATA (wheels) and debian/copyright (the .debian.tar.* beside a .orig.tar.*). Of several
-licences in one Debian package, that of "Files: *" decides. Archives without a licence are not permissive.
+Reads package.json (npm), METADATA (wheels), debian/copyright (the .debian.tar.* beside a .orig.tar.*), and the licence
+file at the head of git directories (``<owner>+<name>/repo``; those of held-out repositories are not listed). Of several
+licences in one Debian package, that of "Files: *" decides. What has no licence is not permissive.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ import re
 import tarfile
 import zipfile
 from pathlib import Path
+
+import pygit2
+
+from training.corpus import excluded_names
+from training.repositories import git_directories
+from training.repositories import licence_of as licence_in
 
 _PERMISSIVE = re.compile(
     r"\b(MIT|Expat|BSD|Apache|ISC|0BSD|Zlib|zlib|libpng|PSF|Python-2|Python Software|Unlicense|public[- ]domain|CC0|"
@@ -38,6 +45,8 @@ _BY_NAME = {  # archives without a licence in the metadata: as stated in their l
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archives", type=Path, nargs="+", required=True)
+    parser.add_argument("--repositories", type=Path, nargs="*", default=[])
+    parser.add_argument("--exclude-names", type=Path, help="held-out repositories, one owner/name per line")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rows = []
@@ -47,7 +56,12 @@ def main() -> None:
             continue
         licence = licence_of(archive) or declared.get(re.split(r"_|-\d", archive.name)[0], "")
         rows.append(f"{archive.name}\t{licence[:80]}\t{'yes' if is_permissive(licence) else 'no'}\n")
-    args.out.write_text("# archive\tlicence as declared\tused\n" + "".join(rows))
+    excluded = excluded_names(args.exclude_names.read_text()) if args.exclude_names else None
+    for name, path in git_directories(args.repositories, excluded.repositories if excluded else frozenset()):
+        repository = pygit2.Repository(str(path))
+        licence = licence_in(repository)
+        rows.append(f"{name}@{repository.head.target}\t{licence}\t{'yes' if is_permissive(licence) else 'no'}\n")
+    args.out.write_text("# archive or repository\tlicence as declared\tused\n" + "".join(rows))
 
 
 def is_permissive(licence: str) -> bool:
