@@ -261,7 +261,7 @@ def test_a_projection_catches_up_with_a_catalog_that_lost_commits(tmp_path: Path
 def test_a_catalog_of_another_version_is_rebuilt_and_not_called_damaged(tmp_path: Path, vectors: VectorStore) -> None:
     index = open_index(tmp_path, vectors)
     index.commit(save("a.py", "alpha"))
-    index.catalog._connection.execute("PRAGMA user_version = 2")
+    index.catalog._connection.execute("PRAGMA user_version = 1")
     index.close()
     index = open_index(tmp_path, vectors)
     [note] = index.lag.notes

@@ -492,9 +492,10 @@ class CachePlace(TypedDict):
 
 
 class StatusResult(TypedDict):
-    """Health of the daemon and of its roots."""
+    """Health of the daemon and of its roots. ``schema`` is the version of its catalogs."""
 
     version: str
+    schema: NotRequired[int]
     pid: int
     uptime_s: float
     rss_bytes: int
@@ -603,9 +604,11 @@ class ServerInfo(TypedDict):
     """Version and process of the daemon, and where it listens.
 
     ``installation`` is "intact", "changed" or "removed": the state of the files from which the daemon was started.
+    ``schema`` is the version of its catalogs.
     """
 
     version: str
+    schema: NotRequired[int]
     pid: int
     uptime_s: float
     socket: NotRequired[str]

@@ -32,6 +32,7 @@ from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.pinning import worst_state
 from codeindexd.search.query import filters_of, language_filter, parse, split_globs
 from codeindexd.search.searcher import Searcher
+from codeindexd.storage.catalog import SCHEMA_VERSION
 from codeindexd.types import RootState
 from codeindexd.waiting import run_all
 
@@ -114,6 +115,7 @@ class Handlers:
         """Return the daemon's version, process, socket and installation."""
         return {
             "version": __version__,
+            "schema": SCHEMA_VERSION,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started, 3),
             **self._describe(),

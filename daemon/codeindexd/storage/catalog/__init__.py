@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from codeindexd.storage.catalog.migrations import SCHEMA_VERSION
 from codeindexd.storage.catalog.snapshot import CatalogSnapshot
 from codeindexd.storage.catalog.store import Catalog
 from codeindexd.storage.catalog.tree import CatalogTree
 
-__all__ = ["Catalog", "CatalogSnapshot", "CatalogTree"]
+__all__ = ["SCHEMA_VERSION", "Catalog", "CatalogSnapshot", "CatalogTree"]

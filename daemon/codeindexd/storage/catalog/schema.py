@@ -11,11 +11,11 @@ from pathlib import Path
 from codeindexd.errors import CodeindexError, StoreDamagedError, StoreVersionError, place_of
 from codeindexd.scan.merkle import node_hash
 from codeindexd.storage.catalog.contents import INDEXES
+from codeindexd.storage.catalog.migrations import ADDED, SCHEMA_VERSION, migrate, statements
 from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
 from codeindexd.types import NodeKind
 
 APPLICATION_ID = 0x43444978  # "CDIx"
-SCHEMA_VERSION = 4
 REBUILD = "it is rebuilt from the disk; vectors are reused"
 
 # `entry` is the tree, clustered so that a directory's children are adjacent; `file` has the outcome of each leaf. A
@@ -27,6 +27,7 @@ REBUILD = "it is rebuilt from the disk; vectors are reused"
 # `reference` has the references of a file (see analysis/references), and how many definitions and references it has.
 # Integers beyond 64 bits (inodes, times of some file systems) are stored as text, text with lone surrogates as blobs:
 # see rows.py. Such columns have no declared type.
+# The tables that were added since the oldest version that can be used are in migrations.py.
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE state (
@@ -52,16 +53,6 @@ CREATE TABLE chunk (
 );
 CREATE TABLE kind (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE symbol (name BLOB NOT NULL, chunk_id INTEGER NOT NULL, PRIMARY KEY (name, chunk_id)) WITHOUT ROWID;
-CREATE TABLE outline (
-  file_id INTEGER PRIMARY KEY, is_partial INTEGER NOT NULL, definitions BLOB NOT NULL, details BLOB NOT NULL
-);
-CREATE TABLE definition_name (
-  name BLOB NOT NULL, file_id INTEGER NOT NULL, PRIMARY KEY (name, file_id)
-) WITHOUT ROWID;
-CREATE TABLE reference (
-  file_id INTEGER PRIMARY KEY, definition_count INTEGER NOT NULL, reference_count INTEGER NOT NULL, refs BLOB NOT NULL
-);
-CREATE INDEX reference_counts ON reference (definition_count, reference_count);
 CREATE TABLE failure (
   parent BLOB NOT NULL, name BLOB NOT NULL, stage, error, attempts INTEGER NOT NULL,
   next_retry_ns INTEGER NOT NULL, quarantined INTEGER NOT NULL,
@@ -96,6 +87,8 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
             _check_size(connection, path)
             if _is_empty(connection):
                 _create(connection, root_id)
+            elif _pragma(connection, "application_id") == APPLICATION_ID:
+                migrate(connection)
             _check_identity(connection, path, root_id)
             for index in INDEXES:  # newer than the schema: older catalogs lack only these
                 connection.execute(index)
@@ -134,7 +127,8 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 def _create(connection: sqlite3.Connection, root_id: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in _TABLES.split(";\n"):
+        added = [statement for version in ADDED for statement in statements(version)]
+        for statement in (*_TABLES.split(";\n"), *added):
             connection.execute(statement)
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)", [("store_uuid", str(uuid.uuid4())), ("root_id", root_id)]

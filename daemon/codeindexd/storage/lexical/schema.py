@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import xxhash
 from tantivy import Document, Schema, SchemaBuilder
 
-from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError
+from codeindexd.errors import AlreadyRunningError, CodeindexError, FailedError, StoreDamagedError, StoreVersionError
 from codeindexd.storage.durable import store_error
 
 WHAT = "lexical index"
@@ -146,6 +146,8 @@ def _ours(error: Exception) -> CodeindexError:
         return store_error(int(number[1] or number[2]), message, WHAT)
     if "LockBusy" in message:
         return AlreadyRunningError(f"another writer has the {WHAT} open", hint="stop the other daemon first")
+    if "schema does not match" in message:
+        return StoreVersionError(f"the {WHAT} is of another version of codeindexd")
     if _DAMAGE.search(message):
         return StoreDamagedError(f"the {WHAT} cannot be read: {message}")
     return FailedError(f"the {WHAT} failed: {message}")
