@@ -246,3 +246,16 @@ def test_related_takes_every_printed_form_and_leaves_out_its_own_definition(inde
         done = run(indexed, library, "related", place, "--format", "{symbol}")
         assert done.returncode == 0
         assert "py_scanstring" not in done.stdout.splitlines()
+
+
+def test_levels_list_files_and_directories(indexed: RealDaemon, library: Path) -> None:
+    files = run(indexed, library, "search", "parse a date in a header", "--level", "file", "-n", "4")
+    paths = [line for line in files.stdout.splitlines() if line and not line.startswith(" ")]
+    assert len(paths) == len(set(paths)) == 4
+    assert all((library / path).is_file() for path in paths)
+    directories = run(indexed, library, "search", "event loop of subprocesses", "--level", "directory", "-n", "2")
+    assert directories.stdout.startswith("asyncio/  ")
+    listed = run(indexed, library, "search", "event loop of subprocesses", "--level", "directory", "-l", "-n", "2")
+    assert listed.stdout.splitlines()[0] == "asyncio"
+    wrong = run(indexed, library, "search", "loop", "--level", "module")
+    assert (wrong.returncode, "choose from" in wrong.stderr) == (2, True)

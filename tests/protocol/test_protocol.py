@@ -40,6 +40,7 @@ def test_a_request_gets_the_defaults_of_its_method() -> None:
         "kind": None,
         "sync": False,
         "explain": False,
+        "level": "chunk",
     }
     assert not request.is_notification
 

@@ -252,6 +252,7 @@ def search(run: Run) -> int:
         "kind": args.kind,
         "sync": args.sync,
         "explain": args.explain,
+        "level": args.level,
     }
     query = " ".join(args.query)
     with run.client() as client:
@@ -304,7 +305,10 @@ def _print_hits(run: Run, result: SearchResult) -> None:
     else:
         explain = getattr(args, "explain", False)
         context, cwd = args.context, run.shown_cwd
-        render.print_hits(run.terminal, result, context=context, cwd=cwd, explain=explain, copies=args.copies)
+        if "groups" in result:
+            render.print_groups(run.terminal, result, cwd=cwd)
+        else:
+            render.print_hits(run.terminal, result, context=context, cwd=cwd, explain=explain, copies=args.copies)
     run.terminal.flush()
     if not result["hits"]:
         searched = result.get("searched")

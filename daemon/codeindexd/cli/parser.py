@@ -203,6 +203,12 @@ def _queries(command: Command) -> None:
     search.add_argument(
         "--kind", action=GivenOnce, metavar="K", help="only code of this kind: function, class, section, ..."
     )
+    search.add_argument(
+        "--level",
+        choices=["chunk", "file", "directory"],
+        default="chunk",
+        help="find places in code (chunk), or whole files or directories with their best places",
+    )
     search.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
     search.add_argument("--add", action="store_true", help="first index the directory if it is not indexed")
     search.add_argument("--explain", action="store_true", help="show the parts of each score")

@@ -15,7 +15,7 @@ from codeindexd.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from codeindexd.client.results import Definition, Hit, Line, LineCount, Place, SearchResult, SymbolResult
+    from codeindexd.client.results import Definition, Group, Hit, Line, LineCount, Place, SearchResult, SymbolResult
 
 _WORD = re.compile(r"[^\W_]+")
 _IDENTIFIER = re.compile(r"\w+")
@@ -51,9 +51,34 @@ def print_hits(
         _snippet(terminal, hit, words, context)
 
 
+def print_groups(terminal: Terminal, result: SearchResult, *, cwd: str) -> None:
+    """Print the files or directories of an answer, each with its best places in one line each."""
+    words = wanted_words(result["query"])
+    for number, group in enumerate(result["groups"]):
+        if number:
+            terminal.print()
+        hits = [result["hits"][position] for position in group["hits"]]
+        is_directory = "files" in group
+        suffix = f"{'/' if group['path'] else ''}" if is_directory else ""
+        parts = [_link(terminal, group, cwd, suffix)]
+        if is_directory:
+            parts.append(terminal.style("dim", f"{group['files']} {'file' if group['files'] == 1 else 'files'}"))
+        terminal.print("  ".join(parts))
+        for hit in hits:
+            place = f"{hit['path'].rpartition('/')[2]}:{_best_line(hit)}" if is_directory else str(_best_line(hit))
+            text = safe(_best_text(hit)).strip()
+            about = "  ".join(filter(None, (safe(hit["symbol"]), hit["kind"])))
+            room = terminal.out_width - width_of(f"    {place}  {about}  ") if terminal.full_screen else _MAX_LINE_CHARS
+            line = f"    {terminal.style('path', safe_line(place))}  {terminal.style('symbol', about)}"
+            if room > _LEAST_SIGNATURE:
+                start = next((begin for begin, _ in matches(text, words)), 0)
+                line += f"  {_highlighted(terminal, cut_around(text, start, room), words)}"
+            terminal.print(line.rstrip())
+
+
 def print_paths(terminal: Terminal, result: SearchResult, cwd: str) -> None:
-    """Print the paths of all hits, each once, best first."""
-    for path in dict.fromkeys(shown_path(hit, cwd) for hit in result["hits"]):
+    """Print the paths of all hits, or of the files or directories of an answer, each once, best first."""
+    for path in dict.fromkeys(shown_path(place, cwd) for place in result.get("groups", result["hits"])):
         terminal.print(safe_line(path) if terminal.full_screen else path)
 
 
@@ -130,7 +155,7 @@ def _headline(terminal: Terminal, place: Hit | Place, cwd: str, *, explain: bool
     return "  ".join(parts)
 
 
-def _link(terminal: Terminal, place: Hit | Place, cwd: str, suffix: str) -> str:
+def _link(terminal: Terminal, place: Hit | Place | Group, cwd: str, suffix: str) -> str:
     target = f"{place['root'].rstrip('/')}/{place['path']}"
     return terminal.link(target, terminal.style("path", f"{safe_line(shown_path(place, cwd))}{suffix}"))
 
@@ -154,10 +179,10 @@ def _copies(terminal: Terminal, hit: Hit, cwd: str) -> None:
         terminal.print(terminal.style("dim", f"    and {more} more"))
 
 
-def shown_path(place: Mapping[str, Any] | Hit | Place | Line | LineCount, cwd: str) -> str:
+def shown_path(place: Mapping[str, Any] | Hit | Place | Group | Line | LineCount, cwd: str) -> str:
     """Return the path relative to ``cwd`` if that is inside the root of ``place``, else the absolute path."""
     root = place["root"]
-    path = f"{root.rstrip('/')}/{place['path']}"
+    path = f"{root.rstrip('/')}/{place['path']}".rstrip("/") or "/"
     if cwd == root or cwd.startswith(f"{root.rstrip('/')}/"):
         return os.path.relpath(path, cwd)
     return path
@@ -182,9 +207,7 @@ def matches(text: str, words: frozenset[str]) -> Iterator[tuple[int, int]]:
 
 def _values(hit: Hit, words: frozenset[str], cwd: str) -> dict[str, Any]:
     """Return the fields of a hit for ``--format``; the column counts bytes from 1, as Vim does."""
-    lines = hit["snippet"].splitlines()
-    row = _best_row(hit)
-    text = lines[row] if row < len(lines) else ""
+    text = _best_text(hit)
     indented = len(text) - len(text.lstrip())
     start = next((first for first, _ in matches(text, words)), indented)
     return {
@@ -196,6 +219,13 @@ def _values(hit: Hit, words: frozenset[str], cwd: str) -> dict[str, Any]:
         "symbol": safe(hit["symbol"]),
         "copies": hit.get("copy_count", 0),
     }
+
+
+def _best_text(hit: Hit) -> str:
+    """Return the best line of a hit, as it stands in the file."""
+    lines = hit["snippet"].splitlines()
+    row = _best_row(hit)
+    return lines[row] if row < len(lines) else ""
 
 
 def _snippet(terminal: Terminal, hit: Hit, words: frozenset[str], context: int) -> None:

@@ -98,12 +98,14 @@ class AsyncMethods:
         kind: str | None = None,
         sync: bool = False,
         explain: bool = False,
+        level: str = "chunk",
     ) -> results.SearchResult:
         """Return the chunks that match ``query`` best, from the roots that contain ``roots`` (None: all roots).
 
         ``path`` is a glob or several; a glob that begins with ``!`` excludes. ``limit`` is the number of hits (None: as
         configured); ``explain`` adds the parts of each score. With ``sync``, the answer includes every change made
-        before the call.
+        before the call. With the ``level`` ``file`` or ``directory``, the answer has ``groups``: the best ones, each
+        with its best hits.
         """
         params = {
             "query": query,
@@ -114,6 +116,7 @@ class AsyncMethods:
             "kind": kind,
             "sync": sync,
             "explain": explain,
+            "level": level,
         }
         return cast("results.SearchResult", await self.call("search", params))
 

@@ -68,11 +68,25 @@ class Hit(Place):
     explain: NotRequired[dict[str, float]]
 
 
+class Group(TypedDict):
+    """A file or directory in a ranked answer. ``hits`` are the positions of its best hits in those of the answer.
+
+    ``path`` is "" for the root itself. ``files`` is how many files below a directory are among the ranked hits.
+    """
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    score: float
+    hits: list[int]
+    files: NotRequired[int]
+
+
 class SearchResult(TypedDict):
     """The answer of ``search`` and ``related``; ``state`` is the worst state of the searched roots.
 
     ``dense_coverage`` is the share of chunks, 0 to 1, that can be found by meaning. If there is no hit, ``searched`` is
-    the number of files that match the filters.
+    the number of files that match the filters. ``groups`` are files or directories, if asked for.
     """
 
     query: str
@@ -81,6 +95,7 @@ class SearchResult(TypedDict):
     state: str
     dense_coverage: float
     hits: list[Hit]
+    groups: NotRequired[list[Group]]
     searched: NotRequired[int]
     notes: NotRequired[list[str]]
 

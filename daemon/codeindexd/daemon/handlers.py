@@ -28,6 +28,7 @@ from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.scan.git_changes import Changes, changed_files
 from codeindexd.search.graph.queries import Asked, GraphSearcher, Place
 from codeindexd.search.grep import GrepRequest
+from codeindexd.search.levels import Level
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.pinning import worst_state
 from codeindexd.search.query import filters_of, language_filter, parse, split_globs
@@ -218,7 +219,8 @@ class Handlers:
             await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         chosen = {root.spec.id for root in roots}
         others = [root for root in self._roots.running_roots() if root.spec.id not in chosen]
-        found = await self._searcher.search(roots, parsed, params["limit"] or self._default_limit, others=others)
+        limit = params["limit"] or self._default_limit
+        found = await self._searcher.search(roots, parsed, limit, level=_level(params["level"]), others=others)
         missing = [] if params["roots"] else self._roots.all_roots()[1]
         return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
 
@@ -455,6 +457,14 @@ class Handlers:
         """Send no more notifications on this connection."""
         self._subscriptions.unsubscribe(connection)
         return {}
+
+
+def _level(name: str) -> Level:
+    try:
+        return Level(name)
+    except ValueError:
+        known = ", ".join(level.value for level in Level)
+        raise UsageError(f"search: no such level: {name}", hint=f"use one of: {known}") from None
 
 
 def _path(raw: Any) -> Path:

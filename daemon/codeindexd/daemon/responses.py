@@ -23,6 +23,7 @@ from codeindexd.scan.relpath import ROOT, ancestors
 from codeindexd.search.confirm import cells_of
 from codeindexd.search.grep import MatchedLine
 from codeindexd.search.hits import Copy, Hit
+from codeindexd.search.levels import Group
 from codeindexd.search.searcher import Answer, GrepAnswer
 from codeindexd.search.symbols import ConfirmedDefinition, Match, SymbolAnswer
 from codeindexd.types import Failure, Outcome, RootState, StoredChunk
@@ -264,9 +265,27 @@ def answer(query: str, found: Answer, *, explain: bool = False, missing: Sequenc
         "state": state.value,
         "dense_coverage": found.dense_coverage,
         "hits": [hit_entry(hit, explain=explain) for hit in found.hits],
+        **({} if found.groups is None else {"groups": _group_entries(found.groups)}),
         **({} if found.searched is None else {"searched": found.searched}),
         **({"notes": notes} if notes else {}),
     }
+
+
+def _group_entries(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    entries = []
+    first = 0
+    for group in groups:
+        entries.append(
+            {
+                **path_to_json(group.root.spec.raw, key="root"),
+                **path_to_json(group.path),
+                "score": round(group.score, 4),
+                "hits": list(range(first, first + len(group.hits))),
+                **({"files": group.files} if group.path != group.hits[0].chunk.path else {}),
+            }
+        )
+        first += len(group.hits)
+    return entries
 
 
 def grep_answer(

@@ -11,6 +11,7 @@ from codeindexd.mcp import freshness
 from codeindexd.mcp.answers import Answer, noted
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
+from codeindexd.mcp.grouped import grouped_answer
 from codeindexd.mcp.ranked import FURTHER, HIT_FIELDS, ranked_answer
 from codeindexd.mcp.scope import Scope
 from codeindexd.mcp.tool import (
@@ -66,14 +67,15 @@ def _quotable(text: str) -> str:
 async def _search(call: Call, values: dict[str, Any]) -> Answer:
     scope = await scope_of(call, values["roots"])
     notes = await freshness.synced(call.client, scope.roots) if values["sync"] else []
-    limit, page = values["limit"], values["page"]
+    limit, page, level = values["limit"], values["page"], values["level"]
     result = await call.client.search(
         written_query(values["query"], Mode(values["mode"])),
         roots=scope.roots,
-        limit=min(limit * page + FURTHER, 1000),
+        limit=min(limit * page + (FURTHER if level == "chunk" else 1), 1000),
         language=values["language"],
         path=scope.globs(values["path"]),
         kind=values["kind"],
+        level=level,
     )
     notes += [*scope.notes, *map(for_model, result.get("notes", []))]
     notes += await freshness.state_notes(call.client, result["state"], scope.roots)
@@ -81,15 +83,11 @@ async def _search(call: Call, values: dict[str, Any]) -> Answer:
         notes.append(f"{result['dense_coverage']:.0%} of the code can be found by meaning so far")
     searched = result.get("searched")
     files = "" if searched is None else f" in {searched:,} {'file' if searched == 1 else 'files'}"
-    return ranked_answer(
-        result["hits"],
-        scope,
-        noted(values["max_tokens"], notes),
-        query=values["query"],
-        limit=limit,
-        page=page,
-        nothing=f"No hits{files}. Try other words, or grep for a word that must be in the code.",
-    )
+    nothing = f"No hits{files}. Try other words, or grep for a word that must be in the code."
+    budget, query = noted(values["max_tokens"], notes), values["query"]
+    if "groups" in result:
+        return grouped_answer(result, scope, budget, query=query, limit=limit, page=page, nothing=nothing)
+    return ranked_answer(result["hits"], scope, budget, query=query, limit=limit, page=page, nothing=nothing)
 
 
 async def _related(call: Call, values: dict[str, Any]) -> Answer:
@@ -152,6 +150,13 @@ SEARCH = Tool(
         PATHS,
         LANGUAGE,
         Parameter("kind", Kind.TEXT, "Only code of this kind: function, class, method, section, test, ..."),
+        Parameter(
+            "level",
+            Kind.CHOICE,
+            "chunk finds places in code; file and directory find where a subject is dealt with.",
+            default="chunk",
+            choices=("chunk", "file", "directory"),
+        ),
         ROOTS,
         _LIMIT,
         MAX_TOKENS,

@@ -84,6 +84,7 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("kind", ParamKind.TEXT),
         Param("sync", ParamKind.BOOLEAN, default=False),
         Param("explain", ParamKind.BOOLEAN, default=False),
+        Param("level", ParamKind.TEXT, default="chunk"),
     ),
     "grep": (
         Param("pattern", ParamKind.TEXT, required=True, exact=True),

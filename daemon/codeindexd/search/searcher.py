@@ -22,6 +22,7 @@ from codeindexd.search.best_line import BestLine
 from codeindexd.search.file_names import Embed
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.hits import Hit, HitRequest, first_hits, fold_hits
+from codeindexd.search.levels import HITS_PER_GROUP, Group, Level, grouped
 from codeindexd.search.nothing_found import (
     RootNote,
     asks_for_text,
@@ -58,7 +59,8 @@ class Answer:
     """Hits, best first, and the state and clock of what was searched.
 
     ``dense_coverage`` is the share of chunks with a vector, from 0 to 1. ``searched`` is the number of files that pass
-    the filters if there are no hits, else None.
+    the filters if there are no hits, else None. ``groups`` are the files or directories of an answer at that level;
+    ``hits`` are theirs then, in the same order.
     """
 
     hits: list[Hit]
@@ -68,6 +70,7 @@ class Answer:
     took_ms: float
     notes: list[str] = field(default_factory=list)
     searched: int | None = None
+    groups: Sequence[Group] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +104,19 @@ class Searcher:
         parsed: ParsedQuery,
         limit: int,
         *,
+        level: Level = Level.CHUNK,
         others: Sequence[SearchableRoot] = (),
     ) -> Answer:
-        """Return the best ``limit`` chunks of ``roots``. Never wait for indexing, nor over 5 seconds for an embedder.
+        """Return the best ``limit`` chunks, files or directories (``level``) of ``roots``.
+
+        Never waits for indexing, nor over 5 seconds for an embedder.
 
         A misspelt name or word is replaced, and a note says so. Without any hit, notes say why, and which of ``others``
         (roots that are not searched) contain what the query requires. Raises InvalidQueryError when a regex is too
         slow, and FailedError when nothing can be read.
         """
         started = time.perf_counter()
+        wanted, limit = limit, limit * HITS_PER_GROUP[level]
         hits: list[Hit] = []
         searched = SearchedParts()
         query: PreparedQuery | None = None
@@ -130,9 +137,19 @@ class Searcher:
         if not hits:
             files, why = await _why_nothing(roots, parsed, others)
             notes += why
+        groups = None if level is Level.CHUNK else grouped(hits, level, wanted)
+        if groups is not None:
+            hits = [hit for group in groups for hit in group.hits]
         took_ms = (time.perf_counter() - started) * 1000
         return Answer(
-            hits, searched.state, searched.clock, searched.dense_coverage, took_ms, [*dict.fromkeys(notes)], files
+            hits,
+            searched.state,
+            searched.clock,
+            searched.dense_coverage,
+            took_ms,
+            [*dict.fromkeys(notes)],
+            files,
+            groups,
         )
 
     async def related(self, root: SearchableRoot, path: bytes, line: int, limit: int) -> Answer:
