@@ -93,3 +93,7 @@ def test_a_path_filter_is_relative_to_the_project(tmp_path: Path) -> None:
         f"{tmp_path}/src/**", f"!{tmp_path}/src/x", "*.py", "/abs/**"
     ]  # fmt: skip
     assert scope.globs([f"file://{tmp_path}/src"]) == [f"{tmp_path}/src"]
+
+
+def test_shown_paths_have_neither_line_breaks_nor_escape_sequences() -> None:
+    assert Scope(["/p"], "/p").shown("/p", "a\n\x1b[31mb.py") == "a\u240a\u241b[31mb.py"

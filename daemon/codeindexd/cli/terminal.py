@@ -11,14 +11,8 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from codeindexd.errors import UsageError
-
-# Escape sequences in a source file must not reach the terminal: control characters are replaced by visible ones.
-_SAFE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
-_SAFE |= {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
-_SAFE |= dict.fromkeys(
-    (*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"
-)  # bidirectional overrides, which reorder text
-_SAFE[0x0D] = ""
+from codeindexd.protocol.printable import safe as safe
+from codeindexd.protocol.printable import safe_line as safe_line
 
 _CODES = {
     "path": "35",
@@ -214,13 +208,3 @@ def _any_text(error: UnicodeError) -> tuple[str | bytes, int]:
 
 def _escaped(char: str) -> bytes:
     return char.encode("ascii", "backslashreplace")
-
-
-def safe_line(text: str) -> str:
-    """Return ``text`` as :func:`safe` does, on one line: file names may contain line breaks."""
-    return safe(text).replace("\n", "\u240a")
-
-
-def safe(text: str) -> str:
-    """Return ``text`` with control characters replaced, except tabs and newlines."""
-    return text.translate(_SAFE)

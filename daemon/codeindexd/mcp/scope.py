@@ -11,6 +11,7 @@ from codeindexd.client.core import absolute, enclosing_repository
 from codeindexd.errors import NotIndexedError
 from codeindexd.mcp.arguments import local_path
 from codeindexd.protocol.places import literal_glob
+from codeindexd.protocol.printable import safe_line
 
 if TYPE_CHECKING:
     from codeindexd.client.aio import AsyncClient
@@ -45,7 +46,7 @@ class Scope:
         """Return the path of a hit as a model should use it: relative to the project, else absolute."""
         full = f"{root.rstrip('/')}/{path}"
         prefix = f"{self.base.rstrip('/')}/"
-        return full[len(prefix) :] if self.base and full.startswith(prefix) else full
+        return safe_line(full[len(prefix) :] if self.base and full.startswith(prefix) else full)
 
     def globs(self, paths: Sequence[str] | None) -> list[str] | None:
         """Return path filters for the daemon; without any, the directories to which the search is restricted."""

@@ -256,7 +256,7 @@ def _chunk_at(snapshot: Snapshot, path: bytes, line: int) -> StoredChunk:
             return chunk
     name = path.decode(errors="replace")
     if not chunks:
-        hint = "to see why a file is not indexed: codeindex explain PATH"
+        hint = "to see why a file is not indexed (yet): codeindex explain PATH"
         raise NotIndexedError(f"no indexed code at {name}:{line}", hint=hint)
     last = max(chunk.span.end_line for chunk in chunks)
     why = f"its last indexed line is {last}" if line > last else "only other lines of it are indexed"

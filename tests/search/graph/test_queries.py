@@ -11,6 +11,7 @@ from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.search.graph.calls import CallNode
 from codeindexd.search.graph.modules import Match
 from codeindexd.search.graph.queries import CallsAnswer, GraphSearcher, Place, RefsAnswer
+from codeindexd.types import RootState
 from search.indexed_root import Indexed
 
 pytestmark = pytest.mark.anyio
@@ -359,3 +360,28 @@ async def test_script_in_a_component_has_references(indexed: Indexed) -> None:
         "ui/Cart.vue:3 IMPORT IMPORT",
         "ui/Cart.vue:4 CALL IMPORT",
     }
+
+
+async def test_an_answer_from_a_changed_file_says_so(indexed: Indexed) -> None:
+    (Path(indexed.spec.raw.decode()) / "shop/order.py").write_text("\n\n" + FILES["shop/order.py"])
+    answer = await SEARCHER.refs([indexed], "BigCart", 10)
+    assert answer.notes == [
+        "shop/order.py has changed since the index was updated; lines of it may be wrong: sync first"
+    ]
+    assert answer.targets[0].line.number == 7
+
+
+async def test_a_file_is_not_indexed_yet_while_indexing(indexed: Indexed) -> None:
+    (Path(indexed.spec.raw.decode()) / "shop/new.py").write_text("def new(): pass\n")
+    for state, says in ((RootState.INDEXING, "shop/new.py is not indexed yet"), (RootState.FRESH, "is not indexed")):
+        indexed.state = state
+        with pytest.raises(NotIndexedError) as caught:
+            await SEARCHER.outline(place(indexed, "shop/new.py"))
+        assert str(caught.value).endswith(says)
+
+
+async def test_a_map_has_one_line_for_each_path(indexed: Indexed) -> None:
+    indexed.save("shop/odd\n\x1b[31m.py", "def odd():\n    return 1\n")
+    answer = await SEARCHER.map(place(indexed, ""), 2000)
+    assert answer.map is not None
+    assert "shop/odd\u240a\u241b[31m.py:" in answer.map.text.splitlines()

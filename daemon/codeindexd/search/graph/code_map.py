@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.analysis.references import Columns
+from codeindexd.protocol.printable import safe_line
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.graph.code_file import NAMESPACE_KINDS, NOT_CODE, CodeFile
 from codeindexd.search.graph.graph import CodeGraph
@@ -285,6 +286,6 @@ def render(files: Iterable[MappedFile]) -> str:
     """Return the map as text: each file's path, and below it its definitions."""
     lines: list[str] = []
     for one in files:
-        lines.append(f"{one.file.path.decode('utf-8', 'replace')}:")
+        lines.append(f"{safe_line(one.file.path.decode('utf-8', 'replace'))}:")
         lines += [line_of(one.file, number) for number in one.numbers]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import anyio.to_thread
 
 from codeindexd.analysis.references import LANGUAGES
 from codeindexd.errors import NotIndexedError, UsageError
+from codeindexd.protocol.printable import safe_line
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
 from codeindexd.search.graph.code_file import NOT_CODE, CodeFile, FileCache
 from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
@@ -234,7 +236,7 @@ class GraphSearcher:
 
         def in_root(graph: CodeGraph, pinned: PinnedRoot) -> None:
             if place.path and not graph.has_file(place.path) and not graph.has_directory(place.path):
-                raise _not_indexed(place.path)
+                raise _not_indexed(graph.root, place.path)
             ranks = self._ranks.ranks(pinned.root.spec.raw, pinned.snapshot)
             answer.map = code_map(graph, ranks, place.path, tokens=tokens)
             files = pinned.snapshot.catalog.graph_counts().files
@@ -263,6 +265,7 @@ class GraphSearcher:
         def in_one(one: PinnedRoot) -> None:
             graph = CodeGraph(one, self._files, mask_secrets=self._mask_secrets)
             ask(graph, one)
+            _note_changed(graph, answer)
             graph.sources.report_changes()
 
         for some in parts_of(roots):
@@ -341,13 +344,16 @@ def _file_at(graph: CodeGraph, path: bytes, answer: GraphAnswer) -> CodeFile:
         shown = path.decode("utf-8", "replace")
         if file is None and (not path or graph.has_directory(path)):
             raise UsageError(f"{shown or '.'} is a directory", hint="for its outline: codeindex map PATH")
-        raise _not_indexed(path)
+        raise _not_indexed(graph.root, path)
     _note_language(file, answer)
     return file
 
 
-def _not_indexed(path: bytes) -> NotIndexedError:
-    shown = path.decode("utf-8", "replace")
+def _not_indexed(root: SearchableRoot, path: bytes) -> NotIndexedError:
+    shown = safe_line(path.decode("utf-8", "replace"))
+    is_busy = root.state in (RootState.RECONCILING, RootState.INDEXING)
+    if is_busy and os.path.lexists(root.spec.raw + b"/" + path):
+        return NotIndexedError(f"{shown} is not indexed yet", hint="to wait until it is: codeindex sync")
     return NotIndexedError(f"{shown} is not indexed", hint=f"to see why: codeindex explain {shown}")
 
 
@@ -384,6 +390,15 @@ def _at_line(file: CodeFile, place: Place) -> list[Target]:
 def _note_language(file: CodeFile, answer: GraphAnswer) -> None:
     if file.language not in LANGUAGES:
         answer.notes.append(f"no references are known for {file.language or 'plain text'}")
+
+
+def _note_changed(graph: CodeGraph, answer: GraphAnswer) -> None:
+    """Say which files are newer than the index: what it knows of them was looked for again, nearest to its old line."""
+    changed = graph.sources.changed
+    if changed:
+        more = f" and {len(changed) - 1:,} more files have" if len(changed) > 1 else " has"
+        shown = safe_line(changed[0].decode("utf-8", "replace"))
+        answer.notes.append(f"{shown}{more} changed since the index was updated; lines of it may be wrong: sync first")
 
 
 def _note_incomplete(graph: CodeGraph, answer: GraphAnswer) -> None:

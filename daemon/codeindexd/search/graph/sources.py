@@ -103,6 +103,11 @@ class Sources:
         """Return the line with ``name`` that was at ``number``; None if it is gone."""
         return self.read(file).line(number, name, mask_secrets=self._mask_secrets)
 
+    @property
+    def changed(self) -> list[bytes]:
+        """The paths of the files read that differ from what is indexed, sorted."""
+        return sorted(self._changed)
+
     def report_changes(self) -> None:
         """Request a scan of the files that differ from what is indexed."""
         if self._changed:

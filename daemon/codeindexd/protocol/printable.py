@@ -1,0 +1,20 @@
+"""Text from files and file names without characters that control a terminal or break a line of an answer."""
+
+from __future__ import annotations
+
+_SAFE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_SAFE |= {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
+_SAFE |= dict.fromkeys(
+    (*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd"
+)  # bidirectional overrides, which reorder text
+_SAFE[0x0D] = ""
+
+
+def safe_line(text: str) -> str:
+    """Return ``text`` as :func:`safe` does, on one line: file names may contain line breaks."""
+    return safe(text).replace("\n", "\u240a")
+
+
+def safe(text: str) -> str:
+    """Return ``text`` with control characters replaced, except tabs and newlines."""
+    return text.translate(_SAFE)
