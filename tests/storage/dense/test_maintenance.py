@@ -152,7 +152,9 @@ def test_int8_keeps_cosines() -> None:
     np.testing.assert_allclose(cosines(rows, rows[5]), expected, atol=4e-3)
 
 
-def test_the_distance_of_codes_counts_different_signs() -> None:
+@pytest.mark.parametrize("rows_at_a_time", [7, 300, 1000])
+def test_the_distance_of_codes_counts_different_signs(monkeypatch: pytest.MonkeyPatch, rows_at_a_time: int) -> None:
+    monkeypatch.setattr(arithmetic, "_CACHED_ROWS", rows_at_a_time)
     for dimensions in (1, 63, 64, 65, 256, 384):
         matrix = to_int8(clustered(300, dimensions))
         codes = codes_of(matrix)

@@ -26,6 +26,7 @@ Single = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 ALIVE = np.iinfo(np.int32).max  # the "died" epoch of a row that is alive
+_CACHED_ROWS = 32_768  # of codes at a time: 256 KB a word
 _BLOCK = 4096  # rows at a time, so that temporary arrays stay small
 _EXPONENT = np.uint16(0x7C00)
 
@@ -101,10 +102,20 @@ def codes_of(matrix: Int8Rows) -> Codes:
 
 
 def hamming(codes: Codes, code: Codes) -> NDArray[np.uint16]:
-    """Return in how many bits each of ``codes`` (w, n) differs from ``code`` (w, 1)."""
-    distances = np.zeros(codes.shape[1], dtype=np.uint16)
-    for word, wanted in zip(codes, code[:, 0], strict=True):
-        distances += np.bitwise_count(word ^ wanted)
+    """Return in how many bits each of ``codes`` (w, n) differs from ``code`` (w, 1).
+
+    Works in blocks whose intermediate results stay in the processor's cache: whole ones would be written to fresh pages
+    of memory for every word, which takes half as long again.
+    """
+    rows = codes.shape[1]
+    distances = np.zeros(rows, dtype=np.uint16)
+    differing = np.empty(min(rows, _CACHED_ROWS), dtype=np.uint64)
+    counts = np.empty(min(rows, _CACHED_ROWS), dtype=np.uint8)
+    for start in range(0, rows, _CACHED_ROWS):
+        part = distances[start : start + _CACHED_ROWS]
+        for word, wanted in zip(codes, code[:, 0], strict=True):
+            np.bitwise_xor(word[start : start + _CACHED_ROWS], wanted, out=differing[: len(part)])
+            part += np.bitwise_count(differing[: len(part)], out=counts[: len(part)])
     return distances
 
 
