@@ -162,3 +162,20 @@ class WorkerError(CodeindexError):
     """The worker pool cannot start a process."""
 
     name = "worker"
+
+
+class NoHistoryError(CodeindexError):
+    """A root has no history that can be searched; the message says why."""
+
+    name = "no_history"
+
+
+class MissingObjectError(NoHistoryError):
+    """A repository lacks an object: it was cloned partially, or it is damaged. Nothing is ever fetched."""
+
+    def __init__(self, object_id: bytes, repository: str) -> None:
+        super().__init__(
+            f"{repository} lacks the object {object_id.hex()}",
+            hint="fetch what a partial clone lacks, for example: git fetch --refetch; or check it: git fsck",
+        )
+        self.object_id = object_id

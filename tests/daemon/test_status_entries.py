@@ -11,12 +11,14 @@ import pytest
 
 from codeindexd.daemon import responses
 from codeindexd.daemon.status_entries import StatusEntries
+from codeindexd.indexing.history import HistoryPhase, HistoryStatus
 from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.root import StatusKey
 from codeindexd.types import Counts, RootState
 
-KEY = StatusKey(b"/one", RootState.FRESH, True, (1, 1), Counts(files=3), 0, (), 0, 5)
+HISTORY = HistoryStatus(HistoryPhase.COMPLETE)
+KEY = StatusKey(b"/one", RootState.FRESH, True, (1, 1), Counts(files=3), 0, (), 0, 5, HISTORY)
 
 
 @dataclass

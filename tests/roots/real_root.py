@@ -14,8 +14,10 @@ from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
 from codeindexd.indexing import PIPELINE
 from codeindexd.indexing.fingerprint import fingerprints, text_version
+from codeindexd.indexing.history import HistorySettings
 from codeindexd.roots import Root, RootDependencies, RootSettings
 from codeindexd.roots.registry import RootSpec
+from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.storage.lexical import LexicalQuery
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.workers.jobs import WorkerSettings
@@ -33,10 +35,18 @@ class Harness:
         self._directory = base / "index"
         status = path.stat()
         self._spec = RootSpec("00000000-0000-0000-0000-000000000001", path, status.st_dev, status.st_ino)
-        self._settings = RootSettings(index=Index(), debounce_s=0.01, deadline_s=0.1, max_hints=1000, reconcile_s=3600)
+        self._settings = RootSettings(
+            index=Index(),
+            debounce_s=0.01,
+            deadline_s=0.1,
+            max_hints=1000,
+            reconcile_s=3600,
+            history=HistorySettings(True, 1000, ()),
+        )
         self._dependencies = RootDependencies(
             pool=pool,
             vectors=vectors,
+            histories=HistoryStores(base / "history", fingerprint="test", dimensions=256),
             embedder=_MODEL,
             others={},
             fingerprints=fingerprints(settings),

@@ -15,6 +15,7 @@ from codeindexd.roots import Root
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.scan.ignore import Verdict
+from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.types import RootState
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +91,8 @@ class Place:
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[RootSupervisor]:
-        roots = RootSupervisor(self._registry, self._stores, self._make)
+        histories = HistoryStores(self._base / "history", fingerprint="test", dimensions=1)
+        roots = RootSupervisor(self._registry, self._stores, histories, self._make)
         async with anyio.create_task_group() as tasks:
             await tasks.start(roots.serve)
             yield roots

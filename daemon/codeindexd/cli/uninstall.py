@@ -28,7 +28,7 @@ from codeindexd.daemon.paths import Paths
 from codeindexd.errors import CodeindexError, FailedError, UsageError
 
 _OURS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cache": ("CACHEDIR.TAG", "roots", "sealed.json", "vectors.db*"),
+    "cache": ("CACHEDIR.TAG", "history", "roots", "sealed.json", "vectors.db*"),
     "state": (
         *(
             "agent-usage.json*",

@@ -40,6 +40,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "embedding.device": "`cuda`, `mps` or `cpu`; `auto` takes the first that there is",
     "embedding.idle_unload_minutes": "an unused transformer is unloaded after this long",
     "search.default_limit": "hits in an answer",
+    "history.enabled": "index the commits of git repositories, for `codeindex log` and what builds on it",
+    "history.max_commits": "the newest commits that are indexed of each repository",
+    "history.branches": (
+        "patterns for branches whose commits are indexed besides those of `HEAD`: `release/*`, `origin/main`, `*`"
+    ),
     "privacy.mask_secrets": "mask secrets before indexing and in snippets",
 }
 """By ``section.key``."""

@@ -308,7 +308,7 @@ def _value(kind: type[msgspec.Struct], key: str, value: Any, *, strict: bool) ->
     wanted = keys_of(kind).get(key)
     if wanted is None:
         raise _WrongError("unknown key", _did_you_mean(key, keys_of(kind)))
-    if not strict and isinstance(value, str) and key in {"include", "exclude"}:
+    if not strict and isinstance(value, str) and key in {"include", "exclude", "branches"}:
         value = [part.strip() for part in value.split(",") if part.strip()]
     hint = f"the default is {default_text(kind, key)}"
     try:

@@ -33,13 +33,15 @@ from codeindexd.daemon.status_line import StatusLine
 from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.daemon.upkeep import Upkeep, attempt
 from codeindexd.indexing import PIPELINE
-from codeindexd.indexing.fingerprint import fingerprints, text_version
+from codeindexd.indexing.fingerprint import fingerprints, history_fingerprint, text_version
+from codeindexd.indexing.history import HistorySettings
 from codeindexd.roots import Root, RootDependencies, RootEvent, RootEventKind, RootSettings
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.search.graph.queries import GraphSearcher
 from codeindexd.search.searcher import Searcher
 from codeindexd.storage.durable import take_clean_marker, write_clean_marker
+from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.storage.sqlite import file_identity
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import RootState
@@ -99,6 +101,7 @@ class Daemon:
         self._embedders: Embedders
         self._pool: WorkerPool
         self._vectors: VectorStore
+        self._histories: HistoryStores
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
@@ -112,7 +115,15 @@ class Daemon:
         self._vectors = await anyio.to_thread.run_sync(VectorStore.open_or_repair, paths.vectors)
         count = worker_count(config.workers.count, available_cpus(), config.memory.budget_mb << 20)
         self._pool = WorkerPool(self._worker_settings(), count=count, pipeline=PIPELINE)
-        self.roots = RootSupervisor(Registry(paths.roots_file), paths.roots, self._create_root)
+        bundled = self._embedders.bundled
+        self._histories = HistoryStores(
+            paths.histories,
+            fingerprint=history_fingerprint(
+                bundled.identity if bundled else "", mask_secrets=config.privacy.mask_secrets
+            ),
+            dimensions=bundled.dimensions if bundled else 1,
+        )
+        self.roots = RootSupervisor(Registry(paths.roots_file), paths.roots, self._histories, self._create_root)
         upkeep = Upkeep(
             self.roots,
             self._vectors,
@@ -121,7 +132,6 @@ class Daemon:
             budget_gb=config.disk.budget_gb,
             vectors_verified=vectors_verified,
         )
-        bundled = self._embedders.bundled
         searcher = Searcher(
             self._embedders.by_identity,
             mask_secrets=config.privacy.mask_secrets,
@@ -176,6 +186,7 @@ class Daemon:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._embedders.aclose()
+                await anyio.to_thread.run_sync(self._histories.close)
                 await anyio.to_thread.run_sync(self._vectors.close)
                 if upkeep.vectors_verified:
                     write_clean_marker(paths.cache, [paths.vectors.name])
@@ -203,6 +214,7 @@ class Daemon:
             deadline_s=config.watch.deadline_ms / 1000,
             max_hints=config.watch.max_hints,
             reconcile_s=config.watch.reconcile_minutes * 60,
+            history=HistorySettings(config.history.enabled, config.history.max_commits, config.history.branches),
             backend=self._backend,
         )
         if file_identity(self.paths.vectors) is None:
@@ -210,6 +222,7 @@ class Daemon:
         dependencies = RootDependencies(
             pool=self._pool,
             vectors=self._vectors,
+            histories=self._histories,
             embedder=self._embedders.configured,
             others=self._embedders.others,
             fingerprints=fingerprints(self._worker_settings()),

@@ -87,6 +87,11 @@ class Paths:
         return self.cache / "roots"
 
     @property
+    def histories(self) -> Path:
+        """The parent of the stores of histories, shared by the clones of each repository."""
+        return self.cache / "history"
+
+    @property
     def cookies(self) -> Path:
         """The directory of the watchers' cookie files, outside all roots."""
         return self.runtime / "cookies"
@@ -101,7 +106,7 @@ class Paths:
 
         Raises FailedError if one cannot be created, or if another user owns or could replace it.
         """
-        for directory in (self.runtime, self.state, self.cache, self.roots, self.cookies):
+        for directory in (self.runtime, self.state, self.cache, self.roots, self.histories, self.cookies):
             private_directory(directory)
         tag = self.cache / "CACHEDIR.TAG"
         if not tag.exists():

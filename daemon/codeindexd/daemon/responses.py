@@ -14,6 +14,7 @@ from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.daemon import left_out
 from codeindexd.daemon.left_out import NotSearched
 from codeindexd.errors import CodeindexError
+from codeindexd.indexing.history import HistoryStatus
 from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.methods import MAX_LINES
 from codeindexd.protocol.places import path_to_json
@@ -90,7 +91,27 @@ def _running_status(root: Root) -> dict[str, Any]:
         "notes": [*status.notes, *_notes_on_rules(root, status)],
         "busy": [{**path_to_json(path), "every_s": round(every_s, 1)} for path, every_s in status.busy],
         "progress": progress_entry(status.progress),
+        "history": history_entry(status.history),
         "stages": _stage_entries(status),
+    }
+
+
+def history_entry(status: HistoryStatus) -> dict[str, Any]:
+    """Return the status of a root's history, without what does not apply."""
+    optional = {
+        "branch": status.branch,
+        "truncated": status.is_truncated,
+        "shallow": status.is_shallow,
+        "missing": status.missing,
+        "unreadable": status.unreadable,
+        "reason": status.reason,
+        "hint": status.hint,
+    }
+    return {
+        "state": status.phase.value,
+        "commits": status.commits,
+        "total": status.total,
+        **{name: value for name, value in optional.items() if value},
     }
 
 

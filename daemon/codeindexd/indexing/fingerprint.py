@@ -18,9 +18,22 @@ TEXT_VERSION = 3
 """Increase it when the trigrams of a file change, for example because decoding does."""
 
 
+HISTORY_VERSION = 1
+"""Increase it when a commit gets another record, other terms or another vector."""
+
+
 def text_version(settings: WorkerSettings) -> str:
     """Return the version of the text index's content; an index with a different version is rebuilt."""
     return f"text={TEXT_VERSION} secrets={secrets.SECRETS_VERSION if settings.mask_secrets else 'off'}"
+
+
+def history_fingerprint(model: str, *, mask_secrets: bool) -> str:
+    """Return the version of the records of commits; a history store with a different version is built again.
+
+    ``model`` is the identity of the bundled model.
+    """
+    parts = (HISTORY_VERSION, tokens.TOKENIZER_VERSION, secrets.SECRETS_VERSION if mask_secrets else "off", model)
+    return "|".join(map(str, parts))
 
 
 def fingerprints(settings: WorkerSettings) -> Callable[[str, str], bytes]:

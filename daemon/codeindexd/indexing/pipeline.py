@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -28,7 +29,20 @@ from codeindexd.scan.safe_read import NO_SUCH_FILE, Contents, is_settled, read_b
 from codeindexd.scan.size_limits import SizeLimits
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import ChunkDraft, Definition, Span
-from codeindexd.workers.jobs import FileJob, FileResult, FileStatus, TextsJob, TextsResult, TextsStatus, WorkerSettings
+from codeindexd.workers.jobs import (
+    FileJob,
+    FileResult,
+    FileStatus,
+    HistoryJob,
+    HistoryResult,
+    TextsJob,
+    TextsResult,
+    TextsStatus,
+    WorkerSettings,
+)
+
+if TYPE_CHECKING:
+    from codeindexd.indexing.history_reader import HistoryReader
 
 log = structlog.get_logger(__name__)
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -92,6 +106,7 @@ class Pipeline:
         self._tokenizer = Tokenizer()
         self._model: StaticModel | None = None
         self._vectors: VectorStore | None = None
+        self._history: HistoryReader | None = None
 
     # jobs
 
@@ -130,6 +145,14 @@ class Pipeline:
         if None in wanted:
             return TextsResult(job.job_id, job.path, TextsStatus.CHANGED)
         return TextsResult(job.job_id, job.path, TextsStatus.OK, [text for text in wanted if text is not None])
+
+    def history(self, job: HistoryJob) -> HistoryResult:
+        """Read a part of a repository's history, as :mod:`indexing.history_reader` does."""
+        if self._history is None:
+            from codeindexd.indexing.history_reader import HistoryReader  # pygit2 is loaded only where it is needed
+
+            self._history = HistoryReader(self._tokenizer, mask_secrets=self._settings.mask_secrets)
+        return self._history.answer(job)
 
     # steps
 

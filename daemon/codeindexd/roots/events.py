@@ -15,6 +15,7 @@ class RootEventKind(enum.StrEnum):
 
     GENERATION = "generation"  # queries run on another generation
     STATE = "state"
+    HISTORY = "history"  # more of the history is known
     IDENTITY = "identity"  # the root's path now holds another directory
 
 

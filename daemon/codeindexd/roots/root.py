@@ -17,6 +17,7 @@ import anyio.to_thread
 import structlog
 
 from codeindexd.errors import FailedError, PathRefusedError
+from codeindexd.indexing.history import HistoryIndexer, HistoryStatus
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import Progress, StageStats
 from codeindexd.roots import maintenance
@@ -64,6 +65,7 @@ class RootStatus:
     stages: Mapping[str, StageStats]
     queue_lengths: Mapping[str, int]
     chunks_embedded: int
+    history: HistoryStatus
     busy: tuple[tuple[bytes, float], ...] = ()
 
 
@@ -80,6 +82,7 @@ class StatusKey:
     problems: tuple[RootProblem, ...]
     notes: int
     work_done: int
+    history: HistoryStatus
 
 
 class Root:
@@ -102,6 +105,17 @@ class Root:
         self._shutdown = Shutdown()
         self._paused = False
         self._committed = Broadcast()
+        self._reported = Broadcast()
+        self.history = HistoryIndexer(
+            spec.id,
+            spec.path,
+            dependencies.pool,
+            dependencies.histories,
+            settings.history,
+            is_ready=lambda: self.is_caught_up,
+            on_state=self._reported,
+            on_progress=self._on_history,
+        )
         self._reported_state: RootState | None = None
         self._parts: RootParts
 
@@ -172,6 +186,7 @@ class Root:
             stages=dict(self._parts.ingest.stages),
             queue_lengths=self._parts.ingest.queue_lengths(),
             chunks_embedded=self._parts.ingest.chunks_embedded + self._parts.embedder.chunks_embedded,
+            history=self.history.status(),
             busy=tuple(self._parts.busy.busy()),
         )
 
@@ -191,6 +206,7 @@ class Root:
             tuple(self._problems),
             len(parts.index.lag.notes),
             parts.ingest.work_done,
+            self.history.status(),
         )
 
     def failures(self, limit: int = -1) -> list[Failure]:
@@ -252,12 +268,14 @@ class Root:
         self._paused = True
         self._hints.hold()
         self._parts.ingest.pause()
+        self.history.pause()
         self._report(RootEventKind.STATE)
 
     def resume(self) -> None:
         """Continue after :meth:`pause`."""
         self._paused = False
         self._parts.ingest.resume()
+        self.history.resume()
         self._hints.release()
         self._report(RootEventKind.STATE)
 
@@ -276,6 +294,8 @@ class Root:
             raise FailedError(f"{self.spec.path} is paused", hint=f"resume it first: {command}")
         began = anyio.current_time()
         how = await self._parts.sync.run(timeout_s)
+        with anyio.move_on_after(max(0.0, timeout_s - (anyio.current_time() - began))):
+            await self.history.sync()
         return SyncResult(self.generation, (anyio.current_time() - began) * 1000, how)
 
     # recovery and verification
@@ -342,6 +362,7 @@ class Root:
                 tasks.start_soon(self._parts.embedder.serve)
                 await tasks.start(self._parts.watcher.serve)
                 tasks.start_soon(self._parts.catch_up.serve)
+                tasks.start_soon(self.history.serve)
                 self._start_maintenance(tasks)
                 self.hint([ROOT])
                 await self._submit_stale_files()
@@ -415,11 +436,15 @@ class Root:
             log.info("root_recovered", root=str(self.spec.path), cause=key.value)
         self._report(RootEventKind.STATE)
 
+    def _on_history(self) -> None:
+        self._report(RootEventKind.HISTORY)
+
     def _report(self, kind: RootEventKind) -> None:
         if self._shutdown.begun:
             return
         if kind is RootEventKind.GENERATION:
             self._committed.notify_all()
+        self._reported.notify_all()
         state = self.state
         if kind is not RootEventKind.IDENTITY:
             self._reported_state = state

@@ -9,7 +9,9 @@ from pathlib import Path
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.embedding.static_embedder import is_as_fast_as_a_lookup
 from codeindexd.config import Index
+from codeindexd.indexing.history import HistorySettings
 from codeindexd.roots.events import RootEvent
+from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import VectorSpace
@@ -26,6 +28,7 @@ class RootSettings:
     deadline_s: float
     max_hints: int
     reconcile_s: float
+    history: HistorySettings
     backend: Backend = Backend.AUTO
     poll_s: float = 30.0
 
@@ -43,6 +46,7 @@ class RootDependencies:
 
     pool: WorkerPool
     vectors: VectorStore
+    histories: HistoryStores
     embedder: Embedder
     others: Mapping[str, Embedder]
     fingerprints: Callable[[str, str], bytes]

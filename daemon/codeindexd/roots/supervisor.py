@@ -29,6 +29,7 @@ from codeindexd.errors import (
 from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots import Root
 from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, roots_containing, roots_inside
+from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.storage.recovery import mark_possible_damage
 from codeindexd.types import RootState
 from codeindexd.waiting import Backoff
@@ -82,12 +83,19 @@ class RootSupervisor:
     """Runs one :class:`Root` per registered directory, and restarts those that fail without disturbing the others.
 
     ``create(spec, directory)`` returns a root that has not been started; ``directory`` is the parent of all roots'
-    stores.
+    stores. ``histories`` are the stores of histories, which roots share.
     """
 
-    def __init__(self, registry: Registry, directory: Path, create: Callable[[RootSpec, Path], Root]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        directory: Path,
+        histories: HistoryStores,
+        create: Callable[[RootSpec, Path], Root],
+    ) -> None:
         self._registry = registry
         self._directory = directory
+        self._histories = histories
         self._create = create
         self._supervised: dict[str, _SupervisedRoot] = {}
         self._change_lock = anyio.Lock()
@@ -204,6 +212,7 @@ class RootSupervisor:
                 for spec in specs:
                     starting.start_soon(partial(self._start, spec, may_fail=True))
             await anyio.to_thread.run_sync(self._remove_orphaned_stores)
+            await anyio.to_thread.run_sync(self._remove_orphaned_histories)
             task_status.started()
             await anyio.sleep_forever()
 
@@ -269,6 +278,11 @@ class RootSupervisor:
                 ):
                     self._remove_stores(stores.name)
 
+    def _remove_orphaned_histories(self) -> None:
+        if not self._registry.lost:
+            with contextlib.suppress(CodeindexError):
+                self._histories.keep_only(list(self._supervised))
+
     # changing the list of roots
 
     @contextlib.asynccontextmanager
@@ -327,6 +341,7 @@ class RootSupervisor:
             await self._save(without=root_id)  # first, so that the root stays as it is if the list cannot be written
             await self._stop(root_id)
             await anyio.to_thread.run_sync(self._remove_stores, root_id)
+            await anyio.to_thread.run_sync(self._histories.forget, root_id)
 
     async def rebuild(self, spec: RootSpec) -> Root:
         """Restart a root with an empty index.

@@ -138,8 +138,36 @@ class TextsResult:
     error: str = ""
 
 
-Job = FileJob | TextsJob
-Result = FileResult | TextsResult
+@dataclass(frozen=True, slots=True)
+class HistoryJob:
+    """A job that reads the history of a repository.
+
+    ``path`` names it in error messages, ``request`` is what `indexing.history_requests` encodes, and ``cost`` is in
+    bytes, for fairness and limits.
+    """
+
+    job_id: int
+    path: bytes
+    request: bytes
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryResult:
+    """The result of a `HistoryJob`: the encoded ``answer``, or the ``error`` that prevented it.
+
+    ``ended_worker``: the job ended or stalled its worker twice.
+    """
+
+    job_id: int
+    path: bytes
+    answer: bytes = b""
+    error: str = ""
+    ended_worker: bool = False
+
+
+Job = FileJob | TextsJob | HistoryJob
+Result = FileResult | TextsResult | HistoryResult
 
 _UNKNOWN_COST = 16 * 1024
 _JOB_COST = 2 * 1024  # a guess at what a job costs besides its bytes
@@ -149,6 +177,8 @@ def cost(job: Job) -> int:
     """Return the cost of a job in bytes, for fairness and limits."""
     if isinstance(job, FileJob):
         return _JOB_COST + (job.size or _UNKNOWN_COST)
+    if isinstance(job, HistoryJob):
+        return _JOB_COST + job.cost
     return _JOB_COST + sum(wanted.end_byte - wanted.start_byte for wanted in job.ranges)
 
 
@@ -156,4 +186,6 @@ def failed(job: Job, error: str, *, quarantined: bool = False) -> Result:
     """Return the result of a job that its worker could not complete."""
     if isinstance(job, FileJob):
         return FileResult(job.job_id, job.path, FileStatus.FAILED, stage="worker", error=error, quarantined=quarantined)
+    if isinstance(job, HistoryJob):
+        return HistoryResult(job.job_id, job.path, error=error, ended_worker=quarantined)
     return TextsResult(job.job_id, job.path, TextsStatus.FAILED, error=error)

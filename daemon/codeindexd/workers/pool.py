@@ -30,7 +30,17 @@ from anyio import TASK_STATUS_IGNORED
 
 from codeindexd.errors import CodeindexError, ShuttingDownError, WorkerError
 from codeindexd.waiting import Backoff, Signal
-from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, TextsResult, WorkerSettings
+from codeindexd.workers.jobs import (
+    FileJob,
+    FileResult,
+    HistoryJob,
+    HistoryResult,
+    Job,
+    Result,
+    TextsJob,
+    TextsResult,
+    WorkerSettings,
+)
 from codeindexd.workers.pressure import PressureReader
 from codeindexd.workers.schedule import Call, JobLane, Schedule, WorkerSlot
 from codeindexd.workers.sizing import Pressure, allowed_workers
@@ -170,6 +180,10 @@ class WorkerPool:
     ) -> AsyncGenerator[TextsResult, None]:
         """Read the texts of catalogued chunks, and yield results in the order of completion. Raises as `process`."""
         return cast("AsyncGenerator[TextsResult, None]", self._results(jobs, urgent=urgent))
+
+    def history(self, jobs: Iterable[HistoryJob] | AsyncIterable[HistoryJob]) -> AsyncGenerator[HistoryResult, None]:
+        """Read the history of a repository, and yield results in the order of completion. Raises as `process`."""
+        return cast("AsyncGenerator[HistoryResult, None]", self._results(jobs, urgent=False))
 
     @contextlib.contextmanager
     def at_normal_priority(self) -> Iterator[None]:

@@ -12,7 +12,18 @@ from typing import Protocol, cast
 
 from codeindexd.errors import place_of
 from codeindexd.workers import process_limits, wire
-from codeindexd.workers.jobs import FileJob, FileResult, Job, Result, TextsJob, TextsResult, WorkerSettings, failed
+from codeindexd.workers.jobs import (
+    FileJob,
+    FileResult,
+    HistoryJob,
+    HistoryResult,
+    Job,
+    Result,
+    TextsJob,
+    TextsResult,
+    WorkerSettings,
+    failed,
+)
 
 
 class Pipeline(Protocol):
@@ -23,6 +34,12 @@ class Pipeline(Protocol):
 
     def texts(self, job: TextsJob) -> TextsResult:
         """Return the texts of catalogued chunks."""
+
+    def history(self, job: HistoryJob) -> HistoryResult:
+        """Read a part of a repository's history."""
+
+
+_Run = wire.RunFile | wire.RunTexts | wire.RunHistory
 
 
 def main(arguments: list[str]) -> int:
@@ -66,7 +83,7 @@ def _load(path: str, settings: WorkerSettings) -> Pipeline:
     return cast("Pipeline", getattr(importlib.import_module(module), name)(settings))
 
 
-def _answer(channel: wire.Channel, pipeline: Pipeline, message: wire.Start | wire.RunFile | wire.RunTexts) -> None:
+def _answer(channel: wire.Channel, pipeline: Pipeline, message: wire.Start | _Run) -> None:
     if isinstance(message, wire.Start):
         raise wire.BrokenStreamError("the settings came twice")
     result = _run(pipeline, message.job)
@@ -78,16 +95,28 @@ def _answer(channel: wire.Channel, pipeline: Pipeline, message: wire.Start | wir
 
 def _run(pipeline: Pipeline, job: Job) -> Result:
     try:
-        return pipeline.process(job) if isinstance(job, FileJob) else pipeline.texts(job)
+        match job:
+            case FileJob():
+                return pipeline.process(job)
+            case TextsJob():
+                return pipeline.texts(job)
+            case HistoryJob():
+                return pipeline.history(job)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - one bad file never costs another; the result carries the error
         return failed(job, place_of(error))
 
 
-def _done(result: Result) -> wire.FileDone | wire.TextsDone:
+def _done(result: Result) -> wire.FileDone | wire.TextsDone | wire.HistoryDone:
     memory = process_limits.private_memory()
-    return wire.FileDone(result, memory) if isinstance(result, FileResult) else wire.TextsDone(result, memory)
+    match result:
+        case FileResult():
+            return wire.FileDone(result, memory)
+        case TextsResult():
+            return wire.TextsDone(result, memory)
+        case HistoryResult():
+            return wire.HistoryDone(result, memory)
 
 
 def run() -> None:

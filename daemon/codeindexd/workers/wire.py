@@ -12,7 +12,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from codeindexd.workers.jobs import FileJob, FileResult, TextsJob, TextsResult, WorkerSettings
+from codeindexd.workers.jobs import (
+    FileJob,
+    FileResult,
+    HistoryJob,
+    HistoryResult,
+    TextsJob,
+    TextsResult,
+    WorkerSettings,
+)
 
 _HEADER = struct.Struct(">I")
 MAX_FRAME = 512 * 1024 * 1024  # bytes; far above any result, so a larger length means that the stream is corrupt
@@ -45,6 +53,12 @@ class RunTexts(msgspec.Struct, tag="texts"):
     job: TextsJob
 
 
+class RunHistory(msgspec.Struct, tag="history"):
+    """A job for `Pipeline.history`."""
+
+    job: HistoryJob
+
+
 class Ready(msgspec.Struct, tag="ready"):
     """The first message of a worker: it is ready for jobs. ``memory`` is its private memory in bytes."""
 
@@ -65,8 +79,15 @@ class TextsDone(msgspec.Struct, tag="texts_done"):
     memory: int
 
 
-ToWorker = Start | LowerPriority | RunFile | RunTexts
-ToDaemon = Ready | FileDone | TextsDone
+class HistoryDone(msgspec.Struct, tag="history_done"):
+    """The answer to `RunHistory`, with the worker's private memory in bytes."""
+
+    result: HistoryResult
+    memory: int
+
+
+ToWorker = Start | LowerPriority | RunFile | RunTexts | RunHistory
+ToDaemon = Ready | FileDone | TextsDone | HistoryDone
 
 _encoder = msgspec.msgpack.Encoder()
 to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

@@ -13,7 +13,7 @@ import msgspec
 from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers import process_limits, wire
 from codeindexd.workers.child import Child, describe_exit
-from codeindexd.workers.jobs import FileJob, WorkerSettings
+from codeindexd.workers.jobs import FileJob, HistoryJob, TextsJob, WorkerSettings
 from codeindexd.workers.pressure import cpu_time
 from codeindexd.workers.schedule import Call, Schedule, ScheduledJob, WorkerSlot
 from codeindexd.workers.sizing import is_overdue
@@ -235,5 +235,11 @@ def _out_of_memory(limit: int) -> str:
     return f"it needed more than {limit // (1024 * 1024)} MB of memory"
 
 
-def _message(task: ScheduledJob) -> wire.RunFile | wire.RunTexts:
-    return wire.RunFile(task.job) if isinstance(task.job, FileJob) else wire.RunTexts(task.job)
+def _message(task: ScheduledJob) -> wire.RunFile | wire.RunTexts | wire.RunHistory:
+    match task.job:
+        case FileJob() as job:
+            return wire.RunFile(job)
+        case TextsJob() as job:
+            return wire.RunTexts(job)
+        case HistoryJob() as job:
+            return wire.RunHistory(job)

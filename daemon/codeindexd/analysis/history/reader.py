@@ -1,0 +1,135 @@
+"""Reads one commit as the record that is stored, with its changed paths, their lines and definitions."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import re
+
+from codeindexd.analysis import secrets
+from codeindexd.analysis.chunking.languages import detect
+from codeindexd.analysis.history.changes import (
+    MAX_DIFF_BYTES,
+    TreeChange,
+    changes_of,
+    content_of,
+    counted,
+    is_binary,
+    quick_hunks,
+)
+from codeindexd.analysis.history.record import Change, Commit, Person
+from codeindexd.analysis.history.repository import GitRepository, RawCommit
+from codeindexd.analysis.history.touched import has_definitions, touched
+from codeindexd.errors import MissingObjectError
+
+BLOB_BYTES = 8
+"""Of the id of a file's content, which `why` compares to skip commits that left a file alone."""
+
+MAX_MESSAGE_BYTES = 64 << 10
+_MOST_DIFFED = 1000  # files of one commit: of more, lines are not counted
+_MOST_COMMIT_BYTES = 32 << 20  # that are compared in one commit
+_IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d+)?(?:[ \t]+([+-]\d{3,5}))?", re.DOTALL)
+_MOST_TIME = 1 << 40
+_MOST_NAME_CHARS = 200
+
+
+def read_commit(repository: GitRepository, commit_id: bytes, *, mask_secrets: bool = True) -> Commit:
+    """Return the record of a commit.
+
+    Raises MissingObjectError if the commit or one of its trees is missing. For blobs that are missing or too large,
+    lines are not counted and definitions not named.
+    """
+    raw = repository.commit(commit_id)
+    author, author_time, author_offset = _identity(raw.author, raw.encoding)
+    committer, commit_time, commit_offset = _identity(raw.committer, raw.encoding)
+    changes, left_out = changes_of(repository, raw)
+    return Commit(
+        id=commit_id,
+        parents=raw.parents,
+        author=author,
+        author_time=author_time,
+        author_offset=author_offset,
+        committer=committer,
+        commit_time=commit_time,
+        commit_offset=commit_offset,
+        message=message_of(raw, mask_secrets=mask_secrets),
+        changes=tuple(_counted_changes(repository, changes)),
+        changes_left_out=left_out,
+    )
+
+
+def message_of(commit: RawCommit, *, mask_secrets: bool = True) -> str:
+    """Return the message of a commit, decoded as git does, with credentials masked. A very long one is cut."""
+    text = _decoded(commit.message[:MAX_MESSAGE_BYTES], commit.encoding).replace("\r\n", "\n").strip("\n")
+    return secrets.mask(text.encode("utf-8", "replace")).decode("utf-8", "replace") if mask_secrets else text
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    for name in (encoding, "utf-8"):
+        if name:
+            try:
+                return data.decode(codecs.lookup(name).name)
+            except (LookupError, UnicodeError, ValueError):
+                continue
+    if len(data) == MAX_MESSAGE_BYTES:  # the cut may have split a character
+        return data.decode("utf-8", "replace")
+    return data.decode("latin-1")
+
+
+def _identity(line: bytes, encoding: str) -> tuple[Person, int, int]:
+    """Return the person, the time and the offset in minutes of an author's or committer's line."""
+    match = _IDENTITY.match(line)
+    if match is None:
+        return Person(_decoded(line, encoding)[:_MOST_NAME_CHARS], ""), 0, 0
+    name, email, time, zone = match.groups()
+    seconds = int(time) if time and abs(int(time)) < _MOST_TIME else 0
+    offset = 0
+    if zone:
+        minutes = int(zone[-2:])
+        offset = (int(zone[1:-2]) * 60 + minutes) * (-1 if zone[:1] == b"-" else 1)
+    return (
+        Person(_decoded(name, encoding)[:_MOST_NAME_CHARS], _decoded(email, encoding)[:_MOST_NAME_CHARS]),
+        seconds,
+        offset if abs(offset) <= 24 * 60 else 0,
+    )
+
+
+def _counted_changes(repository: GitRepository, changes: list[TreeChange]) -> list[Change]:
+    found = []
+    budget = _MOST_COMMIT_BYTES if len(changes) <= _MOST_DIFFED else 0
+    for change in changes:
+        added = removed = -1
+        names: tuple[str, ...] = ()
+        if change.old_id == change.new_id:
+            added = removed = 0
+        elif budget > 0:
+            texts = _texts(repository, change)
+            if texts is not None:
+                old, new = texts
+                budget -= len(old) + len(new)
+                hunks = quick_hunks(old, new)
+                added, removed = counted(hunks)
+                language = _language(change.path)
+                if has_definitions(language):
+                    names = touched(language, old, new, hunks)
+        found.append(
+            Change(change.path, change.kind, added, removed, change.old_path, names, change.new_id[:BLOB_BYTES])
+        )
+    return found
+
+
+def _texts(repository: GitRepository, change: TreeChange) -> tuple[bytes, bytes] | None:
+    """Return the content before and after a change; None if it is binary, too large or missing."""
+    try:
+        old = content_of(repository, change.old_mode, change.old_id)
+        new = content_of(repository, change.new_mode, change.new_id)
+    except MissingObjectError:
+        return None
+    if len(old) > MAX_DIFF_BYTES or len(new) > MAX_DIFF_BYTES or is_binary(old) or is_binary(new):
+        return None
+    return old, new
+
+
+@functools.lru_cache(4096)
+def _language(path: bytes) -> str:
+    return detect(path, b"")

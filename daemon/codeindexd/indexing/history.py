@@ -1,0 +1,533 @@
+"""Keeps the history of one root as complete and as new as its repository, in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import math
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+import numpy as np
+import structlog
+import xxhash
+
+from codeindexd.analysis.history.location import GitLocation, locate
+from codeindexd.analysis.history.record import IndexedCommit
+from codeindexd.analysis.history.refs import Heads, files_of_heads, read_heads
+from codeindexd.errors import (
+    CodeindexError,
+    FailedError,
+    NoHistoryError,
+    StoreDamagedError,
+    StoreFullError,
+    WorkerError,
+)
+from codeindexd.indexing import history_requests as requests
+from codeindexd.indexing.history_requests import (
+    DifferenceAnswer,
+    DifferenceRequest,
+    ReadAnswer,
+    ReadRequest,
+    Refused,
+    Repository,
+    WalkAnswer,
+    WalkRequest,
+)
+from codeindexd.scan.safe_read import file_stat
+from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
+from codeindexd.storage.history.stores import HistoryStores
+from codeindexd.types import FileStat
+from codeindexd.waiting import Backoff, Broadcast, Gate, Signal
+from codeindexd.watch import filesystem, rounds
+from codeindexd.workers.jobs import HistoryJob
+from codeindexd.workers.pool import WorkerPool
+
+log = structlog.get_logger(__name__)
+_BATCH_COMMITS = 64
+_COMMIT_COST = 8 << 10  # bytes of sources, as a file of this size: a guess
+_WALK_COST = 64 << 10
+_STORED_TOGETHER = 1024
+_MOST_DIFFERENT = 20_000  # commits that are compared before walking is cheaper
+_FIRST_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 300.0
+_POLL_S = 10.0  # on file systems that are slow to ask
+
+
+class HistoryPhase(enum.StrEnum):
+    """What a root's history is doing."""
+
+    OFF = "off"  # by configuration
+    WAITING = "waiting"  # for the code to be indexed first
+    INDEXING = "indexing"
+    COMPLETE = "complete"
+    UNAVAILABLE = "unavailable"  # no repository, or one that cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """The part of the configuration that histories need."""
+
+    enabled: bool
+    max_commits: int
+    branches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryStatus:
+    """The status of a root's history: ``commits`` of ``total`` are known; ``reason`` and ``hint`` say why not.
+
+    - ``is_truncated``: commits older than the newest ``history.max_commits`` are left out.
+    - ``is_shallow``: older commits were not fetched. ``missing``, ``unreadable``: commits that the repository lacks,
+      or cannot deliver.
+    """
+
+    phase: HistoryPhase
+    commits: int = 0
+    total: int = 0
+    branch: str = ""
+    is_truncated: bool = False
+    is_shallow: bool = False
+    missing: int = 0
+    unreadable: int = 0
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the history of a root is read from, and the ids of its commits, newest first.
+
+    The first ``unplaced`` of them are new, and have to find their places among the others.
+    """
+
+    repository: Repository
+    view: View
+    ids: list[bytes]
+    unplaced: int = 0
+
+
+class HistoryIndexer:
+    """The history of one root. Methods must be called in the event loop, except for those marked as blocking.
+
+    - ``is_ready()``: True once the code of the root is indexed; ``on_state`` reports that this may have changed.
+    - ``on_progress()`` is called when the status has changed.
+    """
+
+    def __init__(
+        self,
+        root_id: str,
+        path: Path,
+        pool: WorkerPool,
+        stores: HistoryStores,
+        settings: HistorySettings,
+        *,
+        is_ready: Callable[[], bool],
+        on_state: Broadcast,
+        on_progress: Callable[[], None],
+    ) -> None:
+        self._root_id = root_id
+        self._path = path
+        self._pool = pool
+        self._stores = stores
+        self._settings = settings
+        self._is_ready = is_ready
+        self._on_state = on_state
+        self._on_progress = on_progress
+        self._gate = Gate(is_open=True)
+        self._wake = Signal()
+        self._updated = Broadcast()
+        self._requested = self._done = 0
+        self._watched: tuple[tuple[str, FileStat | None], ...] = ()
+        self._error: CodeindexError | None = None
+        self._view: View | None = None
+        self._known = 0
+        self._phase = HistoryPhase.WAITING if settings.enabled else HistoryPhase.OFF
+        self._loop: asyncio.AbstractEventLoop
+
+    # queries
+
+    def status(self) -> HistoryStatus:
+        """Return the present status. Any thread may call."""
+        view, error = self._view, self._error
+        reason, hint = (error.message, error.hint) if error else ("", "")
+        if view is None or self._phase is HistoryPhase.UNAVAILABLE:
+            return HistoryStatus(self._phase, reason=reason, hint=hint)
+        return HistoryStatus(
+            self._phase,
+            min(self._known, view.wanted),
+            view.wanted,
+            view.branch,
+            view.is_truncated,
+            view.is_shallow,
+            view.missing,
+            view.unreadable,
+            reason,
+            hint,
+        )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[HistorySnapshot]:
+        """Provide the present history of the root inside the block. Blocking: may open the store.
+
+        Raises NoHistoryError if there is none, or not yet.
+        """
+        self.check_availability()
+        key = self._stores.key_of(self._root_id)
+        if key is None:
+            raise self._not_yet()
+        with self._stores.use(key) as store:
+            snapshot = store.snapshot(self._root_id)
+            if snapshot is None:  # the store was damaged and started empty
+                self._loop.call_soon_threadsafe(self._request)
+                raise self._not_yet()
+            yield snapshot
+
+    def check_availability(self) -> None:
+        """Raise NoHistoryError if the root has no history, and will have none unless something is done."""
+        if self._phase is HistoryPhase.OFF:
+            raise NoHistoryError(
+                "the history is switched off", hint="set enabled = true under [history] in config.toml"
+            )
+        if self._phase is HistoryPhase.UNAVAILABLE and self._error is not None:
+            raise NoHistoryError(self._error.message, hint=self._error.hint)
+
+    def _not_yet(self) -> NoHistoryError:
+        if self._error is not None:
+            return NoHistoryError(self._error.message, hint=self._error.hint)
+        return NoHistoryError(
+            f"the history of {self._path} is not indexed yet: the code comes first",
+            hint="try again in a moment; `codeindex status` shows the progress",
+        )
+
+    # requests
+
+    def pause(self) -> None:
+        """Read nothing more until :meth:`resume`."""
+        self._gate.close()
+
+    def resume(self) -> None:
+        """Continue after :meth:`pause`."""
+        self._gate.open()
+
+    async def sync(self) -> None:
+        """Wait until all commits made before the call are indexed; if the first reading goes on, return at once."""
+        if self._phase is not HistoryPhase.COMPLETE and not (self._view and self._view.is_complete):
+            return
+        if await anyio.to_thread.run_sync(self._seems_changed):
+            self._request()
+        target = self._requested
+        while self._done < target and self._phase is not HistoryPhase.UNAVAILABLE:
+            await self._updated.wait()
+
+    async def refresh(self) -> None:
+        """Compare the history with the repository, whatever its files look like, and wait for that."""
+        if not self._settings.enabled:
+            return
+        self._request()
+        target = self._requested
+        while self._done < target:
+            await self._updated.wait()
+
+    def _request(self) -> None:
+        self._requested += 1
+        self._wake.set()
+
+    # noticing changes, as rounds.Member
+
+    def check(self, this_round: rounds.Round) -> None:
+        """Request an update if a reference may have changed; in the thread of the rounds."""
+        watched = self._watched
+        if watched and any(this_round.stat(path, follow=True) != stat for path, stat in watched):
+            self._watched = ()  # reported once
+            self._loop.call_soon_threadsafe(self._request)
+
+    def report_jump(self, reason: str) -> None:
+        """Do nothing: a reference cannot change without a new stat."""
+
+    def _seems_changed(self) -> bool:
+        watched = self._watched
+        return not watched or any(_stat(path) != stat for path, stat in watched)
+
+    # running
+
+    async def serve(self) -> None:
+        """Keep the history up to date until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        if not self._settings.enabled:
+            return
+        while not self._is_ready():
+            await self._on_state.wait()
+        is_remote = bool(await anyio.to_thread.run_sync(filesystem.reason_to_poll, self._path))
+        if not is_remote:  # a server that does not answer must not delay the checks of other roots
+            rounds.SHARED.join(self)
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        try:
+            while True:
+                await self._gate.wait()
+                self._wake.clear()
+                target = self._requested
+                pause_s = await self._try_update(backoff)
+                self._done = max(self._done, target)
+                self._updated.notify_all()
+                self._on_progress()
+                if pause_s is None:
+                    await self._wait_for_change(poll=is_remote)
+                else:
+                    with anyio.move_on_after(pause_s):
+                        await self._wake.wait()
+        finally:
+            rounds.SHARED.leave(self)
+
+    async def _wait_for_change(self, *, poll: bool) -> None:
+        while True:
+            with anyio.move_on_after(_POLL_S if poll else math.inf):
+                await self._wake.wait()
+                return
+            if await anyio.to_thread.run_sync(self._seems_changed):
+                return
+
+    async def _try_update(self, backoff: Backoff) -> float | None:
+        """Update once; return after how many seconds to try again, or None."""
+        try:
+            await self._update()
+        except NoHistoryError as error:
+            self._fail(error)
+            return None
+        except (StoreFullError, WorkerError, FailedError, OSError) as error:
+            self._error = error if isinstance(error, CodeindexError) else FailedError(f"the history failed: {error}")
+            log.warning("history_delayed", root=str(self._path), error=self._error.message)
+            return backoff.next_s()
+        except StoreDamagedError as error:
+            log.warning("history_damaged", root=str(self._path), error=error.message)
+            key = self._stores.key_of(self._root_id)
+            if key is not None:
+                await anyio.to_thread.run_sync(self._stores.rebuild, key)
+            return backoff.next_s()
+        self._error = None
+        backoff.reset()
+        return None
+
+    def _fail(self, error: NoHistoryError) -> None:
+        if self._phase is not HistoryPhase.UNAVAILABLE:
+            log.info("history_unavailable", root=str(self._path), reason=error.message)
+        self._error = error
+        self._phase = HistoryPhase.UNAVAILABLE
+        if not self._watched:  # a repository may be made here
+            places = (self._path / ".git", self._path / ".git" / "HEAD")
+            self._watched = tuple((str(place), _stat(str(place))) for place in places)
+
+    async def _update(self) -> None:
+        location, heads, signature = await anyio.to_thread.run_sync(self._look)
+        view = self._stores.view_of(self._root_id)
+        if view is not None and view.signature == signature and view.is_complete:
+            self._view, self._known = view, view.wanted - view.unreadable
+            self._phase = HistoryPhase.COMPLETE
+            return
+        wanted, key = await self._find_commits(location, heads, signature)
+        self._phase = HistoryPhase.INDEXING
+        async with self._stores.turn(key), _opened(self._stores, key) as store:
+            await self._fill(store, key, wanted)
+
+    def _look(self) -> tuple[GitLocation, Heads, bytes]:
+        """Return what the repository looks like now, and a hash of it. Blocking. Raises NoHistoryError."""
+        self._watched = ()
+        location = locate(self._path)
+        files = files_of_heads(location, self._settings.branches)
+        watched = tuple((str(file), _stat(str(file))) for file in files)
+        self._watched = watched  # before reading, so that a later change is noticed
+        heads = read_heads(location, self._settings.branches)
+        described = [
+            heads.tips,
+            sorted(heads.shallow),
+            sorted(heads.grafts.items()),
+            sorted(heads.replaced.items()),
+            os.fsencode(location.git_dir),
+            os.fsencode(location.common_dir),
+            location.prefix,
+            self._settings.max_commits,
+        ]
+        return location, heads, _hash(described)
+
+    async def _find_commits(self, location: GitLocation, heads: Heads, signature: bytes) -> tuple[_Wanted, str]:
+        """Return the commits that the history should have, and the name of the store for them."""
+        repository = Repository.of(location, heads)
+        key = self._stores.key_of(self._root_id)
+        parents = (sorted(heads.shallow), sorted(heads.grafts.items()), sorted(heads.replaced.items()))
+        base = _hash([*parents, self._settings.max_commits, repository.common_dir])
+        view = View(
+            root=self._root_id,
+            git_dir=repository.git_dir,
+            common_dir=repository.common_dir,
+            top=os.fsencode(location.top) if location.top else b"",
+            prefix=location.prefix,
+            signature=signature,
+            base=base,
+            tips=heads.tips,
+            branch=heads.branch,
+            wanted=0,
+            is_complete=False,
+        )
+        if key is not None:
+            before = await anyio.to_thread.run_sync(self._ids_before, key)
+            if before is not None and before[0].base == base and before[0].wanted and not before[0].is_truncated:
+                old, ids = before
+                request = DifferenceRequest(repository, old.tips, _MOST_DIFFERENT)
+                answer = await self._ask(request)
+                if isinstance(answer, DifferenceAnswer) and answer.is_known:
+                    added, removed = requests.split_ids(answer.added), set(requests.split_ids(answer.removed))
+                    merged = [*added, *(one for one in ids if one not in removed)]
+                    truncated = len(merged) > self._settings.max_commits
+                    if not truncated:
+                        view = msgspec.structs.replace(
+                            view, wanted=len(merged), is_shallow=old.is_shallow, missing=old.missing
+                        )
+                        return _Wanted(repository, view, merged, unplaced=len(added)), key
+        walk = await self._ask(WalkRequest(repository, self._settings.max_commits))
+        if not isinstance(walk, WalkAnswer):
+            raise FailedError(f"the history of {self._path} cannot be read", hint="see the log: codeindex logs")
+        ids = requests.split_ids(walk.ids)
+        view = msgspec.structs.replace(
+            view, wanted=len(ids), is_truncated=walk.is_truncated, is_shallow=walk.is_shallow, missing=walk.missing
+        )
+        name = walk.first_ancestor.hex() or f"at-{xxhash.xxh3_64_hexdigest(repository.common_dir)}"
+        return _Wanted(repository, view, ids), name
+
+    def _ids_before(self, key: str) -> tuple[View, list[bytes]] | None:
+        """Return the last complete view of the root and the ids of its commits. Blocking."""
+        with self._stores.use(key) as store:
+            snapshot = store.snapshot(self._root_id)
+            if snapshot is None or not snapshot.view.is_complete or snapshot.view.unreadable:
+                return None
+            members = store.members_of(self._root_id).tolist()
+            ids = snapshot.ids(members)
+            return (snapshot.view, [ids[number] for number in members]) if len(ids) == len(members) else None
+
+    async def _ask(self, request: requests.Request) -> requests.Answer:
+        """Return a worker's answer to one request. Raises NoHistoryError if the repository cannot be read."""
+        job = HistoryJob(0, os.fsencode(self._path), requests.encode(request), _WALK_COST)
+        async for result in self._pool.history([job]):
+            if result.error:
+                raise FailedError(f"reading the history of {self._path} failed: {result.error}")
+            answer = requests.decode_answer(result.answer)
+            if isinstance(answer, Refused):
+                raise NoHistoryError(answer.message, hint=answer.hint)
+            return answer
+        raise WorkerError("a worker gave no answer", hint="see the log: codeindex logs")
+
+    async def _fill(self, store: HistoryStore, key: str, wanted: _Wanted) -> None:
+        """Store the commits that are lacking, newest first, and the view of the root as it grows."""
+        run = anyio.to_thread.run_sync
+        numbers = await run(store.numbers_of, wanted.ids)
+        lacking = await run(store.lacking, wanted.ids)
+        errors: dict[bytes, str] = {}
+        if lacking:
+            await self._publish(store, key, wanted, numbers, errors, is_complete=False)
+            waiting: list[IndexedCommit] = []
+            async for answer in self._read(wanted.repository, lacking):
+                waiting += answer.commits
+                errors |= answer.errors
+                if len(waiting) >= min(_STORED_TOGETHER, _BATCH_COMMITS + self._known):
+                    await self._store(store, waiting, numbers)
+                    waiting = []
+                    await self._publish(store, key, wanted, numbers, errors, is_complete=False)
+            await self._store(store, waiting, numbers)
+        if errors:
+            log.warning(
+                "commits_unreadable", root=str(self._path), count=len(errors), error=next(iter(errors.values()))
+            )
+            await run(store.note_unreadable, errors)
+        await self._publish(store, key, wanted, numbers, errors, is_complete=True)
+        await run(store.prune)
+        if lacking:
+            await run(store.tidy)
+
+    async def _store(self, store: HistoryStore, commits: Sequence[IndexedCommit], numbers: dict[bytes, int]) -> None:
+        if commits:
+            numbers.update(await anyio.to_thread.run_sync(store.add, commits))
+
+    async def _publish(
+        self,
+        store: HistoryStore,
+        key: str,
+        wanted: _Wanted,
+        numbers: dict[bytes, int],
+        errors: dict[bytes, str],
+        *,
+        is_complete: bool,
+    ) -> None:
+        """Make the commits that are stored visible."""
+
+        def publish() -> tuple[View, int]:
+            found = [number for number in map(numbers.get, wanted.ids) if number is not None]
+            members = np.array(found, dtype=np.int32)
+            if wanted.unplaced and is_complete:
+                new = sum(commit_id in numbers for commit_id in wanted.ids[: wanted.unplaced])
+                members = store.merged_by_time(members[:new], members[new:])
+            view = msgspec.structs.replace(wanted.view, is_complete=is_complete, unreadable=len(errors))
+            store.set_view(view, members)
+            self._stores.assign(self._root_id, key, view if is_complete else None)
+            return view, len(members)
+
+        self._view, self._known = await anyio.to_thread.run_sync(publish)
+        self._phase = HistoryPhase.COMPLETE if is_complete else HistoryPhase.INDEXING
+        self._on_progress()
+
+    async def _read(self, repository: Repository, ids: Sequence[bytes]) -> AsyncIterator[ReadAnswer]:
+        """Yield commits as they are read. A batch that ends its worker is read commit by commit."""
+        batches = [ids[start : start + _BATCH_COMMITS] for start in range(0, len(ids), _BATCH_COMMITS)]
+        while batches:
+            failed: list[Sequence[bytes]] = []
+            current = batches
+
+            async def jobs(current: Sequence[Sequence[bytes]] = current) -> AsyncIterator[HistoryJob]:
+                for number, batch in enumerate(current):
+                    await self._gate.wait()
+                    request = requests.encode(ReadRequest(repository, b"".join(batch)))
+                    name = b"commit %s" % batch[0].hex().encode()
+                    yield HistoryJob(number, name, request, len(batch) * _COMMIT_COST)
+
+            async for result in self._pool.history(jobs()):
+                batch = current[result.job_id]
+                if result.error:
+                    if len(batch) == 1:
+                        yield ReadAnswer([], {batch[0]: result.error})
+                    else:
+                        failed += [[one] for one in batch]
+                    continue
+                answer = requests.decode_answer(result.answer)
+                if isinstance(answer, Refused):
+                    raise NoHistoryError(answer.message, hint=answer.hint)
+                if isinstance(answer, ReadAnswer):
+                    yield answer
+            batches = failed
+
+
+@asynccontextmanager
+async def _opened(stores: HistoryStores, key: str) -> AsyncIterator[HistoryStore]:
+    """Provide a store inside the block; it is opened and closed in a thread."""
+    use = stores.use(key)
+    store = await anyio.to_thread.run_sync(use.__enter__)
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(use.__exit__, None, None, None)
+
+
+def _hash(values: list[object]) -> bytes:
+    return xxhash.xxh3_128_digest(msgspec.msgpack.encode(values))
+
+
+def _stat(path: str) -> FileStat | None:
+    """Return a stat as `rounds.Round.stat` does."""
+    try:
+        return file_stat(os.stat(path))  # noqa: PTH116 - as the rounds do
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,143 @@
+"""Answers questions about a repository's history in a worker: which commits there are, and what they say and change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, islice
+
+import msgspec
+import numpy as np
+
+from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.analysis.history.reader import read_commit
+from codeindexd.analysis.history.record import Commit, IndexedCommit
+from codeindexd.analysis.history.repository import GitRepository, TooManyCommitsError
+from codeindexd.analysis.tokens import Tokenizer, path_words
+from codeindexd.errors import EmbedderError, MissingObjectError, NoHistoryError, place_of
+from codeindexd.indexing import history_requests as requests
+from codeindexd.indexing.history_requests import (
+    Answer,
+    DifferenceAnswer,
+    DifferenceRequest,
+    ReadAnswer,
+    ReadRequest,
+    Refused,
+    Repository,
+    WalkAnswer,
+    WalkRequest,
+)
+from codeindexd.storage.dense.arithmetic import to_int8
+from codeindexd.workers.jobs import HistoryJob, HistoryResult
+
+_MOST_PATHS = 64  # of a commit, whose words are indexed
+_MOST_NAMES = 256
+_EMBEDDED_NAMES = 12  # more would drown the message
+
+
+class HistoryReader:
+    """Reads histories for one worker process. Keeps the repository read last open. Not thread-safe."""
+
+    def __init__(self, tokenizer: Tokenizer, *, mask_secrets: bool) -> None:
+        self._tokenizer = tokenizer
+        self._mask_secrets = mask_secrets
+        self._opened: tuple[Repository, GitRepository] | None = None
+        self._model: StaticModel | None = None
+        self._has_model = True
+
+    def answer(self, job: HistoryJob) -> HistoryResult:
+        """Return the answer to a request. Raises only MemoryError."""
+        try:
+            answer = self._answer(requests.decode_request(job.request))
+        except MemoryError:
+            raise
+        except NoHistoryError as error:
+            answer = Refused(error.message, error.hint)
+        except (OSError, msgspec.MsgspecError) as error:
+            return HistoryResult(job.job_id, job.path, error=place_of(error))
+        return HistoryResult(job.job_id, job.path, requests.encode(answer))
+
+    def _answer(self, request: requests.Request) -> Answer:
+        repository = self._repository(request.repository)
+        match request:
+            case WalkRequest():
+                return _walk(repository, request.limit)
+            case DifferenceRequest():
+                return _difference(repository, request)
+            case ReadRequest():
+                return self._read(repository, requests.split_ids(request.ids))
+
+    def _repository(self, wanted: Repository) -> GitRepository:
+        if self._opened is None or self._opened[0] != wanted:
+            self._opened = None
+            self._opened = wanted, GitRepository(wanted.location, wanted.heads)
+        return self._opened[1]
+
+    def _read(self, repository: GitRepository, ids: Iterable[bytes]) -> ReadAnswer:
+        commits: list[Commit] = []
+        errors: dict[bytes, str] = {}
+        for commit_id in ids:
+            try:
+                commits.append(read_commit(repository, commit_id, mask_secrets=self._mask_secrets))
+            except NoHistoryError as error:
+                errors[commit_id] = error.message
+            except (ValueError, KeyError, IndexError) as error:  # an object that is damaged or that nobody else writes
+                errors[commit_id] = place_of(error)
+        return ReadAnswer(self._processed(commits), errors)
+
+    def _processed(self, commits: list[Commit]) -> list[IndexedCommit]:
+        """Return the commits with their terms and vectors."""
+        found, texts, titles = [], [], []
+        for commit in commits:
+            terms = self._tokenizer.tokenize(commit.message)
+            names = tuple(
+                islice(dict.fromkeys(chain.from_iterable(c.definitions for c in commit.changes)), _MOST_NAMES)
+            )
+            paths = [path_words(change.path) for change in commit.changes[:_MOST_PATHS]]
+            context = [*dict.fromkeys(" ".join(paths).split()), *self._tokenizer.words(" ".join(names))]
+            found.append((terms, names, " ".join(dict.fromkeys(self._tokenizer.stems(context)))))
+            texts.append(terms.words + self._tokenizer.words(" ".join(names[:_EMBEDDED_NAMES])))
+            titles.append(self._tokenizer.words(commit.subject))
+        rows = self._embedded(texts, titles)
+        return [
+            IndexedCommit(
+                commit,
+                " ".join(self._tokenizer.stems(terms.words)),
+                " ".join(terms.identifiers),
+                context,
+                names,
+                row,
+            )
+            for commit, (terms, names, context), row in zip(commits, found, rows, strict=True)
+        ]
+
+    def _embedded(self, texts: list[list[str]], titles: list[list[str]]) -> list[bytes]:
+        """Return a row of int8 for each text; b"" without the bundled model."""
+        if self._model is None and self._has_model:
+            try:
+                self._model = StaticModel.load()
+            except EmbedderError:
+                self._has_model = False
+        if self._model is None or not texts:
+            return [b""] * len(texts)
+        rows = to_int8(np.asarray(self._model.embed_words(texts, titles)))
+        return [row.tobytes() for row in rows]
+
+
+def _walk(repository: GitRepository, limit: int) -> WalkAnswer:
+    walk = repository.walk(repository.heads.tips, limit=limit)
+    first = b""
+    if repository.heads.head:
+        try:
+            first = repository.first_ancestor(repository.heads.head)
+        except MissingObjectError:
+            first = b""
+        first = b"" if repository.is_boundary(first) else first
+    return WalkAnswer(b"".join(walk.ids), walk.is_truncated, walk.is_shallow, first, walk.missing)
+
+
+def _difference(repository: GitRepository, request: DifferenceRequest) -> DifferenceAnswer:
+    try:
+        added, removed = repository.difference(repository.heads.tips, request.old_tips, limit=request.limit)
+    except (TooManyCommitsError, MissingObjectError):
+        return DifferenceAnswer(is_known=False)
+    return DifferenceAnswer(is_known=True, added=b"".join(added), removed=b"".join(removed))

@@ -1,0 +1,453 @@
+"""The reading side of a history store: the history of one root at one moment."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.analysis.history.location import GitLocation
+from codeindexd.analysis.history.record import Change, ChangeKind, Commit, Person
+from codeindexd.errors import StoreDamagedError
+from codeindexd.storage.dense.arithmetic import Int8Rows, Single
+from codeindexd.storage.history import dictionary
+from codeindexd.storage.history.codec import Numbers, unpack_changes, unpack_message
+from codeindexd.storage.history.vectors import similarities
+from codeindexd.storage.history.view import View
+from codeindexd.storage.lexical import LexicalQuery, LexicalSnapshot
+from codeindexd.storage.sqlite import Reader
+
+_ID_BYTES = 20
+_SHORT_ID_CHARS = 7
+_MOST_RENAMES = 1000  # followed from one path
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Values of all commits of a store in memory, by number; 0 where there is no commit. Immutable."""
+
+    numbers: NDArray[np.int64]
+    times: NDArray[np.int64]
+    authors: Numbers
+
+    @classmethod
+    def of(
+        cls, count: int, numbers: NDArray[np.int64], times: NDArray[np.int64], authors: NDArray[np.int64]
+    ) -> Columns:
+        """Return the columns of the commits ``numbers``, which are below ``count``."""
+        by_number = np.zeros(count, dtype=np.int64)
+        by_number[numbers] = times
+        author_by_number = np.zeros(count, dtype=np.int32)
+        author_by_number[numbers] = authors
+        return cls(np.sort(numbers), by_number, author_by_number)
+
+    def extended(self, count: int, added: Sequence[tuple[int, int, int]]) -> Columns:
+        """Return the columns with further commits: number, commit time, author."""
+        new = np.array(added, dtype=np.int64).reshape(-1, 3)
+        times = np.concatenate((self.times, np.zeros(count - len(self.times), dtype=np.int64)))
+        authors = np.concatenate((self.authors, np.zeros(count - len(self.authors), dtype=np.int32)))
+        times[new[:, 0]], authors[new[:, 0]] = new[:, 1], new[:, 2]
+        return Columns(np.concatenate((self.numbers, new[:, 0])), times, authors)
+
+    def without(self, numbers: Sequence[int]) -> Columns:
+        """Return the columns without some commits."""
+        return Columns(np.setdiff1d(self.numbers, numbers), self.times, self.authors)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryState:
+    """How complete the history of a root is: ``known`` of ``total`` commits.
+
+    ``is_truncated``: there are older commits, beyond the configured limit. ``is_shallow``: older commits were not
+    fetched. ``missing`` and ``unreadable`` count commits that the repository lacks or cannot deliver.
+    """
+
+    known: int
+    total: int
+    is_complete: bool
+    is_truncated: bool
+    is_shallow: bool
+    missing: int
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathChange:
+    """A commit that changed a path, which was called ``path`` then; renames have the former name, too."""
+
+    number: int
+    path: bytes
+    old_path: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionChange:
+    """A commit that touched a definition with the qualified ``name``."""
+
+    number: int
+    name: str
+
+
+class HistorySnapshot:
+    """The history of one root. Thread-safe and blocking; commits are named by their numbers in the store.
+
+    Paths are below the top of the repository. A root below the top has only the commits that changed something in it,
+    and sees only the paths in it; the names of a rename that crosses its border are both seen.
+    Methods raise StoreFullError, StoreDamagedError, and FailedError once the store is closed.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        lexical: LexicalSnapshot,
+        rows: Int8Rows,
+        columns: Columns,
+        view: View,
+        members: Numbers,
+    ) -> None:
+        self._reader = reader
+        self._lexical = lexical
+        self._rows = rows
+        self._columns = columns
+        self._view = view
+        self._members = members
+        self._order: Numbers | None = None
+        self._places: dict[int, int] | None = None
+        self._sorted: NDArray[np.int64] | None = None
+
+    # the whole
+
+    @property
+    def view(self) -> View:
+        """What the history was read from."""
+        return self._view
+
+    @property
+    def location(self) -> GitLocation:
+        """Where the repository is, and the root in it."""
+        view = self._view
+        top = Path(os.fsdecode(view.top)) if view.top else None
+        return GitLocation(Path(os.fsdecode(view.git_dir)), Path(os.fsdecode(view.common_dir)), top, view.prefix)
+
+    @property
+    def state(self) -> HistoryState:
+        """How complete the history is."""
+        view = self._view
+        return HistoryState(
+            len(self._members),
+            view.wanted,
+            view.is_complete,
+            view.is_truncated,
+            view.is_shallow,
+            view.missing,
+            view.unreadable,
+        )
+
+    @property
+    def order(self) -> Numbers:
+        """The commits of the root, newest first."""
+        if self._order is None:
+            order = self._members
+            if self._view.prefix:
+                order = order[np.isin(order, self.changed_below(self._view.prefix))]
+            self._order = order
+        return self._order
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """The commits of the root, sorted by number."""
+        if self._sorted is None:
+            self._sorted = np.sort(self.order).astype(np.int64)
+        return self._sorted
+
+    def places(self) -> dict[int, int]:
+        """Return the place of each commit in the order, 0 for the newest."""
+        if self._places is None:
+            self._places = {number: place for place, number in enumerate(self.order.tolist())}
+        return self._places
+
+    def newest_first(self, numbers: Iterable[int]) -> list[int]:
+        """Return those of ``numbers`` that are commits of the root, newest first, each once."""
+        places = self.places()
+        return sorted({number for number in numbers if number in places}, key=places.__getitem__)
+
+    def times(self, numbers: Sequence[int] | Numbers) -> NDArray[np.int64]:
+        """Return when commits were committed, in seconds since the epoch."""
+        found: NDArray[np.int64] = self._columns.times[np.asarray(numbers, dtype=np.int64)]
+        return found
+
+    # commits
+
+    def commit(self, number: int) -> Commit | None:
+        """Return a commit; None if it was pruned meanwhile."""
+        return self.commits([number]).get(number)
+
+    def commits(self, numbers: Sequence[int]) -> dict[int, Commit]:
+        """Return commits by number; those that were pruned meanwhile are missing."""
+        rows = self._reader.rows_in(
+            lambda marks: (
+                "SELECT number, c.id, parents, a.name, a.email, author_time, author_offset, b.name, b.email, "  # noqa: S608
+                "commit_time, commit_offset, message, changes, left_out FROM commits AS c JOIN people AS a ON "
+                f"a.id = author JOIN people AS b ON b.id = committer WHERE number IN ({marks})"
+            ),
+            list(numbers),
+        )
+        try:
+            changes = {row[0]: unpack_changes(row[12]) for row in rows}
+            messages = {row[0]: unpack_message(row[11]) for row in rows}
+        except (zlib.error, UnicodeError, IndexError) as error:
+            raise StoreDamagedError(f"{self._reader.path} has a commit that cannot be read") from error
+        every = [change for packed in changes.values() for change in packed]
+        paths = self._paths({number for change in every for number in (change.path, change.old_path) if number})
+        names = self._names({number for change in every for number in change.names})
+        return {
+            number: Commit(
+                id=commit_id,
+                parents=tuple(parents[at : at + _ID_BYTES] for at in range(0, len(parents), _ID_BYTES)),
+                author=Person(author, author_email),
+                author_time=author_time,
+                author_offset=author_offset,
+                committer=Person(committer, committer_email),
+                commit_time=commit_time,
+                commit_offset=commit_offset,
+                message=messages[number],
+                changes=tuple(
+                    Change(
+                        paths.get(change.path, b""),
+                        change.kind,
+                        change.added,
+                        change.removed,
+                        paths.get(change.old_path, b"") if change.kind is ChangeKind.RENAMED else b"",
+                        tuple(names.get(name, "") for name in change.names),
+                    )
+                    for change in changes[number]
+                ),
+                changes_left_out=left_out,
+            )
+            for (
+                number, commit_id, parents, author, author_email, author_time, author_offset,
+                committer, committer_email, commit_time, commit_offset, _, _, left_out,
+            ) in rows
+        }  # fmt: skip
+
+    def messages(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Return the messages of commits by number, much faster than :meth:`commits`."""
+        rows = self._reader.rows_in(
+            lambda marks: f"SELECT number, message FROM commits WHERE number IN ({marks})",  # noqa: S608
+            list(numbers),
+        )
+        try:
+            return {number: unpack_message(message) for number, message in rows}
+        except (zlib.error, UnicodeError) as error:
+            raise StoreDamagedError(f"{self._reader.path} has a message that cannot be read") from error
+
+    def ids(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """Return the ids of commits by number."""
+        return dict(
+            self._reader.rows_in(
+                lambda marks: f"SELECT number, id FROM commits WHERE number IN ({marks})",  # noqa: S608
+                list(numbers),
+            )
+        )
+
+    def paths_of(self, numbers: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
+        """Return the paths that commits changed, by number, without the former names of renames."""
+        rows = self._reader.rows_in(
+            lambda marks: f"SELECT number, changes FROM commits WHERE number IN ({marks})",  # noqa: S608
+            list(numbers),
+        )
+        try:
+            packed = {number: unpack_changes(changes) for number, changes in rows}
+        except IndexError as error:
+            raise StoreDamagedError(f"{self._reader.path} has a commit that cannot be read") from error
+        paths = self._paths({change.path for changes in packed.values() for change in changes})
+        return {
+            number: tuple(paths[change.path] for change in changes if change.path in paths)
+            for number, changes in packed.items()
+        }
+
+    def _paths(self, numbers: Collection[int]) -> dict[int, bytes]:
+        return dict(
+            self._reader.rows_in(lambda marks: f"SELECT id, path FROM paths WHERE id IN ({marks})", sorted(numbers))  # noqa: S608
+        )
+
+    def _names(self, numbers: Collection[int]) -> dict[int, str]:
+        return dictionary.names_of(self._reader, numbers)
+
+    def number_of(self, commit_id: bytes) -> int | None:
+        """Return the number of a commit of the root; None if it has no such commit."""
+        row = self._reader.row("SELECT number FROM commits WHERE id = ?", (commit_id,))
+        return row[0] if row is not None and row[0] in self.places() else None
+
+    def find(self, prefix: str) -> list[int]:
+        """Return the commits of the root whose id begins with the hexadecimal digits ``prefix``, newest first."""
+        if not prefix or len(prefix) > 2 * _ID_BYTES:
+            return []
+        low = bytes.fromhex(prefix.ljust(2 * _ID_BYTES, "0"))
+        high = bytes.fromhex(prefix.ljust(2 * _ID_BYTES, "f"))
+        rows = self._reader.rows("SELECT number FROM commits WHERE id BETWEEN ? AND ?", (low, high))
+        return self.newest_first(number for (number,) in rows)
+
+    def short_id(self, commit_id: bytes) -> str:
+        """Return the shortest unambiguous beginning of an id, at least seven digits."""
+        neighbours = self._reader.rows(
+            "SELECT id FROM (SELECT id FROM commits WHERE id < ?1 ORDER BY id DESC LIMIT 1) UNION ALL "
+            "SELECT id FROM (SELECT id FROM commits WHERE id > ?1 ORDER BY id LIMIT 1)",
+            (commit_id,),
+        )
+        text = commit_id.hex()
+        common = max((_common(text, other.hex()) for (other,) in neighbours), default=0)
+        return text[: max(_SHORT_ID_CHARS, common + 1)]
+
+    # what changed what
+
+    def changed_path(self, path: bytes, *, follow: bool = True) -> list[PathChange]:
+        """Return the commits that changed a path, newest first; with ``follow``, also under its former names."""
+        found: list[PathChange] = []
+        places = self._all_places()
+        after = -1
+        seen: set[tuple[bytes, int]] = set()
+        for _ in range(_MOST_RENAMES):
+            rows = self._reader.rows(
+                "SELECT t.number, o.path FROM paths AS p JOIN touched_paths AS t ON t.path = p.id "
+                "LEFT JOIN renames AS r ON r.path = p.id AND r.number = t.number "
+                "LEFT JOIN paths AS o ON o.id = r.old_path "
+                "WHERE p.key = ? AND p.path = ?",
+                (dictionary.key_of(path), path),
+            )
+            ordered = sorted((places[number], number, old) for number, old in rows if number in places)
+            former: bytes | None = None
+            for place, number, old in ordered:
+                if place <= after:
+                    continue
+                found.append(PathChange(number, path, old or b""))
+                if old and follow:
+                    former, after = old, place
+                    break
+            if former is None or (former, after) in seen:
+                break
+            seen.add((former, after))
+            path = former
+        return found
+
+    def _all_places(self) -> dict[int, int]:
+        """Return the place of each commit, also of those that changed nothing in the root."""
+        if not self._view.prefix:
+            return self.places()
+        return {number: place for place, number in enumerate(self._members.tolist())}
+
+    def changed_below(self, directory: bytes) -> NDArray[np.int64]:
+        """Return the sorted numbers of all stored commits that changed something below ``directory``."""
+        prefix = directory.rstrip(b"/") + b"/"
+        rows = self._reader.rows(
+            "SELECT DISTINCT number FROM touched_paths "
+            "WHERE path IN (SELECT id FROM paths WHERE path > ? AND path < ?)",
+            (prefix, prefix[:-1] + b"0"),  # "0" follows "/"
+        )
+        return np.sort(np.array([number for (number,) in rows], dtype=np.int64))
+
+    def changed_paths(self, paths: Sequence[int]) -> NDArray[np.int64]:
+        """Return the sorted numbers of all stored commits that changed one of ``paths``, given by their ids."""
+        rows = self._reader.rows_in(
+            lambda marks: f"SELECT DISTINCT number FROM touched_paths WHERE path IN ({marks})",  # noqa: S608
+            list(paths),
+        )
+        return np.unique(np.array([number for (number,) in rows], dtype=np.int64))
+
+    def all_paths(self) -> list[tuple[int, bytes]]:
+        """Return every path that was ever changed, with its id."""
+        return self._reader.rows("SELECT id, path FROM paths")
+
+    def last_changes(self, paths: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the newest commit that changed each path, renames included; paths without one are missing."""
+        asked = set(paths)
+        rows = self._reader.rows_in(
+            lambda marks: (
+                "SELECT p.path, t.number FROM paths AS p JOIN touched_paths AS t ON t.path = p.id "  # noqa: S608
+                f"WHERE p.key IN ({marks})"
+            ),
+            [dictionary.key_of(path) for path in asked],
+        )
+        places = self._all_places()
+        newest: dict[bytes, int] = {}
+        for path, number in rows:
+            if path in asked and number in places and (path not in newest or places[number] < places[newest[path]]):
+                newest[path] = number
+        return newest
+
+    def changed_definition(self, name: str) -> list[DefinitionChange]:
+        """Return the commits that touched a definition, newest first.
+
+        ``name`` is its qualified name or the last parts of it; without such a definition, letter case is ignored.
+        """
+        found = dictionary.ids_called(self._reader, name.rpartition(".")[2])
+        matching = {number: one for number, one in found.items() if f".{one}".endswith(f".{name}")}
+        if not matching:
+            lower = name.lower()
+            matching = {number: one for number, one in found.items() if f".{one.lower()}".endswith(f".{lower}")}
+        return self._touching(matching)
+
+    def changed_inside(self, name: str) -> list[DefinitionChange]:
+        """Return the commits that touched a definition inside the one with the qualified ``name``, newest first."""
+        outer = [
+            number
+            for number, one in dictionary.ids_called(self._reader, name.rpartition(".")[2]).items()
+            if one == name
+        ]
+        return self._touching(dictionary.inside(self._reader, outer))
+
+    def _touching(self, names: dict[int, str]) -> list[DefinitionChange]:
+        rows = self._reader.rows_in(
+            lambda marks: f"SELECT name, number FROM touched_names WHERE name IN ({marks})",  # noqa: S608
+            sorted(names),
+        )
+        places = self.places()
+        found = {(number, names[name]) for name, number in rows if number in places}
+        return [DefinitionChange(*one) for one in sorted(found, key=lambda one: (places[one[0]], one[1]))]
+
+    def naming_issue(self, issue: int) -> list[int]:
+        """Return the commits whose messages name an issue or pull request, newest first."""
+        return self.newest_first(
+            number for (number,) in self._reader.rows("SELECT number FROM issues WHERE issue = ?", (issue,))
+        )
+
+    def people(self) -> list[tuple[int, Person]]:
+        """Return all authors and committers, with their ids."""
+        return [(number, Person(name, email)) for number, name, email in self._reader.rows("SELECT * FROM people")]
+
+    def written_by(self, people: Collection[int]) -> NDArray[np.int64]:
+        """Return the sorted numbers of all stored commits whose author is one of ``people``, given by their ids."""
+        numbers = self._columns.numbers
+        return np.sort(numbers[np.isin(self._columns.authors[numbers], np.array(sorted(people), dtype=np.int32))])
+
+    # searching
+
+    def search(self, query: LexicalQuery, limit: int) -> list[tuple[int, float]]:
+        """Return the best ``limit`` commits among ``query.chunk_ids`` as (number, BM25 score), best first."""
+        return [(number, score) for number, _, score in self._lexical.search(query, limit)]
+
+    def similarities(self, vector: Single, numbers: NDArray[np.int64]) -> Single:
+        """Return the cosines of commits with the ``vector`` of a question, which the bundled model computed."""
+        if len(numbers) * 4 > len(self._rows):
+            found: Single = similarities(self._rows, vector)[numbers]
+            return found
+        return similarities(self._rows[numbers], vector)
+
+    def document_frequency(self, word: str) -> int:
+        """Return how many commits have ``word``, a stem, in their messages."""
+        return self._lexical.document_frequency(word)
+
+    @property
+    def is_everything(self) -> bool:
+        """True if every commit of the store is one of the root's, so that no filter is needed."""
+        return len(self.order) == len(self._columns.numbers)
+
+
+def _common(first: str, second: str) -> int:
+    """Return how many characters two ids have in common at their beginning."""
+    return next((place for place, (a, b) in enumerate(zip(first, second, strict=True)) if a != b), len(first))

@@ -1,0 +1,140 @@
+"""The history of a running root follows its repository: after ``sync`` it is what ``git log`` says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from codeindexd.errors import NoHistoryError
+from codeindexd.indexing.history import HistoryPhase
+from codeindexd.roots import Root
+from roots.real_root import Harness, harness
+from support.repositories import GitRepositoryForTests
+from support.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+async def complete(root: Root) -> None:
+    """Wait until the first reading is over."""
+    unfinished = (HistoryPhase.WAITING, HistoryPhase.INDEXING)
+    await eventually(lambda: root.history.status().phase not in unfinished, seconds=60)
+
+
+def ids_of(root: Root) -> list[bytes]:
+    with root.history.snapshot() as snapshot:
+        order = snapshot.order.tolist()
+        ids = snapshot.ids(order)
+        return [ids[number] for number in order]
+
+
+@asynccontextmanager
+async def repository(tmp_path: Path) -> AsyncIterator[tuple[GitRepositoryForTests, Harness]]:
+    async with harness(tmp_path) as place:
+        repo = GitRepositoryForTests(place.path)
+        for number in range(3):
+            repo.commit(f"commit {number}", {"a.py": f"def f():\n    return {number}\n"})
+        yield repo, place
+
+
+async def test_commits_amends_branches_and_rebases(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        await complete(root)
+        assert ids_of(root) == repo.log()
+
+        async def agrees() -> None:
+            await root.sync(60)
+            assert ids_of(root) == repo.log()
+
+        repo.commit("more", {"b.py": "x = 1\n"})
+        await agrees()
+        repo.git("commit", "-q", "--amend", "-m", "amended")
+        await agrees()
+        repo.git("checkout", "-q", "-b", "topic", "HEAD~2")
+        repo.commit("topic", {"c.py": "x = 2\n"})
+        await agrees()
+        repo.git("rebase", "-q", "main")
+        await agrees()
+        repo.git("checkout", "-q", "main")
+        repo.git("merge", "-q", "--no-ff", "-m", "merge", "topic")
+        await agrees()
+        repo.git("reset", "-q", "--hard", "HEAD~3")
+        repo.git("reflog", "expire", "--expire=now", "--all")
+        repo.git("branch", "-D", "topic")
+        repo.git("gc", "-q", "--prune=now")
+        await agrees()
+        repo.git("checkout", "-q", "--orphan", "fresh")
+        repo.commit("another beginning", {"z": "1\n"})
+        await agrees()
+
+
+async def test_a_commit_is_noticed_without_sync(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        await complete(root)
+        new = repo.commit("more")
+        await eventually(lambda: new in ids_of(root), seconds=30)
+
+
+async def test_nothing_is_read_twice_after_a_restart(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place):
+        async with place.running() as root:
+            await complete(root)
+        async with place.running() as root:
+            await complete(root)
+            assert ids_of(root) == repo.log()
+            with root.history.snapshot() as snapshot:
+                assert sorted(snapshot.order.tolist()) == [1, 2, 3]
+
+
+async def test_an_unborn_branch_gets_its_first_commit(tmp_path: Path) -> None:
+    async with harness(tmp_path) as place:
+        repo = GitRepositoryForTests(place.path)
+        async with place.running() as root:
+            await complete(root)
+            assert root.history.status().phase is HistoryPhase.COMPLETE
+            assert ids_of(root) == []
+            repo.commit("first", {"a": "1\n"})
+            await root.sync(60)
+            assert ids_of(root) == repo.log()
+
+
+async def test_no_repository_and_one_that_appears(tmp_path: Path) -> None:
+    async with harness(tmp_path) as place, place.running() as root:
+        await complete(root)
+        assert root.history.status().phase is HistoryPhase.UNAVAILABLE
+        with pytest.raises(NoHistoryError, match="in no git repository"):
+            ids_of(root)
+        repo = GitRepositoryForTests(place.path)
+        repo.commit("first", {"a": "1\n"})
+        await eventually(lambda: root.history.status().phase is HistoryPhase.COMPLETE, seconds=30)
+        assert ids_of(root) == repo.log()
+
+
+async def test_a_shallow_clone_that_is_deepened(tmp_path: Path) -> None:
+    async with harness(tmp_path) as place:
+        origin = GitRepositoryForTests(tmp_path / "origin")
+        for number in range(6):
+            origin.commit(f"commit {number}", {"a": f"{number}\n"})
+        origin.git("clone", "-q", "--depth", "2", f"file://{origin.path}", str(place.path))
+        async with place.running() as root:
+            await complete(root)
+            assert ids_of(root) == origin.log("-2")
+            assert root.history.status().is_shallow
+            origin.git("-C", str(place.path), "fetch", "-q", "--unshallow")
+            await root.sync(60)
+            assert ids_of(root) == origin.log()
+            assert not root.history.status().is_shallow
+
+
+async def test_a_commit_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place):
+        tree = repo.git("rev-parse", "HEAD~1^{tree}").decode().strip()
+        (repo.path / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+        async with place.running() as root:
+            await complete(root)
+            status = root.history.status()
+            assert (status.phase, status.commits, status.total, status.unreadable) == (HistoryPhase.COMPLETE, 1, 3, 2)
+            assert ids_of(root) == repo.log()[2:]
