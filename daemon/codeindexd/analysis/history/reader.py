@@ -6,6 +6,8 @@ import codecs
 import functools
 import re
 
+import msgspec
+
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.history.changes import (
@@ -40,11 +42,24 @@ def read_commit(repository: GitRepository, commit_id: bytes, *, mask_secrets: bo
     lines are not counted and definitions not named.
     """
     raw = repository.commit(commit_id)
+    changes, left_out = changes_of(repository, raw)
+    return msgspec.structs.replace(
+        _described(raw, mask_secrets=mask_secrets),
+        changes=tuple(_counted_changes(repository, changes)),
+        changes_left_out=left_out,
+    )
+
+
+def described_commit(repository: GitRepository, commit_id: bytes, *, mask_secrets: bool = True) -> Commit:
+    """Return the record of a commit without its changes. Raises MissingObjectError if the commit is missing."""
+    return _described(repository.commit(commit_id), mask_secrets=mask_secrets)
+
+
+def _described(raw: RawCommit, *, mask_secrets: bool) -> Commit:
     author, author_time, author_offset = _identity(raw.author, raw.encoding)
     committer, commit_time, commit_offset = _identity(raw.committer, raw.encoding)
-    changes, left_out = changes_of(repository, raw)
     return Commit(
-        id=commit_id,
+        id=raw.id,
         parents=raw.parents,
         author=author,
         author_time=author_time,
@@ -53,8 +68,6 @@ def read_commit(repository: GitRepository, commit_id: bytes, *, mask_secrets: bo
         commit_time=commit_time,
         commit_offset=commit_offset,
         message=message_of(raw, mask_secrets=mask_secrets),
-        changes=tuple(_counted_changes(repository, changes)),
-        changes_left_out=left_out,
     )
 
 

@@ -1,0 +1,149 @@
+"""The versions of files in the commits of a repository, and which commits changed them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from codeindexd.analysis.history.renames import REGULAR_FILES, RemovedFile, former_file
+from codeindexd.analysis.history.repository import DIRECTORY, GitRepository, TreeEntry
+from codeindexd.analysis.history.skipping import Skips
+from codeindexd.errors import TimedOutError
+
+
+class FileVersion(NamedTuple):
+    """A regular file in a commit; ``blob`` is the id of its content."""
+
+    commit: bytes
+    path: bytes
+    blob: bytes
+
+
+class FileVersions:
+    """Reads the versions of files from the objects of a repository. Nothing is read from its work tree.
+
+    Every method raises MissingObjectError if the repository lacks an object, and TimedOutError after ``budget_s``.
+    """
+
+    def __init__(self, repository: GitRepository, skips: Skips | None = None, *, budget_s: float = math.inf) -> None:
+        self._repository = repository
+        self._skips = skips
+        self._end = time.monotonic() + budget_s
+        self._commits: dict[bytes, tuple[bytes, tuple[bytes, ...], int]] = {}
+        self._entries: dict[tuple[bytes, bytes], tuple[bytes, bytes] | None] = {}
+
+    def parents(self, commit: bytes) -> Sequence[bytes]:
+        """Return the ids of the parents; none for the first commits, and at the boundary of a shallow clone."""
+        known = self._skips.parents(commit) if self._skips is not None else None
+        return known if known is not None else self._commit(commit)[1]
+
+    def commit_time(self, commit: bytes) -> int:
+        """Return when a commit was made, in seconds since the epoch."""
+        known = self._skips.time(commit) if self._skips is not None else None
+        return known if known is not None else self._commit(commit)[2]
+
+    def find(self, commit: bytes, path: bytes) -> FileVersion | None:
+        """Return the regular file ``path`` of a commit, or None if there is none."""
+        mode, found = DIRECTORY, self._commit(commit)[0]
+        for name in path.split(b"/"):
+            entry = self._entry(found, name) if mode == DIRECTORY else None
+            if entry is None:
+                return None
+            mode, found = entry
+        return FileVersion(commit, path, found) if mode in REGULAR_FILES else None
+
+    def data(self, blob: bytes) -> bytes:
+        """Return the content of a blob."""
+        return self._repository.blob(blob)
+
+    def introduced(self, version: FileVersion, *, stop_at_merges: bool = False) -> FileVersion:
+        """Return the version in the commit that last changed the file's path or content, as git would follow it.
+
+        A merge is passed if a parent has the same content; with ``stop_at_merges``, only if the first one has.
+        """
+        commit, path, blob = version
+        while True:
+            if self._skips is not None:
+                commit = self._skips.to_change(commit, path)
+            parents = self.parents(commit)
+            if self._skips is not None and len(parents) > 1:
+                meeting = self.find(self._skips.past_merge(commit, path), path)
+                if meeting is not None and meeting.commit != commit and meeting.blob == blob:
+                    commit = meeting.commit
+                    continue
+            for parent in parents[:1] if stop_at_merges else parents:
+                found = self.find(parent, path)
+                if found is not None and found.blob == blob:
+                    commit = parent
+                    break
+            else:
+                return FileVersion(commit, path, blob)
+
+    def before(self, version: FileVersion) -> list[FileVersion]:
+        """Return the file in each parent that has it, under its former path where the commit renamed it."""
+        found = []
+        for parent in self.parents(version.commit):
+            same_path = self.find(parent, version.path)
+            former = same_path if same_path is not None else self._renamed_from(parent, version)
+            if former is not None:
+                found.append(former)
+        return found
+
+    def files(self, commit: bytes) -> list[RemovedFile]:
+        """Return all regular files of a commit."""
+        found: list[RemovedFile] = []
+        self._collect_removed(self._commit(commit)[0], None, b"", found)
+        return found
+
+    @staticmethod
+    def blob_id(data: bytes) -> bytes:
+        """Return the id that a content has as a blob."""
+        return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).digest()
+
+    def _renamed_from(self, parent: bytes, version: FileVersion) -> FileVersion | None:
+        removed: list[RemovedFile] = []
+        self._collect_removed(self._commit(parent)[0], self._commit(version.commit)[0], b"", removed)
+        removed.sort()
+        former = former_file(version.path, version.blob, self.data(version.blob), removed, self.data)
+        return FileVersion(parent, *former) if former is not None else None
+
+    def _collect_removed(self, old: bytes, new: bytes | None, prefix: bytes, removed: list[RemovedFile]) -> None:
+        """Add the regular files of the tree ``old`` whose paths the tree ``new`` does not have."""
+        if old == new:
+            return
+        entries = self._repository.tree(new) if new is not None else frozenset[TreeEntry]()
+        kept = {name: (mode, found) for mode, name, found in entries}
+        for mode, name, found in self._repository.tree(old) - entries:
+            now = kept.get(name)
+            if mode == DIRECTORY:
+                below = now[1] if now is not None and now[0] == DIRECTORY else None
+                self._collect_removed(found, below, prefix + name + b"/", removed)
+            elif mode in REGULAR_FILES and (now is None or now[0] == DIRECTORY):
+                removed.append(RemovedFile(prefix + name, found))
+
+    def _commit(self, commit: bytes) -> tuple[bytes, tuple[bytes, ...], int]:
+        found = self._commits.get(commit)
+        if found is None:
+            if time.monotonic() > self._end:
+                raise TimedOutError(
+                    f"the history of the file is too long to be followed: {len(self._commits):,} commits were read",
+                    hint="that takes much less time once the history is indexed, see: codeindex status",
+                )
+            raw = self._repository.commit(commit)
+            found = self._commits[commit] = raw.tree, raw.parents, raw.commit_time
+        return found
+
+    def _entry(self, tree: bytes, name: bytes) -> tuple[bytes, bytes] | None:
+        """Return the mode and the id of an entry of a tree, None if it does not exist."""
+        key = (tree, name)
+        if key not in self._entries:
+            if len(self._entries) > 10_000:
+                self._entries.clear()
+            data = self._repository.read(tree)[1]
+            found = re.search(rb"(1[026]0\d{3}|40000) " + re.escape(name) + rb"\0(.{20})", data, re.DOTALL)
+            self._entries[key] = (found[1], found[2]) if found else None
+        return self._entries[key]

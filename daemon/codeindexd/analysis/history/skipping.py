@@ -1,0 +1,92 @@
+"""Skips commits that did not change a path, given the graph of commits and those that changed each path."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+_MOST_BETWEEN = 20_000  # commits between a merge and where its parents' lines of history meet again
+
+
+@dataclass(slots=True)
+class CommitGraph:
+    """The commits that are known, by number.
+
+    ``parents_of`` returns the numbers of a commit's parents, -1 for one that is not known, ``time_of`` when it was
+    committed, and ``changing`` the numbers of the commits with one parent that changed a path.
+    """
+
+    number_of: Callable[[bytes], int | None]
+    id_of: Callable[[int], bytes]
+    parents_of: Callable[[int], Sequence[int]]
+    time_of: Callable[[int], int]
+    changing: Callable[[bytes], Collection[int]]
+
+
+class Skips:
+    """Skips commits of one graph, and knows their parents and times. Not thread-safe."""
+
+    def __init__(self, graph: CommitGraph) -> None:
+        self._graph = graph
+        self._changing: dict[bytes, Collection[int]] = {}
+
+    def parents(self, commit: bytes) -> tuple[bytes, ...] | None:
+        """Return the parents of a commit; None if the graph does not know all of them."""
+        number = self._graph.number_of(commit)
+        if number is None:
+            return None
+        parents = self._graph.parents_of(number)
+        # none are recorded at the boundary of a shallow clone, which may have been deepened since
+        return tuple(map(self._graph.id_of, parents)) if parents and -1 not in parents else None
+
+    def time(self, commit: bytes) -> int | None:
+        """Return when a commit was committed, in seconds since the epoch; None if the graph does not know it."""
+        number = self._graph.number_of(commit)
+        return None if number is None else self._graph.time_of(number)
+
+    def to_change(self, commit: bytes, path: bytes) -> bytes:
+        """Return the nearest commit, at or before ``commit``, that changed ``path``, is a merge, or has no parent."""
+        start = number = self._graph.number_of(commit)
+        if start is None or number is None:
+            return commit
+        changing = self._changes(path)
+        while number not in changing:
+            parents = self._graph.parents_of(number)
+            if len(parents) != 1 or parents[0] < 0:
+                break
+            number = parents[0]
+        return commit if number == start else self._graph.id_of(number)
+
+    def past_merge(self, commit: bytes, path: bytes) -> bytes:
+        """Return the commit where the parents of a merge meet, if no commit between changed ``path``; else ``commit``.
+
+        The merges between, and ``commit`` itself, may have changed it all the same, so look at the path in the result.
+        """
+        start = self._graph.number_of(commit)
+        if start is None:
+            return commit
+        changing = self._changes(path)
+        seen = {start}
+        frontier: list[tuple[int, int]] = []
+        number = start
+        for _ in range(_MOST_BETWEEN):
+            parents = self._graph.parents_of(number)
+            if not parents or -1 in parents:
+                break
+            for parent in parents:
+                if parent not in seen:
+                    seen.add(parent)
+                    heapq.heappush(frontier, (-self._graph.time_of(parent), parent))
+            number = heapq.heappop(frontier)[1]
+            if not frontier:
+                return self._graph.id_of(number)
+            if number in changing:
+                break
+        return commit
+
+    def _changes(self, path: bytes) -> Collection[int]:
+        found = self._changing.get(path)
+        if found is None:
+            found = self._changing[path] = frozenset(self._graph.changing(path))
+        return found
