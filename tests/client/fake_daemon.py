@@ -137,6 +137,9 @@ class FakeDaemon:
             "impact": self._impact,
             "outline": self._outline,
             "map": self._map,
+            "history.why": self._why,
+            "history.of": self._history,
+            "history.together": self._together,
             "sync": self._sync,
             "status": self._status,
             "verify": self._verify,
@@ -337,6 +340,56 @@ class FakeDaemon:
         text = "src/auth.py:\n  10: class Auth\n  12:   def check(self)\n"
         fields = {"root": root, "path": "", "text": text, "files": [], "definitions": 2, "total": 2}
         return {**fields, "truncated": False, "took_ms": 1.5, "clock": "id:7", "state": "fresh"}
+
+    def _commit(self, **fields: Any) -> dict[str, Any]:
+        person = {"name": "Ada Lovelace", "email": "ada@example.org"}
+        message = {
+            "subject": "Check it twice (#12)",
+            "body": "Once was not enough.",
+            "trailers": [],
+            "references": [12],
+        }
+        identity = {"id": "4f6c1de0a9" * 4, "short_id": "4f6c1de0a9", "parents": []}
+        dates = {"date": "2020-09-13T12:00:00+02:00", "commit_date": "2020-09-13T12:00:00+02:00"}
+        return {**identity, "author": person, "committer": person, **dates, **message, **fields}
+
+    async def _why(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        root = self._around(params["path"])
+        path = params["path"][len(root) + 1 :]
+        origin = {"original_path": path, "original_line": 10}
+        lines = [
+            {"line": 12, "count": 1, "commit": "4f6c1de0a9" * 4, **origin},
+            {"line": 13, "count": 1, "commit": None, **origin},
+        ]
+        definition = {
+            "path": path,
+            "symbol": "Auth.check",
+            "kind": "method",
+            "line": 12,
+            "start_line": 12,
+            "end_line": 16,
+        }
+        return {
+            "root": root, "path": path, "start_line": 12, "end_line": 13, "text": ["def check(self):"],
+            "lines": lines, "commits": [self._commit(lines=[[12, 12]])], "definition": definition,
+            "earlier": [self._commit(lines=[[10, 14]], original_path=path)], "more_earlier": False, "took_ms": 1.5,
+        }  # fmt: skip
+
+    async def _history(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        change = {"path": "src/auth.py", "kind": "M", "added": 1, "removed": 2, "definitions": ["Auth.check"]}
+        return {
+            "root": self._chosen(params)[0], "path": "src/auth.py", "commits": [self._commit(changes=[change])],
+            "total": 1, "truncated": False, "took_ms": 1.5,
+        }  # fmt: skip
+
+    async def _together(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        figures = {"count": 3, "total": 5, "confidence": 0.75, "score": 0.4}
+        test = {"path": "tests/test_auth.py", **figures}
+        file = {"path": "src/login.py", **figures, "count": 2, "confidence": 0.5}
+        return {
+            "root": self._chosen(params)[0], "name": params["name"], "commits": 4, "large_commits": 0, "files": [file],
+            "tests": [test], "total": 2, "took_ms": 1.5,
+        }  # fmt: skip
 
     async def _sync(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         if params["path"]:

@@ -82,6 +82,29 @@ def test_symbols_fit(daemon: FakeDaemon, budget: int, hits: list[Any]) -> None:
     fits(ask(daemon, "map", max_tokens=budget), budget)
 
 
+@pytest.mark.parametrize("budget", [200, 500, 2000, 10_000])
+def test_histories_fit(daemon: FakeDaemon, budget: int) -> None:
+    commit = {
+        "id": "a" * 40, "short_id": "a" * 10, "author": {"name": "n" * 300}, "date": "2020-09-13T12:00:00+02:00",
+        "subject": "s" * 5000, "body": "b\n" * 5000, "references": list(range(900)), "lines": [[1, 2]], "changes": [],
+    }  # fmt: skip
+    lines = [{"line": 2 * number, "count": 2, "commit": "a" * 40} for number in range(1, 900)]
+    daemon.answers["history.why"] = {
+        "root": "/p", "path": "p" * 3000, "start_line": 1, "end_line": 2000, "text": [], "lines": lines,
+        "commits": [commit] * 50, "definition": {"symbol": "d" * 900}, "earlier": [commit] * 5, "more_earlier": True,
+        "notes": ["n" * 900] * 9,
+    }  # fmt: skip
+    daemon.answers["history.of"] = {"path": "p" * 3000, "commits": [commit] * 200, "total": 5000, "truncated": True}
+    entry = {"path": "p" * 3000, "symbol": "s" * 900, "count": 3, "total": 5, "confidence": 0.75}
+    daemon.answers["history.together"] = {
+        "commits": 4, "definitions": [entry] * 100, "files": [entry] * 100, "tests": [entry] * 100, "total": 300
+    }  # fmt: skip
+    for page in (1, 2):
+        fits(ask(daemon, "why", path="a:1", page=page, max_tokens=budget), budget)
+        fits(ask(daemon, "history", name="a", page=page, max_tokens=budget), budget)
+        fits(ask(daemon, "together", name="a", page=page, max_tokens=budget), budget)
+
+
 def uses_below(use: Any) -> list[Any]:
     return [{**use, "calls": [use], "call_count": 1, "repeated": True}] * 3
 

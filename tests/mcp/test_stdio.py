@@ -93,7 +93,8 @@ def test_a_complete_session(host: Host) -> None:
     assert host.ask("ping")["result"] == {}
     tools = {tool["name"]: tool for tool in host.ask("tools/list")["result"]["tools"]}
     assert set(tools) == {
-        "search", "grep", "symbol", "outline", "map", "impact", "related", "status", "add_root"
+        "search", "grep", "symbol", "outline", "map", "impact", "related", "why", "history", "together", "status",
+        "add_root",
     }  # fmt: skip
     for tool in tools.values():
         assert tool["description"]
@@ -137,6 +138,21 @@ def test_every_tool_answers_with_text(host: Host, daemon: FakeDaemon, tmp_path: 
     assert host.call("impact", path="src/auth.py:12")[0] == (
         "1 place affected, 1 test file\nsrc/login.py\n30: login calls check_password\nTests: tests/test_auth.py"
     )
+    assert host.call("why", path="src/auth.py:12")[0] == (
+        "src/auth.py:12-13\n"
+        "lines 12: 4f6c1de0a9 2020-09-13\n"
+        "lines 13: not committed yet\n"
+        "4f6c1de0a9 2020-09-13 Ada Lovelace: Check it twice (#12)\nOnce was not enough.\nnames #12\n"
+        "earlier changes of Auth.check:\n"
+        "4f6c1de0a9 2020-09-13 Ada Lovelace: Check it twice (#12)"
+    )
+    assert host.call("history", path="src/auth.py")[0] == (
+        "1 commit, newest first\n4f6c1de0a9 2020-09-13 Ada Lovelace: Check it twice (#12) (+1 -2)"
+    )
+    assert host.call("together", name="Auth.check")[0] == (
+        "changed in 4 commits; with it changed, with the number of these commits:\n"
+        "files:\n2 of 4 (50%)  src/login.py\ntests:\n3 of 4 (75%)  tests/test_auth.py"
+    )
     assert "check_password" in host.call("related", path="src/auth.py", line=12)[0]
     assert host.call("status")[0] == "/p: fresh, 120 files, 1,903 chunks"
     assert host.call("add_root", path=str(tmp_path)) == (f"{tmp_path}: fresh, 120 files", False)
@@ -174,6 +190,9 @@ def test_answers_say_if_the_index_is_not_fresh(host: Host, daemon: FakeDaemon) -
         ("search", {"query": "x", "roots": ["/a\ud800b"]}, "cannot be a path"),
         ("search", {"query": "x\ud800", "roots": ["/elsewhere"]}, "is not indexed"),
         ("impact", {}, "impact needs name or path"),
+        ("history", {}, "history needs name or path"),
+        ("together", {}, "together needs name or path"),
+        ("why", {"path": "src/auth.py"}, "why needs a line"),
         ("status", {"roots": ["https://x.org/"]}, "is not a file"),
         ("add_root", {"path": ""}, "cannot be a path"),
         ("add_root", {"path": "/no/such/place"}, "is not a directory"),

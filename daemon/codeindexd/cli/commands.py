@@ -482,6 +482,54 @@ def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> i
     return DONE if found else NOTHING
 
 
+# history
+
+
+def why(run: Run) -> int:
+    """Show which commits wrote lines, and what for."""
+    from codeindexd.cli import why as printing
+
+    path, first, last = printing.lines_asked_for(run.args)
+    with run.client() as client:
+        result = client.why(path, first, last_line=last, limit=run.args.limit)
+    run.show(result, lambda: printing.print_why(run.terminal, result, run.shown_cwd))
+    return _end_of_history(run, result, found=bool(result["lines"]), nothing="there are no such lines")
+
+
+def history(run: Run) -> int:
+    """Show the commits that changed a file or a definition."""
+    from codeindexd.cli import why as printing
+
+    with run.client() as client:
+        result = client.history(**printing.asked_for(run.args, run.cwd))
+    run.show(result, lambda: printing.print_history(run.terminal, result, run.shown_cwd))
+    return _end_of_history(run, result, found=bool(result["commits"]), nothing="no commit is known that changed it")
+
+
+def together(run: Run) -> int:
+    """Show what usually changes together with a file or a definition."""
+    from codeindexd.cli import why as printing
+
+    with run.client() as client:
+        result = client.together(**printing.asked_for(run.args, run.cwd))
+    run.show(result, lambda: printing.print_together(run.terminal, result, run.shown_cwd))
+    found = bool(result["files"] or result["tests"] or result.get("definitions"))
+    return _end_of_history(run, result, found=found, nothing="nothing changed together with it more than once")
+
+
+def _end_of_history(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> int:
+    """Print what an answer about a history notes, and return the exit code."""
+    if not run.args.json:
+        run.terminal.flush()
+        if similar := result.get("similar"):
+            run.terminal.note(f"no definition of {safe(result['name'])} is known; similar: {safe(', '.join(similar))}")
+        elif not found:
+            run.terminal.note(nothing)
+        for note in result.get("notes", []):
+            run.terminal.note(f"note: {safe(note)}")
+    return DONE if found else NOTHING
+
+
 # health
 
 
@@ -709,6 +757,9 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "impact": impact,
     "outline": outline,
     "map": code_map,
+    "why": why,
+    "history": history,
+    "together": together,
     "sync": sync,
     "status": status,
     "verify": verify,

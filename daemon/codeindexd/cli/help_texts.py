@@ -12,6 +12,7 @@ from typing import Final
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "search": ("search", "grep", "related", "symbol"),
     "understand code": ("refs", "callers", "callees", "impact", "outline", "map"),
+    "look into the history": ("why", "history", "together"),
     "indexed directories": ("add", "remove", "roots", "explain", "sync", "reindex", "pause", "resume"),
     "the daemon": ("status", "verify", "doctor", "stop", "restart", "logs", "service"),
     "coding agents": ("agents", "mcp", "stats"),
@@ -59,6 +60,18 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "map": (
         ("codeindex map", "the most central definitions"),
         ("codeindex map src --tokens 4000", "more of them, below src"),
+    ),
+    "why": (
+        ("codeindex why src/auth.py:42", "which commit wrote the line, and what for"),
+        ("codeindex why src/auth.py:42-60", "the same for several lines"),
+    ),
+    "history": (
+        ("codeindex history src/auth.py", "the commits that changed a file, also before it was renamed"),
+        ("codeindex history Session.refresh", "the commits that changed a definition"),
+    ),
+    "together": (
+        ("codeindex together src/auth.py", "what usually changes with this file, and which tests"),
+        ("codeindex together Session.refresh", "what usually changes with a definition"),
     ),
     "add": (
         ("codeindex add", "index the repository around the current directory"),

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from codeindexd import __version__
-from codeindexd.cli import graph, grep, help_texts, mcp
+from codeindexd.cli import graph, grep, help_texts, mcp, why
 from codeindexd.cli.agents import options as agents
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
@@ -233,6 +233,7 @@ def _queries(command: Command) -> None:
     )
     _colour(symbol)
     graph.add_commands(command)
+    why.add_commands(command)
 
 
 def _rendering(parser: Parser) -> None:

@@ -275,6 +275,44 @@ class Methods:
         """Return the most central definitions at or below ``path``, in a text of about ``tokens`` tokens at most."""
         return cast("results.MapResult", self.call("map", {"path": core.absolute(path), "tokens": tokens}))
 
+    # history
+
+    def why(self, path: PathLike, line: int, *, last_line: int | None = None, limit: int = 5) -> results.WhyResult:
+        """Return the commits from which the lines ``line`` to ``last_line`` of a file come, and what they say.
+
+        Also returns at most ``limit`` earlier commits that changed the definition around ``line``.
+        """
+        params = {"path": core.absolute(path), "line": line, "last_line": last_line, "limit": limit}
+        return cast("results.WhyResult", self.call("history.why", params))
+
+    def history(
+        self,
+        name: str | None = None,
+        *,
+        path: PathLike | None = None,
+        line: int | None = None,
+        roots: Iterable[PathLike] | None = None,
+        limit: int = 20,
+    ) -> results.HistoryResult:
+        """Return the commits that changed a file, a directory or a definition, newest first.
+
+        A definition is given by its ``name``, or by a ``path`` and a ``line``. Renames of files are followed.
+        """
+        params = core.graph_params(name, path, line, roots)
+        return cast("results.HistoryResult", self.call("history.of", {**params, "limit": limit}))
+
+    def together(
+        self,
+        name: str | None = None,
+        *,
+        path: PathLike | None = None,
+        roots: Iterable[PathLike] | None = None,
+        limit: int = 20,
+    ) -> results.TogetherResult:
+        """Return what usually changes in the same commits as a file, a directory or a definition."""
+        params = {"name": name, "path": core.absolute_or_none(path), "roots": core.absolute_all(roots), "limit": limit}
+        return cast("results.TogetherResult", self.call("history.together", params))
+
     # freshness and health
 
     def sync(

@@ -375,6 +375,175 @@ class MapResult(TypedDict):
     notes: NotRequired[list[str]]
 
 
+class PersonEntry(TypedDict):
+    """An author or a committer."""
+
+    name: str
+    email: str
+
+
+class CommitEntry(TypedDict):
+    """A commit. Dates are in ISO 8601; ``references`` are the issues and pull requests that the message names."""
+
+    id: str
+    short_id: str
+    parents: list[str]
+    author: PersonEntry
+    date: str
+    committer: PersonEntry
+    commit_date: str
+    subject: str
+    body: str
+    trailers: list[list[str]]
+    references: list[int]
+
+
+class LinesOrigin(TypedDict):
+    """Consecutive lines that come from one commit, None if they are not committed yet."""
+
+    line: int
+    count: int
+    commit: str | None
+    original_path: str
+    original_path_b64: NotRequired[str]
+    original_line: int
+
+
+class WhyCommit(CommitEntry):
+    """A commit from which lines come. ``boundary``: they may be older, but the repository has no older commits."""
+
+    lines: list[list[int]]
+    boundary: NotRequired[bool]
+
+
+class EarlierCommit(CommitEntry):
+    """A commit that changed a definition, which was at ``lines`` of ``original_path`` after it."""
+
+    original_path: str
+    original_path_b64: NotRequired[str]
+    lines: list[list[int]]
+
+
+class HistoryDefinition(TypedDict):
+    """A definition as it is now."""
+
+    root: NotRequired[str]
+    path: str
+    path_b64: NotRequired[str]
+    symbol: str
+    kind: str
+    line: int
+    start_line: int
+    end_line: int
+
+
+class WhyResult(TypedDict):
+    """The answer of ``history.why``. ``text`` has the lines asked about, unless they are very many."""
+
+    root: str
+    path: str
+    path_b64: NotRequired[str]
+    start_line: int
+    end_line: int
+    text: list[str]
+    lines: list[LinesOrigin]
+    commits: list[WhyCommit]
+    definition: HistoryDefinition | None
+    earlier: list[EarlierCommit]
+    more_earlier: bool
+    took_ms: float
+    notes: NotRequired[list[str]]
+
+
+class ChangeEntry(TypedDict):
+    """What a commit did to a path. ``added`` and ``removed`` are lines, -1 if they were not counted."""
+
+    path: str
+    path_b64: NotRequired[str]
+    kind: str
+    added: int
+    removed: int
+    old_path: NotRequired[str]
+    definitions: list[str]
+
+
+class ChangedDefinition(TypedDict):
+    """A definition that a commit changed, and where it was after that."""
+
+    symbol: str
+    root: NotRequired[str]
+    path: NotRequired[str]
+    original_path: NotRequired[str]
+    lines: NotRequired[list[list[int]]]
+
+
+class HistoryCommit(CommitEntry):
+    """A commit in a history: ``changes`` of the file or directory, or the definitions that it ``changed``."""
+
+    changes: NotRequired[list[ChangeEntry]]
+    changed: NotRequired[list[ChangedDefinition]]
+
+
+class HistoryResult(TypedDict):
+    """The answer of ``history.of``: for a path, or for the definitions of a name."""
+
+    root: NotRequired[str]
+    path: NotRequired[str]
+    path_b64: NotRequired[str]
+    name: NotRequired[str]
+    definitions: NotRequired[list[HistoryDefinition]]
+    similar: NotRequired[list[str]]
+    commits: list[HistoryCommit]
+    total: int
+    truncated: bool
+    took_ms: float
+    notes: NotRequired[list[str]]
+
+
+class BriefCommit(TypedDict):
+    """A commit in short."""
+
+    id: str
+    short_id: str
+    author: PersonEntry
+    date: str
+    subject: str
+
+
+class CompanionEntry(TypedDict):
+    """Something that changed in ``count`` of the commits; ``total`` is how many commits changed it at all.
+
+    ``confidence`` is ``count`` as a part of all commits that were counted, and ``last`` the newest that changed both.
+    """
+
+    path: str
+    path_b64: NotRequired[str]
+    symbol: NotRequired[str]
+    count: int
+    total: int
+    confidence: float
+    score: float
+    last: NotRequired[BriefCommit]
+
+
+class TogetherResult(TypedDict):
+    """The answer of ``history.together``. ``large_commits`` were left out of the ``commits`` that were counted."""
+
+    root: str
+    path: NotRequired[str]
+    path_b64: NotRequired[str]
+    name: NotRequired[str]
+    symbols: NotRequired[list[str]]
+    commits: int
+    large_commits: int
+    definitions: NotRequired[list[CompanionEntry]]
+    files: list[CompanionEntry]
+    tests: list[CompanionEntry]
+    total: int
+    took_ms: float
+    notes: NotRequired[list[str]]
+
+
 class RootEntry(TypedDict):
     """A root in a list of roots."""
 

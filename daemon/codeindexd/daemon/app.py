@@ -24,6 +24,7 @@ from codeindexd.daemon.address_file import AddressFile
 from codeindexd.daemon.disk_usage import DiskUsage
 from codeindexd.daemon.embedders import Embedders
 from codeindexd.daemon.handlers import Handlers
+from codeindexd.daemon.history_questions import HistoryQuestions
 from codeindexd.daemon.installation import Installation, wait_until_removed
 from codeindexd.daemon.lock import Lock
 from codeindexd.daemon.logs import LogDestination
@@ -137,11 +138,13 @@ class Daemon:
             mask_secrets=config.privacy.mask_secrets,
             embed_names=bundled.embed if bundled else None,
         )
+        graph = GraphSearcher(mask_secrets=config.privacy.mask_secrets)
         handlers = Handlers(
             self.roots,
             searcher,
             self.subscriptions,
-            graph=GraphSearcher(mask_secrets=config.privacy.mask_secrets),
+            graph=graph,
+            history_questions=HistoryQuestions(self.roots, graph, self._pool),
             default_limit=config.search.default_limit,
             describe=self._describe,
             describe_files=self._describe_files,

@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from codeindexd import __version__
 from codeindexd.daemon import graph_responses, metrics, not_searched, responses
+from codeindexd.daemon.history_questions import HistoryQuestions
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
@@ -58,6 +59,7 @@ class Handlers:
         subscriptions: Subscriptions,
         *,
         graph: GraphSearcher,
+        history_questions: HistoryQuestions,
         default_limit: int,
         describe: Callable[[], Result],
         describe_files: Callable[[], Awaitable[Result]],
@@ -70,6 +72,7 @@ class Handlers:
         self._searcher = searcher
         self._subscriptions = subscriptions
         self._graph = graph
+        self._history_questions = history_questions
         self._default_limit = default_limit
         self._describe = describe
         self._describe_files = describe_files
@@ -99,6 +102,7 @@ class Handlers:
             "impact": self.impact,
             "outline": self.outline,
             "map": self.map,
+            **self._history_questions.table(),
             "sync": self.sync,
             "status": self.status,
             "verify": self.verify,

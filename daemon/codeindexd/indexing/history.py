@@ -189,6 +189,11 @@ class HistoryIndexer:
                 raise self._not_yet()
             yield snapshot
 
+    def database(self) -> Path | None:
+        """Return the database of the store that has the commits of the root, None before it was read. Blocking."""
+        key = self._stores.key_of(self._root_id)
+        return self._stores.database_of(key) if key is not None else None
+
     def check_availability(self) -> None:
         """Raise NoHistoryError if the root has no history, and will have none unless something is done."""
         if self._phase is HistoryPhase.OFF:

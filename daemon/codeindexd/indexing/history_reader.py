@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterable
 from itertools import chain, islice
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -12,13 +15,24 @@ from codeindexd.analysis.embedding.static import StaticModel
 from codeindexd.analysis.history.reader import read_commit
 from codeindexd.analysis.history.record import Commit, IndexedCommit
 from codeindexd.analysis.history.repository import GitRepository, TooManyCommitsError
+from codeindexd.analysis.history.skipping import CommitGraph
 from codeindexd.analysis.tokens import Tokenizer, path_words
-from codeindexd.errors import EmbedderError, MissingObjectError, NoHistoryError, place_of
+from codeindexd.errors import (
+    EmbedderError,
+    MissingObjectError,
+    NoHistoryError,
+    TimedOutError,
+    UsageError,
+    place_of,
+)
+from codeindexd.indexing import history_lines
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing.history_requests import (
     Answer,
     DifferenceAnswer,
     DifferenceRequest,
+    LinesAnswer,
+    LinesRequest,
     ReadAnswer,
     ReadRequest,
     Refused,
@@ -27,6 +41,7 @@ from codeindexd.indexing.history_requests import (
     WalkRequest,
 )
 from codeindexd.storage.dense.arithmetic import to_int8
+from codeindexd.storage.history.graph import StoredGraph
 from codeindexd.workers.jobs import HistoryJob, HistoryResult
 
 _MOST_PATHS = 64  # of a commit, whose words are indexed
@@ -43,6 +58,7 @@ class HistoryReader:
         self._opened: tuple[Repository, GitRepository] | None = None
         self._model: StaticModel | None = None
         self._has_model = True
+        self._graphs: tuple[bytes, StoredGraph] | None = None
 
     def answer(self, job: HistoryJob) -> HistoryResult:
         """Return the answer to a request. Raises only MemoryError."""
@@ -50,8 +66,8 @@ class HistoryReader:
             answer = self._answer(requests.decode_request(job.request))
         except MemoryError:
             raise
-        except NoHistoryError as error:
-            answer = Refused(error.message, error.hint)
+        except (NoHistoryError, UsageError, TimedOutError) as error:
+            answer = Refused(error.message, error.hint, error.name)
         except (OSError, msgspec.MsgspecError) as error:
             return HistoryResult(job.job_id, job.path, error=place_of(error))
         return HistoryResult(job.job_id, job.path, requests.encode(answer))
@@ -65,6 +81,30 @@ class HistoryReader:
                 return _difference(repository, request)
             case ReadRequest():
                 return self._read(repository, requests.split_ids(request.ids))
+            case LinesRequest():
+                graph = self._graph(request.database)
+                return LinesAnswer(
+                    history_lines.answer(request.question, repository, graph, mask_secrets=self._mask_secrets)
+                )
+
+    def _graph(self, database: bytes) -> CommitGraph | None:
+        """Return the commits of a store; None if it cannot be read."""
+        if self._graphs is not None and self._graphs[0] != database:
+            self._close_graph()
+        if not database:
+            return None
+        try:
+            if self._graphs is None:
+                self._graphs = database, StoredGraph(Path(os.fsdecode(database)))
+            return self._graphs[1].graph()
+        except (sqlite3.Error, TypeError):  # there is no such file or table now
+            self._close_graph()
+            return None
+
+    def _close_graph(self) -> None:
+        if self._graphs is not None:
+            self._graphs[1].close()
+        self._graphs = None
 
     def _repository(self, wanted: Repository) -> GitRepository:
         if self._opened is None or self._opened[0] != wanted:

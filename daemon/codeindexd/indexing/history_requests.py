@@ -10,6 +10,8 @@ import msgspec
 from codeindexd.analysis.history.location import GitLocation
 from codeindexd.analysis.history.record import IndexedCommit
 from codeindexd.analysis.history.refs import Heads
+from codeindexd.errors import NoHistoryError
+from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
 
 ID_BYTES = 20
 
@@ -79,15 +81,33 @@ class ReadAnswer(msgspec.Struct, frozen=True, array_like=True, tag="read"):
     errors: dict[bytes, str]
 
 
+class LinesRequest(msgspec.Struct, frozen=True, array_like=True, tag="lines"):
+    """A question about lines. ``database`` is that of the repository's store, b"" if it has none yet."""
+
+    repository: Repository
+    database: bytes
+    question: LineQuestion
+
+
+class LinesAnswer(msgspec.Struct, frozen=True, array_like=True, tag="lines"):
+    """The answer to a question about lines."""
+
+    answer: LineAnswer
+
+
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
-    """The repository cannot be read; ``message`` and ``hint`` are for its user."""
+    """The repository cannot be read, or the question not answered; ``message`` and ``hint`` are for its user.
+
+    ``name`` is that of the error, among `errors`.
+    """
 
     message: str
     hint: str
+    name: str = NoHistoryError.name
 
 
-Request = WalkRequest | DifferenceRequest | ReadRequest
-Answer = WalkAnswer | DifferenceAnswer | ReadAnswer | Refused
+Request = WalkRequest | DifferenceRequest | ReadRequest | LinesRequest
+Answer = WalkAnswer | DifferenceAnswer | ReadAnswer | LinesAnswer | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -11,8 +11,9 @@ from codeindexd.mcp.root_tools import ADD_ROOT, STATUS
 from codeindexd.mcp.search_tools import RELATED, SEARCH
 from codeindexd.mcp.symbol_tool import SYMBOL
 from codeindexd.mcp.tool import Tool
+from codeindexd.mcp.why_tools import HISTORY, TOGETHER, WHY
 
-_ALL = (SEARCH, GREP, SYMBOL, OUTLINE, MAP, IMPACT, RELATED, STATUS, ADD_ROOT)
+_ALL = (SEARCH, GREP, SYMBOL, OUTLINE, MAP, IMPACT, RELATED, WHY, HISTORY, TOGETHER, STATUS, ADD_ROOT)
 TOOLS: Mapping[str, Tool] = {tool.name: tool for tool in _ALL}
 _FORMER_NAMES = {
     "search_code": "search",

@@ -57,6 +57,7 @@ _LINE = Param("line", ParamKind.INTEGER, minimum=1, maximum=1 << 40)
 _DEPTH = Param("depth", ParamKind.INTEGER, default=1, minimum=1, maximum=MAX_DEPTH)
 _LIMIT = Param("limit", ParamKind.INTEGER, minimum=1, maximum=MAX_LIMIT)
 _GRAPH_LIMIT = Param("limit", ParamKind.INTEGER, default=100, minimum=1, maximum=MAX_LIMIT)
+_HISTORY_LIMIT = Param("limit", ParamKind.INTEGER, default=20, minimum=1, maximum=MAX_LIMIT)
 _PROGRESS = Param(
     "progress", ParamKind.BOOLEAN, default=False
 )  # sends notifications on this connection until the answer
@@ -141,6 +142,14 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
     ),
     "outline": (_PATH,),
     "map": (_PATH, Param("tokens", ParamKind.INTEGER, default=1000, minimum=100, maximum=MAX_TOKENS)),
+    "history.why": (
+        _PATH,
+        Param("line", ParamKind.INTEGER, required=True, minimum=1, maximum=1 << 40),
+        Param("last_line", ParamKind.INTEGER, minimum=1, maximum=1 << 40),
+        Param("limit", ParamKind.INTEGER, default=5, minimum=0, maximum=MAX_LIMIT),
+    ),
+    "history.of": (_NAME, _OPTIONAL_PATH, _LINE, _ROOTS, _HISTORY_LIMIT),
+    "history.together": (_NAME, _OPTIONAL_PATH, _ROOTS, _HISTORY_LIMIT),
     "sync": (_OPTIONAL_PATH, Param("clock", ParamKind.TEXT), _SECONDS, _PROGRESS),
     "status": (_OPTIONAL_PATH,),
     "verify": (

@@ -181,9 +181,11 @@ class WorkerPool:
         """Read the texts of catalogued chunks, and yield results in the order of completion. Raises as `process`."""
         return cast("AsyncGenerator[TextsResult, None]", self._results(jobs, urgent=urgent))
 
-    def history(self, jobs: Iterable[HistoryJob] | AsyncIterable[HistoryJob]) -> AsyncGenerator[HistoryResult, None]:
+    def history(
+        self, jobs: Iterable[HistoryJob] | AsyncIterable[HistoryJob], *, urgent: bool = False
+    ) -> AsyncGenerator[HistoryResult, None]:
         """Read the history of a repository, and yield results in the order of completion. Raises as `process`."""
-        return cast("AsyncGenerator[HistoryResult, None]", self._results(jobs, urgent=False))
+        return cast("AsyncGenerator[HistoryResult, None]", self._results(jobs, urgent=urgent))
 
     @contextlib.contextmanager
     def at_normal_priority(self) -> Iterator[None]:

@@ -219,6 +219,22 @@ class GraphSearcher:
             await self._suggest(roots, names[0], answer)
         return answer
 
+    async def definitions(self, roots: Sequence[SearchableRoot], asked: Asked) -> GraphAnswer:
+        """Return the definitions of a name, or the one at a line of a file, that are still on the disk.
+
+        Raises NotIndexedError, and UsageError if there is no definition at the line.
+        """
+        answer = GraphAnswer()
+
+        def in_root(graph: CodeGraph) -> None:
+            self._targets(graph, asked, answer)
+            answer.notes.clear()  # what is known of references does not matter
+
+        await self._in_roots(roots, in_root, answer)
+        if isinstance(asked, str) and not answer.targets:
+            await self._suggest(roots, asked, answer)
+        return answer
+
     async def outline(self, place: Place) -> OutlineAnswer:
         """Return the definitions of a file. Raises NotIndexedError, and UsageError for a directory."""
         answer = OutlineAnswer(root=place.root)

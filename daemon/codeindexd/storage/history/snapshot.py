@@ -380,6 +380,31 @@ class HistorySnapshot:
                 newest[path] = number
         return newest
 
+    def counts_of_paths(self, paths: Collection[bytes]) -> dict[bytes, int]:
+        """Return how many of all stored commits changed each path."""
+        asked = set(paths)
+        rows = self._reader.rows_in(
+            lambda marks: (
+                "SELECT p.path, count(*) FROM paths AS p JOIN touched_paths AS t ON t.path = p.id "  # noqa: S608
+                f"WHERE p.key IN ({marks}) GROUP BY p.id"
+            ),
+            [dictionary.key_of(path) for path in asked],
+        )
+        return {path: count for path, count in rows if path in asked}
+
+    def counts_of_names(self, names: Collection[str]) -> dict[str, int]:
+        """Return how many of all stored commits touched definitions with each qualified name."""
+        asked = set(names)
+        rows = self._reader.rows_in(
+            lambda marks: (
+                "SELECT n.id, count(*) FROM names AS n JOIN touched_names AS t ON t.name = n.id "  # noqa: S608
+                f"WHERE n.key IN ({marks}) GROUP BY n.id"
+            ),
+            sorted({dictionary.key_of(name.rpartition(".")[2]) for name in asked}),
+        )
+        called = dictionary.names_of(self._reader, [number for number, _ in rows])
+        return {called[number]: count for number, count in rows if called.get(number) in asked}
+
     def changed_definition(self, name: str) -> list[DefinitionChange]:
         """Return the commits that touched a definition, newest first.
 

@@ -40,7 +40,7 @@ from codeindexd.storage.lexical import Lexical, LexicalChunk
 from codeindexd.storage.sqlite import Reader, Translated, in_lists, rollback
 
 log = structlog.get_logger(__name__)
-_DATABASE = "history.db"
+DATABASE = "history.db"
 _LEXICAL = "lexical"
 _VECTORS = "vectors.i8"
 _KEPT_UNREACHABLE = 5000  # commits of other branches and from before a rebase, which may be asked for again
@@ -69,7 +69,7 @@ class HistoryStore:
         Raises StoreDamagedError, StoreVersionError, StoreFullError, AlreadyRunningError.
         """
         self.directory = directory
-        self._path = directory / _DATABASE
+        self._path = directory / DATABASE
         self._mutex = threading.Lock()
         self._is_closed = False
         self._lock = lock_directory(directory, "history")

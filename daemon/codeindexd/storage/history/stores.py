@@ -19,7 +19,7 @@ import structlog
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.boot import boot_id
 from codeindexd.storage.durable import replace_file, storing
-from codeindexd.storage.history.store import HistoryStore, remove_store
+from codeindexd.storage.history.store import DATABASE, HistoryStore, remove_store
 from codeindexd.storage.history.view import View, decode_view, encode_view
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,10 @@ class HistoryStores:
         """Return the name of the store that a root uses; None before its history was read."""
         with self._mutex:
             return self._read().get(root, (None, None))[0]
+
+    def database_of(self, key: str) -> Path:
+        """Return the database of a store, which another process may read."""
+        return self._directory / key / DATABASE
 
     def view_of(self, root: str) -> View | None:
         """Return what is known of a root's history, without opening its store; None if it has to be opened."""

@@ -1,0 +1,308 @@
+"""Builds the JSON results of the methods about the history of lines, files and definitions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codeindexd.analysis.chunking.notation import native_name
+from codeindexd.analysis.history.line_origins import ChangedLines
+from codeindexd.analysis.history.record import Change, Commit
+from codeindexd.daemon.commit_entries import commit_entry
+from codeindexd.indexing.line_questions import LineAnswer
+from codeindexd.protocol.places import path_to_json
+from codeindexd.roots import Root
+from codeindexd.search.file_roles import is_test
+from codeindexd.search.graph.queries import ShownDefinition
+from codeindexd.search.history.changes import (
+    FileChanges,
+    TogetherDefinitions,
+    TogetherFiles,
+    TouchedDefinition,
+)
+from codeindexd.search.history.together import LARGE_COMMIT, Companion
+from codeindexd.storage.history import HistoryState
+
+Entry = dict[str, Any]
+_SHALLOW = "the repository was cloned without its older commits, so older changes are not known"
+_FETCH = "to fetch them: git fetch --unshallow"
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionHistory:
+    """A definition, and what a worker found out about the lines of it."""
+
+    root: Root
+    definition: ShownDefinition
+    found: LineAnswer
+
+
+def why(
+    root: Root,
+    path: bytes,
+    asked: tuple[int, int],
+    definition: ShownDefinition | None,
+    found: LineAnswer,
+    *,
+    took_s: float,
+) -> Entry:
+    """Return the result of ``history.why``."""
+    first, last = asked[0], min(asked[1], found.line_count)
+    by_id = {commit.id: commit for commit in found.commits}
+    lines: defaultdict[bytes, list[list[int]]] = defaultdict(list)
+    for run in found.origins:
+        if run.commit is not None:
+            lines[run.commit].append([run.line, run.line + run.count - 1])
+    newest_first = sorted(lines, key=lambda one: -by_id[one].commit_time)
+    notes = []
+    if set(found.boundary) & lines.keys():
+        notes.append(f"{_SHALLOW}; {_FETCH}")
+    if found.ignored:
+        notes.append(f"commits listed in .git-blame-ignore-revs ({found.ignored:,}) were looked through")
+    return {
+        **path_to_json(root.spec.raw, key="root"),
+        **path_to_json(path),
+        "start_line": first,
+        "end_line": last,
+        "text": found.text,
+        "lines": [
+            {
+                "line": run.line,
+                "count": run.count,
+                "commit": run.commit.hex() if run.commit is not None else None,
+                **_original(run.path),
+                "original_line": run.original_line,
+            }
+            for run in found.origins
+        ],
+        "commits": [
+            {
+                **commit_entry(by_id[one]),
+                "lines": lines[one],
+                **({"boundary": True} if one in found.boundary else {}),
+            }
+            for one in newest_first
+        ],
+        "definition": _definition(definition) if definition is not None else None,
+        "earlier": [_changed_entry(change, by_id[change.commit]) for change in found.changes],
+        "more_earlier": found.has_more,
+        **_tail(notes, took_s),
+    }
+
+
+def of_path(root: Root, path: bytes, found: FileChanges, *, took_s: float) -> Entry:
+    """Return the result of ``history.of`` for a file or directory."""
+    return {
+        **path_to_json(root.spec.raw, key="root"),
+        **path_to_json(path),
+        "commits": [
+            {
+                **commit_entry(one.commit, short_id=one.short_id),
+                "changes": [_change(change, found.prefix) for change in one.changes],
+            }
+            for one in found.commits
+        ],
+        "total": found.total,
+        "truncated": found.total > len(found.commits),
+        **_tail(state_notes(found.state), took_s),
+    }
+
+
+def of_definitions(
+    name: str, histories: Sequence[DefinitionHistory], *, limit: int, left_out: int, took_s: float
+) -> Entry:
+    """Return the result of ``history.of`` for definitions that exist."""
+    commits: dict[bytes, Commit] = {}
+    changed: defaultdict[bytes, list[Entry]] = defaultdict(list)
+    for history in histories:
+        by_id = {commit.id: commit for commit in history.found.commits}
+        symbol = _symbol(history.definition)
+        for change in history.found.changes:
+            commits[change.commit] = by_id[change.commit]
+            changed[change.commit].append({**_ranges(change), "symbol": symbol})
+    newest_first = sorted(commits, key=lambda one: -commits[one].commit_time)
+    notes = []
+    if left_out:
+        notes.append(f"{left_out:,} more definitions have this name; qualify it, or ask for one by PATH:LINE")
+    if any(history.found.boundary for history in histories):
+        notes.append(f"{_SHALLOW}; {_FETCH}")
+    return {
+        "name": name,
+        "definitions": [
+            {**path_to_json(history.root.spec.raw, key="root"), **_definition(history.definition)}
+            for history in histories
+        ],
+        "commits": [{**commit_entry(commits[one]), "changed": changed[one]} for one in newest_first[:limit]],
+        "total": len(newest_first),
+        "truncated": len(newest_first) > limit or any(history.found.has_more for history in histories),
+        **_tail(notes, took_s),
+    }
+
+
+def of_former(
+    name: str, touched: Sequence[tuple[Root, Sequence[TouchedDefinition]]], similar: Sequence[str], *, took_s: float
+) -> Entry:
+    """Return the result of ``history.of`` for a name that has no definition now."""
+    entries = [
+        (
+            one.commit.commit_time,
+            {
+                **commit_entry(one.commit, short_id=one.short_id),
+                "changed": [
+                    {
+                        **path_to_json(root.spec.raw, key="root"),
+                        **path_to_json(path.removeprefix(one.prefix)),
+                        "symbol": symbol,
+                    }
+                    for path, symbol in dict.fromkeys(one.touched)
+                ],
+            },
+        )
+        for root, found in touched
+        for one in found
+    ]
+    entries.sort(key=lambda entry: -entry[0])
+    notes = ["no definition has this name now; these commits touched one that had it"]
+    if not entries:
+        notes = [f"no definition is called {name}, and no commit is known that touched one"]
+    return {
+        "name": name,
+        "definitions": [],
+        "commits": [entry for _, entry in entries],
+        "total": len(entries),
+        "truncated": False,
+        **({"similar": list(similar)} if similar and not entries else {}),
+        **_tail(notes, took_s),
+    }
+
+
+def together_with_path(root: Root, path: bytes, found: TogetherFiles, *, limit: int, took_s: float) -> Entry:
+    """Return the result of ``history.together`` for a file or directory."""
+    files = [one for one in found.found.found if one.item.startswith(found.prefix)]
+    sources = [one for one in files if not is_test(one.item)]
+    tests = [one for one in files if is_test(one.item)]
+    return {
+        **path_to_json(root.spec.raw, key="root"),
+        **path_to_json(path),
+        "commits": found.found.counted,
+        "large_commits": found.found.large,
+        "files": [_companion_file(one, found.prefix, found.commits) for one in sources[:limit]],
+        "tests": [_companion_file(one, found.prefix, found.commits) for one in tests[:limit]],
+        "total": len(files),
+        **_tail([*state_notes(found.state), *_large(found.found.large)], took_s),
+    }
+
+
+def together_with_definition(root: Root, name: str, found: TogetherDefinitions, *, limit: int, took_s: float) -> Entry:
+    """Return the result of ``history.together`` for a definition."""
+    definitions = [one for one in found.definitions.found if one.item[0].startswith(found.prefix)]
+    files = [one for one in found.files.found if one.item.startswith(found.prefix)]
+    return {
+        **path_to_json(root.spec.raw, key="root"),
+        "name": name,
+        "symbols": list(found.names),
+        "commits": found.files.counted,
+        "large_commits": found.files.large,
+        "definitions": [
+            {
+                **path_to_json(one.item[0].removeprefix(found.prefix)),
+                "symbol": one.item[1],
+                **_figures(one, found.commits),
+            }
+            for one in definitions
+            if not is_test(one.item[0])
+        ][:limit],
+        "files": [_companion_file(one, found.prefix, found.commits) for one in files if not is_test(one.item)][:limit],
+        "tests": [_companion_file(one, found.prefix, found.commits) for one in files if is_test(one.item)][:limit],
+        "total": len(definitions),
+        **_tail([*state_notes(found.state), *_large(found.files.large)], took_s),
+    }
+
+
+def state_notes(state: HistoryState) -> list[str]:
+    """Return what an answer from an indexed history may lack, and why."""
+    notes = []
+    if not state.is_complete:
+        notes.append(f"the history is still being indexed: {state.known:,} of {state.total:,} commits")
+    if state.is_truncated:
+        notes.append("older commits are left out; to index more of them, raise history.max_commits")
+    if state.is_shallow:
+        notes.append(f"{_SHALLOW}; {_FETCH}")
+    if state.missing or state.unreadable:
+        notes.append(f"{state.missing + state.unreadable:,} commits cannot be read; check the repository: git fsck")
+    return notes
+
+
+def _large(count: int) -> list[str]:
+    if not count:
+        return []
+    commits = "1 commit" if count == 1 else f"{count:,} commits"
+    return [f"{commits} with more than {LARGE_COMMIT} files left out: they say nothing about what belongs together"]
+
+
+def _companion_file(one: Companion[bytes], prefix: bytes, commits: Mapping[int, Commit]) -> Entry:
+    return {**path_to_json(one.item.removeprefix(prefix)), **_figures(one, commits)}
+
+
+def _figures(one: Companion[Any], commits: Mapping[int, Commit]) -> Entry:
+    newest = commits.get(one.commits[0])
+    return {
+        "count": one.count,
+        "total": one.total,
+        "confidence": round(one.confidence, 4),
+        "score": round(one.score, 4),
+        **({"last": _brief(newest)} if newest is not None else {}),
+    }
+
+
+def _brief(commit: Commit) -> Entry:
+    entry = commit_entry(commit)
+    return {field: entry[field] for field in ("id", "short_id", "author", "date", "subject")}
+
+
+def _changed_entry(change: ChangedLines, commit: Commit) -> Entry:
+    return {**commit_entry(commit), **_ranges(change)}
+
+
+def _ranges(change: ChangedLines) -> Entry:
+    return {**_original(change.path), "lines": [[start + 1, end] for start, end in change.ranges]}
+
+
+def _original(path: bytes) -> Entry:
+    """Return a path below the top of the repository."""
+    return path_to_json(path, key="original_path")
+
+
+def _change(change: Change, prefix: bytes) -> Entry:
+    return {
+        **path_to_json(change.path.removeprefix(prefix)),
+        "kind": change.kind.value,
+        "added": change.added,
+        "removed": change.removed,
+        **(path_to_json(change.old_path.removeprefix(prefix), key="old_path") if change.old_path else {}),
+        "definitions": list(change.definitions),
+    }
+
+
+def _definition(definition: ShownDefinition) -> Entry:
+    one = definition.target.definition
+    return {
+        **path_to_json(definition.target.file.path),
+        "symbol": _symbol(definition),
+        "kind": one.kind,
+        "line": definition.line.number,
+        "start_line": one.start_line,
+        "end_line": one.end_line,
+    }
+
+
+def _symbol(definition: ShownDefinition) -> str:
+    target = definition.target
+    return native_name(target.file.definitions, target.number, target.file.language)
+
+
+def _tail(notes: Iterable[str], took_s: float) -> Entry:
+    told = [*dict.fromkeys(notes)]
+    return {"took_ms": round(took_s * 1000, 2), **({"notes": told} if told else {})}

@@ -1,0 +1,233 @@
+"""The methods about the history of lines, files and definitions: why, of, together."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from codeindexd.analysis.history.location import GitLocation, locate
+from codeindexd.analysis.history.refs import Heads, read_heads
+from codeindexd.daemon import history_answers as answers
+from codeindexd.daemon import responses
+from codeindexd.errors import (
+    CodeindexError,
+    FailedError,
+    NoHistoryError,
+    NotIndexedError,
+    TimedOutError,
+    UsageError,
+)
+from codeindexd.indexing import history_requests as requests
+from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Refused, Repository
+from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
+from codeindexd.roots import Root
+from codeindexd.roots.supervisor import RootSupervisor
+from codeindexd.search.graph.queries import GraphSearcher, Place, ShownDefinition
+from codeindexd.search.history import changes
+from codeindexd.search.history.changes import TouchedDefinition
+from codeindexd.workers.jobs import HistoryJob
+from codeindexd.workers.pool import WorkerPool
+
+Params = Mapping[str, Any]
+Result = dict[str, Any]
+_QUESTION_COST = 64 << 10
+_MOST_DEFINITIONS = 5  # of one name, whose histories are shown together
+_ERRORS: Mapping[str, type[CodeindexError]] = {
+    error.name: error for error in (NoHistoryError, UsageError, TimedOutError)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Git:
+    """The repository of a root, as it is now."""
+
+    location: GitLocation
+    heads: Heads
+
+    def path(self, below_root: bytes) -> bytes:
+        """Return a path of the root as one of the repository."""
+        return self.location.prefix + below_root
+
+
+class HistoryQuestions:
+    """The handlers of these methods. Their parameters arrive validated and complete."""
+
+    def __init__(self, roots: RootSupervisor, graph: GraphSearcher, pool: WorkerPool) -> None:
+        self._roots = roots
+        self._graph = graph
+        self._pool = pool
+
+    def table(self) -> dict[str, Callable[[Params, Any], Awaitable[Result]]]:
+        """Return the handler of every method."""
+        return {"history.why": self.why, "history.of": self.of, "history.together": self.together}
+
+    async def why(self, params: Params, connection: Any) -> Result:
+        """Return the commits from which lines of a file come, and earlier changes of the definition around them."""
+        started = time.perf_counter()
+        root, path = await self._file(params["path"])
+        first = params["line"]
+        last = max(first, params["last_line"] or first)
+        definition = await self._definition_at(root, path, first)
+        extent = definition.target.definition if definition is not None else None
+        git = await _git(root)
+        # a long definition around a single line is followed whole: that is what was changed for a reason
+        around = (extent.start_line, extent.end_line) if extent is not None else (first, last)
+        found = await self._ask(
+            root,
+            git,
+            path,
+            first=first,
+            last=last,
+            changed_first=around[0],
+            changed_last=around[1],
+            limit=params["limit"],
+        )
+        return answers.why(root, path, (first, last), definition, found, took_s=time.perf_counter() - started)
+
+    async def of(self, params: Params, connection: Any) -> Result:
+        """Return the commits that changed a file, a directory or a definition, newest first."""
+        started = time.perf_counter()
+        limit = params["limit"]
+        if params["path"]:
+            root, path = await self._file(params["path"])
+            if not params["line"]:
+                found = await anyio.to_thread.run_sync(changes.of_path, root.history, path, limit)
+                return answers.of_path(root, path, found, took_s=time.perf_counter() - started)
+            definition = await self._definition_at(root, path, params["line"])
+            if definition is None:
+                raise UsageError(
+                    f"no definition is at line {params['line']} of {os.fsdecode(path)}",
+                    hint=f"for the line itself: codeindex why {os.fsdecode(path)}:{params['line']}",
+                )
+            definitions, similar = [definition], list[str]()
+        else:
+            definitions, similar = await self._definitions_named(params)
+        if not definitions:
+            touched = await self._touched(params, limit)
+            return answers.of_former(params["name"], touched, similar, took_s=time.perf_counter() - started)
+        histories = [await self._history_of(one, limit) for one in definitions[:_MOST_DEFINITIONS]]
+        return answers.of_definitions(
+            params["name"] or "",
+            histories,
+            limit=limit,
+            left_out=len(definitions) - len(histories),
+            took_s=time.perf_counter() - started,
+        )
+
+    async def together(self, params: Params, connection: Any) -> Result:
+        """Return what usually changes together with a file or a definition."""
+        started = time.perf_counter()
+        limit = params["limit"]
+        if params["path"]:
+            root, path = await self._file(params["path"])
+            files = await anyio.to_thread.run_sync(changes.together_with_path, root.history, path)
+            return answers.together_with_path(root, path, files, limit=limit, took_s=time.perf_counter() - started)
+        if not (params["name"] or "").strip():
+            raise UsageError("name and path are missing", hint="give the name of a definition, or a path")
+        roots = await self._roots.roots_indexing(_paths(params["roots"]))
+        for root in roots:
+            found = await anyio.to_thread.run_sync(changes.together_with_definition, root.history, params["name"])
+            if found is not None:
+                return answers.together_with_definition(
+                    root, params["name"], found, limit=limit, took_s=time.perf_counter() - started
+                )
+        raise NotIndexedError(
+            f"no commit is known that changed a definition called {params['name']}",
+            hint="check the name: codeindex symbol NAME",
+        )
+
+    # steps
+
+    async def _file(self, raw: Any) -> tuple[Root, bytes]:
+        path = _path(raw)
+        root = await self._roots.root_indexing(path)
+        return root, responses.path_below(root, path)
+
+    async def _definition_at(self, root: Root, path: bytes, line: int) -> ShownDefinition | None:
+        try:
+            found = await self._graph.definitions([root], Place(root, path, line))
+        except (NotIndexedError, UsageError):  # text without definitions, or a line outside of them
+            return None
+        return found.targets[0] if found.targets else None
+
+    async def _definitions_named(self, params: Params) -> tuple[list[ShownDefinition], list[str]]:
+        if not (params["name"] or "").strip():
+            raise UsageError("name and path are missing", hint="give the name of a definition, or a path")
+        roots = await self._roots.roots_indexing(_paths(params["roots"]))
+        found = await self._graph.definitions(roots, params["name"])
+        return found.targets, found.similar
+
+    async def _history_of(self, definition: ShownDefinition, limit: int) -> answers.DefinitionHistory:
+        root, extent = definition.root, definition.target.definition
+        assert isinstance(root, Root)
+        path = definition.target.file.path
+        found = await self._ask(
+            root,
+            await _git(root),
+            path,
+            changed_first=extent.start_line,
+            changed_last=extent.end_line,
+            limit=limit,
+        )
+        return answers.DefinitionHistory(root, definition, found)
+
+    async def _touched(self, params: Params, limit: int) -> list[tuple[Root, list[TouchedDefinition]]]:
+        """Return the commits that touched a definition which does not exist any more."""
+        found = []
+        for root in await self._roots.roots_indexing(_paths(params["roots"])):
+            touched = await anyio.to_thread.run_sync(changes.of_name, root.history, params["name"], limit)
+            if touched:
+                found.append((root, touched))
+        return found
+
+    async def _ask(self, root: Root, git: _Git, path: bytes, **lines: int) -> LineAnswer:
+        """Have a worker answer a question about lines. Raises what it refuses, and FailedError."""
+        if git.location.top is None:
+            raise NoHistoryError(
+                f"{root.spec.path} is a bare repository, so no files are checked out in it",
+                hint="add one of its worktrees instead: codeindex add PATH",
+            )
+        database = await anyio.to_thread.run_sync(root.history.database)
+        question = LineQuestion(root.spec.raw, path, os.fsencode(git.location.top), git.location.prefix, **lines)
+        request = LinesRequest(
+            Repository.of(git.location, git.heads), os.fsencode(database) if database is not None else b"", question
+        )
+        job = HistoryJob(0, path, requests.encode(request), _QUESTION_COST)
+        async with aclosing(self._pool.history([job], urgent=True)) as results:
+            async for result in results:
+                if result.error:
+                    raise FailedError(
+                        f"the history of {os.fsdecode(path)} cannot be read: {result.error}",
+                        hint="check the repository: git fsck",
+                    )
+                answer = requests.decode_answer(result.answer)
+                if isinstance(answer, Refused):
+                    raise _ERRORS.get(answer.name, FailedError)(answer.message, hint=answer.hint)
+                assert isinstance(answer, LinesAnswer)
+                return answer.answer
+        raise FailedError("the worker that reads the history did not answer", hint="try again")
+
+
+async def _git(root: Root) -> _Git:
+    """Return the repository of a root. Raises NoHistoryError."""
+
+    def look() -> _Git:
+        location = locate(root.spec.path)
+        return _Git(location, read_heads(location))
+
+    return await anyio.to_thread.run_sync(look)
+
+
+def _paths(raw: Sequence[Any] | None) -> list[Path] | None:
+    return [_path(path) for path in raw] if raw else None
+
+
+def _path(raw: Any) -> Path:
+    return Path(os.path.normpath(os.fsdecode(raw)))

@@ -1,0 +1,211 @@
+"""Which commits changed a file, a directory or a definition, and what changed with it, from the indexed history."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from codeindexd.analysis.history.record import Change, Commit
+from codeindexd.search.history.together import CommitItems, Companions, companions
+from codeindexd.storage.history import HistorySnapshot, HistoryState
+
+_MOST_COMMITS = 3000  # the newest ones that are looked at for what changes together
+
+
+class History(Protocol):
+    """The history of a root, as these questions need it."""
+
+    def snapshot(self) -> AbstractContextManager[HistorySnapshot]:
+        """Provide the present history inside a block. Raises NoHistoryError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """A commit and what it did to the file or directory asked about; ``short_id`` is unambiguous."""
+
+    commit: Commit
+    short_id: str
+    changes: Sequence[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class FileChanges:
+    """The newest commits that changed a path, of ``total``. Paths are below the top of the repository."""
+
+    commits: Sequence[ChangedFile]
+    total: int
+    prefix: bytes
+    state: HistoryState
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedDefinition:
+    """A commit that touched a definition, with the names and paths that match."""
+
+    commit: Commit
+    short_id: str
+    touched: Sequence[tuple[bytes, str]]
+    prefix: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TogetherFiles:
+    """The files that changed with a file, with the commits that show it. Paths are below the top of the repository."""
+
+    found: Companions[bytes]
+    commits: Mapping[int, Commit]
+    prefix: bytes
+    state: HistoryState
+    former: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TogetherDefinitions:
+    """The definitions and files that changed with a definition. ``names`` are the definitions that were meant."""
+
+    definitions: Companions[tuple[bytes, str]]
+    files: Companions[bytes]
+    names: Sequence[str]
+    commits: Mapping[int, Commit]
+    prefix: bytes
+    state: HistoryState
+    own_files: Collection[bytes] = field(default_factory=frozenset)
+
+
+def of_path(history: History, path: bytes, limit: int) -> FileChanges:
+    """Return the newest commits that changed a path of the root. Blocking. Raises NoHistoryError."""
+    with history.snapshot() as snapshot:
+        whole = snapshot.location.prefix + path
+        found = [(change.number, change.path) for change in snapshot.changed_path(whole)] if path else []
+        if not found:  # a directory, or nothing
+            below = snapshot.changed_below(whole) if whole else snapshot.numbers
+            found = [(number, whole) for number in snapshot.newest_first(below.tolist())]
+        commits = snapshot.commits([number for number, _ in found[:limit]])
+        shown = [
+            ChangedFile(commits[number], snapshot.short_id(commits[number].id), _at(commits[number], name))
+            for number, name in found[:limit]
+            if number in commits
+        ]
+        return FileChanges(shown, len(found), snapshot.location.prefix, snapshot.state)
+
+
+def of_name(history: History, name: str, limit: int) -> list[TouchedDefinition]:
+    """Return the newest commits that touched a definition of a name. Blocking. Raises NoHistoryError."""
+    with history.snapshot() as snapshot:
+        names: defaultdict[int, set[str]] = defaultdict(set)
+        for change in snapshot.changed_definition(name):
+            names[change.number].add(change.name)
+        numbers = list(names)[:limit]
+        commits = snapshot.commits(numbers)
+        return [
+            TouchedDefinition(
+                commits[number],
+                snapshot.short_id(commits[number].id),
+                [
+                    (change.path, one)
+                    for change in commits[number].changes
+                    for one in change.definitions
+                    if one in names[number]
+                ],
+                snapshot.location.prefix,
+            )
+            for number in numbers
+            if number in commits
+        ]
+
+
+def together_with_path(history: History, path: bytes) -> TogetherFiles:
+    """Return the files that changed with a file or directory of the root. Blocking. Raises NoHistoryError."""
+    with history.snapshot() as snapshot:
+        whole = snapshot.location.prefix + path
+        changed = snapshot.changed_path(whole)
+        asked = {change.path for change in changed} | {change.old_path for change in changed if change.old_path}
+        numbers = [change.number for change in changed]
+        if not changed:
+            numbers = snapshot.newest_first(snapshot.changed_below(whole).tolist())
+        del numbers[_MOST_COMMITS:]
+        paths = snapshot.paths_of(numbers)
+        if not changed:
+            inside = whole.rstrip(b"/") + b"/"
+            asked = {one for found in paths.values() for one in found if one.startswith(inside)}
+        items = [CommitItems(number, paths[number], len(paths[number])) for number in numbers if number in paths]
+        found = companions(items, asked, snapshot.counts_of_paths)
+        return TogetherFiles(
+            found,
+            snapshot.commits(_shown(found)),
+            snapshot.location.prefix,
+            snapshot.state,
+            sorted(asked - {whole}) if changed else (),
+        )
+
+
+def together_with_definition(history: History, name: str) -> TogetherDefinitions | None:
+    """Return what changed with the definitions of a name; None if no commit touched one. Blocking.
+
+    Raises NoHistoryError.
+    """
+    with history.snapshot() as snapshot:
+        touched = snapshot.changed_definition(name)
+        if not touched:
+            return None
+        names = {change.name for change in touched}
+        numbers = list(dict.fromkeys(change.number for change in touched))[:_MOST_COMMITS]
+        commits = snapshot.commits(numbers)
+        own: Counter[bytes] = Counter()
+        definitions, files = [], []
+        for number in numbers:
+            if number not in commits:
+                continue
+            found = list(_definitions(commits[number]))
+            own.update(path for path, one in found if one in names)
+            paths = [change.path for change in commits[number].changes]
+            definitions.append(CommitItems(number, found, len(paths)))
+            files.append(CommitItems(number, paths, len(paths)))
+        asked = {(path, one) for path in own for one in names} | {
+            (path, outer) for path in own for one in names for outer in _around(one)
+        }
+
+        def totals(items: Collection[tuple[bytes, str]]) -> dict[tuple[bytes, str], int]:
+            counts = snapshot.counts_of_names({one for _, one in items})
+            return {item: counts.get(item[1], 0) for item in items}
+
+        with_definition = companions(definitions, asked, totals)
+        with_file = companions(files, set(own), snapshot.counts_of_paths)
+        shown = {*_shown(with_definition), *_shown(with_file)}
+        return TogetherDefinitions(
+            with_definition,
+            with_file,
+            sorted(names),
+            snapshot.commits(sorted(shown)),
+            snapshot.location.prefix,
+            snapshot.state,
+            frozenset(own),
+        )
+
+
+def _at(commit: Commit, path: bytes) -> list[Change]:
+    """Return the changes of a file, or of what is below a directory."""
+    inside = path.rstrip(b"/") + b"/" if path else b""
+    exact = [change for change in commit.changes if path in (change.path, change.old_path)]
+    return exact or [change for change in commit.changes if change.path.startswith(inside)]
+
+
+def _definitions(commit: Commit) -> Iterator[tuple[bytes, str]]:
+    for change in commit.changes:
+        for name in change.definitions:
+            yield change.path, name
+
+
+def _around(name: str) -> Iterator[str]:
+    """Yield the names of what is around a definition, which changes whenever it does."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+def _shown(found: Companions[bytes] | Companions[tuple[bytes, str]]) -> list[int]:
+    """Return the newest commit of each companion."""
+    return sorted({one.commits[0] for one in found.found[:200]})

@@ -1,0 +1,161 @@
+"""Questions about the history of lines, files and definitions, over a real daemon."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.daemons import RealDaemon
+from support.git_repository import TestRepository
+
+pytestmark = pytest.mark.processes
+
+CODE = "class Session:\n    def refresh(self):\n        return {0}\n\n    def close(self):\n        return {1}\n"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> TestRepository:
+    made = TestRepository(tmp_path / "project")
+    made.commit({"src/session.py": CODE.format(1, 2), "tests/test_session.py": "first = 1\n"}, "Begin")
+    made.commit(
+        {"src/session.py": CODE.format(3, 2), "tests/test_session.py": "first = 3\n"},
+        "Refresh thrice (#12)\n\nTwice was not enough.",
+    )
+    made.commit({"src/session.py": CODE.format(3, 4), "tests/test_session.py": "first = 4\n"}, "Close later")
+    return made
+
+
+@pytest.fixture
+def indexed(daemon: RealDaemon, repository: TestRepository) -> TestRepository:
+    daemon.call("roots.add", path=str(repository.top), wait=True)
+    deadline = time.monotonic() + 60
+    while daemon.call("status")["roots"][0]["history"]["state"] != "complete":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return repository
+
+
+def run(daemon: RealDaemon, top: Path, *words: str) -> tuple[int, Any]:
+    done = daemon.run(*words, "--json", cwd=top)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_why_a_line_is_there(daemon: RealDaemon, indexed: TestRepository) -> None:
+    code, found = run(daemon, indexed.top, "why", "src/session.py:3")
+    assert code == 0
+    (commit,) = found["commits"]
+    assert (commit["subject"], commit["body"], commit["references"]) == (
+        "Refresh thrice (#12)",
+        "Twice was not enough.",
+        [12],
+    )
+    assert commit["lines"] == [[3, 3]]
+    assert found["text"] == ["        return 3"]
+    assert found["definition"]["symbol"] == "Session.refresh"
+    assert [one["subject"] for one in found["earlier"]] == ["Begin"]
+    shown = daemon.run("why", "src/session.py:3", cwd=indexed.top).stdout
+    assert "Refresh thrice (#12)" in shown
+    assert "    Twice was not enough." in shown
+    assert "earlier changes of Session.refresh:" in shown
+
+
+def test_lines_that_are_not_committed(daemon: RealDaemon, indexed: TestRepository) -> None:
+    (indexed.top / "src/session.py").write_text("# new\n" + CODE.format(3, 4))
+    _, found = run(daemon, indexed.top, "why", "src/session.py:1-4")
+    assert (found["lines"][0]["line"], found["lines"][0]["commit"]) == (1, None)
+    assert found["commits"][0]["subject"] == "Refresh thrice (#12)"
+    assert "not committed" in daemon.run("why", "src/session.py:1", cwd=indexed.top).stdout
+
+
+def test_why_answers_while_the_history_is_read(daemon: RealDaemon, repository: TestRepository) -> None:
+    daemon.call("roots.add", path=str(repository.top), wait=True)
+    found = daemon.call("history.why", path=str(repository.top / "src/session.py"), line=3)
+    assert found["commits"][0]["subject"] == "Refresh thrice (#12)"
+
+
+def test_the_history_of_a_file_and_of_a_definition(daemon: RealDaemon, indexed: TestRepository) -> None:
+    _, found = run(daemon, indexed.top, "history", "src/session.py")
+    assert [one["subject"] for one in found["commits"]] == ["Close later", "Refresh thrice (#12)", "Begin"]
+    assert found["commits"][0]["changes"] == [
+        {
+            "path": "src/session.py",
+            "kind": "M",
+            "added": 1,
+            "removed": 1,
+            "definitions": ["Session.close"],
+        }
+    ]
+    _, found = run(daemon, indexed.top, "history", "Session.refresh")
+    assert [one["subject"] for one in found["commits"]] == ["Refresh thrice (#12)", "Begin"]
+    _, found = run(daemon, indexed.top, "history", "src/session.py:6")
+    assert [one["subject"] for one in found["commits"]] == ["Close later", "Begin"]
+    shown = daemon.run("history", "Session.refresh", cwd=indexed.top).stdout.splitlines()
+    assert shown[0] == "src/session.py:2  method  Session.refresh"
+    assert shown[1].endswith("Refresh thrice (#12)")
+
+
+def test_a_definition_that_was_removed(daemon: RealDaemon, indexed: TestRepository) -> None:
+    indexed.commit({"src/session.py": "class Session:\n    def refresh(self):\n        return 3\n"}, "Never close")
+    daemon.call("sync", path=str(indexed.top))
+    code, found = run(daemon, indexed.top, "history", "Session.close")
+    assert code == 0
+    assert [one["subject"] for one in found["commits"]] == ["Never close", "Close later", "Begin"]
+    assert found["notes"] == ["no definition has this name now; these commits touched one that had it"]
+
+
+def test_a_file_that_was_removed(daemon: RealDaemon, indexed: TestRepository) -> None:
+    (indexed.top / "tests/test_session.py").unlink()
+    indexed.commit({}, "Test nothing")
+    daemon.call("sync", path=str(indexed.top))
+    _, found = run(daemon, indexed.top, "history", "tests/test_session.py")
+    assert found["commits"][0]["subject"] == "Test nothing"
+
+
+def test_what_changes_together(daemon: RealDaemon, indexed: TestRepository) -> None:
+    code, found = run(daemon, indexed.top, "together", "src/session.py")
+    assert code == 0
+    assert found["commits"] == 3
+    assert [(one["path"], one["count"], one["confidence"]) for one in found["tests"]] == [
+        ("tests/test_session.py", 3, 1.0)
+    ]
+    assert "3 of 3 (100%)  tests/test_session.py" in daemon.run("together", "src/session.py", cwd=indexed.top).stdout
+    _, found = run(daemon, indexed.top, "together", "Session.refresh")
+    assert [one["path"] for one in found["tests"]] == ["tests/test_session.py"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("why", "src/session.py:99"), 2, "src/session.py has no line 99"),
+        (("why", "src/nothing.py:1"), 2, "there is no file src/nothing.py"),
+        (("why", "src/session.py"), 2, "src/session.py names no line"),
+        (("together", "nothing_like_this"), 3, "no commit is known that changed a definition called nothing_like_this"),
+    ],
+)
+def test_what_cannot_be_answered(
+    daemon: RealDaemon, indexed: TestRepository, words: tuple[str, ...], code: int, message: str
+) -> None:
+    returned, found = run(daemon, indexed.top, *words)
+    assert returned == code
+    assert found["error"]["message"] == message
+    assert found["error"]["hint"]
+
+
+def test_a_name_that_nobody_knows(daemon: RealDaemon, indexed: TestRepository) -> None:
+    code, found = run(daemon, indexed.top, "history", "nothing_like_this")
+    assert code == 1
+    assert found["notes"] == ["no definition is called nothing_like_this, and no commit is known that touched one"]
+
+
+def test_no_repository(daemon: RealDaemon, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain/a.py").write_text("x = 1\n")
+    daemon.call("roots.add", path=str(tmp_path / "plain"), wait=True)
+    for words in (("why", "a.py:1"), ("history", "a.py"), ("together", "a.py")):
+        code, found = run(daemon, tmp_path / "plain", *words)
+        assert code == 5
+        assert "is in no git repository" in found["error"]["message"]
