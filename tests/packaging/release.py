@@ -25,7 +25,7 @@ Left to do, in this order:
 1. python tests/check.py, as root on a machine with systemd, so that nothing is skipped; .ci/run from nothing
 2. python tests/packaging/check.py --keep dist
 3. python tests/benchmarks/run.py figures on a quiet machine; compare with docs/performance.md
-4. python docs/generate.py --check, with the README's repositories at hand
+4. python tests/documentation/samples.py; python tests/documentation/session.py --check; mkdocs build --strict
 5. git tag -s v{version}; git push --tags
 6. twine upload dist/*
 7. uvx --from codeindexd=={version} codeindex --version, on another machine
