@@ -151,6 +151,16 @@ def test_a_name_that_nobody_knows(daemon: RealDaemon, indexed: TestRepository) -
     assert found["notes"] == ["no definition is called nothing_like_this, and no commit is known that touched one"]
 
 
+def test_a_file_in_a_submodule(daemon: RealDaemon, indexed: TestRepository, tmp_path: Path) -> None:
+    library = TestRepository(tmp_path / "library")
+    library.commit({"part.py": "part = 1\n"}, "Begin the library")
+    indexed.git("submodule", "--quiet", "add", str(library.top), "library")
+    indexed.commit({}, "Use the library")
+    daemon.call("sync", path=str(indexed.top))
+    _, found = run(daemon, indexed.top, "why", "library/part.py:1")
+    assert [one["subject"] for one in found["commits"]] == ["Begin the library"]
+
+
 def test_no_repository(daemon: RealDaemon, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain/a.py").write_text("x = 1\n")

@@ -26,7 +26,8 @@ def ask(repository: TestRepository, path: str, *, below: str = "", **lines: int)
     root = repository.top / below
     location = locate(root)
     opened = GitRepository(location, read_heads(location))
-    question = LineQuestion(os.fsencode(root), os.fsencode(path), os.fsencode(repository.top), location.prefix, **lines)
+    tracked_as = location.prefix + os.fsencode(path)
+    question = LineQuestion(os.fsencode(root), os.fsencode(path), os.fsencode(repository.top), tracked_as, **lines)
     return answer(question, opened, None, mask_secrets=True)
 
 

@@ -46,14 +46,11 @@ _ERRORS: Mapping[str, type[CodeindexError]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Git:
-    """The repository of a root, as it is now."""
+    """The repository of a file, as it is now, and the path of the file in it."""
 
     location: GitLocation
     heads: Heads
-
-    def path(self, below_root: bytes) -> bytes:
-        """Return a path of the root as one of the repository."""
-        return self.location.prefix + below_root
+    path: bytes
 
 
 class HistoryQuestions:
@@ -76,12 +73,10 @@ class HistoryQuestions:
         last = max(first, params["last_line"] or first)
         definition = await self._definition_at(root, path, first)
         extent = definition.target.definition if definition is not None else None
-        git = await _git(root)
         # a long definition around a single line is followed whole: that is what was changed for a reason
         around = (extent.start_line, extent.end_line) if extent is not None else (first, last)
         found = await self._ask(
             root,
-            git,
             path,
             first=first,
             last=last,
@@ -170,7 +165,6 @@ class HistoryQuestions:
         path = definition.target.file.path
         found = await self._ask(
             root,
-            await _git(root),
             path,
             changed_first=extent.start_line,
             changed_last=extent.end_line,
@@ -187,15 +181,16 @@ class HistoryQuestions:
                 found.append((root, touched))
         return found
 
-    async def _ask(self, root: Root, git: _Git, path: bytes, **lines: int) -> LineAnswer:
+    async def _ask(self, root: Root, path: bytes, **lines: int) -> LineAnswer:
         """Have a worker answer a question about lines. Raises what it refuses, and FailedError."""
+        git = await anyio.to_thread.run_sync(_repository_of, root, path)
         if git.location.top is None:
             raise NoHistoryError(
-                f"{root.spec.path} is a bare repository, so no files are checked out in it",
+                f"{root.spec.path} is in a bare repository, so no files are checked out in it",
                 hint="add one of its worktrees instead: codeindex add PATH",
             )
         database = await anyio.to_thread.run_sync(root.history.database)
-        question = LineQuestion(root.spec.raw, path, os.fsencode(git.location.top), git.location.prefix, **lines)
+        question = LineQuestion(root.spec.raw, path, os.fsencode(git.location.top), git.path, **lines)
         request = LinesRequest(
             Repository.of(git.location, git.heads), os.fsencode(database) if database is not None else b"", question
         )
@@ -215,14 +210,11 @@ class HistoryQuestions:
         raise FailedError("the worker that reads the history did not answer", hint="try again")
 
 
-async def _git(root: Root) -> _Git:
-    """Return the repository of a root. Raises NoHistoryError."""
-
-    def look() -> _Git:
-        location = locate(root.spec.path)
-        return _Git(location, read_heads(location))
-
-    return await anyio.to_thread.run_sync(look)
+def _repository_of(root: Root, path: bytes) -> _Git:
+    """Return the repository of a file, perhaps a submodule of its root. Blocking. Raises NoHistoryError."""
+    directory, _, name = path.rpartition(b"/")
+    location = locate(root.spec.path / os.fsdecode(directory))
+    return _Git(location, read_heads(location), location.prefix + name)
 
 
 def _paths(raw: Sequence[Any] | None) -> list[Path] | None:

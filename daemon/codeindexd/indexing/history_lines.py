@@ -39,8 +39,8 @@ def answer(
     Raises UsageError if there are no such lines, MissingObjectError, and TimedOutError.
     """
     located = repository.location
-    location = GitLocation(located.git_dir, located.common_dir, Path(os.fsdecode(question.top)), question.prefix)
-    path = question.prefix + question.path
+    location = GitLocation(located.git_dir, located.common_dir, Path(os.fsdecode(question.top)))
+    path = question.tracked_as
     versions = FileVersions(repository, Skips(graph) if graph is not None else None, budget_s=BUDGET_S)
     raw = _content(question)
     head = repository.heads.head

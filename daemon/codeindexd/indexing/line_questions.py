@@ -12,7 +12,7 @@ MOST_TEXT_LINES = 200
 
 
 class LineQuestion(msgspec.Struct, frozen=True, array_like=True):
-    """A question about the file ``path`` below ``root``, which is ``prefix`` below the ``top`` of its repository.
+    """A question about the file ``path`` below ``root``, which is ``tracked_as`` below the ``top`` of its repository.
 
     - ``first`` and ``last``: the lines whose origins are asked for; none if ``first`` is 0.
     - ``changed_first`` and ``changed_last``: the lines whose changes are asked for, at most ``limit`` commits; none if
@@ -22,7 +22,7 @@ class LineQuestion(msgspec.Struct, frozen=True, array_like=True):
     root: bytes
     path: bytes
     top: bytes
-    prefix: bytes
+    tracked_as: bytes
     first: int = 0
     last: int = 0
     changed_first: int = 0
