@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.grammars import _OPTIONAL, _REQUIRED
 from codeindexd.analysis.chunking.language_names import BY_EXTENSION, BY_NAME
 from codeindexd.analysis.chunking.languages import known_languages
 from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES
+from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.cli import command_line, help_texts, manual
 from codeindexd.cli.command_line import Argument, Command, Option
 from codeindexd.mcp.toolset import TOOLS
+from codeindexd.protocol.methods import METHODS
 from codeindexd.search.query import KINDS, LANGUAGE_ALIASES
 
 
@@ -93,6 +98,27 @@ def _type(schema: Mapping[str, Any]) -> str:
     return " or ".join(kind) if isinstance(kind, list) else str(kind)
 
 
+def methods() -> str:
+    """Return the page about the parameters of all methods of the protocol."""
+    lines = [
+        "# Methods of the protocol\n",
+        "The parameters that the daemon accepts, with their defaults and bounds. [The protocol](../protocol.md) says",
+        "how requests and answers look, and what results mean.",
+    ]
+    for name, parameters in METHODS.items():
+        lines.append(f"\n## {name}\n")
+        if not parameters:
+            lines.append("No parameters.")
+            continue
+        lines += ["| parameter | type | default | bounds |", "| --- | --- | --- | --- |"]
+        for one in parameters:
+            default = "required" if one.required else "" if one.default is None else f"`{json.dumps(one.default)}`"
+            bounds = [f"from {one.minimum:g}"] if one.minimum > -math.inf else []
+            bounds += [f"up to {one.maximum:g}"] if one.maximum < math.inf else []
+            lines.append(f"| `{one.name}` | {one.kind.value} | {default} | {' '.join(bounds)} |")
+    return "\n".join(lines) + "\n"
+
+
 def languages() -> str:
     """Return the page about languages and kinds."""
     lines = [
@@ -117,6 +143,10 @@ def _definitions(language: str) -> str:
         return "parsed"
     if language in _OPTIONAL:
         return "parsed, with the extra `[languages]`"
+    if language == NOTEBOOK:
+        return "in its cells"
+    if language in HOSTS:
+        return "in its script"
     return "line by line" if language in LINE_LANGUAGES else ""
 
 
@@ -128,6 +158,7 @@ def _cell(text: str) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": commands,
     "reference/tools.md": tools,
+    "reference/methods.md": methods,
     "reference/languages.md": languages,
 }
 """The pages by their place in the site."""

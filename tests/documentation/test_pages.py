@@ -14,6 +14,7 @@ import pytest
 from codeindexd.analysis.chunking.languages import known_languages
 from codeindexd.cli import parser
 from codeindexd.mcp.toolset import TOOLS
+from codeindexd.protocol.methods import METHODS
 from codeindexd.search.query import parse
 from support.places import PROJECT
 
@@ -79,6 +80,16 @@ def test_the_reference_has_every_command_tool_and_language() -> None:
         assert all(f"`{flag}" in commands for action in one._actions for flag in action.option_strings)
     assert [name for name in TOOLS if f"\n## {name}\n" not in tools] == []
     assert [name for name in known_languages() if f"\n| `{name}` |" not in languages] == []
+
+
+def test_the_protocol_names_every_method_and_parameter() -> None:
+    rows = re.findall(r"(?m)^\| (`[^|]+`) \| ([^|]*) \|", (PROJECT / "docs/protocol.md").read_text())
+    documented = {name: text for names, text in rows for name in re.findall(r"`([\w.]+)`", names)}
+    page = reference.PAGES["reference/methods.md"]()
+    for method, parameters in METHODS.items():
+        missing = [one.name for one in parameters if f"`{one.name}`" not in documented[method]]
+        assert missing == [], method
+        assert f"\n## {method}\n" in page
 
 
 def test_the_readme_names_every_command() -> None:

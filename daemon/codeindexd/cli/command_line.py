@@ -16,13 +16,6 @@ LANGUAGES: Final = "languages"
 KINDS: Final = "kinds"
 ANYTHING: Final = ""
 
-_BY_METAVAR: Final = {
-    "GLOB": FILES,
-    "NAME|PATH:LINE": FILES,
-    "NAME|PATH[:LINE]": FILES,
-    "PATH": FILES,
-    "PATH:LINE": FILES,
-}
 _BY_DESTINATION: Final = {"roots": ROOTS, "language": LANGUAGES, "kind": KINDS}
 _ABOUT_ROOTS: Final = frozenset({"pause", "reindex", "remove", "resume", "status", "sync", "verify"})
 
@@ -113,4 +106,5 @@ def _arguments(name: str, one: argparse.ArgumentParser) -> Iterator[Argument]:
 
 
 def _values(action: argparse.Action, metavar: str) -> str:
-    return _BY_DESTINATION.get(action.dest) or _BY_METAVAR.get(metavar, ANYTHING)
+    is_path = "PATH" in metavar or metavar == "GLOB"
+    return _BY_DESTINATION.get(action.dest) or (FILES if is_path else ANYTHING)
