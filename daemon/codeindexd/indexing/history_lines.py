@@ -9,7 +9,7 @@ from pathlib import Path
 
 from codeindexd.analysis import secrets
 from codeindexd.analysis.history.blame import blame
-from codeindexd.analysis.history.file_versions import FileVersion, FileVersions
+from codeindexd.analysis.history.file_versions import FileVersion, FileVersions, VersionsCache
 from codeindexd.analysis.history.line_diff import differing_lines, lines_of
 from codeindexd.analysis.history.line_history import commits_of_lines, lines_before
 from codeindexd.analysis.history.line_origins import BlamedLines, ChangedLines, Range
@@ -32,16 +32,21 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def answer(
-    question: LineQuestion, repository: GitRepository, graph: CommitGraph | None, *, mask_secrets: bool
+    question: LineQuestion,
+    repository: GitRepository,
+    graph: CommitGraph | None,
+    *,
+    cache: VersionsCache | None = None,
+    mask_secrets: bool,
 ) -> LineAnswer:
-    """Answer a question about lines. With the ``graph`` of its commits that takes less time. Blocking.
+    """Answer a question about lines. It takes less time with the ``graph`` of commits, and a ``cache``. Blocking.
 
     Raises UsageError if there are no such lines, MissingObjectError, and TimedOutError.
     """
     located = repository.location
     location = GitLocation(located.git_dir, located.common_dir, Path(os.fsdecode(question.top)))
     path = question.tracked_as
-    versions = FileVersions(repository, Skips(graph) if graph is not None else None, budget_s=BUDGET_S)
+    versions = FileVersions(repository, Skips(graph) if graph is not None else None, cache=cache, budget_s=BUDGET_S)
     raw = _content(question)
     head = repository.heads.head
     committed = committed_versions(versions, location, head, path, raw) if head else []

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.analysis.history.file_versions import VersionsCache
 from codeindexd.analysis.history.reader import read_commit
 from codeindexd.analysis.history.record import Commit, IndexedCommit
 from codeindexd.analysis.history.repository import GitRepository, TooManyCommitsError
@@ -59,6 +60,7 @@ class HistoryReader:
         self._model: StaticModel | None = None
         self._has_model = True
         self._graphs: tuple[bytes, StoredGraph] | None = None
+        self._versions = VersionsCache()
 
     def answer(self, job: HistoryJob) -> HistoryResult:
         """Return the answer to a request. Raises only MemoryError."""
@@ -84,7 +86,13 @@ class HistoryReader:
             case LinesRequest():
                 graph = self._graph(request.database)
                 return LinesAnswer(
-                    history_lines.answer(request.question, repository, graph, mask_secrets=self._mask_secrets)
+                    history_lines.answer(
+                        request.question,
+                        repository,
+                        graph,
+                        cache=self._versions,
+                        mask_secrets=self._mask_secrets,
+                    )
                 )
 
     def _graph(self, database: bytes) -> CommitGraph | None:
@@ -110,6 +118,7 @@ class HistoryReader:
         if self._opened is None or self._opened[0] != wanted:
             self._opened = None
             self._opened = wanted, GitRepository(wanted.location, wanted.heads)
+            self._versions = VersionsCache()
         return self._opened[1]
 
     def _read(self, repository: GitRepository, ids: Iterable[bytes]) -> ReadAnswer:

@@ -14,6 +14,8 @@ from codeindexd.analysis.history.repository import DIRECTORY, GitRepository, Tre
 from codeindexd.analysis.history.skipping import Skips
 from codeindexd.errors import TimedOutError
 
+_MOST_CACHED = 50_000  # about 15 MB
+
 
 class FileVersion(NamedTuple):
     """A regular file in a commit; ``blob`` is the id of its content."""
@@ -23,18 +25,41 @@ class FileVersion(NamedTuple):
     blob: bytes
 
 
+class VersionsCache:
+    """What was read of commits and directories, for several questions about one repository. Bounded."""
+
+    def __init__(self) -> None:
+        self.commits: dict[bytes, tuple[bytes, tuple[bytes, ...], int]] = {}
+        self.entries: dict[tuple[bytes, bytes], tuple[bytes, bytes] | None] = {}
+
+    def trim(self) -> None:
+        """Forget everything if it has become too much."""
+        for kept in (self.commits, self.entries):
+            if len(kept) > _MOST_CACHED:
+                kept.clear()
+
+
 class FileVersions:
     """Reads the versions of files from the objects of a repository. Nothing is read from its work tree.
 
     Every method raises MissingObjectError if the repository lacks an object, and TimedOutError after ``budget_s``.
     """
 
-    def __init__(self, repository: GitRepository, skips: Skips | None = None, *, budget_s: float = math.inf) -> None:
+    def __init__(
+        self,
+        repository: GitRepository,
+        skips: Skips | None = None,
+        *,
+        cache: VersionsCache | None = None,
+        budget_s: float = math.inf,
+    ) -> None:
         self._repository = repository
         self._skips = skips
         self._end = time.monotonic() + budget_s
-        self._commits: dict[bytes, tuple[bytes, tuple[bytes, ...], int]] = {}
-        self._entries: dict[tuple[bytes, bytes], tuple[bytes, bytes] | None] = {}
+        cache = cache or VersionsCache()
+        cache.trim()
+        self._commits, self._entries = cache.commits, cache.entries
+        self._read = 0
 
     def parents(self, commit: bytes) -> Sequence[bytes]:
         """Return the ids of the parents; none for the first commits, and at the boundary of a shallow clone."""
@@ -130,9 +155,10 @@ class FileVersions:
         if found is None:
             if time.monotonic() > self._end:
                 raise TimedOutError(
-                    f"the history of the file is too long to be followed: {len(self._commits):,} commits were read",
+                    f"the history of the file is too long to be followed: {self._read:,} commits were read",
                     hint="that takes much less time once the history is indexed, see: codeindex status",
                 )
+            self._read += 1
             raw = self._repository.commit(commit)
             found = self._commits[commit] = raw.tree, raw.parents, raw.commit_time
         return found
@@ -141,8 +167,6 @@ class FileVersions:
         """Return the mode and the id of an entry of a tree, None if it does not exist."""
         key = (tree, name)
         if key not in self._entries:
-            if len(self._entries) > 10_000:
-                self._entries.clear()
             data = self._repository.read(tree)[1]
             found = re.search(rb"(1[026]0\d{3}|40000) " + re.escape(name) + rb"\0(.{20})", data, re.DOTALL)
             self._entries[key] = (found[1], found[2]) if found else None
