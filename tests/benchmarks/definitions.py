@@ -27,10 +27,13 @@ from typing import Final, NamedTuple
 from codeindexd.analysis import chunking
 
 SHARED: Final = {
+    "CMake": "function macro target option project",
     "C": "macro enumerator function enum member struct typedef union variable",
     "C#": "class enumerator event field enum interface method namespace property struct",
     "C++": "macro enumerator function enum member struct typedef union variable class namespace",
+    "EmacsLisp": "function macro variable constant custom",
     "Elixir": "protocol module function delegate guard macro",
+    "Fortran": "module function subroutine program type",
     "Go": "package func const type var struct interface member methodSpec talias",
     "Haskell": "type constructor function",
     "Java": "annotation class enumConstant field enum interface method package",
@@ -38,14 +41,23 @@ SHARED: Final = {
     "Julia": "constant function field macro module struct type",
     "Kotlin": "package interface class object method typealias constant variable",
     "Lua": "function",
+    "Make": "target macro",
     "Markdown": "chapter section subsection subsubsection l4subsection l5subsection",
     "OCaml": "class method module type function constructor exception",
     "PHP": "class define function interface namespace trait",
+    "ObjectiveC": "interface protocol method class function property macro",
+    "Perl": "package subroutine constant",
+    "PowerShell": "function class enum enumlabel",
+    "Protobuf": "message enum enumerator service rpc field package",
     "Python": "class function member variable",
     "Ruby": "class method module singletonMethod constant",
     "Rust": "module struct interface function enum typedef variable macro field enumerator method",
     "Sh": "function alias",
+    "SystemVerilog": "module function task class interface package",
+    "Tcl": "procedure",
     "TypeScript": "function class interface enum enumerator method namespace property variable constant alias",
+    "Verilog": "module function task",
+    "Vim": "function",
 }
 _CLAUSES: Final = {"Elixir", "Haskell"}
 _LOCAL: Final = {"JavaScript": ("constant", "variable"), "TypeScript": ("constant", "variable")}
@@ -120,7 +132,11 @@ def normal_name(name: str, language: str) -> str:
         return name.strip()
     if language == "Haskell" and name[:1].isupper():
         return name.rpartition(".")[2]
-    if language in ("Lua", "Ruby", "JavaScript", "Julia", "C#", "C++", "Java", "Kotlin", "PHP"):
+    if language == "ObjectiveC":
+        return name.partition(":")[0]  # of a selector
+    if language == "Vim":
+        return re.sub(r"^(?:<SID>|[a-z]:)", "", name)
+    if language in ("Lua", "Ruby", "JavaScript", "Julia", "C#", "C++", "Java", "Kotlin", "Perl", "PHP", "Tcl"):
         name = name.replace(":" if language == "Lua" else "::", ".").replace("\\", ".").rpartition(".")[2] or name
     return name.replace(" ", "").strip("\"'#`")
 
@@ -135,7 +151,7 @@ def ours_of(path: str, *, whole: bool) -> set[tuple[str, int]] | None:
         return None
     text = decoded.utf8
     language = chunking.detect(os.fsencode(path), text[: text.find(b"\n")][:200])
-    if language not in chunking.LANGUAGES:
+    if language not in chunking.LANGUAGES | chunking.LINE_LANGUAGES:
         return None
     found = chunking.analyse(text, language).definitions
     names = {(one.name.replace(" ", ""), one.line) for one in found}

@@ -52,6 +52,10 @@ SAMPLES = {
         b"type User implements Node {\n  posts(first: Int): [Post!]!\n}\nenum Role {\n  ADMIN\n}\nscalar Date\n",
         "struct User 1-3, field User.posts 2, enum Role 4-6, enum_member Role.ADMIN 5, type Date 7",
     ),
+    "make": (
+        b"CC := gcc\nobj-$(CONFIG_A) += a.o\nall: build\nbuild: $(OBJS)\n\t$(CC) -o a\n%.o: %.c\n.PHONY: all\n",
+        "variable CC 1, variable obj-$(CONFIG_A) 2, target all 3, target build 4-5",
+    ),
     "r": (
         b"run <- function(a) {\n  a\n}\nlimit <- 3\nStack <- R6Class('Stack', list(\n  push = function(x) 1\n))\n",
         "function run 1-3, variable limit 4, class Stack 5-7, method Stack.push 6",
@@ -63,8 +67,8 @@ SAMPLES = {
         "struct Job 1-4, field Job.name 2, field Job.size 3",
     ),
     "vim": (
-        b"function! s:run(a)\n  return 1\nendfunction\ncommand! -nargs=1 Run call s:run()\n",
-        "function run 1-3, macro Run 4",
+        b"func s:run(a)\n  return 1\nendfunc\nfun other()\nendfun\ndef New()\nenddef\ncommand! Run call s:run()\n",
+        "function run 1-3, function other 4-5, function New 6-7, macro Run 8",
     ),
 }
 

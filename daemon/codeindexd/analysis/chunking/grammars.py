@@ -99,7 +99,6 @@ _OPTIONAL: Mapping[str, _Source] = {
     "gradle": _Source("tree-sitter-groovy", rules_optional.GROOVY),
     "groovy": _Source("tree-sitter-groovy", rules_optional.GROOVY),
     "hlsl": _Source("tree-sitter-hlsl", rules_optional.HLSL),
-    "make": _Source("tree-sitter-make", rules_optional.MAKE),
     "nix": _Source("tree-sitter-nix", rules_optional.NIX),
     "objectivec": _Source("tree-sitter-objc", rules_optional.OBJECTIVEC),
     "perl": _Source("tree-sitter-perl", rules_optional.PERL),

@@ -138,6 +138,11 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
         r"field@struct,interface \s+(\w+)\s*(?:\(|:)",
         r"enum_member@enum \s+([A-Za-z_]\w*)\s*(?:@.*)?$",
     ),
+    "make": _lines(
+        r"macro \s*(?:override\s+|export\s+)*define\s+([^\s=:]+)",
+        r"variable \s*(?:override\s+|export\s+|private\s+)*([^\s:#=+?!]+)\s*(?:::?:?|\+|\?|!)?=",
+        r"target ([^\s:#=%.][^\s:#=%]*)(?:[ \t]+[^\s:#=]+)*[ \t]*::?(?![=:])",
+    ),
     "nim": _lines(
         r"function \s*(?:proc|func|method|iterator|converter)\s+`?(\w+)",
         r"macro \s*(?:template|macro)\s+`?(\w+)",
@@ -161,10 +166,13 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
     ),
     "thrift": _PROTOCOL,
     "vim": _lines(
-        r"function \s*fu(?:nc(?:tion)?)?!?\s+(?:<SID>|[a-z]:)?([\w.#]+)",
+        r"function \s*(?:fu(?:n|nc|nction)?!?|(?:export\s+)?def!?)\s+(?:<SID>|[a-z]:)?([\w.#]+)",
         r"macro \s*com(?:mand)?!?\s+(?:-\S+\s+)*([A-Z]\w*)",
     ),
 }  # fmt: skip
+
+_CLAUSES: Final = frozenset({"erlang"})
+"""Languages in which a function is defined clause by clause."""
 
 LINE_LANGUAGES: Final = frozenset(_PATTERNS)
 """The languages whose definitions are found line by line."""
@@ -181,15 +189,11 @@ def definitions_by_line(lines: Lines, language: str) -> list[FoundDefinition]:
         owner = around[-1] if around else None
         is_detail = kind in ("field", "enum_member", "variable", "constant", "package", "namespace")
         kind = kind_in(kind, owner.kind if owner is not None else "")
-        if (
-            before is not None
-            and (before.name, before.kind, before.container) == (name, kind, owner)
-            and kind == "function"
-        ):
-            before.end = end_by_indentation(row, lines)
+        end = end_by_indentation(row, lines)
+        if language in _CLAUSES and before is not None and (before.name, before.kind) == (name, kind):
+            before.end = end
             continue
         qualified = f"{owner.qualified}.{name}" if owner is not None else name
-        end = end_by_indentation(row, lines)
         one = FoundDefinition(row, end, kind, name, qualified, owner, True, is_detail, owner, name, at)
         found.append(one)
         if kind in CONTAINERS and end > row + 1:

@@ -17,6 +17,7 @@ class _Notation(NamedTuple):
 
 _NOTATIONS: Final = {
     "cpp": _Notation("::", "::"),
+    "perl": _Notation("::", "::"),
     "php": _Notation("\\", "::"),
     "ruby": _Notation("::", "#"),
     "rust": _Notation("::", "::"),

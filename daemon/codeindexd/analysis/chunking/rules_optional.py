@@ -22,6 +22,7 @@ from codeindexd.analysis.chunking.rules import (
     NodeDefinition,
     Rules,
     child_of_type,
+    dotted,
     first,
     fixed,
     named,
@@ -179,13 +180,19 @@ def _perl_variables(node: Node, text: bytes) -> Iterator[NodeDefinition]:
                 yield detail("variable", name, text)._replace(name=source(name, text).lstrip("$@%"))
 
 
+def _perl_sub(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return a function; its name may have the package that it belongs to: ``sub DB::sub``."""
+    name = node.child_by_field_name("name")
+    return dotted("function", source(name, text).replace("::", "."), name) if name is not None else None
+
+
 PERL = Rules(
     definitions={
-        "subroutine_declaration_statement": named("function"),
+        "subroutine_declaration_statement": _perl_sub,
         "method_declaration_statement": named("function"),
         "class_statement": named("class"),
     },
-    descend=types("package_statement class_statement block"),
+    descend=types("package_statement class_statement block block_statement phaser_statement conditional_statement"),
     attach=types("comment pod"),
     transparent=types("package_statement"),
 )
@@ -199,23 +206,8 @@ _PERL_DETAILS = Details(
 )
 
 
-# Make, Dockerfile, Nix
+# Dockerfile, Nix
 
-
-def _make_targets(node: Node, text: bytes) -> NodeDefinition | None:
-    targets = child_of_type(node, "targets")
-    word = child_of_type(targets, "word") if targets is not None else None
-    if word is None:
-        return None
-    name = source(word, text)
-    return None if name.startswith(".") or "%" in name else NodeDefinition("target", name, name_node=word)
-
-
-MAKE = Rules(
-    definitions={"rule": _make_targets, "define_directive": named("macro")},
-    descend=types("conditional ifeq_directive ifdef_directive else_directive"),
-)
-_MAKE_DETAILS = Details({"variable_assignment": named_details("variable")}, types("conditional"))
 
 DOCKERFILE = Rules(definitions={"from_instruction": named("stage", "as")})
 _DOCKERFILE_DETAILS = Details(
@@ -364,7 +356,10 @@ POWERSHELL = Rules(
         "class_method_definition": _powershell_method,
         "enum_statement": first("enum", "simple_name"),
     },
-    descend=types("statement_list class_statement"),
+    descend=types(
+        "statement_list class_statement function_statement script_block script_block_body if_statement else_clause"
+        " statement_block"
+    ),
     transparent=types("statement_list"),
 )
 _POWERSHELL_DETAILS = Details(
@@ -523,7 +518,6 @@ OPTIONAL_DETAILS: Final[Mapping[str, Details]] = {
     "gradle": _GROOVY_DETAILS,
     "groovy": _GROOVY_DETAILS,
     "hlsl": DETAILS["cpp"],
-    "make": _MAKE_DETAILS,
     "objectivec": _OBJECTIVEC_DETAILS,
     "perl": _PERL_DETAILS,
     "powershell": _POWERSHELL_DETAILS,

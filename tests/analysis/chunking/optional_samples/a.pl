@@ -8,5 +8,9 @@ sub run {
   return helper($n);
 }
 package My::Other { sub inner { 1 } }
+{
+  sub in_block { 1 }
+}
+BEGIN { sub early { 1 } }
 class Point { field $x; method len { 1 } }
 1;
