@@ -155,6 +155,13 @@ def test_emacs_visits_the_hits(daemon: RealDaemon) -> None:
     assert out.splitlines() == ["src/auth.py:4", "src/with space.py:2"]
 
 
+OWN_TERMINAL = """\
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 @needs("fzf")
 @pytest.mark.parametrize("shell", [pytest.param("bash"), pytest.param("zsh", marks=needs("zsh"))])
 def test_fzf_lists_hits_and_opens_the_chosen_one(daemon: RealDaemon, shell: str) -> None:
@@ -170,11 +177,18 @@ def test_fzf_lists_hits_and_opens_the_chosen_one(daemon: RealDaemon, shell: str)
     editor.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {opened}.new\nmv {opened}.new {opened}\n')
     editor.chmod(0o755)
     (daemon.home / "recipe.sh").write_text(f"{recipe('bash')}\ncx check_password\n")
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(daemon.home / "project")
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        os.execvpe(shell, [shell, str(daemon.home / "recipe.sh")], {**environment(daemon), "EDITOR": "editor"})
+    terminal, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWN_TERMINAL, shell, str(daemon.home / "recipe.sh")],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        cwd=daemon.home / "project",
+        env={**environment(daemon), "EDITOR": "editor"},
+        start_new_session=True,
+    )
+    os.close(slave)
     try:
         shown, deadline, entered = b"", time.monotonic() + 30, False
         while not opened.exists():
@@ -188,6 +202,7 @@ def test_fzf_lists_hits_and_opens_the_chosen_one(daemon: RealDaemon, shell: str)
                 os.write(terminal, b"\r")
                 entered = True
     finally:
+        process.kill()
+        process.wait()
         os.close(terminal)
-        os.waitpid(process, 0)
     assert opened.read_text().splitlines() == ["+4", "src/auth.py"]

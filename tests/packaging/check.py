@@ -28,6 +28,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
+SIZE_TOLERANCE = 0.05  # between versions of Python and of dependencies
 VERSIONS = ("3.11", "3.12", "3.13")
 ENDPOINT = "http://127.0.0.1:9/v1/embeddings#model"
 
@@ -212,9 +213,15 @@ def ask(home: Path, programs: Path) -> None:
         assert "pip install 'codeindexd[endpoint]'" in refused.stderr, refused.stderr
     finally:
         subprocess.run([programs / "codeindex", "stop"], env=environ, capture_output=True, check=False)
-    size = sum(path.stat().st_size for path in (programs.parent / "lib").rglob("*") if path.is_file())
+    files = [
+        path for path in (programs.parent / "lib").rglob("*") if "__pycache__" not in path.parts and path.is_file()
+    ]
+    megabytes = sum(path.stat().st_size for path in files) / 1e6
     python = subprocess.run([programs / "python", "-V"], capture_output=True, text=True, check=True).stdout.strip()
-    print(f"{python}: installed and asked; the environment has {size / 1e6:.0f} MB", flush=True)
+    print(f"{python}: installed and asked; {megabytes:.0f} MB without bytecode", flush=True)
+    stated = re.search(r"(\d+) MB in all", (PROJECT / "docs/install.md").read_text())
+    assert stated is not None
+    assert abs(megabytes - int(stated[1])) <= SIZE_TOLERANCE * megabytes, "docs/install.md states another size"
 
 
 def run(*command: str | Path) -> None:
