@@ -159,6 +159,18 @@ def test_a_file_in_a_submodule(daemon: RealDaemon, indexed: TestRepository, tmp_
     daemon.call("sync", path=str(indexed.top))
     _, found = run(daemon, indexed.top, "why", "library/part.py:1")
     assert [one["subject"] for one in found["commits"]] == ["Begin the library"]
+    code, found = run(daemon, indexed.top, "history", "library/part.py")
+    assert code == 5
+    assert "is in a repository of its own" in found["error"]["message"]
+    assert found["error"]["hint"].endswith(f"codeindex add {indexed.top / 'library'}")
+
+
+def test_a_linked_worktree(daemon: RealDaemon, repository: TestRepository, tmp_path: Path) -> None:
+    repository.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
+    daemon.call("roots.add", path=str(tmp_path / "other"), wait=True)
+    (tmp_path / "other/src/session.py").write_text("# edited\n" + CODE.format(3, 4))
+    _, found = run(daemon, tmp_path / "other", "why", "src/session.py:4")
+    assert [one["subject"] for one in found["commits"]] == ["Refresh thrice (#12)"]
 
 
 def test_no_repository(daemon: RealDaemon, tmp_path: Path) -> None:

@@ -288,14 +288,22 @@ def _change(change: Change, prefix: bytes) -> Entry:
 
 def _definition(definition: ShownDefinition) -> Entry:
     one = definition.target.definition
+    first, last = extent_of(definition)
     return {
         **path_to_json(definition.target.file.path),
         "symbol": _symbol(definition),
         "kind": one.kind,
         "line": definition.line.number,
-        "start_line": one.start_line,
-        "end_line": one.end_line,
+        "start_line": first,
+        "end_line": last,
     }
+
+
+def extent_of(definition: ShownDefinition) -> tuple[int, int]:
+    """Return the first and the last line of a definition, moved as far as its name has moved since it was indexed."""
+    one = definition.target.definition
+    moved = definition.line.number - one.line
+    return max(1, one.start_line + moved), max(1, one.end_line + moved)
 
 
 def _symbol(definition: ShownDefinition) -> str:

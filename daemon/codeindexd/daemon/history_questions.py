@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -72,9 +73,7 @@ class HistoryQuestions:
         first = params["line"]
         last = max(first, params["last_line"] or first)
         definition = await self._definition_at(root, path, first)
-        extent = definition.target.definition if definition is not None else None
-        # a long definition around a single line is followed whole: that is what was changed for a reason
-        around = (extent.start_line, extent.end_line) if extent is not None else (first, last)
+        around = answers.extent_of(definition) if definition is not None else (first, last)
         found = await self._ask(
             root,
             path,
@@ -93,6 +92,7 @@ class HistoryQuestions:
         if params["path"]:
             root, path = await self._file(params["path"])
             if not params["line"]:
+                await anyio.to_thread.run_sync(_check_repository, root, path)
                 found = await anyio.to_thread.run_sync(changes.of_path, root.history, path, limit)
                 return answers.of_path(root, path, found, took_s=time.perf_counter() - started)
             definition = await self._definition_at(root, path, params["line"])
@@ -122,6 +122,7 @@ class HistoryQuestions:
         limit = params["limit"]
         if params["path"]:
             root, path = await self._file(params["path"])
+            await anyio.to_thread.run_sync(_check_repository, root, path)
             files = await anyio.to_thread.run_sync(changes.together_with_path, root.history, path)
             return answers.together_with_path(root, path, files, limit=limit, took_s=time.perf_counter() - started)
         if not (params["name"] or "").strip():
@@ -160,14 +161,14 @@ class HistoryQuestions:
         return found.targets, found.similar
 
     async def _history_of(self, definition: ShownDefinition, limit: int) -> answers.DefinitionHistory:
-        root, extent = definition.root, definition.target.definition
+        root, path = definition.root, definition.target.file.path
         assert isinstance(root, Root)
-        path = definition.target.file.path
+        first, last = answers.extent_of(definition)
         found = await self._ask(
             root,
             path,
-            changed_first=extent.start_line,
-            changed_last=extent.end_line,
+            changed_first=first,
+            changed_last=last,
             limit=limit,
         )
         return answers.DefinitionHistory(root, definition, found)
@@ -215,6 +216,17 @@ def _repository_of(root: Root, path: bytes) -> _Git:
     directory, _, name = path.rpartition(b"/")
     location = locate(root.spec.path / os.fsdecode(directory))
     return _Git(location, read_heads(location), location.prefix + name)
+
+
+def _check_repository(root: Root, path: bytes) -> None:
+    """Raise NoHistoryError if a path is in another repository than its root, such as a submodule. Blocking."""
+    place = root.spec.path / os.fsdecode(path)
+    own, around = locate(place if place.is_dir() else place.parent), locate(root.spec.path)
+    if own.git_dir != around.git_dir:
+        raise NoHistoryError(
+            f"{place} is in a repository of its own, {own.top or own.git_dir}",
+            hint=f"index it, to search its history: codeindex add {shlex.quote(str(own.top or own.git_dir))}",
+        )
 
 
 def _paths(raw: Sequence[Any] | None) -> list[Path] | None:
