@@ -58,6 +58,8 @@ def made(waiting: Waiting) -> Handlers:
         describe=unused,
         describe_files=unused,
         graph=unused,
+        commits=unused,
+        history_questions=unused,
         embedder=unused,
         resize=unused,
         at_normal_priority=waiting.at_normal_priority,

@@ -93,8 +93,8 @@ def test_a_complete_session(host: Host) -> None:
     assert host.ask("ping")["result"] == {}
     tools = {tool["name"]: tool for tool in host.ask("tools/list")["result"]["tools"]}
     assert set(tools) == {
-        "search", "grep", "symbol", "outline", "map", "impact", "related", "why", "history", "together", "status",
-        "add_root",
+        "search", "grep", "symbol", "outline", "map", "impact", "related", "log", "why", "history", "together",
+        "status", "add_root",
     }  # fmt: skip
     for tool in tools.values():
         assert tool["description"]

@@ -41,6 +41,7 @@ def test_a_request_gets_the_defaults_of_its_method() -> None:
         "sync": False,
         "explain": False,
         "level": "chunk",
+        "last_commit": False,
     }
     assert not request.is_notification
 

@@ -242,6 +242,8 @@ def resume(run: Run) -> int:
 def search(run: Run) -> int:
     """Find code."""
     args = run.args
+    if args.commits:
+        return log(run)
     _check_format(args)
     where = None if args.all else args.roots or [run.cwd]
     options = {
@@ -253,6 +255,7 @@ def search(run: Run) -> int:
         "sync": args.sync,
         "explain": args.explain,
         "level": args.level,
+        "last_commit": args.last_commit,
     }
     query = " ".join(args.query)
     with run.client() as client:
@@ -317,6 +320,28 @@ def _print_hits(run: Run, result: SearchResult) -> None:
     _print_notes(run, result)
     if result["dense_coverage"] < 1:
         run.terminal.note(f"note: {result['dense_coverage']:.0%} of the code can be found by meaning so far")
+
+
+def log(run: Run) -> int:
+    """Find commits."""
+    from codeindexd.cli import log as commits
+
+    args = run.args
+    if args.limit is not None and args.limit < 1:
+        raise UsageError("-n must be 1 or more", hint="give a number")
+    with run.client() as client:
+        where = None if args.all else args.roots or [run.cwd]
+        result = client.log(" ".join(args.query), roots=where, limit=args.limit, sync=args.sync)
+    one_line = getattr(args, "oneline", False) or getattr(args, "files", False)
+    run.show(result, lambda: commits.print_log(run.terminal, result, one_line=one_line))
+    if not args.json:
+        run.terminal.flush()
+        if not result["commits"]:
+            count = result["searched"]
+            run.terminal.note(f"no commit among {count:,} {'that passes' if count == 1 else 'that pass'} the filters")
+        for note in result.get("notes", []):
+            run.terminal.note(f"note: {safe(note)}")
+    return DONE if result["commits"] else NOTHING
 
 
 def grep(run: Run) -> int:
@@ -748,6 +773,7 @@ COMMANDS: Mapping[str, Callable[[Run], int]] = {
     "remove": remove,
     "roots": roots,
     "search": search,
+    "log": log,
     "grep": grep,
     "related": related,
     "symbol": symbol,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         DirectorySummary,
         ExplainResult,
         Failure,
+        HistoryEntry,
         RootsResult,
         RootStatus,
         StatusResult,
@@ -88,6 +89,8 @@ def _size(count: int | None) -> str:
 
 def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
     lines = []
+    if history := _history(root.get("history")):
+        lines.append(history)
     if root["pending_files"]:
         lines.append(progress.describe(root["progress"]))
     for problem in root.get("problems", []):
@@ -106,6 +109,23 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
         terminal.print(terminal.style("bold", safe(root["path"])))
         for line in lines:
             terminal.print(f"  {line}")
+
+
+def _history(history: HistoryEntry | None) -> str:
+    """Return how far a root's history is; "" if nothing about it is worth a line."""
+    if history is None or history["state"] in ("off", "waiting", "unavailable"):
+        return ""
+    counts = f"history: {history['commits']:,} commits"
+    if history["state"] == "indexing":
+        counts = f"history: {history['commits']:,} of {history['total']:,} commits"
+    notes = [
+        *(["newer ones only (history.max_commits)"] if history.get("truncated") else []),
+        *(["a shallow clone"] if history.get("shallow") else []),
+        *([f"{history['missing']:,} missing"] if history.get("missing") else []),
+        *([f"{history['unreadable']:,} unreadable"] if history.get("unreadable") else []),
+        *([safe(history["reason"])] if history.get("reason") else []),
+    ]
+    return ", ".join([counts, *notes])
 
 
 def _busy(file: BusyFile) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "search": ("search", "grep", "related", "symbol"),
     "understand code": ("refs", "callers", "callees", "impact", "outline", "map"),
-    "look into the history": ("why", "history", "together"),
+    "look into the history": ("log", "why", "history", "together"),
     "indexed directories": ("add", "remove", "roots", "explain", "sync", "reindex", "pause", "resume"),
     "the daemon": ("status", "verify", "doctor", "stop", "restart", "logs", "service"),
     "coding agents": ("agents", "mcp", "stats"),
@@ -39,6 +39,12 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("codeindex grep -F 'items[0]' src", "plain text, below src"),
         ("codeindex grep -l -t python 'async def'", "the Python files that contain it"),
         ("codeindex grep -C 2 -g '!tests/**' deprecated", "with context, without the tests"),
+    ),
+    "log": (
+        ('codeindex log "why is the session cookie signed"', "ask in words"),
+        ("codeindex log #1234", "the commits that name an issue or a pull request"),
+        ("codeindex log author:ada since:2024 path:src/**", "the newest of a person, in a part of the code"),
+        ("codeindex log touches:Session.refresh expiry", "only commits that touch a definition"),
     ),
     "related": (("codeindex related src/auth.py:42", "code similar to that around line 42"),),
     "symbol": (

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from codeindexd import __version__
-from codeindexd.cli import graph, grep, help_texts, mcp, why
+from codeindexd.cli import graph, grep, help_texts, log, mcp, why
 from codeindexd.cli.agents import options as agents
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
@@ -37,7 +37,7 @@ path prints where config.toml is, or would be
 _GLOBAL_FLAGS = frozenset({"--json", "--no-start"})  # also allowed before the command
 
 
-_NEGATED_FILTER = re.compile(r"-(?:(?:lang|language|path|kind|symbol):|/.+/$|\".+\"$)", re.IGNORECASE)
+_NEGATED_FILTER = re.compile(r"-(?:(?:lang|language|path|kind|symbol|author|touches):|/.+/$|\".+\"$)", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,7 +92,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         args.query += rest
     if filters:
         args.query += filters
-    if getattr(args, "query", None) == []:
+    if getattr(args, "query", None) == [] and args.command != "log" and not getattr(args, "commits", False):
         subparser.error("the following arguments are required: QUERY")
     return args
 
@@ -102,7 +102,7 @@ def _without_negated_filters(words: list[str]) -> tuple[list[str], list[str]]:
 
     argparse would take them for options.
     """
-    if words[:1] != ["search"]:
+    if words[:1] not in (["search"], ["log"]):
         return words, []
     end = words.index("--") if "--" in words else len(words)
     filters = [word for word in words[:end] if _NEGATED_FILTER.match(word)]
@@ -212,6 +212,8 @@ def _queries(command: Command) -> None:
     search.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
     search.add_argument("--add", action="store_true", help="first index the directory if it is not indexed")
     search.add_argument("--explain", action="store_true", help="show the parts of each score")
+    search.add_argument("--commits", action="store_true", help="find commits instead of code, as the command log does")
+    search.add_argument("--last-commit", action="store_true", help="show the last commit of each hit")
     _rendering(search)
     grep.add_arguments(command("grep", "find every line that matches a pattern", epilog=grep.HELP))
     related = command("related", "find code similar to that at a line")
@@ -233,6 +235,7 @@ def _queries(command: Command) -> None:
     )
     _colour(symbol)
     graph.add_commands(command)
+    log.add_command(command)
     why.add_commands(command)
 
 

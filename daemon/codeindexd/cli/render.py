@@ -7,6 +7,7 @@ import re
 import string
 from typing import TYPE_CHECKING, Any
 
+from codeindexd.cli.ages import age_of
 from codeindexd.cli.columns import cut_around, width_of
 from codeindexd.cli.signals import describe_part
 from codeindexd.cli.terminal import Terminal, safe, safe_line
@@ -15,7 +16,17 @@ from codeindexd.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from codeindexd.client.results import Definition, Group, Hit, Line, LineCount, Place, SearchResult, SymbolResult
+    from codeindexd.client.results import (
+        Definition,
+        Group,
+        Hit,
+        LastCommit,
+        Line,
+        LineCount,
+        Place,
+        SearchResult,
+        SymbolResult,
+    )
 
 _WORD = re.compile(r"[^\W_]+")
 _IDENTIFIER = re.compile(r"\w+")
@@ -37,7 +48,10 @@ FIELDS = (
 def print_hits(
     terminal: Terminal, result: SearchResult, *, context: int, cwd: str, explain: bool = False, copies: bool = False
 ) -> None:
-    """Print all hits with their best lines; with ``explain`` also the scores, with ``copies`` the places of copies."""
+    """Print all hits with their best lines; with ``explain`` also the scores, with ``copies`` the places of copies.
+
+    The last commit of a hit is printed below its place, if the answer has it.
+    """
     words = wanted_words(result["query"])
     for number, hit in enumerate(result["hits"]):
         if number:
@@ -46,6 +60,8 @@ def print_hits(
         if explain and hit.get("explain"):
             for part, value in hit["explain"].items():
                 terminal.print(terminal.style("dim", f"    {value:+8.2f}  {safe(describe_part(part, value))}"))
+        if last := hit.get("last_commit"):
+            terminal.print(terminal.style("dim", f"    {safe_line(last_commit_text(last))}"))
         if copies:
             _copies(terminal, hit, cwd)
         _snippet(terminal, hit, words, context)
@@ -72,7 +88,7 @@ def print_groups(terminal: Terminal, result: SearchResult, *, cwd: str) -> None:
             line = f"    {terminal.style('path', safe_line(place))}  {terminal.style('symbol', about)}"
             if room > _LEAST_SIGNATURE:
                 start = next((begin for begin, _ in matches(text, words)), 0)
-                line += f"  {_highlighted(terminal, cut_around(text, start, room), words)}"
+                line += f"  {highlighted(terminal, cut_around(text, start, room), words)}"
             terminal.print(line.rstrip())
 
 
@@ -139,6 +155,11 @@ def _definition(terminal: Terminal, definition: Definition, cwd: str) -> str:
         if room > _LEAST_SIGNATURE:
             parts.append(terminal.style("dim", cut_around(safe(signature), 0, room)))
     return "  ".join(parts)
+
+
+def last_commit_text(commit: LastCommit) -> str:
+    """Return the id, the age, the author and the subject of a hit's last commit."""
+    return f"{commit['short_id']}  {age_of(commit['date'])}  {commit['author']}  {commit['subject']}"
 
 
 def _headline(terminal: Terminal, place: Hit | Place, cwd: str, *, explain: bool = False) -> str:
@@ -239,10 +260,11 @@ def _snippet(terminal: Terminal, hit: Hit, words: frozenset[str], context: int) 
         text = safe(lines[number]).expandtabs(4).rstrip()
         start = next((begin for begin, _ in matches(text, words)), 0)
         label = terminal.style("dim", f"{first_line + number:>{margin}}:")
-        terminal.print(f"{label} {_highlighted(terminal, cut_around(text, start, room), words)}".rstrip())
+        terminal.print(f"{label} {highlighted(terminal, cut_around(text, start, room), words)}".rstrip())
 
 
-def _highlighted(terminal: Terminal, text: str, words: frozenset[str]) -> str:
+def highlighted(terminal: Terminal, text: str, words: frozenset[str]) -> str:
+    """Return ``text`` with the words in it emphasised, on a terminal with colours."""
     if not (terminal.colour and words):
         return text
     shown, at = [], 0

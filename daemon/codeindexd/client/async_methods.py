@@ -99,13 +99,14 @@ class AsyncMethods:
         sync: bool = False,
         explain: bool = False,
         level: str = "chunk",
+        last_commit: bool = False,
     ) -> results.SearchResult:
         """Return the chunks that match ``query`` best, from the roots that contain ``roots`` (None: all roots).
 
         ``path`` is a glob or several; a glob that begins with ``!`` excludes. ``limit`` is the number of hits (None: as
-        configured); ``explain`` adds the parts of each score. With ``sync``, the answer includes every change made
-        before the call. With the ``level`` ``file`` or ``directory``, the answer has ``groups``: the best ones, each
-        with its best hits.
+        configured); ``explain`` adds the parts of each score, ``last_commit`` the last commit of each hit's definition
+        or file. With ``sync``, the answer includes every change made before the call. With the ``level`` ``file`` or
+        ``directory``, the answer has ``groups``: the best ones, each with its best hits.
         """
         params = {
             "query": query,
@@ -117,6 +118,7 @@ class AsyncMethods:
             "sync": sync,
             "explain": explain,
             "level": level,
+            "last_commit": last_commit,
         }
         return cast("results.SearchResult", await self.call("search", params))
 
@@ -320,6 +322,24 @@ class AsyncMethods:
         return cast("results.TogetherResult", await self.call("history.together", params))
 
     # freshness and health
+
+    # the history
+
+    async def log(
+        self,
+        query: str = "",
+        *,
+        roots: Iterable[PathLike] | None = None,
+        limit: int | None = None,
+        sync: bool = False,
+    ) -> results.LogResult:
+        """Return the commits that match ``query`` best, or without one the newest, of the roots that contain ``roots``.
+
+        A query may contain filters: ``author:ada since:2024 until:2w path:src/** touches:Client.get "phrase" /regex/
+        #1234``, and ids or their beginnings. With ``sync``, the answer includes every commit made before the call.
+        """
+        params = {"query": query, "roots": core.absolute_all(roots), "limit": limit, "sync": sync}
+        return cast("results.LogResult", await self.call("history.log", params))
 
     async def sync(
         self,

@@ -66,6 +66,33 @@ class Hit(Place):
     copy_count: NotRequired[int]
     copies: NotRequired[list[Copy]]
     explain: NotRequired[dict[str, float]]
+    last_commit: NotRequired[LastCommit | None]
+
+
+class LastCommit(TypedDict):
+    """The last commit of a hit: ``of`` its "definition", or of the whole "file"."""
+
+    id: str
+    short_id: str
+    date: str
+    author: str
+    subject: str
+    of: str
+
+
+class HistoryEntry(TypedDict):
+    """The status of a root's history: "off", "waiting", "indexing", "complete" or "unavailable", with the reason."""
+
+    state: str
+    commits: int
+    total: int
+    branch: NotRequired[str]
+    truncated: NotRequired[bool]
+    shallow: NotRequired[bool]
+    missing: NotRequired[int]
+    unreadable: NotRequired[int]
+    reason: NotRequired[str]
+    hint: NotRequired[str]
 
 
 class Group(TypedDict):
@@ -398,6 +425,44 @@ class CommitEntry(TypedDict):
     references: list[int]
 
 
+class CommitChange(TypedDict):
+    """A changed path, relative to its root. ``kind`` is A, M, D, R or T; lines are -1 if they were not counted."""
+
+    path: str
+    path_b64: NotRequired[str]
+    kind: str
+    added: int
+    removed: int
+    old_path: NotRequired[str]
+    old_path_b64: NotRequired[str]
+    definitions: list[str]
+
+
+class LoggedCommit(CommitEntry):
+    """A commit in the answer of ``history.log``: the matching lines of its body, and the first of its ``files``."""
+
+    root: str
+    root_b64: NotRequired[str]
+    score: float
+    lines: list[str]
+    files: int
+    changes: list[CommitChange]
+
+
+class LogResult(TypedDict):
+    """The commits that answer a query: best first if they are ``ranked``, else newest first.
+
+    ``searched`` is how many commits the filters left.
+    """
+
+    query: str
+    took_ms: float
+    commits: list[LoggedCommit]
+    searched: int
+    ranked: bool
+    notes: NotRequired[list[str]]
+
+
 class LinesOrigin(TypedDict):
     """Consecutive lines that come from one commit, None if they are not committed yet."""
 
@@ -647,6 +712,7 @@ class RootStatus(TypedDict):
     notes: NotRequired[list[str]]
     busy: NotRequired[list[BusyFile]]
     progress: Progress
+    history: NotRequired[HistoryEntry]
     stages: dict[str, Stage]
 
 

@@ -40,6 +40,7 @@ from codeindexd.roots import Root, RootDependencies, RootEvent, RootEventKind, R
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.search.graph.queries import GraphSearcher
+from codeindexd.search.history.log import CommitSearcher
 from codeindexd.search.searcher import Searcher
 from codeindexd.storage.durable import take_clean_marker, write_clean_marker
 from codeindexd.storage.history.stores import HistoryStores
@@ -143,6 +144,7 @@ class Daemon:
             self.roots,
             searcher,
             self.subscriptions,
+            commits=CommitSearcher(bundled.embed if bundled else None),
             graph=graph,
             history_questions=HistoryQuestions(self.roots, graph, self._pool),
             default_limit=config.search.default_limit,

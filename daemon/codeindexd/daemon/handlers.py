@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from codeindexd import __version__
 from codeindexd.daemon import graph_responses, metrics, not_searched, responses
+from codeindexd.daemon.history_handlers import HistoryHandlers
 from codeindexd.daemon.history_questions import HistoryQuestions
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
@@ -29,6 +30,7 @@ from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.scan.git_changes import Changes, changed_files
 from codeindexd.search.graph.queries import Asked, GraphSearcher, Place
 from codeindexd.search.grep import GrepRequest
+from codeindexd.search.history.log import CommitSearcher
 from codeindexd.search.levels import Level
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.pinning import worst_state
@@ -60,6 +62,7 @@ class Handlers:
         *,
         graph: GraphSearcher,
         history_questions: HistoryQuestions,
+        commits: CommitSearcher,
         default_limit: int,
         describe: Callable[[], Result],
         describe_files: Callable[[], Awaitable[Result]],
@@ -73,6 +76,9 @@ class Handlers:
         self._subscriptions = subscriptions
         self._graph = graph
         self._history_questions = history_questions
+        self._history = HistoryHandlers(
+            roots, commits, sync_all=partial(self._sync_all, timeout_s=_SEARCH_SYNC_TIMEOUT_S)
+        )
         self._default_limit = default_limit
         self._describe = describe
         self._describe_files = describe_files
@@ -103,6 +109,7 @@ class Handlers:
             "outline": self.outline,
             "map": self.map,
             **self._history_questions.table(),
+            **self._history.table(),
             "sync": self.sync,
             "status": self.status,
             "verify": self.verify,
@@ -226,7 +233,10 @@ class Handlers:
         limit = params["limit"] or self._default_limit
         found = await self._searcher.search(roots, parsed, limit, level=_level(params["level"]), others=others)
         missing = [] if params["roots"] else self._roots.all_roots()[1]
-        return responses.answer(params["query"], found, explain=params["explain"], missing=missing)
+        result = responses.answer(params["query"], found, explain=params["explain"], missing=missing)
+        if params["last_commit"]:
+            await self._history.add_last_commits(roots, result)
+        return result
 
     async def grep(self, params: Params, connection: Connection) -> Result:
         """Return the lines that match a pattern, read from the disk."""

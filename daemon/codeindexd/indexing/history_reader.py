@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -13,10 +14,11 @@ import numpy as np
 
 from codeindexd.analysis.embedding.static import StaticModel
 from codeindexd.analysis.history.file_versions import VersionsCache
-from codeindexd.analysis.history.reader import read_commit
+from codeindexd.analysis.history.reader import DiffText, read_commit
 from codeindexd.analysis.history.record import Commit, IndexedCommit
 from codeindexd.analysis.history.repository import GitRepository, TooManyCommitsError
 from codeindexd.analysis.history.skipping import CommitGraph
+from codeindexd.analysis.secrets import mask
 from codeindexd.analysis.tokens import Tokenizer, path_words
 from codeindexd.errors import (
     EmbedderError,
@@ -47,6 +49,10 @@ from codeindexd.workers.jobs import HistoryJob, HistoryResult
 
 _MOST_PATHS = 64  # of a commit, whose words are indexed
 _MOST_NAMES = 256
+_MOST_INDEXED_CHARS = 8192  # of a message
+_FOLDED = re.compile(r"<details>.*?(?:</details>|\Z)", re.DOTALL)
+_MOST_DIFF_WORDS = 80
+_EMBEDDED_PROSE = 40
 _EMBEDDED_NAMES = 12  # more would drown the message
 
 
@@ -122,29 +128,33 @@ class HistoryReader:
         return self._opened[1]
 
     def _read(self, repository: GitRepository, ids: Iterable[bytes]) -> ReadAnswer:
-        commits: list[Commit] = []
+        commits: list[tuple[Commit, DiffText]] = []
         errors: dict[bytes, str] = {}
         for commit_id in ids:
             try:
-                commits.append(read_commit(repository, commit_id, mask_secrets=self._mask_secrets))
+                diff = DiffText()
+                commits.append((read_commit(repository, commit_id, mask_secrets=self._mask_secrets, diff=diff), diff))
             except NoHistoryError as error:
                 errors[commit_id] = error.message
             except (ValueError, KeyError, IndexError) as error:  # an object that is damaged or that nobody else writes
                 errors[commit_id] = place_of(error)
         return ReadAnswer(self._processed(commits), errors)
 
-    def _processed(self, commits: list[Commit]) -> list[IndexedCommit]:
+    def _processed(self, commits: list[tuple[Commit, DiffText]]) -> list[IndexedCommit]:
         """Return the commits with their terms and vectors."""
         found, texts, titles = [], [], []
-        for commit in commits:
-            terms = self._tokenizer.tokenize(commit.message)
+        for commit, diff in commits:
+            terms = self._tokenizer.tokenize(_said(commit.message))
             names = tuple(
                 islice(dict.fromkeys(chain.from_iterable(c.definitions for c in commit.changes)), _MOST_NAMES)
             )
             paths = [path_words(change.path) for change in commit.changes[:_MOST_PATHS]]
-            context = [*dict.fromkeys(" ".join(paths).split()), *self._tokenizer.words(" ".join(names))]
+            prose, code = self._words(diff.prose), self._words(diff.code)
+            context = [*" ".join(paths).split(), *self._tokenizer.words(" ".join(names)), *prose, *code]
             found.append((terms, names, " ".join(dict.fromkeys(self._tokenizer.stems(context)))))
-            texts.append(terms.words + self._tokenizer.words(" ".join(names[:_EMBEDDED_NAMES])))
+            texts.append(
+                terms.words + self._tokenizer.words(" ".join(names[:_EMBEDDED_NAMES])) + prose[:_EMBEDDED_PROSE]
+            )
             titles.append(self._tokenizer.words(commit.subject))
         rows = self._embedded(texts, titles)
         return [
@@ -156,8 +166,15 @@ class HistoryReader:
                 names,
                 row,
             )
-            for commit, (terms, names, context), row in zip(commits, found, rows, strict=True)
+            for (commit, _), (terms, names, context), row in zip(commits, found, rows, strict=True)
         ]
+
+    def _words(self, texts: list[bytes]) -> list[str]:
+        """Return the words of added lines, each once, without those of secrets."""
+        data = b"\n".join(texts)
+        masked = mask(data) if self._mask_secrets else data
+        words = dict.fromkeys(self._tokenizer.words(masked.decode("utf-8", "replace")))
+        return [word for word in words if len(word) > 1 and not word.isdigit()][:_MOST_DIFF_WORDS]
 
     def _embedded(self, texts: list[list[str]], titles: list[list[str]]) -> list[bytes]:
         """Return a row of int8 for each text; b"" without the bundled model."""
@@ -170,6 +187,11 @@ class HistoryReader:
             return [b""] * len(texts)
         rows = to_int8(np.asarray(self._model.embed_words(texts, titles)))
         return [row.tobytes() for row in rows]
+
+
+def _said(message: str) -> str:
+    """Return what the author of a message says: without the release notes that bots fold into it, and not endless."""
+    return _FOLDED.sub(" ", message)[:_MOST_INDEXED_CHARS]
 
 
 def _walk(repository: GitRepository, limit: int) -> WalkAnswer:

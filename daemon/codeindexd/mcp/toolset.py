@@ -7,13 +7,14 @@ from typing import Any
 
 from codeindexd.mcp.graph_tools import IMPACT, MAP, OUTLINE
 from codeindexd.mcp.grep_tool import GREP
+from codeindexd.mcp.history_tools import LOG
 from codeindexd.mcp.root_tools import ADD_ROOT, STATUS
 from codeindexd.mcp.search_tools import RELATED, SEARCH
 from codeindexd.mcp.symbol_tool import SYMBOL
 from codeindexd.mcp.tool import Tool
 from codeindexd.mcp.why_tools import HISTORY, TOGETHER, WHY
 
-_ALL = (SEARCH, GREP, SYMBOL, OUTLINE, MAP, IMPACT, RELATED, WHY, HISTORY, TOGETHER, STATUS, ADD_ROOT)
+_ALL = (SEARCH, GREP, SYMBOL, OUTLINE, MAP, IMPACT, RELATED, LOG, WHY, HISTORY, TOGETHER, STATUS, ADD_ROOT)
 TOOLS: Mapping[str, Tool] = {tool.name: tool for tool in _ALL}
 _FORMER_NAMES = {
     "search_code": "search",

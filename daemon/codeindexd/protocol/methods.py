@@ -86,6 +86,7 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("sync", ParamKind.BOOLEAN, default=False),
         Param("explain", ParamKind.BOOLEAN, default=False),
         Param("level", ParamKind.TEXT, default="chunk"),
+        Param("last_commit", ParamKind.BOOLEAN, default=False),
     ),
     "grep": (
         Param("pattern", ParamKind.TEXT, required=True, exact=True),
@@ -142,6 +143,12 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
     ),
     "outline": (_PATH,),
     "map": (_PATH, Param("tokens", ParamKind.INTEGER, default=1000, minimum=100, maximum=MAX_TOKENS)),
+    "history.log": (
+        Param("query", ParamKind.TEXT, default=""),
+        _ROOTS,
+        _LIMIT,
+        Param("sync", ParamKind.BOOLEAN, default=False),
+    ),
     "history.why": (
         _PATH,
         Param("line", ParamKind.INTEGER, required=True, minimum=1, maximum=1 << 40),

@@ -17,7 +17,8 @@ _STOP_WORDS: Final = (
     "a an and are as at be by can do does for from has have how i if in into is it its not of on or that the their "
     "there this to was we what when where which who why will with"
 )
-_STOP_STEMS: Final = frozenset(map(stem, _STOP_WORDS.split()))
+STOP_STEMS: Final = frozenset(map(stem, _STOP_WORDS.split()))
+"""The stems of words that say nothing about what is searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class BestLine:
         If no line meets any criterion, return that of the first of ``symbols``, which the lines define; 0 without any.
         """
         defining = {name_place(lines, one).line_offset for one in symbols if one.name.lower() in self.names}
-        stems = [one for one in self.stems if one not in _STOP_STEMS]
+        stems = [one for one in self.stems if one not in STOP_STEMS]
         words = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.names))})\b") if self.names else None
         best, most = 0, (0, 0, False, 0, 0)
         for number, line in enumerate(lines):

@@ -11,6 +11,7 @@ import pytest
 from codeindexd.analysis.history.record import Change, ChangeKind, Commit, IndexedCommit, Person
 from codeindexd.errors import StoreFullError
 from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
+from codeindexd.storage.history.snapshot import MESSAGE_FIELD
 from codeindexd.storage.lexical import LexicalQuery
 
 ADA = Person("Ada", "ada@example.org")
@@ -70,7 +71,7 @@ def subjects(snapshot: HistorySnapshot, numbers: list[int]) -> list[str]:
 
 
 def terms(snapshot: HistorySnapshot, *words: str) -> list[int]:
-    return [number for number, _ in snapshot.search(LexicalQuery(words=words), 10)]
+    return [number for number, _ in snapshot.search(LexicalQuery(words=words, word_fields=((MESSAGE_FIELD, 1.0),)), 10)]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.history.changes import (
     MAX_DIFF_BYTES,
+    Hunk,
     TreeChange,
     changes_of,
     content_of,
@@ -32,11 +33,38 @@ _MOST_DIFFED = 1000  # files of one commit: of more, lines are not counted
 _MOST_COMMIT_BYTES = 32 << 20  # that are compared in one commit
 _IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d+)?(?:[ \t]+([+-]\d{3,5}))?", re.DOTALL)
 _MOST_TIME = 1 << 40
+_MOST_PROSE_BYTES = 2048  # of the lines that a commit adds
+_MOST_CODE_BYTES = 2048
+_PROSE = frozenset({b"md", b"rst", b"txt", b"adoc", b"asciidoc", b"org", b"markdown"})
 _MOST_NAME_CHARS = 200
 
 
-def read_commit(repository: GitRepository, commit_id: bytes, *, mask_secrets: bool = True) -> Commit:
-    """Return the record of a commit.
+class DiffText:
+    """Lines that a commit adds, for the words in them: of documents, and of code; each a bounded part."""
+
+    def __init__(self) -> None:
+        self.prose: list[bytes] = []
+        self.code: list[bytes] = []
+        self._left = {True: _MOST_PROSE_BYTES, False: _MOST_CODE_BYTES}
+
+    def add(self, path: bytes, new: bytes, hunks: list[Hunk]) -> None:
+        """Take the lines that ``hunks`` add to ``new``, as far as there is room."""
+        is_prose = path.rpartition(b".")[2].lower() in _PROSE or b"." not in path.rpartition(b"/")[2]
+        if self._left[is_prose] <= 0:
+            return
+        lines = new.split(b"\n")
+        for hunk in hunks:
+            if hunk.new_lines and self._left[is_prose] > 0:
+                text = b"\n".join(lines[hunk.new_start - 1 : hunk.new_start - 1 + hunk.new_lines])
+                text = text[: self._left[is_prose]]
+                self._left[is_prose] -= len(text)
+                (self.prose if is_prose else self.code).append(text)
+
+
+def read_commit(
+    repository: GitRepository, commit_id: bytes, *, mask_secrets: bool = True, diff: DiffText | None = None
+) -> Commit:
+    """Return the record of a commit, and add lines that it adds to ``diff``.
 
     Raises MissingObjectError if the commit or one of its trees is missing. For blobs that are missing or too large,
     lines are not counted and definitions not named.
@@ -45,7 +73,7 @@ def read_commit(repository: GitRepository, commit_id: bytes, *, mask_secrets: bo
     changes, left_out = changes_of(repository, raw)
     return msgspec.structs.replace(
         _described(raw, mask_secrets=mask_secrets),
-        changes=tuple(_counted_changes(repository, changes)),
+        changes=tuple(_counted_changes(repository, changes, diff)),
         changes_left_out=left_out,
     )
 
@@ -107,7 +135,9 @@ def _identity(line: bytes, encoding: str) -> tuple[Person, int, int]:
     )
 
 
-def _counted_changes(repository: GitRepository, changes: list[TreeChange]) -> list[Change]:
+def _counted_changes(
+    repository: GitRepository, changes: list[TreeChange], diff: DiffText | None = None
+) -> list[Change]:
     found = []
     budget = _MOST_COMMIT_BYTES if len(changes) <= _MOST_DIFFED else 0
     for change in changes:
@@ -123,6 +153,8 @@ def _counted_changes(repository: GitRepository, changes: list[TreeChange]) -> li
                 hunks = quick_hunks(old, new)
                 added, removed = counted(hunks)
                 language = _language(change.path)
+                if diff is not None:
+                    diff.add(change.path, new, hunks)
                 if has_definitions(language):
                     names = touched(language, old, new, hunks)
         found.append(

@@ -1,0 +1,1 @@
+"""Questions about the history of a root, answered from its history store."""

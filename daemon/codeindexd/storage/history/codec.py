@@ -16,16 +16,35 @@ Numbers = NDArray[np.int32]
 _KINDS = tuple(ChangeKind)
 _RENAMED = _KINDS.index(ChangeKind.RENAMED)
 _WORDS = (
-    b"Co-authored-by: Co-Authored-By: Tested-by: Suggested-by: Cc: stable@vger.kernel.org "
-    b"Link: https://lore.kernel.org/ Fixes: Acked-by: Reported-by: Reviewed-by: Signed-off-by: Closes: "
-    b"(cherry picked from commit Change-Id: I"
-    b"Merge branch 'master' of https://github.com/ into Merge pull request #1 from Bump from to Update "
-    b"This reverts commit deprecated documentation release notes changelog version dependencies configuration "
-    b"function method instead of because should return value default argument parameter when using with the "
-    b"Added support for Removed unused Fixed Refs #  -- Improved Thanks to for the report and review. Backport of "
-    b"from main. from master. Regression in Fix typo in docs. Fix bug where Fix test failure Add tests for Refactor "
-    b"feat: fix: docs: chore: refactor: test: ci: build: This was caused by This change makes it possible to allow "
-)
+    b"Dependabot will resolve any conflicts with this PR as long as you don't alter it yourself. You can a"
+    b"lso trigger a rebase manually by commenting `@dependabot rebase`.\n\n[//]: # (dependabot-automerge-sta"
+    b"rt)\n[//]: # (dependabot-automerge-end)\n\n---\n\n<details>\n<summary>Dependabot commands and options</sum"
+    b"mary>\n<br />\n\nYou can trigger Dependabot actions by commenting on this PR:\n- `@dependabot rebase` wi"
+    b"ll rebase this PR\n- `@dependabot recreate` will recreate this PR, overwriting any edits\nthat have be"
+    b"en made to it\n- `@dependabot show <dependency name> ignore conditions` will show all of\nthe ignore c"
+    b"onditions of the specified dependency\n- `@dependabot ignore this major version` will close this PR a"
+    b"nd stop\nDependabot creating any more for this minor version (unless you reopen\nthe PR or upgrade to "
+    b"it yourself)\n</details>\n\n[![Dependabot compatibility\nscore](https://dependabot-badges.githubapp.com/"
+    b"badges/compatibility_score?dependency-name=&package-manager=pip&previous-version=&new-version=)](htt"
+    b"ps://docs.github.com/en/github/managing-security-vulnerabilities/about-dependabot-security-updates#a"
+    b"bout-compatibility-scores)\n\ndependency-type: direct:production direct:development update-type: versi"
+    b"on-update:semver-patch semver-minor\n<li>See full diff in <a\nhref=\"https://github.com/compare/v...v\">"
+    b"compare\nview</a></li>\n</ul>\n</details>\n<br />\n<li>Additional commits viewable in <a href=\"https://re"
+    b"direct.github.com/issues/\">#1</a> <code></code><li><a\nhref=\"https://github.com/commit/\"><code></code"
+    b"></a>\n<details>\n<summary>Release notes</summary>\n<p><em>Sourced from <a\nhref=\"https://github.com/rel"
+    b"eases\">'s\nreleases</a>.</em></p>\n<blockquote>\n<h2>What's Changed</h2>\n<ul>\n<li> by <a\n</ul>\n</blockq"
+    b"uote>\n</details>\n<details>\n<summary>Changelog</summary>\n<p><em>Sourced from <a\nhref=\"https://github."
+    b"com/blob/master/CHANGELOG.md\">'s\nchangelog</a>.</em></p>\n<details>\n<summary>Commits</summary>\n<ul>\nB"
+    b"umps [](https://github.com/) from to .\nCo-authored-by: Co-Authored-By: Tested-by: Suggested-by: Cc: "
+    b"stable@vger.kernel.org Link: https://lore.kernel.org/ Fixes: Acked-by: Reported-by: Reviewed-by: Sig"
+    b"ned-off-by: Closes: (cherry picked from commit Change-Id: IMerge branch 'master' of https://github.c"
+    b"om/ into Merge pull request #1 from Bump from to Update This reverts commit deprecated documentation"
+    b" release notes changelog version dependencies configuration function method instead of because shoul"
+    b"d return value default argument parameter when using with the Added support for Removed unused Fixed"
+    b" Refs #  -- Improved Thanks to for the report and review. Backport of from main. from master. Regres"
+    b"sion in Fix typo in docs. Fix bug where Fix test failure Add tests for Refactor feat: fix: docs: cho"
+    b"re: refactor: test: ci: build: This was caused by This change makes it possible to allow "
+)  # fmt: skip
 
 
 def pack_message(text: str) -> bytes:

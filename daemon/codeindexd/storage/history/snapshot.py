@@ -22,6 +22,9 @@ from codeindexd.storage.history.view import View
 from codeindexd.storage.lexical import LexicalQuery, LexicalSnapshot
 from codeindexd.storage.sqlite import Reader
 
+MESSAGE_FIELD, CONTEXT_FIELD = "symbol", "name"
+"""The fields of the lexical index that hold the words of messages, and those of paths and definitions."""
+
 _ID_BYTES = 20
 _SHORT_ID_CHARS = 7
 _MOST_RENAMES = 1000  # followed from one path
@@ -176,7 +179,7 @@ class HistorySnapshot:
         places = self.places()
         return sorted({number for number in numbers if number in places}, key=places.__getitem__)
 
-    def times(self, numbers: Sequence[int] | Numbers) -> NDArray[np.int64]:
+    def times(self, numbers: Sequence[int] | Numbers | NDArray[np.int64]) -> NDArray[np.int64]:
         """Return when commits were committed, in seconds since the epoch."""
         found: NDArray[np.int64] = self._columns.times[np.asarray(numbers, dtype=np.int64)]
         return found
@@ -465,7 +468,7 @@ class HistorySnapshot:
 
     def document_frequency(self, word: str) -> int:
         """Return how many commits have ``word``, a stem, in their messages."""
-        return self._lexical.document_frequency(word)
+        return self._lexical.document_frequency(word, MESSAGE_FIELD)
 
     @property
     def is_everything(self) -> bool:

@@ -232,13 +232,8 @@ class HistoryStore:
 
     def _add_terms(self, commits: Sequence[tuple[int, IndexedCommit]]) -> None:
         chunks = [
-            LexicalChunk(
-                number,
-                0,
-                one.words,
-                one.identifiers,
-                one.context,
-            )
+            # not in the field of words, which has positions: phrases are looked for in the messages
+            LexicalChunk(number, 0, "", one.identifiers, one.words, names=one.context.split())
             for number, one in commits
         ]
         lag = self._lag - {number for number, _ in commits}

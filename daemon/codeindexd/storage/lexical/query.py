@@ -30,7 +30,8 @@ class LexicalQuery:
     ``words`` (stems, as they are indexed), ``names`` (whole names of one word) and ``identifiers`` score a chunk. Any
     of them suffices, but with ``required`` every identifier must occur. Each of ``phrases`` (stems, too) must occur
     with its words side by side. ``language``, ``kind``, ``file_ids`` and ``chunk_ids`` restrict without scoring: None
-    does not restrict, an empty list of ids matches nothing. Ids are sorted and distinct.
+    does not restrict, an empty list of ids matches nothing. Ids are sorted and distinct. ``word_fields`` are the fields
+    in which words are looked for, with their weights.
     """
 
     words: Sequence[str] = ()
@@ -42,6 +43,7 @@ class LexicalQuery:
     file_ids: Sequence[int] | NDArray[np.int64] | None = None
     chunk_ids: Sequence[int] | NDArray[np.int64] | None = None
     required: bool = False
+    word_fields: Sequence[tuple[str, float]] = _WORD_FIELDS
 
 
 def term(schema: Schema, field: str, value: str | int, boost: float = 1.0) -> Query:
@@ -68,7 +70,7 @@ def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFreque
     words = distinct_terms(query.words, lambda word: frequency("words", word))
     identifiers = distinct_terms(query.identifiers, lambda name: frequency("identifiers", name))
     names = distinct_terms(query.names, lambda name: frequency("name", name))
-    scoring = [_anywhere(schema, _WORD_FIELDS, word) for word in words]
+    scoring = [_anywhere(schema, query.word_fields, word) for word in words]
     scoring += [_anywhere(schema, _NAME_FIELDS, name) for name in names]
     musts = [_phrase(schema, [word for word in phrase if word]) for phrase in query.phrases if any(phrase)]
     if query.required:

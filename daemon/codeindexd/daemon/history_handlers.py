@@ -1,0 +1,131 @@
+"""The methods of the protocol about histories."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from codeindexd.daemon import history_responses
+from codeindexd.daemon.server import Connection, Handler
+from codeindexd.errors import NoHistoryError
+from codeindexd.protocol.places import path_to_json
+from codeindexd.roots import Root
+from codeindexd.roots.supervisor import RootSupervisor
+from codeindexd.search.history.last_commit import last_commits
+from codeindexd.search.history.log import CommitHit, CommitSearcher, LogAnswer
+from codeindexd.search.history.query import CommitQuery, parse_commit_query
+
+Params = Mapping[str, Any]
+Result = dict[str, Any]
+_DEFAULT_LIMIT = 10
+
+
+class HistoryHandlers:
+    """The handlers of the methods ``history.*``. ``sync_all(roots)`` waits until earlier changes are indexed."""
+
+    def __init__(
+        self,
+        roots: RootSupervisor,
+        commits: CommitSearcher,
+        *,
+        sync_all: Callable[[Sequence[Root]], Awaitable[object]],
+    ) -> None:
+        self._roots = roots
+        self._commits = commits
+        self._sync_all = sync_all
+
+    def table(self) -> dict[str, Handler]:
+        """Return the handler of every method."""
+        return {"history.log": self.log}
+
+    async def log(self, params: Params, connection: Connection) -> Result:
+        """Return the commits that answer a query, or the newest ones."""
+        began = time.monotonic()
+        query = parse_commit_query(params["query"], now=datetime.now().astimezone())
+        roots = await self._roots.roots_indexing(_paths(params["roots"]))
+        if params["sync"]:
+            await self._sync_all(roots)
+        limit = params["limit"] or _DEFAULT_LIMIT
+        return await anyio.to_thread.run_sync(self._log, roots, params["query"], query, limit, began)
+
+    def _log(self, roots: Sequence[Root], text: str, query: CommitQuery, limit: int, began: float) -> Result:
+        found: list[tuple[Root, CommitHit, bytes]] = []
+        searched, is_ranked = 0, False
+        notes: list[str] = []
+        with_history: list[Root] = []
+        refused: list[NoHistoryError] = []
+        for root in roots:
+            try:
+                with root.history.snapshot() as snapshot:
+                    answer: LogAnswer = self._commits.log(snapshot, query, limit)
+                    found += [(root, hit, snapshot.view.prefix) for hit in answer.hits]
+            except NoHistoryError as error:
+                refused.append(error)
+                continue
+            with_history.append(root)
+            searched += answer.searched
+            is_ranked |= answer.is_ranked
+            notes += answer.notes
+        if refused and not with_history:
+            raise refused[0]
+        notes += history_responses.notes_on(with_history)
+        notes += [error.message for error in refused]
+        best: dict[bytes, tuple[Root, CommitHit, bytes]] = {}
+        for one in found:  # clones of a repository have the same commits
+            if one[1].commit.id not in best:
+                best[one[1].commit.id] = one
+        if is_ranked:
+            ordered = sorted(best.values(), key=lambda one: -one[1].score)
+        else:
+            ordered = list(best.values())
+            if len(with_history) > 1:
+                ordered.sort(key=lambda one: -one[1].commit.commit_time)
+        return {
+            "query": text,
+            "took_ms": round((time.monotonic() - began) * 1000, 2),
+            "commits": [history_responses.hit_entry(*one) for one in ordered[:limit]],
+            "searched": searched,
+            "ranked": is_ranked,
+            **({"notes": list(dict.fromkeys(notes))} if notes else {}),
+        }
+
+    async def add_last_commits(self, roots: Sequence[Root], result: Result) -> None:
+        """Add ``last_commit`` to the hits of a search, and notes on histories that cannot tell."""
+        await anyio.to_thread.run_sync(self._add_last_commits, roots, result)
+
+    @staticmethod
+    def _add_last_commits(roots: Sequence[Root], result: Result) -> None:
+        notes: list[str] = []
+        for root in roots:
+            shown = path_to_json(root.spec.raw, key="root")["root"]
+            hits = [hit for hit in result["hits"] if hit["root"] == shown]
+            if not hits:
+                continue
+            places = [(_path_in(hit), hit["symbol"] or "") for hit in hits]
+            try:
+                with root.history.snapshot() as snapshot:
+                    found = last_commits(snapshot, places)
+            except NoHistoryError as error:
+                notes.append(error.message)
+                continue
+            for hit, last in zip(hits, found, strict=True):
+                hit["last_commit"] = history_responses.last_commit_entry(last) if last else None
+            notes += history_responses.notes_on([root])
+        if notes:
+            result["notes"] = [*result.get("notes", []), *dict.fromkeys(notes)]
+
+
+def _path_in(entry: Mapping[str, Any]) -> bytes:
+    """Return the path in a part of an answer, as bytes."""
+    return base64.b64decode(entry["path_b64"]) if "path_b64" in entry else os.fsencode(entry["path"])
+
+
+def _paths(raw: Sequence[str] | None) -> list[Path] | None:
+    return [Path(os.path.normpath(os.fsdecode(path))) for path in raw] if raw else None

@@ -1,0 +1,45 @@
+"""Finds the last commit of places in code, from the index of the history alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codeindexd.analysis.history.record import Commit
+from codeindexd.storage.history import HistorySnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class LastCommit:
+    """The newest commit of a place: ``of_definition`` if it touched the definition there, else the file."""
+
+    commit: Commit
+    short_id: str
+    of_definition: bool
+
+
+def last_commits(snapshot: HistorySnapshot, places: Sequence[tuple[bytes, str]]) -> list[LastCommit | None]:
+    """Return the last commit of each place: a path below the root and the definition there, "" for none. Blocking."""
+    prefix = snapshot.view.prefix
+    of_files = snapshot.last_changes([prefix + path for path, _ in places])
+    touching = {symbol: [one.number for one in snapshot.changed_definition(symbol)] for _, symbol in places if symbol}
+    paths = snapshot.paths_of(list({number for numbers in touching.values() for number in numbers[:_MOST_EXAMINED]}))
+    numbers: list[tuple[int, bool] | None] = []
+    for path, symbol in places:
+        full = prefix + path
+        of_definition = next(
+            (number for number in touching.get(symbol, [])[:_MOST_EXAMINED] if full in paths.get(number, ())), None
+        )
+        if of_definition is not None:
+            numbers.append((of_definition, True))
+        else:
+            numbers.append((of_files[full], False) if full in of_files else None)
+    commits = snapshot.commits(list({one[0] for one in numbers if one is not None}))
+    found: list[LastCommit | None] = []
+    for one in numbers:
+        commit = commits.get(one[0]) if one is not None else None
+        found.append(LastCommit(commit, snapshot.short_id(commit.id), one[1]) if commit and one else None)
+    return found
+
+
+_MOST_EXAMINED = 200  # commits of one name: a common name such as __init__ has thousands, in many files

@@ -1,0 +1,355 @@
+"""Finds commits: ranked by words, meaning and what they touch, or the newest ones."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeindexd.analysis.history.record import Change, Commit
+from codeindexd.analysis.tokens import Tokenizer, path_words
+from codeindexd.search.best_line import STOP_STEMS
+from codeindexd.search.file_names import Embed
+from codeindexd.search.history.query import CommitQuery
+from codeindexd.search.prepared_query import stems_of
+from codeindexd.search.ranking import normalise
+from codeindexd.storage.catalog.path_globs import compile_glob
+from codeindexd.storage.dense.arithmetic import best
+from codeindexd.storage.history import HistorySnapshot
+from codeindexd.storage.history.snapshot import CONTEXT_FIELD, MESSAGE_FIELD
+from codeindexd.storage.lexical import LexicalQuery
+
+Numbers = NDArray[np.int64]
+
+_DEPTH: Final = 300  # candidates of each retriever
+_MOST_LINES: Final = 3  # of a body that are shown
+_MESSAGES_AT_ONCE: Final = 4096
+_YEAR_S: Final = 365.25 * 86400
+
+# Chosen on half of tests/benchmarks/history_questions.jsonl; docs/history.md has what each earns.
+_LEXICAL, _DENSE, _SUBJECT, _NAMES, _RECENCY, _MERGE = 0.5, 0.5, 0.25, 0.15, 0.03, 0.2
+_WORD_FIELDS: Final = ((MESSAGE_FIELD, 1.0), (CONTEXT_FIELD, 0.3))
+_NAME: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#)[A-Za-z_$][\w$]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitHit:
+    """A commit that answers a query. ``lines`` are the lines of its body that match best.
+
+    ``changes`` are its changed paths, those that the query names first.
+    """
+
+    commit: Commit
+    short_id: str
+    score: float
+    lines: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+
+@dataclass(slots=True)
+class LogAnswer:
+    """The commits that answer a query, best first; without words to rank by, newest first.
+
+    ``searched`` is how many commits the filters left, ``notes`` say what was not searched.
+    """
+
+    hits: list[CommitHit] = field(default_factory=list)
+    searched: int = 0
+    is_ranked: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The terms and the vector of a query's text."""
+
+    stems: list[str]
+    names: list[str]
+    identifiers: list[str]
+    vector: NDArray[np.float32] | None
+
+
+class CommitSearcher:
+    """Answers questions about commits. Any thread may call."""
+
+    def __init__(self, embed: Embed | None) -> None:
+        """``embed`` is the bundled model, None without it."""
+        self._embed = embed
+        self._tokenizer = Tokenizer()
+
+    def log(
+        self,
+        snapshot: HistorySnapshot,
+        query: CommitQuery,
+        limit: int,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> LogAnswer:
+        """Return the best ``limit`` commits of a root. Blocking. Raises InvalidQueryError for path filters."""
+        answer = LogAnswer()
+        allowed = _passing(snapshot, query, answer.notes)
+        answer.searched = len(snapshot.order) if allowed is None else len(allowed)
+        if not answer.searched:
+            return answer
+        named = dict.fromkeys(number for prefix in query.ids for number in snapshot.find(prefix))
+        prepared = self._prepared(query)
+        if named:
+            passing = [(number, 1.0) for number in named if allowed is None or _contains(allowed, number)]
+            answer.hits = _shown(snapshot, query, prepared, passing[:limit])
+        elif query.text and (prepared.stems or prepared.identifiers):
+            answer.is_ranked = True
+            scored = self._ranked(snapshot, prepared, allowed, limit, now())
+            answer.hits = _shown(snapshot, query, prepared, scored)
+        elif not query.text:
+            numbers = snapshot.order[:limit].tolist() if allowed is None else snapshot.newest_first(allowed.tolist())
+            answer.hits = _shown(snapshot, query, prepared, [(number, 0.0) for number in numbers[:limit]])
+        return answer
+
+    def similar(
+        self, snapshot: HistorySnapshot, text: str, limit: int, *, now: Callable[[], float] = time.time
+    ) -> list[tuple[int, float]]:
+        """Return the commits that resemble a text as (number, score from 0 to about 1), best first. Blocking."""
+        prepared = self._prepared(CommitQuery(text=text))
+        if not len(snapshot.order) or not (prepared.stems or prepared.identifiers):
+            return []
+        return self._ranked(snapshot, prepared, None, limit, now())
+
+    def _prepared(self, query: CommitQuery) -> _Prepared:
+        text = " ".join([query.text, *query.phrases]).strip()
+        terms = self._tokenizer.tokenize(text)
+        stems = [stem for stem in stems_of(terms.words) if stem not in STOP_STEMS] or stems_of(terms.words)
+        vector = None
+        if text and self._embed is not None:
+            vector = np.asarray(self._embed([" ".join(_content_words(text))])[0], dtype=np.float32)
+        return _Prepared(stems, _names_in(text), terms.identifiers, vector)
+
+    def _ranked(
+        self, snapshot: HistorySnapshot, prepared: _Prepared, allowed: Numbers | None, limit: int, now: float
+    ) -> list[tuple[int, float]]:
+        """Return the best commits with their scores."""
+        within = allowed if allowed is not None else None if snapshot.is_everything else snapshot.numbers
+        lexical = normalise(
+            dict(
+                snapshot.search(
+                    LexicalQuery(
+                        words=prepared.stems,
+                        identifiers=prepared.identifiers,
+                        chunk_ids=within,
+                        word_fields=_WORD_FIELDS,
+                    ),
+                    _DEPTH,
+                )
+            ),
+            floor=0.0,
+        )
+        scores = {number: _LEXICAL * score for number, score in lexical.items()}
+        if prepared.vector is not None:
+            numbers = snapshot.numbers if within is None else within
+            cosines = snapshot.similarities(prepared.vector, numbers)
+            ids, values = best(numbers, cosines, _DEPTH)
+            dense = normalise(dict(zip(ids.tolist(), values.tolist(), strict=True)))
+            missing = np.array([number for number in scores if number not in dense], dtype=np.int64)
+            floor = float(values[-1]) if len(values) else 0.0
+            span = (float(values[0]) - floor) or 1.0
+            for number, cosine in zip(missing.tolist(), snapshot.similarities(prepared.vector, missing), strict=True):
+                dense[number] = max(-1.0, (float(cosine) - floor) / span)
+            for number, score in dense.items():
+                scores[number] = scores.get(number, 0.0) + _DENSE * score
+        for name in prepared.names:
+            touching = {one.number for one in snapshot.changed_definition(name)}
+            if len(touching) <= _DEPTH:
+                for number in touching:
+                    if allowed is None or _contains(allowed, number):
+                        scores[number] = scores.get(number, 0.0) + _NAMES
+        candidates = sorted(scores, key=lambda number: -scores[number])[: max(2 * limit, 100)]
+        self._add_signals(snapshot, prepared, candidates, scores, now)
+        candidates.sort(key=lambda number: (-scores[number], number))
+        return [(number, round(scores[number], 4)) for number in candidates[:limit]]
+
+    def _add_signals(
+        self,
+        snapshot: HistorySnapshot,
+        prepared: _Prepared,
+        candidates: Sequence[int],
+        scores: dict[int, float],
+        now: float,
+    ) -> None:
+        """Add what the messages and dates of the candidates say to their scores."""
+        messages = snapshot.messages(candidates)
+        wanted = set(prepared.stems)
+        weights = _weights(snapshot, wanted)
+        total = sum(weights.values()) or 1.0
+        for number, when in zip(candidates, snapshot.times(candidates).tolist(), strict=True):
+            message = messages.get(number, "")
+            first = message.split("\n", 1)[0]
+            found = set(stems_of(self._tokenizer.words(first)))
+            scores[number] += _SUBJECT * sum(weights[stem] for stem in wanted & found) / total
+            scores[number] += _RECENCY * 2.0 ** -(max(0.0, now - when) / (3 * _YEAR_S))
+            if first.startswith(("Merge ", "Merged ")) and "\n" not in message.strip():
+                scores[number] -= _MERGE
+
+
+def _contains(numbers: Numbers, number: int) -> bool:
+    """Return True if ``number`` is one of the sorted ``numbers``."""
+    place = int(np.searchsorted(numbers, number))
+    return place < len(numbers) and int(numbers[place]) == number
+
+
+def _weights(snapshot: HistorySnapshot, stems: Iterable[str]) -> dict[str, float]:
+    """Return how much each word says: rare ones more."""
+    total = len(snapshot.order) + 1
+    return {stem: float(np.log(1 + total / (1 + snapshot.document_frequency(stem)))) for stem in stems}
+
+
+def _content_words(text: str) -> list[str]:
+    words = text.split()
+    content = [word for word in words if not STOP_STEMS.issuperset(stems_of([word.lower().strip("?!.,;:")]))]
+    return content or words
+
+
+def _names_in(text: str) -> list[str]:
+    """Return the words of a query that look like names in code: with an inner capital, an underscore or a qualifier."""
+    found = []
+    for match in _NAME.finditer(text):
+        name = re.sub(r"::|#", ".", match[0])
+        if "_" in name.strip("_") or "." in name or re.search(r"[a-z][A-Z]", name):
+            found.append(name)
+    return list(dict.fromkeys(found))
+
+
+# -- filters ---------------------------------------------------------------------------------------------------------
+
+
+def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) -> Numbers | None:
+    """Return the sorted numbers of the commits that pass the filters; None if there are no filters."""
+    parts: list[Numbers] = []
+    without: list[Numbers] = []
+    for person, kept in [(one, parts) for one in query.authors] + [(one, without) for one in query.authors_left_out]:
+        kept.append(_by_author(snapshot, person))
+    if query.since is not None or query.until is not None:
+        times = snapshot.times(snapshot.numbers)
+        within = np.ones(len(times), dtype=bool)
+        if query.since is not None:
+            within &= times >= query.since
+        if query.until is not None:
+            within &= times < query.until
+        parts.append(snapshot.numbers[within])
+    if query.include:
+        parts.append(_changing(snapshot, query.include))
+    if query.exclude:
+        without.append(_changing(snapshot, query.exclude))
+    for name, kept in [(one, parts) for one in query.touches] + [(one, without) for one in query.touches_left_out]:
+        touching = [one.number for one in snapshot.changed_definition(name) + snapshot.changed_inside(name)]
+        if not touching and kept is parts:
+            notes.append(f"no commit touches a definition called {name}")
+        kept.append(np.unique(np.array(touching, dtype=np.int64)))
+    parts += [np.array(sorted(snapshot.naming_issue(issue)), dtype=np.int64) for issue in query.issues]
+    has_texts = query.phrases or query.regexes or query.phrases_left_out or query.regexes_left_out
+    if not parts and not without and not has_texts:
+        return None
+    passing = snapshot.numbers
+    for part in parts:
+        passing = np.intersect1d(passing, part)
+    for part in without:
+        passing = np.setdiff1d(passing, part)
+    return _saying(snapshot, query, passing) if has_texts else passing
+
+
+def _by_author(snapshot: HistorySnapshot, wanted: str) -> Numbers:
+    text = _folded(wanted)
+    people = [number for number, one in snapshot.people() if text in _folded(f"{one.name} <{one.email}>")]
+    return snapshot.written_by(people)
+
+
+def _folded(text: str) -> str:
+    """Return a text for comparisons, in which case and accents do not matter."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+def _changing(snapshot: HistorySnapshot, globs: Sequence[str]) -> Numbers:
+    """Return the commits that changed a path that one of ``globs`` matches; globs are relative to the root."""
+    patterns = [compile_glob(glob) for glob in globs]
+    prefix = snapshot.view.prefix
+    paths = []
+    for number, path in snapshot.all_paths():
+        if path.startswith(prefix):
+            text = path[len(prefix) :].decode("utf-8", "replace")
+            if any(pattern.match(text) for pattern in patterns):
+                paths.append(number)
+    return snapshot.changed_paths(paths)
+
+
+def _saying(snapshot: HistorySnapshot, query: CommitQuery, numbers: Numbers) -> Numbers:
+    """Return the commits whose messages contain the phrases and match the regexes of a query."""
+    phrases = [_spaced(phrase) for phrase in query.phrases]
+    phrases_left_out = [_spaced(phrase) for phrase in query.phrases_left_out]
+    kept = []
+    for start in range(0, len(numbers), _MESSAGES_AT_ONCE):
+        for number, message in snapshot.messages(numbers[start : start + _MESSAGES_AT_ONCE].tolist()).items():
+            text = _spaced(message) if phrases or phrases_left_out else ""
+            if not all(phrase in text for phrase in phrases) or any(phrase in text for phrase in phrases_left_out):
+                continue
+            lines = message.split("\n") if query.regexes or query.regexes_left_out else []
+            if all(any(regex.search(line) for line in lines) for regex in query.regexes) and not any(
+                regex.search(line) for regex in query.regexes_left_out for line in lines
+            ):
+                kept.append(number)
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+# -- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _shown(
+    snapshot: HistorySnapshot, query: CommitQuery, prepared: _Prepared, scored: Sequence[tuple[int, float]]
+) -> list[CommitHit]:
+    commits = snapshot.commits([number for number, _ in scored])
+    wanted = frozenset(prepared.stems) - STOP_STEMS
+    return [
+        CommitHit(
+            commit,
+            snapshot.short_id(commit.id),
+            score,
+            _matching_lines(commit, query, wanted),
+            _ordered_changes(commit, snapshot.view.prefix, wanted, prepared.names),
+        )
+        for number, score in scored
+        if (commit := commits.get(number)) is not None
+    ]
+
+
+def _matching_lines(commit: Commit, query: CommitQuery, wanted: frozenset[str]) -> tuple[str, ...]:
+    """Return the lines of the body that match best, in their order."""
+    lines = [line.strip() for line in commit.body.split("\n") if line.strip()]
+    phrases = [_spaced(phrase) for phrase in query.phrases]
+    scored = []
+    for place, line in enumerate(lines):
+        points = len(wanted.intersection(stems_of(re.findall(r"[a-z0-9]+", line.lower())))) if wanted else 0
+        points += 10 * sum(regex.search(line) for regex in query.regexes)
+        points += 10 * sum(phrase in _spaced(line) for phrase in phrases)
+        if points:
+            scored.append((-points, place))
+    places = sorted(place for _, place in sorted(scored)[:_MOST_LINES])
+    return tuple(lines[place] for place in places)
+
+
+def _ordered_changes(commit: Commit, prefix: bytes, wanted: frozenset[str], names: Sequence[str]) -> tuple[Change, ...]:
+    """Return the changes below ``prefix``, first those whose path or definitions the query names, then the largest."""
+    lasts = {name.rpartition(".")[2] for name in names}
+
+    def key(change: Change) -> tuple[int, int]:
+        words = set(stems_of(path_words(change.path).split()))
+        named = len(wanted & words) + 2 * sum(one.rpartition(".")[2] in lasts for one in change.definitions)
+        return -named, -(max(change.added, 0) + max(change.removed, 0))
+
+    return tuple(sorted((change for change in commit.changes if change.path.startswith(prefix)), key=key))

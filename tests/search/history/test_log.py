@@ -1,0 +1,217 @@
+"""Commits found in a history that was read from a real repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.analysis.history.location import locate
+from codeindexd.analysis.history.refs import read_heads
+from codeindexd.analysis.tokens import Tokenizer
+from codeindexd.indexing import history_requests as requests
+from codeindexd.indexing.history_reader import HistoryReader
+from codeindexd.search.history.last_commit import last_commits
+from codeindexd.search.history.log import CommitSearcher, LogAnswer
+from codeindexd.search.history.query import parse_commit_query
+from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
+from codeindexd.workers.jobs import HistoryJob
+from support.repositories import GitRepositoryForTests
+
+NOW = datetime(2023, 12, 1, tzinfo=UTC)
+SESSION = "class Session:\n    def refresh(self):\n        return 1\n\n    def close(self):\n        return 2\n"
+
+
+def read_into(store: HistoryStore, repo: GitRepositoryForTests, prefix: bytes = b"") -> HistorySnapshot:
+    """Read the history of a repository as a worker does, and return it as the history of a root."""
+    location = locate(repo.path)
+    heads = read_heads(location)
+    repository = requests.Repository.of(location, heads)
+    reader = HistoryReader(Tokenizer(), mask_secrets=True)
+
+    def ask(request: requests.Request) -> requests.Answer:
+        result = reader.answer(HistoryJob(1, b"", requests.encode(request), 0))
+        assert not result.error
+        return requests.decode_answer(result.answer)
+
+    walk = ask(requests.WalkRequest(repository, 1000))
+    assert isinstance(walk, requests.WalkAnswer)
+    read = ask(requests.ReadRequest(repository, walk.ids))
+    assert isinstance(read, requests.ReadAnswer)
+    assert read.errors == {}
+    numbers = store.add(read.commits)
+    ids = requests.split_ids(walk.ids)
+    view = View(
+        root="r",
+        git_dir=b"",
+        common_dir=b"",
+        top=b"",
+        prefix=prefix,
+        signature=b"",
+        base=b"",
+        tips=heads.tips,
+        branch="main",
+        wanted=len(ids),
+        is_complete=True,
+    )
+    store.set_view(view, np.array([numbers[one] for one in ids], dtype=np.int32))
+    found = store.snapshot("r")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def searcher() -> CommitSearcher:
+    return CommitSearcher(StaticModel.load().embed)
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> GitRepositoryForTests:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    repo.commit("Add sessions\n\nUsers stay logged in for a day.", {"web/session.py": SESSION})
+    repo.commit(
+        "Expire cookies after an hour (#41)\n\nStolen cookies were valid too long.\nSee the security report.",
+        {"web/session.py": SESSION.replace("return 1", "return 3600")},
+    )
+    numbers = {"lib/parse.py": "def number(text):\n    return int(text)\n"}
+    repo.commit("Parse numbers faster", numbers, GIT_AUTHOR_NAME="Émile")
+    repo.commit("Remove the old template engine", {"lib/engine.py": "x = 1\n"})
+    repo.git("checkout", "-q", "-b", "topic")
+    closed = SESSION.replace("return 1", "return 3600").replace("return 2", "return 0")
+    repo.commit("Close sessions\n\nThis reverts nothing.", {"web/session.py": closed})
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "--no-ff", "-m", "Merge branch 'topic' about sessions and cookies", "topic")
+    return repo
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path, repo: GitRepositoryForTests) -> Iterator[HistorySnapshot]:
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    yield read_into(store, repo)
+    store.close()
+
+
+@pytest.fixture
+def ask(searcher: CommitSearcher, snapshot: HistorySnapshot) -> Ask:
+    return Ask(searcher, snapshot)
+
+
+class Ask:
+    """Asks questions and returns subjects."""
+
+    def __init__(self, searcher: CommitSearcher, snapshot: HistorySnapshot) -> None:
+        self._searcher = searcher
+        self._snapshot = snapshot
+
+    def answer(self, text: str, limit: int = 10) -> LogAnswer:
+        query = parse_commit_query(text, now=NOW)
+        return self._searcher.log(self._snapshot, query, limit, now=NOW.timestamp)
+
+    def __call__(self, text: str, limit: int = 10) -> list[str]:
+        return [hit.commit.subject for hit in self.answer(text, limit).hits]
+
+
+def test_without_a_query_the_newest_come_first(ask: Ask) -> None:
+    assert ask("", 3) == [
+        "Merge branch 'topic' about sessions and cookies",
+        "Close sessions",
+        "Remove the old template engine",
+    ]
+    assert ask.answer("").searched == 6
+
+
+def test_questions_find_commits_by_words_and_meaning(ask: Ask) -> None:
+    assert ask("why do cookies expire")[0] == "Expire cookies after an hour (#41)"
+    assert ask("when was the template engine removed")[0] == "Remove the old template engine"
+    assert ask("speed up reading integers")[0] == "Parse numbers faster"
+
+
+def test_filters_restrict_and_need_no_words(ask: Ask) -> None:
+    assert ask("author:emile") == ["Parse numbers faster"]
+    assert ask("author:ada@example.org path:lib/**") == ["Remove the old template engine", "Parse numbers faster"]
+    assert ask("path:web -touches:Session.close") == ["Expire cookies after an hour (#41)"]
+    assert ask("#41") == ["Expire cookies after an hour (#41)"]
+    assert ask("touches:refresh") == ["Expire cookies after an hour (#41)", "Add sessions"]
+    assert ask("touches:Session -author:emile") == [
+        "Close sessions",
+        "Expire cookies after an hour (#41)",
+        "Add sessions",
+    ]
+    assert ask("since:2023-11-20") == []
+    assert len(ask("until:2023-11-20")) == 6
+    assert ask("sessions author:nobody") == []
+
+
+def test_phrases_and_regexes_match_letter_by_letter(ask: Ask) -> None:
+    assert ask('"valid too long"') == ["Expire cookies after an hour (#41)"]
+    assert ask('"valid  TOO long. see"') == ["Expire cookies after an hour (#41)"]  # across lines
+    assert ask("/^Users .* day/") == ["Add sessions"]
+    assert ask('path:web/** -"stolen cookies" -/^Users/') == ["Close sessions"]
+
+
+def test_ids_find_one_commit(ask: Ask, repo: GitRepositoryForTests) -> None:
+    commit_id = repo.head("HEAD~1").hex()
+    assert ask(commit_id) == ask(commit_id[:8]) == ["Remove the old template engine"]
+    assert ask(f"{commit_id[:10]} author:emile") == []
+
+
+def test_hits_show_matching_lines_and_paths(ask: Ask) -> None:
+    hit = ask.answer("stolen cookies security").hits[0]
+    assert hit.lines == ("Stolen cookies were valid too long.", "See the security report.")
+    assert [change.path for change in hit.changes] == [b"web/session.py"]
+    assert len(hit.short_id) >= 7
+
+
+def test_an_unknown_definition_is_said(ask: Ask) -> None:
+    answer = ask.answer("touches:Missing.name")
+    assert answer.hits == []
+    assert answer.notes == ["no commit touches a definition called Missing.name"]
+
+
+def test_words_of_the_diff_count(ask: Ask, tmp_path: Path, searcher: CommitSearcher) -> None:
+    repo = GitRepositoryForTests(tmp_path / "other")
+    repo.commit("Tidy", {"a.py": "x = 1\n"})
+    repo.commit("Bump", {"CHANGES.rst": "The zebra option of the server is gone.\n"})
+    store = HistoryStore.open_or_rebuild(tmp_path / "another", fingerprint="f", dimensions=256)
+    assert Ask(searcher, read_into(store, repo))("zebra option")[0] == "Bump"
+    store.close()
+
+
+def test_a_root_below_the_top_sees_its_own_commits(
+    searcher: CommitSearcher, repo: GitRepositoryForTests, tmp_path: Path
+) -> None:
+    store = HistoryStore.open_or_rebuild(tmp_path / "below", fingerprint="f", dimensions=256)
+    ask = Ask(searcher, read_into(store, repo, b"lib/"))
+    assert ask("") == ["Remove the old template engine", "Parse numbers faster"]
+    assert set(ask("cookies sessions")) <= set(ask(""))
+    assert ask("path:parse.py") == ["Parse numbers faster"]
+    store.close()
+
+
+def test_similar_commits(searcher: CommitSearcher, snapshot: HistorySnapshot) -> None:
+    best, score = searcher.similar(snapshot, "cookies expire", 3, now=NOW.timestamp)[0]
+    assert snapshot.commits([best])[best].subject == "Expire cookies after an hour (#41)"
+    assert score > 0.5
+    assert searcher.similar(snapshot, "?!", 3) == []
+
+
+def test_last_commits_of_definitions_and_files(snapshot: HistorySnapshot) -> None:
+    places = [
+        (b"web/session.py", "Session.refresh"),
+        (b"web/session.py", "Session.close"),
+        (b"web/session.py", ""),
+        (b"lib/parse.py", "unknown"),
+        (b"not/committed.py", "number"),
+    ]
+    found = last_commits(snapshot, places)
+    assert [one and (one.commit.subject, one.of_definition) for one in found] == [
+        ("Expire cookies after an hour (#41)", True),
+        ("Close sessions", True),
+        ("Close sessions", False),
+        ("Parse numbers faster", False),
+        None,
+    ]
