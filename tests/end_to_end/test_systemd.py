@@ -236,6 +236,20 @@ def test_uninstalling_leaves_nothing(service: UserManager) -> None:
     assert not codeindex(service, "service", "status")["installed"]
 
 
+def test_the_command_uninstall_removes_the_service_and_what_it_stored(service: UserManager) -> None:
+    call(service, "server.info")
+    removed = codeindex(service, "uninstall", "--purge", "--yes")
+    assert removed["failures"] == []
+    assert {Path(file).name for file in removed["service"]} == {SERVICE, service_manager.SOCKET}
+    assert removed["stopped"]
+    for unit in (SERVICE, service_manager.SOCKET):
+        assert service.show(unit, "LoadState") == "not-found"
+    places = [service.home / name for name in (".cache", ".config", ".local")]
+    left = [path for place in places for path in place.rglob("codeindexd*")]
+    assert [path for path in left if path.parent.name != f"{SERVICE}.d" and path.name != f"{SERVICE}.d"] == []
+    assert not (service.runtime / "codeindexd").exists()
+
+
 def test_without_a_user_manager_the_error_says_what_to_do(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
     with pytest.raises(FailedError, match="no systemd user manager answers") as caught:
