@@ -71,6 +71,18 @@ class Harness:
             yield root
             tasks.cancel_scope.cancel()
 
+    @asynccontextmanager
+    async def running_at(self, path: Path) -> AsyncIterator[Root]:
+        """Another root, at ``path``, that runs and has been synced once."""
+        status = path.stat()  # noqa: ASYNC240 - a test may
+        spec = RootSpec("00000000-0000-0000-0000-000000000002", path, status.st_dev, status.st_ino)
+        root = Root(spec, self._directory.with_name("other-index"), self._settings, self._dependencies)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(root.serve)
+            await root.sync(60)
+            yield root
+            tasks.cancel_scope.cancel()
+
 
 @asynccontextmanager
 async def harness(base: Path) -> AsyncIterator[Harness]:

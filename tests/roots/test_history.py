@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codeindexd.errors import NoHistoryError
 from codeindexd.indexing.history import HistoryPhase
 from codeindexd.roots import Root
+from codeindexd.roots.verify import verify
 from roots.real_root import Harness, harness
 from support.repositories import GitRepositoryForTests
 from support.waiting import eventually
@@ -138,3 +141,54 @@ async def test_a_commit_that_cannot_be_read_costs_no_other(tmp_path: Path) -> No
             status = root.history.status()
             assert (status.phase, status.commits, status.total, status.unreadable) == (HistoryPhase.COMPLETE, 1, 3, 2)
             assert ids_of(root) == repo.log()[2:]
+
+
+async def verified(root: Root, *, repair: bool = False) -> dict[str, Any]:
+    async def rebuild(_: object) -> Root:
+        raise AssertionError("the code is sound")
+
+    return await verify.verify(root, repair=repair, rebuild=rebuild)
+
+
+async def test_verify_compares_the_history_and_repairs_it(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        await complete(root)
+        sound = await verified(root)
+        assert (sound["differences"], sound["commits_checked"]) == ([], 3)
+        key = root.history._stores.key_of(root.spec.id)
+        database = tmp_path / "history" / str(key) / "history.db"
+        with sqlite3.connect(database) as connection:
+            connection.execute("UPDATE commits SET author_time = 7 WHERE number = 2")
+            connection.execute("DELETE FROM commits WHERE number = 3")
+        connection.close()
+        wrong = await verified(root)
+        details = sorted(one["detail"] for one in wrong["differences"])
+        assert [one["what"] for one in wrong["differences"]] == ["history"] * len(details)
+        assert any(detail.startswith("1 commits are missing") for detail in details)
+        assert any(detail.startswith("the record of") for detail in details)
+        assert (await verified(root, repair=True))["repaired"]
+        assert (await verified(root))["differences"] == []
+        assert ids_of(root) == repo.log()
+
+
+async def test_verify_says_nothing_about_a_directory_without_repository(tmp_path: Path) -> None:
+    async with harness(tmp_path) as place, place.running() as root:
+        await complete(root)
+        found = await verified(root)
+        assert found["differences"] == []
+        assert "notes" not in found
+
+
+async def test_two_roots_of_one_repository_share_their_commits(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        await complete(root)
+        repo.git("worktree", "add", "-q", "-b", "topic", str(tmp_path / "tree"))
+        async with place.running_at(tmp_path / "tree") as other:
+            await complete(other)
+            assert ids_of(other) == repo.log()
+            with root.history.snapshot() as first, other.history.snapshot() as second:
+                assert first.order.tolist() == second.order.tolist()
+            repo.commit("only on main")
+            await root.sync(60)
+            await other.sync(60)
+            assert (len(ids_of(root)), len(ids_of(other))) == (4, 3)

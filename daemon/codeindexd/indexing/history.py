@@ -6,6 +6,7 @@ import asyncio
 import enum
 import math
 import os
+import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ _STORED_TOGETHER = 1024
 _MOST_DIFFERENT = 20_000  # commits that are compared before walking is cheaper
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 300.0
+_MOST_VERIFIED, _NEWEST_VERIFIED = 5000, 1000  # commits that are read again by verify
+_UNFINISHED = "the history was not compared: it is still being indexed"
 _POLL_S = 10.0  # on file systems that are slow to ask
 
 
@@ -98,6 +101,15 @@ class HistoryStatus:
     unreadable: int = 0
     reason: str = ""
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCheck:
+    """The result of comparing a history with its repository; ``note`` says why it was not compared."""
+
+    commits: int
+    differences: tuple[str, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +251,39 @@ class HistoryIndexer:
         target = self._requested
         while self._done < target:
             await self._updated.wait()
+
+    async def verify(self) -> HistoryCheck:
+        """Compare the history with the repository: the commits, and the records, terms and vectors of many of them.
+
+        Of more than 5,000 commits, the newest 1,000 and a random sample are read again. Raises what reading does.
+        """
+        if self._phase is not HistoryPhase.COMPLETE:
+            unfinished = self._phase in (HistoryPhase.WAITING, HistoryPhase.INDEXING)
+            return HistoryCheck(0, (), _UNFINISHED if unfinished else "")
+        location, heads, signature = await anyio.to_thread.run_sync(self._look)
+        key = self._stores.key_of(self._root_id)
+        view = self._view
+        if key is None or view is None or view.signature != signature:
+            return HistoryCheck(0, (), "the repository changed while its history was to be compared")
+        repository = Repository.of(location, heads)
+        walk = await self._ask(WalkRequest(repository, self._settings.max_commits))
+        assert isinstance(walk, WalkAnswer)
+        ids = requests.split_ids(walk.ids)
+        async with _opened(self._stores, key) as store:
+            problems = await anyio.to_thread.run_sync(store.check)
+            problems += await anyio.to_thread.run_sync(store.differences_of_members, self._root_id, ids)
+            checked = 0
+            async for answer in self._read(repository, _sample(ids)):
+                problems += await anyio.to_thread.run_sync(store.differences_of_commits, answer.commits)
+                checked += len(answer.commits)
+        return HistoryCheck(checked, tuple(problems))
+
+    async def rebuild(self) -> None:
+        """Read the history again, also for the other roots that share it, and wait until that is done."""
+        key = self._stores.key_of(self._root_id)
+        if key is not None:
+            await anyio.to_thread.run_sync(self._stores.rebuild, key)
+        await self.refresh()
 
     def _request(self) -> None:
         self._requested += 1
@@ -512,6 +557,13 @@ class HistoryIndexer:
                 if isinstance(answer, ReadAnswer):
                     yield answer
             batches = failed
+
+
+def _sample(ids: list[bytes]) -> list[bytes]:
+    """Return the commits that are read again: all, or the newest and some of the others."""
+    if len(ids) <= _MOST_VERIFIED:
+        return ids
+    return ids[:_NEWEST_VERIFIED] + random.sample(ids[_NEWEST_VERIFIED:], _MOST_VERIFIED - _NEWEST_VERIFIED)
 
 
 @asynccontextmanager

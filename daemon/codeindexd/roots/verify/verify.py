@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from codeindexd.errors import FailedError, NoHistoryError, StoreDamagedError, StoreFullError, WorkerError
+from codeindexd.indexing.history import HistoryCheck
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
@@ -20,6 +22,7 @@ __all__ = ["verify", "verify_failed"]
 log = structlog.get_logger(__name__)
 Rebuild = Callable[[RootSpec], Awaitable[Root]]
 _AUDITS = 3
+_MOST_SHOWN = 100  # differences of a history
 _SYNC_TIMEOUT_S = 600.0
 
 
@@ -37,12 +40,18 @@ async def verify(
     Raises as :meth:`Root.sync` and :func:`audit`.
     """
     found = await _lasting_differences(root, on_progress)
-    entry = _entry(root.spec, found, failed_files=root.status().counts.failed)
+    history = await _check_history(root)
+    entry = _entry(root.spec, found, failed_files=root.status().counts.failed, history=history)
+    if history.differences and repair:
+        await root.history.rebuild()
+        entry["repaired"] = not (await _check_history(root)).differences
     if found.differences:
         log.warning("index_differs_from_disk", root=str(root.spec.path), differences=len(found.differences))
         if repair:
             root = await _repair(root, found, rebuild)
-            entry["repaired"] = not (await _lasting_differences(root, on_progress)).differences
+            entry["repaired"] = (
+                entry.get("repaired", True) and not (await _lasting_differences(root, on_progress)).differences
+            )
     return entry
 
 
@@ -56,7 +65,21 @@ async def verify_failed(failed: FailedRoot, *, repair: bool, rebuild: Rebuild) -
     return entry
 
 
-def _entry(spec: RootSpec, found: AuditResult, *, failed_files: int) -> dict[str, Any]:
+async def _check_history(root: Root) -> HistoryCheck:
+    """Compare the history of a root with its repository; what prevents that is a note."""
+    try:
+        return await root.history.verify()
+    except (NoHistoryError, FailedError, StoreFullError, WorkerError) as error:
+        return HistoryCheck(0, (), f"the history was not compared: {error.message}")
+    except StoreDamagedError as error:
+        return HistoryCheck(0, (error.message,))
+
+
+def _entry(
+    spec: RootSpec, found: AuditResult, *, failed_files: int, history: HistoryCheck | None = None
+) -> dict[str, Any]:
+    history = history or HistoryCheck(0, ())
+    notes = [*found.notes, *([history.note] if history.note else [])]
     return {
         **path_to_json(spec.raw),
         "files_checked": found.files,
@@ -66,8 +89,10 @@ def _entry(spec: RootSpec, found: AuditResult, *, failed_files: int) -> dict[str
         "differences": [
             {**path_to_json(difference.path), "what": difference.what, "detail": difference.detail}
             for difference in found.differences
-        ],
-        **({"notes": found.notes} if found.notes else {}),
+        ]
+        + [{**path_to_json(b""), "what": "history", "detail": detail} for detail in history.differences[:_MOST_SHOWN]],
+        **({"commits_checked": history.commits} if history.commits else {}),
+        **({"notes": notes} if notes else {}),
     }
 
 

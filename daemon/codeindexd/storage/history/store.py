@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 import xxhash
 
-from codeindexd.analysis.history.record import Change, ChangeKind, IndexedCommit, Person
+from codeindexd.analysis.history.record import Change, ChangeKind, Commit, IndexedCommit, Person
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.boot import boot_id
 from codeindexd.storage.durable import LOCK, lock_directory, storing
@@ -35,7 +35,7 @@ from codeindexd.storage.history.codec import (
 from codeindexd.storage.history.schema import open_writer
 from codeindexd.storage.history.snapshot import Columns, HistorySnapshot
 from codeindexd.storage.history.vectors import CommitVectors
-from codeindexd.storage.history.view import View, decode_view, encode_view
+from codeindexd.storage.history.view import NO_VIEW, View, decode_view, encode_view
 from codeindexd.storage.lexical import Lexical, LexicalChunk
 from codeindexd.storage.sqlite import Reader, Translated, in_lists, rollback
 
@@ -231,11 +231,7 @@ class HistoryStore:
             return numbers
 
     def _add_terms(self, commits: Sequence[tuple[int, IndexedCommit]]) -> None:
-        chunks = [
-            # not in the field of words, which has positions: phrases are looked for in the messages
-            LexicalChunk(number, 0, "", one.identifiers, one.words, names=one.context.split())
-            for number, one in commits
-        ]
+        chunks = [_chunk(number, one) for number, one in commits]
         lag = self._lag - {number for number, _ in commits}
         self._lexical.apply(self._lexical.generation if lag else self._generation, add_chunks=chunks)
         self._lag = lag
@@ -424,6 +420,41 @@ class HistoryStore:
                 problems.append(f"the terms of {len(differing)} commits are missing or superfluous")
         return problems
 
+    def differences_of_members(self, root: str, ids: Sequence[bytes]) -> list[str]:
+        """Return how the commits of a root differ from ``ids``, apart from those that cannot be read."""
+        known = self.numbers_of(ids)
+        unreadable = self.unreadable()
+        members = set(self.members_of(root).tolist())
+        missing = [one for one in ids if known.get(one) not in members and one not in unreadable]
+        superfluous = members - set(known.values())
+        problems = []
+        if missing:
+            problems.append(f"{len(missing)} commits are missing, such as {missing[0].hex()}")
+        if superfluous:
+            problems.append(f"{len(superfluous)} commits are not reachable any more")
+        return problems
+
+    def differences_of_commits(self, commits: Sequence[IndexedCommit]) -> list[str]:
+        """Return how stored commits differ from what was just read: in record, terms or vector."""
+        numbers = self.numbers_of([one.commit.id for one in commits])
+        commits = [one for one in commits if one.commit.id in numbers]  # differences_of_members finds the others
+        snapshot = HistorySnapshot(
+            self._reader, self._lexical.snapshot(), self._rows, self._columns, NO_VIEW, np.zeros(0, dtype=np.int32)
+        )
+        stored = snapshot.commits(list(numbers.values()))
+        chunks = {numbers[one.commit.id]: _chunk(numbers[one.commit.id], one) for one in commits}
+        without_terms = set(self._lexical.snapshot().missing_chunks(list(chunks.values()))) - self._lag
+        problems = []
+        for one in commits:
+            number = numbers[one.commit.id]
+            if stored.get(number) != _as_stored(one.commit):
+                problems.append(f"the record of {one.commit.id.hex()} differs")
+            if number in without_terms:
+                problems.append(f"the terms of {one.commit.id.hex()} differ")
+            if one.vector and self._rows[number].tobytes() != one.vector:
+                problems.append(f"the vector of {one.commit.id.hex()} differs")
+        return problems
+
     def _check_database(self) -> None:
         with Translated(self._path):
             found = self._connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -461,6 +492,20 @@ class HistoryStore:
             self._vectors.close()
             self._connection.close()
             os.close(self._lock)
+
+
+def _chunk(number: int, one: IndexedCommit) -> LexicalChunk:
+    """Return a commit as the lexical index has it.
+
+    The field of words is not used: it has positions, and phrases are looked for in the messages.
+    """
+    return LexicalChunk(number, 0, "", one.identifiers, one.words, names=one.context.split())
+
+
+def _as_stored(commit: Commit) -> Commit:
+    """Return a commit without what is not stored with it."""
+    changes = tuple(msgspec.structs.replace(change, blob=b"") for change in commit.changes)
+    return msgspec.structs.replace(commit, changes=changes)
 
 
 def _packed(change: Change, paths: dict[bytes, int], names: dict[str, int]) -> PackedChange:

@@ -34,6 +34,21 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: int = 0
 
 
+NO_VIEW = View(
+    root="",
+    git_dir=b"",
+    common_dir=b"",
+    top=b"",
+    prefix=b"",
+    signature=b"",
+    base=b"",
+    tips=(),
+    branch="",
+    wanted=0,
+    is_complete=False,
+)
+"""The view of no root, for looking at commits as such."""
+
 _decoder = msgspec.msgpack.Decoder(View)
 
 
