@@ -96,6 +96,22 @@ class DefinitionChange:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class PresentNames:
+    """The renames of a history: by former path, the places in the order and the new paths, oldest first."""
+
+    _later: dict[bytes, list[tuple[int, bytes]]]
+
+    def of(self, path: bytes, place: int) -> bytes:
+        """Return the present name of the file that a commit, given by its place in the order, left at ``path``."""
+        for _ in range(_MOST_RENAMES):
+            later = next(((when, new) for when, new in self._later.get(path, ()) if when < place), None)
+            if later is None:
+                break
+            place, path = later
+        return path
+
+
 class HistorySnapshot:
     """The history of one root. Thread-safe and blocking; commits are named by their numbers in the store.
 
@@ -343,6 +359,19 @@ class HistorySnapshot:
         if not self._view.prefix:
             return self.places()
         return {number: place for place, number in enumerate(self._members.tolist())}
+
+    def present_names(self) -> PresentNames:
+        """Return what tells the present name of a path that was renamed."""
+        rows = self._reader.rows(
+            "SELECT o.path, p.path, r.number FROM renames AS r JOIN paths AS p ON p.id = r.path "
+            "JOIN paths AS o ON o.id = r.old_path"
+        )
+        places = self._all_places()
+        later: dict[bytes, list[tuple[int, bytes]]] = {}
+        for old, new, number in rows:
+            if number in places:
+                later.setdefault(old, []).append((places[number], new))
+        return PresentNames({old: sorted(renames, reverse=True) for old, renames in later.items()})
 
     def changed_below(self, directory: bytes) -> NDArray[np.int64]:
         """Return the sorted numbers of all stored commits that changed something below ``directory``."""

@@ -1,0 +1,91 @@
+"""Finds files and definitions through history: those that commits about similar things changed.
+
+These are values that a ranking of code can use: they say nothing about whether the text of a file fits a question.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from codeindexd.search.history.log import CommitSearcher
+from codeindexd.storage.history import HistorySnapshot
+
+Key = TypeVar("Key")
+_COMMITS: Final = 40
+_MOST_FILES: Final = 50  # of a commit: one that changes more says little about each of them
+_HALF_LIFE_S: Final = 4 * 365.25 * 86400
+_RECENT_HALF_LIFE_S: Final = 365.25 * 86400
+
+
+@dataclass(slots=True)
+class PastChanges:
+    """What commits that resemble a question changed: scores from 0 to 1, by path below the root as it is now.
+
+    ``definitions`` are by path and qualified name, as the commit had it. ``commits`` are the commits with their scores.
+    """
+
+    files: dict[bytes, float] = field(default_factory=dict)
+    definitions: dict[tuple[bytes, str], float] = field(default_factory=dict)
+    commits: list[tuple[int, float]] = field(default_factory=list)
+
+
+def past_changes(
+    snapshot: HistorySnapshot, searcher: CommitSearcher, text: str, *, now: Callable[[], float] = time.time
+) -> PastChanges:
+    """Return what commits that resemble ``text`` changed. Blocking.
+
+    Commits weigh by their similarity, newer ones more, and those of many files less. Renamed files have their present
+    names. Only commits of the root's history count: those reachable from its HEAD.
+    """
+    found = PastChanges(commits=searcher.similar(snapshot, text, _COMMITS, now=now))
+    if not found.commits:
+        return found
+    numbers = [number for number, _ in found.commits]
+    commits = snapshot.commits(numbers)
+    names = snapshot.present_names()
+    prefix = snapshot.view.prefix
+    places = snapshot.places()
+    top = found.commits[0][1]
+    for (number, score), when in zip(found.commits, snapshot.times(numbers).tolist(), strict=True):
+        commit = commits.get(number)
+        if commit is None or not 0 < len(commit.changes) <= _MOST_FILES or score <= 0:
+            continue
+        weight = (score / top) ** 2 * _decayed(now() - when, _HALF_LIFE_S) / len(commit.changes) ** 0.5
+        for change in commit.changes:
+            path = names.of(change.path, places[number])
+            if not path.startswith(prefix):
+                continue
+            path = path[len(prefix) :]
+            found.files[path] = found.files.get(path, 0.0) + weight
+            for name in change.definitions:
+                found.definitions[path, name] = found.definitions.get((path, name), 0.0) + weight
+    _scale(found.files)
+    _scale(found.definitions)
+    return found
+
+
+def recency(
+    snapshot: HistorySnapshot, paths: Sequence[bytes], *, now: Callable[[], float] = time.time
+) -> dict[bytes, float]:
+    """Return how recently paths below the root were changed: 1 for now, half of it for each year. Blocking.
+
+    Paths that no commit changed are missing.
+    """
+    prefix = snapshot.view.prefix
+    last = snapshot.last_changes([prefix + path for path in paths])
+    times = dict(zip(last, snapshot.times(list(last.values())).tolist(), strict=True))
+    return {path[len(prefix) :]: _decayed(now() - when, _RECENT_HALF_LIFE_S) for path, when in times.items()}
+
+
+def _decayed(age_s: float, half_life_s: float) -> float:
+    return float(2.0 ** -(max(0.0, age_s) / half_life_s))
+
+
+def _scale(scores: dict[Key, float]) -> None:
+    """Scale scores so that the best is 1."""
+    top = max(scores.values(), default=0.0)
+    for key in scores:
+        scores[key] /= top or 1.0

@@ -1,0 +1,74 @@
+"""Files and definitions found through similar commits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.search.history.log import CommitSearcher
+from codeindexd.search.history.retriever import past_changes, recency
+from codeindexd.storage.history import HistoryStore
+from search.history.test_log import read_into
+from support.repositories import GitRepositoryForTests
+
+NOW = 1_700_000_000.0 + 86400
+
+
+@pytest.fixture(scope="module")
+def searcher() -> CommitSearcher:
+    return CommitSearcher(StaticModel.load().embed)
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> GitRepositoryForTests:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    text = "def expire():\n    return 1\n" * 5
+    repo.commit("Expire session cookies", {"old.py": text, "test_old.py": "x = 1\n"})
+    repo.commit("Draw charts", {"chart.py": "def draw():\n    pass\n"})
+    repo.git("mv", "old.py", "cookies.py")
+    repo.commit("Move it")
+    return repo
+
+
+def test_similar_commits_lead_to_files_under_their_present_names(
+    repo: GitRepositoryForTests, tmp_path: Path, searcher: CommitSearcher
+) -> None:
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    found = past_changes(read_into(store, repo), searcher, "cookies of a session do not expire", now=lambda: NOW)
+    assert max(found.files, key=found.files.__getitem__) in (b"cookies.py", b"test_old.py")
+    assert found.files[b"cookies.py"] == 1.0
+    assert b"old.py" not in found.files
+    assert found.files.get(b"chart.py", 0.0) < found.files[b"cookies.py"]
+    assert (b"cookies.py", "expire") in found.definitions
+    store.close()
+
+
+def test_nothing_later_than_head_is_known(
+    repo: GitRepositoryForTests, tmp_path: Path, searcher: CommitSearcher
+) -> None:
+    repo.commit("Fix the leak of session cookies", {"later.py": "x = 2\n"})
+    repo.git("checkout", "-q", "--detach", "HEAD~2")
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    snapshot = read_into(store, repo)
+    ids = snapshot.ids(snapshot.order.tolist())
+    assert {ids[number] for number in ids} == set(repo.log())
+    found = past_changes(snapshot, searcher, "leak of session cookies", now=lambda: NOW)
+    assert set(found.files) <= {b"old.py", b"test_old.py", b"chart.py"}
+    store.close()
+
+
+def test_recency(repo: GitRepositoryForTests, tmp_path: Path) -> None:
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    found = recency(read_into(store, repo), [b"cookies.py", b"test_old.py", b"none.py"], now=lambda: NOW)
+    assert found.keys() == {b"cookies.py", b"test_old.py"}
+    assert 0.99 < found[b"test_old.py"] < found[b"cookies.py"] <= 1.0
+    store.close()
+
+
+def test_an_empty_history(tmp_path: Path, searcher: CommitSearcher) -> None:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    assert past_changes(read_into(store, repo), searcher, "anything").files == {}
+    store.close()
