@@ -4,32 +4,39 @@
 python tests/documentation/samples.py [--write] [--flask WHEEL]
 
 A sample is a console block after the comment ``<!-- sample -->``: lines that begin with ``$ `` are commands, the others
-what they print. The samples of a page run one after the other in one shell, in a fresh home, in which ``flask`` has the
-sources of Flask 3.1.2. The home is shown as /home/me. Durations need not be equal, everything else must.
+what they print. The samples of a page run one after the other in one shell, in a fresh home. There, ``flask`` has the
+sources of Flask 3.1.2, and ``shop`` is a small repository with a history (shop.py), which is indexed already. The home
+is shown as /home/me. Durations need not be equal, everything else must.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import shop
+
 PROJECT = Path(__file__).resolve().parent.parent.parent
-PAGES = ("README.md", "docs/tutorial.md")
+PAGES = ("README.md", "docs/tutorial.md", "docs/history.md")
 FLASK = "flask==3.1.2"
 SHOWN_HOME = "/home/me"
 TIMEOUT_S = 120
 BLOCK = re.compile(r"(?ms)^<!-- sample -->\n```console\n(.*?)^```$")
-DURATION = re.compile(r",? \d+(\.\d+)? (ms|s)\b")
+DURATION = re.compile(r",? \d+(\.\d+)? (ms|s)\b|\(\d+ \w+ ago\)")
 MARK = "\x01"
 
 
@@ -46,6 +53,8 @@ def main() -> int:
             text = path.read_text("utf-8")
             blocks = BLOCK.findall(text)
             with sample_home(wheel) as home:
+                if "cd shop" in text:
+                    index_history(home)
                 real = run_blocks([commands_of(block) for block in blocks], home)
             if args.write:
                 path.write_text(replaced(text, real), "utf-8")
@@ -100,6 +109,21 @@ def shown(command: str, output: str) -> str:
     return f"$ {command}\n{text}\n\n" if text else f"$ {command}\n"
 
 
+def index_history(home: Path) -> None:
+    """Index the repository ``shop``, and wait until its history is indexed, too."""
+    program = str(home / ".bin/codeindex")
+    subprocess.run([program, "add", home / "shop"], env=environment(home), capture_output=True, check=True)
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        found = subprocess.run(
+            [program, "log", "--json"], env=environment(home), cwd=home / "shop", capture_output=True, check=False
+        )
+        if len(json.loads(found.stdout).get("commits", ())) == shop.COMMIT_COUNT:
+            return
+        assert time.monotonic() < deadline, found.stdout
+        time.sleep(0.1)
+
+
 def environment(home: Path) -> dict[str, str]:
     """Return the environment of the samples."""
     return {
@@ -127,6 +151,7 @@ def sample_home(wheel: Path) -> Iterator[Path]:
                 if name.startswith("flask/"):
                     archive.extract(name, home / "flask/src")
         subprocess.run(["git", "init", "--quiet", home / "flask"], env=environment(home), check=True)
+        shop.create(home / "shop", environment(home))
         yield home
         subprocess.run([program, "stop"], env=environment(home), capture_output=True, check=False)
     finally:
