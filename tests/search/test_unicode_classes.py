@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from codeindexd.search.line_matcher import LineMatcher
 from codeindexd.search.regexes import compile_regex
-from codeindexd.search.unicode_classes import with_unicode_classes
+from codeindexd.search.unicode_classes import for_any_script, with_unicode_classes
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,28 @@ def test_a_valid_pattern_stays_valid(pattern: str) -> None:
     except re2.error:
         return
     re2.compile(with_unicode_classes(pattern))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        (r"\bÄpfel\b", "die Äpfel\nXÄpfel ÄpfelX\nÄpfel Äpfel", [["Äpfel"], ["Äpfel", "Äpfel"]]),
+        (r"\b\w+ung\b", "Änderung, Prüfung\nÄnderungen", [["Änderung", "Prüfung"]]),
+        (r"\bfoo\b", "äfoo fooä\nä foo", [["foo"]]),
+        (r"(?i)\bähn", "Ähnlich\nunähnlich", [["Ähn"]]),
+        (r"\bÖl.*\bÄpfel\b", "Öl und Äpfel\nxÖl und Äpfel", [["Öl und Äpfel"]]),
+        (r"größe\b|\bmaß", "größe\nmaß\ngrößen", [["größe"], ["maß"]]),
+        (r"maß\b|x", "maß\nmaße", [["maß"], ["maß"]]),  # too many rather than too few
+    ],
+)
+def test_edges_of_words_know_every_script(pattern: str, text: str, matches: list[list[str]]) -> None:
+    matcher, data = LineMatcher(pattern), text.encode()
+    lines = list(matcher.lines(data))
+    assert [[data[start:end].decode() for start, end in matcher.spans(data, line)] for line in lines] == matches
+    matching = [number for number, line in enumerate(text.split("\n"), 1) if compile_regex(pattern).search(line)]
+    assert matching == [line.number for line in lines]
+
+
+@pytest.mark.parametrize("pattern", [r"[\b]", r"\Q\b\E", r"a\b-", r"x|\by", r"\B", r"\\\\b"])
+def test_other_edges_stay_as_they_are(pattern: str) -> None:
+    assert for_any_script(pattern) == (pattern, 0)

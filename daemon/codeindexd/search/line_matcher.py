@@ -14,14 +14,13 @@ import re2
 from codeindexd.errors import InvalidQueryError
 from codeindexd.search.regexes import invalid_regex
 from codeindexd.search.trigram_query import literal_query, regex_query
-from codeindexd.search.unicode_classes import with_unicode_classes
+from codeindexd.search.unicode_classes import NO_WORD, for_any_script
 from codeindexd.storage.text import Query
 
 MAX_PATTERN_CHARS: Final = 10_000
 _MAX_COMPILED_BYTES: Final = 4 << 20
 _MAX_STEPS: Final = 1_000_000_000  # instructions times bytes: some seconds when RE2's cache of states overflows
 _BEYOND_ASCII: Final = re.compile(rb"[^\n]*[\x80-\xff][^\n]*")
-_NO_WORD: Final = r"[^\pL\pM\pN\p{Pc}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,9 @@ class LineMatcher:
             )
         self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
         source = re2.escape(pattern) if fixed else pattern
-        any_script = source if fixed else with_unicode_classes(source)
+        any_script, self._group = (source, 0) if fixed else for_any_script(source)
         # The regex for whole words is large and slow, so it is given only lines that the plain one matches.
-        word_source = rf"(?:^|{_NO_WORD})({any_script})(?:{_NO_WORD}|$)"
+        word_source = rf"(?:^|{NO_WORD})({any_script})(?:{NO_WORD}|$)"
         try:
             self._compiled: Any = _compiled(f"(?m){source}", ignore_case)
             self._word: Any = _compiled(word_source, ignore_case) if word else None
@@ -90,7 +89,8 @@ class LineMatcher:
             if match := (self._any_script if is_affordable else self._compiled).search(text[start:end]):
                 number += text.count(b"\n", counted, start)
                 counted = start
-                yield LineMatch(number, start, end, start + match.start(), start + match.end())
+                first, last = match.span(self._group if is_affordable else 0)
+                yield LineMatch(number, start, end, start + first, start + last)
 
     def _whole_words(self, text: bytes, lines: Iterator[LineMatch]) -> Iterator[LineMatch]:
         """Yield those of ``lines`` that match as a whole word, or all of them if that is not asked for."""
@@ -121,7 +121,7 @@ class LineMatcher:
         inside = text[line.line_start : line.line_end]
         regex, group = (self._compiled, 0) if self._word is None else (self._word, 1)
         if self._any_script is not None and self._word is None and not inside.isascii():
-            regex = self._any_script
+            regex, group = self._any_script, self._group
         at = 0
         while at <= len(inside) and (match := regex.search(inside, at)) is not None:
             start, end = match.span(group)

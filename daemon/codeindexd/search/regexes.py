@@ -10,7 +10,7 @@ from typing import Any, Final
 import re2
 
 from codeindexd.errors import InvalidQueryError
-from codeindexd.search.unicode_classes import with_unicode_classes
+from codeindexd.search.unicode_classes import for_any_script
 
 MAX_REGEX_CHARS: Final = 1000  # of all regexes of a query together
 TOTAL_CPU_S: Final = 5.0  # for all regexes of a query on all texts
@@ -70,13 +70,13 @@ def compile_regex(pattern: str, budget: TimeBudget | None = None) -> LineRegex:
     r"""Compile one regex in RE2's syntax.
 
     This is Python's syntax without lookaround, backreferences, possessive repeats and atomic groups, with at most 1000
-    repetitions, and with ``\b`` for ASCII only. ``\w``, ``\d`` and ``\s`` match any script, unless that makes the regex
-    too large. Case-insensitive matching covers Unicode. Without ``budget``, the regex gets one of its own.
+    repetitions. ``\w``, ``\d``, ``\s`` and ``\b`` at the ends are those of any script, unless that makes the regex too
+    large. Case-insensitive matching covers Unicode. Without ``budget``, the regex gets one of its own.
 
     Raises InvalidQueryError if ``pattern`` is too long, invalid or too large when compiled.
     """
     _check_length([pattern])
-    any_script = with_unicode_classes(pattern)
+    any_script, _ = for_any_script(pattern)
     beyond_ascii = None
     try:
         compiled = _compiled(pattern)
