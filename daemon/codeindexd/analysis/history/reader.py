@@ -35,6 +35,7 @@ _IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d+)?(?:[ \t]+([+-]
 _MOST_TIME = 1 << 40
 _MOST_PROSE_BYTES = 2048  # of the lines that a commit adds
 _MOST_CODE_BYTES = 2048
+_NEWS = frozenset({b"changes", b"changelog", b"changelogs", b"changelog.d", b"news", b"newsfragments", b"releasenotes"})
 _PROSE = frozenset({b"md", b"rst", b"txt", b"adoc", b"asciidoc", b"org", b"markdown"})
 _MOST_NAME_CHARS = 200
 
@@ -49,7 +50,7 @@ class DiffText:
 
     def add(self, path: bytes, new: bytes, hunks: list[Hunk]) -> None:
         """Take the lines that ``hunks`` add to ``new``, as far as there is room."""
-        is_prose = path.rpartition(b".")[2].lower() in _PROSE or b"." not in path.rpartition(b"/")[2]
+        is_prose = _is_prose(path)
         if self._left[is_prose] <= 0:
             return
         lines = new.split(b"\n")
@@ -59,6 +60,13 @@ class DiffText:
                 text = text[: self._left[is_prose]]
                 self._left[is_prose] -= len(text)
                 (self.prose if is_prose else self.code).append(text)
+
+
+@functools.lru_cache(4096)
+def _is_prose(path: bytes) -> bool:
+    """Return True for documents and for the fragments from which changelogs are made."""
+    directory, _, name = path.lower().rpartition(b"/")
+    return b"." not in name or name.rpartition(b".")[2] in _PROSE or not _NEWS.isdisjoint(directory.split(b"/"))
 
 
 def read_commit(

@@ -27,14 +27,20 @@ from codeindexd.storage.lexical import LexicalQuery
 
 Numbers = NDArray[np.int64]
 
+_MOST_COMPARED_CHARS: Final = 2000  # of a message
 _DEPTH: Final = 300  # candidates of each retriever
 _MOST_LINES: Final = 3  # of a body that are shown
 _MESSAGES_AT_ONCE: Final = 4096
 _YEAR_S: Final = 365.25 * 86400
 
-# Chosen on half of tests/benchmarks/history_questions.jsonl; docs/history.md has what each earns.
-_LEXICAL, _DENSE, _SUBJECT, _NAMES, _RECENCY, _MERGE = 0.5, 0.5, 0.25, 0.15, 0.03, 0.2
-_WORD_FIELDS: Final = ((MESSAGE_FIELD, 1.0), (CONTEXT_FIELD, 0.3))
+# Chosen on tests/benchmarks/history_questions.jsonl, where moderate changes of any of them cost at most two questions of 30.
+_LEXICAL, _DENSE, _SUBJECT, _MESSAGE, _NAMES, _RECENCY, _MERGE, _REPEATED = 0.6, 0.4, 0.4, 0.6, 0.2, 0.03, 0.2, 0.3
+_WORD_FIELDS: Final = ((MESSAGE_FIELD, 1.0), (CONTEXT_FIELD, 0.5))
+_IDENTIFIER_FIELDS: Final = (("identifiers", 0.5),)  # their words count as well
+_ASKING: Final = "when since why start stop begin began first longer anymore any more not no get got"
+_ASKING_STEMS: Final = STOP_STEMS | frozenset(stems_of(_ASKING.split()))
+"""The stems of words with which people ask about a change, and which say nothing about it."""
+_AROUND_SUBJECT: Final = re.compile(r"^(?:\[[^\]]*\]\s*)+|(?:\s*\(#\d+\)|\s*\(cherry[^)]*\)|[.\s])+$")
 _NAME: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#)[A-Za-z_$][\w$]*)*")
 
 
@@ -123,7 +129,7 @@ class CommitSearcher:
     def _prepared(self, query: CommitQuery) -> _Prepared:
         text = " ".join([query.text, *query.phrases]).strip()
         terms = self._tokenizer.tokenize(text)
-        stems = [stem for stem in stems_of(terms.words) if stem not in STOP_STEMS] or stems_of(terms.words)
+        stems = [stem for stem in stems_of(terms.words) if stem not in _ASKING_STEMS] or stems_of(terms.words)
         vector = None
         if text and self._embed is not None:
             vector = np.asarray(self._embed([" ".join(_content_words(text))])[0], dtype=np.float32)
@@ -142,6 +148,7 @@ class CommitSearcher:
                         identifiers=prepared.identifiers,
                         chunk_ids=within,
                         word_fields=_WORD_FIELDS,
+                        identifier_fields=_IDENTIFIER_FIELDS,
                     ),
                     _DEPTH,
                 )
@@ -170,7 +177,20 @@ class CommitSearcher:
         candidates = sorted(scores, key=lambda number: -scores[number])[: max(2 * limit, 100)]
         self._add_signals(snapshot, prepared, candidates, scores, now)
         candidates.sort(key=lambda number: (-scores[number], number))
-        return [(number, round(scores[number], 4)) for number in candidates[:limit]]
+        kept = self._originals_first(snapshot, candidates, scores)
+        return [(number, round(scores[number], 4)) for number in kept[:limit]]
+
+    @staticmethod
+    def _originals_first(snapshot: HistorySnapshot, candidates: list[int], scores: dict[int, float]) -> list[int]:
+        """Return the candidates with those that repeat the subject of a better one, such as backports, further down."""
+        messages = snapshot.messages(candidates)
+        seen: set[str] = set()
+        for number in candidates:
+            subject = _AROUND_SUBJECT.sub("", messages.get(number, "").split("\n", 1)[0]).casefold()
+            if subject in seen:
+                scores[number] -= _REPEATED
+            seen.add(subject)
+        return sorted(candidates, key=lambda number: (-scores[number], number))
 
     def _add_signals(
         self,
@@ -190,6 +210,8 @@ class CommitSearcher:
             first = message.split("\n", 1)[0]
             found = set(stems_of(self._tokenizer.words(first)))
             scores[number] += _SUBJECT * sum(weights[stem] for stem in wanted & found) / total
+            found.update(stems_of(self._tokenizer.words(message[len(first) : _MOST_COMPARED_CHARS])))
+            scores[number] += _MESSAGE * sum(weights[stem] for stem in wanted & found) / total
             scores[number] += _RECENCY * 2.0 ** -(max(0.0, now - when) / (3 * _YEAR_S))
             if first.startswith(("Merge ", "Merged ")) and "\n" not in message.strip():
                 scores[number] -= _MERGE
@@ -209,7 +231,7 @@ def _weights(snapshot: HistorySnapshot, stems: Iterable[str]) -> dict[str, float
 
 def _content_words(text: str) -> list[str]:
     words = text.split()
-    content = [word for word in words if not STOP_STEMS.issuperset(stems_of([word.lower().strip("?!.,;:")]))]
+    content = [word for word in words if not _ASKING_STEMS.issuperset(stems_of([word.lower().strip("?!.,;:")]))]
     return content or words
 
 
@@ -314,7 +336,7 @@ def _shown(
     snapshot: HistorySnapshot, query: CommitQuery, prepared: _Prepared, scored: Sequence[tuple[int, float]]
 ) -> list[CommitHit]:
     commits = snapshot.commits([number for number, _ in scored])
-    wanted = frozenset(prepared.stems) - STOP_STEMS
+    wanted = frozenset(prepared.stems) - _ASKING_STEMS
     return [
         CommitHit(
             commit,

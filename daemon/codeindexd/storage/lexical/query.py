@@ -30,8 +30,8 @@ class LexicalQuery:
     ``words`` (stems, as they are indexed), ``names`` (whole names of one word) and ``identifiers`` score a chunk. Any
     of them suffices, but with ``required`` every identifier must occur. Each of ``phrases`` (stems, too) must occur
     with its words side by side. ``language``, ``kind``, ``file_ids`` and ``chunk_ids`` restrict without scoring: None
-    does not restrict, an empty list of ids matches nothing. Ids are sorted and distinct. ``word_fields`` are the fields
-    in which words are looked for, with their weights.
+    does not restrict, an empty list of ids matches nothing. Ids are sorted and distinct. ``word_fields`` and
+    ``identifier_fields`` are the fields in which words and identifiers are looked for, with their weights.
     """
 
     words: Sequence[str] = ()
@@ -44,6 +44,7 @@ class LexicalQuery:
     chunk_ids: Sequence[int] | NDArray[np.int64] | None = None
     required: bool = False
     word_fields: Sequence[tuple[str, float]] = _WORD_FIELDS
+    identifier_fields: Sequence[tuple[str, float]] = _IDENTIFIER_FIELDS
 
 
 def term(schema: Schema, field: str, value: str | int, boost: float = 1.0) -> Query:
@@ -76,7 +77,7 @@ def scoring_query(query: LexicalQuery, schema: Schema, frequency: DocumentFreque
     if query.required:
         musts += [any_of(_anywhere(schema, _IDENTIFIER_FIELDS, name)) for name in identifiers]
     else:
-        scoring += [_anywhere(schema, _IDENTIFIER_FIELDS, name) for name in identifiers]
+        scoring += [_anywhere(schema, query.identifier_fields, name) for name in identifiers]
     terms = [query for queries in scoring for query in queries]
     if not musts:
         return any_of(terms) if terms else None
