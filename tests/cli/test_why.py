@@ -1,0 +1,151 @@
+"""How the commands about histories read what they are asked about, and print what they find."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codeindexd.cli import parser, why
+from codeindexd.cli.terminal import Terminal
+from codeindexd.errors import NotIndexedError, UsageError
+
+COMMIT: dict[str, Any] = {
+    "id": "4f6c1de0a9" * 4,
+    "short_id": "4f6c1de0a9",
+    "author": {"name": "Ada Augusta King, Countess of Lovelace", "email": ""},
+    "date": "2020-09-13T12:00:00+02:00",
+    "subject": "Refresh thrice (#12)\x1b[31m",
+    "body": "\n".join(f"line {number}" for number in range(20)),
+    "references": [12],
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("def f(): pass\n")
+    monkeypatch.chdir(tmp_path)
+
+
+def printed(result: Any, show: Any, cwd: str = "/p") -> str:
+    out = io.StringIO()
+    terminal = Terminal(out, io.StringIO(), {})
+    show(terminal, result, cwd)
+    terminal.flush()
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("a.py:3", ("a.py", 3, None)),
+        ("a.py:3-7", ("a.py", 3, 7)),
+        ("a.py:3,7", ("a.py", 3, 7)),
+        ("C:\\odd:name.py:12", ("C:\\odd:name.py", 12, None)),
+    ],
+)
+def test_lines(place: str, expected: tuple[str, int, int | None]) -> None:
+    assert why.lines_asked_for(parser.parse(["why", place])) == expected
+
+
+@pytest.mark.parametrize("place", ["a.py", "a.py:0", "a.py:7-3", ":3"])
+def test_what_names_no_lines(place: str) -> None:
+    with pytest.raises(UsageError, match="names no line"):
+        why.lines_asked_for(parser.parse(["why", place]))
+
+
+@pytest.mark.parametrize(
+    ("command", "asked", "expected"),
+    [
+        ("history", "a.py", {"path": "a.py"}),
+        ("history", "a.py:1", {"path": "a.py", "line": 1}),
+        ("history", "Client.get", {"name": "Client.get"}),
+        ("history", "gone/b.py", {"path": "gone/b.py"}),
+        ("together", "a.py", {"path": "a.py"}),
+        ("together", "f", {"name": "f"}),
+    ],
+)
+def test_paths_and_names(command: str, asked: str, expected: dict[str, Any]) -> None:
+    found = why.asked_for(parser.parse([command, asked]), ".")
+    assert {key: value for key, value in found.items() if key not in ("roots", "limit")} == expected
+
+
+def test_a_line_of_a_file_that_does_not_exist() -> None:
+    with pytest.raises(NotIndexedError, match=r"gone\.py does not exist"):
+        why.asked_for(parser.parse(["history", "gone.py:1"]), ".")
+
+
+@pytest.mark.parametrize(("command", "limit"), [("history", "0"), ("together", "-1"), ("why", "-1")])
+def test_impossible_limits(command: str, limit: str) -> None:
+    args = parser.parse([command, "a.py:1", "-n", limit])
+    with pytest.raises(UsageError, match="-n must be"):
+        (why.lines_asked_for(args) if command == "why" else why.asked_for(args, "."))
+
+
+def test_a_commit_is_printed_with_its_message_and_no_control_characters() -> None:
+    text = printed(
+        {
+            "root": "/p", "path": "a.py", "start_line": 9, "end_line": 10, "text": ["x = 1", "y = 2"],
+            "lines": [
+                {"line": 9, "count": 1, "commit": COMMIT["id"]}, {"line": 10, "count": 1, "commit": None}
+            ],
+            "commits": [{**COMMIT, "lines": [[9, 9]], "boundary": True}], "definition": None,
+            "earlier": [{**COMMIT, "original_path": "a.py", "lines": []}], "more_earlier": True,
+        },
+        why.print_why,
+    )  # fmt: skip
+    assert " 9  4f6c1de0a9  2020-09-13  x = 1\n10  not committed           y = 2\n" in text
+    assert "\n    line 11\n    8 more lines: git show 4f6c1de0a9\n    names #12\n" in text
+    assert "the lines may be older" in text
+    assert "earlier changes of these lines:\n  4f6c1de0a9  2020-09-13  Ada Augusta King,…" in text
+    assert "more: codeindex history a.py:9" in text
+    assert "\x1b" not in text
+
+
+def test_a_history_says_how_a_file_was_called() -> None:
+    change = {"kind": "M", "added": 3, "removed": 0, "definitions": []}
+    commits = [
+        {**COMMIT, "changes": [{**change, "path": "a.py"}]},
+        {**COMMIT, "changes": [{**change, "path": "a.py", "kind": "R", "added": 0, "old_path": "old.py"}]},
+        {**COMMIT, "changes": [{**change, "path": "old.py", "kind": "A"}]},
+        {**COMMIT, "changes": [{**change, "path": "a"}] * 2},
+        {**COMMIT, "changed": []},
+    ]
+    text = printed({"root": "/p", "path": "a.py", "commits": commits, "total": 9, "truncated": True}, why.print_history)
+    ends = [line.partition("(#12)")[2].strip("␛[31m ") for line in text.splitlines()]
+    assert ends == ["(+3 -0)", "(renamed from old.py)", "(added, as old.py)", "(2 files)", "", ""]
+    assert text.splitlines()[-1] == "4 more; to see them: -n 25"
+
+
+def test_what_changes_together() -> None:
+    entry = {"path": "b.py", "count": 3, "total": 5, "confidence": 0.75, "score": 0.5}
+    text = printed(
+        {
+            "root": "/p", "name": "f", "commits": 4, "definitions": [{**entry, "symbol": "g"}], "files": [entry],
+            "tests": [{**entry, "path": "test_b.py", "last": COMMIT}],
+        },
+        why.print_together,
+    )  # fmt: skip
+    assert text == (
+        "f changed in 4 commits; with it:\n"
+        "definitions:\n    3 of 4  (75%)  b.py  g\n"
+        "files:\n    3 of 4  (75%)  b.py\n"
+        "tests:\n    3 of 4  (75%)  test_b.py  last 2020-09-13 4f6c1de0a9\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("2026-01-01T00:00:00+00:00", "just now"),
+        ("2025-12-31T23:58:00+00:00", "2 minutes ago"),
+        ("2025-12-30T00:00:00+00:00", "2 days ago"),
+        ("2024-12-30T00:00:00+00:00", "1 year ago"),
+        ("2027-01-01T00:00:00+00:00", "just now"),
+    ],
+)
+def test_ages(date: str, expected: str) -> None:
+    assert why.age(date, datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)) == expected
