@@ -482,11 +482,11 @@ class WhyCommit(CommitEntry):
 
 
 class EarlierCommit(CommitEntry):
-    """A commit that changed a definition, which was at ``lines`` of ``original_path`` after it."""
+    """A commit that changed a definition in ``original_path``; ``lines`` are its places after that, if known."""
 
     original_path: str
     original_path_b64: NotRequired[str]
-    lines: list[list[int]]
+    lines: NotRequired[list[list[int]]]
 
 
 class HistoryDefinition(TypedDict):

@@ -45,10 +45,11 @@ def why(
     asked: tuple[int, int],
     definition: ShownDefinition | None,
     found: LineAnswer,
+    earlier: tuple[Sequence[TouchedDefinition], bool] | None,
     *,
     took_s: float,
 ) -> Entry:
-    """Return the result of ``history.why``."""
+    """Return the result of ``history.why``. ``earlier`` replaces the changes that a worker found, unless it is None."""
     first, last = asked[0], min(asked[1], found.line_count)
     by_id = {commit.id: commit for commit in found.commits}
     lines: defaultdict[bytes, list[list[int]]] = defaultdict(list)
@@ -86,8 +87,15 @@ def why(
             for one in newest_first
         ],
         "definition": _definition(definition) if definition is not None else None,
-        "earlier": [_changed_entry(change, by_id[change.commit]) for change in found.changes],
-        "more_earlier": found.has_more,
+        "earlier": (
+            [_changed_entry(change, by_id[change.commit]) for change in found.changes]
+            if earlier is None
+            else [
+                {**commit_entry(one.commit, short_id=one.short_id), **_original(one.touched[0][0])}
+                for one in earlier[0]
+            ]
+        ),
+        "more_earlier": found.has_more if earlier is None else earlier[1],
         **_tail(notes, took_s),
     }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from codeindexd.errors import (
     UsageError,
 )
 from codeindexd.indexing import history_requests as requests
+from codeindexd.indexing.history import HistoryPhase
 from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Refused, Repository
 from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
 from codeindexd.roots import Root
@@ -73,17 +76,19 @@ class HistoryQuestions:
         first = params["line"]
         last = max(first, params["last_line"] or first)
         definition = await self._definition_at(root, path, first)
+        limit = params["limit"]
         around = answers.extent_of(definition) if definition is not None else (first, last)
-        found = await self._ask(
-            root,
-            path,
-            first=first,
-            last=last,
-            changed_first=around[0],
-            changed_last=around[1],
-            limit=params["limit"],
-        )
-        return answers.why(root, path, (first, last), definition, found, took_s=time.perf_counter() - started)
+        lines = {"first": first, "last": last}
+        changed = {"changed_first": around[0], "changed_last": around[1], "limit": limit} if limit else {}
+        if definition is None or root.history.status().phase is not HistoryPhase.COMPLETE:
+            found, earlier = await self._ask(root, path, **lines, **changed), None
+        else:
+            found = await self._ask(root, path, **lines)
+            name = definition.target.definition.qualified
+            earlier = await anyio.to_thread.run_sync(partial(_earlier, root, path, name, found, limit))
+            if earlier is None:  # the index has the definition under another name
+                found = await self._ask(root, path, **lines, **changed)
+        return answers.why(root, path, (first, last), definition, found, earlier, took_s=time.perf_counter() - started)
 
     async def of(self, params: Params, connection: Any) -> Result:
         """Return the commits that changed a file, a directory or a definition, newest first."""
@@ -216,6 +221,21 @@ def _repository_of(root: Root, path: bytes) -> _Git:
     directory, _, name = path.rpartition(b"/")
     location = locate(root.spec.path / os.fsdecode(directory))
     return _Git(location, read_heads(location), location.prefix + name)
+
+
+def _earlier(
+    root: Root, path: bytes, name: str, found: LineAnswer, limit: int
+) -> tuple[list[TouchedDefinition], bool] | None:
+    """Return the earlier commits that the indexed history knows of a definition; None if it cannot say. Blocking."""
+    times = [commit.commit_time for commit in found.commits]
+    return changes.of_definition(
+        root.history,
+        path,
+        name,
+        older_than=max(times, default=math.inf),
+        without={commit.id for commit in found.commits},
+        limit=limit,
+    )
 
 
 def _check_repository(root: Root, path: bytes) -> None:

@@ -122,3 +122,23 @@ def test_what_changes_with_a_definition(repository: TestRepository, stored: list
     assert [(one.item, one.count) for one in found.definitions.found] == [((b"b.py", "third"), 4)]
     assert [one.item for one in found.files.found] == [b"b.py"]
     assert changes.together_with_definition(history_of(repository, stored), "nothing") is None
+
+
+def test_earlier_commits_of_a_definition(repository: TestRepository, stored: list[StoredHistory]) -> None:
+    repository.commit({"old.py": FUNCTIONS.format(1, 2), "other.py": FUNCTIONS.format(1, 2)}, "Begin")
+    repository.git("mv", "old.py", "a.py")
+    repository.commit({"a.py": FUNCTIONS.format(1, 3), "other.py": FUNCTIONS.format(1, 3)}, "Change both")
+    newest = repository.commit({"a.py": FUNCTIONS.format(1, 4)}, "Change it")
+    repository.commit({"other.py": FUNCTIONS.format(1, 4)}, "Change another")
+    history = history_of(repository, stored)
+
+    def ask(name: str, **more: object) -> list[str] | None:
+        values = {"older_than": 1e12, "without": (), "limit": 5, **more}
+        found = changes.of_definition(history, b"a.py", name, **values)  # type: ignore[arg-type]
+        return None if found is None else [one.commit.subject for one in found[0]] + ["more"] * found[1]
+
+    assert ask("second") == ["Change it", "Change both", "Begin"]
+    assert ask("second", limit=1) == ["Change it", "more"]
+    assert ask("second", without={bytes.fromhex(newest)}) == ["Change both", "Begin"]
+    assert ask("second", older_than=0) == []
+    assert ask("nothing") is None

@@ -91,15 +91,12 @@ class FileVersions:
         A merge is passed if a parent has the same content; with ``stop_at_merges``, only if the first one has.
         """
         commit, path, blob = version
+        if self._skips is not None:
+            commit = self._skipped(self._skips, version)
         while True:
             if self._skips is not None:
                 commit = self._skips.to_change(commit, path)
             parents = self.parents(commit)
-            if self._skips is not None and len(parents) > 1:
-                meeting = self.find(self._skips.past_merge(commit, path), path)
-                if meeting is not None and meeting.commit != commit and meeting.blob == blob:
-                    commit = meeting.commit
-                    continue
             for parent in parents[:1] if stop_at_merges else parents:
                 found = self.find(parent, path)
                 if found is not None and found.blob == blob:
@@ -107,6 +104,23 @@ class FileVersions:
                     break
             else:
                 return FileVersion(commit, path, blob)
+
+    def _skipped(self, skips: Skips, version: FileVersion) -> bytes:
+        """Return a commit before that of a version, which all of its lines of history lead to without a change."""
+        commit, path, blob = version
+        passed_merge = False
+        while True:
+            target = skips.to_change(commit, path)
+            beyond = skips.past_merge(target, path)
+            passed_merge |= beyond != target
+            if beyond == commit:
+                break
+            commit = beyond
+        if passed_merge:  # a merge may have changed the file itself
+            found = self.find(commit, path)
+            if found is None or found.blob != blob:
+                return version.commit
+        return commit
 
     def before(self, version: FileVersion) -> list[FileVersion]:
         """Return the file in each parent that has it, under its former path where the commit renamed it."""

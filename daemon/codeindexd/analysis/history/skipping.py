@@ -59,12 +59,12 @@ class Skips:
         return commit if number == start else self._graph.id_of(number)
 
     def past_merge(self, commit: bytes, path: bytes) -> bytes:
-        """Return the commit where the parents of a merge meet, if no commit between changed ``path``; else ``commit``.
+        """Return where the parents of a merge meet, if no commit between changed ``path``; else ``commit`` itself.
 
         The merges between, and ``commit`` itself, may have changed it all the same, so look at the path in the result.
         """
         start = self._graph.number_of(commit)
-        if start is None:
+        if start is None or len(self._graph.parents_of(start)) < 2:
             return commit
         changing = self._changes(path)
         seen = {start}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from codeindexd.analysis.history.record import Change, Commit
+from codeindexd.errors import NoHistoryError
 from codeindexd.search.history.together import CommitItems, Companions, companions
 from codeindexd.storage.history import HistorySnapshot, HistoryState
 
@@ -115,6 +116,41 @@ def of_name(history: History, name: str, limit: int) -> list[TouchedDefinition]:
             for number in numbers
             if number in commits
         ]
+
+
+def of_definition(
+    history: History, path: bytes, name: str, *, older_than: float, without: Collection[bytes], limit: int
+) -> tuple[list[TouchedDefinition], bool] | None:
+    """Return the newest commits that touched the definition ``name`` of a file, and True if there are more. Blocking.
+
+    Only commits that are not newer than ``older_than`` (seconds since the epoch) and not among ``without`` (ids) count.
+    None if that cannot be said: the history is not complete, or knows no such definition.
+    """
+    try:
+        with history.snapshot() as snapshot:
+            if not snapshot.state.is_complete:
+                return None
+            whole = snapshot.location.prefix + path
+            numbers = [one.number for one in snapshot.changed_definition(name) if one.name == name]
+            of_file = {change.number: change.path for change in snapshot.changed_path(whole)}
+            numbers = [number for number in dict.fromkeys(numbers) if number in of_file]
+            if not numbers:
+                return None
+            times = dict(zip(numbers, snapshot.times(numbers).tolist(), strict=True))
+            ids = snapshot.ids(numbers)
+            kept = [one for one in numbers if times[one] <= older_than and ids.get(one, b"") not in without]
+            commits = snapshot.commits(kept[:limit])
+            prefix = snapshot.location.prefix
+            found = [
+                TouchedDefinition(
+                    commits[number], snapshot.short_id(commits[number].id), [(of_file[number], name)], prefix
+                )
+                for number in kept[:limit]
+                if number in commits
+            ]
+            return found, len(kept) > limit
+    except NoHistoryError:
+        return None
 
 
 def together_with_path(history: History, path: bytes) -> TogetherFiles:
