@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,17 +134,3 @@ def test_what_changes_together() -> None:
         "files:\n    3 of 4  (75%)  b.py\n"
         "tests:\n    3 of 4  (75%)  test_b.py  last 2020-09-13 4f6c1de0a9\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("date", "expected"),
-    [
-        ("2026-01-01T00:00:00+00:00", "just now"),
-        ("2025-12-31T23:58:00+00:00", "2 minutes ago"),
-        ("2025-12-30T00:00:00+00:00", "2 days ago"),
-        ("2024-12-30T00:00:00+00:00", "1 year ago"),
-        ("2027-01-01T00:00:00+00:00", "just now"),
-    ],
-)
-def test_ages(date: str, expected: str) -> None:
-    assert why.age(date, datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)) == expected

@@ -133,6 +133,7 @@ def test_what_changes_together(daemon: RealDaemon, indexed: TestRepository) -> N
         (("why", "src/session.py:99"), 2, "src/session.py has no line 99"),
         (("why", "src/nothing.py:1"), 2, "there is no file src/nothing.py"),
         (("why", "src/session.py"), 2, "src/session.py names no line"),
+        (("together", "."), 2, "{top} is the whole root, so nothing else changes with it"),
         (("together", "nothing_like_this"), 3, "no commit is known that changed a definition called nothing_like_this"),
     ],
 )
@@ -141,7 +142,7 @@ def test_what_cannot_be_answered(
 ) -> None:
     returned, found = run(daemon, indexed.top, *words)
     assert returned == code
-    assert found["error"]["message"] == message
+    assert found["error"]["message"] == message.format(top=indexed.top)
     assert found["error"]["hint"]
 
 

@@ -138,3 +138,13 @@ def test_credentials_in_messages_are_masked(repository: TestRepository) -> None:
     repository.commit({"a.py": numbered(3)}, f"Use the token {token}")
     found = ask(repository, "a.py", first=1, last=1)
     assert token not in found.commits[0].message
+
+
+def test_grafts_that_make_a_circle(repository: TestRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = repository.commit({"a.py": numbered(3)})
+    second = repository.commit({"b.py": "x\n"})
+    (repository.top / ".git/info").mkdir(exist_ok=True)
+    (repository.top / ".git/info/grafts").write_text(f"{first} {second}\n")
+    monkeypatch.setattr(history_lines, "BUDGET_S", 0.2)
+    with pytest.raises(TimedOutError, match="too long"):
+        ask(repository, "a.py", first=1, last=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from codeindexd.cli.ages import age_of
 from codeindexd.cli.columns import cut_around, width_of
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
@@ -26,7 +26,6 @@ _MAX_LINE_CHARS = 200  # where output does not go to a terminal
 _LEAST_TEXT = 10  # columns; less of a line says nothing
 _BODY_LINES = 12
 _AUTHOR_CHARS = 20
-_AGES = (("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
 def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -176,7 +175,7 @@ def _print_commit(terminal: Terminal, commit: Mapping[str, Any], path: str) -> N
     lines = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in commit["lines"][:10])
     more = ", ..." if len(commit["lines"]) > 10 else ""
     head = f"{terminal.style('symbol', commit['short_id'])}  {safe(commit['author']['name'])}, {commit['date'][:10]}"
-    terminal.print(f"{head} ({age(commit['date'])})  {terminal.style('dim', f'lines {lines}{more}')}")
+    terminal.print(f"{head} ({age_of(commit['date'])})  {terminal.style('dim', f'lines {lines}{more}')}")
     terminal.print(f"    {safe(commit['subject'])}")
     body = commit["body"].split("\n")
     if commit["body"]:
@@ -210,16 +209,6 @@ def _lines_changed(change: Mapping[str, Any]) -> str:
     if change["added"] < 0:
         return "binary"
     return f"+{change['added']} -{change['removed']}" if change["added"] or change["removed"] else ""
-
-
-def age(date: str, now: datetime | None = None) -> str:
-    """Return how long ago a date in ISO 8601 was, such as "3 years ago"."""
-    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(date)).total_seconds()
-    for unit, length in _AGES:
-        count = int(seconds // length)
-        if count >= 1:
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return "just now"
 
 
 def _room(terminal: Terminal, taken: int) -> int:

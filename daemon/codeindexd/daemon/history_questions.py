@@ -127,6 +127,11 @@ class HistoryQuestions:
         limit = params["limit"]
         if params["path"]:
             root, path = await self._file(params["path"])
+            if not path:
+                raise UsageError(
+                    f"{root.spec.path} is the whole root, so nothing else changes with it",
+                    hint="ask about a file or a directory in it",
+                )
             await anyio.to_thread.run_sync(_check_repository, root, path)
             files = await anyio.to_thread.run_sync(changes.together_with_path, root.history, path)
             return answers.together_with_path(root, path, files, limit=limit, took_s=time.perf_counter() - started)
@@ -201,7 +206,9 @@ class HistoryQuestions:
             Repository.of(git.location, git.heads), os.fsencode(database) if database is not None else b"", question
         )
         job = HistoryJob(0, path, requests.encode(request), _QUESTION_COST)
-        async with aclosing(self._pool.history([job], urgent=True)) as results:
+        # without an index it may take long, and the worker for urgent jobs has to be free for saved files
+        is_quick = root.history.status().phase is HistoryPhase.COMPLETE
+        async with aclosing(self._pool.history([job], urgent=is_quick)) as results:
             async for result in results:
                 if result.error:
                     raise FailedError(

@@ -94,6 +94,7 @@ class FileVersions:
         if self._skips is not None:
             commit = self._skipped(self._skips, version)
         while True:
+            self._check_time()  # also because grafts can make a circle
             if self._skips is not None:
                 commit = self._skips.to_change(commit, path)
             parents = self.parents(commit)
@@ -109,12 +110,16 @@ class FileVersions:
         """Return a commit before that of a version, which all of its lines of history lead to without a change."""
         commit, path, blob = version
         passed_merge = False
+        seen = {commit}
         while True:
             target = skips.to_change(commit, path)
             beyond = skips.past_merge(target, path)
             passed_merge |= beyond != target
             if beyond == commit:
                 break
+            if beyond in seen:
+                return version.commit
+            seen.add(beyond)
             commit = beyond
         if passed_merge:  # a merge may have changed the file itself
             found = self.find(commit, path)
@@ -124,6 +129,7 @@ class FileVersions:
 
     def before(self, version: FileVersion) -> list[FileVersion]:
         """Return the file in each parent that has it, under its former path where the commit renamed it."""
+        self._check_time()
         found = []
         for parent in self.parents(version.commit):
             same_path = self.find(parent, version.path)
@@ -164,14 +170,16 @@ class FileVersions:
             elif mode in REGULAR_FILES and (now is None or now[0] == DIRECTORY):
                 removed.append(RemovedFile(prefix + name, found))
 
+    def _check_time(self) -> None:
+        if time.monotonic() > self._end:
+            raise TimedOutError(
+                f"the history of the file is too long to be followed: {self._read:,} commits were read",
+                hint="that takes much less time once the history is indexed, see: codeindex status",
+            )
+
     def _commit(self, commit: bytes) -> tuple[bytes, tuple[bytes, ...], int]:
         found = self._commits.get(commit)
         if found is None:
-            if time.monotonic() > self._end:
-                raise TimedOutError(
-                    f"the history of the file is too long to be followed: {self._read:,} commits were read",
-                    hint="that takes much less time once the history is indexed, see: codeindex status",
-                )
             self._read += 1
             raw = self._repository.commit(commit)
             found = self._commits[commit] = raw.tree, raw.parents, raw.commit_time

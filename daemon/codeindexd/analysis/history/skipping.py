@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+_MOST_SKIPPED = 2_000_000  # commits; grafts can make a circle
 _MOST_BETWEEN = 20_000  # commits between a merge and where its parents' lines of history meet again
 
 
@@ -51,7 +52,9 @@ class Skips:
         if start is None or number is None:
             return commit
         changing = self._changes(path)
-        while number not in changing:
+        for _ in range(_MOST_SKIPPED):
+            if number in changing:
+                break
             parents = self._graph.parents_of(number)
             if len(parents) != 1 or parents[0] < 0:
                 break
