@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeindexd.search.line_matcher import LineMatcher
@@ -88,6 +90,66 @@ def test_edges_of_words_know_every_script(pattern: str, text: str, matches: list
     assert matching == [line.number for line in lines]
 
 
-@pytest.mark.parametrize("pattern", [r"[\b]", r"\Q\b\E", r"a\b-", r"x|\by", r"\B", r"\\\\b"])
+@pytest.mark.parametrize("pattern", [r"[\b]", r"\Q\b\E", r"a\b-", r"x|\by", r"\\\\b"])
 def test_other_edges_stay_as_they_are(pattern: str) -> None:
-    assert for_any_script(pattern) == (pattern, 0)
+    assert for_any_script(pattern) == (pattern, 0, pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "matches"),
+    [
+        (r"foo[ ]\b", "é foo bar", True),
+        (r"\b[ (]foo", "é a foo", True),
+        (r"^ \d*\b", " é", True),
+        (r"\bx?\.foo", "é a.foo", True),
+        (r"\b(\.|x)y", "é a.y", True),
+        (r"(x|y )\b", "éy a", True),
+        (r"(\ba?é)", "é", True),
+        (r"x\PL\b", "é x-b", True),
+        (r"\Bfoo", "éfoo", True),
+        (r"\Bfoo", "é foo", False),
+        (r"foo\B", "fooé", True),
+        (r"\Qfoo\b", r"é foo\b", True),
+        (r"\b(get|set)_\w+\b", "forget_é set-é", False),
+        (r"\b(get|set)_\w+\b", "é set_x", True),
+        (r"\b[a-z]+ung\b", "Prüfung", False),
+        (r"\b\w+\b", "é x²", True),
+    ],
+)
+def test_edges_are_exact_only_where_a_letter_must_stand_beside_them(pattern: str, line: str, matches: bool) -> None:
+    assert bool(list(LineMatcher(pattern).lines(line.encode()))) is matches
+    assert compile_regex(pattern).search(line) is matches
+
+
+@pytest.mark.parametrize("line", ["a foo b", "é foo b", "foo"])
+@pytest.mark.parametrize("pattern", [r"\bfoo\b", r"\bfoo", r"foo\b", r"\Qfoo", r"(?i)\bFOO"])
+def test_whole_words_may_have_edges_of_their_own(pattern: str, line: str) -> None:
+    assert list(LineMatcher(pattern, word=True).lines(line.encode()))
+
+
+_ATOMS = st.sampled_from(
+    [*"abéж1 -", r"\b", r"\B", r"\w", r"\d", r"\s", r"\W", r"\D", r"\.", ".", "[a-z]", "[^a]", "[ é]", r"[\w-]"]
+)
+_REPETITIONS = st.sampled_from(["", "", "", "?", "*", "+", "{2}", "{0,1}", "+?"])
+_REPEATED = st.tuples(_ATOMS, _REPETITIONS).map(
+    lambda pair: "".join(pair) if pair[0][1:] not in ("b", "B") else pair[0]
+)
+_PATTERNS = st.recursive(
+    st.lists(_REPEATED, min_size=1, max_size=5).map("".join),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner, _REPETITIONS).map(lambda parts: f"({parts[0]}|{parts[1]}){parts[2]}"),
+        st.tuples(inner, inner).map("".join),
+        inner.map(lambda pattern: rf"\b{pattern}\b"),
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=500)
+@given(_PATTERNS, st.lists(st.text("aabAé жЖ-.1_中٣ ", max_size=8), min_size=1, max_size=10))
+def test_no_line_is_missed_that_python_matches(pattern: str, lines: list[str]) -> None:
+    expected = {number for number, line in enumerate(lines, 1) if re.search(pattern, line)}
+    found = {line.number for line in LineMatcher(pattern).lines("\n".join(lines).encode())}
+    searched = compile_regex(pattern)
+    assert expected <= found | {number for number, line in enumerate(lines, 1) if not line}
+    assert expected <= {number for number, line in enumerate(lines, 1) if searched.search(line)}

@@ -14,7 +14,7 @@ import re2
 from codeindexd.errors import InvalidQueryError
 from codeindexd.search.regexes import invalid_regex
 from codeindexd.search.trigram_query import literal_query, regex_query
-from codeindexd.search.unicode_classes import NO_WORD, for_any_script
+from codeindexd.search.unicode_classes import NO_WORD, AnyScript, for_any_script
 from codeindexd.storage.text import Query
 
 MAX_PATTERN_CHARS: Final = 10_000
@@ -51,9 +51,9 @@ class LineMatcher:
             )
         self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
         source = re2.escape(pattern) if fixed else pattern
-        any_script, self._group = (source, 0) if fixed else for_any_script(source)
+        any_script, self._group, inside = AnyScript(source, 0, source) if fixed else for_any_script(source)
         # The regex for whole words is large and slow, so it is given only lines that the plain one matches.
-        word_source = rf"(?:^|{NO_WORD})({any_script})(?:{NO_WORD}|$)"
+        word_source = rf"(?:^|{NO_WORD})({inside})(?:{NO_WORD}|$)"
         try:
             self._compiled: Any = _compiled(f"(?m){source}", ignore_case)
             self._word: Any = _compiled(word_source, ignore_case) if word else None

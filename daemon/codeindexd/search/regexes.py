@@ -70,13 +70,14 @@ def compile_regex(pattern: str, budget: TimeBudget | None = None) -> LineRegex:
     r"""Compile one regex in RE2's syntax.
 
     This is Python's syntax without lookaround, backreferences, possessive repeats and atomic groups, with at most 1000
-    repetitions. ``\w``, ``\d``, ``\s`` and ``\b`` at the ends are those of any script, unless that makes the regex too
-    large. Case-insensitive matching covers Unicode. Without ``budget``, the regex gets one of its own.
+    repetitions. ``\w``, ``\d``, ``\s`` and ``\b`` are those of any script, unless that makes the regex too large, as
+    :mod:`~codeindexd.search.unicode_classes` says. Case-insensitive matching covers Unicode. Without ``budget``, the
+    regex gets one of its own.
 
     Raises InvalidQueryError if ``pattern`` is too long, invalid or too large when compiled.
     """
     _check_length([pattern])
-    any_script, _ = for_any_script(pattern)
+    any_script = for_any_script(pattern).pattern
     beyond_ascii = None
     try:
         compiled = _compiled(pattern)

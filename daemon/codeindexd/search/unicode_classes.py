@@ -1,15 +1,17 @@
 """Gives ``\\w``, ``\\d`` and ``\\s`` in regexes the letters, digits and spaces of any script; RE2's are ASCII only.
 
-``\\b`` at the ends of a pattern is the edge of a word of any script. Inside a pattern RE2 cannot express that: there it
-may match where no word ends. ``\\W`` and ``\\S`` inside a class, where RE2 has no syntax for such a complement, remain
-ASCII.
+``\\b`` and ``\\B`` at the ends of a pattern know words of any script if a letter of a word must stand beside them.
+Anywhere else RE2 cannot express that: there they may match where they should not, but never miss a match. ``\\W`` and
+``\\S`` inside a class, where RE2 has no syntax for such a complement, remain ASCII.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
-from typing import Final
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 _MEMBERS: Final = {
     "w": r"\pL\pM\p{Nd}\p{Nl}\p{Pc}\x{200C}\x{200D}",
@@ -18,31 +20,52 @@ _MEMBERS: Final = {
 }
 _IN_CLASS: Final = {**_MEMBERS, "D": r"\P{Nd}"}
 
-
-NO_WORD: Final = r"[^\pL\pM\pN\p{Pc}]"
+NO_WORD: Final = r"[^\pL\pM\p{Nd}\p{Nl}\p{Pc}]"
+_WORD: Final = f"[{_MEMBERS['w']}]"
+_BEFORE: Final = {r"\b": f"(?:^|{NO_WORD})", r"\B": _WORD}
+_AFTER: Final = {r"\b": f"(?:{NO_WORD}|$)", r"\B": _WORD}
 _FLAGS: Final = re.compile(r"\(\?[a-zA-Z]+\)")
-_BEGINS_WORD: Final = re.compile(r"\\[wdpP]|[\w\[(]")
-_ENDS_WORD: Final = re.compile(r".*(?<!\\)(?:\\\\)*(?:\\[wd]|[\w\])])[*+?]?", re.DOTALL)
+_ESCAPE: Final = re.compile(r"\\(?:Q.*?(?:\\E|\Z)|[pP](?:\{[^}]*\}|.)|x(?:\{[^}]*\}|..)|[0-7]{2,3}|.)|\\", re.DOTALL)
+_REPETITION: Final = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
+_AT_LEAST_ONE: Final = re.compile(r"(?:\+\??|\{0*[1-9].*)?")
+_GROUP: Final = re.compile(r"\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?(?!\?)")
+_ASCII_FIRST: Final = re.compile(r"[a-zA-Z0-9_](?![*?{])")
+_WORD_LETTERS: Final = re.compile(
+    r"\\[wd]|\\p(?:L|\{(?:L\w?|N[dl])\})|\[(?:\\[wd]|[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|\w(?!-))+\]|\w"
+)
 
 
-def for_any_script(pattern: str) -> tuple[str, int]:
-    """Return ``pattern``, a regex in RE2's syntax, for text in any script, and the group that is its match.
+class AnyScript(NamedTuple):
+    """A regex for text in any script: ``group`` of ``pattern`` is its match.
+
+    ``inside`` lacks the edges of words at the ends of the pattern, for callers that look for whole words.
+    """
+
+    pattern: str
+    group: int
+    inside: str
+
+
+def for_any_script(pattern: str) -> AnyScript:
+    """Return ``pattern``, a regex in RE2's syntax, for text in any script.
 
     It is unchanged, and the group 0, if it has neither classes nor edges of words.
     """
     flags = match[0] if (match := _FLAGS.match(pattern)) else ""
     body = pattern[len(flags) :]
-    start = body.startswith(r"\b") and _BEGINS_WORD.match(body, 2) is not None
-    rest = body[2:] if start else body
-    end = rest.endswith(r"\b") and _ENDS_WORD.fullmatch(rest[:-2]) is not None
-    rest = rest[:-2] if end else rest
-    if _has_alternatives(rest):
-        start, end, rest = False, False, body
-    inner = with_unicode_classes(_without_edges_inside(rest))
-    if not start and not end:
-        return (flags + inner, 0)
-    before, after = (f"(?:^|{NO_WORD})" if start else ""), (f"(?:{NO_WORD}|$)" if end else "")
-    return f"{flags}{before}({inner}){after}", 1
+    parts = [part for _, part, _ in _parts(body)]
+    if parts and parts[-1].startswith(r"\Q") and not parts[-1].endswith(r"\E"):
+        parts[-1] += r"\E"  # otherwise what is put around it would be quoted, too
+    before = _BEFORE.get(parts[0], "") if _is_word_at_end("".join(parts[1:]), 0) else ""
+    rest = parts[1:] if before else parts
+    after = _AFTER.get(rest[-1], "") if rest and _is_word_at_end("".join(rest[:-1]), -1) else ""
+    rest = rest[:-1] if after else rest
+    if len(_alternatives("".join(rest))) > 1:
+        before, after, rest = "", "", parts
+    inside = with_unicode_classes(_without_edges(rest))
+    if not before and not after:
+        return AnyScript(flags + inside, 0, flags + inside)
+    return AnyScript(f"{flags}{before}({inside}){after}", 1, flags + inside)
 
 
 def _parts(pattern: str) -> Iterator[tuple[int, str, int]]:
@@ -50,11 +73,8 @@ def _parts(pattern: str) -> Iterator[tuple[int, str, int]]:
     at = depth = 0
     while at < len(pattern):
         size = 1
-        if pattern[at] == "\\":
-            size = 2
-            if pattern.startswith("Q", at + 1):
-                end = pattern.find("\\E", at)
-                size = len(pattern) - at if end < 0 else end + 2 - at
+        if match := _ESCAPE.match(pattern, at):
+            size = len(match[0])
         elif pattern[at] == "[":
             size = _class_size(pattern, at)
         depth += {"(": 1, ")": -1}.get(pattern[at : at + size], 0)
@@ -72,19 +92,61 @@ def _class_size(pattern: str, at: int) -> int:
     return min(end + 1, len(pattern)) - at
 
 
-def _has_alternatives(pattern: str) -> bool:
-    return any(part == "|" and depth == 0 for _, part, depth in _parts(pattern))
+def _alternatives(pattern: str) -> list[str]:
+    bars = [at for at, part, depth in _parts(pattern) if part == "|" and depth == 0]
+    return [pattern[start + 1 : end] for start, end in itertools.pairwise([-1, *bars, len(pattern)])]
 
 
-def _without_edges_inside(pattern: str) -> str:
-    """Return ``pattern`` without each ``\\b`` beside which no letter of ASCII stands: RE2 would miss matches there."""
+def _atoms(pattern: str) -> list[tuple[str, str]]:
+    """Return the (atom, repetition) of a pattern without alternatives; a group is one atom, and so is a class."""
     found = []
-    parts = list(_parts(pattern))
-    for number, (_, part, _) in enumerate(parts):
-        beside = [parts[other][1] for other in (number - 1, number + 1) if 0 <= other < len(parts)]
-        if part != r"\b" or any(one.isascii() and (one.isalnum() or one == "_") for one in beside):
+    begin = after = 0
+    for at, part, depth in _parts(pattern):
+        if at < after or depth:  # in a repetition or a group
+            begin = at if part == "(" and depth == 1 else begin
+            continue
+        end = at + len(part)
+        repetition = match[0] if (match := _REPETITION.match(pattern, end)) else ""
+        after = end + len(repetition)
+        found.append((pattern[begin if part == ")" else at : end], repetition))
+    return found
+
+
+def _is_word_at_end(pattern: str, end: int) -> bool:
+    """Return True if whatever matches ``pattern`` has a letter of words as its first (``end`` 0) or last (-1)."""
+    for alternative in _alternatives(pattern):
+        atoms = _atoms(alternative)
+        if not atoms or not _AT_LEAST_ONE.fullmatch(atoms[end][1]):
+            return False
+        atom = atoms[end][0]
+        if atom.startswith(r"\Q"):
+            atom = atom[2:].removesuffix(r"\E")[end:][:1]
+        if atom.startswith("("):
+            group = _GROUP.match(atom)
+            if group is None or not _is_word_at_end(atom[group.end() : -1], end):
+                return False
+        elif not _WORD_LETTERS.fullmatch(atom) or any(unicodedata.category(letter) == "No" for letter in atom):
+            return False
+    return True
+
+
+def _without_edges(parts: Sequence[str]) -> str:
+    """Return a pattern without ``\\B``, and without each ``\\b`` beside which no letter of ASCII must stand.
+
+    RE2 would miss matches there.
+    """
+    found = []
+    for number, part in enumerate(parts):
+        before, after = parts[number - 1] if number else "", "".join(parts[number + 1 : number + 3])
+        if part == r"\B" or (part == r"\b" and not (_is_ascii_letter(before) or _ASCII_FIRST.match(after))):
+            found.append("(?:)")
+        else:
             found.append(part)
     return "".join(found)
+
+
+def _is_ascii_letter(part: str) -> bool:
+    return part.isascii() and (part.isalnum() or part == "_")
 
 
 def with_unicode_classes(pattern: str) -> str:
