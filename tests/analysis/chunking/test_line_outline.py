@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from codeindexd.analysis.chunking import LINE_LANGUAGES, analyse, fingerprint
 from codeindexd.analysis.chunking.languages import known_languages
+from codeindexd.analysis.chunking.line_outline import definitions_by_line
+from codeindexd.analysis.chunking.lines import Lines
 
 PROTOBUF = b"""syntax = "proto3";
 package acme.v1;
@@ -114,3 +118,27 @@ def test_spans_cover_any_text(language: str) -> None:
     text = b"\n".join(sample for sample, _ in SAMPLES.values()) * 3
     spans = analyse(text, language).spans
     assert b"".join(text[span.start_byte : span.end_byte] for span in spans) == text
+
+
+def test_repeated_braces_are_one_body() -> None:
+    text = b"function f()\n" + b"{\n" * 5000 + b"}\n"
+    assert [(one.name, one.line, one.end_line) for one in analyse(text, "awk").definitions] == [("f", 1, 5002)]
+
+
+_NESTED = b"".join(b" " * depth + b"message M%d {\n" % depth for depth in range(190))
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("protobuf", _NESTED + b"\n" * 300_000),  # each of the definitions ends far below
+        ("protobuf", (b"package " + b"a" * 392 + b"\n") * 3000),
+        ("make", (b"export " * 57 + b"\n") * 3000),
+        ("clojure", (b"(ns " + b"^a " * 130 + b"\n") * 3000),
+        ("fsharp", (b"module " + b"a." * 190 + b"\n") * 3000),
+    ],
+)
+def test_time_is_linear_in_the_text(language: str, text: bytes) -> None:
+    began = time.process_time()
+    definitions_by_line(Lines(text), language)
+    assert time.process_time() - began < 3

@@ -49,7 +49,7 @@ _PROTOCOL: Final = _lines(
     r"enum \s*enum\s+(\w+)",
     r"interface \s*(?:service|interface)\s+(\w+)",
     r"method@interface \s*rpc\s+(\w+)",
-    r"package package\s+[\w.]*?(\w+)\s*;",
+    r"package package\s+(?:\w+\.)*(\w+)\s*;",
     r"field@struct \s+(?:\d+\s*:\s*)?(?:repeated\s+|optional\s+|required\s+)?[\w.]+(?:<[^=>]*>)?\s+(\w+)\s*(?:=|;|,|$)",
     r"enum_member@enum \s+(\w+)\s*=\s*-?\w+",
 )
@@ -182,14 +182,13 @@ def definitions_by_line(lines: Lines, language: str) -> list[FoundDefinition]:
     """Return the definitions of a text in document order; clauses of one function that follow each other are one."""
     found: list[FoundDefinition] = []
     around: list[FoundDefinition] = []
+    ends = IndentedEnds(lines)
     for row, kind, name, at in _beginnings(lines, language, around):
         before = found[-1] if found else None
-        while around and around[-1].end <= row:
-            around.pop()
         owner = around[-1] if around else None
         is_detail = kind in ("field", "enum_member", "variable", "constant", "package", "namespace")
         kind = kind_in(kind, owner.kind if owner is not None else "")
-        end = end_by_indentation(row, lines)
+        end = ends.of_definition(row)
         if language in _CLAUSES and before is not None and (before.name, before.kind) == (name, kind):
             before.end = end
             continue
@@ -203,35 +202,56 @@ def definitions_by_line(lines: Lines, language: str) -> list[FoundDefinition]:
     return found
 
 
-def _beginnings(lines: Lines, language: str, around: Sequence[FoundDefinition]) -> Iterator[tuple[int, str, str, int]]:
-    """Yield (row, kind, name, offset of the name) of each line that begins a definition."""
+def _beginnings(lines: Lines, language: str, around: list[FoundDefinition]) -> Iterator[tuple[int, str, str, int]]:
+    """Yield (row, kind, name, offset of the name) of each line that begins a definition.
+
+    Those in ``around`` that end before the line are removed from it first.
+    """
     patterns = _PATTERNS[language]
     for row in range(lines.count):
+        while around and around[-1].end <= row:
+            around.pop()
+        outer = around[-1].kind if around else ""
         start = lines.starts[row]
         line = lines.text[start : min(lines.starts[row + 1], start + _MOST_LINE_BYTES)].rstrip(b"\r\n")
         for kind, pattern, inside in patterns:
-            match = pattern.match(line)
-            if match is None:
-                continue
-            outer = next((one for one in reversed(around) if one.end > row), None)
-            if inside is None or (outer is not None and outer.kind in inside):
+            if (inside is None or outer in inside) and (match := pattern.match(line)) is not None:
                 yield row, kind, match[1].decode("utf-8", "replace"), start + match.start(1)
                 break
 
 
-def end_by_indentation(row: int, lines: Lines) -> int:
-    """Return the row after a definition that begins at ``row``: after the row that closes it, by its indentation."""
-    depth = lines.indent(row)
-    for after in range(row + 1, lines.count):
-        if lines.is_blank(after) or (indent := lines.indent(after)) > depth:
+class IndentedEnds:
+    """Where definitions end, by their indentation."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._next: list[int] = []  # the next row of each that is indented no deeper; made when it is first needed
+
+    def of_definition(self, row: int) -> int:
+        """Return the row after a definition that begins at ``row``: after the row that closes it."""
+        lines, depth = self._lines, self._lines.indent(row)
+        self._next = self._next or _next_outside(lines)
+        after = self._next[row]
+        while after < lines.count and lines.indent(after) == depth:
+            start = lines.starts[after] + depth
+            if not lines.text.startswith(b"{", start):
+                return after + 1 if _CLOSING.match(lines.text, start) else after
+            after = self._next[after]
+        return after
+
+
+def _next_outside(lines: Lines) -> list[int]:
+    """Return for each row the next one that is not blank and not indented deeper, or the number of rows."""
+    found = [lines.count] * lines.count
+    pending: list[tuple[int, int]] = []  # (indentation, row), ever deeper
+    for row in range(lines.count):
+        if lines.is_blank(row):
             continue
-        if indent < depth:
-            return after
-        start = lines.starts[after] + depth
-        if lines.text.startswith(b"{", start):
-            return end_by_indentation(after, lines)
-        return after + 1 if _CLOSING.match(lines.text, start) else after
-    return lines.count
+        indent = lines.indent(row)
+        while pending and pending[-1][0] >= indent:
+            found[pending.pop()[1]] = row
+        pending.append((indent, row))
+    return found
 
 
 def atoms_by_line(found: Sequence[FoundDefinition], lines: Lines, limits: Limits) -> list[Atom]:

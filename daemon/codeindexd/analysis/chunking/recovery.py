@@ -16,7 +16,7 @@ from typing import Final
 from tree_sitter import Node
 
 from codeindexd.analysis.chunking.grammars import ERROR_KIND, Grammar
-from codeindexd.analysis.chunking.line_outline import end_by_indentation
+from codeindexd.analysis.chunking.line_outline import IndentedEnds
 from codeindexd.analysis.chunking.lines import Lines
 from codeindexd.analysis.chunking.noise import with_first_branches, without_noise, without_suspects
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions
@@ -159,12 +159,14 @@ def more_definitions(
         *_made_by_macros(lines, grammar.name),
     ]
     out: list[FoundDefinition] = []
+    ends = IndentedEnds(lines)
     for kind, name, at, seen in [*candidates, *((*guess, None) for guess in guesses)]:
         row = bisect_right(lines.starts, at) - 1
         if (name, row) in known:
             continue
         known.add((name, row))
-        out.append(_placed(kind, name, at, row, seen, found, lines))
+        start, end = (seen.start, seen.end) if seen is not None else (row, ends.of_definition(row))
+        out.append(_placed(kind, name, at, start, end, seen, found))
     return out
 
 
@@ -172,14 +174,12 @@ def _placed(
     kind: str,
     name: str,
     at: int,
-    row: int,
+    start: int,
+    end: int,
     seen: FoundDefinition | None,
     found: Sequence[FoundDefinition],
-    lines: Lines,
 ) -> FoundDefinition:
     """Return a definition as a detail inside the innermost of ``found`` around its row that is not a function."""
-    end = seen.end if seen is not None else end_by_indentation(row, lines)
-    start = seen.start if seen is not None else row
     around = [one for one in found if one.start < start < one.end and one.kind not in ("function", "method")]
     container = around[-1] if around else None
     node = seen.node if seen is not None else None
