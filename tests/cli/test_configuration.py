@@ -89,6 +89,24 @@ def test_init_keeps_a_link_to_a_file_elsewhere(home: Path) -> None:
     assert "debounce_ms" in (home / "dotfiles.toml").read_text()
 
 
+def test_init_says_why_it_cannot_write_through_a_link_to_itself(home: Path) -> None:
+    path = file_of(home, "")
+    path.unlink()
+    path.symlink_to(path.name)
+    code, _, err = config("init", "--force")
+    assert (code, f"cannot write {path}" in err) == (5, True)
+
+
+def test_a_file_of_an_editor_on_windows_is_read(home: Path) -> None:
+    path = file_of(home, "")
+    path.write_bytes(b'\xef\xbb\xbf[watch]\r\npoll = true\r\n\r\n[index]\r\nhidden = "x"\r\n')
+    [problem] = document("check")["problems"]
+    assert (problem["line"], problem["message"].startswith("[index] hidden: ")) == (5, True)
+    path.write_bytes(path.read_bytes().replace(b'"x"', b"true"))
+    settings = {one["key"]: (one["value"], one["line"]) for one in document("show")["settings"]}
+    assert (settings["watch.poll"], settings["index.hidden"]) == ((True, 2), (True, 5))
+
+
 def test_check_names_every_mistake_with_its_line_and_remedy(home: Path) -> None:
     path = file_of(home, "watch.debonce_ms = 3\n[index]\nexclude = [\n 'hidden = 1',\n]\nhidden = 1\n[wokers]\n")
     (home / "project/.codeindex.toml").write_text("hidden = true\n")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +125,8 @@ def test_foreign_files_in_our_directories_are_kept_and_named(home: Path) -> None
     for directory in (cache, state, config):
         (directory / "notes.txt").write_text("mine")
     removed = result("--purge", "--yes")
-    assert removed["kept"] == [str(directory / "notes.txt") for directory in (cache, state, config)]
+    assert set(removed["kept"]) == {str(directory / "notes.txt") for directory in (cache, state, config)}
+    assert removed["deleted"] == []
     assert {path.name for path in home.rglob("*") if path.is_file()} == {"notes.txt", "a.py"}
 
 
@@ -147,6 +152,76 @@ def test_a_cache_on_another_disk_is_emptied(home: Path) -> None:
     assert result("--purge", "--yes")["failures"] == []
     assert not cache.is_symlink()
     assert list((home / "disk").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the directories of Linux")
+def test_of_a_configuration_kept_elsewhere_only_the_link_is_removed(home: Path) -> None:
+    _, _, config = directories(home)
+    config.rename(home / "dotfiles")
+    config.symlink_to(home / "dotfiles")
+    removed = result("--purge", "--yes")
+    assert (removed["failures"], removed["kept"]) == ([], [])
+    assert not config.is_symlink()
+    assert (home / "dotfiles/config.toml").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the directories of Linux")
+def test_one_of_our_directories_may_be_inside_another_or_equal_to_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "x"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "x"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "x/codeindexd"))
+    (home / "x/codeindexd/roots/some").mkdir(parents=True)
+    (home / "x/codeindexd/roots/some/catalog.db").write_bytes(b"x" * 500_000)
+    (home / "x/codeindexd/codeindexd").mkdir()
+    (home / "x/codeindexd/codeindexd/config.toml").write_text("")
+    assert f"directory: {home}/x/codeindexd (0.5 MB)" in codeindex("uninstall", "--purge", "--dry-run")[1]
+    removed = result("--purge", "--yes")
+    assert (removed["failures"], removed["kept"]) == ([], [])
+    assert list((home / "x").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the directories of Linux")
+def test_what_cannot_be_deleted_is_a_failure_and_not_said_to_be_foreign(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, state, config = directories(home)
+
+    def busy(path: Path) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", busy)
+        removed = result("--purge", "--yes")
+    assert [one["message"] for one in removed["failures"]] == [
+        f"cannot delete {cache / 'roots'}: Device or resource busy"
+    ]
+    assert removed["kept"] == []
+    assert removed["deleted"] == [str(state), str(config)]
+
+
+def _hang_up(listener: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it was shut down
+        while True:
+            listener.accept()[0].close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the directories of Linux")
+def test_a_socket_at_which_another_program_answers_is_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directories(home)
+    monkeypatch.setenv("CODEINDEXD_SOCKET", str(home / "other.sock"))
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(home / "other.sock"))
+        other.listen()
+        answering = threading.Thread(target=_hang_up, args=[other])
+        answering.start()
+        result("--purge", "--yes")
+        assert (home / "other.sock").exists()
+        other.shutdown(socket.SHUT_RDWR)
+        answering.join()
+    result("--purge", "--yes")
+    assert not (home / "other.sock").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the directories of Linux")

@@ -42,7 +42,7 @@ def show(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]
 def init(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]:
     """Write a file with every setting, commented out; with ``force``, an old one is renamed. Raises FailedError."""
     path = Paths.of_user(environ).config_file
-    target = path.resolve()  # it may be a link to a file kept elsewhere
+    target = Path(os.path.realpath(path))  # it may be a link to a file kept elsewhere, or to itself
     before = None
     if os.path.lexists(path):
         if not force:

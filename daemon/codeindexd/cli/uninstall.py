@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -81,9 +82,9 @@ def plan(environ: Mapping[str, str], *, purge: bool) -> Plan:
     paths = Paths.of_user(environ)
     stores = {
         directory: sum(
-            tree_bytes(one) if one.is_dir() else one.lstat().st_size for one in _own_entries(kind, directory)
+            tree_bytes(one) if one.is_dir() else one.lstat().st_size for one in _own_entries(directory, kinds)
         )
-        for kind, directory in _directories(paths)
+        for directory, kinds in _directories(paths).items()
         if directory.is_dir()
     }
     return Plan(
@@ -105,10 +106,10 @@ def carry_out(what: Plan, environ: Mapping[str, str]) -> dict[str, Any]:
     if what.purge:
         _try(what, lambda: _purge(environ, what))
     return {
-        "stopped": what.pid,
-        "service": [str(file) for file in what.service],
+        "stopped": what.pid if start.running_daemon(environ) is None else None,
+        "service": [str(file) for file in what.service if not file.exists()],
         "agents": [file for one in what.registrations for file in one.files],
-        "deleted": [str(directory) for directory in what.stores] if what.purge else [],
+        "deleted": [str(directory) for directory in what.stores if not os.path.lexists(directory)],
         "kept": what.kept,
         "failures": [{"message": one.message, "hint": one.hint} for one in what.failures],
         "package": installed_by.removal(),
@@ -164,14 +165,24 @@ def _agents(action: str, names: list[str], project: str | None, environ: Mapping
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
-def _directories(paths: Paths) -> tuple[tuple[str, Path], ...]:
-    """Return our directories by what they hold; on macOS two of them are the same."""
-    return (("cache", paths.cache), ("state", paths.state), ("config", paths.config), ("runtime", paths.runtime))
+def _directories(paths: Paths) -> dict[Path, set[str]]:
+    """Return our directories with what they hold; on macOS state and configuration share one."""
+    found: dict[Path, set[str]] = {}
+    for kind in _OURS:
+        found.setdefault(getattr(paths, kind), set()).add(kind)
+    return found
 
 
-def _own_entries(kind: str, directory: Path) -> list[Path]:
+def _own_entries(directory: Path, kinds: set[str]) -> list[Path]:
     """Return what is ours in a directory."""
-    return sorted({entry for pattern in _OURS[kind] for entry in directory.glob(pattern)})
+    if _is_kept_elsewhere(directory, kinds):
+        return []
+    return sorted({entry for kind in kinds for pattern in _OURS[kind] for entry in directory.glob(pattern)})
+
+
+def _is_kept_elsewhere(directory: Path, kinds: set[str]) -> bool:
+    """Return True for a configuration behind a link, as managers of dot files make it: only the link is ours."""
+    return kinds == {"config"} and directory.is_symlink()
 
 
 def _purge(environ: Mapping[str, str], what: Plan) -> None:
@@ -185,16 +196,16 @@ def _purge(environ: Mapping[str, str], what: Plan) -> None:
 
 
 def _delete(paths: Paths, what: Plan) -> None:
-    for kind, directory in _directories(paths):
-        if not directory.is_dir():
-            continue
-        for entry in _own_entries(kind, directory):
-            _delete_entry(entry, what)
-    for directory in dict.fromkeys(directory for _, directory in _directories(paths)):
-        _delete_directory(directory, what)
+    directories = _directories(paths)
+    for directory, kinds in directories.items():
+        if directory.is_dir():
+            for entry in _own_entries(directory, kinds):
+                _delete_entry(entry, what)
+    for directory in sorted(directories, key=lambda path: -len(path.parts)):  # one may be inside another
+        _delete_directory(directory, directories[directory], what)
     if paths.socket.parent != paths.runtime:
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(paths.socket.lstat().st_mode):
+        with contextlib.suppress(OSError, CodeindexError):
+            if stat.S_ISSOCK(paths.socket.lstat().st_mode) and not start.answers(str(paths.socket)):
                 paths.socket.unlink()
 
 
@@ -209,11 +220,13 @@ def _delete_entry(entry: Path, what: Plan) -> None:
         what.failures.append(FailedError(f"cannot delete {entry}: {error.strerror}", hint="check its permissions"))
 
 
-def _delete_directory(directory: Path, what: Plan) -> None:
+def _delete_directory(directory: Path, kinds: set[str], what: Plan) -> None:
     """Delete one of our directories if nothing is left in it, otherwise note what is; a link to one is removed."""
     try:
-        if left := sorted(directory.iterdir()) if directory.is_dir() else []:
-            what.kept += [str(entry) for entry in left]
+        left = directory.is_dir() and not _is_kept_elsewhere(directory, kinds) and sorted(directory.iterdir())
+        if left:
+            own = _own_entries(directory, kinds)  # could not be deleted
+            what.kept += [str(entry) for entry in left if entry not in own]
         elif directory.is_symlink():
             directory.unlink()
         elif directory.is_dir():

@@ -179,7 +179,7 @@ def line_of(text: str, section: str, key: str = "") -> int:
 
     A line counts only if what precedes it is complete, so that no line within a value of several lines is meant.
     """
-    lines = text.split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
     for number, line in enumerate(lines):
         if (key or section) in line:
             before, after = ("\n".join(lines[:end]) for end in (number, number + 1))
@@ -277,8 +277,9 @@ def _content_of_root_file(path: Path) -> bytes:
 
 
 def _text_of(path: Path, data: bytes) -> str:
+    """Return the text of a file, without the byte order mark that some editors write. Raises ConfigError."""
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", hint="convert it to UTF-8") from error
 
