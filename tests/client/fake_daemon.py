@@ -244,7 +244,15 @@ class FakeDaemon:
         hits = [place(root, **more) for root in roots if "nothing" not in parsed.text]
         if params["explain"]:
             hits = [{**hit, "explain": {"lexical": 0.0164, "dense": 0.0164}} for hit in hits]
-        return self._answer(params["query"], roots, hits[: params["limit"] or 10])
+        answer = self._answer(params["query"], roots, hits[: params["limit"] or 10])
+        if params["level"] == "chunk":
+            return answer
+        of_level = {"path": "src", "files": 1} if params["level"] == "directory" else {"path": "src/auth.py"}
+        groups = [
+            {"root": hit["root"], **of_level, "score": 1.0, "hits": [position]}
+            for position, hit in enumerate(answer["hits"])
+        ]
+        return {**answer, "groups": groups}
 
     def _answer(self, query: str, roots: list[str], hits: list[dict[str, Any]]) -> Mapping[str, Any]:
         state = next((self.roots[root] for root in roots if self.roots[root] != "fresh"), "fresh")

@@ -42,6 +42,12 @@ def test_a_directory_names_the_files_of_its_places() -> None:
     assert answer(result(1, is_directory=True)).text == "src/part0/  3 files\n  main.py:11  f0  function  def f0(x):"
 
 
+def test_the_project_itself_is_not_the_root_of_the_file_system() -> None:
+    of = result(1, is_directory=True)
+    of["groups"][0]["path"] = ""
+    assert answer(of).text.startswith("./  3 files\n")
+
+
 def test_pages_follow_each_other() -> None:
     first, second = (answer(result(3), page=page, limit=2) for page in (1, 2))
     assert first.text.endswith("(for more, repeat the call with page=2)")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeindexd.search.levels import Level
+from codeindexd.search.levels import Level, hits_for
 from codeindexd.search.query import parse
 from codeindexd.search.searcher import Answer, Searcher
 from search.indexed_root import Indexed
@@ -73,3 +73,9 @@ async def test_without_hits_there_are_no_groups_and_a_reason(indexed: Indexed) -
     answer = await Searcher({}, mask_secrets=True).search([indexed], parse('"nowhere at all"'), 10, level=Level.FILE)
     assert (answer.groups, answer.hits) == ([], [])
     assert answer.searched == 6
+
+
+def test_many_files_and_directories_cost_little_more_than_many_chunks() -> None:
+    assert [hits_for(level, 10) for level in Level] == [10, 40, 100]
+    assert [hits_for(level, 1000) for level in Level] == [1000, 2000, 2000]
+    assert [hits_for(level, 5000) for level in Level] == [5000, 5000, 5000]

@@ -309,7 +309,7 @@ def _print_hits(run: Run, result: SearchResult) -> None:
         explain = getattr(args, "explain", False)
         context, cwd = args.context, run.shown_cwd
         if "groups" in result:
-            render.print_groups(run.terminal, result, cwd=cwd)
+            render.print_groups(run.terminal, result, cwd=cwd, explain=explain, copies=args.copies)
         else:
             render.print_hits(run.terminal, result, context=context, cwd=cwd, explain=explain, copies=args.copies)
     run.terminal.flush()

@@ -57,18 +57,17 @@ def print_hits(
         if number:
             terminal.print()
         terminal.print(_headline(terminal, hit, cwd, explain=explain))
-        if explain and hit.get("explain"):
-            for part, value in hit["explain"].items():
-                terminal.print(terminal.style("dim", f"    {value:+8.2f}  {safe(describe_part(part, value))}"))
-        if last := hit.get("last_commit"):
-            terminal.print(terminal.style("dim", f"    {safe_line(last_commit_text(last))}"))
-        if copies:
-            _copies(terminal, hit, cwd)
+        _details(terminal, hit, cwd, "    ", explain=explain, copies=copies)
         _snippet(terminal, hit, words, context)
 
 
-def print_groups(terminal: Terminal, result: SearchResult, *, cwd: str) -> None:
-    """Print the files or directories of an answer, each with its best places in one line each."""
+def print_groups(
+    terminal: Terminal, result: SearchResult, *, cwd: str, explain: bool = False, copies: bool = False
+) -> None:
+    """Print the files or directories of an answer, each with its best places in one line each.
+
+    What :func:`print_hits` prints about a hit beside its code is printed below its line.
+    """
     words = wanted_words(result["query"])
     for number, group in enumerate(result["groups"]):
         if number:
@@ -83,13 +82,15 @@ def print_groups(terminal: Terminal, result: SearchResult, *, cwd: str) -> None:
         for hit in hits:
             place = f"{hit['path'].rpartition('/')[2]}:{_best_line(hit)}" if is_directory else str(_best_line(hit))
             text = safe(_best_text(hit)).strip()
-            about = "  ".join(filter(None, (safe(hit["symbol"]), hit["kind"])))
+            cell = "" if hit.get("cell") is None else f"cell {hit['cell']}"
+            about = "  ".join(filter(None, (cell, safe(hit["symbol"]), hit["kind"])))
             room = terminal.out_width - width_of(f"    {place}  {about}  ") if terminal.full_screen else _MAX_LINE_CHARS
             line = f"    {terminal.style('path', safe_line(place))}  {terminal.style('symbol', about)}"
             if room > _LEAST_SIGNATURE:
                 start = next((begin for begin, _ in matches(text, words)), 0)
                 line += f"  {highlighted(terminal, cut_around(text, start, room), words)}"
             terminal.print(line.rstrip())
+            _details(terminal, hit, cwd, "        ", explain=explain, copies=copies)
 
 
 def print_paths(terminal: Terminal, result: SearchResult, cwd: str) -> None:
@@ -192,12 +193,23 @@ def _best_row(hit: Hit) -> int:
     return _best_line(hit) - hit["start_line"]
 
 
-def _copies(terminal: Terminal, hit: Hit, cwd: str) -> None:
+def _details(terminal: Terminal, hit: Hit, cwd: str, indent: str, *, explain: bool, copies: bool) -> None:
+    """Print the parts of a hit's score and the places of its copies if asked for, and its last commit if it has one."""
+    if explain:
+        for part, value in hit.get("explain", {}).items():
+            terminal.print(terminal.style("dim", f"{indent}{value:+8.2f}  {safe(describe_part(part, value))}"))
+    if last := hit.get("last_commit"):
+        terminal.print(terminal.style("dim", f"{indent}{safe_line(last_commit_text(last))}"))
+    if copies:
+        _copies(terminal, hit, cwd, indent)
+
+
+def _copies(terminal: Terminal, hit: Hit, cwd: str, indent: str) -> None:
     listed = hit.get("copies", [])
     for copy in listed:
-        terminal.print(f"    {terminal.style('path', safe_line(shown_path(copy, cwd)))}:{copy['start_line']}")
+        terminal.print(f"{indent}{terminal.style('path', safe_line(shown_path(copy, cwd)))}:{copy['start_line']}")
     if more := hit.get("copy_count", 0) - len(listed):
-        terminal.print(terminal.style("dim", f"    and {more} more"))
+        terminal.print(terminal.style("dim", f"{indent}and {more} more"))
 
 
 def shown_path(place: Mapping[str, Any] | Hit | Place | Group | Line | LineCount, cwd: str) -> str:

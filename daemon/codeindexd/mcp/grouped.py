@@ -34,7 +34,7 @@ def grouped_answer(
 
 def _part(group: Group, result: SearchResult, scope: Scope, words: frozenset[str], most: int) -> Part:
     """Return a group: its path, and its best places with their lines."""
-    path = scope.shown(group["root"], group["path"])
+    path = scope.shown(group["root"], group["path"]) or "."
     is_directory = "files" in group
     head = middle_cut(f"{path.removesuffix('/')}/" if is_directory else path, MAX_PATH_CHARS)
     if is_directory:

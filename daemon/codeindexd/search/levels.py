@@ -24,8 +24,8 @@ class Level(enum.Enum):
     DIRECTORY = "directory"
 
 
-HITS_PER_GROUP: Final[Mapping[Level, int]] = {Level.CHUNK: 1, Level.FILE: 4, Level.DIRECTORY: 10}
-"""How many hits have to be ranked to find one group, about."""
+_HITS_PER_GROUP: Final[Mapping[Level, int]] = {Level.CHUNK: 1, Level.FILE: 4, Level.DIRECTORY: 10}
+_MOST_HITS: Final = 2000  # to find groups: ranking and confirming them takes about a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ class Group:
     score: float
     hits: Sequence[Hit]
     files: int = 1
+
+
+def hits_for(level: Level, limit: int) -> int:
+    """Return how many hits have to be ranked to find ``limit`` chunks, files or directories, about."""
+    return max(limit, min(limit * _HITS_PER_GROUP[level], _MOST_HITS))
 
 
 def grouped(hits: Sequence[Hit], level: Level, limit: int) -> list[Group]:

@@ -22,7 +22,7 @@ from codeindexd.search.best_line import BestLine
 from codeindexd.search.file_names import Embed
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
 from codeindexd.search.hits import Hit, HitRequest, first_hits, fold_hits
-from codeindexd.search.levels import HITS_PER_GROUP, Group, Level, grouped
+from codeindexd.search.levels import Group, Level, grouped, hits_for
 from codeindexd.search.nothing_found import (
     RootNote,
     asks_for_text,
@@ -116,7 +116,7 @@ class Searcher:
         slow, and FailedError when nothing can be read.
         """
         started = time.perf_counter()
-        wanted, limit = limit, limit * HITS_PER_GROUP[level]
+        wanted, limit = limit, hits_for(level, limit)
         hits: list[Hit] = []
         searched = SearchedParts()
         query: PreparedQuery | None = None
