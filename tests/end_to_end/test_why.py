@@ -166,6 +166,14 @@ def test_a_file_in_a_submodule(daemon: RealDaemon, indexed: TestRepository, tmp_
     assert found["error"]["hint"].endswith(f"codeindex add {indexed.top / 'library'}")
 
 
+def test_a_file_with_credentials_is_never_read(daemon: RealDaemon, repository: TestRepository) -> None:
+    repository.commit({".env": "PASSWORD=something\n"})
+    daemon.call("roots.add", path=str(repository.top), wait=True)
+    code, found = run(daemon, repository.top, "why", ".env:1")
+    assert code == 2
+    assert found["error"]["message"].startswith(".env is never read: sensitive")
+
+
 def test_a_linked_worktree(daemon: RealDaemon, repository: TestRepository, tmp_path: Path) -> None:
     repository.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
     daemon.call("roots.add", path=str(tmp_path / "other"), wait=True)

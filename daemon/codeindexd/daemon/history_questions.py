@@ -33,6 +33,7 @@ from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Refu
 from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
 from codeindexd.roots import Root
 from codeindexd.roots.supervisor import RootSupervisor
+from codeindexd.scan.ignore.builtin import FINAL
 from codeindexd.search.graph.queries import GraphSearcher, Place, ShownDefinition
 from codeindexd.search.history import changes
 from codeindexd.search.history.changes import TouchedDefinition
@@ -194,6 +195,7 @@ class HistoryQuestions:
 
     async def _ask(self, root: Root, path: bytes, **lines: int) -> LineAnswer:
         """Have a worker answer a question about lines. Raises what it refuses, and FailedError."""
+        await anyio.to_thread.run_sync(_check_readable, root, path)
         git = await anyio.to_thread.run_sync(_repository_of, root, path)
         if git.location.top is None:
             raise NoHistoryError(
@@ -221,6 +223,21 @@ class HistoryQuestions:
                 assert isinstance(answer, LinesAnswer)
                 return answer.answer
         raise FailedError("the worker that reads the history did not answer", hint="try again")
+
+
+def _check_readable(root: Root, path: bytes) -> None:
+    """Raise UsageError for a file that is never read, such as one with credentials. Blocking."""
+    try:
+        verdict = root.exclusion_of(path)
+    except OSError as error:
+        raise FailedError(
+            f"the ignore rules of {root.spec.path} cannot be read: {error.strerror}", hint="check the permissions"
+        ) from error
+    if verdict is not None and verdict.reason in FINAL:
+        shown = os.fsdecode(path)
+        raise UsageError(
+            f"{shown} is never read: {verdict.reason} ({verdict.rule})", hint="for its lines, ask git: git blame PATH"
+        )
 
 
 def _repository_of(root: Root, path: bytes) -> _Git:
