@@ -8,7 +8,7 @@ import math
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,7 @@ _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 300.0
 _MOST_VERIFIED, _NEWEST_VERIFIED = 5000, 1000  # commits that are read again by verify
 _UNFINISHED = "the history was not compared: it is still being indexed"
+_REST_S = 5.0  # without commits, before a store is tidied
 _POLL_S = 10.0  # on file systems that are slow to ask
 
 
@@ -160,6 +161,7 @@ class HistoryIndexer:
         self._error: CodeindexError | None = None
         self._view: View | None = None
         self._known = 0
+        self._needs_tidying = False
         self._phase = HistoryPhase.WAITING if settings.enabled else HistoryPhase.OFF
         self._loop: asyncio.AbstractEventLoop
 
@@ -328,12 +330,27 @@ class HistoryIndexer:
                 self._updated.notify_all()
                 self._on_progress()
                 if pause_s is None:
+                    await self._tidy()
                     await self._wait_for_change(poll=is_remote)
                 else:
                     with anyio.move_on_after(pause_s):
                         await self._wake.wait()
         finally:
             rounds.SHARED.leave(self)
+
+    async def _tidy(self) -> None:
+        """Remove what nothing needs once commits were added and none have followed for a while."""
+        key = self._stores.key_of(self._root_id)
+        if not self._needs_tidying or key is None:
+            return
+        with anyio.move_on_after(_REST_S):
+            await self._wake.wait()
+            self._wake.set()
+            return
+        with suppress(StoreFullError, FailedError, StoreDamagedError):
+            async with _opened(self._stores, key) as store:
+                await anyio.to_thread.run_sync(store.prune)
+                self._needs_tidying = not await anyio.to_thread.run_sync(store.tidy)
 
     async def _wait_for_change(self, *, poll: bool) -> None:
         while True:
@@ -494,9 +511,7 @@ class HistoryIndexer:
             )
             await run(store.note_unreadable, errors)
         await self._publish(store, key, wanted, numbers, errors, is_complete=True)
-        await run(store.prune)
-        if lacking:
-            await run(store.tidy)
+        self._needs_tidying = True
 
     async def _store(self, store: HistoryStore, commits: Sequence[IndexedCommit], numbers: dict[bytes, int]) -> None:
         if commits:

@@ -138,9 +138,9 @@ class HistoryReader:
                 errors[commit_id] = error.message
             except (ValueError, KeyError, IndexError) as error:  # an object that is damaged or that nobody else writes
                 errors[commit_id] = place_of(error)
-        return ReadAnswer(self._processed(commits), errors)
+        return ReadAnswer(self.processed(commits), errors)
 
-    def _processed(self, commits: list[tuple[Commit, DiffText]]) -> list[IndexedCommit]:
+    def processed(self, commits: list[tuple[Commit, DiffText]]) -> list[IndexedCommit]:
         """Return the commits with their terms and vectors."""
         found, texts, titles = [], [], []
         for commit, diff in commits:

@@ -7,6 +7,7 @@ import functools
 import re
 
 import msgspec
+import numpy as np
 
 from codeindexd.analysis import secrets
 from codeindexd.analysis.chunking.languages import detect
@@ -33,6 +34,7 @@ _MOST_DIFFED = 1000  # files of one commit: of more, lines are not counted
 _MOST_COMMIT_BYTES = 32 << 20  # that are compared in one commit
 _IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d+)?(?:[ \t]+([+-]\d{3,5}))?", re.DOTALL)
 _MOST_TIME = 1 << 40
+_NEWLINE = 10
 _MOST_PROSE_BYTES = 2048  # of the lines that a commit adds
 _MOST_CODE_BYTES = 2048
 _NEWS = frozenset({b"changes", b"changelog", b"changelogs", b"changelog.d", b"news", b"newsfragments", b"releasenotes"})
@@ -53,11 +55,13 @@ class DiffText:
         is_prose = _is_prose(path)
         if self._left[is_prose] <= 0:
             return
-        lines = new.split(b"\n")
+        ends = np.flatnonzero(np.frombuffer(new, dtype=np.uint8) == _NEWLINE)
         for hunk in hunks:
             if hunk.new_lines and self._left[is_prose] > 0:
-                text = b"\n".join(lines[hunk.new_start - 1 : hunk.new_start - 1 + hunk.new_lines])
-                text = text[: self._left[is_prose]]
+                start = int(ends[hunk.new_start - 2]) + 1 if hunk.new_start > 1 else 0
+                last = hunk.new_start + hunk.new_lines - 2
+                end = int(ends[last]) if last < len(ends) else len(new)
+                text = new[start : min(end, start + self._left[is_prose])]
                 self._left[is_prose] -= len(text)
                 (self.prose if is_prose else self.code).append(text)
 

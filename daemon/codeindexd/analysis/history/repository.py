@@ -20,8 +20,8 @@ from codeindexd.analysis.history.refs import Heads
 from codeindexd.errors import MissingObjectError, NoHistoryError
 
 _TREE_ENTRY = re.compile(rb"0*([1-7][0-7]*) ([^\0]+)\0(.{20})", re.DOTALL)
-_TREES_KEPT = 2048
-_BLOB_BYTES_KEPT = 24 << 20
+_TREE_ENTRIES_KEPT = 50_000  # about 200 bytes each
+_BLOB_BYTES_KEPT = 12 << 20
 _CACHE_BYTES = 8 << 20
 _WINDOW_BYTES = 8 << 20
 _MAPPED_BYTES = 64 << 20
@@ -85,6 +85,7 @@ class GitRepository:
                 f"the objects of {location.common_dir} cannot be read: {error}", hint="check the repository: git fsck"
             ) from error
         self._trees: OrderedDict[bytes, frozenset[TreeEntry]] = OrderedDict()
+        self._tree_entries = 0
         self._blobs: OrderedDict[bytes, bytes] = OrderedDict()
         self._blob_bytes = 0
 
@@ -147,8 +148,9 @@ class GitRepository:
         if found is None:
             found = frozenset(_TREE_ENTRY.findall(self.read(tree_id)[1]))
             self._trees[tree_id] = found
-            if len(self._trees) > _TREES_KEPT:
-                self._trees.popitem(last=False)
+            self._tree_entries += len(found)
+            while self._tree_entries > _TREE_ENTRIES_KEPT and len(self._trees) > 1:
+                self._tree_entries -= len(self._trees.popitem(last=False)[1])
         else:
             self._trees.move_to_end(tree_id)
         return found

@@ -33,7 +33,7 @@ _MOST_LINES: Final = 3  # of a body that are shown
 _MESSAGES_AT_ONCE: Final = 4096
 _YEAR_S: Final = 365.25 * 86400
 
-# Chosen on tests/benchmarks/history_questions.jsonl, where moderate changes of any of them cost at most two questions of 30.
+# Chosen on tests/benchmarks/history_questions.jsonl. Moderate changes of any of them cost at most two of 30 questions.
 _LEXICAL, _DENSE, _SUBJECT, _MESSAGE, _NAMES, _RECENCY, _MERGE, _REPEATED = 0.6, 0.4, 0.4, 0.6, 0.2, 0.03, 0.2, 0.3
 _WORD_FIELDS: Final = ((MESSAGE_FIELD, 1.0), (CONTEXT_FIELD, 0.5))
 _IDENTIFIER_FIELDS: Final = (("identifiers", 0.5),)  # their words count as well

@@ -17,6 +17,7 @@ from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.dense.arithmetic import Int8Rows, Single
 from codeindexd.storage.history import dictionary
 from codeindexd.storage.history.codec import Numbers, unpack_changes, unpack_message
+from codeindexd.storage.history.members import Members, Places
 from codeindexd.storage.history.vectors import similarities
 from codeindexd.storage.history.view import View
 from codeindexd.storage.lexical import LexicalQuery, LexicalSnapshot
@@ -127,7 +128,7 @@ class HistorySnapshot:
         rows: Int8Rows,
         columns: Columns,
         view: View,
-        members: Numbers,
+        members: Members,
     ) -> None:
         self._reader = reader
         self._lexical = lexical
@@ -135,9 +136,6 @@ class HistorySnapshot:
         self._columns = columns
         self._view = view
         self._members = members
-        self._order: Numbers | None = None
-        self._places: dict[int, int] | None = None
-        self._sorted: NDArray[np.int64] | None = None
 
     # the whole
 
@@ -158,7 +156,7 @@ class HistorySnapshot:
         """How complete the history is."""
         view = self._view
         return HistoryState(
-            len(self._members),
+            len(self._members.order),
             view.wanted,
             view.is_complete,
             view.is_truncated,
@@ -168,27 +166,28 @@ class HistorySnapshot:
         )
 
     @property
+    def _own(self) -> Members:
+        """The commits that changed something in the root."""
+        if not self._view.prefix:
+            return self._members
+        if self._members.inside is None:
+            order = self._members.order
+            self._members.inside = Members(order[np.isin(order, self.changed_below(self._view.prefix))])
+        return self._members.inside
+
+    @property
     def order(self) -> Numbers:
         """The commits of the root, newest first."""
-        if self._order is None:
-            order = self._members
-            if self._view.prefix:
-                order = order[np.isin(order, self.changed_below(self._view.prefix))]
-            self._order = order
-        return self._order
+        return self._own.order
 
     @property
     def numbers(self) -> NDArray[np.int64]:
         """The commits of the root, sorted by number."""
-        if self._sorted is None:
-            self._sorted = np.sort(self.order).astype(np.int64)
-        return self._sorted
+        return self._own.numbers
 
-    def places(self) -> dict[int, int]:
+    def places(self) -> Places:
         """Return the place of each commit in the order, 0 for the newest."""
-        if self._places is None:
-            self._places = {number: place for place, number in enumerate(self.order.tolist())}
-        return self._places
+        return self._own.places
 
     def newest_first(self, numbers: Iterable[int]) -> list[int]:
         """Return those of ``numbers`` that are commits of the root, newest first, each once."""
@@ -354,11 +353,9 @@ class HistorySnapshot:
             path = former
         return found
 
-    def _all_places(self) -> dict[int, int]:
+    def _all_places(self) -> Places:
         """Return the place of each commit, also of those that changed nothing in the root."""
-        if not self._view.prefix:
-            return self.places()
-        return {number: place for place, number in enumerate(self._members.tolist())}
+        return self._members.places
 
     def present_names(self) -> PresentNames:
         """Return what tells the present name of a path that was renamed."""

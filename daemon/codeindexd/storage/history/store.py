@@ -32,6 +32,7 @@ from codeindexd.storage.history.codec import (
     unpack_changes,
     unpack_members,
 )
+from codeindexd.storage.history.members import Members
 from codeindexd.storage.history.schema import open_writer
 from codeindexd.storage.history.snapshot import Columns, HistorySnapshot
 from codeindexd.storage.history.vectors import CommitVectors
@@ -45,6 +46,7 @@ _LEXICAL = "lexical"
 _VECTORS = "vectors.i8"
 _KEPT_UNREACHABLE = 5000  # commits of other branches and from before a rebase, which may be asked for again
 _KEPT_SHARE = 0.2
+_NONE = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class _Known:
     """A view and its members: numbers of commits, newest first."""
 
     view: View
-    members: Numbers
+    members: Members
 
 
 class HistoryStore:
@@ -143,7 +145,7 @@ class HistoryStore:
 
     def _decoded(self, description: bytes, members: bytes) -> _Known:
         try:
-            return _Known(decode_view(description), unpack_members(members))
+            return _Known(decode_view(description), Members(unpack_members(members)))
         except (msgspec.MsgspecError, zlib.error, ValueError) as error:
             raise StoreDamagedError(f"{self._path} has a view that cannot be read") from error
 
@@ -181,7 +183,7 @@ class HistoryStore:
     def members_of(self, root: str) -> Numbers:
         """Return the numbers of a root's commits, newest first."""
         known = self._known.get(root)
-        return known.members if known else np.zeros(0, dtype=np.int32)
+        return known.members.order if known else np.zeros(0, dtype=np.int32)
 
     def merged_by_time(self, first: Numbers, second: Numbers) -> Numbers:
         """Return two lists of commits, each newest first, as one; each keeps its order."""
@@ -311,7 +313,7 @@ class HistoryStore:
             self._connection.execute(
                 "INSERT OR REPLACE INTO views VALUES (?, ?, ?)", (view.root, encode_view(view), pack_members(members))
             )
-        self._known = {**self._known, view.root: _Known(view, members)}
+        self._known = {**self._known, view.root: _Known(view, Members(members))}
         self._stamp()
 
     def remove_view(self, root: str) -> None:
@@ -340,7 +342,7 @@ class HistoryStore:
     def prune(self, *, at_once: bool = False) -> int:
         """Remove commits that no root reaches, if there are many of them, or ``at_once``; return how many."""
         with self._mutex:
-            needed = [known.members for known in self._known.values()]
+            needed = [known.members.order for known in self._known.values()]
             reachable = np.unique(np.concatenate(needed)) if needed else np.zeros(0, dtype=np.int32)
             dead = np.setdiff1d(self._columns.numbers, reachable).tolist()
         if not dead or (not at_once and len(dead) <= max(_KEPT_UNREACHABLE, _KEPT_SHARE * len(reachable))):
@@ -439,7 +441,12 @@ class HistoryStore:
         numbers = self.numbers_of([one.commit.id for one in commits])
         commits = [one for one in commits if one.commit.id in numbers]  # differences_of_members finds the others
         snapshot = HistorySnapshot(
-            self._reader, self._lexical.snapshot(), self._rows, self._columns, NO_VIEW, np.zeros(0, dtype=np.int32)
+            self._reader,
+            self._lexical.snapshot(),
+            self._rows,
+            self._columns,
+            NO_VIEW,
+            Members(np.zeros(0, dtype=np.int32)),
         )
         stored = snapshot.commits(list(numbers.values()))
         chunks = {numbers[one.commit.id]: _chunk(numbers[one.commit.id], one) for one in commits}
