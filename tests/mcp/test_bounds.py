@@ -94,6 +94,15 @@ def test_histories_fit(daemon: FakeDaemon, budget: int) -> None:
         "commits": [commit] * 50, "definition": {"symbol": "d" * 900}, "earlier": [commit] * 5, "more_earlier": True,
         "notes": ["n" * 900] * 9,
     }  # fmt: skip
+    change = {"path": "p" * 3000, "kind": "M", "added": 1, "removed": 1, "definitions": ["d" * 300]}
+    logged = {**commit, "root": "/p", "lines": ["l" * 3000] * 3, "files": 900, "changes": [change] * 20}
+    daemon.answers["history.log"] = {
+        "commits": [logged] * 50, "searched": 10_000, "ranked": True, "notes": ["n" * 900] * 9
+    }  # fmt: skip
+    for page in (1, 2):
+        fits(ask(daemon, "log", query="q" * 900, page=page, limit=20, max_tokens=budget), budget)
+    daemon.answers["history.log"]["commits"] = []
+    fits(ask(daemon, "log", query="q" * 900, max_tokens=budget), budget)
     daemon.answers["history.of"] = {"path": "p" * 3000, "commits": [commit] * 200, "total": 5000, "truncated": True}
     entry = {"path": "p" * 3000, "symbol": "s" * 900, "count": 3, "total": 5, "confidence": 0.75}
     daemon.answers["history.together"] = {

@@ -60,6 +60,7 @@ _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 300.0
 _MOST_VERIFIED, _NEWEST_VERIFIED = 5000, 1000  # commits that are read again by verify
 _UNFINISHED = "the history was not compared: it is still being indexed"
+_SHORT_HISTORY = 1000  # commits that a sync waits for
 _REST_S = 5.0  # without commits, before a store is tidied
 _POLL_S = 10.0  # on file systems that are slow to ask
 
@@ -161,7 +162,7 @@ class HistoryIndexer:
         self._error: CodeindexError | None = None
         self._view: View | None = None
         self._known = 0
-        self._needs_tidying = False
+        self._needs_tidying = self._has_been_complete = False
         self._phase = HistoryPhase.WAITING if settings.enabled else HistoryPhase.OFF
         self._loop: asyncio.AbstractEventLoop
 
@@ -236,14 +237,25 @@ class HistoryIndexer:
         self._gate.open()
 
     async def sync(self) -> None:
-        """Wait until all commits made before the call are indexed; if the first reading goes on, return at once."""
-        if self._phase is not HistoryPhase.COMPLETE and not (self._view and self._view.is_complete):
+        """Wait until all commits made before the call are indexed.
+
+        While a history is read for the first time, return at once, unless it is a short one.
+        """
+        if self._phase in (HistoryPhase.OFF, HistoryPhase.WAITING):
             return
         if await anyio.to_thread.run_sync(self._seems_changed):
             self._request()
         target = self._requested
-        while self._done < target and self._phase is not HistoryPhase.UNAVAILABLE:
+        while self._done < target and not self._is_reading_long_history:
             await self._updated.wait()
+
+    @property
+    def _is_reading_long_history(self) -> bool:
+        """True while a history is read for the first time, and most of it is still missing."""
+        view = self._view
+        if self._has_been_complete or self._phase is not HistoryPhase.INDEXING or view is None:
+            return False
+        return view.wanted - self._known > _SHORT_HISTORY
 
     async def refresh(self) -> None:
         """Compare the history with the repository, whatever its files look like, and wait for that."""
@@ -396,6 +408,7 @@ class HistoryIndexer:
         if view is not None and view.signature == signature and view.is_complete:
             self._view, self._known = view, view.wanted - view.unreadable
             self._phase = HistoryPhase.COMPLETE
+            self._has_been_complete = True
             return
         wanted, key = await self._find_commits(location, heads, signature)
         self._phase = HistoryPhase.INDEXING
@@ -407,6 +420,9 @@ class HistoryIndexer:
         self._watched = ()
         location = locate(self._path)
         files = files_of_heads(location, self._settings.branches)
+        if location.prefix and location.top is not None:  # a repository may be made nearer to the root
+            inner = [place for place in (self._path, *self._path.parents) if location.top in place.parents]
+            files += [place / ".git" for place in inner]
         watched = tuple((str(file), _stat(str(file))) for file in files)
         self._watched = watched  # before reading, so that a later change is noticed
         heads = read_heads(location, self._settings.branches)
@@ -542,6 +558,8 @@ class HistoryIndexer:
 
         self._view, self._known = await anyio.to_thread.run_sync(publish)
         self._phase = HistoryPhase.COMPLETE if is_complete else HistoryPhase.INDEXING
+        self._has_been_complete |= is_complete
+        self._updated.notify_all()
         self._on_progress()
 
     async def _read(self, repository: Repository, ids: Sequence[bytes]) -> AsyncIterator[ReadAnswer]:

@@ -255,7 +255,12 @@ class Crasher:
 
     def _caught_up(self) -> bool:
         roots = self.daemon.call("status")["roots"]
-        return all(root["state"] == "fresh" and not root["pending_vectors"] for root in roots)
+        return all(
+            root["state"] == "fresh"
+            and not root["pending_vectors"]
+            and root["history"]["state"] in ("complete", "unavailable")
+            for root in roots
+        )
 
     def _check_computed(self, how: str) -> int:
         computed = self.daemon.computed()

@@ -113,6 +113,19 @@ def _expected(home: Path) -> Iterable[str]:
         yield from (f"{at}/text/{serial:08}.trigrams" for serial in serials)
         for dense in (root / "dense").iterdir():
             yield from _dense_files(dense, f"{at}/dense/{dense.name}")
+    yield from _history_files(home / cache / "history", f"{cache}/history")
+
+
+def _history_files(histories: Path, at: str) -> Iterable[str]:
+    yield f"{at}/roots.json"
+    for store in (path for path in histories.iterdir() if path.is_dir()):
+        names = ("history.db", "history.db-wal", "history.db-shm", "vectors.i8", "lock")
+        yield from (f"{at}/{store.name}/{name}" for name in names)
+        lexical = f"{at}/{store.name}/lexical"
+        yield from (f"{lexical}/{name}" for name in committed_files(store / "lexical"))
+        yield from (
+            f"{lexical}/{name}" for name in ("lock", ".managed.json", ".tantivy-meta.lock", ".tantivy-writer.lock")
+        )
 
 
 def _dense_files(dense: Path, at: str) -> Iterable[str]:

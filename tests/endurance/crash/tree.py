@@ -60,9 +60,10 @@ class RealTree:
     def edit(self) -> str:
         """Make one edit and say what it was."""
         self.edits += 1
-        kinds: list[tuple[int, Callable[[Path], None]]] = [
+        kinds: list[tuple[float, Callable[[Path], None]]] = [
             (8, self._append), (5, self._rewrite), (3, self._cut), (4, self._create), (3, self._delete),
             (3, self._rename), (2, self._copy), (1, self._rename_directory), (2, self._switch_branch),
+            (3, self._commit_some), (1, self._amend), (1, self._reset), (0.2, self._collect_garbage),
         ]  # fmt: skip
         act = self._chance.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]
         act(self._chance.choice(self._files()))
@@ -107,6 +108,26 @@ class RealTree:
             self._rename(file)
         else:
             file.parent.rename(file.parent.with_name(f"dir_{self._chance.getrandbits(32):x}"))
+
+    def _commit_some(self, file: Path) -> None:
+        self._append(file)
+        self._git("commit", "-q", "-m", f"Change {file.name}", "-m", f"Number {self._chance.getrandbits(32):x}.", "-a")
+
+    def _amend(self, file: Path) -> None:
+        self._append(file)
+        self._git("commit", "-q", "-a", "--amend", "-m", f"Change {file.name} again")
+
+    def _reset(self, _: Path) -> None:
+        """Forget the last commit and keep its changes; never the first one, which both branches share."""
+        commits = subprocess.run(
+            ["git", "rev-list", "--count", "HEAD"], cwd=self.path, check=True, capture_output=True, text=True
+        )
+        if int(commits.stdout) > 2:
+            self._git("reset", "-q", "--mixed", "HEAD~1")
+
+    def _collect_garbage(self, _: Path) -> None:
+        self._git("reflog", "expire", "--expire=now", "--all")
+        self._git("gc", "-q", "--prune=now")
 
     def _switch_branch(self, _: Path) -> None:
         """Switch to the other branch, with everything in the way put aside first, as ``git stash`` would."""

@@ -67,6 +67,7 @@ def _run(trial: Trial, chosen: argparse.Namespace) -> int:
             number = trial.done["bursts"]
             trial.sync()
             trial.verify()
+            trial.check_history()
             trial.check_markers()
             if number % NESTED_EVERY == 0:
                 trial.check_nested_root()

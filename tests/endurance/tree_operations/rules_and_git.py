@@ -99,6 +99,33 @@ def rebase(world: World) -> None:
         world.git(directory, "rebase", "--abort")
 
 
+def amend(world: World) -> None:
+    """The last commit again, with what changed since."""
+    directory = world.one(_repositories(world))
+    world.git(directory, "commit", "-q", "-a", "--amend", "-m", f"amended {next(world.numbers)}")
+
+
+def merge(world: World) -> None:
+    """A branch into the present one; given up where that conflicts."""
+    directory = world.one(_repositories(world))
+    try:
+        world.git(directory, "merge", "-q", "--no-edit", world.random.choice(("main", "-")))
+    except RefusedError:
+        world.git(directory, "merge", "--abort")
+
+
+def reset(world: World) -> None:
+    """The last commit never happened."""
+    world.git(world.one(_repositories(world)), "reset", "-q", "--hard", "HEAD~1")
+
+
+def collect_garbage(world: World) -> None:
+    """``git gc``: objects move into packs, references into one file, and what nothing reaches is gone."""
+    directory = world.one(_repositories(world))
+    world.git(directory, "reflog", "expire", "--expire=now", "--all")
+    world.git(directory, "gc", "-q", "--prune=now")
+
+
 def clean(world: World) -> None:
     """``git clean``: everything untracked goes, and with -x what is ignored too."""
     directory = world.one(_repositories(world))

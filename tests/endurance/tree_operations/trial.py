@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -32,6 +33,7 @@ _DEAD_KEPT = 500
 _SHOWN = 20
 _MANY_HITS = 10
 _NEARLY = 1e-6
+_MOST_COMMITS = 1000
 
 
 class DifferenceError(AssertionError):
@@ -90,6 +92,23 @@ class Trial:
             raise DifferenceError(
                 "\n".join(["verify found:", f"{found['failed_files']} failed files", *lines[:_SHOWN]])
             )
+
+    def check_history(self) -> None:
+        """After a sync, the history is what ``git log`` lists, unless it is just being read. Raises DifferenceError."""
+        history = self._ask("status", path=str(self.root))["roots"][0]["history"]
+        if history["state"] != "complete":
+            self.done[f"history {history['state']}"] += 1
+            return
+        listed = subprocess.run(
+            ["git", "log", "--format=%H", "-n", str(_MOST_COMMITS)], cwd=self.root, capture_output=True, check=False
+        )
+        expected = set(listed.stdout.decode().split())
+        found = self._ask("history.log", roots=[str(self.root)], limit=_MOST_COMMITS)["commits"]
+        self.done["histories compared"] += 1
+        self.done["commits compared"] += len(found)
+        if {commit["id"] for commit in found} != expected:
+            have = {commit["id"] for commit in found}
+            raise DifferenceError(f"history: missing {expected - have}, superfluous {have - expected}; {history}")
 
     def check_markers(self) -> None:
         """What is on the disk is found, what is gone is not, after a sync that the question asks for."""
