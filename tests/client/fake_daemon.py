@@ -137,6 +137,7 @@ class FakeDaemon:
             "impact": self._impact,
             "outline": self._outline,
             "map": self._map,
+            "history.log": self._log,
             "history.why": self._why,
             "history.of": self._history,
             "history.together": self._together,
@@ -382,6 +383,9 @@ class FakeDaemon:
             "lines": lines, "commits": [self._commit(lines=[[12, 12]])], "definition": definition,
             "earlier": [self._commit(lines=[[10, 14]], original_path=path)], "more_earlier": False, "took_ms": 1.5,
         }  # fmt: skip
+
+    async def _log(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        return {"query": params["query"], "took_ms": 0.1, "commits": [], "searched": 0, "ranked": False}
 
     async def _history(self, params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
         change = {"path": "src/auth.py", "kind": "M", "added": 1, "removed": 2, "definitions": ["Auth.check"]}

@@ -58,7 +58,8 @@ def _part(commit: LoggedCommit, most: int) -> Part:
         data["files"] = ", ".join(files)
     if Part(text, data).cost > most:
         short = cut_to(subject, most // 2)
-        return Part(f"{commit['short_id']}  {commit['date'][:10]}  {short}", {**data, "subject": short, "lines": ""})
+        text = f"{commit['short_id']}  {commit['date'][:10]}  {short}"
+        data = {"id": commit["short_id"], "date": commit["date"][:10], "subject": short}
     return Part(text, data)
 
 

@@ -285,3 +285,13 @@ def test_the_difference_of_two_heads(repo: GitRepositoryForTests) -> None:
     added, removed = opened(repo.path).difference([new[-1]], [old[-1]], limit=100)
     assert (added, removed) == (new[::-1], old[::-1])
     assert opened(repo.path).difference([new[-1]], [new[0]], limit=100) == ([new[1]], [])
+
+
+def test_grafts_that_make_a_circle_end_every_walk(repo: GitRepositoryForTests) -> None:
+    first = repo.commit("first", {"a": "1\n"})
+    second = repo.commit("second", {"a": "2\n"})
+    repo.write(".git/info/grafts", f"{first.hex()} {second.hex()}\n")
+    repository = opened(repo.path)
+    assert set(walked(repository)) == {first, second}
+    assert repository.first_ancestor(second) == min(first, second)
+    assert repository.difference([second], [first], limit=100) == ([], [])

@@ -249,9 +249,16 @@ class GitRepository:
         return [one for one in ordered if marks[one] == _NEW], [one for one in ordered if marks[one] == _OLD]
 
     def first_ancestor(self, tip: bytes) -> bytes:
-        """Return the commit without parents at the end of the chain of first parents, which names the repository."""
+        """Return the commit without parents at the end of the chain of first parents, which names the repository.
+
+        Grafts and replacements may make a circle; then it is the smallest id in the chain.
+        """
+        chain = {tip}
         while parents := self.commit(tip).parents:
             tip = parents[0]
+            if tip in chain:
+                return min(chain)
+            chain.add(tip)
         return tip
 
 
