@@ -49,7 +49,7 @@ def place(tmp_path: Path) -> Path:
     """A directory with a root's list in its state, a program `codeindex`, and files to complete."""
     state = tmp_path / "state/codeindexd"
     state.mkdir(parents=True)
-    roots = [{"path": "/srv/one"}, {"path": "/srv/two words"}]
+    roots = [{"path": "/srv/one"}, {"path": "/srv/two words"}, {"path": "/srv/three\nlines"}]
     (state / "roots.json").write_text(json.dumps({"format": 1, "roots": roots}))
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/codeindex"
@@ -156,14 +156,16 @@ def test_a_shell_completes_commands_options_and_values(complete: Complete) -> No
 def test_a_shell_completes_files_and_roots(complete: Complete) -> None:
     assert {one.rstrip("/") for one in complete("codeindex outline s")} == {"source", "setup.py"}
     assert {one.rstrip("/") for one in complete("codeindex grep x s")} == {"source", "setup.py"}
-    assert {"/srv/one", "/srv/two words"} <= {one.replace("\\", "") for one in complete("codeindex remove /srv/")}
+    found = {one.replace("\\", "") for one in complete("codeindex remove /srv/")}
+    assert {"/srv/one", "/srv/two words"} <= found
+    assert not found & {"/srv/three", "lines"}
     assert complete("codeindex search --root /srv/o") == {"/srv/one"}
     assert {one.rstrip("/") for one in complete("codeindex status s")} == {"source"}
 
 
 def test_roots_are_read_from_the_list_without_a_daemon(place: Path) -> None:
     environ = {"XDG_STATE_HOME": str(place / "state"), "HOME": str(place)}
-    assert completions.roots(environ) == ["/srv/one", "/srv/two words"]
+    assert completions.roots(environ) == ["/srv/one", "/srv/three\nlines", "/srv/two words"]
     (place / "state/codeindexd/roots.json").write_text("{")
     assert completions.roots(environ) == []
     assert completions.roots({"XDG_STATE_HOME": str(place / "none"), "HOME": str(place)}) == []

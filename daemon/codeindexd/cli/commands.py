@@ -727,7 +727,8 @@ def completions(run: Run) -> int:
 
     if run.args.what == "roots":
         known = scripts.roots(run.environ)
-        run.show({"roots": known}, lambda: _print_lines(run, known))
+        in_one_line = [root for root in known if "\n" not in root]  # shells read a root from each line
+        run.show({"roots": known}, lambda: _print_lines(run, in_one_line))
     else:
         text = scripts.script(run.args.what)
         run.show({"script": text}, lambda: run.terminal.print(text.rstrip("\n")))
