@@ -72,7 +72,7 @@ def test_patterns_become_the_trigrams_they_need(pattern: str, expected: str) -> 
     assert shown(regex_query(pattern)) == expected
 
 
-@pytest.mark.parametrize("pattern", ["(", "a**b{", "(?=x)abc", r"\1abc", "[a", "(?P<x", "abc)", "+"])
+@pytest.mark.parametrize("pattern", ["(", "a**b{", "(?=x)abc", r"\1abc", "[a", "(?P<x", "abc)", "+", "abc(?i)*"])
 def test_what_is_not_understood_admits_everything(pattern: str) -> None:
     assert regex_query(pattern) == All()
 

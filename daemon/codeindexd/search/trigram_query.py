@@ -267,8 +267,10 @@ class _Parser:
                 if end < 0:
                     raise _UnknownSyntaxError
                 self._at = end + 1
-            elif not self._flags():
-                return _NOTHING_WRITTEN  # flags for the rest of the enclosing group
+            elif not self._flags():  # they are for the rest of the enclosing group
+                if self._text[self._at : self._at + 1] in ("*", "+", "?", "{"):
+                    raise _UnknownSyntaxError  # RE2 repeats what is before them
+                return _NOTHING_WRITTEN
             else:
                 return self._closed(self._scoped_flags)
         return self._closed(self._ignore_case)
