@@ -9,9 +9,10 @@ from codeindexd.errors import UsageError
 from codeindexd.mcp.tool_errors import describe
 
 GRAPH = {"refs", "callers", "callees", "impact", "outline", "map", "related", "symbol", "search", "grep"}
+HISTORY = {"log", "why", "history", "together"}
 
 
-@pytest.mark.parametrize("command", sorted(GRAPH))
+@pytest.mark.parametrize("command", sorted(GRAPH | HISTORY))
 def test_what_a_tool_can_do_is_not_left_to_the_user(command: str) -> None:
     assert command in commands.COMMANDS
     text = describe(UsageError("src is a directory", hint=f"for its outline: codeindex {command} PATH"))

@@ -24,7 +24,6 @@ from codeindexd.errors import (
     FailedError,
     NoHistoryError,
     NotIndexedError,
-    TimedOutError,
     UsageError,
 )
 from codeindexd.indexing import history_requests as requests
@@ -44,9 +43,7 @@ Params = Mapping[str, Any]
 Result = dict[str, Any]
 _QUESTION_COST = 64 << 10
 _MOST_DEFINITIONS = 5  # of one name, whose histories are shown together
-_ERRORS: Mapping[str, type[CodeindexError]] = {
-    error.name: error for error in (NoHistoryError, UsageError, TimedOutError)
-}
+_ERRORS: Mapping[str, type[CodeindexError]] = {error.name: error for error in (NoHistoryError, UsageError)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def answer(
 ) -> LineAnswer:
     """Answer a question about lines. It takes less time with the ``graph`` of commits, and a ``cache``. Blocking.
 
-    Raises UsageError if there are no such lines, MissingObjectError, and TimedOutError.
+    Raises UsageError if there are no such lines, MissingObjectError, and FailedError.
     """
     located = repository.location
     location = GitLocation(located.git_dir, located.common_dir, Path(os.fsdecode(question.top)))

@@ -22,9 +22,9 @@ from codeindexd.analysis.secrets import mask
 from codeindexd.analysis.tokens import Tokenizer, path_words
 from codeindexd.errors import (
     EmbedderError,
+    FailedError,
     MissingObjectError,
     NoHistoryError,
-    TimedOutError,
     UsageError,
     place_of,
 )
@@ -74,7 +74,7 @@ class HistoryReader:
             answer = self._answer(requests.decode_request(job.request))
         except MemoryError:
             raise
-        except (NoHistoryError, UsageError, TimedOutError) as error:
+        except (NoHistoryError, UsageError, FailedError) as error:
             answer = Refused(error.message, error.hint, error.name)
         except (OSError, msgspec.MsgspecError) as error:
             return HistoryResult(job.job_id, job.path, error=place_of(error))

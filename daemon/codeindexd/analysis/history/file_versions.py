@@ -12,7 +12,7 @@ from typing import NamedTuple
 from codeindexd.analysis.history.renames import REGULAR_FILES, RemovedFile, former_file
 from codeindexd.analysis.history.repository import DIRECTORY, GitRepository, TreeEntry
 from codeindexd.analysis.history.skipping import Skips
-from codeindexd.errors import TimedOutError
+from codeindexd.errors import FailedError
 
 _MOST_CACHED = 50_000  # about 15 MB
 
@@ -42,7 +42,7 @@ class VersionsCache:
 class FileVersions:
     """Reads the versions of files from the objects of a repository. Nothing is read from its work tree.
 
-    Every method raises MissingObjectError if the repository lacks an object, and TimedOutError after ``budget_s``.
+    Every method raises MissingObjectError if the repository lacks an object, and FailedError after ``budget_s``.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class FileVersions:
 
     def _check_time(self) -> None:
         if time.monotonic() > self._end:
-            raise TimedOutError(
+            raise FailedError(
                 f"the history of the file is too long to be followed: {self._read:,} commits were read",
                 hint="that takes much less time once the history is indexed, see: codeindex status",
             )
