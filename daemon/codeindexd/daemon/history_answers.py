@@ -90,10 +90,7 @@ def why(
         "earlier": (
             [_changed_entry(change, by_id[change.commit]) for change in found.changes]
             if earlier is None
-            else [
-                {**commit_entry(one.commit, short_id=one.short_id), **_original(one.touched[0][0])}
-                for one in earlier[0]
-            ]
+            else [{**commit_entry(one.commit), **_original(one.touched[0][0])} for one in earlier[0]]
         ),
         "more_earlier": found.has_more if earlier is None else earlier[1],
         **_tail(notes, took_s),
