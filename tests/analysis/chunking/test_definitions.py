@@ -146,3 +146,9 @@ def test_methods_of_an_implementation_have_it_as_container() -> None:
 )
 def test_signatures_have_no_comments(language: str, text: bytes, signature: str) -> None:
     assert analyse(text, language).definitions[0].signature == signature
+
+
+def test_namespaces_in_one_line_have_extents() -> None:
+    text = b"<?php namespace A; function f(){} namespace B; function g(){}"
+    extents = {one.name: (one.start_line, one.end_line) for one in analyse(text, "php").definitions}
+    assert extents == {"A": (1, 1), "f": (1, 1), "B": (1, 1), "g": (1, 1)}

@@ -74,7 +74,7 @@ def find_definitions(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDe
                     found.append(item)
                     if definition.is_rest:
                         if rest is not None:
-                            rest.end = item.start
+                            rest.end = max(item.start, rest.start + 1)  # both may be in one line
                         container = inside = rest = item
                         item.end = lines.spanned(node.start_byte, node.end_byte)[1]
                     elif definition.scopes:
