@@ -16,6 +16,8 @@ package acme.v1;
 
 // A job to run. It has a name.
 message Job {
+  option deprecated = true;
+  reserved 2;
   string name = 1;
   enum State { NEW = 0; }
   enum Kind {
@@ -61,10 +63,15 @@ SAMPLES = {
         "variable CC 1, variable obj-$(CONFIG_A) 2, target all 3, target build 4-5",
     ),
     "r": (
-        b"run <- function(a) {\n  a\n}\nlimit <- 3\nStack <- R6Class('Stack', list(\n  push = function(x) 1\n))\n",
-        "function run 1-3, variable limit 4, class Stack 5-7, method Stack.push 6",
+        b"run <- function(a) {\n  a\n}\nlimit <- 3\nStack <- R6Class('Stack', list(\n  push = function(x) 1\n))\n"
+        b"inc <- \\(n) n\n",
+        "function run 1-3, variable limit 4, class Stack 5-7, method Stack.push 6, function inc 8",
     ),
-    "scheme": (b"(define (run a)\n  a)\n(define limit 3)\n", "function run 1-2, variable limit 3"),
+    "racket": (b"(struct point (x y))\n(struct a->b (x))\n", "struct point 1, struct a->b 2"),
+    "scheme": (
+        b"(define (run a)\n  a)\n(define limit 3)\n(define-record-type <job>\n  (make-job id) job?)\n",
+        "function run 1-2, variable limit 3, struct job 4-5",
+    ),
     "tcl": (b"proc run {a} {\n  return $a\n}\nnamespace eval ::acme {\n}\n", "function run 1-3, namespace acme 4-5"),
     "thrift": (
         b"struct Job {\n  1: required string name,\n  2: i32 size\n}\n",
@@ -96,7 +103,7 @@ def test_members_stand_in_what_is_around_them() -> None:
         *("Jobs", "Jobs.Run"),
     ]
     job = found["Job"]
-    assert (job.doc, job.start_line, job.end_line) == ("A job to run.", 5, 14)
+    assert (job.doc, job.start_line, job.end_line) == ("A job to run.", 5, 16)
     assert found["Jobs.Run"].signature == "rpc Run(Job) returns (Job)"
 
 

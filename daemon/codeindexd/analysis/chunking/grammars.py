@@ -21,7 +21,7 @@ from codeindexd.analysis.chunking.embedded import HOSTS, SCRIPT_LANGUAGES
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
 
-CHUNKER_VERSION = "9"
+CHUNKER_VERSION = "10"
 """Part of every fingerprint; increase it when the same bytes have other chunks or definitions."""
 
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar

@@ -41,7 +41,7 @@ _LISP_NAME: Final = r"""([^\s()\[\]{}"']+)"""
 _SCHEME: Final = _lines(
     rf"function \((?:define|define\*|define-inline)\s+\({_LISP_NAME}",
     rf"macro \((?:define-syntax|define-syntax-rule|define-macro)\s+\(?{_LISP_NAME}",
-    rf"struct \((?:define-record-type|struct|define-struct)\s+<?{_LISP_NAME}",
+    r"""struct \((?:define-record-type|struct|define-struct)\s+\(?<?([^\s()\[\]{}"']+?)>?(?=[\s()\[\]{}"']|$)""",
     rf"variable \(define\s+{_LISP_NAME}",
 )
 _PROTOCOL: Final = _lines(
@@ -50,7 +50,8 @@ _PROTOCOL: Final = _lines(
     r"interface \s*(?:service|interface)\s+(\w+)",
     r"method@interface \s*rpc\s+(\w+)",
     r"package package\s+(?:\w+\.)*(\w+)\s*;",
-    r"field@struct \s+(?:\d+\s*:\s*)?(?:repeated\s+|optional\s+|required\s+)?[\w.]+(?:<[^=>]*>)?\s+(\w+)\s*(?:=|;|,|$)",
+    r"field@struct \s+(?!option\s|reserved\s|extensions\s)(?:\d+\s*:\s*)?(?:repeated\s+|optional\s+|required\s+)?[\w.]+"
+    r"(?:<[^=>]*>)?\s+(\w+)\s*(?:=|;|,|$)",
     r"enum_member@enum \s+(\w+)\s*=\s*-?\w+",
 )
 _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
@@ -150,7 +151,7 @@ _PATTERNS: Final[Mapping[str, tuple[_Line, ...]]] = {
     ),
     "protobuf": _PROTOCOL,
     "r": _lines(
-        r"function \s*`?([\w.]+)`?\s*(?:<-|=)\s*function\b",
+        r"function \s*`?([\w.]+)`?\s*(?:<-|=)\s*(?:function\b|\\\()",
         r"class \s*([\w.]+)\s*(?:<-|=)\s*(?:R6::)?R6Class\b",
         r"""class \s*(?:[\w.]+\s*<-\s*)?set(?:Ref)?Class\(\s*["'](\w+)""",
         r"""function \s*set(?:Generic|Method)\(\s*["']([\w.]+)""",
