@@ -63,9 +63,8 @@ SAMPLES = {
         "variable CC 1, variable obj-$(CONFIG_A) 2, target all 3, target build 4-5",
     ),
     "r": (
-        b"run <- function(a) {\n  a\n}\nlimit <- 3\nStack <- R6Class('Stack', list(\n  push = function(x) 1\n))\n"
-        b"inc <- \\(n) n\n",
-        "function run 1-3, variable limit 4, class Stack 5-7, method Stack.push 6, function inc 8",
+        b"run <- function(a) {\n}\nlimit <- 3\nStack <- R6Class('Stack', list(\n  push = function(x) 1\n))\ninc = \\(n) n",
+        "function run 1-2, variable limit 3, class Stack 4-6, method Stack.push 5, function inc 7",
     ),
     "racket": (b"(struct point (x y))\n(struct a->b (x))\n", "struct point 1, struct a->b 2"),
     "scheme": (
