@@ -63,7 +63,7 @@ SAMPLES = {
         "variable CC 1, variable obj-$(CONFIG_A) 2, target all 3, target build 4-5",
     ),
     "r": (
-        b"run <- function(a) {\n}\nlimit <- 3\nStack <- R6Class('Stack', list(\n  push = function(x) 1\n))\ninc = \\(n) n",
+        b"run <- function() {\n}\nlimit <- 3\nStack <- R6Class('Stack', list(\n  push = function() 1\n))\ninc = \\() 1",
         "function run 1-2, variable limit 3, class Stack 4-6, method Stack.push 5, function inc 7",
     ),
     "racket": (b"(struct point (x y))\n(struct a->b (x))\n", "struct point 1, struct a->b 2"),
