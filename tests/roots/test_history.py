@@ -192,3 +192,22 @@ async def test_two_roots_of_one_repository_share_their_commits(tmp_path: Path) -
             await root.sync(60)
             await other.sync(60)
             assert (len(ids_of(root)), len(ids_of(other))) == (4, 3)
+
+
+async def test_a_history_that_fails_costs_the_code_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> None:
+        raise RuntimeError("a bug")
+
+    async with repository(tmp_path) as (repo, place):
+        with monkeypatch.context() as patch:
+            patch.setattr("codeindexd.indexing.history.locate", fail)
+            async with place.running() as root:
+                await eventually(lambda: root.history.status().reason, seconds=30)
+                assert "RuntimeError" in root.history.status().reason
+                with pytest.raises(NoHistoryError, match="RuntimeError"):
+                    ids_of(root)
+                (place.path / "new.py").write_text("x = 1\n")
+                assert (await root.sync(60)).generation > 0
+        async with place.running() as root:
+            await complete(root)
+            assert ids_of(root) == repo.log()

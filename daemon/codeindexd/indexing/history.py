@@ -29,6 +29,7 @@ from codeindexd.errors import (
     StoreDamagedError,
     StoreFullError,
     WorkerError,
+    place_of,
 )
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing.history_requests import (
@@ -379,19 +380,28 @@ class HistoryIndexer:
         except NoHistoryError as error:
             self._fail(error)
             return None
-        except (StoreFullError, WorkerError, FailedError, OSError) as error:
-            self._error = error if isinstance(error, CodeindexError) else FailedError(f"the history failed: {error}")
-            log.warning("history_delayed", root=str(self._path), error=self._error.message)
-            return backoff.next_s()
         except StoreDamagedError as error:
             log.warning("history_damaged", root=str(self._path), error=error.message)
             key = self._stores.key_of(self._root_id)
             if key is not None:
                 await anyio.to_thread.run_sync(self._stores.rebuild, key)
             return backoff.next_s()
+        except CodeindexError as error:
+            return self._delay(error, backoff)
+        except OSError as error:
+            return self._delay(FailedError(f"the history of {self._path} cannot be read: {error}"), backoff)
+        except Exception as error:  # a history never costs the code its index
+            log.exception("history_failed", root=str(self._path))
+            return self._delay(FailedError(f"the history of {self._path} failed: {place_of(error)}"), backoff)
         self._error = None
         backoff.reset()
         return None
+
+    def _delay(self, error: CodeindexError, backoff: Backoff) -> float:
+        """Note why the history is behind, and return after how many seconds to try again."""
+        self._error = error
+        log.warning("history_delayed", root=str(self._path), error=error.message)
+        return backoff.next_s()
 
     def _fail(self, error: NoHistoryError) -> None:
         if self._phase is not HistoryPhase.UNAVAILABLE:
