@@ -27,7 +27,8 @@ from codeindexd.storage.lexical import LexicalQuery
 
 Numbers = NDArray[np.int64]
 
-_MOST_COMPARED_CHARS: Final = 2000  # of a message
+_MOST_COMPARED_CHARS: Final = 1500  # of a message
+_LEAST_COMPARED: Final = 60  # candidates whose messages are compared
 _DEPTH: Final = 300  # candidates of each retriever
 _MOST_LINES: Final = 3  # of a body that are shown
 _MESSAGES_AT_ONCE: Final = 4096
@@ -174,34 +175,23 @@ class CommitSearcher:
                 for number in touching:
                     if allowed is None or _contains(allowed, number):
                         scores[number] = scores.get(number, 0.0) + _NAMES
-        candidates = sorted(scores, key=lambda number: -scores[number])[: max(2 * limit, 100)]
-        self._add_signals(snapshot, prepared, candidates, scores, now)
-        candidates.sort(key=lambda number: (-scores[number], number))
-        kept = self._originals_first(snapshot, candidates, scores)
-        return [(number, round(scores[number], 4)) for number in kept[:limit]]
-
-    @staticmethod
-    def _originals_first(snapshot: HistorySnapshot, candidates: list[int], scores: dict[int, float]) -> list[int]:
-        """Return the candidates with those that repeat the subject of a better one, such as backports, further down."""
+        candidates = sorted(scores, key=lambda number: -scores[number])[: max(3 * limit, _LEAST_COMPARED)]
         messages = snapshot.messages(candidates)
-        seen: set[str] = set()
-        for number in candidates:
-            subject = _AROUND_SUBJECT.sub("", messages.get(number, "").split("\n", 1)[0]).casefold()
-            if subject in seen:
-                scores[number] -= _REPEATED
-            seen.add(subject)
-        return sorted(candidates, key=lambda number: (-scores[number], number))
+        self._add_signals(snapshot, prepared, messages, scores, now)
+        candidates.sort(key=lambda number: (-scores[number], number))
+        _move_repeated(candidates, messages, scores)
+        return [(number, round(scores[number], 4)) for number in candidates[:limit]]
 
     def _add_signals(
         self,
         snapshot: HistorySnapshot,
         prepared: _Prepared,
-        candidates: Sequence[int],
+        messages: dict[int, str],
         scores: dict[int, float],
         now: float,
     ) -> None:
         """Add what the messages and dates of the candidates say to their scores."""
-        messages = snapshot.messages(candidates)
+        candidates = list(messages)
         wanted = set(prepared.stems)
         weights = _weights(snapshot, wanted)
         total = sum(weights.values()) or 1.0
@@ -215,6 +205,17 @@ class CommitSearcher:
             scores[number] += _RECENCY * 2.0 ** -(max(0.0, now - when) / (3 * _YEAR_S))
             if first.startswith(("Merge ", "Merged ")) and "\n" not in message.strip():
                 scores[number] -= _MERGE
+
+
+def _move_repeated(candidates: list[int], messages: dict[int, str], scores: dict[int, float]) -> None:
+    """Move candidates that repeat the subject of a better one, such as backports, further down."""
+    seen: set[str] = set()
+    for number in candidates:
+        subject = _AROUND_SUBJECT.sub("", messages.get(number, "").split("\n", 1)[0]).casefold()
+        if subject in seen:
+            scores[number] -= _REPEATED
+        seen.add(subject)
+    candidates.sort(key=lambda number: (-scores[number], number))
 
 
 def _contains(numbers: Numbers, number: int) -> bool:
@@ -291,6 +292,8 @@ def _by_author(snapshot: HistorySnapshot, wanted: str) -> Numbers:
 
 def _folded(text: str) -> str:
     """Return a text for comparisons, in which case and accents do not matter."""
+    if text.isascii():
+        return text.lower()
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
 
 
