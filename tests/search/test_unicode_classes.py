@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 import re2
@@ -119,6 +120,14 @@ def test_other_edges_stay_as_they_are(pattern: str) -> None:
 def test_edges_are_exact_only_where_a_letter_must_stand_beside_them(pattern: str, line: str, matches: bool) -> None:
     assert bool(list(LineMatcher(pattern).lines(line.encode()))) is matches
     assert compile_regex(pattern).search(line) is matches
+
+
+def test_deeply_nested_groups_cost_little() -> None:
+    began = time.process_time()
+    nested = for_any_script(rf"\b{'(' * 4000}é{')' * 4000}\b")
+    assert time.process_time() - began < 1
+    assert nested.group == 0
+    assert for_any_script(rf"\b{'(' * 5}é{')' * 5}\b").group == 1
 
 
 @pytest.mark.parametrize("line", ["a foo b", "é foo b", "foo"])

@@ -34,6 +34,8 @@ _WORD_LETTERS: Final = re.compile(
     r"\\[wd]|\\p(?:L|\{(?:L\w?|N[dl])\})|\[(?:\\[wd]|[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|\w(?!-))+\]|\w"
 )
 
+_MOST_DEPTH: Final = 10  # of groups
+
 
 class AnyScript(NamedTuple):
     """A regex for text in any script: ``group`` of ``pattern`` is its match.
@@ -112,8 +114,11 @@ def _atoms(pattern: str) -> list[tuple[str, str]]:
     return found
 
 
-def _is_word_at_end(pattern: str, end: int) -> bool:
-    """Return True if whatever matches ``pattern`` has a letter of words as its first (``end`` 0) or last (-1)."""
+def _is_word_at_end(pattern: str, end: int, depth: int = 0) -> bool:
+    """Return True if whatever matches ``pattern`` has a letter of words as its first (``end`` 0) or last (-1).
+
+    Groups inside many others are not looked into.
+    """
     for alternative in _alternatives(pattern):
         atoms = _atoms(alternative)
         if not atoms or not _AT_LEAST_ONE.fullmatch(atoms[end][1]):
@@ -123,7 +128,8 @@ def _is_word_at_end(pattern: str, end: int) -> bool:
             atom = atom[2:].removesuffix(r"\E")[end:][:1]
         if atom.startswith("("):
             group = _GROUP.match(atom)
-            if group is None or not _is_word_at_end(atom[group.end() : -1], end):
+            inside = "" if group is None or depth == _MOST_DEPTH else atom[group.end() : -1]
+            if not _is_word_at_end(inside, end, depth + 1):
                 return False
         elif not _WORD_LETTERS.fullmatch(atom) or any(unicodedata.category(letter) == "No" for letter in atom):
             return False
