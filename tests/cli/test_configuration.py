@@ -79,6 +79,13 @@ def test_init_writes_a_file_that_changes_nothing_and_never_overwrites_one(home: 
     assert Path(err.split()[-1]).read_text() == "[search]\ndefault_limit = 3\n"
 
 
+def test_init_never_replaces_a_copy(home: Path) -> None:
+    path = file_of(home, "# mine\n")
+    copies = [document("init", "--force")["before"] for _ in range(3)]
+    assert copies == [f"{path}.before", f"{path}.before-2", f"{path}.before-3"]
+    assert Path(copies[0]).read_text() == "# mine\n"
+
+
 def test_init_keeps_a_link_to_a_file_elsewhere(home: Path) -> None:
     path = file_of(home, "")
     path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -47,7 +48,7 @@ def init(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]
     if os.path.lexists(path):
         if not force:
             raise FailedError(f"{path} exists", hint="to replace it, keeping a copy: codeindex config init --force")
-        before = target.with_name(f"{target.name}.before")
+        before = _unused_copy(target)
     try:
         private_directory(path.parent)
         if before is not None and target.exists():
@@ -57,6 +58,15 @@ def init(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]
     except OSError as error:
         raise FailedError(f"cannot write {target}: {error.strerror}", hint="check its permissions") from error
     return {"path": str(path), "before": None if before is None else str(before)}
+
+
+def _unused_copy(target: Path) -> Path:
+    """Return a path beside a file for a copy of it, at which there is nothing yet."""
+    before = target.with_name(f"{target.name}.before")
+    numbers = itertools.count(2)
+    while os.path.lexists(before):
+        before = target.with_name(f"{target.name}.before-{next(numbers)}")
+    return before
 
 
 def check(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]:

@@ -42,7 +42,7 @@ _OURS: Final[Mapping[str, tuple[str, ...]]] = {
         ),
         *("lock", "mcp-token", "models.json*", "roots-copy.json*", "roots.json*", "roots*.broken-*", "start.lock"),
     ),
-    "config": ("config.toml", "config.toml.before"),
+    "config": ("config.toml", "config.toml.before*"),
     "runtime": ("codeindexd.sock", "cookies"),
 }
 """What the program creates in each of its directories."""
