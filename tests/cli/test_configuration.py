@@ -86,6 +86,14 @@ def test_init_never_replaces_a_copy(home: Path) -> None:
     assert Path(copies[0]).read_text() == "# mine\n"
 
 
+def test_init_names_no_copy_of_a_file_that_was_not_there(home: Path) -> None:
+    path = file_of(home, "")
+    path.unlink()
+    path.symlink_to(home / "dotfiles.toml")
+    assert document("init", "--force")["before"] is None
+    assert "debounce_ms" in (home / "dotfiles.toml").read_text()
+
+
 def test_init_keeps_a_link_to_a_file_elsewhere(home: Path) -> None:
     path = file_of(home, "")
     path.unlink()

@@ -48,10 +48,10 @@ def init(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]
     if os.path.lexists(path):
         if not force:
             raise FailedError(f"{path} exists", hint="to replace it, keeping a copy: codeindex config init --force")
-        before = _unused_copy(target)
+        before = _unused_copy(target) if target.exists() else None
     try:
         private_directory(path.parent)
-        if before is not None and target.exists():
+        if before is not None:
             target.replace(before)
         target.write_text(toml_text.commented(), "utf-8")
         target.chmod(0o600)
