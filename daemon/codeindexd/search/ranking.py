@@ -23,8 +23,8 @@ class Weights:
     """The weight of each signal for a question. A retriever's best hit has the score 1."""
 
     lexical: float = 0.6
-    dense: float = 1.0
-    name: float = 1.2  # times the closeness of the file's name
+    dense: float = 0.7
+    name: float = 1.0  # times the closeness of the file's name
     exact: float = 1.5  # times how well it defines a name in the query: a compound name, or the query's only word
     mention: float = 1.2  # times the rarity of such a name that it uses, in any inflection if it is a single word
     test: float = 1.4  # subtracted, like `prose`, `data` and `aside`, unless the query asks for such files
