@@ -354,3 +354,11 @@ def test_grep_in_a_path_that_does_not_exist_is_a_usage_error(daemon: FakeDaemon)
 def test_options_without_a_meaning_are_usage_errors(daemon: FakeDaemon, words: list[str], message: str) -> None:
     code, out, err = on_terminal(daemon, *words)
     assert (code, out, err.splitlines()[0]) == (2, "", f"codeindex: {message}")
+
+
+def test_a_root_takes_one_line_whatever_its_name_contains(tmp_path: Path) -> None:
+    with FakeDaemon(tmp_path / "s", roots={"/odd\nroot": "fresh"}) as daemon:
+        for command in ("roots", "status"):
+            _, out, _ = on_terminal(daemon, command)
+            assert "/odd\u240aroot" in out
+            assert "\nroot" not in out

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli import render
 from codeindexd.cli.path_filters import from_here
-from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import PathLike, absolute, enclosing_repository, no_current_directory
 from codeindexd.client.sync import Client
 from codeindexd.errors import CodeindexError, ConfigError, FailedError, NotIndexedError, UsageError
@@ -143,7 +143,7 @@ def add(run: Run) -> int:
             _print_result(run, client, result, line if wait else None)
             root = result["roots"][0]["path"]
             if result.get("already_covered") and os.path.realpath(absolute(path)) != os.path.realpath(root):
-                run.terminal.note(f"{safe(absolute(path))} is covered by the root {safe(root)}")
+                run.terminal.note(f"{safe_line(absolute(path))} is covered by the root {safe_line(root)}")
     if run.args.json:
         run.terminal.print(json.dumps(added))
     return DONE
@@ -189,7 +189,7 @@ def remove(run: Run) -> int:
     with run.client() as client:
         for path in paths:
             removed += client.remove(path)["removed"]
-    text = "\n".join(f"removed {safe(root['path'])}" for root in removed)
+    text = "\n".join(f"removed {safe_line(root['path'])}" for root in removed)
     run.show({"removed": removed}, lambda: run.terminal.print(text))
     return DONE
 

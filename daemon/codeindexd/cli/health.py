@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from codeindexd.cli import progress
-from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.cli.terminal import Terminal, safe, safe_line
 
 if TYPE_CHECKING:
     from codeindexd.client.results import (
@@ -30,7 +30,8 @@ _MAX_DIFFERENCES = 20
 def roots(terminal: Terminal, result: RootsResult) -> None:
     """Print a table of roots."""
     rows = [
-        (root["state"], f"{root['files']:,}", f"{root['chunks']:,}", safe(root["path"])) for root in result["roots"]
+        (root["state"], f"{root['files']:,}", f"{root['chunks']:,}", safe_line(root["path"]))
+        for root in result["roots"]
     ]
     _table(terminal, ("STATE", "FILES", "CHUNKS", "PATH"), rows)
 
@@ -60,7 +61,7 @@ def status(terminal: Terminal, result: StatusResult, now: float | None = None) -
             f"{root.get('references', 0):,}",
             f"{root['pending_files']:,}",
             f"{root['failed_files']:,}",
-            safe(root["path"]),
+            safe_line(root["path"]),
         )
         for root in result["roots"]
     ]
@@ -106,7 +107,7 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
         lines.append(f"and {more:,} more failed files: see --json")
     if lines:
         terminal.print()
-        terminal.print(terminal.style("bold", safe(root["path"])))
+        terminal.print(terminal.style("bold", safe_line(root["path"])))
         for line in lines:
             terminal.print(f"  {line}")
 
@@ -130,7 +131,7 @@ def _history(history: HistoryEntry | None) -> str:
 
 def _busy(file: BusyFile) -> str:
     every = progress.duration(file["every_s"])
-    return f"busy: {safe(file['path'])} changes all the time: scanned every {every}, and by `codeindex sync`"
+    return f"busy: {safe_line(file['path'])} changes all the time: scanned every {every}, and by `codeindex sync`"
 
 
 def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
@@ -138,7 +139,7 @@ def _failure(terminal: Terminal, failure: Failure, now: float) -> str:
         remedy = "tried again when it changes"
     else:
         remedy = f"tried again in {progress.duration(failure['next_retry'] - now)}"
-    what = f"{safe(failure['path'])}: {failure['stage']}: {safe(failure['error'])}"
+    what = f"{safe_line(failure['path'])}: {failure['stage']}: {safe(failure['error'])}"
     return f"{terminal.style('warn', what)} ({progress.count(failure['attempts'], 'attempt')}, {remedy})"
 
 
@@ -151,9 +152,9 @@ def verify(terminal: Terminal, result: VerifyResult, *, seconds: float = 0.0) ->
             outcome += ", repaired"
         checked = f"{progress.count(root['files_checked'], 'file')}, {progress.count(root['chunks_checked'], 'chunk')}"
         took = progress.took(seconds) if root is result["roots"][-1] else ""
-        terminal.print(f"{safe(root['path'])}: {checked}: {outcome}{took}")
+        terminal.print(f"{safe_line(root['path'])}: {checked}: {outcome}{took}")
         for difference in found[:_MAX_DIFFERENCES]:
-            terminal.print(f"  {safe(difference['path'])}: {difference['what']}: {safe(difference['detail'])}")
+            terminal.print(f"  {safe_line(difference['path'])}: {difference['what']}: {safe(difference['detail'])}")
         if len(found) > _MAX_DIFFERENCES:
             terminal.print(f"  and {len(found) - _MAX_DIFFERENCES:,} more: see --json")
     if not result["ok"]:
@@ -175,7 +176,7 @@ def _explain_directory(terminal: Terminal, path: str, summary: DirectorySummary)
 
 def explain(terminal: Terminal, result: ExplainResult) -> None:
     """Print why a path is or is not indexed."""
-    path = safe(result["path"])
+    path = safe_line(result["path"])
     if (summary := result.get("summary")) is not None:
         _explain_directory(terminal, path, summary)
         return

@@ -42,7 +42,7 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     "log": (
         ('codeindex log "why is the session cookie signed"', "ask in words"),
-        ("codeindex log #1234", "the commits that name an issue or a pull request"),
+        ('codeindex log "#1234"', "the commits that name an issue or a pull request"),
         ("codeindex log author:ada since:2024 path:src/**", "the newest of a person, in a part of the code"),
         ("codeindex log touches:Session.refresh expiry", "only commits that touch a definition"),
     ),

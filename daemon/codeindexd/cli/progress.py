@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from codeindexd.cli.columns import cut, cut_start, width_of
-from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.cli.terminal import Terminal, safe, safe_line
 
 if TYPE_CHECKING:
     from codeindexd.client.results import Progress, RootEntry
@@ -52,7 +52,7 @@ class ProgressLine:
     def show(self, progress: Progress) -> None:
         """Show ``progress`` in the line."""
         if self.seconds >= self._show_after_s:
-            path = safe(progress.get("root", self._path))
+            path = safe_line(progress.get("root", self._path))
             self._terminal.line(fitted(path, progress, self._terminal.width - 1))
 
     def close(self) -> None:
@@ -138,7 +138,9 @@ def duration(seconds: float) -> str:
 
 def summary(root: RootEntry, *, seconds: float = 0.0, skipped: Mapping[str, int] | None = None) -> str:
     """Return a line about a root: its state and size, the duration, and what is left out, by reason."""
-    text = f"{safe(root['path'])}: {root['state']}, {count(root['files'], 'file')}, {count(root['chunks'], 'chunk')}"
+    text = (
+        f"{safe_line(root['path'])}: {root['state']}, {count(root['files'], 'file')}, {count(root['chunks'], 'chunk')}"
+    )
     text += took(seconds)
     return f"{text} (left out: {left_out(skipped)})" if skipped else text
 
