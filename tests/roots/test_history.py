@@ -104,6 +104,56 @@ async def test_an_unborn_branch_gets_its_first_commit(tmp_path: Path) -> None:
             assert ids_of(root) == repo.log()
 
 
+async def test_a_short_history_is_complete_after_the_first_sync(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:  # which syncs once
+        assert ids_of(root) == repo.log()
+
+
+async def test_commits_follow_their_children_whatever_their_dates(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        for date in (1_900_000_000, 1_500_000_000, 1_800_000_000, 0, 1_700_000_000):
+            repo.commit(f"at {date}", GIT_COMMITTER_DATE=f"@{date} +0000")
+            await root.sync(60)
+            assert ids_of(root) == repo.log()
+        repo.git("reset", "-q", "--hard", "HEAD~2")
+        await root.sync(60)
+        assert ids_of(root) == repo.log()
+
+
+async def test_a_repository_that_appears_above_the_root(tmp_path: Path) -> None:
+    async with harness(tmp_path) as place, place.running() as root:
+        assert root.history.status().phase is HistoryPhase.UNAVAILABLE
+        repo = GitRepositoryForTests(tmp_path)
+        repo.commit("first", {"code/a": "1\n"})
+        await root.sync(60)
+        assert ids_of(root) == repo.log()
+
+
+async def test_missing_objects_that_come_back_are_read(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place):
+        parent = repo.git("rev-parse", "HEAD~1").decode().strip()
+        file = repo.path / ".git" / "objects" / parent[:2] / parent[2:]
+        file.rename(tmp_path / "aside")
+        async with place.running() as root:
+            assert (ids_of(root), root.history.status().missing) == ([], 1)  # its parent is needed as well
+            (tmp_path / "aside").rename(file)
+            await root.sync(60)
+            assert (ids_of(root), root.history.status().missing) == (repo.log(), 0)
+
+
+async def test_objects_elsewhere_that_come_back_are_read(tmp_path: Path) -> None:
+    async with harness(tmp_path) as place:
+        origin = GitRepositoryForTests(tmp_path / "origin")
+        origin.commit("first", {"a": "1\n"})
+        origin.git("clone", "-q", "--shared", str(origin.path), str(place.path))
+        origin.path.rename(tmp_path / "away")
+        async with place.running() as root:
+            assert (ids_of(root), root.history.status().missing) == ([], 1)
+            (tmp_path / "away").rename(origin.path)
+            await root.sync(60)
+            assert (ids_of(root), root.history.status().missing) == (origin.log(), 0)
+
+
 async def test_no_repository_and_one_that_appears(tmp_path: Path) -> None:
     async with harness(tmp_path) as place, place.running() as root:
         await complete(root)

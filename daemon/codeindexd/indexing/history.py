@@ -21,7 +21,7 @@ import xxhash
 
 from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.record import IndexedCommit
-from codeindexd.analysis.history.refs import Heads, files_of_heads, read_heads
+from codeindexd.analysis.history.refs import Heads, files_of_heads, places_of_objects, read_heads
 from codeindexd.errors import (
     CodeindexError,
     FailedError,
@@ -158,8 +158,9 @@ class HistoryIndexer:
         self._gate = Gate(is_open=True)
         self._wake = Signal()
         self._updated = Broadcast()
-        self._requested = self._done = 0
+        self._requested, self._done = 1, 0  # the first update needs no request
         self._watched: tuple[tuple[str, FileStat | None], ...] = ()
+        self._object_places: tuple[tuple[str, FileStat | None], ...] = ()
         self._error: CodeindexError | None = None
         self._view: View | None = None
         self._known = 0
@@ -240,9 +241,9 @@ class HistoryIndexer:
     async def sync(self) -> None:
         """Wait until all commits made before the call are indexed.
 
-        While a history is read for the first time, return at once, unless it is a short one.
+        While the code is still being indexed, and while a long history is read for the first time, return at once.
         """
-        if self._phase in (HistoryPhase.OFF, HistoryPhase.WAITING):
+        if self._phase is HistoryPhase.OFF or (self._phase is HistoryPhase.WAITING and not self._is_ready()):
             return
         if await anyio.to_thread.run_sync(self._seems_changed):
             self._request()
@@ -408,14 +409,15 @@ class HistoryIndexer:
             log.info("history_unavailable", root=str(self._path), reason=error.message)
         self._error = error
         self._phase = HistoryPhase.UNAVAILABLE
-        if not self._watched:  # a repository may be made here
-            places = (self._path / ".git", self._path / ".git" / "HEAD")
-            self._watched = tuple((str(place), _stat(str(place))) for place in places)
+        if not self._watched:  # a repository may be made here or above
+            start = Path(os.path.realpath(self._path))
+            places = [start / ".git" / "HEAD", *(place / ".git" for place in (start, *start.parents))]
+            self._watched = _stats(places)
 
     async def _update(self) -> None:
         location, heads, signature = await anyio.to_thread.run_sync(self._look)
         view = self._stores.view_of(self._root_id)
-        if view is not None and view.signature == signature and view.is_complete:
+        if view is not None and view.signature == signature and view.is_complete and not _lacks_objects(view):
             self._view, self._known = view, view.wanted - view.unreadable
             self._phase = HistoryPhase.COMPLETE
             self._has_been_complete = True
@@ -433,8 +435,8 @@ class HistoryIndexer:
         if location.prefix and location.top is not None:  # a repository may be made nearer to the root
             inner = [place for place in (self._path, *self._path.parents) if location.top in place.parents]
             files += [place / ".git" for place in inner]
-        watched = tuple((str(file), _stat(str(file))) for file in files)
-        self._watched = watched  # before reading, so that a later change is noticed
+        self._watched = _stats(files)  # before reading, so that a later change is noticed
+        self._object_places = _stats(places_of_objects(location))
         heads = read_heads(location, self._settings.branches)
         described = [
             heads.tips,
@@ -471,16 +473,13 @@ class HistoryIndexer:
             before = await anyio.to_thread.run_sync(self._ids_before, key)
             if before is not None and before[0].base == base and before[0].wanted and not before[0].is_truncated:
                 old, ids = before
-                request = DifferenceRequest(repository, old.tips, _MOST_DIFFERENT)
-                answer = await self._ask(request)
+                answer = await self._ask(DifferenceRequest(repository, old.tips, _MOST_DIFFERENT))
                 if isinstance(answer, DifferenceAnswer) and answer.is_known:
                     added, removed = requests.split_ids(answer.added), set(requests.split_ids(answer.removed))
                     merged = [*added, *(one for one in ids if one not in removed)]
                     truncated = len(merged) > self._settings.max_commits
                     if not truncated:
-                        view = msgspec.structs.replace(
-                            view, wanted=len(merged), is_shallow=old.is_shallow, missing=old.missing
-                        )
+                        view = msgspec.structs.replace(view, wanted=len(merged), is_shallow=old.is_shallow)
                         return _Wanted(repository, view, merged, unplaced=len(added)), key
         walk = await self._ask(WalkRequest(repository, self._settings.max_commits))
         if not isinstance(walk, WalkAnswer):
@@ -496,7 +495,7 @@ class HistoryIndexer:
         """Return the last complete view of the root and the ids of its commits. Blocking."""
         with self._stores.use(key) as store:
             snapshot = store.snapshot(self._root_id)
-            if snapshot is None or not snapshot.view.is_complete or snapshot.view.unreadable:
+            if snapshot is None or not snapshot.view.is_complete or _lacks_objects(snapshot.view):
                 return None
             members = store.members_of(self._root_id).tolist()
             ids = snapshot.ids(members)
@@ -566,8 +565,11 @@ class HistoryIndexer:
             self._stores.assign(self._root_id, key, view if is_complete else None)
             return view, len(members)
 
-        self._view, self._known = await anyio.to_thread.run_sync(publish)
+        view, self._known = await anyio.to_thread.run_sync(publish)
+        self._view = view
         self._phase = HistoryPhase.COMPLETE if is_complete else HistoryPhase.INDEXING
+        if is_complete and _lacks_objects(view) and self._watched:  # they may arrive
+            self._watched += self._object_places
         self._has_been_complete |= is_complete
         self._updated.notify_all()
         self._on_progress()
@@ -621,8 +623,17 @@ async def _opened(stores: HistoryStores, key: str) -> AsyncIterator[HistoryStore
             await anyio.to_thread.run_sync(use.__exit__, None, None, None)
 
 
+def _lacks_objects(view: View) -> bool:
+    """Return True if the repository may gain objects that the history needs, without a change of its references."""
+    return bool(view.missing or view.unreadable)
+
+
 def _hash(values: list[object]) -> bytes:
     return xxhash.xxh3_128_digest(msgspec.msgpack.encode(values))
+
+
+def _stats(places: Sequence[Path]) -> tuple[tuple[str, FileStat | None], ...]:
+    return tuple((str(place), _stat(str(place))) for place in places)
 
 
 def _stat(path: str) -> FileStat | None:

@@ -16,7 +16,7 @@ from codeindexd.analysis.embedding.static import StaticModel
 from codeindexd.analysis.history.file_versions import VersionsCache
 from codeindexd.analysis.history.reader import DiffText, read_commit
 from codeindexd.analysis.history.record import Commit, IndexedCommit
-from codeindexd.analysis.history.repository import GitRepository, TooManyCommitsError
+from codeindexd.analysis.history.repository import GitRepository, NotComparableError
 from codeindexd.analysis.history.skipping import CommitGraph
 from codeindexd.analysis.secrets import mask
 from codeindexd.analysis.tokens import Tokenizer, path_words
@@ -84,11 +84,17 @@ class HistoryReader:
         repository = self._repository(request.repository)
         match request:
             case WalkRequest():
-                return _walk(repository, request.limit)
+                walk = _walk(repository, request.limit)
+                if walk.missing:
+                    self._opened = None  # libgit2 looks for alternates only when it opens the objects
+                return walk
             case DifferenceRequest():
                 return _difference(repository, request)
             case ReadRequest():
-                return self._read(repository, requests.split_ids(request.ids))
+                read = self._read(repository, requests.split_ids(request.ids))
+                if read.errors:
+                    self._opened = None
+                return read
             case LinesRequest():
                 graph = self._graph(request.database)
                 return LinesAnswer(
@@ -209,6 +215,6 @@ def _walk(repository: GitRepository, limit: int) -> WalkAnswer:
 def _difference(repository: GitRepository, request: DifferenceRequest) -> DifferenceAnswer:
     try:
         added, removed = repository.difference(repository.heads.tips, request.old_tips, limit=request.limit)
-    except (TooManyCommitsError, MissingObjectError):
+    except (NotComparableError, MissingObjectError):
         return DifferenceAnswer(is_known=False)
     return DifferenceAnswer(is_known=True, added=b"".join(added), removed=b"".join(removed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,10 @@ def test_a_reference_cannot_lead_out_of_the_repository(tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("0" * 40)
     (repo.path / ".git" / "HEAD").write_text("ref: refs/heads/../../../outside\n")
     assert read_heads(locate(repo.path)).head == b""
+
+
+def test_a_pipe_in_a_git_directory_is_not_waited_for(tmp_path: Path) -> None:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    repo.commit("first", {"a": "1\n"})
+    os.mkfifo(repo.path / ".git" / "commondir")
+    assert locate(repo.path).common_dir == repo.path / ".git"

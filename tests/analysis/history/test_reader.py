@@ -10,7 +10,7 @@ from codeindexd.analysis.history.location import locate
 from codeindexd.analysis.history.reader import read_commit
 from codeindexd.analysis.history.record import Change, ChangeKind, Commit
 from codeindexd.analysis.history.refs import read_heads
-from codeindexd.analysis.history.repository import GitRepository
+from codeindexd.analysis.history.repository import GitRepository, NotComparableError
 from codeindexd.errors import MissingObjectError
 from support.repositories import GitRepositoryForTests
 
@@ -294,4 +294,50 @@ def test_grafts_that_make_a_circle_end_every_walk(repo: GitRepositoryForTests) -
     repository = opened(repo.path)
     assert set(walked(repository)) == {first, second}
     assert repository.first_ancestor(second) == min(first, second)
-    assert repository.difference([second], [first], limit=100) == ([], [])
+    with pytest.raises(NotComparableError):
+        repository.difference([second], [first], limit=100)
+
+
+def test_a_commit_older_than_its_parent_is_not_compared(repo: GitRepositoryForTests) -> None:
+    first = repo.commit("first")
+    future = repo.commit("future", GIT_COMMITTER_DATE="@4000000000 +0000")
+    last = repo.commit("last")
+    with pytest.raises(NotComparableError):
+        opened(repo.path).difference([last], [future], limit=100)
+    assert opened(repo.path).difference([future], [first], limit=100) == ([future], [])
+
+
+def made(repo: GitRepositoryForTests, header: bytes, message: bytes = b"made\n") -> bytes:
+    """Store a commit object as it stands, and return its id."""
+    tree = repo.git("rev-parse", "HEAD^{tree}").strip()
+    data = b"tree %s\n%s\n%s" % (tree, header, message)
+    return bytes.fromhex(
+        repo.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", data=data).decode().strip()
+    )
+
+
+@pytest.mark.parametrize("encoding", ["raw_unicode_escape", "utf-7", "latin-1", "rot13", "no such"])
+def test_any_encoding_gives_text_that_can_be_stored(repo: GitRepositoryForTests, encoding: str) -> None:
+    repo.commit("first")
+    people = b"author \\ud800 +2AA- <a> 1 +0000\ncommitter B <b> 1 +0000\n"
+    commit_id = made(repo, b"%sencoding %s\n" % (people, encoding.encode()), b"half \\udfff +2AA-\n")
+    for mask_secrets in (True, False):
+        found = read_commit(opened(repo.path), commit_id, mask_secrets=mask_secrets)
+        assert (found.author.name + found.message).encode()
+
+
+def test_a_date_of_thousands_of_digits_is_no_date(repo: GitRepositoryForTests) -> None:
+    repo.commit("first")
+    commit_id = made(repo, b"author A <a> %s +0000\ncommitter B <b> 5 +0100\n" % (b"9" * 5000))
+    found = record(repo, commit_id)
+    assert (found.author_time, found.commit_time, found.commit_offset) == (0, 5, 60)
+
+
+def test_a_commit_with_a_parent_that_is_no_id_is_missing(repo: GitRepositoryForTests) -> None:
+    repo.commit("first")
+    wrong = made(repo, b"parent zz\nauthor A <a> 1 +0000\ncommitter B <b> 1 +0000\n")
+    repository = opened(repo.path)
+    with pytest.raises(MissingObjectError):
+        repository.commit(wrong)
+    walk = repository.walk([wrong], limit=9)
+    assert (walk.ids, walk.missing) == ([], 1)

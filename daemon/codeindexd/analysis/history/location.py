@@ -87,7 +87,10 @@ def _is_git_dir(path: Path) -> bool:
 
 
 def _read(file: Path) -> bytes | None:
+    """Return the beginning of a regular file; None if it cannot be read."""
     try:
+        if not file.is_file():  # opening a pipe would wait
+            return None
         with file.open("rb") as stream:
             return stream.read(_MOST_POINTER_BYTES)
     except OSError:

@@ -32,7 +32,7 @@ BLOB_BYTES = 8
 MAX_MESSAGE_BYTES = 64 << 10
 _MOST_DIFFED = 1000  # files of one commit: of more, lines are not counted
 _MOST_COMMIT_BYTES = 32 << 20  # that are compared in one commit
-_IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d+)?(?:[ \t]+([+-]\d{3,5}))?", re.DOTALL)
+_IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d{1,20})?\d*(?:[ \t]+([+-]\d{3,5}))?", re.DOTALL)
 _MOST_TIME = 1 << 40
 _NEWLINE = 10
 _MOST_PROSE_BYTES = 2048  # of the lines that a commit adds
@@ -121,12 +121,17 @@ def _decoded(data: bytes, encoding: str) -> str:
     for name in (encoding, "utf-8"):
         if name:
             try:
-                return data.decode(codecs.lookup(name).name)
+                return _without_surrogates(data.decode(codecs.lookup(name).name))
             except (LookupError, UnicodeError, ValueError):
                 continue
     if len(data) == MAX_MESSAGE_BYTES:  # the cut may have split a character
         return data.decode("utf-8", "replace")
     return data.decode("latin-1")
+
+
+def _without_surrogates(text: str) -> str:
+    """Replace halves of surrogate pairs, which some encodings let through and UTF-8 does not."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _identity(line: bytes, encoding: str) -> tuple[Person, int, int]:

@@ -92,6 +92,20 @@ def files_of_heads(location: GitLocation, branches: Sequence[str] = ()) -> list[
     return found
 
 
+def places_of_objects(location: GitLocation) -> list[Path]:
+    """Return the files and directories of which one changes when a repository gains objects that it lacked."""
+    objects = location.common_dir / "objects"
+    alternates = objects / "info" / "alternates"
+    found = [objects, objects / "pack", alternates]
+    found += [objects / f"{number:02x}" for number in range(256)]
+    found += [
+        objects / os.fsdecode(line)
+        for line in (_read(alternates, limit=1 << 16) or b"").splitlines()
+        if line and not line.startswith(b"#") and b"\0" not in line
+    ]
+    return found
+
+
 class _References:
     """The references of one repository, read once."""
 

@@ -62,8 +62,8 @@ def _configure() -> None:
     pygit2.option(Option.ENABLE_STRICT_HASH_VERIFICATION, False)  # a fifth of the time otherwise
 
 
-class TooManyCommitsError(Exception):
-    """Two histories differ in so many commits that walking one of them costs less than comparing them."""
+class NotComparableError(Exception):
+    """The difference of two histories cannot be found, or costs more than walking one of them."""
 
 
 class GitRepository:
@@ -110,7 +110,10 @@ class GitRepository:
             kind, data = self.read(commit_id)
         if kind != ObjectType.COMMIT:
             raise MissingObjectError(commit_id, str(self.location.common_dir))
-        return self._parsed(commit_id, data)
+        try:
+            return self._parsed(commit_id, data)
+        except ValueError as error:  # ids that are no ids: git does not accept the commit either
+            raise MissingObjectError(commit_id, str(self.location.common_dir)) from error
 
     def _parsed(self, commit_id: bytes, data: bytes) -> RawCommit:
         header, _, message = data.partition(b"\n\n")
@@ -207,7 +210,8 @@ class GitRepository:
     def difference(self, new: Iterable[bytes], old: Iterable[bytes], *, limit: int) -> tuple[list[bytes], list[bytes]]:
         """Return the commits reachable only from ``new``, and those only from ``old``, each as `walk` orders them.
 
-        Raises TooManyCommitsError if more than ``limit`` commits would have to be read.
+        Raises NotComparableError if more than ``limit`` commits would have to be read, or if one that was read is
+        older than a parent: then only walking tells the order.
         """
         known: dict[bytes, RawCommit] = {}
         marks: dict[bytes, int] = {}
@@ -224,7 +228,7 @@ class GitRepository:
             marks[commit_id] = before | flags
             if commit_id not in known:
                 if len(known) > limit:
-                    raise TooManyCommitsError
+                    raise NotComparableError
                 known[commit_id] = self.commit(commit_id)
             if commit_id in waiting:
                 one_sided -= 1
@@ -245,6 +249,8 @@ class GitRepository:
             one_sided -= marks[commit_id] != _BOTH
             for parent in known[commit_id].parents:
                 mark(parent, marks[commit_id])
+                if known[parent].commit_time > known[commit_id].commit_time:
+                    raise NotComparableError
         ordered = sorted(known, key=lambda one: -known[one].commit_time)
         return [one for one in ordered if marks[one] == _NEW], [one for one in ordered if marks[one] == _OLD]
 
