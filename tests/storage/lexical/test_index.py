@@ -128,12 +128,22 @@ def test_a_failed_commit_leaves_nothing_on_the_disk(lexical: Lexical, tmp_path: 
     assert found(lexical, "alpha") == [1, 2]
 
 
-def test_tidy_is_unfinished_while_a_merge_keeps_files(lexical: Lexical, tmp_path: Path) -> None:
+def test_tidy_deletes_what_tantivy_has_no_record_of_at_the_second_call(lexical: Lexical, tmp_path: Path) -> None:
+    lexical.apply(1, add_chunks=[chunk(1, "alpha")])
     stranger = tmp_path / "lexical" / "0123456789abcdef.store"
-    stranger.write_bytes(b"in the making")
+    stranger.write_bytes(b"left by a kill, or in the making")
     assert not lexical.tidy()
     assert stranger.exists(), "a merge may be writing it"
-    stranger.unlink()
+    assert lexical.tidy()
+    assert superfluous_files(tmp_path / "lexical") == []
+    lexical.apply(2, add_chunks=[chunk(2, "alpha")])
+    assert found(lexical, "alpha") == [1, 2]
+
+
+def test_tidy_is_unfinished_as_long_as_files_are_new(lexical: Lexical, tmp_path: Path) -> None:
+    for name in ("0123.store", "4567.store"):
+        (tmp_path / "lexical" / name).write_bytes(b"in the making")
+        assert not lexical.tidy()
     assert lexical.tidy()
 
 

@@ -2,7 +2,7 @@
 
 Parsing every version of every file would take ten times as long as reading the history: so lines that look like the
 beginning of a definition are found by a regex for each family of languages, and indentation says which of them encloses
-a line. Against the definitions that the parser finds, see docs/history.md.
+a line.
 """
 
 from __future__ import annotations

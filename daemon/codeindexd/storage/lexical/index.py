@@ -42,6 +42,7 @@ class Lexical:
         self._index: tantivy.Index
         self._writer: tantivy.IndexWriter | None = None
         self._current: LexicalSnapshot
+        self._left: frozenset[str] = frozenset()  # files that the last call of tidy could not delete
 
     @classmethod
     def open(cls, directory: Path, store_uuid: str, *, same_boot: bool = False) -> Lexical:
@@ -188,9 +189,10 @@ class Lexical:
     def tidy(self) -> bool:
         """Delete the files of replaced segments; return False if some are left because a merge uses them.
 
-        tantivy deletes them at each commit and merge, but misses those that a merge still uses at that moment. When no
-        merge is running, the writer is closed, with its six threads, until the next commit; the snapshot stays as it
-        is. Call it on the writing thread. Raises StoreDamagedError, StoreFullError.
+        tantivy deletes them at each commit and merge, but misses those that a merge still uses at that moment, and for
+        ever those that it has no record of. So what a second call in a row cannot delete is deleted without it, once no
+        merge is running. The writer is closed then, with its six threads, until the next commit; the snapshot stays as
+        it is. Call it on the writing thread. Raises StoreDamagedError, StoreFullError.
         """
         if self._superfluous():
             with translated():
@@ -198,13 +200,17 @@ class Lexical:
                     self._start_writing()
                 assert self._writer is not None
                 self._writer.garbage_collect_files()
-            if self._superfluous():
+            left = frozenset(path.name for path in self._superfluous())
+            if left - self._left:
+                self._left = left
                 return False
         writer, self._writer = self._writer, None
         if writer is not None:
             with translated():
                 writer.wait_merging_threads()
-        return not self._superfluous()  # a merge that has just ended leaves what it replaced
+        remove_orphans(self._directory)  # also what a merge that has just ended replaced
+        self._left = frozenset()
+        return True
 
     def _superfluous(self) -> list[Path]:
         with storing(WHAT):
