@@ -40,6 +40,7 @@ def printed(result: Any, show: Any, cwd: str = "/p") -> str:
 @pytest.mark.parametrize(
     ("place", "expected"),
     [
+        ("new\nline.py:1", ("new\nline.py", 1, None)),
         ("a.py:3", ("a.py", 3, None)),
         ("a.py:3-7", ("a.py", 3, 7)),
         ("a.py:3,7", ("a.py", 3, 7)),

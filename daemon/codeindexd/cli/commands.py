@@ -337,8 +337,7 @@ def log(run: Run) -> int:
     if not args.json:
         run.terminal.flush()
         if not result["commits"]:
-            count = result["searched"]
-            run.terminal.note(f"no commit among {count:,} {'that passes' if count == 1 else 'that pass'} the filters")
+            run.terminal.note(commits.nothing_found(result["searched"]))
         for note in result.get("notes", []):
             run.terminal.note(f"note: {safe(note)}")
     return DONE if result["commits"] else NOTHING

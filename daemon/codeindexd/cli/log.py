@@ -55,6 +55,13 @@ def print_log(terminal: Terminal, result: LogResult, *, one_line: bool = False) 
             terminal.print(f"    {terminal.style('dim', safe_line(files))}")
 
 
+def nothing_found(searched: int) -> str:
+    """Return what is said if none of the commits that pass the filters answers a query."""
+    if not searched:
+        return "no commit passes the filters"
+    return f"no commit among {searched:,} {'that passes' if searched == 1 else 'that pass'} the filters"
+
+
 def commit_line(terminal: Terminal, commit: LoggedCommit, words: frozenset[str], root: str = "") -> str:
     """Return the short id, the day, the author and the subject of a commit."""
     head = [commit["short_id"], commit["date"][:10], safe_line(commit["author"]["name"])]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from codeindexd.client.results import CompanionEntry, HistoryResult, TogetherResult, WhyResult
 
-_LINES = re.compile(r"(?P<path>.+?):(?P<first>[0-9]+)(?:[-:,](?P<last>[0-9]+))?")
-_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?")
+_LINES = re.compile(r"(?P<path>.+?):(?P<first>[0-9]+)(?:[-:,](?P<last>[0-9]+))?", re.DOTALL)
+_PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]+)(?:[-:][0-9]+)?", re.DOTALL)
 _MAX_LINE_CHARS = 200  # where output does not go to a terminal
 _LEAST_TEXT = 10  # columns; less of a line says nothing
 _BODY_LINES = 12

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from codeindexd.protocol.printable import safe_line
+
 if TYPE_CHECKING:
     from codeindexd.client.results import Definition, Hit, Place
 
@@ -123,6 +125,11 @@ def cut_at(text: str, place: int) -> str:
     start = max(0, min(place - MAX_LINE_CHARS // 4, len(text) - MAX_LINE_CHARS))
     end = start + MAX_LINE_CHARS
     return f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"
+
+
+def safe_cut(text: str, most: int) -> str:
+    """Return ``text`` on one line and without control characters, cut as :func:`middle_cut` does."""
+    return middle_cut(safe_line(text), most)
 
 
 def middle_cut(text: str, most: int) -> str:

@@ -8,7 +8,7 @@ from codeindexd.mcp import freshness
 from codeindexd.mcp.answers import Answer, Part, assembled, cut_to, noted, page_of
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
-from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, middle_cut
+from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, safe_cut
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, listed, output_schema
 from codeindexd.mcp.tool_errors import for_model
 
@@ -36,17 +36,19 @@ async def _log(call: Call, values: dict[str, Any]) -> Answer:
     more = f"more commits: repeat the call with page={page + 1}" if left else None
     answer = assembled(parts[shown.start : shown.stop], "commits", budget, searched=result["searched"], more=more)
     if not shown:
-        text = f"No commit among {result['searched']:,} that pass the filters. Try other words, or fewer filters."
+        searched = result["searched"]
+        none = f"No commit among {searched:,} that pass the filters." if searched else "No commit passes the filters."
+        text = f"{none} Try other words, or fewer filters."
         return Answer("\n".join(filter(None, (text, answer.text))), {**answer.structured, "message": text})
     return Answer("\n".join(filter(None, (answer.text, more and f"({more})"))), answer.structured)
 
 
 def _part(commit: LoggedCommit, most: int) -> Part:
     """Return a commit in both forms."""
-    subject = middle_cut(commit["subject"], _SUBJECT_CHARS)
-    author = middle_cut(commit["author"]["name"], 60)
-    lines = [middle_cut(line, MAX_LINE_CHARS) for line in commit["lines"]]
-    files = [middle_cut(change["path"], MAX_PATH_CHARS) for change in commit["changes"][:_FILES_SHOWN]]
+    subject = safe_cut(commit["subject"], _SUBJECT_CHARS)
+    author = safe_cut(commit["author"]["name"], 60)
+    lines = [safe_cut(line, MAX_LINE_CHARS) for line in commit["lines"]]
+    files = [safe_cut(change["path"], MAX_PATH_CHARS) for change in commit["changes"][:_FILES_SHOWN]]
     if left := commit["files"] - len(files):
         files.append(f"{left:,} more")
     head = f"{commit['short_id']}  {commit['date'][:10]}  {author}  {subject}"

@@ -10,9 +10,10 @@ from codeindexd.mcp import freshness
 from codeindexd.mcp.answers import Answer, Part, assembled, noted, page_of, with_notes
 from codeindexd.mcp.arguments import Kind, Parameter
 from codeindexd.mcp.call_scope import scope_of
-from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, middle_cut
+from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, safe_cut
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, output_schema
 from codeindexd.mcp.tool_errors import for_model
+from codeindexd.protocol.printable import safe
 
 if TYPE_CHECKING:
     from codeindexd.client.results import CompanionEntry, HistoryResult, WhyResult
@@ -32,7 +33,7 @@ async def _why(call: Call, values: dict[str, Any]) -> Answer:
     result = await call.client.why(path, line, last_line=values["last_line"], limit=_EARLIER)
     budget = noted(values["max_tokens"], map(for_model, result.get("notes", [])))
     parts = [*_origins(result), *_messages(result, budget.left // _BODY_SHARE), *_earlier(result)]
-    head = f"{middle_cut(result['path'], MAX_PATH_CHARS)}:{result['start_line']}-{result['end_line']}"
+    head = f"{safe_cut(result['path'], MAX_PATH_CHARS)}:{result['start_line']}-{result['end_line']}"
     shown = page_of(
         [part.cost for part in parts], values["page"], room=budget.left - _FRAME_TOKENS, most=len(parts) or 1
     )
@@ -61,7 +62,7 @@ def _messages(result: WhyResult, room: int) -> list[Part]:
     parts = []
     most = max(200, 4 * room // max(1, len(result["commits"])))  # characters; a token has about four
     for commit in result["commits"]:
-        message = f"{_brief(commit)}\n{commit['body']}".strip()
+        message = f"{_brief(commit)}\n{safe(commit['body'])}".strip()
         names = ", ".join(f"#{number}" for number in commit["references"][:10])
         text = message if len(message) <= most else f"{message[:most]} ..."
         text = f"{text}\nnames {names}" if names else text
@@ -74,7 +75,7 @@ def _earlier(result: WhyResult) -> list[Part]:
         return []
     definition = result["definition"]
     what = definition["symbol"] if definition else "these lines"
-    texts = [f"earlier changes of {middle_cut(what, 100)}:", *(_brief(one) for one in result["earlier"])]
+    texts = [f"earlier changes of {safe_cut(what, 100)}:", *(_brief(one) for one in result["earlier"])]
     if result["more_earlier"]:
         texts.append("there are more; call history with this path and line")
     return [Part(text, text) for text in texts]
@@ -99,7 +100,7 @@ async def _history(call: Call, values: dict[str, Any]) -> Answer:
 def _history_head(result: HistoryResult, scope: Scope) -> str:
     count = f"{result['total']:,} commit{'' if result['total'] == 1 else 's'}"
     places = [
-        f"{middle_cut(scope.shown(one.get('root', ''), one['path']), MAX_PATH_CHARS)}:{one['line']}"
+        f"{safe_cut(scope.shown(one.get('root', ''), one['path']), MAX_PATH_CHARS)}:{one['line']}"
         for one in result.get("definitions", [])
     ]
     return f"{count}, newest first" + (f"; defined at {', '.join(places[:3])}" if places else "")
@@ -108,7 +109,7 @@ def _history_head(result: HistoryResult, scope: Scope) -> str:
 def _with_changes(commit: Mapping[str, Any]) -> str:
     changes = commit.get("changes", [])
     if len(changes) == 1 and changes[0].get("old_path"):
-        return f"{_brief(commit)} (renamed from {middle_cut(changes[0]['old_path'], MAX_PATH_CHARS)})"
+        return f"{_brief(commit)} (renamed from {safe_cut(changes[0]['old_path'], MAX_PATH_CHARS)})"
     if len(changes) == 1 and changes[0]["added"] >= 0:
         return f"{_brief(commit)} (+{changes[0]['added']} -{changes[0]['removed']})"
     return _brief(commit)
@@ -135,13 +136,13 @@ async def _together(call: Call, values: dict[str, Any]) -> Answer:
 
 
 def _companion(one: CompanionEntry, commits: int) -> str:
-    what = middle_cut(one["path"], MAX_PATH_CHARS) + (f" {middle_cut(one['symbol'], 100)}" if "symbol" in one else "")
+    what = safe_cut(one["path"], MAX_PATH_CHARS) + (f" {safe_cut(one['symbol'], 100)}" if "symbol" in one else "")
     return f"{one['count']} of {commits} ({one['confidence']:.0%})  {what}"
 
 
 def _brief(commit: Mapping[str, Any]) -> str:
-    author = middle_cut(commit["author"]["name"], 40)
-    return f"{commit['short_id']} {commit['date'][:10]} {author}: {middle_cut(commit['subject'], MAX_LINE_CHARS)}"
+    author = safe_cut(commit["author"]["name"], 40)
+    return f"{commit['short_id']} {commit['date'][:10]} {author}: {safe_cut(commit['subject'], MAX_LINE_CHARS)}"
 
 
 def _paged(head: str, texts: Sequence[str], name: str, budget: Any, page: int, *, total: int) -> Answer:

@@ -172,6 +172,19 @@ def test_an_unknown_definition_is_said(ask: Ask) -> None:
     assert answer.notes == ["no commit touches a definition called Missing.name"]
 
 
+def test_an_issue_and_an_id_that_nothing_has_are_said(ask: Ask) -> None:
+    assert ask.answer("#987654").notes == ["no commit names #987654"]
+    assert ask.answer("0123456").notes == ["no commit has an id that begins with 0123456"]
+    assert ask.answer("12").notes == []
+
+
+def test_a_repository_without_commits_is_said(tmp_path: Path, searcher: CommitSearcher) -> None:
+    repo = GitRepositoryForTests(tmp_path / "unborn")
+    store = HistoryStore.open_or_rebuild(tmp_path / "store-unborn", fingerprint="f", dimensions=256)
+    answer = Ask(searcher, read_into(store, repo)).answer("anything")
+    assert (answer.hits, answer.notes) == ([], ["the repository has no commits yet"])
+
+
 def test_words_of_the_diff_count(ask: Ask, tmp_path: Path, searcher: CommitSearcher) -> None:
     repo = GitRepositoryForTests(tmp_path / "other")
     repo.commit("Tidy", {"a.py": "x = 1\n"})

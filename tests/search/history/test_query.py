@@ -29,6 +29,13 @@ def test_words_filters_and_what_only_resembles_them() -> None:
     assert (query.include, query.exclude, query.touches) == (("src/**",), ("docs",), ("Client.get",))
 
 
+def test_an_age_needs_no_quotes() -> None:
+    query = parsed("since:3 weeks ago cache until:2 days")
+    assert query.text == "cache"
+    assert (query.since, query.until) == (parse_date("3w", now=NOW), parse_date("2d", now=NOW))
+    assert parsed("since:2024 days").text == "days"  # a year
+
+
 def test_issues_regexes_and_ids() -> None:
     query = parsed("#12 GH-7 !9 /a+b/ -/c/ 0123abcdef")
     assert query.issues == (12, 7, 9)

@@ -31,6 +31,7 @@ _MOST_COMPARED_CHARS: Final = 1500  # of a message
 _LEAST_COMPARED: Final = 60  # candidates whose messages are compared
 _DEPTH: Final = 300  # candidates of each retriever
 _MOST_LINES: Final = 3  # of a body that are shown
+_LEAST_ID_CHARS: Final = 7  # shorter words may be ids by chance
 _MESSAGES_AT_ONCE: Final = 4096
 _YEAR_S: Final = 365.25 * 86400
 
@@ -103,9 +104,13 @@ class CommitSearcher:
         allowed = _passing(snapshot, query, answer.notes)
         answer.searched = len(snapshot.order) if allowed is None else len(allowed)
         if not answer.searched:
+            if snapshot.view.is_complete and not snapshot.view.wanted + snapshot.view.missing:
+                answer.notes.append("the repository has no commits yet")
             return answer
         named = dict.fromkeys(number for prefix in query.ids for number in snapshot.find(prefix))
         prepared = self._prepared(query)
+        if query.ids and not named and len(query.ids[0]) >= _LEAST_ID_CHARS:
+            answer.notes.append(f"no commit has an id that begins with {query.ids[0]}")
         if named:
             passing = [(number, 1.0) for number in named if allowed is None or _contains(allowed, number)]
             answer.hits = _shown(snapshot, query, prepared, passing[:limit])
@@ -272,7 +277,11 @@ def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) ->
         if not touching and kept is parts:
             notes.append(f"no commit touches a definition called {name}")
         kept.append(np.unique(np.array(touching, dtype=np.int64)))
-    parts += [np.array(sorted(snapshot.naming_issue(issue)), dtype=np.int64) for issue in query.issues]
+    for issue in query.issues:
+        naming = sorted(snapshot.naming_issue(issue))
+        if not naming:
+            notes.append(f"no commit names #{issue}")
+        parts.append(np.array(naming, dtype=np.int64))
     has_texts = query.phrases or query.regexes or query.phrases_left_out or query.regexes_left_out
     if not parts and not without and not has_texts:
         return None

@@ -22,6 +22,8 @@ _ALIASES: Final = {"after": "since", "before": "until"}
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
 _END: Final = r"(?=\s|$)"
 _FILTER: Final = re.compile(rf"(-?)({'|'.join(_FILTERS)}):(?:{_QUOTED}|([^\s\"]\S*)){_END}", re.IGNORECASE)
+_AGE: Final = r"\d{1,3} (?:minute|hour|day|week|month|year)s?(?: ago)?"
+_AGE_FILTER: Final = re.compile(rf"(-?)(since|after|until|before):()({_AGE}){_END}", re.IGNORECASE)
 _PHRASE: Final = re.compile(rf"(-?){_QUOTED}{_END}", re.DOTALL)
 _REGEX: Final = re.compile(rf"(-?)/((?:[^/\\\n]|\\.)+)/{_END}")
 _ISSUE: Final = re.compile(rf"(?:#|GH-|!)(\d{{1,9}}){_END}")
@@ -157,9 +159,10 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _token(text: str, start: int) -> tuple[int, str, str]:
-    if match := _FILTER.match(text, start):
+    # shells remove the quotes of since:"2 weeks ago"
+    if match := _AGE_FILTER.match(text, start) or _FILTER.match(text, start):
         minus, name, quoted, plain = match.groups()
-        value = plain if quoted is None else _unescaped(quoted)
+        value = plain or _unescaped(quoted)
         return match.end(), minus + _ALIASES.get(name.lower(), name.lower()), value
     if match := _PHRASE.match(text, start):
         return match.end(), f"{match[1]}phrase", _unescaped(match[2]).strip()
