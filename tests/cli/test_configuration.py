@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from codeindexd.cli.codeindex import run
 from codeindexd.cli.terminal import Terminal
+from codeindexd.daemon.lock import Lock
 
 
 @pytest.fixture(autouse=True)
@@ -154,3 +156,17 @@ def test_check_says_when_all_is_well(home: Path) -> None:
     assert (code, "does not exist, so every setting has its default" in out) == (0, True)
     path = file_of(home, "[search]\ndefault_limit = 3\n")
     assert config("check")[:2] == (0, f"{path}: correct\n")
+
+
+def test_check_says_that_the_daemon_has_to_be_restarted(home: Path) -> None:
+    state = home / "state/codeindexd"
+    state.mkdir(parents=True)
+    environ = {"XDG_STATE_HOME": str(home / "state")}
+    path = file_of(home, "[search]\ndefault_limit = 3\n")
+    with Lock(state / "lock"):
+        os.utime(state / "lock", ns=(0, path.stat().st_mtime_ns + 1))
+        assert document("check", **environ)["needs_restart"] is False
+        os.utime(state / "lock", ns=(0, path.stat().st_mtime_ns - 1))
+        assert document("check", **environ)["needs_restart"] is True
+        assert "codeindex restart" in config("check", **environ)[2]
+    assert document("check", **environ)["needs_restart"] is False

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.client import start
 from codeindexd.client.core import enclosing_repository
 from codeindexd.config import sources, toml_text
 from codeindexd.config.meanings import MEANINGS
@@ -88,7 +89,13 @@ def check(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any
         sources.load_root_config(root)
     except ConfigError as error:
         problems.append({"where": str(root / ROOT_CONFIG), "line": None, "message": error.message, "hint": error.hint})
-    return {"ok": not problems, "path": str(path), "exists": path.exists(), "problems": problems}
+    return {
+        "ok": not problems,
+        "path": str(path),
+        "exists": path.exists(),
+        "problems": problems,
+        "needs_restart": _is_newer_than_daemon(path, environ),
+    }
 
 
 def path(environ: Mapping[str, str], cwd: str, *, force: bool) -> dict[str, Any]:
@@ -119,6 +126,15 @@ def _setting(examined: Examined, section: str, key: str) -> dict[str, Any]:
         "line": None if source is None or not source.line else source.line,
         "meaning": MEANINGS[name],
     }
+
+
+def _is_newer_than_daemon(file: Path, environ: Mapping[str, str]) -> bool:
+    """Return True if a daemon runs that was started before the file was last changed: it wrote its lock then."""
+    daemon = start.running_daemon(environ)
+    try:
+        return daemon is not None and file.stat().st_mtime_ns > daemon.lock.stat().st_mtime_ns
+    except OSError:  # there is no file
+        return False
 
 
 def _root(cwd: str) -> dict[str, Any] | None:
@@ -174,3 +190,5 @@ def _print_problems(terminal: Terminal, result: Mapping[str, Any]) -> None:
     if result["ok"]:
         state = "correct" if result["exists"] else "does not exist, so every setting has its default"
         terminal.print(f"{safe(result['path'])}: {state}")
+    if result["needs_restart"]:
+        terminal.note("note: the daemon that runs was started before the last change of the file: codeindex restart")
