@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from tree_sitter import Language
 
 from codeindexd.analysis.chunking import rules_compiled, rules_optional, rules_other, rules_scripting
-from codeindexd.analysis.chunking.details import DETAILS, Details, Finder
+from codeindexd.analysis.chunking.details import Details, Finder
+from codeindexd.analysis.chunking.details_compiled import COMPILED_DETAILS
+from codeindexd.analysis.chunking.details_other import OTHER_DETAILS
+from codeindexd.analysis.chunking.details_scripting import SCRIPTING_DETAILS
 from codeindexd.analysis.chunking.embedded import HOSTS, SCRIPT_LANGUAGES
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
@@ -112,6 +115,13 @@ _OPTIONAL: Mapping[str, _Source] = {
 """The languages whose grammars come with the extra ``[languages]``."""
 _SOURCES: Mapping[str, _Source] = {**_REQUIRED, **_OPTIONAL}
 
+_DETAILS: Mapping[str, Details] = {
+    **COMPILED_DETAILS,
+    **SCRIPTING_DETAILS,
+    **OTHER_DETAILS,
+    **rules_optional.OPTIONAL_DETAILS,
+}
+
 LANGUAGES = frozenset(_SOURCES)
 """The languages that are chunked along their syntax if their grammar is installed."""
 
@@ -141,7 +151,7 @@ def load(language: str) -> Grammar | None:
 def _number(name: str, language: Language, rules: Rules) -> Grammar:
     """Return a grammar in which the rules' node types are numbers; a type can have several numbers."""
     namers: dict[int, Namer] = {}
-    details = DETAILS.get(name) or rules_optional.OPTIONAL_DETAILS.get(name, Details())
+    details = _DETAILS.get(name, Details())
     finders: dict[int, Finder] = {}
     inner: set[int] = set()
     sets: dict[str, set[int]] = {"descend": {ERROR_KIND}, "attach": set(), "transparent": set(), "trailing": set()}

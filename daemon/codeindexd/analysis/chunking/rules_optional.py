@@ -9,7 +9,6 @@ from tree_sitter import Node
 
 from codeindexd.analysis.chunking import rules_compiled, rules_other
 from codeindexd.analysis.chunking.details import (
-    DETAILS,
     Details,
     Finder,
     detail,
@@ -17,6 +16,7 @@ from codeindexd.analysis.chunking.details import (
     named_details,
     scope_detail,
 )
+from codeindexd.analysis.chunking.details_compiled import COMPILED_DETAILS
 from codeindexd.analysis.chunking.rules import (
     Namer,
     NodeDefinition,
@@ -145,8 +145,8 @@ OBJECTIVEC = Rules(
     | types("class_interface protocol_declaration class_implementation implementation_definition"),
 )
 _OBJECTIVEC_DETAILS = Details(
-    {**DETAILS["c"].finders, "property_declaration": _objc_property},
-    DETAILS["c"].descend | types("class_interface protocol_declaration"),
+    {**COMPILED_DETAILS["c"].finders, "property_declaration": _objc_property},
+    COMPILED_DETAILS["c"].descend | types("class_interface protocol_declaration"),
 )
 
 
@@ -514,10 +514,10 @@ OPTIONAL_DETAILS: Final[Mapping[str, Details]] = {
     "dart": _DART_DETAILS,
     "dockerfile": _DOCKERFILE_DETAILS,
     "fortran": _FORTRAN_DETAILS,
-    "glsl": DETAILS["c"],
+    "glsl": COMPILED_DETAILS["c"],
     "gradle": _GROOVY_DETAILS,
     "groovy": _GROOVY_DETAILS,
-    "hlsl": DETAILS["cpp"],
+    "hlsl": COMPILED_DETAILS["cpp"],
     "objectivec": _OBJECTIVEC_DETAILS,
     "perl": _PERL_DETAILS,
     "powershell": _POWERSHELL_DETAILS,

@@ -1,0 +1,103 @@
+"""Details of code in Haskell, OCaml, Elixir and Julia."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from tree_sitter import Node
+
+from codeindexd.analysis.chunking.details import (
+    Details,
+    detail,
+    first_detail,
+    named_details,
+    scope_detail,
+)
+from codeindexd.analysis.chunking.rules import NodeDefinition, child_of_type, source, types
+
+# Haskell, OCaml, Elixir, Julia
+
+
+def _haskell_constructor(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    inner = node.child_by_field_name("constructor")
+    name = inner.child_by_field_name("name") if inner is not None else None
+    if name is not None:
+        yield detail("constructor", name, text)
+
+
+def _haskell_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    for name in node.children_by_field_name("name"):
+        if name.type == "field_name":
+            yield detail("field", name, text)
+
+
+_HASKELL = Details(
+    {
+        "header": scope_detail("module", "module", rest=True),
+        "data_constructor": _haskell_constructor,
+        "newtype_constructor": named_details("constructor"),
+        "field": _haskell_field,
+    },
+    types("data_type newtype data_constructors data_constructor newtype_constructor record prefix fields field"),
+)
+_OCAML = Details(
+    {
+        "constructor_declaration": first_detail("constructor", "constructor_name"),
+        "field_declaration": first_detail("field", "field_name"),
+    },
+    types("type_binding variant_declaration record_declaration"),
+)
+
+
+def _elixir_attribute(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield types, callbacks and constants, which are written as attributes of a module."""
+    call = node.child_by_field_name("operand")
+    target = call.child_by_field_name("target") if call is not None and call.type == "call" else None
+    arguments = child_of_type(call, "arguments") if call is not None and target is not None else None
+    if target is None or arguments is None or not text.startswith(b"@", node.start_byte):
+        return
+    word = source(target, text)
+    if word in ("type", "typep", "opaque", "callback", "macrocallback"):
+        head: Node | None = arguments.named_children[0] if arguments.named_children else None
+        while head is not None and head.type in ("binary_operator", "call"):
+            head = head.child_by_field_name("left" if head.type == "binary_operator" else "target")
+        if head is not None and head.type == "identifier":
+            yield detail("type" if "callback" not in word else "function", head, text)
+    elif word not in _ELIXIR_DIRECTIVES:
+        yield detail("constant", target, text)
+
+
+_ELIXIR_DIRECTIVES: Final = types(
+    "doc moduledoc typedoc spec impl behaviour derive deprecated since compile dialyzer external_resource tag"
+    " describetag moduletag before_compile after_compile on_load on_definition vsn enforce_keys optional_callbacks"
+)
+
+
+_ELIXIR = Details({"unary_operator": _elixir_attribute}, types("do_block"))
+
+
+def _julia_constant(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    assignment = child_of_type(node, "assignment")
+    name = assignment.named_children[0] if assignment is not None else None
+    if name is not None and name.type == "identifier":
+        yield detail("constant", name, text)
+
+
+def _julia_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    for child in node.named_children:
+        name = child.named_children[0] if child.type == "typed_expression" and child.named_children else child
+        if name.type == "identifier":
+            yield detail("field", name, text)
+
+
+_JULIA = Details({"const_statement": _julia_constant, "struct_definition": _julia_field}, types("struct_definition"))
+
+
+OTHER_DETAILS: Final[Mapping[str, Details]] = {
+    "elixir": _ELIXIR,
+    "haskell": _HASKELL,
+    "julia": _JULIA,
+    "ocaml": _OCAML,
+    "ocaml_interface": _OCAML,
+}
