@@ -56,6 +56,10 @@ class Harness:
             trim_memory=lambda: None,
         )
 
+    def close_histories(self) -> None:
+        """Close the stores of histories, as the end of a daemon does."""
+        self._dependencies.histories.close()
+
     def make(self) -> Root:
         """A root that has not been started."""
         return Root(self._spec, self._directory, self._settings, self._dependencies)

@@ -92,6 +92,19 @@ async def test_nothing_is_read_twice_after_a_restart(tmp_path: Path) -> None:
                 assert sorted(snapshot.order.tolist()) == [1, 2, 3]
 
 
+async def test_a_store_that_is_damaged_while_stopped_is_read_again(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place):
+        async with place.running() as root:
+            [database] = (tmp_path / "history").glob("*/history.db")
+        place.close_histories()
+        database.write_bytes(b"no database")
+        async with place.running() as root:
+            with pytest.raises(NoHistoryError, match="it is read now"):  # opening it shows the damage
+                ids_of(root)
+            await root.sync(60)
+            assert ids_of(root) == repo.log()
+
+
 async def test_an_unborn_branch_gets_its_first_commit(tmp_path: Path) -> None:
     async with harness(tmp_path) as place:
         repo = GitRepositoryForTests(place.path)

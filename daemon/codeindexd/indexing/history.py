@@ -223,8 +223,10 @@ class HistoryIndexer:
     def _not_yet(self) -> NoHistoryError:
         if self._error is not None:
             return NoHistoryError(self._error.message, hint=self._error.hint)
+        is_code_first = self._phase is HistoryPhase.WAITING and not self._is_ready()
+        why = "the code comes first" if is_code_first else "it is read now"
         return NoHistoryError(
-            f"the history of {self._path} is not indexed yet: the code comes first",
+            f"the history of {self._path} is not indexed yet: {why}",
             hint="try again in a moment; `codeindex status` shows the progress",
         )
 

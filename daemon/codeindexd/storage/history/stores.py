@@ -160,9 +160,19 @@ class HistoryStores:
                     self._directory / key, fingerprint=self._fingerprint, dimensions=self._dimensions
                 )
                 opened = self._open[key] = _Open(store)
+                self._forget_views_missing_from(store, key)
             self._open.move_to_end(key)
             opened.users += 1
             return opened
+
+    def _forget_views_missing_from(self, store: HistoryStore, key: str) -> None:
+        """Have the histories of the roots of a store read again that the store, which was damaged, does not have."""
+        roots = self._read()
+        missing = [root for root, (used, view) in roots.items() if used == key and view and root not in store.roots()]
+        if missing:
+            roots.update((root, (key, None)) for root in missing)
+            with suppress(StoreFullError):  # it is found out again after a restart
+                self._write()
 
     def _release(self, key: str, opened: _Open) -> None:
         with self._mutex:
