@@ -79,7 +79,10 @@ def _notes(status: HistoryStatus) -> list[str]:
     if status.missing:
         notes.append("the repository lacks commits that it refers to, and what is before them (git fsck)")
     if status.unreadable:
-        notes.append(f"{status.unreadable:,} commits cannot be read (git fsck)")
+        notes.append(
+            f"{status.unreadable:,} commits cannot be read: objects are missing, as in a partial clone, or damaged "
+            "(git fsck; git fetch --refetch)"
+        )
     if status.reason and status.phase is not HistoryPhase.UNAVAILABLE:
         notes.append(f"the history may be behind: {status.reason}")
     return notes

@@ -273,8 +273,10 @@ def test_merging_by_time_keeps_both_orders(store: HistoryStore) -> None:
     assert store.merged_by_time(np.array([1], dtype=np.int32), empty).tolist() == [1]
 
 
-def test_unreadable_commits_are_recorded(store: HistoryStore) -> None:
-    store.note_unreadable({b"\1" * 20: "damaged"})
-    assert store.unreadable() == {b"\1" * 20: "damaged"}
-    store.forget_unreadable()
-    assert store.unreadable() == {}
+def test_unreadable_commits_are_recorded_until_they_are_added(store: HistoryStore) -> None:
+    store.note_unreadable({b"\1" * 20: "damaged", b"\2" * 20: "damaged"})
+    store.add([commit(1)])
+    assert store.unreadable() == {b"\2" * 20: "damaged"}
+    assert store.differences_of_members("r", [b"\1" * 20, b"\2" * 20]) == [
+        f"1 commits are missing, such as {'01' * 20}"
+    ]

@@ -183,11 +183,6 @@ class GitRepository:
             mode, object_id = entry
         return mode, object_id
 
-    def blob_at(self, commit_id: bytes, path: bytes) -> tuple[bytes, bytes] | None:
-        """Return the (mode, id) of the file or symbolic link ``path`` in a commit; None if there is none."""
-        found = self.entry_at(commit_id, path)
-        return None if found is None or found[0] in (DIRECTORY, SUBMODULE) else found
-
     # walking
 
     def walk(self, tips: Iterable[bytes], *, limit: int) -> Walk:

@@ -275,6 +275,7 @@ class HistoryStore:
         run("INSERT INTO touched_names VALUES (?, ?)", sorted(touched_names))
         run("INSERT INTO renames VALUES (?, ?, ?)", renames)
         run("INSERT INTO issues VALUES (?, ?)", sorted(issues))
+        run("DELETE FROM unreadable WHERE id = ?", [(one.commit.id,) for one in commits])
         self._connection.execute("UPDATE state SET next_number = ?", (self._next + len(commits),))
         return people
 
@@ -324,7 +325,7 @@ class HistoryStore:
         self._stamp()
 
     def note_unreadable(self, errors: dict[bytes, str]) -> None:
-        """Record why commits could not be read."""
+        """Record why commits could not be read, until they are added."""
         with self._writing(), self._transaction():
             self._connection.executemany("INSERT OR REPLACE INTO unreadable VALUES (?, ?)", list(errors.items()))
         self._stamp()
@@ -332,12 +333,6 @@ class HistoryStore:
     def unreadable(self) -> dict[bytes, str]:
         """Return why commits could not be read, by id."""
         return dict(self._reader.rows("SELECT id, error FROM unreadable"))
-
-    def forget_unreadable(self) -> None:
-        """Have unreadable commits tried again."""
-        with self._writing(), self._transaction():
-            self._connection.execute("DELETE FROM unreadable")
-        self._stamp()
 
     def prune(self, *, at_once: bool = False) -> int:
         """Remove commits that no root reaches, if there are many of them, or ``at_once``; return how many."""
