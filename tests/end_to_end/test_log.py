@@ -81,7 +81,7 @@ def test_text_for_people(daemon: RealDaemon, indexed: TestRepository) -> None:
     assert [line.split("  ")[-1] for line in lines] == ["Write a guide", "Expire cookies after an hour (#41)"]
     nothing = daemon.run("log", "author:nobody", cwd=indexed.top)
     assert (nothing.returncode, nothing.stdout) == (1, "")
-    assert "no commit among 0 that pass the filters" in nothing.stderr
+    assert "no commit passes the filters" in nothing.stderr
     assert "history: 3 commits" in daemon.run("status", cwd=indexed.top).stdout
 
 
