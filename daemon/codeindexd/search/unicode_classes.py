@@ -26,6 +26,7 @@ _BEFORE: Final = {r"\b": f"(?:^|{NO_WORD})", r"\B": _WORD}
 _AFTER: Final = {r"\b": f"(?:{NO_WORD}|$)", r"\B": _WORD}
 _FLAGS: Final = re.compile(r"\(\?[a-zA-Z]+\)")
 _ESCAPE: Final = re.compile(r"\\(?:Q.*?(?:\\E|\Z)|[pP](?:\{[^}]*\}|.)|x(?:\{[^}]*\}|..)|[0-7]{2,3}|.)|\\", re.DOTALL)
+_IN_A_CLASS: Final = re.compile(r"\[:.*?:\]|\\(.)", re.DOTALL)  # a POSIX class is ASCII by definition
 _REPETITION: Final = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
 _AT_LEAST_ONE: Final = re.compile(r"(?:\+\??|\{0*[1-9].*)?")
 _GROUP: Final = re.compile(r"\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?(?!\?)")
@@ -160,48 +161,15 @@ def with_unicode_classes(pattern: str) -> str:
 
     An invalid pattern stays invalid.
     """
-    found: list[str] = []
-    at = 0
-    in_class = False
-    while at < len(pattern):
-        letter = pattern[at]
-        if letter == "\\" and at + 1 < len(pattern):
-            if pattern[at + 1] == "Q" and not in_class:
-                end = pattern.find("\\E", at)
-                end = len(pattern) if end < 0 else end + 2
-                found.append(pattern[at:end])
-                at = end
-                continue
-            found.append(_in_class(pattern[at + 1]) if in_class else _outside(pattern[at + 1]))
-            at += 2
-            continue
-        if not in_class and letter == "[":
-            in_class = True
-            start = at + 1 + pattern.startswith("^", at + 1)
-            end = start + pattern.startswith("]", start)  # a bracket at the start stands for itself
-            found.append(pattern[at:end])
-            at = end
-            continue
-        if in_class and pattern.startswith("[:", at):  # a POSIX class, which is ASCII by definition
-            end = pattern.find(":]", at)
-            end = len(pattern) if end < 0 else end + 2
-            found.append(pattern[at:end])
-            at = end
-            continue
-        if in_class and letter == "]":
-            in_class = False
-        found.append(letter)
-        at += 1
-    return "".join(found)
+    return "".join(_with_unicode(part) for _, part, _ in _parts(pattern))
 
 
-def _outside(letter: str) -> str:
+def _with_unicode(part: str) -> str:
+    if part.startswith("["):
+        return part[0] + _IN_A_CLASS.sub(lambda match: _IN_CLASS.get(match[1], match[0]), part[1:])
+    letter = part[1:] if part.startswith("\\") else ""
     if letter in _MEMBERS:
         return f"[{_MEMBERS[letter]}]"
     if letter.lower() in _MEMBERS:
         return f"[^{_MEMBERS[letter.lower()]}]"
-    return f"\\{letter}"
-
-
-def _in_class(letter: str) -> str:
-    return _IN_CLASS.get(letter, f"\\{letter}")
+    return part
