@@ -487,14 +487,14 @@ def code_map(run: Run) -> int:
 
 
 def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> int:
-    """Print what an answer about the code graph notes, and return the exit code."""
-    from codeindexd.cli import graph
-
+    """Print what an answer about the code graph or a history notes, and return the exit code."""
     if not run.args.json:
         run.terminal.flush()
         if similar := result.get("similar"):
             run.terminal.note(f"no definition of {safe(result['name'])} is known; similar: {safe(', '.join(similar))}")
         elif not found and result.get("targets", result) == [] and not getattr(run.args, "changed", False):
+            from codeindexd.cli import graph
+
             run.terminal.note(f"no definition of {safe(result['name'])} is known")
             if hint := graph.hint_for_path(result["name"], run.args.command):
                 run.terminal.note(f"hint: {safe(hint)}")
@@ -502,7 +502,7 @@ def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> i
             run.terminal.note(nothing)
         for note in result.get("notes", []):
             run.terminal.note(f"note: {safe(note)}")
-        _print_state(run, result["state"])
+        _print_state(run, result.get("state", "fresh"))
     return DONE if found else NOTHING
 
 
@@ -510,14 +510,14 @@ def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> i
 
 
 def why(run: Run) -> int:
-    """Show which commits wrote lines, and what for."""
+    """Show which commits wrote lines, and why."""
     from codeindexd.cli import why as printing
 
     path, first, last = printing.lines_asked_for(run.args)
     with run.client() as client:
         result = client.why(path, first, last_line=last, limit=run.args.limit)
     run.show(result, lambda: printing.print_why(run.terminal, result, run.shown_cwd))
-    return _end_of_history(run, result, found=bool(result["lines"]), nothing="there are no such lines")
+    return _end(run, result, found=bool(result["lines"]), nothing="there are no such lines")
 
 
 def history(run: Run) -> int:
@@ -527,7 +527,7 @@ def history(run: Run) -> int:
     with run.client() as client:
         result = client.history(**printing.asked_for(run.args, run.cwd))
     run.show(result, lambda: printing.print_history(run.terminal, result, run.shown_cwd))
-    return _end_of_history(run, result, found=bool(result["commits"]), nothing="no commit is known that changed it")
+    return _end(run, result, found=bool(result["commits"]), nothing="no commit is known that changed it")
 
 
 def together(run: Run) -> int:
@@ -538,20 +538,7 @@ def together(run: Run) -> int:
         result = client.together(**printing.asked_for(run.args, run.cwd))
     run.show(result, lambda: printing.print_together(run.terminal, result, run.shown_cwd))
     found = bool(result["files"] or result["tests"] or result.get("definitions"))
-    return _end_of_history(run, result, found=found, nothing="nothing changed together with it more than once")
-
-
-def _end_of_history(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> int:
-    """Print what an answer about a history notes, and return the exit code."""
-    if not run.args.json:
-        run.terminal.flush()
-        if similar := result.get("similar"):
-            run.terminal.note(f"no definition of {safe(result['name'])} is known; similar: {safe(', '.join(similar))}")
-        elif not found:
-            run.terminal.note(nothing)
-        for note in result.get("notes", []):
-            run.terminal.note(f"note: {safe(note)}")
-    return DONE if found else NOTHING
+    return _end(run, result, found=found, nothing="nothing changed together with it more than once")
 
 
 # health

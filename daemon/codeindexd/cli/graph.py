@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.columns import cut_around, width_of
+from codeindexd.cli.common_options import add_colour, add_roots
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
@@ -59,11 +60,11 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     _where(impact)
     outline = command("outline", "show the definitions of a file as a tree")
     outline.add_argument("path", metavar="PATH")
-    _colour(outline)
+    add_colour(outline)
     mapped = command("map", "show the most central definitions, in one screen")
     mapped.add_argument("path", nargs="?", metavar="PATH")
     mapped.add_argument("--tokens", type=int, default=1000, metavar="N", help="size for a language model (1000)")
-    _colour(mapped)
+    add_colour(mapped)
 
 
 def _asking(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -73,15 +74,8 @@ def _asking(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _where(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
-    parser.add_argument("--all", action="store_true", help="search all roots")
-    _colour(parser)
-
-
-def _colour(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--color", choices=["auto", "always", "never"], default="auto", help="when to use colour (auto)"
-    )
+    add_roots(parser)
+    add_colour(parser)
 
 
 def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from codeindexd.cli.common_options import add_colour
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.cli.path_filters import from_here
 from codeindexd.cli.render import shown_path
@@ -61,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-N", "--no-line-number", action="store_true", help="print no line numbers")
     parser.add_argument("-n", "--line-number", action="store_true", help="print line numbers (the default)")
     parser.add_argument("--no-heading", action="store_true", help="print the path on every line, also on a terminal")
-    parser.add_argument(
-        "--color", choices=["auto", "always", "never"], default="auto", help="when to use colour (auto)"
-    )
+    add_colour(parser)
     parser.add_argument("--all", action="store_true", help="search all roots")
     parser.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
 

@@ -68,7 +68,7 @@ EXAMPLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("codeindex map src --tokens 4000", "more of them, below src"),
     ),
     "why": (
-        ("codeindex why src/auth.py:42", "which commit wrote the line, and what for"),
+        ("codeindex why src/auth.py:42", "which commit wrote the line, and why"),
         ("codeindex why src/auth.py:42-60", "the same for several lines"),
     ),
     "history": (

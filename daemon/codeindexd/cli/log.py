@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from codeindexd.cli.columns import cut_around, width_of
+from codeindexd.cli.common_options import add_colour, add_roots
 from codeindexd.cli.render import highlighted, matches, wanted_words
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 
@@ -31,12 +32,11 @@ def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the command ``log``."""
     log = command("log", "find commits by what they say, change and touch", epilog=HELP)
     log.add_argument("query", nargs="*", metavar="QUERY", default=[])
-    log.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
-    log.add_argument("--all", action="store_true", help="search all roots")
+    add_roots(log)
     log.add_argument("-n", type=int, default=10, metavar="N", dest="limit", help="number of commits (10)")
     log.add_argument("--sync", action="store_true", help="first wait until all earlier commits are indexed")
     log.add_argument("--oneline", action="store_true", help="print one line a commit")
-    log.add_argument("--color", choices=["auto", "always", "never"], default="auto", help="when to use colour (auto)")
+    add_colour(log)
 
 
 def print_log(terminal: Terminal, result: LogResult, *, one_line: bool = False) -> None:

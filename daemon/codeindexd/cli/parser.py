@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from codeindexd import __version__
 from codeindexd.cli import graph, grep, help_texts, log, mcp, why
 from codeindexd.cli.agents import options as agents
+from codeindexd.cli.common_options import add_colour, add_roots
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
 
@@ -193,8 +194,7 @@ def _roots(command: Command) -> None:
 def _queries(command: Command) -> None:
     search = command("search", "find code", epilog=_QUERY_HELP)
     search.add_argument("query", nargs="*", metavar="QUERY")
-    search.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
-    search.add_argument("--all", action="store_true", help="search all roots")
+    add_roots(search)
     search.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
     search.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
     search.add_argument(
@@ -223,8 +223,7 @@ def _queries(command: Command) -> None:
     symbol = command("symbol", "find where a name is defined")
     symbol.add_argument("name", metavar="NAME")
     symbol.add_argument("--refs", action="store_true", help="also show where it is used")
-    symbol.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
-    symbol.add_argument("--all", action="store_true", help="search all roots")
+    add_roots(symbol)
     symbol.add_argument("-n", type=int, metavar="N", dest="limit", help="number of definitions (1000)")
     symbol.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
     symbol.add_argument(
@@ -233,7 +232,7 @@ def _queries(command: Command) -> None:
     symbol.add_argument(
         "--kind", action=GivenOnce, metavar="K", help="only definitions of this kind: class, method, constant, ..."
     )
-    _colour(symbol)
+    add_colour(symbol)
     graph.add_commands(command)
     log.add_command(command)
     why.add_commands(command)
@@ -249,13 +248,7 @@ def _rendering(parser: Parser) -> None:
         "--format", metavar="TEXT", help="print each hit as TEXT says, for example '{path}:{line} {symbol}'"
     )
     parser.add_argument("--copies", action="store_true", help="list the places of identical copies")
-    _colour(parser)
-
-
-def _colour(parser: Parser) -> None:
-    parser.add_argument(
-        "--color", choices=["auto", "always", "never"], default="auto", help="when to use colour (auto)"
-    )
+    add_colour(parser)
 
 
 def _seconds(text: str) -> float:

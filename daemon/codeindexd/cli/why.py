@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.ages import age_of
 from codeindexd.cli.columns import cut_around, width_of
+from codeindexd.cli.common_options import add_colour, add_roots
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
@@ -30,10 +31,10 @@ _AUTHOR_CHARS = 20
 
 def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands about histories."""
-    why = command("why", "show which commit wrote a line, and what for")
+    why = command("why", "show which commit wrote a line, and why")
     why.add_argument("place", metavar="PATH:LINE[-LINE]")
     why.add_argument("-n", type=int, default=5, metavar="N", dest="limit", help="number of earlier commits (5)")
-    _colour(why)
+    add_colour(why)
     history = command("history", "show the commits that changed a file or a definition")
     history.add_argument("asked", metavar="PATH|NAME|PATH:LINE")
     _where(history, "number of commits (20)")
@@ -44,15 +45,8 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _where(parser: argparse.ArgumentParser, limit_help: str) -> None:
     parser.add_argument("-n", type=int, default=20, metavar="N", dest="limit", help=limit_help)
-    parser.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
-    parser.add_argument("--all", action="store_true", help="search all roots")
-    _colour(parser)
-
-
-def _colour(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--color", choices=["auto", "always", "never"], default="auto", help="when to use colour (auto)"
-    )
+    add_roots(parser)
+    add_colour(parser)
 
 
 def lines_asked_for(args: argparse.Namespace) -> tuple[str, int, int | None]:

@@ -19,6 +19,7 @@ from codeindexd import __version__
 from codeindexd.daemon import graph_responses, metrics, not_searched, responses
 from codeindexd.daemon.history_handlers import HistoryHandlers
 from codeindexd.daemon.history_questions import HistoryQuestions
+from codeindexd.daemon.request_paths import path_of, paths_of
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
@@ -152,7 +153,7 @@ class Handlers:
         if params["workers"] is not None:
             await self._resize(params["workers"])
         with self._at_normal_priority() if params["wait"] else nullcontext():
-            root, admission = await self._roots.add(_path(params["path"]), force=params["force"])
+            root, admission = await self._roots.add(path_of(params["path"]), force=params["force"])
             if params["wait"]:
                 with self._following(params, connection, [root]):
                     root = await self._wait_until_fresh(root.spec.path)
@@ -177,7 +178,7 @@ class Handlers:
 
     async def remove(self, params: Params, connection: Connection) -> Result:
         """Remove a root and delete its index."""
-        path = _path(params["path"])
+        path = path_of(params["path"])
         spec = self._roots.spec_containing(path)
         if spec.path not in (path, _real(path)):
             raise UsageError(
@@ -195,7 +196,7 @@ class Handlers:
 
     async def reindex(self, params: Params, connection: Connection) -> Result:
         """Process every file of a root again; with ``wait``, answer once that is done."""
-        root = await self._roots.root_indexing(_path(params["path"]))
+        root = await self._roots.root_indexing(path_of(params["path"]))
         with self._at_normal_priority() if params["wait"] else nullcontext():
             await root.reindex()
             if params["wait"]:
@@ -205,13 +206,13 @@ class Handlers:
 
     async def pause(self, params: Params, connection: Connection) -> Result:
         """Stop indexing a root until ``resume``."""
-        root = await self._roots.root_indexing(_path(params["path"]))
+        root = await self._roots.root_indexing(path_of(params["path"]))
         root.pause()
         return {"roots": [responses.roots_entry(root)]}
 
     async def resume(self, params: Params, connection: Connection) -> Result:
         """Continue to index a root."""
-        root = await self._roots.root_indexing(_path(params["path"]))
+        root = await self._roots.root_indexing(path_of(params["path"]))
         root.resume()
         return {"roots": [responses.roots_entry(root)]}
 
@@ -225,7 +226,7 @@ class Handlers:
             paths=params["path"] or (),
             kind=params["kind"] or "",
         )
-        roots = await self._roots.roots_indexing(_paths(params["roots"]))
+        roots = await self._roots.roots_indexing(paths_of(params["roots"]))
         if params["sync"]:
             await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         chosen = {root.spec.id for root in roots}
@@ -259,7 +260,7 @@ class Handlers:
             every_match=params["every_match"],
             budget_s=params["budget_s"],
         )
-        paths = _paths(params["roots"])
+        paths = paths_of(params["roots"])
         roots = await self._roots.roots_indexing(paths)
         places = [(await self._roots.root_indexing(path), path) for path in paths or []]
         await anyio.to_thread.run_sync(not_searched.check_existence, places)
@@ -274,7 +275,7 @@ class Handlers:
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Return chunks that are similar to the one at a line of a file."""
-        root = await self._roots.root_indexing(_path(params["root"]))
+        root = await self._roots.root_indexing(path_of(params["root"]))
         path = os.fsencode(params["path"])
         try:
             found = await self._searcher.related(root, path, params["line"], params["limit"] or self._default_limit)
@@ -289,7 +290,7 @@ class Handlers:
         if not params["name"].strip():
             raise UsageError("symbol: name is empty", hint="give the name of a definition, or a part of it")
         filters = filters_of(language=params["language"] or "", paths=params["path"] or (), kind=params["kind"] or "")
-        roots = await self._roots.roots_indexing(_paths(params["roots"]))
+        roots = await self._roots.roots_indexing(paths_of(params["roots"]))
         state = worst_state(roots)  # as it was when the search began
         found = await self._searcher.symbol(
             roots, params["name"], references=params["references"], filters=filters, limit=params["limit"]
@@ -322,7 +323,7 @@ class Handlers:
         asked: list[Asked]
         roots: Sequence[Root]
         if params["changed"]:
-            root = await self._roots.root_indexing(_path(params["path"] or _first(params["roots"])))
+            root = await self._roots.root_indexing(path_of(params["path"] or _first(params["roots"])))
             changes = await anyio.to_thread.run_sync(_changes, root)
             roots, asked = [root], [Place(root, path) for path in changes.paths]
             notes = changes.notes
@@ -346,14 +347,14 @@ class Handlers:
         """Return the roots to search, and the definition or place that a question about the graph names."""
         if params["path"]:
             place = await self._place(params["path"], params["line"])
-            return await self._roots.roots_indexing([_path(params["path"])]), place
+            return await self._roots.roots_indexing([path_of(params["path"])]), place
         if not (params["name"] or "").strip():
             raise UsageError("name and path are missing", hint="give the name of a definition, or a path and a line")
-        return await self._roots.roots_indexing(_paths(params["roots"])), params["name"]
+        return await self._roots.roots_indexing(paths_of(params["roots"])), params["name"]
 
     async def _place(self, path: Any, line: int | None = None) -> Place:
-        root = await self._roots.root_indexing(_path(path))
-        return Place(root, responses.path_below(root, _path(path)), line)
+        root = await self._roots.root_indexing(path_of(path))
+        return Place(root, responses.path_below(root, path_of(path)), line)
 
     # freshness
 
@@ -451,11 +452,11 @@ class Handlers:
 
     async def _selected_roots(self, params: Params) -> tuple[list[Root], list[FailedRoot]]:
         """Return the running and the failed roots that ``params["path"]`` selects, or all roots."""
-        return await self._roots.selected_roots(_path(params["path"]) if params["path"] else None)
+        return await self._roots.selected_roots(path_of(params["path"]) if params["path"] else None)
 
     async def explain(self, params: Params, connection: Connection) -> Result:
         """Return why a path is or is not indexed."""
-        path = _path(params["path"])
+        path = path_of(params["path"])
         root = await self._roots.root_to_explain(path)
         return await anyio.to_thread.run_sync(responses.explain, root, path)
 
@@ -463,7 +464,7 @@ class Handlers:
 
     async def subscribe(self, params: Params, connection: Connection) -> Result:
         """Send ``progress``, ``generation`` and ``state`` notifications of roots on this connection."""
-        roots = await self._roots.roots_indexing(_paths(params["roots"])) if params["roots"] else None
+        roots = await self._roots.roots_indexing(paths_of(params["roots"])) if params["roots"] else None
         self._subscriptions.subscribe(connection, [root.spec.id for root in roots] if roots else None)
         return {"clock": ",".join(root.clock for root in roots or self._roots.running_roots())}
 
@@ -479,10 +480,6 @@ def _level(name: str) -> Level:
     except ValueError:
         known = ", ".join(level.value for level in Level)
         raise UsageError(f"search: no such level: {name}", hint=f"use one of: {known}") from None
-
-
-def _path(raw: Any) -> Path:
-    return Path(os.path.normpath(os.fsdecode(raw)))
 
 
 def _real(path: Path) -> Path:
@@ -514,10 +511,6 @@ def _first(roots: Sequence[Any] | None) -> Any:
     if not roots:
         raise UsageError("changed needs the path of a root", hint="give path, or one of roots")
     return roots[0]
-
-
-def _paths(raw: Any) -> list[Path] | None:
-    return [_path(path) for path in raw] if raw else None
 
 
 def _paths_by_root(places: Sequence[tuple[Root, Path]]) -> dict[str, list[bytes]]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 
 from codeindexd.daemon import history_responses
+from codeindexd.daemon.request_paths import paths_of
 from codeindexd.daemon.server import Connection, Handler
 from codeindexd.errors import NoHistoryError
-from codeindexd.protocol.places import path_to_json
+from codeindexd.protocol.places import bytes_of_path, path_to_json
 from codeindexd.roots import Root
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.search.history.last_commit import last_commits
@@ -49,7 +47,7 @@ class HistoryHandlers:
         """Return the commits that answer a query, or the newest ones."""
         began = time.monotonic()
         query = parse_commit_query(params["query"], now=datetime.now().astimezone())
-        roots = await self._roots.roots_indexing(_paths(params["roots"]))
+        roots = await self._roots.roots_indexing(paths_of(params["roots"]))
         if params["sync"]:
             await self._sync_all(roots)
         limit = params["limit"] or _DEFAULT_LIMIT
@@ -108,7 +106,7 @@ class HistoryHandlers:
             hits = [hit for hit in result["hits"] if hit["root"] == shown]
             if not hits:
                 continue
-            places = [(_path_in(hit), hit["symbol"] or "") for hit in hits]
+            places = [(bytes_of_path(hit["path"]), hit["symbol"] or "") for hit in hits]
             try:
                 with root.history.snapshot() as snapshot:
                     found = last_commits(snapshot, places)
@@ -120,12 +118,3 @@ class HistoryHandlers:
             notes += history_responses.notes_on([root])
         if notes:
             result["notes"] = [*result.get("notes", []), *dict.fromkeys(notes)]
-
-
-def _path_in(entry: Mapping[str, Any]) -> bytes:
-    """Return the path in a part of an answer, as bytes."""
-    return base64.b64decode(entry["path_b64"]) if "path_b64" in entry else os.fsencode(entry["path"])
-
-
-def _paths(raw: Sequence[str] | None) -> list[Path] | None:
-    return [Path(os.path.normpath(os.fsdecode(path))) for path in raw] if raw else None

@@ -6,11 +6,10 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -19,6 +18,7 @@ from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.refs import Heads, read_heads
 from codeindexd.daemon import history_answers as answers
 from codeindexd.daemon import responses
+from codeindexd.daemon.request_paths import path_of, paths_of
 from codeindexd.errors import (
     CodeindexError,
     FailedError,
@@ -133,10 +133,7 @@ class HistoryQuestions:
             await anyio.to_thread.run_sync(_check_repository, root, path)
             files = await anyio.to_thread.run_sync(changes.together_with_path, root.history, path)
             return answers.together_with_path(root, path, files, limit=limit, took_s=time.perf_counter() - started)
-        if not (params["name"] or "").strip():
-            raise UsageError("name and path are missing", hint="give the name of a definition, or a path")
-        roots = await self._roots.roots_indexing(_paths(params["roots"]))
-        for root in roots:
+        for root in await self._roots_asked_by_name(params):
             found = await anyio.to_thread.run_sync(changes.together_with_definition, root.history, params["name"])
             if found is not None:
                 return answers.together_with_definition(
@@ -150,7 +147,7 @@ class HistoryQuestions:
     # steps
 
     async def _file(self, raw: Any) -> tuple[Root, bytes]:
-        path = _path(raw)
+        path = path_of(raw)
         root = await self._roots.root_indexing(path)
         return root, responses.path_below(root, path)
 
@@ -161,11 +158,14 @@ class HistoryQuestions:
             return None
         return found.targets[0] if found.targets else None
 
-    async def _definitions_named(self, params: Params) -> tuple[list[ShownDefinition], list[str]]:
+    async def _roots_asked_by_name(self, params: Params) -> list[Root]:
+        """Return the roots that a question about a name asks. Raises UsageError without a name."""
         if not (params["name"] or "").strip():
             raise UsageError("name and path are missing", hint="give the name of a definition, or a path")
-        roots = await self._roots.roots_indexing(_paths(params["roots"]))
-        found = await self._graph.definitions(roots, params["name"])
+        return await self._roots.roots_indexing(paths_of(params["roots"]))
+
+    async def _definitions_named(self, params: Params) -> tuple[list[ShownDefinition], list[str]]:
+        found = await self._graph.definitions(await self._roots_asked_by_name(params), params["name"])
         return found.targets, found.similar
 
     async def _history_of(self, definition: ShownDefinition, limit: int) -> answers.DefinitionHistory:
@@ -184,7 +184,7 @@ class HistoryQuestions:
     async def _touched(self, params: Params, limit: int) -> list[tuple[Root, list[TouchedDefinition]]]:
         """Return the commits that touched a definition which does not exist any more."""
         found = []
-        for root in await self._roots.roots_indexing(_paths(params["roots"])):
+        for root in await self._roots.roots_indexing(paths_of(params["roots"])):
             touched = await anyio.to_thread.run_sync(changes.of_name, root.history, params["name"], limit)
             if touched:
                 found.append((root, touched))
@@ -268,11 +268,3 @@ def _check_repository(root: Root, path: bytes) -> None:
             f"{place} is in a repository of its own, {own.top or own.git_dir}",
             hint=f"index it, to search its history: codeindex add {shlex.quote(str(own.top or own.git_dir))}",
         )
-
-
-def _paths(raw: Sequence[Any] | None) -> list[Path] | None:
-    return [_path(path) for path in raw] if raw else None
-
-
-def _path(raw: Any) -> Path:
-    return Path(os.path.normpath(os.fsdecode(raw)))
