@@ -28,10 +28,10 @@ _TEXTS = (  # what each licence's text says; copyleft first, since it may quote 
 
 def git_directories(parents: list[Path], excluded: frozenset[str]) -> Iterator[tuple[str, Path]]:
     """Yield (owner/name, git directory) of each ``<parent>/<owner>+<name>/repo`` that is not ``excluded``, by name."""
+    forks = {line.rpartition("/")[2] for line in excluded} - {"core"}
     found = sorted(path for parent in parents for path in parent.glob("*+*/repo"))
     for path in found:
         name = path.parent.name.replace("+", "/", 1)
-        forks = {line.rpartition("/")[2] for line in excluded} - {"core"}
         if name.lower() not in excluded and name.lower().rpartition("/")[2] not in forks:
             yield name, path
 

@@ -74,11 +74,11 @@ def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, t
     lines = Lines(text)
     target = max(1, min(target_chars, max_bytes))
     limits = Limits(target, max(target, min(target * 3 // 2, max_bytes)))
+    if language in LINE_LANGUAGES:
+        return _by_line(lines, language, limits)
     grammar = _grammar(text, language, lines)
     parsed = parse_leniently(text, grammar, partial(parse, grammar=grammar)) if grammar is not None else None
     script = script_in(text, language)
-    if language in LINE_LANGUAGES:
-        return _by_line(lines, language, limits)
     if grammar is None or parsed is None:
         return _with_script(Analysis(_windowed(lines, limits)), script, max_bytes)
     root = parsed.root
