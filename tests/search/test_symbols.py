@@ -90,6 +90,26 @@ async def test_script_in_a_document_is_known(indexed: Indexed) -> None:
     assert await lines(indexed, "addToCart") == ["Cart.vue:3:10 function addToCart"]
 
 
+async def test_definitions_in_documents_come_after_those_in_code(indexed: Indexed) -> None:
+    indexed.save("README.md", "# Job\n\n```python\nclass job:\n    pass\n```\n")
+    assert await lines(indexed, "job") == [
+        "job.cpp:1:7 class Job",
+        "job.cpp:3:3 constructor Job::Job",
+        "README.md:4:7 class job",
+        "README.md:1:3 section Job",
+    ]
+    answer = await Searcher({}, mask_secrets=True).symbol([indexed], "job", limit=1)
+    assert [one.hit.chunk.path for one in answer.definitions] == [b"job.cpp"]
+
+
+async def test_documents_of_one_root_come_after_code_of_another(indexed: Indexed, tmp_path: Path) -> None:
+    other = Indexed(tmp_path / "other")
+    other.save("README.md", "```python\ndef wanted_here(): pass\n```\n")
+    answer = await Searcher({}, mask_secrets=True).symbol([other, indexed], "wanted_here")
+    assert [one.hit.chunk.path for one in answer.definitions] == [b"a.py", b"README.md"]
+    other.close()
+
+
 async def test_nothing_is_said_about_a_name_that_does_not_occur(indexed: Indexed) -> None:
     answer = await found(indexed, "zzz_unheard_of")
     assert (answer.definitions, answer.notes) == ([], [])

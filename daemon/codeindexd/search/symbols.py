@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from codeindexd.analysis.chunking import HOSTS, LANGUAGES, LINE_LANGUAGES, languages_to_install
+from codeindexd.analysis.chunking import DOCUMENTS, HOSTS, LANGUAGES, LINE_LANGUAGES, languages_to_install
 from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.search.best_line import name_place
 from codeindexd.search.hits import Hit, HitRequest, first_hits
@@ -22,7 +22,7 @@ from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Definition, StoredDefinition, Symbol
 
 MAX_DEFINITIONS: Final = 1_000
-_KNOWN: Final = LANGUAGES | LINE_LANGUAGES | HOSTS  # languages whose definitions can be known
+_KNOWN: Final = LANGUAGES | LINE_LANGUAGES | HOSTS | DOCUMENTS  # languages whose definitions can be known
 _MOST_NAMES: Final = 100  # that begin with a name or contain it
 _MOST_PLACES: Final = 5
 _QUALIFIER: Final = re.compile(r"::|->|[.#\\/]")

@@ -41,6 +41,8 @@ CASES = [
     ("kotlin", b"class C {\n  companion object { const val Z = 1 }\n}\n", "object C.Companion, constant C.Companion.Z"),
     ("kotlin", b"enum class E { X }", "enum_member E.X"),
     ("lua", b"local a = 1\nM.c = 3\nlocal function f() local l = 1 end", "variable a, field M.c"),
+    ("sql", b"CREATE TABLE shop.users (\n  id int,\n  \"Group\" text\n);\nCREATE INDEX i ON users (id);\n",
+     "field shop.users.id, field shop.users.Group"),
     ("ocaml", b"type t = A | B of int\ntype r = { a : int }\n", "constructor t.A, constructor t.B, field r.a"),
     ("php", b"<?php\nnamespace App\\M;\nconst A = 1;\ndefine('B', 2);\n",
      "namespace App.M, constant App.M.A, constant App.M.B"),

@@ -43,6 +43,13 @@ CASES = [
     ("c", (b"#define WRAP(x) x\nWRAP(\nint f(void)\n{\n\tstruct buf *one = 0;\nstruct buf *two = one;\nenum mode m;\n"
      b"struct real {\n\tint a;\n};\nstruct buf *last(struct buf *b)\n{\n\treturn b;\n}\n"),
      "macro WRAP, function f, struct real, function last"),
+    # SQL of servers whose dialect the grammar does not know
+    ("sql", (b"DELIMITER $$\nCREATE DEFINER=`root`@`%` PROCEDURE shop.add_order(IN x INT)\nBEGIN\n"
+     b"  INSERT INTO orders VALUES (x);\nEND$$\nDELIMITER ;\nCREATE TABLE after_it (a int);\n"),
+     "function shop.add_order, table after_it"),
+    ("sql", (b"CREATE DOMAIN posint AS integer CHECK (VALUE > 0);\n"
+     b"create table [dbo].[T] ([A] INT IDENTITY(1,1));\nGO\n"),
+     "type posint, field A, table T"),
     # conflicts
     ("rust", (b"fn a() {\n<<<<<<< HEAD\n  let x = 1;\n=======\n"
      b"  let x = 2;\n>>>>>>> topic\n}\nfn b() {}\n"),

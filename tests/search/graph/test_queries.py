@@ -76,6 +76,21 @@ async def test_a_name_with_two_definitions_has_the_references_of_both(indexed: I
     assert "other/money.py:6 CALL EXACT" in uses(answer)
 
 
+async def test_samples_in_documents_are_no_part_of_the_graph(indexed: Indexed) -> None:
+    indexed.save("README.md", "# Use\n\n```python\ndef round_up(x): pass\n\ndef only_here(): pass\n```\n")
+    answer = await SEARCHER.refs([indexed], "round_up", 100)
+    assert [one.target.file.path for one in answer.targets] == [b"other/money.py", b"shop/money.py"]
+    assert not (await SEARCHER.refs([indexed], "only_here", 100)).targets
+    impact = await SEARCHER.impact([indexed], [place(indexed, "README.md")], 2, 100)
+    assert [found.changed for _, found, _ in impact.impacts] == [[]]
+    mapped = await SEARCHER.map(place(indexed, ""), 1000)
+    assert mapped.map is not None
+    assert "README.md" not in mapped.map.text
+    outline = await SEARCHER.outline(place(indexed, "README.md"))
+    assert outline.file is not None
+    assert [one.name for one in outline.file.definitions] == ["Use", "round_up", "only_here"]
+
+
 async def test_a_reference_shows_its_line_and_the_definition_around_it(indexed: Indexed) -> None:
     answer = await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100)
     (use,) = [one for one in answer.uses if one.use.file.path == b"shop/order.py"]

@@ -15,10 +15,12 @@ from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.languages import detect
 from codeindexd.analysis.chunking.legacy_encoding import detector_version
 from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES
+from codeindexd.analysis.chunking.samples import DOCUMENTS
 
 __all__ = [
     "CHUNKER_VERSION",
     "DEFAULT_MAX_BYTES",
+    "DOCUMENTS",
     "HOSTS",
     "LANGUAGES",
     "LINE_LANGUAGES",

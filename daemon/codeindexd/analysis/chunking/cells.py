@@ -48,7 +48,7 @@ def analyse_cells(
         if body.isspace():
             continue
         parsed, language = as_parsable(body, cell.language)
-        found = analyse(parsed, language, max_bytes=max_bytes, target_chars=target_chars)
+        found = analyse(parsed, language, max_bytes=max_bytes, target_chars=target_chars, samples=False)
         first_line = text.count(b"\n", 0, cell.start)
         spans += _placed(found.spans, body, cell.start, first_line)
         definitions += moved(found.definitions, first_line, len(definitions))

@@ -15,7 +15,7 @@ from functools import partial
 
 from tree_sitter import Node, Parser, Point
 
-from codeindexd.analysis.chunking.definitions import describe
+from codeindexd.analysis.chunking.definitions import describe, with_samples
 from codeindexd.analysis.chunking.embedded import Script, script_in
 from codeindexd.analysis.chunking.grammars import Grammar, load
 from codeindexd.analysis.chunking.guards import is_parsable
@@ -25,6 +25,7 @@ from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions, in_order, is_unparsed
 from codeindexd.analysis.chunking.recovery import more_definitions, parse_leniently
 from codeindexd.analysis.chunking.rules import CONTAINERS
+from codeindexd.analysis.chunking.samples import samples_in
 from codeindexd.analysis.chunking.split import Atom, Limits, assign, atoms, pack
 from codeindexd.analysis.references import NO_REFERENCES, Columns, references_in
 from codeindexd.types import Definition, Span, Symbol
@@ -59,7 +60,14 @@ def chunk(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, tar
     return analyse(text, language, max_bytes=max_bytes, target_chars=target_chars).spans
 
 
-def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, target_chars: int = TARGET) -> Analysis:
+def analyse(
+    text: bytes,
+    language: str,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    target_chars: int = TARGET,
+    samples: bool = True,
+) -> Analysis:
     """Find the definitions in a text, and cut it into chunks along them.
 
     Cuts UTF-8 ``text`` (ill-formed bytes are tolerated) of ``language`` ("" is plain text) into chunks.
@@ -68,9 +76,34 @@ def analyse(text: bytes, language: str, *, max_bytes: int = DEFAULT_MAX_BYTES, t
     ends, and the last ends at ``len(text)``. All but the last end after a ``\\n``. Their target size is
     ``target_chars`` bytes; only a chunk of a single line is longer than ``max_bytes``, not counting blank rows around
     it. Equal input gives equal chunks on every machine. Never raises.
+
+    With ``samples``, the definitions in the code samples of a document are found too. They name no chunk.
     """
     if not text or text.isspace():
         return Analysis([])
+    analysis = _analysis(text, language, max_bytes, target_chars)
+    found = samples_in(text, language) if samples else []
+    if not found:
+        return analysis
+    inside = [(one, _definitions(one.text, one.language)) for one in found]
+    return replace(analysis, definitions=with_samples(analysis.definitions, inside))
+
+
+def _definitions(text: bytes, language: str) -> tuple[Definition, ...]:
+    """Return the definitions of a text, without cutting it."""
+    lines = Lines(text)
+    if language in LINE_LANGUAGES:
+        return describe(definitions_by_line(lines, language), lines, language)
+    grammar = _grammar(text, language, lines)
+    parsed = parse_leniently(text, grammar, partial(parse, grammar=grammar)) if grammar is not None else None
+    if grammar is None or parsed is None:
+        return ()
+    found = find_definitions(parsed.root, lines, grammar)
+    return describe(in_order([*found, *more_definitions(parsed, found, lines, grammar)]), lines, grammar.name)
+
+
+def _analysis(text: bytes, language: str, max_bytes: int, target_chars: int) -> Analysis:
+    """Return the analysis of a text that is not blank, without the samples in it."""
     lines = Lines(text)
     target = max(1, min(target_chars, max_bytes))
     limits = Limits(target, max(target, min(target * 3 // 2, max_bytes)))
@@ -112,7 +145,7 @@ def _with_script(document: Analysis, script: Script | None, max_bytes: int) -> A
     """Return the analysis of a document, with the definitions and references of the script in it."""
     if script is None:
         return document
-    found = analyse(script.text, script.language, max_bytes=max_bytes)
+    found = _analysis(script.text, script.language, max_bytes, TARGET)
     return replace(document, definitions=found.definitions, is_partial=found.is_partial, references=found.references)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +14,7 @@ from tree_sitter import Node
 from codeindexd.analysis.chunking.documentation import documentation
 from codeindexd.analysis.chunking.lines import Lines
 from codeindexd.analysis.chunking.outline import FoundDefinition
+from codeindexd.analysis.chunking.samples import Sample
 from codeindexd.analysis.chunking.visibility import visibility
 from codeindexd.types import Definition
 
@@ -26,6 +28,9 @@ _NAMED_AS_TYPE: Final = frozenset({"cpp", "csharp", "java"})  # languages whose 
 _READ: Final = 1_000  # bytes of a definition, which suffice for its signature
 _BODIES: Final = ("_body", "block", "declaration_list", "compound_statement")
 _MAY_HAVE_COMMENT: Final = re.compile(rb"#|//|/\*|--|\(\*|\{-")
+_STATEMENTS: Final = frozenset({"constant", "variable"})
+"""Kinds that define nothing for others at the top of a sample: ``app = App()``."""
+
 _TRAILING: Final = b" \t\r\n{:=;,"
 _ANNOTATION_STARTS: Final = (b"@", b"[", b"#", b" ", b"\n", b"\t", b"\r")
 _ANNOTATION: Final = re.compile(
@@ -158,3 +163,44 @@ def moved(definitions: Sequence[Definition], lines: int, count: int) -> Iterator
             end_line=one.end_line + lines,
             container=one.container + count if one.container >= 0 else -1,
         )
+
+
+def with_samples(
+    sections: Sequence[Definition], samples: Iterable[tuple[Sample, Sequence[Definition]]]
+) -> tuple[Definition, ...]:
+    """Return the definitions of a document with those of its samples, in the order of their lines.
+
+    The innermost section around a sample contains what the sample defines, but does not qualify its names. Variables
+    of a sample, and what is inside of them, are left out.
+    """
+    out: list[Definition] = []
+    places: list[int] = []  # of the sections in ``out``
+    open_: list[int] = []  # places of the sections around the present line
+
+    def add_sections(line: int) -> None:
+        while len(places) < len(sections) and sections[len(places)].start_line <= line:
+            one = sections[len(places)]
+            places.append(len(out))
+            open_.append(len(out))
+            out.append(replace(one, container=places[one.container] if one.container >= 0 else -1))
+        while open_ and out[open_[-1]].end_line < line:
+            open_.pop()
+
+    for sample, definitions in samples:
+        numbers: dict[int, int] = {}
+        for number, one in enumerate(definitions):
+            if one.container not in numbers and (one.container >= 0 or one.kind in _STATEMENTS):
+                continue
+            (one,) = moved([one], sample.row, 0)
+            add_sections(one.start_line)
+            around = open_[-1] if open_ else -1
+            numbers[number] = len(out)
+            out.append(
+                replace(
+                    one,
+                    column=one.column + sample.removed,
+                    container=numbers[one.container] if one.container >= 0 else around,
+                )
+            )
+    add_sections(sys.maxsize)
+    return tuple(out)

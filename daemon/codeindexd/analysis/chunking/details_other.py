@@ -1,4 +1,4 @@
-"""Details of code in Haskell, OCaml, Elixir and Julia."""
+"""Details of code in Haskell, OCaml, Elixir, Julia and SQL."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from codeindexd.analysis.chunking.details import (
     scope_detail,
 )
 from codeindexd.analysis.chunking.rules import NodeDefinition, child_of_type, source, types
-
-# Haskell, OCaml, Elixir, Julia
 
 
 def _haskell_constructor(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -94,10 +92,14 @@ def _julia_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 _JULIA = Details({"const_statement": _julia_constant, "struct_definition": _julia_field}, types("struct_definition"))
 
 
+_SQL = Details({"column_definition": named_details("field")}, types("create_table column_definitions"))
+
+
 OTHER_DETAILS: Final[Mapping[str, Details]] = {
     "elixir": _ELIXIR,
     "haskell": _HASKELL,
     "julia": _JULIA,
     "ocaml": _OCAML,
     "ocaml_interface": _OCAML,
+    "sql": _SQL,
 }

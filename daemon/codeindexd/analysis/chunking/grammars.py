@@ -23,8 +23,9 @@ from codeindexd.analysis.chunking.details_scripting import SCRIPTING_DETAILS
 from codeindexd.analysis.chunking.embedded import HOSTS, SCRIPT_LANGUAGES
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.rules import Namer, Rules
+from codeindexd.analysis.chunking.samples import DOCUMENTS
 
-CHUNKER_VERSION = "10"
+CHUNKER_VERSION = "11"
 """Part of every fingerprint; increase it when the same bytes have other chunks or definitions."""
 
 ERROR_KIND = 0xFFFF  # tree-sitter's number for an error node, in every grammar
@@ -185,10 +186,11 @@ def fingerprint(language: str) -> str:
     """Return a hash (16 hex digits) of everything that determines how files of ``language`` are chunked.
 
     A missing grammar has its own fingerprint, so that installing it later causes exactly the files of its language to
-    be processed again. Notebooks depend on all grammars, since their cells may have any language, and documents with
-    script on those of script. Imports no grammar.
+    be processed again. Notebooks and documents depend on all grammars, since their cells and samples may have any
+    language, and pages with script on those of script. Imports no grammar.
     """
-    inside = _SOURCES if language == NOTEBOOK else SCRIPT_LANGUAGES if language in HOSTS else ()
+    is_mixed = language == NOTEBOOK or language in DOCUMENTS
+    inside = _SOURCES if is_mixed else SCRIPT_LANGUAGES if language in HOSTS else ()
     sources = [_SOURCES[one] for one in dict.fromkeys((language, *inside)) if one in _SOURCES]
     parts = [CHUNKER_VERSION, language]
     if sources:

@@ -19,6 +19,28 @@ _MODES = {
     "cperl": "perl",
     "tcl": "tcl",
 }
+_ALIASES = {
+    "c#": "csharp",
+    "common-lisp": "commonlisp",
+    "docker": "dockerfile",
+    "emacs-lisp": "elisp",
+    "f#": "fsharp",
+    "golang": "go",
+    "ipython": "python",
+    "javascriptreact": "javascript",
+    "mysql": "sql",
+    "objective-c": "objectivec",
+    "plpgsql": "sql",
+    "postgresql": "sql",
+    "pycon": "python",
+    "python-console": "python",
+    "sagemath": "python",
+    "shell": "bash",
+    "typescriptreact": "tsx",
+    "viml": "vim",
+    "vimscript": "vim",
+}
+"""What languages are called beside their own names and extensions."""
 
 
 def detect(path: bytes, first_line: bytes = b"") -> str:
@@ -66,6 +88,16 @@ def _by_first_line(line: bytes) -> str:
         word = mode[1].decode().lower()
         word = _MODES.get(word, word)
         return word if word in _KNOWN else ""
+    return ""
+
+
+def language_named(name: str) -> str:
+    """Return the language that people and tools call ``name`` (``py3``, ``C++17``, ``R``), "" if it is unknown."""
+    lowered = name.strip().lower()
+    for candidate in (lowered, _VERSION.sub("", lowered)):
+        found = _ALIASES.get(candidate) or BY_EXTENSION.get(candidate) or candidate
+        if found in known_languages():
+            return found
     return ""
 
 

@@ -2,7 +2,7 @@
 
 Offsets stay what they are: everything is replaced by spaces, and line ends are kept. Only what is known to be noise is
 blanked: conflict markers with the side that comes second, macros of C and C++ where no grammar allows them, branches of
-``#if`` after the first, and two constructs of Kotlin.
+``#if`` after the first, two constructs of Kotlin, and commands of SQL clients.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ _ENUM_MACRO: Final = re.compile(  # ``NS_ENUM(NSInteger, Colour)``, with which A
 _FUN_INTERFACE: Final = re.compile(rb"^[^\n\"]*?\b(fun)(?=[ \t]+interface\b)", re.MULTILINE)
 _WHEN_GUARD: Final = re.compile(rb"(?:^|(?<=[{;]))[ \t]*+(?:!?is|!?in)\s[^\n]*?\s(if\b[^\n]*?)(?=->)", re.MULTILINE)
 _UNSEPARATED: Final = re.compile(rb"(?<=[\w)>\]?])[ \t](?=[ \t]*\})")  # Kotlin's grammar wants a line end here
+_SQL_COMMAND: Final = re.compile(  # of a client (``DELIMITER $$``, ``GO``), and the definers of MySQL
+    rb"^(\\[^\n]*|(?:delimiter[ \t]+\S+|go)[ \t\r]*$)|\b(definer[ \t]*=[ \t]*\S+)[ \t]",
+    re.IGNORECASE | re.MULTILINE,
+)
 _CONTINUES: Final = (b",", b"(", b"=", b"|", b"&", b"+", b"?", b"<", b"\\")
 _CLOSES: Final = (b"}", b")", b",", b"=", b"{")
 
@@ -63,6 +67,8 @@ def without_noise(text: bytes, language: str) -> bytes:
         for pattern in (_BEFORE_TYPE_NAME, _BEFORE_SCOPE, _BEFORE_KEYWORD):
             text = _blanked(text, pattern)
         return text
+    if language == "sql":
+        return _blanked(text, _SQL_COMMAND)
     if language == "kotlin" and b"interface" in text:
         return _blanked(text, _FUN_INTERFACE)
     return text
@@ -140,8 +146,8 @@ def _with_plain_enums(text: bytes) -> bytes:
 
 
 def _blanked(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
-    """Return ``text`` with the first group of every match blanked; the same object if nothing matches."""
-    ranges = [match.span(1) for match in pattern.finditer(text)]
+    """Return ``text`` with the group that matches in every match blanked; the same object if nothing matches."""
+    ranges = [match.span(match.lastindex or 1) for match in pattern.finditer(text)]
     return _with_blanks(text, ranges) if ranges else text
 
 

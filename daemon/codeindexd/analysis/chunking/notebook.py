@@ -15,22 +15,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from codeindexd.analysis.chunking.language_names import BY_EXTENSION
-from codeindexd.analysis.chunking.languages import known_languages
+from codeindexd.analysis.chunking.languages import language_named
 from codeindexd.types import Span
 
 ENCODING: Final = "notebook"
 LANGUAGE: Final = "jupyter"
 _DEFAULT_LANGUAGE: Final = "python"
-_LANGUAGES: Final = {
-    "c#": "csharp", "f#": "fsharp", "ipython": "python", "python2": "python", "python3": "python", "sagemath": "python",
-    "sh": "bash", "shell": "bash",
-}  # fmt: skip
 _SEPARATORS = re.compile(rb"[\s,:]*")
 _STRUCTURE = re.compile(rb'["{}\[\]]')
 _SCALAR = re.compile(rb"[^\s,\]}\"\[{]*")
 _PART = re.compile(rb"(?:[^\\]++|\\(?!n|u000[aA]).)*+(?:\\n|\\u000[aA])?", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x08\n-\x1f]")
-_VERSION = re.compile(r"[\d.]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,11 +382,4 @@ def _mapping(value: Any, key: str) -> dict[str, Any]:
 
 def _language(name: Any) -> str:
     """Return our name of a language that a kernel names (``R``, ``C++17``, ``julia``), ``""`` if it is unknown."""
-    if not isinstance(name, str):
-        return ""
-    lowered = name.strip().lower()
-    for candidate in (lowered, _VERSION.sub("", lowered)):
-        found = _LANGUAGES.get(candidate) or BY_EXTENSION.get(candidate) or candidate
-        if found in known_languages():
-            return found
-    return ""
+    return language_named(name) if isinstance(name, str) else ""

@@ -48,6 +48,18 @@ _C_LANGUAGES: Final = frozenset({"c", "cpp", "csharp", "java"})
 _AFTER_C_TAG: Final = re.compile(rb"\s*(?:$|[{:<]|//|/\*|final\b)")
 """What follows the name of a type where C and C++ define it, and not where they use it (``struct buffer *next``)."""
 
+_SQL_KINDS: Final = {
+    b"database": "schema", b"domain": "type", b"function": "function", b"index": "index", b"proc": "function",
+    b"procedure": "function", b"schema": "schema", b"sequence": "sequence", b"table": "table", b"trigger": "trigger",
+    b"type": "type", b"view": "view",
+}  # fmt: skip
+_SQL_CREATE: Final = re.compile(  # ``CREATE OR REPLACE FUNCTION app.f``, also with quotes and MySQL's definer
+    rb"[ \t]*+create\s++(?:or\s+(?:replace|alter)\s+)?(?:definer\s*=\s*\S+\s+)?"
+    rb"(?:(?:global|local|temp|temporary|unlogged|unique|clustered|nonclustered|materialized|recursive|external)\s+)*"
+    rb"(" + b"|".join(_SQL_KINDS) + rb")\s++(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?"
+    rb"(?:[\"`\[]?\w+[\"`\]]?\s*\.\s*)*[\"`\[]?(\w+)",
+    re.IGNORECASE,
+)
 _NOT_FUNCTIONS: Final = frozenset(
     b"if while for switch return else do sizeof catch new throw delete case goto using typedef define".split()
 )
@@ -205,6 +217,11 @@ def _line(row: int, lines: Lines) -> bytes:
 def _guess(row: int, lines: Lines, language: str) -> tuple[str, str, int] | None:
     """Return (kind, name, offset of the name) if a row looks like the beginning of a definition, else None."""
     at, line = lines.starts[row], _line(row, lines)
+    if language == "sql":
+        created = _SQL_CREATE.match(line)
+        if created is None:
+            return None
+        return _SQL_KINDS[created[1].lower()], created[2].decode("utf-8", "replace"), at + created.start(2)
     match = _BY_KEYWORD.match(line)
     if match and (language not in ("c", "cpp") or _AFTER_C_TAG.match(line, match.end())):
         name = match[2].decode("utf-8", "replace").rpartition(".")[2]

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
+from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import NO_REFERENCES, Columns
 from codeindexd.search.graph.plain_types import TypeHints, type_hints
 from codeindexd.storage.snapshot import Snapshot
@@ -65,6 +66,11 @@ class CodeFile:
     def language(self) -> str:
         """The language of the code in the file: that of the script in a document, Python in a notebook."""
         return _LANGUAGES_INSIDE.get(self.file.language, self.file.language)
+
+    @property
+    def is_document(self) -> bool:
+        """True for a document: code cannot refer to what its samples define."""
+        return self.file.language in DOCUMENTS
 
     def bindings(self) -> dict[str, list[Binding]]:
         """Return what the imports of the file bind, by the name by which the file refers to it."""

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import Columns
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.file_roles import FileRole, role_of
@@ -109,9 +110,8 @@ class _RootRanks:
             references = snapshot.catalog.references(part)
             for file_id, file in files.items():
                 weight = _ASIDE.get(role_of(file.entry.path, file.language), 1.0)
-                self._summaries[file_id] = self._summary(
-                    versions[file_id], weight, definitions.get(file_id, ()), references.get(file_id)
-                )
+                own = definitions.get(file_id, ()) if file.language not in DOCUMENTS else ()
+                self._summaries[file_id] = self._summary(versions[file_id], weight, own, references.get(file_id))
 
     def _summary(
         self, content: bytes, weight: float, definitions: Sequence[Definition], references: Columns | None

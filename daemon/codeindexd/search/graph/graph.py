@@ -79,13 +79,14 @@ class CodeGraph:
         return self._exists[path]
 
     def named(self, name: str) -> list[Target]:
-        """Return the definitions in code with exactly this name."""
+        """Return the definitions in code with exactly this name; those in documents are samples of its use."""
         found = self._named.get(name)
         if found is None:
             ids = sorted(self._snapshot.catalog.files_defining([name]))[:_MOST_CANDIDATES]
             found = self._named[name] = [
                 Target(file, number)
                 for file in sorted(self.load(ids), key=lambda file: file.path)
+                if not file.is_document
                 for number, one in enumerate(file.definitions)
                 if one.name == name and one.kind not in NOT_CODE and one.kind != "impl"
             ]

@@ -79,6 +79,7 @@ def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
     return [
         target
         for file in files
+        if not file.is_document
         for number, one in enumerate(file.definitions)
         if one.kind not in NOT_CODE | NAMESPACE_KINDS
         and one.kind != "impl"

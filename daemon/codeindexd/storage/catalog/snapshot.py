@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import Columns
 from codeindexd.scan.relpath import split
 from codeindexd.storage.catalog import contents, filters, outlines, references
@@ -303,7 +304,7 @@ class CatalogSnapshot:
         files: Collection[int] | None = None,
         accepts: Callable[[Definition], bool] | None = None,
     ) -> list[StoredDefinition]:
-        """Return the definitions of ``name``, matched and sorted as by :meth:`symbols`.
+        """Return the definitions of ``name``, matched and sorted as by :meth:`symbols`, those in documents last.
 
         They are in one of ``files`` (file ids; None: in any file), and ``accepts`` returns True for each of them.
         """
@@ -314,9 +315,11 @@ class CatalogSnapshot:
             defining.intersection_update(files)
         found = outlines.outlines_of(self._reader, sorted(defining)[:_MOST_CANDIDATES])
         names = {key.decode("utf-8", "surrogatepass") for key in keys}
-        paths = {file.file_id: file.entry.path for file in self.files_by_id(found).values()}
+        order = {
+            file.file_id: (file.language in DOCUMENTS, file.entry.path) for file in self.files_by_id(found).values()
+        }
         ranked = sorted(
-            (rank, paths[file_id], one.line, one.column, file_id, number)
+            (order[file_id][0], rank, order[file_id][1], one.line, one.column, file_id, number)
             for file_id, outline in found.items()
             for number, plain in enumerate(outline.names)
             if plain.casefold() in names
@@ -324,10 +327,10 @@ class CatalogSnapshot:
             and (rank := _rank(wanted, one.name, one.qualified)) is not None
             and (accepts is None or accepts(one))
         )[:limit]
-        chunks = self._chunks_at([(file_id, line) for _, _, line, _, file_id, _ in ranked])
+        chunks = self._chunks_at([(file_id, line) for _, _, _, line, _, file_id, _ in ranked])
         return [
             StoredDefinition(chunks[file_id, line], found[file_id], number)
-            for _, _, line, _, file_id, number in ranked
+            for _, _, _, line, _, file_id, number in ranked
             if (file_id, line) in chunks
         ]
 

@@ -1,0 +1,158 @@
+"""Finds the code samples in documents: fenced blocks of Markdown, code blocks and doctests of reStructuredText.
+
+A sample is the text of its block without the indentation (and the prompts) that all of its lines share, so that it can
+be parsed. It says where its lines stand in the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from codeindexd.analysis.chunking.languages import language_named
+
+DOCUMENTS: Final = frozenset({"markdown", "restructuredtext"})
+"""Languages whose documents may contain samples. What a sample defines, code cannot refer to."""
+
+_WITHOUT_CODE: Final = DOCUMENTS | {"css", "html", "json", "scss", "toml", "yaml"}
+_MOST_SAMPLES: Final = 2_000  # of a document
+_FENCE: Final = re.compile(rb"(?:[ \t]|(?:[-*+]|\d{1,9}[.)])[ \t]+)*+(`{3,}+|~{3,}+)[ \t]*([^`\r\n]*)")
+_CLOSING: Final = re.compile(rb"[ \t]*(`{3,}+|~{3,}+)[ \t\r]*$")
+_DIRECTIVE: Final = re.compile(
+    rb"([ \t]*)\.\. (?:(code-block|code|sourcecode)|(testcode|ipython|jupyter-execute)|(highlight))::"
+    rb"[ \t]*([^\s]*)[ \t\r]*$"
+)
+_OPTION: Final = re.compile(rb"[ \t]*:[\w-]+:")
+_LITERAL: Final = re.compile(rb"([ \t]*)(?!\.\. )[^\n]*::[ \t\r]*$")
+_PROMPT: Final = re.compile(rb"([ \t]*)(?:>>>|\.\.\.)(?: |\r?$)")
+_FIRST_PROMPT: Final = re.compile(rb"[ \t]*>>> ")
+_NOT_A_NAME: Final = re.compile(r"[\s,:{}()\[\]=]+")
+_DIRECTIVES: Final = frozenset({"code", "code-block", "code-cell", "sourcecode"})
+"""Names in braces that are followed by the language: ``{code-block} python``."""
+
+
+class Sample(NamedTuple):
+    """A sample: its text and language, its first row in the document, and the bytes that its lines there lack."""
+
+    text: bytes
+    language: str
+    row: int
+    removed: int
+
+
+def samples_in(text: bytes, language: str) -> list[Sample]:
+    """Return the samples in a document in the order of their rows, which count from 0; none for other languages.
+
+    Blocks that name no known language are left out, except doctests.
+    """
+    if language not in DOCUMENTS or not any(sign in text for sign in (b"```", b"~~~", b"::", b">>> ")):
+        return []
+    rows = text.split(b"\n")
+    blocks = _fenced(rows) if language == "markdown" else _indented(rows)
+    found: list[Sample] = []
+    for first, last, of_block in blocks:
+        if of_block == "python" and any(map(_FIRST_PROMPT.match, rows[first:last])):
+            found += _doctests(rows, first, last)
+        elif (sample := _sample(rows[first:last], of_block, first)) is not None:
+            found.append(sample)
+        if len(found) >= _MOST_SAMPLES:
+            break
+    return found
+
+
+def language_of_info(info: str) -> str:
+    """Return the language of a fence's info string (``py title=x``, ``{.python}``, ``rust,ignore``), "" if unknown."""
+    words = [word for word in _NOT_A_NAME.split(info.strip()) if word]
+    if info.lstrip().startswith("{"):
+        classes = [word for word in words if word.startswith(".")]
+        words = classes[:1] or [word for word in words if word not in _DIRECTIVES]
+    return language_named(words[0].lstrip(".")) if words else ""
+
+
+def _fenced(rows: Sequence[bytes]) -> Iterator[tuple[int, int, str]]:
+    """Yield the first row, the row after the last, and the language of each fenced block."""
+    row = 0
+    while row < len(rows):
+        fence = _FENCE.match(rows[row])
+        row += 1
+        if fence is None:
+            continue
+        first = row
+        while row < len(rows) and not _closes(rows[row], fence[1]):
+            row += 1
+        yield first, row, language_of_info(fence[2].decode("utf-8", "replace"))
+        row += 1
+
+
+def _closes(row: bytes, opening: bytes) -> bool:
+    match = _CLOSING.match(row)
+    return match is not None and match[1].startswith(opening)
+
+
+def _indented(rows: Sequence[bytes]) -> Iterator[tuple[int, int, str]]:
+    """Yield the blocks of reStructuredText as :func:`_fenced` does, also of rows with prompts outside of them."""
+    highlighted = ""
+    row = 0
+    while row < len(rows):
+        directive, literal = _DIRECTIVE.match(rows[row]), _LITERAL.match(rows[row])
+        if directive is not None and directive[4]:
+            highlighted = language_named(directive[5].decode("utf-8", "replace"))
+            row += 1
+        elif directive is not None:
+            written = directive[5].decode("utf-8", "replace")
+            own = "python" if directive[3] else language_named(written) if written else highlighted
+            first = row + 1
+            while first < len(rows) and _OPTION.match(rows[first]):
+                first += 1
+            row = _end_of_block(rows, first, len(directive[1]))
+            yield first, row, own
+        elif literal is not None and highlighted:
+            first, row = row + 1, _end_of_block(rows, row + 1, len(literal[1]))
+            yield first, row, highlighted
+        elif _FIRST_PROMPT.match(rows[row]):
+            first = row
+            while row < len(rows) and rows[row].strip():
+                row += 1
+            yield first, row, "python"
+        else:
+            row += 1
+
+
+def _end_of_block(rows: Sequence[bytes], first: int, indent: int) -> int:
+    """Return the row after the block of rows from ``first`` that are blank or indented by more than ``indent``."""
+    row = first
+    while row < len(rows) and (not rows[row].strip() or _indent(rows[row]) > indent):
+        row += 1
+    return row
+
+
+def _indent(row: bytes) -> int:
+    return len(row) - len(row.lstrip(b" \t"))
+
+
+def _doctests(rows: Sequence[bytes], first: int, last: int) -> Iterator[Sample]:
+    """Yield what was typed at the prompts of an interactive session, a sample for each run of rows with prompts."""
+    start = -1
+    for row in range(first, last + 1):
+        has_prompt = row < last and _PROMPT.match(rows[row])
+        if has_prompt and start < 0:
+            start = row
+        elif not has_prompt and start >= 0:
+            prompt = _indent(rows[start]) + len(">>> ")
+            typed = [b" " * prompt + one[prompt:] for one in rows[start:row]]
+            if (sample := _sample(typed, "python", start)) is not None:
+                yield sample
+            start = -1
+
+
+def _sample(rows: Sequence[bytes], language: str, first: int) -> Sample | None:
+    """Return rows as a sample; None if they are blank or no code."""
+    if not language or language in _WITHOUT_CODE:
+        return None
+    solid = [row for row in rows if row.strip()]
+    if not solid:
+        return None
+    least = min(solid, key=_indent)
+    removed = _indent(least) if all(row.startswith(least[: _indent(least)]) for row in solid) else 0
+    return Sample(b"".join(row[removed:] + b"\n" for row in rows), language, first, removed)
