@@ -102,6 +102,15 @@ async def test_definitions_in_documents_come_after_those_in_code(indexed: Indexe
     assert [one.hit.chunk.path for one in answer.definitions] == [b"job.cpp"]
 
 
+async def test_definitions_in_source_come_before_those_in_tests_and_data(indexed: Indexed) -> None:
+    for path in ("examples/use.py", "tests/test_a.py", "zz.py"):
+        indexed.save(path, "class Basket: pass\n")
+    indexed.save("a.toml", "[Basket]\n")
+    answer = await found(indexed, "Basket")
+    paths = [one.hit.chunk.path.decode() for one in answer.definitions]
+    assert paths == ["zz.py", "examples/use.py", "tests/test_a.py", "a.toml"]
+
+
 async def test_documents_of_one_root_come_after_code_of_another(indexed: Indexed, tmp_path: Path) -> None:
     other = Indexed(tmp_path / "other")
     other.save("README.md", "```python\ndef wanted_here(): pass\n```\n")

@@ -13,7 +13,6 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
-from codeindexd.analysis.chunking import DOCUMENTS
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.embedding.static import is_known_word
 from codeindexd.analysis.tokens import Tokenizer
@@ -243,7 +242,7 @@ class Searcher:
     async def _definitions(
         self, roots: Sequence[SearchableRoot], name: str, match: Match, filters: ParsedQuery, notes: list[str]
     ) -> list[ConfirmedDefinition]:
-        """Return the definitions whose names match, at most 1,000, those in documents last.
+        """Return the definitions whose names match, at most 1,000, those in source first.
 
         Notes on what is missing are added to ``notes``.
         """
@@ -256,7 +255,7 @@ class Searcher:
             async with pinned_part(some) as part:
                 found = await run_all(partial(anyio.to_thread.run_sync, in_root, one) for one in part.pinned)
             definitions += itertools.chain.from_iterable(found)
-        definitions.sort(key=lambda one: one.hit.chunk.language in DOCUMENTS)
+        definitions.sort(key=symbols.place_in_answer)
         if len(definitions) >= symbols.MAX_DEFINITIONS:
             notes.append(f"only the first {symbols.MAX_DEFINITIONS:,} definitions are shown")
         return definitions[: symbols.MAX_DEFINITIONS]

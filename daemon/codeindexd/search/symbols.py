@@ -11,6 +11,7 @@ from typing import Final
 from codeindexd.analysis.chunking import DOCUMENTS, HOSTS, LANGUAGES, LINE_LANGUAGES, languages_to_install
 from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.search.best_line import name_place
+from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.hits import Hit, HitRequest, first_hits
 from codeindexd.search.literal import literal_chunks
 from codeindexd.search.query import ParsedQuery
@@ -24,6 +25,7 @@ from codeindexd.types import Definition, StoredDefinition, Symbol
 MAX_DEFINITIONS: Final = 1_000
 _KNOWN: Final = LANGUAGES | LINE_LANGUAGES | HOSTS | DOCUMENTS  # languages whose definitions can be known
 _MOST_NAMES: Final = 100  # that begin with a name or contain it
+_ROLES: Final = (FileRole.SOURCE, FileRole.ASIDE, FileRole.TEST, FileRole.DATA, FileRole.DOCUMENT)
 _MOST_PLACES: Final = 5
 _QUALIFIER: Final = re.compile(r"::|->|[.#\\/]")
 
@@ -155,6 +157,13 @@ def _confirmed(hit: Hit, stored: StoredDefinition) -> ConfirmedDefinition:
     moved = replace(one, line=line, start_line=one.start_line + shift, end_line=one.end_line + shift)
     name = native_name(stored.outline, stored.number, hit.chunk.language)
     return ConfirmedDefinition(replace(hit, best_line=line, best_row=row), moved, name)
+
+
+def place_in_answer(one: ConfirmedDefinition) -> int:
+    """Return what definitions are sorted by: those in source come first, samples in documents last."""
+    chunk = one.hit.chunk
+    role = FileRole.DOCUMENT if chunk.language in DOCUMENTS else role_of(chunk.path, chunk.language)
+    return _ROLES.index(role)
 
 
 def _text(path: bytes) -> str:
