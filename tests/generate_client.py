@@ -35,7 +35,12 @@ def generate() -> str:
         copy = Path(scratch, "_async", SOURCE.name)
         copy.parent.mkdir()
         copy.write_text(source.replace(_SOURCE_DOC, _GENERATED_DOC, 1))
-        rule = unasync.Rule("/_async/", "/_sync/", additional_replacements={"AsyncMethods": "Methods"})
+        names = {
+            "AsyncMethods": "Methods",
+            "AsyncGrepStream": "GrepStream",
+            "async_grep_stream": "grep_stream",
+        }
+        rule = unasync.Rule("/_async/", "/_sync/", additional_replacements=names)
         unasync.unasync_files([str(copy)], [rule])
         blocking = Path(scratch, "_sync", SOURCE.name).read_text()
     return subprocess.run(

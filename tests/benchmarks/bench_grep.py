@@ -2,8 +2,9 @@
 
 python tests/benchmarks/bench_grep.py DIRECTORY... [--patterns N] [--seed S] [--json FILE]
 
-Each directory becomes a root. Patterns are made from its own text, half of them with metacharacters. The program ends
-with 1 if a line of an indexed file is missing or superfluous anywhere.
+Each directory becomes a root. Patterns are made from its own text, half of them with metacharacters. Each is asked for
+in one answer and as a stream, of which the time of the first lines counts, too. The program ends with 1 if a line of an
+indexed file is missing or superfluous anywhere.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from codeindexd.client import Client
 from support.daemons import RealDaemon, real_daemon
 from support.ripgrep import lines_by_ripgrep, some_pattern
 
@@ -34,7 +36,7 @@ def compare(daemon: RealDaemon, root: Path, patterns: int, seed: int) -> dict[st
     indexed = {count["path"] for count in everything["counts"]}
     lines = sample(root, indexed)
     chosen = random.Random(seed)
-    ours, theirs, differences, cut = [], [], [], 0
+    ours, theirs, first, streamed, differences, cut = [], [], [], [], [], 0
     for _ in range(patterns):
         pattern, flags, options = some_pattern(lines, chosen)
         if not pattern.strip():
@@ -44,6 +46,11 @@ def compare(daemon: RealDaemon, root: Path, patterns: int, seed: int) -> dict[st
         expected = {place for place in lines_by_ripgrep(root, pattern, flags) if place[0] in indexed}
         theirs.append((time.perf_counter() - began) * 1000)
         ours.append(answer["took_ms"])
+        lines_of_stream, first_ms, took_ms = stream(daemon, root, pattern, options)
+        first.append(first_ms)
+        streamed.append(took_ms)
+        if lines_of_stream != expected:
+            differences.append([f"stream: {pattern}", *sorted(lines_of_stream ^ expected)[:3]])
         if answer["truncated"]:
             cut += 1
             continue
@@ -58,8 +65,29 @@ def compare(daemon: RealDaemon, root: Path, patterns: int, seed: int) -> dict[st
         "differences": differences,
         "p50_ms": round(float(np.percentile(ours, 50)), 1),
         "p99_ms": round(float(np.percentile(ours, 99)), 1),
+        "first_p99_ms": round(float(np.percentile(first, 99)), 1),
+        "stream_p50_ms": round(float(np.percentile(streamed, 50)), 1),
+        "stream_p99_ms": round(float(np.percentile(streamed, 99)), 1),
         "ripgrep_p50_ms": round(float(np.percentile(theirs, 50)), 1),
     }
+
+
+def stream(
+    daemon: RealDaemon, root: Path, pattern: str, options: dict[str, bool]
+) -> tuple[set[tuple[str, int]], float, float]:
+    """Return the lines of a stream, and how long the first and all of them took in this process (ms)."""
+    began = time.perf_counter()
+    first_ms = 0.0
+    found: set[tuple[str, int]] = set()
+    with (
+        Client(daemon.socket, start=False) as client,
+        client.grep_stream(pattern, roots=[root], **options) as lines,  # type: ignore[arg-type]
+    ):
+        for batch in lines.batches():
+            first_ms = first_ms or (time.perf_counter() - began) * 1000
+            found.update((match["path"], match["line"]) for match in batch)
+    took_ms = (time.perf_counter() - began) * 1000
+    return found, first_ms or took_ms, took_ms
 
 
 def sample(root: Path, indexed: set[str]) -> list[str]:
@@ -84,17 +112,16 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     rows = []
-    print("| root | files | patterns | p50 ms | p99 ms | ripgrep p50 ms | differences |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    columns = ["files", "patterns", "p50", "p99", "stream p50", "p99", "first lines p99", "ripgrep p50", "differences"]
+    print(f"| root | {' | '.join(columns)} |")
+    print(f"| --- |{' ---: |' * len(columns)}")
     with real_daemon("[workers]\nnice = 0\n[privacy]\nmask_secrets = false\n") as daemon:
         for directory in args.directories:
             row = compare(daemon, directory.resolve(), args.patterns, args.seed)
             rows.append(row)
-            print(
-                f"| {row['root']} | {row['files']:,} | {row['patterns']} | {row['p50_ms']} | {row['p99_ms']} | "
-                f"{row['ripgrep_p50_ms']} | {len(row['differences'])} |",
-                flush=True,
-            )
+            shown = ("files", "patterns", "p50_ms", "p99_ms", "stream_p50_ms", "stream_p99_ms", "first_p99_ms")
+            cells = [row["root"], *(f"{row[name]:,}" for name in shown), row["ripgrep_p50_ms"], len(row["differences"])]
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
             for difference in row["differences"]:
                 print(f"  {difference}", flush=True)
     if args.json:

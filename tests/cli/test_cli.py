@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from codeindexd.cli import progress
 from codeindexd.cli.codeindex import run
 from codeindexd.cli.render import matches, parse_template, shown_path, wanted_words
 from codeindexd.cli.terminal import Terminal, safe
+from codeindexd.daemon import encoding
+from codeindexd.daemon.server import Connection
 from codeindexd.errors import NotIndexedError, UsageError
 from support.places import DAEMON
 
@@ -338,6 +342,74 @@ def test_durations_are_formatted(seconds: float, text: str) -> None:
 def test_grep_in_a_path_that_does_not_exist_is_a_usage_error(daemon: FakeDaemon) -> None:
     code, _, err = on_terminal(daemon, "grep", "x", "/nowhere/at/all")
     assert (code, err.splitlines()[0]) == (2, "codeindex: /nowhere/at/all does not exist")
+
+
+def _line(number: int, text: str, *, path: str = "a.py", **context: list[str]) -> dict[str, Any]:
+    return {"path": path, "line": number, "column": 1, "text": text, "spans": [[0, 1]], **context}
+
+
+def test_context_is_printed_once_however_the_lines_arrive(daemon: FakeDaemon) -> None:
+    """Lines 2, 3 and 6 of a file, one line a message, and then another file."""
+    root = next(iter(daemon.roots))
+    lines = [
+        _line(2, "two", before=["one"], after=["three", "four"]),
+        _line(3, "three", before=["one", "two"], after=["four", "five"]),
+        _line(6, "six", before=["four", "five"], after=["seven"]),
+        _line(20, "twenty", before=["19"], after=["21", "22"]),
+        _line(2, "zwei", path="b.py", before=["eins"]),
+    ]
+
+    async def stream(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        for line in lines:
+            part = {"request": connection.request_id, "matches": [{"root": root, **line}]}
+            await connection.send_part(encoding.notification("grep", part))
+        return {"matches": [], "total": len(lines), "state": "fresh"}
+
+    daemon.answers["grep"] = stream
+    done = process(daemon, "grep", "-C2", "-N", "x", cwd=root)
+    expected = ["-one", ":two", ":three", "-four", "-five", ":six", "-seven"]
+    assert done.stdout.decode().splitlines() == [
+        *(f"a.py{text}" for text in expected),
+        "--",
+        *(f"a.py{text}" for text in ("-19", ":twenty", "-21", "-22")),
+        "--",
+        "b.py-eins",
+        "b.py:zwei",
+    ]
+
+
+def test_lines_are_printed_before_the_search_ends(daemon: FakeDaemon) -> None:
+    root = next(iter(daemon.roots))
+    cancelled = threading.Event()
+
+    async def stream(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+        part = {"request": connection.request_id, "matches": [{"root": root, **_line(1, "first")}]}
+        await connection.send_part(encoding.notification("grep", part))
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.set()
+        return {}
+
+    daemon.answers["grep"] = stream
+    environ = {**os.environ, "CODEINDEXD_SOCKET": str(daemon.socket_path), "PYTHONPATH": str(DAEMON)}
+    command = [sys.executable, "-m", "codeindexd.cli.codeindex", "grep", "x"]
+    with subprocess.Popen(command, env=environ, cwd=root, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"a.py:1:first\n"
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+    assert cancelled.wait(20), "the daemon stops with the reader"
+
+
+@pytest.mark.parametrize(("flag", "key"), [([], "matches"), (["-c"], "counts"), (["-l"], "counts")])
+def test_json_is_one_document_with_all_that_was_streamed(daemon: FakeDaemon, flag: list[str], key: str) -> None:
+    daemon.roots["/q"] = "fresh"
+    done = process(daemon, "grep", "--json", "--all", *flag, "locked")
+    document = json.loads(done.stdout)
+    assert (len(document[key]), document["total"]) == (2, 2)
+    assert ("counts" in document) == bool(flag)
+    assert bool(document["matches"]) == (not flag)
 
 
 @pytest.mark.parametrize(

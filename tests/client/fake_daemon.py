@@ -20,6 +20,7 @@ import anyio.from_thread
 import anyio.lowlevel
 
 from codeindexd import __version__
+from codeindexd.daemon import encoding
 from codeindexd.daemon.server import Connection, Handler, Limits, Server
 from codeindexd.errors import CodeindexError, NotIndexedError, PathRefusedError, TimedOutError
 from codeindexd.search.query import parse
@@ -273,12 +274,15 @@ class FakeDaemon:
         around = {"before": ["def check():"][: params["before"]], "after": ["        raise"][: params["after"]]}
         found = [{"root": root, **line, **around} for root in roots if "nothing" not in params["pattern"]]
         counted = params["count"] or params["files_only"]
+        counts = [{"root": one["root"], "path": one["path"], "count": 1} for one in found]
+        if params["stream"]:
+            for one in counts if counted else found:
+                part = {"request": connection.request_id, "counts" if counted else "matches": [one]}
+                await connection.send_part(encoding.notification("grep", part))
         return {
             "pattern": params["pattern"],
-            "matches": [] if counted else found,
-            **(
-                {"counts": [{"root": one["root"], "path": one["path"], "count": 1} for one in found]} if counted else {}
-            ),
+            "matches": [] if counted or params["stream"] else found,
+            **({"counts": [] if params["stream"] else counts} if counted else {}),
             "files": len(found),
             "total": len(found),
             "searched": 1,

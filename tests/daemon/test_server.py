@@ -19,6 +19,7 @@ import pytest
 
 from client.fake_daemon import FakeDaemon
 from codeindexd import protocol
+from codeindexd.daemon import encoding
 from codeindexd.daemon import server as server_module
 from codeindexd.daemon.listener import Listener
 from codeindexd.daemon.server import Connection, Limits, Server
@@ -264,6 +265,65 @@ class TestCrowds:
             with Wire(daemon.socket_path) as next_one:
                 assert "clients are already connected" in next_one.read()["error"]["message"]
                 assert next_one.read() is None
+
+
+def test_a_client_that_leaves_is_noticed_without_polling(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codeindexd.daemon.connection._HANGUP_POLL_S", 60.0)
+    waiting = Waiting()
+    daemon.answers["sync"] = waiting
+    with Wire(daemon.socket_path) as wire:
+        wire.send(call(1, "sync"))
+        assert waiting.started.wait(20)
+    assert waiting.cancelled.wait(20)
+
+
+class TestStreamedAnswers:
+    def test_parts_name_their_request_and_come_before_its_end(self, daemon: FakeDaemon) -> None:
+        with Wire(daemon.socket_path) as wire:
+            wire.send(call("first", "grep", pattern="x", stream=True), call(2, "grep", pattern="y", stream=True))
+            messages = [wire.read() for _ in range(4)]
+        for number in ("first", 2):
+            part, end = [one for one in messages if number in (one.get("id"), one.get("params", {}).get("request"))]
+            assert (part["method"], part["params"]["request"]) == ("grep", number)
+            assert part["params"]["matches"][0]["line"] == 14
+            assert (end["id"], end["result"]["matches"], end["result"]["total"]) == (number, [], 1)
+
+    def test_a_reader_may_take_any_time_and_the_sender_waits(self, tmp_path: Path) -> None:
+        daemon = FakeDaemon(tmp_path / "s")
+        daemon.limits = Limits(stall_s=0.05)
+        sent: list[int] = []
+        parts = 200
+
+        async def stream(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+            for number in range(parts):
+                await connection.send_part(encoding.notification("grep", {"text": "x" * (1 << 16)}))
+                sent.append(number)
+            return {}
+
+        daemon.answers["grep"] = stream
+        with daemon, Wire(daemon.socket_path) as wire:
+            wire.send(call(1, "grep", pattern="x", stream=True))
+            until(lambda: sent, what="the first part")
+            time.sleep(0.3)  # the subject of the test: longer than a client may take for an answer
+            assert len(sent) < parts / 2
+            assert all(wire.read()["method"] == "grep" for _ in range(parts))
+            assert wire.read()["id"] == 1
+
+    def test_a_reader_that_leaves_ends_the_search(self, daemon: FakeDaemon) -> None:
+        cancelled = threading.Event()
+
+        async def stream(params: Mapping[str, Any], connection: Connection) -> Mapping[str, Any]:
+            try:
+                while True:
+                    await connection.send_part(encoding.notification("grep", {"text": "x" * (1 << 16)}))
+            finally:
+                cancelled.set()
+
+        daemon.answers["grep"] = stream
+        with Wire(daemon.socket_path) as wire:
+            wire.send(call(1, "grep", pattern="x", stream=True))
+            wire.read()
+        assert cancelled.wait(20)
 
 
 class TestSlowClients:

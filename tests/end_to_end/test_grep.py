@@ -6,11 +6,13 @@ import json
 import random
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
 
+from codeindexd.client import Client
 from support.daemons import RealDaemon, until
 from support.ripgrep import lines_by_ripgrep, some_pattern
 
@@ -50,6 +52,9 @@ def test_the_lines_are_those_that_ripgrep_finds(daemon: RealDaemon, library: Pat
         assert not answer["truncated"], pattern
         found = {(match["path"], match["line"]) for match in answer["matches"]}
         assert found == lines_by_ripgrep(library, pattern, flags), (pattern, flags)
+        with Client(daemon.socket, start=False) as client, client.grep_stream(pattern, **options) as stream:
+            assert list(stream) == answer["matches"], pattern
+            assert {**stream.result, "took_ms": 0} == {**answer, "matches": [], "took_ms": 0}
 
 
 def test_long_odd_and_secret_files(daemon: RealDaemon, library: Path) -> None:
@@ -93,6 +98,12 @@ def test_the_command_prints_as_ripgrep_does(daemon: RealDaemon, library: Path) -
     assert done.returncode == 0, done.stderr
     expected = subprocess.run(["grep", "-rnC1", "def dumps", "json"], cwd=library, capture_output=True, text=True)
     assert done.stdout == expected.stdout
+    for context in ("-A3", "-B2", "-C1", "-C20"):
+        done = daemon.run("grep", context, "return|self", "json/decoder.py", cwd=library)
+        expected = subprocess.run(
+            ["grep", "-nHE", context, "return|self", "json/decoder.py"], cwd=library, capture_output=True, text=True
+        )
+        assert done.stdout == expected.stdout
     assert daemon.run("grep", "-c", "def dumps", cwd=library / "json").stdout == "__init__.py:1\n"
     assert daemon.run("grep", "-l", "def dumps", cwd=library).stdout == "json/__init__.py\n"
     assert daemon.run("grep", "-o", "-w", "dumps?", "json/tool.py", cwd=library).stdout.startswith("json/tool.py:")
@@ -100,6 +111,35 @@ def test_the_command_prints_as_ripgrep_does(daemon: RealDaemon, library: Path) -
     assert vimgrep[0].startswith("app.min.js:1:18:")
     assert daemon.run("grep", "nowhere_at_all", cwd=library).returncode == 1
     assert daemon.run("grep", "(", cwd=library).returncode == 2
+
+
+def test_every_line_comes_however_many(daemon: RealDaemon, library: Path) -> None:
+    """As with ripgrep, the end of a pipe gets them all, unless the user says otherwise."""
+    (library / "many.txt").write_text("".join(f"row {number}\n" for number in range(120_000)))
+    add(daemon, library)
+    expected = subprocess.run(["grep", "-rnI", "--", "", "many.txt"], cwd=library, capture_output=True).stdout
+    done = daemon.run("grep", "row|^$", "many.txt", cwd=library)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.encode().splitlines() == [b"many.txt:" + line for line in expected.splitlines()]
+    first = daemon.run("grep", "-m", "3", "row", "many.txt", cwd=library).stdout
+    assert first == "".join(f"many.txt:{number + 1}:row {number}\n" for number in range(3))
+    note = daemon.call("grep", pattern="^row", limit=100_000)["notes"][0]
+    assert note.startswith("20,000 more lines match; narrow the search")
+    error = daemon.client().call("grep", pattern="row", limit=100_001)["error"]
+    assert (error["code"], error["message"]) == (-32602, "grep: limit must be 1 to 100000")
+
+
+def test_a_reader_that_has_enough_ends_the_search(daemon: RealDaemon, library: Path) -> None:
+    add(daemon, library)
+    shell = f"{sys.executable} -m codeindexd.cli.codeindex grep . | head -n 2"
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell], cwd=library, env=daemon.environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout.count("\n"), done.stderr) == (2, "")
+    with Client(daemon.socket, start=False) as client:
+        with client.grep_stream(".") as stream:
+            next(iter(stream))
+        assert client.grep("def dumps")["total"], "the daemon goes on"
 
 
 def test_places_that_were_not_searched_are_named(daemon: RealDaemon, project: Path) -> None:

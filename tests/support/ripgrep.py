@@ -26,9 +26,10 @@ def lines_by_ripgrep(root: Path, pattern: str, flags: list[str]) -> set[tuple[st
     done = subprocess.run(command, cwd=root, capture_output=True, check=False)
     assert done.returncode in (0, 1), (pattern, done.stderr)
     found = set()
-    for row in done.stdout.splitlines():
+    for row in done.stdout.split(b"\n"):  # a line may contain \r
         path, _, rest = row.partition(b"\0")
-        found.add((path.decode().removeprefix("./"), int(rest.partition(b":")[0])))
+        if rest:  # else it is the note on a binary file
+            found.add((path.decode().removeprefix("./"), int(rest.partition(b":")[0])))
     return found
 
 

@@ -348,11 +348,23 @@ def grep(run: Run) -> int:
     from codeindexd.cli import grep as lines
 
     args = run.args
-    options = lines.parameters(args, "" if args.all or args.paths else run.cwd)
-    with run.client() as client:
-        result = client.grep(args.pattern, **options)
-    run.show(result, lambda: lines.show(run.terminal, result, args, run.shown_cwd))
-    if not args.json:
+    where = "" if args.all or args.paths else run.cwd
+    options = lines.parameters(args, where, highlights=run.terminal.colour)
+    printer = lines.Printer(run.terminal, args, run.shown_cwd)
+    kept: list[Any] = []
+    with run.client() as client, client.grep_stream(args.pattern, **options) as found:
+        for batch in found.batches():
+            if args.json:
+                kept += batch
+            else:
+                printer.show(batch)
+                run.terminal.flush()  # the next batch may take long
+    result = found.result
+    if args.json:
+        document = {**result, "counts" if args.files_only or args.count else "matches": kept}
+        run.terminal.print(json.dumps(document))
+    else:
+        printer.end()
         run.terminal.flush()
         _print_notes(run, result)
     return DONE if result["total"] else NOTHING

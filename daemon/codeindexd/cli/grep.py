@@ -13,11 +13,10 @@ from codeindexd.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from codeindexd.client.results import GrepResult, Line, LineCount
+    from codeindexd.client.results import Line, LineCount
 
-_MAX_LINES = 100_000
 HELP = """\
 PATTERN is a regex in RE2's syntax: Python's, without lookaround and backreferences.
 Without PATH, the current directory is searched. Every matching line of every indexed file is found;
@@ -67,8 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sync", action="store_true", help="first wait until all earlier changes are indexed")
 
 
-def parameters(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
-    """Return the arguments of ``Client.grep``. Raises UsageError for a number out of range."""
+def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool) -> dict[str, Any]:
+    """Return the arguments of ``Client.grep_stream``. Raises UsageError for a number out of range.
+
+    All matches of a line are asked for only where they are shown, by colour (``highlights``) or one by one.
+    """
     for name in ("after_context", "before_context", "context"):
         if getattr(args, name) < 0:
             raise UsageError(f"--{name.replace('_', '-')} must be 0 or more", hint="give a number of lines")
@@ -84,24 +86,11 @@ def parameters(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
         "before": args.before_context or args.context,
         "after": args.after_context or args.context,
         "max_count": args.max_count,
-        "limit": _MAX_LINES,
         "files_only": args.files_only,
         "count": args.count,
-        "every_match": args.only_matching or args.vimgrep or not (args.files_only or args.count),
+        "every_match": args.only_matching or args.vimgrep or highlights or args.json,
         "sync": args.sync,
     }
-
-
-def show(terminal: Terminal, result: GrepResult, args: argparse.Namespace, cwd: str) -> None:
-    """Print the result as the options say."""
-    if args.files_only:
-        for entry in result.get("counts", []):
-            terminal.print(terminal.style("path", _path(entry, cwd)))
-    elif args.count:
-        for entry in result.get("counts", []):
-            terminal.print(f"{terminal.style('path', _path(entry, cwd))}:{entry['count']}")
-    else:
-        _Printer(terminal, args, cwd).show(result["matches"])
 
 
 def _order(match: Line) -> int:
@@ -113,8 +102,12 @@ def _path(entry: Line | LineCount, cwd: str) -> str:
     return safe_line(shown_path(entry, cwd))
 
 
-class _Printer:
-    """Prints matching lines with their context, on a terminal under a heading for each file."""
+class Printer:
+    """Prints results of the search as the options say, while they arrive.
+
+    Lines have their context, and on a terminal a heading for each file. The context after a line is printed once it is
+    known where the next matching line is.
+    """
 
     def __init__(self, terminal: Terminal, args: argparse.Namespace, cwd: str) -> None:
         self._terminal = terminal
@@ -122,47 +115,70 @@ class _Printer:
         self._cwd = cwd
         self._heading = terminal.full_screen and not (args.no_heading or args.vimgrep)
         self._has_context = bool(args.before_context or args.after_context or args.context)
+        self._file = ("", "")  # root and path of the last line
         self._path = ""
         self._cell = 0
         self._last_line = 0  # the last line printed, counted as _order does; 0 if none
+        self._after: list[tuple[int, int, str]] = []  # context to print: order, line, text
 
-    def show(self, matches: list[Line]) -> None:
-        """Print all lines."""
-        matching = {(match["root"], match["path"], match.get("cell"), _order(match)) for match in matches}
-        for match in matches:
+    def show(self, results: Iterable[Any]) -> None:
+        """Print lines, or with ``-l`` and ``-c`` files."""
+        if self._args.files_only:
+            for entry in results:
+                self._terminal.print(self._terminal.style("path", _path(entry, self._cwd)))
+        elif self._args.count:
+            for entry in results:
+                self._terminal.print(f"{self._terminal.style('path', _path(entry, self._cwd))}:{entry['count']}")
+        else:
+            for match in results:
+                self._show_line(match)
+
+    def end(self) -> None:
+        """Print what belongs to the last line."""
+        self._print_after(None)
+
+    def _show_line(self, match: Line) -> None:
+        order, before, after = _order(match), match.get("before", []), match.get("after", [])
+        is_same_text = self._file == (match["root"], match["path"]) and self._cell == match.get("cell", 0)
+        if self._after:
+            self._print_after(order if is_same_text else None)
+        if not is_same_text:
             self._begin(match)
-            if self._args.only_matching or self._args.vimgrep:
-                self._print_each(match)
-                continue
-            before, after = match.get("before", []), match.get("after", [])
-            place = (match["root"], match["path"], match.get("cell"))
-            order = _order(match)
-            first = order - len(before)
-            before_lines = match.get("before_lines", range(first, order))
-            after_lines = match.get("after_lines", range(order + 1, order + 1 + len(after)))
-            if self._has_context and self._last_line and first > self._last_line + 1:
-                self._terminal.print("--")
-            for at, (number, text) in enumerate(zip(before_lines, before, strict=True), first):
-                if at > self._last_line and (*place, at) not in matching:
-                    self._print(number, "-", safe(text))
-            self._print(match["line"], ":", "".join(self._highlighted(match)))
-            self._last_line = order
-            for at, (number, text) in enumerate(zip(after_lines, after, strict=True), order + 1):
-                if (*place, at) in matching:
-                    break
+        if self._args.only_matching or self._args.vimgrep:
+            self._print_each(match)
+            return
+        first = order - len(before)
+        before_lines = match.get("before_lines", range(first, order))
+        after_lines = match.get("after_lines", range(order + 1, order + 1 + len(after)))
+        if self._has_context and self._last_line and first > self._last_line + 1:
+            self._terminal.print("--")
+        for at, (number, text) in enumerate(zip(before_lines, before, strict=True), first):
+            if at > self._last_line:
                 self._print(number, "-", safe(text))
-                self._last_line = at
+        text = "".join(self._highlighted(match)) if self._terminal.colour else safe(match["text"])
+        self._print(match["line"], ":", text)
+        self._last_line = order
+        self._after = [
+            (at, number, text) for at, (number, text) in enumerate(zip(after_lines, after, strict=True), order + 1)
+        ]
+
+    def _print_after(self, limit: int | None) -> None:
+        """Print the context after the last matching line, up to but without the line ``limit``."""
+        for at, number, text in self._after:
+            if limit is not None and at >= limit:
+                break
+            self._print(number, "-", safe(text))
+            self._last_line = at
+        self._after = []
 
     def _begin(self, match: Line) -> None:
-        path, cell = _path(match, self._cwd), match.get("cell", 0)
-        if (path, cell) == (self._path, self._cell):
-            return
-        is_new = path != self._path
+        file, cell = (match["root"], match["path"]), match.get("cell", 0)
+        is_new = file != self._file
         if self._path and (self._has_context or (self._heading and is_new)):
             self._terminal.print("" if self._heading and is_new else "--")
-        self._path, self._cell, self._last_line = path, cell, 0
+        self._file, self._path, self._cell, self._last_line = file, _path(match, self._cwd), cell, 0
         if self._heading and is_new:
-            self._terminal.print(self._terminal.style("path", path))
+            self._terminal.print(self._terminal.style("path", self._path))
         if self._heading and cell:
             self._terminal.print(self._terminal.style("dim", f"cell {cell}"))
 

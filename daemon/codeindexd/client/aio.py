@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from codeindexd import protocol
 from codeindexd.client import core
+from codeindexd.client.async_grep_stream import AsyncGrepStream
 from codeindexd.client.async_methods import AsyncMethods
 from codeindexd.client.core import PathLike
 from codeindexd.client.sync import Client
@@ -76,16 +77,7 @@ class AsyncClient(AsyncMethods):
     async def __aenter__(self) -> Self:
         if self._start or not self._given_path:
             await anyio.to_thread.run_sync(self._find_daemon)
-        try:
-            self._stream = await anyio.connect_unix(self.socket_path)
-        except OSError as error:
-            raise core.no_daemon(self.socket_path, error.strerror or str(error)) from error
-        try:
-            raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not a query's
-            protocol.check_peer(raw, self.socket_path)
-        except BaseException:
-            await anyio.aclose_forcefully(self._stream)
-            raise
+        self._stream = await self._connect()
         self._end_error = None
         self._outgoing, self._lines = anyio.create_memory_object_stream[bytes](_MAX_QUEUED_LINES)
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -108,6 +100,19 @@ class AsyncClient(AsyncMethods):
                 await self._stream.aclose()
             self._end(NoDaemonError("the client is closed", hint="make requests inside its `async with`"))
             self._outgoing.close()
+
+    async def _connect(self) -> anyio.abc.ByteStream:
+        try:
+            stream = await anyio.connect_unix(self.socket_path)
+        except OSError as error:
+            raise core.no_daemon(self.socket_path, error.strerror or str(error)) from error
+        try:
+            raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not a query's
+            protocol.check_peer(raw, self.socket_path)
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise
+        return stream
 
     def _find_daemon(self) -> None:
         """Set ``socket_path`` to the daemon's socket, after starting a daemon if none answers and that is allowed."""
@@ -179,6 +184,9 @@ class AsyncClient(AsyncMethods):
         if failures:
             raise failures[0]
         return result
+
+    def _grep_stream(self, params: Mapping[str, Any]) -> AsyncGrepStream:
+        return AsyncGrepStream(self._connect, params, self._timeout_s)
 
     async def _write(self) -> None:
         """Send queued requests, in a task of its own: a cancelled caller must not leave half a request on the wire."""

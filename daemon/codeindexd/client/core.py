@@ -89,6 +89,13 @@ def _usable(path: PathLike) -> str:
     )
 
 
+def grep_params(
+    pattern: str, roots: Iterable[PathLike] | None, path: Iterable[str] | None, **rest: Any
+) -> dict[str, Any]:
+    """Return the parameters of ``grep``; ``rest`` are those that are sent as they are."""
+    return {"pattern": pattern, "roots": absolute_all(roots), "path": texts(path), **rest}
+
+
 def split_at_root(path: PathLike, roots: Iterable[str]) -> tuple[str, str]:
     """Return the innermost of ``roots`` that contains ``path``, and ``path`` relative to it. Raises NotIndexedError."""
     target = absolute(path)

@@ -10,6 +10,7 @@ from codeindexd.client.core import PathLike
 
 if TYPE_CHECKING:
     from codeindexd.client import results
+    from codeindexd.client.grep_stream import GrepStream
 
 
 class Methods:
@@ -23,6 +24,10 @@ class Methods:
         self, method: str, params: Mapping[str, Any], on_progress: Callable[[results.Progress], None]
     ) -> Any:
         """Send a request and return its result. Calls ``on_progress`` in the meantime, then unsubscribes."""
+        raise NotImplementedError
+
+    def _grep_stream(self, params: Mapping[str, Any]) -> GrepStream:
+        """Return the results of ``grep`` with these parameters as a stream."""
         raise NotImplementedError
 
     def _call_following(
@@ -145,24 +150,67 @@ class Methods:
         that begins with ``!`` excludes. ``max_count`` limits the lines of each file, ``limit`` the lines of the answer.
         ``before`` and ``after`` are numbers of context lines.
         """
-        params = {
-            "pattern": pattern,
-            "roots": core.absolute_all(roots),
-            "path": core.texts(path),
-            "language": language,
-            "fixed": fixed,
-            "ignore_case": ignore_case,
-            "word": word,
-            "before": before,
-            "after": after,
-            "max_count": max_count,
-            "limit": limit,
-            "files_only": files_only,
-            "count": count,
-            "every_match": every_match,
-            "sync": sync,
-        }
+        params = core.grep_params(
+            pattern,
+            roots,
+            path,
+            language=language,
+            fixed=fixed,
+            ignore_case=ignore_case,
+            word=word,
+            before=before,
+            after=after,
+            max_count=max_count,
+            limit=limit,
+            files_only=files_only,
+            count=count,
+            every_match=every_match,
+            sync=sync,
+        )
         return cast("results.GrepResult", self.call("grep", params))
+
+    def grep_stream(
+        self,
+        pattern: str,
+        *,
+        roots: Iterable[PathLike] | None = None,
+        path: Iterable[str] | None = None,
+        language: str | None = None,
+        fixed: bool = False,
+        ignore_case: bool = False,
+        word: bool = False,
+        before: int = 0,
+        after: int = 0,
+        max_count: int | None = None,
+        limit: int | None = None,
+        files_only: bool = False,
+        count: bool = False,
+        every_match: bool = False,
+        sync: bool = False,
+    ) -> GrepStream:
+        """Return an iterator over the lines that match ``pattern``, which yields them while they are found.
+
+        The parameters are those of :meth:`grep`; without ``limit``, all lines come, however many. It uses a connection
+        of its own, so that other calls can be made meanwhile.
+        """
+        params = core.grep_params(
+            pattern,
+            roots,
+            path,
+            language=language,
+            fixed=fixed,
+            ignore_case=ignore_case,
+            word=word,
+            before=before,
+            after=after,
+            max_count=max_count,
+            limit=limit,
+            files_only=files_only,
+            count=count,
+            every_match=every_match,
+            sync=sync,
+        )
+        return self._grep_stream(params)
 
     def related(self, root: PathLike, path: PathLike, line: int, *, limit: int | None = None) -> results.SearchResult:
         """Return code similar to the code at ``line`` of ``path``, which is relative to ``root``."""

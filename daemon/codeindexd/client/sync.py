@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from codeindexd.client import results
+    from codeindexd.client.grep_stream import GrepStream
 
 _CONNECT_TIMEOUT_S = 5.0
 _CATCH_UP_S = 10.0
@@ -141,6 +142,20 @@ class Client(Methods):
         finally:
             if self._socket is not None:
                 self.unsubscribe()
+
+    def _grep_stream(self, params: Mapping[str, Any]) -> GrepStream:
+        from codeindexd.client.grep_stream import GrepStream
+
+        return GrepStream(self._another_connection, params, self._timeout_s)
+
+    def _another_connection(self) -> socket.socket:
+        """Return a new connection to the daemon that this client uses."""
+        if self._socket is None:
+            self._open()
+        try:
+            return _connected(self.socket_path)
+        except OSError as error:
+            raise self._no_daemon(error) from error
 
     def _open(self) -> None:
         """Connect; with ``start``, also start a daemon or replace an outdated one."""

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,6 +32,7 @@ _LINGER_S = 1.0
 _LINGER_BYTES = 64 << 20
 _HANGUP_POLL_S = 0.25
 _numbers = itertools.count(1)
+_request_id: ContextVar[protocol.RequestId] = ContextVar("request_id", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Limits:
 class Connection:
     """The connection of one client, whose process is ``pid`` (0 if unknown).
 
-    Handlers only call :meth:`notify`; the rest is for the server.
+    Handlers only call :meth:`notify` and :meth:`send_part`; the rest is for the server.
     """
 
     def __init__(self, raw: socket.socket, handlers: Mapping[str, Handler], limits: Limits, *, pid: int = 0) -> None:
@@ -89,6 +91,18 @@ class Connection:
         elif not self._pumping:
             self._pumping = True
             self._tasks.start_soon(self._pump)
+
+    @property
+    def request_id(self) -> protocol.RequestId:
+        """The id of the request that the calling handler answers."""
+        return _request_id.get()
+
+    async def send_part(self, line: bytes) -> None:
+        """Write a part of an answer that is streamed: one message with its newline.
+
+        Returns when the socket has taken it. A client may let it wait for any time, as a pager does.
+        """
+        await self._send(line, stall_s=math.inf)
 
     def on_close(self, hook: Callable[[], None]) -> None:
         """Have ``hook`` called once when the connection ends, for whatever reason."""
@@ -205,6 +219,7 @@ class Connection:
             self._request_ended.notify_all()
 
     async def _result(self, request: protocol.Request) -> bytes:
+        _request_id.set(request.id)  # of this task: each request has its own
         handler = self._handlers.get(request.method)
         try:
             if handler is None:
@@ -225,23 +240,23 @@ class Connection:
         finally:
             self._pumping = False
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: bytes, *, stall_s: float | None = None) -> None:
         """Write all of ``data``, after all queued notifications."""
         async with self._writing:
             while self._notifications:
                 line = self._notifications.popleft()
-                await self._write(line)
+                await self._write(line, self._limits.stall_s)
                 self._notification_bytes -= len(line)
-            await self._write(data)
+            await self._write(data, self._limits.stall_s if stall_s is None else stall_s)
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes, stall_s: float) -> None:
         """Write all of ``data``. Drops the client if it takes nothing for ``stall_s`` seconds."""
         view = memoryview(data)
         while view and not self._gone:
             try:
                 view = view[self._socket.send(view[:_PIECE]) :]
             except BlockingIOError:
-                with anyio.move_on_after(self._limits.stall_s) as waiting:
+                with anyio.move_on_after(stall_s) as waiting:
                     await anyio.wait_writable(self._socket)
                 if waiting.cancelled_caught:
                     self.drop("answer_not_read")
@@ -265,10 +280,11 @@ class Connection:
         connection (``printf ... | nc -U``).
         """
         while self._in_flight > limit and not self._gone:
-            with anyio.move_on_after(_HANGUP_POLL_S):
-                await self._request_ended.wait()
             if self._has_hung_up():
                 self.drop("hung_up")
+                return
+            with anyio.move_on_after(_HANGUP_POLL_S):
+                await self._request_ended.wait()
 
     def _has_hung_up(self) -> bool:
         if sys.platform == "darwin":  # its poll() reports a hang-up for half-closed sockets, too

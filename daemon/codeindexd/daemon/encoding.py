@@ -33,6 +33,11 @@ def result(request_id: RequestId, value: Any) -> bytes:
     return encode_json({"jsonrpc": "2.0", "id": request_id, "result": value}) + b"\n"
 
 
+def notification(method: str, params: Any) -> bytes:
+    """Return a notification as one line, with its newline."""
+    return encode_json({"jsonrpc": "2.0", "method": method, "params": params}) + b"\n"
+
+
 def _decode_raw(value: Any) -> Any:
     if isinstance(value, msgspec.Raw):
         return json.loads(bytes(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import time
@@ -16,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from codeindexd import __version__
-from codeindexd.daemon import graph_responses, metrics, not_searched, responses
+from codeindexd.daemon import encoding, graph_responses, metrics, not_searched, responses
 from codeindexd.daemon.history_handlers import HistoryHandlers
 from codeindexd.daemon.history_questions import HistoryQuestions
 from codeindexd.daemon.request_paths import path_of, paths_of
@@ -24,6 +25,7 @@ from codeindexd.daemon.server import Connection, Handler
 from codeindexd.daemon.status_entries import StatusEntries
 from codeindexd.daemon.subscriptions import Subscriptions, VerifyProgress
 from codeindexd.errors import FailedError, NotIndexedError, TimedOutError, UsageError
+from codeindexd.protocol.methods import MAX_LINES
 from codeindexd.roots import Root, SyncMethod, SyncResult
 from codeindexd.roots.supervisor import FailedRoot, RootSupervisor
 from codeindexd.roots.verify import verify
@@ -31,6 +33,7 @@ from codeindexd.roots.verify.audit import ignore_progress
 from codeindexd.scan.git_changes import Changes, changed_files
 from codeindexd.search.graph.queries import Asked, GraphSearcher, Place
 from codeindexd.search.grep import GrepRequest
+from codeindexd.search.grep_stream import Found, GrepStream
 from codeindexd.search.history.log import CommitSearcher
 from codeindexd.search.levels import Level
 from codeindexd.search.line_matcher import LineMatcher
@@ -43,6 +46,8 @@ from codeindexd.waiting import run_all
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
+_GREP_LIMIT = 1000  # lines, and
+_GREP_BUDGET_S = 10.0  # seconds, of an answer that is not streamed
 _SYNC_TIMEOUT_S = 60.0
 _SEARCH_SYNC_TIMEOUT_S = 30.0
 _RAISE_PRIORITY_AFTER_S = 0.5
@@ -240,7 +245,11 @@ class Handlers:
         return result
 
     async def grep(self, params: Params, connection: Connection) -> Result:
-        """Return the lines that match a pattern, read from the disk."""
+        """Return the lines that match a pattern, read from the disk; with ``stream``, send them as they are found."""
+        if not params["stream"] and (params["limit"] or 0) > MAX_LINES:
+            raise UsageError(
+                f"grep: limit must be 1 to {MAX_LINES}", hint="with stream, an answer may have any number of lines"
+            )
         matcher = LineMatcher(
             params["pattern"], fixed=params["fixed"], ignore_case=params["ignore_case"], word=params["word"]
         )
@@ -255,10 +264,10 @@ class Handlers:
             before=params["before"] or params["context"],
             after=params["after"] or params["context"],
             max_count=params["max_count"],
-            limit=params["limit"],
+            limit=0 if responses.is_counted(params) else params["limit"] or _GREP_LIMIT,
             names_only=params["files_only"],
             every_match=params["every_match"],
-            budget_s=params["budget_s"],
+            budget_s=params["budget_s"] or _GREP_BUDGET_S,
         )
         paths = paths_of(params["roots"])
         roots = await self._roots.roots_indexing(paths)
@@ -268,10 +277,32 @@ class Handlers:
             await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         below = _paths_by_root(places)
         requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
-        found = await self._searcher.grep(requests)
+        if params["stream"]:
+            stream = await self._stream(params, requests, connection)
+        else:
+            found = await self._searcher.grep(requests)
         missing = [] if paths else self._roots.all_roots()[1]
         unsearched = await anyio.to_thread.run_sync(not_searched.places_not_searched, places)
-        return responses.grep_answer(params, found, missing=missing, unsearched=unsearched)
+        if params["stream"]:
+            return responses.grep_end(params, stream, missing=missing, unsearched=unsearched)
+        limit = params["limit"] or _GREP_LIMIT
+        return responses.grep_answer(params, found, limit=limit, missing=missing, unsearched=unsearched)
+
+    async def _stream(
+        self, params: Params, requests: Sequence[tuple[Root, GrepRequest]], connection: Connection
+    ) -> GrepStream:
+        """Send what ``grep`` finds in parts, and return the search once all of it is sent."""
+        counted, request_id = responses.is_counted(params), connection.request_id
+
+        def encode(found: Sequence[Found]) -> bytes:
+            part = {"request": request_id, **responses.grep_entries(found, counted=counted)}
+            return encoding.notification("grep", part)
+
+        stream = self._searcher.grep_stream(
+            requests, counted=counted, limit=params["limit"], budget_s=params["budget_s"] or math.inf
+        )
+        await stream.run(encode, connection.send_part)
+        return stream
 
     async def related(self, params: Params, connection: Connection) -> Result:
         """Return chunks that are similar to the one at a line of a file."""

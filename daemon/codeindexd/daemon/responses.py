@@ -22,7 +22,8 @@ from codeindexd.roots import Root, RootProblem, RootStatus
 from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.scan.relpath import ROOT, ancestors
 from codeindexd.search.confirm import cells_of
-from codeindexd.search.grep import MatchedLine
+from codeindexd.search.grep import FileCount, GrepTotals, MatchedLine
+from codeindexd.search.grep_stream import Found, GrepStream
 from codeindexd.search.hits import Copy, Hit
 from codeindexd.search.levels import Group
 from codeindexd.search.searcher import Answer, GrepAnswer
@@ -313,45 +314,89 @@ def grep_answer(
     params: Mapping[str, Any],
     found: GrepAnswer,
     *,
+    limit: int,
     missing: Sequence[FailedRoot] = (),
     unsearched: Sequence[NotSearched] = (),
 ) -> dict[str, Any]:
-    """Return the result of ``grep``, cut to the limit in ``params``, with notes on what was not searched."""
-    limit: int = params["limit"]
-    lines = [line for _, result in found.results for line in result.lines][:limit]
-    total = sum(result.total for _, result in found.results)
-    left_out: Counter[str] = Counter()
+    """Return the result of ``grep``, cut to ``limit`` lines, with notes on what was not searched."""
+    totals = GrepTotals()
     for _, result in found.results:
-        left_out.update(result.left_out)
+        totals.total += result.total
+        totals.files += result.files
+        totals.searched += result.searched
+        totals.left_out.update(result.left_out)
+    lines = [line for _, result in found.results for line in result.lines][:limit]
+    counts = [FileCount(root, path, count) for root, result in found.results for path, count in result.counts.items()]
+    counted = is_counted(params)
+    found_entries = {"counts": [*map(count_entry, counts)]} if counted else {"matches": [*map(line_entry, lines)]}
+    return {
+        **_grep_summary(params, found, totals, len(lines), missing=missing, unsearched=unsearched),
+        **found_entries,
+    }
+
+
+def grep_end(
+    params: Mapping[str, Any],
+    stream: GrepStream,
+    *,
+    missing: Sequence[FailedRoot] = (),
+    unsearched: Sequence[NotSearched] = (),
+) -> dict[str, Any]:
+    """Return the result of ``grep`` after its lines or counts were streamed: the same without these."""
+    return _grep_summary(params, stream, stream.totals, stream.returned, missing=missing, unsearched=unsearched)
+
+
+def is_counted(params: Mapping[str, Any]) -> bool:
+    """Return True if the answer to ``grep`` has counts of files instead of lines."""
+    return bool(params["count"] or params["files_only"])
+
+
+def _grep_summary(
+    params: Mapping[str, Any],
+    found: GrepAnswer | GrepStream,
+    totals: GrepTotals,
+    returned: int,
+    *,
+    missing: Sequence[FailedRoot],
+    unsearched: Sequence[NotSearched],
+) -> dict[str, Any]:
+    """Return the result of ``grep`` with empty lists of what was found, of which ``returned`` are in the answer."""
+    counted = is_counted(params)
+    is_cut = not counted and returned < totals.total
     state = RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
-    counted = params["count"] or params["files_only"]
-    returned = 0 if counted else len(lines)
     notes = [failed.error.message for failed in missing] + [one.note for one in unsearched]
-    if not counted and returned < total:
-        more_is_possible = "raise the limit, or " if limit < MAX_LINES else ""
+    if is_cut:
+        more = totals.total - returned
+        can_be_raised = params["stream"] or (params["limit"] or 0) < MAX_LINES
+        more_is_possible = "raise the limit, or " if can_be_raised else ""
         advice = f"{more_is_possible}narrow the search with a path, a glob or a longer pattern"
-        notes.append(
-            f"{total - returned:,} more {'line matches' if total - returned == 1 else 'lines match'}; {advice}"
-        )
+        notes.append(f"{more:,} more {'line matches' if more == 1 else 'lines match'}; {advice}")
     notes += [
         f"{files:,} {'file was' if files == 1 else 'files were'} left out: {reason}"
-        for reason, files in sorted(left_out.items())
+        for reason, files in sorted(totals.left_out.items())
     ]
-    left_out.update(one.reason for one in unsearched if one.reason)
+    left_out = totals.left_out + Counter(one.reason for one in unsearched if one.reason)
     return {
         "pattern": params["pattern"],
-        "matches": [] if counted else [line_entry(line) for line in lines],
-        **({"counts": _count_entries(found)} if counted else {}),
-        "files": sum(result.files for _, result in found.results),
-        "total": total,
-        "searched": sum(result.searched for _, result in found.results),
-        "truncated": bool(left_out) or (not counted and returned < total),
+        "matches": [],
+        **({"counts": []} if counted else {}),
+        "files": totals.files,
+        "total": totals.total,
+        "searched": totals.searched,
+        "truncated": bool(left_out) or is_cut,
         "left_out": dict(sorted(left_out.items())),
         "took_ms": round(found.took_ms, 2),
         "clock": found.clock,
         "state": state.value,
         **({"notes": notes} if notes else {}),
     }
+
+
+def grep_entries(found: Sequence[Found], *, counted: bool) -> dict[str, Any]:
+    """Return some of what a streamed ``grep`` found: counts of files, or lines."""
+    if counted:
+        return {"counts": [count_entry(one) for one in found if isinstance(one, FileCount)]}
+    return {"matches": [line_entry(one) for one in found if isinstance(one, MatchedLine)]}
 
 
 def line_entry(line: MatchedLine) -> dict[str, Any]:
@@ -377,12 +422,9 @@ def _cell_fields(place: CellLine | None) -> dict[str, int]:
     return {"cell": place.cell, "cell_line": place.line} if place is not None else {}
 
 
-def _count_entries(found: GrepAnswer) -> list[dict[str, Any]]:
-    return [
-        {**path_to_json(root.spec.raw, key="root"), **path_to_json(path), "count": count}
-        for root, result in found.results
-        for path, count in result.counts.items()
-    ]
+def count_entry(count: FileCount) -> dict[str, Any]:
+    """Return the entry of a file with its number of matching lines."""
+    return {**path_to_json(count.root.spec.raw, key="root"), **path_to_json(count.path), "count": count.count}
 
 
 def chunk_entry(chunk: StoredChunk, cell: CellLine | None = None) -> dict[str, Any]:

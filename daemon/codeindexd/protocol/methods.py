@@ -13,7 +13,7 @@ from codeindexd.errors import PathRefusedError, UsageError
 from codeindexd.protocol.faults import UNKNOWN_METHOD, ProtocolError
 from codeindexd.protocol.places import text_of_path
 
-MAX_LINES: Final = 100_000  # lines in one answer of grep; a line is cut at 4 KB
+MAX_LINES: Final = 100_000  # lines in an answer of grep that is not streamed; a line is cut at 4 KB
 MAX_CONTEXT: Final = 1000  # lines around a match
 MAX_DEPTH: Final = 20  # edges of the code graph
 MAX_TOKENS: Final = 100_000  # of a map
@@ -100,12 +100,13 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         Param("after", ParamKind.INTEGER, default=0, minimum=0, maximum=MAX_CONTEXT),
         Param("context", ParamKind.INTEGER, default=0, minimum=0, maximum=MAX_CONTEXT),
         Param("max_count", ParamKind.INTEGER, minimum=1, maximum=1 << 40),
-        Param("limit", ParamKind.INTEGER, default=1000, minimum=1, maximum=MAX_LINES),
+        Param("limit", ParamKind.INTEGER, minimum=1, maximum=1 << 40),
         Param("files_only", ParamKind.BOOLEAN, default=False),
         Param("count", ParamKind.BOOLEAN, default=False),
         Param("every_match", ParamKind.BOOLEAN, default=False),
-        Param("budget_s", ParamKind.NUMBER, default=10, minimum=0.01, maximum=600),
+        Param("budget_s", ParamKind.NUMBER, minimum=0.01, maximum=600),
         Param("sync", ParamKind.BOOLEAN, default=False),
+        Param("stream", ParamKind.BOOLEAN, default=False),
     ),
     "related": (
         Param("root", ParamKind.PATH, required=True),

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import xxhash
 
@@ -38,6 +39,9 @@ _MAX_LINE_BYTES = 4096  # of a line that is shown; longer ones are cut around th
 _BEFORE_MATCH = 200
 _AT_ONCE = 500
 
+FileToSearch: TypeAlias = "tuple[StoredFile, bool]"
+"""A file that may match, and whether it may contain secrets."""
+
 
 @dataclass(frozen=True, slots=True)
 class GrepRequest:
@@ -46,9 +50,9 @@ class GrepRequest:
     ``below`` are files and directories relative to the root; without any, all of it is searched. ``include`` and
     ``exclude`` are path filters, ``language`` and ``languages_left_out`` are names as the catalog has them. ``before``
     and ``after`` are numbers of context lines. ``max_count`` bounds the matching lines that are looked for in each
-    file, ``limit`` only those that are returned, not their count; ``budget_s`` bounds the time. With ``names_only``,
-    the search of a file ends at its first match. With ``every_match``, all matches of a line are returned instead of
-    the first.
+    file, ``limit`` only those that are returned, not their count (None: no bound); ``budget_s`` bounds the time. With
+    ``names_only``, the search of a file ends at its first match. With ``every_match``, all matches of a line are
+    returned instead of the first.
     """
 
     matcher: LineMatcher
@@ -60,7 +64,7 @@ class GrepRequest:
     before: int = 0
     after: int = 0
     max_count: int | None = None
-    limit: int = 1000
+    limit: int | None = 1000
     names_only: bool = False
     every_match: bool = False
     budget_s: float = 10.0
@@ -76,6 +80,13 @@ class GrepRequest:
             languages_left_out=parsed.languages_left_out,
             budget_s=budget_s,
         )
+
+    def for_root(self, root: SearchableRoot) -> GrepRequest:
+        """Return the request with path filters as they are for the files of ``root``."""
+        below = os.fsdecode(root.spec.raw)
+        include = [glob_below(below, glob) for glob in self.include]
+        exclude = [glob_below(below, glob) for glob in self.exclude]
+        return replace(self, include=include, exclude=exclude)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,45 +113,91 @@ class MatchedLine:
     cell: CellLine | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FileCount:
+    """The number of matching lines of a file."""
+
+    root: SearchableRoot
+    path: bytes
+    count: int
+
+
 @dataclass(slots=True)
-class GrepResult:
+class GrepTotals:
+    """What a search has counted so far.
+
+    ``total`` is the number of matching lines, ``files`` that of files with any, ``searched`` that of files that were
+    read; ``left_out`` has the number of files that were not searched, by reason.
+    """
+
+    total: int = 0
+    files: int = 0
+    searched: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class GrepResult(GrepTotals):
     """Matching lines in the order of paths and lines. ``lines`` are those returned, ``total`` counts all found.
 
-    ``searched`` is the number of files that were read, ``counts`` has the number of matching lines by path, and
-    ``left_out`` the number of files that were not searched, by reason.
+    ``counts`` has the number of matching lines by path.
     """
 
     lines: list[MatchedLine] = field(default_factory=list)
-    total: int = 0
-    searched: int = 0
     counts: dict[bytes, int] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def files(self) -> int:
-        """The number of files with a match."""
-        return len(self.counts)
 
 
 def grep_root(root: SearchableRoot, snapshot: Snapshot, request: GrepRequest, *, mask_secrets: bool) -> GrepResult:
     """Search one root. Blocking. Raises FailedError when nothing can be read."""
     result = GrepResult()
+    request = request.for_root(root)
+    for found in grep_files(root, files_to_search(snapshot, request), request, result, mask_secrets=mask_secrets):
+        if isinstance(found, MatchedLine):
+            result.lines.append(found)
+        elif found is not None:
+            result.counts[found.path] = found.count
+    return result
+
+
+def grep_files(
+    root: SearchableRoot,
+    files: Sequence[FileToSearch],
+    request: GrepRequest,
+    totals: GrepTotals,
+    *,
+    mask_secrets: bool,
+) -> Iterator[MatchedLine | FileCount | None]:
+    """Search ``files`` one after the other; a file is read when what comes before it has been consumed.
+
+    Yield the matching lines of a file up to the request's limit, then their number, or None for a file without any.
+    ``totals`` are kept up to date. Blocking. Raises FailedError when nothing can be read.
+    """
     changed: set[bytes] = set()
-    include = [glob_below(os.fsdecode(root.spec.raw), glob) for glob in request.include]
-    exclude = [glob_below(os.fsdecode(root.spec.raw), glob) for glob in request.exclude]
-    request = replace(request, include=include, exclude=exclude)
-    for file, found, may_be_masked in texts_to_search(root, snapshot, request, result.left_out):
+    returned = 0
+    for file, found, may_be_masked in _texts(root, files, request, totals.left_out):
+        path = file.entry.path
         if not found.is_current:
-            changed.add(file.entry.path)
-        if found.text is None:
-            continue
-        result.searched += 1
-        if is_affordable(request.matcher, found.text.utf8, result.left_out):
-            mask_it = mask_secrets and (may_be_masked or not found.is_current)
-            _search_text(root, file.entry.path, found.text, request, result, mask_secrets=mask_it)
+            changed.add(path)
+        count = 0
+        if found.text is not None:
+            totals.searched += 1
+            if is_affordable(request.matcher, found.text.utf8, totals.left_out):
+                shown, lines = _matching(
+                    found.text.utf8, request, mask_secrets and (may_be_masked or not found.is_current)
+                )
+                for line in lines:
+                    count += 1
+                    is_returned = request.limit is None or returned < request.limit
+                    if is_returned and not (request.names_only and count > 1):
+                        returned += 1
+                        yield _matched_line(root, path, found.text, shown, line, request)
+                    if request.names_only or (request.max_count is not None and count >= request.max_count):
+                        break
+        totals.total += count
+        totals.files += bool(count)
+        yield FileCount(root, path, count) if count else None
     if changed:
         root.hint_from_thread(changed)
-    return result
 
 
 def texts_to_search(
@@ -151,8 +208,13 @@ def texts_to_search(
     Files that cannot be read, are too large, or are not reached in time are counted in ``left_out`` by reason.
     Blocking. Raises FailedError when nothing can be read.
     """
+    return _texts(root, files_to_search(snapshot, request), request, left_out)
+
+
+def _texts(
+    root: SearchableRoot, files: Sequence[FileToSearch], request: GrepRequest, left_out: Counter[str]
+) -> Iterator[tuple[StoredFile, FileText, bool]]:
     deadline = time.monotonic() + request.budget_s
-    files = files_to_search(snapshot, request)
     for number, (file, may_be_masked) in enumerate(files):
         if time.monotonic() > deadline:
             left_out["not searched in time"] += len(files) - number
@@ -173,11 +235,11 @@ def is_affordable(matcher: LineMatcher, text: bytes, left_out: Counter[str]) -> 
     return False
 
 
-def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[tuple[StoredFile, bool]]:
+def files_to_search(snapshot: Snapshot, request: GrepRequest) -> list[FileToSearch]:
     """Return the files that have to be read, in the order of their paths, and whether each may contain secrets."""
     passes = path_filter(request.include, request.exclude)
     below = frozenset(request.below)
-    found: dict[int, tuple[StoredFile, bool]] = {}
+    found: dict[int, FileToSearch] = {}
 
     def take(files: Iterable[StoredFile], masked: Mapping[bytes, bool]) -> None:
         for file in files:
@@ -244,41 +306,17 @@ def read_text(root: bytes, file: StoredFile) -> FileText:
     return FileText(indexed_text(data), is_current)
 
 
-def _search_text(
-    root: SearchableRoot,
-    path: bytes,
-    found: IndexedText,
-    request: GrepRequest,
-    result: GrepResult,
-    *,
-    mask_secrets: bool,
-) -> None:
-    text = found.utf8
-    lines = request.matcher.lines(text)
+def _matching(text: bytes, request: GrepRequest, mask_secrets: bool) -> tuple[bytes, Iterator[LineMatch]]:
+    """Return the text to show, with its secrets masked if that is asked for, and the lines of it that match."""
+    matcher = request.matcher
+    lines = matcher.lines(text)
     first = next(lines, None)
     if first is None:
-        return
+        return text, iter(())
     shown = secrets.mask(text) if mask_secrets else text
     if shown == text:
-        matching: Iterable[LineMatch] = _chained(first, lines)
-    else:
-        matching = (line for line in request.matcher.lines(shown) if _is_visible(request.matcher, text, shown, line))
-    count = 0
-    for line in matching:
-        count += 1
-        returned = request.max_count is None or count <= request.max_count
-        if returned and len(result.lines) < request.limit and not (request.names_only and count > 1):
-            result.lines.append(_matched_line(root, path, found, shown, line, request))
-        if request.names_only or (request.max_count is not None and count >= request.max_count):
-            break
-    if count:
-        result.counts[path] = count
-        result.total += count
-
-
-def _chained(first: LineMatch, rest: Iterator[LineMatch]) -> Iterator[LineMatch]:
-    yield first
-    yield from rest
+        return text, itertools.chain([first], lines)
+    return shown, (line for line in matcher.lines(shown) if _is_visible(matcher, text, shown, line))
 
 
 def _is_visible(matcher: LineMatcher, text: bytes, shown: bytes, line: LineMatch) -> bool:
@@ -298,8 +336,11 @@ def _matched_line(
         low = _letter_start(text, low)
         high = _letter_start(text, high)
     inside = [(max(start, low) - low, min(end, high) - low) for start, end in spans if start <= high and end >= low]
-    low_context, high_context = found.paragraph(line.line_start)
-    before, after = _around(text, line, request.before, request.after, low_context, high_context)
+    before: Sequence[str] = ()
+    after: Sequence[str] = ()
+    if request.before or request.after:
+        low_context, high_context = found.paragraph(line.line_start)
+        before, after = _around(text, line, request.before, request.after, low_context, high_context)
     return MatchedLine(
         root,
         path,

@@ -21,6 +21,7 @@ from codeindexd.search import retrieve, symbols
 from codeindexd.search.best_line import BestLine
 from codeindexd.search.file_names import Embed
 from codeindexd.search.grep import GrepRequest, GrepResult, grep_root
+from codeindexd.search.grep_stream import GrepStream
 from codeindexd.search.hits import Hit, HitRequest, first_hits, fold_hits
 from codeindexd.search.levels import Group, Level, grouped, hits_for
 from codeindexd.search.nothing_found import (
@@ -189,6 +190,17 @@ class Searcher:
                 searched.add(part)
             results += zip((one.root for one in part.pinned), found, strict=True)
         return GrepAnswer(results, searched.state, searched.clock, (time.perf_counter() - started) * 1000)
+
+    def grep_stream(
+        self,
+        requests: Sequence[tuple[SearchableRoot, GrepRequest]],
+        *,
+        counted: bool,
+        limit: int | None,
+        budget_s: float,
+    ) -> GrepStream:
+        """Return a search that sends the matching lines of each root, or with ``counted`` their counts, as it runs."""
+        return GrepStream(requests, counted=counted, limit=limit, budget_s=budget_s, mask_secrets=self._mask_secrets)
 
     async def symbol(
         self,
