@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,12 +75,22 @@ class Harness:
             yield root
             tasks.cancel_scope.cancel()
 
+    def make_at(self, path: Path) -> Root:
+        """Another root, at ``path``, that has not been started. Its stores are named after its directory."""
+        status = path.stat()
+        root_id = f"00000000-0000-0000-0000-{path.name:0>12}"
+        spec = RootSpec(root_id, path, status.st_dev, status.st_ino)
+        return Root(spec, self.stores_at(path), self._settings, self._dependencies)
+
+    def stores_at(self, path: Path) -> Path:
+        """Return where the stores of the root at ``path`` are."""
+        return self._directory.with_name(f"index-{path.name}")
+
     @asynccontextmanager
-    async def running_at(self, path: Path) -> AsyncIterator[Root]:
-        """Another root, at ``path``, that runs and has been synced once."""
-        status = path.stat()  # noqa: ASYNC240 - a test may
-        spec = RootSpec("00000000-0000-0000-0000-000000000002", path, status.st_dev, status.st_ino)
-        root = Root(spec, self._directory.with_name("other-index"), self._settings, self._dependencies)
+    async def running_at(self, path: Path, others: Sequence[Root] = ()) -> AsyncIterator[Root]:
+        """Another root, at ``path``, that runs and has been synced once. It may take over the index of the others."""
+        root = self.make_at(path)
+        await root.adopt(others)
         async with anyio.create_task_group() as tasks:
             await tasks.start(root.serve)
             await root.sync(60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from codeindexd.errors import NotIndexedError
 from codeindexd.roots import Root
+from codeindexd.roots.adoption import UNFINISHED
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.scan.ignore import Verdict
@@ -52,6 +53,10 @@ class Slow:
         self._gate = gate
 
         self.notes: list[str] = []
+        self.offered: list[str] = []
+
+    async def adopt(self, others: Sequence[Root]) -> None:
+        self.offered = [root.spec.path.name for root in others]
 
     def add_note(self, note: str) -> None:
         self.notes.append(note)
@@ -81,8 +86,8 @@ class Place:
         self.made: list[str] = []
         self._base = base
         self._registry = Registry(base / "roots.json")
-        self._stores = base / "stores"
-        self._stores.mkdir()
+        self.stores = base / "stores"
+        self.stores.mkdir()
 
     def directory(self, name: str) -> Path:
         path = self._base / name
@@ -92,7 +97,7 @@ class Place:
     @asynccontextmanager
     async def served(self) -> AsyncIterator[RootSupervisor]:
         histories = HistoryStores(self._base / "history", fingerprint="test", dimensions=1)
-        roots = RootSupervisor(self._registry, self._stores, histories, self._make)
+        roots = RootSupervisor(self._registry, self.stores, histories, self._make)
         async with anyio.create_task_group() as tasks:
             await tasks.start(roots.serve)
             yield roots
@@ -120,7 +125,7 @@ class Place:
         async with roots._change_lock:
             specs = [root.spec for root in roots.running_roots()]
         assert sorted(self._registry.load(), key=lambda spec: spec.path) == specs
-        assert {place.name for place in self._stores.iterdir()} == {spec.id for spec in specs}
+        assert {place.name for place in self.stores.iterdir()} == {spec.id for spec in specs}
         return [spec.path.name for spec in specs]
 
 
@@ -149,6 +154,26 @@ async def test_a_rebuild_whose_client_left_is_completed(place: Place) -> None:
         await roots.add(place.directory("two"), force=False)
         assert await place.names(roots) == ["one", "two"]
         assert place.made == ["one", "one", "two"]
+
+
+async def test_only_a_new_root_may_take_over_the_index_of_another(place: Place) -> None:
+    async with place.served() as roots:
+        one, _ = await roots.add(place.directory("one"), force=False)
+        two, _ = await roots.add(place.directory("two"), force=False)
+        assert (one.offered, two.offered) == ([], ["one"])  # type: ignore[attr-defined]
+        assert (await roots.rebuild(two.spec)).offered == []  # type: ignore[attr-defined]
+    async with place.served() as roots:
+        assert [root.offered for root in roots.running_roots()] == [[], []]  # type: ignore[attr-defined]
+
+
+async def test_what_a_kill_left_of_an_adoption_is_removed_at_the_next_start(place: Place) -> None:
+    async with place.served() as roots:
+        one, _ = await roots.add(place.directory("one"), force=False)
+    for name in (one.spec.id, one.spec.id.replace("-", "0")[:32] + "-abc"):
+        (place.stores / f"{name}{UNFINISHED}" / "lexical").mkdir(parents=True)
+    (place.stores / f"not ours{UNFINISHED}").mkdir()
+    async with place.served() as roots:
+        assert {kept.name for kept in place.stores.iterdir()} == {one.spec.id, f"not ours{UNFINISHED}"}
 
 
 async def test_roots_inside_a_fresh_root_are_absorbed_after_a_restart_too(place: Place) -> None:

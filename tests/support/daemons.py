@@ -55,11 +55,15 @@ class RawClient:
         self._id = 0
         self.notifications: list[dict[str, Any]] = []
 
-    def call(self, method: str, **params: Any) -> Reply:
-        """Send one request and wait for its reply, keeping notifications that come before it."""
+    def send(self, method: str, **params: Any) -> None:
+        """Send one request."""
         self._id += 1
         request = {"jsonrpc": "2.0", "id": self._id, "method": method, "params": params}
         self._socket.sendall(json.dumps(request).encode() + b"\n")
+
+    def call(self, method: str, **params: Any) -> Reply:
+        """Send one request and wait for its reply, keeping notifications that come before it."""
+        self.send(method, **params)
         while line := self._file.readline():
             message = json.loads(line)
             if message.get("id") == self._id:

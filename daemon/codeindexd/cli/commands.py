@@ -151,7 +151,7 @@ def add(run: Run) -> int:
 
 def _print_result(run: Run, client: Client, result: RootsResult, line: ProgressLine | None) -> None:
     """Print a summary of each root; if it was waited for with a ``line``, also the duration and what was left out."""
-    from codeindexd.cli import progress
+    from codeindexd.cli import health, progress
 
     for root in result["roots"]:
         if line is None:
@@ -159,6 +159,8 @@ def _print_result(run: Run, client: Client, result: RootsResult, line: ProgressL
         else:
             text = progress.summary(root, seconds=line.seconds, skipped=_skipped(client, root["path"]))
         run.terminal.print(text)
+        if not result.get("already_covered") and (adopted := root.get("adopted")):
+            run.terminal.note(health.adoption(adopted))
         _print_remarks(run, root)
 
 

@@ -11,6 +11,7 @@ from codeindexd.cli.terminal import Terminal, safe, safe_line
 
 if TYPE_CHECKING:
     from codeindexd.client.results import (
+        AdoptedIndex,
         BusyFile,
         DirectorySummary,
         ExplainResult,
@@ -99,6 +100,8 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
         if problem["hint"]:
             lines.append(f"  remedy: {safe(problem['hint'])}")
     lines += [terminal.style("warn", safe(note)) for note in root.get("notes", [])]
+    if adopted := root.get("adopted"):
+        lines.append(adoption(adopted))
     lines += [_busy(file) for file in root.get("busy", [])[:_MAX_FAILURES]]
     if root["skipped"]:
         lines.append("skipped: " + ", ".join(f"{count:,} {safe(reason)}" for reason, count in root["skipped"].items()))
@@ -110,6 +113,13 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
         terminal.print(terminal.style("bold", safe_line(root["path"])))
         for line in lines:
             terminal.print(f"  {line}")
+
+
+def adoption(adopted: AdoptedIndex) -> str:
+    """Return from which root an index was taken over, as one line."""
+    same = adopted["files_same"]
+    total = same + adopted["files_to_process"]
+    return f"index taken over from {safe_line(adopted['path'])}, where {same:,} of {total:,} files were the same"
 
 
 def _history(history: HistoryEntry | None) -> str:

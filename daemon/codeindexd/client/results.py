@@ -609,6 +609,15 @@ class TogetherResult(TypedDict):
     notes: NotRequired[list[str]]
 
 
+class AdoptedIndex(TypedDict):
+    """The root whose index a new root took over, and how many of the new root's files were the same there or not."""
+
+    path: str
+    path_b64: NotRequired[str]
+    files_same: int
+    files_to_process: int
+
+
 class RootEntry(TypedDict):
     """A root in a list of roots."""
 
@@ -620,6 +629,7 @@ class RootEntry(TypedDict):
     chunks: int
     generation: int
     root_hash: str
+    adopted: NotRequired[AdoptedIndex]
     notes: NotRequired[list[str]]
 
 
@@ -710,6 +720,7 @@ class RootStatus(TypedDict):
     failures: list[Failure]
     problems: NotRequired[list[Problem]]
     notes: NotRequired[list[str]]
+    adopted: NotRequired[AdoptedIndex]
     busy: NotRequired[list[BusyFile]]
     progress: Progress
     history: NotRequired[HistoryEntry]

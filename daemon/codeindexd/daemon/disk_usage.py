@@ -42,8 +42,12 @@ class DiskUsage:
 
 
 def tree_bytes(directory: Path) -> int:
-    """Return the disk usage in bytes of the files below ``directory``; what cannot be read is not counted."""
+    """Return the disk usage in bytes of the files below ``directory``; what cannot be read is not counted.
+
+    A file with several names, such as one that the indexes of two roots share, counts once.
+    """
     total = 0
+    counted: set[tuple[int, int]] = set()
     waiting = [os.fspath(directory)]
     while waiting:
         try:
@@ -51,8 +55,13 @@ def tree_bytes(directory: Path) -> int:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    file = (status.st_dev, status.st_ino)
+                    if status.st_nlink == 1 or file not in counted:
+                        total += status.st_blocks * 512
+                    if status.st_nlink > 1:
+                        counted.add(file)
         except OSError:
             continue
     return total

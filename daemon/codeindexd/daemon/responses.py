@@ -19,6 +19,7 @@ from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.methods import MAX_LINES
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root, RootProblem, RootStatus
+from codeindexd.roots.adoption import Adoption
 from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.scan.relpath import ROOT, ancestors
 from codeindexd.search.confirm import cells_of
@@ -49,8 +50,17 @@ def roots_entry(root: Root) -> dict[str, Any]:
         "chunks": status.counts.chunks,
         "generation": status.generation,
         "root_hash": status.root_hash.hex(),
+        **_adoption_entry(status.adoption),
         **({"notes": notes} if notes else {}),
     }
+
+
+def _adoption_entry(adoption: Adoption | None) -> dict[str, Any]:
+    """Return from which root an index was taken over, as an optional part of an entry."""
+    if adoption is None:
+        return {}
+    counts = {"files_same": adoption.files_same, "files_to_process": adoption.files_to_process}
+    return {"adopted": {**path_to_json(os.fsencode(adoption.source)), **counts}}
 
 
 def _notes_on_rules(root: Root, status: RootStatus) -> list[str]:
@@ -90,6 +100,7 @@ def _running_status(root: Root) -> dict[str, Any]:
         "failures": [failure_entry(failure) for failure in root.failures(_FAILURES_SHOWN)],
         "problems": [_problem_entry(problem) for problem in status.problems],
         "notes": [*status.notes, *_notes_on_rules(root, status)],
+        **_adoption_entry(status.adoption),
         "busy": [{**path_to_json(path), "every_s": round(every_s, 1)} for path, every_s in status.busy],
         "progress": progress_entry(status.progress),
         "history": history_entry(status.history),

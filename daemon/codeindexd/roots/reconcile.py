@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,14 +45,23 @@ def reconcile(
     in_flight: Iterable[Task] = (),
     decided_by_git: Mapping[bytes, RepositoryPaths] = NOTHING_DECIDED,
     applied_rules: Mapping[bytes, FileStat] = NOTHING_APPLIED,
+    should_stop: Callable[[], bool] = bool,
 ) -> Reconciliation:
     """Scan the paths ``below`` and return the differences from the catalog. Blocking.
 
-    ``in_flight`` are tasks whose files may have been read before the scan; ``decided_by_git`` and ``applied_rules`` are
-    as in :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the catalog cannot be read now.
+    ``in_flight`` are tasks whose files may have been read before the scan; ``decided_by_git``, ``applied_rules`` and
+    ``should_stop`` are as in :meth:`Scanner.scan`. Raises as that does, and StoreFullError if the catalog
+    cannot be read now.
     """
     known = catalog.tree()
-    scan = scanner.scan(below, known, now_ns=time.time_ns(), decided_by_git=decided_by_git, applied_rules=applied_rules)
+    scan = scanner.scan(
+        below,
+        known,
+        now_ns=time.time_ns(),
+        decided_by_git=decided_by_git,
+        applied_rules=applied_rules,
+        should_stop=should_stop,
+    )
     difference = diff(known, scan.tree, below=scan.below)
     again, overtaken = _overtaken(scan, in_flight)
     return Reconciliation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from codeindexd.indexing.history import HistoryIndexer, HistoryStatus
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import Progress, StageStats
 from codeindexd.roots import maintenance
+from codeindexd.roots.adoption import Adoption, Borrower, Lender, adopt
 from codeindexd.roots.debounce import Debouncer
 from codeindexd.roots.events import RootEvent, RootEventKind
 from codeindexd.roots.hints import Hints
@@ -50,7 +51,8 @@ class RootStatus:
     """The status of a root at one moment.
 
     ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
-    ``busy`` are files that change all the time, each with the seconds between its scans.
+    ``busy`` are files that change all the time, each with the seconds between its scans. ``adoption`` says from which
+    root the index was taken over, if it was since the daemon started.
     """
 
     state: RootState
@@ -67,6 +69,7 @@ class RootStatus:
     chunks_embedded: int
     history: HistoryStatus
     busy: tuple[tuple[bytes, float], ...] = ()
+    adoption: Adoption | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class Root:
             on_progress=self._on_history,
         )
         self._reported_state: RootState | None = None
+        self._adoption: Adoption | None = None
         self._parts: RootParts
 
     # queries about the root
@@ -188,6 +192,7 @@ class Root:
             chunks_embedded=self._parts.ingest.chunks_embedded + self._parts.embedder.chunks_embedded,
             history=self.history.status(),
             busy=tuple(self._parts.busy.busy()),
+            adoption=self._adoption,
         )
 
     def status_key(self) -> StatusKey | None:
@@ -340,6 +345,28 @@ class Root:
         await self._parts.catch_up.run()
         self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._parts.index.catalog, wrong.paths))
         self.hint(wrong.paths)
+
+    # taking over an index
+
+    async def adopt(self, others: Sequence[Root]) -> None:
+        """Take over the index of the one of the running roots ``others`` that resembles this one, before :meth:`serve`.
+
+        For a root without stores. If there is none, or something fails, all files are indexed as usual.
+        """
+        borrower = Borrower(
+            self.spec.path,
+            self.spec.id,
+            self._directory,
+            self._config_file.scanner,
+            lambda directory: self._dependencies.open_index(directory, self.spec.id),
+        )
+        self._adoption = await adopt(borrower, [lender for other in others if (lender := other._lender())])
+
+    def _lender(self) -> Lender | None:
+        """Return this root as a lender; None if too much of its index is missing or being brought up to date."""
+        index, outstanding = self._parts.index, len(self._parts.ingest.queue)
+        is_whole = index.can_be_copied and outstanding * 10 <= index.catalog.counts().files
+        return Lender(self.spec.path, index) if is_whole else None
 
     # running
 

@@ -28,6 +28,7 @@ from codeindexd.errors import (
 )
 from codeindexd.indexing.problems import RootProblem
 from codeindexd.roots import Root
+from codeindexd.roots.adoption import UNFINISHED
 from codeindexd.roots.registry import Admission, Registry, RootSpec, admit, roots_containing, roots_inside
 from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.storage.recovery import mark_possible_damage
@@ -35,6 +36,7 @@ from codeindexd.types import RootState
 from codeindexd.waiting import Backoff
 
 log = structlog.get_logger(__name__)
+_ID_LENGTH = len("00000000-0000-0000-0000-000000000000")
 _MISSING_KEPT_S = 30 * 24 * 3600
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
@@ -216,12 +218,20 @@ class RootSupervisor:
             task_status.started()
             await anyio.sleep_forever()
 
-    async def _start(self, spec: RootSpec, *, may_fail: bool) -> None:
-        """Start a root. If its stores cannot be opened, keep it and retry if it ``may_fail``; otherwise raise."""
-        await self._tasks.start(partial(self._keep_running, spec, may_fail=may_fail))
+    async def _start(self, spec: RootSpec, *, may_fail: bool, others: Sequence[Root] = ()) -> None:
+        """Start a root. If its stores cannot be opened, keep it and retry if it ``may_fail``; otherwise raise.
+
+        A new root may take over the index of one of the ``others``.
+        """
+        await self._tasks.start(partial(self._keep_running, spec, may_fail=may_fail, others=others))
 
     async def _keep_running(
-        self, spec: RootSpec, *, may_fail: bool, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+        self,
+        spec: RootSpec,
+        *,
+        may_fail: bool,
+        others: Sequence[Root],
+        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
         supervised = self._supervised[spec.id] = _SupervisedRoot(spec)
         started = False
@@ -238,7 +248,7 @@ class RootSupervisor:
                 while True:
                     began = time.monotonic()
                     try:
-                        await self._run_once(supervised, report_started)
+                        await self._run_once(supervised, report_started, () if started else others)
                     except Exception as error:
                         if not (started or may_fail):
                             del self._supervised[spec.id]
@@ -254,8 +264,12 @@ class RootSupervisor:
         finally:
             supervised.stopped.set()
 
-    async def _run_once(self, supervised: _SupervisedRoot, report_started: Callable[[], None]) -> None:
+    async def _run_once(
+        self, supervised: _SupervisedRoot, report_started: Callable[[], None], others: Sequence[Root]
+    ) -> None:
         root = self._create(supervised.spec, self._directory / supervised.spec.id)
+        if others:
+            await root.adopt(others)
         async with anyio.create_task_group() as tasks:
             await tasks.start(root.serve)
             supervised.root = root
@@ -270,12 +284,12 @@ class RootSupervisor:
         shutil.rmtree(self._directory / root_id, ignore_errors=True)
 
     def _remove_orphaned_stores(self) -> None:
-        """Remove stores of unregistered roots, left by a kill during a removal; none if the list of roots is lost."""
+        """Remove what a kill during an adoption or a removal left; nothing if the list of roots is lost."""
         if self._directory.is_dir() and not self._registry.lost:
             for stores in self._directory.iterdir():
-                if stores.name not in self._supervised and len(stores.name) == len(
-                    "00000000-0000-0000-0000-000000000000"
-                ):
+                is_unfinished = stores.name.endswith(UNFINISHED)
+                root_id = stores.name.removesuffix(UNFINISHED)
+                if len(root_id) == _ID_LENGTH and (is_unfinished or root_id not in self._supervised):
                     self._remove_stores(stores.name)
 
     def _remove_orphaned_histories(self) -> None:
@@ -305,7 +319,7 @@ class RootSupervisor:
             )
             if admission.covered:
                 return self._running(admission.spec), admission
-            await self._start(admission.spec, may_fail=False)
+            await self._start(admission.spec, may_fail=False, others=self.running_roots())
             try:
                 await self._save()
             except CodeindexError:

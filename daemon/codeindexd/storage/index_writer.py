@@ -16,7 +16,8 @@ import structlog
 from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import path_words
-from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError
+from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
+from codeindexd.storage.durable import storing, write_clean_marker
 from codeindexd.storage.opening import dense_of, open_catalog, open_dense, open_lexical, open_text
 from codeindexd.storage.previous_model import PreviousModelIndex, open_previous_model
 from codeindexd.storage.projections import (
@@ -28,7 +29,7 @@ from codeindexd.storage.projections import (
     split_by_vector,
     text_documents,
 )
-from codeindexd.storage.recovery import RecoveryState
+from codeindexd.storage.recovery import CATALOG, RecoveryState
 from codeindexd.storage.resting import AWAKE
 from codeindexd.storage.snapshot import Snapshot, SnapshotHolder
 from codeindexd.storage.text import Document
@@ -476,6 +477,42 @@ class IndexWriter:
             self.text.forget(text)
             self.lag.text = True
         self._publish()
+
+    # copying
+
+    @property
+    def can_be_copied(self) -> bool:
+        """True if a copy would answer without processing files again.
+
+        A text index that lags is no obstacle: after a kill it lacks the newest contents, which only have to be read.
+        """
+        return not (self.lag.lexical or self.lag.dense or self.recovery.needs_verify)
+
+    async def copy_to(self, directory: Path, root_id: str) -> None:
+        """Copy all stores into the new ``directory``, at one generation, as those of another root without stores.
+
+        Segments are shared: neither root ever writes them again. Commits wait meanwhile. The copy of the catalog has no
+        stats, see :meth:`Catalog.copy_to`. Raises StoreFullError, StoreDamagedError, FailedError.
+        """
+        if await anyio.to_thread.run_sync(self._seal_dense):
+            await self.write(self._publish)
+        await self.write(self._copy_to, directory, root_id)
+
+    def _seal_dense(self) -> bool:
+        with self._awake():
+            return self.dense.seal_tail()
+
+    def _copy_to(self, directory: Path, root_id: str) -> None:
+        if not self.can_be_copied:
+            raise FailedError(f"the index in {self.directory} is being brought up to date", hint="try again later")
+        with storing("directory of the index"):
+            directory.mkdir(mode=0o700)
+            (directory / "dense").mkdir(mode=0o700)
+        self.catalog.copy_to(directory / CATALOG, root_id)
+        self.lexical.copy_to(directory / "lexical")
+        self.dense.copy_to(directory / "dense" / self.space.identity)
+        self.text.copy_to(directory / "text")
+        write_clean_marker(directory, [CATALOG])
 
     # maintenance
 

@@ -98,6 +98,14 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
     return connection
 
 
+def give_to(connection: sqlite3.Connection, root_id: str) -> None:
+    """Make a copied catalog that of another root, for which no file has been read. Raises sqlite3.Error."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'root_id'", (root_id,))
+    connection.execute("UPDATE entry SET size = NULL, mtime_ns = NULL, ctime_ns = NULL, inode = NULL")
+    connection.execute("COMMIT")
+
+
 def _check_size(connection: sqlite3.Connection, path: Path) -> None:
     """Raise StoreDamagedError for a truncated file, which SQLite notices only when it reads a missing page."""
     with contextlib.suppress(sqlite3.OperationalError):  # for example on a full disk; the size proves nothing then

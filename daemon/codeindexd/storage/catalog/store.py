@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -12,15 +13,18 @@ from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, St
 from codeindexd.scan.relpath import join
 from codeindexd.storage.catalog.check import check_catalog
 from codeindexd.storage.catalog.rows import NODE_COLUMNS, entry_from, failure_from
-from codeindexd.storage.catalog.schema import REBUILD, open_writer, reading_rows
+from codeindexd.storage.catalog.schema import REBUILD, give_to, open_writer, reading_rows
 from codeindexd.storage.catalog.snapshot import CatalogSnapshot
 from codeindexd.storage.catalog.state import SELECT_STATE, CatalogState
 from codeindexd.storage.catalog.tree import CatalogTree
 from codeindexd.storage.catalog.writer import write_transaction
+from codeindexd.storage.durable import storing
+from codeindexd.storage.sharing import clone_file
 from codeindexd.storage.sqlite import (
     Reader,
     Translated,
     connect,
+    create_private,
     file_identity,
     give_back_pages,
     remove_database,
@@ -52,6 +56,7 @@ class Catalog:
         self._open_snapshots: set[CatalogSnapshot] = set()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
+        self._descriptor = -1  # for copies
         self._identity = file_identity(path)
         self._wal = path.with_name(path.name + "-wal")
         self._state = CatalogState.of(connection.execute(SELECT_STATE).fetchone())
@@ -140,6 +145,7 @@ class Catalog:
                     self._checkpoint()
                 self._open_connection.close()
                 self._open_connection = None
+            self._close_descriptor()
             return True
         finally:
             self._writing.release()
@@ -326,6 +332,38 @@ class Catalog:
                 connection.close()
             self._connection.execute("PRAGMA shrink_memory")
 
+    def copy_to(self, path: Path, root_id: str) -> None:
+        """Write the last commit to the new file ``path``, as the catalog of another root, which files must confirm.
+
+        No file has a stat there, so that a scan reads each of them before it relies on what is stored. The copy shares
+        its blocks with this file where the file system can do that. Raises as :meth:`open`.
+        """
+        create_private(path)
+        with self._writing, Translated(self.path):
+            self._check_open()
+            if not self._clone_to(path):
+                with contextlib.closing(connect(path, read_only=False)) as copy:
+                    self._connection.backup(copy)
+        with Translated(path), contextlib.closing(connect(path, read_only=False)) as copy:
+            give_to(copy, root_id)
+
+    def _clone_to(self, path: Path) -> bool:
+        """Make the empty file ``path`` a clone of the catalog's file; return False if that is impossible now."""
+        if not self._checkpoint():
+            return False
+        with storing("catalog"):
+            if self._descriptor < 0:
+                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            with path.open("r+b") as copy:
+                return clone_file(self._descriptor, copy.fileno())
+
+    def _close_descriptor(self) -> None:
+        """Close the descriptor for copies, after all connections: closing it drops the locks that SQLite has."""
+        with self._snapshots_lock:
+            if self._descriptor >= 0 and not self._open_snapshots:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
     def check(self) -> list[str]:
         """Return a description of every inconsistency; empty if there are none.
 
@@ -355,3 +393,4 @@ class Catalog:
                     self._checkpoint()
                 self._open_connection.close()
                 self._open_connection = None
+            self._close_descriptor()

@@ -18,8 +18,11 @@ from codeindexd.storage.dense.segment import Segment, SegmentFiles, verify_files
 from codeindexd.storage.dense.snapshot import DenseSnapshot
 from codeindexd.storage.dense.state import DenseState, rows_marked_dead
 from codeindexd.storage.durable import LOCK, lock_directory, storing, trusted_files, write_clean_marker
+from codeindexd.storage.sharing import share_files
 
 _LONG_TAIL = Thresholds().segment_rows
+_SHARED_TAIL_ROWS = 1024
+_SHARED_TAIL_SHARE = 0.05
 _NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 _NO_IDS = np.empty(0, dtype=np.int64)
 
@@ -224,6 +227,35 @@ class Dense:
             manifest.save(self._directory)
             self._manifest, self._state = manifest, successor
             self._current = DenseSnapshot(successor, successor.log.generation)
+
+    def seal_tail(self) -> bool:
+        """Make a segment of a tail with a large share of the vectors, because copies can share only segments.
+
+        Returns True if something changed. Raises StoreFullError, FailedError.
+        """
+        with self._changing:
+            rows = len(self._state.row_of)
+            is_large = rows >= _SHARED_TAIL_ROWS and rows >= _SHARED_TAIL_SHARE * self._state.live
+        return is_large and self.maintain(lambda: False, Thresholds(tail_rows=rows))
+
+    def copy_to(self, directory: Path) -> None:
+        """Write a copy of the index into the new ``directory``, which shares its segments. Raises StoreFullError."""
+        with self._changing, storing(STORE_NAME):
+            state, manifest = self._state, self._manifest
+            tail, epoch = state.tail(), state.epoch
+            rows = np.flatnonzero(tail.alive(epoch))
+            directory.mkdir(mode=0o700)
+            names = [path.name for files in manifest.segments for path in files.paths(directory)]
+            share_files(self._directory, directory, names)
+            log = TailLog.create(directory, manifest.tail, manifest.binding)
+            try:
+                dead = rows_marked_dead(state.segments, epoch)
+                log.append(CommitGroup(state.log.generation, dead, _NO_IDS, tail.ids[rows]), tail.matrix[rows])
+                log.sync()
+            finally:
+                log.close()
+            manifest.save(directory)
+            write_clean_marker(directory, names)
 
     def check(self) -> None:
         """Compare all segments with their checksums (the tail is checked by :meth:`open`). Raises StoreDamagedError."""

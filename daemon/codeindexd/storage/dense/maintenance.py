@@ -14,6 +14,7 @@ from codeindexd.storage.dense.log import STORE_NAME
 from codeindexd.storage.dense.segment import SUFFIXES, Segment, SegmentFiles, checksum
 from codeindexd.storage.dense.state import DenseState
 from codeindexd.storage.durable import storing
+from codeindexd.storage.sharing import create_file
 
 _BLOCK = 4096
 
@@ -97,8 +98,12 @@ def build_segment(
             if codes is None:
                 remove_files(directory, bare)
                 return None
-            bare.path(directory, "codes").write_bytes(codes.tobytes())
-            bare.path(directory, "ids").write_bytes(np.ascontiguousarray(ids[order], dtype="<i8").tobytes())
+            for suffix, data in (
+                ("codes", codes.tobytes()),
+                ("ids", np.ascontiguousarray(ids[order], "<i8").tobytes()),
+            ):
+                with os.fdopen(create_file(bare.path(directory, suffix)), "wb") as file:
+                    file.write(data)
             return SegmentFiles(serial, len(ids), {s: _synced_checksum(bare.path(directory, s)) for s in SUFFIXES})
     except BaseException:
         remove_files(directory, bare)
@@ -120,7 +125,7 @@ def _write_sorted(
     """
     bounds = np.cumsum([0, *(len(source.ids) for source in sources)])
     codes = np.empty((-(-dimensions // 64), len(order)), dtype="<u8")
-    with path.open("wb") as file:
+    with os.fdopen(create_file(path), "wb") as file:
         for start in range(0, len(order), _BLOCK):
             if should_stop():
                 return None
@@ -135,7 +140,6 @@ def _write_sorted(
 
 
 def _synced_checksum(path: Path) -> tuple[int, int]:
-    path.chmod(0o600)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import tantivy
 
 from codeindexd.errors import StoreDamagedError
-from codeindexd.storage.durable import LOCK, lock_directory, storing, trusted_files, write_clean_marker
-from codeindexd.storage.lexical.integrity import META, check_files, committed_files, remove_orphans, superfluous_files
+from codeindexd.storage.durable import (
+    LOCK,
+    lock_directory,
+    replace_file,
+    storing,
+    trusted_files,
+    write_clean_marker,
+)
+from codeindexd.storage.lexical.integrity import (
+    MANAGED,
+    META,
+    check_files,
+    committed_files,
+    remove_orphans,
+    superfluous_files,
+)
 from codeindexd.storage.lexical.schema import (
     SENTINEL,
     WHAT,
@@ -22,8 +38,10 @@ from codeindexd.storage.lexical.schema import (
     translated,
 )
 from codeindexd.storage.lexical.snapshot import LexicalSnapshot
+from codeindexd.storage.sharing import share_files
 
 _HEAP_BYTES = 15_000_000  # tantivy's minimum: transactions are small, so more only costs memory
+_COPY_ATTEMPTS = 5
 
 
 class Lexical:
@@ -215,6 +233,27 @@ class Lexical:
     def _superfluous(self) -> list[Path]:
         with storing(WHAT):
             return superfluous_files(self._directory)
+
+    def copy_to(self, directory: Path) -> None:
+        """Write a copy of the last commit into the new ``directory``, which shares the files of its segments.
+
+        Call it on the writing thread. tantivy never writes a file of a segment again: deletions become files of their
+        own. Raises StoreDamagedError, StoreFullError.
+        """
+        for attempt in range(_COPY_ATTEMPTS):  # a merge that ends meanwhile replaces files
+            try:
+                with storing(WHAT):
+                    directory.mkdir(mode=0o700)
+                    replace_file(directory / META, (self._directory / META).read_bytes())
+                    names = committed_files(directory)
+                    share_files(self._directory, directory, [name for name in names if name != META])
+                    replace_file(directory / MANAGED, json.dumps(names).encode())
+                write_clean_marker(directory, names)
+                return
+            except StoreDamagedError:
+                if attempt == _COPY_ATTEMPTS - 1:
+                    raise
+                shutil.rmtree(directory, ignore_errors=True)
 
     def check(self) -> None:
         """Compare every file of the last commit with its checksum. Raises StoreDamagedError.

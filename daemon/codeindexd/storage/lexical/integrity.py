@@ -20,7 +20,8 @@ from codeindexd.storage.durable import CLEAN_MARKER, LOCK, storing
 from codeindexd.storage.lexical.schema import WHAT
 
 META = "meta.json"
-_OURS = frozenset({META, LOCK, CLEAN_MARKER, ".managed.json", ".tantivy-meta.lock", ".tantivy-writer.lock"})
+MANAGED = ".managed.json"
+_OURS = frozenset({META, LOCK, CLEAN_MARKER, MANAGED, ".tantivy-meta.lock", ".tantivy-writer.lock"})
 _COMPONENTS = ("term", "idx", "pos", "fast", "fieldnorm", "store")
 _TAIL = struct.Struct("<II")
 _MAGIC = 1337

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from codeindexd.storage.durable import LOCK, lock_directory, storing
+from codeindexd.storage.sharing import share_files
 from codeindexd.storage.text.manifest import NAME, Manifest
 from codeindexd.storage.text.segment import STORE_NAME, Document, Segment, merge_segments, write_segment
 from codeindexd.storage.text.snapshot import TextSnapshot
@@ -264,6 +265,15 @@ class TextIndex:
             self._known -= dropped - self._recent.keys()
             self._replace(chosen, fresh, last_serial=self._manifest.last_serial)
             self._publish()
+
+    def copy_to(self, directory: Path) -> None:
+        """Write a copy of the index into the new ``directory``, which shares its segments. Raises StoreFullError."""
+        with self._changing, storing(STORE_NAME):
+            self._flush()
+            directory.mkdir(mode=0o700)
+            names = [_segment_path(directory, serial).name for serial in self._manifest.serials]
+            share_files(self._directory, directory, names)
+            self._manifest.save(directory)
 
     def check(self) -> None:
         """Compare every segment with its checksum. Raises StoreDamagedError."""

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from codeindexd.analysis.trigrams import Trigrams
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.durable import storing, write_fully
+from codeindexd.storage.sharing import create_file
 from codeindexd.storage.text.postings import Numbers, bitmap_bytes, decode, decode_many, encode
 from codeindexd.storage.text.query import All, And, Nothing, Or, Query, Trigram
 
@@ -271,7 +272,7 @@ def _write(
     ]
     checksum = xxhash.xxh3_64()
     with storing(STORE_NAME):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = create_file(path)
         try:
             at = 0
             for part in parts:

@@ -1,0 +1,193 @@
+"""Adoption: a new root takes over the index of another root whose files are mostly the same, such as a worktree's.
+
+The stores are copied into a temporary directory, sharing what is never written again, and compared with the new root's
+files, each of which is read. What differs is dropped from the copy and processed like any new file. Only then does the
+copy become the new root's index, in one step. So a query never meets anything that the new root's own bytes did not
+confirm, and a kill leaves either no stores or whole ones.
+
+Whether roots belong to the same repository does not matter: what counts is how many files are the same. A sample of
+them tells that for worktrees, clones, forks, plain copies and other version control systems alike.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+import structlog
+
+from codeindexd.errors import CodeindexError, FailedError
+from codeindexd.roots.reconcile import Reconciliation, reconcile
+from codeindexd.scan.merkle import subtree
+from codeindexd.scan.relpath import ROOT, collapse
+from codeindexd.scan.scanner import Scanner
+from codeindexd.storage.catalog import Catalog, CatalogSnapshot
+from codeindexd.storage.durable import sync_directory
+from codeindexd.storage.index_writer import IndexWriter
+from codeindexd.types import FileUpdate, Outcome, Transaction
+
+log = structlog.get_logger(__name__)
+UNFINISHED = ".adopting"
+"""The suffix of the directory in which the stores of a root are made from another root's."""
+
+_SAMPLE = 256  # files
+_LEAST_RESEMBLANCE = 0.5  # a guess: with fewer equal files, what is copied and dropped again costs too much space
+_TRANSACTION_FILES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What a root took over: the path of the other root, and how many files were the same there and how many not."""
+
+    source: Path
+    files_same: int
+    files_to_process: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lender:
+    """A root whose index may be taken over."""
+
+    path: Path
+    index: IndexWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Borrower:
+    """A root without stores; they will be in ``directory``. ``open_index(directory)`` opens those of this root."""
+
+    path: Path
+    root_id: str
+    directory: Path
+    scanner: Scanner
+    open_index: Callable[[Path], IndexWriter]
+
+
+async def adopt(borrower: Borrower, lenders: Sequence[Lender]) -> Adoption | None:
+    """Make the stores of a root from those of the lender that resembles it most.
+
+    Returns None if there is no such lender, or if that failed for whatever reason; there are no stores then, and the
+    root has to index all its files.
+    """
+    unfinished = borrower.directory.with_name(borrower.directory.name + UNFINISHED)
+    try:
+        lender = await anyio.to_thread.run_sync(most_similar, borrower.path, lenders)
+        if lender is None:
+            return None
+        await lender.index.copy_to(unfinished, borrower.root_id)
+        same, to_process = await anyio.to_thread.run_sync(
+            partial(confirm, borrower, unfinished, should_stop=_is_cancelled)
+        )
+    except (CodeindexError, OSError) as error:
+        log.warning("index_not_adopted", root=str(borrower.path), error=str(error))
+        return None
+    except Exception:
+        log.exception("index_not_adopted", root=str(borrower.path))
+        return None
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(partial(shutil.rmtree, unfinished, ignore_errors=True))
+    log.info(
+        "index_adopted", root=str(borrower.path), source=str(lender.path), files_same=same, files_to_process=to_process
+    )
+    return Adoption(lender.path, same, to_process)
+
+
+def _is_cancelled() -> bool:
+    """Raise the exception of a cancellation in a thread whose task was cancelled; otherwise return False."""
+    anyio.from_thread.check_cancelled()
+    return False
+
+
+# finding a lender
+
+
+def most_similar(path: Path, lenders: Sequence[Lender]) -> Lender | None:
+    """Return the lender with the largest share of files like those at ``path``, if it is worth it. Blocking."""
+    best, most = None, _LEAST_RESEMBLANCE
+    for lender in lenders:
+        if _may_resemble(path, lender.path):
+            with lender.index.catalog.snapshot() as snapshot:
+                share = resemblance(path, snapshot)
+            if share >= most:
+                best, most = lender, share
+    return best
+
+
+def _may_resemble(path: Path, other: Path) -> bool:
+    """Return True if two directories have enough names in common to compare their files."""
+    try:
+        here, there = ({name.name for name in place.iterdir()} for place in (path, other))
+    except OSError:  # for example of a root that is missing
+        return False
+    return 2 * len(here & there) >= min(len(here), len(there)) > 0
+
+
+def resemblance(path: Path, snapshot: CatalogSnapshot) -> float:
+    """Return which share of a sample of the indexed files exists below ``path`` with the same size. Blocking."""
+    ids = snapshot.file_ids()
+    sample = snapshot.files_by_id(ids[:: max(1, len(ids) // _SAMPLE)].tolist()).values()
+    sizes = [(file.entry.path, file.entry.stat.size) for file in sample if file.entry.stat is not None]
+    root = os.fsencode(path)
+    return sum(_size(root + b"/" + relative) == size for relative, size in sizes) / len(sizes) if sizes else 0.0
+
+
+def _size(path: bytes) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return -1
+
+
+# confirming a copy
+
+
+def confirm(borrower: Borrower, unfinished: Path, *, should_stop: Callable[[], bool]) -> tuple[int, int]:
+    """Compare the copied stores in ``unfinished`` with the borrower's files, then make them its stores.
+
+    Every file is read. Returns how many files are the same, and how many have to be processed. Blocking. Raises as
+    :func:`reconcile` and :class:`IndexWriter`, FailedError and OSError; the borrower has no stores then.
+    """
+    index = borrower.open_index(unfinished)
+    try:
+        found = reconcile(borrower.scanner, index.catalog, [ROOT], should_stop=should_stop)
+        for transaction in _transactions(found, index.catalog):
+            index.commit(transaction)
+        same = index.catalog.counts().files
+    finally:
+        index.close()
+    for place, _, _ in os.walk(unfinished):
+        sync_directory(Path(place))
+    unfinished.rename(borrower.directory)
+    sync_directory(borrower.directory.parent)
+    return same, len(found.files)
+
+
+def _transactions(found: Reconciliation, catalog: Catalog) -> Iterator[Transaction]:
+    """Yield what makes a copied catalog that of the files on the disk, without chunks of any other content.
+
+    Files that have to be processed lose the chunks of the other root's content. What could not be read, or changed
+    meanwhile, is removed: the other root's content must not stand for it, and the next scan finds it again.
+    """
+    unknown = {*found.scan.unsettled, *(path for path, _ in found.scan.errors)}
+    if ROOT in unknown:
+        raise FailedError("the root could not be read")
+    yield from found.transactions
+    for at in range(0, len(found.files), _TRANSACTION_FILES):
+        files = found.files[at : at + _TRANSACTION_FILES]
+        yield Transaction(updates=[FileUpdate(entry, Outcome.UNPROCESSED) for entry in files])
+    if removals := _present(catalog, unknown):
+        yield Transaction(removals=removals)
+
+
+def _present(catalog: Catalog, paths: Collection[bytes]) -> list[bytes]:
+    tree = catalog.tree()
+    tops = [node for path in sorted(collapse(paths)) if (node := tree.node(path)) is not None]
+    return [entry.path for top in tops for entry in subtree(tree, top)]
