@@ -68,3 +68,20 @@ def test_the_summary_says_how_long_it_took_and_what_is_left_out() -> None:
     assert progress.summary(root, seconds=0.9, skipped={}) == "/p: fresh, 5,025 files, 1 chunk"
     text = progress.summary(root, seconds=72.0, skipped={"binary": 215, "empty": 1003, "vcs": 1})
     assert text == "/p: fresh, 5,025 files, 1 chunk, 1 min 12 s (left out: 1,003 empty, 215 binary, 1 vcs)"
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        (None, ""),
+        ({"state": "off", "commits": 0, "total": 0}, ""),
+        ({"state": "unavailable", "commits": 0, "total": 0, "reason": "no repository"}, ""),
+        ({"state": "complete", "commits": 1, "total": 1}, "history: 1 commit"),
+        (
+            {"state": "indexing", "commits": 64, "total": 34_712},
+            "history: 64 of 34,712 commits, the others follow in the background; to see how far: codeindex status",
+        ),
+    ],
+)
+def test_the_history_of_an_added_root_takes_one_line(entry: Any, line: str) -> None:
+    assert progress.history_summary(entry) == line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,18 @@ def test_a_commit_is_there_after_sync(daemon: RealDaemon, indexed: TestRepositor
     indexed.commit({"src/new.py": "x = 1\n"}, "Add something new")
     found = daemon.call("history.log", roots=[str(indexed.top)], limit=1, sync=True)
     assert found["commits"][0]["subject"] == "Add something new"
+
+
+def test_adding_a_repository_says_what_becomes_of_its_history(daemon: RealDaemon, repository: TestRepository) -> None:
+    added = daemon.run("add", ".", cwd=repository.top)
+    assert re.fullmatch(r"history: (\d of )?3 commits(, the others follow .*)?", added.stdout.splitlines()[-1])
+    (repository.top.parent / "plain").mkdir()
+    plain = daemon.run("add", ".", cwd=repository.top.parent / "plain")
+    assert plain.stdout.count("\n") == 1
+    assert "history" not in plain.stdout
+    repository.commit({"src/new.py": "x = 1\n"}, "Add something new")
+    logged = daemon.run("log", "--sync", "-n", "1", "--oneline", cwd=repository.top)
+    assert logged.stdout.endswith("Add something new\n")
 
 
 def test_commits_survive_a_kill(daemon: RealDaemon, indexed: TestRepository) -> None:

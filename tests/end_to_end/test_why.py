@@ -123,6 +123,12 @@ def test_what_changes_together(daemon: RealDaemon, indexed: TestRepository) -> N
         ("tests/test_session.py", 3, 1.0)
     ]
     assert "3 of 3 (100%)  tests/test_session.py" in daemon.run("together", "src/session.py", cwd=indexed.top).stdout
+    for command in ("history", "together"):  # as a search without hits
+        nothing = daemon.run(command, "nothing_like_this", cwd=indexed.top)
+        assert (nothing.returncode, nothing.stdout) == (1, "")
+        assert "no commit is known that" in nothing.stderr
+        code, found = run(daemon, indexed.top, command, "Session.refrehs")
+        assert (code, found["similar"]) == (1, ["refresh"])
     _, found = run(daemon, indexed.top, "together", "Session.refresh")
     assert [one["path"] for one in found["tests"]] == ["tests/test_session.py"]
 
@@ -134,7 +140,6 @@ def test_what_changes_together(daemon: RealDaemon, indexed: TestRepository) -> N
         (("why", "src/nothing.py:1"), 2, "there is no file src/nothing.py"),
         (("why", "src/session.py"), 2, "src/session.py names no line"),
         (("together", "."), 2, "{top} is the whole root, so nothing else changes with it"),
-        (("together", "nothing_like_this"), 3, "no commit is known that changed a definition called nothing_like_this"),
     ],
 )
 def test_what_cannot_be_answered(

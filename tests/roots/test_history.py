@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from codeindexd.errors import NoHistoryError
@@ -119,6 +120,39 @@ async def test_an_unborn_branch_gets_its_first_commit(tmp_path: Path) -> None:
 
 async def test_a_short_history_is_complete_after_the_first_sync(tmp_path: Path) -> None:
     async with repository(tmp_path) as (repo, place), place.running() as root:  # which syncs once
+        assert ids_of(root) == repo.log()
+
+
+async def test_a_sync_waits_for_the_history_while_the_code_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_ready = False
+    monkeypatch.setattr(Root, "is_caught_up", property(lambda _: is_ready))
+    monkeypatch.setattr("codeindexd.indexing.history._CODE_FIRST_S", 0.01)
+    async with repository(tmp_path) as (repo, place), place.running() as root:  # a sync waits some time only,
+        with pytest.raises(NoHistoryError, match="the code comes first"):
+            ids_of(root)
+        monkeypatch.setattr("codeindexd.indexing.history._CODE_FIRST_S", 60.0)
+        found: list[list[bytes]] = []
+
+        async def wait(completely: bool) -> None:
+            await (root.history.sync(completely=True) if completely else root.sync(60))
+            found.append(ids_of(root))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, False)
+            tasks.start_soon(wait, True)
+            await anyio.wait_all_tasks_blocked()
+            assert not found
+            is_ready = True
+            root._reported.notify_all()
+        assert found == [repo.log()] * 2
+
+
+async def test_a_complete_sync_waits_for_a_long_history_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codeindexd.indexing.history._SHORT_HISTORY", -1)  # so that any history is long
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        await root.history.sync(completely=True)
         assert ids_of(root) == repo.log()
 
 

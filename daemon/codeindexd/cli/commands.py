@@ -129,8 +129,6 @@ def more_precise(error: CodeindexError, args: argparse.Namespace) -> CodeindexEr
 def add(run: Run) -> int:
     """Index directories, and show the progress."""
     workers = 0 if run.args.sequential else run.args.workers
-    if workers is not None and workers < 0:
-        raise UsageError("--workers must be 0 or more", hint="use 0 for one file after the other")
     added: RootsResult = {"roots": []}
     wait = not run.args.no_wait
     with run.client() as client:
@@ -140,7 +138,7 @@ def add(run: Run) -> int:
             added["roots"] += result["roots"]
             if run.args.json:
                 continue
-            _print_result(run, client, result, line if wait else None)
+            _print_result(run, client, result, line if wait else None, with_history=True)
             root = result["roots"][0]["path"]
             if result.get("already_covered") and os.path.realpath(absolute(path)) != os.path.realpath(root):
                 run.terminal.note(f"{safe_line(absolute(path))} is covered by the root {safe_line(root)}")
@@ -149,24 +147,28 @@ def add(run: Run) -> int:
     return DONE
 
 
-def _print_result(run: Run, client: Client, result: RootsResult, line: ProgressLine | None) -> None:
-    """Print a summary of each root; if it was waited for with a ``line``, also the duration and what was left out."""
+def _print_result(
+    run: Run, client: Client, result: RootsResult, line: ProgressLine | None, *, with_history: bool = False
+) -> None:
+    """Print a summary of each root; if it was waited for with a ``line``, also the duration and what was left out.
+
+    ``with_history`` adds a line about the history of each root that was waited for.
+    """
     from codeindexd.cli import health, progress
 
     for root in result["roots"]:
+        history = ""
         if line is None:
-            text = progress.summary(root)
+            run.terminal.print(progress.summary(root))
         else:
-            text = progress.summary(root, seconds=line.seconds, skipped=_skipped(client, root["path"]))
-        run.terminal.print(text)
+            status = client.status(root["path"])["roots"][0]
+            run.terminal.print(progress.summary(root, seconds=line.seconds, skipped=status["skipped"]))
+            history = progress.history_summary(status.get("history")) if with_history else ""
         if not result.get("already_covered") and (adopted := root.get("adopted")):
             run.terminal.note(health.adoption(adopted))
+        if history:
+            run.terminal.print(history)
         _print_remarks(run, root)
-
-
-def _skipped(client: Client, root: str) -> Mapping[str, int]:
-    """Return the number of entries that the root leaves out, by reason."""
-    return client.status(root)["roots"][0]["skipped"]
 
 
 def _print_summaries(run: Run, result: RootsResult) -> None:
@@ -287,14 +289,12 @@ def _index_first(run: Run, client: Client, path: str) -> None:
         from codeindexd.cli import progress
 
         for root in added["roots"]:
-            skipped = _skipped(client, root["path"])
+            skipped = client.status(root["path"])["roots"][0]["skipped"]
             run.terminal.note(progress.summary(root, seconds=line.seconds, skipped=skipped))
 
 
 def _check_format(args: argparse.Namespace) -> None:
-    """Replace the escapes in ``--format``. Raises UsageError for unknown fields and a negative ``--context``."""
-    if args.context < 0:
-        raise UsageError("--context must be 0 or more", hint="give a number of lines")
+    """Replace the escapes in ``--format``. Raises UsageError for unknown fields."""
     if args.format is not None:
         args.format = render.parse_template(args.format)
 
@@ -329,8 +329,6 @@ def log(run: Run) -> int:
     from codeindexd.cli import log as commits
 
     args = run.args
-    if args.limit is not None and args.limit < 1:
-        raise UsageError("-n must be 1 or more", hint="give a number")
     with run.client() as client:
         where = None if args.all else args.roots or [run.cwd]
         result = client.log(" ".join(args.query), roots=where, limit=args.limit, sync=args.sync)
@@ -552,7 +550,10 @@ def together(run: Run) -> int:
         result = client.together(**printing.asked_for(run.args, run.cwd))
     run.show(result, lambda: printing.print_together(run.terminal, result, run.shown_cwd))
     found = bool(result["files"] or result["tests"] or result.get("definitions"))
-    return _end(run, result, found=found, nothing="nothing changed together with it more than once")
+    nothing = (
+        "nothing changed together with it more than once" if result["commits"] else "no commit is known that changed it"
+    )
+    return _end(run, result, found=found, nothing=nothing)
 
 
 # health

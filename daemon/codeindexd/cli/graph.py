@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.columns import cut_around, width_of
-from codeindexd.cli.common_options import add_colour, add_roots
+from codeindexd.cli.common_options import add_colour, add_roots, whole_number
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
 from codeindexd.errors import NotIndexedError, UsageError
+from codeindexd.protocol.methods import MAX_DEPTH, MAX_LIMIT, MAX_TOKENS
 
 if TYPE_CHECKING:
     import argparse
@@ -43,27 +44,53 @@ _LEAST_TEXT = 10  # columns; less of a line says nothing
 def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands about the code graph."""
     refs = _asking(command("refs", "find what refers to a definition", epilog=HELP))
-    refs.add_argument("-n", type=int, default=100, metavar="N", dest="limit", help="number of references (100)")
+    refs.add_argument(
+        "-n", type=whole_number(1, MAX_LIMIT), default=100, metavar="N", dest="limit", help="number of references (100)"
+    )
     refs.add_argument(
         "--possible", action="store_true", help="also where only the name is equal and other definitions are as likely"
     )
     callers = _asking(command("callers", "find what calls a definition, as a tree", epilog=HELP))
     callees = _asking(command("callees", "find what a definition calls, as a tree", epilog=HELP))
     for parser in (callers, callees):
-        parser.add_argument("--depth", type=int, default=1, metavar="N", help="levels of the tree (1)")
-        parser.add_argument("-n", type=int, default=100, metavar="N", dest="limit", help="entries at each level (100)")
+        parser.add_argument(
+            "--depth", type=whole_number(1, MAX_DEPTH), default=1, metavar="N", help="levels of the tree (1)"
+        )
+        parser.add_argument(
+            "-n",
+            type=whole_number(1, MAX_LIMIT),
+            default=100,
+            metavar="N",
+            dest="limit",
+            help="entries at each level (100)",
+        )
     impact = command("impact", "find what a change reaches: callers, users, subclasses, importing files, tests")
     impact.add_argument("asked", nargs="?", metavar="NAME|PATH[:LINE]")
     impact.add_argument("--changed", action="store_true", help="all files that differ from git's index")
-    impact.add_argument("--depth", type=int, default=4, metavar="N", help="references to follow (4)")
-    impact.add_argument("-n", type=int, default=100, metavar="N", dest="limit", help="number of definitions (100)")
+    impact.add_argument(
+        "--depth", type=whole_number(1, MAX_DEPTH), default=4, metavar="N", help="references to follow (4)"
+    )
+    impact.add_argument(
+        "-n",
+        type=whole_number(1, MAX_LIMIT),
+        default=100,
+        metavar="N",
+        dest="limit",
+        help="number of definitions (100)",
+    )
     _where(impact)
     outline = command("outline", "show the definitions of a file as a tree")
     outline.add_argument("path", metavar="PATH")
     add_colour(outline)
     mapped = command("map", "show the most central definitions, in one screen")
     mapped.add_argument("path", nargs="?", metavar="PATH")
-    mapped.add_argument("--tokens", type=int, default=1000, metavar="N", help="size for a language model (1000)")
+    mapped.add_argument(
+        "--tokens",
+        type=whole_number(100, MAX_TOKENS),
+        default=1000,
+        metavar="N",
+        help="size for a language model (1000)",
+    )
     add_colour(mapped)
 
 
@@ -81,11 +108,8 @@ def _where(parser: argparse.ArgumentParser) -> None:
 def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
     """Return the arguments of a client's method that say what is asked about.
 
-    Raises UsageError for a bad number, NotIndexedError for a line of a file that does not exist.
+    Raises UsageError without anything to ask about, NotIndexedError for a line of a file that does not exist.
     """
-    for option, value in (("--depth", getattr(args, "depth", 1)), ("-n", args.limit)):
-        if value < 1:
-            raise UsageError(f"{option} must be 1 or more", hint="give a number")
     where = {"roots": None if args.all else args.roots or [cwd], "limit": args.limit}
     if hasattr(args, "possible"):
         where["possible"] = args.possible

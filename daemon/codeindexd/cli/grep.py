@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from codeindexd.cli.common_options import add_colour
+from codeindexd.cli.common_options import add_colour, whole_number
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.cli.path_filters import from_here
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
-from codeindexd.errors import UsageError
+from codeindexd.protocol.methods import MAX_CONTEXT
 
 if TYPE_CHECKING:
     import argparse
@@ -39,13 +39,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--only-matching", action="store_true", help="print only the matching parts, one per line"
     )
     parser.add_argument(
-        "-A", "--after-context", type=int, default=0, metavar="N", help="also print N lines after each match"
+        "-A",
+        "--after-context",
+        type=whole_number(0, MAX_CONTEXT),
+        default=0,
+        metavar="N",
+        help="also print N lines after each match",
     )
     parser.add_argument(
-        "-B", "--before-context", type=int, default=0, metavar="N", help="also print N lines before each match"
+        "-B",
+        "--before-context",
+        type=whole_number(0, MAX_CONTEXT),
+        default=0,
+        metavar="N",
+        help="also print N lines before each match",
     )
     parser.add_argument(
-        "-C", "--context", type=int, default=0, metavar="N", help="also print N lines before and after each match"
+        "-C",
+        "--context",
+        type=whole_number(0, MAX_CONTEXT),
+        default=0,
+        metavar="N",
+        help="also print N lines before and after each match",
     )
     parser.add_argument(
         "-g",
@@ -56,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only paths that match, or with ! do not; relative to here if its first directory is here",
     )
     parser.add_argument("-t", "--type", action=GivenOnce, metavar="LANG", dest="language", help="only this language")
-    parser.add_argument("-m", "--max-count", type=int, metavar="N", help="at most N lines of each file")
+    parser.add_argument("-m", "--max-count", type=whole_number(1), metavar="N", help="at most N lines of each file")
     parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one match per line")
     parser.add_argument("-N", "--no-line-number", action="store_true", help="print no line numbers")
     parser.add_argument("-n", "--line-number", action="store_true", help="print line numbers (the default)")
@@ -67,15 +82,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parameters(args: argparse.Namespace, cwd: str, *, highlights: bool) -> dict[str, Any]:
-    """Return the arguments of ``Client.grep_stream``. Raises UsageError for a number out of range.
+    """Return the arguments of ``Client.grep_stream``.
 
     All matches of a line are asked for only where they are shown, by colour (``highlights``) or one by one.
     """
-    for name in ("after_context", "before_context", "context"):
-        if getattr(args, name) < 0:
-            raise UsageError(f"--{name.replace('_', '-')} must be 0 or more", hint="give a number of lines")
-    if args.max_count is not None and args.max_count < 1:
-        raise UsageError("--max-count must be 1 or more", hint="give a number of lines")
     return {
         "roots": None if args.all else args.paths or [cwd],
         "path": [from_here(glob, names_what_is_here=not args.all) for glob in args.globs or []],

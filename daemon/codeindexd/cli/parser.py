@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from codeindexd import __version__
 from codeindexd.cli import graph, grep, help_texts, log, mcp, why
 from codeindexd.cli.agents import options as agents
-from codeindexd.cli.common_options import add_colour, add_roots
+from codeindexd.cli.common_options import add_colour, add_roots, whole_number
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
+from codeindexd.protocol.methods import MAX_LIMIT, MAX_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -176,7 +177,7 @@ def _roots(command: Command) -> None:
     add.add_argument(
         "--force", action="store_true", help="index even a directory that is normally refused, such as your home"
     )
-    add.add_argument("--workers", type=int, metavar="N", help="number of worker processes")
+    add.add_argument("--workers", type=whole_number(0, MAX_WORKERS), metavar="N", help="number of worker processes")
     add.add_argument("--sequential", action="store_true", help="process one file after another (for debugging)")
     remove = command("remove", "forget a root and delete its index")
     remove.add_argument("paths", nargs="+", metavar="PATH")
@@ -195,7 +196,7 @@ def _queries(command: Command) -> None:
     search = command("search", "find code", epilog=_QUERY_HELP)
     search.add_argument("query", nargs="*", metavar="QUERY")
     add_roots(search)
-    search.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
+    search.add_argument("-n", type=whole_number(1, MAX_LIMIT), metavar="N", dest="limit", help="number of hits (10)")
     search.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
     search.add_argument(
         "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"
@@ -218,13 +219,15 @@ def _queries(command: Command) -> None:
     grep.add_arguments(command("grep", "find every line that matches a pattern", epilog=grep.HELP))
     related = command("related", "find code similar to that at a line")
     related.add_argument("place", metavar="PATH:LINE")
-    related.add_argument("-n", type=int, metavar="N", dest="limit", help="number of hits (10)")
+    related.add_argument("-n", type=whole_number(1, MAX_LIMIT), metavar="N", dest="limit", help="number of hits (10)")
     _rendering(related)
     symbol = command("symbol", "find where a name is defined")
     symbol.add_argument("name", metavar="NAME")
     symbol.add_argument("--refs", action="store_true", help="also show where it is used")
     add_roots(symbol)
-    symbol.add_argument("-n", type=int, metavar="N", dest="limit", help="number of definitions (1000)")
+    symbol.add_argument(
+        "-n", type=whole_number(1, MAX_LIMIT), metavar="N", dest="limit", help="number of definitions (1000)"
+    )
     symbol.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
     symbol.add_argument(
         "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"
@@ -240,7 +243,11 @@ def _queries(command: Command) -> None:
 
 def _rendering(parser: Parser) -> None:
     parser.add_argument(
-        "--context", type=int, default=2, metavar="N", help="lines of context around the best line of each hit (2)"
+        "--context",
+        type=whole_number(0),
+        default=2,
+        metavar="N",
+        help="lines of context around the best line of each hit (2)",
     )
     parser.add_argument("-l", "--files", action="store_true", help="print only paths")
     parser.add_argument("--vimgrep", action="store_true", help="print path:line:column:text, one hit per line")

@@ -11,7 +11,7 @@ from codeindexd.cli.columns import cut, cut_start, width_of
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 
 if TYPE_CHECKING:
-    from codeindexd.client.results import Progress, RootEntry
+    from codeindexd.client.results import HistoryEntry, Progress, RootEntry
 
 _SHORTEST_PATH = 8
 
@@ -143,6 +143,16 @@ def summary(root: RootEntry, *, seconds: float = 0.0, skipped: Mapping[str, int]
     )
     text += took(seconds)
     return f"{text} (left out: {left_out(skipped)})" if skipped else text
+
+
+def history_summary(history: HistoryEntry | None) -> str:
+    """Return a line about the history of a root that was just indexed; "" if it has none."""
+    if history is None or history["state"] not in ("indexing", "complete"):
+        return ""
+    if history["state"] == "complete":
+        return f"history: {count(history['commits'], 'commit')}"
+    known = f"{history['commits']:,} of {count(history['total'], 'commit')}"
+    return f"history: {known}, the others follow in the background; to see how far: codeindex status"
 
 
 def took(seconds: float) -> str:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.ages import age_of
 from codeindexd.cli.columns import cut_around, width_of
-from codeindexd.cli.common_options import add_colour, add_roots
+from codeindexd.cli.common_options import add_colour, add_roots, whole_number
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
 from codeindexd.errors import NotIndexedError, UsageError
+from codeindexd.protocol.methods import MAX_LIMIT
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,14 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands about histories."""
     why = command("why", "show which commit wrote a line, and why")
     why.add_argument("place", metavar="PATH:LINE[-LINE]")
-    why.add_argument("-n", type=int, default=5, metavar="N", dest="limit", help="number of earlier commits (5)")
+    why.add_argument(
+        "-n",
+        type=whole_number(0, MAX_LIMIT),
+        default=5,
+        metavar="N",
+        dest="limit",
+        help="number of earlier commits (5)",
+    )
     add_colour(why)
     history = command("history", "show the commits that changed a file or a definition")
     history.add_argument("asked", metavar="PATH|NAME|PATH:LINE")
@@ -44,15 +52,13 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _where(parser: argparse.ArgumentParser, limit_help: str) -> None:
-    parser.add_argument("-n", type=int, default=20, metavar="N", dest="limit", help=limit_help)
+    parser.add_argument("-n", type=whole_number(1, MAX_LIMIT), default=20, metavar="N", dest="limit", help=limit_help)
     add_roots(parser)
     add_colour(parser)
 
 
 def lines_asked_for(args: argparse.Namespace) -> tuple[str, int, int | None]:
     """Return the path and the first and last line of a place. Raises UsageError."""
-    if args.limit < 0:
-        raise UsageError("-n must be 0 or more", hint="give a number")
     place = _LINES.fullmatch(args.place)
     if place is None:
         raise UsageError(f"{args.place} names no line", hint="for example: codeindex why src/auth.py:42")
@@ -65,10 +71,8 @@ def lines_asked_for(args: argparse.Namespace) -> tuple[str, int, int | None]:
 def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
     """Return the arguments of a client's method that say what is asked about.
 
-    What exists as a path is one. Raises UsageError for a bad number, NotIndexedError for a path that does not exist.
+    What exists as a path is one. Raises NotIndexedError for a path that does not exist.
     """
-    if args.limit < 1:
-        raise UsageError("-n must be 1 or more", hint="give a number")
     where: dict[str, Any] = {"roots": None if args.all else args.roots or [cwd], "limit": args.limit}
     place = _PLACE.fullmatch(args.asked)
     if place is not None and args.command == "history":
@@ -140,6 +144,8 @@ def print_history(terminal: Terminal, result: HistoryResult, cwd: str) -> None:
 
 def print_together(terminal: Terminal, result: TogetherResult, cwd: str) -> None:
     """Print what changed together, with how often, tests apart."""
+    if not result["commits"]:
+        return
     counted = "1 commit" if result["commits"] == 1 else f"{result['commits']:,} commits"
     what = safe_line(shown_path(dict(result), cwd)) if "path" in result else safe(result["name"])
     terminal.print(f"{terminal.style('path', what)} changed in {counted}; with it:")

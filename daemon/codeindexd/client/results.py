@@ -592,13 +592,17 @@ class CompanionEntry(TypedDict):
 
 
 class TogetherResult(TypedDict):
-    """The answer of ``history.together``. ``large_commits`` were left out of the ``commits`` that were counted."""
+    """The answer of ``history.together``. ``large_commits`` were left out of the ``commits`` that were counted.
 
-    root: str
+    If no commit is known that changed a definition of the name, there is no ``root``, and perhaps ``similar`` names.
+    """
+
+    root: NotRequired[str]
     path: NotRequired[str]
     path_b64: NotRequired[str]
     name: NotRequired[str]
     symbols: NotRequired[list[str]]
+    similar: NotRequired[list[str]]
     commits: int
     large_commits: int
     definitions: NotRequired[list[CompanionEntry]]

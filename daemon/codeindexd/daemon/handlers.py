@@ -48,6 +48,7 @@ Params = Mapping[str, Any]
 Result = dict[str, Any]
 _GREP_LIMIT = 1000  # lines, and
 _GREP_BUDGET_S = 10.0  # seconds, of an answer that is not streamed
+_HISTORY_BEGINS_S = 2.0
 _SYNC_TIMEOUT_S = 60.0
 _SEARCH_SYNC_TIMEOUT_S = 30.0
 _RAISE_PRIORITY_AFTER_S = 0.5
@@ -162,6 +163,8 @@ class Handlers:
             if params["wait"]:
                 with self._following(params, connection, [root]):
                     root = await self._wait_until_fresh(root.spec.path)
+                with anyio.move_on_after(_HISTORY_BEGINS_S):  # so that the client can say how long it is
+                    await root.history.sync()
         entry = await anyio.to_thread.run_sync(responses.roots_entry, root)
         return {"roots": [entry], "already_covered": admission.covered}
 

@@ -226,6 +226,22 @@ def together_with_definition(root: Root, name: str, found: TogetherDefinitions, 
     }
 
 
+def together_with_nothing(name: str, similar: Sequence[str], *, took_s: float) -> Entry:
+    """Return the result of ``history.together`` for a definition that no commit is known to have touched."""
+    return {
+        "name": name,
+        "symbols": [],
+        "commits": 0,
+        "large_commits": 0,
+        "definitions": [],
+        "files": [],
+        "tests": [],
+        "total": 0,
+        **({"similar": list(similar)} if similar else {}),
+        **_tail([f"no commit is known that changed a definition called {name}"], took_s),
+    }
+
+
 def state_notes(state: HistoryState) -> list[str]:
     """Return what an answer from an indexed history may lack, and why."""
     notes = []

@@ -5,24 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from codeindexd.daemon import history_responses
 from codeindexd.daemon.request_paths import paths_of
 from codeindexd.daemon.server import Connection, Handler
-from codeindexd.errors import NoHistoryError
+from codeindexd.errors import NoHistoryError, TimedOutError
 from codeindexd.protocol.places import bytes_of_path, path_to_json
 from codeindexd.roots import Root
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.search.history.last_commit import last_commits
 from codeindexd.search.history.log import CommitHit, CommitSearcher, LogAnswer
 from codeindexd.search.history.query import CommitQuery, parse_commit_query
+from codeindexd.waiting import run_all
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 _DEFAULT_LIMIT = 10
+_SYNC_S = 30.0  # that a question waits for a history to be complete
 
 
 class HistoryHandlers:
@@ -50,8 +54,19 @@ class HistoryHandlers:
         roots = await self._roots.roots_indexing(paths_of(params["roots"]))
         if params["sync"]:
             await self._sync_all(roots)
+            with anyio.move_on_after(_SYNC_S) as waiting:
+                await run_all(partial(root.history.sync, completely=True) for root in roots)
+        waited_s = _SYNC_S if params["sync"] and waiting.cancelled_caught else 0.0
         limit = params["limit"] or _DEFAULT_LIMIT
-        return await anyio.to_thread.run_sync(self._log, roots, params["query"], query, limit, began)
+        try:
+            result = await anyio.to_thread.run_sync(self._log, roots, params["query"], query, limit, began)
+        except NoHistoryError as error:
+            if waited_s:
+                raise TimedOutError(f"{error.message}, after {waited_s:g} s", hint=error.hint) from error
+            raise
+        if waited_s:
+            result["notes"] = [*result.get("notes", []), f"the history was not complete after {waited_s:g} s"]
+        return result
 
     def _log(self, roots: Sequence[Root], text: str, query: CommitQuery, limit: int, began: float) -> Result:
         found: list[tuple[Root, CommitHit, bytes]] = []

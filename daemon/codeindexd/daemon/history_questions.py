@@ -102,7 +102,7 @@ class HistoryQuestions:
             if definition is None:
                 raise UsageError(
                     f"no definition is at line {params['line']} of {os.fsdecode(path)}",
-                    hint=f"for the line itself: codeindex why {os.fsdecode(path)}:{params['line']}",
+                    hint=f"for the line itself: codeindex why {shlex.quote(os.fsdecode(path))}:{params['line']}",
                 )
             definitions, similar = [definition], list[str]()
         else:
@@ -139,10 +139,8 @@ class HistoryQuestions:
                 return answers.together_with_definition(
                     root, params["name"], found, limit=limit, took_s=time.perf_counter() - started
                 )
-        raise NotIndexedError(
-            f"no commit is known that changed a definition called {params['name']}",
-            hint="check the name: codeindex symbol NAME",
-        )
+        _, similar = await self._definitions_named(params)
+        return answers.together_with_nothing(params["name"], similar, took_s=time.perf_counter() - started)
 
     # steps
 

@@ -62,6 +62,7 @@ _LONGEST_PAUSE_S = 300.0
 _MOST_VERIFIED, _NEWEST_VERIFIED = 5000, 1000  # commits that are read again by verify
 _UNFINISHED = "the history was not compared: it is still being indexed"
 _SHORT_HISTORY = 1000  # commits that a sync waits for
+_CODE_FIRST_S = 10.0  # that a sync waits once the code is up to date; new stats are written in less
 _REST_S = 5.0  # without commits, before a store is tidied
 _POLL_S = 10.0  # on file systems that are slow to ask
 
@@ -223,8 +224,7 @@ class HistoryIndexer:
     def _not_yet(self) -> NoHistoryError:
         if self._error is not None:
             return NoHistoryError(self._error.message, hint=self._error.hint)
-        is_code_first = self._phase is HistoryPhase.WAITING and not self._is_ready()
-        why = "the code comes first" if is_code_first else "it is read now"
+        why = "the code comes first" if self._is_behind_the_code else "it is read now"
         return NoHistoryError(
             f"the history of {self._path} is not indexed yet: {why}",
             hint="try again in a moment; `codeindex status` shows the progress",
@@ -240,18 +240,28 @@ class HistoryIndexer:
         """Continue after :meth:`pause`."""
         self._gate.open()
 
-    async def sync(self) -> None:
+    async def sync(self, *, completely: bool = False) -> None:
         """Wait until all commits made before the call are indexed.
 
-        While the code is still being indexed, and while a long history is read for the first time, return at once.
+        Do not wait for most of a long history that is read for the first time, and only some seconds for the code,
+        which comes first, unless ``completely``: then the caller limits the time.
         """
-        if self._phase is HistoryPhase.OFF or (self._phase is HistoryPhase.WAITING and not self._is_ready()):
+        if self._phase is HistoryPhase.OFF:
+            return
+        with anyio.move_on_after(math.inf if completely else _CODE_FIRST_S):
+            while self._is_behind_the_code:
+                await self._on_state.wait()
+        if self._is_behind_the_code:
             return
         if await anyio.to_thread.run_sync(self._seems_changed):
             self._request()
         target = self._requested
-        while self._done < target and not self._is_reading_long_history:
+        while self._done < target and (completely or not self._is_reading_long_history):
             await self._updated.wait()
+
+    @property
+    def _is_behind_the_code(self) -> bool:
+        return self._phase is HistoryPhase.WAITING and not self._is_ready()
 
     @property
     def _is_reading_long_history(self) -> bool:

@@ -131,7 +131,8 @@ async def _together(call: Call, values: dict[str, Any]) -> Answer:
         texts += [f"{title}:", *(_companion(one, result["commits"]) for one in entries)] if entries else []
     head = f"changed in {result['commits']:,} commits; with it changed, with the number of these commits:"
     if not texts:
-        head = f"changed in {result['commits']:,} commits; nothing changed with it more than once"
+        changed = f"changed in {result['commits']:,} commits; nothing changed with it more than once"
+        head = changed if result["commits"] else "no commit is known that changed it"
     return _paged(head, texts, "together", budget, values["page"], total=result["total"])
 
 

@@ -17,6 +17,7 @@ MAX_LINES: Final = 100_000  # lines in an answer of grep that is not streamed; a
 MAX_CONTEXT: Final = 1000  # lines around a match
 MAX_DEPTH: Final = 20  # edges of the code graph
 MAX_TOKENS: Final = 100_000  # of a map
+MAX_WORKERS: Final = 256
 MAX_LIMIT: Final = 1000  # hits in one answer; snippets are whole chunks, so this is a few megabytes
 
 
@@ -71,7 +72,7 @@ METHODS: Final[Mapping[str, tuple[Param, ...]]] = {
         _PATH,
         Param("wait", ParamKind.BOOLEAN, default=False),
         Param("force", ParamKind.BOOLEAN, default=False),
-        Param("workers", ParamKind.INTEGER, minimum=0, maximum=256),
+        Param("workers", ParamKind.INTEGER, minimum=0, maximum=MAX_WORKERS),
         _PROGRESS,
     ),
     "roots.remove": (_PATH,),

@@ -156,11 +156,6 @@ class HistoryStore:
         """The number of the last transaction."""
         return self._generation
 
-    @property
-    def is_behind(self) -> bool:
-        """True if some commits lack their terms; they are read again."""
-        return bool(self._lag)
-
     def numbers_of(self, ids: Sequence[bytes]) -> dict[bytes, int]:
         """Return the numbers of the commits that are stored, by id."""
         with Translated(self._path):
