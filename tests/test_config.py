@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -220,6 +221,31 @@ class TestRootConfig:
         assert source.verdict(b"src/a.txt", is_dir=False) is not None
         assert rules.verdict(b"a.py", is_dir=False) is not None
         assert rules.verdict(b"a.md", is_dir=False) is not None
+
+
+class TestPipes:
+    """``--config <(command)`` is a pipe; so is a FIFO that nobody writes to."""
+
+    def test_one_that_nobody_writes_to_does_not_block(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("codeindexd.config.sources._PIPE_S", 0.01)
+        os.mkfifo(tmp_path / "config.toml")
+        with pytest.raises(ConfigError, match="is a pipe, and nothing was written to it"):
+            load(tmp_path / "config.toml", {})
+
+    def test_one_that_is_written_to_is_read_to_its_end(self, tmp_path: Path) -> None:
+        path = tmp_path / "config.toml"
+        os.mkfifo(path)
+
+        def write() -> None:
+            with path.open("w") as pipe:
+                pipe.write("[search]\n")
+                pipe.flush()
+                pipe.write("default_limit = 7\n")
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert load(path, {}).search.default_limit == 7
+        writer.join()
 
 
 class TestHostileRoot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,3 +141,39 @@ def test_a_client_imports_nothing_heavy(module: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(DAEMON)}
     )
     assert done.stdout.strip() == "[]"
+
+
+_COMMAND = re.compile(
+    r"\bcodeindex (?:add|remove|explain|sync|status|verify|reindex|pause|resume|why|history|together|refs|grep|x) $"
+    r"|\bgit (?:blame|log) $|\bchmod \S+ $"
+)
+_MAKERS = {"codeindexd.cli.completions", "codeindexd.cli.manual", "codeindexd.cli.command_line"}
+_QUOTED = {"place", "directory"}
+"""Variables whose text is quoted already."""
+
+
+def commands_without_quotes(source: str) -> Iterator[str]:
+    """Yield the values that an f-string puts into a command for a shell without quoting them."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        before = ""
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                value = ast.unparse(part.value)
+                if _COMMAND.search(before) and "quote" not in value and "join(" not in value and value not in _QUOTED:
+                    yield value
+                before += "x"
+            elif isinstance(part, ast.Constant):
+                before += str(part.value)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - _MAKERS))
+def test_suggested_commands_can_be_pasted(module: str) -> None:
+    """A path in a command has quotes where a shell needs them."""
+    assert [*commands_without_quotes(MODULES[module].read_text())] == []
+
+
+def test_values_without_quotes_are_found() -> None:
+    source = """f"to see why: codeindex explain {path}" + f"codeindex add {shlex.quote(path)}" + f"{path} is gone" """
+    assert [*commands_without_quotes(source)] == ["path"]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from codeindexd.cli.ages import age_of
+from codeindexd.protocol.printable import day_of
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -27,3 +28,8 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 )
 def test_ages(ago: timedelta, text: str) -> None:
     assert age_of((NOW - ago).isoformat(), NOW) == text
+
+
+def test_a_year_of_five_digits_is_yet_to_come() -> None:
+    assert age_of("36812-02-20T00:36:16+00:00", NOW) == "just now"
+    assert day_of("36812-02-20T00:36:16+00:00") == "36812-02-20"

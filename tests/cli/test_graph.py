@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def test_a_line_of_a_file_that_does_not_exist_is_no_name() -> None:
 def test_nothing_is_an_error_of_the_command_that_was_given(command: str) -> None:
     with pytest.raises(UsageError, match=f"^{command} needs a name"):
         graph.asked_for(parser.parse([command, ""]), ".")
+
+
+def test_commands_quote_the_paths_in_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "it's a file.py").touch()
+    found = graph.hint_for_path("it's a file.py", "refs")
+    assert shlex.split(found.partition(": ")[2]) == ["codeindex", "refs", "it's a file.py:LINE"]
 
 
 @pytest.mark.parametrize(("asked", "hint"), [("a.py", "refs a.py:LINE"), ("x/gone.py", "does not exist"), ("f", "")])

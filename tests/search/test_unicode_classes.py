@@ -162,3 +162,26 @@ def test_no_line_is_missed_that_python_matches(pattern: str, lines: list[str]) -
     searched = compile_regex(pattern)
     assert expected <= found | {number for number, line in enumerate(lines, 1) if not line}
     assert expected <= {number for number, line in enumerate(lines, 1) if searched.search(line)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ignore_case"),
+    [
+        (r"(?i)absent|\bkey", False),
+        (r"(?i)absent|x\b.*\bsafe", False),
+        (r"absent|task\b", True),
+        (r"absent|\bkey", True),
+        (r"absent|(?i:\bkey)", False),
+    ],
+)
+def test_letters_that_are_ascii_in_one_case_only(pattern: str, ignore_case: bool) -> None:
+    """In any case, the sign of the kelvin is a k, and the long s an s; they are no letters to RE2's edges of words."""
+    matcher = LineMatcher(pattern, ignore_case=ignore_case)
+    line = "\u212aey x \u017fafe tas\u212a"
+    assert [one.number for one in matcher.lines(line.encode())] == [1]
+    assert compile_regex(pattern if not ignore_case else f"(?i){pattern}").search(line)
+
+
+def test_edges_beside_ascii_letters_stay_exact() -> None:
+    matcher = LineMatcher(r"absent|\bkey")
+    assert list(matcher.lines("\u00e9 monkey".encode())) == []

@@ -19,7 +19,10 @@ def age_of(date: str, now: datetime | None = None) -> str:
 
     ``now`` is the present time, for tests.
     """
-    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(date)).total_seconds()
+    try:
+        seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(date)).total_seconds()
+    except ValueError:  # a year of more than four digits, as git prints it
+        return "just now"
     for unit, length in _UNITS:
         if seconds >= 2 * length:
             return f"{int(seconds // length)} {unit}s ago"

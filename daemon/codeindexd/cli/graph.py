@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ def asked_for(args: argparse.Namespace, cwd: str) -> dict[str, Any]:
 def hint_for_path(asked: str, command: str) -> str:
     """Return what to do about a path that was taken for a name; "" if ``asked`` does not look like a path."""
     if Path(absolute(asked)).is_file():
-        return f"to ask about a definition in this file: codeindex {command} {asked}:LINE"
+        return f"to ask about a definition in this file: codeindex {command} {shlex.quote(asked)}:LINE"
     if os.sep in asked and not os.path.lexists(absolute(asked)):
         return f"if it is a path: {absolute(asked)} does not exist"
     return ""

@@ -10,6 +10,7 @@ from codeindexd.cli.common_options import add_colour, add_roots, whole_number
 from codeindexd.cli.render import highlighted, matches, wanted_words
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.protocol.methods import MAX_LIMIT
+from codeindexd.protocol.printable import day_of
 
 if TYPE_CHECKING:
     import argparse
@@ -67,7 +68,7 @@ def nothing_found(searched: int) -> str:
 
 def commit_line(terminal: Terminal, commit: LoggedCommit, words: frozenset[str], root: str = "") -> str:
     """Return the short id, the day, the author and the subject of a commit."""
-    head = [commit["short_id"], commit["date"][:10], safe_line(commit["author"]["name"])]
+    head = [commit["short_id"], day_of(commit["date"]), safe_line(commit["author"]["name"])]
     place = f"  {safe_line(root)}" if root else ""
     room = terminal.out_width - width_of("  ".join(head) + place) - 2 if terminal.full_screen else _MAX_LINE_CHARS
     subject = _shown(terminal, safe_line(commit["subject"]), words, max(room, _LEAST_TEXT))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.methods import MAX_LIMIT
+from codeindexd.protocol.printable import day_of
 
 if TYPE_CHECKING:
     import argparse
@@ -95,7 +97,7 @@ def print_why(terminal: Terminal, result: WhyResult, cwd: str) -> None:
     digits = len(str(result["end_line"]))
     for run in result["lines"]:
         commit = commits.get(run["commit"] or "")
-        label = "not committed" if commit is None else f"{commit['short_id']}  {commit['date'][:10]}"
+        label = "not committed" if commit is None else f"{commit['short_id']}  {day_of(commit['date'])}"
         for line in range(run["line"], run["line"] + run["count"]):
             text = result["text"][line - result["start_line"]] if result["text"] else ""
             head = f"{line:>{digits}}  {label:22}"
@@ -112,7 +114,8 @@ def print_why(terminal: Terminal, result: WhyResult, cwd: str) -> None:
         for earlier in result["earlier"]:
             _print_brief(terminal, earlier, indent="  ")
         if result["more_earlier"]:
-            terminal.print(terminal.style("dim", f"  more: codeindex history {path}:{result['start_line']}"))
+            place = safe_line(shlex.quote(f"{shown_path(dict(result), cwd)}:{result['start_line']}"))
+            terminal.print(terminal.style("dim", f"  more: codeindex history {place}"))
 
 
 def print_history(terminal: Terminal, result: HistoryResult, cwd: str) -> None:
@@ -166,7 +169,7 @@ def _print_companion(terminal: Terminal, one: CompanionEntry, result: TogetherRe
     path = safe_line(shown_path({"root": result["root"], "path": one["path"]}, cwd))
     symbol = f"  {terminal.style('symbol', safe(one['symbol']))}" if "symbol" in one else ""
     last = one.get("last")
-    ago = f"  last {last['date'][:10]} {last['short_id']}" if last is not None else ""
+    ago = f"  last {day_of(last['date'])} {last['short_id']}" if last is not None else ""
     terminal.print(f"{share}  {terminal.style('path', path)}{symbol}{terminal.style('dim', ago)}")
 
 
@@ -174,7 +177,7 @@ def _print_commit(terminal: Terminal, commit: Mapping[str, Any], path: str) -> N
     """Print a commit with its message."""
     lines = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in commit["lines"][:10])
     more = ", ..." if len(commit["lines"]) > 10 else ""
-    head = f"{terminal.style('symbol', commit['short_id'])}  {safe(commit['author']['name'])}, {commit['date'][:10]}"
+    head = f"{terminal.style('symbol', commit['short_id'])}  {safe(commit['author']['name'])}, {day_of(commit['date'])}"
     terminal.print(f"{head} ({age_of(commit['date'])})  {terminal.style('dim', f'lines {lines}{more}')}")
     terminal.print(f"    {safe(commit['subject'])}")
     body = commit["body"].split("\n")
@@ -194,7 +197,7 @@ def _print_commit(terminal: Terminal, commit: Mapping[str, Any], path: str) -> N
 
 def _print_brief(terminal: Terminal, commit: Mapping[str, Any], *, indent: str = "", notes: Sequence[str] = ()) -> None:
     author = textwrap.shorten(safe(commit["author"]["name"]), _AUTHOR_CHARS, placeholder="…")
-    head = f"{indent}{commit['short_id']}  {commit['date'][:10]}  {author:{_AUTHOR_CHARS}}"
+    head = f"{indent}{commit['short_id']}  {day_of(commit['date'])}  {author:{_AUTHOR_CHARS}}"
     note = f"  ({', '.join(safe(note) for note in notes)})" if notes else ""
     room = max(_LEAST_TEXT, _room(terminal, width_of(head) + 2 + width_of(note)))
     subject = cut_around(safe(commit["subject"]), 0, room)

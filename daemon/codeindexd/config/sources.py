@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import select
 import stat
 import sys
 import tomllib
@@ -29,6 +30,7 @@ ROOT_CONFIG = ".codeindex.toml"
 _ENV_PREFIX = "CODEINDEXD_"
 _NOT_SETTINGS = frozenset({"CODEINDEXD_EMBEDDING_API_KEY"})  # a secret: never in a file, never printed
 _MAX_ROOT_CONFIG_BYTES = 1 << 20
+_PIPE_S = 5.0  # without a byte
 _MAX_SHOWN_CHARS = 80  # of a wrong value
 
 
@@ -235,9 +237,12 @@ class _WrongError(Exception):
 
 
 def _content_of(path: Path, *, required: bool) -> bytes:
-    """Return the content of the user's file, b"" if there is none and it is not ``required``. Raises ConfigError."""
+    """Return the content of the user's file, b"" if there is none and it is not ``required``. Raises ConfigError.
+
+    A pipe is read to its end, but not for ever if nobody writes to it.
+    """
     try:
-        return path.read_bytes()
+        return _content_of_pipe(path) if path.is_fifo() else path.read_bytes()
     except FileNotFoundError:
         if not required:
             return b""
@@ -245,6 +250,21 @@ def _content_of(path: Path, *, required: bool) -> bytes:
         raise ConfigError(f"{path} does not exist", hint=hint) from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
+
+
+def _content_of_pipe(path: Path) -> bytes:
+    """Return what is written to a pipe until it is closed. Raises OSError, and ConfigError if nothing comes."""
+    data = b""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        while select.select([descriptor], [], [], _PIPE_S)[0]:
+            part = os.read(descriptor, 1 << 16)
+            if not part:
+                return data
+            data += part
+    finally:
+        os.close(descriptor)
+    raise ConfigError(f"{path} is a pipe, and nothing was written to it for {_PIPE_S:g} s", hint="name a file instead")
 
 
 def _content_of_root_file(path: Path) -> bytes:

@@ -9,6 +9,8 @@ from codeindexd.analysis.history.record import Commit, Person
 
 Entry = dict[str, Any]
 _SHORT_ID_CHARS = 10
+_CYCLE_S = 146_097 * 86_400  # 400 years
+_LATEST = 67_767_976_233_532_799  # in the year 2,147,483,647, after which git prints the epoch
 
 
 def commit_entry(commit: Commit, *, short_id: str = "") -> Entry:
@@ -30,15 +32,19 @@ def commit_entry(commit: Commit, *, short_id: str = "") -> Entry:
 
 
 def date_of(seconds: int, offset_minutes: int) -> str:
-    """Return a time as ISO 8601 with its offset from UTC; in UTC if the offset is impossible."""
+    """Return a time as ISO 8601 with its offset from UTC; in UTC if the offset is impossible.
+
+    As with ``git log --format=%aI``, a year may have more than four digits, and a time beyond that is the epoch.
+    """
     try:
         zone = timezone(timedelta(minutes=offset_minutes))
     except ValueError:
         zone = UTC
-    try:
-        return datetime.fromtimestamp(seconds, zone).isoformat()
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC).isoformat()
+    if abs(seconds) > _LATEST:
+        seconds, zone = 0, UTC
+    cycles = max(0, (seconds - _CYCLE_S) // _CYCLE_S)  # the calendar repeats itself; years of five digits are beyond us
+    shown = datetime.fromtimestamp(seconds - cycles * _CYCLE_S, zone)
+    return f"{shown.year + 400 * cycles:04}{shown.isoformat()[4:]}"
 
 
 def _person(person: Person) -> Entry:

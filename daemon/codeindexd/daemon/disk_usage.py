@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import anyio.to_thread
 
 _MAX_AGE_S = 30.0
 _MAX_WAIT_S = 0.02
+_BLOCK_BYTES = 512  # of st_blocks, whatever the file system
 
 
 class DiskUsage:
@@ -42,26 +44,28 @@ class DiskUsage:
 
 
 def tree_bytes(directory: Path) -> int:
-    """Return the disk usage in bytes of the files below ``directory``; what cannot be read is not counted.
+    """Return how many bytes of the disk ``directory`` and what is below it take, as ``du`` counts them.
 
-    A file with several names, such as one that the indexes of two roots share, counts once.
+    The space of directories themselves counts, holes in files do not, and a file with several names, such as one
+    that the indexes of two roots share, counts once. What cannot be read is not counted.
     """
     total = 0
-    counted: set[tuple[int, int]] = set()
     waiting = [os.fspath(directory)]
+    with_names: set[tuple[int, int]] = set()
     while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
+        place = waiting.pop()
+        with contextlib.suppress(OSError):
+            total += os.lstat(place).st_blocks * _BLOCK_BYTES
+            with os.scandir(place) as entries:
                 for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                        continue
-                    status = entry.stat(follow_symlinks=False)
-                    file = (status.st_dev, status.st_ino)
-                    if status.st_nlink == 1 or file not in counted:
-                        total += status.st_blocks * 512
-                    if status.st_nlink > 1:
-                        counted.add(file)
-        except OSError:
-            continue
+                    with contextlib.suppress(OSError):  # removed in the meantime
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
+                            continue
+                        found = entry.stat(follow_symlinks=False)
+                        identity = (found.st_dev, found.st_ino)
+                        if found.st_nlink == 1 or identity not in with_names:
+                            total += found.st_blocks * _BLOCK_BYTES
+                        if found.st_nlink > 1:
+                            with_names.add(identity)
     return total

@@ -23,6 +23,7 @@ from codeindexd.roots.adoption import Adoption
 from codeindexd.roots.supervisor import FailedRoot
 from codeindexd.scan.relpath import ROOT, ancestors
 from codeindexd.search.confirm import cells_of
+from codeindexd.search.exact import file_count
 from codeindexd.search.grep import FileCount, GrepTotals, MatchedLine
 from codeindexd.search.grep_stream import Found, GrepStream
 from codeindexd.search.hits import Copy, Hit
@@ -382,10 +383,7 @@ def _grep_summary(
         more_is_possible = "raise the limit, or " if can_be_raised else ""
         advice = f"{more_is_possible}narrow the search with a path, a glob or a longer pattern"
         notes.append(f"{more:,} more {'line matches' if more == 1 else 'lines match'}; {advice}")
-    notes += [
-        f"{files:,} {'file was' if files == 1 else 'files were'} left out: {reason}"
-        for reason, files in sorted(totals.left_out.items())
-    ]
+    notes += [f"{file_count(files)} left out: {reason}" for reason, files in sorted(totals.left_out.items())]
     left_out = totals.left_out + Counter(one.reason for one in unsearched if one.reason)
     return {
         "pattern": params["pattern"],

@@ -11,6 +11,7 @@ from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, safe_cut
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, listed, output_schema
 from codeindexd.mcp.tool_errors import for_model
+from codeindexd.protocol.printable import day_of
 
 if TYPE_CHECKING:
     from codeindexd.client.results import LoggedCommit
@@ -51,17 +52,17 @@ def _part(commit: LoggedCommit, most: int) -> Part:
     files = [safe_cut(change["path"], MAX_PATH_CHARS) for change in commit["changes"][:_FILES_SHOWN]]
     if left := commit["files"] - len(files):
         files.append(f"{left:,} more")
-    head = f"{commit['short_id']}  {commit['date'][:10]}  {author}  {subject}"
+    head = f"{commit['short_id']}  {day_of(commit['date'])}  {author}  {subject}"
     text = "\n".join([head, *(f"  {line}" for line in lines), *([f"  changed: {', '.join(files)}"] if files else [])])
-    data = {"id": commit["short_id"], "date": commit["date"][:10], "author": author, "subject": subject}
+    data = {"id": commit["short_id"], "date": day_of(commit["date"]), "author": author, "subject": subject}
     if lines:
         data["lines"] = "\n".join(lines)
     if files:
         data["files"] = ", ".join(files)
     if Part(text, data).cost > most:
         short = cut_to(subject, most // 2)
-        text = f"{commit['short_id']}  {commit['date'][:10]}  {short}"
-        data = {"id": commit["short_id"], "date": commit["date"][:10], "subject": short}
+        text = f"{commit['short_id']}  {day_of(commit['date'])}  {short}"
+        data = {"id": commit["short_id"], "date": day_of(commit["date"]), "subject": short}
     return Part(text, data)
 
 

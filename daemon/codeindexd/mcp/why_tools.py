@@ -13,7 +13,7 @@ from codeindexd.mcp.call_scope import scope_of
 from codeindexd.mcp.excerpts import MAX_LINE_CHARS, MAX_PATH_CHARS, safe_cut
 from codeindexd.mcp.tool import MAX_TOKENS, NUMBER, PAGE, ROOTS, SYNC, TEXT, Call, Tool, output_schema
 from codeindexd.mcp.tool_errors import for_model
-from codeindexd.protocol.printable import safe
+from codeindexd.protocol.printable import day_of, safe
 
 if TYPE_CHECKING:
     from codeindexd.client.results import CompanionEntry, HistoryResult, WhyResult
@@ -51,7 +51,7 @@ def _origins(result: WhyResult) -> list[Part]:
         last = run["line"] + run["count"] - 1
         lines = f"{run['line']}" if run["count"] == 1 else f"{run['line']}-{last}"
         commit = by_id.get(run["commit"] or "")
-        origin = "not committed yet" if commit is None else f"{commit['short_id']} {commit['date'][:10]}"
+        origin = "not committed yet" if commit is None else f"{commit['short_id']} {day_of(commit['date'])}"
         text = f"lines {lines}: {origin}"
         parts.append(Part(text, text))
     return parts
@@ -143,7 +143,7 @@ def _companion(one: CompanionEntry, commits: int) -> str:
 
 def _brief(commit: Mapping[str, Any]) -> str:
     author = safe_cut(commit["author"]["name"], 40)
-    return f"{commit['short_id']} {commit['date'][:10]} {author}: {safe_cut(commit['subject'], MAX_LINE_CHARS)}"
+    return f"{commit['short_id']} {day_of(commit['date'])} {author}: {safe_cut(commit['subject'], MAX_LINE_CHARS)}"
 
 
 def _paged(head: str, texts: Sequence[str], name: str, budget: Any, page: int, *, total: int) -> Answer:

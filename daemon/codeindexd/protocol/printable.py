@@ -18,3 +18,8 @@ def safe_line(text: str) -> str:
 def safe(text: str) -> str:
     """Return ``text`` with control characters replaced, except tabs and newlines."""
     return text.translate(_SAFE)
+
+
+def day_of(date: str) -> str:
+    """Return the day of a date in ISO 8601, whose year may have more than four digits."""
+    return date.partition("T")[0]

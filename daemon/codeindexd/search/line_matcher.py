@@ -51,7 +51,8 @@ class LineMatcher:
             )
         self.query: Query = (literal_query if fixed else regex_query)(pattern, ignore_case=ignore_case)
         source = re2.escape(pattern) if fixed else pattern
-        any_script, self._group, inside = AnyScript(source, 0, source) if fixed else for_any_script(source)
+        words = AnyScript(source, 0, source) if fixed else for_any_script(source, ignore_case=ignore_case)
+        any_script, self._group, inside = words
         # The regex for whole words is large and slow, so it is given only lines that the plain one matches.
         word_source = rf"(?:^|{NO_WORD})({inside})(?:{NO_WORD}|$)"
         try:

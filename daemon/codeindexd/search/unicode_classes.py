@@ -30,7 +30,11 @@ _IN_A_CLASS: Final = re.compile(r"\[:.*?:\]|\\(.)", re.DOTALL)  # a POSIX class 
 _REPETITION: Final = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
 _AT_LEAST_ONE: Final = re.compile(r"(?:\+\??|\{0*[1-9].*)?")
 _GROUP: Final = re.compile(r"\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?(?!\?)")
-_ASCII_FIRST: Final = re.compile(r"[a-zA-Z0-9_](?![*?{])")
+_IGNORES_CASE: Final = re.compile(r"\(\?[a-zA-Z]*i")
+_ASCII: Final = re.compile(r"[a-zA-Z0-9_](?![*?{])")
+_ASCII_IN_ANY_CASE: Final = re.compile(r"[a-jl-rt-zA-JL-RT-Z0-9_](?![*?{])")
+"""In any case, k is the sign of the kelvin as well, and s the long s."""
+
 _WORD_LETTERS: Final = re.compile(
     r"\\[wd]|\\p(?:L|\{(?:L\w?|N[dl])\})|\[(?:\\[wd]|[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|\w(?!-))+\]|\w"
 )
@@ -49,11 +53,13 @@ class AnyScript(NamedTuple):
     inside: str
 
 
-def for_any_script(pattern: str) -> AnyScript:
+def for_any_script(pattern: str, *, ignore_case: bool = False) -> AnyScript:
     """Return ``pattern``, a regex in RE2's syntax, for text in any script.
 
-    It is unchanged, and the group 0, if it has neither classes nor edges of words.
+    It is unchanged, and the group 0, if it has neither classes nor edges of words. ``ignore_case`` says that it is
+    compiled so, as if it had the flag ``i``.
     """
+    ascii_only = _ASCII_IN_ANY_CASE if ignore_case or _IGNORES_CASE.search(pattern) else _ASCII
     flags = match[0] if (match := _FLAGS.match(pattern)) else ""
     body = pattern[len(flags) :]
     parts = [part for _, part, _ in _parts(body)]
@@ -65,7 +71,7 @@ def for_any_script(pattern: str) -> AnyScript:
     rest = rest[:-1] if after else rest
     if len(_alternatives("".join(rest))) > 1:
         before, after, rest = "", "", parts
-    inside = with_unicode_classes(_without_edges(rest))
+    inside = with_unicode_classes(_without_edges(rest, ascii_only))
     if not before and not after:
         return AnyScript(flags + inside, 0, flags + inside)
     return AnyScript(f"{flags}{before}({inside}){after}", 1, flags + inside)
@@ -137,7 +143,7 @@ def _is_word_at_end(pattern: str, end: int, depth: int = 0) -> bool:
     return True
 
 
-def _without_edges(parts: Sequence[str]) -> str:
+def _without_edges(parts: Sequence[str], ascii_only: re.Pattern[str]) -> str:
     """Return a pattern without ``\\B``, and without each ``\\b`` beside which no letter of ASCII must stand.
 
     RE2 would miss matches there.
@@ -145,15 +151,11 @@ def _without_edges(parts: Sequence[str]) -> str:
     found = []
     for number, part in enumerate(parts):
         before, after = parts[number - 1] if number else "", "".join(parts[number + 1 : number + 3])
-        if part == r"\B" or (part == r"\b" and not (_is_ascii_letter(before) or _ASCII_FIRST.match(after))):
+        if part == r"\B" or (part == r"\b" and not (ascii_only.fullmatch(before) or ascii_only.match(after))):
             found.append("(?:)")
         else:
             found.append(part)
     return "".join(found)
-
-
-def _is_ascii_letter(part: str) -> bool:
-    return part.isascii() and (part.isalnum() or part == "_")
 
 
 def with_unicode_classes(pattern: str) -> str:

@@ -11,6 +11,7 @@ from codeindexd.analysis.history.reader import read_commit
 from codeindexd.analysis.history.record import Change, ChangeKind, Commit
 from codeindexd.analysis.history.refs import read_heads
 from codeindexd.analysis.history.repository import GitRepository, NotComparableError
+from codeindexd.daemon.commit_entries import date_of
 from codeindexd.errors import MissingObjectError
 from support.repositories import GitRepositoryForTests
 
@@ -341,3 +342,30 @@ def test_a_commit_with_a_parent_that_is_no_id_is_missing(repo: GitRepositoryForT
         repository.commit(wrong)
     walk = repository.walk([wrong], limit=9)
     assert (walk.ids, walk.missing) == ([], 1)
+
+
+ODD_DATES = [
+    "1099511627776 +0000", "253402300799 +0000", "253402300800 +0000", "67767976233532799 +0000", "99999999999 +0530",
+    "4611686018427387904 +0000", "9223372036854775806 +0000", "99999999999999999999999 +0000", "0 +0000", "7 -0000",
+    "5 +0000", "12622780800 +0100",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("date", ODD_DATES)
+def test_odd_dates_are_shown_as_git_does(repo: GitRepositoryForTests, date: str) -> None:
+    repo.commit("first")
+    commit_id = made(repo, b"author A <a> %s\ncommitter B <b> %s\n" % (date.encode(), date.encode()))
+    found = record(repo, commit_id)
+    shown = date_of(found.author_time, found.author_offset), date_of(found.commit_time, found.commit_offset)
+    of_git = repo.git("log", "-1", "--format=%aI %cI", commit_id.hex()).decode().split()
+    assert list(shown) == [text.replace("Z", "+00:00") for text in of_git]
+
+
+def test_commits_with_odd_dates_are_ordered_as_git_does(repo: GitRepositoryForTests) -> None:
+    """A negative date is no date to git, and the latest one as long as it does not show it."""
+    first = repo.commit("first", GIT_COMMITTER_DATE="@100 +0000")
+    dates = [*ODD_DATES[:7], "-5 +0000", "5 +0000", "200 +0000"]
+    for number, date in enumerate(dates):
+        header = b"parent %s\nauthor A <a> 1 +0000\ncommitter B <b> %s\n" % (first.hex().encode(), date.encode())
+        repo.git("branch", f"b{number}", made(repo, header).hex())
+    assert walked(opened(repo.path, "*")) == repo.log("--all")

@@ -22,7 +22,7 @@ from codeindexd.analysis.history.changes import (
     quick_hunks,
 )
 from codeindexd.analysis.history.record import Change, Commit, Person
-from codeindexd.analysis.history.repository import GitRepository, RawCommit
+from codeindexd.analysis.history.repository import LATEST, GitRepository, RawCommit
 from codeindexd.analysis.history.touched import has_definitions, touched
 from codeindexd.errors import MissingObjectError
 
@@ -33,7 +33,6 @@ MAX_MESSAGE_BYTES = 64 << 10
 _MOST_DIFFED = 1000  # files of one commit: of more, lines are not counted
 _MOST_COMMIT_BYTES = 32 << 20  # that are compared in one commit
 _IDENTITY = re.compile(rb"\A(.*?)[ \t]*<([^<>\n]*)>?[ \t]*(-?\d{1,20})?\d*(?:[ \t]+([+-]\d{3,5}))?", re.DOTALL)
-_MOST_TIME = 1 << 40
 _NEWLINE = 10
 _MOST_PROSE_BYTES = 2048  # of the lines that a commit adds
 _MOST_CODE_BYTES = 2048
@@ -97,7 +96,7 @@ def described_commit(repository: GitRepository, commit_id: bytes, *, mask_secret
 
 def _described(raw: RawCommit, *, mask_secrets: bool) -> Commit:
     author, author_time, author_offset = _identity(raw.author, raw.encoding)
-    committer, commit_time, commit_offset = _identity(raw.committer, raw.encoding)
+    committer, _, commit_offset = _identity(raw.committer, raw.encoding)
     return Commit(
         id=raw.id,
         parents=raw.parents,
@@ -105,7 +104,7 @@ def _described(raw: RawCommit, *, mask_secrets: bool) -> Commit:
         author_time=author_time,
         author_offset=author_offset,
         committer=committer,
-        commit_time=commit_time,
+        commit_time=raw.commit_time,  # by which commits are ordered; that of an impossible date is the latest
         commit_offset=commit_offset,
         message=message_of(raw, mask_secrets=mask_secrets),
     )
@@ -140,7 +139,7 @@ def _identity(line: bytes, encoding: str) -> tuple[Person, int, int]:
     if match is None:
         return Person(_decoded(line, encoding)[:_MOST_NAME_CHARS], ""), 0, 0
     name, email, time, zone = match.groups()
-    seconds = int(time) if time and abs(int(time)) < _MOST_TIME else 0
+    seconds = int(time) if time and 0 <= int(time) < LATEST else 0  # as git prints those that it cannot read
     offset = 0
     if zone:
         minutes = int(zone[-2:])

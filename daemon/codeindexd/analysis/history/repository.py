@@ -31,6 +31,10 @@ SUBMODULE = b"160000"
 SYMLINK = b"120000"
 
 _NEW, _OLD, _BOTH = 1, 2, 3
+LATEST = (1 << 63) - 1
+"""The latest time of a commit, in seconds since the epoch; it may stand for an impossible one."""
+
+_TIME = re.compile(rb"\s*[+-]?\d{1,40}")
 
 TreeEntry = tuple[bytes, bytes, bytes]
 """The mode, the name and the id of one entry of a tree."""
@@ -213,7 +217,7 @@ class GitRepository:
         heap: list[tuple[int, int, bytes]] = []
         waiting: set[bytes] = set()
         one_sided = 0  # waiting commits that only one side has reached so far
-        oldest = 1 << 62  # time of the oldest commit that was ever one-sided; times may decrease towards children
+        oldest = LATEST  # time of the oldest commit that was ever one-sided; times may decrease towards children
 
         def mark(commit_id: bytes, flags: int) -> None:
             nonlocal one_sided, oldest
@@ -308,8 +312,11 @@ class _Queue:
 
 
 def _time_of(line: bytes) -> int:
-    """Return the time in an author's or committer's line; 0 if it has none."""
-    try:
-        return int(line.rpartition(b">")[2].split()[0])
-    except (IndexError, ValueError):
+    """Return the time in a committer's line by which git orders commits; 0 if it has none.
+
+    Git takes it for a number without a sign: so one that is too large, or negative, is later than any other.
+    """
+    match = _TIME.match(line.rpartition(b">")[2])
+    if match is None:
         return 0
+    return min(int(match[0]), LATEST) if b"-" not in match[0] else LATEST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -370,7 +371,7 @@ def _not_indexed(root: SearchableRoot, path: bytes) -> NotIndexedError:
     is_busy = root.state in (RootState.RECONCILING, RootState.INDEXING)
     if is_busy and os.path.lexists(root.spec.raw + b"/" + path):
         return NotIndexedError(f"{shown} is not indexed yet", hint="to wait until it is: codeindex sync")
-    return NotIndexedError(f"{shown} is not indexed", hint=f"to see why: codeindex explain {shown}")
+    return NotIndexedError(f"{shown} is not indexed", hint=f"to see why: codeindex explain {shlex.quote(shown)}")
 
 
 def _files_at(graph: CodeGraph, path: bytes, answer: GraphAnswer) -> list[CodeFile]:

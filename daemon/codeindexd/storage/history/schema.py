@@ -9,7 +9,7 @@ from pathlib import Path
 from codeindexd.errors import StoreVersionError
 from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
 
-FORMAT = 1
+FORMAT = 2
 """Increase it when a table, an encoding, or what is read from a commit changes: the store is then built again."""
 
 _TABLES = """
