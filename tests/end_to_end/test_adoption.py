@@ -15,7 +15,7 @@ from support.git_repository import TestRepository
 
 pytestmark = pytest.mark.processes
 _CONFIG = "[workers]\nnice = 0\n[history]\nenabled = false\n"
-_FILES = 30
+_FILES = 60
 
 
 def module(number: int) -> str:
@@ -124,7 +124,7 @@ def test_the_command_line_says_what_was_taken_over(
     indexed: RealDaemon, repository: TestRepository, tmp_path: Path
 ) -> None:
     worktree = branch_with_changes(repository, tmp_path)
-    said = f"index taken over from {repository.top}, where 25 of 31 files were the same"
+    said = f"index taken over from {repository.top}, where 55 of 61 files were the same"
     done = indexed.run("add", str(worktree))
     assert done.returncode == 0
     assert said in done.stderr

@@ -14,7 +14,7 @@ from endurance.crash.strikes import WORKERS, striker
 @pytest.mark.timeout(600)
 def test_killed_daemons_lose_nothing_and_leave_nothing_behind() -> None:
     with crasher(seed=5, files=40, patience_s=60) as running:
-        for step in ("catalog.commit.after", "catch_up.add_lexical.before", "dense.switch.half"):
+        for step in ("catalog.commit.after", "catch_up.add_lexical.before", "dense.switch.half", "adopt.sync.before"):
             assert running.kill_at(step), f"{step} was not reached"
             running.recover(step)
         running.kill_at_random()

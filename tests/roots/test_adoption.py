@@ -29,6 +29,12 @@ from support.trees import Link, Node, tree
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
+
+@pytest.fixture(autouse=True)
+def _few_files_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "_FEWEST_FILES", 10)
+
+
 CODE: dict[str, Node] = {
     **{f"pkg/m{number}.py": f"def function_{number}(): return {number}\n" for number in range(12)},
     "pkg/big.py": "\n\n".join(f"class Class{number}:\n    def method(self): pass" for number in range(20)),
@@ -281,6 +287,34 @@ async def test_the_most_similar_root_is_adopted(tmp_path: Path) -> None:
                 best = most_similar(tmp_path / "c", order)
                 assert best is not None
                 assert best.path == tmp_path / "b"
+
+
+async def test_a_few_of_many_roots_are_compared_and_the_nearest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "_MOST_COMPARED", 2)
+    async with harness(tmp_path) as made:
+        tree(made.path, CODE)
+        for name in ("near/b", "near/new", "c"):
+            shutil.copytree(made.path, tmp_path / name, symlinks=True)
+        (tmp_path / "c/other").write_text("one name less in common\n")
+        async with (
+            made.running() as first,
+            made.running_at(tmp_path / "near/b") as second,
+            made.running_at(tmp_path / "c") as third,
+        ):
+            lenders = [Lender(root.spec.path, root._parts.index) for root in (third, first, second)]
+            compared = []
+            monkeypatch.setattr(adoption, "resemblance", lambda path, snapshot: compared.append(snapshot) or 0.0)
+            with monkeypatch.context() as noted:
+                opened = Catalog.snapshot
+                noted.setattr(Catalog, "snapshot", lambda self: compared.append(self) or opened(self))
+                assert most_similar(tmp_path / "near/new", lenders) is None
+            catalogs = [one for one in compared if isinstance(one, Catalog)]
+            assert catalogs == [second._parts.index.catalog, first._parts.index.catalog]
+            monkeypatch.setattr(adoption, "_FEWEST_FILES", 100)
+            assert most_similar(tmp_path / "near/new", lenders) is None
+            assert len([one for one in compared if isinstance(one, Catalog)]) == 2, "none is large enough"
 
 
 async def test_a_root_that_has_just_begun_or_lags_lends_nothing(tmp_path: Path) -> None:

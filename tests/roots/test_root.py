@@ -14,6 +14,8 @@ import pytest
 
 from codeindexd.errors import FailedError, StoreFullError
 from codeindexd.roots import Root, maintenance, scan_loop
+from codeindexd.roots.registry import RootSpec
+from codeindexd.roots.verify import verify
 from codeindexd.scan.scanner import Scanner
 from codeindexd.storage.catalog import Catalog
 from codeindexd.storage.dense import Dense
@@ -165,3 +167,16 @@ async def test_sync_fails_when_the_root_stops_meanwhile(tmp_path: Path, monkeypa
         (made.path / "a.py").write_text("def alpha(): pass\n")
         with anyio.fail_after(20), pytest.raises(FailedError, match="stopped before the request finished"):
             await root.sync(600)
+
+
+async def test_after_an_unclean_shutdown_a_verification_by_hand_is_enough(tmp_path: Path) -> None:
+    async def rebuild(_: RootSpec) -> Root:
+        raise AssertionError("there is nothing to rebuild")
+
+    async with harness(tmp_path) as made:
+        (made.path / "a.py").write_text("def alpha(): pass\n")
+        async with made.running() as root:
+            root._parts.index.recovery.mark_unclean()
+            assert root.needs_verify
+            assert (await verify.verify(root, repair=False, rebuild=rebuild))["differences"] == []
+            assert not root.needs_verify

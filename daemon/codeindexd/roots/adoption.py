@@ -11,6 +11,8 @@ them tells that for worktrees, clones, forks, plain copies and other version con
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -38,6 +40,8 @@ UNFINISHED = ".adopting"
 """The suffix of the directory in which the stores of a root are made from another root's."""
 
 _SAMPLE = 256  # files
+_FEWEST_FILES = 50  # a guess: so few are indexed in a second, and a thousand small roots need not be compared
+_MOST_COMPARED = 8  # of possibly a thousand roots
 _LEAST_RESEMBLANCE = 0.5  # a guess: with fewer equal files, what is copied and dropped again costs too much space
 _TRANSACTION_FILES = 2_000
 
@@ -110,24 +114,40 @@ def _is_cancelled() -> bool:
 
 
 def most_similar(path: Path, lenders: Sequence[Lender]) -> Lender | None:
-    """Return the lender with the largest share of files like those at ``path``, if it is worth it. Blocking."""
+    """Return the lender with the largest share of files like those at ``path``, if it is worth it. Blocking.
+
+    The files of a few lenders are compared: those whose directories have the most names in common, the nearest first.
+    """
+    large = [lender for lender in lenders if lender.index.catalog.counts().files >= _FEWEST_FILES]
+    names = _names(path) if large else frozenset()
+    candidates = [(_common(names, _names(lender.path)), _nearness(path, lender.path), lender) for lender in large]
+    candidates = [one for one in candidates if one[0] >= _LEAST_RESEMBLANCE]
     best, most = None, _LEAST_RESEMBLANCE
-    for lender in lenders:
-        if _may_resemble(path, lender.path):
-            with lender.index.catalog.snapshot() as snapshot:
-                share = resemblance(path, snapshot)
-            if share >= most:
-                best, most = lender, share
+    for _, _, lender in sorted(candidates, key=lambda one: one[:2], reverse=True)[:_MOST_COMPARED]:
+        share = 0.0
+        with contextlib.suppress(CodeindexError), lender.index.catalog.snapshot() as snapshot:
+            share = resemblance(path, snapshot)
+        if share > most or (best is None and share >= most):
+            best, most = lender, share
     return best
 
 
-def _may_resemble(path: Path, other: Path) -> bool:
-    """Return True if two directories have enough names in common to compare their files."""
+def _names(directory: Path) -> frozenset[str]:
     try:
-        here, there = ({name.name for name in place.iterdir()} for place in (path, other))
+        return frozenset(entry.name for entry in directory.iterdir())
     except OSError:  # for example of a root that is missing
-        return False
-    return 2 * len(here & there) >= min(len(here), len(there)) > 0
+        return frozenset()
+
+
+def _common(names: frozenset[str], others: frozenset[str]) -> float:
+    return 2 * len(names & others) / (len(names) + len(others)) if names else 0.0
+
+
+def _nearness(path: Path, other: Path) -> int:
+    """Return how many directories two paths have in common."""
+    return sum(
+        1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(path.parts, other.parts, strict=False))
+    )
 
 
 def resemblance(path: Path, snapshot: CatalogSnapshot) -> float:

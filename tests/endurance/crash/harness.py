@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -112,8 +113,6 @@ class Crasher:
         self.tree = RealTree(home / "tree", self.chance, files=files)
         self.daemon = FaultyDaemon(home, CONFIG)
         self._second = home / "second"
-        self._second.mkdir()
-        (self._second / "other.py").write_text("def other_root():\n    return 2\n")
         self._held: Computed = set()
         self._pruned = False
         self._second_added = False
@@ -187,11 +186,14 @@ class Crasher:
             time.sleep(0.01)
 
     def _change_roots(self) -> None:
-        """Add the second root or remove it; the daemon may die of it."""
+        """Add the second root, a copy of the tree that takes over its index, or remove it; the daemon may die of it."""
         try:
             if self._second_added:
                 self.daemon.call("roots.remove", path=str(self._second))
             else:
+                shutil.rmtree(self._second, ignore_errors=True)
+                shutil.copytree(self.tree.path, self._second, symlinks=True)
+                (self._second / "other.py").write_text("def other_root():\n    return 2\n")
                 self.daemon.call("roots.add", path=str(self._second), wait=False)
             self._second_added = not self._second_added
         except (OSError, AssertionError):

@@ -45,7 +45,9 @@ async def verify(
     if history.differences and repair:
         await root.history.rebuild()
         entry["repaired"] = not (await _check_history(root)).differences
-    if found.differences:
+    if not found.differences:
+        root.mark_verified()  # nothing is left to be compared after an unclean shutdown
+    else:
         log.warning("index_differs_from_disk", root=str(root.spec.path), differences=len(found.differences))
         if repair:
             root = await _repair(root, found, rebuild)
