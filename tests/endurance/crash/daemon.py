@@ -24,7 +24,7 @@ from codeindexd.config import Embedding
 from codeindexd.daemon import embedders, upkeep
 from codeindexd.indexing import catch_up, embed_pending, ingest
 from codeindexd.indexing.queue import Task
-from codeindexd.roots import maintenance
+from codeindexd.roots import adoption, maintenance
 from codeindexd.storage.dense import index as dense_index
 from codeindexd.storage.dense.maintenance import Thresholds
 from codeindexd.storage.text import index as text_index
@@ -43,6 +43,7 @@ def hasten() -> None:
     upkeep._EVERY_S = _UPKEEP_S
     upkeep._VERIFY_AFTER_S = 0.0 if "CRASH_EXAMINE" in os.environ else math.inf
     catch_up._RETRY_S = _UPKEEP_S
+    adoption._FEWEST_FILES = 10
     dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
     text_index.Thresholds = lambda: SMALL_TEXT  # type: ignore[assignment, misc]
 
