@@ -195,3 +195,40 @@ def test_no_repository(daemon: RealDaemon, tmp_path: Path) -> None:
         code, found = run(daemon, tmp_path / "plain", *words)
         assert code == 5
         assert "is in no git repository" in found["error"]["message"]
+
+
+def test_people_are_shown_by_the_mailmap(daemon: RealDaemon, indexed: TestRepository) -> None:
+    """As by git, in every answer, and without indexing anything again when it is edited."""
+    top = indexed.top
+    old = indexed.git("log", "-1", "--format=%an <%ae>").strip()
+    name, _, email = old.rpartition(" ")
+
+    def names() -> set[str]:
+        found = [
+            *(one["author"]["name"] for one in run(daemon, top, "why", "src/session.py:1")[1]["commits"]),
+            *(one["author"]["name"] for one in run(daemon, top, "history", "src/session.py")[1]["commits"]),
+            *(one["author"]["name"] for one in run(daemon, top, "history", "Session.refresh")[1]["commits"]),
+            *(one["committer"]["name"] for one in run(daemon, top, "log")[1]["commits"]),
+            *(one["author"]["name"] for one in run(daemon, top, "log", "author:" + shown_as)[1]["commits"]),
+            *(one["author"]["name"] for one in run(daemon, top, "log", f"author:{email[1:-1]}")[1]["commits"]),
+        ]
+        hits = run(daemon, top, "search", "refresh", "--last-commit")[1]["hits"]
+        return {*found, *(hit["last_commit"]["author"] for hit in hits if hit["last_commit"])}
+
+    def of_git() -> set[str]:
+        return set(indexed.git("log", "--format=%aN%n%cN").splitlines())
+
+    shown_as = name.split()[0]
+    before = names()
+    assert name in before <= of_git()
+    for shown_as in ("Mapped", "Renamed"):
+        (top / ".mailmap").write_text(f"{shown_as} Person <new@example.org> {email}\n")
+        assert names() == {one if one != name else f"{shown_as} Person" for one in before} <= of_git()
+        assert {"name": f"{shown_as} Person", "email": "new@example.org"} in [
+            one["author"] for one in run(daemon, top, "log")[1]["commits"]
+        ]
+    assert run(daemon, top, "log", "author:Mapped")[0] == 1
+    (top / ".mailmap").unlink()
+    (top / ".mailmap").symlink_to("elsewhere")
+    shown_as = name.split()[0]
+    assert names() == before

@@ -308,3 +308,22 @@ async def test_a_history_that_fails_costs_the_code_nothing(tmp_path: Path, monke
         async with place.running() as root:
             await complete(root)
             assert ids_of(root) == repo.log()
+
+
+async def test_the_mailmap_of_a_bare_repository_is_that_of_its_head(tmp_path: Path) -> None:
+    origin = GitRepositoryForTests(tmp_path / "origin")
+    origin.commit("first", {"a": "1\n"})
+    email = origin.git("log", "-1", "--format=%ae").decode().strip()
+
+    def authors(root: Root) -> set[str]:
+        with root.history.snapshot() as snapshot:
+            return {one.author.name for one in snapshot.commits(snapshot.order.tolist()).values()}
+
+    async with harness(tmp_path) as place:
+        origin.git("clone", "-q", "--bare", ".", str(place.path))
+        async with place.running() as root:
+            for name in ("One", "Two"):
+                origin.commit("map", {".mailmap": f"{name} <{email}>\n"})
+                origin.git("push", "-q", str(place.path), "HEAD")
+                await root.history.refresh()
+                assert authors(root) == {name}

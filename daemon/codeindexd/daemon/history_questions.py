@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import anyio.to_thread
+import msgspec
 
 from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.refs import Heads, read_heads
@@ -27,6 +28,7 @@ from codeindexd.errors import (
     UsageError,
 )
 from codeindexd.indexing import history_requests as requests
+from codeindexd.indexing import mailmaps
 from codeindexd.indexing.history import HistoryPhase
 from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Refused, Repository
 from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
@@ -216,7 +218,9 @@ class HistoryQuestions:
                 if isinstance(answer, Refused):
                     raise _ERRORS.get(answer.name, FailedError)(answer.message, hint=answer.hint)
                 assert isinstance(answer, LinesAnswer)
-                return answer.answer
+                mailmap = await anyio.to_thread.run_sync(mailmaps.SHARED.of_work_tree, git.location.top)
+                commits = [mailmap.commit(commit) for commit in answer.answer.commits]
+                return msgspec.structs.replace(answer.answer, commits=commits)
         raise FailedError("the worker that reads the history did not answer", hint="try again")
 
 

@@ -19,7 +19,9 @@ import numpy as np
 import structlog
 import xxhash
 
+from codeindexd.analysis.history import mailmap
 from codeindexd.analysis.history.location import GitLocation, locate
+from codeindexd.analysis.history.mailmap import Mailmap
 from codeindexd.analysis.history.record import IndexedCommit
 from codeindexd.analysis.history.refs import Heads, files_of_heads, places_of_objects, read_heads
 from codeindexd.errors import (
@@ -32,9 +34,12 @@ from codeindexd.errors import (
     place_of,
 )
 from codeindexd.indexing import history_requests as requests
+from codeindexd.indexing import mailmaps
 from codeindexd.indexing.history_requests import (
     DifferenceAnswer,
     DifferenceRequest,
+    FileAnswer,
+    FileRequest,
     ReadAnswer,
     ReadRequest,
     Refused,
@@ -201,7 +206,8 @@ class HistoryIndexer:
         if key is None:
             raise self._not_yet()
         with self._stores.use(key) as store:
-            snapshot = store.snapshot(self._root_id)
+            view = store.view_of(self._root_id)
+            snapshot = store.snapshot(self._root_id, _mailmap_of(view)) if view is not None else None
             if snapshot is None:  # the store was damaged and started empty
                 self._loop.call_soon_threadsafe(self._request)
                 raise self._not_yet()
@@ -481,6 +487,9 @@ class HistoryIndexer:
             wanted=0,
             is_complete=False,
         )
+        if location.top is None:
+            read = await self._ask(FileRequest(repository, mailmap.FILE_NAME, mailmap.MOST_BYTES))
+            view = msgspec.structs.replace(view, mailmap=read.data if isinstance(read, FileAnswer) else b"")
         if key is not None:
             before = await anyio.to_thread.run_sync(self._ids_before, key)
             if before is not None and before[0].base == base and before[0].wanted and not before[0].is_truncated:
@@ -614,6 +623,13 @@ class HistoryIndexer:
                 if isinstance(answer, ReadAnswer):
                     yield answer
             batches = failed
+
+
+def _mailmap_of(view: View) -> Mailmap:
+    """Return the mailmap that belongs to a history. Blocking."""
+    if view.top:
+        return mailmaps.SHARED.of_work_tree(Path(os.fsdecode(view.top)))
+    return mailmaps.SHARED.of_content(view.mailmap)
 
 
 def _sample(ids: list[bytes]) -> list[bytes]:

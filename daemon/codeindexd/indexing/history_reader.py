@@ -34,6 +34,8 @@ from codeindexd.indexing.history_requests import (
     Answer,
     DifferenceAnswer,
     DifferenceRequest,
+    FileAnswer,
+    FileRequest,
     LinesAnswer,
     LinesRequest,
     ReadAnswer,
@@ -90,6 +92,8 @@ class HistoryReader:
                 return walk
             case DifferenceRequest():
                 return _difference(repository, request)
+            case FileRequest():
+                return FileAnswer(_file(repository, request))
             case ReadRequest():
                 read = self._read(repository, requests.split_ids(request.ids))
                 if read.errors:
@@ -198,6 +202,17 @@ class HistoryReader:
 def _said(message: str) -> str:
     """Return what the author of a message says: without the release notes that bots fold into it, and not endless."""
     return _FOLDED.sub(" ", message)[:_MOST_INDEXED_CHARS]
+
+
+def _file(repository: GitRepository, request: FileRequest) -> bytes:
+    """Return the content of a file of HEAD; b"" if that cannot be read."""
+    head = request.repository.heads.head
+    try:
+        entry = repository.entry_at(head, request.path) if head else None
+        data = repository.blob(entry[1]) if entry is not None else b""
+    except MissingObjectError:
+        return b""
+    return data if len(data) <= request.most_bytes else b""
 
 
 def _walk(repository: GitRepository, limit: int) -> WalkAnswer:

@@ -56,6 +56,20 @@ class ReadRequest(msgspec.Struct, frozen=True, array_like=True, tag="read"):
     ids: bytes
 
 
+class FileRequest(msgspec.Struct, frozen=True, array_like=True, tag="file"):
+    """Asks for a file of HEAD, of at most ``most_bytes``."""
+
+    repository: Repository
+    path: bytes
+    most_bytes: int
+
+
+class FileAnswer(msgspec.Struct, frozen=True, array_like=True, tag="file"):
+    """The content of a file; b"" if there is none, or a larger one."""
+
+    data: bytes
+
+
 class WalkAnswer(msgspec.Struct, frozen=True, array_like=True, tag="walk"):
     """Commits newest first, their ids joined, and the first ancestor of HEAD ("" if it was not fetched)."""
 
@@ -106,8 +120,8 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     name: str = NoHistoryError.name
 
 
-Request = WalkRequest | DifferenceRequest | ReadRequest | LinesRequest
-Answer = WalkAnswer | DifferenceAnswer | ReadAnswer | LinesAnswer | Refused
+Request = WalkRequest | DifferenceRequest | FileRequest | ReadRequest | LinesRequest
+Answer = WalkAnswer | DifferenceAnswer | FileAnswer | ReadAnswer | LinesAnswer | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

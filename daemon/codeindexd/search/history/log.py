@@ -119,7 +119,7 @@ class CommitSearcher:
             scored = self._ranked(snapshot, prepared, allowed, limit, now())
             answer.hits = _shown(snapshot, query, prepared, scored)
         elif not query.text:
-            numbers = snapshot.order[:limit].tolist() if allowed is None else snapshot.newest_first(allowed.tolist())
+            numbers = snapshot.order[:limit].tolist() if allowed is None else snapshot.newest_first(allowed)
             answer.hits = _shown(snapshot, query, prepared, [(number, 0.0) for number in numbers[:limit]])
         return answer
 
@@ -295,7 +295,11 @@ def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) ->
 
 def _by_author(snapshot: HistorySnapshot, wanted: str) -> Numbers:
     text = _folded(wanted)
-    people = [number for number, one in snapshot.people() if text in _folded(f"{one.name} <{one.email}>")]
+    people = [
+        number
+        for number, one in snapshot.people()
+        if any(text in _folded(f"{who.name} <{who.email}>") for who in {one, snapshot.mailmap.person(one)})
+    ]
     return snapshot.written_by(people)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeindexd.analysis.history.location import GitLocation
+from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
 from codeindexd.analysis.history.record import Change, ChangeKind, Commit, Person
 from codeindexd.errors import StoreDamagedError
 from codeindexd.storage.dense.arithmetic import Int8Rows, Single
@@ -129,13 +130,16 @@ class HistorySnapshot:
         columns: Columns,
         view: View,
         members: Members,
+        mailmap: Mailmap = NO_MAILMAP,
     ) -> None:
+        """People in commits are shown by the ``mailmap``."""
         self._reader = reader
         self._lexical = lexical
         self._rows = rows
         self._columns = columns
         self._view = view
         self._members = members
+        self.mailmap = mailmap
 
     # the whole
 
@@ -189,8 +193,11 @@ class HistorySnapshot:
         """Return the place of each commit in the order, 0 for the newest."""
         return self._own.places
 
-    def newest_first(self, numbers: Iterable[int]) -> list[int]:
+    def newest_first(self, numbers: Iterable[int] | NDArray[np.int64]) -> list[int]:
         """Return those of ``numbers`` that are commits of the root, newest first, each once."""
+        if isinstance(numbers, np.ndarray):
+            newest: list[int] = self.order[np.isin(self.order, numbers)].tolist()
+            return newest
         places = self.places()
         return sorted({number for number in numbers if number in places}, key=places.__getitem__)
 
@@ -224,7 +231,7 @@ class HistorySnapshot:
         paths = self._paths({number for change in every for number in (change.path, change.old_path) if number})
         names = self._names({number for change in every for number in change.names})
         return {
-            number: Commit(
+            number: self.mailmap.commit(Commit(
                 id=commit_id,
                 parents=tuple(parents[at : at + _ID_BYTES] for at in range(0, len(parents), _ID_BYTES)),
                 author=Person(author, author_email),
@@ -246,7 +253,7 @@ class HistorySnapshot:
                     for change in changes[number]
                 ),
                 changes_left_out=left_out,
-            )
+            ))
             for (
                 number, commit_id, parents, author, author_email, author_time, author_offset,
                 committer, committer_email, commit_time, commit_offset, _, _, left_out,
@@ -471,7 +478,7 @@ class HistorySnapshot:
         )
 
     def people(self) -> list[tuple[int, Person]]:
-        """Return all authors and committers, with their ids."""
+        """Return all authors and committers as commits name them, with their ids."""
         return [(number, Person(name, email)) for number, name, email in self._reader.rows("SELECT * FROM people")]
 
     def written_by(self, people: Collection[int]) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 import xxhash
 
+from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
 from codeindexd.analysis.history.record import Change, ChangeKind, Commit, IndexedCommit, Person
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.boot import boot_id
@@ -191,13 +192,13 @@ class HistoryStore:
         """Return the ids of the roots that have a view."""
         return list(self._known)
 
-    def snapshot(self, root: str) -> HistorySnapshot | None:
-        """Return the present history of a root; None if there is none yet."""
+    def snapshot(self, root: str, mailmap: Mailmap = NO_MAILMAP) -> HistorySnapshot | None:
+        """Return the present history of a root; None if there is none yet. People are shown by the ``mailmap``."""
         known = self._known.get(root)
         if known is None:
             return None
         return HistorySnapshot(
-            self._reader, self._lexical.snapshot(), self._rows, self._columns, known.view, known.members
+            self._reader, self._lexical.snapshot(), self._rows, self._columns, known.view, known.members, mailmap
         )
 
     # writing
