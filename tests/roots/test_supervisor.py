@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -57,6 +58,7 @@ class Slow:
 
     async def adopt(self, others: Sequence[Root]) -> None:
         self.offered = [root.spec.path.name for root in others]
+        await self._gate.passed()
 
     def add_note(self, note: str) -> None:
         self.notes.append(note)
@@ -164,6 +166,18 @@ async def test_only_a_new_root_may_take_over_the_index_of_another(place: Place) 
         assert (await roots.rebuild(two.spec)).offered == []  # type: ignore[attr-defined]
     async with place.served() as roots:
         assert [root.offered for root in roots.running_roots()] == [[], []]  # type: ignore[attr-defined]
+
+
+async def test_a_root_is_not_listed_while_it_takes_over_an_index(place: Place) -> None:
+    async with place.served() as roots:
+        one, _ = await roots.add(place.directory("one"), force=False)
+        place.gate.shut()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(roots.add, place.directory("two"), force=False))
+            await place.gate.reached.wait()
+            assert roots.all_roots() == ([one], [])
+            place.gate.open()
+        assert await place.names(roots) == ["one", "two"]
 
 
 async def test_what_a_kill_left_of_an_adoption_is_removed_at_the_next_start(place: Place) -> None:

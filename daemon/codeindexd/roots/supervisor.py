@@ -233,7 +233,11 @@ class RootSupervisor:
         others: Sequence[Root],
         task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
-        supervised = self._supervised[spec.id] = _SupervisedRoot(spec)
+        first: Root | None = None
+        if others:
+            first = self._create(spec, self._directory / spec.id)
+            await first.adopt(others)
+        supervised = self._supervised[spec.id] = _SupervisedRoot(spec)  # not earlier, or it would be listed as failed
         started = False
 
         def report_started() -> None:
@@ -248,7 +252,8 @@ class RootSupervisor:
                 while True:
                     began = time.monotonic()
                     try:
-                        await self._run_once(supervised, report_started, () if started else others)
+                        root, first = first, None
+                        await self._run_once(supervised, report_started, root)
                     except Exception as error:
                         if not (started or may_fail):
                             del self._supervised[spec.id]
@@ -265,11 +270,11 @@ class RootSupervisor:
             supervised.stopped.set()
 
     async def _run_once(
-        self, supervised: _SupervisedRoot, report_started: Callable[[], None], others: Sequence[Root]
+        self, supervised: _SupervisedRoot, report_started: Callable[[], None], root: Root | None
     ) -> None:
-        root = self._create(supervised.spec, self._directory / supervised.spec.id)
-        if others:
-            await root.adopt(others)
+        """Run ``root``, or a new one if it is None."""
+        if root is None:
+            root = self._create(supervised.spec, self._directory / supervised.spec.id)
         async with anyio.create_task_group() as tasks:
             await tasks.start(root.serve)
             supervised.root = root
