@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis.history.blame_of_git import blame_of_git, blame_of_ours
+from analysis.history.blame_of_git import blame_of_git, blame_of_ours, by_line
+from codeindexd.analysis.history.blame import blame
+from codeindexd.analysis.history.file_versions import FileVersions, VersionsCache
+from codeindexd.analysis.history.line_diff import differing_lines
+from codeindexd.analysis.history.location import locate
+from codeindexd.analysis.history.refs import read_heads
+from codeindexd.analysis.history.repository import GitRepository
+from codeindexd.analysis.history.working_file import committed_versions
 from codeindexd.errors import MissingObjectError
 from support.git_repository import TestRepository
 
@@ -294,3 +301,44 @@ def test_random_histories(repository: TestRepository, seed: int) -> None:
             text = (repository.top / path).read_text().splitlines()
         repository.commit({path: lines(*text)})
     assert_equal_to_git(repository, path)
+
+
+def test_questions_about_single_lines_share_what_was_compared(
+    repository: TestRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any order, lines have the origins that git says; what was compared for one is not compared again."""
+    chosen = random.Random(5)
+    rows = [f"line {number} of a file" for number in range(120)]
+    for edit in range(25):
+        for _ in range(3):
+            place = chosen.randrange(len(rows))
+            rows[place : place + chosen.randrange(3)] = [f"edit {edit} at {place} {chosen.random()}", "", "return"][:2]
+        repository.commit({"a.py": lines(*rows)})
+    expected = blame_of_git(repository, "a.py")
+    location = locate(repository.top)
+    heads = read_heads(location)
+    cache = VersionsCache()
+    compared = 0
+    compare = differing_lines
+
+    def counting(*args: object, **options: object) -> object:
+        nonlocal compared
+        compared += 1
+        return compare(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("codeindexd.analysis.history.file_versions.differing_lines", counting)
+
+    def ask(line: int) -> dict[int, tuple[str, int, str]]:
+        versions = FileVersions(GitRepository(location, heads), cache=cache)
+        data = (repository.top / "a.py").read_bytes()
+        committed = committed_versions(versions, location, heads.head, b"a.py", data)
+        return by_line(blame(versions, b"a.py", data, committed, first=line, last=line))
+
+    order = chosen.sample(sorted(expected), len(expected))
+    for line in order:
+        assert ask(line) == {line: expected[line]}
+    assert 0 < compared < 25
+    compared = 0
+    for line in order:
+        assert ask(line) == {line: expected[line]}
+    assert compared == 0

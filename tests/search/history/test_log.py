@@ -20,6 +20,8 @@ from codeindexd.search.history.log import CommitSearcher, LogAnswer
 from codeindexd.search.history.query import parse_commit_query
 from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
 from codeindexd.workers.jobs import HistoryJob
+from search.history.stored_history import StoredHistory
+from support.git_repository import TestRepository
 from support.repositories import GitRepositoryForTests
 
 NOW = datetime(2023, 12, 1, tzinfo=UTC)
@@ -228,3 +230,32 @@ def test_last_commits_of_definitions_and_files(snapshot: HistorySnapshot) -> Non
         ("Parse numbers faster", False),
         None,
     ]
+
+
+def test_a_regex_is_compared_with_each_line_of_a_message(tmp_path: Path) -> None:
+    """Whole messages are searched at once, unless the pattern says where a text begins or ends."""
+    made = TestRepository(tmp_path / "r")
+    messages = [
+        "first line\n\nneedle at the start",
+        "a needle inside\n\nsecond",
+        "caf\u00e9 needle\n\nlast needle",
+        "none",
+    ]
+    for number, message in enumerate(messages):
+        made.commit({"a.py": f"x = {number}\n"}, message)
+    history = StoredHistory(made, tmp_path / "store")
+
+    def found(query: str) -> list[str]:
+        with history.snapshot() as snapshot:
+            parsed = parse_commit_query(query, now=NOW)
+            return [hit.commit.message.strip() for hit in CommitSearcher(None).log(snapshot, parsed, 10).hits][::-1]
+
+    assert found("/needle/") == messages[:3]
+    assert found("/^needle/") == found(r"/\Aneedle/") == messages[:1]
+    assert found("/needle$/") == found(r"/needle\z/") == messages[2:3]
+    assert found("/line.needle|inside.*second/") == []
+    assert found(r"/caf\w needle/") == messages[2:3]
+    assert found("-/needle/") == messages[3:]
+    assert found('"NEEDLE   inside"') == messages[1:2]
+    assert found('"start a"') == []
+    history.close()

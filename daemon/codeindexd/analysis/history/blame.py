@@ -89,7 +89,7 @@ class _Search:
         if same is not None:
             self._hand_on(same, runs)
         else:
-            self._found += [(None, run) for run in self._without_inherited(data, runs, committed, None)]
+            self._found += [(None, run) for run in self._without_inherited(None, data, runs, committed)]
         while self._queue:
             version = heapq.heappop(self._queue)[-1]
             runs = sorted(self._waiting.pop(version), key=lambda run: run.source)
@@ -98,7 +98,7 @@ class _Search:
             if renamed is not None:
                 self._hand_on(renamed, runs)
                 continue
-            rest = self._without_inherited(self._versions.data(version.blob), runs, before, version.commit)
+            rest = self._without_inherited(version, None, runs, before)
             self._found += [(version, run) for run in rest]
 
     def result(self, path: bytes) -> list[BlamedLines]:
@@ -130,28 +130,31 @@ class _Search:
         self._waiting[version] += runs
 
     def _without_inherited(
-        self, data: bytes, runs: list[_Run], before: Sequence[FileVersion], commit: bytes | None
+        self, of: FileVersion | None, working: bytes | None, runs: list[_Run], before: Sequence[FileVersion]
     ) -> list[_Run]:
-        """Hand on the lines of a version that it has from those before it, and return the others."""
+        """Hand on the lines of a version that it has from those before it, and return the others.
+
+        The version is ``of`` a commit, or without one has the content ``working``.
+        """
         before = list({version.blob: version for version in reversed(before)}.values())[::-1]
-        hunks_by_blob: dict[bytes, list[Hunk]] = {}
+        hunks_by_blob: dict[bytes, Sequence[Hunk]] = {}
         for version in before:
-            hunks = differing_lines(
-                self._versions.data(version.blob),
-                data,
-                ignore_whitespace=True,
-                first=min(run.source for run in runs),
-                last=max(run.end for run in runs),
-            )
+            first, last = min(run.source for run in runs), max(run.end for run in runs)
+            if of is not None:
+                hunks = self._versions.differing_lines(version.blob, of.blob, first=first, last=last)
+            else:
+                old = self._versions.data(version.blob)
+                hunks = differing_lines(old, working or b"", ignore_whitespace=True, first=first, last=last)
             hunks_by_blob[version.blob] = hunks
             runs, inherited = _divided(runs, hunks)
             self._hand_on(version, inherited)
             if not runs:
                 return []
-        if commit in self._ignored:
+        if of is not None and of.commit in self._ignored:
+            lines = lines_of(self._versions.data(of.blob))
             for version in before:
                 runs, inherited = _recognized(
-                    runs, hunks_by_blob[version.blob], lines_of(self._versions.data(version.blob)), lines_of(data)
+                    runs, hunks_by_blob[version.blob], lines_of(self._versions.data(version.blob)), lines
                 )
                 self._hand_on(version, inherited)
         return self._without_moved(runs, before)

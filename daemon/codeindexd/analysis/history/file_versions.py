@@ -9,12 +9,14 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from codeindexd.analysis.history.line_diff import Hunk, differing_lines, known_differences
 from codeindexd.analysis.history.renames import REGULAR_FILES, RemovedFile, former_file
 from codeindexd.analysis.history.repository import DIRECTORY, GitRepository, TreeEntry
 from codeindexd.analysis.history.skipping import Skips
 from codeindexd.errors import FailedError
 
 _MOST_CACHED = 50_000  # about 15 MB
+_MOST_DIFFS = 10_000  # about 10 MB: few commits change many places of a file
 
 
 class FileVersion(NamedTuple):
@@ -26,16 +28,17 @@ class FileVersion(NamedTuple):
 
 
 class VersionsCache:
-    """What was read of commits and directories, for several questions about one repository. Bounded."""
+    """What was read and compared, for several questions about one repository. Bounded."""
 
     def __init__(self) -> None:
         self.commits: dict[bytes, tuple[bytes, tuple[bytes, ...], int]] = {}
         self.entries: dict[tuple[bytes, bytes], tuple[bytes, bytes] | None] = {}
+        self.hunks: dict[tuple[bytes, bytes], list[Hunk]] = {}
 
     def trim(self) -> None:
         """Forget everything if it has become too much."""
-        for kept in (self.commits, self.entries):
-            if len(kept) > _MOST_CACHED:
+        for kept, most in ((self.commits, _MOST_CACHED), (self.entries, _MOST_CACHED), (self.hunks, _MOST_DIFFS)):
+            if len(kept) > most:
                 kept.clear()
 
 
@@ -58,7 +61,7 @@ class FileVersions:
         self._end = time.monotonic() + budget_s
         cache = cache or VersionsCache()
         cache.trim()
-        self._commits, self._entries = cache.commits, cache.entries
+        self._commits, self._entries, self._hunks = cache.commits, cache.entries, cache.hunks
         self._read = 0
 
     def parents(self, commit: bytes) -> Sequence[bytes]:
@@ -84,6 +87,17 @@ class FileVersions:
     def data(self, blob: bytes) -> bytes:
         """Return the content of a blob."""
         return self._repository.blob(blob)
+
+    def differing_lines(self, old: bytes, new: bytes, *, first: int = 0, last: int | None = None) -> Sequence[Hunk]:
+        """Return the hunks between two blobs, apart from white space, as :func:`line_diff.differing_lines` does."""
+        found = self._hunks.get((old, new))
+        if found is None:
+            before, after = self.data(old), self.data(new)
+            near = known_differences(before, after, first=first, last=last)
+            if near is not None:
+                return near
+            found = self._hunks[old, new] = differing_lines(before, after, ignore_whitespace=True)
+        return found
 
     def introduced(self, version: FileVersion, *, stop_at_merges: bool = False) -> FileVersion:
         """Return the version in the commit that last changed the file's path or content, as git would follow it.

@@ -53,13 +53,10 @@ def differing_lines(
     Only what lies in the lines ``first`` to ``last`` (exclusive) of the new version is exact: differences outside may
     be left out after them, and summed up in one hunk before them.
     """
-    if old == new:
-        return []
+    near = known_differences(old, new, first=first, last=last)
+    if near is not None:
+        return near
     old, new = _without_common_end(old, new)
-    if first and new.endswith(b"\n") and (lines := new.count(b"\n")) <= first:
-        return [Hunk(0, old.count(b"\n"), 0, lines)]
-    if last is not None and last <= _surely_equal_lines(old, new):
-        return []
     flags = DiffOption.FORCE_TEXT
     if ignore_whitespace:
         flags |= DiffOption.IGNORE_WHITESPACE
@@ -75,6 +72,19 @@ def differing_lines(
         )
         for hunk in patch.hunks
     ]
+
+
+def known_differences(old: bytes, new: bytes, *, first: int = 0, last: int | None = None) -> list[Hunk] | None:
+    """Return what :func:`differing_lines` returns if that is certain without a comparison, else None."""
+    if old == new:
+        return []
+    whole = len(new)
+    old, new = _without_common_end(old, new)
+    if first and len(new) < whole and new.endswith(b"\n") and (lines := new.count(b"\n")) <= first:
+        return [Hunk(0, old.count(b"\n"), 0, lines)]
+    if last is not None and last <= _surely_equal_lines(old, new):
+        return []
+    return None
 
 
 def _without_common_end(old: bytes, new: bytes) -> tuple[bytes, bytes]:

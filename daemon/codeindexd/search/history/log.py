@@ -7,6 +7,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from codeindexd.search.file_names import Embed
 from codeindexd.search.history.query import CommitQuery
 from codeindexd.search.prepared_query import stems_of
 from codeindexd.search.ranking import normalise
+from codeindexd.search.regexes import LineRegex
 from codeindexd.storage.catalog.path_globs import compile_glob
 from codeindexd.storage.dense.arithmetic import best
 from codeindexd.storage.history import HistorySnapshot
@@ -43,6 +45,7 @@ _ASKING: Final = "when since why start stop begin began first longer anymore any
 _ASKING_STEMS: Final = STOP_STEMS | frozenset(stems_of(_ASKING.split()))
 """The stems of words with which people ask about a change, and which say nothing about it."""
 _AROUND_SUBJECT: Final = re.compile(r"^(?:\[[^\]]*\]\s*)+|(?:\s*\(#\d+\)|\s*\(cherry[^)]*\)|[.\s])+$")
+_TEXT_ANCHOR: Final = re.compile(r"\\[AzZ]|\(\?[a-zA-Z]*-[a-zA-Z]*m")  # of a whole text instead of its lines
 _NAME: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#)[A-Za-z_$][\w$]*)*")
 
 
@@ -287,19 +290,21 @@ def _passing(snapshot: HistorySnapshot, query: CommitQuery, notes: list[str]) ->
         return None
     passing = snapshot.numbers
     for part in parts:
-        passing = np.intersect1d(passing, part)
+        passing = passing[np.isin(passing, part)]
     for part in without:
-        passing = np.setdiff1d(passing, part)
+        passing = passing[np.isin(passing, part, invert=True)]
     return _saying(snapshot, query, passing) if has_texts else passing
 
 
 def _by_author(snapshot: HistorySnapshot, wanted: str) -> Numbers:
     text = _folded(wanted)
-    people = [
-        number
-        for number, one in snapshot.people()
-        if any(text in _folded(f"{who.name} <{who.email}>") for who in {one, snapshot.mailmap.person(one)})
-    ]
+    people = []
+    for number, one in snapshot.people():
+        shown = snapshot.mailmap.person(one)
+        if text in _folded(f"{one.name} <{one.email}>") or (
+            shown is not one and text in _folded(f"{shown.name} <{shown.email}>")
+        ):
+            people.append(number)
     return snapshot.written_by(people)
 
 
@@ -325,20 +330,35 @@ def _changing(snapshot: HistorySnapshot, globs: Sequence[str]) -> Numbers:
 
 def _saying(snapshot: HistorySnapshot, query: CommitQuery, numbers: Numbers) -> Numbers:
     """Return the commits whose messages contain the phrases and match the regexes of a query."""
-    phrases = [_spaced(phrase) for phrase in query.phrases]
-    phrases_left_out = [_spaced(phrase) for phrase in query.phrases_left_out]
-    kept = []
+    tests = [
+        *((partial(_contain, phrase=_spaced(phrase)), True) for phrase in query.phrases),
+        *((partial(_contain, phrase=_spaced(phrase)), False) for phrase in query.phrases_left_out),
+        *((partial(_match, regex=regex), True) for regex in query.regexes),
+        *((partial(_match, regex=regex), False) for regex in query.regexes_left_out),
+    ]
+    kept: list[int] = []
     for start in range(0, len(numbers), _MESSAGES_AT_ONCE):
-        for number, message in snapshot.messages(numbers[start : start + _MESSAGES_AT_ONCE].tolist()).items():
-            text = _spaced(message) if phrases or phrases_left_out else ""
-            if not all(phrase in text for phrase in phrases) or any(phrase in text for phrase in phrases_left_out):
-                continue
-            lines = message.split("\n") if query.regexes or query.regexes_left_out else []
-            if all(any(regex.search(line) for line in lines) for regex in query.regexes) and not any(
-                regex.search(line) for regex in query.regexes_left_out for line in lines
-            ):
-                kept.append(number)
+        messages = snapshot.messages(numbers[start : start + _MESSAGES_AT_ONCE].tolist())
+        for test, wanted in tests:
+            found = test(list(messages.values()))
+            messages = {
+                number: message for (number, message), one in zip(messages.items(), found, strict=True) if one is wanted
+            }
+        kept += messages
     return np.array(sorted(kept), dtype=np.int64)
+
+
+def _contain(messages: Sequence[str], *, phrase: str) -> list[bool]:
+    longest = max(phrase.split(), key=len, default="")
+    folded = (message.casefold() for message in messages)
+    return [longest in text and phrase in " ".join(text.split()) for text in folded]
+
+
+def _match(messages: Sequence[str], *, regex: LineRegex) -> list[bool]:
+    """Return for each message whether a line of it matches; lines are looked at one by one only if that matters."""
+    if not _TEXT_ANCHOR.search(regex.pattern):
+        return regex.search_each(messages)
+    return [any(regex.search_each(message.split("\n"))) for message in messages]
 
 
 def _spaced(text: str) -> str:

@@ -30,6 +30,7 @@ class StoredGraph:
         self._times: dict[int, int] = {}
         self._recorded: dict[int, bytes] = {}
         self._parents: dict[int, tuple[int, ...]] = {}
+        self._incomplete: list[int] | None = None  # the commits of which not every change is stored
 
     def graph(self) -> CommitGraph:
         """Return the graph at this moment."""
@@ -41,6 +42,7 @@ class StoredGraph:
         if generation != self._generation:
             self._read_new()
             self._generation = generation
+            self._incomplete = None
         return CommitGraph(
             number_of=self._numbers.get,
             id_of=self._ids.__getitem__,
@@ -81,9 +83,11 @@ class StoredGraph:
 
     def _changing(self, path: bytes) -> list[int]:
         """Return the commits that changed a path, and those of which not every change is stored."""
+        if self._incomplete is None:  # looked for in all commits, which takes longer than anything else
+            rows = self._connection.execute("SELECT number FROM commits WHERE left_out > 0")
+            self._incomplete = [number for (number,) in rows]
         rows = self._connection.execute(
-            "SELECT number FROM paths AS p JOIN touched_paths AS t ON t.path = p.id WHERE key = ? AND p.path = ?"
-            " UNION ALL SELECT number FROM commits WHERE left_out > 0",
+            "SELECT number FROM paths AS p JOIN touched_paths AS t ON t.path = p.id WHERE key = ? AND p.path = ?",
             (dictionary.key_of(path), path),
         )
-        return [number for (number,) in rows]
+        return [*(number for (number,) in rows), *self._incomplete]

@@ -114,6 +114,23 @@ class PresentNames:
         return path
 
 
+class People:
+    """All authors and committers of a store, with their ids. Thread-safe; they are only ever added."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[int, Person]] = []
+
+    def all(self, reader: Reader) -> list[tuple[int, Person]]:
+        """Return them in the order of their ids, after reading those that are new."""
+        known = self._known
+        last = known[-1][0] if known else 0
+        rows = reader.rows("SELECT id, name, email FROM people WHERE id > ? ORDER BY id", (last,))
+        if rows:
+            known = [*known, *((number, Person(name, email)) for number, name, email in rows)]
+            self._known = known
+        return known
+
+
 class HistorySnapshot:
     """The history of one root. Thread-safe and blocking; commits are named by their numbers in the store.
 
@@ -131,8 +148,9 @@ class HistorySnapshot:
         view: View,
         members: Members,
         mailmap: Mailmap = NO_MAILMAP,
+        people: People | None = None,
     ) -> None:
-        """People in commits are shown by the ``mailmap``."""
+        """People in commits are shown by the ``mailmap``; snapshots of a store share its ``people``."""
         self._reader = reader
         self._lexical = lexical
         self._rows = rows
@@ -140,6 +158,7 @@ class HistorySnapshot:
         self._view = view
         self._members = members
         self.mailmap = mailmap
+        self._people = people or People()
 
     # the whole
 
@@ -262,10 +281,16 @@ class HistorySnapshot:
 
     def messages(self, numbers: Sequence[int]) -> dict[int, str]:
         """Return the messages of commits by number, much faster than :meth:`commits`."""
-        rows = self._reader.rows_in(
-            lambda marks: f"SELECT number, message FROM commits WHERE number IN ({marks})",  # noqa: S608
-            list(numbers),
-        )
+        wanted = set(numbers)
+        low, high = min(wanted, default=0), max(wanted, default=0)
+        if high - low < 2 * len(wanted):  # most of a range is read in one go
+            every = self._reader.rows("SELECT number, message FROM commits WHERE number BETWEEN ? AND ?", (low, high))
+            rows = [row for row in every if row[0] in wanted]
+        else:
+            rows = self._reader.rows_in(
+                lambda marks: f"SELECT number, message FROM commits WHERE number IN ({marks})",  # noqa: S608
+                list(numbers),
+            )
         try:
             return {number: unpack_message(message) for number, message in rows}
         except (zlib.error, UnicodeError) as error:
@@ -479,7 +504,7 @@ class HistorySnapshot:
 
     def people(self) -> list[tuple[int, Person]]:
         """Return all authors and committers as commits name them, with their ids."""
-        return [(number, Person(name, email)) for number, name, email in self._reader.rows("SELECT * FROM people")]
+        return self._people.all(self._reader)
 
     def written_by(self, people: Collection[int]) -> NDArray[np.int64]:
         """Return the sorted numbers of all stored commits whose author is one of ``people``, given by their ids."""

@@ -35,7 +35,7 @@ from codeindexd.storage.history.codec import (
 )
 from codeindexd.storage.history.members import Members
 from codeindexd.storage.history.schema import open_writer
-from codeindexd.storage.history.snapshot import Columns, HistorySnapshot
+from codeindexd.storage.history.snapshot import Columns, HistorySnapshot, People
 from codeindexd.storage.history.vectors import CommitVectors
 from codeindexd.storage.history.view import NO_VIEW, View, decode_view, encode_view
 from codeindexd.storage.lexical import Lexical, LexicalChunk
@@ -75,6 +75,7 @@ class HistoryStore:
         self._path = directory / DATABASE
         self._mutex = threading.Lock()
         self._is_closed = False
+        self._people = People()
         self._lock = lock_directory(directory, "history")
         try:
             self._connection = open_writer(self._path, fingerprint)
@@ -198,7 +199,14 @@ class HistoryStore:
         if known is None:
             return None
         return HistorySnapshot(
-            self._reader, self._lexical.snapshot(), self._rows, self._columns, known.view, known.members, mailmap
+            self._reader,
+            self._lexical.snapshot(),
+            self._rows,
+            self._columns,
+            known.view,
+            known.members,
+            mailmap,
+            self._people,
         )
 
     # writing
