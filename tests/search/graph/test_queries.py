@@ -9,7 +9,7 @@ import pytest
 
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.search.graph.calls import CallNode
-from codeindexd.search.graph.modules import Match
+from codeindexd.search.graph.modules import ImportedModule, Match
 from codeindexd.search.graph.queries import CallsAnswer, GraphSearcher, Place, RefsAnswer
 from codeindexd.types import RootState
 from search.indexed_root import Indexed
@@ -155,11 +155,11 @@ async def test_what_a_plain_name_means_is_decided_once_for_a_file(
 ) -> None:
     matched: list[bytes] = []
 
-    def counted(language: str, path: bytes, *rest: object) -> Match:
+    def counted(_module: ImportedModule, path: bytes) -> Match:
         matched.append(path)
         return Match.NONE
 
-    monkeypatch.setattr("codeindexd.search.graph.resolve.match_module", counted)
+    monkeypatch.setattr(ImportedModule, "match", counted)
     for number in range(20):
         indexed.save(f"lib/{number}.c", "int get(void)\n{\n  return 1;\n}\n")
     includes = "".join(f'#include "{number}.h"\n' for number in range(20))
@@ -227,6 +227,95 @@ async def test_impact_reaches_callers_subclasses_and_tests(indexed: Indexed) -> 
     assert {("BigCart.total", 1), ("checkout", 1), ("test_checkout", 2)} <= reached
     assert impact.tests == [b"tests/test_order.py"]
     assert impact.stopped == ""
+
+
+async def reached_by(indexed: Indexed, asked: str | Place, limit: int = 100) -> list[tuple[str, int, str]]:
+    ((_, impact, _),) = (await SEARCHER.impact([indexed], [asked], 4, limit)).impacts
+    return [
+        (f"{one.file.path.decode()}:{one.line}", one.distance, one.confidence.name.lower()) for one in impact.reached
+    ]
+
+
+async def test_impact_follows_other_names_and_tables_of_functions(indexed: Indexed) -> None:
+    indexed.save("lib/io.py", "def _write(x): ...\n\n\nwrite = _write\nHANDLERS = {\n    'w': _write,\n}\n")
+    indexed.save(
+        "lib/use.py",
+        "from lib.io import HANDLERS, write\n\n\ndef f():\n    write(1)\n\n\ndef g():\n    HANDLERS['w'](1)\n",
+    )
+    assert {("lib/io.py:4", 1, "exact"), ("lib/io.py:6", 1, "exact"), ("lib/use.py:5", 2, "import")} <= set(
+        await reached_by(indexed, "_write")
+    )
+    assert ("lib/use.py:9", 2, "import") in await reached_by(indexed, place(indexed, "lib/io.py", 1))
+    assert ("lib/use.py:9", 1, "import") in await reached_by(indexed, place(indexed, "lib/io.py", 6))
+
+
+async def test_impact_shows_callers_of_what_is_overridden_and_who_makes_the_type(indexed: Indexed) -> None:
+    indexed.save("h/base.py", "class Base:\n    def handle(self):\n        self.write()\n\n    def write(self): ...\n")
+    indexed.save("h/file.py", "from h.base import Base\n\n\nclass File(Base):\n    def write(self): ...\n")
+    indexed.save(
+        "h/other.py", "from h.base import Base\n\n\nclass Other(Base):\n    def go(self):\n        self.write()\n"
+    )
+    indexed.save("tests/test_file.py", "from h.file import File\n\n\ndef test():\n    File().handle()\n")
+    assert await reached_by(indexed, "File.write") == [("h/base.py:3", 1, "name"), ("tests/test_file.py:5", 2, "name")]
+
+
+async def test_who_makes_a_type_is_shown_if_nothing_else_uses_a_member(indexed: Indexed) -> None:
+    indexed.save("h/a.py", "class Alone:\n    def __enter__(self): ...\n")
+    indexed.save("tests/test_a.py", "from h.a import Alone\n\n\ndef test():\n    with Alone():\n        pass\n")
+    assert await reached_by(indexed, "Alone.__enter__") == [("tests/test_a.py:5", 2, "name")]
+
+
+async def test_a_limit_leaves_a_place_in_every_file(indexed: Indexed) -> None:
+    calls = "".join(f"def f{number}():\n    hub()\n\n\n" for number in range(5))
+    indexed.save("lib/hub.py", "def hub(): ...\n")
+    for name in ("a", "b", "c"):
+        indexed.save(f"lib/{name}.py", f"from lib.hub import hub\n\n\n{calls}")
+    indexed.save("lib/most.py", f"from lib.hub import hub\n\n\n{calls}def g():\n    hub()\n")
+    found = await reached_by(indexed, "hub", 5)
+    assert [where.partition(":")[0] for where, _, _ in found] == [
+        "lib/most.py", "lib/most.py", "lib/a.py", "lib/b.py", "lib/c.py",
+    ]  # fmt: skip
+
+
+async def test_packages_are_imported_by_their_published_names(indexed: Indexed) -> None:
+    indexed.save("packages/core/package.json", '{"name": "@shop/core", "dependencies": {"kit": "*"}}')
+    indexed.save("packages/core/src/cart.ts", "export function open() {}\n")
+    indexed.save("kit/open.ts", "export function open() {}\n")
+    indexed.save("apps/web.ts", 'import { open } from "@shop/core"\nopen()\n')
+    indexed.save("apps/kit.ts", 'import { open } from "kit"\nopen()\n')
+    found = uses(await SEARCHER.refs([indexed], place(indexed, "packages/core/src/cart.ts", 1), 100))
+    assert found == {"apps/web.ts:1 IMPORT IMPORT", "apps/web.ts:2 CALL IMPORT"}
+    assert not uses(await SEARCHER.refs([indexed], place(indexed, "kit/open.ts", 1), 100))
+
+
+async def test_a_changed_manifest_is_read_again(indexed: Indexed) -> None:
+    indexed.save("core/src/cart.ts", "export function open() {}\n")
+    indexed.save("apps/web.ts", 'import { open } from "@shop/core"\nopen()\n')
+    indexed.save("core/package.json", '{"name": "@shop/core"}')
+    assert len(uses(await SEARCHER.refs([indexed], place(indexed, "core/src/cart.ts", 1), 100))) == 2
+    indexed.save("core/package.json", '{"name": "x", "dependencies": {"@shop/core": "*"}}')
+    assert not uses(await SEARCHER.refs([indexed], place(indexed, "core/src/cart.ts", 1), 100))
+
+
+async def test_a_path_of_the_standard_library_of_rust_means_nothing_of_the_root(indexed: Indexed) -> None:
+    indexed.save("src/mem.rs", "pub fn swap_all() {}\n")
+    indexed.save("src/use.rs", "fn f() {\n    std::mem::swap_all();\n}\nfn g() {\n    crate::mem::swap_all();\n}\n")
+    assert uses(await SEARCHER.refs([indexed], "swap_all", 100)) == {"src/use.rs:5 CALL IMPORT"}
+
+
+async def test_a_call_in_rust_means_no_module(indexed: Indexed) -> None:
+    indexed.save("Cargo.toml", '[package]\nname = "disk"\n')
+    indexed.save("src/fs/mod.rs", "mod write_all;\npub use self::write_all::write_all;\n")
+    indexed.save("src/fs/write_all.rs", "pub fn write_all() {}\n")
+    indexed.save("tests/fs.rs", "use disk::fs;\n\nfn f() {\n    fs::write_all();\n}\n")
+    found = uses(await SEARCHER.refs([indexed], place(indexed, "src/fs/write_all.rs", 1), 100))
+    assert "tests/fs.rs:4 CALL IMPORT" in found
+
+
+async def test_a_path_of_rust_may_begin_with_the_module_above(indexed: Indexed) -> None:
+    indexed.save("src/net/mod.rs", "pub fn helper_here() {}\n")
+    indexed.save("src/net/tcp.rs", "fn f() {\n    super::helper_here();\n}\n")
+    assert uses(await SEARCHER.refs([indexed], "helper_here", 100)) == {"src/net/tcp.rs:2 CALL IMPORT"}
 
 
 async def test_the_impact_of_a_file_names_its_importers(indexed: Indexed) -> None:

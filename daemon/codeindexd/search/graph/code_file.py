@@ -13,6 +13,7 @@ from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import NO_REFERENCES, Columns
+from codeindexd.search.graph.packages import Packages, read_manifest
 from codeindexd.search.graph.plain_types import TypeHints, type_hints
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import Definition, Reference, ReferenceKind, StoredFile
@@ -35,6 +36,8 @@ _LANGUAGES_INSIDE: Final = {NOTEBOOK: "python", **dict.fromkeys(HOSTS, "javascri
 
 _CACHED_FILES: Final = 20_000
 _CACHED_BYTES: Final = 64 << 20
+_MOST_MANIFESTS: Final = 1_000
+_KEPT_PACKAGES: Final = 16  # roots
 _BYTES_PER_DEFINITION: Final = 400
 _BYTES_PER_REFERENCE: Final = 30
 _BYTES_PER_FILE: Final = 1_000
@@ -91,6 +94,15 @@ class CodeFile:
         while number >= 0 and (self.definitions[number].end_line < line or self.definitions[number].kind in _SIMPLE):
             number -= 1
         return number
+
+    def variable_around(self, line: int) -> int:
+        """Return the number of the variable outside of all other definitions that extends over a line; -1 for none."""
+        found = [
+            number
+            for number, one in enumerate(self.definitions)
+            if one.start_line <= line <= one.end_line and one.kind in _VARIABLES and self.owner_of(number) == ""
+        ]
+        return found[-1] if found and self.enclosing(line) < 0 else -1
 
     def type_around(self, number: int) -> int:
         """Return the number of the innermost type that is or contains definition ``number``; -1 if there is none."""
@@ -154,6 +166,9 @@ _SIMPLE: Final = NAMESPACE_KINDS | {"variable", "constant", "field", "enum_membe
 """Kinds that are not what contains a reference."""
 
 
+_VARIABLES: Final = frozenset({"variable", "constant"})
+
+
 @dataclass(slots=True)
 class _Derived:
     """What is computed from a file when it is first needed."""
@@ -184,6 +199,23 @@ class FileCache:
         self._lock = threading.Lock()
         self._files: OrderedDict[tuple[bytes, int], tuple[CodeFile, int]] = OrderedDict()
         self._bytes = 0
+        self._packages: OrderedDict[bytes, tuple[frozenset[tuple[bytes, bytes]], Packages]] = OrderedDict()
+
+    def packages(self, root: bytes, files: Sequence[StoredFile], read: Callable[[StoredFile], bytes]) -> Packages:
+        """Return the packages that manifests describe; ``read`` returns the text of one. Blocking."""
+        nearest = sorted(files, key=lambda file: (file.entry.path.count(b"/"), file.entry.path))[:_MOST_MANIFESTS]
+        version = frozenset((file.entry.path, file.entry.hash) for file in nearest)
+        with self._lock:
+            held = self._packages.get(root)
+        if held is None or held[0] != version:
+            manifests = (read_manifest(file.entry.path, read(file)) for file in nearest)
+            held = version, Packages.of(one for one in manifests if one is not None)
+        with self._lock:
+            self._packages[root] = held
+            self._packages.move_to_end(root)
+            while len(self._packages) > _KEPT_PACKAGES:
+                self._packages.popitem(last=False)
+        return held[1]
 
     def load(self, root: bytes, snapshot: Snapshot, file_ids: Iterable[int]) -> list[CodeFile]:
         """Return these files, in the order of their ids; those that are gone are left out. Blocking."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from codeindexd.analysis.tokens import Tokenizer
-from codeindexd.search.graph.code_file import NOT_CODE, TYPE_KINDS, CodeFile, FileCache
+from codeindexd.search.graph.code_file import NOT_CODE, TYPE_KINDS, Binding, CodeFile, FileCache
+from codeindexd.search.graph.modules import ImportedModule, Layout
+from codeindexd.search.graph.packages import MANIFESTS
 from codeindexd.search.graph.plain_types import TypeHints
 from codeindexd.search.graph.resolve import Resolved, are_related, constructed_type, family_of, resolve
 from codeindexd.search.graph.sources import Sources
@@ -43,6 +45,15 @@ class Use:
         return Target(self.file, self.within) if self.within >= 0 else None
 
 
+class _ResolvedReference(NamedTuple):
+    """A reference, all that it can mean, and the definition around it."""
+
+    file: CodeFile
+    reference: Reference
+    resolved: Resolved
+    within: int
+
+
 class CodeGraph:
     """The code graph of a pinned root. Blocking; use one for each query, in one thread."""
 
@@ -53,11 +64,13 @@ class CodeGraph:
         self._tokenizer = Tokenizer(memo_entries=64)
         self._named: dict[str, list[Target]] = {}
         self._exists: dict[bytes, bool] = {}
+        self._resolved: dict[str, tuple[list[_ResolvedReference], dict[tuple[int, int], list[int]]]] = {}
         self._related: dict[frozenset[tuple[int, int]], bool] = {}
         self.plain_names: dict[tuple[int, str], Resolved] = {}
         self.root = pinned.root
         self.sources = Sources(pinned.root, mask_secrets=mask_secrets)
-        self.root_name = posixpath.basename(self._raw.decode("utf-8", "replace"))
+        self._layout: Layout | None = None
+        self._modules: dict[tuple[bytes, str, str, str], ImportedModule] = {}
         self.is_complete = True
 
     # files and definitions
@@ -71,6 +84,25 @@ class CodeGraph:
         stored = self._snapshot.catalog.file(path)
         files = self.load([stored.file_id]) if stored is not None else []
         return files[0] if files else None
+
+    @property
+    def layout(self) -> Layout:
+        """What is known of the root: its name, packages and files."""
+        if self._layout is None:
+            files = self._snapshot.catalog.files_named(MANIFESTS)
+            packages = self._cache.packages(self._raw, files, lambda file: self.sources.read(file).text)
+            name = posixpath.basename(self._raw.decode("utf-8", "replace"))
+            self._layout = Layout(name, self.has_file, packages)
+        return self._layout
+
+    def module_of(self, file: CodeFile, binding: Binding) -> ImportedModule:
+        """Return the module of an import in ``file``."""
+        key = file.path, file.language, binding.module, binding.name
+        found = self._modules.get(key)
+        if found is None:
+            found = ImportedModule(file.language, file.path, binding.module, binding.name, self.layout)
+            self._modules[key] = found
+        return found
 
     def has_file(self, path: bytes) -> bool:
         """Return True if the root has a file of this path."""
@@ -154,7 +186,7 @@ class CodeGraph:
         """
         wanted = {target.key: target for target in targets}
         names = dict.fromkeys(target.definition.name for target in targets)
-        found = [use for name in names for use in self._uses_of_name(name, wanted)]
+        found = [use for name in names for use in self._uses_of_name(name, wanted, least)]
         for target in targets:
             if name := constructed_type(target):
                 found += self._constructions(target, name)
@@ -165,14 +197,48 @@ class CodeGraph:
                 lines[key] = use
         return sorted(lines.values(), key=lambda use: (use.file.path, use.reference.line))
 
-    def _uses_of_name(self, name: str, wanted: dict[tuple[int, int], Target]) -> Iterator[Use]:
+    def _uses_of_name(
+        self, name: str, wanted: dict[tuple[int, int], Target], least: Confidence = Confidence.NAME
+    ) -> Iterator[Use]:
+        for one in self._resolved_references(name, least, wanted):
+            for target, confidence in one.resolved:
+                if target.key in wanted:
+                    yield Use(one.file, one.reference, target, confidence, one.within)
+                    break
+
+    def _resolved_references(
+        self, name: str, least: Confidence, wanted: Iterable[tuple[int, int]]
+    ) -> Iterable[_ResolvedReference]:
+        """Return the references to a name that may mean one of ``wanted``, with at least this confidence.
+
+        They are kept: a change of a file asks for the same name once for each of its definitions of this name.
+        """
+        if least <= Confidence.POSSIBLE:
+            return self._resolve_all(name, least)
+        held = self._resolved.get(name)
+        if held is None:
+            references = list(self._resolve_all(name, least))
+            meaning: dict[tuple[int, int], list[int]] = {}
+            for place, one in enumerate(references):
+                for target, _ in one.resolved:
+                    meaning.setdefault(target.key, []).append(place)
+            held = self._resolved[name] = references, meaning
+        references, meaning = held
+        places = sorted({place for key in wanted for place in meaning.get(key, ())})
+        return [references[place] for place in places]
+
+    def _resolve_all(self, name: str, least: Confidence) -> Iterator[_ResolvedReference]:
         candidates = self.named(name)
         for file in self.files_with(name):
+            known: dict[tuple[str, str, ReferenceKind, int], Resolved] = {}
             for reference in self._references(file, name):
-                for target, confidence in resolve(self, file, reference, candidates):
-                    if target.key in wanted:
-                        yield Use(file, reference, target, confidence, file.enclosing(reference.line))
-                        break
+                within = file.enclosing(reference.line)
+                key = reference.name, reference.qualifier, reference.kind, within  # all that its meaning depends on
+                if key not in known:
+                    resolved = resolve(self, file, reference, candidates)
+                    known[key] = [(target, confidence) for target, confidence in resolved if confidence >= least]
+                if known[key]:
+                    yield _ResolvedReference(file, reference, known[key], within)
 
     def _references(self, file: CodeFile, name: str) -> Iterator[Reference]:
         """Yield the references to a name in a file, also those by other names that it is given on import."""

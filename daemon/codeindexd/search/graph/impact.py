@@ -1,24 +1,30 @@
-"""What a change reaches: callers and users of a definition, transitively, subclasses, importing files, and tests."""
+"""What a change reaches: callers and users of a definition, transitively, subclasses, importing files, and tests.
+
+The callers of what a changed member overrides are shown too, and who makes or extends its type: they call it in a way
+that names do not show. The latter are also shown if nothing outside of the changed files certainly uses the change.
+"""
 
 from __future__ import annotations
 
 import enum
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from codeindexd.search.file_roles import is_test
-from codeindexd.search.graph.code_file import NAMESPACE_KINDS, NOT_CODE, CodeFile
+from codeindexd.search.graph.code_file import NAMESPACE_KINDS, NOT_CODE, Binding, CodeFile
+from codeindexd.search.graph.dispatch import overridden, uses_of_overridden, uses_of_types
 from codeindexd.search.graph.graph import CodeGraph, Use
-from codeindexd.search.graph.modules import Match, match_module
+from codeindexd.search.graph.modules import Match
 from codeindexd.search.graph.resolve import family_of
 from codeindexd.search.graph.targets import Confidence, Target
 from codeindexd.types import Reference, ReferenceKind
 
 MOST_EXPANDED: Final = 400  # definitions whose users are looked up
-_BUDGET_S: Final = 1.0
+_BUDGET_S: Final = 2.0
 
 
 class Reason(enum.StrEnum):
@@ -90,7 +96,8 @@ def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
 def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit: int) -> Impact:
     """Follow the references to ``changed`` for ``depth`` edges. Edges by name alone are shown, but not followed.
 
-    Stops after 400 definitions or one second, and returns at most ``limit`` of what it found.
+    Stops after 400 definitions or two seconds, and returns at most ``limit`` of what it found: of what is equally near
+    and sure, first one place in each file, the files with most of them before others.
     """
     deadline = time.monotonic() + _BUDGET_S
     impact = Impact(list(changed))
@@ -105,9 +112,9 @@ def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit:
                 impact.stopped = f"stopped after the users of {expanded:,} definitions, {distance} references away"
                 break
             expanded += 1
-            for use in graph.uses_of([target]):
+            for use in [*graph.uses_of([target]), *uses_of_overridden(graph, target)]:
                 reached = _reached(use, target, distance, min(confidence, use.confidence))
-                key = use.file.file.file_id, use.within
+                key = _key(reached)
                 if key in seen:
                     continue
                 before = found.get(key)
@@ -122,12 +129,28 @@ def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit:
     else:
         if level:
             impact.stopped = f"followed for {depth} references; use a larger depth to see more"
-    impact.reached = sorted(found.values(), key=_rank)
-    if len(impact.reached) > limit:
-        impact.stopped = f"{len(impact.reached) - limit:,} more are reached; raise the limit to see them"
-        impact.reached = impact.reached[:limit]
+    if depth > 1:
+        is_used = _leaves(changed, found.values())
+        indirect = [target for target in changed if not is_used or overridden(graph, target)]
+        for owner, use in uses_of_types(graph, indirect):
+            reached = _reached(use, owner, 2, use.confidence)
+            if (key := _key(reached)) not in seen:
+                found.setdefault(key, reached)
+    impact.reached = _first(list(found.values()), limit)
+    if len(found) > limit:
+        impact.stopped = f"{len(found) - limit:,} more are reached; raise the limit to see them"
     impact.reached = [now for one in impact.reached if (now := _on_disk(graph, one)) is not None]
     return impact
+
+
+def _leaves(changed: Iterable[Target], reached: Iterable[Reached]) -> bool:
+    """Return True if anything outside of the changed files certainly uses what changes."""
+    files = {target.file.path for target in changed}
+    return any(one.confidence > Confidence.NAME and one.file.path not in files for one in reached)
+
+
+def _key(one: Reached) -> tuple[int, int]:
+    return one.file.file.file_id, one.target.number if one.target is not None else -1
 
 
 def _on_disk(graph: CodeGraph, one: Reached) -> Reached | None:
@@ -154,16 +177,33 @@ def importers_of(graph: CodeGraph, file: CodeFile) -> list[CodeFile]:
 def _is_import_of(graph: CodeGraph, importer: CodeFile, one: Reference, file: CodeFile, name: str) -> bool:
     if name not in re.split(r"\W+", f"{one.qualifier} {one.name}"):
         return False
-    match = match_module(
-        importer.language, importer.path, one.qualifier, one.name, file.path, graph.root_name, graph.has_file
-    )
-    return match is Match.FILE
+    module = graph.module_of(importer, Binding(one.qualifier, one.name, one.line))
+    return module.match(file.path) is Match.FILE
 
 
 def _reached(use: Use, via: Target, distance: int, confidence: Confidence) -> Reached:
     reason = _REASONS.get(use.reference.kind, Reason.USES)
-    return Reached(use.file, use.user, distance, confidence, reason, via, use.reference.name, use.reference.line)
+    user = use.user
+    if user is None and (number := use.file.variable_around(use.reference.line)) >= 0:
+        user = Target(use.file, number)  # such as a table of functions, or another name for one
+    return Reached(use.file, user, distance, confidence, reason, via, use.reference.name, use.reference.line)
 
 
-def _rank(one: Reached) -> tuple[int, int, bytes, int]:
-    return one.distance, -one.confidence, one.file.path, one.line
+def _first(found: Sequence[Reached], limit: int) -> list[Reached]:
+    """Return the nearest and surest of what is reached: of equal ones the first of each file, before the second.
+
+    Those of a file stay together, and the files with the most of them come first.
+    """
+    sizes = Counter(_group(one) for one in found)
+    ordered = sorted(found, key=lambda one: (*_group(one)[:2], -sizes[_group(one)], one.file.path, one.line))
+    counts: Counter[tuple[int, int, bytes]] = Counter()
+    numbers = []
+    for one in ordered:
+        numbers.append(counts[_group(one)])
+        counts[_group(one)] += 1
+    kept = sorted(range(len(ordered)), key=lambda place: (*_group(ordered[place])[:2], numbers[place], place))[:limit]
+    return [ordered[place] for place in sorted(kept)]
+
+
+def _group(one: Reached) -> tuple[int, int, bytes]:
+    return one.distance, -one.confidence, one.file.path

@@ -7,7 +7,10 @@ import functools
 import posixpath
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
+
+from codeindexd.search.graph.packages import Package, Packages
 
 
 class Match(enum.IntEnum):
@@ -20,7 +23,7 @@ class Match(enum.IntEnum):
     FILE = 2
 
 
-HasFile = Callable[[bytes], bool]
+_SEPARATORS_OF_NAMES: Final = re.compile(r"[.:>\\#?!-]+")
 _SEPARATORS: Final = re.compile(r"[./\\:]+")
 _EXTENSION: Final = re.compile(r"\.(?:d\.)?[A-Za-z]+$")
 _SCRIPTS: Final = frozenset({"javascript", "typescript", "tsx"})
@@ -31,25 +34,71 @@ _RUST_PREFIXES: Final = frozenset({"crate", "self", "super"})
 _INCLUDES: Final = frozenset({"c", "cpp", "bash", "zig"})
 
 
-def match_module(
-    language: str, importer: bytes, module: str, name: str, target: bytes, root_name: str, has_file: HasFile
-) -> Match:
-    """Return how well ``module`` in an import of the file ``importer`` fits the file ``target`` that defines a name.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is known of a root: the name of its directory, its packages, and, by path, whether it has a file."""
 
-    ``name`` is what is imported from it: a definition, or the last part of a module. ``root_name`` is the name of the
-    root's directory, and ``has_file(path)`` says whether the root has a file.
+    root_name: str
+    has_file: Callable[[bytes], bool]
+    packages: Packages
+
+
+class ImportedModule:
+    """The module of an import in the file ``importer``, which may be any of several files.
+
+    ``name`` is what is imported from it: a definition, or the last part of a module. ``dotted`` is both with dots.
+    ``is_elsewhere`` is True if the module is certainly outside of the root.
     """
-    above, parts = _parts(language, importer, module, name)
-    parts_of_target = _path_parts(target)
-    if above is not None:
-        return _match_at(above + parts, name, parts_of_target)
-    if language in _INCLUDES:
-        return _match_include(parts, name, parts_of_target)
-    if language == "go":
-        return _match_go(parts, name, parts_of_target, target, root_name)
-    if language == "python" and not _is_top_level(parts, name, parts_of_target, target, has_file):
+
+    def __init__(self, language: str, importer: bytes, module: str, name: str, layout: Layout) -> None:
+        self.dotted = _SEPARATORS_OF_NAMES.sub(".", f"{module}.{name}".strip("."))
+        self._language = language
+        self._name = name
+        self._layout = layout
+        self._package = layout.packages.package_of(language, module, name)
+        self.is_elsewhere = self._package is None and layout.packages.is_elsewhere(language, module, name)
+        self._above, self._parts = _parts(language, importer, module, name)
+        self._known: dict[bytes, Match] = {}
+
+    def match(self, target: bytes) -> Match:
+        """Return how well the module fits the file ``target`` that defines a name."""
+        found = self._known.get(target)
+        if found is None:
+            found = self._known[target] = self._match(target)
+        return found
+
+    def _match(self, target: bytes) -> Match:
+        language, name = self._language, self._name
+        if self._package is not None:
+            return _match_package(language, self._package, name, target)
+        if self.is_elsewhere:
+            return Match.NONE
+        parts_of_target = _path_parts(target)
+        if self._above is not None:
+            return _match_at(self._above + self._parts, name, parts_of_target)
+        if language in _INCLUDES:
+            return _match_include(self._parts, name, parts_of_target)
+        if language == "go":
+            return _match_go(self._parts, name, parts_of_target, target, self._layout.root_name)
+        if language == "python" and not _is_top_level(
+            self._parts, name, parts_of_target, target, self._layout.has_file
+        ):
+            return Match.NONE
+        return _match_anywhere(self._parts, name, parts_of_target)
+
+
+def _match_package(language: str, package: Package, name: str, target: bytes) -> Match:
+    """Match an import that begins with the name of a package of the root: it means nothing outside of it."""
+    inside = package.inside(_text(target))
+    if inside is None:
         return Match.NONE
-    return _match_anywhere(parts, name, parts_of_target)
+    if language == "go":
+        path = _text(target).rpartition("/")[0]
+        return Match.FILE if path == "/".join(filter(None, (package.directory, *package.rest))) else Match.NONE
+    parts = _path_parts("/".join(inside).encode("utf-8", "surrogateescape"))
+    if parts in ([*package.rest], [*package.rest, name]) or (not package.rest and parts[-1:] in (["index"], ["lib"])):
+        return Match.FILE
+    return Match.PACKAGE  # it exports names of its other files, and may map parts of its name to others
 
 
 def _parts(language: str, importer: bytes, module: str, name: str) -> tuple[list[str] | None, list[str]]:
@@ -135,7 +184,9 @@ def _match_go(parts: Sequence[str], name: str, target: Sequence[str], path: byte
     return Match.FILE if _common_end(package, directory) == min(len(directory), len(package)) else Match.NONE
 
 
-def _is_top_level(parts: Sequence[str], name: str, target: Sequence[str], path: bytes, has_file: HasFile) -> bool:
+def _is_top_level(
+    parts: Sequence[str], name: str, target: Sequence[str], path: bytes, has_file: Callable[[bytes], bool]
+) -> bool:
     """Return True if an absolute module of Python can be found at ``target``: no package is around its first part."""
     first = parts[0] if parts else name
     if first not in target:

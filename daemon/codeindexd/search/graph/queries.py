@@ -395,7 +395,7 @@ def _at_line(file: CodeFile, place: Place) -> list[Target]:
     ]
     if on_line:
         return on_line
-    number = file.enclosing(place.line)
+    number = max(file.enclosing(place.line), file.variable_around(place.line))
     if number < 0:
         raise UsageError(
             f"no definition is at line {place.line} of {file.path.decode('utf-8', 'replace')}",

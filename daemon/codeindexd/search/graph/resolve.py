@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from codeindexd.analysis.references.rules import RULES, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
 from codeindexd.search.graph.common_members import COMMON_MEMBERS
-from codeindexd.search.graph.modules import Match, match_module
+from codeindexd.search.graph.modules import ImportedModule, Layout, Match
 from codeindexd.search.graph.plain_types import TypeHints, returned_type
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
 from codeindexd.types import Reference, ReferenceKind
@@ -28,9 +28,12 @@ _FAMILIES: Final = (
     ("ocaml", "ocaml_interface"),
 )
 _FAMILY: Final = {language: family[0] for family in _FAMILIES for language in family}
-_SELF: Final = frozenset({"self", "this", "cls", "$this", "static", "Self", "@self"})
-_SUPER: Final = frozenset({"super", "parent", "base"})
+SELF: Final = frozenset({"self", "this", "cls", "$this", "static", "Self", "@self"})
+SUPER: Final = frozenset({"super", "parent", "base"})
 _IMPLICIT_SELF: Final = frozenset({"java", "kotlin", "scala", "csharp", "cpp", "swift", "ruby"})
+_RUST_PATHS: Final = frozenset({"crate", "self", "super"})
+"""Words with which a path in Rust begins that needs no import."""
+
 _FREE_MEMBERS: Final = frozenset(
     {"lua", "go", "rust", "elixir", "haskell", "ocaml", "julia", "zig", "bash", "c", "cpp", "php"}
 )
@@ -52,11 +55,11 @@ class Surroundings(Protocol):
     """What the resolver asks about the rest of the root."""
 
     @property
-    def root_name(self) -> str:
-        """The name of the root's directory."""
+    def layout(self) -> Layout:
+        """What is known of the root."""
 
-    def has_file(self, path: bytes) -> bool:
-        """Return True if the root has a file of this path."""
+    def module_of(self, file: CodeFile, binding: Binding) -> ImportedModule:
+        """Return the module of an import in ``file``."""
 
     def named(self, name: str) -> Sequence[Target]:
         """Return the definitions of this name."""
@@ -84,6 +87,8 @@ def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidat
     """Return those of ``candidates``, definitions of the name, that ``reference`` in ``file`` can mean."""
     family = family_of(file.language)
     named = [one for one in candidates if family_of(one.file.language) == family]
+    if family == "rust" and reference.kind is ReferenceKind.CALL:
+        named = [one for one in named if one.definition.kind != "module"]  # ``mod write; pub use write::write;``
     if reference.kind is ReferenceKind.IMPORT:
         return _imported(around, file, [Binding(reference.qualifier, reference.name, reference.line)], named)
     if not named:
@@ -183,15 +188,25 @@ def _inherited(around: Surroundings, file: CodeFile, number: int, candidates: Se
     return []
 
 
+def inherited_members(around: Surroundings, target: Target) -> list[Target]:
+    """Return the members of the nearest base types that have the name of a member ``target``, which overrides them."""
+    number = target.file.type_around(target.number)
+    candidates = [one for one in around.named(target.definition.name) if one.owner and one.owner != target.owner]
+    if number < 0 or not candidates:
+        return []
+    return [one for one, _ in _inherited(around, target.file, number, candidates)]
+
+
 def _imported(
     around: Surroundings, file: CodeFile, bindings: Sequence[Binding], candidates: Sequence[Target]
 ) -> Resolved:
     """Return the definitions that imports lead to; those in the imported module itself before re-exported ones."""
-    free = [one for one in candidates if not one.is_local]
+    modules = [module for binding in bindings if not (module := around.module_of(file, binding)).is_elsewhere]
     matched: dict[Match, list[Target]] = {}
-    for one in free:
-        best = max(_fit(around, file, binding, one) for binding in bindings)
-        matched.setdefault(best, []).append(one)
+    for one in candidates if modules else ():
+        best = max(_fit(module, one) for module in modules)
+        if best is not Match.NONE and not one.is_local:
+            matched.setdefault(best, []).append(one)
     found = matched.get(Match.FILE) or matched.get(Match.PACKAGE) or []
     top = [one for one in found if not one.owner]
     if not top and family_of(file.language) not in _NO_MEMBERS_IMPORTED:
@@ -199,40 +214,38 @@ def _imported(
     return [(one, Confidence.IMPORT) for one in top]
 
 
-def _fit(around: Surroundings, file: CodeFile, binding: Binding, target: Target) -> Match:
-    module = _PARTS.sub(".", f"{binding.module}.{binding.name}".strip("."))
-    if target.definition.qualified == module and "." in module:
+def _fit(module: ImportedModule, target: Target) -> Match:
+    if target.definition.qualified == module.dotted and "." in module.dotted:
         return Match.FILE
-    return match_module(
-        file.language, file.path, binding.module, binding.name, target.file.path, around.root_name, around.has_file
-    )
+    return module.match(target.file.path)
 
 
 def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
     bindings = file.bindings().get("*", ())
     if file.language in ("c", "cpp"):
         bindings = [binding for found in file.bindings().values() for binding in found]
+    modules = [around.module_of(file, binding) for binding in bindings]
     fits: dict[tuple[bytes, str], bool] = {}
     for one in candidates:
         key = one.file.path, one.definition.qualified
         if key not in fits:
-            fits[key] = any(_fit(around, file, binding, one) is Match.FILE for binding in bindings)
+            fits[key] = any(_fit(module, one) is Match.FILE for module in modules)
     return [(one, Confidence.IMPORT) for one in candidates if fits[one.file.path, one.definition.qualified]]
 
 
 def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
     qualifier = reference.qualifier
-    if qualifier.endswith("()") and qualifier[:-2] not in _SUPER:
+    if qualifier.endswith("()") and qualifier[:-2] not in SUPER:
         return _of_call(around, file, reference, candidates)
     qualifier = qualifier.removesuffix("()")
     first, last = _PARTS.split(qualifier)[0], _PARTS.split(qualifier)[-1]
     members = [one for one in candidates if one.owner]
     if receiver := _go_receiver(file, reference):
         return _members_of_named(around, file, receiver, members)
-    if qualifier in _SELF:
+    if qualifier in SELF:
         own = _members(around, file, reference.line, candidates) or _of_same_owner(file, reference.line, members)
         return own or _of_mixin(around, file, reference.line, members)
-    if qualifier in _SUPER or first in _SUPER:
+    if (qualifier in SUPER or first in SUPER) and file.language != "rust":
         number = next(iter(_types_around(file, reference.line)), -1)
         return _inherited(around, file, number, members) if number >= 0 else []
     if qualified := [one for one in candidates if last and last in (one.owner, _scope_of(one))]:
@@ -240,8 +253,14 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
     if (known := _by_type(around, file, reference, members)) is not None:
         return known
     bindings = file.bindings().get(first) or (file.bindings().get(last) if last else None)
-    if bindings and first not in ("", *_SELF):
+    if bindings and first not in ("", *SELF):
         return _of_module(around, file, bindings, qualifier, candidates)
+    if "::" in qualifier and around.layout.packages.is_elsewhere(file.language, qualifier, reference.name):
+        return []
+    if file.language == "rust" and first in _RUST_PATHS:
+        path = Binding(qualifier, reference.name, reference.line)
+        if found := _imported(around, file, [path], [one for one in candidates if not one.owner]):
+            return found
     return _by_name(around, file, reference, candidates)
 
 
@@ -346,7 +365,7 @@ def _confidence_of(around: Surroundings, file: CodeFile, qualifier: str, target:
     if target.file is file:
         return Confidence.EXACT
     bindings = file.bindings().get(qualifier, ())
-    is_imported = any(_fit(around, file, binding, target) for binding in bindings)
+    is_imported = any(_fit(around.module_of(file, binding), target) for binding in bindings)
     same_place = _directory(target.file.path) == _directory(file.path)
     return Confidence.IMPORT if is_imported or same_place else Confidence.NAME
 
@@ -370,7 +389,7 @@ def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members
     parts = _PARTS.split(reference.qualifier)
     variable = parts[-1]
     is_attribute = len(parts) > 1
-    if is_attribute and parts[0] not in _SELF:
+    if is_attribute and parts[0] not in SELF:
         return None
     names = _types_of(around, file, reference.line, variable, is_attribute=is_attribute)
     if own := [one for one in members if one.owner in names]:

@@ -40,6 +40,11 @@ class SourceFile:
         )
         self._masked: list[bytes] | None = None
 
+    @property
+    def text(self) -> bytes:
+        """The whole text as UTF-8, b"" if it cannot be read."""
+        return self._text.utf8 if self._text is not None else b""
+
     def text_between(self, first: int, last: int) -> str:
         """Return the lines from ``first`` to ``last``; "" if the file differs from the indexed one."""
         if not self.is_current:
