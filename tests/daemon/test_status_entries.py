@@ -11,7 +11,7 @@ import pytest
 
 from codeindexd.daemon import responses
 from codeindexd.daemon.status_entries import StatusEntries
-from codeindexd.indexing.history import HistoryPhase, HistoryStatus
+from codeindexd.indexing.history_status import HistoryPhase, HistoryStatus
 from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec
 from codeindexd.roots.root import StatusKey

@@ -14,7 +14,7 @@ from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.config import Index
 from codeindexd.indexing import PIPELINE
 from codeindexd.indexing.fingerprint import fingerprints, text_version
-from codeindexd.indexing.history import HistorySettings
+from codeindexd.indexing.history_status import HistorySettings
 from codeindexd.roots import Root, RootDependencies, RootSettings
 from codeindexd.roots.registry import RootSpec
 from codeindexd.storage.history.stores import HistoryStores

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from codeindexd.errors import NoHistoryError
-from codeindexd.indexing.history import HistoryPhase
+from codeindexd.indexing.history_status import HistoryPhase
 from codeindexd.roots import Root
 from codeindexd.roots.verify import verify
 from roots.real_root import Harness, harness

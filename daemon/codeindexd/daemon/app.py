@@ -35,7 +35,7 @@ from codeindexd.daemon.subscriptions import Subscriptions
 from codeindexd.daemon.upkeep import Upkeep, attempt
 from codeindexd.indexing import PIPELINE
 from codeindexd.indexing.fingerprint import fingerprints, history_fingerprint, text_version
-from codeindexd.indexing.history import HistorySettings
+from codeindexd.indexing.history_status import HistorySettings
 from codeindexd.roots import Root, RootDependencies, RootEvent, RootEventKind, RootSettings
 from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor

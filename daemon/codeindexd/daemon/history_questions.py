@@ -29,8 +29,8 @@ from codeindexd.errors import (
 )
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing import mailmaps
-from codeindexd.indexing.history import HistoryPhase
 from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Refused, Repository
+from codeindexd.indexing.history_status import HistoryPhase
 from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
 from codeindexd.roots import Root
 from codeindexd.roots.supervisor import RootSupervisor

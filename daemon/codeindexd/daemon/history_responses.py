@@ -7,7 +7,7 @@ from typing import Any
 
 from codeindexd.analysis.history.record import Change
 from codeindexd.daemon.commit_entries import commit_entry, date_of
-from codeindexd.indexing.history import HistoryPhase, HistoryStatus
+from codeindexd.indexing.history_status import HistoryPhase, HistoryStatus
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root
 from codeindexd.search.history.last_commit import LastCommit

@@ -14,7 +14,7 @@ from codeindexd.analysis.chunking.notebook import CellLine
 from codeindexd.daemon import left_out
 from codeindexd.daemon.left_out import NotSearched
 from codeindexd.errors import CodeindexError
-from codeindexd.indexing.history import HistoryStatus
+from codeindexd.indexing.history_status import HistoryStatus
 from codeindexd.indexing.progress import Progress
 from codeindexd.protocol.methods import MAX_LINES
 from codeindexd.protocol.places import path_to_json

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import math
 import os
 import random
@@ -30,36 +29,30 @@ from codeindexd.errors import (
     NoHistoryError,
     StoreDamagedError,
     StoreFullError,
-    WorkerError,
     place_of,
 )
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing import mailmaps
+from codeindexd.indexing.history_jobs import BATCH_COMMITS, HistoryJobs
 from codeindexd.indexing.history_requests import (
     DifferenceAnswer,
     DifferenceRequest,
     FileAnswer,
     FileRequest,
-    ReadAnswer,
-    ReadRequest,
-    Refused,
     Repository,
     WalkAnswer,
     WalkRequest,
 )
+from codeindexd.indexing.history_status import HistoryCheck, HistoryPhase, HistorySettings, HistoryStatus
 from codeindexd.scan.safe_read import file_stat
 from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
 from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.types import FileStat
 from codeindexd.waiting import Backoff, Broadcast, Gate, Signal
 from codeindexd.watch import filesystem, rounds
-from codeindexd.workers.jobs import HistoryJob
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
-_BATCH_COMMITS = 64
-_COMMIT_COST = 8 << 10  # bytes of sources, as a file of this size: a guess
-_WALK_COST = 64 << 10
 _STORED_TOGETHER = 1024
 _MOST_DIFFERENT = 20_000  # commits that are compared before walking is cheaper
 _FIRST_PAUSE_S = 2.0
@@ -70,55 +63,6 @@ _SHORT_HISTORY = 1000  # commits that a sync waits for
 _CODE_FIRST_S = 10.0  # that a sync waits once the code is up to date; new stats are written in less
 _REST_S = 5.0  # without commits, before a store is tidied
 _POLL_S = 10.0  # on file systems that are slow to ask
-
-
-class HistoryPhase(enum.StrEnum):
-    """What a root's history is doing."""
-
-    OFF = "off"  # by configuration
-    WAITING = "waiting"  # for the code to be indexed first
-    INDEXING = "indexing"
-    COMPLETE = "complete"
-    UNAVAILABLE = "unavailable"  # no repository, or one that cannot be read
-
-
-@dataclass(frozen=True, slots=True)
-class HistorySettings:
-    """The part of the configuration that histories need."""
-
-    enabled: bool
-    max_commits: int
-    branches: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryStatus:
-    """The status of a root's history: ``commits`` of ``total`` are known; ``reason`` and ``hint`` say why not.
-
-    - ``is_truncated``: commits older than the newest ``history.max_commits`` are left out.
-    - ``is_shallow``: older commits were not fetched. ``missing``, ``unreadable``: commits that the repository lacks,
-      or cannot deliver.
-    """
-
-    phase: HistoryPhase
-    commits: int = 0
-    total: int = 0
-    branch: str = ""
-    is_truncated: bool = False
-    is_shallow: bool = False
-    missing: int = 0
-    unreadable: int = 0
-    reason: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryCheck:
-    """The result of comparing a history with its repository; ``note`` says why it was not compared."""
-
-    commits: int
-    differences: tuple[str, ...]
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +99,13 @@ class HistoryIndexer:
     ) -> None:
         self._root_id = root_id
         self._path = path
-        self._pool = pool
         self._stores = stores
         self._settings = settings
         self._is_ready = is_ready
         self._on_state = on_state
         self._on_progress = on_progress
         self._gate = Gate(is_open=True)
+        self._jobs = HistoryJobs(path, pool, self._gate)
         self._wake = Signal()
         self._updated = Broadcast()
         self._requested, self._done = 1, 0  # the first update needs no request
@@ -300,14 +244,14 @@ class HistoryIndexer:
         if key is None or view is None or view.signature != signature:
             return HistoryCheck(0, (), "the repository changed while its history was to be compared")
         repository = Repository.of(location, heads)
-        walk = await self._ask(WalkRequest(repository, self._settings.max_commits))
+        walk = await self._jobs.ask(WalkRequest(repository, self._settings.max_commits))
         assert isinstance(walk, WalkAnswer)
         ids = requests.split_ids(walk.ids)
         async with _opened(self._stores, key) as store:
             problems = await anyio.to_thread.run_sync(store.check)
             problems += await anyio.to_thread.run_sync(store.differences_of_members, self._root_id, ids)
             checked = 0
-            async for answer in self._read(repository, _sample(ids)):
+            async for answer in self._jobs.read(repository, _sample(ids)):
                 problems += await anyio.to_thread.run_sync(store.differences_of_commits, answer.commits)
                 checked += len(answer.commits)
         return HistoryCheck(checked, tuple(problems))
@@ -488,13 +432,13 @@ class HistoryIndexer:
             is_complete=False,
         )
         if location.top is None:
-            read = await self._ask(FileRequest(repository, mailmap.FILE_NAME, mailmap.MOST_BYTES))
+            read = await self._jobs.ask(FileRequest(repository, mailmap.FILE_NAME, mailmap.MOST_BYTES))
             view = msgspec.structs.replace(view, mailmap=read.data if isinstance(read, FileAnswer) else b"")
         if key is not None:
             before = await anyio.to_thread.run_sync(self._ids_before, key)
             if before is not None and before[0].base == base and before[0].wanted and not before[0].is_truncated:
                 old, ids = before
-                answer = await self._ask(DifferenceRequest(repository, old.tips, _MOST_DIFFERENT))
+                answer = await self._jobs.ask(DifferenceRequest(repository, old.tips, _MOST_DIFFERENT))
                 if isinstance(answer, DifferenceAnswer) and answer.is_known:
                     added, removed = requests.split_ids(answer.added), set(requests.split_ids(answer.removed))
                     merged = [*added, *(one for one in ids if one not in removed)]
@@ -502,7 +446,7 @@ class HistoryIndexer:
                     if not truncated:
                         view = msgspec.structs.replace(view, wanted=len(merged), is_shallow=old.is_shallow)
                         return _Wanted(repository, view, merged, unplaced=len(added)), key
-        walk = await self._ask(WalkRequest(repository, self._settings.max_commits))
+        walk = await self._jobs.ask(WalkRequest(repository, self._settings.max_commits))
         if not isinstance(walk, WalkAnswer):
             raise FailedError(f"the history of {self._path} cannot be read", hint="see the log: codeindex logs")
         ids = requests.split_ids(walk.ids)
@@ -522,18 +466,6 @@ class HistoryIndexer:
             ids = snapshot.ids(members)
             return (snapshot.view, [ids[number] for number in members]) if len(ids) == len(members) else None
 
-    async def _ask(self, request: requests.Request) -> requests.Answer:
-        """Return a worker's answer to one request. Raises NoHistoryError if the repository cannot be read."""
-        job = HistoryJob(0, os.fsencode(self._path), requests.encode(request), _WALK_COST)
-        async for result in self._pool.history([job]):
-            if result.error:
-                raise FailedError(f"reading the history of {self._path} failed: {result.error}")
-            answer = requests.decode_answer(result.answer)
-            if isinstance(answer, Refused):
-                raise NoHistoryError(answer.message, hint=answer.hint)
-            return answer
-        raise WorkerError("a worker gave no answer", hint="see the log: codeindex logs")
-
     async def _fill(self, store: HistoryStore, key: str, wanted: _Wanted) -> None:
         """Store the commits that are lacking, newest first, and the view of the root as it grows."""
         run = anyio.to_thread.run_sync
@@ -543,10 +475,10 @@ class HistoryIndexer:
         if lacking:
             await self._publish(store, key, wanted, numbers, errors, is_complete=False)
             waiting: list[IndexedCommit] = []
-            async for answer in self._read(wanted.repository, lacking):
+            async for answer in self._jobs.read(wanted.repository, lacking):
                 waiting += answer.commits
                 errors |= answer.errors
-                if len(waiting) >= min(_STORED_TOGETHER, _BATCH_COMMITS + self._known):
+                if len(waiting) >= min(_STORED_TOGETHER, BATCH_COMMITS + self._known):
                     await self._store(store, waiting, numbers)
                     waiting = []
                     await self._publish(store, key, wanted, numbers, errors, is_complete=False)
@@ -594,35 +526,6 @@ class HistoryIndexer:
         self._has_been_complete |= is_complete
         self._updated.notify_all()
         self._on_progress()
-
-    async def _read(self, repository: Repository, ids: Sequence[bytes]) -> AsyncIterator[ReadAnswer]:
-        """Yield commits as they are read. A batch that ends its worker is read commit by commit."""
-        batches = [ids[start : start + _BATCH_COMMITS] for start in range(0, len(ids), _BATCH_COMMITS)]
-        while batches:
-            failed: list[Sequence[bytes]] = []
-            current = batches
-
-            async def jobs(current: Sequence[Sequence[bytes]] = current) -> AsyncIterator[HistoryJob]:
-                for number, batch in enumerate(current):
-                    await self._gate.wait()
-                    request = requests.encode(ReadRequest(repository, b"".join(batch)))
-                    name = b"commit %s" % batch[0].hex().encode()
-                    yield HistoryJob(number, name, request, len(batch) * _COMMIT_COST)
-
-            async for result in self._pool.history(jobs()):
-                batch = current[result.job_id]
-                if result.error:
-                    if len(batch) == 1:
-                        yield ReadAnswer([], {batch[0]: result.error})
-                    else:
-                        failed += [[one] for one in batch]
-                    continue
-                answer = requests.decode_answer(result.answer)
-                if isinstance(answer, Refused):
-                    raise NoHistoryError(answer.message, hint=answer.hint)
-                if isinstance(answer, ReadAnswer):
-                    yield answer
-            batches = failed
 
 
 def _mailmap_of(view: View) -> Mailmap:

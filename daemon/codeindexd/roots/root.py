@@ -17,7 +17,8 @@ import anyio.to_thread
 import structlog
 
 from codeindexd.errors import FailedError, PathRefusedError
-from codeindexd.indexing.history import HistoryIndexer, HistoryStatus
+from codeindexd.indexing.history import HistoryIndexer
+from codeindexd.indexing.history_status import HistoryStatus
 from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import Progress, StageStats
 from codeindexd.roots import maintenance

@@ -9,7 +9,7 @@ from pathlib import Path
 from codeindexd.analysis.embedding.base import Embedder
 from codeindexd.analysis.embedding.static_embedder import is_as_fast_as_a_lookup
 from codeindexd.config import Index
-from codeindexd.indexing.history import HistorySettings
+from codeindexd.indexing.history_status import HistorySettings
 from codeindexd.roots.events import RootEvent
 from codeindexd.storage.history.stores import HistoryStores
 from codeindexd.storage.index_writer import IndexWriter

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from codeindexd.errors import FailedError, NoHistoryError, StoreDamagedError, StoreFullError, WorkerError
-from codeindexd.indexing.history import HistoryCheck
+from codeindexd.indexing.history_status import HistoryCheck
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root
 from codeindexd.roots.registry import RootSpec

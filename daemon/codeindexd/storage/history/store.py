@@ -6,12 +6,10 @@ import os
 import shutil
 import threading
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,18 +17,14 @@ import structlog
 import xxhash
 
 from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
-from codeindexd.analysis.history.record import Change, ChangeKind, Commit, IndexedCommit, Person
+from codeindexd.analysis.history.record import Commit, IndexedCommit
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.boot import boot_id
 from codeindexd.storage.durable import LOCK, lock_directory, storing
-from codeindexd.storage.history import dictionary
+from codeindexd.storage.history import commit_rows, dictionary
 from codeindexd.storage.history.codec import (
     Numbers,
-    PackedChange,
-    pack_changes,
     pack_members,
-    pack_message,
-    unpack_changes,
     unpack_members,
 )
 from codeindexd.storage.history.members import Members
@@ -39,7 +33,7 @@ from codeindexd.storage.history.snapshot import Columns, HistorySnapshot, People
 from codeindexd.storage.history.vectors import CommitVectors
 from codeindexd.storage.history.view import NO_VIEW, View, decode_view, encode_view
 from codeindexd.storage.lexical import Lexical, LexicalChunk
-from codeindexd.storage.sqlite import Reader, Translated, in_lists, rollback
+from codeindexd.storage.sqlite import Reader, Translated, rollback
 
 log = structlog.get_logger(__name__)
 DATABASE = "history.db"
@@ -224,7 +218,8 @@ class HistoryStore:
                 self._vectors.write(number, [by_id[commit_id].vector])
             self._vectors.write(self._next, [one.vector for one in fresh])
             with self._transaction():
-                people = self._insert(fresh, numbers)
+                people = commit_rows.insert(self._connection, fresh, numbers)
+                self._connection.execute("UPDATE state SET next_number = ?", (self._next + len(fresh),))
                 blocks = [(self._next, [one.vector for one in fresh])] if fresh else []
                 blocks += [(number, [by_id[commit_id].vector]) for commit_id, number in known.items()]
                 self._note_blocks(blocks)
@@ -241,57 +236,6 @@ class HistoryStore:
         lag = self._lag - {number for number, _ in commits}
         self._lexical.apply(self._lexical.generation if lag else self._generation, add_chunks=chunks)
         self._lag = lag
-
-    def _insert(self, commits: Sequence[IndexedCommit], numbers: dict[bytes, int]) -> dict[Person, int]:
-        """Write the rows of new commits, and return the ids of the people in them."""
-        run = self._connection.executemany
-        people = self._ids_of_people({who for one in commits for who in (one.commit.author, one.commit.committer)})
-        changes = [change for one in commits for change in one.commit.changes]
-        paths = dictionary.ids_of_paths(
-            self._connection, {path for change in changes for path in (change.path, change.old_path) if path}
-        )
-        names = dictionary.ids_of_names(self._connection, {name for change in changes for name in change.definitions})
-        rows: list[tuple[Any, ...]] = []
-        touched_paths: dict[tuple[int, int], bytes] = {}
-        touched_names: set[tuple[int, int]] = set()
-        renames: list[tuple[int, int, int]] = []
-        issues: set[tuple[int, int]] = set()
-        for one in commits:
-            commit, number = one.commit, numbers[one.commit.id]
-            packed = [_packed(change, paths, names) for change in commit.changes]
-            rows.append(
-                (
-                    number, commit.id, b"".join(commit.parents),
-                    people[commit.author], commit.author_time, commit.author_offset,
-                    people[commit.committer], commit.commit_time, commit.commit_offset,
-                    pack_message(commit.message), pack_changes(packed), commit.changes_left_out,
-                )
-            )  # fmt: skip
-            for change, blob in zip(packed, (change.blob for change in commit.changes), strict=True):
-                touched_paths[change.path, number] = blob
-                if change.kind is ChangeKind.RENAMED:
-                    touched_paths.setdefault((change.old_path, number), b"")
-                    renames.append((change.path, number, change.old_path))
-                touched_names.update((name, number) for name in change.names)
-            issues.update((issue, number) for issue in commit.references)
-        run(f"INSERT INTO commits VALUES ({','.join('?' * 12)})", rows)  # noqa: S608
-        run("INSERT INTO touched_paths VALUES (?, ?, ?)", [(*key, touched_paths[key]) for key in sorted(touched_paths)])
-        run("INSERT INTO touched_names VALUES (?, ?)", sorted(touched_names))
-        run("INSERT INTO renames VALUES (?, ?, ?)", renames)
-        run("INSERT INTO issues VALUES (?, ?)", sorted(issues))
-        run("DELETE FROM unreadable WHERE id = ?", [(one.commit.id,) for one in commits])
-        self._connection.execute("UPDATE state SET next_number = ?", (self._next + len(commits),))
-        return people
-
-    def _ids_of_people(self, people: Collection[Person]) -> dict[Person, int]:
-        found = {}
-        for person in people:
-            key = (person.name, person.email)
-            self._connection.execute("INSERT OR IGNORE INTO people (name, email) VALUES (?, ?)", key)
-            found[person] = self._connection.execute(
-                "SELECT id FROM people WHERE name = ? AND email = ?", key
-            ).fetchone()[0]
-        return found
 
     def _note_blocks(self, blocks: Iterable[tuple[int, Sequence[bytes]]]) -> None:
         """Record the checksums of written rows. A row written again replaces the block that it is in."""
@@ -348,33 +292,12 @@ class HistoryStore:
             return 0
         with self._writing():
             with self._transaction():
-                for marks, part in in_lists(dead):
-                    numbers = set(part)
-                    rows = self._connection.execute(
-                        f"SELECT number, changes FROM commits WHERE number IN ({marks})",  # noqa: S608
-                        part,
-                    ).fetchall()
-                    for number, changes in rows:
-                        packed = unpack_changes(changes)
-                        paths = {c.path for c in packed} | {c.old_path for c in packed if c.old_path}
-                        names = set(chain.from_iterable(c.names for c in packed))
-                        self._delete("touched_paths", "path", paths, number)
-                        self._delete("touched_names", "name", names, number)
-                        self._delete("renames", "path", {c.path for c in packed if c.old_path}, number)
-                    every = [(number,) for number in numbers]
-                    self._connection.executemany("DELETE FROM issues WHERE number = ?", every)
-                    self._connection.executemany("DELETE FROM commits WHERE number = ?", every)
+                commit_rows.delete(self._connection, dead)
                 dictionary.remove_unused(self._connection)
             self._columns = self._columns.without(dead)
             self._lag -= set(dead)
             self._lexical.apply(self._lexical.generation if self._lag else self._generation, delete_chunks=dead)
         return len(dead)
-
-    def _delete(self, table: str, column: str, values: Iterable[int], number: int) -> None:
-        self._connection.executemany(
-            f"DELETE FROM {table} WHERE {column} = ? AND number = ?",  # noqa: S608
-            [(value, number) for value in values],
-        )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -512,17 +435,6 @@ def _as_stored(commit: Commit) -> Commit:
     """Return a commit without what is not stored with it."""
     changes = tuple(msgspec.structs.replace(change, blob=b"") for change in commit.changes)
     return msgspec.structs.replace(commit, changes=changes)
-
-
-def _packed(change: Change, paths: dict[bytes, int], names: dict[str, int]) -> PackedChange:
-    return PackedChange(
-        paths[change.path],
-        change.kind,
-        change.added,
-        change.removed,
-        paths[change.old_path] if change.old_path else 0,
-        tuple(names[name] for name in change.definitions),
-    )
 
 
 def remove_store(directory: Path) -> None:
