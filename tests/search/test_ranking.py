@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeindexd.search.file_roles import FileRole
-from codeindexd.search.ranking import Candidate, FileEvidence, clean_cut, normalise, rank, rank_report, shortlist
+from codeindexd.search.ranking import (
+    Candidate,
+    FileEvidence,
+    Weights,
+    clean_cut,
+    normalise,
+    rank,
+    rank_report,
+    shortlist,
+)
 
 scores = st.floats(0, 1)
 candidates = st.lists(
@@ -29,7 +38,7 @@ candidates = st.lists(
     max_size=30,
 )
 evidence = st.dictionaries(
-    st.integers(1, 5), st.builds(FileEvidence, name=scores, crowd=scores, path=scores, named=scores)
+    st.integers(1, 5), st.builds(FileEvidence, name=scores, central=scores, crowd=scores, path=scores, named=scores)
 )
 
 
@@ -51,6 +60,19 @@ def test_the_parts_of_a_score_add_up_to_it(found: list[Candidate], files: dict[i
     for order in (rank, rank_report):
         for ranked in order(found, files):
             assert ranked.score == pytest.approx(sum(ranked.parts.values()), abs=1e-6)
+
+
+def test_a_central_file_comes_first_of_equals() -> None:
+    some, central = Candidate(1, 1, b"a.py", dense=0.8), Candidate(2, 2, b"b.py", dense=0.8)
+    assert rank([some, central], {2: FileEvidence(central=1.0)})[0].candidate is central
+    assert rank_report([some, central], {2: FileEvidence(central=1.0)})[0].candidate is some
+
+
+def test_further_chunks_of_a_central_file_keep_most_of_that() -> None:
+    found = [Candidate(1, 1, b"a.py", dense=1.0), Candidate(2, 1, b"a.py", dense=0.9)]
+    plain = rank(found)[1].score
+    assert rank(found, {1: FileEvidence(central=1.0)})[1].score > plain + 0.5 * Weights().central
+    assert rank(found, {1: FileEvidence(name=1.0)})[1].score < plain + 0.5 * Weights().name
 
 
 @given(st.dictionaries(st.integers(), st.floats(-1, 100), max_size=20))

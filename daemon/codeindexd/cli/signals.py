@@ -8,6 +8,7 @@ _MEANINGS: Final = {
     "lexical": "has the words of the question",
     "dense": "is close to the question in meaning",
     "name": "the name of the file is close to the question in meaning",
+    "central": "much of the code relies on the file",
     "exact": "defines a name in the question",
     "mention": "uses a name in the question",
     "company": "other chunks of the file are good matches too",

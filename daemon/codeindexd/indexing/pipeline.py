@@ -5,6 +5,7 @@ Only caches are kept between files; an error with a file becomes that file's res
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,16 +21,19 @@ from codeindexd.analysis.chunking import Analysis
 from codeindexd.analysis.chunking.indexed_text import IndexedText, indexed_text
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.embedding.static import StaticModel, first_line
-from codeindexd.analysis.references import Columns, encode
+from codeindexd.analysis.references import BrokenReferencesError, Columns, encode
 from codeindexd.analysis.tokens import Terms, Tokenizer
 from codeindexd.analysis.trigrams import trigrams_of
-from codeindexd.errors import StoreDamagedError, StoreFullError, place_of
+from codeindexd.errors import CodeindexError, StoreDamagedError, StoreFullError, place_of
 from codeindexd.indexing.fingerprint import fingerprints
 from codeindexd.scan.safe_read import NO_SUCH_FILE, Contents, is_settled, read_beneath
 from codeindexd.scan.size_limits import SizeLimits
+from codeindexd.storage.catalog.centrality import compute_centrality
 from codeindexd.storage.vectors import VectorStore
 from codeindexd.types import ChunkDraft, Definition, Span
 from codeindexd.workers.jobs import (
+    CentralityJob,
+    CentralityResult,
     FileJob,
     FileResult,
     FileStatus,
@@ -153,6 +157,15 @@ class Pipeline:
 
             self._history = HistoryReader(self._tokenizer, mask_secrets=self._settings.mask_secrets)
         return self._history.answer(job)
+
+    def centrality(self, job: CentralityJob) -> CentralityResult:
+        """Compute how central the files of a catalog are."""
+        try:
+            found = compute_centrality(Path(os.fsdecode(job.path)))
+        except (CodeindexError, BrokenReferencesError) as error:
+            return CentralityResult(job.job_id, job.path, error=str(error))
+        file_ids, ranks = found.file_ids.astype("<i8").tobytes(), found.ranks.astype("<f4").tobytes()
+        return CentralityResult(job.job_id, job.path, found.generation, file_ids, ranks)
 
     # steps
 

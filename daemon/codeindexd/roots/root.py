@@ -23,6 +23,7 @@ from codeindexd.indexing.problems import ProblemKey, RootProblem, RootProblems
 from codeindexd.indexing.progress import Progress, StageStats
 from codeindexd.roots import maintenance
 from codeindexd.roots.adoption import Adoption, Borrower, Lender, adopt
+from codeindexd.roots.central_files import CentralFiles
 from codeindexd.roots.debounce import Debouncer
 from codeindexd.roots.events import RootEvent, RootEventKind
 from codeindexd.roots.hints import Hints
@@ -123,6 +124,7 @@ class Root:
         self._reported_state: RootState | None = None
         self._adoption: Adoption | None = None
         self._parts: RootParts
+        self._central: CentralFiles
 
     # queries about the root
 
@@ -142,7 +144,7 @@ class Root:
             return RootState.DEGRADED
         if self._parts.scans.is_walking or not self._parts.scans.has_walked:
             return RootState.INDEXING if self._parts.index.catalog.generation == 0 else RootState.RECONCILING
-        if self._hints.are_outstanding or self._parts.ingest.has_changes:
+        if self._hints.are_outstanding or self._parts.ingest.has_changes or self._central.is_first_outstanding:
             return RootState.INDEXING
         return RootState.FRESH
 
@@ -301,6 +303,7 @@ class Root:
         began = anyio.current_time()
         how = await self._parts.sync.run(timeout_s)
         with anyio.move_on_after(max(0.0, timeout_s - (anyio.current_time() - began))):
+            await self._central.wait_for_first()
             await self.history.sync()
         return SyncResult(self.generation, (anyio.current_time() - began) * 1000, how)
 
@@ -390,6 +393,7 @@ class Root:
                 tasks.start_soon(self._parts.embedder.serve)
                 await tasks.start(self._parts.watcher.serve)
                 tasks.start_soon(self._parts.catch_up.serve)
+                tasks.start_soon(self._central.serve)
                 tasks.start_soon(self.history.serve)
                 self._start_maintenance(tasks)
                 self.hint([ROOT])
@@ -418,6 +422,12 @@ class Root:
             shutdown=self._shutdown,
             report=self._report,
             report_state_change=self._report_state_change,
+        )
+        self._central = CentralFiles(
+            index,
+            self._dependencies.pool,
+            is_caught_up=lambda: self.is_caught_up,
+            on_first=self._report_state_change,
         )
         await self._parts.scans.prepare()
         self._problems.replace(ProblemKey.CONFIG, self._config_file.problem)
@@ -472,6 +482,7 @@ class Root:
             return
         if kind is RootEventKind.GENERATION:
             self._committed.notify_all()
+            self._central.note_change()
         self._reported.notify_all()
         state = self.state
         if kind is not RootEventKind.IDENTITY:

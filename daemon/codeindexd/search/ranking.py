@@ -25,10 +25,11 @@ class Weights:
     lexical: float = 0.6
     dense: float = 0.7
     name: float = 1.0  # times the closeness of the file's name
+    central: float = 0.4  # times how much of the code relies on the file
     exact: float = 1.5  # times how well it defines a name in the query: a compound name, or the query's only word
     mention: float = 1.2  # times the rarity of such a name that it uses, in any inflection if it is a single word
     test: float = 1.4  # subtracted, like `prose`, `data` and `aside`, unless the query asks for such files
-    prose: float = 0.5
+    prose: float = 0.4
     wanted_prose: float = 0.6  # added for documents if the query asks for them
     data: float = 0.5
     aside: float = 0.5
@@ -37,6 +38,7 @@ class Weights:
     max_neighbours: int = 7
     further: float = 0.6  # factor for the score of every further chunk of a file
     further_file: float = 0.3  # factor for the signals of the whole file, in every further chunk
+    further_central: float = 0.75  # the same for `central`, which says nothing about a chunk
     place: float = 40.0  # a place that the query names; those named first have a little more
     qualified: float = 20.0  # a definition whose qualified name is the query
     literal: float = 10.0  # the chunk contains the query, or the longest fixed part of a message
@@ -100,6 +102,7 @@ class FileEvidence:
     """Signals of a file as a whole, from 0 to 1; the fields are named as in `Weights` and `ReportWeights`."""
 
     name: float = 0.0
+    central: float = 0.0
     crowd: float = 0.0
     path: float = 0.0
     named: float = 0.0
@@ -177,10 +180,15 @@ def rank(
     for file_id, of_file in _by_file(candidates).items():
         evidence = (files or {}).get(file_id, FileEvidence())
         scored = sorted((_of_question(one, penalties, weights) for one in of_file), key=_order)
-        whole = {"name": weights.name * evidence.name, "older": -weights.older if evidence.is_older else 0.0}
+        whole = {
+            "name": weights.name * evidence.name,
+            "central": weights.central * evidence.central,
+            "older": -weights.older if evidence.is_older else 0.0,
+        }
         neighbours = scored[1 : 1 + weights.max_neighbours]
         whole["company"] = weights.neighbour * sum(max(0.0, one.score) for one in neighbours)
-        ranked += _spread(scored, whole, weights.further, weights.further_file)
+        factors = dict.fromkeys(whole, weights.further_file) | {"central": weights.further_central}
+        ranked += _spread(scored, whole, weights.further, factors)
     return sorted(ranked, key=_order)
 
 
@@ -211,7 +219,7 @@ def rank_report(
         for name in ("lexical", "dense", "body"):  # what other chunks of the file have beyond the first one
             best = max(one.parts.get(name, 0.0) for one in scored)
             whole[f"{name}_elsewhere"] = best - scored[0].parts.get(name, 0.0)
-        ranked += _spread(scored, whole, weights.further, weights.further)
+        ranked += _spread(scored, whole, weights.further, dict.fromkeys(whole, weights.further))
     return sorted(ranked, key=_order)
 
 
@@ -243,16 +251,17 @@ def _of_report(candidate: Candidate, weights: ReportWeights) -> Ranked:
 
 
 def _spread(
-    scored: Sequence[Ranked], whole: Mapping[str, float], further: float, further_file: float
+    scored: Sequence[Ranked], whole: Mapping[str, float], further: float, factors: Mapping[str, float]
 ) -> Iterable[Ranked]:
     """Yield the chunks of one file, best first, with the parts of the ``whole`` file added.
 
-    All but the first score less: only ``further`` of their own score, and ``further_file`` of the file's parts.
+    All but the first score less: only ``further`` of their own score, and of the file's parts as much as ``factors``.
     """
     bonus, total = sum(whole.values()), 0.0
+    kept = max(0.0, sum(factors[name] * part for name, part in whole.items()))
     for position, one in enumerate(scored):
         alone = one.score + bonus
-        total = min(total, further * max(0.0, one.score) + further_file * max(0.0, bonus)) if position else alone
+        total = min(total, further * max(0.0, one.score) + kept) if position else alone
         parts = {**one.parts, **whole, "further": total - alone, **one.candidate.asked_for}
         asked_for = sum(one.candidate.asked_for.values())
         # Rounded, because sums of the same numbers differ with their order, and equal scores are ordered by place.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +38,7 @@ _SHORTLIST_PERCENT = 80  # of the depth; ranking all that both retrievers find t
 _MIN_PART = 4  # letters of a part of an identifier
 _LEAST_NAME = 0.5  # the lowest closeness of a document's name
 _LEAST_NAME_IF_WANTED = 0.8
+_CENTRALITY_OF_DOCUMENTS = 0.5  # nothing refers to them
 _IDENTIFIER = re.compile(r"\w+")
 
 
@@ -116,7 +117,8 @@ def _ranked_chunks(
         for chunk in chunks
     ]
     wanted_roles = roles_asked_for(query.text, frozenset(query.stems))
-    return rank(candidates, _evidence(query, candidates, wanted_roles), wanted_roles)
+    central = centrality_shares(snapshot, candidates)
+    return rank(candidates, _evidence(query, candidates, wanted_roles, central), wanted_roles)
 
 
 def similar_chunks(snapshot: Snapshot, path: bytes, line: int, limit: int) -> list[Ranked]:
@@ -222,10 +224,31 @@ def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files:
     return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
 
 
+def centrality_shares(snapshot: Snapshot, candidates: Iterable[Candidate]) -> dict[int, float]:
+    """Return by file id how much of the code relies on a file: 1 for the most central candidate, 0 for the least.
+
+    Nothing refers to a document, so all documents have one half. Returns {} if fewer than two files are ranked.
+    """
+    roles = {candidate.file_id: candidate.role for candidate in candidates}
+    if snapshot.centrality is None:
+        return {}
+    code = [file_id for file_id, role in roles.items() if role is not FileRole.DOCUMENT]
+    ranks = snapshot.centrality.of(code)
+    known = ranks[~np.isnan(ranks)]
+    if len(known) < 2 or known.max() <= known.min():
+        return {}
+    low, high = float(known.min()), float(known.max())
+    shares = np.nan_to_num((ranks - low) / (high - low)).tolist()
+    return {**dict.fromkeys(roles, _CENTRALITY_OF_DOCUMENTS), **dict(zip(code, shares, strict=True))}
+
+
 def _evidence(
-    query: PreparedQuery, candidates: Iterable[Candidate], wanted_roles: Collection[FileRole]
+    query: PreparedQuery,
+    candidates: Iterable[Candidate],
+    wanted_roles: Collection[FileRole],
+    central: Mapping[int, float],
 ) -> dict[int, FileEvidence]:
-    """Return the signals of the files of ``candidates``, by file id.
+    """Return the signals of the files of ``candidates``, by file id; ``central`` is one of them.
 
     The name of a document says little about its content (``README.md`` answers many questions), so its closeness has a
     lower bound. If the only word of a query occurs anywhere, names count only for files that contain it.
@@ -240,7 +263,8 @@ def _evidence(
     if query.only_stem and (having := {one.path for one in candidates if one.mention or one.exact}):
         closeness = {path: share for path, share in closeness.items() if path in having}
     return {
-        file_id: FileEvidence(name=closeness.get(path, 0.0), is_older=path in older) for file_id, path in paths.items()
+        file_id: FileEvidence(name=closeness.get(path, 0.0), central=central.get(file_id, 0.0), is_older=path in older)
+        for file_id, path in paths.items()
     }
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.tokens import path_words
 from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
+from codeindexd.storage.catalog.centrality import Centrality
 from codeindexd.storage.durable import storing, write_clean_marker
 from codeindexd.storage.opening import dense_of, open_catalog, open_dense, open_lexical, open_text
 from codeindexd.storage.previous_model import PreviousModelIndex, open_previous_model
@@ -219,6 +220,17 @@ class IndexWriter:
         async with self._write_lock:
             return await anyio.to_thread.run_sync(self._run_awake, function, arguments)
 
+    async def set_centrality(self, centrality: Centrality) -> None:
+        """Replace how central the files are, for queries as well. Stores at rest stay so."""
+        async with self._write_lock:
+            await anyio.to_thread.run_sync(self._set_centrality, centrality)
+
+    def _set_centrality(self, centrality: Centrality) -> None:
+        self.catalog.set_centrality(centrality)
+        with self._use_lock:
+            if not (self._at_rest or self._closed):
+                self._publish()
+
     def _run_awake(self, function: Callable[..., T], arguments: Sequence[object]) -> T:
         with self._awake():
             return function(*arguments)
@@ -305,6 +317,7 @@ class IndexWriter:
                 self.text.snapshot(),
                 identity=space.identity,
                 text_is_complete=not (self.lag.text or self._text_gaps),
+                centrality=self.catalog.centrality,
             )
         )
 

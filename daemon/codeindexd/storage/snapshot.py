@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from codeindexd.errors import CodeindexError
 from codeindexd.storage.catalog import CatalogSnapshot
+from codeindexd.storage.catalog.centrality import Centrality
 from codeindexd.storage.dense import DenseSnapshot
 from codeindexd.storage.lexical import LexicalSnapshot
 from codeindexd.storage.text import TextSnapshot
@@ -17,7 +18,8 @@ class Snapshot:
     """One consistent view of a root's stores. It stays valid while it is pinned, and closes when retired and unpinned.
 
     ``chunks`` is the number of chunks, ``vectors`` the number of chunks with a vector, ``identity`` the vectors' model.
-    ``text_is_complete`` says that the text index has the content of every indexed file.
+    ``text_is_complete`` says that the text index has the content of every indexed file. ``centrality`` may be of an
+    earlier generation; None if it was never computed.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Snapshot:
         *,
         identity: str,
         text_is_complete: bool,
+        centrality: Centrality | None = None,
     ) -> None:
         self.catalog = catalog
         self.lexical = lexical
@@ -36,6 +39,7 @@ class Snapshot:
         self.text = text
         self.text_is_complete = text_is_complete
         self.identity = identity
+        self.centrality = centrality
         self.chunks = catalog.counts().chunks
         self.vectors = len(dense)
         self._lock = threading.Lock()
@@ -56,6 +60,7 @@ class Snapshot:
             self.text,
             identity=self.identity,
             text_is_complete=self.text_is_complete,
+            centrality=self.centrality,
         )
 
     def _close_when_unused(self) -> None:

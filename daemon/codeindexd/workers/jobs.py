@@ -166,8 +166,32 @@ class HistoryResult:
     ended_worker: bool = False
 
 
-Job = FileJob | TextsJob | HistoryJob
-Result = FileResult | TextsResult | HistoryResult
+@dataclass(frozen=True, slots=True)
+class CentralityJob:
+    """A job that computes how central the files of a catalog are, whose file is at ``path``; ``cost`` is in bytes."""
+
+    job_id: int
+    path: bytes
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class CentralityResult:
+    """The result of a `CentralityJob`, or the ``error`` that prevented it.
+
+    ``file_ids`` are little-endian int64, sorted; ``ranks`` are theirs as float32, at the catalog's ``generation``.
+    """
+
+    job_id: int
+    path: bytes
+    generation: int = 0
+    file_ids: bytes = b""
+    ranks: bytes = b""
+    error: str = ""
+
+
+Job = FileJob | TextsJob | HistoryJob | CentralityJob
+Result = FileResult | TextsResult | HistoryResult | CentralityResult
 
 _UNKNOWN_COST = 16 * 1024
 _JOB_COST = 2 * 1024  # a guess at what a job costs besides its bytes
@@ -177,7 +201,7 @@ def cost(job: Job) -> int:
     """Return the cost of a job in bytes, for fairness and limits."""
     if isinstance(job, FileJob):
         return _JOB_COST + (job.size or _UNKNOWN_COST)
-    if isinstance(job, HistoryJob):
+    if isinstance(job, (HistoryJob, CentralityJob)):
         return _JOB_COST + job.cost
     return _JOB_COST + sum(wanted.end_byte - wanted.start_byte for wanted in job.ranges)
 
@@ -188,4 +212,6 @@ def failed(job: Job, error: str, *, quarantined: bool = False) -> Result:
         return FileResult(job.job_id, job.path, FileStatus.FAILED, stage="worker", error=error, quarantined=quarantined)
     if isinstance(job, HistoryJob):
         return HistoryResult(job.job_id, job.path, error=error, ended_worker=quarantined)
+    if isinstance(job, CentralityJob):
+        return CentralityResult(job.job_id, job.path, error=error)
     return TextsResult(job.job_id, job.path, TextsStatus.FAILED, error=error)

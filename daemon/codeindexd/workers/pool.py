@@ -31,6 +31,8 @@ from anyio import TASK_STATUS_IGNORED
 from codeindexd.errors import CodeindexError, ShuttingDownError, WorkerError
 from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers.jobs import (
+    CentralityJob,
+    CentralityResult,
     FileJob,
     FileResult,
     HistoryJob,
@@ -186,6 +188,10 @@ class WorkerPool:
     ) -> AsyncGenerator[HistoryResult, None]:
         """Read the history of a repository, and yield results in the order of completion. Raises as `process`."""
         return cast("AsyncGenerator[HistoryResult, None]", self._results(jobs, urgent=urgent))
+
+    def centrality(self, jobs: Iterable[CentralityJob]) -> AsyncGenerator[CentralityResult, None]:
+        """Compute how central the files of catalogs are, in bulk workers. Raises as `process`."""
+        return cast("AsyncGenerator[CentralityResult, None]", self._results(jobs, urgent=False))
 
     @contextlib.contextmanager
     def at_normal_priority(self) -> Iterator[None]:

@@ -13,6 +13,8 @@ from typing import Protocol, cast
 from codeindexd.errors import place_of
 from codeindexd.workers import process_limits, wire
 from codeindexd.workers.jobs import (
+    CentralityJob,
+    CentralityResult,
     FileJob,
     FileResult,
     HistoryJob,
@@ -38,8 +40,11 @@ class Pipeline(Protocol):
     def history(self, job: HistoryJob) -> HistoryResult:
         """Read a part of a repository's history."""
 
+    def centrality(self, job: CentralityJob) -> CentralityResult:
+        """Compute how central the files of a catalog are."""
 
-_Run = wire.RunFile | wire.RunTexts | wire.RunHistory
+
+_Run = wire.RunFile | wire.RunTexts | wire.RunHistory | wire.RunCentrality
 
 
 def main(arguments: list[str]) -> int:
@@ -102,13 +107,15 @@ def _run(pipeline: Pipeline, job: Job) -> Result:
                 return pipeline.texts(job)
             case HistoryJob():
                 return pipeline.history(job)
+            case CentralityJob():
+                return pipeline.centrality(job)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - one bad file never costs another; the result carries the error
         return failed(job, place_of(error))
 
 
-def _done(result: Result) -> wire.FileDone | wire.TextsDone | wire.HistoryDone:
+def _done(result: Result) -> wire.FileDone | wire.TextsDone | wire.HistoryDone | wire.CentralityDone:
     memory = process_limits.private_memory()
     match result:
         case FileResult():
@@ -117,6 +124,8 @@ def _done(result: Result) -> wire.FileDone | wire.TextsDone | wire.HistoryDone:
             return wire.TextsDone(result, memory)
         case HistoryResult():
             return wire.HistoryDone(result, memory)
+        case CentralityResult():
+            return wire.CentralityDone(result, memory)
 
 
 def run() -> None:

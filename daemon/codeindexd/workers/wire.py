@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import msgspec
 
 from codeindexd.workers.jobs import (
+    CentralityJob,
+    CentralityResult,
     FileJob,
     FileResult,
     HistoryJob,
@@ -59,6 +61,12 @@ class RunHistory(msgspec.Struct, tag="history"):
     job: HistoryJob
 
 
+class RunCentrality(msgspec.Struct, tag="centrality"):
+    """A job for `Pipeline.centrality`."""
+
+    job: CentralityJob
+
+
 class Ready(msgspec.Struct, tag="ready"):
     """The first message of a worker: it is ready for jobs. ``memory`` is its private memory in bytes."""
 
@@ -86,8 +94,15 @@ class HistoryDone(msgspec.Struct, tag="history_done"):
     memory: int
 
 
-ToWorker = Start | LowerPriority | RunFile | RunTexts | RunHistory
-ToDaemon = Ready | FileDone | TextsDone | HistoryDone
+class CentralityDone(msgspec.Struct, tag="centrality_done"):
+    """The answer to `RunCentrality`, with the worker's private memory in bytes."""
+
+    result: CentralityResult
+    memory: int
+
+
+ToWorker = Start | LowerPriority | RunFile | RunTexts | RunHistory | RunCentrality
+ToDaemon = Ready | FileDone | TextsDone | HistoryDone | CentralityDone
 
 _encoder = msgspec.msgpack.Encoder()
 to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

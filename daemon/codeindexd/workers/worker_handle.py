@@ -13,7 +13,7 @@ import msgspec
 from codeindexd.waiting import Backoff, Signal
 from codeindexd.workers import process_limits, wire
 from codeindexd.workers.child import Child, describe_exit
-from codeindexd.workers.jobs import FileJob, HistoryJob, TextsJob, WorkerSettings
+from codeindexd.workers.jobs import CentralityJob, FileJob, HistoryJob, TextsJob, WorkerSettings
 from codeindexd.workers.pressure import cpu_time
 from codeindexd.workers.schedule import Call, Schedule, ScheduledJob, WorkerSlot
 from codeindexd.workers.sizing import is_overdue
@@ -235,7 +235,7 @@ def _out_of_memory(limit: int) -> str:
     return f"it needed more than {limit // (1024 * 1024)} MB of memory"
 
 
-def _message(task: ScheduledJob) -> wire.RunFile | wire.RunTexts | wire.RunHistory:
+def _message(task: ScheduledJob) -> wire.RunFile | wire.RunTexts | wire.RunHistory | wire.RunCentrality:
     match task.job:
         case FileJob() as job:
             return wire.RunFile(job)
@@ -243,3 +243,5 @@ def _message(task: ScheduledJob) -> wire.RunFile | wire.RunTexts | wire.RunHisto
             return wire.RunTexts(job)
         case HistoryJob() as job:
             return wire.RunHistory(job)
+        case CentralityJob() as job:
+            return wire.RunCentrality(job)

@@ -24,9 +24,6 @@ TYPE_KINDS: Final = frozenset({
 })  # fmt: skip
 """Kinds of definitions with members."""
 
-NOT_CODE: Final = frozenset({"section", "key", "table", "data", "block", "label"})
-"""Kinds of definitions that code does not refer to by name."""
-
 _MEMBER_KINDS: Final = frozenset({"method", "constructor", "property", "field"})
 _WRITTEN_OWNERS: Final = frozenset({"javascript", "typescript", "tsx", "lua"})
 """Languages in which ``owner.name = function`` defines a member of an object, wherever it stands."""

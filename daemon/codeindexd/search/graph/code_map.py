@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import Columns
+from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.file_roles import FileRole, role_of
-from codeindexd.search.graph.code_file import NAMESPACE_KINDS, NOT_CODE, CodeFile
+from codeindexd.search.graph.code_file import NAMESPACE_KINDS, CodeFile
 from codeindexd.search.graph.graph import CodeGraph
 from codeindexd.search.graph.targets import FUNCTION_KINDS
 from codeindexd.storage.snapshot import Snapshot

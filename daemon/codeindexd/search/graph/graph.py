@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.analysis.tokens import Tokenizer
-from codeindexd.search.graph.code_file import NOT_CODE, TYPE_KINDS, Binding, CodeFile, FileCache
+from codeindexd.search.graph.code_file import TYPE_KINDS, Binding, CodeFile, FileCache
 from codeindexd.search.graph.modules import ImportedModule, Layout
 from codeindexd.search.graph.packages import MANIFESTS
 from codeindexd.search.graph.plain_types import TypeHints

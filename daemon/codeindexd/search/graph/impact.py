@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.search.file_roles import is_test
-from codeindexd.search.graph.code_file import NAMESPACE_KINDS, NOT_CODE, Binding, CodeFile
+from codeindexd.search.graph.code_file import NAMESPACE_KINDS, Binding, CodeFile
 from codeindexd.search.graph.dispatch import overridden, uses_of_overridden, uses_of_types
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.modules import Match

@@ -15,10 +15,11 @@ from typing import Final, TypeVar
 import anyio.to_thread
 
 from codeindexd.analysis.references import LANGUAGES
+from codeindexd.analysis.references.centrality import NOT_CODE
 from codeindexd.errors import NotIndexedError, UsageError
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.graph.calls import CallTree, callees_of, callers_of
-from codeindexd.search.graph.code_file import NOT_CODE, CodeFile, FileCache
+from codeindexd.search.graph.code_file import CodeFile, FileCache
 from codeindexd.search.graph.code_map import MOST_FILES, CodeMap, RankCache, code_map
 from codeindexd.search.graph.graph import CodeGraph, Use
 from codeindexd.search.graph.impact import Impact, definitions_of_files, impact_of, importers_of

@@ -47,6 +47,7 @@ _TYPES: dict[str, _Columns] = {
     "outline": (("'integer'", "is_partial"), ("'blob'", "definitions details")),
     "definition_name": (("'blob'", "name"), ("'integer'", "file_id")),
     "reference": (("'integer'", "definition_count reference_count"), ("'blob'", "refs")),
+    "centrality": (("'integer'", "version generation"), ("'blob'", "file_ids ranks")),
     "failure": (("'blob'", "parent name"), (_TEXT, "stage error"), ("'integer'", "attempts next_retry_ns quarantined")),
 }
 

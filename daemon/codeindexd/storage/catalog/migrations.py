@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 ADDED: Final[Mapping[int, str]] = {
     3: """
@@ -26,6 +26,12 @@ CREATE TABLE reference (
   file_id INTEGER PRIMARY KEY, definition_count INTEGER NOT NULL, reference_count INTEGER NOT NULL, refs BLOB NOT NULL
 );
 CREATE INDEX reference_counts ON reference (definition_count, reference_count);
+""",
+    5: """
+CREATE TABLE centrality (
+  one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, generation INTEGER NOT NULL,
+  file_ids BLOB NOT NULL, ranks BLOB NOT NULL
+);
 """,
 }
 """By version, the statements that change a catalog of the version before. A new catalog gets them as well."""

@@ -106,6 +106,11 @@ class StoredOutline(Sequence[Definition]):
         self._starts = list(itertools.accumulate(self._columns[5]))
         self._built: dict[int, Definition] = {}
 
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds of the definitions, in the order of their ``names``."""
+        return self._columns[2]
+
     def __len__(self) -> int:
         return len(self.names)
 

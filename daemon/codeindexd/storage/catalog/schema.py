@@ -25,6 +25,7 @@ REBUILD = "it is rebuilt from the disk; vectors are reused"
 # `outline` has the definitions of a file (see definitions.py), if there are any; `definition_name` leads to those that
 # no chunk has among its symbols.
 # `reference` has the references of a file (see analysis/references), and how many definitions and references it has.
+# `centrality` has one row, which follows the rest of the catalog in quiet times (see centrality.py).
 # Integers beyond 64 bits (inodes, times of some file systems) are stored as text, text with lone surrogates as blobs:
 # see rows.py. Such columns have no declared type.
 # The tables that were added since the oldest version that can be used are in migrations.py.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from codeindexd.errors import CodeindexError, FailedError, StoreDamagedError, StoreFullError
 from codeindexd.scan.relpath import join
+from codeindexd.storage.catalog.centrality import Centrality, stored_centrality
 from codeindexd.storage.catalog.check import check_catalog
 from codeindexd.storage.catalog.rows import NODE_COLUMNS, entry_from, failure_from
 from codeindexd.storage.catalog.schema import REBUILD, give_to, open_writer, reading_rows
@@ -44,6 +45,8 @@ class Catalog:
 
     Every method raises StoreDamagedError if the file is damaged or was deleted (it must be rebuilt), and StoreFullError
     if it cannot be read or written now; in that case nothing was committed and the catalog stays usable.
+
+    ``centrality`` is how central the files are, as far as it is known: None before it was first computed.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -61,6 +64,7 @@ class Catalog:
         self._wal = path.with_name(path.name + "-wal")
         self._state = CatalogState.of(connection.execute(SELECT_STATE).fetchone())
         self._kinds = self._stored_kinds()
+        self.centrality = stored_centrality(connection)
         self.store_uuid: str = connection.execute("SELECT value FROM meta WHERE key = 'store_uuid'").fetchone()[0]
         self._reader = Reader(path, on_wake=self._report_wake)
         self._tree = CatalogTree(Reader(path, on_wake=self._report_wake))
@@ -171,6 +175,12 @@ class Catalog:
                     rollback(connection)
             self._state = written.state
             return written.committed
+
+    def set_centrality(self, centrality: Centrality) -> None:
+        """Replace how central the files are. The generation stays the same."""
+        with self._transaction() as connection:
+            centrality.write(connection)
+        self.centrality = centrality
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
