@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import pickle
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -19,9 +18,11 @@ import judged
 
 from codeindexd.search.ranking import ReportWeights, Weights, rank, rank_report
 from support.daemons import RawClient, RealDaemon, until
+from support.moving_tree import MovingTree
 
 RECORDER = Path(__file__).with_name("recording_daemon.py")
-TIMEOUT_S = 900.0
+TIMEOUT_S = 3600.0  # the history of a large repository, on a busy machine
+_CONFIG = "[workers]\nnice = 0\n"
 FIRST = (1, 5, 10)
 
 Figure = int | float | tuple[float, float, float]
@@ -59,9 +60,13 @@ class Asked:
             self.call("roots.remove", path=name)
 
     def sync(self, root: str) -> None:
-        """Wait until everything is indexed."""
+        """Wait until everything is indexed, history included."""
         self.call("sync", path=root, timeout_s=TIMEOUT_S)
-        until(lambda: self.call("status", path=root)["roots"][0]["state"] == "fresh", timeout_s=TIMEOUT_S)
+        until(lambda: self._is_complete(root), timeout_s=TIMEOUT_S)
+
+    def _is_complete(self, root: str) -> bool:
+        (status,) = self.call("status", path=root)["roots"]
+        return status["state"] == "fresh" and status["history"]["state"] in ("complete", "unavailable")
 
     def answer(self, root: str, question: judged.Question, prefix: str = "") -> Answer:
         """Ask one question."""
@@ -79,7 +84,7 @@ def asked() -> Iterator[Asked]:
     home = Path(tempfile.mkdtemp(prefix="cix"))
     records = home / "records"
     records.mkdir()
-    daemon = RealDaemon(home)
+    daemon = RealDaemon(home, _CONFIG)
     daemon.prefix = [sys.executable, str(RECORDER), str(records)]
     try:
         yield Asked(daemon.start(), records)
@@ -121,7 +126,7 @@ def report_answers(daemon: Asked, reports: Sequence[judged.Report], git_pattern:
             print(f"missing: {git} for {len(of_project)} reports of {project}", file=sys.stderr)
             continue
         with tempfile.TemporaryDirectory() as scratch:
-            tree = Tree(git, Path(scratch))
+            tree = MovingTree(git, Path(scratch))
             chosen = sorted(of_project, key=lambda one: one.name)[::every]
             chosen.sort(key=lambda one: (tree.time_of(one.commit), one.name))  # so that little changes in between
             tree.check_out(chosen[0].commit)
@@ -130,24 +135,6 @@ def report_answers(daemon: Asked, reports: Sequence[judged.Report], git_pattern:
                     tree.check_out(report.commit)
                     daemon.sync(root)
                     yield daemon.answer(root, report)
-
-
-class Tree:
-    """A directory that is moved from commit to commit, with an index of its own."""
-
-    def __init__(self, git: Path, scratch: Path) -> None:
-        self.directory = scratch / "tree"
-        self.directory.mkdir()
-        self._git = ["git", f"--git-dir={git.resolve()}"]
-        self._environment = {**os.environ, "GIT_INDEX_FILE": str(scratch / "index")}
-
-    def time_of(self, commit: str) -> int:
-        shown = subprocess.run([*self._git, "show", "-s", "--format=%ct", commit], capture_output=True, check=True)
-        return int(shown.stdout)
-
-    def check_out(self, commit: str) -> None:
-        command = [*self._git, f"--work-tree={self.directory}", "read-tree", "-u", "--reset", commit]
-        subprocess.run(command, env=self._environment, cwd=self.directory, check=True)
 
 
 # figures

@@ -16,10 +16,10 @@ def test_every_part_of_a_score_has_words() -> None:
     candidates += [Candidate(9, 1, b"a.py", 0.5, 0.5, 0.5), Candidate(10, 1, b"a.py", lexical=1.0)]
     candidates += [Candidate(11, 9, b"b.py", lexical=1.0), Candidate(12, 9, b"b.py", dense=1.0)]
     candidates += [Candidate(13, 9, b"b.py", body=1.0)]
-    files = {number: FileEvidence(1.0, 1.0, 1.0, 1.0, 1.0, is_older=True) for number in range(10)}
+    files = {number: FileEvidence(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, is_older=True) for number in range(10)}
     ranked = [*rank(candidates, files), *rank_report(candidates, files)]
     parts = {name for one in ranked for name in one.parts}
-    assert {"name", "central", "older", "company", "further", "crowd", "named"} <= parts
+    assert {"name", "central", "older", "company", "further", "crowd", "named", "past"} <= parts
     assert {"test", "aside", "body_elsewhere"} <= parts
     assert {name for name in parts if describe_part(name, -1.0) == name} == set()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from codeindexd.indexing.pipeline import Pipeline
 from codeindexd.roots.registry import RootSpec
+from codeindexd.search.searchable_root import SearchableHistory
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.storage.vectors import VectorStore
@@ -26,6 +27,7 @@ class Indexed:
         self.spec = RootSpec("one", self.directory, 1, 1)
         self.state = RootState.FRESH
         self.meanwhile: Callable[[], None] = lambda: None
+        self.history: SearchableHistory | None = None
         self.hints: set[bytes] = set()
         self.vectors = VectorStore.open(directory / "vectors.db")
         space = VectorSpace("bundled", 256)

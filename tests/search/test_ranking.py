@@ -38,7 +38,8 @@ candidates = st.lists(
     max_size=30,
 )
 evidence = st.dictionaries(
-    st.integers(1, 5), st.builds(FileEvidence, name=scores, central=scores, crowd=scores, path=scores, named=scores)
+    st.integers(1, 5),
+    st.builds(FileEvidence, name=scores, central=scores, crowd=scores, path=scores, named=scores, past=scores),
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from codeindexd.search.query import parse
+from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.search.searcher import Searcher
 from search.indexed_root import Indexed
 
@@ -80,3 +81,18 @@ async def test_a_long_question_how_to_do_something_is_answered_by_documents_as_w
     assert (await found(root, text + "I have tried several other ways already and none of them has worked."))[
         0
     ] == "docs/lists.md"
+
+
+async def test_a_file_that_similar_commits_changed_rises(root: Indexed) -> None:
+    def past_files(searched: SearchableRoot, text: str) -> dict[bytes, float]:
+        assert searched is root
+        assert text.startswith("Trailing commas")  # the headline
+        return {b"src/reader.py": 1.0, b"gone.py": 0.9}
+
+    async def place(searcher: Searcher) -> int:
+        answer = await searcher.search([root], parse(REPORT.format(place="above")), 10)
+        return [hit.chunk.path for hit in answer.hits].index(b"src/reader.py")
+
+    root.save("src/comma.py", "def lose_trailing_commas_of_a_list_that_is_written():\n    return ListWriter\n")
+    without = await place(Searcher({}, mask_secrets=True))
+    assert await place(Searcher({}, mask_secrets=True, past_files=past_files)) < without

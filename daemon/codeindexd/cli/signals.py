@@ -21,6 +21,7 @@ _MEANINGS: Final = {
     "crowd": "several chunks of the file have the words of the report",
     "path": "the path has rare words of the report",
     "named": "the report names the file",
+    "past": "commits about similar things changed the file",
     "lexical_elsewhere": "another chunk of the file has the words of the headline",
     "dense_elsewhere": "another chunk of the file is closer to the headline in meaning",
     "body_elsewhere": "another chunk of the file has more words of the report",

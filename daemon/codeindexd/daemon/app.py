@@ -41,6 +41,7 @@ from codeindexd.roots.registry import Registry, RootSpec
 from codeindexd.roots.supervisor import RootSupervisor
 from codeindexd.search.graph.queries import GraphSearcher
 from codeindexd.search.history.log import CommitSearcher
+from codeindexd.search.history.retriever import past_files
 from codeindexd.search.searcher import Searcher
 from codeindexd.storage.durable import take_clean_marker, write_clean_marker
 from codeindexd.storage.history.stores import HistoryStores
@@ -134,17 +135,19 @@ class Daemon:
             budget_gb=config.disk.budget_gb,
             vectors_verified=vectors_verified,
         )
+        commits = CommitSearcher(bundled.embed if bundled else None)
         searcher = Searcher(
             self._embedders.by_identity,
             mask_secrets=config.privacy.mask_secrets,
             embed_names=bundled.embed if bundled else None,
+            past_files=partial(past_files, commits),
         )
         graph = GraphSearcher(mask_secrets=config.privacy.mask_secrets)
         handlers = Handlers(
             self.roots,
             searcher,
             self.subscriptions,
-            commits=CommitSearcher(bundled.embed if bundled else None),
+            commits=commits,
             graph=graph,
             history_questions=HistoryQuestions(self.roots, graph, self._pool),
             default_limit=config.search.default_limit,

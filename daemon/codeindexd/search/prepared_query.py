@@ -14,6 +14,7 @@ from codeindexd.analysis.tokens import Terms, Tokenizer, stem
 from codeindexd.search.file_names import Embed
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.reports import report_in
+from codeindexd.search.searchable_root import PastFiles, no_past_files
 
 _CACHE_ENTRIES = 8_192  # words: about a megabyte
 _QUALIFIER = re.compile(r"::|->|[.#\\]")
@@ -27,7 +28,7 @@ class PreparedQuery:
     ``text`` is what is searched for: all of a question, or the headline of a report. ``terms``, ``stems`` (one for each
     of its words) and ``vectors`` (by model identity) are those of ``text``, ``phrases`` are the words of each phrase.
     ``body`` has the terms of a whole report, and is None for a question. ``embed_names`` embeds the names of files;
-    None without the bundled model.
+    None without the bundled model. ``past_files`` knows which files similar commits changed.
     """
 
     parsed: ParsedQuery
@@ -38,6 +39,7 @@ class PreparedQuery:
     body: Terms | None
     vectors: Mapping[str, NDArray[np.float32]]
     embed_names: Embed | None = None
+    past_files: PastFiles = no_past_files
 
     @property
     def only_stem(self) -> str:

@@ -56,6 +56,7 @@ class ReportWeights:
     crowd: float = 0.5  # the five best chunks of the file for the whole report, together
     path: float = 0.5  # words of the path that occur in the report, by their rarity
     named: float = 1.0  # the report names the file
+    past: float = 0.5  # commits that resemble the headline changed the file
     step_back: float = 1.5  # subtracted from everything that is not source
     further: float = 0.05  # factor for every further chunk of a file: nearly all files come first
 
@@ -106,6 +107,7 @@ class FileEvidence:
     crowd: float = 0.0
     path: float = 0.0
     named: float = 0.0
+    past: float = 0.0
     is_older: bool = False
 
 
@@ -212,6 +214,7 @@ def rank_report(
             "crowd": weights.crowd * evidence.crowd,
             "path": weights.path * evidence.path,
             "named": weights.named * evidence.named,
+            "past": weights.past * evidence.past,
         }
         role = scored[0].candidate.role
         if role is not FileRole.SOURCE and role not in wanted_roles:

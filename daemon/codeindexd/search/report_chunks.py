@@ -41,6 +41,7 @@ def chunks_for_report(
     found = snapshot.lexical.search(wanted, _MOST_VOTERS)
     scores = {chunk_id: score for chunk_id, _, score in found}
     whole = normalise(clean_cut(scores, depth), floor=0.0)
+    past = query.past_files(root, query.text)
     named = files_named_in(root.spec.raw, snapshot, query.parsed.text)
     chosen = lexical.keys() | dense.keys() | whole.keys()
     chosen |= _first_chunks(snapshot, named.keys() - {file_id for _, file_id, _ in found}, allowed)
@@ -51,9 +52,12 @@ def chunks_for_report(
     words = _shares_of_paths(snapshot, {chunk.file_id: chunk.path for chunk in chunks}, frozenset(stems))
     files = {
         file_id: FileEvidence(
-            crowd=crowd.get(file_id, 0.0), path=words.get(file_id, 0.0), named=named.get(file_id, 0.0)
+            crowd=crowd.get(file_id, 0.0),
+            path=words.get(file_id, 0.0),
+            named=named.get(file_id, 0.0),
+            past=past.get(path, 0.0),
         )
-        for file_id in {chunk.file_id for chunk in chunks}
+        for file_id, path in {chunk.file_id: chunk.path for chunk in chunks}.items()
     }
     # Reports are about code, even those that mention tests; a long how-to question is about documents as well.
     wanted_roles = roles_asked_for(query.text, ()) & {FileRole.DOCUMENT}

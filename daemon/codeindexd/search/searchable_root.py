@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from codeindexd.storage.history import HistorySnapshot
 from codeindexd.storage.snapshot import Snapshot
 from codeindexd.types import RootState
 
@@ -17,6 +18,13 @@ class PinnedRoot:
 
     root: SearchableRoot
     snapshot: Snapshot
+
+
+class SearchableHistory(Protocol):
+    """The history of a root's repository."""
+
+    def snapshot(self) -> AbstractContextManager[HistorySnapshot]:
+        """Provide the present history inside the block. Blocking. Raises NoHistoryError if there is none (yet)."""
 
 
 class SearchableSpec(Protocol):
@@ -42,6 +50,10 @@ class SearchableRoot(Protocol):
         """Health of the root now."""
 
     @property
+    def history(self) -> SearchableHistory | None:
+        """The history of the root's repository; None if the root has none by its nature."""
+
+    @property
     def query_model(self) -> str:
         """Identity of the model whose vectors the root answers from; "" before its first snapshot."""
 
@@ -53,3 +65,12 @@ class SearchableRoot(Protocol):
 
     def hint_from_thread(self, paths: Iterable[bytes]) -> None:
         """Request a scan of ``paths``, relative to the root. Thread-safe."""
+
+
+PastFiles = Callable[[SearchableRoot, str], Mapping[bytes, float]]
+"""Returns the files of a root that commits resembling a text changed, with scores from 0 to 1. Blocking."""
+
+
+def no_past_files(root: SearchableRoot, text: str) -> Mapping[bytes, float]:
+    """Return {}: the history does not count."""
+    return {}

@@ -40,7 +40,7 @@ from codeindexd.search.prepared_query import PreparedQuery, prepare_query
 from codeindexd.search.query import ParsedQuery
 from codeindexd.search.ranking import Ranked
 from codeindexd.search.regexes import LineRegex
-from codeindexd.search.searchable_root import PinnedRoot, SearchableRoot
+from codeindexd.search.searchable_root import PastFiles, PinnedRoot, SearchableRoot, no_past_files
 from codeindexd.search.spelling import correction
 from codeindexd.search.symbols import ConfirmedDefinition, Match, SymbolAnswer
 from codeindexd.storage.resting import MOST_AWAKE
@@ -88,12 +88,19 @@ class Searcher:
     """Answers any number of queries at a time, each on its own snapshots."""
 
     def __init__(
-        self, embedders: Mapping[str, Embedder], *, mask_secrets: bool, embed_names: Embed | None = None
+        self,
+        embedders: Mapping[str, Embedder],
+        *,
+        mask_secrets: bool,
+        embed_names: Embed | None = None,
+        past_files: PastFiles = no_past_files,
     ) -> None:
         """Take the ``embedders`` by identity: every model whose vectors a root may answer from.
 
         ``embed_names`` compares the names of files with questions; without it, what they mean does not count.
+        ``past_files`` finds the files that commits about the same changed.
         """
+        self._past_files = past_files
         self._embedders = embedders
         self._embed_names = embed_names
         self._mask_secrets = mask_secrets
@@ -310,7 +317,7 @@ class Searcher:
                     vectors[identity] = await self._embedders[identity].embed_query(query.text)
             except (EmbedderError, TimeoutError) as error:
                 notes.append(f"answered from text alone: {error or 'the embedding model did not answer in time'}")
-        return replace(query, vectors=vectors), notes
+        return replace(query, vectors=vectors, past_files=self._past_files), notes
 
     async def _hits(
         self, pinned: Sequence[PinnedRoot], retrieve_from: Retrieve, request: HitRequest, notes: list[str]

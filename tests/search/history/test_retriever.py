@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import msgspec
 import pytest
 
 from codeindexd.analysis.embedding.static import StaticModel
+from codeindexd.errors import NoHistoryError
 from codeindexd.search.history.log import CommitSearcher
-from codeindexd.search.history.retriever import past_changes, recency
-from codeindexd.storage.history import HistoryStore
+from codeindexd.search.history.retriever import past_changes, past_files, recency
+from codeindexd.search.searchable_root import SearchableRoot
+from codeindexd.storage.history import HistorySnapshot, HistoryStore
 from search.history.test_log import read_into
 from support.repositories import GitRepositoryForTests
 
@@ -72,3 +79,36 @@ def test_an_empty_history(tmp_path: Path, searcher: CommitSearcher) -> None:
     store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
     assert past_changes(read_into(store, repo), searcher, "anything").files == {}
     store.close()
+
+
+class Repository:
+    """A root with a history, or with the reason why it has none."""
+
+    def __init__(self, found: HistorySnapshot | NoHistoryError) -> None:
+        self.history = self
+        self._found = found
+
+    @contextmanager
+    def snapshot(self) -> Iterator[HistorySnapshot]:
+        if isinstance(self._found, NoHistoryError):
+            raise self._found
+        yield self._found
+
+
+def test_the_files_that_similar_commits_changed_count_only_once_the_history_is_complete(
+    repo: GitRepositoryForTests, tmp_path: Path, searcher: CommitSearcher
+) -> None:
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    snapshot = read_into(store, repo)
+    found = past_files(searcher, cast("SearchableRoot", Repository(snapshot)), "session cookies do not expire")
+    assert found[b"cookies.py"] == 1.0
+    store.set_view(msgspec.structs.replace(snapshot.view, is_complete=False), snapshot.order)
+    partial = store.snapshot("r")
+    assert partial is not None
+    assert past_files(searcher, cast("SearchableRoot", Repository(partial)), "session cookies do not expire") == {}
+    store.close()
+
+
+def test_without_a_history_no_files_are_known(searcher: CommitSearcher) -> None:
+    for root in (Repository(NoHistoryError("no repository", hint="none")), SimpleNamespace(history=None)):
+        assert past_files(searcher, cast("SearchableRoot", root), "session cookies") == {}

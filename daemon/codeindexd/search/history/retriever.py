@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from codeindexd.errors import CodeindexError
 from codeindexd.search.history.log import CommitSearcher
+from codeindexd.search.searchable_root import SearchableRoot
 from codeindexd.storage.history import HistorySnapshot
 
 Key = TypeVar("Key")
@@ -65,6 +67,23 @@ def past_changes(
     _scale(found.files)
     _scale(found.definitions)
     return found
+
+
+def past_files(searcher: CommitSearcher, root: SearchableRoot, text: str) -> dict[bytes, float]:
+    """Return the files of :func:`past_changes` in a root; {} while its history is not complete. Blocking.
+
+    Ages are relative to the newest commit, so that the same history and text have the same answer.
+    """
+    if root.history is None:
+        return {}
+    try:
+        with root.history.snapshot() as snapshot:
+            if not snapshot.view.is_complete or not len(snapshot.order):
+                return {}
+            newest = float(snapshot.times(snapshot.order[:1])[0])
+            return past_changes(snapshot, searcher, text, now=lambda: newest).files
+    except CodeindexError:  # there is no history, or it cannot be read now
+        return {}
 
 
 def recency(
