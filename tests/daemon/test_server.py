@@ -309,6 +309,13 @@ class TestStreamedAnswers:
             assert all(wire.read()["method"] == "grep" for _ in range(parts))
             assert wire.read()["id"] == 1
 
+    def test_a_notification_gets_no_parts(self, daemon: FakeDaemon) -> None:
+        with Wire(daemon.socket_path) as wire:
+            wire.send({"jsonrpc": "2.0", "method": "grep", "params": {"pattern": "x", "stream": True}})
+            until(lambda: any(method == "grep" for method, _ in daemon.seen), what="the search")
+            wire.send(call(1, "roots.list"))
+            assert wire.read()["id"] == 1
+
     def test_a_reader_that_leaves_ends_the_search(self, daemon: FakeDaemon) -> None:
         cancelled = threading.Event()
 

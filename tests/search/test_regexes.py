@@ -285,3 +285,21 @@ def test_any_regex_is_quick_or_refused(pattern: str) -> None:
     with contextlib.suppress(InvalidQueryError):
         regex.search("ab" * 60)
     assert time.process_time() - started < 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text(st.sampled_from("ab \n\r\u2028\u00e9k\u212a."), max_size=8), max_size=150),
+    st.sampled_from(
+        [r"a", r"^a", r"a$", r"a.b", r"\Aa", r"b\z", r"(?i)k\b", r"\w\s", r"^$", r"a{3}", "\u00e9", r"(?-m)^b"]
+    ),
+)
+def test_many_texts_at_once_are_as_one_by_one(texts: list[str], pattern: str) -> None:
+    regex = compile_regex(pattern)
+    assert regex.search_each(texts) == [regex.search(text) for text in texts]
+
+
+def test_the_time_of_many_texts_is_limited() -> None:
+    regex = compile_regex("(?:a?){200}b", TimeBudget(1e-6))
+    with pytest.raises(InvalidQueryError, match="too slow"):
+        regex.search_each(["a" * 300] * 1000)

@@ -32,7 +32,7 @@ _LINGER_S = 1.0
 _LINGER_BYTES = 64 << 20
 _HANGUP_POLL_S = 0.25
 _numbers = itertools.count(1)
-_request_id: ContextVar[protocol.RequestId] = ContextVar("request_id", default=None)
+_request: ContextVar[protocol.Request] = ContextVar("request")  # that the present task answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,16 @@ class Connection:
     @property
     def request_id(self) -> protocol.RequestId:
         """The id of the request that the calling handler answers."""
-        return _request_id.get()
+        return _request.get().id
 
     async def send_part(self, line: bytes) -> None:
         """Write a part of an answer that is streamed: one message with its newline.
 
-        Returns when the socket has taken it. A client may let it wait for any time, as a pager does.
+        Returns when the socket has taken it. A client may let it wait for any time, as a pager does. Nothing is written
+        for a notification, which is not answered.
         """
-        await self._send(line, stall_s=math.inf)
+        if not _request.get().is_notification:
+            await self._send(line, stall_s=math.inf)
 
     def on_close(self, hook: Callable[[], None]) -> None:
         """Have ``hook`` called once when the connection ends, for whatever reason."""
@@ -219,7 +221,7 @@ class Connection:
             self._request_ended.notify_all()
 
     async def _result(self, request: protocol.Request) -> bytes:
-        _request_id.set(request.id)  # of this task: each request has its own
+        _request.set(request)
         handler = self._handlers.get(request.method)
         try:
             if handler is None:

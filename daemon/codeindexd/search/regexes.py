@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,7 +18,8 @@ TOTAL_CPU_S: Final = 5.0  # for all regexes of a query on all texts
 _MAX_COMPILED_BYTES: Final = 1 << 20  # compiling holds the interpreter's lock: up to this size, for less than 10 ms
 # Instructions times bytes: five seconds at worst. A chunk of 6000 bytes never reaches this limit.
 _MAX_STEPS: Final = 250_000_000
-_MEASURED_BYTES: Final = 1 << 14  # of text, after which the time is measured
+_TOGETHER: Final = 64  # texts that are searched together first
+_TEXT_ANCHOR: Final = re.compile(r"\\[AzZ]|\(\?[a-zA-Z]*-[a-zA-Z]*m")
 _LINE_ANCHORS: Final = "(?m)"
 
 
@@ -38,6 +40,8 @@ class LineRegex:
     def __init__(self, pattern: str, compiled: Any, budget: TimeBudget, beyond_ascii: Any = None) -> None:
         self.pattern = pattern
         self.budget = budget
+        self.has_text_anchor = bool(_TEXT_ANCHOR.search(pattern))
+        """True if the regex may ask where a text begins or ends, instead of its lines."""
         self._compiled = compiled
         self._beyond_ascii = beyond_ascii or compiled
 
@@ -57,33 +61,51 @@ class LineRegex:
 
         Other threads run meanwhile. Raises InvalidQueryError as that does.
         """
-        found = []
-        size, size_beyond_ascii = self._compiled.programsize, self._beyond_ascii.programsize
+        found: list[bool] = []
+        for start in range(0, len(texts), _TOGETHER):
+            some = [_as_searched(text) for text in texts[start : start + _TOGETHER]]
+            if len(some) > 1 and self._matches_none_of(some):
+                found += [False] * len(some)
+            else:
+                found += [self._matches(data) for data in some]
+        return found
+
+    def _matches_none_of(self, texts: Sequence[bytes]) -> bool:
+        """Return True if a single search shows that the regex matches none of ``texts``."""
+        if self.has_text_anchor:
+            return False
+        joined = b"\n".join(texts)
+        compiled, steps = self._chosen_for(joined)
+        return steps <= _MAX_STEPS and self.budget.left_s > 0 and not self._timed(compiled, joined)
+
+    def _matches(self, text: bytes) -> bool:
+        compiled, steps = self._chosen_for(text)
+        if self.budget.left_s <= 0 or steps > _MAX_STEPS:
+            raise InvalidQueryError(
+                f"the regex /{self.pattern}/ is too slow for this code",
+                hint="use fewer repetitions and more literal text",
+            )
+        return self._timed(compiled, text)
+
+    def _timed(self, compiled: Any, text: bytes) -> bool:
         started = time.thread_time()  # CPU time: waiting for a processor is not the regex's fault
-        unmeasured = 0
         try:
-            for text in texts:
-                data = "\n".join(text.splitlines()).encode("utf-8", "surrogatepass")
-                # RE2 tracks every instruction at every byte when its cache of states overflows, and cannot be
-                # interrupted.
-                compiled, steps = self._compiled, len(data) * size
-                if not data.isascii() and len(data) * size_beyond_ascii <= _MAX_STEPS:
-                    compiled, steps = self._beyond_ascii, len(data) * size_beyond_ascii
-                if unmeasured > _MEASURED_BYTES:  # the clock takes longer than a search of a short text
-                    unmeasured = 0
-                    now = time.thread_time()
-                    self.budget.left_s -= now - started
-                    started = now
-                if self.budget.left_s <= 0 or steps > _MAX_STEPS:
-                    raise InvalidQueryError(
-                        f"the regex /{self.pattern}/ is too slow for this code",
-                        hint="use fewer repetitions and more literal text",
-                    )
-                found.append(compiled.search(data) is not None)
-                unmeasured += len(data)
+            return compiled.search(text) is not None
         finally:
             self.budget.left_s -= time.thread_time() - started
-        return found
+
+    def _chosen_for(self, text: bytes) -> tuple[Any, int]:
+        """Return the regex for a text, and the steps that it takes at worst.
+
+        RE2 tracks every instruction at every byte when its cache of states overflows, and cannot be interrupted.
+        """
+        if not text.isascii() and (steps := len(text) * self._beyond_ascii.programsize) <= _MAX_STEPS:
+            return self._beyond_ascii, steps
+        return self._compiled, len(text) * self._compiled.programsize
+
+
+def _as_searched(text: str) -> bytes:
+    return "\n".join(text.splitlines()).encode("utf-8", "surrogatepass")
 
 
 def compile_regex(pattern: str, budget: TimeBudget | None = None) -> LineRegex:

@@ -45,7 +45,6 @@ _ASKING: Final = "when since why start stop begin began first longer anymore any
 _ASKING_STEMS: Final = STOP_STEMS | frozenset(stems_of(_ASKING.split()))
 """The stems of words with which people ask about a change, and which say nothing about it."""
 _AROUND_SUBJECT: Final = re.compile(r"^(?:\[[^\]]*\]\s*)+|(?:\s*\(#\d+\)|\s*\(cherry[^)]*\)|[.\s])+$")
-_TEXT_ANCHOR: Final = re.compile(r"\\[AzZ]|\(\?[a-zA-Z]*-[a-zA-Z]*m")  # of a whole text instead of its lines
 _NAME: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#)[A-Za-z_$][\w$]*)*")
 
 
@@ -356,7 +355,7 @@ def _contain(messages: Sequence[str], *, phrase: str) -> list[bool]:
 
 def _match(messages: Sequence[str], *, regex: LineRegex) -> list[bool]:
     """Return for each message whether a line of it matches; lines are looked at one by one only if that matters."""
-    if not _TEXT_ANCHOR.search(regex.pattern):
+    if not regex.has_text_anchor:
         return regex.search_each(messages)
     return [any(regex.search_each(message.split("\n"))) for message in messages]
 
