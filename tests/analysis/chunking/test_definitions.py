@@ -152,3 +152,28 @@ def test_namespaces_in_one_line_have_extents() -> None:
     text = b"<?php namespace A; function f(){} namespace B; function g(){}"
     extents = {one.name: (one.start_line, one.end_line) for one in analyse(text, "php").definitions}
     assert extents == {"A": (1, 1), "f": (1, 1), "B": (1, 1), "g": (1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("cpp", b"class A { int a; public: int b; void f() {} protected: template <class T> void g() {} };",
+         "A unknown, A.a private, A.b public, A.f public, A.g protected"),
+        ("cpp", (b"struct S { int a; private: int b; class In { int c; }; };\n"
+          b"static int f() { return 1; }\nint g() { return 1; }"),
+         "S unknown, S.a public, S.b private, S.In private, S.In.c private, f private, g unknown"),
+        ("cpp", b"class A {\n#if X\npublic:\n int z;\n#endif\n int y;\n};", "A unknown, A.z public, A.y public"),
+        ("ruby", (b"class A\n def a; end\n private\n def b; end\n attr_reader :e\n public def d; end\n"
+          b" def self.c; end\nend"),
+         "A unknown, A.a public, A.b private, A.e private, A.d public, A.c public"),
+        ("ruby", (b"module M\n def a; end\n def self.b; end\n private :a\n private_class_method :b\n X = 1\n"
+          b" private_constant :X\nend"),
+         "M unknown, M.a private, M.b private, M.X private"),
+        ("ruby", b"class A\n class << self\n  private\n  def s; end\n end\n def t; end\nend",
+         "A unknown, A.s private, A.t public"),
+        ("ruby", b"def top; end", "top unknown"),
+    ],
+)  # fmt: skip
+def test_labels_say_who_may_use_the_members_after_them(language: str, text: bytes, expected: str) -> None:
+    found = analyse(text, language).definitions
+    assert ", ".join(f"{one.qualified} {one.visibility or 'unknown'}" for one in found) == expected

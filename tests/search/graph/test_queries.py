@@ -303,6 +303,22 @@ async def test_a_path_of_the_standard_library_of_rust_means_nothing_of_the_root(
     assert uses(await SEARCHER.refs([indexed], "swap_all", 100)) == {"src/use.rs:5 CALL IMPORT"}
 
 
+async def test_all_members_of_a_type_can_be_imported(indexed: Indexed) -> None:
+    inner = "  public static class Inner {}\n  public static int twice(int x) { return x; }\n"
+    indexed.save("src/shop/Outer.java", f"package shop;\npublic class Outer {{\n{inner}}}\n")
+    indexed.save("src/old/Outer.java", f"package old;\npublic class Outer {{\n{inner}}}\n")
+    use = "class A {\n  Inner f = null;\n  int g() { return twice(1); }\n}\n"
+    indexed.save("app/A.java", f"package app;\nimport shop.Outer.*;\nimport static shop.Outer.*;\n{use}")
+    indexed.save("app/B.java", "package app;\nimport shop.Outer.Inner;\nclass B {\n  Inner f = null;\n}\n")
+    assert {"app/A.java:5 USE IMPORT", "app/B.java:4 USE IMPORT"} <= uses(
+        await SEARCHER.refs([indexed], place(indexed, "src/shop/Outer.java", 3), 100)
+    )
+    assert "app/A.java:6 CALL IMPORT" in uses(
+        await SEARCHER.refs([indexed], place(indexed, "src/shop/Outer.java", 4), 100)
+    )
+    assert not uses(await SEARCHER.refs([indexed], place(indexed, "src/old/Outer.java", 4), 100))
+
+
 async def test_a_call_in_rust_means_no_module(indexed: Indexed) -> None:
     indexed.save("Cargo.toml", '[package]\nname = "disk"\n')
     indexed.save("src/fs/mod.rs", "mod write_all;\npub use self::write_all::write_all;\n")

@@ -11,6 +11,7 @@ from typing import Final
 
 from tree_sitter import Node
 
+from codeindexd.analysis.chunking.access_labels import AccessLabels
 from codeindexd.analysis.chunking.documentation import documentation
 from codeindexd.analysis.chunking.lines import Lines
 from codeindexd.analysis.chunking.outline import FoundDefinition
@@ -46,6 +47,7 @@ def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> t
     listed = [one for one in found if one.listed or (one.kind, "") in _UNLISTED or (one.kind, language) in _UNLISTED]
     numbers = {id(one): number for number, one in enumerate(listed)}
     out: list[Definition] = []
+    labels = AccessLabels(lines.text, language)
     for one in listed:
         container, scope = _container(one, numbers, len(out))
         above = out[container].qualified if container >= 0 else ""
@@ -62,7 +64,7 @@ def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> t
                 one.end,
                 signature(one, lines.text),
                 documentation(one, lines, language),
-                visibility(one, lines.text, language),
+                visibility(one, lines.text, language, labels),
                 container,
             )
         )
@@ -72,14 +74,24 @@ def describe(found: Sequence[FoundDefinition], lines: Lines, language: str) -> t
 def _exact_kind(one: FoundDefinition, language: str) -> str:
     """Return the kind of a definition, which for constructors and unions is more exact than that of its symbol."""
     if one.kind in ("method", "function"):
+        if one.node is not None and one.node.type == "destructor_declaration":
+            return "method"  # of C#, named as the type
         is_constructor = one.kind == "method" and one.name == _CONSTRUCTORS.get(language)
         if language in _NAMED_AS_TYPE:
             owner = one.path.rpartition(".")[0].rpartition(".")[2] or (one.container.name if one.container else "")
             is_constructor = one.name == owner
         return "constructor" if is_constructor else one.kind
-    if one.kind == "struct" and one.node is not None and one.node.type.startswith("union"):
+    if one.node is None:
+        return one.kind
+    if one.kind == "struct" and one.node.type.startswith("union"):
         return "union"
+    if one.kind == "class" and one.node.type == "record_declaration" and _has_child(one.node, "struct"):
+        return "struct"
     return one.kind
+
+
+def _has_child(node: Node, kind: str) -> bool:
+    return any(child.type == kind for child in node.children)
 
 
 def _container(one: FoundDefinition, numbers: dict[int, int], own: int) -> tuple[int, list[str]]:

@@ -9,6 +9,7 @@ from tree_sitter import Node
 
 from codeindexd.analysis.chunking.details import (
     Details,
+    Finder,
     above,
     detail,
     first_detail,
@@ -90,8 +91,17 @@ _C = Details(
     },
     types("enum_specifier enumerator_list struct_specifier union_specifier field_declaration_list field_declaration"),
 )
+
+
+def _cpp_namespace(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    """Yield a namespace; in ``a::inline b``, the word is no part of its name."""
+    for found in scope_detail("namespace", separator="::")(node, text):
+        *outer, name = (part.removeprefix("inline ") for part in f"{found.scope}.{found.name}".strip(".").split("."))
+        yield found._replace(name=name, scope=".".join(outer))
+
+
 _CPP = Details(
-    {**_C.finders, "namespace_definition": scope_detail("namespace", separator="::")},
+    {**_C.finders, "namespace_definition": _cpp_namespace},
     _C.descend | types("class_specifier"),
 )
 
@@ -104,11 +114,20 @@ def _go_package(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         yield NodeDefinition("package", source(name, text), name_node=name, is_detail=True, is_rest=True)
 
 
+def _go_values(kind: str) -> Finder:
+    """Return a finder of constants or variables, apart from the blank name."""
+
+    def finder(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+        return (one for one in named_details(kind)(node, text) if one.name != "_")
+
+    return finder
+
+
 _GO = Details(
     {
         "package_clause": _go_package,
-        "const_spec": named_details("constant"),
-        "var_spec": named_details("variable"),
+        "const_spec": _go_values("constant"),
+        "var_spec": _go_values("variable"),
         "field_declaration": named_details("field"),
     },
     types("const_declaration var_declaration var_spec_list struct_type field_declaration_list"),
@@ -262,7 +281,7 @@ _SCALA = Details(
         "class_parameter": _scala_parameter,
     },
     types("template_body enum_body enum_case_definitions class_parameters class_definition object_definition")
-    | types("trait_definition package_clause package_object"),
+    | types("enum_definition trait_definition package_clause package_object"),
 )
 
 
@@ -293,8 +312,14 @@ def _csharp_record(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         yield from named_details("property")(parameter, text)
 
 
+def _csharp_indexer(node: Node, text: bytes) -> Iterator[NodeDefinition]:
+    if (name := next((child for child in node.children if child.type == "this"), None)) is not None:
+        yield detail("property", name, text)
+
+
 _CSHARP = Details(
     {
+        "indexer_declaration": _csharp_indexer,
         "namespace_declaration": scope_detail("namespace"),
         "file_scoped_namespace_declaration": scope_detail("namespace", rest=True),
         "field_declaration": _csharp_field,
@@ -330,6 +355,7 @@ _SWIFT = Details(
         "property_declaration": _swift_property,
         "protocol_property_declaration": _swift_property,
         "enum_entry": named_details("enum_member"),
+        "associatedtype_declaration": named_details("type"),
     },
     types("class_body enum_class_body protocol_body class_declaration"),
 )

@@ -64,10 +64,28 @@ def _js_variables(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for declarator in node.named_children:
         name = declarator.child_by_field_name("name") if declarator.type == "variable_declarator" else None
         value = declarator.child_by_field_name("value") if name is not None else None
-        if name is not None and name.type == "identifier" and (value is None or value.type not in _JS_DEFINING):
+        if name is not None and name.type in _JS_PATTERNS:
+            yield from (detail(kind, one, text) for one in _js_bound(name))
+        elif name is not None and name.type == "identifier" and (value is None or value.type not in _JS_DEFINING):
             yield detail(kind, name, text)
 
 
+def _js_bound(pattern: Node) -> Iterator[Node]:
+    """Yield the names that a pattern binds, such as ``a`` and ``c`` of ``{a, b: [c]}``, in their order."""
+    stack = [pattern]
+    while stack:
+        node = stack.pop()
+        if node.type in ("identifier", "shorthand_property_identifier_pattern"):
+            yield node
+        elif node.type in ("object_assignment_pattern", "assignment_pattern"):
+            stack += [left for left in [node.child_by_field_name("left")] if left is not None]
+        elif node.type == "pair_pattern":
+            stack += [value for value in [node.child_by_field_name("value")] if value is not None]
+        elif node.type in _JS_PATTERNS:
+            stack += reversed(node.named_children)
+
+
+_JS_PATTERNS: Final = types("object_pattern array_pattern rest_pattern")
 _JS_DEFINING: Final = types("arrow_function function_expression generator_function class function")
 
 
@@ -160,8 +178,25 @@ _PHP = Details(
 def _ruby_assignment(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     left = node.child_by_field_name("left")
     for name in [] if left is None else left.named_children if left.type == "left_assignment_list" else [left]:
-        if name.type == "constant":
+        if name.type == "constant" and (kind := _ruby_new_type(node.child_by_field_name("right"), text)):
+            yield detail(kind, name, text)._replace(scopes=True)
+        elif name.type == "constant":
             yield detail("constant", name, text)
+
+
+def _ruby_new_type(value: Node | None, text: bytes) -> str:
+    """Return the kind of the type that a value creates, such as ``Struct.new(:x)``; "" if it creates none."""
+    if value is None or value.type != "call":
+        return ""
+    receiver, method = value.child_by_field_name("receiver"), value.child_by_field_name("method")
+    if receiver is None or method is None:
+        return ""
+    return _RUBY_NEW_TYPES.get(f"{source(receiver, text)}.{source(method, text)}", "")
+
+
+_RUBY_NEW_TYPES: Final = {
+    "Class.new": "class", "Data.define": "class", "Module.new": "module", "Struct.new": "class",
+}  # fmt: skip
 
 
 def _ruby_call(node: Node, text: bytes) -> Iterator[NodeDefinition]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from codeindexd.analysis.chunking.access_labels import AccessLabels
 from codeindexd.analysis.chunking.outline import FoundDefinition
 from codeindexd.types import Visibility
 
@@ -32,13 +33,16 @@ _UNLESS_STATED: Final = {  # for definitions without a modifier, where the langu
     "zig": Visibility.PRIVATE,
 }
 _WITH_MODIFIERS: Final = frozenset({*_UNLESS_STATED, "typescript", "tsx", "javascript"})
-_WITH_VISIBILITY: Final = _WITH_MODIFIERS | {"c", "elixir"}
+_WITH_VISIBILITY: Final = _WITH_MODIFIERS | {"c", "cpp", "elixir", "ruby"}
 _PUBLIC_OWNERS: Final = frozenset({"interface", "trait", "enum"})
 _READ: Final = 300  # bytes before a name, in which its modifiers are looked for
 
 
-def visibility(one: FoundDefinition, text: bytes, language: str) -> Visibility:
-    """Return the visibility of a definition, UNKNOWN where its language has none or its own text does not say."""
+def visibility(one: FoundDefinition, text: bytes, language: str, labels: AccessLabels) -> Visibility:
+    """Return the visibility of a definition, UNKNOWN where its language has none or the text does not say.
+
+    ``labels`` are those of the text.
+    """
     if language == "python":
         is_private = one.name.startswith("_") and not (one.name.startswith("__") and one.name.endswith("__"))
         return Visibility.PRIVATE if is_private else Visibility.PUBLIC
@@ -48,6 +52,10 @@ def visibility(one: FoundDefinition, text: bytes, language: str) -> Visibility:
         return Visibility.UNKNOWN
     start = max(one.node.start_byte, one.name_byte - _READ)
     head = text[start : one.name_byte]
+    if language in ("cpp", "ruby"):
+        found = labels.of(one.node, one.kind, one.name)
+        is_static = language == "cpp" and found is Visibility.UNKNOWN and one.container is None and _STATIC.search(head)
+        return Visibility.PRIVATE if is_static else found
     if language == "c":
         return Visibility.PRIVATE if _STATIC.search(head) else Visibility.UNKNOWN
     if language == "elixir":

@@ -117,7 +117,7 @@ def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates
 def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
     """Return what a plain name in ``file`` means that neither a scope nor an import by name binds."""
     free = [one for one in candidates if not one.owner and not one.is_local]
-    if found := _from_wildcards(around, file, free):
+    if found := _from_wildcards(around, file, free) or _from_types(file, candidates):
         return found
     rules = RULES.get(file.language)
     if rules is None or (rules.scope is Scope.FILE and file.language not in _IMPLICIT_SELF):
@@ -231,6 +231,16 @@ def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[T
         if key not in fits:
             fits[key] = any(_fit(module, one) is Match.FILE for module in modules)
     return [(one, Confidence.IMPORT) for one in candidates if fits[one.file.path, one.definition.qualified]]
+
+
+def _from_types(file: CodeFile, candidates: Sequence[Target]) -> Resolved:
+    """Return the members of types of which all are imported: ``import static a.C.*``, ``import a.Outer.*``."""
+    types = {_PARTS.sub(".", module) for module in file.wildcards()}
+    return [
+        (one, Confidence.IMPORT)
+        for one in candidates
+        if one.owner and one.definition.qualified.rpartition(".")[0] in types
+    ]
 
 
 def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
