@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from codeindexd.workers.jobs import CentralityJob, FileJob, budget_s
 from codeindexd.workers.sizing import WORKER_MEMORY_BYTES, Pressure, allowed_workers, is_overdue, worker_count
 
 
@@ -61,3 +62,10 @@ def test_one_worker_is_always_allowed():
 )
 def test_overdue(wall_s, cpu_s, starved, gone):
     assert is_overdue(wall_s=wall_s, cpu_s=cpu_s, starved=starved, budget_s=20.0) is gone
+
+
+def test_a_job_over_the_whole_catalog_may_take_longer_the_larger_it_is() -> None:
+    assert budget_s(FileJob(1, b"/code", b"a.py", size=1 << 30), 20.0) == 20.0
+    small, large = (budget_s(CentralityJob(1, b"catalog.db", files * 2_000), 20.0) for files in (100, 80_000))
+    assert 20.0 <= small < 21.0
+    assert 300 < large < 600

@@ -194,6 +194,7 @@ Job = FileJob | TextsJob | HistoryJob | CentralityJob
 Result = FileResult | TextsResult | HistoryResult | CentralityResult
 
 _UNKNOWN_COST = 16 * 1024
+_COST_OF_A_BUDGET = 8 << 20  # of a job that grows with the catalog; it takes a tenth of that time
 _JOB_COST = 2 * 1024  # a guess at what a job costs besides its bytes
 
 
@@ -204,6 +205,13 @@ def cost(job: Job) -> int:
     if isinstance(job, (HistoryJob, CentralityJob)):
         return _JOB_COST + job.cost
     return _JOB_COST + sum(wanted.end_byte - wanted.start_byte for wanted in job.ranges)
+
+
+def budget_s(job: Job, file_budget_s: float) -> float:
+    """Return the wall-clock time in seconds that a job may take, given that of one file."""
+    if isinstance(job, CentralityJob):
+        return file_budget_s * (1 + job.cost / _COST_OF_A_BUDGET)
+    return file_budget_s
 
 
 def failed(job: Job, error: str, *, quarantined: bool = False) -> Result:

@@ -11,7 +11,7 @@ import anyio
 import msgspec
 
 from codeindexd.waiting import Backoff, Signal
-from codeindexd.workers import process_limits, wire
+from codeindexd.workers import jobs, process_limits, wire
 from codeindexd.workers.child import Child, describe_exit
 from codeindexd.workers.jobs import CentralityJob, FileJob, HistoryJob, TextsJob, WorkerSettings
 from codeindexd.workers.pressure import cpu_time
@@ -202,7 +202,7 @@ class WorkerHandle:
                 await self._busy.wait()
 
     async def _supervise_file(self, child: Child, task: ScheduledJob) -> None:
-        budget_s = self._owner.settings.file_budget_s
+        budget_s = jobs.budget_s(task.job, self._owner.settings.file_budget_s)
         limit = self._owner.settings.memory_limit_bytes
         pause = min(1.0, max(0.02, budget_s / 10))
         at_start = cpu_time(child.pid)

@@ -7,7 +7,6 @@ A file passes its rank on to the files that define what it refers to (Page et al
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -30,71 +29,82 @@ _LEAST_BYTES: Final = 3  # of a name; shorter ones are variables
 _DIGITS: Final = 4  # sums differ with their order in the last digits, and answers must not
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FileNames:
-    """The names that a file defines and uses, as hashes: ``defined`` (d,), ``used`` (u,), and how often (u,)."""
-
-    defined: NDArray[np.uint64]
-    used: NDArray[np.uint64]
-    counts: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, definitions: Iterable[tuple[str, str]], references: Columns | None) -> FileNames:
-        """Return the names in a file, given the (name, kind) of its definitions and its references."""
-        names = (name.encode("utf-8", "replace") for name, kind in definitions if kind not in NOT_CODE)
-        defined = np.unique(_hashes(name for name in names if len(name) >= _LEAST_BYTES))
-        if references is None:
-            return cls(defined, _NO_HASHES, np.zeros(0, dtype=np.float32))
-        plain = references.names[references.kinds != ReferenceKind.ALIAS]
-        places, counts = np.unique(plain, return_counts=True)
-        used = _hashes(references.table[place] for place in places.tolist())
-        return cls(defined, used, counts.astype(np.float32))
+def defined_names(definitions: Iterable[tuple[str, str]]) -> NDArray[np.uint64]:
+    """Return the distinct names that code can refer to as hashes (d,), sorted; ``definitions`` are (name, kind)."""
+    names = (name.encode("utf-8", "replace") for name, kind in definitions if kind not in NOT_CODE)
+    return np.unique(_hashes(name for name in names if len(name) >= _LEAST_BYTES))
 
 
-_NO_HASHES: Final = np.zeros(0, dtype=np.uint64)
+def used_names(references: Columns) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the distinct names that a file refers to as hashes (u,), and how often it does (u,)."""
+    plain = references.names[references.kinds != ReferenceKind.ALIAS]
+    places, counts = np.unique(plain, return_counts=True)
+    return _hashes(references.table[place] for place in places.tolist()), counts
 
 
 def _hashes(names: Iterable[bytes]) -> NDArray[np.uint64]:
     return np.fromiter((xxhash.xxh3_64_intdigest(name) for name in names), np.uint64)
 
 
-def file_ranks(files: Sequence[FileNames]) -> NDArray[np.float32]:
-    """Return how central each file is (n,): the logarithm of its rank relative to the mean, so that 0 is the mean."""
-    count = len(files)
+class DefiningFiles:
+    """Which of n files define a name, for names that few define; files are given by their places, from 0."""
+
+    def __init__(self, defined: Sequence[NDArray[np.uint64]]) -> None:
+        """``defined`` are the :func:`defined_names` of each file."""
+        self._count = len(defined)
+        places = np.repeat(np.arange(len(defined), dtype=np.int32), [len(names) for names in defined])
+        hashes = np.concatenate(defined) if defined else _NO_HASHES
+        order = np.argsort(hashes, kind="stable")
+        self._places = places[order]
+        names, first, defining = np.unique(hashes[order], return_index=True, return_counts=True)
+        is_telling = defining <= _MOST_DEFINING
+        self._names, self._first, self._defining = names[is_telling], first[is_telling], defining[is_telling]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def relied_on(
+        self, place: int, used: NDArray[np.uint64], counts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the places (e,) of the files that the file at ``place`` refers to, and the weights (e,).
+
+        ``used`` and ``counts`` are its :func:`used_names`. A file that defines several of them comes as often.
+        """
+        if not len(self._names):
+            return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+        found = np.minimum(np.searchsorted(self._names, used), len(self._names) - 1)
+        is_defined = self._names[found] == used
+        found, counts = found[is_defined], counts[is_defined]
+        times = self._defining[found]
+        edge = np.repeat(np.arange(len(found)), times)
+        nth = np.arange(len(edge)) - np.repeat(np.cumsum(times) - times, times)
+        targets = self._places[self._first[found[edge]] + nth]
+        weights = (np.sqrt(counts) / times)[edge].astype(np.float32)
+        is_other = targets != place
+        return targets[is_other], weights[is_other]
+
+
+_NO_HASHES: Final = np.zeros(0, dtype=np.uint64)
+
+
+def file_ranks(relied_on: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> NDArray[np.float32]:
+    """Return how central each file is (n,): the logarithm of its rank relative to the mean, so that 0 is the mean.
+
+    ``relied_on`` has what :meth:`DefiningFiles.relied_on` returns for each file.
+    """
+    count = len(relied_on)
     if not count:
         return np.zeros(0, dtype=np.float32)
-    user, target, weight = _edges(files)
+    user = np.repeat(np.arange(count, dtype=np.int32), [len(targets) for targets, _ in relied_on])
+    target = np.concatenate([targets for targets, _ in relied_on])
+    weight = np.concatenate([weights for _, weights in relied_on]).astype(np.float64)
     passed_on = np.bincount(user, weight, count)
-    flow = weight / passed_on[user] if len(user) else weight
+    if len(user):
+        weight /= passed_on[user]
     is_end = passed_on == 0
     rank = np.full(count, 1 / count)
     for _ in range(_ROUNDS):
-        received = np.bincount(target, rank[user] * flow, count)
+        received = np.bincount(target, rank[user] * weight, count)
         rank = (1 - _DAMPING) / count + _DAMPING * (received + rank[is_end].sum() / count)
     logarithms: NDArray[np.float32] = np.log(rank * count).round(_DIGITS).astype(np.float32)
     return logarithms
-
-
-def _edges(files: Sequence[FileNames]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return an edge for each file that uses a name and another that defines it: (user, target, weight), each (e,)."""
-    numbers = np.arange(len(files))
-    defined = np.concatenate([one.defined for one in files])
-    place = np.repeat(numbers, [len(one.defined) for one in files])
-    order = np.argsort(defined, kind="stable")
-    defined, place = defined[order], place[order]
-    names, first, defining = np.unique(defined, return_index=True, return_counts=True)
-    used = np.concatenate([one.used for one in files])
-    weights = np.sqrt(np.concatenate([one.counts for one in files]), dtype=np.float64)
-    users = np.repeat(numbers, [len(one.used) for one in files])
-    if not len(names) or not len(used):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0)
-    found = np.minimum(np.searchsorted(names, used), len(names) - 1)
-    telling = (names[found] == used) & (defining[found] <= _MOST_DEFINING)
-    found, weights, users = found[telling], weights[telling], users[telling]
-    times = defining[found]
-    edge = np.repeat(np.arange(len(found)), times)
-    nth = np.arange(len(edge)) - np.repeat(np.cumsum(times) - times, times)
-    target = place[first[found[edge]] + nth]
-    user, weight = users[edge], (weights / times)[edge]
-    other = user != target
-    return user[other], target[other], weight[other]

@@ -17,16 +17,23 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import decode
-from codeindexd.analysis.references.centrality import CENTRALITY_VERSION, FileNames, file_ranks
+from codeindexd.analysis.references.centrality import (
+    CENTRALITY_VERSION,
+    DefiningFiles,
+    defined_names,
+    file_ranks,
+    used_names,
+)
 from codeindexd.storage.catalog.outlines import StoredOutline
 from codeindexd.storage.sqlite import Translated, connect
 
 _PAGE: Final = 500
-_SELECT_PAGE: Final = """
-SELECT r.file_id, f.language, o.definitions, r.refs
+_SELECT_DEFINITIONS: Final = """
+SELECT r.file_id, f.language, o.definitions
 FROM reference r JOIN file f ON f.file_id = r.file_id LEFT JOIN outline o ON o.file_id = r.file_id
 WHERE r.file_id > ? ORDER BY r.file_id LIMIT ?
 """
+_SELECT_REFERENCES: Final = "SELECT file_id, '', refs FROM reference WHERE file_id > ? ORDER BY file_id LIMIT ?"
 _UNRANKED: Final = np.float32(np.nan)
 
 
@@ -72,33 +79,44 @@ def stored_centrality(connection: sqlite3.Connection) -> Centrality | None:
 def compute_centrality(path: Path) -> Centrality:
     """Compute how central the files of the catalog at ``path`` are. Blocking.
 
-    For another process than the one that writes the catalog. Raises StoreDamagedError, StoreFullError.
+    For another process than the one that writes the catalog. Raises StoreDamagedError, StoreFullError, and
+    BrokenReferencesError.
     """
     with Translated(path):
         connection = connect(path, read_only=True)
         try:
             (generation,) = connection.execute("SELECT generation FROM state").fetchone()
-            ids: list[int] = []
-            files: list[FileNames] = []
-            for file_id, names in _names(connection):
-                ids.append(file_id)
-                files.append(names)
+            file_ids, ranks = _ranks(connection)
         finally:
             connection.close()
-    return Centrality(generation, np.array(ids, dtype=np.int64), file_ranks(files))
+    return Centrality(generation, file_ids, ranks)
 
 
-def _names(connection: sqlite3.Connection) -> Iterator[tuple[int, FileNames]]:
-    """Yield the names in each file that has definitions or references, in the order of file ids.
+def _ranks(connection: sqlite3.Connection) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the ids (n,) and ranks (n,) of all files with definitions or references.
 
-    Read in pages, so that the reader holds back no checkpoint of the log for long. What documents show as samples is
-    left out: code cannot rely on it.
+    What documents show as samples is left out: code cannot rely on it. Definitions are read first, so that of the
+    references, only those to a known name are kept.
     """
+    defined: dict[int, NDArray[np.uint64]] = {}
+    for file_id, language, blob in _pages(connection, _SELECT_DEFINITIONS):
+        if language not in DOCUMENTS:
+            outline = StoredOutline(blob) if blob else None
+            names = zip(outline.names, outline.kinds, strict=True) if outline is not None else ()
+            defined[file_id] = defined_names(names)
+    places = {file_id: place for place, file_id in enumerate(defined)}
+    files = DefiningFiles(list(defined.values()))
+    del defined
+    relied_on = [(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))] * len(files)
+    for file_id, _, blob in _pages(connection, _SELECT_REFERENCES):
+        if blob and (place := places.get(file_id)) is not None:
+            relied_on[place] = files.relied_on(place, *used_names(decode(blob)))
+    return np.array(list(places), dtype=np.int64), file_ranks(relied_on)
+
+
+def _pages(connection: sqlite3.Connection, sql: str) -> Iterator[tuple[int, str, bytes | None]]:
+    """Yield rows in the order of file ids, read in pages: a long read would hold back the checkpoints of the log."""
     last = 0
-    while rows := connection.execute(_SELECT_PAGE, (last, _PAGE)).fetchall():
-        for file_id, language, definitions, references in rows:
-            if language not in DOCUMENTS:
-                outline = StoredOutline(definitions) if definitions else None
-                defined = zip(outline.names, outline.kinds, strict=True) if outline is not None else ()
-                yield file_id, FileNames.of(defined, decode(references) if references else None)
+    while rows := connection.execute(sql, (last, _PAGE)).fetchall():
+        yield from rows
         last = rows[-1][0]
