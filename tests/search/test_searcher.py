@@ -134,6 +134,17 @@ async def test_kinds_are_those_of_definitions_that_share_a_chunk(indexed: Indexe
     assert await found(indexed, "kind:interface") == []
 
 
+async def test_kinds_include_script_in_pages_and_samples_in_documents(indexed: Indexed) -> None:
+    script = "<script>\nexport function loadCart(id) {\n  return id\n}\n\nexport class Basket {}\n</script>\n"
+    indexed.save("shop.vue", f"<template>\n  <p>Cart</p>\n</template>\n\n{script}")
+    indexed.save("guide.md", "# Guide\n\nText.\n\n```python\nclass Checkout:\n    pass\n```\n")
+    assert b"shop.vue" in await found(indexed, "kind:function lang:vue")
+    assert b"shop.vue" in await found(indexed, "kind:class lang:vue")
+    assert await found(indexed, "kind:class lang:markdown") == [b"guide.md"]
+    assert await found(indexed, "kind:interface lang:vue") == []
+    assert indexed.index.catalog.check() == []
+
+
 async def test_a_name_that_reads_like_a_kind_is_none(indexed: Indexed) -> None:
     indexed.save("c.py", "def interface():\n    return 1\n")
     assert await found(indexed, "kind:interface") == []

@@ -181,7 +181,7 @@ def _check_outlines(reader: Reader, problems: list[str]) -> None:
         expected.update((key, file_id) for key in additional_keys(definitions, of_file))
         if file_id not in indexed:
             problems.append(f"file {file_id} has definitions and is not indexed")
-        if details != details_of(definitions, [span.start_line for span in of_file]):
+        if details != details_of(definitions, of_file):
             problems.append(f"the kinds of definitions in the chunks of file {file_id} are wrong")
     actual = set(reader.rows("SELECT name, file_id FROM definition_name"))
     if actual != expected:

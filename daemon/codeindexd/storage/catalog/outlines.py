@@ -25,13 +25,18 @@ DETAIL_KINDS: Final = (
 )  # fmt: skip
 """Kinds of definitions that a chunk's own symbols do not or not always include; a filter finds them by these bits.
 
-The positions are stored, so they never change meaning; there is room for 32.
+The positions are stored, so they never change meaning; there is room for 32, with those of `_NAMED_KINDS`.
 """
+
+_NAMED_KINDS: Final = (
+    "function", "method", "class", "interface", "type", "enum", "struct", "trait", "module", "object", "macro",
+)  # fmt: skip
+"""Kinds that symbols include, except in script inside pages and in samples of documents, where they need a bit, too."""
 
 IMPLEMENTATION: Final = "impl"
 """The kind of a block that adds members to a type defined elsewhere. It is a container, but defines no name."""
 
-_BITS: Final = {kind: 1 << number for number, kind in enumerate(DETAIL_KINDS)}
+_BITS: Final = {kind: 1 << number for number, kind in enumerate(DETAIL_KINDS + _NAMED_KINDS)}
 _LEVEL: Final = 6
 _MOST_BYTES: Final = 1 << 28  # of one file's definitions, decompressed
 _REBUILD: Final = "it is rebuilt from the disk"
@@ -171,20 +176,23 @@ def additional_keys(definitions: Iterable[Definition], spans: Iterable[Span]) ->
     return definition_keys(definitions) - known
 
 
-def details_of(definitions: Sequence[Definition], first_lines: Sequence[int]) -> bytes:
-    """Return the bits of the DETAIL_KINDS of which each chunk of a file has definitions, as little-endian uint32.
+def details_of(definitions: Sequence[Definition], spans: Sequence[Span]) -> bytes:
+    """Return the bits of the kinds of which each chunk of a file has definitions, as little-endian uint32.
 
-    ``first_lines`` are the first lines of the chunks. The result is empty if there are none of these kinds.
+    ``spans`` are those of the chunks, in order. A kind that symbols include has its bit only where they lack the
+    definition. The result is empty if there are no bits.
     """
-    bits = np.zeros(len(first_lines), dtype="<u4")
+    bits = np.zeros(len(spans), dtype="<u4")
+    first_lines = [span.start_line for span in spans]
     for one in definitions:
-        if (bit := _BITS.get(one.kind)) and (at := bisect_right(first_lines, one.line)):
+        bit, at = _BITS.get(one.kind, 0), bisect_right(first_lines, one.line)
+        if bit and at and (one.kind in DETAIL_KINDS or all(s.name != one.name for s in spans[at - 1].symbols)):
             bits[at - 1] |= bit
     return bits.tobytes() if bits.any() else b""
 
 
 def chunks_with_details(reader: Reader, kinds: Sequence[str]) -> NDArray[np.int64]:
-    """Return the sorted ids (n,) of the chunks with a definition of one of ``kinds``, as far as DETAIL_KINDS has it."""
+    """Return the sorted ids (n,) of the chunks with a definition of one of ``kinds``, as far as it has a bit."""
     wanted = sum(_BITS.get(kind, 0) for kind in set(kinds))
     if not wanted:
         return np.empty(0, np.int64)
@@ -269,7 +277,7 @@ class OutlineDiffer:
     def _row(self, file_id: int, outline: Outline, chunks: Sequence[ChunkDraft]) -> Row | None:
         if not outline:
             return None
-        details = details_of(outline.definitions, [chunk.span.start_line for chunk in chunks])
+        details = details_of(outline.definitions, [chunk.span for chunk in chunks])
         return file_id, int(outline.is_partial), put_definitions(outline.definitions), details
 
     def _stored_keys(self, file_id: int, stored: Row | None) -> set[bytes]:
