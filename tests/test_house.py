@@ -127,6 +127,13 @@ def test_the_map_names_every_module() -> None:
     assert missing == []
 
 
+def test_the_map_names_no_module_that_is_gone() -> None:
+    text = (PROJECT / "docs/architecture.md").read_text()
+    named = re.findall(rf"`((?:{'|'.join(ORDER)})/[\w/]*\w)`", text)
+    assert named
+    assert [place for place in named if not any((PACKAGE / f"{place}{end}").exists() for end in (".py", "/"))] == []
+
+
 def test_the_client_needs_only_the_protocol() -> None:
     for module, path in MODULES.items():
         if room_of(module) == "client":
