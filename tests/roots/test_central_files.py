@@ -1,4 +1,4 @@
-"""When it is computed how central the files of a root are."""
+"""When the centrality of a root's files is computed."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_no_line_is_missed_that_python_matches(pattern: str, lines: list[str]) -
     ],
 )
 def test_letters_that_are_ascii_in_one_case_only(pattern: str, ignore_case: bool) -> None:
-    """In any case, the sign of the kelvin is a k, and the long s an s; they are no letters to RE2's edges of words."""
+    """If case is ignored, k matches the Kelvin sign and s the long s, which RE2's ``\\b`` does not take for letters."""
     matcher = LineMatcher(pattern, ignore_case=ignore_case)
     line = "\u212aey x \u017fafe tas\u212a"
     assert [one.number for one in matcher.lines(line.encode())] == [1]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return the type of an option whose value is a number from ``least`` to ``most`` (None: any from ``least``).
 
-    The daemon would refuse other numbers as well, but by the name of its parameter.
+    The daemon refuses other numbers, too, but its message names the parameter, not the option.
     """
 
     def parse(text: str) -> int:

@@ -144,7 +144,7 @@ class Printer:
                 self._show_line(match)
 
     def end(self) -> None:
-        """Print what belongs to the last line."""
+        """Print the context after the last line."""
         self._print_after(None)
 
     def _show_line(self, match: Line) -> None:
@@ -173,7 +173,7 @@ class Printer:
         ]
 
     def _print_after(self, limit: int | None) -> None:
-        """Print the context after the last matching line, up to but without the line ``limit``."""
+        """Print the context after the last matching line, up to but not including the line ``limit``."""
         for at, number, text in self._after:
             if limit is not None and at >= limit:
                 break

@@ -116,7 +116,7 @@ def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
 
 
 def adoption(adopted: AdoptedIndex) -> str:
-    """Return from which root an index was taken over, as one line."""
+    """Return a line that says from which root an index was adopted."""
     same = adopted["files_same"]
     total = same + adopted["files_to_process"]
     return f"index taken over from {safe_line(adopted['path'])}, where {same:,} of {total:,} files were the same"

@@ -1,4 +1,4 @@
-"""The answer of a streamed ``grep`` as the asynchronous client reads it."""
+"""Streamed ``grep``: the iterator of the asynchronous client."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class AsyncGrepStream:
-    """The results of ``grep`` while they are found: iterate over it, once.
+    """The results of ``grep`` as they are found. Iterate over it once.
 
-    The items are lines, or with ``files_only`` or ``count`` the counts of files, of any number. The daemon searches no
-    further than this is read, and stops when it is closed: at the end of an ``async with`` block, or of the iteration.
+    The items are lines or, with ``files_only`` or ``count``, counts of files. The daemon searches only as far as the
+    items are read, and stops when this is closed: at the end of an ``async with`` block, or of the iteration.
     Iterating raises the errors of ``codeindexd.errors``.
     """
 
@@ -74,7 +74,7 @@ class AsyncGrepStream:
                 yield item
 
     async def aclose(self) -> None:
-        """Stop the search, if it still runs."""
+        """Stop the search if it is still running."""
         if self._stream is not None:
             await anyio.aclose_forcefully(self._stream)
             self._stream = None

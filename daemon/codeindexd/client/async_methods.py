@@ -190,10 +190,10 @@ class AsyncMethods:
         every_match: bool = False,
         sync: bool = False,
     ) -> AsyncGrepStream:
-        """Return an iterator over the lines that match ``pattern``, which yields them while they are found.
+        """Return an iterator that yields the lines that match ``pattern`` as they are found.
 
-        The parameters are those of :meth:`grep`; without ``limit``, all lines come, however many. It uses a connection
-        of its own, so that other calls can be made meanwhile.
+        The parameters are those of :meth:`grep`; without ``limit``, there is no bound. The iterator has its own
+        connection, so other calls can be made meanwhile.
         """
         params = core.grep_params(
             pattern,

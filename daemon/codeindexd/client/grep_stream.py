@@ -1,4 +1,4 @@
-"""The answer of a streamed ``grep``, without I/O, and as the blocking client reads it."""
+"""Streamed ``grep``: the parsing of its answer, for both clients, and the iterator of the blocking client."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def _taken(message: dict[str, Any]) -> list[Any]:
 
 
 class GrepStream:
-    """The results of ``grep`` while they are found: iterate over it, once.
+    """The results of ``grep`` as they are found. Iterate over it once.
 
-    The items are lines, or with ``files_only`` or ``count`` the counts of files, of any number. The daemon searches no
-    further than this is read, and stops when it is closed: at the end of a ``with`` block, or of the iteration.
+    The items are lines or, with ``files_only`` or ``count``, counts of files. The daemon searches only as far as the
+    items are read, and stops when this is closed: at the end of a ``with`` block, or of the iteration.
     Iterating raises the errors of ``codeindexd.errors``.
     """
 
@@ -101,7 +101,7 @@ class GrepStream:
             yield from batch
 
     def close(self) -> None:
-        """Stop the search, if it still runs."""
+        """Stop the search if it is still running."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

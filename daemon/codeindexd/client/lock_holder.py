@@ -77,9 +77,10 @@ def end_holder(holder: LockHolder) -> None:
 
 
 def _signal(holder: LockHolder, number: signal.Signals) -> bool:
-    """Send a signal if the process still holds the lock, and return False if that is not possible.
+    """Signal the process; return False if that is impossible, but True if it has ended by itself.
 
-    On Linux it is sent by pidfd, so that it cannot hit another process that reuses the pid.
+    On Linux, the signal is sent by pidfd, and only if the process still holds the lock, so that it cannot hit another
+    process that reuses the pid.
     """
     if not holder.is_ours:
         return False
@@ -101,6 +102,7 @@ def _signal(holder: LockHolder, number: signal.Signals) -> bool:
 
 
 def _wait_until_free(holder: LockHolder, timeout_s: float) -> bool:
+    """Return True once the process no longer holds the lock, False after ``timeout_s`` seconds."""
     deadline = time.monotonic() + timeout_s
     while lock_holder(holder.lock) == holder:
         if time.monotonic() >= deadline:

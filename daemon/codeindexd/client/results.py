@@ -614,7 +614,7 @@ class TogetherResult(TypedDict):
 
 
 class AdoptedIndex(TypedDict):
-    """The root whose index a new root took over, and how many of the new root's files were the same there or not."""
+    """The root whose index was adopted, and how many of the new root's files were the same there, and how many not."""
 
     path: str
     path_b64: NotRequired[str]

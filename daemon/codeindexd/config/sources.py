@@ -239,7 +239,7 @@ class _WrongError(Exception):
 def _content_of(path: Path, *, required: bool) -> bytes:
     """Return the content of the user's file, b"" if there is none and it is not ``required``. Raises ConfigError.
 
-    A pipe is read to its end, but not for ever if nobody writes to it.
+    A pipe is read to its end, unless nothing is written to it for five seconds.
     """
     try:
         return _content_of_pipe(path) if path.is_fifo() else path.read_bytes()

@@ -42,7 +42,7 @@ def date_of(seconds: int, offset_minutes: int) -> str:
         zone = UTC
     if abs(seconds) > _LATEST:
         seconds, zone = 0, UTC
-    cycles = max(0, (seconds - _CYCLE_S) // _CYCLE_S)  # the calendar repeats itself; years of five digits are beyond us
+    cycles = max(0, (seconds - _CYCLE_S) // _CYCLE_S)  # datetime ends with the year 9999
     shown = datetime.fromtimestamp(seconds - cycles * _CYCLE_S, zone)
     return f"{shown.year + 400 * cycles:04}{shown.isoformat()[4:]}"
 

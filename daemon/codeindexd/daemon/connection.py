@@ -1,4 +1,4 @@
-"""One client's connection: requests in, answers out in any order, notifications in between."""
+"""One client's connection: requests in, answers out in any order; a hang-up cancels the requests that run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LINGER_S = 1.0
 _LINGER_BYTES = 64 << 20
 _HANGUP_POLL_S = 0.25
 _numbers = itertools.count(1)
-_request: ContextVar[protocol.Request] = ContextVar("request")  # that the present task answers
+_request: ContextVar[protocol.Request] = ContextVar("request")  # the one that this task answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,10 @@ class Connection:
         return _request.get().id
 
     async def send_part(self, line: bytes) -> None:
-        """Write a part of an answer that is streamed: one message with its newline.
+        """Write a part of a streamed answer: one message with its newline.
 
-        Returns when the socket has taken it. A client may let it wait for any time, as a pager does. Nothing is written
-        for a notification, which is not answered.
+        Returns when the socket has taken it. There is no time limit: a pager may wait for its user. Does nothing for a
+        notification, which has no answer.
         """
         if not _request.get().is_notification:
             await self._send(line, stall_s=math.inf)

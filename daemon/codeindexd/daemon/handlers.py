@@ -155,7 +155,10 @@ class Handlers:
     # roots
 
     async def add(self, params: Params, connection: Connection) -> Result:
-        """Index a directory; with ``wait``, answer once it is fresh or cannot become fresh."""
+        """Index a directory; with ``wait``, answer once it is fresh or cannot become fresh.
+
+        ``workers`` first changes the number of bulk workers of the daemon.
+        """
         if params["workers"] is not None:
             await self._resize(params["workers"])
         with self._at_normal_priority() if params["wait"] else nullcontext():

@@ -46,7 +46,7 @@ def _explain(what: str, group: LeftOut, others: int) -> str:
 
 
 def cause(reason: str, rule: str) -> str:
-    """Return a reason for leaving something out together with its rule: ``ignored by .gitignore:1 `*.log```."""
+    """Return why something is left out: the reason with the place and pattern of its rule, as far as it has them."""
     source, line, pattern = _split_rule(rule)
     by = f"by {source}:{line} `{pattern}`" if pattern else f"({rule})" if rule else ""
     return f"{reason} {by}".rstrip()

@@ -57,7 +57,7 @@ def roots_entry(root: Root) -> dict[str, Any]:
 
 
 def _adoption_entry(adoption: Adoption | None) -> dict[str, Any]:
-    """Return from which root an index was taken over, as an optional part of an entry."""
+    """Return the field ``adopted`` of an entry; {} if no index was adopted."""
     if adoption is None:
         return {}
     counts = {"files_same": adoption.files_same, "files_to_process": adoption.files_to_process}
@@ -354,7 +354,7 @@ def grep_end(
     missing: Sequence[FailedRoot] = (),
     unsearched: Sequence[NotSearched] = (),
 ) -> dict[str, Any]:
-    """Return the result of ``grep`` after its lines or counts were streamed: the same without these."""
+    """Return the result of a streamed ``grep``, with empty lists of lines and counts."""
     return _grep_summary(params, stream, stream.totals, stream.returned, missing=missing, unsearched=unsearched)
 
 
@@ -372,7 +372,7 @@ def _grep_summary(
     missing: Sequence[FailedRoot],
     unsearched: Sequence[NotSearched],
 ) -> dict[str, Any]:
-    """Return the result of ``grep`` with empty lists of what was found, of which ``returned`` are in the answer."""
+    """Return the result of ``grep`` with empty lists; ``returned`` is the number of lines that the client gets."""
     counted = is_counted(params)
     is_cut = not counted and returned < totals.total
     state = RootState.DEGRADED if missing and found.state is not RootState.MISSING else found.state
@@ -402,7 +402,7 @@ def _grep_summary(
 
 
 def grep_entries(found: Sequence[Found], *, counted: bool) -> dict[str, Any]:
-    """Return some of what a streamed ``grep`` found: counts of files, or lines."""
+    """Return a part of the results of a streamed ``grep``: lines, or counts of files."""
     if counted:
         return {"counts": [count_entry(one) for one in found if isinstance(one, FileCount)]}
     return {"matches": [line_entry(one) for one in found if isinstance(one, MatchedLine)]}

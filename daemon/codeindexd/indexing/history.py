@@ -193,8 +193,8 @@ class HistoryIndexer:
     async def sync(self, *, completely: bool = False) -> None:
         """Wait until all commits made before the call are indexed.
 
-        Do not wait for most of a long history that is read for the first time, and only some seconds for the code,
-        which comes first, unless ``completely``: then the caller limits the time.
+        Return early while a long history is read for the first time, and if the code, which comes first, is not up to
+        date after ten seconds. With ``completely``, wait for both, however long that takes.
         """
         if self._phase is HistoryPhase.OFF:
             return

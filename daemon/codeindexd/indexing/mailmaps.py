@@ -1,4 +1,4 @@
-"""The mailmaps of repositories, read when a question is asked, so that an edit needs no indexing."""
+"""Finds the mailmap of a work tree or bare repository at each question, so that an edit takes effect at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_KEPT = 64
 
 
 class Mailmaps:
-    """Mailmaps, kept for as long as their files stay as they are. Any thread may call."""
+    """A cache of parsed mailmaps. Any thread may call."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -23,7 +23,7 @@ class Mailmaps:
         self._contents: OrderedDict[bytes, Mailmap] = OrderedDict()
 
     def of_work_tree(self, top: Path) -> Mailmap:
-        """Return the mailmap at the top of a work tree; an empty one if there is none to read. Blocking."""
+        """Return the mailmap at the top of a work tree; an empty one if none can be read. Blocking."""
         try:
             stat = file_stat((top / os.fsdecode(FILE_NAME)).lstat())
             with self._mutex:
@@ -39,7 +39,7 @@ class Mailmaps:
         return mailmap
 
     def of_content(self, data: bytes) -> Mailmap:
-        """Return the mailmap in the content of a file."""
+        """Return the mailmap whose file has this content."""
         if not data:
             return NO_MAILMAP
         with self._mutex:

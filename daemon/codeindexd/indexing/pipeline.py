@@ -159,7 +159,7 @@ class Pipeline:
         return self._history.answer(job)
 
     def centrality(self, job: CentralityJob) -> CentralityResult:
-        """Compute how central the files of a catalog are."""
+        """Compute the centrality of the files in a catalog; errors are part of the result."""
         try:
             found = compute_centrality(Path(os.fsdecode(job.path)))
         except (CodeindexError, BrokenReferencesError) as error:

@@ -82,7 +82,7 @@ def _nothing(result: GrepResult) -> str:
 
 
 def _shown(match: Line, scope: Scope) -> FileLine:
-    """Return a line as it is shown, with its context."""
+    """Return a matching line as the model sees it, with its number and its context."""
     place = f"{match['line']} cell {match['cell']}" if "cell" in match else str(match["line"])
     around = [*_context(match, "before"), f"{place}: {_cut(match)}", *_context(match, "after")]
     return FileLine(middle_cut(scope.shown(match["root"], match["path"]), MAX_PATH_CHARS), "\n".join(around))

@@ -41,7 +41,10 @@ def page_of_lines(lines: Sequence[FileLine], page: int, room: int) -> range:
 
 
 def shown_lines(lines: Sequence[FileLine], room: int) -> tuple[str, list[dict[str, Any]]]:
-    """Return the lines of a page as text and as structured content; what takes too much of the room is cut."""
+    """Return the lines of a page as text and as structured content, within ``room`` tokens.
+
+    A path is cut to a third of the room, a line to half of it.
+    """
     texts: list[str] = []
     data: list[dict[str, Any]] = []
     for path, group in itertools.groupby(lines, key=lambda line: line.path):

@@ -86,7 +86,10 @@ class Session:
         self._asked: dict[str, _Question] = {}
 
     async def answer(self, message: Any, send: Send) -> Message | None:
-        """Return the reply to a message, None if it needs none. ``send`` takes what precedes the reply."""
+        """Return the reply to a message, None if it needs none. Failures are replies, too.
+
+        ``send`` takes the messages that precede the reply.
+        """
         if not isinstance(message, dict) or not isinstance(message.get("method"), str):
             if isinstance(message, dict) and ("result" in message or "error" in message):
                 self._take_answer(message)

@@ -1,4 +1,4 @@
-"""Adoption: a new root takes over the index of another root whose files are mostly the same, such as a worktree's.
+"""Adoption: a new root adopts the index of another root with mostly the same files, as a worktree does.
 
 The stores are copied into a temporary directory, sharing what is never written again, and compared with the new root's
 files, each of which is read. What differs is dropped from the copy and processed like any new file. Only then does the
@@ -48,7 +48,7 @@ _TRANSACTION_FILES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What a root took over: the path of the other root, and how many files were the same there and how many not."""
+    """What a root adopted: the path of the other root, and how many files were the same there, and how many not."""
 
     source: Path
     files_same: int
@@ -57,7 +57,7 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class Lender:
-    """A root whose index may be taken over."""
+    """A root whose index may be adopted."""
 
     path: Path
     index: IndexWriter
@@ -75,10 +75,10 @@ class Borrower:
 
 
 async def adopt(borrower: Borrower, lenders: Sequence[Lender]) -> Adoption | None:
-    """Make the stores of a root from those of the lender that resembles it most.
+    """Make the stores of a root from those of the most similar lender.
 
-    Returns None if there is no such lender, or if that failed for whatever reason; there are no stores then, and the
-    root has to index all its files.
+    Returns None if no lender is similar enough, or if anything fails. Then there are no stores, and the root has to
+    index all its files.
     """
     unfinished = borrower.directory.with_name(borrower.directory.name + UNFINISHED)
     try:
@@ -105,7 +105,7 @@ async def adopt(borrower: Borrower, lenders: Sequence[Lender]) -> Adoption | Non
 
 
 def _is_cancelled() -> bool:
-    """Raise the exception of a cancellation in a thread whose task was cancelled; otherwise return False."""
+    """Return False, or raise the cancellation if the task that waits for this thread was cancelled."""
     anyio.from_thread.check_cancelled()
     return False
 
@@ -114,9 +114,9 @@ def _is_cancelled() -> bool:
 
 
 def most_similar(path: Path, lenders: Sequence[Lender]) -> Lender | None:
-    """Return the lender with the largest share of files like those at ``path``, if it is worth it. Blocking.
+    """Return the lender with the largest :func:`resemblance` to ``path``; None if that is below one half. Blocking.
 
-    The files of a few lenders are compared: those whose directories have the most names in common, the nearest first.
+    Only a few lenders are compared: those with the most names in common with the directory ``path``, the nearest first.
     """
     large = [lender for lender in lenders if lender.index.catalog.counts().files >= _FEWEST_FILES]
     names = _names(path) if large else frozenset()
@@ -151,7 +151,7 @@ def _nearness(path: Path, other: Path) -> int:
 
 
 def resemblance(path: Path, snapshot: CatalogSnapshot) -> float:
-    """Return which share of a sample of the indexed files exists below ``path`` with the same size. Blocking."""
+    """Return the share of indexed files, by a sample, that exist below ``path`` with the same size. Blocking."""
     ids = snapshot.file_ids()
     sample = snapshot.files_by_id(ids[:: max(1, len(ids) // _SAMPLE)].tolist()).values()
     sizes = [(file.entry.path, file.entry.stat.size) for file in sample if file.entry.stat is not None]

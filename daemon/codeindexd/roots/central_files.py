@@ -1,4 +1,4 @@
-"""Keeps up to date how central the files of a root are, in quiet times: one edit changes that only a little."""
+"""Has workers compute the centrality of a root's files: once the root is indexed, and in quiet times after changes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ log = structlog.get_logger(__name__)
 _QUIET_S: Final = 5.0
 _FIRST_LOOK_S: Final = 0.05
 _LONGEST_LOOK_S: Final = 5.0
-_MOST_OF_TIME: Final = 0.01  # the share that may be spent on it while files change
+_MOST_OF_TIME: Final = 0.01  # the share that may be spent on computing while files change
 _LONGEST_PAUSE_S: Final = 600.0
 _BYTES_PER_FILE: Final = 2_000  # a guess at what a worker reads of the catalog
 
 
 class CentralFiles:
-    """Has a worker compute how central the files of a root are: once it is indexed, and in quiet times after changes.
+    """Has workers compute the centrality of a root's files.
 
-    Rankings do without until the first time, so a root counts as fresh only after that. A failure is logged, and tried
-    again after the next change.
+    Until it is first computed, answers are ranked without it, so a root counts as fresh only afterwards. A failure is
+    logged, and the next change tries again.
     """
 
     def __init__(
         self, index: IndexWriter, pool: WorkerPool, *, is_caught_up: Callable[[], bool], on_first: Callable[[], object]
     ) -> None:
-        """``is_caught_up`` returns True if no file waits; ``on_first`` is called once it was computed, or failed."""
+        """``is_caught_up`` returns True if no file waits; ``on_first`` after the first attempt."""
         self._index = index
         self._pool = pool
         self._is_caught_up = is_caught_up
@@ -48,15 +48,15 @@ class CentralFiles:
 
     @property
     def is_first_outstanding(self) -> bool:
-        """True if it was never computed, and was not tried since the last change."""
+        """True if the centrality was never computed, and not tried since the last change."""
         return self._index.catalog.centrality is None and self._is_due
 
     def note_change(self) -> None:
-        """Compute it again soon. Call it after every commit."""
+        """Have the centrality computed again soon. Call this after every commit."""
         self._changed.set()
 
     async def serve(self) -> None:
-        """Compute it when it is due; runs until cancelled."""
+        """Have the centrality computed whenever it is due, until cancelled."""
         while True:
             await self._compute_first()
             await self._changed.wait()
@@ -72,7 +72,7 @@ class CentralFiles:
                     self.note_change()
 
     async def _compute_first(self) -> None:
-        """Compute it for the first time as soon as no file waits."""
+        """Have the centrality computed for the first time, as soon as no file waits."""
         looks = Backoff(_FIRST_LOOK_S, _LONGEST_LOOK_S)
         while self.is_first_outstanding:
             if self._is_caught_up():
@@ -83,14 +83,14 @@ class CentralFiles:
                 looks.reset()
 
     async def wait_for_first(self) -> None:
-        """Compute it now if it never was, so that the first answers rank as all later ones do."""
+        """Have the centrality computed now if it never was, so that the first answers rank as all later ones do."""
         if self.is_first_outstanding:
             await self._compute()
             self._on_first()
 
     @property
     def _is_due(self) -> bool:
-        """True if there are files, and some of them changed since it was computed, or tried in vain."""
+        """True if there are files, and some changed since the last attempt, successful or not."""
         catalog = self._index.catalog
         known = catalog.centrality.generation if catalog.centrality is not None else -1
         return catalog.counts().files > 0 and catalog.generation not in (known, self._failed_at)

@@ -53,8 +53,8 @@ class RootStatus:
     """The status of a root at one moment.
 
     ``queue_lengths`` and ``stages`` are by name of the stage; ``notes`` say what had to be rebuilt at the start.
-    ``busy`` are files that change all the time, each with the seconds between its scans. ``adoption`` says from which
-    root the index was taken over, if it was since the daemon started.
+    ``busy`` are files that change all the time, each with the seconds between its scans. ``adoption`` is the
+    adoption of an index since the daemon started.
     """
 
     state: RootState
@@ -350,12 +350,12 @@ class Root:
         self._reprocess(await anyio.to_thread.run_sync(maintenance.files_of, self._parts.index.catalog, wrong.paths))
         self.hint(wrong.paths)
 
-    # taking over an index
+    # adopting an index
 
     async def adopt(self, others: Sequence[Root]) -> None:
-        """Take over the index of the one of the running roots ``others`` that resembles this one, before :meth:`serve`.
+        """Adopt the index of the most similar of the running roots ``others``. Call it before :meth:`serve`.
 
-        For a root without stores. If there is none, or something fails, all files are indexed as usual.
+        For a root without stores. If none is similar enough, or anything fails, all files are indexed as usual.
         """
         borrower = Borrower(
             self.spec.path,

@@ -221,7 +221,7 @@ class RootSupervisor:
     async def _start(self, spec: RootSpec, *, may_fail: bool, others: Sequence[Root] = ()) -> None:
         """Start a root. If its stores cannot be opened, keep it and retry if it ``may_fail``; otherwise raise.
 
-        A new root may take over the index of one of the ``others``.
+        A new root may adopt the index of one of the ``others``.
         """
         await self._tasks.start(partial(self._keep_running, spec, may_fail=may_fail, others=others))
 

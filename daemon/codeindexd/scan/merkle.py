@@ -50,7 +50,7 @@ def node_hash(children: Iterable[Entry]) -> bytes:
 
 
 def same_suffix(source: bytes, target: bytes) -> bool:
-    """Return True if both paths have the same extension, or the same name if one has none; the default for moves."""
+    """Return True if both paths have the same extension, or the same name if one of them has no extension."""
     old, new = name_of(source), name_of(target)
     if b"." in old[1:] and b"." in new[1:]:
         return old[old.rfind(b".") :] == new[new.rfind(b".") :]

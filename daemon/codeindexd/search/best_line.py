@@ -50,7 +50,8 @@ class BestLine:
     def offset(self, lines: Sequence[str], symbols: Sequence[Symbol]) -> int:
         """Return the index of the best of ``lines``, the first of equals.
 
-        If no line meets any criterion, return that of the first of ``symbols``, which the lines define; 0 without any.
+        If no line meets any criterion, it is the line that defines the first of ``symbols``, or 0 if there are none.
+        Raises InvalidQueryError when the time for regexes is used up.
         """
         defining = {name_place(lines, one).line_offset for one in symbols if one.name.lower() in self.names}
         stems = [one for one in self.stems if one not in STOP_STEMS]

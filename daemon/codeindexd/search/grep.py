@@ -167,7 +167,7 @@ def grep_files(
     *,
     mask_secrets: bool,
 ) -> Iterator[MatchedLine | FileCount | None]:
-    """Search ``files`` one after the other; a file is read when what comes before it has been consumed.
+    """Search ``files`` one after the other; a file is read when the results of earlier ones have been consumed.
 
     Yield the matching lines of a file up to the request's limit, then their number, or None for a file without any.
     ``totals`` are kept up to date. Blocking. Raises FailedError when nothing can be read.

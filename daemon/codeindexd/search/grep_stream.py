@@ -38,7 +38,7 @@ _ENTRY_BYTES: Final = 200  # of an entry without its texts, as JSON
 
 
 class GrepStream:
-    """One search whose results are sent while it runs.
+    """A search whose results are sent while it runs.
 
     Each request has its root. With ``counted``, files with their counts are sent instead of lines. ``limit`` bounds the
     lines that are sent (None: no bound), ``budget_s`` the time. ``totals`` are those so far; ``state``, ``clock`` and

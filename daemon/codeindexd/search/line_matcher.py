@@ -83,6 +83,7 @@ class LineMatcher:
         return heapq.merge(ascii_lines, self._matching_beyond_ascii(text), key=lambda line: line.number)
 
     def _matching_beyond_ascii(self, text: bytes) -> Iterator[LineMatch]:
+        """Yield the matching lines with characters beyond ASCII; classes are ASCII in lines that are too long."""
         number, counted = 1, 0
         for line in _BEYOND_ASCII.finditer(text):
             start, end = line.span()

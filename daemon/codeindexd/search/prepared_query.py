@@ -71,9 +71,10 @@ class PreparedQuery:
 def prepare_query(
     parsed: ParsedQuery, literal_words: Iterable[str], tokenizer: Tokenizer, embed_names: Embed | None = None
 ) -> PreparedQuery:
-    """Return a query with everything but its vectors.
+    """Return ``parsed`` with everything that retrieval needs but its vectors.
 
-    ``literal_words`` are the words in its regexes: they are the terms of a query that has no other text.
+    ``literal_words`` are the words in its regexes, which become the terms of a query without other text.
+    ``embed_names`` is passed on.
     """
     report = report_in(parsed)
     text = report.headline if report else " ".join([parsed.text, *parsed.phrases, *parsed.literals]).strip()

@@ -41,7 +41,7 @@ class LineRegex:
         self.pattern = pattern
         self.budget = budget
         self.has_text_anchor = bool(_TEXT_ANCHOR.search(pattern))
-        """True if the regex may ask where a text begins or ends, instead of its lines."""
+        """True if the regex may match only at the start or end of the whole text, not of a line."""
         self._compiled = compiled
         self._beyond_ascii = beyond_ascii or compiled
 

@@ -225,9 +225,10 @@ def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files:
 
 
 def centrality_shares(snapshot: Snapshot, candidates: Iterable[Candidate]) -> dict[int, float]:
-    """Return by file id how much of the code relies on a file: 1 for the most central candidate, 0 for the least.
+    """Return the centrality of files by file id, scaled to 1 for the most central candidate and 0 for the least.
 
-    Nothing refers to a document, so all documents have one half. Returns {} if fewer than two files are ranked.
+    Nothing refers to documents, so they have one half; other files without a rank have 0. Returns {} if fewer than two
+    files are ranked.
     """
     roles = {candidate.file_id: candidate.role for candidate in candidates}
     if snapshot.centrality is None:

@@ -51,7 +51,7 @@ class SearchableRoot(Protocol):
 
     @property
     def history(self) -> SearchableHistory | None:
-        """The history of the root's repository; None if the root has none by its nature."""
+        """The history of the root's repository; None if the root cannot have one."""
 
     @property
     def query_model(self) -> str:
@@ -72,5 +72,5 @@ PastFiles = Callable[[SearchableRoot, str], Mapping[bytes, float]]
 
 
 def no_past_files(root: SearchableRoot, text: str) -> Mapping[bytes, float]:
-    """Return {}: the history does not count."""
+    """Return {}: the history has no influence."""
     return {}

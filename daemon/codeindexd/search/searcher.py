@@ -98,7 +98,7 @@ class Searcher:
         """Take the ``embedders`` by identity: every model whose vectors a root may answer from.
 
         ``embed_names`` compares the names of files with questions; without it, what they mean does not count.
-        ``past_files`` finds the files that commits about the same changed.
+        ``past_files`` finds the files that similar commits changed.
         """
         self._past_files = past_files
         self._embedders = embedders

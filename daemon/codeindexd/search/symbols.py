@@ -160,7 +160,7 @@ def _confirmed(hit: Hit, stored: StoredDefinition) -> ConfirmedDefinition:
 
 
 def place_in_answer(one: ConfirmedDefinition) -> int:
-    """Return what definitions are sorted by: those in source come first, samples in documents last."""
+    """Return the key by which definitions are sorted: 0 for those in source, the highest for those in documents."""
     chunk = one.hit.chunk
     role = FileRole.DOCUMENT if chunk.language in DOCUMENTS else role_of(chunk.path, chunk.language)
     return _ROLES.index(role)

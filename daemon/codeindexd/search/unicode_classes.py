@@ -33,7 +33,7 @@ _GROUP: Final = re.compile(r"\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?(?!\?)")
 _IGNORES_CASE: Final = re.compile(r"\(\?[a-zA-Z]*i")
 _ASCII: Final = re.compile(r"[a-zA-Z0-9_](?![*?{])")
 _ASCII_IN_ANY_CASE: Final = re.compile(r"[a-jl-rt-zA-JL-RT-Z0-9_](?![*?{])")
-"""In any case, k is the sign of the kelvin as well, and s the long s."""
+"""Without k and s: if case is ignored, they match the Kelvin sign and the long s as well."""
 
 _WORD_LETTERS: Final = re.compile(
     r"\\[wd]|\\p(?:L|\{(?:L\w?|N[dl])\})|\[(?:\\[wd]|[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|\w(?!-))+\]|\w"
@@ -56,8 +56,8 @@ class AnyScript(NamedTuple):
 def for_any_script(pattern: str, *, ignore_case: bool = False) -> AnyScript:
     """Return ``pattern``, a regex in RE2's syntax, for text in any script.
 
-    It is unchanged, and the group 0, if it has neither classes nor edges of words. ``ignore_case`` says that it is
-    compiled so, as if it had the flag ``i``.
+    It is unchanged, and the group 0, if it has neither classes nor edges of words. ``ignore_case`` says that it
+    will be compiled as if it had the flag ``i``.
     """
     ascii_only = _ASCII_IN_ANY_CASE if ignore_case or _IGNORES_CASE.search(pattern) else _ASCII
     flags = match[0] if (match := _FLAGS.match(pattern)) else ""

@@ -221,7 +221,7 @@ class IndexWriter:
             return await anyio.to_thread.run_sync(self._run_awake, function, arguments)
 
     async def set_centrality(self, centrality: Centrality) -> None:
-        """Replace how central the files are, for queries as well. Stores at rest stay so."""
+        """Replace the centrality of the files, also for queries. Stores at rest stay closed."""
         async with self._write_lock:
             await anyio.to_thread.run_sync(self._set_centrality, centrality)
 

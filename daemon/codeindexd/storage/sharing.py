@@ -50,8 +50,7 @@ def clone_file(source: int, target: int) -> bool:
 def create_file(path: Path) -> int:
     """Create a new file (mode 0600), and return its descriptor for writing.
 
-    What has that name is unlinked, not truncated: it may have another name in the stores of another root. Raises
-    OSError.
+    An existing file is unlinked, not truncated: it may be shared with another root. Raises OSError.
     """
     path.unlink(missing_ok=True)
     return os.open(path, _CREATE, 0o600)

@@ -168,7 +168,7 @@ class HistoryResult:
 
 @dataclass(frozen=True, slots=True)
 class CentralityJob:
-    """A job that computes how central the files of a catalog are, whose file is at ``path``; ``cost`` is in bytes."""
+    """A job that computes the centrality of the files in the catalog at ``path``; ``cost`` is in bytes."""
 
     job_id: int
     path: bytes

@@ -190,7 +190,7 @@ class WorkerPool:
         return cast("AsyncGenerator[HistoryResult, None]", self._results(jobs, urgent=urgent))
 
     def centrality(self, jobs: Iterable[CentralityJob]) -> AsyncGenerator[CentralityResult, None]:
-        """Compute how central the files of catalogs are, in bulk workers. Raises as `process`."""
+        """Compute the centrality of files, one catalog a job, in bulk workers. Raises as `process`."""
         return cast("AsyncGenerator[CentralityResult, None]", self._results(jobs, urgent=False))
 
     @contextlib.contextmanager

@@ -41,7 +41,7 @@ class Pipeline(Protocol):
         """Read a part of a repository's history."""
 
     def centrality(self, job: CentralityJob) -> CentralityResult:
-        """Compute how central the files of a catalog are."""
+        """Compute the centrality of the files in a catalog."""
 
 
 _Run = wire.RunFile | wire.RunTexts | wire.RunHistory | wire.RunCentrality

@@ -27,12 +27,14 @@ _CALLABLE: Final = frozenset({"method", "constructor", "property", "function"})
 
 @dataclass(slots=True)
 class _Body:
-    """The labels of one body: their offsets, what they mean, and the members that are named in calls such as Ruby's."""
+    """The access labels of a type's body, by offset, and the members that calls name, such as ``private :x``."""
 
     default: Visibility
     offsets: list[int] = field(default_factory=list)
     labels: list[Visibility] = field(default_factory=list)
-    named: dict[tuple[bytes, bool], Visibility] = field(default_factory=dict)  # the name; is it one of the type itself?
+    named: dict[tuple[bytes, bool], Visibility] = field(
+        default_factory=dict
+    )  # by name, and whether it is on the type itself
 
     def at(self, offset: int) -> Visibility:
         place = bisect_right(self.offsets, offset)
@@ -49,7 +51,7 @@ class AccessLabels:
         self._bodies: dict[int, _Body | None] = {}
 
     def of(self, node: Node, kind: str, name: str) -> Visibility:
-        """Return the visibility of a member by the labels around it, UNKNOWN if it is no member of a type."""
+        """Return the visibility of a member by the labels around it, UNKNOWN if it is not a member of a type."""
         if not self._body or (self._is_ruby and kind not in _CALLABLE | {"constant", "class", "module"}):
             return Visibility.UNKNOWN
         around, before = self._around(node)

@@ -183,7 +183,7 @@ def with_samples(
     """Return the definitions of a document with those of its samples, in the order of their lines.
 
     The innermost section around a sample contains what the sample defines, but does not qualify its names. Variables
-    of a sample, and what is inside of them, are left out.
+    of a sample, and what they contain, are left out.
     """
     out: list[Definition] = []
     places: list[int] = []  # of the sections in ``out``

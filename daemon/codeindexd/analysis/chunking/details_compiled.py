@@ -94,7 +94,7 @@ _C = Details(
 
 
 def _cpp_namespace(node: Node, text: bytes) -> Iterator[NodeDefinition]:
-    """Yield a namespace; in ``a::inline b``, the word is no part of its name."""
+    """Yield a namespace, without the word ``inline`` of ``a::inline b`` in its name."""
     for found in scope_detail("namespace", separator="::")(node, text):
         *outer, name = (part.removeprefix("inline ") for part in f"{found.scope}.{found.name}".strip(".").split("."))
         yield found._replace(name=name, scope=".".join(outer))
@@ -115,7 +115,7 @@ def _go_package(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 
 
 def _go_values(kind: str) -> Finder:
-    """Return a finder of constants or variables, apart from the blank name."""
+    """Return a finder of constants or variables that skips the blank name ``_``."""
 
     def finder(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         return (one for one in named_details(kind)(node, text) if one.name != "_")

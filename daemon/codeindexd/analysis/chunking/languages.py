@@ -40,7 +40,7 @@ _ALIASES = {
     "viml": "vim",
     "vimscript": "vim",
 }
-"""What languages are called beside their own names and extensions."""
+"""Other names of languages, beside our names for them and file extensions."""
 
 
 def detect(path: bytes, first_line: bytes = b"") -> str:

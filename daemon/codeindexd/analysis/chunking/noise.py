@@ -20,7 +20,7 @@ _CONFLICT: Final = re.compile(
 
 
 class _Macro(NamedTuple):
-    """Where a macro is noise: ``pattern`` begins with it (group 1), and what is ``before`` it must match up to it.
+    """Macros that are noise: ``pattern`` matches from the macro (group 1) on, ``before`` the text that ends at it.
 
     A search for capital letters is several times as fast as one that begins with what may stand before them.
     """
@@ -145,7 +145,7 @@ def with_first_branches(text: bytes, language: str) -> bytes:
 
 
 def _without_conflicts(text: bytes) -> bytes:
-    """Return ``text`` with the first side of every conflict that version control wrote into it."""
+    """Return ``text`` with its merge conflicts blanked, except for the first side of each."""
     if b"<<<<<<<" not in text or b"\n>>>>>>>" not in text:
         return text
     return _CONFLICT.sub(lambda match: _NOT_NEWLINE.sub(b" ", match[0]), text)
@@ -177,13 +177,13 @@ def _with_plain_enums(text: bytes) -> bytes:
 
 
 def _blanked(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
-    """Return ``text`` with the group that matches in every match blanked; the same object if nothing matches."""
+    """Return ``text`` with the last matching group of every match blanked; the same object if nothing matches."""
     ranges = [match.span(match.lastindex or 1) for match in pattern.finditer(text)]
     return _with_blanks(text, ranges) if ranges else text
 
 
 def _without_macros(text: bytes, macro: _Macro) -> bytes:
-    """Return ``text`` with a macro blanked where it is noise; the same object if it is not in it."""
+    """Return ``text`` with macros blanked where they are noise; the same object if there are none."""
     before = macro.before.search
     ranges = [
         match.span(1)

@@ -350,10 +350,12 @@ def _parts(text: bytes, cell: _RawCell) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _ends_in_newline(text: bytes, start: int, end: int) -> bool:
+    """Return True if the JSON string at these offsets, quotes included, ends a line."""
     return _unescaped(text[start + 1 : end - 1]).endswith((b"\n", b"\r"))
 
 
 def _unescaped(piece: bytes) -> bytes:
+    """Return a part of a JSON string as UTF-8. Raises _NotANotebook or ValueError if it is damaged."""
     if _CONTROL.search(piece):
         raise _NotANotebook
     if b"\\" not in piece:

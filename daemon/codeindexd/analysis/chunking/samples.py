@@ -91,7 +91,7 @@ def _closes(row: bytes, opening: bytes) -> bool:
 
 
 def _indented(rows: Sequence[bytes]) -> Iterator[tuple[int, int, str]]:
-    """Yield the blocks of reStructuredText as :func:`_fenced` does, also of rows with prompts outside of them."""
+    """Yield the blocks of reStructuredText, and rows with prompts outside them, as :func:`_fenced` does."""
     highlighted = ""
     row = 0
     while row < len(rows):
@@ -147,7 +147,7 @@ def _doctests(rows: Sequence[bytes], first: int, last: int) -> Iterator[Sample]:
 
 
 def _sample(rows: Sequence[bytes], language: str, first: int) -> Sample | None:
-    """Return rows as a sample; None if they are blank or no code."""
+    """Return rows as a sample; None if they are blank or not code."""
     if not language or language in _WITHOUT_CODE:
         return None
     solid = [row for row in rows if row.strip()]

@@ -132,9 +132,9 @@ class _Search:
     def _without_inherited(
         self, of: FileVersion | None, working: bytes | None, runs: list[_Run], before: Sequence[FileVersion]
     ) -> list[_Run]:
-        """Hand on the lines of a version that it has from those before it, and return the others.
+        """Hand the inherited lines of a version on to the versions ``before`` it, and return the others.
 
-        The version is ``of`` a commit, or without one has the content ``working``.
+        The version is ``of``; if that is None, it is the working file, whose content is ``working``.
         """
         before = list({version.blob: version for version in reversed(before)}.values())[::-1]
         hunks_by_blob: dict[bytes, Sequence[Hunk]] = {}

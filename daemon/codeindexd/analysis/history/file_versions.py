@@ -89,7 +89,7 @@ class FileVersions:
         return self._repository.blob(blob)
 
     def differing_lines(self, old: bytes, new: bytes, *, first: int = 0, last: int | None = None) -> Sequence[Hunk]:
-        """Return the hunks between two blobs, apart from white space, as :func:`line_diff.differing_lines` does."""
+        """Return the hunks between two blobs, ignoring white space, as :func:`line_diff.differing_lines` does."""
         found = self._hunks.get((old, new))
         if found is None:
             before, after = self.data(old), self.data(new)

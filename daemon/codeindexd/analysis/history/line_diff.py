@@ -88,7 +88,7 @@ def known_differences(old: bytes, new: bytes, *, first: int = 0, last: int | Non
 
 
 def _without_common_end(old: bytes, new: bytes) -> tuple[bytes, bytes]:
-    """Cut off what git cuts off before it compares: equal blocks at the end, except for their first line."""
+    """Return both texts without what git cuts off before it compares: equal blocks at the end, but for a first line."""
     blocks = _most(lambda n: old.endswith(new[len(new) - n * _BLOCK :]), min(len(old), len(new)) // _BLOCK)
     newline = old.find(b"\n", len(old) - blocks * _BLOCK)
     if not blocks or newline < 0:

@@ -1,4 +1,4 @@
-"""Mailmaps: the files with which a project says under which names its people want to be known, as git reads them."""
+"""Mailmaps (`.mailmap`): the names and addresses under which a project shows its people, read as git reads them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 @dataclass(slots=True)
 class _Entry:
-    """What replaces the people with one address: "" keeps what the commit has. ``by_name`` goes first."""
+    """The replacement for people with one address; "" keeps what the commit has. ``by_name`` takes precedence."""
 
     name: str = ""
     email: str = ""
@@ -33,7 +33,7 @@ class Mailmap:
 
     @classmethod
     def parse(cls, data: bytes) -> Mailmap:
-        """Read the content of a mailmap; lines that mean nothing are skipped, as by git."""
+        """Parse the content of a mailmap. Invalid lines are skipped, as by git."""
         entries: dict[str, _Entry] = {}
         for line in data.decode("utf-8", "replace").split("\n"):
             if line.startswith("#"):
@@ -55,7 +55,7 @@ class Mailmap:
         return bool(self._entries)
 
     def person(self, person: Person) -> Person:
-        """Return a person by the name and the address of the mailmap; unchanged if it does not have them."""
+        """Return a person with the name and address from the mailmap; unchanged if it has neither."""
         entry = self._entries.get(_folded(person.email))
         if entry is None:
             return person
@@ -63,7 +63,7 @@ class Mailmap:
         return Person(name or person.name, email or person.email)
 
     def commit(self, commit: Commit) -> Commit:
-        """Return a commit with the author and the committer by the mailmap."""
+        """Return a commit with its author and committer as :meth:`person` returns them."""
         author, committer = self.person(commit.author), self.person(commit.committer)
         if (author, committer) == (commit.author, commit.committer):
             return commit
@@ -83,5 +83,5 @@ def _person(line: str) -> tuple[str, str, str] | None:
 
 
 def _folded(text: str) -> str:
-    """Return a name or an address for comparisons: the case of letters of ASCII does not matter."""
+    """Return a name or an address with ASCII letters in lower case, for comparisons."""
     return text.translate(_LOWER)

@@ -32,7 +32,7 @@ SYMLINK = b"120000"
 
 _NEW, _OLD, _BOTH = 1, 2, 3
 LATEST = (1 << 63) - 1
-"""The latest time of a commit, in seconds since the epoch; it may stand for an impossible one."""
+"""The latest time of a commit, in seconds since the epoch; impossible times count as this one."""
 
 _TIME = re.compile(rb"\s*[+-]?\d{1,40}")
 
@@ -314,7 +314,7 @@ class _Queue:
 def _time_of(line: bytes) -> int:
     """Return the time in a committer's line by which git orders commits; 0 if it has none.
 
-    Git takes it for a number without a sign: so one that is too large, or negative, is later than any other.
+    Git reads it as an unsigned number, so a negative or too large one is later than any other.
     """
     match = _TIME.match(line.rpartition(b">")[2])
     if match is None:

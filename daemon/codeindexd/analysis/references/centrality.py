@@ -88,7 +88,7 @@ _NO_HASHES: Final = np.zeros(0, dtype=np.uint64)
 
 
 def file_ranks(relied_on: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> NDArray[np.float32]:
-    """Return how central each file is (n,): the logarithm of its rank relative to the mean, so that 0 is the mean.
+    """Return the centrality of each file (n,): the logarithm of its rank relative to the mean; 0 is the mean.
 
     ``relied_on`` has what :meth:`DefiningFiles.relied_on` returns for each file.
     """

@@ -92,7 +92,7 @@ class Client:
         return tuple(file for file in files if file.parent.is_dir()) or files[:1]
 
     def is_found(self, places: Places) -> bool:
-        """Return True if the client seems to be installed or was used."""
+        """Return True if the client seems to be installed, or to have been used."""
         return any(trace.exists() for trace in self.traces(places)) or any(
             shutil.which(program, path=places.environ.get("PATH", "")) for program in self.programs
         )

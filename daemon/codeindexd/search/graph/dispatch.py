@@ -1,4 +1,4 @@
-"""Finds users of a member whose references do not name it: they call what it overrides, or use its type."""
+"""Finds uses of a member that do not name it: calls of what it overrides, and uses of its type."""
 
 from __future__ import annotations
 

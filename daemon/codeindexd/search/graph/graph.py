@@ -112,7 +112,7 @@ class CodeGraph:
         return self._exists[path]
 
     def named(self, name: str) -> list[Target]:
-        """Return the definitions in code with exactly this name; those in documents are samples of its use."""
+        """Return the definitions with exactly this name, without those in documents, which are samples of its use."""
         found = self._named.get(name)
         if found is None:
             ids = sorted(self._snapshot.catalog.files_defining([name]))[:_MOST_CANDIDATES]

@@ -1,7 +1,7 @@
 """What a change reaches: callers and users of a definition, transitively, subclasses, importing files, and tests.
 
-The callers of what a changed member overrides are shown too, and who makes or extends its type: they call it in a way
-that names do not show. The latter are also shown if nothing outside of the changed files certainly uses the change.
+The callers of what a changed member overrides are shown too, and code that creates or extends its type: they may run
+the member without naming it. Such code is also shown if nothing outside the changed files certainly uses the change.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
 def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit: int) -> Impact:
     """Follow the references to ``changed`` for ``depth`` edges. Edges by name alone are shown, but not followed.
 
-    Stops after 400 definitions or two seconds, and returns at most ``limit`` of what it found: of what is equally near
-    and sure, first one place in each file, the files with most of them before others.
+    Stops after 400 definitions or two seconds, and returns at most ``limit`` of what it found: of equally near and sure
+    places, one in each file before a second, and files with more places first.
     """
     deadline = time.monotonic() + _BUDGET_S
     impact = Impact(list(changed))
@@ -131,21 +131,21 @@ def impact_of(graph: CodeGraph, changed: Sequence[Target], *, depth: int, limit:
         if level:
             impact.stopped = f"followed for {depth} references; use a larger depth to see more"
     if depth > 1:
-        is_used = _leaves(changed, found.values())
+        is_used = _is_used_elsewhere(changed, found.values())
         indirect = [target for target in changed if not is_used or overridden(graph, target)]
         for owner, use in uses_of_types(graph, indirect):
             reached = _reached(use, owner, 2, use.confidence)
             if (key := _key(reached)) not in seen:
                 found.setdefault(key, reached)
-    impact.reached = _first(list(found.values()), limit)
+    impact.reached = _spread_over_files(list(found.values()), limit)
     if len(found) > limit:
         impact.stopped = f"{len(found) - limit:,} more are reached; raise the limit to see them"
     impact.reached = [now for one in impact.reached if (now := _on_disk(graph, one)) is not None]
     return impact
 
 
-def _leaves(changed: Iterable[Target], reached: Iterable[Reached]) -> bool:
-    """Return True if anything outside of the changed files certainly uses what changes."""
+def _is_used_elsewhere(changed: Iterable[Target], reached: Iterable[Reached]) -> bool:
+    """Return True if anything outside the changed files certainly uses ``changed``."""
     files = {target.file.path for target in changed}
     return any(one.confidence > Confidence.NAME and one.file.path not in files for one in reached)
 
@@ -190,10 +190,10 @@ def _reached(use: Use, via: Target, distance: int, confidence: Confidence) -> Re
     return Reached(use.file, user, distance, confidence, reason, via, use.reference.name, use.reference.line)
 
 
-def _first(found: Sequence[Reached], limit: int) -> list[Reached]:
-    """Return the nearest and surest of what is reached: of equal ones the first of each file, before the second.
+def _spread_over_files(found: Sequence[Reached], limit: int) -> list[Reached]:
+    """Return at most ``limit`` of ``found``, the nearest and surest first; of equals, one of each file before a second.
 
-    Those of a file stay together, and the files with the most of them come first.
+    The result keeps the places of a file together, and the files with the most places come first.
     """
     sizes = Counter(_group(one) for one in found)
     ordered = sorted(found, key=lambda one: (*_group(one)[:2], -sizes[_group(one)], one.file.path, one.line))

@@ -88,7 +88,7 @@ class ImportedModule:
 
 
 def _match_package(language: str, package: Package, name: str, target: bytes) -> Match:
-    """Match an import that begins with the name of a package of the root: it means nothing outside of it."""
+    """Return how well an import by the name of a package of the root fits ``target``: NONE outside the package."""
     inside = package.inside(_text(target))
     if inside is None:
         return Match.NONE

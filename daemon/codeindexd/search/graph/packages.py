@@ -1,7 +1,7 @@
 """The packages of a root by the names under which they are published, as their manifests say.
 
-Code of one package of a monorepo, and tests and examples, import another package by this name. What a manifest depends
-on, and the root does not have, is elsewhere.
+In a monorepo, other packages, tests and examples import a package by this name. Dependencies that are not packages of
+the root are elsewhere: their names mean nothing in it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Package:
     rest: tuple[str, ...]
 
     def inside(self, path: str) -> list[str] | None:
-        """Return the directories and the name of a file of the package, without those of sources; None for others."""
+        """Return the parts of a path inside the package, without a leading ``src`` or ``lib``; None for other paths."""
         prefix = f"{self.directory}/" if self.directory else ""
         if not path.startswith(prefix):
             return None
@@ -61,7 +61,7 @@ class Packages:
 
     @classmethod
     def of(cls, manifests: Iterable[Manifest]) -> Packages:
-        """Return the packages that manifests describe; of equal names, the one with the shortest directory counts."""
+        """Return the packages that manifests describe; of two with one name, the shorter directory counts."""
         found = cls()
         for one in sorted(manifests, key=lambda one: (len(one.directory), one.directory)):
             if one.name:
@@ -72,7 +72,7 @@ class Packages:
         return found
 
     def package_of(self, language: str, module: str, name: str) -> Package | None:
-        """Return the package of the root that an import names, None if it names none of them."""
+        """Return the package of the root that an import names, or None."""
         if language == "go":
             path = f"{module}/{name}".strip("/") if name != "*" else module
             owners = [one for one in self._go if f"{path}/".startswith(f"{one[0]}/")]
@@ -93,7 +93,7 @@ class Packages:
 
 
 def read_manifest(path: bytes, text: bytes) -> Manifest | None:
-    """Return what a manifest says about its package; None if it is broken or has no name."""
+    """Return what a manifest says about its package; None if it is broken or names nothing."""
     directory, _, file = path.decode("utf-8", "surrogateescape").rpartition("/")
     family = _FAMILIES[file.encode("utf-8", "surrogateescape")]
     read: Mapping[str, Callable[[str], tuple[str, Iterable[str]]]] = {

@@ -179,6 +179,7 @@ class GraphSearcher:
     async def _calls(
         self, roots: Sequence[SearchableRoot], asked: Asked, tree_of: Callable[[CodeGraph, Sequence[Target]], CallTree]
     ) -> CallsAnswer:
+        """Return the trees of the definitions asked about, one for each root that has any, made by ``tree_of``."""
         answer = CallsAnswer()
 
         def in_root(graph: CodeGraph) -> None:

@@ -189,7 +189,7 @@ def _inherited(around: Surroundings, file: CodeFile, number: int, candidates: Se
 
 
 def inherited_members(around: Surroundings, target: Target) -> list[Target]:
-    """Return the members of the nearest base types that have the name of a member ``target``, which overrides them."""
+    """Return the members of the nearest base types that the member ``target`` overrides."""
     number = target.file.type_around(target.number)
     candidates = [one for one in around.named(target.definition.name) if one.owner and one.owner != target.owner]
     if number < 0 or not candidates:
@@ -234,7 +234,7 @@ def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[T
 
 
 def _from_types(file: CodeFile, candidates: Sequence[Target]) -> Resolved:
-    """Return the members of types of which all are imported: ``import static a.C.*``, ``import a.Outer.*``."""
+    """Return the members of types whose members are all imported: ``import static a.C.*``, ``import a.Outer.*``."""
     types = {_PARTS.sub(".", module) for module in file.wildcards()}
     return [
         (one, Confidence.IMPORT)

@@ -101,7 +101,10 @@ class CommitSearcher:
         *,
         now: Callable[[], float] = time.time,
     ) -> LogAnswer:
-        """Return the best ``limit`` commits of a root. Blocking. Raises InvalidQueryError for path filters."""
+        """Return the best ``limit`` commits of a root. ``now`` returns seconds since the epoch. Blocking.
+
+        Raises InvalidQueryError for path filters.
+        """
         answer = LogAnswer()
         allowed = _passing(snapshot, query, answer.notes)
         answer.searched = len(snapshot.order) if allowed is None else len(allowed)
@@ -128,7 +131,10 @@ class CommitSearcher:
     def similar(
         self, snapshot: HistorySnapshot, text: str, limit: int, *, now: Callable[[], float] = time.time
     ) -> list[tuple[int, float]]:
-        """Return the commits that resemble a text as (number, score from 0 to about 1), best first. Blocking."""
+        """Return at most ``limit`` commits that resemble a text as (number, score from 0 to about 1), best first.
+
+        ``now`` returns seconds since the epoch: newer commits score higher. Blocking.
+        """
         prepared = self._prepared(CommitQuery(text=text))
         if not len(snapshot.order) or not (prepared.stems or prepared.identifiers):
             return []
@@ -146,7 +152,7 @@ class CommitSearcher:
     def _ranked(
         self, snapshot: HistorySnapshot, prepared: _Prepared, allowed: Numbers | None, limit: int, now: float
     ) -> list[tuple[int, float]]:
-        """Return the best commits with their scores."""
+        """Return the best commits as (number, score from 0 to about 1), best first."""
         within = allowed if allowed is not None else None if snapshot.is_everything else snapshot.numbers
         lexical = normalise(
             dict(
@@ -348,13 +354,14 @@ def _saying(snapshot: HistorySnapshot, query: CommitQuery, numbers: Numbers) -> 
 
 
 def _contain(messages: Sequence[str], *, phrase: str) -> list[bool]:
+    """Return for each message whether it contains a casefolded phrase; its words may be on several lines."""
     longest = max(phrase.split(), key=len, default="")
     folded = (message.casefold() for message in messages)
     return [longest in text and phrase in " ".join(text.split()) for text in folded]
 
 
 def _match(messages: Sequence[str], *, regex: LineRegex) -> list[bool]:
-    """Return for each message whether a line of it matches; lines are looked at one by one only if that matters."""
+    """Return for each message whether a line of it matches; lines are searched one by one only if that matters."""
     if not regex.has_text_anchor:
         return regex.search_each(messages)
     return [any(regex.search_each(message.split("\n"))) for message in messages]

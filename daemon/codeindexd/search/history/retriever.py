@@ -37,10 +37,10 @@ class PastChanges:
 def past_changes(
     snapshot: HistorySnapshot, searcher: CommitSearcher, text: str, *, now: Callable[[], float] = time.time
 ) -> PastChanges:
-    """Return what commits that resemble ``text`` changed. Blocking.
+    """Return what the 40 commits that resemble ``text`` most changed. Blocking.
 
-    Commits weigh by their similarity, newer ones more, and those of many files less. Renamed files have their present
-    names. Only commits of the root's history count: those reachable from its HEAD.
+    Commits weigh by their similarity, newer ones more, large ones less; ages are relative to ``now()`` (seconds since
+    the epoch). Renamed files have their present names. Only commits reachable from the root's HEAD count.
     """
     found = PastChanges(commits=searcher.similar(snapshot, text, _COMMITS, now=now))
     if not found.commits:

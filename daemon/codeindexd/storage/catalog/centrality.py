@@ -1,7 +1,7 @@
-"""How central the files of a root are: read from all definitions and references at once, and kept in one row.
+"""The centrality of a root's files: computed from all definitions and references at once, and kept in one row.
 
-It is no part of what a commit writes, since every edit changes the ranks of other files a little: it follows in quiet
-times, and says of which generation it is.
+It is not part of a commit, since every edit changes the ranks of other files a little. It follows in quiet times, with
+the generation that it was computed from.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _UNRANKED: Final = np.float32(np.nan)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Centrality:
-    """How central files are (see `analysis.references.centrality`), as it was at a ``generation``.
+    """The centrality of files (see `analysis.references.centrality`) at one ``generation``.
 
     ``file_ids`` (n,) are sorted; ``ranks`` (n,) are theirs. Files without definitions and references are not ranked.
     """
@@ -63,7 +63,7 @@ class Centrality:
 
 
 def stored_centrality(connection: sqlite3.Connection) -> Centrality | None:
-    """Return what the row has; None if there is none, or if it is of another version or broken."""
+    """Return the stored centrality; None if there is none, or if it is broken or of another version."""
     row = connection.execute("SELECT version, generation, file_ids, ranks FROM centrality").fetchone()
     if row is None or row[0] != CENTRALITY_VERSION:
         return None
@@ -77,7 +77,7 @@ def stored_centrality(connection: sqlite3.Connection) -> Centrality | None:
 
 
 def compute_centrality(path: Path) -> Centrality:
-    """Compute how central the files of the catalog at ``path`` are. Blocking.
+    """Return the centrality of the files in the catalog at ``path``. Blocking.
 
     For another process than the one that writes the catalog. Raises StoreDamagedError, StoreFullError, and
     BrokenReferencesError.

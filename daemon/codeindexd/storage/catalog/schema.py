@@ -100,7 +100,7 @@ def open_writer(path: Path, root_id: str) -> sqlite3.Connection:
 
 
 def give_to(connection: sqlite3.Connection, root_id: str) -> None:
-    """Make a copied catalog that of another root, for which no file has been read. Raises sqlite3.Error."""
+    """Assign a copied catalog to another root, without stats, so that all files are read. Raises sqlite3.Error."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE meta SET value = ? WHERE key = 'root_id'", (root_id,))
     connection.execute("UPDATE entry SET size = NULL, mtime_ns = NULL, ctime_ns = NULL, inode = NULL")

@@ -46,7 +46,7 @@ class Catalog:
     Every method raises StoreDamagedError if the file is damaged or was deleted (it must be rebuilt), and StoreFullError
     if it cannot be read or written now; in that case nothing was committed and the catalog stays usable.
 
-    ``centrality`` is how central the files are, as far as it is known: None before it was first computed.
+    ``centrality`` is that of the files, perhaps of an earlier generation; None until it is first computed.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -177,7 +177,7 @@ class Catalog:
             return written.committed
 
     def set_centrality(self, centrality: Centrality) -> None:
-        """Replace how central the files are. The generation stays the same."""
+        """Replace the centrality of the files. The generation stays the same."""
         with self._transaction() as connection:
             centrality.write(connection)
         self.centrality = centrality

@@ -229,7 +229,7 @@ class Dense:
             self._current = DenseSnapshot(successor, successor.log.generation)
 
     def seal_tail(self) -> bool:
-        """Make a segment of a tail with a large share of the vectors, because copies can share only segments.
+        """Turn a tail with a large share of the vectors into a segment, because copies share only segments.
 
         Returns True if something changed. Raises StoreFullError, FailedError.
         """

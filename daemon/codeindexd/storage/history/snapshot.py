@@ -150,7 +150,7 @@ class HistorySnapshot:
         mailmap: Mailmap = NO_MAILMAP,
         people: People | None = None,
     ) -> None:
-        """People in commits are shown by the ``mailmap``; snapshots of a store share its ``people``."""
+        """Commits name people as the ``mailmap`` says; snapshots of one store share its ``people``."""
         self._reader = reader
         self._lexical = lexical
         self._rows = rows

@@ -61,7 +61,7 @@ class HistoryStore:
     """
 
     def __init__(self, directory: Path, *, fingerprint: str, dimensions: int) -> None:
-        """Open the store in ``directory``, or create it. Use :meth:`open_or_rebuild`.
+        """Open the store in ``directory``, or create it; callers use :meth:`open_or_rebuild`. Blocking.
 
         Raises StoreDamagedError, StoreVersionError, StoreFullError, AlreadyRunningError.
         """
@@ -188,7 +188,7 @@ class HistoryStore:
         return list(self._known)
 
     def snapshot(self, root: str, mailmap: Mailmap = NO_MAILMAP) -> HistorySnapshot | None:
-        """Return the present history of a root; None if there is none yet. People are shown by the ``mailmap``."""
+        """Return the present history of a root; None if there is none yet. ``mailmap`` names its people."""
         known = self._known.get(root)
         if known is None:
             return None

@@ -13,7 +13,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     - ``branch``: the branch that is checked out, "" if none.
     - ``top``: the top of the work tree, b"" for a bare repository; ``prefix``: the root below it, with a final slash.
     - ``wanted``: how many commits the history has; ``unreadable``: how many of them the repository cannot deliver.
-    - ``mailmap``: the file of that name in HEAD, if there is no work tree that has it.
+    - ``mailmap``: the content of ``.mailmap`` in HEAD, for a repository without a work tree.
     - ``is_truncated``: older commits were left out; ``is_shallow``: they were not fetched; ``missing``: parents that
       are lacking without a reason.
     """

@@ -212,9 +212,9 @@ class TextIndex:
         return changed
 
     def _next_merge(self) -> list[Segment]:
-        """Return the segments to merge: the segments of the lowest size tier that has enough of them; [] if none has.
+        """Return the segments to merge: those of the lowest size tier that has enough of them; [] if none has.
 
-        Segments of a tier are up to ``fan_in`` times as large as segments of the tier before.
+        The limit of a tier is ``fan_in`` times that of the tier below.
         """
         tiers: dict[int, list[Segment]] = {}
         for segment in self._segments:

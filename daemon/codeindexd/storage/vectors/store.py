@@ -205,7 +205,7 @@ class VectorStore(VectorFile):
         return self.prune(int(budget * _PRUNED_SHARE), keep=[identity])
 
     def drop(self, identity: str) -> int:
-        """Delete all vectors of the model ``identity``, in short transactions; return how many there were."""
+        """Delete all vectors of the model ``identity``, in short transactions; return their number."""
         dropped = 0
         with self._lock, Translated(self.path):
             connection = self._writer()
