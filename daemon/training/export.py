@@ -21,7 +21,7 @@ _SENTENCE_TRANSFORMERS: dict[str, object] = {
 def export(words: Sequence[str], table: Table, directory: Path, *, about: dict[str, object]) -> None:
     """Quantise ``table`` (n, d), whose row lengths are the words' weights, and write it.
 
-    Adds the rows that are no words: buckets and the empty text, random directions of a fixed seed. ``about`` goes
+    Adds the rows that are not words: buckets and the empty text, random directions of a fixed seed. ``about`` goes
     into config.json.
     """
     words, table = list(words), np.asarray(table, np.float32)

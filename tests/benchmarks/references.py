@@ -4,7 +4,7 @@
     python tests/benchmarks/references.py --oracle jedi DIRECTORY [--functions 100] [--seed 1] [--show N] [--json FILE]
     python tests/benchmarks/references.py --oracle pyright|gopls|clangd|typescript DIRECTORY [--server COMMAND]
 
-DIRECTORY is one repository. Functions and methods outside of tests are drawn at random. For each of them, ``refs`` of a
+DIRECTORY is one repository. Functions and methods outside tests are drawn at random. For each of them, ``refs`` of a
 real daemon is compared with what the oracle says: jedi (``pip install jedi``), or a language server
 (``pyright-langserver --stdio`` and ``typescript-language-server --stdio``, from npm; ``gopls``; ``clangd``, for which a
 compilation database is written into the copy that is measured). A reference is a path and a line. Callers are the

@@ -79,7 +79,7 @@ def test_the_summary_says_how_long_it_took_and_what_is_left_out() -> None:
         ({"state": "complete", "commits": 1, "total": 1}, "history: 1 commit"),
         (
             {"state": "indexing", "commits": 64, "total": 34_712},
-            "history: 64 of 34,712 commits, the others follow in the background; to see how far: codeindex status",
+            "history: 64 of 34,712 commits so far; the others follow in the background: codeindex status",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""A worktree and a clone of an indexed repository take over its index, with a real daemon."""
+"""A worktree and a clone of an indexed repository adopt its index, with a real daemon."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from support.trees import tree
 
 
 class Account:
-    """A user's home, in which clients start the daemon as they do outside of tests."""
+    """A user's home, in which clients start the daemon as they do outside tests."""
 
     def __init__(self, home: Path) -> None:
         self.home = home

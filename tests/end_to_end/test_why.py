@@ -126,7 +126,7 @@ def test_what_changes_together(daemon: RealDaemon, indexed: TestRepository) -> N
     for command in ("history", "together"):  # as a search without hits
         nothing = daemon.run(command, "nothing_like_this", cwd=indexed.top)
         assert (nothing.returncode, nothing.stdout) == (1, "")
-        assert "no commit is known that" in nothing.stderr
+        assert "no known commit" in nothing.stderr
         code, found = run(daemon, indexed.top, command, "Session.refrehs")
         assert (code, found["similar"]) == (1, ["refresh"])
     _, found = run(daemon, indexed.top, "together", "Session.refresh")
@@ -154,7 +154,7 @@ def test_what_cannot_be_answered(
 def test_a_name_that_nobody_knows(daemon: RealDaemon, indexed: TestRepository) -> None:
     code, found = run(daemon, indexed.top, "history", "nothing_like_this")
     assert code == 1
-    assert found["notes"] == ["no definition is called nothing_like_this, and no commit is known that touched one"]
+    assert found["notes"] == ["no definition is called nothing_like_this, and no known commit touched one"]
 
 
 def test_a_file_in_a_submodule(daemon: RealDaemon, indexed: TestRepository, tmp_path: Path) -> None:

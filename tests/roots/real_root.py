@@ -88,7 +88,7 @@ class Harness:
 
     @asynccontextmanager
     async def running_at(self, path: Path, others: Sequence[Root] = ()) -> AsyncIterator[Root]:
-        """Another root, at ``path``, that runs and has been synced once. It may take over the index of the others."""
+        """Another root, at ``path``, that runs and has been synced once. It may adopt the index of another one."""
         root = self.make_at(path)
         await root.adopt(others)
         async with anyio.create_task_group() as tasks:

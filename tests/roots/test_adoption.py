@@ -1,4 +1,4 @@
-"""A new root takes over the index of a similar one: equal to a cold index, and never the other root's text."""
+"""A new root adopts the index of a similar one: equal to a cold index, and never the other root's text."""
 
 from __future__ import annotations
 

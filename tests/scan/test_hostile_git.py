@@ -1,4 +1,4 @@
-"""A hostile repository, whose git directory points to files outside of it."""
+"""A hostile repository, whose git directory points to files outside it."""
 
 from __future__ import annotations
 

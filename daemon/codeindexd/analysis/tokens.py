@@ -222,7 +222,7 @@ def _split_unicode(token: str) -> Iterator[str]:
         yield from _split_cased(token[at : match.start()])
         run = match.group()
         letters: Sequence[str] = run if _CJK.fullmatch(run) else _cluster().findall(run)
-        if letters:  # marks without a letter are no word
+        if letters:  # marks without a letter are not a word
             yield from ("".join(letters[i : i + 2]) for i in range(max(1, len(letters) - 1)))
         at = match.end()
     yield from _split_cased(token[at:])

@@ -539,7 +539,7 @@ def history(run: Run) -> int:
     with run.client() as client:
         result = client.history(**printing.asked_for(run.args, run.cwd))
     run.show(result, lambda: printing.print_history(run.terminal, result, run.shown_cwd))
-    return _end(run, result, found=bool(result["commits"]), nothing="no commit is known that changed it")
+    return _end(run, result, found=bool(result["commits"]), nothing="no known commit changed it")
 
 
 def together(run: Run) -> int:
@@ -550,9 +550,7 @@ def together(run: Run) -> int:
         result = client.together(**printing.asked_for(run.args, run.cwd))
     run.show(result, lambda: printing.print_together(run.terminal, result, run.shown_cwd))
     found = bool(result["files"] or result["tests"] or result.get("definitions"))
-    nothing = (
-        "nothing changed together with it more than once" if result["commits"] else "no commit is known that changed it"
-    )
+    nothing = "nothing changed together with it more than once" if result["commits"] else "no known commit changed it"
     return _end(run, result, found=found, nothing=nothing)
 
 

@@ -247,7 +247,7 @@ _FISH = """\
 {header}
 
 function __codeindex_words
-    # the words before the cursor that are no options, without the program's name
+    # the words before the cursor that are not options, without the program's name
     for word in (commandline -opc)[2..-1]
         string match -q -- '-*' $word; or echo $word
     end

@@ -172,7 +172,7 @@ def _print_nodes(terminal: Terminal, nodes: Sequence[Mapping[str, Any]], below: 
     for node in nodes:
         first = node["calls"][0]
         line = node["symbol_line"] if below == "callees" else first["line"]
-        label = node["symbol"] or "(outside of definitions)"
+        label = node["symbol"] or "(outside definitions)"
         note = [f"{node['call_count']} calls"] if node["call_count"] > 1 else []
         note += ["by name"] if node["confidence"] == "name" else []
         note += ["see above"] if node.get("repeated") else []
@@ -193,7 +193,7 @@ def print_impact(terminal: Terminal, result: ImpactResult, cwd: str) -> None:
             distance = one["distance"]
             terminal.print(terminal.style("dim", f"{distance} {'reference' if distance == 1 else 'references'} away"))
         note = ["by name"] if one["confidence"] == "name" else []
-        label = one["symbol"] or "(outside of definitions)"
+        label = one["symbol"] or "(outside definitions)"
         _print_line(terminal, one, cwd, f":{one['line']}", [label], f"{one['reason']} {one['via']}", note, indent="  ")
     for title, files in (("importing files", result["importers"]), ("tests to run", result["tests"])):
         if files:

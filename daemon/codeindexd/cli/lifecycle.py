@@ -120,7 +120,7 @@ def _was_rotated(path: Path, descriptor: int) -> bool:
 
 
 def _log_file(destination: Mapping[str, Any]) -> Path:
-    """Return the path of the log file. Raises FailedError if the log is no file or does not exist yet."""
+    """Return the path of the log file. Raises FailedError if the log is not a file or does not exist yet."""
     path = Path(destination["path"])
     if destination["kind"] == "stderr":
         raise FailedError("the daemon logs to the terminal or pipe that it was started from", hint="look there")

@@ -152,7 +152,7 @@ def history_summary(history: HistoryEntry | None) -> str:
     if history["state"] == "complete":
         return f"history: {count(history['commits'], 'commit')}"
     known = f"{history['commits']:,} of {count(history['total'], 'commit')}"
-    return f"history: {known}, the others follow in the background; to see how far: codeindex status"
+    return f"history: {known} so far; the others follow in the background: codeindex status"
 
 
 def took(seconds: float) -> str:

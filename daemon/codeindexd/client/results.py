@@ -222,7 +222,7 @@ class GraphTarget(DefinitionEntry):
 
 
 class User(TypedDict):
-    """Code that refers to something: a definition, or with ``kind`` "file" the code outside of all definitions.
+    """Code that refers to something: a definition, or with ``kind`` "file" the code outside all definitions.
 
     ``confidence`` is "exact", "import", "name" or "possible": how the reference was resolved.
     """
@@ -594,7 +594,7 @@ class CompanionEntry(TypedDict):
 class TogetherResult(TypedDict):
     """The answer of ``history.together``. ``large_commits`` were left out of the ``commits`` that were counted.
 
-    If no commit is known that changed a definition of the name, there is no ``root``, and perhaps ``similar`` names.
+    If no known commit changed a definition of the name, there is no ``root``, and perhaps ``similar`` names.
     """
 
     root: NotRequired[str]

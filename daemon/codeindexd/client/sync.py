@@ -89,7 +89,7 @@ class Client(Methods):
         self.close()
 
     def notifications(self, timeout_s: float | None = None) -> Iterator[results.Notification]:
-        """Yield notifications as they arrive, until none arrives for ``timeout_s`` seconds (None: for ever).
+        """Yield notifications as they arrive, until none arrives for ``timeout_s`` seconds (None: forever).
 
         Of the notifications that arrive during requests, the latest 1,000 are kept. Raises NoDaemonError when the
         connection ends.

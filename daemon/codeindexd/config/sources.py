@@ -150,7 +150,7 @@ def _from_file(path: Path, text: str, problems: list[Problem]) -> Iterator[_Give
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
-    """Yield the settings in variables; those such as CODEINDEXD_SOCKET are no settings."""
+    """Yield the settings in variables; those such as CODEINDEXD_SOCKET are not settings."""
     for variable, text in sorted(environ.items()):
         section, _, key = variable.removeprefix(_ENV_PREFIX).lower().partition("_")
         if variable.startswith(_ENV_PREFIX) and key and section in SECTIONS and variable not in _NOT_SETTINGS:

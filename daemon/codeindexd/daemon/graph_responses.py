@@ -170,7 +170,7 @@ def _shown_definition(one: ShownDefinition) -> Entry:
 
 
 def _user(file: CodeFile, target: Target | None) -> Entry:
-    """Return the fields of the definition that contains a reference; empty ones for code outside of definitions."""
+    """Return the fields of the definition that contains a reference; empty ones for code outside definitions."""
     if target is None:
         return {"symbol": "", "kind": "file"}
     one = target.definition

@@ -171,7 +171,7 @@ def of_former(
     entries.sort(key=lambda entry: -entry[0])
     notes = ["no definition has this name now; these commits touched one that had it"]
     if not entries:
-        notes = [f"no definition is called {name}, and no commit is known that touched one"]
+        notes = [f"no definition is called {name}, and no known commit touched one"]
     return {
         "name": name,
         "definitions": [],
@@ -227,7 +227,7 @@ def together_with_definition(root: Root, name: str, found: TogetherDefinitions, 
 
 
 def together_with_nothing(name: str, similar: Sequence[str], *, took_s: float) -> Entry:
-    """Return the result of ``history.together`` for a definition that no commit is known to have touched."""
+    """Return the result of ``history.together`` for a name of which no known commit touched a definition."""
     return {
         "name": name,
         "symbols": [],
@@ -238,7 +238,7 @@ def together_with_nothing(name: str, similar: Sequence[str], *, took_s: float) -
         "tests": [],
         "total": 0,
         **({"similar": list(similar)} if similar else {}),
-        **_tail([f"no commit is known that changed a definition called {name}"], took_s),
+        **_tail([f"no known commit changed a definition called {name}"], took_s),
     }
 
 

@@ -154,7 +154,7 @@ class HistoryQuestions:
     async def _definition_at(self, root: Root, path: bytes, line: int) -> ShownDefinition | None:
         try:
             found = await self._graph.definitions([root], Place(root, path, line))
-        except (NotIndexedError, UsageError):  # text without definitions, or a line outside of them
+        except (NotIndexedError, UsageError):  # text without definitions, or a line outside them
             return None
         return found.targets[0] if found.targets else None
 

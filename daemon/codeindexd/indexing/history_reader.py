@@ -200,7 +200,7 @@ class HistoryReader:
 
 
 def _said(message: str) -> str:
-    """Return what the author of a message says: without the release notes that bots fold into it, and not endless."""
+    """Return what the author of a message says, cut to a limit, without the release notes that bots fold into it."""
     return _FOLDED.sub(" ", message)[:_MOST_INDEXED_CHARS]
 
 

@@ -1,7 +1,7 @@
 """The streamable HTTP transport: one endpoint on this machine that several hosts share.
 
 A request is answered with JSON, or with a stream of events if something precedes its answer (progress, a question to
-the host). Nothing is sent outside of requests, so there is no stream to GET. Only loopback addresses are served; every
+the host). Nothing is sent outside requests, so there is no stream to GET. Only loopback addresses are served; every
 request needs the bearer token, and none may come from a web page of another origin.
 """
 

@@ -72,7 +72,7 @@ class _Oversized(Exception):  # noqa: N818 - never leaves this module
 class Hasher:
     """Hashes lists of files below the open directory ``root``.
 
-    ``oversized(path)`` returns the entry of a file that grew beyond ``max_file_bytes``.
+    ``oversized(path)`` returns the entry of a file that grew beyond its limit.
     """
 
     def __init__(

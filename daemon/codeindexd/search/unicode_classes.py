@@ -78,7 +78,7 @@ def for_any_script(pattern: str, *, ignore_case: bool = False) -> AnyScript:
 
 
 def _parts(pattern: str) -> Iterator[tuple[int, str, int]]:
-    """Yield (offset, letter or escape, depth of groups) outside of classes; a class is one part."""
+    """Yield (offset, letter or escape, depth of groups) outside classes; a class is one part."""
     at = depth = 0
     while at < len(pattern):
         size = 1

@@ -279,7 +279,7 @@ class Reader:
         return self._connection
 
     def detach(self) -> sqlite3.Connection | None:
-        """Close the reader but not its connection, and return that outside of any transaction; None if unusable."""
+        """Close the reader but not its connection, and return that outside any transaction; None if unusable."""
         with self._lock:
             connection, self._connection = self._connection, None
             self._at_rest = False

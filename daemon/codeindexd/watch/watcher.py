@@ -297,7 +297,7 @@ class Watcher:
                 return
             go_live = partial(self._go_live, update, found, includes_refused=False)
             stream = await self._streams.start(tasks, found, on_live=go_live)
-        self._coverage.keep_covered(self._streams.main.directories | stream.directories)  # some are no targets any more
+        self._coverage.keep_covered(self._streams.main.directories | stream.directories)  # some are no longer targets
         if not await self._streams.replace_recent(stream):
             self._demand_walk("a watcher was replaced before it had delivered everything")
 

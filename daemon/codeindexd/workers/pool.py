@@ -157,7 +157,7 @@ class WorkerPool:
             self._tasks.cancel_scope.cancel()
 
     async def resize(self, count: int) -> None:
-        """Change the number of bulk workers; superfluous workers finish their files first."""
+        """Change the number of bulk workers (0: one worker does everything). Superfluous ones finish their files."""
         self._set_count(count)
         for group in (self._bulk, self._warm):
             for member in group.live:

@@ -53,7 +53,7 @@ def test_a_broken_manifest_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("language", "module", "name", "target", "expected"),
     [
-        # JavaScript: by the name of a package, its subpaths, and nothing outside of it
+        # JavaScript: by the name of a package, its subpaths, and nothing outside it
         ("typescript", "@shop/core", "Cart", "packages/core/src/index.ts", Match.FILE),
         ("typescript", "@shop/core", "Cart", "packages/core/src/cart.ts", Match.PACKAGE),
         ("typescript", "@shop/core/cart", "Cart", "packages/core/src/cart.ts", Match.FILE),

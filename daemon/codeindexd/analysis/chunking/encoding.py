@@ -70,7 +70,7 @@ class Decoded:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """No cells: this is no notebook."""
+        """No cells: this is not a notebook."""
         return ()
 
     def source_line(self, number: int) -> int:
@@ -78,7 +78,7 @@ class Decoded:
         return number
 
     def cell_line(self, number: int) -> CellLine | None:
-        """Return None: this is no notebook."""
+        """Return None: this is not a notebook."""
         return None
 
     def paragraph(self, offset: int) -> tuple[int, int]:

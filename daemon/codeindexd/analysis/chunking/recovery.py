@@ -1,6 +1,6 @@
 """Parses text that is not entirely what its grammar expects: macros, conditional parts, conflicts, unfinished edits.
 
-A first parse is enough for most files. If something outside of functions is broken, what may be noise is blanked out
+A first parse is enough for most files. If something outside functions is broken, what may be noise is blanked out
 and the text is parsed again, as long as less of it stays broken. Definitions in what remains broken are found by the
 lines that begin them.
 """
@@ -74,7 +74,7 @@ _DEFINING_MACRO: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A tree of a text, and the byte ranges outside of functions in which its syntax was not understood.
+    """A tree of a text, and the byte ranges outside functions in which its syntax was not understood.
 
     ``text`` is what was parsed. If branches of ``#if`` were blanked out, ``with_branches`` is the tree before that, and
     may know definitions in them.
@@ -120,7 +120,7 @@ def _differs_near(parsed: Parsed, candidate: bytes) -> bool:
 
 
 def broken_ranges(root: Node) -> list[tuple[int, int]]:
-    """Return the byte ranges of errors outside of functions, in order, and of C's "functions" that are none."""
+    """Return the byte ranges of errors outside functions, in order, and of C's "functions" that are none."""
     if not root.has_error:
         return []
     if root.kind_id == ERROR_KIND:

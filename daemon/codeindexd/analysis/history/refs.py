@@ -177,7 +177,7 @@ class _References:
                 hint="only repositories with SHA-1 ids have a searchable history",
             )
         raise NoHistoryError(
-            f"{name.decode('utf-8', 'replace')} in {self._location.common_dir} is no commit id",
+            f"{name.decode('utf-8', 'replace')} in {self._location.common_dir} is not a commit id",
             hint="check the repository: git fsck",
         )
 

@@ -116,7 +116,7 @@ class GitRepository:
             raise MissingObjectError(commit_id, str(self.location.common_dir))
         try:
             return self._parsed(commit_id, data)
-        except ValueError as error:  # ids that are no ids: git does not accept the commit either
+        except ValueError as error:  # invalid ids: git does not accept the commit either
             raise MissingObjectError(commit_id, str(self.location.common_dir)) from error
 
     def _parsed(self, commit_id: bytes, data: bytes) -> RawCommit:

@@ -18,7 +18,7 @@ _LEVEL = 3  # 1 is as fast for so few bytes, 9 saves 4 %
 
 
 class BrokenReferencesError(ValueError):
-    """The bytes are no references that :func:`encode` returned."""
+    """The bytes are not references that :func:`encode` returned."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,7 +33,7 @@ def references_in(
     """Return the references in a text, sorted by line; none for a language without rules.
 
     ``root`` is the tree of ``text``, which is UTF-8. ``defined`` has the names that the text defines, with the offsets
-    of these names; these places are no references.
+    of these names; these places are not references.
     """
     rules = RULES.get(language)
     if rules is None:
@@ -199,7 +199,7 @@ class _Collector:
         )
 
     def _outside_imports(self) -> list[tuple[int, int, bytes]]:
-        """Return what was found, without names inside of import statements."""
+        """Return what was found, without names inside import statements."""
         if not self._spans or not self._found:
             return self._found
         self._spans.sort()
@@ -254,7 +254,7 @@ def _receiver_pattern(separators: tuple[bytes, ...]) -> re.Pattern[bytes]:
     """Return the pattern of reversed text before a member: its group is the reversed receiver, or empty.
 
     A receiver may end in a call without arguments: ``super()``. What follows ``..`` or ``...`` (ranges, spreads, Lua's
-    concatenation) is no member.
+    concatenation) is not a member.
     """
     marks = b"|".join(re.escape(mark[::-1]) for mark in sorted(separators, key=len, reverse=True)) or b"(?!)"
     return re.compile(rb"(?:%b)(?!\.)\s*((?:\)\()?(?:[\w$]+(?:(?:%b)(?=[\w$]))?)*)" % (marks, marks))

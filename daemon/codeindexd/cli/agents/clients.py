@@ -62,8 +62,9 @@ class Client:
     """A coding agent. ``user_files`` returns the files it may use for all projects, the first by default.
 
     ``project_file`` is relative to a project, "" if there are no settings for a single project. ``traces`` are paths
-    that exist where the client was used, ``programs`` its programs. ``project_path`` and ``project_entry`` are given if
-    they differ from those of the user's file; ``template`` is the beginning of a new file.
+    that exist where the client was used, ``programs`` its programs. ``project_entry`` and ``project_format`` are given
+    if they differ from those of the user's file; ``template`` and ``project_template`` are the beginnings of new files.
+    With ``only_if_named``, it is set up only if the user names it.
     """
 
     name: str

@@ -18,7 +18,7 @@ _MOST_LINES: Final = 5  # that are shown of one edge
 
 @dataclass(slots=True)
 class CallNode:
-    """A definition in a tree of calls, or the code of ``file`` outside of all definitions (``target`` is None).
+    """A definition in a tree of calls, or the code of ``file`` outside all definitions (``target`` is None).
 
     ``lines`` are the first lines of the edge to the node above, ``calls`` counts all, and ``confidence`` is that of the
     surest. ``more`` is the number of nodes below that were left out; ``is_repeated`` if the node is elsewhere in the

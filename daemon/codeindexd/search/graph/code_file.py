@@ -29,7 +29,7 @@ _WRITTEN_OWNERS: Final = frozenset({"javascript", "typescript", "tsx", "lua"})
 """Languages in which ``owner.name = function`` defines a member of an object, wherever it stands."""
 
 _LANGUAGES_INSIDE: Final = {NOTEBOOK: "python", **dict.fromkeys(HOSTS, "javascript")}
-"""The language of the code in files that are no code as a whole; which one it really is, only workers know."""
+"""The language of the code in files that are not code as a whole; which one it really is, only workers know."""
 
 _CACHED_FILES: Final = 20_000
 _CACHED_BYTES: Final = 64 << 20
@@ -93,7 +93,7 @@ class CodeFile:
         return number
 
     def variable_around(self, line: int) -> int:
-        """Return the number of the variable outside of all other definitions that extends over a line; -1 for none."""
+        """Return the number of the variable outside all other definitions that extends over a line; -1 for none."""
         found = [
             number
             for number, one in enumerate(self.definitions)
@@ -129,7 +129,7 @@ class CodeFile:
         return bases.get(number, [])
 
     def owner_of(self, number: int) -> str:
-        """Return the name of the type of which a definition is a member; "" if it is no member."""
+        """Return the name of the type of which a definition is a member; "" if it is not a member."""
         owners = self._derived.owners
         if owners is None:
             owners = self._derived.owners = [self._owner_of(one) for one in self.definitions]

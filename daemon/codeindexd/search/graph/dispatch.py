@@ -21,7 +21,7 @@ def overridden(graph: CodeGraph, target: Target) -> Sequence[Target]:
 def uses_of_overridden(graph: CodeGraph, target: Target) -> Iterator[Use]:
     """Yield the uses of the member of a base type that ``target`` overrides; they may run ``target``.
 
-    Their confidence is at most NAME. Uses inside of other subtypes, which mean their own member, are left out.
+    Their confidence is at most NAME. Uses inside other subtypes, which mean their own member, are left out.
     """
     bases = overridden(graph, target)
     around = {(one.file.file.file_id, one.file.type_around(one.number)) for one in bases}

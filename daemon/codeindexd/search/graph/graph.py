@@ -42,7 +42,7 @@ class Use:
 
     @property
     def user(self) -> Target | None:
-        """The definition that contains the reference; None outside of all definitions."""
+        """The definition that contains the reference; None outside all definitions."""
         return Target(self.file, self.within) if self.within >= 0 else None
 
 
@@ -88,7 +88,7 @@ class CodeGraph:
 
     @property
     def layout(self) -> Layout:
-        """What is known of the root: its name, packages and files."""
+        """The layout of the root: its name, packages and files."""
         if self._layout is None:
             files = self._snapshot.catalog.files_named(MANIFESTS)
             packages = self._cache.packages(self._raw, files, lambda file: self.sources.read(file).text)
@@ -271,7 +271,7 @@ class CodeGraph:
 
 
 def is_call(use: Use) -> bool:
-    """Return True if a use calls its target; whatever reads or writes a target that is no function counts as well."""
+    """Return True if a use calls its target; reading or writing a target that is not a function counts as well."""
     if use.reference.kind is ReferenceKind.CALL:
         return True
     kind = use.target.definition.kind if use.target is not None else ""

@@ -47,7 +47,7 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reached:
-    """A definition that a change reaches, or a file outside of its definitions (``target`` is None).
+    """A definition that a change reaches, or a file outside its definitions (``target`` is None).
 
     ``distance`` is the number of edges to it, ``confidence`` that of the least sure one among them. ``via`` is the
     definition that it refers to by ``name``, on line ``line``.
@@ -82,7 +82,7 @@ class Impact:
 
 
 def definitions_of_files(files: Iterable[CodeFile]) -> list[Target]:
-    """Return the definitions of files that others can refer to: all but those inside of functions."""
+    """Return the definitions of files that others can refer to: all but those inside functions."""
     return [
         target
         for file in files

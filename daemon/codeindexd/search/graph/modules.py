@@ -36,7 +36,7 @@ _INCLUDES: Final = frozenset({"c", "cpp", "bash", "zig"})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is known of a root: the name of its directory, its packages, and, by path, whether it has a file."""
+    """The layout of a root: the name of its directory, its packages, and, by path, whether it has a file."""
 
     root_name: str
     has_file: Callable[[bytes], bool]
@@ -47,7 +47,7 @@ class ImportedModule:
     """The module of an import in the file ``importer``, which may be any of several files.
 
     ``name`` is what is imported from it: a definition, or the last part of a module. ``dotted`` is both with dots.
-    ``is_elsewhere`` is True if the module is certainly outside of the root.
+    ``is_elsewhere`` is True if the module is certainly outside the root.
     """
 
     def __init__(self, language: str, importer: bytes, module: str, name: str, layout: Layout) -> None:

@@ -22,7 +22,7 @@ _IN_ROOT: Final = re.compile(r"(?:workspace|file|link|portal):")
 _RUST_ITSELF: Final = frozenset({"alloc", "core", "proc_macro", "std"})
 _RUST_RELATIVE: Final = frozenset({"crate", "self", "super"})
 _SOURCES: Final = frozenset({"lib", "source", "src"})
-"""Directories of a package that are no part of the names of its modules."""
+"""Directories of a package that are not part of the names of its modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Packages:
         return Package(directory, rest) if directory is not None else None
 
     def is_elsewhere(self, language: str, module: str, name: str) -> bool:
-        """Return True if an import names a package outside of the root: a dependency, or part of the language."""
+        """Return True if an import names a package outside the root: a dependency, or part of the language."""
         if language == "go":
             return bool(self._go) and self.package_of(language, module, name) is None
         family, first, _ = _split(language, module, name)

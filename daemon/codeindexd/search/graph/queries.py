@@ -297,7 +297,7 @@ class GraphSearcher:
         answer.notes = [*dict.fromkeys(answer.notes)]
 
     async def _suggest(self, roots: Sequence[SearchableRoot], name: str, answer: GraphAnswer) -> None:
-        """Add the names of the roots that resemble one that has no definition."""
+        """Add names that are defined in the roots and resemble ``name``, which has no definition."""
         last = split_name(name)[1]
 
         def similar(one: PinnedRoot) -> list[str]:
@@ -412,7 +412,7 @@ def _note_language(file: CodeFile, answer: GraphAnswer) -> None:
 
 
 def _note_changed(graph: CodeGraph, answer: GraphAnswer) -> None:
-    """Say which files are newer than the index: what it knows of them was looked for again, nearest to its old line."""
+    """Note which files are newer than the index; their lines were found again nearest to the old places."""
     changed = graph.sources.changed
     if changed:
         more = f" and {len(changed) - 1:,} more files have" if len(changed) > 1 else " has"

@@ -37,7 +37,7 @@ _RUST_PATHS: Final = frozenset({"crate", "self", "super"})
 _FREE_MEMBERS: Final = frozenset(
     {"lua", "go", "rust", "elixir", "haskell", "ocaml", "julia", "zig", "bash", "c", "cpp", "php"}
 )
-"""Languages in which a function outside of types can follow a qualifier without an import of that name."""
+"""Languages in which a function outside types can follow a qualifier without an import of that name."""
 
 _NO_MEMBERS_IMPORTED: Final = frozenset({"python", "javascript", "go"})
 """Languages whose modules export no members of types by their own name."""
@@ -56,7 +56,7 @@ class Surroundings(Protocol):
 
     @property
     def layout(self) -> Layout:
-        """What is known of the root."""
+        """The layout of the root."""
 
     def module_of(self, file: CodeFile, binding: Binding) -> ImportedModule:
         """Return the module of an import in ``file``."""
@@ -72,7 +72,7 @@ class Surroundings(Protocol):
 
     @property
     def plain_names(self) -> dict[tuple[int, str], Resolved]:
-        """What plain names mean outside of their scopes, by file and name: the same for every reference in a file."""
+        """What plain names mean outside their scopes, by file and name: the same for every reference in a file."""
 
     def are_related(self, targets: Sequence[Target]) -> bool:
         """Return True if it does not matter much which of ``targets``, definitions of one name, is meant."""
@@ -439,7 +439,7 @@ CONSTRUCTORS: Final = frozenset({"__init__", "__new__", "constructor", "init", "
 
 
 def constructed_type(target: Target) -> str:
-    """Return the name of the type that ``target`` constructs, by which it is called; "" if it is no constructor."""
+    """Return the name of the type that ``target`` constructs, by which it is called; "" if it is not a constructor."""
     one = target.definition
     is_one = one.kind in FUNCTION_KINDS and (one.name in CONSTRUCTORS or one.name == target.owner)
     return target.owner if is_one else ""

@@ -56,7 +56,7 @@ class Target:
 
     @property
     def owner(self) -> str:
-        """The name of the type of which this is a member; "" if it is no member."""
+        """The name of the type of which this is a member; "" if it is not a member."""
         return self.file.owner_of(self.number)
 
     @property

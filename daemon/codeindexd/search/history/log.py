@@ -238,7 +238,7 @@ def _contains(numbers: Numbers, number: int) -> bool:
 
 
 def _weights(snapshot: HistorySnapshot, stems: Iterable[str]) -> dict[str, float]:
-    """Return how much each word says: rare ones more."""
+    """Return the weight of each word; rare ones weigh more."""
     total = len(snapshot.order) + 1
     return {stem: float(np.log(1 + total / (1 + snapshot.document_frequency(stem)))) for stem in stems}
 
@@ -336,10 +336,10 @@ def _changing(snapshot: HistorySnapshot, globs: Sequence[str]) -> Numbers:
 def _saying(snapshot: HistorySnapshot, query: CommitQuery, numbers: Numbers) -> Numbers:
     """Return the commits whose messages contain the phrases and match the regexes of a query."""
     tests = [
-        *((partial(_contain, phrase=_spaced(phrase)), True) for phrase in query.phrases),
-        *((partial(_contain, phrase=_spaced(phrase)), False) for phrase in query.phrases_left_out),
-        *((partial(_match, regex=regex), True) for regex in query.regexes),
-        *((partial(_match, regex=regex), False) for regex in query.regexes_left_out),
+        *((partial(_have_phrase, phrase=_spaced(phrase)), True) for phrase in query.phrases),
+        *((partial(_have_phrase, phrase=_spaced(phrase)), False) for phrase in query.phrases_left_out),
+        *((partial(_have_match, regex=regex), True) for regex in query.regexes),
+        *((partial(_have_match, regex=regex), False) for regex in query.regexes_left_out),
     ]
     kept: list[int] = []
     for start in range(0, len(numbers), _MESSAGES_AT_ONCE):
@@ -353,14 +353,14 @@ def _saying(snapshot: HistorySnapshot, query: CommitQuery, numbers: Numbers) -> 
     return np.array(sorted(kept), dtype=np.int64)
 
 
-def _contain(messages: Sequence[str], *, phrase: str) -> list[bool]:
+def _have_phrase(messages: Sequence[str], *, phrase: str) -> list[bool]:
     """Return for each message whether it contains a casefolded phrase; its words may be on several lines."""
     longest = max(phrase.split(), key=len, default="")
     folded = (message.casefold() for message in messages)
     return [longest in text and phrase in " ".join(text.split()) for text in folded]
 
 
-def _match(messages: Sequence[str], *, regex: LineRegex) -> list[bool]:
+def _have_match(messages: Sequence[str], *, regex: LineRegex) -> list[bool]:
     """Return for each message whether a line of it matches; lines are searched one by one only if that matters."""
     if not regex.has_text_anchor:
         return regex.search_each(messages)

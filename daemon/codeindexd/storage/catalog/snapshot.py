@@ -47,7 +47,7 @@ class CatalogSnapshot:
     """
 
     def __init__(self, reader: Reader, release: Callable[[CatalogSnapshot, sqlite3.Connection | None], None]) -> None:
-        """Pin the last commit. ``release`` is called on closing, with the connection outside of any transaction."""
+        """Pin the last commit. ``release`` is called on closing, with the connection outside any transaction."""
         self._reader = reader
         self._release = release
         self._filtered: dict[tuple[object, ...], NDArray[np.int64]] = {}

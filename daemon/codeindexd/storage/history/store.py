@@ -329,7 +329,7 @@ class HistoryStore:
     # verification and maintenance
 
     def check(self) -> list[str]:
-        """Return what is wrong with the files of the store; blocking for a while."""
+        """Return what is wrong with the files of the store. Blocking, for a while."""
         problems = []
         with self._writing():
             for examine in (self._check_database, self._check_vectors, self._lexical.check):
