@@ -62,7 +62,7 @@ def commands() -> list[Command]:
 
 
 def program_options() -> tuple[Option, ...]:
-    """Return the options that stand before a command."""
+    """Return the options that come before a command."""
     program, by_name = parser.build()
     anywhere = [one for one in next(iter(by_name.values()))._actions if one.dest in {"json", "no_start"}]
     return tuple(_option(action) for action in (*program._actions, *anywhere) if action.option_strings)

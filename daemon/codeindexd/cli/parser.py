@@ -87,7 +87,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         raise UsageError("no command given", hint="for the list of commands: codeindex --help")
     subparser = commands[args.command]
     if rest:
-        # Words of a query may stand between options, where argparse does not recognise them.
+        # Words of a query may be between options, where argparse does not recognise them.
         unknown = [word for word in rest if word.startswith("-")]
         if unknown or not hasattr(args, "query"):
             _unrecognized(subparser, args, unknown or rest)

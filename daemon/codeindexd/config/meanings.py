@@ -29,7 +29,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "index.hidden": "index dot files and directories",
     "index.gitignore": (
         "follow the ignore rules of version control (git's and `.hgignore`). `.ignore`, `.rgignore` and "
-        "`.codeindexignore` count in any case"
+        "`.codeindexignore` always count"
     ),
     "workers.count": "worker processes; 0 = a single one, one file after the other",
     "workers.nice": "priority of bulk work; 19 is the lowest",

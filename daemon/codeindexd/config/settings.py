@@ -26,7 +26,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     # The full walk that finds changes without an event. 50,000 files take 0.25 s, so an hourly walk costs nothing.
     reconcile_minutes: Minutes = 60
     # Linux has inotify, read directly; macOS has watchfiles. "poll" walks every 30 seconds instead of using events;
-    # network and FUSE file systems are polled in any case.
+    # network and FUSE file systems are always polled.
     backend: Literal["auto", "inotify", "watchfiles", "poll"] = "auto"
     # Deprecated: use backend = "poll".
     poll: bool = False

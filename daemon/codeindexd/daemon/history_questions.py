@@ -182,7 +182,7 @@ class HistoryQuestions:
         return answers.DefinitionHistory(root, definition, found)
 
     async def _touched(self, params: Params, limit: int) -> list[tuple[Root, list[TouchedDefinition]]]:
-        """Return the commits that touched a definition which does not exist any more."""
+        """Return the commits that touched a definition that no longer exists."""
         found = []
         for root in await self._roots.roots_indexing(paths_of(params["roots"])):
             touched = await anyio.to_thread.run_sync(changes.of_name, root.history, params["name"], limit)

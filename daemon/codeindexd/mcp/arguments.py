@@ -161,7 +161,7 @@ def _read(parameter: Parameter, value: Any, base: str) -> Any:
 
 
 def _choice(value: Any, choices: Sequence[str]) -> str | None:
-    """Return the choice that is meant: written in any case, or as its beginning (``reference`` for ``references``)."""
+    """Return the choice that is meant, ignoring case: itself, or its beginning (``reference`` for ``references``)."""
     wanted = value.strip().lower() if isinstance(value, str) else ""
     if wanted in choices:
         return wanted

@@ -34,7 +34,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """A request. The names of ``headers`` are in lower case; ``repeated`` are those that stand in it twice."""
+    """A request. The names of ``headers`` are in lower case; ``repeated`` are those that it has twice."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""Lines of several files within a budget: the path of a file stands once, above the lines of it that are shown."""
+"""Lines of several files within a budget: the path of a file is shown once, above its lines."""
 
 from __future__ import annotations
 

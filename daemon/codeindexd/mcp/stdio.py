@@ -79,7 +79,7 @@ class _Connection:
             raise self._write_error
 
     def finish(self) -> None:
-        """Wait until all requests are answered; cancel them if nobody reads the answers any more."""
+        """Wait until all requests are answered; cancel them if nobody reads the answers any longer."""
         while tasks := list(self._tasks):
             if self._write_error is not None or not _has_reader(self._out):
                 for task in tasks:

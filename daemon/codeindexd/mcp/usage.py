@@ -4,7 +4,7 @@ The tokens saved are an estimate, and a cautious one. Without an index, an agent
 search of words leads it to. For an answer of ``search``, ``symbol`` or ``related`` we count the first three files whose
 lines it shows, as if they had been read as a whole (80 KB at most, as tools for reading files cut off, at four bytes a
 token), less the tokens of the answer, and nothing if that is negative. Not counted are what grep would have printed,
-files that it would have led to in vain, and the parts of these files that the agent reads afterwards in any case.
+files that it would have led to in vain, and the parts of these files that the agent reads afterwards anyway.
 """
 
 from __future__ import annotations

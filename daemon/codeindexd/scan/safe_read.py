@@ -16,7 +16,7 @@ OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 LONGEST_PATH = 4095  # bytes; system calls reject longer paths
 VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-"""Errno values that prove that a path does not exist any more; other errors say nothing about that."""
+"""Errno values that prove that a path no longer exists; other errors say nothing about that."""
 
 NO_SUCH_FILE = VANISHED | {errno.EINVAL, errno.ENXIO}
 """Errno values with which :func:`open_beneath` says that there is no regular file of this path."""

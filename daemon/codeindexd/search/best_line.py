@@ -23,7 +23,7 @@ STOP_STEMS: Final = frozenset(map(stem, _STOP_WORDS.split()))
 
 @dataclass(frozen=True, slots=True)
 class NamePlace:
-    """Where a definition's name stands: the line as an offset from the chunk's first, the column in characters from 0.
+    """Where a definition's name is: the line as an offset from the chunk's first, the column in characters from 0.
 
     If the name is not found, this is the start of the text on the definition's first line.
     """
@@ -75,7 +75,7 @@ class BestLine:
 
 
 def name_place(lines: Sequence[str], symbol: Symbol) -> NamePlace:
-    """Return where the name of ``symbol`` stands in the ``lines`` of its chunk: at or shortly after its first line."""
+    """Return where the name of ``symbol`` is in the ``lines`` of its chunk: at or shortly after its first line."""
     name = re.compile(rf"(?<!\w){re.escape(symbol.name)}(?!\w)")
     first = min(symbol.line_offset, max(0, len(lines) - 1))
     for offset in range(first, min(len(lines), first + _MOST_LINES_TO_A_NAME)):

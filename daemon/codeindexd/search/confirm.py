@@ -50,7 +50,7 @@ class ConfirmedChunk:
         return min(self.start_line + row, self.end_line)
 
     def row_of(self, line: int) -> int | None:
-        """Return the row of the text, from 0, that stands on a line of the file; None if no row does, or several do."""
+        """Return the row of the text, from 0, that is on a line of the file; None if none is, or several are."""
         if not self.lines:
             return line - self.start_line if self.start_line <= line <= self.end_line else None
         return self.lines.index(line) if self.lines.count(line) == 1 else None

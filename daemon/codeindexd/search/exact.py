@@ -82,7 +82,7 @@ def file_count(number: int) -> str:
 
 
 def ignores_case(literal: str) -> bool:
-    """Return True if a literal matches text in any case: it was typed without capitals."""
+    """Return True if a literal matches ignoring case: it was typed without capitals."""
     return literal == literal.lower()
 
 

@@ -2,7 +2,7 @@
 
 The text index returns the contents that may match. Each is read from the disk and matched, so every line of an answer
 is on the disk now. Files that the text index does not know (they failed, are not processed yet, or are too large to be
-chunked) are read in any case. The answer says how many files could not be searched, and why.
+chunked) are always read. The answer says how many files could not be searched, and why.
 """
 
 from __future__ import annotations

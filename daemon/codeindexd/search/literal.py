@@ -55,7 +55,7 @@ _HOLE: Final = re.compile(
 def literal_chunks(root: SearchableRoot, snapshot: Snapshot, text: str) -> dict[int, int]:
     """Return the chunks that contain ``text``, or else its longest part in the code, by id with the first such line.
 
-    Parts are tried from the longest to the shortest, until one stands in code that is not a test. Shorter parts are
+    Parts are tried from the longest to the shortest, until one is in code that is not a test. Shorter parts are
     tried, too, after one that is only in tests, which quote messages with their values, or nowhere behind a quotation
     mark, as in documents. All chunks found on the way are returned.
 
@@ -116,7 +116,7 @@ def is_long_enough(text: str) -> bool:
 
 
 def _parts(text: str, may_be_there: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
-    """Yield the parts of ``text`` to look for, best first, and whether each is all of it, which matches in any case.
+    """Yield the parts of ``text`` to look for, best first, and whether each is all of it, whose case may be ignored.
 
     ``may_be_there`` returns False for runs of words that are not in the index, at the cost of a query to it.
     """

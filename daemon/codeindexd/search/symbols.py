@@ -151,7 +151,7 @@ def _confirmed(hit: Hit, stored: StoredDefinition) -> ConfirmedDefinition:
     shift = hit.place.start_line - hit.chunk.span.start_line
     line = one.line + shift
     row = hit.place.row_of(line)
-    if row is None:  # several lines of a notebook's cell stand on one line of its file
+    if row is None:  # several lines of a notebook's cell are on one line of its file
         symbol = Symbol(one.name, one.qualified, one.kind, 0)
         row = name_place(hit.snippet.splitlines(), symbol).line_offset
     moved = replace(one, line=line, start_line=one.start_line + shift, end_line=one.end_line + shift)

@@ -1,6 +1,6 @@
 """Gives ``\\w``, ``\\d`` and ``\\s`` in regexes the letters, digits and spaces of any script; RE2's are ASCII only.
 
-``\\b`` and ``\\B`` at the ends of a pattern know words of any script if a letter of a word must stand beside them.
+``\\b`` and ``\\B`` at the ends of a pattern know words of any script if a letter of a word must be next to them.
 Anywhere else RE2 cannot express that: there they may match where they should not, but never miss a match. ``\\W`` and
 ``\\S`` inside a class, where RE2 has no syntax for such a complement, remain ASCII.
 """
@@ -144,7 +144,7 @@ def _is_word_at_end(pattern: str, end: int, depth: int = 0) -> bool:
 
 
 def _without_edges(parts: Sequence[str], ascii_only: re.Pattern[str]) -> str:
-    """Return a pattern without ``\\B``, and without each ``\\b`` beside which no letter of ASCII must stand.
+    """Return a pattern without ``\\B``, and without each ``\\b`` that is not certain to be next to an ASCII letter.
 
     RE2 would miss matches there.
     """

@@ -30,7 +30,7 @@ class PreviousModelIndex:
 
     def remove(self) -> None:
         """Close the index and delete it."""
-        with suppress(CodeindexError):  # it is deleted in any case
+        with suppress(CodeindexError):  # it is deleted anyway
             self.dense.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 

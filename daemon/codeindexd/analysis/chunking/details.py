@@ -2,7 +2,7 @@
 
 They are known by name and place, but neither decide how a file is cut nor are they symbols of a chunk. Variables inside
 functions are not definitions; the walker leaves out what a function contains, and the finders here check where a
-declaration stands if a nameless function may be around it.
+declaration is if a nameless function may be around it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def stands_in(node: Node, *kinds: str) -> bool:
 
 
 def has_word(node: Node, name: Node | None, text: bytes, word: bytes) -> bool:
-    """Return True if ``word`` stands in a node before the name."""
+    """Return True if ``word`` is in a node before the name."""
     end = name.start_byte if name is not None else node.end_byte
     return word in text[node.start_byte : end].split()
 

@@ -47,7 +47,7 @@ def guess_encoding(data: bytes) -> str:
     if declared and _decodes(data, declared):
         return declared
     sample = _sample(data)
-    # Accented letters stand between ASCII letters, while words in other scripts consist of bytes beyond ASCII.
+    # Accented letters occur between ASCII letters, while words in other scripts consist of bytes beyond ASCII.
     if _LONG_RUN.search(sample) is None:
         guess = _detected(sample, _WESTERN_FAMILY)
     elif _is_koi8(sample):

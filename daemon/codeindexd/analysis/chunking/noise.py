@@ -87,7 +87,7 @@ _CLOSES: Final = (b"}", b")", b",", b"=", b"{")
 
 
 def without_noise(text: bytes, language: str) -> bytes:
-    """Return ``text`` without what is noise in any case; the same object if there is none."""
+    """Return ``text`` without what is always noise; the same object if there is none."""
     text = _without_conflicts(text)
     if language in ("c", "cpp", "objectivec"):
         text = _with_plain_enums(text)

@@ -1,4 +1,4 @@
-"""Reads Jupyter notebooks: the text of their cells, and where each of its lines stands in the JSON.
+"""Reads Jupyter notebooks: the text of their cells, and where each of its lines is in the JSON.
 
 The source of the cells is indexed, one cell after another. Outputs and attachments are skipped without decoding them,
 because a notebook of plots consists of little else. nbformat 3 (``worksheets``) and 4 are read.
@@ -101,7 +101,7 @@ class NotebookText:
         )
 
     def source_line(self, number: int) -> int:
-        """Return the line of the file at which line ``number`` of the text stands, both from 1."""
+        """Return the line of the file at which line ``number`` of the text begins, both from 1."""
         return self.source_lines[number - 1]
 
     def cell_line(self, number: int) -> CellLine:
@@ -200,7 +200,7 @@ class _Reader:
                 yield _RawCell(number, "code", language, source, is_legacy)
             elif kind == "raw":
                 yield _RawCell(number, "raw", "", source, is_legacy)
-            else:  # nbformat 3 has headings, and front ends invent kinds: text, in any case
+            else:  # nbformat 3 has headings, and front ends invent kinds; all of it is text
                 yield _RawCell(number, "markdown", "markdown", source, is_legacy)
 
     def _members(self) -> Iterator[bytes]:

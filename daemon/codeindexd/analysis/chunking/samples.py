@@ -1,7 +1,7 @@
 """Finds the code samples in documents: fenced blocks of Markdown, code blocks and doctests of reStructuredText.
 
 A sample is the text of its block without the indentation (and the prompts) that all of its lines share, so that it can
-be parsed. It says where its lines stand in the document.
+be parsed. It says where its lines are in the document.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Scope(enum.Enum):
 class ReferenceRules:
     """The rules of one language.
 
-    - ``separators`` stand between a receiver and its member.
+    - ``separators`` are between a receiver and its member.
     - ``keywords`` look like calls, but are part of the language.
     - ``importing``: words whose call is an import. Its statement is the nearest node around it of a type in
       ``statements``.

@@ -1,4 +1,4 @@
-"""Edits a Markdown file: our part of it stands between two comments."""
+"""Edits a Markdown file: our part of it is between two comments."""
 
 from __future__ import annotations
 

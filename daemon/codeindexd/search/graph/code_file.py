@@ -26,7 +26,7 @@ TYPE_KINDS: Final = frozenset({
 
 _MEMBER_KINDS: Final = frozenset({"method", "constructor", "property", "field"})
 _WRITTEN_OWNERS: Final = frozenset({"javascript", "typescript", "tsx", "lua"})
-"""Languages in which ``owner.name = function`` defines a member of an object, wherever it stands."""
+"""Languages in which ``owner.name = function`` defines a member of an object, wherever it is."""
 
 _LANGUAGES_INSIDE: Final = {NOTEBOOK: "python", **dict.fromkeys(HOSTS, "javascript")}
 """The language of the code in files that are not code as a whole; which one it really is, only workers know."""

@@ -126,7 +126,7 @@ class CodeGraph:
         return found
 
     def named_as(self, name: str) -> list[Target]:
-        """Return the definitions in code with this name in any case."""
+        """Return the definitions in code with this name, ignoring case."""
         ids = sorted(self._snapshot.catalog.files_defining([name]))[:_MOST_CANDIDATES]
         folded = name.casefold()
         names = {one.name for file in self.load(ids) for one in file.definitions if one.name.casefold() == folded}

@@ -336,7 +336,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def _named(graph: CodeGraph, name: str) -> list[Target]:
-    """Return the definitions of a name, which may be qualified; without one in this case, those in any case."""
+    """Return the definitions of a name, which may be qualified; if none has this case, those in any other."""
     qualifier, last = split_name(name)
     found = graph.named(last) or graph.named_as(last)
     if not qualifier:

@@ -42,7 +42,7 @@ class CommitQuery:
     ``text`` holds the words, separated by spaces. ``since`` (inclusive) and ``until`` (exclusive) are seconds since
     the epoch. A commit is by one of ``authors`` and none of ``authors_left_out``; it changed a path that matches one
     of the globs ``include`` and none of ``exclude``, touches each of ``touches``, contains each of ``phrases`` letter
-    by letter in any case, and has a line that each of ``regexes`` matches. It names each of ``issues``. ``ids`` are
+    by letter, ignoring case, and has a line that each of ``regexes`` matches. It names each of ``issues``. ``ids`` are
     words that may be the beginnings of ids, and are part of the text as well.
     """
 

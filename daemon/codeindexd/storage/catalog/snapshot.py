@@ -273,7 +273,7 @@ class CatalogSnapshot:
         return outlines.definitions_of(self._reader, file_ids)
 
     def files_defining(self, names: Iterable[str]) -> set[int]:
-        """Return the ids of the files that define one of these names, in any case."""
+        """Return the ids of the files that define one of these names, ignoring case."""
         return outlines.files_with_keys(self._reader, [symbol_key(name) for name in names])
 
     def references(self, file_ids: Iterable[int]) -> dict[int, Columns]:
@@ -394,7 +394,7 @@ class CatalogSnapshot:
 
 
 def is_named(symbol: Symbol, name: str) -> bool:
-    """Return True if ``name``, plain or qualified in any notation and in any case, means ``symbol``."""
+    """Return True if ``name``, plain or qualified in any notation, means, ignoring case, ``symbol``."""
     return _rank(_dotted(name), symbol.name, symbol.qualified) is not None
 
 

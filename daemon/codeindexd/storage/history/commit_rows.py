@@ -57,7 +57,7 @@ def insert(
 
 
 def delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
-    """Delete the rows of commits. The paths and names that nothing needs any more stay."""
+    """Delete the rows of commits. Paths and names stay, even those that are no longer needed."""
     for marks, part in in_lists(numbers):
         found = connection.execute(f"SELECT number, changes FROM commits WHERE number IN ({marks})", part)  # noqa: S608
         for number, changes in found.fetchall():

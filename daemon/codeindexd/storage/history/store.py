@@ -355,7 +355,7 @@ class HistoryStore:
         if missing:
             problems.append(f"{len(missing)} commits are missing, such as {missing[0].hex()}")
         if superfluous:
-            problems.append(f"{len(superfluous)} commits are not reachable any more")
+            problems.append(f"{len(superfluous)} commits are no longer reachable")
         return problems
 
     def differences_of_commits(self, commits: Sequence[IndexedCommit]) -> list[str]:

@@ -27,7 +27,7 @@ class LexicalChunk:
     """One chunk to index. All texts are space-separated lowercased terms, except where noted.
 
     ``symbol`` holds the split words of the chunk's symbol ("client get user"), ``names`` the whole names that it
-    defines, in any case ("Client.get_user" counts as the name "get_user" too).
+    defines, ignoring case ("Client.get_user" counts as the name "get_user" too).
     """
 
     chunk_id: int
