@@ -66,7 +66,7 @@ def print_groups(
 ) -> None:
     """Print the files or directories of an answer, each with its best places in one line each.
 
-    What :func:`print_hits` prints about a hit beside its code is printed below its line.
+    What :func:`print_hits` prints about a hit, apart from its code, is printed below its line.
     """
     words = wanted_words(result["query"])
     for number, group in enumerate(result["groups"]):

@@ -110,7 +110,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """The commits of git repositories, which are searchable beside the code."""
+    """The commits of git repositories, which are searchable along with the code."""
 
     # Reading a history takes two minutes of a core for 35,000 commits, at idle priority, once.
     enabled: bool = True

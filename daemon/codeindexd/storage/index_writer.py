@@ -380,7 +380,7 @@ class IndexWriter:
     async def damaged_files(self) -> list[str]:
         """Compare the files of all projections with their checksums; return what is wrong, [] if nothing is.
 
-        Only the check of the lexical index waits for its turn; the others run beside commits.
+        Only the check of the lexical index waits for its turn; the others run while commits continue.
         """
         found = await self.write(lambda: _damage([self.lexical.check]))
         return found + await anyio.to_thread.run_sync(self._damage_beside_commits)
@@ -533,7 +533,7 @@ class IndexWriter:
         """Maintain the stores in a quiet time; return False if there will be more to do later.
 
         Checkpoints the catalog, builds and merges dense and text segments, and removes replaced lexical segments.
-        Building a segment can take a minute, so it runs beside commits; only the switch to it waits for its turn.
+        Building a segment can take a minute, so commits continue meanwhile; only the switch to it waits for its turn.
         """
         await self.write(self._maintain_catalog)
         if await anyio.to_thread.run_sync(self._maintain_dense, should_stop):

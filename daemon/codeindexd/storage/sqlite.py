@@ -124,7 +124,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Set up a database for many readers beside one writer. Raises StoreFullError if the file system prevents it."""
+    """Set up a database for many readers and one writer. Raises StoreFullError if the file system prevents it."""
     if path.stat().st_size == 0:  # only effective before the first page is written
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()

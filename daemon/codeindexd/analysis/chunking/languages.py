@@ -40,7 +40,7 @@ _ALIASES = {
     "viml": "vim",
     "vimscript": "vim",
 }
-"""Other names of languages, beside our names for them and file extensions."""
+"""Other names of languages, apart from our names for them and file extensions."""
 
 
 def detect(path: bytes, first_line: bytes = b"") -> str:

@@ -377,7 +377,7 @@ class Catalog:
     def check(self) -> list[str]:
         """Return a description of every inconsistency; empty if there are none.
 
-        Reads the whole file (about a second for 100,000 chunks) in one transaction, beside which commits continue.
+        Reads the whole file (about a second for 100,000 chunks) in one transaction, while commits continue.
         """
         reader = Reader(self.path)
         try:

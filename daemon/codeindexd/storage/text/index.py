@@ -198,8 +198,8 @@ class TextIndex:
     def maintain(self, live: Callable[[], Collection[bytes]] | None, should_stop: Callable[[], bool]) -> bool:
         """Merge segments of similar size, dropping contents that are not in ``live()`` (None: keep all).
 
-        Many documents in memory become a segment first: a query looks at them one by one. Runs beside :meth:`apply`;
-        only the switch waits for its turn. Stops after a merge once ``should_stop()``
+        Many documents in memory become a segment first: a query looks at them one by one. May run while :meth:`apply`
+        does; only the switch waits for its turn. Stops after a merge once ``should_stop()``
         returns True. Returns True if a segment was written. Raises StoreFullError; the old segments stay then.
         """
         changed = len(self._recent) >= self._thresholds.many
