@@ -112,6 +112,17 @@ def test_an_unknown_name_is_no_error_and_has_similar_ones(daemon: RealDaemon, pr
     assert done.stderr == "no definition of helpre is known; similar: helper\n"
 
 
+def test_a_name_that_only_a_document_defines(daemon: RealDaemon, project: Path) -> None:
+    (project / "use.md").write_text("```python\ndef sample_only(): pass\n```\n")
+    daemon.call("sync", path=str(project))
+    for command in ("refs", "callers", "callees", "impact"):
+        done = daemon.run(command, "sample_only", cwd=project)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("note: only code samples in documents define sample_only,"), command
+    _, found = run(daemon, project, "impact", "sample_only")
+    assert found["samples"] == 1
+
+
 def test_status_counts_and_verify_compares(daemon: RealDaemon, project: Path) -> None:
     (root,) = daemon.call("status", path=str(project))["roots"]
     assert root["definitions"] >= 5

@@ -504,6 +504,8 @@ def _end(run: Run, result: Mapping[str, Any], *, found: bool, nothing: str) -> i
         run.terminal.flush()
         if similar := result.get("similar"):
             run.terminal.note(f"no definition of {safe(result['name'])} is known; similar: {safe(', '.join(similar))}")
+        elif not found and result.get("samples"):
+            pass  # a note says where it is defined
         elif not found and result.get("targets", result) == [] and not getattr(run.args, "changed", False):
             from codeindexd.cli import graph
 

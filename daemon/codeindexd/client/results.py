@@ -251,12 +251,14 @@ class GraphResult(TypedDict):
     """What the answers about the code graph have in common.
 
     ``name`` is what was asked about, ``targets`` are its definitions. Without any, ``similar`` has names that resemble
-    it. ``truncated`` is True if there is more than the answer has.
+    it; ``samples`` counts definitions in the code samples of documents, if only these define it. ``truncated`` is True
+    if there is more than the answer has.
     """
 
     name: str
     targets: list[GraphTarget]
     similar: NotRequired[list[str]]
+    samples: NotRequired[int]
     total: int
     truncated: bool
     took_ms: float

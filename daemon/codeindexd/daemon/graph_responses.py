@@ -125,6 +125,7 @@ def _head(asked: str, found: GraphAnswer) -> Entry:
         "name": asked,
         "targets": [_shown_definition(one) for one in found.targets[:_MOST_TARGETS]],
         **({"similar": found.similar} if found.similar else {}),
+        **({"samples": len(found.samples)} if found.samples else {}),
     }
 
 

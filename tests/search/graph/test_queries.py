@@ -80,6 +80,7 @@ async def test_samples_in_documents_are_no_part_of_the_graph(indexed: Indexed) -
     indexed.save("README.md", "# Use\n\n```python\ndef round_up(x): pass\n\ndef only_here(): pass\n```\n")
     answer = await SEARCHER.refs([indexed], "round_up", 100)
     assert [one.target.file.path for one in answer.targets] == [b"other/money.py", b"shop/money.py"]
+    assert not answer.samples
     assert not (await SEARCHER.refs([indexed], "only_here", 100)).targets
     impact = await SEARCHER.impact([indexed], [place(indexed, "README.md")], 2, 100)
     assert [found.changed for _, found, _ in impact.impacts] == [[]]
@@ -89,6 +90,17 @@ async def test_samples_in_documents_are_no_part_of_the_graph(indexed: Indexed) -
     outline = await SEARCHER.outline(place(indexed, "README.md"))
     assert outline.file is not None
     assert [one.name for one in outline.file.definitions] == ["Use", "round_up", "only_here"]
+
+
+async def test_a_name_that_only_samples_define_is_not_called_unknown(indexed: Indexed) -> None:
+    indexed.save("README.md", "```python\ndef only_here(): pass\n```\n")
+    refs = await SEARCHER.refs([indexed], "only_here", 100)
+    callers = await SEARCHER.callers([indexed], "only_here", 1, 100)
+    impact = await SEARCHER.impact([indexed], ["only_here"], 2, 100)
+    for answer in (refs, callers, impact):
+        assert (len(answer.samples), answer.targets, answer.similar) == (1, [], [])
+        assert "only code samples in documents define only_here" in answer.notes[0]
+        assert answer.notes[0].endswith(": README.md:2")
 
 
 async def test_a_reference_shows_its_line_and_the_definition_around_it(indexed: Indexed) -> None:

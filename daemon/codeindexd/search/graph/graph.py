@@ -115,15 +115,22 @@ class CodeGraph:
         """Return the definitions with exactly this name, without those in documents, which are samples of its use."""
         found = self._named.get(name)
         if found is None:
-            ids = sorted(self._snapshot.catalog.files_defining([name]))[:_MOST_CANDIDATES]
-            found = self._named[name] = [
-                Target(file, number)
-                for file in sorted(self.load(ids), key=lambda file: file.path)
-                if not file.is_document
-                for number, one in enumerate(file.definitions)
-                if one.name == name and one.kind not in NOT_CODE and one.kind != "impl"
-            ]
+            found = self._named[name] = self._all_named(name, in_documents=False)
         return found
+
+    def samples_named(self, name: str) -> list[Target]:
+        """Return the definitions with exactly this name in the code samples of documents."""
+        return self._all_named(name, in_documents=True)
+
+    def _all_named(self, name: str, *, in_documents: bool) -> list[Target]:
+        ids = sorted(self._snapshot.catalog.files_defining([name]))[:_MOST_CANDIDATES]
+        return [
+            Target(file, number)
+            for file in sorted(self.load(ids), key=lambda file: file.path)
+            if file.is_document is in_documents
+            for number, one in enumerate(file.definitions)
+            if one.name == name and one.kind not in NOT_CODE and one.kind != "impl"
+        ]
 
     def named_as(self, name: str) -> list[Target]:
         """Return the definitions in code with this name, ignoring case."""

@@ -70,13 +70,17 @@ class ShownUse:
 
 @dataclass(slots=True)
 class GraphAnswer:
-    """What all answers have: the definitions asked about, or similar names, and the state of what was searched."""
+    """What all answers have: the definitions asked about, or similar names, and the state of what was searched.
+
+    ``samples`` are definitions of the name in the code samples of documents, if no code defines it.
+    """
 
     state: RootState = RootState.FRESH
     clock: str = ""
     took_ms: float = 0.0
     targets: list[ShownDefinition] = field(default_factory=list)
     similar: list[str] = field(default_factory=list)
+    samples: list[Target] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -292,12 +296,18 @@ class GraphSearcher:
                 for one in part.pinned:
                     await anyio.to_thread.run_sync(in_one, one)
                 searched.add(part)
+        if answer.targets:
+            answer.samples.clear()
+        if answer.samples:
+            answer.notes.insert(0, _samples_note(answer.samples))
         answer.state, answer.clock = searched.state, searched.clock
         answer.took_ms = (time.perf_counter() - started) * 1000
         answer.notes = [*dict.fromkeys(answer.notes)]
 
     async def _suggest(self, roots: Sequence[SearchableRoot], name: str, answer: GraphAnswer) -> None:
         """Add names that are defined in the roots and resemble ``name``, which has no definition."""
+        if answer.samples:
+            return
         last = split_name(name)[1]
 
         def similar(one: PinnedRoot) -> list[str]:
@@ -316,6 +326,8 @@ class GraphSearcher:
         """Return the definitions that are asked about, and add those that are still on the disk to the answer."""
         if isinstance(asked, str):
             targets = _named(graph, asked)
+            if not targets:
+                answer.samples += graph.samples_named(split_name(asked)[1])
         elif asked.root is graph.root:
             targets = _at_line(_file_at(graph, asked.path, answer), asked)
         else:
@@ -409,6 +421,17 @@ def _at_line(file: CodeFile, place: Place) -> list[Target]:
 def _note_language(file: CodeFile, answer: GraphAnswer) -> None:
     if file.language not in LANGUAGES:
         answer.notes.append(f"no references are known for {file.language or 'plain text'}")
+
+
+def _samples_note(samples: Sequence[Target]) -> str:
+    """Return where the first of ``samples`` is, and why nothing is known of them."""
+    one = samples[0]
+    name, path = safe_line(one.definition.name), safe_line(one.file.path.decode("utf-8", "replace"))
+    more = f" and {len(samples) - 1:,} more" if len(samples) > 1 else ""
+    return (
+        f"only code samples in documents define {name}, and they are no part of the code graph: "
+        f"{path}:{one.definition.line}{more}"
+    )
 
 
 def _note_changed(graph: CodeGraph, answer: GraphAnswer) -> None:
