@@ -142,6 +142,19 @@ def test_a_reader_that_has_enough_ends_the_search(daemon: RealDaemon, library: P
         assert client.grep("def dumps")["total"], "the daemon goes on"
 
 
+def test_a_root_may_be_removed_while_its_lines_are_read(daemon: RealDaemon, library: Path) -> None:
+    add(daemon, library)
+    for number in range(40):  # more than the buffers of a socket hold
+        (library / f"many{number}.txt").write_text(f"row {'x' * 200}\n" * 1000)
+    daemon.call("sync", path=str(library))
+    with Client(daemon.socket, start=False) as client, client.grep_stream("row", roots=[library]) as stream:
+        lines = iter(stream)
+        next(lines)
+        daemon.call("roots.remove", path=str(library))
+        assert sum(1 for line in lines if line["path"].startswith("many")) >= 39_000
+        assert stream.result["total"] >= 40_000
+
+
 def test_places_that_were_not_searched_are_named(daemon: RealDaemon, project: Path) -> None:
     (project / "data").mkdir()
     (project / "data/one.log").write_text("greet_politely\n")

@@ -283,12 +283,13 @@ class Handlers:
             await self._sync_all(roots, _SEARCH_SYNC_TIMEOUT_S)
         below = _paths_by_root(places)
         requests = [(root, replace(request, below=below.get(root.spec.id, []))) for root in roots]
+        # before the search, which may take long enough for a root to be removed
+        unsearched = await anyio.to_thread.run_sync(not_searched.places_not_searched, places)
         if params["stream"]:
             stream = await self._stream(params, requests, connection)
         else:
             found = await self._searcher.grep(requests)
         missing = [] if paths else self._roots.all_roots()[1]
-        unsearched = await anyio.to_thread.run_sync(not_searched.places_not_searched, places)
         if params["stream"]:
             return responses.grep_end(params, stream, missing=missing, unsearched=unsearched)
         limit = params["limit"] or _GREP_LIMIT

@@ -202,7 +202,7 @@ class Catalog:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise FailedError(f"{self.path} is closed", hint="the daemon is stopping")
+            raise FailedError(f"{self.path} is closed", hint="try again")
 
     def _stored_kinds(self) -> dict[str, int]:
         return dict(self._connection.execute("SELECT name, code FROM kind").fetchall())
