@@ -81,6 +81,10 @@ def test_the_summary_says_how_long_it_took_and_what_is_left_out() -> None:
             {"state": "indexing", "commits": 64, "total": 34_712},
             "history: 64 of 34,712 commits so far; the others follow in the background: codeindex status",
         ),
+        (
+            {"state": "indexing", "commits": 0, "total": 0},
+            "history: not read yet; it follows in the background: codeindex status",
+        ),
     ],
 )
 def test_the_history_of_an_added_root_takes_one_line(entry: Any, line: str) -> None:

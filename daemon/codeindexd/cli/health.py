@@ -91,8 +91,8 @@ def _size(count: int | None) -> str:
 
 def _details(terminal: Terminal, root: RootStatus, now: float) -> None:
     lines = []
-    if history := _history(root.get("history")):
-        lines.append(history)
+    if known := history(root.get("history")):
+        lines.append(known)
     if root["pending_files"]:
         lines.append(progress.describe(root["progress"]))
     for problem in root.get("problems", []):
@@ -122,19 +122,20 @@ def adoption(adopted: AdoptedIndex) -> str:
     return f"index taken over from {safe_line(adopted['path'])}, where {same:,} of {total:,} files were the same"
 
 
-def _history(history: HistoryEntry | None) -> str:
+def history(entry: HistoryEntry | None) -> str:
     """Return how far a root's history is; "" if nothing about it is worth a line."""
-    if history is None or history["state"] in ("off", "waiting", "unavailable"):
+    if entry is None or entry["state"] in ("off", "waiting", "unavailable"):
         return ""
-    counts = f"history: {history['commits']:,} commits"
-    if history["state"] == "indexing":
-        counts = f"history: {history['commits']:,} of {history['total']:,} commits"
+    counts = f"history: {progress.count(entry['commits'], 'commit')}"
+    if entry["state"] == "indexing":
+        known = f"{entry['commits']:,} of {progress.count(entry['total'], 'commit')}"
+        counts = f"history: {known if entry['total'] else 'not read yet'}"
     notes = [
-        *(["newer ones only (history.max_commits)"] if history.get("truncated") else []),
-        *(["a shallow clone"] if history.get("shallow") else []),
-        *([f"{history['missing']:,} missing"] if history.get("missing") else []),
-        *([f"{history['unreadable']:,} unreadable"] if history.get("unreadable") else []),
-        *([safe(history["reason"])] if history.get("reason") else []),
+        *(["newer ones only (history.max_commits)"] if entry.get("truncated") else []),
+        *(["a shallow clone"] if entry.get("shallow") else []),
+        *([f"{entry['missing']:,} missing"] if entry.get("missing") else []),
+        *([f"{entry['unreadable']:,} unreadable"] if entry.get("unreadable") else []),
+        *([safe(entry["reason"])] if entry.get("reason") else []),
     ]
     return ", ".join([counts, *notes])
 

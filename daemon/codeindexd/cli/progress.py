@@ -151,6 +151,8 @@ def history_summary(history: HistoryEntry | None) -> str:
         return ""
     if history["state"] == "complete":
         return f"history: {count(history['commits'], 'commit')}"
+    if not history["total"]:
+        return "history: not read yet; it follows in the background: codeindex status"
     known = f"{history['commits']:,} of {count(history['total'], 'commit')}"
     return f"history: {known} so far; the others follow in the background: codeindex status"
 

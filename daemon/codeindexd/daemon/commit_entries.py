@@ -31,6 +31,13 @@ def commit_entry(commit: Commit, *, short_id: str = "") -> Entry:
     }
 
 
+def unfinished_note(known: int, total: int) -> str:
+    """Return what is said of a history of which ``known`` of ``total`` commits are indexed; 0 if nobody counted yet."""
+    if not total:
+        return "the history is not read yet: no commit was looked at"
+    return f"the history is still being indexed: {known:,} of {total:,} commits"
+
+
 def date_of(seconds: int, offset_minutes: int) -> str:
     """Return a time as ISO 8601 with its offset from UTC; in UTC if the offset is impossible.
 

@@ -10,7 +10,7 @@ from typing import Any
 from codeindexd.analysis.chunking.notation import native_name
 from codeindexd.analysis.history.line_origins import ChangedLines
 from codeindexd.analysis.history.record import Change, Commit
-from codeindexd.daemon.commit_entries import commit_entry
+from codeindexd.daemon.commit_entries import commit_entry, unfinished_note
 from codeindexd.indexing.line_questions import LineAnswer
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root
@@ -246,7 +246,7 @@ def state_notes(state: HistoryState) -> list[str]:
     """Return what an answer from an indexed history may lack, and why."""
     notes = []
     if not state.is_complete:
-        notes.append(f"the history is still being indexed: {state.known:,} of {state.total:,} commits")
+        notes.append(unfinished_note(state.known, state.total))
     if state.is_truncated:
         notes.append("older commits are left out; to index more of them, raise history.max_commits")
     if state.is_shallow:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codeindexd.analysis.history.record import Change
-from codeindexd.daemon.commit_entries import commit_entry, date_of
+from codeindexd.daemon.commit_entries import commit_entry, date_of, unfinished_note
 from codeindexd.indexing.history_status import HistoryPhase, HistoryStatus
 from codeindexd.protocol.places import path_to_json
 from codeindexd.roots import Root
@@ -71,7 +71,7 @@ def notes_on(roots: Sequence[Root]) -> list[str]:
 def _notes(status: HistoryStatus) -> list[str]:
     notes = []
     if status.phase is HistoryPhase.INDEXING:
-        notes.append(f"the history is still being indexed: {status.commits:,} of {status.total:,} commits")
+        notes.append(unfinished_note(status.commits, status.total))
     if status.is_truncated:
         notes.append(f"only the newest {status.total:,} commits are indexed (history.max_commits)")
     if status.is_shallow:

@@ -429,7 +429,7 @@ def _samples_note(samples: Sequence[Target]) -> str:
     name, path = safe_line(one.definition.name), safe_line(one.file.path.decode("utf-8", "replace"))
     more = f" and {len(samples) - 1:,} more" if len(samples) > 1 else ""
     return (
-        f"only code samples in documents define {name}, and they are no part of the code graph: "
+        f"only code samples in documents define {name}, and they are not part of the code graph: "
         f"{path}:{one.definition.line}{more}"
     )
 
