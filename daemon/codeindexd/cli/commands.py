@@ -480,7 +480,7 @@ def outline(run: Run) -> int:
         result = client.outline(run.args.path)
     run.show(result, lambda: graph.print_outline(run.terminal, result))
     if not run.args.json and result["partial"]:
-        run.terminal.note("note: some of the file's syntax was not understood, so definitions may be missing")
+        run.terminal.note("note: not all of the file was understood, so definitions may be missing")
     return _end(run, result, found=bool(result["definitions"]), nothing="no definitions are known in it")
 
 

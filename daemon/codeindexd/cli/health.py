@@ -199,7 +199,7 @@ def explain(terminal: Terminal, result: ExplainResult) -> None:
             f"{path}: {terminal.style('good', 'indexed')}{language}, {progress.count(len(result['chunks']), 'chunk')}"
         )
         if result.get("partly_understood"):
-            terminal.print("  some of its syntax was not understood; definitions in it may be missing")
+            terminal.print("  not all of it was understood; definitions in it may be missing")
         for chunk in result["chunks"]:
             symbol = f"  {safe(chunk['symbol'])}" if chunk["symbol"] else ""
             cell = f"  cell {chunk['cell']}" if "cell" in chunk else ""

@@ -361,7 +361,7 @@ class OutlineEntry(DefinitionEntry):
 
 
 class OutlineResult(TypedDict):
-    """The answer of ``outline``. ``partial`` is True if some of the file's syntax was not understood."""
+    """The answer of ``outline``. ``partial`` is True if not all of the file was understood."""
 
     root: str
     path: str

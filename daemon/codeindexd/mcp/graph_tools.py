@@ -41,7 +41,7 @@ async def _outline(call: Call, values: dict[str, Any]) -> Answer:
     notes = [*map(for_model, result.get("notes", []))]
     notes += await freshness.state_notes(call.client, result["state"], [result["root"]])
     if result["partial"]:
-        notes.append("a part of the file has syntax that was not understood; definitions may be missing")
+        notes.append("not all of the file was understood; definitions may be missing")
     budget = noted(values["max_tokens"], notes)
     texts = list(_outlined(result["definitions"], 0))
     parts = [Part(text, text) for text in texts]

@@ -33,6 +33,13 @@ def defined(text: str, language: str) -> list[str]:
         ("- list\n\n  ```rust\n  struct P { x: i32 }\n  ```\n", ["4:10 struct P", "4:14 field P.x"]),
         ("1. ```js\n   class A {}\n   ```\n", ["2:10 class A"]),
         ("```python\napp = App()\nclass Open: pass\n", ["3:7 class Open"]),
+        ("> ```py\n> class A:\n>     x: int\n>\n>     def m(self): pass\n> ```\n\ndef no(): pass\n",
+         ["2:9 class A", "3:7 field A.x", "5:11 method A.m"]),
+        (">>```py\n>>def f(): pass\n> > def g(): pass\n>def no(): pass\n\n```go\nfunc H() {}\n```\n",
+         ["2:7 function f", "3:9 function g", "7:6 function H"]),
+        ("> - a\n>\n>   ~~~js\n>   function f() {}\n>   ~~~\n", ["4:14 function f"]),
+        ("> ```py\n> def f(): pass\n```py\ndef g(): pass\n```\n", ["2:7 function f", "4:5 function g"]),
+        ("```py\n> ```\nclass A: pass\n```\n", ["3:7 class A"]),
         ("```js\nconst app = { run() {} }\n```\n", []),
         ("```py\n>>> def f(x):\n...     return x\n>>> f(1)\n1\n>>> class A: pass\n```\n",
          ["2:9 function f", "6:11 class A"]),
@@ -99,11 +106,18 @@ def test_samples_name_no_chunk() -> None:
 
 
 def test_samples_are_found_only_in_documents() -> None:
-    assert not samples_in(b'"""\n```py\nclass A: pass\n```\n"""\n', "python")
+    assert not samples_in(b'"""\n```py\nclass A: pass\n```\n"""\n', "python", 10)
 
 
 def test_many_fences_take_linear_time() -> None:
-    assert len(samples_in(b"```py\nx = 1\n```\n" * 5_000, "markdown")) == 2_000
+    assert len(samples_in(b"```py\nx = 1\n```\n" * 5_000, "markdown", 2_000)) == 2_000
+    assert not samples_in(b">" * 500_000 + b"```py\n" + b">" * 500_000 + b"x\n", "markdown", 2_000)[1:]
+
+
+@pytest.mark.parametrize(("count", "is_partial"), [(2_000, False), (2_001, True)])
+def test_samples_that_are_left_out_make_an_analysis_partial(count: int, is_partial: bool) -> None:
+    found = analyse(b"```py\ndef f(): pass\n```\n" * count, "markdown")
+    assert (len(found.definitions), found.is_partial) == (2_000, is_partial)
 
 
 def test_documents_depend_on_all_grammars(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,11 +43,12 @@ _CPP_HEADER = re.compile(  # possessive and bounded: otherwise a generated file 
     rb"^[ \t]*+(?:class\s++\w++[^;{]{0,1000}+\{|namespace\s++\w*+\s*+\{|template\s*+<|(?:public|private)\s*+:)",
     re.MULTILINE,
 )
+_MOST_SAMPLES = 2_000  # of a document
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The chunks, definitions and references of a text. ``is_partial`` if some of its syntax was not understood."""
+    """The chunks, definitions and references of a text. ``is_partial`` if some was not understood, or left out."""
 
     spans: list[Span]
     definitions: tuple[Definition, ...] = ()
@@ -77,16 +78,21 @@ def analyse(
     ``target_chars`` bytes; only a chunk of a single line is longer than ``max_bytes``, not counting blank rows around
     it. Equal input gives equal chunks on every machine. Never raises.
 
-    With ``samples``, the definitions in the code samples of a document are found too. They name no chunk.
+    With ``samples``, the definitions in the code samples of a document are found too. They name no chunk. If there are
+    more than 2,000 samples, the others are left out, and the analysis is partial.
     """
     if not text or text.isspace():
         return Analysis([])
     analysis = _analysis(text, language, max_bytes, target_chars)
-    found = samples_in(text, language) if samples else []
+    found = samples_in(text, language, _MOST_SAMPLES + 1) if samples else []
     if not found:
         return analysis
-    inside = [(one, _definitions(one.text, one.language)) for one in found]
-    return replace(analysis, definitions=with_samples(analysis.definitions, inside))
+    inside = [(one, _definitions(one.text, one.language)) for one in found[:_MOST_SAMPLES]]
+    return replace(
+        analysis,
+        definitions=with_samples(analysis.definitions, inside),
+        is_partial=analysis.is_partial or len(found) > _MOST_SAMPLES,
+    )
 
 
 def _definitions(text: bytes, language: str) -> tuple[Definition, ...]:

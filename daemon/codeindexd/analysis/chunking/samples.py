@@ -16,8 +16,9 @@ DOCUMENTS: Final = frozenset({"markdown", "restructuredtext"})
 """Languages whose documents may contain samples. What a sample defines, code cannot refer to."""
 
 _WITHOUT_CODE: Final = DOCUMENTS | {"css", "html", "json", "scss", "toml", "yaml"}
-_MOST_SAMPLES: Final = 2_000  # of a document
 _FENCE: Final = re.compile(rb"(?:[ \t]|(?:[-*+]|\d{1,9}[.)])[ \t]+)*+(`{3,}+|~{3,}+)[ \t]*([^`\r\n]*)")
+_QUOTATION: Final = re.compile(rb"(?:[ \t]*+>)*+")
+_QUOTATION_MARK: Final = re.compile(rb"[ \t]*+>")
 _CLOSING: Final = re.compile(rb"[ \t]*(`{3,}+|~{3,}+)[ \t\r]*$")
 _DIRECTIVE: Final = re.compile(
     rb"([ \t]*)\.\. (?:(code-block|code|sourcecode)|(testcode|ipython|jupyter-execute)|(highlight))::"
@@ -41,8 +42,10 @@ class Sample(NamedTuple):
     removed: int
 
 
-def samples_in(text: bytes, language: str) -> list[Sample]:
-    """Return the samples in a document in the order of their rows, which count from 0; none for other languages.
+def samples_in(text: bytes, language: str, limit: int) -> list[Sample]:
+    """Return the first ``limit`` samples in a document, in the order of their rows, which count from 0.
+
+    Documents in other languages have none.
 
     Blocks that name no known language are left out, except doctests.
     """
@@ -56,9 +59,9 @@ def samples_in(text: bytes, language: str) -> list[Sample]:
             found += _doctests(rows, first, last)
         elif (sample := _sample(rows[first:last], of_block, first)) is not None:
             found.append(sample)
-        if len(found) >= _MOST_SAMPLES:
+        if len(found) >= limit:
             break
-    return found
+    return found[:limit]
 
 
 def language_of_info(info: str) -> str:
@@ -70,19 +73,40 @@ def language_of_info(info: str) -> str:
     return language_named(words[0].lstrip(".")) if words else ""
 
 
-def _fenced(rows: Sequence[bytes]) -> Iterator[tuple[int, int, str]]:
-    """Yield the first row, the row after the last, and the language of each fenced block."""
+def _fenced(rows: list[bytes]) -> Iterator[tuple[int, int, str]]:
+    """Yield the first row, the row after the last, and the language of each fenced block.
+
+    In ``rows``, the marks of a block quotation around such a block are replaced by spaces.
+    """
     row = 0
     while row < len(rows):
-        fence = _FENCE.match(rows[row])
+        quotation = _QUOTATION.match(rows[row])
+        depth, start = (quotation[0].count(b">"), quotation.end()) if quotation is not None else (0, 0)
+        fence = _FENCE.match(rows[row], start)
         row += 1
         if fence is None:
             continue
         first = row
-        while row < len(rows) and not _closes(rows[row], fence[1]):
+        is_closed = False
+        while row < len(rows) and (inside := _unquoted(rows[row], depth)) is not None:
+            is_closed = _closes(inside, fence[1])
+            if is_closed:
+                break
+            rows[row] = inside
             row += 1
         yield first, row, language_of_info(fence[2].decode("utf-8", "replace"))
-        row += 1
+        row += is_closed
+
+
+def _unquoted(row: bytes, depth: int) -> bytes | None:
+    """Return a row with spaces for ``depth`` marks of a block quotation; None if it has fewer."""
+    at = 0
+    for _ in range(depth):
+        mark = _QUOTATION_MARK.match(row, at)
+        if mark is None:
+            return None
+        at = mark.end()
+    return b" " * at + row[at:] if at else row
 
 
 def _closes(row: bytes, opening: bytes) -> bool:

@@ -113,7 +113,7 @@ class ImpactAnswer(GraphAnswer):
 
 @dataclass(slots=True)
 class OutlineAnswer(GraphAnswer):
-    """The definitions of one file. ``is_partial`` if some of its syntax was not understood."""
+    """The definitions of one file. ``is_partial`` if some of it was not understood, or left out."""
 
     file: CodeFile | None = None
     root: SearchableRoot | None = None
