@@ -23,7 +23,7 @@ from codeindexd.storage.dense import Dense
 from codeindexd.storage.index_writer import IndexWriter
 from codeindexd.storage.lexical import Lexical
 from codeindexd.storage.text import TextIndex
-from codeindexd.types import Outcome, RootState
+from codeindexd.types import FileUpdate, Outcome, RootState, Transaction
 from roots.real_root import Harness, harness
 from support.trees import Link, Node, tree
 
@@ -105,6 +105,22 @@ async def test_equal_files_are_taken_over_without_being_processed(tmp_path: Path
             assert (status.adoption.files_same, status.adoption.files_to_process) == (15, 0)
             assert status.state is RootState.FRESH
             assert contents(root) == contents(source) == await cold(made, tmp_path / "b")
+
+
+async def test_what_the_other_root_has_yet_to_process_is_counted(tmp_path: Path) -> None:
+    async with harness(tmp_path) as made:
+        tree(made.path, CODE)
+        shutil.copytree(made.path, tmp_path / "b", symlinks=True)
+        async with made.running() as source:
+            with source.catalog_snapshot() as catalog:
+                file = catalog.file(b"pkg/m3.py")
+            assert file is not None
+            index = source._parts.index
+            index.commit(Transaction(updates=[FileUpdate(file.entry, Outcome.UNPROCESSED)]))
+            async with made.running_at(tmp_path / "b", [source]) as root:
+                found = root.status().adoption
+                assert found is not None
+                assert (found.files_same, found.files_to_process, processed(root)) == (14, 1, 1)
 
 
 def rewrite(path: Path) -> None:

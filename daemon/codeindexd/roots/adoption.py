@@ -181,13 +181,14 @@ def confirm(borrower: Borrower, unfinished: Path, *, should_stop: Callable[[], b
         for transaction in _transactions(found, index.catalog):
             index.commit(transaction)
         same = index.catalog.counts().files
+        to_process = sum(1 for _ in index.catalog.unprocessed())  # also those that the other root has yet to process
     finally:
         index.close()
     for place, _, _ in os.walk(unfinished):
         sync_directory(Path(place))
     unfinished.rename(borrower.directory)
     sync_directory(borrower.directory.parent)
-    return same, len(found.files)
+    return same, to_process
 
 
 def _transactions(found: Reconciliation, catalog: Catalog) -> Iterator[Transaction]:
