@@ -20,7 +20,9 @@ import anyio
 
 from codeindexd.errors import CodeindexError
 from codeindexd.indexing.pipeline import Pipeline
+from codeindexd.roots import adoption
 from codeindexd.roots.registry import Registry, RootSpec
+from codeindexd.scan.scanner import Scanner
 from codeindexd.storage.dense import index as dense_index
 from codeindexd.storage.dense.maintenance import Thresholds
 from codeindexd.storage.index_writer import IndexWriter
@@ -119,6 +121,7 @@ async def live(directory: Path, results: Sequence[FileResult]) -> None:
         for result in part:
             index.commit(Transaction(updates=[update(result)]))
         await index.maintain(lambda: False)
+    await _lend(directory, index, results)
     first, second, third = results[:3]
     index.commit(Transaction(removals=[first.path]))
     moved = replace(update(second).entry, path=b"moved.py")
@@ -140,6 +143,23 @@ async def live(directory: Path, results: Sequence[FileResult]) -> None:
     registry.save([])
 
 
+async def _lend(directory: Path, index: IndexWriter, results: Sequence[FileResult]) -> None:
+    """Have another root with the same files adopt the index."""
+    code = directory / "code"
+    for result in results:
+        copy = code / os.fsdecode(result.path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(LIBRARY / os.fsdecode(result.path), copy)
+    borrower = adoption.Borrower(
+        code,
+        "other",
+        directory / "other",
+        Scanner(code),
+        lambda place: IndexWriter(place, root_id="other", vectors=index.vectors, space=SPACES[0]),
+    )
+    assert await adoption.adopt(borrower, [adoption.Lender(LIBRARY, index)]) is not None
+
+
 def _run_and_die(directory: Path, step: str, passing: int, results: Sequence[FileResult]) -> int:
     child = os.fork()
     if child == 0:
@@ -148,6 +168,8 @@ def _run_and_die(directory: Path, step: str, passing: int, results: Sequence[Fil
             faults = Faults()
             dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
             text_index.Thresholds = lambda: SMALL_TEXT  # type: ignore[assignment, misc]
+            adoption._FEWEST_FILES = 1  # type: ignore[misc]
+            adoption._names = lambda directory: frozenset({"code"})  # type: ignore[assignment]  # of a library and a part
             install(faults)
             faults.arm(step, passing)
             directory.mkdir()
