@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from codeindexd.protocol.methods import MAX_LIMIT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,6 +34,13 @@ def add_roots(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which roots a command asks: ``--root`` and ``--all``."""
     parser.add_argument("--root", action="append", metavar="PATH", dest="roots", help="search this root (repeatable)")
     parser.add_argument("--all", action="store_true", help="search all roots")
+
+
+def add_limit(parser: argparse.ArgumentParser, help_text: str, default: int | None = None, *, least: int = 1) -> None:
+    """Add ``-n``: how many entries to show, at least ``least``. Without a ``default``, the daemon chooses."""
+    parser.add_argument(
+        "-n", type=whole_number(least, MAX_LIMIT), default=default, metavar="N", dest="limit", help=help_text
+    )
 
 
 def add_colour(parser: argparse.ArgumentParser) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.columns import cut_around, width_of
-from codeindexd.cli.common_options import add_colour, add_roots, whole_number
+from codeindexd.cli.common_options import add_colour, add_limit, add_roots, whole_number
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
 from codeindexd.errors import NotIndexedError, UsageError
-from codeindexd.protocol.methods import MAX_DEPTH, MAX_LIMIT, MAX_TOKENS
+from codeindexd.protocol.methods import MAX_DEPTH, MAX_TOKENS
 
 if TYPE_CHECKING:
     import argparse
@@ -45,9 +45,7 @@ _LEAST_TEXT = 10  # columns; less of a line says nothing
 def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands about the code graph."""
     refs = _asking(command("refs", "find what refers to a definition", epilog=HELP))
-    refs.add_argument(
-        "-n", type=whole_number(1, MAX_LIMIT), default=100, metavar="N", dest="limit", help="number of references (100)"
-    )
+    add_limit(refs, "number of references (100)", 100)
     refs.add_argument(
         "--possible", action="store_true", help="also where only the name is equal and other definitions are as likely"
     )
@@ -57,28 +55,14 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         parser.add_argument(
             "--depth", type=whole_number(1, MAX_DEPTH), default=1, metavar="N", help="levels of the tree (1)"
         )
-        parser.add_argument(
-            "-n",
-            type=whole_number(1, MAX_LIMIT),
-            default=100,
-            metavar="N",
-            dest="limit",
-            help="entries at each level (100)",
-        )
+        add_limit(parser, "entries at each level (100)", 100)
     impact = command("impact", "find what a change reaches: callers, users, subclasses, importing files, tests")
     impact.add_argument("asked", nargs="?", metavar="NAME|PATH[:LINE]")
     impact.add_argument("--changed", action="store_true", help="all files that differ from git's index")
     impact.add_argument(
         "--depth", type=whole_number(1, MAX_DEPTH), default=4, metavar="N", help="references to follow (4)"
     )
-    impact.add_argument(
-        "-n",
-        type=whole_number(1, MAX_LIMIT),
-        default=100,
-        metavar="N",
-        dest="limit",
-        help="number of definitions (100)",
-    )
+    add_limit(impact, "number of definitions (100)", 100)
     _where(impact)
     outline = command("outline", "show the definitions of a file as a tree")
     outline.add_argument("path", metavar="PATH")

@@ -38,30 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--only-matching", action="store_true", help="print only the matching parts, one per line"
     )
-    parser.add_argument(
-        "-A",
-        "--after-context",
-        type=whole_number(0, MAX_CONTEXT),
-        default=0,
-        metavar="N",
-        help="also print N lines after each match",
-    )
-    parser.add_argument(
-        "-B",
-        "--before-context",
-        type=whole_number(0, MAX_CONTEXT),
-        default=0,
-        metavar="N",
-        help="also print N lines before each match",
-    )
-    parser.add_argument(
-        "-C",
-        "--context",
-        type=whole_number(0, MAX_CONTEXT),
-        default=0,
-        metavar="N",
-        help="also print N lines before and after each match",
-    )
+    for short, name, where in (("-A", "after-", "after"), ("-B", "before-", "before"), ("-C", "", "before and after")):
+        parser.add_argument(
+            short,
+            f"--{name}context",
+            type=whole_number(0, MAX_CONTEXT),
+            default=0,
+            metavar="N",
+            help=f"also print N lines {where} each match",
+        )
     parser.add_argument(
         "-g",
         "--glob",

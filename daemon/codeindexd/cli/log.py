@@ -6,10 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from codeindexd.cli.columns import cut_around, width_of
-from codeindexd.cli.common_options import add_colour, add_roots, whole_number
+from codeindexd.cli.common_options import add_colour, add_limit, add_roots
 from codeindexd.cli.render import highlighted, matches, wanted_words
 from codeindexd.cli.terminal import Terminal, safe, safe_line
-from codeindexd.protocol.methods import MAX_LIMIT
 from codeindexd.protocol.printable import day_of
 
 if TYPE_CHECKING:
@@ -35,9 +34,7 @@ def add_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     log = command("log", "find commits by what they say, change and touch", epilog=HELP)
     log.add_argument("query", nargs="*", metavar="QUERY", default=[])
     add_roots(log)
-    log.add_argument(
-        "-n", type=whole_number(1, MAX_LIMIT), default=10, metavar="N", dest="limit", help="number of commits (10)"
-    )
+    add_limit(log, "number of commits (10)", 10)
     log.add_argument("--sync", action="store_true", help="first wait until all earlier commits are indexed")
     log.add_argument("--oneline", action="store_true", help="print one line a commit")
     add_colour(log)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from codeindexd import __version__
 from codeindexd.cli import graph, grep, help_texts, log, mcp, why
 from codeindexd.cli.agents import options as agents
-from codeindexd.cli.common_options import add_colour, add_roots, whole_number
+from codeindexd.cli.common_options import add_colour, add_limit, add_roots, whole_number
 from codeindexd.cli.given_once import GivenOnce
 from codeindexd.errors import UsageError
-from codeindexd.protocol.methods import MAX_LIMIT, MAX_WORKERS
+from codeindexd.protocol.methods import MAX_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -196,7 +196,7 @@ def _queries(command: Command) -> None:
     search = command("search", "find code", epilog=_QUERY_HELP)
     search.add_argument("query", nargs="*", metavar="QUERY")
     add_roots(search)
-    search.add_argument("-n", type=whole_number(1, MAX_LIMIT), metavar="N", dest="limit", help="number of hits (10)")
+    add_limit(search, "number of hits (10)")
     search.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
     search.add_argument(
         "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"
@@ -219,15 +219,13 @@ def _queries(command: Command) -> None:
     grep.add_arguments(command("grep", "find every line that matches a pattern", epilog=grep.HELP))
     related = command("related", "find code similar to that at a line")
     related.add_argument("place", metavar="PATH:LINE")
-    related.add_argument("-n", type=whole_number(1, MAX_LIMIT), metavar="N", dest="limit", help="number of hits (10)")
+    add_limit(related, "number of hits (10)")
     _rendering(related)
     symbol = command("symbol", "find where a name is defined")
     symbol.add_argument("name", metavar="NAME")
     symbol.add_argument("--refs", action="store_true", help="also show where it is used")
     add_roots(symbol)
-    symbol.add_argument(
-        "-n", type=whole_number(1, MAX_LIMIT), metavar="N", dest="limit", help="number of definitions (1000)"
-    )
+    add_limit(symbol, "number of definitions (1000)")
     symbol.add_argument("--lang", action=GivenOnce, metavar="L", dest="language", help="only this language")
     symbol.add_argument(
         "--path", action="append", metavar="GLOB", dest="globs", default=[], help="only paths that match (repeatable)"

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from codeindexd.cli.ages import age_of
 from codeindexd.cli.columns import cut_around, width_of
-from codeindexd.cli.common_options import add_colour, add_roots, whole_number
+from codeindexd.cli.common_options import add_colour, add_limit, add_roots
 from codeindexd.cli.render import shown_path
 from codeindexd.cli.terminal import Terminal, safe, safe_line
 from codeindexd.client.core import absolute
 from codeindexd.errors import NotIndexedError, UsageError
-from codeindexd.protocol.methods import MAX_LIMIT
 from codeindexd.protocol.printable import day_of
 
 if TYPE_CHECKING:
@@ -36,14 +35,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands about histories."""
     why = command("why", "show which commit wrote a line, and why")
     why.add_argument("place", metavar="PATH:LINE[-LINE]")
-    why.add_argument(
-        "-n",
-        type=whole_number(0, MAX_LIMIT),
-        default=5,
-        metavar="N",
-        dest="limit",
-        help="number of earlier commits (5)",
-    )
+    add_limit(why, "number of earlier commits (5)", 5, least=0)
     add_colour(why)
     history = command("history", "show the commits that changed a file or a definition")
     history.add_argument("asked", metavar="PATH|NAME|PATH:LINE")
@@ -54,7 +46,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _where(parser: argparse.ArgumentParser, limit_help: str) -> None:
-    parser.add_argument("-n", type=whole_number(1, MAX_LIMIT), default=20, metavar="N", dest="limit", help=limit_help)
+    add_limit(parser, limit_help, 20)
     add_roots(parser)
     add_colour(parser)
 
