@@ -164,8 +164,7 @@ class Pipeline:
             found = compute_centrality(Path(os.fsdecode(job.path)))
         except (CodeindexError, BrokenReferencesError) as error:
             return CentralityResult(job.job_id, job.path, error=str(error))
-        file_ids, ranks = found.file_ids.astype("<i8").tobytes(), found.ranks.astype("<f4").tobytes()
-        return CentralityResult(job.job_id, job.path, found.generation, file_ids, ranks)
+        return CentralityResult(job.job_id, job.path, *found.encoded())
 
     # steps
 

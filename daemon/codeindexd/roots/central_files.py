@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Final
 
 import anyio
-import numpy as np
 import structlog
 
 from codeindexd.errors import CodeindexError, FailedError
@@ -106,8 +105,7 @@ class CentralFiles:
                 async for result in self._pool.centrality([job]):
                     if result.error:
                         raise FailedError(result.error)
-                    file_ids, ranks = np.frombuffer(result.file_ids, "<i8"), np.frombuffer(result.ranks, "<f4")
-                    found = Centrality(result.generation, file_ids, ranks)
+                    found = Centrality.decoded(result.generation, result.file_ids, result.ranks)
                     await self._index.set_centrality(found)
             except CodeindexError as error:
                 self._failed_at = generation

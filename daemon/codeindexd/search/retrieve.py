@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import defaultdict
@@ -20,7 +21,7 @@ from codeindexd.search.literal import is_long_enough, literal_chunks
 from codeindexd.search.names import definition_shares, definitions_of_names, uses_of_names
 from codeindexd.search.places import chunks_at, places_in
 from codeindexd.search.prepared_query import PreparedQuery, stems_of
-from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, Weights, rank, shortlist
+from codeindexd.search.ranking import Candidate, FileEvidence, Ranked, Weights, normalise, rank, shortlist
 from codeindexd.search.report_chunks import chunks_for_report
 from codeindexd.search.retrievers import chunks_passing_filters, dense_scores, lexical_scores
 from codeindexd.search.searchable_root import SearchableRoot
@@ -117,7 +118,7 @@ def _ranked_chunks(
         for chunk in chunks
     ]
     wanted_roles = roles_asked_for(query.text, frozenset(query.stems))
-    central = centrality_shares(snapshot, candidates)
+    central = _centrality_shares(snapshot, candidates)
     return rank(candidates, _evidence(query, candidates, wanted_roles, central), wanted_roles)
 
 
@@ -224,23 +225,22 @@ def _first_chunks_by_path(snapshot: Snapshot, query: PreparedQuery, known_files:
     return [chunk for file_id in unknown for chunk in snapshot.catalog.chunks_of_file(file_id)[:1]]
 
 
-def centrality_shares(snapshot: Snapshot, candidates: Iterable[Candidate]) -> dict[int, float]:
+def _centrality_shares(snapshot: Snapshot, candidates: Iterable[Candidate]) -> dict[int, float]:
     """Return the centrality of files by file id, scaled to 1 for the most central candidate and 0 for the least.
 
     Nothing refers to documents, so they have one half; other files without a rank have 0. Returns {} if fewer than two
-    files are ranked.
+    files are ranked, or all equally.
     """
-    roles = {candidate.file_id: candidate.role for candidate in candidates}
     if snapshot.centrality is None:
         return {}
+    roles = {candidate.file_id: candidate.role for candidate in candidates}
     code = [file_id for file_id, role in roles.items() if role is not FileRole.DOCUMENT]
-    ranks = snapshot.centrality.of(code)
-    known = ranks[~np.isnan(ranks)]
-    if len(known) < 2 or known.max() <= known.min():
+    ranks = dict(zip(code, snapshot.centrality.of(code).tolist(), strict=True))
+    known = {file_id: rank for file_id, rank in ranks.items() if not math.isnan(rank)}
+    if len(set(known.values())) < 2:
         return {}
-    low, high = float(known.min()), float(known.max())
-    shares = np.nan_to_num((ranks - low) / (high - low)).tolist()
-    return {**dict.fromkeys(roles, _CENTRALITY_OF_DOCUMENTS), **dict(zip(code, shares, strict=True))}
+    documents = dict.fromkeys(roles.keys() - ranks.keys(), _CENTRALITY_OF_DOCUMENTS)
+    return dict.fromkeys(code, 0.0) | documents | normalise(known)
 
 
 def _evidence(

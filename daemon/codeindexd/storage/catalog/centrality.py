@@ -34,6 +34,8 @@ FROM reference r JOIN file f ON f.file_id = r.file_id LEFT JOIN outline o ON o.f
 WHERE r.file_id > ? ORDER BY r.file_id LIMIT ?
 """
 _SELECT_REFERENCES: Final = "SELECT file_id, '', refs FROM reference WHERE file_id > ? ORDER BY file_id LIMIT ?"
+_IDS: Final = np.dtype("<i8")
+_RANKS: Final = np.dtype("<f4")
 _UNRANKED: Final = np.float32(np.nan)
 
 
@@ -56,9 +58,18 @@ class Centrality:
         place = np.minimum(np.searchsorted(self.file_ids, wanted), len(self.file_ids) - 1)
         return np.where(self.file_ids[place] == wanted, self.ranks[place], _UNRANKED)
 
+    @classmethod
+    def decoded(cls, generation: int, file_ids: bytes, ranks: bytes) -> Centrality:
+        """Return the centrality that :meth:`encoded` returned. Raises TypeError or ValueError for other values."""
+        return cls(generation, np.frombuffer(file_ids, _IDS), np.frombuffer(ranks, _RANKS))
+
+    def encoded(self) -> tuple[int, bytes, bytes]:
+        """Return the generation, and both columns as bytes."""
+        return self.generation, self.file_ids.astype(_IDS).tobytes(), self.ranks.astype(_RANKS).tobytes()
+
     def write(self, connection: sqlite3.Connection) -> None:
         """Write the row, inside a transaction."""
-        row = (CENTRALITY_VERSION, self.generation, self.file_ids.astype("<i8"), self.ranks.astype("<f4"))
+        row = (CENTRALITY_VERSION, *self.encoded())
         connection.execute("INSERT OR REPLACE INTO centrality VALUES (1, ?, ?, ?, ?)", row)
 
 
@@ -69,7 +80,7 @@ def stored_centrality(connection: sqlite3.Connection) -> Centrality | None:
         return None
     _, generation, file_ids, ranks = row
     try:
-        found = Centrality(int(generation), np.frombuffer(file_ids, "<i8"), np.frombuffer(ranks, "<f4"))
+        found = Centrality.decoded(int(generation), file_ids, ranks)
     except (TypeError, ValueError):
         return None
     is_sound = len(found.file_ids) == len(found.ranks) and bool(np.all(np.diff(found.file_ids) > 0))
