@@ -244,7 +244,7 @@ class Handlers:
         others = [root for root in self._roots.running_roots() if root.spec.id not in chosen]
         limit = params["limit"] or self._default_limit
         found = await self._searcher.search(roots, parsed, limit, level=_level(params["level"]), others=others)
-        missing = [] if params["roots"] else self._roots.all_roots()[1]
+        missing = self._failed_roots(params)
         result = responses.answer(params["query"], found, explain=params["explain"], missing=missing)
         if params["last_commit"]:
             await self._history.add_last_commits(roots, result)
@@ -287,13 +287,14 @@ class Handlers:
         unsearched = await anyio.to_thread.run_sync(not_searched.places_not_searched, places)
         if params["stream"]:
             stream = await self._stream(params, requests, connection)
-        else:
-            found = await self._searcher.grep(requests)
-        missing = [] if paths else self._roots.all_roots()[1]
-        if params["stream"]:
-            return responses.grep_end(params, stream, missing=missing, unsearched=unsearched)
-        limit = params["limit"] or _GREP_LIMIT
+            return responses.grep_end(params, stream, missing=self._failed_roots(params), unsearched=unsearched)
+        found = await self._searcher.grep(requests)
+        limit, missing = params["limit"] or _GREP_LIMIT, self._failed_roots(params)
         return responses.grep_answer(params, found, limit=limit, missing=missing, unsearched=unsearched)
+
+    def _failed_roots(self, params: Params) -> Sequence[FailedRoot]:
+        """Return the roots that a question about all roots cannot search; [] if it names roots."""
+        return [] if params["roots"] else self._roots.all_roots()[1]
 
     async def _stream(
         self, params: Params, requests: Sequence[tuple[Root, GrepRequest]], connection: Connection
