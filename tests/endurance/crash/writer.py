@@ -157,7 +157,7 @@ async def _lend(directory: Path, index: IndexWriter, results: Sequence[FileResul
         Scanner(code),
         lambda place: IndexWriter(place, root_id="other", vectors=index.vectors, space=SPACES[0]),
     )
-    assert await adoption.adopt(borrower, [adoption.Lender(LIBRARY, index)]) is not None
+    assert await adoption.adopt(borrower, [adoption.Lender(code, index)]) is not None
 
 
 def _run_and_die(directory: Path, step: str, passing: int, results: Sequence[FileResult]) -> int:
@@ -169,7 +169,6 @@ def _run_and_die(directory: Path, step: str, passing: int, results: Sequence[Fil
             dense_index.Thresholds = lambda: _SMALL  # type: ignore[assignment, misc]
             text_index.Thresholds = lambda: SMALL_TEXT  # type: ignore[assignment, misc]
             adoption._FEWEST_FILES = 1  # type: ignore[misc]
-            adoption._names = lambda directory: frozenset({"code"})  # type: ignore[assignment]  # of a library and a part
             install(faults)
             faults.arm(step, passing)
             directory.mkdir()
