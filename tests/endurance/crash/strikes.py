@@ -62,9 +62,17 @@ class Striker:
             self._daemon.call("reindex", path=str(self._tree.path))
         until(self._healthy, timeout_s=90, what="another try at the files that had cost two workers")
         self.recovered_s.append(time.monotonic() - began)
-        verified = self._daemon.call("verify")
+        verified = until(self._verified, timeout_s=90, what="a worker for verify")
         if not verified["ok"]:
             self.differences.append(f"verify: {str(verified['roots'])[:1000]}")
+
+    def _verified(self) -> dict[str, Any] | None:
+        """Return the result of ``verify``; None while the pool pauses after the deaths of many workers."""
+        client = self._daemon.client()
+        reply = client.call("verify")
+        client.close()
+        paused = "error" in reply and reply["error"]["data"]["name"] == "worker"
+        return None if paused else reply.result
 
     def _change_much(self) -> None:
         """Rewrite every third file, so that there is something to chunk, embed and commit."""
