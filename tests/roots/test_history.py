@@ -75,6 +75,16 @@ async def test_commits_amends_branches_and_rebases(tmp_path: Path) -> None:
         await agrees()
 
 
+async def test_a_commit_right_before_verify_is_not_lost(tmp_path: Path) -> None:
+    async with repository(tmp_path) as (repo, place), place.running() as root:
+        await complete(root)
+        repo.commit("more", {"b.py": "x = 1\n"})
+        check = await root.history.verify()
+        assert not check.differences
+        await root.sync(60)
+        assert ids_of(root) == repo.log()
+
+
 async def test_a_commit_is_noticed_without_sync(tmp_path: Path) -> None:
     async with repository(tmp_path) as (repo, place), place.running() as root:
         await complete(root)
@@ -297,7 +307,7 @@ async def test_a_history_that_fails_costs_the_code_nothing(tmp_path: Path, monke
 
     async with repository(tmp_path) as (repo, place):
         with monkeypatch.context() as patch:
-            patch.setattr("codeindexd.indexing.history.locate", fail)
+            patch.setattr("codeindexd.indexing.wanted_commits.locate", fail)
             async with place.running() as root:
                 await eventually(lambda: root.history.status().reason, seconds=30)
                 assert "RuntimeError" in root.history.status().reason

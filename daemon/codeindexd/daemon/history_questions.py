@@ -7,7 +7,6 @@ import os
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,15 +20,13 @@ from codeindexd.daemon import history_answers as answers
 from codeindexd.daemon import responses
 from codeindexd.daemon.request_paths import path_of, paths_of
 from codeindexd.errors import (
-    CodeindexError,
     FailedError,
     NoHistoryError,
     NotIndexedError,
     UsageError,
 )
-from codeindexd.indexing import history_requests as requests
-from codeindexd.indexing import mailmaps
-from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Refused, Repository
+from codeindexd.indexing import history_jobs, mailmaps
+from codeindexd.indexing.history_requests import LinesAnswer, LinesRequest, Repository
 from codeindexd.indexing.history_status import HistoryPhase
 from codeindexd.indexing.line_questions import LineAnswer, LineQuestion
 from codeindexd.roots import Root
@@ -38,14 +35,11 @@ from codeindexd.scan.ignore.builtin import FINAL
 from codeindexd.search.graph.queries import GraphSearcher, Place, ShownDefinition
 from codeindexd.search.history import changes
 from codeindexd.search.history.changes import TouchedDefinition
-from codeindexd.workers.jobs import HistoryJob
 from codeindexd.workers.pool import WorkerPool
 
 Params = Mapping[str, Any]
 Result = dict[str, Any]
-_QUESTION_COST = 64 << 10
 _MOST_DEFINITIONS = 5  # of one name, whose histories are shown together
-_ERRORS: Mapping[str, type[CodeindexError]] = {error.name: error for error in (NoHistoryError, UsageError)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,24 +198,12 @@ class HistoryQuestions:
         request = LinesRequest(
             Repository.of(git.location, git.heads), os.fsencode(database) if database is not None else b"", question
         )
-        job = HistoryJob(0, path, requests.encode(request), _QUESTION_COST)
         # without an index it may take long, and the worker for urgent jobs has to be free for saved files
         is_quick = root.history.status().phase is HistoryPhase.COMPLETE
-        async with aclosing(self._pool.history([job], urgent=is_quick)) as results:
-            async for result in results:
-                if result.error:
-                    raise FailedError(
-                        f"the history of {os.fsdecode(path)} cannot be read: {result.error}",
-                        hint="check the repository: git fsck",
-                    )
-                answer = requests.decode_answer(result.answer)
-                if isinstance(answer, Refused):
-                    raise _ERRORS.get(answer.name, FailedError)(answer.message, hint=answer.hint)
-                assert isinstance(answer, LinesAnswer)
-                mailmap = await anyio.to_thread.run_sync(mailmaps.SHARED.of_work_tree, git.location.top)
-                commits = [mailmap.commit(commit) for commit in answer.answer.commits]
-                return msgspec.structs.replace(answer.answer, commits=commits)
-        raise FailedError("the worker that reads the history did not answer", hint="try again")
+        about = root.spec.path / os.fsdecode(path)
+        answer = (await history_jobs.ask(self._pool, request, LinesAnswer, about=about, urgent=is_quick)).answer
+        mailmap = await anyio.to_thread.run_sync(mailmaps.SHARED.of_work_tree, git.location.top)
+        return msgspec.structs.replace(answer, commits=[mailmap.commit(commit) for commit in answer.commits])
 
 
 def _check_readable(root: Root, path: bytes) -> None:

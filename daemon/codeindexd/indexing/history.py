@@ -7,8 +7,7 @@ import math
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -16,13 +15,9 @@ import anyio.to_thread
 import msgspec
 import numpy as np
 import structlog
-import xxhash
 
-from codeindexd.analysis.history import mailmap
-from codeindexd.analysis.history.location import GitLocation, locate
 from codeindexd.analysis.history.mailmap import Mailmap
 from codeindexd.analysis.history.record import IndexedCommit
-from codeindexd.analysis.history.refs import Heads, files_of_heads, places_of_objects, read_heads
 from codeindexd.errors import (
     CodeindexError,
     FailedError,
@@ -34,27 +29,18 @@ from codeindexd.errors import (
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing import mailmaps
 from codeindexd.indexing.history_jobs import BATCH_COMMITS, HistoryJobs
-from codeindexd.indexing.history_requests import (
-    DifferenceAnswer,
-    DifferenceRequest,
-    FileAnswer,
-    FileRequest,
-    Repository,
-    WalkAnswer,
-    WalkRequest,
-)
+from codeindexd.indexing.history_requests import WalkAnswer, WalkRequest
 from codeindexd.indexing.history_status import HistoryCheck, HistoryPhase, HistorySettings, HistoryStatus
-from codeindexd.scan.safe_read import file_stat
+from codeindexd.indexing.reference_watch import ReferenceWatch
+from codeindexd.indexing.wanted_commits import WantedCommits, WantedCommitsFinder
 from codeindexd.storage.history import HistorySnapshot, HistoryStore, View
 from codeindexd.storage.history.stores import HistoryStores
-from codeindexd.types import FileStat
 from codeindexd.waiting import Backoff, Broadcast, Gate, Signal
 from codeindexd.watch import filesystem, rounds
 from codeindexd.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 _STORED_TOGETHER = 1024
-_MOST_DIFFERENT = 20_000  # commits that are compared before walking is cheaper
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 300.0
 _MOST_VERIFIED, _NEWEST_VERIFIED = 5000, 1000  # commits that are read again by verify
@@ -63,19 +49,6 @@ _SHORT_HISTORY = 1000  # commits that a sync waits for
 _CODE_FIRST_S = 10.0  # that a sync waits once the code is up to date; new stats are written in less
 _REST_S = 5.0  # without commits, before a store is tidied
 _POLL_S = 10.0  # on file systems that are slow to ask
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What the history of a root is read from, and the ids of its commits, newest first.
-
-    The first ``unplaced`` of them are new, and have to find their places among the others.
-    """
-
-    repository: Repository
-    view: View
-    ids: list[bytes]
-    unplaced: int = 0
 
 
 class HistoryIndexer:
@@ -109,8 +82,8 @@ class HistoryIndexer:
         self._wake = Signal()
         self._updated = Broadcast()
         self._requested, self._done = 1, 0  # the first update needs no request
-        self._watched: tuple[tuple[str, FileStat | None], ...] = ()
-        self._object_places: tuple[tuple[str, FileStat | None], ...] = ()
+        self._watch = ReferenceWatch(lambda: self._loop.call_soon_threadsafe(self._request))
+        self._finder = WantedCommitsFinder(root_id, path, settings, self._jobs, stores)
         self._error: CodeindexError | None = None
         self._view: View | None = None
         self._known = 0
@@ -203,7 +176,7 @@ class HistoryIndexer:
                 await self._on_state.wait()
         if self._is_behind_the_code:
             return
-        if await anyio.to_thread.run_sync(self._seems_changed):
+        if await anyio.to_thread.run_sync(self._watch.seems_changed):
             self._request()
         target = self._requested
         while self._done < target and (completely or not self._is_reading_long_history):
@@ -238,22 +211,22 @@ class HistoryIndexer:
         if self._phase is not HistoryPhase.COMPLETE:
             unfinished = self._phase in (HistoryPhase.WAITING, HistoryPhase.INDEXING)
             return HistoryCheck(0, (), _UNFINISHED if unfinished else "")
-        location, heads, signature = await anyio.to_thread.run_sync(self._look)
+        sight = await anyio.to_thread.run_sync(self._finder.look, self._watch)
         key = self._stores.key_of(self._root_id)
         view = self._view
-        if key is None or view is None or view.signature != signature:
+        if key is None or view is None or view.signature != sight.signature:
+            self._request()  # which nothing else would: looking has noted the change as known
             return HistoryCheck(0, (), "the repository changed while its history was to be compared")
-        repository = Repository.of(location, heads)
-        walk = await self._jobs.ask(WalkRequest(repository, self._settings.max_commits))
-        assert isinstance(walk, WalkAnswer)
+        walk = await self._jobs.ask(WalkRequest(sight.repository, self._settings.max_commits), WalkAnswer)
         ids = requests.split_ids(walk.ids)
         async with _opened(self._stores, key) as store:
             problems = await anyio.to_thread.run_sync(store.check)
             problems += await anyio.to_thread.run_sync(store.differences_of_members, self._root_id, ids)
             checked = 0
-            async for answer in self._jobs.read(repository, _sample(ids)):
-                problems += await anyio.to_thread.run_sync(store.differences_of_commits, answer.commits)
-                checked += len(answer.commits)
+            async with aclosing(self._jobs.read(sight.repository, _sample(ids))) as answers:
+                async for answer in answers:
+                    problems += await anyio.to_thread.run_sync(store.differences_of_commits, answer.commits)
+                    checked += len(answer.commits)
         return HistoryCheck(checked, tuple(problems))
 
     async def rebuild(self) -> None:
@@ -267,22 +240,6 @@ class HistoryIndexer:
         self._requested += 1
         self._wake.set()
 
-    # noticing changes, as rounds.Member
-
-    def check(self, this_round: rounds.Round) -> None:
-        """Request an update if a reference may have changed; in the thread of the rounds."""
-        watched = self._watched
-        if watched and any(this_round.stat(path, follow=True) != stat for path, stat in watched):
-            self._watched = ()  # reported once
-            self._loop.call_soon_threadsafe(self._request)
-
-    def report_jump(self, reason: str) -> None:
-        """Do nothing: a reference cannot change without a new stat."""
-
-    def _seems_changed(self) -> bool:
-        watched = self._watched
-        return not watched or any(_stat(path) != stat for path, stat in watched)
-
     # running
 
     async def serve(self) -> None:
@@ -294,7 +251,7 @@ class HistoryIndexer:
             await self._on_state.wait()
         is_remote = bool(await anyio.to_thread.run_sync(filesystem.reason_to_poll, self._path))
         if not is_remote:  # a server that does not answer must not delay the checks of other roots
-            rounds.SHARED.join(self)
+            rounds.SHARED.join(self._watch)
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         try:
             while True:
@@ -312,7 +269,7 @@ class HistoryIndexer:
                     with anyio.move_on_after(pause_s):
                         await self._wake.wait()
         finally:
-            rounds.SHARED.leave(self)
+            rounds.SHARED.leave(self._watch)
 
     async def _tidy(self) -> None:
         """Remove what nothing needs once commits were added and none have followed for a while."""
@@ -333,7 +290,7 @@ class HistoryIndexer:
             with anyio.move_on_after(_POLL_S if poll else math.inf):
                 await self._wake.wait()
                 return
-            if await anyio.to_thread.run_sync(self._seems_changed):
+            if await anyio.to_thread.run_sync(self._watch.seems_changed):
                 return
 
     async def _try_update(self, backoff: Backoff) -> float | None:
@@ -371,124 +328,46 @@ class HistoryIndexer:
             log.info("history_unavailable", root=str(self._path), reason=error.message)
         self._error = error
         self._phase = HistoryPhase.UNAVAILABLE
-        if not self._watched:  # a repository may be made here or above
-            start = Path(os.path.realpath(self._path))
-            places = [start / ".git" / "HEAD", *(place / ".git" for place in (start, *start.parents))]
-            self._watched = _stats(places)
+        if self._watch.is_idle:
+            self._watch.watch(self._finder.places_of_a_new_repository())
 
     async def _update(self) -> None:
-        location, heads, signature = await anyio.to_thread.run_sync(self._look)
+        sight = await anyio.to_thread.run_sync(self._finder.look, self._watch)
         view = self._stores.view_of(self._root_id)
-        if view is not None and view.signature == signature and view.is_complete and not _lacks_objects(view):
+        if view is not None and view.signature == sight.signature and view.is_complete and not view.lacks_objects:
             self._view, self._known = view, view.wanted - view.unreadable
             self._phase = HistoryPhase.COMPLETE
             self._has_been_complete = True
             return
-        wanted, key = await self._find_commits(location, heads, signature)
+        wanted = await self._finder.find(sight)
         self._phase = HistoryPhase.INDEXING
-        async with self._stores.turn(key), _opened(self._stores, key) as store:
-            await self._fill(store, key, wanted)
+        async with self._stores.turn(wanted.store), _opened(self._stores, wanted.store) as store:
+            await self._fill(store, wanted)
 
-    def _look(self) -> tuple[GitLocation, Heads, bytes]:
-        """Return what the repository looks like now, and a hash of it. Blocking. Raises NoHistoryError."""
-        self._watched = ()
-        location = locate(self._path)
-        files = files_of_heads(location, self._settings.branches)
-        if location.prefix and location.top is not None:  # a repository may be made nearer to the root
-            inner = [place for place in (self._path, *self._path.parents) if location.top in place.parents]
-            files += [place / ".git" for place in inner]
-        self._watched = _stats(files)  # before reading, so that a later change is noticed
-        self._object_places = _stats(places_of_objects(location))
-        heads = read_heads(location, self._settings.branches)
-        described = [
-            heads.tips,
-            sorted(heads.shallow),
-            sorted(heads.grafts.items()),
-            sorted(heads.replaced.items()),
-            os.fsencode(location.git_dir),
-            os.fsencode(location.common_dir),
-            location.prefix,
-            self._settings.max_commits,
-        ]
-        return location, heads, _hash(described)
-
-    async def _find_commits(self, location: GitLocation, heads: Heads, signature: bytes) -> tuple[_Wanted, str]:
-        """Return the commits that the history should have, and the name of the store for them."""
-        repository = Repository.of(location, heads)
-        key = self._stores.key_of(self._root_id)
-        parents = (sorted(heads.shallow), sorted(heads.grafts.items()), sorted(heads.replaced.items()))
-        base = _hash([*parents, self._settings.max_commits, repository.common_dir])
-        view = View(
-            root=self._root_id,
-            git_dir=repository.git_dir,
-            common_dir=repository.common_dir,
-            top=os.fsencode(location.top) if location.top else b"",
-            prefix=location.prefix,
-            signature=signature,
-            base=base,
-            tips=heads.tips,
-            branch=heads.branch,
-            wanted=0,
-            is_complete=False,
-        )
-        if location.top is None:
-            read = await self._jobs.ask(FileRequest(repository, mailmap.FILE_NAME, mailmap.MOST_BYTES))
-            view = msgspec.structs.replace(view, mailmap=read.data if isinstance(read, FileAnswer) else b"")
-        if key is not None:
-            before = await anyio.to_thread.run_sync(self._ids_before, key)
-            if before is not None and before[0].base == base and before[0].wanted and not before[0].is_truncated:
-                old, ids = before
-                answer = await self._jobs.ask(DifferenceRequest(repository, old.tips, _MOST_DIFFERENT))
-                if isinstance(answer, DifferenceAnswer) and answer.is_known:
-                    added, removed = requests.split_ids(answer.added), set(requests.split_ids(answer.removed))
-                    merged = [*added, *(one for one in ids if one not in removed)]
-                    truncated = len(merged) > self._settings.max_commits
-                    if not truncated:
-                        view = msgspec.structs.replace(view, wanted=len(merged), is_shallow=old.is_shallow)
-                        return _Wanted(repository, view, merged, unplaced=len(added)), key
-        walk = await self._jobs.ask(WalkRequest(repository, self._settings.max_commits))
-        if not isinstance(walk, WalkAnswer):
-            raise FailedError(f"the history of {self._path} cannot be read", hint="see the log: codeindex logs")
-        ids = requests.split_ids(walk.ids)
-        view = msgspec.structs.replace(
-            view, wanted=len(ids), is_truncated=walk.is_truncated, is_shallow=walk.is_shallow, missing=walk.missing
-        )
-        name = walk.first_ancestor.hex() or f"at-{xxhash.xxh3_64_hexdigest(repository.common_dir)}"
-        return _Wanted(repository, view, ids), name
-
-    def _ids_before(self, key: str) -> tuple[View, list[bytes]] | None:
-        """Return the last complete view of the root and the ids of its commits. Blocking."""
-        with self._stores.use(key) as store:
-            snapshot = store.snapshot(self._root_id)
-            if snapshot is None or not snapshot.view.is_complete or _lacks_objects(snapshot.view):
-                return None
-            members = store.members_of(self._root_id).tolist()
-            ids = snapshot.ids(members)
-            return (snapshot.view, [ids[number] for number in members]) if len(ids) == len(members) else None
-
-    async def _fill(self, store: HistoryStore, key: str, wanted: _Wanted) -> None:
+    async def _fill(self, store: HistoryStore, wanted: WantedCommits) -> None:
         """Store the commits that are lacking, newest first, and the view of the root as it grows."""
         run = anyio.to_thread.run_sync
         numbers = await run(store.numbers_of, wanted.ids)
         lacking = await run(store.lacking, wanted.ids)
         errors: dict[bytes, str] = {}
         if lacking:
-            await self._publish(store, key, wanted, numbers, errors, is_complete=False)
+            await self._publish(store, wanted, numbers, errors, is_complete=False)
             waiting: list[IndexedCommit] = []
-            async for answer in self._jobs.read(wanted.repository, lacking):
-                waiting += answer.commits
-                errors |= answer.errors
-                if len(waiting) >= min(_STORED_TOGETHER, BATCH_COMMITS + self._known):
-                    await self._store(store, waiting, numbers)
-                    waiting = []
-                    await self._publish(store, key, wanted, numbers, errors, is_complete=False)
+            async with aclosing(self._jobs.read(wanted.repository, lacking)) as answers:
+                async for answer in answers:
+                    waiting += answer.commits
+                    errors |= answer.errors
+                    if len(waiting) >= min(_STORED_TOGETHER, BATCH_COMMITS + self._known):
+                        await self._store(store, waiting, numbers)
+                        waiting = []
+                        await self._publish(store, wanted, numbers, errors, is_complete=False)
             await self._store(store, waiting, numbers)
         if errors:
             log.warning(
                 "commits_unreadable", root=str(self._path), count=len(errors), error=next(iter(errors.values()))
             )
             await run(store.note_unreadable, errors)
-        await self._publish(store, key, wanted, numbers, errors, is_complete=True)
+        await self._publish(store, wanted, numbers, errors, is_complete=True)
         self._needs_tidying = True
 
     async def _store(self, store: HistoryStore, commits: Sequence[IndexedCommit], numbers: dict[bytes, int]) -> None:
@@ -498,8 +377,7 @@ class HistoryIndexer:
     async def _publish(
         self,
         store: HistoryStore,
-        key: str,
-        wanted: _Wanted,
+        wanted: WantedCommits,
         numbers: dict[bytes, int],
         errors: dict[bytes, str],
         *,
@@ -515,14 +393,14 @@ class HistoryIndexer:
                 members = store.merged_by_time(members[:new], members[new:])
             view = msgspec.structs.replace(wanted.view, is_complete=is_complete, unreadable=len(errors))
             store.set_view(view, members)
-            self._stores.assign(self._root_id, key, view if is_complete else None)
+            self._stores.assign(self._root_id, wanted.store, view if is_complete else None)
             return view, len(members)
 
         view, self._known = await anyio.to_thread.run_sync(publish)
         self._view = view
         self._phase = HistoryPhase.COMPLETE if is_complete else HistoryPhase.INDEXING
-        if is_complete and _lacks_objects(view) and self._watched:  # they may arrive
-            self._watched += self._object_places
+        if is_complete and view.lacks_objects:
+            self._watch.watch_objects()
         self._has_been_complete |= is_complete
         self._updated.notify_all()
         self._on_progress()
@@ -552,24 +430,3 @@ async def _opened(stores: HistoryStores, key: str) -> AsyncIterator[HistoryStore
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(use.__exit__, None, None, None)
-
-
-def _lacks_objects(view: View) -> bool:
-    """Return True if the repository may gain objects that the history needs, without a change of its references."""
-    return bool(view.missing or view.unreadable)
-
-
-def _hash(values: list[object]) -> bytes:
-    return xxhash.xxh3_128_digest(msgspec.msgpack.encode(values))
-
-
-def _stats(places: Sequence[Path]) -> tuple[tuple[str, FileStat | None], ...]:
-    return tuple((str(place), _stat(str(place))) for place in places)
-
-
-def _stat(path: str) -> FileStat | None:
-    """Return a stat as `rounds.Round.stat` does."""
-    try:
-        return file_stat(os.stat(path))  # noqa: PTH116 - as the rounds do
-    except (OSError, ValueError):
-        return None

@@ -1,12 +1,14 @@
-"""Has workers answer requests about one repository, and read its commits in batches."""
+"""Has workers answer requests about repositories, and read commits in batches."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
+from typing import Final, TypeVar
 
-from codeindexd.errors import FailedError, NoHistoryError, WorkerError
+from codeindexd.errors import CodeindexError, FailedError, NoHistoryError, UsageError, WorkerError
 from codeindexd.indexing import history_requests as requests
 from codeindexd.indexing.history_requests import ReadAnswer, ReadRequest, Refused, Repository
 from codeindexd.waiting import Gate
@@ -15,7 +17,38 @@ from codeindexd.workers.pool import WorkerPool
 
 BATCH_COMMITS = 64
 _COMMIT_COST = 8 << 10  # bytes of sources, as a file of this size: a guess
-_WALK_COST = 64 << 10
+_COST = 64 << 10
+_REFUSALS: Final[Mapping[str, type[CodeindexError]]] = {error.name: error for error in (NoHistoryError, UsageError)}
+Answered = TypeVar("Answered", bound=requests.Answer)
+
+
+async def ask(
+    pool: WorkerPool, request: requests.Request, wanted: type[Answered], *, about: Path, urgent: bool = False
+) -> Answered:
+    """Have a worker answer one request, with an answer of the type ``wanted``. Errors name the path ``about``.
+
+    Raises what the worker refuses: NoHistoryError if the repository cannot be read, UsageError if the question makes no
+    sense. Raises FailedError if answering failed, and WorkerError without an answer.
+    """
+    job = HistoryJob(0, os.fsencode(about), requests.encode(request), _COST)
+    async with aclosing(pool.history([job], urgent=urgent)) as results:
+        async for result in results:
+            if result.error:
+                raise FailedError(
+                    f"the history of {about} cannot be read: {result.error}", hint="check the repository: git fsck"
+                )
+            answer = requests.decode_answer(result.answer)
+            if isinstance(answer, wanted):
+                return answer
+            raise _refusal(answer)
+    raise WorkerError("a worker gave no answer", hint="see the log: codeindex logs")
+
+
+def _refusal(answer: requests.Answer) -> CodeindexError:
+    """Return the error for an answer that was not asked for."""
+    if isinstance(answer, Refused):
+        return _REFUSALS.get(answer.name, FailedError)(answer.message, hint=answer.hint)
+    return WorkerError(f"a worker answered with {type(answer).__name__}", hint="see the log: codeindex logs")
 
 
 class HistoryJobs:
@@ -26,20 +59,15 @@ class HistoryJobs:
         self._pool = pool
         self._gate = gate
 
-    async def ask(self, request: requests.Request) -> requests.Answer:
-        """Return a worker's answer to one request. Raises NoHistoryError if the repository cannot be read."""
-        job = HistoryJob(0, os.fsencode(self._path), requests.encode(request), _WALK_COST)
-        async for result in self._pool.history([job]):
-            if result.error:
-                raise FailedError(f"reading the history of {self._path} failed: {result.error}")
-            answer = requests.decode_answer(result.answer)
-            if isinstance(answer, Refused):
-                raise NoHistoryError(answer.message, hint=answer.hint)
-            return answer
-        raise WorkerError("a worker gave no answer", hint="see the log: codeindex logs")
+    async def ask(self, request: requests.Request, wanted: type[Answered]) -> Answered:
+        """Return a worker's answer to one request, as :func:`ask` does."""
+        return await ask(self._pool, request, wanted, about=self._path)
 
-    async def read(self, repository: Repository, ids: Sequence[bytes]) -> AsyncIterator[ReadAnswer]:
-        """Yield commits as they are read. A batch that ends its worker is read commit by commit."""
+    async def read(self, repository: Repository, ids: Sequence[bytes]) -> AsyncGenerator[ReadAnswer]:
+        """Yield commits as they are read. A batch that ends its worker is read commit by commit.
+
+        Raises NoHistoryError if the repository cannot be read.
+        """
         batches = [ids[start : start + BATCH_COMMITS] for start in range(0, len(ids), BATCH_COMMITS)]
         while batches:
             failed: list[Sequence[bytes]] = []
@@ -52,17 +80,17 @@ class HistoryJobs:
                     name = b"commit %s" % batch[0].hex().encode()
                     yield HistoryJob(number, name, request, len(batch) * _COMMIT_COST)
 
-            async for result in self._pool.history(jobs()):
-                batch = current[result.job_id]
-                if result.error:
-                    if len(batch) == 1:
-                        yield ReadAnswer([], {batch[0]: result.error})
-                    else:
-                        failed += [[one] for one in batch]
-                    continue
-                answer = requests.decode_answer(result.answer)
-                if isinstance(answer, Refused):
-                    raise NoHistoryError(answer.message, hint=answer.hint)
-                if isinstance(answer, ReadAnswer):
+            async with aclosing(self._pool.history(jobs())) as results:
+                async for result in results:
+                    batch = current[result.job_id]
+                    if result.error:
+                        if len(batch) == 1:
+                            yield ReadAnswer([], {batch[0]: result.error})
+                        else:
+                            failed += [[one] for one in batch]
+                        continue
+                    answer = requests.decode_answer(result.answer)
+                    if not isinstance(answer, ReadAnswer):
+                        raise _refusal(answer)
                     yield answer
             batches = failed

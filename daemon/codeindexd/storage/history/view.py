@@ -35,6 +35,11 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: int = 0
     mailmap: bytes = b""
 
+    @property
+    def lacks_objects(self) -> bool:
+        """True if the repository may gain objects that the history needs, without a change of its references."""
+        return bool(self.missing or self.unreadable)
+
 
 NO_VIEW = View(
     root="",
