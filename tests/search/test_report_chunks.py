@@ -96,3 +96,20 @@ async def test_a_file_that_similar_commits_changed_rises(root: Indexed) -> None:
     root.save("src/comma.py", "def lose_trailing_commas_of_a_list_that_is_written():\n    return ListWriter\n")
     without = await place(Searcher({}, mask_secrets=True))
     assert await place(Searcher({}, mask_secrets=True, past_files=past_files)) < without
+
+
+async def test_similar_commits_are_looked_for_once_however_deep_the_search_goes(root: Indexed) -> None:
+    asked: list[str] = []
+
+    def past_files(searched: SearchableRoot, text: str) -> dict[bytes, float]:
+        asked.append(text)
+        return {}
+
+    for number in range(170):  # copies of each other, so that the best candidates have few different texts
+        root.save(
+            f"copies/{number}.py", "def lose_trailing_commas_of_a_list_that_is_written():\n    return ListWriter\n"
+        )
+    searcher = Searcher({}, mask_secrets=True, past_files=past_files)
+    answer = await searcher.search([root], parse(REPORT.format(place="above")), 10)
+    assert {hit.chunk.path for hit in answer.hits} >= {b"src/writer.py"}
+    assert len(asked) == 1

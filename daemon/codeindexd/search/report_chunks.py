@@ -26,12 +26,20 @@ _DEPTH: Final = 100
 
 
 def chunks_for_report(
-    root: SearchableRoot, snapshot: Snapshot, query: PreparedQuery, body: Terms, allowed: Ids | None, depth: int
+    root: SearchableRoot,
+    snapshot: Snapshot,
+    query: PreparedQuery,
+    body: Terms,
+    allowed: Ids | None,
+    depth: int,
+    *,
+    past: Mapping[bytes, float],
 ) -> list[Ranked]:
     """Return the chunks that a report is about, ranked; further chunks of a file mostly come after all files.
 
     ``body`` has the terms of the whole report. ``allowed`` (sorted ids) are the only chunks that may be returned, None
-    for all. ``depth`` is how many chunks each search considers, at least 100. Blocking.
+    for all. ``depth`` is how many chunks each search considers, at least 100. ``past`` scores the files that similar
+    commits changed. Blocking.
     """
     depth = max(_DEPTH, depth)
     lexical = lexical_scores(snapshot, query, allowed, depth)
@@ -41,7 +49,6 @@ def chunks_for_report(
     found = snapshot.lexical.search(wanted, _MOST_VOTERS)
     scores = {chunk_id: score for chunk_id, _, score in found}
     whole = normalise(clean_cut(scores, depth), floor=0.0)
-    past = query.past_files(root, query.text)
     named = files_named_in(root.spec.raw, snapshot, query.parsed.text)
     chosen = lexical.keys() | dense.keys() | whole.keys()
     chosen |= _first_chunks(snapshot, named.keys() - {file_id for _, file_id, _ in found}, allowed)

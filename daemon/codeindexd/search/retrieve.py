@@ -65,10 +65,11 @@ def matching_chunks(
         return []
     ranked: list[Ranked] = []
     searchable = snapshot.chunks if allowed is None else len(allowed)
+    past = query.past_files(root, query.text) if query.body is not None else {}
     for factor in _DEPTH_FACTORS:
         depth = factor * max(_DEPTH, 3 * limit)
         if query.body is not None:
-            ranked = chunks_for_report(root, snapshot, query, query.body, allowed, depth)
+            ranked = chunks_for_report(root, snapshot, query, query.body, allowed, depth, past=past)
         else:
             ranked = _ranked_chunks(root, snapshot, query, allowed, depth, is_narrowed=exact is not None)
         if depth >= searchable or len({one.candidate.span_hash for one in ranked}) >= limit:

@@ -52,6 +52,22 @@ def test_similar_commits_lead_to_files_under_their_present_names(
     store.close()
 
 
+def test_present_names(tmp_path: Path) -> None:
+    repo = GitRepositoryForTests(tmp_path / "code")
+    text = "def expire():\n    return 1\n" * 5
+    repo.commit("One", {"a.py": text, "kept.py": "x = 1\n"})
+    for name, other in (("a.py", "b.py"), ("b.py", "c.py"), ("c.py", "a.py"), ("a.py", "d.py")):  # in a circle
+        repo.git("mv", name, other)
+        repo.commit(f"Rename {name}")
+    store = HistoryStore.open_or_rebuild(tmp_path / "store", fingerprint="f", dimensions=256)
+    snapshot = read_into(store, repo)
+    names = snapshot.present_names([b"a.py", b"kept.py", b"never.py"])
+    assert [names.of(b"a.py", place) for place in (4, 1, 0)] == [b"d.py", b"d.py", b"a.py"]
+    assert names.of(b"kept.py", 4) == b"kept.py"
+    assert snapshot.present_names([b"c.py"]).of(b"c.py", 2) == b"d.py"
+    store.close()
+
+
 def test_nothing_later_than_head_is_known(
     repo: GitRepositoryForTests, tmp_path: Path, searcher: CommitSearcher
 ) -> None:

@@ -26,9 +26,6 @@ from codeindexd.analysis.history.repository import LATEST, GitRepository, RawCom
 from codeindexd.analysis.history.touched import has_definitions, touched
 from codeindexd.errors import MissingObjectError
 
-BLOB_BYTES = 8
-"""Of the id of a file's content, which `why` compares to skip commits that left a file alone."""
-
 MAX_MESSAGE_BYTES = 64 << 10
 _MOST_DIFFED = 1000  # files of one commit: of more, lines are not counted
 _MOST_COMMIT_BYTES = 32 << 20  # that are compared in one commit
@@ -173,9 +170,7 @@ def _counted_changes(
                     diff.add(change.path, new, hunks)
                 if has_definitions(language):
                     names = touched(language, old, new, hunks)
-        found.append(
-            Change(change.path, change.kind, added, removed, change.old_path, names, change.new_id[:BLOB_BYTES])
-        )
+        found.append(Change(change.path, change.kind, added, removed, change.old_path, names))
     return found
 
 

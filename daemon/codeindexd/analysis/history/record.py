@@ -39,7 +39,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     """A changed path. ``added`` and ``removed`` count lines, -1 for a binary file or if they were not counted.
 
     ``old_path`` is b"" unless the path was renamed. ``definitions`` are the qualified names of the definitions that
-    the change touches. ``blob`` is the beginning of the id of the new content; it is not stored with the commit.
+    the change touches.
     """
 
     path: bytes
@@ -48,7 +48,6 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     removed: int = 0
     old_path: bytes = b""
     definitions: tuple[str, ...] = ()
-    blob: bytes = b""
 
 
 class Commit(msgspec.Struct, frozen=True, array_like=True):

@@ -47,7 +47,7 @@ def past_changes(
         return found
     numbers = [number for number, _ in found.commits]
     commits = snapshot.commits(numbers)
-    names = snapshot.present_names()
+    names = snapshot.present_names({change.path for one in commits.values() for change in one.changes})
     prefix = snapshot.view.prefix
     places = snapshot.places()
     top = found.commits[0][1]

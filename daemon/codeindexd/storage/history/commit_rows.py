@@ -25,7 +25,7 @@ def insert(
     )
     names = dictionary.ids_of_names(connection, {name for change in changes for name in change.definitions})
     rows: list[tuple[Any, ...]] = []
-    touched_paths: dict[tuple[int, int], bytes] = {}
+    touched_paths: set[tuple[int, int]] = set()
     touched_names: set[tuple[int, int]] = set()
     renames: list[tuple[int, int, int]] = []
     issues: set[tuple[int, int]] = set()
@@ -40,15 +40,15 @@ def insert(
                 pack_message(commit.message), pack_changes(packed), commit.changes_left_out,
             )
         )  # fmt: skip
-        for change, blob in zip(packed, (change.blob for change in commit.changes), strict=True):
-            touched_paths[change.path, number] = blob
+        for change in packed:
+            touched_paths.add((change.path, number))
             if change.kind is ChangeKind.RENAMED:
-                touched_paths.setdefault((change.old_path, number), b"")
+                touched_paths.add((change.old_path, number))
                 renames.append((change.path, number, change.old_path))
             touched_names.update((name, number) for name in change.names)
         issues.update((issue, number) for issue in commit.references)
     run(f"INSERT INTO commits VALUES ({','.join('?' * 12)})", rows)  # noqa: S608
-    run("INSERT INTO touched_paths VALUES (?, ?, ?)", [(*key, touched_paths[key]) for key in sorted(touched_paths)])
+    run("INSERT INTO touched_paths VALUES (?, ?)", sorted(touched_paths))
     run("INSERT INTO touched_names VALUES (?, ?)", sorted(touched_names))
     run("INSERT INTO renames VALUES (?, ?, ?)", renames)
     run("INSERT INTO issues VALUES (?, ?)", sorted(issues))

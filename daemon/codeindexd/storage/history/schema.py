@@ -9,7 +9,7 @@ from pathlib import Path
 from codeindexd.errors import StoreVersionError
 from codeindexd.storage.sqlite import Translated, connect, create_private, use_write_ahead_log
 
-FORMAT = 2
+FORMAT = 3
 """Increase it when a table, an encoding, or what is read from a commit changes: the store is then built again."""
 
 _TABLES = """
@@ -30,13 +30,12 @@ CREATE TABLE commits (
     committer INTEGER NOT NULL, commit_time INTEGER NOT NULL, commit_offset INTEGER NOT NULL,
     message BLOB NOT NULL, changes BLOB NOT NULL, left_out INTEGER NOT NULL
 );
-CREATE TABLE touched_paths (
-    path INTEGER NOT NULL, number INTEGER NOT NULL, blob BLOB NOT NULL, PRIMARY KEY (path, number)
-) WITHOUT ROWID;
+CREATE TABLE touched_paths (path INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (path, number)) WITHOUT ROWID;
 CREATE TABLE touched_names (name INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID;
 CREATE TABLE renames (
     path INTEGER NOT NULL, number INTEGER NOT NULL, old_path INTEGER NOT NULL, PRIMARY KEY (path, number)
 ) WITHOUT ROWID;
+CREATE INDEX renames_by_old_path ON renames (old_path);
 CREATE TABLE issues (issue INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (issue, number)) WITHOUT ROWID;
 CREATE TABLE vector_blocks (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, digest INTEGER NOT NULL);
 CREATE TABLE views (root TEXT PRIMARY KEY, description BLOB NOT NULL, members BLOB NOT NULL);

@@ -389,17 +389,25 @@ class HistorySnapshot:
         """Return the place of each commit, also of those that changed nothing in the root."""
         return self._members.places
 
-    def present_names(self) -> PresentNames:
-        """Return what tells the present name of a path that was renamed."""
-        rows = self._reader.rows(
-            "SELECT o.path, p.path, r.number FROM renames AS r JOIN paths AS p ON p.id = r.path "
-            "JOIN paths AS o ON o.id = r.old_path"
-        )
+    def present_names(self, paths: Collection[bytes]) -> PresentNames:
+        """Return what tells the present names of ``paths``, as far as they were renamed."""
         places = self._all_places()
         later: dict[bytes, list[tuple[int, bytes]]] = {}
-        for old, new, number in rows:
-            if number in places:
-                later.setdefault(old, []).append((places[number], new))
+        seen: set[bytes] = set()
+        asked = set(paths)
+        while asked:
+            seen |= asked
+            rows = self._reader.rows_in(
+                lambda marks: (
+                    "SELECT o.path, p.path, r.number FROM paths AS o JOIN renames AS r ON r.old_path = o.id "  # noqa: S608
+                    f"JOIN paths AS p ON p.id = r.path WHERE o.key IN ({marks})"
+                ),
+                [dictionary.key_of(path) for path in asked],
+            )
+            for old, new, number in rows:
+                if old in asked and number in places:
+                    later.setdefault(old, []).append((places[number], new))
+            asked = {new for old, new, _ in rows if old in asked} - seen
         return PresentNames({old: sorted(renames, reverse=True) for old, renames in later.items()})
 
     def changed_below(self, directory: bytes) -> NDArray[np.int64]:

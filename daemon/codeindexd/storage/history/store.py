@@ -17,7 +17,7 @@ import structlog
 import xxhash
 
 from codeindexd.analysis.history.mailmap import NO_MAILMAP, Mailmap
-from codeindexd.analysis.history.record import Commit, IndexedCommit
+from codeindexd.analysis.history.record import IndexedCommit
 from codeindexd.errors import FailedError, StoreDamagedError, StoreFullError
 from codeindexd.storage.boot import boot_id
 from codeindexd.storage.durable import LOCK, lock_directory, storing
@@ -376,7 +376,7 @@ class HistoryStore:
         problems = []
         for one in commits:
             number = numbers[one.commit.id]
-            if stored.get(number) != _as_stored(one.commit):
+            if stored.get(number) != one.commit:
                 problems.append(f"the record of {one.commit.id.hex()} differs")
             if number in without_terms:
                 problems.append(f"the terms of {one.commit.id.hex()} differ")
@@ -429,12 +429,6 @@ def _chunk(number: int, one: IndexedCommit) -> LexicalChunk:
     The field of words is not used: it has positions, and phrases are looked for in the messages.
     """
     return LexicalChunk(number, 0, "", one.identifiers, one.words, names=one.context.split())
-
-
-def _as_stored(commit: Commit) -> Commit:
-    """Return a commit without what is not stored with it."""
-    changes = tuple(msgspec.structs.replace(change, blob=b"") for change in commit.changes)
-    return msgspec.structs.replace(commit, changes=changes)
 
 
 def remove_store(directory: Path) -> None:
