@@ -10,7 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking import analyse
-from codeindexd.analysis.references.centrality import DefiningFiles, defined_names, file_ranks, used_names
+from codeindexd.analysis.references.centrality import (
+    DefiningFiles,
+    assigned_fields,
+    defined_names,
+    file_ranks,
+    used_names,
+)
 
 CORE = b"class Engine:\n    def start_engine(self):\n        pass\n\n\ndef build_engine():\n    return Engine()\n"
 USERS = [b"from core import build_engine\n\n\ndef run_%d():\n    build_engine().start_engine()\n" % n for n in range(4)]
@@ -71,3 +77,10 @@ def test_no_files_and_files_without_names() -> None:
     assert ranks().tolist() == []
     assert ranks(b"", b"").tolist() == pytest.approx([0.0, 0.0])
     assert np.isfinite(ranks(b"print_nothing()\n", b"")).all()
+
+
+def test_fields_that_functions_assign_to_are_told_from_declared_ones() -> None:
+    text = b"class A:\n    declared = 1\n\n    def f(self):\n        self.assigned = 1\n\n    later = 1\n"
+    found = analyse(text, "python").definitions
+    places = assigned_fields((one.kind, one.line, one.end_line) for one in found)
+    assert [found[place].name for place in places] == ["assigned"]

@@ -150,3 +150,16 @@ def test_broken_code_raises_nothing(language: str) -> None:
     source = CASES[language][0]
     for cut in range(0, len(source), 7):
         references(source[cut:] + "\0(.:::" + source[:cut], language)
+
+
+def test_a_plain_name_is_no_reference_to_a_member() -> None:
+    found = references("class C:\n def f(self, limit):\n  self.limit = limit\n  return self.limit\n", "python")
+    assert [(one.name, one.qualifier, one.line) for one in found] == [("limit", "self", 4)]
+
+
+def test_variables_of_the_receiver_in_ruby_are_references() -> None:
+    found = references("class C\n def f(limit)\n  @limit = limit\n  @limit + @@other\n end\nend\n", "ruby")
+    assert [(one.kind, one.name, one.qualifier, one.line) for one in found] == [
+        (USE, "limit", "@self", 4),
+        (USE, "other", "@self", 4),
+    ]

@@ -517,3 +517,46 @@ async def test_a_map_has_one_line_for_each_path(indexed: Indexed) -> None:
     answer = await SEARCHER.map(place(indexed, ""), 2000)
     assert answer.map is not None
     assert "shop/odd\u240a\u241b[31m.py:" in answer.map.text.splitlines()
+
+
+async def test_a_field_has_the_places_that_read_it(indexed: Indexed) -> None:
+    indexed.save(
+        "shop/view.py", "from shop import Cart\n\n\ndef show(cart: Cart, items):\n    return cart.items, items\n"
+    )
+    answer = await SEARCHER.refs([indexed], "Cart.items", 100)
+    assert [one.target.definition.line for one in answer.targets] == [6]
+    assert uses(answer) == {"shop/cart.py:12 USE EXACT", "shop/view.py:5 USE EXACT"}
+
+
+async def test_a_line_that_assigns_to_a_field_is_also_one_of_its_function(indexed: Indexed) -> None:
+    answer = await SEARCHER.impact([indexed], [place(indexed, "shop/cart.py", 6)], 1, 100)
+    ((_, impact, _),) = answer.impacts
+    assert [one.definition.name for one in impact.changed] == ["items", "__init__"]
+
+
+async def test_a_variable_of_ruby_and_a_method_of_its_name_are_different(indexed: Indexed) -> None:
+    indexed.save(
+        "a.rb", "class Box\n  def volume\n    @volume ||= 1\n  end\n\n  def twice\n    volume + @volume\n  end\nend\n"
+    )
+    indexed.save("b.rb", "Box.new.volume\n")
+    variable = await SEARCHER.refs([indexed], place(indexed, "a.rb", 3), 100)
+    assert uses(variable) == {"a.rb:7 USE EXACT"}
+    method = await SEARCHER.refs([indexed], place(indexed, "a.rb", 2), 100)
+    assert {one.split()[0] for one in uses(method)} == {"a.rb:7", "b.rb:1"}
+
+
+async def test_a_call_by_an_unknown_receiver_means_no_field(indexed: Indexed) -> None:
+    indexed.save(
+        "x.py", "class A:\n    def fire(self): ...\n\n\nclass B:\n    def __init__(self):\n        self.fire = 1\n"
+    )
+    indexed.save("y.py", "def go(x):\n    x.fire()\n")
+    answer = await SEARCHER.refs([indexed], "A.fire", 100)
+    assert uses(answer) == {"y.py:2 CALL NAME"}
+
+
+async def test_a_map_leaves_out_fields_that_methods_assign_to(indexed: Indexed) -> None:
+    indexed.save("shop/view.py", "class View:\n    limit = 10\n\n    def __init__(self):\n        self.title = 1\n")
+    answer = await SEARCHER.map(place(indexed, "shop/view.py"), 1_000)
+    assert answer.map is not None
+    assert "limit = 10" in answer.map.text
+    assert "title" not in answer.map.text

@@ -41,6 +41,18 @@ def test_the_file_that_others_use_is_the_most_central(tmp_path: Path) -> None:
     catalog.close()
 
 
+def test_fields_that_methods_assign_to_do_not_count(tmp_path: Path) -> None:
+    catalog = filled(tmp_path)
+    before = rank_of(catalog, compute_centrality(catalog.path), b"core.py")
+    assigned = b"class Job:\n    def __init__(self):\n        self.build_engine = 1\n"
+    catalog.commit(Transaction(updates=[update(b"job.py", assigned, 9)]))
+    assert rank_of(catalog, compute_centrality(catalog.path), b"job.py") < 0
+    declared = b"class Job:\n    build_engine = 1\n"
+    catalog.commit(Transaction(updates=[update(b"job.py", declared, 9)]))
+    assert rank_of(catalog, compute_centrality(catalog.path), b"core.py") < before
+    catalog.close()
+
+
 def test_samples_in_documents_do_not_count(tmp_path: Path) -> None:
     catalog = filled(tmp_path)
     before = rank_of(catalog, compute_centrality(catalog.path), b"core.py")

@@ -20,6 +20,7 @@ from codeindexd.analysis.chunking.embedded import Script, script_in
 from codeindexd.analysis.chunking.grammars import Grammar, load
 from codeindexd.analysis.chunking.guards import is_parsable
 from codeindexd.analysis.chunking.headings import sections
+from codeindexd.analysis.chunking.instance_variables import instance_variables
 from codeindexd.analysis.chunking.line_outline import LINE_LANGUAGES, atoms_by_line, definitions_by_line
 from codeindexd.analysis.chunking.lines import Lines, join_blank, windows
 from codeindexd.analysis.chunking.outline import FoundDefinition, find_definitions, in_order, is_unparsed
@@ -104,7 +105,7 @@ def _definitions(text: bytes, language: str) -> tuple[Definition, ...]:
     parsed = parse_leniently(text, grammar, partial(parse, grammar=grammar)) if grammar is not None else None
     if grammar is None or parsed is None:
         return ()
-    found = find_definitions(parsed.root, lines, grammar)
+    found = _found(parsed.root, lines, grammar)
     return describe(in_order([*found, *more_definitions(parsed, found, lines, grammar)]), lines, grammar.name)
 
 
@@ -121,12 +122,13 @@ def _analysis(text: bytes, language: str, max_bytes: int, target_chars: int) -> 
     if grammar is None or parsed is None:
         return _with_script(Analysis(_windowed(lines, limits)), script, max_bytes)
     root = parsed.root
-    found = sections(root, lines) if language == "markdown" else find_definitions(root, lines, grammar)
+    found = sections(root, lines) if language == "markdown" else _found(root, lines, grammar)
     more = more_definitions(parsed, found, lines, grammar)
     definitions = describe(in_order([*found, *more]) if more else found, lines, grammar.name)
     if is_unparsed(root, found):
         return Analysis(_windowed(lines, limits), definitions, is_partial=True)
-    references = references_in(root, text, grammar.name, grammar.language, _names(definitions, lines))
+    names, members = _names(definitions, lines), _only_members(definitions, grammar.name)
+    references = references_in(root, text, grammar.name, grammar.language, names, members)
     main = [one for one in found if not one.is_detail]
     pieces = atoms(root, lines, grammar, limits, main)
     if not pieces:
@@ -134,6 +136,13 @@ def _analysis(text: bytes, language: str, max_bytes: int, target_chars: int) -> 
     assign(pieces, main)
     spans = _spans(pack(pieces, lines, limits), main, lines)
     return _with_script(Analysis(spans, definitions, bool(parsed.broken), references), script, max_bytes)
+
+
+def _found(root: Node, lines: Lines, grammar: Grammar) -> list[FoundDefinition]:
+    """Return all definitions in a tree, in document order."""
+    found = find_definitions(root, lines, grammar)
+    more = instance_variables(root, lines, grammar.name, found)
+    return in_order([*found, *more]) if more else found
 
 
 def _by_line(lines: Lines, language: str, limits: Limits) -> Analysis:
@@ -162,6 +171,23 @@ def _names(definitions: Sequence[Definition], lines: Lines) -> dict[bytes, list[
         name = one.name.encode("utf-8", "replace")
         found.setdefault(name, []).append(lines.starts[one.line - 1] + one.column - 1)
     return found
+
+
+def _only_members(definitions: Sequence[Definition], language: str) -> set[bytes]:
+    """Return the names of members that nothing else has and that code does not mention without a receiver."""
+    kinds = _WITH_RECEIVER.get(language)
+    if kinds is None:
+        return set()
+    plain = {one.name for one in definitions if one.kind not in kinds}
+    return {one.name.encode("utf-8", "replace") for one in definitions if one.name not in plain}
+
+
+_MEMBERS = frozenset({"constructor", "field", "method", "property"})
+_WITH_RECEIVER = {
+    **dict.fromkeys(("javascript", "lua", "php", "python", "tsx", "typescript"), _MEMBERS),
+    "ruby": frozenset({"field"}),
+}
+"""Kinds of definitions that are always written behind a receiver, or with a sigil, by language."""
 
 
 def _grammar(text: bytes, language: str, lines: Lines) -> Grammar | None:

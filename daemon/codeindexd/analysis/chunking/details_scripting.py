@@ -96,13 +96,6 @@ def _js_field(node: Node, text: bytes) -> Iterator[NodeDefinition]:
         yield detail("field", name, text)
 
 
-def _ts_parameter(node: Node, text: bytes) -> Iterator[NodeDefinition]:
-    """Yield a field for a constructor's parameter with a modifier."""
-    name = node.child_by_field_name("pattern")
-    if name is not None and name.type == "identifier" and child_of_type(node, "accessibility_modifier") is not None:
-        yield detail("field", name, text)
-
-
 def _ts_enum(node: Node, text: bytes) -> Iterator[NodeDefinition]:
     for child in node.named_children:
         name = child.child_by_field_name("name") if child.type == "enum_assignment" else child
@@ -121,7 +114,6 @@ _TYPESCRIPT = Details(
         **_JS,
         "public_field_definition": _js_field,
         "property_signature": named_details("property"),
-        "required_parameter": _ts_parameter,
         "enum_body": _ts_enum,
     },
     types("export_statement class_declaration class_body enum_declaration interface_declaration interface_body")
@@ -139,15 +131,11 @@ def _php_constants(node: Node, text: bytes) -> Iterator[NodeDefinition]:
 
 
 def _php_properties(node: Node, text: bytes) -> Iterator[NodeDefinition]:
-    elements = node.named_children if node.type == "property_declaration" else [node]
-    for element in elements:
-        variable = element.child_by_field_name("name") if element.type in _PHP_PROPERTIES else None
+    for element in node.named_children:
+        variable = element.child_by_field_name("name") if element.type == "property_element" else None
         name = child_of_type(variable, "name") if variable is not None else None
         if name is not None:
             yield detail("property", name, text)
-
-
-_PHP_PROPERTIES: Final = types("property_element property_promotion_parameter")
 
 
 def _php_define(node: Node, text: bytes) -> Iterator[NodeDefinition]:
@@ -166,12 +154,11 @@ _PHP = Details(
         "namespace_definition": scope_detail("namespace", separator="\\", rest=True),
         "const_declaration": _php_constants,
         "property_declaration": _php_properties,
-        "property_promotion_parameter": _php_properties,
         "enum_case": named_details("enum_member"),
         "expression_statement": _php_define,
     },
     types("class_declaration interface_declaration trait_declaration enum_declaration declaration_list")
-    | types("enum_declaration_list namespace_definition compound_statement method_declaration formal_parameters"),
+    | types("enum_declaration_list namespace_definition compound_statement"),
 )
 
 

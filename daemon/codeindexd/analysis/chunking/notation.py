@@ -47,8 +47,8 @@ def native_name(outline: Sequence[Definition], number: int, language: str) -> st
 def _separator(one: Definition, container: Definition, notation: _Notation) -> str:
     if one.kind not in _MEMBERS or (container.kind in _SCOPES and notation.member != "#"):
         return notation.scope
-    if notation.member == "#":  # Ruby: methods of instances, of the class itself, constants
-        if one.kind != "method":
+    if notation.member == "#":  # Ruby: members of instances, of the class itself, constants
+        if one.kind not in ("method", "constructor", "field", "property"):
             return notation.scope
         return "." if one.signature.startswith(_CLASS_METHOD) else notation.member
     return notation.member

@@ -19,7 +19,8 @@ from codeindexd.types import ReferenceKind
 NOT_CODE: Final = frozenset({"section", "key", "table", "data", "block", "label"})
 """Kinds of definitions that code does not refer to by name."""
 
-CENTRALITY_VERSION: Final = 1
+_CODE: Final = frozenset({"function", "method", "constructor"})
+CENTRALITY_VERSION: Final = 2
 """Raise it when the same files get other ranks."""
 
 _DAMPING: Final = 0.85
@@ -27,6 +28,21 @@ _ROUNDS: Final = 30
 _MOST_DEFINING: Final = 5  # files; a name that more of them define does not say which one is meant
 _LEAST_BYTES: Final = 3  # of a name; shorter ones are variables
 _DIGITS: Final = 4  # sums differ with their order in the last digits, and answers must not
+
+
+def assigned_fields(definitions: Iterable[tuple[str, int, int]]) -> set[int]:
+    """Return the places, from 0, of the fields that a function assigns to, and that nothing declares.
+
+    ``definitions`` are those of a file in the order of their first lines, as (kind, line of the name, last line).
+    """
+    found: set[int] = set()
+    end = 0  # of the functions so far
+    for place, (kind, line, last_line) in enumerate(definitions):
+        if kind == "field" and line <= end:
+            found.add(place)
+        elif kind in _CODE:
+            end = max(end, last_line)
+    return found
 
 
 def defined_names(definitions: Iterable[tuple[str, str]]) -> NDArray[np.uint64]:

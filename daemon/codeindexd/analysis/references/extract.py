@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 import numpy as np
 from tree_sitter import Language, Node, Query, QueryCursor
@@ -19,6 +19,9 @@ MAX_REFERENCES = 50_000  # of one file; only generated files have more
 EXPRESSION = b"."
 """The qualifier of a member of an expression that has no name, such as ``f(x).name``."""
 
+VARIABLE = b"@self"
+"""The qualifier of a variable of the receiver, such as ``name`` of ``@name``."""
+
 _MAX_NAME = 200  # bytes; longer "names" are broken input
 _MAX_RECEIVER = 80  # bytes
 _MAX_STATEMENT = 20_000  # bytes of an import; longer ones are broken input
@@ -28,18 +31,24 @@ _NEWLINE = ord("\n")
 
 
 def references_in(
-    root: Node, text: bytes, language: str, grammar: Language, defined: Mapping[bytes, Collection[int]]
+    root: Node,
+    text: bytes,
+    language: str,
+    grammar: Language,
+    defined: Mapping[bytes, Collection[int]],
+    members: Set[bytes] = frozenset(),
 ) -> Columns:
     """Return the references in a text, sorted by line; none for a language without rules.
 
     ``root`` is the tree of ``text``, which is UTF-8. ``defined`` has the names that the text defines, with the offsets
-    of these names; these places are not references.
+    of these names; these places are not references. ``members`` are those of these names that mean nothing here
+    without a receiver.
     """
     rules = RULES.get(language)
     if rules is None:
         return NO_REFERENCES
     captured = QueryCursor(_query(language, grammar)).captures(root)
-    collector = _Collector(text, rules, defined)
+    collector = _Collector(text, rules, defined, defined.keys() - members)
     collector.skip(captured.get("skip", ()))
     collector.add(captured.get("inherit", ()), ReferenceKind.INHERIT)
     collector.add(captured.get("call", ()), ReferenceKind.CALL)
@@ -48,12 +57,13 @@ def references_in(
     collector.add(used, ReferenceKind.USE)
     collector.add(captured.get("use", ()), ReferenceKind.USE)
     collector.read_imports(captured.get("import", ()))
-    local = {text[node.start_byte : node.end_byte] for node in captured.get("local", ())}.difference(defined)
+    local = {text[node.start_byte : node.end_byte] for node in captured.get("local", ())} - (defined.keys() - members)
     collector.add_unless(captured.get("bare", ()), ReferenceKind.CALL, local)
     if rules.scope is Scope.FILE:
         collector.add_known(captured.get("name", ()), ReferenceKind.USE)
     else:
         collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
+    collector.add_variables(captured.get("variable", ()))
     collector.add_exports()
     return collector.columns()
 
@@ -79,10 +89,14 @@ class _Collector:
     they call few functions.
     """
 
-    def __init__(self, text: bytes, rules: ReferenceRules, defined: Mapping[bytes, Collection[int]]) -> None:
+    def __init__(
+        self, text: bytes, rules: ReferenceRules, defined: Mapping[bytes, Collection[int]], plain: Set[bytes]
+    ) -> None:
+        """``plain`` are those of the names in ``defined`` that mean something without a receiver."""
         self._text = text
         self._rules = rules
-        self._defined = defined
+        self._plain = plain
+        self._variables: set[int] = set()  # offsets
         self._taken = {offset for offsets in defined.values() for offset in offsets}
         self._special = rules.keywords | rules.importing | rules.mixing_in
         self._marks = np.zeros(256, dtype=bool)
@@ -114,7 +128,7 @@ class _Collector:
 
     def add_known(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
         """Add the names that the file defines or imports."""
-        text, taken, known, append = self._text, self._taken, self._bound.union(self._defined), self._found.append
+        text, taken, known, append = self._text, self._taken, self._bound.union(self._plain), self._found.append
         code = int(kind)
         for node in nodes:
             start = node.start_byte
@@ -133,12 +147,21 @@ class _Collector:
             if name not in unwanted and start not in taken:
                 append((start, code, name))
 
+    def add_variables(self, nodes: Iterable[Node]) -> None:
+        """Add variables of the receiver by their names without sigils."""
+        for node in nodes:
+            name = self._text[node.start_byte : node.end_byte].lstrip(b"@")
+            offset = node.end_byte - len(name)
+            if name and offset not in self._taken:
+                self._found.append((offset, int(ReferenceKind.USE), name))
+                self._variables.add(offset)
+
     def add_exports(self) -> None:
         """Add the names in a list of exports that the file defines or imports."""
         word, pattern = self._rules.exports or (b"", _QUOTED)
         if not word or word not in self._text:
             return
-        known = self._bound.union(self._defined)
+        known = self._bound.union(self._plain)
         for statement in pattern.finditer(self._text):
             for match in _QUOTED.finditer(statement[1]):
                 if match[1] in known:
@@ -220,6 +243,11 @@ class _Collector:
             if match is not None:
                 receiver = match[1][::-1]
                 found[place] = receiver if receiver not in (b"", b"()") else EXPRESSION
+        if self._variables:
+            found = [
+                VARIABLE if offset in self._variables else qualifier
+                for offset, qualifier in zip(offsets, found, strict=True)
+            ]
         return found
 
 

@@ -6,6 +6,7 @@ The captures of a query say what a name is:
 - ``@use``: a type, an attribute, or another name that is always a reference. ``@maybe``: a call if ``(`` follows.
 - ``@inherit``: a base class, an interface or a mixin.
 - ``@name``: any other name; it is kept if it may mean a definition (see :class:`Scope`).
+- ``@variable``: a variable of the receiver, such as ``@name`` of Ruby.
 - ``@local``: a variable or parameter. ``@skip``: no reference, such as the label of an argument.
 - ``@import``: a statement that :mod:`.imports` reads. ``@_...``: only for a condition of the query. Conditions are
   slow, so words that import or mix in by a call are in tables instead.
@@ -352,6 +353,7 @@ _RUBY = ReferenceRules(
     (operator_assignment left: (identifier) @local)
     (left_assignment_list (identifier) @local)
     (exception_variable (identifier) @local)
+    [(instance_variable) (class_variable)] @variable
     (identifier) @bare
     """,
     Scope.FILE,
@@ -554,7 +556,7 @@ _SQL = ReferenceRules(
     separators=(b".",),
 )
 
-REFERENCES_VERSION: Final = 3
+REFERENCES_VERSION: Final = 4
 """Part of every fingerprint; increase it when the same bytes give other references."""
 
 RULES: Final[Mapping[str, ReferenceRules]] = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import Columns
-from codeindexd.analysis.references.centrality import NOT_CODE
+from codeindexd.analysis.references.centrality import NOT_CODE, assigned_fields
 from codeindexd.protocol.printable import safe_line
 from codeindexd.search.file_roles import FileRole, role_of
 from codeindexd.search.graph.code_file import NAMESPACE_KINDS, CodeFile
@@ -118,10 +118,14 @@ class _RootRanks:
         self, content: bytes, weight: float, definitions: Sequence[Definition], references: Columns | None
     ) -> _Summary:
         number_of = self._number
+        details = assigned_fields((one.kind, one.line, one.end_line) for one in definitions)
         kept = [
             (number_of(one.name.encode("utf-8", "replace")), place, _weight_of(one))
             for place, one in enumerate(definitions)
-            if one.kind not in NOT_CODE | NAMESPACE_KINDS and one.kind != "impl" and not _is_local(one, definitions)
+            if one.kind not in NOT_CODE | NAMESPACE_KINDS
+            and one.kind != "impl"
+            and place not in details
+            and not _is_local(one, definitions)
         ]
         used, counts = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
         if references is not None:

@@ -211,7 +211,8 @@ class GraphSearcher:
                     if one.root is graph.root:
                         files += _files_at(graph, one.path, answer)
                 else:
-                    targets += self._targets(graph, one, answer)
+                    named = self._targets(graph, one, answer)
+                    targets += [*named, *_functions_around(named)] if isinstance(one, Place) else named
             targets += definitions_of_files(files)
             if targets or files:
                 impact = impact_of(graph, targets, depth=depth, limit=limit)
@@ -416,6 +417,16 @@ def _at_line(file: CodeFile, place: Place) -> list[Target]:
             hint="to see its definitions: codeindex outline PATH",
         )
     return [Target(file, number)]
+
+
+def _functions_around(targets: Sequence[Target]) -> list[Target]:
+    """Return the functions whose lines define ``targets``, fields that they assign to: such a line is theirs, too."""
+    found = []
+    for target in targets:
+        around = target.file.enclosing(target.definition.line)
+        if around >= 0 and target.definition.kind == "field" and Target(target.file, around).is_function:
+            found.append(Target(target.file, around))
+    return found
 
 
 def _note_language(file: CodeFile, answer: GraphAnswer) -> None:

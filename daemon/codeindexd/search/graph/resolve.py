@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+from codeindexd.analysis.references.extract import VARIABLE
 from codeindexd.analysis.references.rules import RULES, Scope
 from codeindexd.search.graph.code_file import Binding, CodeFile
 from codeindexd.search.graph.common_members import COMMON_MEMBERS
@@ -45,6 +46,11 @@ _NO_MEMBERS_IMPORTED: Final = frozenset({"python", "javascript", "go"})
 _METHODS_ARE_CALLED: Final = frozenset({"go", "java", "rust", "c", "php", "javascript"})
 """Languages in which a method is nearly always called where it is named."""
 
+_SEPARATE_VARIABLES: Final = frozenset({"php", "ruby"})
+"""Languages in which a field and a method of the same name are different members, which the syntax distinguishes."""
+
+_VARIABLE: Final = VARIABLE.decode()
+_VARIABLES: Final = frozenset({"field", "property"})
 _GETTERS: Final = ("get ", "static get ", "public get ")
 _GO_RECEIVER: Final = re.compile(r"func\s*\(\s*(\w+)\s+\*?\s*(\w+)")
 _MOST_BASES: Final = 40
@@ -89,6 +95,8 @@ def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidat
     named = [one for one in candidates if family_of(one.file.language) == family]
     if family == "rust" and reference.kind is ReferenceKind.CALL:
         named = [one for one in named if one.definition.kind != "module"]  # ``mod write; pub use write::write;``
+    if file.language in _SEPARATE_VARIABLES:
+        named = [one for one in named if _has_kind_of(reference, one)]
     if reference.kind is ReferenceKind.IMPORT:
         return _imported(around, file, [Binding(reference.qualifier, reference.name, reference.line)], named)
     if not named:
@@ -96,6 +104,15 @@ def resolve(around: Surroundings, file: CodeFile, reference: Reference, candidat
     if not reference.qualifier:
         return _bare(around, file, reference, named)
     return _qualified(around, file, reference, named)
+
+
+def _has_kind_of(reference: Reference, target: Target) -> bool:
+    """Return True unless a call would mean a field, or a variable of the receiver something else than one."""
+    kind = target.definition.kind
+    if family_of(target.file.language) == "ruby":
+        is_variable = reference.qualifier == _VARIABLE
+        return (kind == "field") == is_variable or (is_variable and kind == "property")
+    return reference.kind is not ReferenceKind.CALL or kind not in _VARIABLES
 
 
 def _bare(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
@@ -277,6 +294,8 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
 def _by_name(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
     """Return the members of the name of a reference whose receiver is unknown; in some languages also functions."""
     found = [one for one in candidates if one.owner]
+    if reference.kind is ReferenceKind.CALL:
+        found = [one for one in found if one.definition.kind not in _VARIABLES] or found
     if not found and file.language in _FREE_MEMBERS:
         found = [one for one in candidates if not one.is_local]
     is_common = bool(found) and found[0].definition.name in COMMON_MEMBERS.get(family_of(file.language), ())

@@ -65,5 +65,10 @@ class Target:
         container = self.container
         return container is not None and container.kind in FUNCTION_KINDS
 
+    @property
+    def is_function(self) -> bool:
+        """True for functions, methods, constructors and macros."""
+        return self.definition.kind in FUNCTION_KINDS
+
 
 FUNCTION_KINDS: Final = frozenset({"function", "method", "constructor", "macro"})

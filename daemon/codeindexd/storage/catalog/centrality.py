@@ -20,6 +20,7 @@ from codeindexd.analysis.references import decode
 from codeindexd.analysis.references.centrality import (
     CENTRALITY_VERSION,
     DefiningFiles,
+    assigned_fields,
     defined_names,
     file_ranks,
     used_names,
@@ -112,9 +113,7 @@ def _ranks(connection: sqlite3.Connection) -> tuple[NDArray[np.int64], NDArray[n
     defined: dict[int, NDArray[np.uint64]] = {}
     for file_id, language, blob in _pages(connection, _SELECT_DEFINITIONS):
         if language not in DOCUMENTS:
-            outline = StoredOutline(blob) if blob else None
-            names = zip(outline.names, outline.kinds, strict=True) if outline is not None else ()
-            defined[file_id] = defined_names(names)
+            defined[file_id] = _defined_names(StoredOutline(blob)) if blob else defined_names(())
     places = {file_id: place for place, file_id in enumerate(defined)}
     files = DefiningFiles(list(defined.values()))
     del defined
@@ -123,6 +122,13 @@ def _ranks(connection: sqlite3.Connection) -> tuple[NDArray[np.int64], NDArray[n
         if blob and (place := places.get(file_id)) is not None:
             relied_on[place] = files.relied_on(place, *used_names(decode(blob)))
     return np.array(list(places), dtype=np.int64), file_ranks(relied_on)
+
+
+def _defined_names(outline: StoredOutline) -> NDArray[np.uint64]:
+    """Return the names that others rely on: without the fields that methods assign to, which few but these use."""
+    left_out = assigned_fields(outline.places)
+    named = zip(outline.names, outline.kinds, strict=True)
+    return defined_names(one for place, one in enumerate(named) if place not in left_out)
 
 
 def _pages(connection: sqlite3.Connection, sql: str) -> Iterator[tuple[int, str, bytes | None]]:

@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, overload
 
@@ -115,6 +115,13 @@ class StoredOutline(Sequence[Definition]):
     def kinds(self) -> Sequence[str]:
         """The kinds of the definitions, in the order of their ``names``."""
         return self._columns[2]
+
+    @property
+    def places(self) -> Iterator[tuple[str, int, int]]:
+        """The kind of each definition, the line of its name, and its last line."""
+        _, _, kinds, lines, _, _, lengths, *_ = self._columns
+        for kind, start, line, length in zip(kinds, self._starts, lines, lengths, strict=True):
+            yield kind, start + line, start + length
 
     def __len__(self) -> int:
         return len(self.names)
