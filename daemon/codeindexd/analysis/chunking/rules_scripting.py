@@ -58,6 +58,7 @@ def _js_pair(node: Node, text: bytes) -> NodeDefinition | None:
     key = node.child_by_field_name("key") if kind else None
     if key is None or key.type not in ("property_identifier", "string"):
         return None
+    kind = "method" if kind == "function" else kind
     return NodeDefinition(kind, source(key, text).strip("\"'"), name_node=key, listed=kind != "object")
 
 
@@ -68,10 +69,28 @@ def _js_method(node: Node, text: bytes) -> NodeDefinition | None:
     return NodeDefinition("method", source(name, text).strip("#\"'"), name_node=name)
 
 
+def _js_expression(node: Node, text: bytes) -> NodeDefinition | None:
+    """Return a function for one with a name, unless what it is assigned to has it, too: ``a.b = function b() {}``."""
+    own = named("function")(node, text)
+    above = node.parent
+    namer = _JS_NAMING.get(above.type) if above is not None else None
+    if own is None or above is None or namer is None or above.named_children[-1] != node:
+        return own
+    outer = namer(above, text)
+    return own if outer is None or outer.name != own.name else None
+
+
+_JS_NAMING = {
+    "assignment_expression": _js_assigned("left", "right"),
+    "field_definition": _js_assigned("property", "value"),
+    "pair": _js_pair,
+    "public_field_definition": _js_assigned("name", "value"),
+    "variable_declarator": _js_assigned("name", "value"),
+}
 _JS_DEFINITIONS = {
     "function_declaration": named("function"),
     "generator_function_declaration": named("function"),
-    "function_expression": named("function"),
+    "function_expression": _js_expression,
     "class_declaration": named("class"),
     "class": named("class"),
     "method_definition": _js_method,

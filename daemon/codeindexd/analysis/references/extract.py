@@ -60,7 +60,7 @@ def references_in(
     local = {text[node.start_byte : node.end_byte] for node in captured.get("local", ())} - (defined.keys() - members)
     collector.add_unless(captured.get("bare", ()), ReferenceKind.CALL, local)
     if rules.scope is Scope.FILE:
-        collector.add_known(captured.get("name", ()), ReferenceKind.USE)
+        collector.add_known(captured.get("name", ()), ReferenceKind.USE, rules.of_wildcards)
     else:
         collector.add_unless(captured.get("name", ()), ReferenceKind.USE, local)
     collector.add_variables(captured.get("variable", ()))
@@ -126,14 +126,18 @@ class _Collector:
             else:
                 append((start, code, name))
 
-    def add_known(self, nodes: Iterable[Node], kind: ReferenceKind) -> None:
-        """Add the names that the file defines or imports."""
+    def add_known(self, nodes: Iterable[Node], kind: ReferenceKind, of_wildcards: re.Pattern[bytes]) -> None:
+        """Add the names that the file defines or imports.
+
+        If it imports all names of a module, that may be any name that matches ``of_wildcards``.
+        """
+        may_import = of_wildcards.match if b"*" in self._bound else None
         text, taken, known, append = self._text, self._taken, self._bound.union(self._plain), self._found.append
         code = int(kind)
         for node in nodes:
             start = node.start_byte
             name = text[start : node.end_byte]
-            if name in known and start not in taken:
+            if (name in known or (may_import is not None and may_import(name))) and start not in taken:
                 append((start, code, name))
 
     def add_unless(self, nodes: Iterable[Node], kind: ReferenceKind, excluded: Collection[bytes]) -> None:
@@ -157,14 +161,14 @@ class _Collector:
                 self._variables.add(offset)
 
     def add_exports(self) -> None:
-        """Add the names in a list of exports that the file defines or imports."""
+        """Add the names in a list of exports that the file defines or imports, or may import by a wildcard."""
         word, pattern = self._rules.exports or (b"", _QUOTED)
         if not word or word not in self._text:
             return
-        known = self._bound.union(self._plain)
+        known = None if b"*" in self._bound else self._bound.union(self._plain)
         for statement in pattern.finditer(self._text):
             for match in _QUOTED.finditer(statement[1]):
-                if match[1] in known:
+                if known is None or match[1] in known:
                     self._found.append((statement.start(1) + match.start(1), int(ReferenceKind.USE), match[1]))
 
     def _add_special(self, node: Node, word: bytes) -> None:

@@ -43,6 +43,7 @@ class ReferenceRules:
     - ``importing``: words whose call is an import. Its statement is the nearest node around it of a type in
       ``statements``.
     - ``mixing_in``: words whose arguments are base classes.
+    - ``of_wildcards``: plain names that a file which imports all names of a module may have from there.
     - ``exports``: a word, and a statement that begins with it and lists names in quotes; its group is the list.
     """
 
@@ -54,6 +55,7 @@ class ReferenceRules:
     importing: frozenset[bytes] = frozenset()
     statements: tuple[str, ...] = ()
     mixing_in: frozenset[bytes] = frozenset()
+    of_wildcards: re.Pattern[bytes] = re.compile(rb"(?!)")
     exports: tuple[bytes, re.Pattern[bytes]] | None = None
 
 
@@ -61,6 +63,7 @@ def _words(text: str) -> frozenset[bytes]:
     return frozenset(text.encode().split())
 
 
+_ALL: Final = re.compile(rb"""__all__[^\n=]*=\s*((?:[\[(]|#[^\n]*|["'][\w.]*["']|[\s,])*)""")
 _PYTHON = ReferenceRules(
     """
     (call function: [(identifier) @call (attribute attribute: (identifier) @call)])
@@ -69,12 +72,16 @@ _PYTHON = ReferenceRules(
       (identifier) @inherit (attribute attribute: (identifier) @inherit)
       (subscript value: [(identifier) @inherit (attribute attribute: (identifier) @inherit)])]))
     (keyword_argument name: (identifier) @skip)
+    (decorator (attribute object: (identifier) @use))
+    (class_definition body: (block (expression_statement (assignment right: [
+      (identifier) @use (call arguments: (argument_list (identifier) @use))]))))
     [(import_statement) (import_from_statement)] @import
     (identifier) @name
     """,
     Scope.FILE,
     imports.python,
-    exports=(b"__all__", re.compile(rb"__all__[^\n=]*=\s*[\[(]([^\])]*)[\])]")),
+    of_wildcards=re.compile(rb""),
+    exports=(b"__all__", _ALL),
 )
 
 _REQUIRE: Final = _words("require")
@@ -160,6 +167,7 @@ _RUST = ReferenceRules(
     Scope.FILE,
     imports.rust,
     separators=(b".", b"::"),
+    of_wildcards=re.compile(rb"[A-Z]"),  # constants and variants; functions are called
 )
 
 _JAVA = ReferenceRules(
@@ -556,7 +564,7 @@ _SQL = ReferenceRules(
     separators=(b".",),
 )
 
-REFERENCES_VERSION: Final = 4
+REFERENCES_VERSION: Final = 5
 """Part of every fingerprint; increase it when the same bytes give other references."""
 
 RULES: Final[Mapping[str, ReferenceRules]] = {

@@ -13,6 +13,7 @@ from codeindexd.analysis.chunking.embedded import HOSTS
 from codeindexd.analysis.chunking.notebook import LANGUAGE as NOTEBOOK
 from codeindexd.analysis.chunking.samples import DOCUMENTS
 from codeindexd.analysis.references import NO_REFERENCES, Columns
+from codeindexd.analysis.references.centrality import assigned_fields
 from codeindexd.search.graph.packages import Packages, read_manifest
 from codeindexd.search.graph.plain_types import TypeHints, type_hints
 from codeindexd.storage.snapshot import Snapshot
@@ -128,6 +129,13 @@ class CodeFile:
                 bases[self.type_around(self.enclosing(base.line))].append(base)
         return bases.get(number, [])
 
+    def is_assigned(self, number: int) -> bool:
+        """Return True for a field that methods assign to and nothing declares."""
+        if self._derived.assigned is None:
+            places = ((one.kind, one.line, one.end_line) for one in self.definitions)
+            self._derived.assigned = assigned_fields(places)
+        return number in self._derived.assigned
+
     def owner_of(self, number: int) -> str:
         """Return the name of the type of which a definition is a member; "" if it is not a member."""
         owners = self._derived.owners
@@ -175,6 +183,7 @@ class _Derived:
     bases: defaultdict[int, list[Reference]] | None = None
     owners: list[str] | None = None
     aliases: list[tuple[str, str]] | None = None
+    assigned: set[int] | None = None
     hints: dict[int, TypeHints] = field(default_factory=dict)
 
 

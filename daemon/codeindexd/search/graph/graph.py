@@ -17,13 +17,22 @@ from codeindexd.search.graph.code_file import TYPE_KINDS, Binding, CodeFile, Fil
 from codeindexd.search.graph.modules import ImportedModule, Layout
 from codeindexd.search.graph.packages import MANIFESTS
 from codeindexd.search.graph.plain_types import TypeHints
-from codeindexd.search.graph.resolve import Resolved, are_related, constructed_type, family_of, resolve
+from codeindexd.search.graph.resolve import (
+    Resolved,
+    are_related,
+    constructed_type,
+    family_of,
+    is_exporting,
+    resolve,
+    resolve_exported,
+)
 from codeindexd.search.graph.sources import Sources
 from codeindexd.search.graph.targets import FUNCTION_KINDS, Confidence, Target
 from codeindexd.search.searchable_root import PinnedRoot
 from codeindexd.types import Outcome, Reference, ReferenceKind
 
 MOST_CHUNKS: Final = 20_000  # that are looked at for a name
+_MOST_EXPORTERS: Final = 20  # that give a name another one
 _MOST_CANDIDATES: Final = 2_000  # files that define a name
 
 
@@ -247,6 +256,25 @@ class CodeGraph:
                     known[key] = [(target, confidence) for target, confidence in resolved if confidence >= least]
                 if known[key]:
                     yield _ResolvedReference(file, reference, known[key], within)
+        yield from self._exported(name, candidates, least)
+
+    def _exported(self, name: str, candidates: Sequence[Target], least: Confidence) -> Iterator[_ResolvedReference]:
+        """Yield references by the names that modules give to ``name`` when they export it."""
+        exporters = [
+            (file, alias)
+            for file in self.files_with(name)
+            if is_exporting(file)
+            for alias in file.aliases_of(name)
+            if alias != name
+        ]
+        for exporter, alias in exporters[:_MOST_EXPORTERS]:
+            for file in self.files_with(alias):
+                for reference in file.references.named(alias):
+                    if reference.kind is ReferenceKind.ALIAS:
+                        continue
+                    found = resolve_exported(self, file, reference, exporter, candidates)
+                    if sure := [(target, confidence) for target, confidence in found if confidence >= least]:
+                        yield _ResolvedReference(file, reference, sure, file.enclosing(reference.line))
 
     def _references(self, file: CodeFile, name: str) -> Iterator[Reference]:
         """Yield the references to a name in a file, also those by other names that it is given on import."""

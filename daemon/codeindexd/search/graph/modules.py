@@ -75,7 +75,8 @@ class ImportedModule:
             return Match.NONE
         parts_of_target = _path_parts(target)
         if self._above is not None:
-            return _match_at(self._above + self._parts, name, parts_of_target)
+            has_modules = language not in _SCRIPTS  # a module of Python has others in it, one of JavaScript has not
+            return _match_at(self._above + self._parts, name if has_modules else "", parts_of_target)
         if language in _INCLUDES:
             return _match_include(self._parts, name, parts_of_target)
         if language == "go":
@@ -141,7 +142,7 @@ def _path_parts(path: bytes) -> list[str]:
 
 
 def _match_at(parts: Sequence[str], name: str, target: Sequence[str]) -> Match:
-    """Match a module whose path is known exactly."""
+    """Match a module whose path is known exactly. ``name`` may be a module in it; "" is none."""
     if list(target) in ([*parts], [*parts, name]):
         return Match.FILE
     return Match.PACKAGE if list(target[: len(parts)]) == [*parts] else Match.NONE

@@ -32,6 +32,13 @@ _GO_PATTERNS: Final = (
 _RESULT: Final = re.compile(rf"{_NAME}\s*(?::[^=\n]+)?:?=\s*(?:await\s+)?(?:\w+(?:\.|::|->))*([a-z_]\w*)\(")
 
 
+_KEPT: Final = re.compile(  # self.x = x, this.x = x, $this->x = $x
+    r"(?:self|this)\s*(?:\.|->)\s*(\w+)\s*(?::[^=\n]+)?=\s*(\$?\w+)(?:\s*(?:or|\|\||\?\?)[^\n]*)?\s*;?\s*(?:#[^\n]*|//[^\n]*)?$",
+    re.MULTILINE,
+)
+"""Groups: an attribute, and the variable or parameter from which it gets its value."""
+
+
 @dataclass(frozen=True, slots=True)
 class TypeHints:
     """The types that a text declares variables with or constructs them from, and the functions they get results of."""
@@ -60,6 +67,9 @@ def type_hints(text: str, language: str) -> TypeHints:
     for pattern in () if language == "go" else _REVERSED:
         for name, variable in pattern.findall(text):
             types[variable][name] = None
+    for attribute, variable in _KEPT.findall(text):
+        for name in types.get(variable, ()) if attribute != variable else ():
+            types[attribute][name] = None
     functions: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for variable, name in _RESULT.findall(text):
         functions[variable][name] = None

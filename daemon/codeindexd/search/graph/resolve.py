@@ -32,6 +32,10 @@ _FAMILY: Final = {language: family[0] for family in _FAMILIES for language in fa
 SELF: Final = frozenset({"self", "this", "cls", "$this", "static", "Self", "@self"})
 SUPER: Final = frozenset({"super", "parent", "base"})
 _IMPLICIT_SELF: Final = frozenset({"java", "kotlin", "scala", "csharp", "cpp", "swift", "ruby"})
+_GLOBAL_FUNCTIONS: Final = frozenset({"bash", "sql"})
+"""Languages without imports by name, whose functions are known everywhere, although plain names are those of a file."""
+
+_INCLUDING: Final = frozenset({"bash", "c", "cpp"})
 _RUST_PATHS: Final = frozenset({"crate", "self", "super"})
 """Words with which a path in Rust begins that needs no import."""
 
@@ -137,8 +141,12 @@ def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target])
     if found := _from_wildcards(around, file, free) or _from_types(file, candidates):
         return found
     rules = RULES.get(file.language)
-    if rules is None or (rules.scope is Scope.FILE and file.language not in _IMPLICIT_SELF):
+    if rules is None:
         return []
+    if rules.scope is Scope.FILE and file.language not in _IMPLICIT_SELF | _GLOBAL_FUNCTIONS:
+        if found := _from_exporting_packages(around, file, free):
+            return found
+        free = _from_scripts(file, free)
     visible = free if file.language not in ("ruby", "swift") else [one for one in candidates if not one.is_local]
     near = [one for one in visible if _directory(one.file.path) == _directory(file.path)]
     if near:
@@ -149,7 +157,7 @@ def _outside(around: Surroundings, file: CodeFile, candidates: Sequence[Target])
 
 def _in_scope(file: CodeFile, line: int, candidates: Sequence[Target]) -> list[Target]:
     """Return the definitions in the file that a plain name on ``line`` means: the innermost ones."""
-    visible = [one for one in candidates if one.file is file and not one.owner]
+    visible = [one for one in candidates if one.file is file and not one.owner and one.definition.kind != "method"]
     enclosing = set()
     number = file.enclosing(line)
     while number >= 0:
@@ -182,10 +190,11 @@ def _members_of(around: Surroundings, file: CodeFile, number: int, candidates: S
     """Return the members of a type, or else of its base types."""
     name = file.definitions[number].name
     own = [one for one in candidates if one.owner == name]
-    here = [one for one in own if one.file is file and one.definition.container == number]
-    if here or own:
-        return [(one, Confidence.EXACT) for one in here or own]
-    return _inherited(around, file, number, candidates)
+    own = [one for one in own if one.file is file and one.definition.container == number] or own
+    found = [(one, Confidence.EXACT) for one in own]
+    if not own or all(one.is_assigned for one in own):  # a base type may have the member, too
+        found += _inherited(around, file, number, candidates)
+    return found
 
 
 def _inherited(around: Surroundings, file: CodeFile, number: int, candidates: Sequence[Target]) -> Resolved:
@@ -231,6 +240,30 @@ def _imported(
     return [(one, Confidence.IMPORT) for one in top]
 
 
+def is_exporting(file: CodeFile) -> bool:
+    """Return True if others may import from ``file`` what it imports: a module of JavaScript, a package of Python."""
+    return family_of(file.language) == "javascript" or file.path.rpartition(b"/")[2] == b"__init__.py"
+
+
+def resolve_exported(
+    around: Surroundings, file: CodeFile, reference: Reference, exporter: CodeFile, candidates: Sequence[Target]
+) -> Resolved:
+    """Return what ``reference`` means if ``exporter`` exports that name for one of ``candidates``, which has another.
+
+    The reference imports the name, is bound by an import, or follows the name of the module.
+    """
+    if file is exporter:
+        return []
+    if reference.kind is ReferenceKind.IMPORT:
+        bindings = [Binding(reference.qualifier, reference.name, reference.line)]
+    else:
+        bindings = file.bindings().get(reference.qualifier or reference.name, [])
+    modules = [around.module_of(file, binding) for binding in bindings]
+    if not any(module.match(exporter.path) is Match.FILE for module in modules if not module.is_elsewhere):
+        return []
+    return _imported(around, exporter, exporter.bindings().get(reference.name, ()), candidates)
+
+
 def _fit(module: ImportedModule, target: Target) -> Match:
     if target.definition.qualified == module.dotted and "." in module.dotted:
         return Match.FILE
@@ -239,7 +272,7 @@ def _fit(module: ImportedModule, target: Target) -> Match:
 
 def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
     bindings = file.bindings().get("*", ())
-    if file.language in ("c", "cpp"):
+    if file.language in _INCLUDING:
         bindings = [binding for found in file.bindings().values() for binding in found]
     modules = [around.module_of(file, binding) for binding in bindings]
     fits: dict[tuple[bytes, str], bool] = {}
@@ -250,13 +283,31 @@ def _from_wildcards(around: Surroundings, file: CodeFile, candidates: Sequence[T
     return [(one, Confidence.IMPORT) for one in candidates if fits[one.file.path, one.definition.qualified]]
 
 
+def _from_exporting_packages(around: Surroundings, file: CodeFile, candidates: Sequence[Target]) -> Resolved:
+    """Return the definitions in packages of which all names are imported, and which may export that of their files."""
+    modules = [around.module_of(file, binding) for binding in file.bindings().get("*", ())]
+    found = [one for one in candidates if any(_fit(module, one) is Match.PACKAGE for module in modules)]
+    confidence = Confidence.NAME if around.are_related(found) else Confidence.POSSIBLE
+    return [(one, confidence) for one in found]
+
+
+def _from_scripts(file: CodeFile, candidates: Sequence[Target]) -> list[Target]:
+    """Return the definitions in scripts of a page, which share all names: files of JavaScript that import nothing."""
+    if family_of(file.language) != "javascript" or file.bindings():
+        return []
+    return [one for one in candidates if not one.file.bindings()]
+
+
 def _from_types(file: CodeFile, candidates: Sequence[Target]) -> Resolved:
-    """Return the members of types whose members are all imported: ``import static a.C.*``, ``import a.Outer.*``."""
+    """Return the members of types whose members are all imported: ``import static a.C.*``, Elixir's ``import A``."""
     types = {_PARTS.sub(".", module) for module in file.wildcards()}
+    has_functions = file.language == "elixir"  # whose modules are imported with all of their functions
+    if has_functions:
+        types.update(f"{one.module}.{one.name}".strip(".") for found in file.bindings().values() for one in found)
     return [
         (one, Confidence.IMPORT)
         for one in candidates
-        if one.owner and one.definition.qualified.rpartition(".")[0] in types
+        if (one.owner or has_functions) and one.definition.qualified.rpartition(".")[0] in types
     ]
 
 
@@ -275,8 +326,8 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
     if (qualifier in SUPER or first in SUPER) and file.language != "rust":
         number = next(iter(_types_around(file, reference.line)), -1)
         return _inherited(around, file, number, members) if number >= 0 else []
-    if qualified := [one for one in candidates if last and last in (one.owner, _scope_of(one))]:
-        return [(one, _confidence_of(around, file, last, one)) for one in qualified]
+    if qualified := _in_named(around, file, reference, last, candidates):
+        return qualified
     if (known := _by_type(around, file, reference, members)) is not None:
         return known
     bindings = file.bindings().get(first) or (file.bindings().get(last) if last else None)
@@ -289,6 +340,29 @@ def _qualified(around: Surroundings, file: CodeFile, reference: Reference, candi
         if found := _imported(around, file, [path], [one for one in candidates if not one.owner]):
             return found
     return _by_name(around, file, reference, candidates)
+
+
+def _in_named(
+    around: Surroundings, file: CodeFile, reference: Reference, last: str, candidates: Sequence[Target]
+) -> Resolved:
+    """Return the members of the type or namespace of the name ``last``.
+
+    If that is the whole qualifier, the type or namespace is one that the file defines or imports, if there is one.
+    """
+    found = [
+        (one, _confidence_of(around, file, last, one))
+        for one in candidates
+        if last and last in (one.owner, _scope_of(one))
+    ]
+    if not found or last != reference.qualifier:
+        return found
+    for confidence in (Confidence.EXACT, Confidence.IMPORT):
+        if seen := [one for one in found if one[1] is confidence]:
+            return seen
+    bindings = file.bindings().get(last, ())
+    if bindings and family_of(file.language) in _NO_MEMBERS_IMPORTED:
+        return _of_module(around, file, bindings, reference.qualifier, candidates) or found
+    return found
 
 
 def _by_name(around: Surroundings, file: CodeFile, reference: Reference, candidates: Sequence[Target]) -> Resolved:
@@ -361,7 +435,7 @@ def _members_of_named(
 ) -> list[tuple[Target, Confidence]]:
     """Return the members of the types of a name, or else of their base types."""
     if own := [one for one in members if one.owner == name]:
-        return [(one, Confidence.EXACT) for one in own]
+        return [(one, Confidence.EXACT) for one in _of_visible_types(around, file, own)]
     for one in around.types_named(file, name)[:3]:
         if found := _inherited(around, one.file, one.number, members):
             return found
@@ -422,7 +496,7 @@ def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members
         return None
     names = _types_of(around, file, reference.line, variable, is_attribute=is_attribute)
     if own := [one for one in members if one.owner in names]:
-        return [(one, Confidence.EXACT) for one in own]
+        return [(one, Confidence.EXACT) for one in _of_visible_types(around, file, own)]
     is_known = False
     for name in names:
         types = around.types_named(file, name)
@@ -431,6 +505,21 @@ def _by_type(around: Surroundings, file: CodeFile, reference: Reference, members
                 return found
         is_known |= bool(types) or name in file.bindings()
     return [] if is_known else None
+
+
+def _of_visible_types(around: Surroundings, file: CodeFile, members: Sequence[Target]) -> Sequence[Target]:
+    """Return those of ``members`` whose type is defined in the file or imported by name, if any are."""
+    here = [one for one in members if one.file is file]
+    if here or len({one.file.path for one in members}) < 2:
+        return here or members
+    return [
+        one
+        for one in members
+        if any(
+            _fit(around.module_of(file, binding), one) is not Match.NONE
+            for binding in file.bindings().get(one.owner, ())
+        )
+    ] or members
 
 
 def _types_of(around: Surroundings, file: CodeFile, line: int, variable: str, *, is_attribute: bool) -> list[str]:

@@ -66,6 +66,11 @@ class Target:
         return container is not None and container.kind in FUNCTION_KINDS
 
     @property
+    def is_assigned(self) -> bool:
+        """True for a field that methods assign to and nothing declares."""
+        return self.file.is_assigned(self.number)
+
+    @property
     def is_function(self) -> bool:
         """True for functions, methods, constructors and macros."""
         return self.definition.kind in FUNCTION_KINDS
