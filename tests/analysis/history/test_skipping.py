@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pygit2.enums import ObjectType
 
 from analysis.history.blame_of_git import blame_of_git, by_line, log_of_git
 from codeindexd.analysis.history.blame import blame
@@ -29,9 +30,10 @@ class CountingRepository(GitRepository):
 
     commits_read = 0
 
-    def commit(self, commit_id: bytes):  # type: ignore[no-untyped-def]
-        self.commits_read += 1
-        return super().commit(commit_id)
+    def read(self, object_id: bytes) -> tuple[int, bytes]:
+        kind, data = super().read(object_id)
+        self.commits_read += kind == ObjectType.COMMIT
+        return kind, data
 
 
 def graph_of(repository: TestRepository) -> CommitGraph:
@@ -103,6 +105,26 @@ def test_merges_of_commits_that_did_not_change_the_file(repository: TestReposito
     assert head is not None
     blame(versions, b"a.py", (repository.top / "a.py").read_bytes(), [head])
     assert read.commits_read <= 10
+
+
+def test_merges_of_branches_that_are_older_than_the_last_change_of_the_file(repository: TestRepository) -> None:
+    repository.commit({"a.py": text(3), "b.py": ""})
+    for number in range(12):
+        repository.git("branch", "-f", f"side{number % 4}")
+        repository.commit({"c.py": text(number + 1)})
+        if number % 4 == 0:
+            repository.commit({"a.py": text(number + 4)})
+        if number > 3:
+            repository.git("checkout", "-q", f"side{(number + 1) % 4}")
+            repository.commit({f"b{number}.py": "b\n"})
+            repository.git("checkout", "-q", "main")
+            repository.merge(f"side{(number + 1) % 4}")
+    assert_equal_to_git(repository, "a.py")
+    read, versions = opened(repository)
+    head = versions.find(bytes.fromhex(repository.head), b"a.py")
+    assert head is not None
+    blame(versions, b"a.py", (repository.top / "a.py").read_bytes(), [head])
+    assert read.commits_read <= 12
 
 
 def test_a_merge_that_changed_the_file_though_no_parent_did(repository: TestRepository) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 _MOST_SKIPPED = 2_000_000  # commits; grafts can make a circle
+_LONGEST_LINE = 1000  # commits on one side of a merge since the other branched off
 _MOST_BETWEEN = 20_000  # commits between a merge and where its parents' lines of history meet again
 
 
@@ -48,9 +49,13 @@ class Skips:
 
     def to_change(self, commit: bytes, path: bytes) -> bytes:
         """Return the nearest commit, at or before ``commit``, that changed ``path``, is a merge, or has no parent."""
-        start = number = self._graph.number_of(commit)
-        if start is None or number is None:
+        start = self._graph.number_of(commit)
+        if start is None:
             return commit
+        number = self._nearest_change(start, path)
+        return commit if number == start else self._graph.id_of(number)
+
+    def _nearest_change(self, number: int, path: bytes) -> int:
         changing = self._changes(path)
         for _ in range(_MOST_SKIPPED):
             if number in changing:
@@ -59,16 +64,21 @@ class Skips:
             if len(parents) != 1 or parents[0] < 0:
                 break
             number = parents[0]
-        return commit if number == start else self._graph.id_of(number)
+        return number
 
     def past_merge(self, commit: bytes, path: bytes) -> bytes:
-        """Return where the parents of a merge meet, if no commit between changed ``path``; else ``commit`` itself.
+        """Return a commit before a merge that has ``path`` as the merge has it, or ``commit`` itself.
 
-        The merges between, and ``commit`` itself, may have changed it all the same, so look at the path in the result.
+        That is the first parent, if the other ones left its line of history alone since they branched off, or where the
+        parents meet, if no commit between changed the path. The merges between, and ``commit`` itself, may have changed
+        it all the same, so look at the path in the result.
         """
         start = self._graph.number_of(commit)
         if start is None or len(self._graph.parents_of(start)) < 2:
             return commit
+        first, *others = self._graph.parents_of(start)
+        if first >= 0 and all(self._branched_off(other, first, path) for other in others):
+            return self._graph.id_of(first)
         changing = self._changes(path)
         seen = {start}
         frontier: list[tuple[int, int]] = []
@@ -87,6 +97,24 @@ class Skips:
             if number in changing:
                 break
         return commit
+
+    def _branched_off(self, tip: int, main: int, path: bytes) -> bool:
+        """Return True if the commits before ``tip`` left ``path`` alone since they branched off the line of ``main``.
+
+        That line is the first parents of ``main``. False if the branch has merges, or branched off long ago.
+        """
+        if tip < 0:
+            return False
+        place = self._nearest_change(tip, path)
+        oldest = self._graph.time_of(place)
+        for _ in range(_LONGEST_LINE):
+            if main == place:
+                return True
+            parents = self._graph.parents_of(main)
+            if not parents or parents[0] < 0 or self._graph.time_of(main) < oldest:
+                return False
+            main = parents[0]
+        return False
 
     def _changes(self, path: bytes) -> Collection[int]:
         found = self._changing.get(path)
